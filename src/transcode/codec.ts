@@ -1,0 +1,34 @@
+import type { JsonValue } from "./json.js";
+import type { Writer } from "./writer.js";
+
+/** How ProtoJSON is printed and read. One codec is compiled for each message type and policy. */
+export interface JsonPolicy {
+  /** `name`: value names, numbers only where a value has none. `number`: always numbers. */
+  readonly enums: "name" | "number";
+  /** `string` is canonical. `number`: as JSON numbers where exact in a double, else as strings. */
+  readonly int64: "string" | "number";
+  /** True prints fields without presence that hold their default, empty lists and empty maps. */
+  readonly emitDefaults: boolean;
+  /** `json`: lowerCamelCase or `json_name`. `proto`: names as in the proto. Reading accepts both. */
+  readonly names: "json" | "proto";
+  readonly unknownFields: "reject" | "ignore";
+  /** Most levels of nested messages, lists and JSON values, both ways. */
+  readonly depth: number;
+}
+
+/**
+ * ProtoJSON ⇄ wire for one message type and policy (design: bytes across the seams).
+ * Codecs are immutable and may be shared by any number of requests.
+ */
+export interface Codec {
+  /**
+   * ProtoJSON → wire.
+   * @throws TranscodeError naming the field (`message.author.login`) when the value does not fit the type.
+   */
+  encode(json: JsonValue, into: Writer): void;
+  /**
+   * Wire → ProtoJSON text.
+   * @throws TranscodeError when the bytes are not a message of this type.
+   */
+  decode(wire: Uint8Array): string;
+}

@@ -1,0 +1,2 @@
+/** Collects wire bytes. */
+export class Writer {}

@@ -1,0 +1,111 @@
+/** The seam between the gateway and any transport: bytes, metadata and a status in and out. */
+
+/**
+ * Metadata in wire order, one entry a value, names in lower case.
+ * Values of `-bin` names are raw bytes, all others are ASCII text.
+ */
+export type Metadata = readonly (readonly [name: string, value: string | Uint8Array])[];
+
+/** A cancellation that costs nothing until it happens. One listener: the call that is under way. */
+export class Cancellation {
+  #cancelled = false;
+  #listener: (() => void) | undefined;
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  cancel(): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    this.#listener?.();
+  }
+
+  /** Replaces the listener; runs it at once when already cancelled. */
+  listen(listener: (() => void) | undefined): void {
+    this.#listener = listener;
+    if (this.#cancelled) listener?.();
+  }
+}
+
+export interface UnaryCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly request: Uint8Array;
+  readonly metadata: Metadata;
+  /** Milliseconds from now until the call fails with DEADLINE_EXCEEDED; retries happen within it. */
+  readonly timeout: number;
+  /** True where the call may be sent again after a failure of the transport (safe or idempotent methods). */
+  readonly retryable: boolean;
+  readonly cancellation: Cancellation;
+}
+
+/**
+ * Why a call failed before or beside an answer of the backend:
+ * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
+ * `cancelled` our caller went away; `size` a message was larger than allowed; `backend` the backend answered so.
+ */
+export type FailureOrigin = "connect" | "protocol" | "deadline" | "cancelled" | "size" | "backend";
+
+export interface CallStatus {
+  /** gRPC status code; codes above 16 are passed through as they came. */
+  readonly code: number;
+  readonly message: string;
+  /** Undefined when code is 0. */
+  readonly origin: FailureOrigin | undefined;
+}
+
+export interface UnaryResult {
+  readonly status: CallStatus;
+  /** Set exactly when status.code is 0. */
+  readonly message: Uint8Array | undefined;
+  /** Initial metadata. */
+  readonly headers: Metadata;
+  /** Trailing metadata, `grpc-status-details-bin` included. */
+  readonly trailers: Metadata;
+  /** How often the call was sent: 1 without retries, 0 when it never was. */
+  readonly attempts: number;
+}
+
+export interface StreamCall {
+  readonly path: string;
+  readonly metadata: Metadata;
+  /** Milliseconds; undefined: no deadline. */
+  readonly timeout: number | undefined;
+  readonly cancellation: Cancellation;
+  /** Initial metadata arrived; called at most once, before any message. */
+  onHeaders?(headers: Metadata): void;
+  /** Called only while the stream is not paused. */
+  onMessage(message: Uint8Array): void;
+  /** The last event, exactly once. */
+  onEnd(status: CallStatus, trailers: Metadata): void;
+  /** The stream takes messages again after `send` returned false. */
+  onDrain?(): void;
+}
+
+export interface StreamHandle {
+  /** False asks the caller to wait for `onDrain` before it sends more. */
+  send(message: Uint8Array): boolean;
+  /** No more requests. */
+  end(): void;
+  /** Stops reading from the upstream through flow control. */
+  pause(): void;
+  resume(): void;
+}
+
+export interface EndpointState {
+  /** `host:port` as resolved. */
+  readonly address: string;
+  readonly state: "idle" | "connecting" | "ready" | "failing" | "unhealthy";
+  /** Calls under way. */
+  readonly pending: number;
+}
+
+/** One upstream: balancing, deadlines, retries and health are inside. Never throws; failures are statuses. */
+export interface Channel {
+  unary(call: UnaryCall): Promise<UnaryResult>;
+  stream(call: StreamCall): StreamHandle;
+  state(): EndpointState[];
+  /** Refuses new calls, waits for those under way, then closes connections. */
+  close(): Promise<void>;
+}
