@@ -1,0 +1,78 @@
+import { isHost, parseAddress } from "./address.js";
+
+/** How the text of a scalar is checked and read. */
+export interface Format {
+  /** What a person should have written, to follow "expected". */
+  readonly expected: string;
+  /** The same as a regular expression of JSON Schema, as close as one comes. */
+  readonly pattern: string | undefined;
+  /** The loaded value; undefined where the text does not fit. */
+  read(text: string): string | number | undefined;
+}
+
+const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const bytes: Readonly<Record<string, number>> = { "": 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** A number and its unit, as one integer; undefined where unit or digits are not as expected. */
+function measure(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const [, digits, unit] = /^(\d{1,12})([A-Za-z]*)$/.exec(text) ?? [];
+  const factor = unit === undefined || !Object.hasOwn(units, unit) ? undefined : units[unit];
+  return factor === undefined ? undefined : Number(digits) * factor;
+}
+
+function matching(pattern: string, expected: string, change?: (text: string) => string): Format {
+  const regexp = new RegExp(pattern);
+  return {
+    expected,
+    pattern,
+    read: text => (regexp.test(text) ? (change?.(text) ?? text) : undefined),
+  };
+}
+
+const identifier = "[A-Za-z_][A-Za-z0-9_]*";
+
+const formats = {
+  any: { expected: "a string", pattern: undefined, read: text => text },
+  nonempty: matching("^.", "a string that is not empty"),
+  duration: {
+    expected: "a duration such as 250ms, 5s, 10m or 1h",
+    pattern: "^[0-9]{1,12}(ms|s|m|h)$",
+    read: text => measure(text, milliseconds),
+  },
+  size: {
+    expected: "a size such as 64KiB, 4MiB or a number of bytes",
+    pattern: "^[0-9]{1,12}(KiB|MiB|GiB)?$",
+    read: text => measure(text, bytes),
+  },
+  address: {
+    expected: "an address such as 0.0.0.0:8080, [::1]:8080 or :8080",
+    pattern: "^.*:[0-9]{1,5}$",
+    read: text => (parseAddress(text) === undefined ? undefined : text),
+  },
+  /** Checked with its upstream: what a target looks like depends on the protocol. */
+  target: { expected: "a target", pattern: undefined, read: text => text },
+  host: {
+    expected: "a host name or an IP address",
+    pattern: undefined,
+    read: text => (isHost(text) ? text : undefined),
+  },
+  /** Made absolute by whoever knows the configuration's folder. */
+  path: matching("^[^\\u0000]+$", "the path of a file or folder"),
+  fullName: matching(`^${identifier}(\\.${identifier})*$`, "a full name such as package.Service"),
+  prefix: matching(
+    "^((/[A-Za-z0-9._~@!$&'()+,;=-]+)+)?$",
+    'a path such as /blog, without "/" at its end and without variables',
+  ),
+  template: matching("^/", "a path template that begins with /, such as /v1/{name=messages/*}"),
+  httpMethod: matching("^(\\*|[A-Z]{1,32})$", "an HTTP method in capitals, such as HEAD"),
+  field: matching(`^${identifier}$`, "the name of a top-level field"),
+  body: matching(`^(\\*|${identifier})?$`, 'the name of a top-level field, or "*" for all'),
+  header: matching("^[A-Za-z0-9_.-]{1,128}$", "a header name of letters, digits, -, _ and .", text =>
+    text.toLowerCase(),
+  ),
+} as const satisfies Record<string, Format>;
+
+export type FormatName = keyof typeof formats;
+
+/** The table of formats that schema nodes name in `format`. */
+export const Formats: Readonly<Record<FormatName, Format>> = formats;

@@ -1,0 +1,39 @@
+import Type from "typebox";
+import { choice, mapping, section, text } from "./kind.js";
+
+const addressForms =
+  "`host:port`, `[::1]:port`, or `:port` for every IPv4 interface; port 0 takes a free one.";
+
+const tls = Type.Optional(
+  mapping(
+    {
+      cert: text("path", { description: "File of the certificate chain, PEM." }),
+      key: text("path", { description: "File of the private key, PEM." }),
+    },
+    "Serve TLS with this certificate. Without it the listener speaks plain text.",
+  ),
+);
+
+export const ListenersSchema = mapping(
+  {
+    http: mapping(
+      {
+        address: text("address", { description: `Where the REST API listens: ${addressForms}` }),
+        engine: choice(["fastify"], { description: "The HTTP server underneath.", default: "fastify" }),
+        tls,
+      },
+      "The listener of the REST API.",
+    ),
+    admin: section(
+      {
+        address: text("address", {
+          description: `Where metrics, health and the resolved configuration are served: ${addressForms} Keep it private.`,
+          default: "127.0.0.1:9090",
+        }),
+        tls,
+      },
+      "The listener for operators: /metrics, /livez, /readyz, /config.",
+    ),
+  },
+  "What the gateway listens on.",
+);

@@ -1,0 +1,129 @@
+import Type, { type Static } from "typebox";
+import { HttpSchema } from "./http-schema.js";
+import { choice, duration, mapping, section, text } from "./kind.js";
+import { ListenersSchema } from "./listener-schema.js";
+import { ServiceSchema } from "./service-schema.js";
+import { UpstreamSchema } from "./upstream-schema.js";
+
+const DescriptorsSchema = Type.Union(
+  [
+    mapping(
+      {
+        protos: text("path", { description: "A folder of .proto files; imports resolve in it first." }),
+        include: Type.Array(text("path", { description: "A folder." }), {
+          default: [],
+          description: "Further folders that imports resolve in, before the bundled ones.",
+        }),
+      },
+      "A folder of .proto files, parsed when the gateway starts.",
+    ),
+    mapping(
+      { set: text("path", { description: "A file from `protoc --descriptor_set_out` or `buf build`." }) },
+      "A compiled FileDescriptorSet.",
+    ),
+    mapping(
+      {
+        reflection: text("nonempty", { description: "Name of the upstream to ask." }),
+        refresh: Type.Optional(duration({ description: "Ask again this often. Without it, once." }, 1000)),
+      },
+      "What an upstream's gRPC server reflection tells (v1 or v1alpha).",
+    ),
+  ],
+  { description: "Where message and service definitions come from: one of protos, set and reflection." },
+);
+
+const TelemetrySchema = section(
+  {
+    log: section(
+      {
+        level: choice(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+          description: "The least level that is logged.",
+          default: "info",
+        }),
+      },
+      "The log, JSON lines on standard output.",
+    ),
+    metrics: section(
+      {
+        buckets: Type.Array(Type.Number({ minimum: 0 }), {
+          minItems: 1,
+          maxItems: 100,
+          default: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+          description: "Upper bounds of the duration histograms, seconds, ascending.",
+        }),
+      },
+      "The metrics on the admin listener.",
+    ),
+  },
+  "What the gateway tells about itself.",
+);
+
+/** Every key of the configuration file: types, defaults, bounds and the text that editors show. */
+export const ConfigSchema = mapping(
+  {
+    listeners: ListenersSchema,
+    descriptors: Type.Array(DescriptorsSchema, {
+      default: [],
+      description: "Sources of definitions, merged into one model; a conflict between two is an error.",
+    }),
+    upstreams: Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }), UpstreamSchema, {
+      default: {},
+      description: "The backends, by the name that the rest of the file and the metrics know them by.",
+    }),
+    services: Type.Array(ServiceSchema, {
+      default: [],
+      description: "Which RPC services are exposed, through which upstream, and how.",
+    }),
+    http: HttpSchema,
+    auth: section(
+      {
+        default: choice(["none"], {
+          description: "Who may call where a service does not say.",
+          default: "none",
+        }),
+      },
+      "Authentication.",
+    ),
+    telemetry: TelemetrySchema,
+    server: section(
+      {
+        workers: Type.Integer({ minimum: 1, default: 1, description: "Processes that share the listeners." }),
+        drain: duration(
+          { description: "How long requests under way may take to finish at shutdown.", default: "30s" },
+          0,
+        ),
+      },
+      "The process.",
+    ),
+  },
+  "Configuration of the Protogate API gateway.",
+);
+
+type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
+
+/**
+ * The loaded configuration: names as in YAML, every default filled in, durations in milliseconds, sizes in
+ * bytes, paths absolute, header names in lower case. Records (`upstreams`, `methods`) have no prototype.
+ */
+export type Config = Immutable<Static<typeof ConfigSchema>>;
+
+export type ListenersConfig = Config["listeners"];
+export type HttpListenerConfig = ListenersConfig["http"];
+export type AdminListenerConfig = ListenersConfig["admin"];
+export type ListenerTlsConfig = NonNullable<HttpListenerConfig["tls"]>;
+export type DescriptorsConfig = Config["descriptors"][number];
+export type UpstreamConfig = Config["upstreams"][string];
+export type UpstreamTlsConfig = NonNullable<UpstreamConfig["tls"]>;
+export type RetryConfig = NonNullable<UpstreamConfig["retry"]>;
+export type ServiceConfig = Config["services"][number];
+export type MethodConfig = ServiceConfig["methods"][string];
+export type JsonConfig = ServiceConfig["json"];
+export type MetadataConfig = ServiceConfig["metadata"];
+export type HttpConfig = Config["http"];
+export type RuleConfig = HttpConfig["rules"][number];
+/** A rule's further route: the rule without selector and additional_bindings. */
+export type RouteConfig = RuleConfig["additional_bindings"][number];
+export type LimitsConfig = HttpConfig["limits"];
+export type QueryConfig = HttpConfig["query"];
+export type TelemetryConfig = Config["telemetry"];
+export type ServerConfig = Config["server"];
