@@ -1,0 +1,177 @@
+/**
+ * The few messages of `google/rpc/status.proto` and `google/rpc/error_details.proto` that the gateway reads and
+ * makes itself. They are written by hand because failures must be readable whatever descriptors were loaded.
+ */
+
+/** A `google.protobuf.Any`, its value still serialized. */
+export interface AnyValue {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+/** A `google.rpc.Status`. */
+export interface RpcStatus {
+  readonly code: number;
+  readonly message: string;
+  readonly details: readonly AnyValue[];
+}
+
+/** One `google.rpc.BadRequest.FieldViolation`. */
+export interface FieldViolation {
+  /** Path of the field as a client writes it, `message.author.login`. */
+  readonly field: string;
+  /** What is wrong with it, for people. */
+  readonly description: string;
+}
+
+/** Most details kept of one status; those behind are dropped. */
+const maxDetails = 128;
+
+/** Range of `google.protobuf.Duration.seconds`. */
+const maxDurationSeconds = 315_576_000_000n;
+
+const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const utf8Encoder = new TextEncoder();
+
+/** The `google.rpc.Status` in `bytes`, undefined where they are not one. Never throws. */
+export function decodeStatus(bytes: Uint8Array): RpcStatus | undefined {
+  let code = 0;
+  let message = "";
+  const details: AnyValue[] = [];
+  const wellFormed = readFields(bytes, (number, value) => {
+    if (typeof value === "bigint") {
+      if (number === 1) code = Number(BigInt.asIntN(32, value));
+      return true;
+    }
+    if (number === 2) message = utf8Decoder.decode(value);
+    if (number !== 3) return true;
+    const detail = decodeAny(value);
+    if (detail !== undefined && details.length < maxDetails) details.push(detail);
+    return detail !== undefined;
+  });
+  return wellFormed ? { code, message, details } : undefined;
+}
+
+/** True where the Any holds the message of that full name; the host part of its URL does not matter. */
+export function holds(detail: AnyValue, fullName: string): boolean {
+  return detail.typeUrl.slice(detail.typeUrl.lastIndexOf("/") + 1) === fullName;
+}
+
+/** `reason` of a serialized `google.rpc.ErrorInfo`; undefined where it is empty or the bytes are malformed. */
+export function decodeErrorReason(bytes: Uint8Array): string | undefined {
+  let reason = "";
+  const wellFormed = readFields(bytes, (number, value) => {
+    if (number === 1 && typeof value !== "bigint") reason = utf8Decoder.decode(value);
+    return true;
+  });
+  return wellFormed && reason !== "" ? reason : undefined;
+}
+
+/**
+ * `retry_delay` of a serialized `google.rpc.RetryInfo` in whole seconds, rounded up.
+ * Undefined where it is absent, negative, out of range or the bytes are malformed.
+ */
+export function decodeRetryDelay(bytes: Uint8Array): number | undefined {
+  let present = false;
+  let seconds = 0n;
+  let nanos = 0n;
+  const wellFormed = readFields(bytes, (number, value) => {
+    if (number !== 1 || typeof value === "bigint") return true;
+    present = true;
+    return readFields(value, (part, amount) => {
+      if (typeof amount !== "bigint") return true;
+      if (part === 1) seconds = BigInt.asIntN(64, amount);
+      if (part === 2) nanos = BigInt.asIntN(32, amount);
+      return true;
+    });
+  });
+  if (!wellFormed || !present) return undefined;
+  if (seconds < 0n || seconds > maxDurationSeconds || nanos < 0n || nanos > 999_999_999n) return undefined;
+  return Number(seconds) + (nanos > 0n ? 1 : 0);
+}
+
+/** A `google.rpc.BadRequest` with one violation a field. */
+export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
+  const violations = fields.map(({ field, description }) =>
+    delimited(
+      1,
+      concat([delimited(1, utf8Encoder.encode(field)), delimited(2, utf8Encoder.encode(description))]),
+    ),
+  );
+  return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: concat(violations) };
+}
+
+function decodeAny(bytes: Uint8Array): AnyValue | undefined {
+  let typeUrl = "";
+  let value: Uint8Array = new Uint8Array(0);
+  const wellFormed = readFields(bytes, (number, content) => {
+    if (typeof content === "bigint") return true;
+    if (number === 1) typeUrl = utf8Decoder.decode(content);
+    if (number === 2) value = content;
+    return true;
+  });
+  return wellFormed ? { typeUrl, value } : undefined;
+}
+
+/**
+ * Visits the varint and length-delimited fields of a message in wire order; fixed-size ones are skipped.
+ * False where the bytes are malformed, hold a group (none of these messages has one) or `visit` refused.
+ */
+function readFields(
+  bytes: Uint8Array,
+  visit: (number: number, value: bigint | Uint8Array) => boolean,
+): boolean {
+  let position = 0;
+
+  function varint(): bigint | undefined {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = bytes[position++];
+      if (byte === undefined) return undefined;
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asUintN(64, value);
+    }
+    return undefined;
+  }
+
+  while (position < bytes.length) {
+    const tag = varint();
+    if (tag === undefined || tag < 8n || tag > 0xffff_ffffn) return false;
+    const number = Number(tag >> 3n);
+    const wireType = Number(tag & 7n);
+    if (wireType === 1 || wireType === 5) {
+      position += wireType === 1 ? 8 : 4;
+      if (position > bytes.length) return false;
+      continue;
+    }
+    const value = wireType === 0 || wireType === 2 ? varint() : undefined;
+    if (value === undefined) return false;
+    if (wireType === 0) {
+      if (!visit(number, value)) return false;
+      continue;
+    }
+    if (value > BigInt(bytes.length - position)) return false;
+    const end = position + Number(value);
+    if (!visit(number, bytes.subarray(position, end))) return false;
+    position = end;
+  }
+  return true;
+}
+
+function delimited(number: number, content: Uint8Array): Uint8Array {
+  const head = [(number << 3) | 2];
+  let length = content.length;
+  for (; length > 0x7f; length >>>= 7) head.push((length & 0x7f) | 0x80);
+  head.push(length);
+  return concat([Uint8Array.from(head), content]);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}

@@ -1,0 +1,103 @@
+import { codeName, httpStatus } from "./code.js";
+import {
+  type AnyValue,
+  decodeErrorReason,
+  decodeRetryDelay,
+  decodeStatus,
+  encodeBadRequest,
+  type FieldViolation,
+  holds,
+} from "./details.js";
+import { type Reason, reasons } from "./reasons.js";
+
+export type { AnyValue, FieldViolation } from "./details.js";
+
+/** Why a request was not answered as asked: everything that an error reply, a log line and a metric say of it. */
+export interface Failure {
+  /** Who decided it: the gateway itself or the backend. */
+  readonly origin: "gateway" | "upstream";
+  /** The real HTTP status, 400..599, whatever an error profile sends. */
+  readonly httpStatus: number;
+  /** gRPC status code, not 0; codes above 16 are kept as the backend sent them. */
+  readonly code: number;
+  /** A `Reason`, what the backend sent in `ErrorInfo.reason`, or the name of the code. */
+  readonly reason: string;
+  /** For people; may be empty where the backend sent none. */
+  readonly message: string;
+  readonly details: readonly AnyValue[];
+  /** `Retry-After`, whole seconds from 0. */
+  readonly retryAfter: number | undefined;
+  /** `Allow`, the methods that the path does have. */
+  readonly allow: readonly string[] | undefined;
+}
+
+/** What a failure of the gateway may carry beside its reason. */
+export interface FailureExtra {
+  /** Whole seconds from 0. */
+  readonly retryAfter?: number;
+  readonly allow?: readonly string[];
+}
+
+/** Thrown to end a request with a failure. */
+export class GatewayError extends Error {
+  override readonly name = "GatewayError";
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+  }
+}
+
+/**
+ * A failure that the gateway found itself.
+ * `fields`, where there are any, become one typed `google.rpc.BadRequest` detail.
+ */
+export function gatewayFailure(
+  reason: Reason,
+  message: string,
+  fields: readonly FieldViolation[] = [],
+  extra: FailureExtra = {},
+): Failure {
+  const entry = reasons[reason];
+  return {
+    origin: "gateway",
+    httpStatus: entry.httpStatus,
+    code: entry.code,
+    reason,
+    message,
+    details: fields.length === 0 ? [] : [encodeBadRequest(fields)],
+    retryAfter: extra.retryAfter,
+    allow: extra.allow,
+  };
+}
+
+/**
+ * A failure that the backend answered.
+ *
+ * `code` and `message` are `grpc-status` (not 0) and `grpc-message`; `detailsBin` is `grpc-status-details-bin`, a
+ * serialized `google.rpc.Status`. Where both speak, the headers win; a malformed `detailsBin` is ignored. Never throws.
+ */
+export function upstreamFailure(code: number, message: string, detailsBin: Uint8Array | undefined): Failure {
+  const status = detailsBin === undefined ? undefined : decodeStatus(detailsBin);
+  const details = status?.details ?? [];
+  return {
+    origin: "upstream",
+    httpStatus: httpStatus(code),
+    code,
+    reason: firstOf(details, "google.rpc.ErrorInfo", decodeErrorReason) ?? codeName(code),
+    message: message === "" ? (status?.message ?? "") : message,
+    details,
+    retryAfter: firstOf(details, "google.rpc.RetryInfo", decodeRetryDelay),
+    allow: undefined,
+  };
+}
+
+function firstOf<T>(
+  details: readonly AnyValue[],
+  fullName: string,
+  decode: (bytes: Uint8Array) => T | undefined,
+): T | undefined {
+  for (const detail of details) {
+    const found = holds(detail, fullName) ? decode(detail.value) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

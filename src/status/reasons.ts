@@ -1,0 +1,188 @@
+import { Code } from "./code.js";
+
+/** What one reason means on the wire, and to people. */
+interface ReasonEntry {
+  readonly httpStatus: number;
+  /** gRPC status code. */
+  readonly code: number;
+  /** One sentence for people. */
+  readonly doc: string;
+}
+
+/**
+ * The errors that the gateway makes itself. Names fit `google.rpc.ErrorInfo.reason`
+ * (`[A-Z][A-Z0-9_]+[A-Z0-9]`, at most 63 characters) and are part of the public interface: never rename one.
+ *
+ * Where something is too large the code is RESOURCE_EXHAUSTED, as gRPC implementations answer it. An upstream that
+ * breaks the protocol is INTERNAL and not UNAVAILABLE, because the call may have run and must not look safe to retry.
+ */
+export const reasons = {
+  ROUTE_NOT_FOUND: {
+    httpStatus: 404,
+    code: Code.NOT_FOUND,
+    doc: "No route has this path.",
+  },
+  METHOD_NOT_ALLOWED: {
+    httpStatus: 405,
+    code: Code.UNIMPLEMENTED,
+    doc: "Routes with this path exist, but for other methods; Allow lists them.",
+  },
+  MALFORMED_PATH: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The path has invalid percent-encoding or is not valid UTF-8.",
+  },
+  MALFORMED_QUERY: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The query has invalid percent-encoding, is not valid UTF-8 or has a key that cannot be read.",
+  },
+  MALFORMED_JSON: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The body is not valid JSON in UTF-8.",
+  },
+  DUPLICATE_KEY: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "A JSON object has the same key twice, or names one field twice.",
+  },
+  TOO_DEEP: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The value is nested deeper than the gateway reads.",
+  },
+  INVALID_VALUE: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "A value does not fit the type of its field.",
+  },
+  UNKNOWN_FIELD: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The body names a field that the request message does not have.",
+  },
+  UNKNOWN_PARAMETER: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The query names a field that the request message does not have, or that the query may not set.",
+  },
+  ONEOF_CONFLICT: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "Two fields of one oneof are set.",
+  },
+  FIELD_COLLISION: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The query or the body sets a field that the path binds, to another value.",
+  },
+  REPEATED_PARAMETER: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "A query parameter is given more than once, but its field takes one value.",
+  },
+  UNEXPECTED_BODY: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The request has a body, but its route takes none.",
+  },
+  BODY_TOO_LARGE: {
+    httpStatus: 413,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The body is larger than the gateway takes.",
+  },
+  REQUEST_TOO_LARGE: {
+    httpStatus: 413,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The request message is larger than the upstream takes.",
+  },
+  URI_TOO_LONG: {
+    httpStatus: 414,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The path and query together are longer than the gateway takes.",
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    httpStatus: 415,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The route does not read bodies of this content type or encoding.",
+  },
+  NOT_ACCEPTABLE: {
+    httpStatus: 406,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The route cannot answer in any of the content types that the client accepts.",
+  },
+  HEADERS_TOO_LARGE: {
+    httpStatus: 431,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The request headers are larger than the gateway takes.",
+  },
+  INVALID_HEADER: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "A request header has a value that cannot be read or passed on.",
+  },
+  INVALID_TIMEOUT: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The grpc-timeout or x-request-timeout header is malformed.",
+  },
+  MALFORMED_REQUEST: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The request is not valid HTTP.",
+  },
+  REQUEST_TIMEOUT: {
+    httpStatus: 408,
+    code: Code.DEADLINE_EXCEEDED,
+    doc: "The client did not send its whole request in time.",
+  },
+  CLIENT_CLOSED: {
+    httpStatus: 499,
+    code: Code.CANCELLED,
+    doc: "The client went away before it was answered.",
+  },
+  UPSTREAM_UNAVAILABLE: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "No endpoint of the upstream could be reached.",
+  },
+  UPSTREAM_TIMEOUT: {
+    httpStatus: 504,
+    code: Code.DEADLINE_EXCEEDED,
+    doc: "The upstream did not answer in time.",
+  },
+  UPSTREAM_PROTOCOL: {
+    httpStatus: 502,
+    code: Code.INTERNAL,
+    doc: "The upstream broke the gRPC or HTTP/2 protocol; whether the call ran is not known.",
+  },
+  UPSTREAM_MALFORMED_MESSAGE: {
+    httpStatus: 502,
+    code: Code.INTERNAL,
+    doc: "The upstream answered bytes that are not the message its method declares.",
+  },
+  RESPONSE_TOO_LARGE: {
+    httpStatus: 502,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The answer of the upstream is larger than the gateway takes.",
+  },
+  STREAMING_NOT_SUPPORTED: {
+    httpStatus: 501,
+    code: Code.UNIMPLEMENTED,
+    doc: "The method streams, which this route cannot carry.",
+  },
+  SHUTTING_DOWN: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "The gateway is shutting down and takes no new requests.",
+  },
+  INTERNAL: {
+    httpStatus: 500,
+    code: Code.INTERNAL,
+    doc: "The gateway failed in a way it did not foresee; its log says more.",
+  },
+} as const satisfies Readonly<Record<string, ReasonEntry>>;
+
+/** The name of an error that the gateway makes itself. */
+export type Reason = keyof typeof reasons;
