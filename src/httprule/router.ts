@@ -1,0 +1,191 @@
+import { equivalenceKey } from "./equivalence.js";
+import { type Candidate, explainRoutes } from "./explanation.js";
+import { PathScan } from "./path-scan.js";
+import type { Template } from "./template.js";
+import { findRoute, insertRoute, type Leaf, type Route, TrieNode } from "./trie.js";
+
+export type Match<T> =
+  | {
+      readonly kind: "found";
+      readonly value: T;
+      /** Decoded, in the order of the template's variables. */
+      readonly variables: readonly string[];
+    }
+  /** The path is bound, but to other methods: these, sorted. */
+  | { readonly kind: "method"; readonly allow: readonly string[] }
+  | { readonly kind: "none" }
+  | { readonly kind: "malformed"; readonly message: string; readonly offset: number };
+
+/** The method that stands for every method without a route of its own on an equivalent template. */
+export const anyMethod = "*";
+
+/** Collects routes for a `Router`. */
+export class RouterBuilder<T> {
+  readonly #routes = new Map<string, Map<string, Route<T>>>();
+
+  /**
+   * Adds a route. Where the method already has an equivalent template, nothing is added and the earlier value is
+   * returned; else undefined.
+   * @param method any token, compared as it is; `*` for all methods
+   */
+  add(method: string, template: Template, value: T): T | undefined {
+    let routes = this.#routes.get(method);
+    if (routes === undefined) {
+      routes = new Map();
+      this.#routes.set(method, routes);
+    }
+    const key = equivalenceKey(template);
+    const earlier = routes.get(key);
+    if (earlier !== undefined) return earlier.value;
+    routes.set(key, { method, template, value });
+    return undefined;
+  }
+
+  /** The router over what was added so far; later additions do not reach it. */
+  build(): Router<T> {
+    return new Router([...this.#routes.values()].flatMap(routes => [...routes.values()]));
+  }
+}
+
+/**
+ * Finds the route of a method and raw path by the rules of `google/api/http.proto`. Immutable. Paths are split
+ * first and decoded afterwards.
+ *
+ * Every method has a trie of its own, so that a route of another method never hides one of this method.
+ * A path is malformed, whatever the routes, where it does not start with `/`, holds a character that must be
+ * percent-encoded, an escape that is broken or not UTF-8, a segment that is `.` or `..` after decoding (also
+ * between encoded slashes), or more than 512 segments.
+ */
+export class Router<T> {
+  readonly #routes: readonly Route<T>[];
+  readonly #tables = new Map<string, MethodTable<T>>();
+  readonly #any: MethodTable<T>;
+  readonly #scan = new PathScan();
+
+  /** Use `RouterBuilder`: routes must not hold two equivalent templates for one method. */
+  constructor(routes: readonly Route<T>[]) {
+    this.#routes = routes;
+    const forAny = routes.filter(route => route.method === anyMethod);
+    const byMethod = new Map<string, Route<T>[]>();
+    for (const route of routes) {
+      if (route.method === anyMethod) continue;
+      const own = byMethod.get(route.method);
+      if (own === undefined) byMethod.set(route.method, [route]);
+      else own.push(route);
+    }
+    for (const [method, own] of byMethod) this.#tables.set(method, new MethodTable([...own, ...forAny]));
+    this.#any = new MethodTable(forAny);
+  }
+
+  /**
+   * @param method compared as it is; HEAD and OPTIONS are methods like others here
+   * @param rawPath the path as it came, without the query
+   */
+  match(method: string, rawPath: string): Match<T> {
+    const table = this.#tables.get(method) ?? this.#any;
+    const fixed = table.fixed.get(rawPath);
+    if (fixed !== undefined) return fixed;
+    const path = this.#scan;
+    const fault = path.scan(rawPath);
+    if (fault !== undefined) return { kind: "malformed", message: fault.message, offset: fault.offset };
+    const found = table.find(path);
+    if (found !== undefined) return found;
+    const allow = this.#allowed(path);
+    return allow.length > 0 ? { kind: "method", allow } : { kind: "none" };
+  }
+
+  /** The methods that match a path, sorted, with `*` where all do; none for a malformed path. */
+  allowed(rawPath: string): readonly string[] {
+    return this.#scan.scan(rawPath) === undefined ? this.#allowed(this.#scan) : [];
+  }
+
+  /**
+   * What became of the routes nearest to a request, for people: the winner first, then those with the most
+   * segments in common. Walks all routes. Empty for a malformed path.
+   */
+  explain(method: string, rawPath: string): readonly Candidate<T>[] {
+    const path = this.#scan;
+    if (path.scan(rawPath) !== undefined) return [];
+    const winner = (this.#tables.get(method) ?? this.#any).leaf(path)?.route;
+    return explainRoutes(this.#routes, method, path, winner);
+  }
+
+  #allowed(path: PathScan): string[] {
+    const methods: string[] = [];
+    for (const [method, table] of this.#tables) {
+      if (table.leaf(path) !== undefined) methods.push(method);
+    }
+    if (this.#any.leaf(path) !== undefined) methods.push(anyMethod);
+    return methods.sort();
+  }
+}
+
+type Found<T> = Extract<Match<T>, { kind: "found" }>;
+
+/** The routes that one method can take, its own before those of `*`. */
+class MethodTable<T> {
+  /** By raw path: the routes that only one raw path without escapes can reach and that no other route precedes. */
+  readonly fixed = new Map<string, Found<T>>();
+  readonly #root = new TrieNode<T>("head", 0, 0);
+  readonly #verbs = new Set<string>();
+
+  constructor(routes: readonly Route<T>[]) {
+    for (const route of routes) {
+      insertRoute(this.#root, route);
+      const { template, value } = route;
+      if (template.verb !== undefined) this.#verbs.add(template.verb);
+      const path = fixedPath(template);
+      if (path !== undefined && !this.fixed.has(path)) {
+        this.fixed.set(path, { kind: "found", value, variables: [] });
+      }
+    }
+  }
+
+  find(path: PathScan): Found<T> | undefined {
+    if (path.hasColon && this.#verbs.size > 0) {
+      const leaf = this.#withVerb(path);
+      if (leaf !== undefined) {
+        path.takeVerb();
+        const variables = leaf.read(path);
+        path.restoreVerb();
+        return { kind: "found", value: leaf.route.value, variables };
+      }
+    }
+    const leaf = findRoute(this.#root, path, undefined);
+    if (leaf === undefined) return undefined;
+    return { kind: "found", value: leaf.route.value, variables: leaf.read(path) };
+  }
+
+  leaf(path: PathScan): Leaf<T> | undefined {
+    return this.#withVerb(path) ?? findRoute(this.#root, path, undefined);
+  }
+
+  #withVerb(path: PathScan): Leaf<T> | undefined {
+    if (!path.hasColon) return undefined;
+    const verb = path.verb();
+    if (!this.#verbs.has(verb)) return undefined;
+    path.takeVerb();
+    const leaf = findRoute(this.#root, path, verb);
+    path.restoreVerb();
+    return leaf;
+  }
+}
+
+/** Text that stands for itself in a raw path and cannot be taken for a separator. */
+const plain = /^[!-$&-.0-9;-~]+$/;
+
+/**
+ * The raw path of a template without wildcards; undefined where it has one, or where its text could be read in
+ * another way (`:` and `/` within a literal, escapes). All literals, it precedes every other route.
+ */
+function fixedPath(template: Template): string | undefined {
+  const { segments, verb } = template;
+  let path = "";
+  for (const segment of segments) {
+    if (segment.kind !== "literal" || !plain.test(segment.value)) return undefined;
+    path += `/${segment.value}`;
+  }
+  if (template.variables.length > 0) return undefined;
+  if (verb === undefined) return path === "" ? "/" : path;
+  return plain.test(verb) ? `${path}:${verb}` : undefined;
+}
