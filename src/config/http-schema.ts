@@ -7,6 +7,11 @@ const template = (method: string) =>
     text("template", { description: `Path template of a ${method} route, such as /v1/{name=messages/*}.` }),
   );
 
+/** The keys of a rule of which there is exactly one. */
+export const routePatterns = ["get", "put", "post", "delete", "patch", "custom"] as const;
+
+const exactlyOnePattern = { oneOf: routePatterns.map(key => ({ required: [key] })) };
+
 const route = {
   get: template("GET"),
   put: template("PUT"),
@@ -38,12 +43,16 @@ const RuleSchema = mapping(
   {
     selector: text("fullName", { description: "The method, `package.Service.Method`." }),
     ...route,
-    additional_bindings: Type.Array(mapping(route, "A further route of the same method."), {
-      default: [],
-      description: "Further routes of the method. They inherit nothing from the rule and do not nest.",
-    }),
+    additional_bindings: Type.Array(
+      mapping(route, "A further route of the same method.", exactlyOnePattern),
+      {
+        default: [],
+        description: "Further routes of the method. They inherit nothing from the rule and do not nest.",
+      },
+    ),
   },
   "A google.api.HttpRule with exactly one of get, put, post, delete, patch and custom.",
+  exactlyOnePattern,
 );
 
 export const HttpSchema = section(

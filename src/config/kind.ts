@@ -44,12 +44,12 @@ export function listOf<T>(items: TUnsafe<T>, about: About<readonly NoInfer<T>[]>
   return Type.Unsafe<T[]>({ type: "array", items, uniqueItems: true, ...about });
 }
 
-/** A mapping with exactly these keys. */
-export function mapping<P extends TProperties>(properties: P, description: string): TObject<P> {
-  return Type.Object(properties, { additionalProperties: false, description });
+/** A mapping with exactly these keys; `more` are further keywords of JSON Schema. */
+export function mapping<P extends TProperties>(properties: P, description: string, more = {}): TObject<P> {
+  return Type.Object(properties, { additionalProperties: false, description, ...more });
 }
 
 /** A mapping that may be left out: all of its keys may, and have defaults of their own. */
 export function section<P extends TProperties>(properties: P, description: string): TObject<P> {
-  return Type.Object(properties, { additionalProperties: false, default: {}, description });
+  return mapping(properties, description, { default: {} });
 }

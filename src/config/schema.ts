@@ -68,6 +68,9 @@ export const ConfigSchema = mapping(
     }),
     upstreams: Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }), UpstreamSchema, {
       default: {},
+      propertyNames: {
+        description: "letters, digits, _, - and ., a letter or digit first, at most 63 characters",
+      },
       description: "The backends, by the name that the rest of the file and the metrics know them by.",
     }),
     services: Type.Array(ServiceSchema, {

@@ -143,6 +143,7 @@ export const ServiceSchema = mapping(
     auth,
     methods: Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), MethodSchema, {
       default: {},
+      propertyNames: { description: "the name of a method, without its service" },
       description: "What single methods do otherwise, by the method's name.",
     }),
   },

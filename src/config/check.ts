@@ -1,0 +1,27 @@
+import { checkDescriptors } from "./descriptor-check.js";
+import type { Draft } from "./draft.js";
+import type { Findings } from "./findings.js";
+import { checkListeners } from "./listener-check.js";
+import { checkRules } from "./rule-check.js";
+import { checkServices } from "./service-check.js";
+import { checkUpstreams } from "./upstream-check.js";
+
+/** Finds what no schema can: missing files, dangling references, values that do not go together. */
+export function check(draft: Draft, findings: Findings): void {
+  checkListeners(draft, findings);
+  checkDescriptors(draft, findings);
+  checkUpstreams(draft, findings);
+  checkServices(draft, findings);
+  checkRules(draft, findings);
+  checkBuckets(draft, findings);
+}
+
+function checkBuckets({ telemetry }: Draft, findings: Findings): void {
+  const buckets = telemetry?.metrics?.buckets ?? [];
+  buckets.forEach((bucket, index) => {
+    const before = buckets[index - 1];
+    if (bucket === undefined || before === undefined || before < bucket) return;
+    const path = ["telemetry", "metrics", "buckets", index];
+    findings.error(path, `expected a bound above the one before, ${before}, found ${bucket}`);
+  });
+}

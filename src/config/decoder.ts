@@ -1,0 +1,270 @@
+import { resolve } from "node:path";
+import { isMap, isScalar, isSeq, type Node, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
+import { boundsExpectation, expectation, oneOf } from "./expectation.js";
+import type { Findings } from "./findings.js";
+import { Formats } from "./format.js";
+import { type JsonSchema, requiredKeys } from "./json-schema.js";
+import { nearest } from "./nearest.js";
+import type { Path } from "./path.js";
+import { keyText } from "./source.js";
+import { hasSubstitution, type SubstitutionScope, substitute } from "./substitution.js";
+import { isUnavailableValue, refusedKey } from "./unavailable.js";
+
+/** How many nodes may be visited: aliases can make a small file large. */
+const nodeLimit = 1_000_000;
+
+type Plain = string | number | boolean | null;
+
+interface Read {
+  readonly value: Plain;
+  /** True where text was put in, which may then stand for a number or a boolean. */
+  readonly substituted: boolean;
+}
+
+/** Where a value stands: `path` for people, `at` with `*` for indexes and for names that the user chooses. */
+interface Place {
+  readonly path: Path;
+  readonly at: string;
+}
+
+/**
+ * Turns YAML nodes into loaded values as a schema says: substitution, checks, units, defaults. Every problem
+ * goes to the findings; a value that has one is `undefined`, and the rest is loaded all the same.
+ */
+export class Decoder {
+  #visited = 0;
+
+  constructor(
+    readonly findings: Findings,
+    readonly scope: SubstitutionScope,
+  ) {}
+
+  decode(schema: JsonSchema, node: Node | null | undefined, place: Place = { path: [], at: "" }): unknown {
+    if (++this.#visited > nodeLimit) {
+      if (this.#visited === nodeLimit + 1) this.findings.error([], "aliases make the file too large");
+      return undefined;
+    }
+    const target = node ? this.findings.source.resolve(node) : undefined;
+    if (node && target === undefined) {
+      const position = this.findings.source.positionOf(node);
+      return this.#fail(place, "the alias has no anchor before it", { position });
+    }
+    if (isMap(target) || isSeq(target)) {
+      if (isUnavailableValue(place.at, undefined)) {
+        return this.#fail(
+          place,
+          `${isMap(target) ? "a mapping" : "a list"} is not available in this version; expected ${expectation(schema)}`,
+        );
+      }
+      if (schema.anyOf !== undefined) return this.#union(schema.anyOf, schema, target, place);
+      if (isMap(target) && schema.type === "object") return this.#mapping(schema, target, place);
+      if (isSeq(target) && schema.type === "array") return this.#list(schema, target, place);
+      return this.#mismatch(schema, place, isMap(target) ? "a mapping" : "a list");
+    }
+    return this.#scalar(schema, target as Scalar | undefined, place);
+  }
+
+  #mapping(schema: JsonSchema, map: YAMLMap, place: Place): unknown {
+    const loaded = emptyFor(schema);
+    const lines = new Map<string, number>();
+    for (const pair of map.items) {
+      const position = this.findings.source.positionOf(pair.key);
+      const key = keyText(pair);
+      if (key === undefined) {
+        this.findings.error(place.path, "a key is a list or a mapping; expected a name", { position });
+        continue;
+      }
+      const path = [...place.path, key];
+      const first = lines.get(key);
+      if (first !== undefined) {
+        this.findings.error(path, `duplicate key "${key}"; it stands on line ${first} already`, { position });
+        continue;
+      }
+      lines.set(key, position.line);
+      const at = this.#valuePlace(schema, key, path, place, position);
+      if (at === undefined) continue;
+      loaded[key] = this.decode(at.schema, pair.value as Node | null, { path, at: at.at });
+    }
+    for (const key of requiredKeys(schema)) {
+      if (lines.has(key)) continue;
+      const expected = expectation(schema.properties?.[key] ?? {});
+      this.findings.error(place.path, `missing key "${key}"; expected ${expected}`);
+    }
+    for (const [key, property] of Object.entries(schema.properties ?? {})) {
+      if (!lines.has(key) && property.default !== undefined) loaded[key] = defaultOf(property);
+    }
+    return loaded;
+  }
+
+  /** The schema of a key's value; undefined, and an error, where the mapping has no such key. */
+  #valuePlace(
+    schema: JsonSchema,
+    key: string,
+    path: Path,
+    place: Place,
+    position: ReturnType<Findings["source"]["positionOf"]>,
+  ): { readonly schema: JsonSchema; readonly at: string } | undefined {
+    const { properties, patternProperties } = schema;
+    if (properties !== undefined && Object.hasOwn(properties, key)) {
+      return { schema: properties[key] ?? {}, at: place.at === "" ? key : `${place.at}.${key}` };
+    }
+    for (const [pattern, value] of Object.entries(patternProperties ?? {})) {
+      if (new RegExp(pattern).test(key)) return { schema: value, at: `${place.at}.*` };
+    }
+    if (properties === undefined) {
+      const expected = schema.propertyNames?.description ?? "a name";
+      this.findings.error(path, `"${key}" cannot be a name here; expected ${expected}`, { position });
+      return undefined;
+    }
+    const refused = refusedKey(place.at, key);
+    if (refused !== undefined) {
+      this.findings.error(path, refused, { position });
+      return undefined;
+    }
+    const suggestion = nearest(key, Object.keys(properties));
+    const known = suggestion === undefined ? `; expected ${oneOf(Object.keys(properties))}` : "";
+    this.findings.error(path, `unknown key "${key}"${known}`, { position, suggestion });
+    return undefined;
+  }
+
+  #list(schema: JsonSchema, list: YAMLSeq, place: Place): unknown {
+    const { items = {}, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema;
+    if (list.items.length < minItems || list.items.length > maxItems) {
+      const bounds = list.items.length < minItems ? `at least ${minItems}` : `at most ${maxItems}`;
+      return this.#fail(place, `expected ${bounds} items, found ${list.items.length}`);
+    }
+    const seen = new Set<unknown>();
+    return list.items.map((item, index) => {
+      const path = [...place.path, index];
+      const value = this.decode(items, item as Node | null, { path, at: `${place.at}.*` });
+      if (schema.uniqueItems && value !== undefined && seen.size === seen.add(value).size) {
+        this.findings.error(path, `${this.findings.show(path, value as Plain)} is listed twice`);
+      }
+      return value;
+    });
+  }
+
+  /** Several shapes of a mapping are told apart by the keys that they require. */
+  #union(
+    variants: readonly JsonSchema[],
+    schema: JsonSchema,
+    node: YAMLMap | YAMLSeq,
+    place: Place,
+  ): unknown {
+    const shapes = variants.filter(variant => variant.type === "object");
+    if (!isMap(node) || shapes.length === 0) {
+      return this.#mismatch(schema, place, isMap(node) ? "a mapping" : "a list");
+    }
+    if (shapes.length === 1) return this.#mapping(shapes[0] ?? {}, node, place);
+    const keys = node.items.flatMap(pair => keyText(pair) ?? []);
+    const [shape, ...others] = shapes.filter(each => requiredKeys(each).some(key => keys.includes(key)));
+    if (shape !== undefined && others.length === 0) return this.#mapping(shape, node, place);
+    const known = shapes.flatMap(requiredKeys);
+    if (shape !== undefined) {
+      const found = known.filter(key => keys.includes(key)).join(" and ");
+      return this.#fail(place, `expected only one of the keys ${oneOf(known)}, found ${found}`);
+    }
+    const suggestion = keys.map(key => nearest(key, known)).find(name => name !== undefined);
+    return this.#fail(place, `expected one of the keys ${oneOf(known)}`, { suggestion });
+  }
+
+  #scalar(schema: JsonSchema, node: Scalar | undefined, place: Place): unknown {
+    const read = this.#read(node, place.path);
+    if (read === undefined) return undefined;
+    const shown = this.findings.show(place.path, read.value);
+    const value = read.substituted ? converted(read.value, schema) : read.value;
+    if (isUnavailableValue(place.at, value)) {
+      return this.#fail(place, `${shown} is not available in this version; expected ${available(schema)}`);
+    }
+    if (schema.enum !== undefined) {
+      if (schema.enum.includes(value as string | number)) return value;
+      const suggestion = nearest(String(value), schema.enum.map(String));
+      return this.#mismatch(schema, place, shown, suggestion);
+    }
+    if (schema.format !== undefined) return this.#formatted(schema, schema.format, value, shown, place);
+    if (schema.anyOf?.some(variant => variant.const !== undefined && variant.const === value)) return value;
+    const fits =
+      schema.type === "boolean"
+        ? typeof value === "boolean"
+        : typeof value === "number" &&
+          Number.isFinite(value) &&
+          within(value, schema) &&
+          (schema.type === "number" || (schema.type === "integer" && Number.isSafeInteger(value)));
+    return fits ? value : this.#mismatch(schema, place, shown);
+  }
+
+  #formatted(
+    schema: JsonSchema,
+    name: keyof typeof Formats,
+    value: Plain,
+    shown: string,
+    place: Place,
+  ): unknown {
+    const plainNumber = typeof value === "number" && schema.type?.includes("integer");
+    const text = plainNumber ? String(value) : value;
+    const loaded = typeof text === "string" ? Formats[name].read(text) : undefined;
+    if (loaded === undefined) return this.#mismatch(schema, place, shown);
+    if (typeof loaded === "number" && !within(loaded, schema)) {
+      return this.#fail(place, `expected ${boundsExpectation(schema)}, found ${shown}`);
+    }
+    return name === "path" ? resolve(this.scope.folder, String(loaded)) : loaded;
+  }
+
+  /** The scalar's value after substitution; undefined, and errors, where that failed. */
+  #read(node: Scalar | undefined, path: Path): Read | undefined {
+    const value = isScalar(node) ? (node.value as Plain) : null;
+    if (typeof value !== "string" || !hasSubstitution(value)) return { value, substituted: false };
+    const { text, secret, problems } = substitute(value, this.scope);
+    for (const problem of problems) this.findings.error(path, problem);
+    if (secret) this.findings.keepSecret(path, value);
+    return problems.length === 0 ? { value: text, substituted: true } : undefined;
+  }
+
+  #mismatch(schema: JsonSchema, place: Place, found: string, suggestion?: string): undefined {
+    return this.#fail(place, `expected ${expectation(schema)}, found ${found}`, { suggestion });
+  }
+
+  #fail(place: Place, message: string, more: Parameters<Findings["error"]>[2] = {}): undefined {
+    this.findings.error(place.path, message, more);
+    return undefined;
+  }
+}
+
+/** What substitution put in for a number or a boolean, as such; anything else as the text that it is. */
+function converted(value: Plain, schema: JsonSchema): Plain {
+  const wantsNumber =
+    schema.type === "integer" || schema.type === "number" || typeof schema.enum?.[0] === "number";
+  if (wantsNumber && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
+  const wantsBoolean = schema.type === "boolean" || schema.anyOf?.some(each => each.const !== undefined);
+  if (wantsBoolean && (value === "true" || value === "false")) return value === "true";
+  return value;
+}
+
+function within(value: number, { minimum, maximum }: JsonSchema): boolean {
+  return value >= (minimum ?? Number.NEGATIVE_INFINITY) && value <= (maximum ?? Number.POSITIVE_INFINITY);
+}
+
+/** What this version has in place of a value that it does not; of a range, its lower end. */
+function available(schema: JsonSchema): string {
+  return schema.enum === undefined && schema.minimum !== undefined
+    ? String(schema.minimum)
+    : expectation(schema);
+}
+
+/** Where the user chooses the keys, there is no prototype that a key could reach. */
+function emptyFor(schema: JsonSchema): Record<string, unknown> {
+  return schema.properties === undefined ? Object.create(null) : {};
+}
+
+/** The loaded form of a schema's default. */
+function defaultOf(schema: JsonSchema): unknown {
+  if (schema.type === "object") {
+    const loaded = emptyFor(schema);
+    for (const [key, property] of Object.entries(schema.properties ?? {})) {
+      if (property.default !== undefined) loaded[key] = defaultOf(property);
+    }
+    return loaded;
+  }
+  if (schema.format !== undefined) return Formats[schema.format].read(String(schema.default));
+  return structuredClone(schema.default);
+}

@@ -1,0 +1,69 @@
+import type { Diagnostic, Position } from "./diagnostic.js";
+import { formatPath, type Path } from "./path.js";
+import type { Source } from "./source.js";
+
+const limit = 1000;
+
+/** Collects the problems of one file, in any order. */
+export class Findings {
+  readonly #errors: Diagnostic[] = [];
+  /** Source text by path of the values that hold something from the environment or a file. */
+  readonly #secrets = new Map<string, string>();
+  #left = 0;
+
+  constructor(readonly source: Source) {}
+
+  /** Adds an error at the node that `path` leads to, or at `position`. */
+  error(
+    path: Path,
+    message: string,
+    more: { position?: Position; suggestion?: string | undefined } = {},
+  ): void {
+    if (this.#errors.length === limit) {
+      this.#left++;
+      return;
+    }
+    const { position = this.source.locate(path), suggestion } = more;
+    const at = formatPath(path);
+    this.#errors.push({
+      severity: "error",
+      message,
+      position,
+      ...(at === "" ? {} : { path: at }),
+      ...(suggestion === undefined ? {} : { suggestion }),
+    });
+  }
+
+  /** Remembers that the value at `path` must not be shown; `written` is what the file says instead. */
+  keepSecret(path: Path, written: string): void {
+    this.#secrets.set(formatPath(path), written);
+  }
+
+  get secrets(): ReadonlySet<string> {
+    return new Set(this.#secrets.keys());
+  }
+
+  /** The value as a message may show it: quoted and shortened, and never a secret. */
+  show(path: Path, value: string | number | boolean | null): string {
+    const written = this.#secrets.get(formatPath(path));
+    if (written !== undefined) return `the value of "${shortened(written)}"`;
+    if (value === null) return "nothing";
+    return typeof value === "string" ? `"${shortened(value)}"` : String(value);
+  }
+
+  /** All problems in the order of the file; at most a thousand and a count of those left out. */
+  get diagnostics(): readonly Diagnostic[] {
+    const sorted = this.#errors.toSorted(
+      (a, b) =>
+        (a.position?.line ?? 0) - (b.position?.line ?? 0) ||
+        (a.position?.column ?? 0) - (b.position?.column ?? 0),
+    );
+    if (this.#left === 0) return sorted;
+    return [...sorted, { severity: "error", message: `${this.#left} more problems are not shown` }];
+  }
+}
+
+function shortened(text: string): string {
+  const line = text.replace(/\p{Cc}/gu, " ");
+  return line.length <= 80 ? line : `${line.slice(0, 77)}...`;
+}

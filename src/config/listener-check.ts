@@ -1,0 +1,33 @@
+import { type Address, parseAddress } from "./address.js";
+import type { Draft } from "./draft.js";
+import { checkPath } from "./file-check.js";
+import type { Findings } from "./findings.js";
+
+export function checkListeners({ listeners }: Draft, findings: Findings): void {
+  for (const name of ["http", "admin"] as const) {
+    const tls = listeners?.[name]?.tls;
+    for (const key of ["cert", "key"] as const) {
+      checkPath(["listeners", name, "tls", key], tls?.[key], "file", findings);
+    }
+  }
+  const http = parseAddress(listeners?.http?.address ?? "");
+  const adminText = listeners?.admin?.address ?? "";
+  const admin = parseAddress(adminText);
+  if (http === undefined || admin === undefined || !overlap(http, admin)) return;
+  const at = ["listeners", "admin", "address"];
+  findings.error(
+    at,
+    `listeners.http has that port already; expected another, found ${findings.show(at, adminText)}`,
+  );
+}
+
+/** True where the second of the two could not be bound. */
+function overlap(a: Address, b: Address): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.host.toLowerCase() === b.host.toLowerCase() || isEvery(a.host) || isEvery(b.host);
+}
+
+/** A host that stands for all interfaces of the machine. */
+function isEvery(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}

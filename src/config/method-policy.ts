@@ -1,0 +1,39 @@
+import type {
+  Config,
+  JsonConfig,
+  MetadataConfig,
+  QueryConfig,
+  ServiceConfig,
+  UpstreamConfig,
+} from "./schema.js";
+
+/** What holds for one method when its own keys, its service's and the defaults are laid over each other. */
+export interface MethodPolicy {
+  readonly json: JsonConfig;
+  readonly errors: ServiceConfig["errors"];
+  readonly empty_response: ServiceConfig["empty_response"];
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly metadata: MetadataConfig;
+  readonly query: QueryConfig;
+  readonly auth: Config["auth"]["default"];
+}
+
+/** The policy of `service`'s method `name` (without the service), whether or not the method has keys of its own. */
+export function methodPolicy(
+  config: Config,
+  service: ServiceConfig,
+  upstream: UpstreamConfig,
+  name: string,
+): MethodPolicy {
+  const own = service.methods[name];
+  return {
+    json: { ...service.json, ...own?.json },
+    errors: own?.errors ?? service.errors,
+    empty_response: own?.empty_response ?? service.empty_response,
+    timeout: own?.timeout ?? service.timeout ?? upstream.timeout,
+    metadata: { ...service.metadata, ...own?.metadata },
+    query: { ...config.http.query, ...service.query, ...own?.query },
+    auth: own?.auth ?? service.auth ?? config.auth.default,
+  };
+}

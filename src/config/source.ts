@@ -1,0 +1,146 @@
+import { readFileSync, statSync } from "node:fs";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from "yaml";
+import type { Diagnostic, Position } from "./diagnostic.js";
+import { fileProblem } from "./file-problem.js";
+import type { Path } from "./path.js";
+
+const sizeLimit = 4 * 1024 * 1024;
+const syntaxErrorLimit = 20;
+
+/** A YAML file, parsed but not yet understood, that knows where each of its nodes stands. */
+export class Source {
+  readonly #lines = new LineCounter();
+  readonly #anchored = new Map<Node, Node>();
+  readonly #document: Document | undefined;
+  /** Why the file is no YAML; empty where it is. */
+  readonly diagnostics: readonly Diagnostic[];
+
+  private constructor(
+    readonly file: string,
+    text: string | undefined,
+    problem: string | undefined,
+  ) {
+    if (text === undefined) {
+      this.diagnostics = [{ severity: "error", message: problem ?? "", position: this.#position(undefined) }];
+      return;
+    }
+    try {
+      this.#document = parseDocument(text, {
+        version: "1.2",
+        schema: "core",
+        lineCounter: this.#lines,
+        prettyErrors: false,
+        uniqueKeys: false,
+      });
+      this.diagnostics = this.#syntaxErrors(this.#document, text);
+      this.#collectAnchors(this.#document);
+    } catch (error) {
+      // The parser recurses with the text's nesting and has no limit of its own.
+      if (!(error instanceof RangeError)) throw error;
+      const message = "the file nests too deeply to be read";
+      this.diagnostics = [{ severity: "error", message, position: this.#position(undefined) }];
+    }
+  }
+
+  /** Reads YAML 1.2 (core schema) of up to 4 MiB. Whatever is wrong with it is in `diagnostics`; never throws. */
+  static read(file: string): Source {
+    try {
+      const stats = statSync(file);
+      if (!stats.isFile()) return new Source(file, undefined, "the configuration is not a file");
+      if (stats.size > sizeLimit) return new Source(file, undefined, "the configuration is larger than 4MiB");
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+      return new Source(file, text, undefined);
+    } catch (error) {
+      const why = error instanceof TypeError ? "is not UTF-8 text" : fileProblem(error);
+      return new Source(file, undefined, `the configuration ${why}`);
+    }
+  }
+
+  /** The top node; undefined where the file is empty or no YAML. */
+  get root(): Node | undefined {
+    return this.#document?.contents ?? undefined;
+  }
+
+  /** The node that an alias stands for, or the node itself; undefined where the alias has no anchor before it. */
+  resolve(node: Node): Node | undefined {
+    return isAlias(node) ? this.#anchored.get(node) : node;
+  }
+
+  positionOf(node: unknown): Position {
+    const range = isScalar(node) || isCollection(node) || isAlias(node) ? node.range : undefined;
+    return this.#position(range?.[0]);
+  }
+
+  /**
+   * Where a node stands, or its nearest ancestor that exists. A scalar stands where it is written, a mapping
+   * or list at its key.
+   */
+  locate(path: Path): Position {
+    let node = this.root;
+    let position = this.positionOf(node);
+    for (const step of path) {
+      const parent: Node | undefined = node === undefined ? undefined : this.resolve(node);
+      if (isMap(parent)) {
+        const pair = parent.items.find(item => keyText(item) === String(step));
+        if (pair === undefined) break;
+        node = (pair.value ?? undefined) as Node | undefined;
+        const inline = isScalar(node) && node.value !== null;
+        position = this.positionOf(inline || isAlias(node) ? node : pair.key);
+      } else if (isSeq(parent) && typeof step === "number" && parent.items[step] !== undefined) {
+        node = parent.items[step] as Node;
+        position = this.positionOf(node);
+      } else break;
+    }
+    return position;
+  }
+
+  #position(offset: number | undefined): Position {
+    if (offset === undefined) return { file: this.file, line: 0, column: 0 };
+    const { line, col } = this.#lines.linePos(offset);
+    return { file: this.file, line, column: col };
+  }
+
+  /** One error a line: those that follow on the same line come from the first. */
+  #syntaxErrors(document: Document, text: string): readonly Diagnostic[] {
+    const byLine = new Map<number, Diagnostic>();
+    for (const { message, pos } of [...document.errors, ...document.warnings]) {
+      const position = this.#position(pos[0]);
+      if (byLine.has(position.line) || byLine.size === syntaxErrorLimit) continue;
+      const unquoted = text.slice(pos[0] - 1, pos[0] + 1) === "${";
+      const said = unquoted
+        ? "inside { } and [ ] a value with a ${ in it needs quotes"
+        : `not YAML: ${message}`;
+      byLine.set(position.line, { severity: "error", message: said, position });
+    }
+    return [...byLine.values()];
+  }
+
+  #collectAnchors(document: Document): void {
+    const latest = new Map<string, Node>();
+    visit(document, {
+      Node: (_, node) => {
+        if (isAlias(node)) {
+          const target = latest.get(node.source);
+          if (target !== undefined) this.#anchored.set(node, target);
+        } else if (node.anchor !== undefined) latest.set(node.anchor, node);
+      },
+    });
+  }
+}
+
+/** A key as text; undefined where it is a list or a mapping. */
+export function keyText(pair: Pair): string | undefined {
+  return isScalar(pair.key) ? String(pair.key.value) : undefined;
+}

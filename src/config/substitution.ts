@@ -1,0 +1,91 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileProblem } from "./file-problem.js";
+
+/** Where the values of substitutions come from. */
+export interface SubstitutionScope {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder that relative paths of `${file:...}` start from. */
+  readonly folder: string;
+}
+
+export interface Substitution {
+  readonly text: string;
+  /** True where some part came from the environment or a file; defaults are no secrets. */
+  readonly secret: boolean;
+  /** What could not be substituted and why; empty on success. */
+  readonly problems: readonly string[];
+}
+
+const fileLimit = 64 * 1024;
+const forms = `expected \${NAME}, \${NAME:-default} or \${file:/path}, or $\${ for a literal \${`;
+
+/** True where `substitute` would change the text. */
+export function hasSubstitution(text: string): boolean {
+  return text.includes("${");
+}
+
+/**
+ * Replaces `${NAME}` (the environment), `${NAME:-default}` (the default where NAME is unset or empty, as in a
+ * shell) and `${file:/path}` (a file of up to 64 KiB, newlines at its end left out); `$${` is a literal `${`.
+ * What is put in is not looked at again.
+ */
+export function substitute(text: string, scope: SubstitutionScope): Substitution {
+  const problems: string[] = [];
+  let secret = false;
+  const replaced = text.replace(/\$?\$\{([^}]*)(\}?)/g, (whole: string, inner: string, close: string) => {
+    if (whole.startsWith("$$")) return whole.slice(1);
+    if (inner.startsWith("file:") && close !== "") {
+      secret = true;
+      return readSecret(inner.slice(5), scope.folder, problems);
+    }
+    const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(inner) ?? [];
+    if (name === undefined || close === "") {
+      problems.push(`"${whole}" is not a substitution; ${forms}`);
+      return "";
+    }
+    const value = Object.hasOwn(scope.env, name) ? scope.env[name] : undefined;
+    if (value !== undefined && (value !== "" || fallback === undefined)) {
+      secret = true;
+      return value;
+    }
+    if (fallback === undefined) {
+      problems.push(`the environment variable ${name} is not set and "${whole}" gives no default`);
+    }
+    return fallback ?? "";
+  });
+  return { text: replaced, secret, problems };
+}
+
+function readSecret(path: string, folder: string, problems: string[]): string {
+  const file = resolve(folder, path);
+  try {
+    const bytes = readBounded(file);
+    if (bytes === undefined) {
+      problems.push(`"${file}" cannot be substituted; expected a file of at most 64KiB`);
+      return "";
+    }
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/[\r\n]+$/, "");
+  } catch (error) {
+    problems.push(`"${file}" cannot be substituted; it ${fileProblem(error)}`);
+    return "";
+  }
+}
+
+/** Undefined where it is no regular file (reading a pipe could last for ever) or larger than the limit. */
+function readBounded(file: string): Uint8Array | undefined {
+  const descriptor = openSync(file, "r");
+  try {
+    if (!fstatSync(descriptor).isFile()) return undefined;
+    const buffer = Buffer.alloc(fileLimit + 1);
+    let length = 0;
+    for (;;) {
+      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+      length += read;
+      if (length > fileLimit) return undefined;
+      if (read === 0) return buffer.subarray(0, length);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}

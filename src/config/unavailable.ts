@@ -1,0 +1,67 @@
+interface Unavailable {
+  /** Where: keys joined by dots, `*` for a list index or for a name that the user chooses. */
+  readonly at: string;
+  /** Which of the written values; without it the key itself is unavailable. Lists and mappings come as `undefined`. */
+  readonly when?: (value: unknown) => boolean;
+}
+
+const anyOf =
+  (...words: readonly string[]) =>
+  (value: unknown) =>
+    typeof value === "string" && words.includes(value);
+const listed = (value: unknown) => value === undefined;
+
+/** Everything that belongs to the format of the configuration but that this version does not do. */
+const unavailable: readonly Unavailable[] = [
+  { at: "listeners.realtime" },
+  { at: "listeners.http.engine", when: anyOf("uws") },
+  { at: "upstreams.*.protocol", when: anyOf("trpc", "http") },
+  { at: "upstreams.*.circuit_breaker" },
+  { at: "upstreams.*.outlier" },
+  { at: "services.*.errors", when: anyOf("openim") },
+  { at: "services.*.auth", when: listed },
+  { at: "services.*.rate_limit" },
+  { at: "services.*.methods.*.errors", when: anyOf("openim") },
+  { at: "services.*.methods.*.auth", when: listed },
+  { at: "services.*.methods.*.rate_limit" },
+  { at: "http.proxy" },
+  { at: "http.cors" },
+  { at: "http.docs" },
+  { at: "auth.default", when: listed },
+  { at: "auth.providers" },
+  { at: "auth.policies" },
+  { at: "rate_limits" },
+  { at: "realtime" },
+  { at: "livekit" },
+  { at: "telemetry.tracing" },
+  { at: "server.workers", when: value => typeof value === "number" && value > 1 },
+];
+
+/** Keys that are known where they are not allowed, and what to do instead. */
+const misplaced: ReadonlyMap<string, string> = new Map([
+  [
+    "http.rules.*.additional_bindings.*.additional_bindings",
+    "additional_bindings do not nest; add a further item to the list of the rule",
+  ],
+  [
+    "http.rules.*.additional_bindings.*.selector",
+    "a further route of a rule has no selector; it belongs to the method of the rule",
+  ],
+]);
+
+const keys = new Set(unavailable.filter(entry => entry.when === undefined).map(entry => entry.at));
+const values = new Map(
+  unavailable.flatMap(({ at, when }) => (when === undefined ? [] : [[at, when] as const])),
+);
+
+/** Why a key of the mapping at `at` that the schema does not have is refused; undefined: it is unknown. */
+export function refusedKey(at: string, key: string): string | undefined {
+  const full = at === "" ? key : `${at}.${key}`;
+  if (keys.has(full)) return `"${key}" is not available in this version`;
+  return misplaced.get(full);
+}
+
+/** True where the value belongs to the format but not to this version. `undefined` stands for a list or mapping. */
+export function isUnavailableValue(at: string, value: unknown): boolean {
+  return values.get(at)?.(value) ?? false;
+}
