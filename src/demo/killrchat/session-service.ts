@@ -1,0 +1,49 @@
+import { type DemoService, unary } from "../service.js";
+import { Validation } from "../validation.js";
+import type { AccountStore } from "./account-store.js";
+import { badCredentials } from "./chat-error.js";
+import { verifyPassword } from "./password.js";
+import type { SessionStore } from "./session-store.js";
+
+const COOKIE = "killrchat_session";
+const ATTRIBUTES = "Path=/; HttpOnly; SameSite=Lax";
+
+interface LogIn {
+  readonly jUsername: string;
+  readonly jPassword: string;
+}
+
+/** `killrchat.v1.SessionService`. */
+export function sessionService(accounts: AccountStore, sessions: SessionStore): DemoService {
+  return {
+    name: "killrchat.v1.SessionService",
+    handlers: {
+      LogIn: unary(async (request: LogIn, { replyMetadata }) => {
+        const { jUsername: login, jPassword: password } = request;
+        new Validation().text("j_username", login, 64).text("j_password", password, 256).done();
+        if (!(await verifyPassword(password, accounts.find(login)?.password))) throw badCredentials();
+        replyMetadata.set("set-cookie", `${COOKIE}=${sessions.open(login)}; ${ATTRIBUTES}`);
+        return {};
+      }),
+
+      LogOut: unary((_request, { metadata, replyMetadata }) => {
+        for (const header of metadata.get("cookie")) {
+          const token = sessionToken(String(header));
+          if (token !== undefined) sessions.end(token);
+        }
+        replyMetadata.set("set-cookie", `${COOKIE}=; ${ATTRIBUTES}; Max-Age=0`);
+        return {};
+      }),
+    },
+  };
+}
+
+/** The session's token in a Cookie header (RFC 6265 §4.2.1). */
+function sessionToken(header: string): string | undefined {
+  for (const pair of header.split(";")) {
+    const separator = pair.indexOf("=");
+    if (separator !== -1 && pair.slice(0, separator).trim() === COOKIE)
+      return pair.slice(separator + 1).trim();
+  }
+  return undefined;
+}

@@ -1,0 +1,94 @@
+import {
+  type handleUnaryCall,
+  Metadata,
+  type MethodDefinition,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Root, Type } from "protobufjs";
+import { Code } from "../status/code.js";
+import { RpcError, statusOf } from "./rpc-error.js";
+
+/** What a handler sees of its call beside the request. */
+export interface CallContext {
+  readonly metadata: Metadata;
+  /** Initial metadata of the reply. */
+  readonly replyMetadata: Metadata;
+}
+
+/** Answers one unary method. Requests have every field set, 64-bit integers are decimal text, enums are names. */
+export type UnaryHandler = (request: object, context: CallContext) => object | Promise<object>;
+
+/** The handlers of one RPC service by method name. */
+export interface DemoService {
+  /** Full name, `killrchat.v1.UserService`. */
+  readonly name: string;
+  readonly handlers: Readonly<Record<string, UnaryHandler>>;
+}
+
+/** Gives a handler the request type that its proto promises. */
+export function unary<Request extends object, Reply extends object>(
+  handle: (request: Request, context: CallContext) => Reply | Promise<Reply>,
+): UnaryHandler {
+  return (request, context) => handle(request as Request, context);
+}
+
+/** What grpc-js needs to serve one service. */
+export interface ServerBinding {
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+}
+
+/**
+ * Binds handlers to the service that the protos define.
+ *
+ * @throws Error when a method of the service has no handler, or a type is not defined
+ */
+export function bindService(root: Root, { name, handlers }: DemoService): ServerBinding {
+  const definition: Record<string, MethodDefinition<object, object>> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const method of root.lookupService(name).methodsArray) {
+    const handler = handlers[method.name];
+    if (handler === undefined) throw new Error(`${name}.${method.name} has no handler`);
+    method.resolve();
+    const request = messageCodec(method.resolvedRequestType!);
+    const reply = messageCodec(method.resolvedResponseType!);
+    definition[method.name] = {
+      path: `/${name}/${method.name}`,
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: request.serialize,
+      requestDeserialize: request.deserialize,
+      responseSerialize: reply.serialize,
+      responseDeserialize: reply.deserialize,
+    };
+    implementation[method.name] = answer(handler);
+  }
+  return { definition, implementation };
+}
+
+function messageCodec(type: Type) {
+  return {
+    serialize: (value: object): Buffer => Buffer.from(type.encode(type.fromObject(value)).finish()),
+    deserialize: (wire: Buffer): object =>
+      type.toObject(type.decode(wire), { defaults: true, longs: String, enums: String }),
+  };
+}
+
+function answer(handler: UnaryHandler): handleUnaryCall<object, object> {
+  return async (call, callback) => {
+    const replyMetadata = new Metadata();
+    try {
+      const reply = await handler(call.request, { metadata: call.metadata, replyMetadata });
+      call.sendMetadata(replyMetadata);
+      callback(null, reply);
+    } catch (error) {
+      if (error instanceof RpcError) {
+        callback(statusOf(error));
+        return;
+      }
+      process.emitWarning(error instanceof Error ? error : String(error));
+      callback({ code: Code.INTERNAL, details: "internal error" });
+    }
+  };
+}
