@@ -1,0 +1,81 @@
+import { codeName } from "../status/code.js";
+import type { Logger } from "./logger.js";
+import { none } from "./route-metrics.js";
+
+/**
+ * One answered request. There is no place here for a body, a header or a query, so that none can be logged by
+ * mistake.
+ */
+export interface AccessEntry {
+  readonly requestId: string;
+  readonly method: string;
+  /** Raw path without the query. */
+  readonly path: string;
+  /** Template of the route, undefined where none matched. */
+  readonly route: string | undefined;
+  /** `/package.Service/Method`, undefined where no route matched. */
+  readonly rpc: string | undefined;
+  /** Name of the upstream, undefined where no route matched. */
+  readonly upstream: string | undefined;
+  /** The real HTTP status, whatever an error profile sent. */
+  readonly status: number;
+  /** gRPC status code. */
+  readonly code: number;
+  readonly seconds: number;
+  /** Time spent in the upstream, undefined where it was not called. */
+  readonly upstreamSeconds: number | undefined;
+  /** Bytes of the bodies as received and as sent. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** `Failure.reason`, undefined for a success. */
+  readonly reason: string | undefined;
+  /** What went wrong, for operators only. */
+  readonly detail: string | undefined;
+}
+
+/** Characters of a path or a detail that are logged. */
+const maxText = 2048;
+
+/** Writes one line a request: `info`, or `warn` from status 500. */
+export class AccessLog {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** False where no request is logged at all: no need to build an entry. */
+  get enabled(): boolean {
+    return this.#logger.isLevelEnabled("warn");
+  }
+
+  write(entry: AccessEntry): void {
+    const level = entry.status >= 500 ? "warn" : "info";
+    if (!this.#logger.isLevelEnabled(level)) return;
+    this.#logger[level]({
+      request_id: entry.requestId,
+      method: entry.method,
+      route: entry.route ?? none,
+      path: bounded(entry.path),
+      status: entry.status,
+      grpc_code: codeName(entry.code),
+      duration_ms: milliseconds(entry.seconds),
+      rpc: entry.rpc,
+      upstream: entry.upstream,
+      upstream_ms: entry.upstreamSeconds === undefined ? undefined : milliseconds(entry.upstreamSeconds),
+      bytes_in: entry.requestBytes,
+      bytes_out: entry.responseBytes,
+      reason: entry.reason,
+      detail: entry.detail === undefined ? undefined : bounded(entry.detail),
+    });
+  }
+}
+
+function bounded(text: string): string {
+  return text.length > maxText ? text.slice(0, maxText) : text;
+}
+
+/** To whole microseconds. */
+function milliseconds(seconds: number): number {
+  return Math.round(seconds * 1_000_000) / 1000;
+}

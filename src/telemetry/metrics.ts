@@ -1,0 +1,233 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { methodLabel, RouteMetrics, type RouteSeries } from "./route-metrics.js";
+import { CounterSeries, HistogramSeries } from "./series.js";
+import { UpstreamMetrics, type UpstreamSeries } from "./upstream-metrics.js";
+
+export type { RouteMetrics } from "./route-metrics.js";
+export type { UpstreamMetrics } from "./upstream-metrics.js";
+
+export interface MetricsOptions {
+  /** Version of the gateway. */
+  readonly version: string;
+  /** Upper bounds of the duration buckets in seconds, ascending. */
+  readonly buckets: readonly number[];
+}
+
+/** What an endpoint can be; mirrors the states of `Channel.state()`. */
+const endpointStates = ["idle", "connecting", "ready", "failing", "unhealthy"] as const;
+
+export type EndpointStates = Iterable<
+  readonly [upstream: string, endpoints: readonly { readonly state: (typeof endpointStates)[number] }[]]
+>;
+
+/** 64 B to 16 MiB. */
+const sizeBuckets = [64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
+
+/** Gauges of prom-client that are named `_total`, which `promtool check metrics` keeps for counters. */
+const misnamed = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
+
+/**
+ * Every metric of the process. Labels are names from the configuration or from closed sets, never from requests
+ * (design section 8). One instance outlives all snapshots.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #routes: RouteSeries;
+  readonly #upstreams: UpstreamSeries;
+  readonly #reloads: Counter<"result">;
+  readonly #lastReload: Gauge;
+  readonly #bindings: Gauge;
+  readonly #routeMetrics = new Map<string, RouteMetrics>();
+  readonly #upstreamMetrics = new Map<string, Map<string, UpstreamMetrics>>();
+  #endpoints: () => EndpointStates = () => [];
+  #inFlight = 0;
+
+  constructor({ version, buckets }: MetricsOptions) {
+    const { registry } = this;
+    const registers = [registry];
+    collectDefaultMetrics({ register: registry });
+    for (const name of misnamed) registry.removeSingleMetric(name);
+
+    this.#routes = routeSeries(registry, buckets);
+    this.#upstreams = upstreamSeries(registry, buckets);
+
+    const metrics = this;
+    new Gauge({
+      name: "protogate_http_requests_in_flight",
+      help: "HTTP requests that are being answered.",
+      registers,
+      collect() {
+        this.set(metrics.#inFlight);
+      },
+    });
+    new Gauge({
+      name: "protogate_upstream_endpoints",
+      help: "Endpoints of each upstream by state.",
+      labelNames: ["upstream", "state"],
+      registers,
+      collect() {
+        this.reset();
+        for (const [upstream, endpoints] of metrics.#endpoints()) {
+          for (const state of endpointStates) this.set({ upstream, state }, 0);
+          for (const { state } of endpoints) this.inc({ upstream, state });
+        }
+      },
+    });
+    new Gauge({
+      name: "protogate_build_info",
+      help: "Always 1; the labels tell the versions of the gateway and of Node.js.",
+      labelNames: ["version", "node"],
+      registers,
+    }).set({ version, node: process.version }, 1);
+    this.#reloads = new Counter({
+      name: "protogate_config_reloads_total",
+      help: "Loads of the configuration by result, the one at the start included.",
+      labelNames: ["result"],
+      registers,
+    });
+    for (const result of ["success", "failure"]) this.#reloads.inc({ result }, 0);
+    this.#lastReload = new Gauge({
+      name: "protogate_config_last_reload_success_timestamp_seconds",
+      help: "When the configuration was last loaded without error, in seconds since 1970.",
+      registers,
+    });
+    this.#bindings = new Gauge({
+      name: "protogate_bindings",
+      help: "Bindings of HTTP methods and templates to RPC methods that are being served.",
+      registers,
+    });
+  }
+
+  /**
+   * The metrics of a route, the same object for the same arguments.
+   * @param route its template, or `none` for requests that no route answers
+   * @param method as the client sent it; unknown ones are counted as one
+   * @param service full name of the RPC service, or `none`
+   */
+  route(route: string, method: string, service: string): RouteMetrics {
+    const label = methodLabel(method);
+    return found(
+      this.#routeMetrics,
+      `${route} ${label} ${service}`,
+      () => new RouteMetrics(this.#routes, route, label, service),
+    );
+  }
+
+  /** The metrics of the RPC method with that path (`/package.Service/Method`), the same object for the same arguments. */
+  upstream(upstream: string, path: string): UpstreamMetrics {
+    const byPath = found(this.#upstreamMetrics, upstream, () => new Map<string, UpstreamMetrics>());
+    return found(byPath, path, () => new UpstreamMetrics(this.#upstreams, upstream, path));
+  }
+
+  /** Counts a request as in flight until `requestFinished`. */
+  requestStarted(): void {
+    this.#inFlight++;
+  }
+
+  requestFinished(): void {
+    this.#inFlight--;
+  }
+
+  /** Where endpoint states come from at each scrape; replaces the source before. */
+  endpointsFrom(source: () => EndpointStates): void {
+    this.#endpoints = source;
+  }
+
+  /** A configuration was loaded and serves that many bindings. */
+  reloadSucceeded(bindings: number): void {
+    this.#reloads.inc({ result: "success" });
+    this.#lastReload.setToCurrentTime();
+    this.#bindings.set(bindings);
+  }
+
+  reloadFailed(): void {
+    this.#reloads.inc({ result: "failure" });
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** The Prometheus text format, version 0.0.4. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+}
+
+function routeSeries(registry: Registry, buckets: readonly number[]): RouteSeries {
+  const labels = ["route", "method"];
+  return {
+    requests: new CounterSeries(
+      registry,
+      "protogate_http_requests_total",
+      "HTTP requests by real outcome: code is the HTTP status before any error profile changed it.",
+      ["route", "method", "code", "grpc_code", "service"],
+    ),
+    duration: new HistogramSeries(
+      registry,
+      "protogate_http_request_duration_seconds",
+      "Time from the head of a request to the end of its reply.",
+      labels,
+      buckets,
+    ),
+    requestSize: new HistogramSeries(
+      registry,
+      "protogate_http_request_size_bytes",
+      "Size of request bodies as received.",
+      labels,
+      sizeBuckets,
+    ),
+    responseSize: new HistogramSeries(
+      registry,
+      "protogate_http_response_size_bytes",
+      "Size of reply bodies as sent.",
+      labels,
+      sizeBuckets,
+    ),
+  };
+}
+
+function upstreamSeries(registry: Registry, buckets: readonly number[]): UpstreamSeries {
+  const labels = ["upstream", "grpc_service", "grpc_method"];
+  const coded = [...labels, "grpc_code"];
+  return {
+    started: new CounterSeries(
+      registry,
+      "protogate_upstream_started_total",
+      "Calls to upstreams that were begun, retries not counted.",
+      labels,
+    ),
+    handled: new CounterSeries(
+      registry,
+      "protogate_upstream_handled_total",
+      "Calls to upstreams that are over, by gRPC code.",
+      coded,
+    ),
+    handling: new HistogramSeries(
+      registry,
+      "protogate_upstream_handling_seconds",
+      "Time from the start of a call to its status, retries included.",
+      labels,
+      buckets,
+    ),
+    retries: new CounterSeries(
+      registry,
+      "protogate_upstream_retries_total",
+      "Attempts that were sent again, by the gRPC code that they had ended with.",
+      coded,
+    ),
+  };
+}
+
+function found<T>(known: Map<string, T>, key: string, make: () => T): T {
+  let value = known.get(key);
+  if (value === undefined) {
+    value = make();
+    known.set(key, value);
+  }
+  return value;
+}

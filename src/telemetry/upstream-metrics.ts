@@ -1,0 +1,57 @@
+import { codeLabel } from "./route-metrics.js";
+import type { CounterChild, CounterSeries, HistogramChild, HistogramSeries } from "./series.js";
+
+/** The series that every method of an upstream has children of. */
+export interface UpstreamSeries {
+  readonly started: CounterSeries;
+  readonly handled: CounterSeries;
+  readonly handling: HistogramSeries;
+  readonly retries: CounterSeries;
+}
+
+/** The metrics of one RPC method on one upstream. */
+export class UpstreamMetrics {
+  readonly #series: UpstreamSeries;
+  readonly #labels: readonly [upstream: string, service: string, method: string];
+  readonly #handled = new Map<number, CounterChild>();
+  readonly #retries = new Map<number, CounterChild>();
+  #started: CounterChild | undefined;
+  #handling: HistogramChild | undefined;
+
+  /** @param path `/package.Service/Method` */
+  constructor(series: UpstreamSeries, upstream: string, path: string) {
+    const slash = path.lastIndexOf("/");
+    this.#series = series;
+    this.#labels = [upstream, path.slice(1, slash), path.slice(slash + 1)];
+  }
+
+  /** Counts a call that begins; its retries are not counted here. */
+  started(): void {
+    this.#started ??= this.#series.started.child(...this.#labels);
+    this.#started.inc();
+  }
+
+  /** Counts a call that is over, retries and the waits between them included. */
+  handled(grpcCode: number, seconds: number): void {
+    this.#count(this.#handled, this.#series.handled, grpcCode);
+    this.#handling ??= this.#series.handling.child(...this.#labels);
+    this.#handling.observe(seconds);
+  }
+
+  /** Counts one attempt that is sent again because it ended with `grpcCode`. */
+  retried(grpcCode: number): void {
+    this.#count(this.#retries, this.#series.retries, grpcCode);
+  }
+
+  #count(children: Map<number, CounterChild>, series: CounterSeries, grpcCode: number): void {
+    let child = children.get(grpcCode);
+    if (child === undefined) {
+      child = series.child(...this.#labels, codeLabel(grpcCode));
+      if (children.size < maxCodes) children.set(grpcCode, child);
+    }
+    child.inc();
+  }
+}
+
+/** Codes whose child is remembered; a backend may send any number, and all above 16 share one child anyway. */
+const maxCodes = 64;
