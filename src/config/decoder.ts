@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { isMap, isScalar, isSeq, type Node, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
+import type { Position } from "./diagnostic.js";
 import { boundsExpectation, expectation, oneOf } from "./expectation.js";
 import type { Findings } from "./findings.js";
 import { Formats } from "./format.js";
@@ -50,16 +51,12 @@ export class Decoder {
       return this.#fail(place, "the alias has no anchor before it", { position });
     }
     if (isMap(target) || isSeq(target)) {
-      if (isUnavailableValue(place.at, undefined)) {
-        return this.#fail(
-          place,
-          `${isMap(target) ? "a mapping" : "a list"} is not available in this version; expected ${expectation(schema)}`,
-        );
-      }
+      const found = isMap(target) ? "a mapping" : "a list";
+      if (isUnavailableValue(place.at, undefined)) return this.#unavailable(schema, place, found);
       if (schema.anyOf !== undefined) return this.#union(schema.anyOf, schema, target, place);
       if (isMap(target) && schema.type === "object") return this.#mapping(schema, target, place);
       if (isSeq(target) && schema.type === "array") return this.#list(schema, target, place);
-      return this.#mismatch(schema, place, isMap(target) ? "a mapping" : "a list");
+      return this.#mismatch(schema, place, found);
     }
     return this.#scalar(schema, target as Scalar | undefined, place);
   }
@@ -81,9 +78,9 @@ export class Decoder {
         continue;
       }
       lines.set(key, position.line);
-      const at = this.#valuePlace(schema, key, path, place, position);
-      if (at === undefined) continue;
-      loaded[key] = this.decode(at.schema, pair.value as Node | null, { path, at: at.at });
+      const child = this.#child(schema, place, key, position);
+      if (child === undefined) continue;
+      loaded[key] = this.decode(child.schema, pair.value as Node | null, { path, at: child.at });
     }
     for (const key of requiredKeys(schema)) {
       if (lines.has(key)) continue;
@@ -96,14 +93,14 @@ export class Decoder {
     return loaded;
   }
 
-  /** The schema of a key's value; undefined, and an error, where the mapping has no such key. */
-  #valuePlace(
+  /** What belongs under a key; undefined, and an error, where the mapping has no such key. */
+  #child(
     schema: JsonSchema,
-    key: string,
-    path: Path,
     place: Place,
-    position: ReturnType<Findings["source"]["positionOf"]>,
+    key: string,
+    position: Position,
   ): { readonly schema: JsonSchema; readonly at: string } | undefined {
+    const path = [...place.path, key];
     const { properties, patternProperties } = schema;
     if (properties !== undefined && Object.hasOwn(properties, key)) {
       return { schema: properties[key] ?? {}, at: place.at === "" ? key : `${place.at}.${key}` };
@@ -129,17 +126,22 @@ export class Decoder {
 
   #list(schema: JsonSchema, list: YAMLSeq, place: Place): unknown {
     const { items = {}, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema;
-    if (list.items.length < minItems || list.items.length > maxItems) {
-      const bounds = list.items.length < minItems ? `at least ${minItems}` : `at most ${maxItems}`;
-      return this.#fail(place, `expected ${bounds} items, found ${list.items.length}`);
+    const count = list.items.length;
+    if (count < minItems || count > maxItems) {
+      const bound = count < minItems ? `at least ${minItems}` : `at most ${maxItems}`;
+      return this.#fail(
+        place,
+        `expected ${bound} ${bound.endsWith(" 1") ? "item" : "items"}, found ${count}`,
+      );
     }
     const seen = new Set<unknown>();
     return list.items.map((item, index) => {
       const path = [...place.path, index];
       const value = this.decode(items, item as Node | null, { path, at: `${place.at}.*` });
-      if (schema.uniqueItems && value !== undefined && seen.size === seen.add(value).size) {
+      if (schema.uniqueItems && value !== undefined && seen.has(value)) {
         this.findings.error(path, `${this.findings.show(path, value as Plain)} is listed twice`);
       }
+      seen.add(value);
       return value;
     });
   }
@@ -173,9 +175,7 @@ export class Decoder {
     if (read === undefined) return undefined;
     const shown = this.findings.show(place.path, read.value);
     const value = read.substituted ? converted(read.value, schema) : read.value;
-    if (isUnavailableValue(place.at, value)) {
-      return this.#fail(place, `${shown} is not available in this version; expected ${available(schema)}`);
-    }
+    if (isUnavailableValue(place.at, value)) return this.#unavailable(schema, place, shown);
     if (schema.enum !== undefined) {
       if (schema.enum.includes(value as string | number)) return value;
       const suggestion = nearest(String(value), schema.enum.map(String));
@@ -220,6 +220,11 @@ export class Decoder {
     return problems.length === 0 ? { value: text, substituted: true } : undefined;
   }
 
+  #unavailable(schema: JsonSchema, place: Place, found: string): undefined {
+    const available = schema.enum === undefined ? String(schema.default) : expectation(schema);
+    return this.#fail(place, `${found} is not available in this version; expected ${available}`);
+  }
+
   #mismatch(schema: JsonSchema, place: Place, found: string, suggestion?: string): undefined {
     return this.#fail(place, `expected ${expectation(schema)}, found ${found}`, { suggestion });
   }
@@ -242,13 +247,6 @@ function converted(value: Plain, schema: JsonSchema): Plain {
 
 function within(value: number, { minimum, maximum }: JsonSchema): boolean {
   return value >= (minimum ?? Number.NEGATIVE_INFINITY) && value <= (maximum ?? Number.POSITIVE_INFINITY);
-}
-
-/** What this version has in place of a value that it does not; of a range, its lower end. */
-function available(schema: JsonSchema): string {
-  return schema.enum === undefined && schema.minimum !== undefined
-    ? String(schema.minimum)
-    : expectation(schema);
 }
 
 /** Where the user chooses the keys, there is no prototype that a key could reach. */

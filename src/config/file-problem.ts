@@ -11,5 +11,5 @@ const reasons: Readonly<Record<string, string>> = {
 /** Why the file system refused, to follow the name of the file: `does not exist`. */
 export function fileProblem(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return reasons[code] ?? `cannot be read (${error instanceof Error ? error.message : String(error)})`;
+  return reasons[code] ?? `cannot be read${code === "" ? "" : ` (${code})`}`;
 }

@@ -39,6 +39,10 @@ export class Findings {
     this.#secrets.set(formatPath(path), written);
   }
 
+  isSecret(path: Path): boolean {
+    return this.#secrets.has(formatPath(path));
+  }
+
   get secrets(): ReadonlySet<string> {
     return new Set(this.#secrets.keys());
   }

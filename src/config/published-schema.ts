@@ -4,6 +4,7 @@ import { configJsonSchema, type JsonSchema, requiredKeys } from "./json-schema.j
 
 type Published = Readonly<Record<string, unknown>>;
 
+const anySubstitution = "$" + "{NAME}";
 const substitution = { $ref: "#/definitions/substitution" };
 
 /**
@@ -28,37 +29,29 @@ export function publishedSchema(): Published {
 
 function published(schema: JsonSchema): Published {
   const { properties, patternProperties, items, anyOf, required, propertyNames, ...rest } = schema;
-  if (anyOf !== undefined)
-    return { ...rest, anyOf: [...anyOf.map(published), ...(anyOf.some(isScalar) ? [substitution] : [])] };
   if (isScalar(schema)) return publishedScalar(schema);
   const keys = requiredKeys(schema);
-  return {
+  return defined({
     ...rest,
-    ...(properties === undefined ? {} : { properties: mapValues(properties, published) }),
-    ...(patternProperties === undefined
-      ? {}
-      : { patternProperties: mapValues(patternProperties, published), additionalProperties: false }),
-    ...(keys.length === 0 ? {} : { required: keys }),
-    ...(items === undefined ? {} : { items: published(items) }),
-  };
+    properties: properties && mapValues(properties, published),
+    patternProperties: patternProperties && mapValues(patternProperties, published),
+    additionalProperties: schema.type === "object" ? false : undefined,
+    required: keys.length === 0 ? undefined : keys,
+    items: items && published(items),
+    anyOf: anyOf?.map(published),
+  });
 }
 
 /** Description and default stay outside of the alternatives: that is where editors look for them. */
 function publishedScalar(schema: JsonSchema): Published {
   const { description, default: fallback, format, minimum, maximum, ...rest } = schema;
-  const about = {
-    ...(description === undefined ? {} : { description: `${description}${bounds(schema)}` }),
-    ...(fallback === undefined ? {} : { default: fallback }),
-  };
-  const pattern = format === undefined ? undefined : Formats[format].pattern;
-  if (rest.type === "string" && pattern === undefined) return { ...about, ...rest };
-  const value = {
-    ...rest,
-    ...(pattern === undefined ? {} : { pattern }),
-    ...(rest.type === "string" || minimum === undefined ? {} : { minimum }),
-    ...(rest.type === "string" || maximum === undefined ? {} : { maximum }),
-  };
-  return { ...about, anyOf: [value, substitution] };
+  const about = { description: description && `${description}${bounds(schema)}`, default: fallback };
+  const pattern = format && Formats[format].pattern;
+  const value = schema.type === "string" ? { ...rest, pattern } : { ...rest, pattern, minimum, maximum };
+  const substitutable = schema.type === "string" && new RegExp(pattern ?? "").test(anySubstitution);
+  return defined(
+    substitutable ? { ...about, ...value } : { ...about, anyOf: [defined(value), substitution] },
+  );
 }
 
 function bounds({ format, minimum, maximum }: JsonSchema): string {
@@ -76,4 +69,8 @@ function mapValues(
   change: (schema: JsonSchema) => Published,
 ): Published {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+function defined(keywords: Published): Published {
+  return Object.fromEntries(Object.entries(keywords).filter(([, value]) => value !== undefined));
 }

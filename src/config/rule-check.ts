@@ -18,8 +18,12 @@ export function checkRules(draft: Draft, findings: Findings): void {
     const earlier = first.get(selector);
     if (earlier === undefined) first.set(selector, index);
     else {
-      const message = `"${selector}" has a rule already, http.rules[${earlier}]; add to its additional_bindings`;
-      findings.error([...path, "selector"], message);
+      const at = [...path, "selector"];
+      const shown = findings.show(at, selector);
+      findings.error(
+        at,
+        `${shown} has a rule already, http.rules[${earlier}]; add to its additional_bindings`,
+      );
     }
   });
 }

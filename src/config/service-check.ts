@@ -31,7 +31,10 @@ export function checkServices(draft: Draft, findings: Findings): void {
     if (name === undefined) return;
     const earlier = first.get(name);
     if (earlier === undefined) first.set(name, index);
-    else findings.error([...path, "service"], `"${name}" is exposed by services[${earlier}] already`);
+    else {
+      const at = [...path, "service"];
+      findings.error(at, `${findings.show(at, name)} is exposed by services[${earlier}] already`);
+    }
   });
 }
 
@@ -43,10 +46,9 @@ function checkMetadata(
   for (const way of ["request", "response"] as const) {
     metadata?.[way]?.forEach((name, index) => {
       if (name === undefined || !(ownHeaders.has(name) || name.startsWith("grpc-"))) return;
-      findings.error(
-        [...at, way, index],
-        `"${name}" cannot be passed on; the gateway and gRPC write it themselves`,
-      );
+      const path = [...at, way, index];
+      const shown = findings.show(path, name);
+      findings.error(path, `${shown} cannot be passed on; the gateway and gRPC write it themselves`);
     });
   }
 }

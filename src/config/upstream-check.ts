@@ -39,7 +39,7 @@ export function checkUpstreams(draft: Draft, findings: Findings): void {
 function checkTarget(at: Path, target: string | undefined, findings: Findings): void {
   if (target === undefined || parseTarget(target) !== undefined) return;
   const bare = target.replace(/^[a-z]+:\/\//i, "").replace(/\/.*$/, "");
-  const suggestion = parseTarget(bare) === undefined ? undefined : bare;
+  const suggestion = findings.isSecret(at) || parseTarget(bare) === undefined ? undefined : bare;
   const expected = "expected a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path";
   findings.error(at, `${expected}, found ${findings.show(at, target)}`, { suggestion });
 }
