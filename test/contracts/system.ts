@@ -1,0 +1,33 @@
+import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
+import { startGateway } from "../../src/gateway/gateway.js";
+import { type Answer, type Sent, send } from "./http-client.js";
+
+/** A gateway in front of a demo backend of its own. */
+export interface System {
+  readonly adminPort: number;
+  send(method: string, path: string, sent?: Sent): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** Starts both, on free ports. */
+export async function startSystem(configFile: string): Promise<System> {
+  const backend = await startDemoBackend();
+  try {
+    const gateway = await startGateway(configFile, { env: environment(backend), logTo: { write: () => {} } });
+    return {
+      adminPort: gateway.adminPort,
+      send: (method, path, sent) => send(gateway.httpPort, method, path, sent),
+      close: async () => {
+        await gateway.close();
+        await backend.close();
+      },
+    };
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+function environment({ port }: DemoBackend): Record<string, string> {
+  return { HTTP_PORT: "0", ADMIN_PORT: "0", DEMO_BACKEND_PORT: String(port) };
+}
