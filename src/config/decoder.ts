@@ -4,9 +4,9 @@ import type { Position } from "./diagnostic.js";
 import { boundsExpectation, expectation, oneOf } from "./expectation.js";
 import type { Findings } from "./findings.js";
 import { Formats } from "./format.js";
-import { type JsonSchema, requiredKeys } from "./json-schema.js";
 import { nearest } from "./nearest.js";
 import type { Path } from "./path.js";
+import { requiredKeys, type SchemaNode } from "./schema-node.js";
 import { keyText } from "./source.js";
 import { hasSubstitution, type SubstitutionScope, substitute } from "./substitution.js";
 import { isUnavailableValue, refusedKey } from "./unavailable.js";
@@ -40,7 +40,7 @@ export class Decoder {
     readonly scope: SubstitutionScope,
   ) {}
 
-  decode(schema: JsonSchema, node: Node | null | undefined, place: Place = { path: [], at: "" }): unknown {
+  decode(schema: SchemaNode, node: Node | null | undefined, place: Place = { path: [], at: "" }): unknown {
     if (++this.#visited > nodeLimit) {
       if (this.#visited === nodeLimit + 1) this.findings.error([], "aliases make the file too large");
       return undefined;
@@ -61,7 +61,7 @@ export class Decoder {
     return this.#scalar(schema, target as Scalar | undefined, place);
   }
 
-  #mapping(schema: JsonSchema, map: YAMLMap, place: Place): unknown {
+  #mapping(schema: SchemaNode, map: YAMLMap, place: Place): unknown {
     const loaded = emptyFor(schema);
     const lines = new Map<string, number>();
     for (const pair of map.items) {
@@ -95,11 +95,11 @@ export class Decoder {
 
   /** What belongs under a key; undefined, and an error, where the mapping has no such key. */
   #child(
-    schema: JsonSchema,
+    schema: SchemaNode,
     place: Place,
     key: string,
     position: Position,
-  ): { readonly schema: JsonSchema; readonly at: string } | undefined {
+  ): { readonly schema: SchemaNode; readonly at: string } | undefined {
     const path = [...place.path, key];
     const { properties, patternProperties } = schema;
     if (properties !== undefined && Object.hasOwn(properties, key)) {
@@ -124,7 +124,7 @@ export class Decoder {
     return undefined;
   }
 
-  #list(schema: JsonSchema, list: YAMLSeq, place: Place): unknown {
+  #list(schema: SchemaNode, list: YAMLSeq, place: Place): unknown {
     const { items = {}, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema;
     const count = list.items.length;
     if (count < minItems || count > maxItems) {
@@ -148,8 +148,8 @@ export class Decoder {
 
   /** Several shapes of a mapping are told apart by the keys that they require. */
   #union(
-    variants: readonly JsonSchema[],
-    schema: JsonSchema,
+    variants: readonly SchemaNode[],
+    schema: SchemaNode,
     node: YAMLMap | YAMLSeq,
     place: Place,
   ): unknown {
@@ -170,7 +170,7 @@ export class Decoder {
     return this.#fail(place, `expected one of the keys ${oneOf(known)}`, { suggestion });
   }
 
-  #scalar(schema: JsonSchema, node: Scalar | undefined, place: Place): unknown {
+  #scalar(schema: SchemaNode, node: Scalar | undefined, place: Place): unknown {
     const read = this.#read(node, place.path);
     if (read === undefined) return undefined;
     const shown = this.findings.show(place.path, read.value);
@@ -178,7 +178,7 @@ export class Decoder {
     if (isUnavailableValue(place.at, value)) return this.#unavailable(schema, place, shown);
     if (schema.enum !== undefined) {
       if (schema.enum.includes(value as string | number)) return value;
-      const suggestion = nearest(String(value), schema.enum.map(String));
+      const suggestion = typeof value === "string" ? nearest(value, schema.enum.map(String)) : undefined;
       return this.#mismatch(schema, place, shown, suggestion);
     }
     if (schema.format !== undefined) return this.#formatted(schema, schema.format, value, shown, place);
@@ -194,7 +194,7 @@ export class Decoder {
   }
 
   #formatted(
-    schema: JsonSchema,
+    schema: SchemaNode,
     name: keyof typeof Formats,
     value: Plain,
     shown: string,
@@ -220,12 +220,12 @@ export class Decoder {
     return problems.length === 0 ? { value: text, substituted: true } : undefined;
   }
 
-  #unavailable(schema: JsonSchema, place: Place, found: string): undefined {
+  #unavailable(schema: SchemaNode, place: Place, found: string): undefined {
     const available = schema.enum === undefined ? String(schema.default) : expectation(schema);
     return this.#fail(place, `${found} is not available in this version; expected ${available}`);
   }
 
-  #mismatch(schema: JsonSchema, place: Place, found: string, suggestion?: string): undefined {
+  #mismatch(schema: SchemaNode, place: Place, found: string, suggestion?: string): undefined {
     return this.#fail(place, `expected ${expectation(schema)}, found ${found}`, { suggestion });
   }
 
@@ -236,7 +236,7 @@ export class Decoder {
 }
 
 /** What substitution put in for a number or a boolean, as such; anything else as the text that it is. */
-function converted(value: Plain, schema: JsonSchema): Plain {
+function converted(value: Plain, schema: SchemaNode): Plain {
   const wantsNumber =
     schema.type === "integer" || schema.type === "number" || typeof schema.enum?.[0] === "number";
   if (wantsNumber && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
@@ -245,17 +245,17 @@ function converted(value: Plain, schema: JsonSchema): Plain {
   return value;
 }
 
-function within(value: number, { minimum, maximum }: JsonSchema): boolean {
+function within(value: number, { minimum, maximum }: SchemaNode): boolean {
   return value >= (minimum ?? Number.NEGATIVE_INFINITY) && value <= (maximum ?? Number.POSITIVE_INFINITY);
 }
 
 /** Where the user chooses the keys, there is no prototype that a key could reach. */
-function emptyFor(schema: JsonSchema): Record<string, unknown> {
+function emptyFor(schema: SchemaNode): Record<string, unknown> {
   return schema.properties === undefined ? Object.create(null) : {};
 }
 
 /** The loaded form of a schema's default. */
-function defaultOf(schema: JsonSchema): unknown {
+function defaultOf(schema: SchemaNode): unknown {
   if (schema.type === "object") {
     const loaded = emptyFor(schema);
     for (const [key, property] of Object.entries(schema.properties ?? {})) {

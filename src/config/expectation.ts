@@ -1,8 +1,8 @@
 import { Formats } from "./format.js";
-import type { JsonSchema } from "./json-schema.js";
+import type { SchemaNode } from "./schema-node.js";
 
 /** What a person should have written, to follow "expected": `a whole number from 1 to 10`. */
-export function expectation(schema: JsonSchema): string {
+export function expectation(schema: SchemaNode): string {
   if (schema.anyOf !== undefined) return oneOf(schema.anyOf.map(expectation));
   if (schema.enum !== undefined) return oneOf(schema.enum.map(String));
   if (schema.const !== undefined) return String(schema.const);
@@ -22,7 +22,7 @@ export function expectation(schema: JsonSchema): string {
 }
 
 /** The bounds of a duration or a size in its own units: `a duration from 1ms to 24h`. */
-export function boundsExpectation(schema: JsonSchema): string {
+export function boundsExpectation(schema: SchemaNode): string {
   return schema.format === "size"
     ? `a size${range(schema, sizeText)}`
     : `a duration${range(schema, durationText)}`;
@@ -33,7 +33,7 @@ export function oneOf(words: readonly string[]): string {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
-function range({ minimum, maximum }: JsonSchema, unit: (bound: number) => string): string {
+function range({ minimum, maximum }: SchemaNode, unit: (bound: number) => string): string {
   if (minimum === undefined) return maximum === undefined ? "" : ` up to ${unit(maximum)}`;
   return maximum === undefined
     ? ` of at least ${unit(minimum)}`

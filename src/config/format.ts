@@ -50,7 +50,11 @@ const formats = {
     read: text => (parseAddress(text) === undefined ? undefined : text),
   },
   /** Checked with its upstream: what a target looks like depends on the protocol. */
-  target: { expected: "a target", pattern: undefined, read: text => text },
+  target: {
+    expected: "a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path",
+    pattern: undefined,
+    read: text => text,
+  },
   host: {
     expected: "a host name or an IP address",
     pattern: undefined,

@@ -1,33 +1,76 @@
-import type { FormatName } from "./format.js";
-import { ConfigSchema } from "./schema.js";
+import { durationText, sizeText } from "./expectation.js";
+import { Formats } from "./format.js";
+import { configSchemaNode, requiredKeys, type SchemaNode } from "./schema-node.js";
 
-/** The keywords of JSON Schema that the configuration's schema uses. */
-export interface JsonSchema {
-  readonly type?: string | readonly string[];
-  readonly description?: string;
-  /** As written in YAML; `{}` for a section whose keys have defaults. */
-  readonly default?: unknown;
-  readonly format?: FormatName;
-  readonly enum?: readonly (string | number)[];
-  readonly const?: boolean;
-  readonly anyOf?: readonly JsonSchema[];
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly required?: readonly string[];
-  readonly patternProperties?: Readonly<Record<string, JsonSchema>>;
-  readonly propertyNames?: { readonly description: string };
-  readonly items?: JsonSchema;
-  readonly minItems?: number;
-  readonly maxItems?: number;
-  readonly uniqueItems?: boolean;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly pattern?: string;
+type Published = Readonly<Record<string, unknown>>;
+
+const anySubstitution = "$" + "{NAME}";
+const substitution = { $ref: "#/definitions/substitution" };
+
+/**
+ * The JSON Schema (draft-07, the one that editors know best) of the configuration as it is written: durations
+ * and sizes are text, keys with a default may be left out, and `${...}` may stand for any scalar.
+ */
+export function publishedSchema(): Published {
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    $id: "protogate.schema.json",
+    title: "Protogate configuration",
+    ...published(configSchemaNode),
+    definitions: {
+      substitution: {
+        description: `A value from the environment or a file: \${NAME}, \${NAME:-default} or \${file:/path}.`,
+        type: "string",
+        pattern: "\\$\\{",
+      },
+    },
+  };
 }
 
-/** The keys that must be written: required in `Config` and without a default. */
-export function requiredKeys(schema: JsonSchema): readonly string[] {
-  return (schema.required ?? []).filter(key => schema.properties?.[key]?.default === undefined);
+function published(schema: SchemaNode): Published {
+  const { properties, patternProperties, items, anyOf, required, propertyNames, ...rest } = schema;
+  if (isScalar(schema)) return publishedScalar(schema);
+  const keys = requiredKeys(schema);
+  return defined({
+    ...rest,
+    properties: properties && mapValues(properties, published),
+    patternProperties: patternProperties && mapValues(patternProperties, published),
+    additionalProperties: schema.type === "object" ? false : undefined,
+    required: keys.length === 0 ? undefined : keys,
+    items: items && published(items),
+    anyOf: anyOf?.map(published),
+  });
 }
 
-/** `ConfigSchema` as data: what its types say is of no use to code that walks it. */
-export const configJsonSchema = ConfigSchema as unknown as JsonSchema;
+/** Description and default stay outside of the alternatives: that is where editors look for them. */
+function publishedScalar(schema: SchemaNode): Published {
+  const { description, default: fallback, format, minimum, maximum, ...rest } = schema;
+  const about = { description: description && `${description}${bounds(schema)}`, default: fallback };
+  const pattern = format && Formats[format].pattern;
+  const value = schema.type === "string" ? { ...rest, pattern } : { ...rest, pattern, minimum, maximum };
+  const substitutable = schema.type === "string" && new RegExp(pattern ?? "").test(anySubstitution);
+  return defined(
+    substitutable ? { ...about, ...value } : { ...about, anyOf: [defined(value), substitution] },
+  );
+}
+
+function bounds({ format, minimum, maximum }: SchemaNode): string {
+  if (minimum === undefined || maximum === undefined) return "";
+  if (format === "duration") return ` From ${durationText(minimum)} to ${durationText(maximum)}.`;
+  return format === "size" ? ` From ${sizeText(minimum)} to ${sizeText(maximum)}.` : "";
+}
+
+function isScalar(schema: SchemaNode): boolean {
+  return schema.anyOf === undefined && schema.type !== "object" && schema.type !== "array";
+}
+
+function mapValues(
+  record: Readonly<Record<string, SchemaNode>>,
+  change: (schema: SchemaNode) => Published,
+): Published {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+function defined(keywords: Published): Published {
+  return Object.fromEntries(Object.entries(keywords).filter(([, value]) => value !== undefined));
+}

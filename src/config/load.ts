@@ -4,9 +4,9 @@ import { Decoder } from "./decoder.js";
 import type { Diagnostic, Position } from "./diagnostic.js";
 import type { Draft } from "./draft.js";
 import { Findings } from "./findings.js";
-import { configJsonSchema } from "./json-schema.js";
 import type { Path } from "./path.js";
 import type { Config } from "./schema.js";
+import { configSchemaNode } from "./schema-node.js";
 import { Source } from "./source.js";
 
 export interface LoadedConfig {
@@ -36,7 +36,7 @@ export function loadConfig(
   }
   const findings = new Findings(source);
   const decoder = new Decoder(findings, { env, folder: dirname(resolve(file)) });
-  const draft = decoder.decode(configJsonSchema, source.root) as Draft | undefined;
+  const draft = decoder.decode(configSchemaNode, source.root) as Draft | undefined;
   if (draft !== undefined) check(draft, findings);
   const { diagnostics, secrets } = findings;
   // Without a finding the draft has every key that the schema requires, each as its type says.

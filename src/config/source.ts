@@ -19,6 +19,9 @@ import type { Path } from "./path.js";
 const sizeLimit = 4 * 1024 * 1024;
 const syntaxErrorLimit = 20;
 
+const needsQuotes = "inside { } and [ ] a value with a ${ in it needs quotes";
+const oneDocument = "the file holds more than one YAML document; expected one";
+
 /** A YAML file, parsed but not yet understood, that knows where each of its nodes stands. */
 export class Source {
   readonly #lines = new LineCounter();
@@ -115,13 +118,12 @@ export class Source {
   /** One error a line: those that follow on the same line come from the first. */
   #syntaxErrors(document: Document, text: string): readonly Diagnostic[] {
     const byLine = new Map<number, Diagnostic>();
-    for (const { message, pos } of [...document.errors, ...document.warnings]) {
+    for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
       const position = this.#position(pos[0]);
       if (byLine.has(position.line) || byLine.size === syntaxErrorLimit) continue;
       const unquoted = text.slice(pos[0] - 1, pos[0] + 1) === "${";
-      const said = unquoted
-        ? "inside { } and [ ] a value with a ${ in it needs quotes"
-        : `not YAML: ${message}`;
+      const several = code === "MULTIPLE_DOCS";
+      const said = unquoted ? needsQuotes : several ? oneDocument : `not YAML: ${message}`;
       byLine.set(position.line, { severity: "error", message: said, position });
     }
     return [...byLine.values()];

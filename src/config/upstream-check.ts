@@ -3,6 +3,7 @@ import type { Draft, DraftOf } from "./draft.js";
 import { durationText } from "./expectation.js";
 import { checkPath } from "./file-check.js";
 import type { Findings } from "./findings.js";
+import { Formats } from "./format.js";
 import { nearest } from "./nearest.js";
 import type { Path } from "./path.js";
 import type { RetryConfig, UpstreamTlsConfig } from "./schema.js";
@@ -40,8 +41,8 @@ function checkTarget(at: Path, target: string | undefined, findings: Findings): 
   if (target === undefined || parseTarget(target) !== undefined) return;
   const bare = target.replace(/^[a-z]+:\/\//i, "").replace(/\/.*$/, "");
   const suggestion = findings.isSecret(at) || parseTarget(bare) === undefined ? undefined : bare;
-  const expected = "expected a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path";
-  findings.error(at, `${expected}, found ${findings.show(at, target)}`, { suggestion });
+  const { expected } = Formats.target;
+  findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`, { suggestion });
 }
 
 function checkTls(at: Path, tls: DraftOf<UpstreamTlsConfig> | undefined, findings: Findings): void {

@@ -175,7 +175,12 @@ test("every available key is loaded: durations as milliseconds, sizes as bytes, 
     },
     { selector: "chat.v1.Rooms.List", get: "/v1/rooms", additional_bindings: [] },
   ]);
-  assert.deepEqual(plain(config.http.limits), { body: 2_097_152, header: 1024, depth: 1000, request_timeout: 1000 });
+  assert.deepEqual(plain(config.http.limits), {
+    body: 2_097_152,
+    header: 1024,
+    depth: 1000,
+    request_timeout: 1000,
+  });
   assert.equal(config.http.forwarded.trusted_hops, 2);
   assert.equal(config.server.drain, 0);
 });
