@@ -112,6 +112,11 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The route cannot answer in any of the content types that the client accepts.",
   },
+  MISDIRECTED_REQUEST: {
+    httpStatus: 421,
+    code: Code.PERMISSION_DENIED,
+    doc: "The Host header names a host that this listener does not answer for.",
+  },
   HEADERS_TOO_LARGE: {
     httpStatus: 431,
     code: Code.RESOURCE_EXHAUSTED,

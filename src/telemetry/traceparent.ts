@@ -42,14 +42,18 @@ export function parseTraceparent(text: string): Traceparent | undefined {
 /**
  * Continues the client's trace with a span of our own, or starts one where `traceparent` is absent or malformed.
  *
- * The mark of a continued trace is kept. A new one is marked as sampled: unmarked, it would stop backends that sample
- * by their parent (OpenTelemetry's default) from recording what they recorded without a gateway in front.
+ * @param sampleRatio share of new traces that are marked as sampled, 0..1; the mark of a continued one is kept. Backends
+ *   that sample by their parent, OpenTelemetry's default, record nothing of a trace that is not marked.
  */
-export function continueTrace(traceparent: string | undefined, tracestate: string | undefined): TraceContext {
+export function traceOf(
+  traceparent: string | undefined,
+  tracestate: string | undefined,
+  sampleRatio: number,
+): TraceContext {
   const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent);
   const traceId = parent?.traceId ?? randomHex(16);
   const spanId = randomHex(8);
-  const sampled = parent?.sampled ?? true;
+  const sampled = parent?.sampled ?? Math.random() < sampleRatio;
   return {
     traceId,
     spanId,

@@ -1,0 +1,113 @@
+import type https from "node:https";
+import type { AddressInfo } from "node:net";
+import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import { type Failure, gatewayFailure } from "../status/failure.js";
+import { renderFailure } from "../status/profiles.js";
+import type { Metrics } from "../telemetry/metrics.js";
+import { hostCheck } from "./host-check.js";
+
+/** Whether the gateway should get traffic, and what that rests on. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message: string }>>;
+}
+
+export interface AdminAddress {
+  /** A name or an IP address without brackets. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+export interface AdminOptions {
+  readonly address: AdminAddress;
+  /** PEM; undefined for plain HTTP. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  readonly metrics: Metrics;
+  readonly ready: () => Readiness;
+  /** The resolved configuration with secrets already redacted; shown as JSON. */
+  readonly config: () => unknown;
+  /** The route table; shown as JSON. */
+  readonly bindings: () => unknown;
+}
+
+export interface AdminServer {
+  /** What it is bound to, with the port that was chosen. */
+  readonly address: AdminAddress;
+  /** Stops accepting and resolves once the requests under way are answered. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds that a client may take to send a request, or to read nothing of its answer. */
+const patience = 30_000;
+
+/**
+ * Starts the listener for operators: `/metrics`, `/livez`, `/readyz`, `/config` and `/bindings`.
+ * Bound to loopback, it answers no `Host` but local ones.
+ * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen, Node's where key or certificate are bad
+ */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const app = fastify({
+    https: options.tls ?? null,
+    connectionTimeout: patience,
+    requestTimeout: patience,
+    frameworkErrors: (error, request, reply) =>
+      refuse(reply, gatewayFailure("MALFORMED_PATH", error.message), request.url),
+  });
+  addGuards(app, options.address.host);
+  addRoutes(app, options);
+  await app.listen({ host: options.address.host, port: options.address.port });
+  const { address, port } = app.server.address() as AddressInfo;
+  return { address: { host: address, port }, close: () => app.close() };
+}
+
+type App = FastifyInstance<https.Server>;
+type Reply = FastifyReply<{ Body: unknown }, https.Server>;
+
+function addGuards(app: App, boundHost: string): void {
+  const accepts = hostCheck(boundHost);
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-content-type-options", "nosniff").header("cache-control", "no-store");
+    if (accepts(request.headers.host)) return undefined;
+    const message = `this listener answers local users only, not host ${JSON.stringify(request.headers.host)}`;
+    return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request.url);
+    if (app.hasRoute({ method: "GET", url: path })) {
+      const message = `${request.method} is not served at ${path}, only GET and HEAD`;
+      reply.header("allow", "GET, HEAD");
+      return refuse(reply, gatewayFailure("METHOD_NOT_ALLOWED", message), path);
+    }
+    const message = `nothing at ${path}; there is /metrics, /livez, /readyz, /config and /bindings`;
+    return refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", message), path);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const message = error instanceof Error ? error.message : String(error);
+    return refuse(reply, gatewayFailure("INTERNAL", message), request.url);
+  });
+}
+
+function addRoutes(app: App, { metrics, ready, config, bindings }: AdminOptions): void {
+  app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get("/livez", (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok"));
+  app.get("/readyz", (_request, reply) => {
+    const readiness = ready();
+    return sendJson(reply.code(readiness.ready ? 200 : 503), readiness);
+  });
+  app.get("/config", (_request, reply) => sendJson(reply, config()));
+  app.get("/bindings", (_request, reply) => sendJson(reply, bindings()));
+}
+
+function sendJson(reply: Reply, value: unknown): Reply {
+  return reply.type("application/json").send(JSON.stringify(value) ?? "null");
+}
+
+function refuse(reply: Reply, failure: Failure, url: string): Reply {
+  const rendered = renderFailure("status", failure, [], { requestId: "", path: pathOf(url) });
+  return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
+}
+
+function pathOf(url: string): string {
+  return url.split("?", 1)[0] ?? url;
+}
