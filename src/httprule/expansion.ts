@@ -1,6 +1,5 @@
-import { segmentText } from "./equivalence.js";
 import { decodeKeepingSlash, encodeText, hasDotSegment } from "./percent.js";
-import type { Segment, Template, TemplateVariable } from "./template.js";
+import { type Segment, segmentText, type Template, type TemplateVariable } from "./template.js";
 
 /**
  * Builds the path that a template matches with these values: the inverse of matching. In single-segment
@@ -35,7 +34,7 @@ function expandVariable(template: Template, variable: TemplateVariable, value: s
   if (!fits) throw misfit(variable, value);
   return parts.map((part, index) => {
     if (wildcard >= 0 && index >= wildcard && index <= wildcard + spare) return encodePart(variable, part);
-    const segment = pattern[wildcard >= 0 && index > wildcard ? index - spare : index] as Segment;
+    const segment = pattern[wildcard >= 0 && index >= wildcard ? index - spare : index] as Segment;
     if (segment.kind !== "literal") {
       if (part === "") throw misfit(variable, value);
       return encodePart(variable, part);

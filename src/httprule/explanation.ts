@@ -1,6 +1,5 @@
-import { segmentText } from "./equivalence.js";
 import type { PathScan } from "./path-scan.js";
-import type { Template } from "./template.js";
+import { segmentText, type Template } from "./template.js";
 import type { Route } from "./trie.js";
 
 /** Most candidates of an explanation. */

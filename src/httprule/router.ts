@@ -1,7 +1,6 @@
-import { equivalenceKey } from "./equivalence.js";
 import { type Candidate, explainRoutes } from "./explanation.js";
 import { PathScan } from "./path-scan.js";
-import type { Template } from "./template.js";
+import { equivalenceKey, type Template } from "./template.js";
 import { findRoute, insertRoute, type Leaf, type Route, TrieNode } from "./trie.js";
 
 export type Match<T> =

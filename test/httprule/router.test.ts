@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Match, type Router, RouterBuilder } from "../../src/httprule/router.js";
-import { parseTemplate } from "../../src/httprule/template.js";
+import { parseTemplate } from "../../src/httprule/template-parser.js";
 
 /** A router whose values are the routes' own texts, `GET /a`. */
 function routerOf(...routes: string[]): Router<string> {

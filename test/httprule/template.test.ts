@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { equivalenceKey } from "../../src/httprule/equivalence.js";
+import { prefixTemplate } from "../../src/httprule/prefix.js";
 import {
-  parseTemplate,
-  prefixTemplate,
+  equivalenceKey,
   type Segment,
   type Template,
   TemplateError,
   templateLimits,
 } from "../../src/httprule/template.js";
+import { parseTemplate } from "../../src/httprule/template-parser.js";
 
 const single: Segment = { kind: "single" };
 const multi: Segment = { kind: "multi" };
