@@ -1,0 +1,101 @@
+import type { Field, MessageType, Model } from "../descriptors/model.js";
+import type { Codec, JsonPolicy } from "./codec.js";
+import { Decoders } from "./decoder.js";
+import { Encoders } from "./encoder.js";
+import type { JsonValue } from "./json.js";
+import { Reader } from "./reader.js";
+import type { Writer } from "./writer.js";
+
+/** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
+export interface FieldCodec {
+  /**
+   * Writes the field with its tag into the parent message. Null writes nothing, unless null is a value of the field.
+   * @throws TranscodeError whose path begins with the field's name
+   */
+  encode(json: JsonValue, into: Writer): void;
+  /**
+   * The JSON text of the field from the bytes of its parent message. Where it is absent: `[]`, `{}`, `""`, `0`, the
+   * first enum value, and `null` for a message.
+   * @throws TranscodeError when the bytes are not a message
+   */
+  decode(parent: Uint8Array): string;
+}
+
+/** The codecs of one model under one policy. Each is compiled at its first use and kept. */
+export interface Codecs {
+  message(type: MessageType): Codec;
+  field(field: Field): FieldCodec;
+  /**
+   * The JSON text of an Any; where the type is not in the model or the bytes are not of that type,
+   * `{"@type": url, "value": base64}`. Never throws.
+   */
+  renderAny(typeUrl: string, value: Uint8Array): string;
+}
+
+const known = new WeakMap<Model, Map<string, Codecs>>();
+
+/** The codecs of a model under a policy; equal policies share one set. */
+export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
+  const { enums, int64, emitDefaults, names, unknownFields, depth } = policy;
+  const key = [enums, int64, emitDefaults, names, unknownFields, depth].join();
+  let ofModel = known.get(model);
+  if (ofModel === undefined) {
+    ofModel = new Map();
+    known.set(model, ofModel);
+  }
+  let codecs = ofModel.get(key);
+  if (codecs === undefined) {
+    codecs = new CodecSet(model, { enums, int64, emitDefaults, names, unknownFields, depth });
+    ofModel.set(key, codecs);
+  }
+  return codecs;
+}
+
+class CodecSet implements Codecs {
+  readonly #depth: number;
+  readonly #encoders: Encoders;
+  readonly #decoders: Decoders;
+  readonly #codecs = new Map<MessageType, Codec>();
+  readonly #fields = new Map<Field, FieldCodec>();
+
+  constructor(model: Model, policy: JsonPolicy) {
+    this.#depth = policy.depth;
+    this.#encoders = new Encoders(model, policy);
+    this.#decoders = new Decoders(model, policy);
+  }
+
+  message(type: MessageType): Codec {
+    let codec = this.#codecs.get(type);
+    if (codec === undefined) {
+      const encoder = this.#encoders.message(type);
+      const decoder = this.#decoders.message(type);
+      const depth = this.#depth;
+      codec = {
+        encode: (json, into) => encoder.encode(json, into, depth),
+        decode: wire => decoder.decode(new Reader(wire), wire.length, depth),
+      };
+      this.#codecs.set(type, codec);
+    }
+    return codec;
+  }
+
+  field(field: Field): FieldCodec {
+    let codec = this.#fields.get(field);
+    if (codec === undefined) {
+      const encoder = this.#encoders.bareField(field);
+      const decoder = this.#decoders.bareField(field);
+      const zero = this.#decoders.zero(field);
+      const depth = this.#depth;
+      codec = {
+        encode: (json, into) => encoder.encode(json, into, depth),
+        decode: parent => decoder.decode(new Reader(parent), parent.length, depth) || zero,
+      };
+      this.#fields.set(field, codec);
+    }
+    return codec;
+  }
+
+  renderAny(typeUrl: string, value: Uint8Array): string {
+    return this.#decoders.renderAny(typeUrl, value);
+  }
+}

@@ -1,0 +1,250 @@
+import type { Field } from "../descriptors/model.js";
+import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode-step.js";
+import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode-step.js";
+import { FunctionSource, literal } from "./function-source.js";
+import { truncated } from "./reader.js";
+import type { ReadText } from "./scalar-text.js";
+import { LENGTH, START_GROUP, wireType } from "./wire-type.js";
+
+/** How one value of a field is read. */
+export type ValueReader =
+  | {
+      readonly kind: "text";
+      readonly read: ReadText /** May give the empty text: leave the value out. */;
+      readonly sparse: boolean;
+    }
+  | { readonly kind: "message"; readonly node: DecodeNode }
+  | { readonly kind: "map"; readonly node: EntryNode };
+
+export interface DecodeField {
+  readonly field: Field;
+  /** Member name in JSON. */
+  readonly name: string;
+  readonly value: ValueReader;
+  /** JSON text of the value that an absent field stands for: `0`, `""`, `[]`, `{}`; `null` for messages. */
+  readonly zero: string;
+  /** False for fields that are read only because they clear others of their oneof. */
+  readonly printed: boolean;
+}
+
+export interface ObjectOptions {
+  readonly extensions: ExtensionPrinter | undefined;
+  readonly emitDefaults: boolean;
+}
+
+/**
+ * The decoder of a message as an object of its fields, in the order given. Generated: one switch over tags gathers
+ * each field's text (messages: where they lie), then the fields are printed. A slot that holds "" is absent.
+ */
+export function objectDecoder(fields: readonly DecodeField[], options: ObjectOptions): Decode {
+  const writer = new DecodeSource(fields, true);
+  const { source } = writer;
+  const { extensions } = options;
+  const printer = extensions === undefined ? "" : source.link(extensions);
+  writer.open(printer);
+  source.add('let out = "";');
+  fields.forEach((item, index) => {
+    const name = JSON.stringify(item.name);
+    const lead = `out += (out === "" ? ${literal(`{${name}:`)} : ${literal(`,${name}:`)})`;
+    source.add(`if (${writer.present(index)}) { at = ${index}; ${lead} + ${writer.text(index)}; }`);
+    if (item.field.presence === "required" && !item.field.repeated) {
+      source.add(`else throw ${source.link(missing)}(${literal(item.name)});`);
+    } else if (options.emitDefaults && hasNoPresence(item.field)) {
+      source.add(`else ${lead} + ${literal(item.zero)};`);
+    }
+  });
+  if (extensions !== undefined)
+    source.add(`if (found !== undefined) out = ${printer}.print(r, found, out, depth);`);
+  source.add("r.pos = end;", 'return out === "" ? "{}" : out + "}";');
+  writer.close();
+  return source.compile<Decode>("r", "end", "depth");
+}
+
+/**
+ * The decoder of the one field among `fields` that is printed and present, as its bare value; `absent` where there is none.
+ * @param nested false where the bytes are those of the parent message, which has been counted already
+ */
+export function bareDecoder(fields: readonly DecodeField[], absent: string): Decode {
+  const writer = new DecodeSource(fields, true);
+  const { source } = writer;
+  writer.open("");
+  source.add(`let out = ${literal(absent)};`);
+  fields.forEach((item, index) => {
+    if (item.printed)
+      source.add(`if (${writer.present(index)}) { at = ${index}; out = ${writer.text(index)}; }`);
+  });
+  source.add("r.pos = end;", "return out;");
+  writer.close();
+  return source.compile<Decode>("r", "end", "depth");
+}
+
+/** The decoder of a map's entries. */
+export function entryDecoder(key: DecodeField, value: DecodeField): DecodeEntry {
+  const writer = new DecodeSource([key, value], false);
+  const { source } = writer;
+  writer.open("");
+  if (value.value.kind === "message") {
+    source.add("if (s1 < 0) { s1 = end; e1 = end; }", `const text = ${writer.text(1)};`);
+  } else {
+    if (value.value.kind === "text" && value.value.sparse) source.add("if (dropped) return;");
+    source.add(`const text = f1 === "" ? ${literal(value.zero)} : f1;`);
+  }
+  source.add(`entries.set(f0 === "" ? ${literal(key.zero)} : f0, text);`, "r.pos = end;");
+  writer.close();
+  return source.compile<DecodeEntry>("r", "end", "depth", "entries");
+}
+
+class DecodeSource {
+  readonly source = new FunctionSource();
+  readonly #fields: readonly DecodeField[];
+  /** False for map entries, whose fields print their defaults and are no message of their own. */
+  readonly #message: boolean;
+  readonly #oneofs = new Map<unknown, number>();
+
+  constructor(fields: readonly DecodeField[], message: boolean) {
+    this.#fields = fields;
+    this.#message = message;
+    for (const { field } of fields) {
+      if (field.oneof !== undefined && !this.#oneofs.has(field.oneof)) {
+        this.#oneofs.set(field.oneof, this.#oneofs.size);
+      }
+    }
+  }
+
+  /** The slots and the loop over tags. */
+  open(extensions: string): void {
+    const { source } = this;
+    if (this.#message) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
+    source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found;');
+    this.#fields.forEach((_, index) => {
+      source.add(this.#slots(index));
+    });
+    for (const oneof of this.#oneofs.values()) source.add(`let o${oneof} = -1;`);
+    source.add("try {", "while (r.pos < end) {", "at = -1;");
+    if (extensions !== "") source.add("const start = r.pos;");
+    source.add("const tag = r.tag();", "switch (tag) {");
+    this.#fields.forEach((_, index) => {
+      source.add(...this.#cases(index));
+    });
+    source.add(
+      extensions === ""
+        ? "default: r.skip(tag, depth);"
+        : `default: found = ${extensions}.gather(r, tag, start, found, depth);`,
+      "}",
+      "}",
+      "at = -1;",
+      `if (r.pos !== end) throw ${source.link(truncated)}();`,
+    );
+  }
+
+  close(): void {
+    const names = this.source.link(this.#fields.map(item => item.name));
+    this.source.add(`} catch (error) { throw ${this.source.link(located)}(error, ${names}[at]); }`);
+  }
+
+  /** The condition for a field to have a value. */
+  present(index: number): string {
+    const { field, value } = this.#fields[index]!;
+    const held =
+      value.kind === "map"
+        ? `f${index} !== undefined`
+        : isSpan(this.#fields[index]!)
+          ? `s${index} >= 0`
+          : `f${index} !== ""`;
+    return field.oneof === undefined ? held : `o${this.#oneofs.get(field.oneof)} === ${index} && ${held}`;
+  }
+
+  /** The expression for a present field's text. */
+  text(index: number): string {
+    const { field, value } = this.#fields[index]!;
+    if (value.kind === "map") return `${this.source.link(mapText)}(f${index})`;
+    if (field.repeated) return `f${index} + "]"`;
+    if (value.kind === "text") return `f${index}`;
+    const node = this.source.link(value.node);
+    return `${this.source.link(messageText)}(r, s${index}, e${index}, m${index}, ${node}, depth - 1)`;
+  }
+
+  #slots(index: number): string {
+    const item = this.#fields[index]!;
+    if (item.value.kind === "map") return `let f${index};`;
+    return isSpan(item) ? `let s${index} = -1, e${index} = 0, m${index};` : `let f${index} = "";`;
+  }
+
+  #cases(index: number): string[] {
+    const { field, value } = this.#fields[index]!;
+    const begin = `at = ${index};`;
+    if (value.kind === "map") {
+      const node = this.source.link(value.node);
+      return [
+        `case ${tagOf(field, LENGTH)}: ${begin} e = r.span(); ${node}.decode(r, e, depth, f${index} ??= new Map()); break;`,
+      ];
+    }
+    if (value.kind === "message") return [`case ${this.#messageCase(index, field, value.node)} break;`];
+    const type = wireType(field);
+    if (!field.repeated) return [`case ${tagOf(field, type)}: ${begin} ${this.#singular(index)} break;`];
+    const item = this.#append(index);
+    const cases = [`case ${tagOf(field, type)}: ${begin} ${item} break;`];
+    if (type !== LENGTH) {
+      const check = `if (r.pos !== e) throw ${this.source.link(truncated)}();`;
+      cases.push(
+        `case ${tagOf(field, LENGTH)}: ${begin} e = r.span(); while (r.pos < e) { ${item} } ${check} break;`,
+      );
+    }
+    return cases;
+  }
+
+  #singular(index: number): string {
+    const { field, value, zero } = this.#fields[index]!;
+    if (value.kind !== "text") return "";
+    const read = this.source.link(value.read);
+    const active = field.oneof === undefined ? "" : ` o${this.#oneofs.get(field.oneof)} = ${index};`;
+    if (value.sparse) {
+      const taken = `f${index} = t; dropped = false;${active}`;
+      return `t = ${read}(r); if (t !== "") { ${taken} } else dropped = true;`;
+    }
+    const strip =
+      this.#message && hasNoPresence(field) ? ` if (f${index} === ${literal(zero)}) f${index} = "";` : "";
+    return `f${index} = ${read}(r);${strip}${active}`;
+  }
+
+  #append(index: number): string {
+    const { value } = this.#fields[index]!;
+    if (value.kind !== "text") return "";
+    const read = this.source.link(value.read);
+    const append = (text: string) => `f${index} += (f${index} === "" ? "[" : ",") + ${text};`;
+    return value.sparse ? `t = ${read}(r); if (t !== "") ${append("t")}` : append(`${read}(r)`);
+  }
+
+  #messageCase(index: number, field: Field, node: DecodeNode): string {
+    const head =
+      field.delimited && this.#message
+        ? `${tagOf(field, START_GROUP)}: at = ${index}; p = r.pos; e = r.group(${field.number}, depth - 1);`
+        : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
+    if (field.repeated) {
+      const decode = `${this.source.link(node)}.decode(r, e, depth - 1)`;
+      return `${head} { const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; r.pos = next; }`;
+    }
+    const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;
+    const claim =
+      oneof === ""
+        ? ""
+        : `if (${oneof} !== ${index}) { s${index} = -1; m${index} = undefined; ${oneof} = ${index}; } `;
+    const more = `m${index} = ${this.source.link(withSpan)}(m${index}, s${index}, e${index}, p, e);`;
+    return `${head} ${claim}if (s${index} < 0) { s${index} = p; e${index} = e; } else ${more}`;
+  }
+}
+
+function isSpan({ field, value }: DecodeField): boolean {
+  return value.kind === "message" && !field.repeated;
+}
+
+/** True for fields that are absent when they hold their default. */
+function hasNoPresence(field: Field): boolean {
+  return (
+    field.repeated || (field.presence === "implicit" && field.kind !== "message" && field.oneof === undefined)
+  );
+}
+
+function tagOf(field: Field, type: number): number {
+  return ((field.number << 3) | type) >>> 0;
+}

@@ -1,0 +1,237 @@
+import type { EnumType, Field, MessageType, Model } from "../descriptors/model.js";
+import { AnyPrinter } from "./any-text.js";
+import type { JsonPolicy } from "./codec.js";
+import {
+  bareDecoder,
+  type DecodeField,
+  entryDecoder,
+  objectDecoder,
+  type ValueReader,
+} from "./decode-source.js";
+import { type Decode, type DecodeNode, type EntryNode, ExtensionPrinter } from "./decode-step.js";
+import {
+  asKey,
+  asNumber,
+  boolText,
+  bytesText,
+  doubleText,
+  enumText,
+  finiteText,
+  fixed32Text,
+  fixed64Text,
+  floatText,
+  int32Text,
+  int64Text,
+  looseStringText,
+  type ReadText,
+  sfixed32Text,
+  sfixed64Text,
+  sint32Text,
+  sint64Text,
+  stringText,
+  uint32Text,
+  uint64Text,
+} from "./scalar-text.js";
+import { ANY, DURATION, FIELD_MASK, isWrapper, LIST_VALUE, STRUCT, TIMESTAMP, VALUE } from "./well-known.js";
+import { durationText, fieldMaskText, timestampText } from "./well-known-text.js";
+
+/** Compiles decoders for one model and policy, each at its first use. */
+export class Decoders {
+  readonly #model: Model;
+  readonly #policy: JsonPolicy;
+  readonly #messages = new Map<MessageType, DecodeNode>();
+  readonly #bareFields = new Map<Field, DecodeNode>();
+  readonly #any: AnyPrinter;
+
+  constructor(model: Model, policy: JsonPolicy) {
+    this.#model = model;
+    this.#policy = policy;
+    this.#any = new AnyPrinter(model, type => this.message(type));
+  }
+
+  /** Wire bytes of a message → its JSON text. */
+  message(type: MessageType): DecodeNode {
+    let node = this.#messages.get(type);
+    if (node === undefined) {
+      node = lazyNode(() => this.#compile(type));
+      this.#messages.set(type, node);
+    }
+    return node;
+  }
+
+  /** Wire bytes of a field's parent → JSON text of the field alone, empty where it is absent. */
+  bareField(field: Field): DecodeNode {
+    let node = this.#bareFields.get(field);
+    if (node === undefined) {
+      node = lazyNode(() => {
+        const all = field.oneof?.fields ?? [field];
+        return bareDecoder(
+          all.map(each => ({ ...this.#field(each), printed: each === field })),
+          "",
+        );
+      });
+      this.#bareFields.set(field, node);
+    }
+    return node;
+  }
+
+  /** JSON text that stands for an absent field: `0`, `""`, `[]`, `{}`; `null` for messages. */
+  zero(field: Field): string {
+    if (field.map !== undefined) return "{}";
+    if (field.repeated) return "[]";
+    switch (field.kind) {
+      case "message":
+        return "null";
+      case "enum":
+        return this.#enumZero(field.enum!);
+      case "bool":
+        return "false";
+      case "string":
+      case "bytes":
+        return '""';
+      case "int64":
+      case "uint64":
+      case "sint64":
+      case "fixed64":
+      case "sfixed64":
+        return this.#policy.int64 === "string" ? '"0"' : "0";
+      default:
+        return "0";
+    }
+  }
+
+  /** `{"@type", ...}`, degraded to base64 where the type or the bytes are not understood. Never throws. */
+  renderAny(typeUrl: string, value: Uint8Array): string {
+    return this.#any.print(typeUrl, value, this.#policy.depth);
+  }
+
+  #compile(type: MessageType): Decode {
+    switch (type.fullName) {
+      case TIMESTAMP:
+        return timestampText;
+      case DURATION:
+        return durationText;
+      case FIELD_MASK:
+        return fieldMaskText;
+      case ANY:
+        return this.#any.decode;
+      case VALUE:
+        return this.#bareMessage(type, "null");
+      case STRUCT:
+        return this.#bareMessage(type, "{}");
+      case LIST_VALUE:
+        return this.#bareMessage(type, "[]");
+      default: {
+        if (isWrapper(type) && type.fields[0] !== undefined)
+          return this.#bareMessage(type, this.zero(type.fields[0]));
+        const extensions = type.extendable
+          ? new ExtensionPrinter(this.#model, type.fullName, field => this.bareField(field))
+          : undefined;
+        return objectDecoder(
+          type.fields.map(field => this.#field(field)),
+          { extensions, emitDefaults: this.#policy.emitDefaults },
+        );
+      }
+    }
+  }
+
+  #bareMessage(type: MessageType, absent: string): Decode {
+    return bareDecoder(
+      type.fields.map(field => this.#field(field)),
+      absent,
+    );
+  }
+
+  #field(field: Field): DecodeField {
+    const name = this.#policy.names === "proto" && !field.extension ? field.name : field.jsonName;
+    return { field, name, value: this.#value(field), zero: this.zero(field), printed: true };
+  }
+
+  #value(field: Field): ValueReader {
+    if (field.map !== undefined) return { kind: "map", node: this.#entry(field.map.key, field.map.value) };
+    if (field.message !== undefined) return { kind: "message", node: this.message(field.message) };
+    if (field.enum !== undefined) {
+      return { kind: "text", read: enumText(field.enum, this.#policy.enums), sparse: field.enum.closed };
+    }
+    return { kind: "text", read: this.#scalar(field), sparse: false };
+  }
+
+  #entry(key: Field, value: Field): EntryNode {
+    const node: EntryNode = {
+      decode: (reader, end, depth, entries) => {
+        const keyField = this.#field(key);
+        const read = asKey(scalarReader(key));
+        node.decode = entryDecoder(
+          { ...keyField, value: { kind: "text", read, sparse: false }, zero: keyText(this.zero(key)) },
+          this.#field(value),
+        );
+        node.decode(reader, end, depth, entries);
+      },
+    };
+    return node;
+  }
+
+  #scalar(field: Field): ReadText {
+    if (field.parent.fullName === VALUE && field.kind === "double") return finiteText;
+    const read = scalarReader(field);
+    return this.#policy.int64 === "number" && LONG_READERS.has(read) ? asNumber(read) : read;
+  }
+
+  #enumZero(type: EnumType): string {
+    if (type.fullName === "google.protobuf.NullValue") return "null";
+    const value = type.closed ? type.values[0] : type.valuesByNumber.get(0);
+    if (value === undefined) return "0";
+    return this.#policy.enums === "name" ? JSON.stringify(value.name) : String(value.number);
+  }
+}
+
+const LONG_READERS = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
+
+function scalarReader(field: Field): ReadText {
+  switch (field.kind) {
+    case "double":
+      return doubleText;
+    case "float":
+      return floatText;
+    case "int32":
+      return int32Text;
+    case "int64":
+      return int64Text;
+    case "uint32":
+      return uint32Text;
+    case "uint64":
+      return uint64Text;
+    case "sint32":
+      return sint32Text;
+    case "sint64":
+      return sint64Text;
+    case "fixed32":
+      return fixed32Text;
+    case "fixed64":
+      return fixed64Text;
+    case "sfixed32":
+      return sfixed32Text;
+    case "sfixed64":
+      return sfixed64Text;
+    case "bool":
+      return boolText;
+    case "bytes":
+      return bytesText;
+    default:
+      return field.utf8 ? stringText : looseStringText;
+  }
+}
+
+function keyText(zero: string): string {
+  return zero.startsWith('"') ? zero : `"${zero}"`;
+}
+
+function lazyNode(compile: () => Decode): DecodeNode {
+  const node: DecodeNode = {
+    decode: (reader, end, depth) => {
+      node.decode = compile();
+      return node.decode(reader, end, depth);
+    },
+  };
+  return node;
+}

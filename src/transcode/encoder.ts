@@ -1,0 +1,194 @@
+import type { Field, MessageType, Model } from "../descriptors/model.js";
+import { anyEncoder } from "./any-value.js";
+import type { JsonPolicy } from "./codec.js";
+import {
+  bareEncoder,
+  type EncodeField,
+  objectEncoder,
+  type ValueWriter,
+  type WriterMethod,
+} from "./encode-source.js";
+import { type Encode, type EncodeNode, ExtraMembers } from "./encode-step.js";
+import type { JsonValue } from "./json.js";
+import { mapKeyValue } from "./map-key.js";
+import {
+  boolValue,
+  bytesValue,
+  doubleValue,
+  enumValue,
+  floatValue,
+  int32Value,
+  int64Value,
+  stringValue,
+  uint32Value,
+  uint64Value,
+} from "./scalar-value.js";
+import {
+  ANY,
+  DURATION,
+  FIELD_MASK,
+  isWrapper,
+  LIST_VALUE,
+  NULL_VALUE,
+  STRUCT,
+  TIMESTAMP,
+  VALUE,
+} from "./well-known.js";
+import { durationValue, fieldMaskValue, timestampValue, valueEncoder } from "./well-known-value.js";
+
+/** Compiles encoders for one model and policy, each at its first use. */
+export class Encoders {
+  readonly #model: Model;
+  readonly #policy: JsonPolicy;
+  readonly #messages = new Map<MessageType, EncodeNode>();
+  readonly #bareFields = new Map<Field, EncodeNode>();
+
+  constructor(model: Model, policy: JsonPolicy) {
+    this.#model = model;
+    this.#policy = policy;
+  }
+
+  /** JSON value → content of the message. */
+  message(type: MessageType): EncodeNode {
+    let node = this.#messages.get(type);
+    if (node === undefined) {
+      node = lazyNode(() => this.#compile(type));
+      this.#messages.set(type, node);
+    }
+    return node;
+  }
+
+  /** JSON value of one field → the field with its tag; null writes nothing unless it is a value of the field. */
+  bareField(field: Field): EncodeNode {
+    let node = this.#bareFields.get(field);
+    if (node === undefined) {
+      node = lazyNode(() => bareEncoder(this.#field(field), true));
+      this.#bareFields.set(field, node);
+    }
+    return node;
+  }
+
+  #compile(type: MessageType): Encode {
+    const first = type.fields[0];
+    switch (type.fullName) {
+      case TIMESTAMP:
+        return timestampValue;
+      case DURATION:
+        return durationValue;
+      case FIELD_MASK:
+        return fieldMaskValue;
+      case ANY:
+        return anyEncoder(this.#model, this.#policy.unknownFields === "ignore", inner => this.message(inner));
+      case VALUE:
+        return this.#compileValue(type);
+      default:
+        if (
+          first !== undefined &&
+          (type.fullName === STRUCT || type.fullName === LIST_VALUE || isWrapper(type))
+        ) {
+          return bareEncoder({ ...this.#field(first), label: "" }, false);
+        }
+        return this.#compileObject(type);
+    }
+  }
+
+  #compileValue(type: MessageType): Encode {
+    const struct = type.fieldsByNumber.get(5)?.message;
+    const list = type.fieldsByNumber.get(6)?.message;
+    if (struct === undefined || list === undefined) return this.#compileObject(type);
+    return valueEncoder(this.message(struct), this.message(list));
+  }
+
+  #compileObject(type: MessageType): Encode {
+    const fields = type.fields.map(field => this.#field(field));
+    const extra = new ExtraMembers(
+      this.#model,
+      type,
+      this.#policy.unknownFields === "ignore",
+      fields.map(item => item.label),
+      field => this.bareField(field),
+    );
+    return objectEncoder(fields, extra, type.extendable);
+  }
+
+  #field(field: Field): EncodeField {
+    const label = this.#policy.names === "proto" && !field.extension ? field.name : field.jsonName;
+    const { map } = field;
+    return {
+      field,
+      label,
+      value: this.#value(map?.value ?? field),
+      key: map === undefined ? undefined : { convert: mapKeyValue(map.key), method: methodOf(map.key) },
+      nullable: !field.repeated && takesNull(field),
+    };
+  }
+
+  #value(field: Field): ValueWriter {
+    if (field.message !== undefined) return { kind: "message", node: this.message(field.message) };
+    if (field.enum !== undefined) {
+      const ignoreUnknown = this.#policy.unknownFields === "ignore";
+      const convert = enumValue(field.enum, ignoreUnknown);
+      return { kind: "scalar", convert, method: "int32", sparse: ignoreUnknown };
+    }
+    return { kind: "scalar", convert: converterOf(field), method: methodOf(field), sparse: false };
+  }
+}
+
+function takesNull(field: Field): boolean {
+  return field.message?.fullName === VALUE || field.enum?.fullName === NULL_VALUE;
+}
+
+function converterOf(field: Field): (value: JsonValue) => unknown {
+  switch (field.kind) {
+    case "double":
+      return doubleValue;
+    case "float":
+      return floatValue;
+    case "int32":
+    case "sint32":
+    case "sfixed32":
+      return int32Value;
+    case "uint32":
+    case "fixed32":
+      return uint32Value;
+    case "int64":
+    case "sint64":
+    case "sfixed64":
+      return int64Value;
+    case "uint64":
+    case "fixed64":
+      return uint64Value;
+    case "bool":
+      return boolValue;
+    case "bytes":
+      return bytesValue;
+    default:
+      return stringValue;
+  }
+}
+
+function methodOf(field: Field): WriterMethod {
+  switch (field.kind) {
+    case "uint64":
+      return "int64";
+    case "sfixed32":
+      return "fixed32";
+    case "sfixed64":
+      return "fixed64";
+    case "enum":
+    case "message":
+      return "int32";
+    default:
+      return field.kind;
+  }
+}
+
+function lazyNode(compile: () => Encode): EncodeNode {
+  const node: EncodeNode = {
+    encode: (value, writer, depth) => {
+      node.encode = compile();
+      node.encode(value, writer, depth);
+    },
+  };
+  return node;
+}

@@ -1,0 +1,86 @@
+/** Why JSON or a message could not be transcoded. */
+export type TranscodeReason =
+  /** The bytes are not JSON text in UTF-8 (RFC 8259). */
+  | "MALFORMED_JSON"
+  /** An object names one member twice, or one field by both of its names. */
+  | "DUPLICATE_KEY"
+  /** More levels of nesting than the policy allows. */
+  | "TOO_DEEP"
+  /** The JSON value does not fit the field's type. */
+  | "INVALID_VALUE"
+  /** The message type has no field of that name. */
+  | "UNKNOWN_FIELD"
+  /** Two members of one oneof are set. */
+  | "ONEOF_CONFLICT"
+  /** The bytes are not a message of the type, or hold a value that ProtoJSON cannot express. */
+  | "MALFORMED_MESSAGE"
+  /** The query is not percent-encoded UTF-8, or has too many parameters. */
+  | "MALFORMED_QUERY"
+  /** A query parameter names no field that text can set. */
+  | "UNKNOWN_PARAMETER"
+  /** A query parameter comes twice for a field that holds one value. */
+  | "REPEATED_PARAMETER"
+  /** Path, query and body give one field different values. */
+  | "FIELD_COLLISION"
+  /** The route takes no body, and there is one. */
+  | "UNEXPECTED_BODY";
+
+/** A place in JSON text, line and column from 1. */
+export interface JsonPlace {
+  readonly line: number;
+  readonly column: number;
+}
+
+const NOWHERE: JsonPlace = { line: 0, column: 0 };
+
+/** Longest piece of somebody else's text that an error repeats. */
+const EXCERPT = 64;
+const LONGEST_PATH = 256;
+
+/**
+ * JSON or wire bytes that cannot be transcoded. `message` says what was found and what was expected, without the
+ * field. It repeats at most 64 characters of the input.
+ */
+export class TranscodeError extends Error {
+  override readonly name = "TranscodeError";
+  #field: string;
+
+  /**
+   * @param field path of the value at fault, empty for the root
+   * @param suggestion the nearest valid field or enum value name, where a name was unknown
+   * @param place where in the JSON text; 0:0 where the error is not one of syntax
+   */
+  constructor(
+    readonly reason: TranscodeReason,
+    field: string,
+    message: string,
+    readonly suggestion: string | undefined = undefined,
+    readonly place: JsonPlace = NOWHERE,
+  ) {
+    super(message);
+    this.#field = field;
+  }
+
+  /** Path of the value at fault, such as `labels["a b"]`; empty for the root. */
+  get field(): string {
+    return this.#field;
+  }
+
+  /** Puts a field name, `[index]` or `["key"]` before the path; used while the error rises through the message. */
+  within(segment: string): this {
+    if (segment === "" || this.#field.length > LONGEST_PATH) return this;
+    const joint = this.#field === "" || this.#field.startsWith("[") ? "" : ".";
+    this.#field = segment + joint + this.#field;
+    return this;
+  }
+}
+
+/** At most 64 characters of untrusted text. */
+export function excerpt(text: string, length = EXCERPT): string {
+  return text.length <= length ? text : `${text.slice(0, length)}…`;
+}
+
+/** The path segment of a map key, `["a b"]`. */
+export function keySegment(key: string): string {
+  return `[${JSON.stringify(excerpt(key, 24))}]`;
+}

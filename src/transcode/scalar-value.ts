@@ -1,0 +1,130 @@
+import { nearest } from "../config/nearest.js";
+import type { EnumType } from "../descriptors/model.js";
+import { decodeBase64 } from "./base64.js";
+import { exactInteger, isNumberText } from "./decimal.js";
+import { excerpt, TranscodeError } from "./error.js";
+import { describeJson, JsonNumber, type JsonValue } from "./json.js";
+
+const MIN_INT32 = -0x8000_0000n;
+const MAX_INT32 = 0x7fff_ffffn;
+const MAX_UINT32 = 0xffff_ffffn;
+const MIN_INT64 = -0x8000_0000_0000_0000n;
+const MAX_INT64 = 0x7fff_ffff_ffff_ffffn;
+const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
+
+/** int32, sint32, sfixed32. @throws TranscodeError INVALID_VALUE, as every function here */
+export function int32Value(value: JsonValue): number {
+  // Adding 0 makes 0 of -0.
+  if (typeof value === "number" && (value | 0) === value) return value + 0;
+  return Number(integer(value, MIN_INT32, MAX_INT32));
+}
+
+/** uint32, fixed32. */
+export function uint32Value(value: JsonValue): number {
+  if (typeof value === "number" && value >>> 0 === value) return value + 0;
+  return Number(integer(value, 0n, MAX_UINT32));
+}
+
+/** int64, sint64, sfixed64: a number where a double is exact, else a bigint. */
+export function int64Value(value: JsonValue): number | bigint {
+  if (typeof value === "number" && Number.isSafeInteger(value)) return value + 0;
+  return narrow(integer(value, MIN_INT64, MAX_INT64));
+}
+
+/** uint64, fixed64: a number where a double is exact, else a bigint. */
+export function uint64Value(value: JsonValue): number | bigint {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value + 0;
+  return narrow(integer(value, 0n, MAX_UINT64));
+}
+
+export function doubleValue(value: JsonValue): number {
+  if (typeof value === "number") return value;
+  if (value instanceof JsonNumber || (typeof value === "string" && isNumberText(value))) {
+    const number = Number(value instanceof JsonNumber ? value.text : value);
+    if (Number.isFinite(number)) return number;
+  }
+  if (value === "NaN") return Number.NaN;
+  if (value === "Infinity") return Number.POSITIVE_INFINITY;
+  if (value === "-Infinity") return Number.NEGATIVE_INFINITY;
+  throw invalid('a number, "NaN", "Infinity" or "-Infinity"', value);
+}
+
+export function floatValue(value: JsonValue): number {
+  const number = doubleValue(value);
+  if (Number.isFinite(number) && !Number.isFinite(Math.fround(number))) {
+    throw invalid("a number in the range of a 32-bit float", value);
+  }
+  return number;
+}
+
+/** `google.protobuf.Value.number_value`. */
+export function finiteValue(value: JsonNumber | number): number {
+  const number = typeof value === "number" ? value : Number(value.text);
+  if (!Number.isFinite(number)) throw invalid("a number in the range of a double", value);
+  return number;
+}
+
+export function boolValue(value: JsonValue): boolean {
+  if (typeof value === "boolean") return value;
+  throw invalid("true or false", value);
+}
+
+export function stringValue(value: JsonValue): string {
+  if (typeof value === "string") return value;
+  throw invalid("a string", value);
+}
+
+export function bytesValue(value: JsonValue): Uint8Array {
+  const bytes = typeof value === "string" ? decodeBase64(value) : undefined;
+  if (bytes === undefined) throw invalid("bytes as a base64 string", value);
+  return bytes;
+}
+
+/**
+ * The number of an enum value given by name or number. With unknown fields ignored an unknown name gives undefined:
+ * the value is to be left out.
+ */
+export function enumValue(type: EnumType, ignoreUnknown: boolean): (value: JsonValue) => number | undefined {
+  const { fullName, valuesByName, valuesByNumber, closed } = type;
+  const nullable = fullName === "google.protobuf.NullValue";
+  return value => {
+    if (typeof value === "string") {
+      const known = valuesByName.get(value);
+      if (known !== undefined) return known.number;
+      if (ignoreUnknown) return undefined;
+      throw new TranscodeError(
+        "INVALID_VALUE",
+        "",
+        `${fullName} has no value named ${JSON.stringify(excerpt(value))}`,
+        nearest(excerpt(value), valuesByName.keys()),
+      );
+    }
+    if (value === null && nullable) return 0;
+    if (typeof value === "number" && (value | 0) === value) {
+      if (closed && !valuesByNumber.has(value)) throw invalid(`a value of ${fullName}`, value);
+      return value + 0;
+    }
+    throw invalid(`the name or number of a value of ${fullName}`, value);
+  };
+}
+
+/** The error for a value that does not fit; says what was expected and what was found. */
+export function invalid(expected: string, found: JsonValue): TranscodeError {
+  return new TranscodeError("INVALID_VALUE", "", `expected ${expected}, found ${describeJson(found)}`);
+}
+
+function integer(value: JsonValue, least: bigint, most: bigint): bigint {
+  let exact: bigint | undefined;
+  if (typeof value === "string") exact = exactInteger(value);
+  else if (value instanceof JsonNumber) exact = exactInteger(value.text);
+  else if (typeof value === "number" && Number.isInteger(value)) exact = BigInt(value);
+  if (exact === undefined || exact < least || exact > most) {
+    throw invalid(`an integer from ${least} to ${most}`, value);
+  }
+  return exact;
+}
+
+function narrow(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

@@ -1,0 +1,123 @@
+import type { Field, MessageType } from "../descriptors/model.js";
+import { isNumberText } from "./decimal.js";
+import { parseDuration } from "./duration.js";
+import { parseFieldMask } from "./field-mask.js";
+import { JsonNumber, type JsonValue } from "./json.js";
+import {
+  bytesValue,
+  doubleValue,
+  enumValue,
+  floatValue,
+  int32Value,
+  int64Value,
+  invalid,
+  uint32Value,
+  uint64Value,
+} from "./scalar-value.js";
+import { parseTimestamp } from "./timestamp.js";
+import { DURATION, FIELD_MASK, isWrapper, NULL_VALUE, TIMESTAMP, VALUE } from "./well-known.js";
+
+/** True for fields whose values a path or a query can hold as text: scalars, enums, and well-known types with a text form. */
+export function isTextBindable(field: Field): boolean {
+  if (field.map !== undefined) return false;
+  return field.message === undefined || isTextType(field.message);
+}
+
+function isTextType(type: MessageType): boolean {
+  return [TIMESTAMP, DURATION, FIELD_MASK, VALUE].includes(type.fullName) || isWrapper(type);
+}
+
+/**
+ * The JSON value that one piece of text from a path or a query gives a field, or one element of a repeated field. The
+ * result always encodes. Numbers stay text, so that none loses digits.
+ * @param field one for which `isTextBindable` holds
+ * @throws TranscodeError INVALID_VALUE where the text is no value of the field; empty text is one for strings and bytes
+ */
+export function leafFromText(field: Field, text: string): JsonValue {
+  switch (field.kind) {
+    case "string":
+      return text;
+    case "bytes":
+      bytesValue(text);
+      return text;
+    case "bool":
+      return boolFromText(text);
+    case "enum":
+      return enumFromText(field, text);
+    case "message":
+      return wellKnownFromText(field.message!, text);
+    default:
+      checkNumber(field, text);
+      return text;
+  }
+}
+
+function boolFromText(text: string): boolean {
+  if (text !== "true" && text !== "false") throw invalid("true or false", text);
+  return text === "true";
+}
+
+function enumFromText(field: Field, text: string): JsonValue {
+  const type = field.enum!;
+  if (text === "null" && type.fullName === NULL_VALUE) return null;
+  if (text === "") throw invalid(`the name or number of a value of ${type.fullName}`, text);
+  const value = /^-?\d{1,10}$/.test(text) ? Number(text) : text;
+  enumValue(type, false)(value);
+  return value;
+}
+
+function checkNumber(field: Field, text: string): void {
+  switch (field.kind) {
+    case "double":
+      doubleValue(text);
+      return;
+    case "float":
+      floatValue(text);
+      return;
+    case "int32":
+    case "sint32":
+    case "sfixed32":
+      int32Value(text);
+      return;
+    case "uint32":
+    case "fixed32":
+      uint32Value(text);
+      return;
+    case "uint64":
+    case "fixed64":
+      uint64Value(text);
+      return;
+    default:
+      int64Value(text);
+  }
+}
+
+function wellKnownFromText(type: MessageType, text: string): JsonValue {
+  switch (type.fullName) {
+    case TIMESTAMP:
+      parseTimestamp(text);
+      return text;
+    case DURATION:
+      parseDuration(text);
+      return text;
+    case FIELD_MASK:
+      parseFieldMask(text);
+      return text;
+    case VALUE:
+      return jsonLiteral(text);
+    default: {
+      const wrapped = type.fields[0];
+      if (wrapped === undefined || !isWrapper(type)) throw invalid(`a value of ${type.fullName}`, text);
+      return leafFromText(wrapped, text);
+    }
+  }
+}
+
+/** `google.protobuf.Value` takes JSON's words and numbers for what they are, and anything else for a string. */
+function jsonLiteral(text: string): JsonValue {
+  if (text === "null") return null;
+  if (text === "true" || text === "false") return text === "true";
+  if (!isNumberText(text)) return text;
+  const number = Number(text);
+  return Number.isFinite(number) ? number : new JsonNumber(text);
+}

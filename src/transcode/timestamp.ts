@@ -1,0 +1,66 @@
+import { TranscodeError } from "./error.js";
+import { describeJson, type JsonValue } from "./json.js";
+
+/** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds of the Unix epoch. */
+const FIRST_SECOND = -62135596800;
+const LAST_SECOND = 253402300799;
+
+const SYNTAX = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))$/;
+
+/** Seconds and the nanoseconds after them, as Timestamp and Duration hold them. */
+export interface Instant {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/**
+ * Reads `2006-01-02T15:04:05.999999999Z`: RFC 3339 with up to nine digits of a second and `Z` or an offset.
+ * @throws TranscodeError INVALID_VALUE
+ */
+export function parseTimestamp(value: JsonValue): Instant {
+  const match = typeof value === "string" ? SYNTAX.exec(value) : null;
+  if (match === null) throw invalid(value);
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as Six;
+  const offsetHour = Number(match[9] ?? 0);
+  const offsetMinute = Number(match[10] ?? 0);
+  if (hour > 23 || minute > 59 || second > 59 || offsetHour > 23 || offsetMinute > 59) throw invalid(value);
+  // Date.UTC reads the years 0 to 99 as those of the 20th century; four centuries on, the calendar is the same.
+  const shifted = new Date(Date.UTC(year + 400, month - 1, day, hour, minute, second));
+  if (shifted.getUTCMonth() !== month - 1 || shifted.getUTCDate() !== day) throw invalid(value);
+  const offset = (offsetHour * 60 + offsetMinute) * (match[8] === "-" ? -60 : 60);
+  const seconds = shifted.getTime() / 1000 - FOUR_CENTURIES - offset;
+  if (seconds < FIRST_SECOND || seconds > LAST_SECOND) throw invalid(value);
+  return { seconds, nanos: parseNanos(match[7]) };
+}
+
+type Six = [number, number, number, number, number, number];
+
+const FOUR_CENTURIES = 146097 * 86400;
+
+/** Undefined where the instant is outside the years 0001 to 9999 or `nanos` outside 0 to 999,999,999. */
+export function formatTimestamp(seconds: number, nanos: number): string | undefined {
+  if (!(seconds >= FIRST_SECOND && seconds <= LAST_SECOND) || nanos < 0 || nanos > 999_999_999)
+    return undefined;
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}${formatNanos(nanos)}Z`;
+}
+
+/** The nanoseconds of up to nine digits after the point. */
+export function parseNanos(fraction: string | undefined): number {
+  return fraction === undefined ? 0 : Number(fraction.padEnd(9, "0"));
+}
+
+/** Nothing, or a point and three, six or nine digits. */
+export function formatNanos(nanos: number): string {
+  if (nanos === 0) return "";
+  const digits = String(nanos).padStart(9, "0");
+  if (nanos % 1_000_000 === 0) return `.${digits.slice(0, 3)}`;
+  return nanos % 1000 === 0 ? `.${digits.slice(0, 6)}` : `.${digits}`;
+}
+
+function invalid(value: JsonValue): TranscodeError {
+  return new TranscodeError(
+    "INVALID_VALUE",
+    "",
+    `expected a time such as "2006-01-02T15:04:05Z" in the years 0001 to 9999, found ${describeJson(value)}`,
+  );
+}

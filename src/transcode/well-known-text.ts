@@ -1,0 +1,62 @@
+import type { Decode } from "./decode-step.js";
+import { tooDeep } from "./decode-step.js";
+import { formatDuration } from "./duration.js";
+import { formatMaskPath } from "./field-mask.js";
+import { malformed, type Reader, truncated } from "./reader.js";
+import { stringText } from "./scalar-text.js";
+import { formatTimestamp } from "./timestamp.js";
+
+/** Decodes `google.protobuf.Timestamp` to its JSON text. */
+export const timestampText: Decode = instantDecoder("timestamp", formatTimestamp);
+
+/** Decodes `google.protobuf.Duration` to its JSON text. */
+export const durationText: Decode = instantDecoder("duration", formatDuration);
+
+type Format = (seconds: number, nanos: number) => string | undefined;
+
+/** Both types are `int64 seconds = 1; int32 nanos = 2;`. */
+function instantDecoder(what: string, format: Format): Decode {
+  return (reader, end, depth) => {
+    if (depth <= 0) throw tooDeep();
+    let seconds = 0;
+    let nanos = 0;
+    while (reader.pos < end) {
+      const tag = reader.tag();
+      if (tag === 8) {
+        reader.varint64();
+        seconds = (reader.high | 0) * 0x1_0000_0000 + reader.low;
+      } else if (tag === 16) {
+        nanos = reader.uint32() | 0;
+      } else {
+        reader.skip(tag, depth);
+      }
+    }
+    finish(reader, end);
+    const text = format(seconds, nanos);
+    if (text === undefined)
+      throw malformed(`a ${what} of ${seconds} seconds and ${nanos} nanos is out of range`);
+    return `"${text}"`;
+  };
+}
+
+/** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */
+export const fieldMaskText: Decode = (reader, end, depth) => {
+  if (depth <= 0) throw tooDeep();
+  let out = "";
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    if (tag !== 10) {
+      reader.skip(tag, depth);
+      continue;
+    }
+    const path = formatMaskPath(JSON.parse(stringText(reader)) as string);
+    if (path === undefined) throw malformed("a path of a field mask has no lowerCamelCase form");
+    out += out === "" ? path : `,${path}`;
+  }
+  finish(reader, end);
+  return `"${out}"`;
+};
+
+function finish(reader: Reader, end: number): void {
+  if (reader.pos !== end) throw truncated();
+}
