@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parseTraceparent, traceOf } from "../../src/telemetry/traceparent.js";
+
+const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+const parentId = "00f067aa0ba902b7";
+
+test("a valid traceparent is read", () => {
+  assert.deepEqual(parseTraceparent(`00-${traceId}-${parentId}-01`), { traceId, parentId, sampled: true });
+  assert.equal(parseTraceparent(`00-${traceId}-${parentId}-00`)?.sampled, false);
+  assert.equal(parseTraceparent(`00-${traceId}-${parentId}-fe`)?.sampled, false);
+});
+
+test("a later version is read as version 00 and may have more behind it", () => {
+  assert.equal(parseTraceparent(`01-${traceId}-${parentId}-01`)?.traceId, traceId);
+  assert.equal(parseTraceparent(`cc-${traceId}-${parentId}-01-what-comes`)?.traceId, traceId);
+});
+
+test("a malformed traceparent is none", () => {
+  const malformed = [
+    "",
+    `ff-${traceId}-${parentId}-01`,
+    `00-${traceId}-${parentId}-01-more`,
+    `cc-${traceId}-${parentId}-01.more`,
+    `00-${traceId.toUpperCase()}-${parentId}-01`,
+    `00-${"0".repeat(32)}-${parentId}-01`,
+    `00-${traceId}-${"0".repeat(16)}-01`,
+    `00-${traceId.slice(1)}-${parentId}-01`,
+    `00-${traceId}-${parentId}-0`,
+    `00-${traceId}-${parentId}-01\n`,
+    `00-${traceId}-${parentId}-01, 00-${traceId}-${parentId}-01`,
+  ];
+  for (const text of malformed) assert.equal(parseTraceparent(text), undefined, JSON.stringify(text));
+});
+
+test("a trace is continued with a span of our own, its mark and its state", () => {
+  const trace = traceOf(`00-${traceId}-${parentId}-01`, "a=1,b=2", 0);
+  assert.equal(trace.traceId, traceId);
+  assert.notEqual(trace.spanId, parentId);
+  assert.equal(trace.traceparent, `00-${traceId}-${trace.spanId}-01`);
+  assert.equal(trace.tracestate, "a=1,b=2");
+  assert.equal(traceOf(`00-${traceId}-${parentId}-00`, undefined, 1).sampled, false);
+});
+
+test("a new trace is started where there is none, without the state of another", () => {
+  for (const traceparent of [undefined, "nonsense"]) {
+    const trace = traceOf(traceparent, "a=1", 1);
+    assert.deepEqual(parseTraceparent(trace.traceparent), {
+      traceId: trace.traceId,
+      parentId: trace.spanId,
+      sampled: true,
+    });
+    assert.equal(trace.tracestate, undefined);
+  }
+  assert.equal(traceOf(undefined, undefined, 0).sampled, false);
+});
+
+test("a long state loses whole entries from its end, and one that cannot be sent is dropped", () => {
+  const traceparent = `00-${traceId}-${parentId}-01`;
+  const entries = Array.from({ length: 40 }, (_, i) => `vendor${i}=${"v".repeat(20)}`);
+  const kept = traceOf(traceparent, entries.join(","), 0).tracestate?.split(",") ?? [];
+  assert.ok(kept.length > 10);
+  assert.ok(kept.join(",").length <= 512);
+  assert.deepEqual(kept, entries.slice(0, kept.length));
+  assert.equal(traceOf(traceparent, `a=${"x".repeat(600)}`, 0).tracestate, undefined);
+  assert.equal(traceOf(traceparent, "a=é", 0).tracestate, undefined);
+});
+
+test("whatever a client sends, what is passed on is valid", () => {
+  fc.assert(
+    fc.property(fc.string(), fc.string(), (traceparent, tracestate) => {
+      assert.notEqual(parseTraceparent(traceOf(traceparent, tracestate, 0.5).traceparent), undefined);
+    }),
+    { numRuns: 500 },
+  );
+});
