@@ -141,26 +141,22 @@ class MethodTable<T> {
   }
 
   find(path: PathScan): Found<T> | undefined {
-    if (path.hasColon && this.#verbs.size > 0) {
-      const leaf = this.#withVerb(path);
-      if (leaf !== undefined) {
-        path.takeVerb();
-        const variables = leaf.read(path);
-        path.restoreVerb();
-        return { kind: "found", value: leaf.route.value, variables };
-      }
-    }
-    const leaf = findRoute(this.#root, path, undefined);
+    const leaf = this.leaf(path);
     if (leaf === undefined) return undefined;
-    return { kind: "found", value: leaf.route.value, variables: leaf.read(path) };
+    const hasVerb = leaf.route.template.verb !== undefined;
+    if (hasVerb) path.takeVerb();
+    const variables = leaf.read(path);
+    if (hasVerb) path.restoreVerb();
+    return { kind: "found", value: leaf.route.value, variables };
   }
 
+  /** A verb is tried first; where no route takes it, the colon belongs to the value. */
   leaf(path: PathScan): Leaf<T> | undefined {
     return this.#withVerb(path) ?? findRoute(this.#root, path, undefined);
   }
 
   #withVerb(path: PathScan): Leaf<T> | undefined {
-    if (!path.hasColon) return undefined;
+    if (!path.hasColon || this.#verbs.size === 0) return undefined;
     const verb = path.verb();
     if (!this.#verbs.has(verb)) return undefined;
     path.takeVerb();

@@ -60,6 +60,7 @@ export class TrieNode<T> {
   literals: Map<string, TrieNode<T>> | undefined = undefined;
   single: TrieNode<T> | undefined = undefined;
   multi: TrieNode<T> | undefined = undefined;
+  /** Routes that end here, without and with a verb; none at `tail`. */
   leaf: Leaf<T> | undefined = undefined;
   verbs: Map<string, Leaf<T>> | undefined = undefined;
 
@@ -134,7 +135,7 @@ export function findRoute<T>(
   let node: TrieNode<T> | undefined = root;
   while (node !== undefined) {
     const remaining: number = count - node.left - node.right;
-    if (node.role === "rest" || (remaining === 0 && node.role === "head")) {
+    if (remaining === 0 || node.role === "rest") {
       const leaf: Leaf<T> | undefined = verb === undefined ? node.leaf : node.verbs?.get(verb);
       if (leaf !== undefined) return leaf;
     }
