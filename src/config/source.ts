@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
 import {
   type Document,
@@ -14,13 +15,17 @@ import {
 } from "yaml";
 import type { Diagnostic, Position } from "./diagnostic.js";
 import { fileProblem } from "./file-problem.js";
+import { nestsDeeper } from "./nesting.js";
 import type { Path } from "./path.js";
 
 const sizeLimit = 4 * 1024 * 1024;
+const depthLimit = 100;
 const syntaxErrorLimit = 20;
 
 const needsQuotes = "inside { } and [ ] a value with a ${ in it needs quotes";
 const oneDocument = "the file holds more than one YAML document; expected one";
+
+type Content = { readonly text: string } | { readonly problem: string };
 
 /** A YAML file, parsed but not yet understood, that knows where each of its nodes stands. */
 export class Source {
@@ -32,43 +37,27 @@ export class Source {
 
   private constructor(
     readonly file: string,
-    text: string | undefined,
-    problem: string | undefined,
+    content: Content,
   ) {
-    if (text === undefined) {
-      this.diagnostics = [{ severity: "error", message: problem ?? "", position: this.#position(undefined) }];
+    if ("problem" in content) {
+      const { problem: message } = content;
+      this.diagnostics = [{ severity: "error", message, position: this.#position(undefined) }];
       return;
     }
-    try {
-      this.#document = parseDocument(text, {
-        version: "1.2",
-        schema: "core",
-        lineCounter: this.#lines,
-        prettyErrors: false,
-        uniqueKeys: false,
-      });
-      this.diagnostics = this.#syntaxErrors(this.#document, text);
-      this.#collectAnchors(this.#document);
-    } catch (error) {
-      // The parser recurses with the text's nesting and has no limit of its own.
-      if (!(error instanceof RangeError)) throw error;
-      const message = "the file nests too deeply to be read";
-      this.diagnostics = [{ severity: "error", message, position: this.#position(undefined) }];
-    }
+    this.#document = parseDocument(content.text, {
+      version: "1.2",
+      schema: "core",
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      uniqueKeys: false,
+    });
+    this.diagnostics = this.#syntaxErrors(this.#document, content.text);
+    this.#collectAnchors(this.#document);
   }
 
   /** Reads YAML 1.2 (core schema) of up to 4 MiB. Whatever is wrong with it is in `diagnostics`; never throws. */
   static read(file: string): Source {
-    try {
-      const stats = statSync(file);
-      if (!stats.isFile()) return new Source(file, undefined, "the configuration is not a file");
-      if (stats.size > sizeLimit) return new Source(file, undefined, "the configuration is larger than 4MiB");
-      const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
-      return new Source(file, text, undefined);
-    } catch (error) {
-      const why = error instanceof TypeError ? "is not UTF-8 text" : fileProblem(error);
-      return new Source(file, undefined, `the configuration ${why}`);
-    }
+    return new Source(file, readContent(file));
   }
 
   /** The top node; undefined where the file is empty or no YAML. */
@@ -139,6 +128,20 @@ export class Source {
         } else if (node.anchor !== undefined) latest.set(node.anchor, node);
       },
     });
+  }
+}
+
+function readContent(file: string): Content {
+  try {
+    const stats = statSync(file);
+    if (!stats.isFile()) return { problem: "the configuration is not a file" };
+    if (stats.size > sizeLimit) return { problem: "the configuration is larger than 4MiB" };
+    const bytes = readFileSync(file);
+    if (!isUtf8(bytes)) return { problem: "the configuration is not UTF-8 text" };
+    const text = bytes.toString();
+    return nestsDeeper(text, depthLimit) ? { problem: "the configuration nests too deeply" } : { text };
+  } catch (error) {
+    return { problem: `the configuration ${fileProblem(error)}` };
   }
 }
 

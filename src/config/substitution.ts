@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { isUtf8 } from "node:buffer";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileProblem } from "./file-problem.js";
 
@@ -61,20 +62,18 @@ function readSecret(path: string, folder: string, problems: string[]): string {
   const file = resolve(folder, path);
   try {
     const bytes = readBounded(file);
-    if (bytes === undefined) {
-      problems.push(`"${file}" cannot be substituted; expected a file of at most 64KiB`);
-      return "";
-    }
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/[\r\n]+$/, "");
+    if (bytes !== undefined && isUtf8(bytes)) return bytes.toString().replace(/[\r\n]+$/, "");
+    const expected = bytes === undefined ? "a file of at most 64KiB" : "UTF-8 text";
+    problems.push(`"${file}" cannot be substituted; expected ${expected}`);
   } catch (error) {
     problems.push(`"${file}" cannot be substituted; it ${fileProblem(error)}`);
-    return "";
   }
+  return "";
 }
 
-/** Undefined where it is no regular file (reading a pipe could last for ever) or larger than the limit. */
-function readBounded(file: string): Uint8Array | undefined {
-  const descriptor = openSync(file, "r");
+/** Undefined where it is no regular file or larger than the limit. Opening a pipe would else wait for a writer. */
+function readBounded(file: string): Buffer | undefined {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!fstatSync(descriptor).isFile()) return undefined;
     const buffer = Buffer.alloc(fileLimit + 1);
