@@ -1,0 +1,358 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { JsonPolicy } from "../../src/transcode/codec.js";
+import { TranscodeError } from "../../src/transcode/error.js";
+import { echo, encode } from "./schema.js";
+import { group, int, len, wire } from "./wire-bytes.js";
+
+function failure(type: string, json: string, policy: Partial<JsonPolicy> = {}): TranscodeError {
+  try {
+    encode(type, json, policy);
+  } catch (error) {
+    assert.ok(error instanceof TranscodeError, String((error as Error).stack));
+    return error;
+  }
+  return assert.fail(`${json} was accepted`);
+}
+
+/** The grid: what each kind takes, as it is printed afterwards, and what it refuses. */
+const GRID: Record<string, { takes: [json: string, printed: string][]; refuses: string[] }> = {
+  int32: {
+    takes: [
+      ["1", "1"],
+      ["-0", "0"],
+      ['"7"', "7"],
+      ["1e3", "1000"],
+      ['"1e3"', "1000"],
+      ["1.0", "1"],
+      ['"-1.50e1"', "-15"],
+      ["2147483647", "2147483647"],
+      ["-2147483648", "-2147483648"],
+    ],
+    refuses: [
+      "2147483648",
+      "-2147483649",
+      "1.5",
+      '"1.5"',
+      '""',
+      '" 1"',
+      '"1 "',
+      '"+1"',
+      '"0x1"',
+      '"01"',
+      '"1."',
+      "true",
+      "[]",
+      "{}",
+      "1e400",
+      "1.00000000000000000001",
+      '"NaN"',
+    ],
+  },
+  uint32: { takes: [["4294967295", "4294967295"]], refuses: ["-1", "4294967296"] },
+  sint32: { takes: [["-2147483648", "-2147483648"]], refuses: ["2147483648"] },
+  fixed32: { takes: [["4294967295", "4294967295"]], refuses: ["-1"] },
+  sfixed32: { takes: [["-2147483648", "-2147483648"]], refuses: ["2147483648"] },
+  int64: {
+    takes: [
+      ["9223372036854775807", '"9223372036854775807"'],
+      ['"-9223372036854775808"', '"-9223372036854775808"'],
+      ["9007199254740993", '"9007199254740993"'],
+      ["9007199254740993.0", '"9007199254740993"'],
+      ["1e18", '"1000000000000000000"'],
+      ["-4294967297", '"-4294967297"'],
+      ["4294967296", '"4294967296"'],
+    ],
+    refuses: [
+      "9223372036854775808",
+      '"-9223372036854775809"',
+      "0.5",
+      "9007199254740992.5",
+      "1e-400",
+      '"1e999999999"',
+    ],
+  },
+  uint64: {
+    takes: [["18446744073709551615", '"18446744073709551615"']],
+    refuses: ["18446744073709551616", "-1"],
+  },
+  sint64: {
+    takes: [
+      ['"-9223372036854775808"', '"-9223372036854775808"'],
+      ["9223372036854775807", '"9223372036854775807"'],
+      ["-3", '"-3"'],
+    ],
+    refuses: ["9223372036854775808"],
+  },
+  fixed64: {
+    takes: [
+      ["18446744073709551615", '"18446744073709551615"'],
+      ["5000000000", '"5000000000"'],
+    ],
+    refuses: ["-1"],
+  },
+  sfixed64: {
+    takes: [
+      ["-9223372036854775808", '"-9223372036854775808"'],
+      ["-5000000000", '"-5000000000"'],
+    ],
+    refuses: ["9223372036854775808"],
+  },
+  double: {
+    takes: [
+      ["0.1", "0.1"],
+      ["-0", "-0"],
+      ['"1.5e3"', "1500"],
+      ['"NaN"', '"NaN"'],
+      ['"-Infinity"', '"-Infinity"'],
+      ["1.7976931348623157e308", "1.7976931348623157e+308"],
+      ["9007199254740993", "9007199254740992"],
+    ],
+    refuses: ["1e309", '"1e309"', '""', '" 1"', '"nan"', '"+Infinity"', '"1_0"', "true", "null1"].slice(
+      0,
+      -1,
+    ),
+  },
+  float: {
+    takes: [
+      ["3.4028235e38", "3.4028235e+38"],
+      ["0.1", "0.1"],
+      ['"Infinity"', '"Infinity"'],
+    ],
+    refuses: ["3.5e38", "-1e39", '"1e39"'],
+  },
+  bool: {
+    takes: [
+      ["true", "true"],
+      ["false", "false"],
+    ],
+    refuses: ["1", '"true"', "0", '""'],
+  },
+  string: {
+    takes: [
+      ['"a\\u0000é😀"', '"a\\u0000é😀"'],
+      ['""', '""'],
+    ],
+    refuses: ["1", "true", "[]"],
+  },
+  bytes: {
+    takes: [
+      ['"AQID"', '"AQID"'],
+      ['"-_8="', '"+/8="'],
+      ['"+/8"', '"+/8="'],
+      ['"AA"', '"AA=="'],
+      ['""', '""'],
+    ],
+    refuses: ['"A"', '"AA="', '"AAA=="', '"A A="', '"AA\\n"', '"=AAA"', '"AA=A"', '"AAAAA"', '"é==="', "[1]"],
+  },
+  color: {
+    takes: [
+      ['"RED"', '"RED"'],
+      ["1", '"RED"'],
+      ["-1", '"NEGATIVE"'],
+      ["1.0", '"RED"'],
+      ["55", "55"],
+    ],
+    refuses: ['"red"', '""', '"1"', "1.5", "2147483648", "true"],
+  },
+};
+
+for (const [kind, { takes, refuses }] of Object.entries(GRID)) {
+  test(`a ${kind} takes every form of its values, as field, list element and map value`, () => {
+    for (const [json, printed] of takes) {
+      assert.equal(echo("three.All", `{"o_${kind}":${json}}`), `{"${camel(`o_${kind}`)}":${printed}}`);
+      assert.equal(echo("three.All", `{"r_${kind}":[${json}]}`), `{"${camel(`r_${kind}`)}":[${printed}]}`);
+      assert.equal(
+        echo("three.All", `{"m_${kind}":{"k":${json}}}`),
+        `{"${camel(`m_${kind}`)}":{"k":${printed}}}`,
+      );
+    }
+  });
+
+  test(`a ${kind} refuses what does not fit, naming the place`, () => {
+    for (const json of [...refuses]) {
+      for (const [text, field] of [
+        [`{"o_${kind}":${json}}`, camel(`o_${kind}`)],
+        [`{"r_${kind}":[${json}]}`, `${camel(`r_${kind}`)}[0]`],
+        [`{"m_${kind}":{"k":${json}}}`, `${camel(`m_${kind}`)}["k"]`],
+      ] as const) {
+        const error = failure("three.All", text);
+        assert.equal(error.reason, "INVALID_VALUE", text);
+        assert.equal(error.field, field);
+        assert.match(error.message, /found|has no value named/);
+      }
+    }
+    assert.equal(failure("three.All", `{"r_${kind}":[null]}`).reason, "INVALID_VALUE");
+    assert.equal(failure("three.All", `{"m_${kind}":{"k":null}}`).reason, "INVALID_VALUE");
+    assert.equal(failure("three.All", `{"r_${kind}":{}}`).reason, "INVALID_VALUE");
+    assert.equal(failure("three.All", `{"m_${kind}":[]}`).reason, "INVALID_VALUE");
+    assert.equal(encode("three.All", `{"o_${kind}":null,"r_${kind}":null,"m_${kind}":null}`).length, 0);
+  });
+}
+
+function camel(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+test("fields are written by number, whatever the order of the members", () => {
+  const expected = wire(int(3, 1), len(14, "s"), len(43, [1]), int(101, 2));
+  assert.deepEqual(
+    new Uint8Array(encode("three.All", '{"cInt32":2,"rInt32":[1],"fString":"s","f_int32":1}')),
+    expected,
+  );
+});
+
+test("fields without presence leave out their default; others write it", () => {
+  assert.equal(
+    encode("three.All", '{"fInt32":0,"fString":"","fBool":false,"fDouble":0,"fColor":"BLACK","fBytes":""}')
+      .length,
+    0,
+  );
+  assert.deepEqual(new Uint8Array(encode("three.All", '{"oInt32":0}')), wire(int(23, 0)));
+  assert.deepEqual(new Uint8Array(encode("three.All", '{"cInt32":0}')), wire(int(101, 0)));
+  assert.deepEqual(new Uint8Array(encode("three.All", '{"fAll":{}}')), wire(len(17, [])));
+});
+
+test("lists are packed where the schema says so", () => {
+  assert.deepEqual(
+    new Uint8Array(encode("three.All", '{"rInt32":[1,2],"unpacked":[1,2]}')),
+    wire(len(43, [1, 2]), int(58, 1), int(58, 2)),
+  );
+  assert.deepEqual(new Uint8Array(encode("two.Plain", '{"loose":[1]}')), wire(int(10, 1)));
+  assert.equal(encode("three.All", '{"rInt32":[],"rString":[]}').length, 0);
+});
+
+test("groups and delimited messages are written between tags", () => {
+  assert.deepEqual(
+    new Uint8Array(encode("two.Plain", '{"section":{"page":1},"rows":[{}]}')),
+    wire(group(6, int(1, 1)), group(7, [])),
+  );
+  assert.deepEqual(
+    new Uint8Array(encode("ed.Node", '{"child":{},"prefixed":{}}')),
+    wire(group(3, []), len(7, [])),
+  );
+});
+
+test("lengths of any size are right", () => {
+  for (const size of [0, 1, 39, 40, 41, 127, 128, 16383, 16384, 70_000]) {
+    for (const unit of ["a", "é", "😀"]) {
+      const text = unit.repeat(size);
+      assert.equal(
+        echo("three.All", `{"fAll":{"fAll":{"fString":"${text}"}}}`),
+        text === "" ? '{"fAll":{"fAll":{}}}' : `{"fAll":{"fAll":{"fString":"${text}"}}}`,
+      );
+    }
+  }
+});
+
+test("an unknown member is refused with the nearest name", () => {
+  const error = failure("three.Request", '{"message":{"author":{"firstNam":"x"}}}');
+  assert.equal(error.reason, "UNKNOWN_FIELD");
+  assert.equal(error.field, "message.author.firstNam");
+  assert.equal(error.suggestion, "firstName");
+  assert.equal(error.message, 'three.Author has no field named "firstNam"');
+  assert.equal(failure("three.Author", '{"__proto__":1}').reason, "UNKNOWN_FIELD");
+  assert.equal(failure("three.Author", '{"constructor":1}').reason, "UNKNOWN_FIELD");
+});
+
+test("unknown members and enum names are left out where the policy ignores them", () => {
+  const policy = { unknownFields: "ignore" } as const;
+  const json =
+    '{"nope":{"a":[1]},"fColor":"PINK","rColor":["RED","PINK",2],"mColor":{"a":"PINK","b":"RED"},"[x.y]":1}';
+  assert.equal(echo("three.All", json, policy), '{"rColor":["RED","GREEN"],"mColor":{"b":"RED"}}');
+});
+
+test("an unknown enum name is refused with the nearest name", () => {
+  const error = failure("three.All", '{"fColor":"GREN"}');
+  assert.deepEqual([error.reason, error.field, error.suggestion], ["INVALID_VALUE", "fColor", "GREEN"]);
+});
+
+test("a closed enum refuses unknown numbers", () => {
+  assert.equal(failure("two.Plain", '{"closed":9}').reason, "INVALID_VALUE");
+  assert.equal(echo("two.Plain", '{"closed":2}'), '{"closed":"TWO"}');
+});
+
+test("a field under both of its names is a duplicate, null or not", () => {
+  const error = failure("three.All", '{"fInt32":1,"f_int32":1}');
+  assert.deepEqual([error.reason, error.field], ["DUPLICATE_KEY", "f_int32"]);
+  assert.equal(failure("three.All", '{"fInt32":null,"f_int32":1}').reason, "DUPLICATE_KEY");
+  assert.equal(failure("three.All", '{"renamed":"a","Other Name":"b"}').reason, "DUPLICATE_KEY");
+});
+
+test("two members of a oneof conflict, unless one is null", () => {
+  const error = failure("three.All", '{"fAll":{"cInt32":0,"c_string":""}}');
+  assert.deepEqual([error.reason, error.field], ["ONEOF_CONFLICT", "fAll.c_string"]);
+  assert.equal(echo("three.All", '{"cInt32":null,"cString":"x"}'), '{"cString":"x"}');
+  assert.equal(failure("three.All", '{"cNull":null,"cString":"x"}').reason, "ONEOF_CONFLICT");
+});
+
+test("a missing required field is named", () => {
+  const error = failure("two.Strict", '{"id":1,"child":{"name":"x"}}');
+  assert.deepEqual([error.reason, error.field], ["INVALID_VALUE", "child.id"]);
+  assert.equal(failure("two.Strict", '{"id":null}').field, "id");
+});
+
+test("map keys take the canonical text of their kind only", () => {
+  assert.equal(
+    echo("three.All", '{"kInt64":{"-9223372036854775808":"x"},"kBool":{"true":"t","false":"f"}}'),
+    '{"kInt64":{"-9223372036854775808":"x"},"kBool":{"true":"t","false":"f"}}',
+  );
+  for (const [kind, key] of [
+    ["int32", "1.0"],
+    ["int32", "01"],
+    ["int32", "-0"],
+    ["int32", ""],
+    ["int32", "2147483648"],
+    ["uint64", "-1"],
+    ["bool", "TRUE"],
+    ["bool", "1"],
+  ]) {
+    const error = failure("three.All", `{"k_${kind}":{"${key}":"x"}}`);
+    assert.equal(error.reason, "INVALID_VALUE");
+  }
+});
+
+test("map keys that are names of Object.prototype are ordinary", () => {
+  const json = '{"mString":{"__proto__":"a","constructor":"b","toString":"c"}}';
+  assert.equal(echo("three.All", json), json);
+});
+
+test("extensions are read by full name, and only those of the type", () => {
+  const json = '{"number":1,"[two.ext_number]":5,"[two.ext_texts]":["a"],"[two.Scope.scoped]":"s"}';
+  assert.equal(echo("two.Plain", json), json);
+  assert.equal(failure("two.Plain", '{"[two.none]":1}').reason, "UNKNOWN_FIELD");
+  assert.equal(failure("three.All", '{"[two.ext_number]":1}').reason, "UNKNOWN_FIELD");
+  assert.equal(failure("two.Plain", '{"[two.ext_plain]":{"number":"x"}}').field, "[two.ext_plain].number");
+  assert.equal(echo("two.Plain", '{"[two.ext_number]":null}'), "{}");
+});
+
+test("a message wants an object", () => {
+  for (const json of ["null", "1", '"x"', "[]", "true", "9007199254740993"]) {
+    const error = failure("three.All", json);
+    assert.deepEqual([error.reason, error.field], ["INVALID_VALUE", ""], json);
+  }
+});
+
+test("nesting is bounded by the policy", () => {
+  const nested = (levels: number) => `${'{"fAll":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
+  assert.doesNotThrow(() => encode("three.All", nested(10), { depth: 10 }));
+  assert.equal(failure("three.All", nested(11), { depth: 10 }).reason, "TOO_DEEP");
+});
+
+test("an error repeats at most 64 characters of the input", () => {
+  const long = "x".repeat(5000);
+  for (const json of [
+    `{"${long}":1}`,
+    `{"fInt32":"${long}"}`,
+    `{"fColor":"${long}"}`,
+    `{"mInt32":{"${long}":"x"}}`,
+    `{"kInt32":{"${long}":"x"}}`,
+    `{"timestamp":"${long}"}`,
+    `{"any":{"@type":"a/${long}"}}`,
+    `{"fInt32":1${"0".repeat(5000)}}`,
+  ]) {
+    const error = failure("three.All", json);
+    assert.ok(error.message.length < 250, error.message);
+    assert.ok(error.field.length < 100, error.field);
+  }
+});
