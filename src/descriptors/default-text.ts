@@ -1,0 +1,84 @@
+import { FieldType } from "./descriptor-proto.js";
+import { SyntaxFault } from "./scanner.js";
+import type { Literal, OptionStatement } from "./syntax.js";
+
+const FLOAT = 2;
+const DOUBLE = 1;
+
+/**
+ * A proto2 default as `FieldDescriptorProto.default_value` spells it.
+ * @param type number of the field's type, 0 for a type that is named (an enum)
+ * @throws SyntaxFault where the value cannot be of that type
+ */
+export function defaultText(type: number, { value, line, column }: OptionStatement): string {
+  const text = spell(type, value);
+  if (text === undefined)
+    throw new SyntaxFault("the default does not fit the type of the field", line, column);
+  return text;
+}
+
+function spell(type: number, value: Literal): string | undefined {
+  switch (value.kind) {
+    case "string":
+      if (type === FieldType.STRING) return Buffer.from(value.value).toString();
+      return type === FieldType.BYTES ? escapeBytes(value.value) : undefined;
+    case "identifier":
+      if (value.text === "inf" || value.text === "nan")
+        return value.negative && value.text === "inf" ? "-inf" : value.text;
+      return value.negative ? undefined : value.text;
+    case "integer":
+      return type === FLOAT || type === DOUBLE ? spellFloat(Number(value.value), type) : String(value.value);
+    case "float":
+      return Object.is(value.value, -0) && type !== FLOAT && type !== DOUBLE
+        ? "0"
+        : spellFloat(value.value, type);
+    default:
+      return undefined;
+  }
+}
+
+/** The shortest text that reads back as the same value, in C's `%g` form. */
+function spellFloat(value: number, type: number): string {
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (Object.is(value, -0)) return "-0";
+  const digits = type === FLOAT ? 9 : 17;
+  const same = (text: string) =>
+    type === FLOAT ? Math.fround(Number(text)) === Math.fround(value) : Number(text) === value;
+  for (let precision = type === FLOAT ? 6 : 15; precision < digits; precision++) {
+    const text = value.toPrecision(precision);
+    if (same(text)) return generalFormat(value, precision);
+  }
+  return generalFormat(value, digits);
+}
+
+function generalFormat(value: number, precision: number): string {
+  const [mantissa = "", exponentText = "0"] = value.toExponential(precision - 1).split("e");
+  const exponent = Number(exponentText);
+  if (exponent >= -4 && exponent < precision)
+    return strip(value.toFixed(Math.max(0, precision - 1 - exponent)));
+  return `${strip(mantissa)}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+function strip(text: string): string {
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+const ESCAPED: ReadonlyMap<number, string> = new Map([
+  [10, "\\n"],
+  [13, "\\r"],
+  [9, "\\t"],
+  [34, '\\"'],
+  [39, "\\'"],
+  [92, "\\\\"],
+]);
+
+/** C escapes, as protoc's CEscape. */
+function escapeBytes(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) {
+    const printable =
+      byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, "0")}`;
+    text += ESCAPED.get(byte) ?? printable;
+  }
+  return text;
+}

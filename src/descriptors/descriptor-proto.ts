@@ -1,0 +1,258 @@
+import protobuf from "protobufjs";
+
+/**
+ * `google/protobuf/descriptor.proto` as far as linking needs it. Options and source info stay serialized: so custom
+ * options survive byte for byte, and most of them are never looked at.
+ */
+const SCHEMA = `
+  syntax = "proto2";
+  message FileDescriptorSet { repeated bytes file = 1; }
+  message FileDescriptorProto {
+    optional string name = 1;
+    optional string package = 2;
+    repeated string dependency = 3;
+    repeated int32 public_dependency = 10;
+    repeated int32 weak_dependency = 11;
+    repeated string option_dependency = 15;
+    repeated DescriptorProto message_type = 4;
+    repeated EnumDescriptorProto enum_type = 5;
+    repeated ServiceDescriptorProto service = 6;
+    repeated FieldDescriptorProto extension = 7;
+    optional bytes options = 8;
+    optional bytes source_code_info = 9;
+    optional string syntax = 12;
+    optional int32 edition = 14;
+  }
+  message DescriptorProto {
+    optional string name = 1;
+    repeated FieldDescriptorProto field = 2;
+    repeated FieldDescriptorProto extension = 6;
+    repeated DescriptorProto nested_type = 3;
+    repeated EnumDescriptorProto enum_type = 4;
+    repeated ExtensionRange extension_range = 5;
+    repeated OneofDescriptorProto oneof_decl = 8;
+    optional bytes options = 7;
+    repeated Range reserved_range = 9;
+    repeated string reserved_name = 10;
+    optional int32 visibility = 11;
+  }
+  message ExtensionRange { optional int32 start = 1; optional int32 end = 2; optional bytes options = 3; }
+  message Range { optional int32 start = 1; optional int32 end = 2; }
+  message FieldDescriptorProto {
+    optional string name = 1;
+    optional string extendee = 2;
+    optional int32 number = 3;
+    optional int32 label = 4;
+    optional int32 type = 5;
+    optional string type_name = 6;
+    optional string default_value = 7;
+    optional bytes options = 8;
+    optional int32 oneof_index = 9;
+    optional string json_name = 10;
+    optional bool proto3_optional = 17;
+  }
+  message OneofDescriptorProto { optional string name = 1; optional bytes options = 2; }
+  message EnumDescriptorProto {
+    optional string name = 1;
+    repeated EnumValueDescriptorProto value = 2;
+    optional bytes options = 3;
+    repeated Range reserved_range = 4;
+    repeated string reserved_name = 5;
+    optional int32 visibility = 6;
+  }
+  message EnumValueDescriptorProto { optional string name = 1; optional int32 number = 2; optional bytes options = 3; }
+  message ServiceDescriptorProto {
+    optional string name = 1;
+    repeated MethodDescriptorProto method = 2;
+    optional bytes options = 3;
+  }
+  message MethodDescriptorProto {
+    optional string name = 1;
+    optional string input_type = 2;
+    optional string output_type = 3;
+    optional bytes options = 4;
+    optional bool client_streaming = 5;
+    optional bool server_streaming = 6;
+  }
+  message SourceCodeInfo { repeated Location location = 1; }
+  message Location {
+    repeated int32 path = 1 [packed = true];
+    repeated int32 span = 2 [packed = true];
+    optional string leading_comments = 3;
+    optional string trailing_comments = 4;
+    repeated string leading_detached_comments = 6;
+  }`;
+
+/** What every descriptor message with options has. Absent fields read as empty, as they do in decoded messages. */
+export interface HasOptions {
+  options?: Uint8Array;
+}
+
+export interface FileProto extends HasOptions {
+  name: string;
+  package: string;
+  dependency: string[];
+  publicDependency: number[];
+  weakDependency: number[];
+  optionDependency: string[];
+  messageType: MessageProto[];
+  enumType: EnumProto[];
+  service: ServiceProto[];
+  extension: FieldProto[];
+  sourceCodeInfo?: Uint8Array;
+  syntax?: string;
+  edition?: number;
+}
+
+export interface MessageProto extends HasOptions {
+  name: string;
+  field: FieldProto[];
+  extension: FieldProto[];
+  nestedType: MessageProto[];
+  enumType: EnumProto[];
+  extensionRange: RangeProto[];
+  oneofDecl: OneofProto[];
+  reservedRange: RangeProto[];
+  reservedName: string[];
+  visibility?: number;
+}
+
+/** The end is exclusive in messages, inclusive in enums. */
+export interface RangeProto extends HasOptions {
+  start: number;
+  end: number;
+}
+
+export interface FieldProto extends HasOptions {
+  name: string;
+  number: number;
+  label: number;
+  /** 0 until the type name is resolved. */
+  type: number;
+  typeName?: string;
+  extendee?: string;
+  defaultValue?: string;
+  oneofIndex?: number;
+  jsonName?: string;
+  proto3Optional?: boolean;
+}
+
+export interface OneofProto extends HasOptions {
+  name: string;
+}
+
+export interface EnumProto extends HasOptions {
+  name: string;
+  value: EnumValueProto[];
+  reservedRange: RangeProto[];
+  reservedName: string[];
+  visibility?: number;
+}
+
+export interface EnumValueProto extends HasOptions {
+  name: string;
+  number: number;
+}
+
+export interface ServiceProto extends HasOptions {
+  name: string;
+  method: MethodProto[];
+}
+
+export interface MethodProto extends HasOptions {
+  name: string;
+  inputType: string;
+  outputType: string;
+  clientStreaming?: boolean;
+  serverStreaming?: boolean;
+}
+
+export interface LocationProto {
+  path: number[];
+  /** Line and column of the start, then of the end, from 0; the end's line is left out where it is the same. */
+  span: number[];
+  leadingComments?: string;
+  trailingComments?: string;
+}
+
+export const Label = { OPTIONAL: 1, REQUIRED: 2, REPEATED: 3 } as const;
+
+/** Types by the word that names them in `.proto` files. */
+export const SCALAR_TYPES: ReadonlyMap<string, number> = new Map([
+  ["double", 1],
+  ["float", 2],
+  ["int64", 3],
+  ["uint64", 4],
+  ["int32", 5],
+  ["fixed64", 6],
+  ["fixed32", 7],
+  ["bool", 8],
+  ["string", 9],
+  ["bytes", 12],
+  ["uint32", 13],
+  ["sfixed32", 15],
+  ["sfixed64", 16],
+  ["sint32", 17],
+  ["sint64", 18],
+]);
+export const FieldType = { GROUP: 10, MESSAGE: 11, ENUM: 14, STRING: 9, BYTES: 12 } as const;
+
+/** Field numbers that source info paths are made of. */
+export const Path = {
+  FILE_MESSAGE: 4,
+  FILE_ENUM: 5,
+  FILE_SERVICE: 6,
+  FILE_EXTENSION: 7,
+  MESSAGE_FIELD: 2,
+  MESSAGE_NESTED: 3,
+  MESSAGE_ENUM: 4,
+  MESSAGE_EXTENSION: 6,
+  MESSAGE_ONEOF: 8,
+  ENUM_VALUE: 2,
+  SERVICE_METHOD: 2,
+} as const;
+
+/** `Edition` numbers by their text. */
+export const EDITIONS: ReadonlyMap<string, number> = new Map([
+  ["2023", 1000],
+  ["2024", 1001],
+  ["2026", 1002],
+]);
+
+const root = protobuf.parse(SCHEMA, new protobuf.Root()).root;
+const fileType = root.lookupType("FileDescriptorProto");
+const setType = root.lookupType("FileDescriptorSet");
+const infoType = root.lookupType("SourceCodeInfo");
+
+/** @throws RangeError or Error where the bytes are not a FileDescriptorProto. */
+export function decodeFile(bytes: Uint8Array): FileProto {
+  return decode(fileType, bytes) as unknown as FileProto;
+}
+
+export function encodeFile(file: FileProto): Uint8Array {
+  return fileType.encode(file as never).finish();
+}
+
+/** The serialized files of a FileDescriptorSet. @throws RangeError or Error where the bytes are not one. */
+export function decodeSet(bytes: Uint8Array): Uint8Array[] {
+  return (decode(setType, bytes) as unknown as { file: Uint8Array[] }).file;
+}
+
+export function encodeSet(file: readonly Uint8Array[]): Uint8Array {
+  return setType.encode({ file } as never).finish();
+}
+
+/** @throws RangeError or Error where the bytes are not a SourceCodeInfo. */
+export function decodeLocations(bytes: Uint8Array): LocationProto[] {
+  return (decode(infoType, bytes) as unknown as { location: LocationProto[] }).location;
+}
+
+export function encodeLocations(location: readonly LocationProto[]): Uint8Array {
+  return infoType.encode({ location } as never).finish();
+}
+
+function decode(type: protobuf.Type, bytes: Uint8Array): protobuf.Message {
+  const reader = protobuf.Reader.create(bytes);
+  reader.discardUnknown = false;
+  return type.decode(reader);
+}

@@ -1,0 +1,66 @@
+import { readFile } from "node:fs/promises";
+import { decodeFile, decodeSet } from "./descriptor-proto.js";
+import type { Problems } from "./problems.js";
+import { readFailure } from "./proto-folder.js";
+import type { SourceFile } from "./source-file.js";
+
+const MAX_FILES = 50_000;
+
+/** Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it. */
+export async function readSet(file: string, problems: Problems): Promise<SourceFile[]> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    problems.error({ message: `cannot read the descriptor set: ${readFailure(error)}`, position: at(file) });
+    return [];
+  }
+  let files: Uint8Array[];
+  try {
+    files = decodeSet(bytes);
+  } catch {
+    problems.error({
+      message: "the file is not a serialized google.protobuf.FileDescriptorSet",
+      position: at(file),
+    });
+    return [];
+  }
+  if (files.length === 0)
+    problems.warning({ message: "the descriptor set has no files", position: at(file) });
+  return readFiles(file, files, problems);
+}
+
+/** @param files serialized `google.protobuf.FileDescriptorProto`s */
+export function readFiles(origin: string, files: readonly Uint8Array[], problems: Problems): SourceFile[] {
+  if (files.length > MAX_FILES) {
+    problems.error({ message: `more than ${MAX_FILES} descriptor files`, position: at(origin) });
+    return [];
+  }
+  return files.flatMap((raw, index) => {
+    try {
+      const proto = decodeFile(raw);
+      if (proto.name === "") throw new RangeError("no name");
+      const { name } = proto;
+      return [
+        {
+          name,
+          origin,
+          bundled: false,
+          proto,
+          parsed: undefined,
+          raw,
+          dropped: new Set(),
+          incomplete: false,
+        },
+      ];
+    } catch {
+      const message = `entry ${index + 1} is not a serialized google.protobuf.FileDescriptorProto`;
+      problems.error({ message, position: at(origin) });
+      return [];
+    }
+  });
+}
+
+function at(file: string) {
+  return { file, line: 0, column: 0 };
+}

@@ -1,0 +1,70 @@
+import { varintField, WireReader, WireType } from "./wire.js";
+
+/** Resolved features of one element (https://protobuf.dev/editions/features/), as far as the wire is concerned. */
+export interface Features {
+  readonly presence: "explicit" | "implicit" | "required";
+  readonly closedEnums: boolean;
+  readonly packed: boolean;
+  readonly utf8: boolean;
+  readonly delimited: boolean;
+}
+
+const PROTO2: Features = {
+  presence: "explicit",
+  closedEnums: true,
+  packed: false,
+  utf8: false,
+  delimited: false,
+};
+const PROTO3: Features = {
+  presence: "implicit",
+  closedEnums: false,
+  packed: true,
+  utf8: true,
+  delimited: false,
+};
+const EDITION_2023: Features = { ...PROTO3, presence: "explicit" };
+
+/** What a file starts from (google/protobuf/descriptor.proto, `edition_defaults`). 2024 and 2026 change nothing here. */
+export function defaultFeatures(syntax: "proto2" | "proto3" | "editions"): Features {
+  if (syntax === "editions") return EDITION_2023;
+  return syntax === "proto3" ? PROTO3 : PROTO2;
+}
+
+/** Number of `features` in each options message. */
+export const FEATURES_FIELD = { file: 50, message: 12, field: 21, oneof: 1, enum: 7 } as const;
+
+/** The features of an element: what it sets itself, else what `inherited` says. */
+export function resolveFeatures(
+  inherited: Features,
+  options: Uint8Array | undefined,
+  field: number,
+): Features {
+  if (options === undefined || options.length === 0) return inherited;
+  let features = inherited;
+  const reader = new WireReader(options);
+  while (reader.next()) {
+    if (reader.number === field && reader.wireType === WireType.BYTES)
+      features = override(features, reader.delimited());
+    else reader.skip();
+  }
+  return features;
+}
+
+/** @param set a serialized `google.protobuf.FeatureSet` */
+function override(features: Features, set: Uint8Array): Features {
+  const presence = varintField(set, 1) ?? 0;
+  return {
+    presence: ([undefined, "explicit", "implicit", "required"] as const)[presence] ?? features.presence,
+    closedEnums: choose(varintField(set, 2), 2, 1, features.closedEnums),
+    packed: choose(varintField(set, 3), 1, 2, features.packed),
+    utf8: choose(varintField(set, 4), 2, 3, features.utf8),
+    delimited: choose(varintField(set, 5), 2, 1, features.delimited),
+  };
+}
+
+/** True or false where the value says so, else what is inherited. */
+function choose(value: number | undefined, yes: number, no: number, inherited: boolean): boolean {
+  if (value === yes) return true;
+  return value === no ? false : inherited;
+}

@@ -1,0 +1,73 @@
+import type { Problems } from "./problems.js";
+import type { SourceFile } from "./source-file.js";
+
+/** The files of all inputs, and how one names another. */
+export interface ImportTable {
+  readonly byName: ReadonlyMap<string, SourceFile>;
+  /** Files that exist but could not be read or parsed: reported already. */
+  readonly broken: ReadonlySet<string>;
+  /** Where imports of a parsed file were looked for, for messages. */
+  searched(file: SourceFile): readonly string[];
+  /** Names that could have been meant. */
+  names(): Iterable<string>;
+}
+
+/** Reports imports that name no file, and marks the files that have such. */
+export function checkImports(file: SourceFile, table: ImportTable, problems: Problems): void {
+  const { byName, broken } = table;
+  if (file.parsed === undefined) {
+    for (const name of file.proto.dependency) {
+      if (byName.has(name)) continue;
+      // Sets may leave files out whose options or types nothing uses; a type that is missing is reported as such.
+      const message = `"${file.name}" imports "${name}", which is in no descriptor source`;
+      problems.warning({ message, position: { file: file.origin, line: 0, column: 0 } });
+    }
+    return;
+  }
+  for (const { name, line, column } of file.parsed.imports) {
+    if (byName.has(name)) continue;
+    file.incomplete = true;
+    if (broken.has(name)) continue;
+    const searched = table.searched(file).join(", ");
+    const message = `imports "${name}", which was not found in ${searched}`;
+    problems.error({ message, position: { file: file.origin, line, column } }, table.names(), name);
+  }
+}
+
+/** Reports every circle of imports once, at the import that closes it. */
+export function checkCycles(
+  files: readonly SourceFile[],
+  byName: ReadonlyMap<string, SourceFile>,
+  problems: Problems,
+): void {
+  const done = new Set<SourceFile>();
+  for (const root of files) {
+    const chain: { file: SourceFile; next: number }[] = [{ file: root, next: 0 }];
+    const open = new Set([root]);
+    for (let top = chain.at(-1); top !== undefined; top = chain.at(-1)) {
+      const name = done.has(top.file) ? undefined : top.file.proto.dependency[top.next++];
+      if (name === undefined) {
+        done.add(top.file);
+        open.delete(top.file);
+        chain.pop();
+        continue;
+      }
+      const imported = byName.get(name);
+      if (imported === undefined || done.has(imported)) continue;
+      if (open.has(imported)) {
+        reportCycle([...chain.map(({ file }) => file)], imported, problems);
+      } else {
+        open.add(imported);
+        chain.push({ file: imported, next: 0 });
+      }
+    }
+  }
+}
+
+function reportCycle(chain: readonly SourceFile[], imported: SourceFile, problems: Problems): void {
+  const names = [...chain.slice(chain.indexOf(imported)), imported].map(file => `"${file.name}"`);
+  const last = chain.at(-1)!;
+  const place = last.parsed?.imports.find(({ name }) => name === imported.name);
+  const position = { file: last.origin, line: place?.line ?? 0, column: place?.column ?? 0 };
+  problems.error({ message: `imports form a circle: ${names.join(" imports ")}`, position });
+}

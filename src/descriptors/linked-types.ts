@@ -1,0 +1,328 @@
+import {
+  type EnumValueProto,
+  type FieldProto,
+  FieldType,
+  Label,
+  type MethodProto,
+  Path,
+} from "./descriptor-proto.js";
+import { FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
+import { jsonName } from "./json-name.js";
+import { LinkedElement, type LinkedFile } from "./linked-element.js";
+import type {
+  EnumType,
+  EnumValue,
+  Field,
+  MessageType,
+  MethodType,
+  Model,
+  Oneof,
+  Presence,
+  ServiceType,
+} from "./model.js";
+import type { EnumSymbol, MessageSymbol, ServiceSymbol } from "./symbol-table.js";
+import { qualify } from "./symbol-table.js";
+import { varintField } from "./wire.js";
+
+const KINDS: readonly (Field["kind"] | undefined)[] = [
+  undefined,
+  "double",
+  "float",
+  "int64",
+  "uint64",
+  "int32",
+  "fixed64",
+  "fixed32",
+  "bool",
+  "string",
+  "message",
+  "message",
+  "bytes",
+  "uint32",
+  "enum",
+  "sfixed32",
+  "sfixed64",
+  "sint32",
+  "sint64",
+];
+const PACKED_OPTION = 2;
+const MAP_ENTRY_OPTION = 7;
+const IDEMPOTENCY_OPTION = 34;
+const IDEMPOTENCY = ["unknown", "no_side_effects", "idempotent"] as const;
+
+/** The members of a message, linked when first asked for: most messages of a large model never are. */
+interface Members {
+  readonly fields: readonly LinkedField[];
+  readonly byName: ReadonlyMap<string, LinkedField>;
+  readonly byNumber: ReadonlyMap<number, LinkedField>;
+  readonly oneofs: readonly Oneof[];
+}
+
+export class LinkedMessage extends LinkedElement implements MessageType {
+  readonly kind = "message";
+  readonly mapEntry: boolean;
+  readonly extendable: boolean;
+  readonly features: Features;
+  readonly #symbol: MessageSymbol;
+  #members: Members | undefined;
+
+  constructor(model: Model, file: LinkedFile, symbol: MessageSymbol, inherited: Features) {
+    super(model, file, symbol.fullName, symbol.proto, symbol.path, "Message");
+    this.#symbol = symbol;
+    this.mapEntry = varintField(this.options.bytes, MAP_ENTRY_OPTION) === 1;
+    this.extendable = symbol.proto.extensionRange.length > 0;
+    this.features = resolveFeatures(inherited, symbol.proto.options, FEATURES_FIELD.message);
+  }
+
+  get fields(): readonly LinkedField[] {
+    return this.#link().fields;
+  }
+
+  get fieldsByName(): ReadonlyMap<string, LinkedField> {
+    return this.#link().byName;
+  }
+
+  get fieldsByNumber(): ReadonlyMap<number, LinkedField> {
+    return this.#link().byNumber;
+  }
+
+  get oneofs(): readonly Oneof[] {
+    return this.#link().oneofs;
+  }
+
+  #link(): Members {
+    if (this.#members !== undefined) return this.#members;
+    const { proto, path } = this.#symbol;
+    const oneofs = proto.oneofDecl.map(
+      (one, index) => new LinkedOneof(one.name, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`),
+    );
+    const fields = proto.field.map((field, index) => {
+      const position =
+        Object.hasOwn(field, "oneofIndex") && !field.proto3Optional ? field.oneofIndex : undefined;
+      const oneof = position === undefined ? undefined : oneofs[position];
+      const inherited =
+        position === undefined
+          ? this.features
+          : resolveFeatures(this.features, proto.oneofDecl[position]?.options, FEATURES_FIELD.oneof);
+      return new LinkedField(
+        this.model,
+        this.file,
+        field,
+        qualify(this.fullName, field.name),
+        `${path},${Path.MESSAGE_FIELD},${index}`,
+        inherited,
+        this,
+        oneof,
+        false,
+      );
+    });
+    for (const field of fields) (field.oneof as LinkedOneof | undefined)?.add(field);
+    const byName = new Map<string, LinkedField>();
+    for (const field of fields) byName.set(field.jsonName, field);
+    // Where a JSON name is also another field's own name, the own name decides.
+    for (const field of fields) byName.set(field.name, field);
+    this.#members = {
+      fields,
+      byName,
+      byNumber: new Map(fields.map(field => [field.number, field])),
+      oneofs: oneofs.filter(({ fields }) => fields.length > 0),
+    };
+    return this.#members;
+  }
+}
+
+class LinkedOneof implements Oneof {
+  readonly fields: Field[] = [];
+  readonly #file: LinkedFile;
+  readonly #path: string;
+
+  constructor(
+    readonly name: string,
+    file: LinkedFile,
+    path: string,
+  ) {
+    this.#file = file;
+    this.#path = path;
+  }
+
+  get comment(): string {
+    return this.#file.info.at(this.#path).comment;
+  }
+
+  add(field: Field): void {
+    this.fields.push(field);
+  }
+}
+
+export class LinkedField extends LinkedElement implements Field {
+  readonly number: number;
+  readonly jsonName: string;
+  readonly kind: Field["kind"];
+  readonly repeated: boolean;
+  readonly presence: Presence;
+  readonly packed: boolean;
+  readonly delimited: boolean;
+  readonly utf8: boolean;
+  readonly defaultText: string | undefined;
+  readonly #typeName: string;
+  #map: Field["map"] | null = null;
+
+  constructor(
+    model: Model,
+    file: LinkedFile,
+    proto: FieldProto,
+    fullName: string,
+    path: string,
+    inherited: Features,
+    readonly parent: MessageType,
+    readonly oneof: Oneof | undefined,
+    readonly extension: boolean,
+  ) {
+    super(model, file, fullName, proto, path, "Field");
+    const features = resolveFeatures(inherited, proto.options, FEATURES_FIELD.field);
+    this.#typeName = proto.typeName?.slice(1) ?? "";
+    this.number = proto.number;
+    this.jsonName = extension ? `[${fullName}]` : proto.jsonName || jsonName(proto.name);
+    this.kind = KINDS[proto.type] ?? "message";
+    this.repeated = proto.label === Label.REPEATED;
+    this.presence = presenceOf(proto, features, this.kind, oneof !== undefined || extension);
+    this.packed = this.repeated && packable(this.kind) && isPacked(proto, features);
+    this.delimited =
+      proto.type === FieldType.GROUP ||
+      (proto.type === FieldType.MESSAGE && features.delimited && !parent.mapEntry && this.map === undefined);
+    this.utf8 = this.kind === "string" && features.utf8;
+    this.defaultText = Object.hasOwn(proto, "defaultValue") ? proto.defaultValue : undefined;
+  }
+
+  get message(): MessageType | undefined {
+    return this.kind === "message" ? this.model.message(this.#typeName) : undefined;
+  }
+
+  get enum(): EnumType | undefined {
+    return this.kind === "enum" ? this.model.enum(this.#typeName) : undefined;
+  }
+
+  get map(): Field["map"] {
+    if (this.#map === null) this.#map = this.#linkMap();
+    return this.#map;
+  }
+
+  #linkMap(): Field["map"] {
+    const entry = this.repeated ? this.message : undefined;
+    if (entry === undefined || !entry.mapEntry) return undefined;
+    const key = entry.fieldsByNumber.get(1);
+    const value = entry.fieldsByNumber.get(2);
+    return key === undefined || value === undefined ? undefined : { key, value };
+  }
+}
+
+function presenceOf(proto: FieldProto, features: Features, kind: Field["kind"], member: boolean): Presence {
+  if (proto.label === Label.REQUIRED) return "required";
+  if (proto.label === Label.REPEATED) return "implicit";
+  if (member || proto.proto3Optional) return "explicit";
+  if (kind === "message") return features.presence === "required" ? "required" : "explicit";
+  return features.presence;
+}
+
+function packable(kind: Field["kind"]): boolean {
+  return kind !== "message" && kind !== "string" && kind !== "bytes";
+}
+
+function isPacked(proto: FieldProto, features: Features): boolean {
+  const option = proto.options === undefined ? undefined : varintField(proto.options, PACKED_OPTION);
+  return option === undefined ? features.packed : option === 1;
+}
+
+export class LinkedEnum extends LinkedElement implements EnumType {
+  readonly kind = "enum";
+  readonly closed: boolean;
+  readonly #symbol: EnumSymbol;
+  #values: readonly EnumValue[] | undefined;
+  #byName: ReadonlyMap<string, EnumValue> | undefined;
+  #byNumber: ReadonlyMap<number, EnumValue> | undefined;
+
+  constructor(model: Model, file: LinkedFile, symbol: EnumSymbol, inherited: Features) {
+    super(model, file, symbol.fullName, symbol.proto, symbol.path, "Enum");
+    this.#symbol = symbol;
+    this.closed = resolveFeatures(inherited, symbol.proto.options, FEATURES_FIELD.enum).closedEnums;
+  }
+
+  get values(): readonly EnumValue[] {
+    if (this.#values !== undefined) return this.#values;
+    const { proto, path, parent } = this.#symbol;
+    // Values are siblings of their enum, as in C++.
+    const scope = parent?.fullName ?? this.file.package;
+    this.#values = proto.value.map((value, index) => {
+      const place = `${path},${Path.ENUM_VALUE},${index}`;
+      return new LinkedEnumValue(this.model, this.file, qualify(scope, value.name), value, place);
+    });
+    return this.#values;
+  }
+
+  get valuesByName(): ReadonlyMap<string, EnumValue> {
+    this.#byName ??= new Map(this.values.map(value => [value.name, value]));
+    return this.#byName;
+  }
+
+  get valuesByNumber(): ReadonlyMap<number, EnumValue> {
+    this.#byNumber ??= new Map(this.values.map(value => [value.number, value] as const).reverse());
+    return this.#byNumber;
+  }
+}
+
+class LinkedEnumValue extends LinkedElement implements EnumValue {
+  readonly number: number;
+
+  constructor(model: Model, file: LinkedFile, fullName: string, proto: EnumValueProto, path: string) {
+    super(model, file, fullName, proto, path, "EnumValue");
+    this.number = proto.number;
+  }
+}
+
+export class LinkedService extends LinkedElement implements ServiceType {
+  readonly kind = "service";
+  readonly methods: readonly MethodType[];
+
+  constructor(model: Model, file: LinkedFile, symbol: ServiceSymbol) {
+    super(model, file, symbol.fullName, symbol.proto, symbol.path, "Service");
+    this.methods = symbol.proto.method.map(
+      (method, index) =>
+        new LinkedMethod(model, this, method, `${symbol.path},${Path.SERVICE_METHOD},${index}`),
+    );
+  }
+}
+
+class LinkedMethod extends LinkedElement implements MethodType {
+  readonly path: string;
+  readonly clientStreaming: boolean;
+  readonly serverStreaming: boolean;
+  readonly #input: string;
+  readonly #output: string;
+
+  constructor(
+    model: Model,
+    readonly service: LinkedService,
+    proto: MethodProto,
+    path: string,
+  ) {
+    super(model, service.file, qualify(service.fullName, proto.name), proto, path, "Method");
+    this.path = `/${service.fullName}/${proto.name}`;
+    this.clientStreaming = proto.clientStreaming ?? false;
+    this.serverStreaming = proto.serverStreaming ?? false;
+    this.#input = proto.inputType.slice(1);
+    this.#output = proto.outputType.slice(1);
+  }
+
+  // Linking has checked that both exist.
+  get input(): MessageType {
+    return this.model.message(this.#input)!;
+  }
+
+  get output(): MessageType {
+    return this.model.message(this.#output)!;
+  }
+
+  get idempotency(): MethodType["idempotency"] {
+    return IDEMPOTENCY[varintField(this.options.bytes, IDEMPOTENCY_OPTION) ?? 0] ?? "unknown";
+  }
+}

@@ -1,0 +1,130 @@
+import type { Field, MessageType, Model } from "./model.js";
+import { OptionEncoder, ValueFault, writeMessage } from "./option-encoder.js";
+import type { Problems } from "./problems.js";
+import type { Scope } from "./scope.js";
+import type { SourceFile } from "./source-file.js";
+import type { OptionList, OptionStatement } from "./syntax.js";
+import { WireWriter } from "./wire.js";
+
+/**
+ * Serializes the options of a parsed file into its descriptors.
+ * Extensions may depend on the options of other files (features decide how they are encoded), so the standard options
+ * of all files come before the custom ones of any.
+ * @param pass which of the two to encode
+ */
+export function encodeOptions(
+  file: SourceFile,
+  pass: "standard" | "custom",
+  model: Model,
+  scope: () => Scope,
+  problems: Problems,
+): void {
+  for (const list of file.parsed?.options ?? []) {
+    const statements = list.statements.filter(each => isCustom(each) === (pass === "custom"));
+    if (statements.length > 0) new ListEncoder(file, list, model, scope, problems).encode(statements);
+  }
+}
+
+function isCustom({ path, value }: OptionStatement): boolean {
+  return value.kind === "aggregate" || path.some(({ extension }) => extension);
+}
+
+class ListEncoder {
+  readonly #encoder: OptionEncoder;
+
+  constructor(
+    readonly file: SourceFile,
+    readonly list: OptionList,
+    readonly model: Model,
+    readonly scope: () => Scope,
+    readonly problems: Problems,
+  ) {
+    this.#encoder = new OptionEncoder(model, name => this.#extension(name));
+  }
+
+  encode(statements: readonly OptionStatement[]): void {
+    const writer = new WireWriter();
+    const { target } = this.list;
+    if (target.options !== undefined) writer.raw(target.options);
+    for (const statement of statements) this.#statement(statement, writer);
+    target.options = writer.finish();
+  }
+
+  #statement(statement: OptionStatement, into: WireWriter): void {
+    const fields = this.#fields(statement);
+    if (fields === undefined) return;
+    const last = fields.at(-1)!;
+    try {
+      let writer = new WireWriter();
+      this.#encoder.field(last, statement.value, writer);
+      for (const field of fields.slice(0, -1).reverse()) {
+        const outer = new WireWriter();
+        writeMessage(field, writer.finish(), outer);
+        writer = outer;
+      }
+      into.raw(writer.finish());
+    } catch (error) {
+      if (!(error instanceof ValueFault)) throw error;
+      this.problems.error({
+        message: `option ${spell(statement)}: ${error.message}`,
+        ...this.#at(statement),
+      });
+    }
+  }
+
+  /** The fields that the statement's path names; undefined, with a problem reported, where one is unknown. */
+  #fields(statement: OptionStatement): Field[] | undefined {
+    const fields: Field[] = [];
+    let type: MessageType | undefined = this.model.message(this.list.type);
+    for (const { name, extension } of statement.path) {
+      const previous = fields.at(-1);
+      if (type === undefined || previous?.repeated) {
+        const message = `option ${spell(statement)}: "${previous?.name ?? ""}" is not a single message and has no "${name}"`;
+        this.problems.error({ message, ...this.#at(statement) });
+        return undefined;
+      }
+      const field: Field | undefined = extension ? this.#extension(name) : type.fieldsByName.get(name);
+      if (field === undefined || field.parent.fullName !== type.fullName) {
+        this.#unknown(statement, type, name, extension, field);
+        return undefined;
+      }
+      fields.push(field);
+      type = field.message;
+    }
+    return fields;
+  }
+
+  #unknown(
+    statement: OptionStatement,
+    type: MessageType,
+    name: string,
+    extension: boolean,
+    found: Field | undefined,
+  ) {
+    const what = extension ? "extension" : "option";
+    const reason =
+      found === undefined
+        ? `no ${what} "${name}" is known, so it is ignored`
+        : `"${name}" extends ${found.parent.fullName}, not ${type.fullName}, so it is ignored`;
+    const candidates = extension ? [] : type.fields.map(field => field.name);
+    this.problems.warning(
+      { message: `option ${spell(statement)}: ${reason}`, ...this.#at(statement) },
+      candidates,
+      name,
+    );
+  }
+
+  #extension(name: string): Field | undefined {
+    const symbol = this.scope().resolve(name, this.list.scope, each => each.kind === "extension");
+    return symbol === undefined ? undefined : this.model.extensionByName(symbol.fullName);
+  }
+
+  #at({ line, column }: OptionStatement) {
+    return { position: { file: this.file.origin, line, column }, path: this.list.element };
+  }
+}
+
+/** The option's name as written. */
+function spell({ path }: OptionStatement): string {
+  return path.map(({ name, extension }) => (extension ? `(${name})` : name)).join(".");
+}

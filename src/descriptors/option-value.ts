@@ -1,0 +1,199 @@
+import type { Field, MessageType, Model, OptionValue } from "./model.js";
+import { WireReader, WireType } from "./wire.js";
+
+const MAX_DEPTH = 100;
+const utf8 = new TextDecoder();
+
+type Lookup = Pick<Model, "extension">;
+
+/** One occurrence of a field on the wire: a number's bits, or the bytes of what has a length or is a group. */
+interface Occurrence {
+  readonly wireType: number;
+  readonly bits: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Decodes the message fields of `bytes` that the model knows; unknown ones are left out.
+ * @throws RangeError where the bytes are not a message of the type
+ */
+export function decodeMessage(type: MessageType, bytes: Uint8Array, model: Lookup, depth = 0): OptionValue {
+  if (depth > MAX_DEPTH) throw new RangeError("nested too deep");
+  const value: Record<string, OptionValue> = Object.create(null);
+  for (const [number, occurrences] of occurrencesByNumber(bytes)) {
+    const field = type.fieldsByNumber.get(number) ?? model.extension(type.fullName, number);
+    if (field === undefined) continue;
+    value[field.extension ? `[${field.fullName}]` : field.name] = decodeField(
+      field,
+      occurrences,
+      model,
+      depth,
+    );
+  }
+  return value;
+}
+
+/**
+ * The value of one field of a serialized message, undefined where it is not set.
+ * @throws RangeError where the bytes are not what the field's type needs
+ */
+export function decodeSingle(field: Field, message: Uint8Array, model: Lookup): OptionValue | undefined {
+  const occurrences = occurrencesByNumber(message).get(field.number);
+  return occurrences === undefined ? undefined : decodeField(field, occurrences, model, 0);
+}
+
+function occurrencesByNumber(message: Uint8Array): Map<number, Occurrence[]> {
+  const found = new Map<number, Occurrence[]>();
+  const reader = new WireReader(message);
+  while (reader.next()) {
+    const { number, wireType } = reader;
+    const occurrence = readOccurrence(reader, wireType);
+    const known = found.get(number);
+    if (known === undefined) found.set(number, [occurrence]);
+    else known.push(occurrence);
+  }
+  return found;
+}
+
+const NOTHING = new Uint8Array();
+
+function readOccurrence(reader: WireReader, wireType: number): Occurrence {
+  switch (wireType) {
+    case WireType.VARINT:
+      return { wireType, bits: reader.varint(), bytes: NOTHING };
+    case WireType.FIXED32:
+      return { wireType, bits: BigInt(reader.fixed32()), bytes: NOTHING };
+    case WireType.FIXED64:
+      return { wireType, bits: reader.fixed64(), bytes: NOTHING };
+    case WireType.BYTES:
+      return { wireType, bits: 0n, bytes: reader.delimited() };
+    case WireType.START_GROUP:
+      return { wireType, bits: 0n, bytes: reader.group() };
+    default:
+      throw new RangeError(`wire type ${wireType}`);
+  }
+}
+
+function decodeField(
+  field: Field,
+  occurrences: readonly Occurrence[],
+  model: Lookup,
+  depth: number,
+): OptionValue {
+  if (field.map !== undefined) return decodeMap(field.map, occurrences, model, depth);
+  if (field.message !== undefined && !field.repeated) {
+    // Occurrences of one message merge, and merging is what concatenation means on the wire.
+    return decodeMessage(
+      field.message,
+      Buffer.concat(occurrences.map(({ bytes }) => bytes)),
+      model,
+      depth + 1,
+    );
+  }
+  const values = occurrences
+    .flatMap(one => expand(field, one))
+    .map(one => decodeOne(field, one, model, depth));
+  if (field.repeated) return values;
+  const last = values.at(-1);
+  if (last === undefined) throw new RangeError("no value");
+  return last;
+}
+
+function decodeMap(
+  { key, value }: NonNullable<Field["map"]>,
+  occurrences: readonly Occurrence[],
+  model: Lookup,
+  depth: number,
+): OptionValue {
+  const map: Record<string, OptionValue> = Object.create(null);
+  for (const { bytes } of occurrences) {
+    const entry = occurrencesByNumber(bytes);
+    const name = decodeField(key, entry.get(1) ?? [zero(key)], model, depth + 1);
+    map[String(name)] = decodeField(value, entry.get(2) ?? [zero(value)], model, depth + 1);
+  }
+  return map;
+}
+
+function zero(field: Field): Occurrence {
+  return { wireType: wireTypeOf(field.kind), bits: 0n, bytes: NOTHING };
+}
+
+/** A packed run as single occurrences. */
+function expand(field: Field, occurrence: Occurrence): Occurrence[] {
+  const wireType = wireTypeOf(field.kind);
+  if (!field.repeated || occurrence.wireType !== WireType.BYTES || wireType === WireType.BYTES)
+    return [occurrence];
+  const reader = new WireReader(occurrence.bytes);
+  const found: Occurrence[] = [];
+  while (reader.position < occurrence.bytes.length) found.push(readOccurrence(reader, wireType));
+  return found;
+}
+
+function decodeOne(
+  field: Field,
+  { wireType, bits, bytes }: Occurrence,
+  model: Lookup,
+  depth: number,
+): OptionValue {
+  const wanted = wireTypeOf(field.kind);
+  if (wireType !== wanted && !(field.message !== undefined && wireType === WireType.START_GROUP)) {
+    throw new RangeError(`wire type ${wireType} for ${field.kind}`);
+  }
+  switch (field.kind) {
+    case "message":
+      return decodeMessage(field.message!, bytes, model, depth + 1);
+    case "enum": {
+      const number = Number(BigInt.asIntN(32, bits));
+      return field.enum!.valuesByNumber.get(number)?.name ?? number;
+    }
+    case "string":
+      return utf8.decode(bytes);
+    case "bytes":
+      return bytes;
+    case "bool":
+      return bits !== 0n;
+    case "float":
+      return new Float32Array(Uint32Array.of(Number(bits)).buffer)[0]!;
+    case "double":
+      return new Float64Array(BigUint64Array.of(bits).buffer)[0]!;
+    case "int32":
+    case "sfixed32":
+      return Number(BigInt.asIntN(32, bits));
+    case "uint32":
+    case "fixed32":
+      return Number(BigInt.asUintN(32, bits));
+    case "sint32":
+      return Number(BigInt.asIntN(32, zigZag(bits)));
+    case "int64":
+    case "sfixed64":
+      return BigInt.asIntN(64, bits);
+    case "sint64":
+      return BigInt.asIntN(64, zigZag(bits));
+    default:
+      return bits;
+  }
+}
+
+function zigZag(bits: bigint): bigint {
+  return (bits >> 1n) ^ -(bits & 1n);
+}
+
+/** How a single value of that kind is written. */
+export function wireTypeOf(kind: Field["kind"]): number {
+  switch (kind) {
+    case "message":
+    case "string":
+    case "bytes":
+      return WireType.BYTES;
+    case "double":
+    case "fixed64":
+    case "sfixed64":
+      return WireType.FIXED64;
+    case "float":
+    case "fixed32":
+    case "sfixed32":
+      return WireType.FIXED32;
+    default:
+      return WireType.VARINT;
+  }
+}

@@ -1,0 +1,99 @@
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { parseProto } from "./parser.js";
+import type { Problems } from "./problems.js";
+import { SyntaxFault } from "./scanner.js";
+import type { SourceFile } from "./source-file.js";
+
+const MAX_FILES = 50_000;
+const MAX_FILE_SIZE = 16 * 1024 * 1024;
+const MAX_DEPTH = 64;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Import paths of all `.proto` files below a folder, sorted. Hidden folders and `node_modules` are left out; a folder
+ * that is reached twice through symbolic links is read once.
+ */
+export function listProtos(folder: string, problems: Problems): string[] {
+  const found: string[] = [];
+  const entered = new Set<string>();
+  const walk = (path: string, name: string, depth: number): void => {
+    try {
+      const real = realpathSync(path);
+      if (entered.has(real) || depth > MAX_DEPTH) return;
+      entered.add(real);
+      for (const entry of readdirSync(path, { withFileTypes: true })) {
+        if (found.length > MAX_FILES) return;
+        if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+        const child = join(path, entry.name);
+        const childName = name === "" ? entry.name : `${name}/${entry.name}`;
+        const target = entry.isSymbolicLink() ? statSync(child, { throwIfNoEntry: false }) : entry;
+        if (target?.isDirectory()) walk(child, childName, depth + 1);
+        else if (target?.isFile() && entry.name.endsWith(".proto")) found.push(childName);
+      }
+    } catch (error) {
+      const message = `cannot read the folder: ${readFailure(error)}`;
+      problems.error({ message, position: { file: path, line: 0, column: 0 } });
+    }
+  };
+  walk(folder, "", 0);
+  const position = { file: folder, line: 0, column: 0 };
+  if (found.length > MAX_FILES) {
+    problems.error({ message: `more than ${MAX_FILES} .proto files`, position });
+    return [];
+  }
+  if (found.length === 0 && problems.errors === 0)
+    problems.warning({ message: "the folder has no .proto files", position });
+  return found.sort();
+}
+
+/** Whether the folder has such a file. Names that lead out of the folder are not looked for. */
+export function hasProto(folder: string, name: string): boolean {
+  if (name.split("/").includes("..")) return false;
+  return statSync(join(folder, name), { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Reads and parses one file; undefined, with the problem reported, where that fails. */
+export function readProto(
+  folder: string,
+  name: string,
+  bundled: boolean,
+  problems: Problems,
+): SourceFile | undefined {
+  const origin = join(folder, name);
+  const fail = (message: string, line = 0, column = 0): undefined => {
+    problems.error({ message, position: { file: origin, line, column } });
+  };
+  let bytes: Uint8Array;
+  try {
+    const { size } = statSync(origin);
+    if (size > MAX_FILE_SIZE) return fail(`the file has ${size} bytes, more than ${MAX_FILE_SIZE}`);
+    bytes = readFileSync(origin);
+  } catch (error) {
+    return fail(`cannot read the file: ${readFailure(error)}`);
+  }
+  let source: string;
+  try {
+    source = utf8.decode(bytes);
+  } catch {
+    return fail("the file is not valid UTF-8");
+  }
+  try {
+    const parsed = parseProto(source);
+    parsed.proto.name = name;
+    const { proto } = parsed;
+    return { name, origin, bundled, proto, parsed, raw: undefined, dropped: new Set(), incomplete: false };
+  } catch (error) {
+    if (error instanceof SyntaxFault) return fail(error.message, error.line, error.column);
+    throw error;
+  }
+}
+
+/** Why reading failed, in words. */
+export function readFailure(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "it does not exist";
+  if (code === "EACCES") return "permission denied";
+  if (code === "ENOTDIR") return "it is not a folder";
+  return message;
+}

@@ -1,0 +1,74 @@
+import type { SourceFile } from "./source-file.js";
+import { type DescriptorSymbol, qualify, type SymbolTable } from "./symbol-table.js";
+
+/** Looks names up as seen from one file: in what it declares and imports, public imports of imports included. */
+export class Scope {
+  readonly #table: SymbolTable;
+  readonly #files: ReadonlySet<SourceFile>;
+  readonly #packages = new Set<string>();
+
+  constructor(table: SymbolTable, file: SourceFile, imported: (name: string) => SourceFile | undefined) {
+    this.#table = table;
+    this.#files = visibleFiles(file, imported);
+    for (const { proto } of this.#files) {
+      for (let name = proto.package; name !== "" && !this.#packages.has(name); name = parentOf(name)) {
+        this.#packages.add(name);
+      }
+    }
+  }
+
+  /**
+   * What `name` means inside of `scope` (a full name): the innermost match of its first part decides, as in C++
+   * (https://protobuf.dev/programming-guides/proto3/#name-resolution).
+   * @param accepts which kinds a name without dots may stand for; others are looked through
+   */
+  resolve(
+    name: string,
+    scope: string,
+    accepts: (symbol: DescriptorSymbol) => boolean,
+  ): DescriptorSymbol | undefined {
+    if (name.startsWith(".")) return this.#visible(name.slice(1));
+    const dot = name.indexOf(".");
+    const first = dot < 0 ? name : name.slice(0, dot);
+    for (let outer = scope; ; outer = parentOf(outer)) {
+      const candidate = qualify(outer, first);
+      if (dot < 0) {
+        const symbol = this.#visible(candidate);
+        if (symbol !== undefined && accepts(symbol)) return symbol;
+      } else if (this.#contains(candidate)) {
+        return this.#visible(qualify(outer, name));
+      }
+      if (outer === "") return undefined;
+    }
+  }
+
+  #visible(fullName: string): DescriptorSymbol | undefined {
+    const symbol = this.#table.symbols.get(fullName);
+    return symbol !== undefined && this.#table.defines(this.#files, symbol) ? symbol : undefined;
+  }
+
+  /** Whether other names can be inside of that one. */
+  #contains(fullName: string): boolean {
+    if (this.#packages.has(fullName)) return true;
+    const symbol = this.#visible(fullName);
+    return symbol !== undefined && symbol.kind !== "extension";
+  }
+}
+
+function visibleFiles(file: SourceFile, imported: (name: string) => SourceFile | undefined): Set<SourceFile> {
+  const visible = new Set([file]);
+  const enter = (name: string) => {
+    const found = imported(name);
+    if (found === undefined || visible.has(found)) return;
+    visible.add(found);
+    for (const index of found.proto.publicDependency) enter(found.proto.dependency[index] ?? "");
+  };
+  for (const name of file.proto.dependency) enter(name);
+  for (const name of file.proto.optionDependency) enter(name);
+  return visible;
+}
+
+function parentOf(fullName: string): string {
+  const dot = fullName.lastIndexOf(".");
+  return dot < 0 ? "" : fullName.slice(0, dot);
+}

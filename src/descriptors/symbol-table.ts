@@ -1,0 +1,102 @@
+import type { EnumProto, FieldProto, MessageProto, ServiceProto } from "./descriptor-proto.js";
+import { Path } from "./descriptor-proto.js";
+import type { SourceFile } from "./source-file.js";
+
+interface SymbolOf<Kind extends string, Proto> {
+  readonly kind: Kind;
+  readonly fullName: string;
+  readonly file: SourceFile;
+  readonly proto: Proto;
+  /** Source info path, joined by commas. */
+  readonly path: string;
+  /** The message that it is declared in. */
+  readonly parent: MessageSymbol | undefined;
+}
+
+export type MessageSymbol = SymbolOf<"message", MessageProto>;
+export type EnumSymbol = SymbolOf<"enum", EnumProto>;
+export type ServiceSymbol = SymbolOf<"service", ServiceProto>;
+export type ExtensionSymbol = SymbolOf<"extension", FieldProto>;
+export type DescriptorSymbol = MessageSymbol | EnumSymbol | ServiceSymbol | ExtensionSymbol;
+
+/** One full name that was defined twice; whether the two differ shows once both are linked. */
+export interface Duplicate {
+  readonly first: DescriptorSymbol;
+  readonly second: DescriptorSymbol;
+}
+
+/** All named elements by full name. The first definition of a name stays; later ones are kept as duplicates. */
+export class SymbolTable {
+  readonly symbols = new Map<string, DescriptorSymbol>();
+  readonly duplicates: Duplicate[] = [];
+  /** All files that define a name, where there are several. */
+  readonly #definers = new Map<string, SourceFile[]>();
+
+  /** Enters all elements of a file. Elements that are known already are dropped from it. */
+  add(file: SourceFile): void {
+    for (const symbol of topLevel(file)) this.#add(symbol);
+  }
+
+  /** Whether `file`'s elements include one of that name, be it a dropped one. */
+  defines(visible: ReadonlySet<SourceFile>, symbol: DescriptorSymbol): boolean {
+    if (visible.has(symbol.file)) return true;
+    return this.#definers.get(symbol.fullName)?.some(file => visible.has(file)) ?? false;
+  }
+
+  #add(symbol: DescriptorSymbol): void {
+    const { fullName, file } = symbol;
+    const known = this.symbols.get(fullName);
+    if (known === undefined) {
+      this.symbols.set(fullName, symbol);
+      if (symbol.kind === "message") for (const child of nested(symbol)) this.#add(child);
+      return;
+    }
+    if (symbol.parent === undefined) file.dropped.add(symbol.proto);
+    if (!file.bundled || known.file === file) this.duplicates.push({ first: known, second: symbol });
+    this.#define(symbol);
+  }
+
+  #define(symbol: DescriptorSymbol): void {
+    const definers = this.#definers.get(symbol.fullName);
+    if (definers === undefined) this.#definers.set(symbol.fullName, [symbol.file]);
+    else definers.push(symbol.file);
+    if (symbol.kind === "message") for (const child of nested(symbol)) this.#define(child);
+  }
+}
+
+/** The symbols that a file declares outside of messages. */
+export function* topLevel(file: SourceFile): Generator<DescriptorSymbol> {
+  const { proto } = file;
+  const scope = proto.package;
+  yield* children(file, undefined, scope, "message", proto.messageType, `${Path.FILE_MESSAGE}`);
+  yield* children(file, undefined, scope, "enum", proto.enumType, `${Path.FILE_ENUM}`);
+  yield* children(file, undefined, scope, "service", proto.service, `${Path.FILE_SERVICE}`);
+  yield* children(file, undefined, scope, "extension", proto.extension, `${Path.FILE_EXTENSION}`);
+}
+
+/** The symbols that a message declares. */
+export function* nested(message: MessageSymbol): Generator<DescriptorSymbol> {
+  const { file, fullName, proto, path } = message;
+  yield* children(file, message, fullName, "message", proto.nestedType, `${path},${Path.MESSAGE_NESTED}`);
+  yield* children(file, message, fullName, "enum", proto.enumType, `${path},${Path.MESSAGE_ENUM}`);
+  yield* children(file, message, fullName, "extension", proto.extension, `${path},${Path.MESSAGE_EXTENSION}`);
+}
+
+function* children<Kind extends DescriptorSymbol["kind"], Proto extends { name: string }>(
+  file: SourceFile,
+  parent: MessageSymbol | undefined,
+  scope: string,
+  kind: Kind,
+  protos: readonly Proto[],
+  path: string,
+): Generator<SymbolOf<Kind, Proto>> {
+  for (let index = 0; index < protos.length; index++) {
+    const proto = protos[index]!;
+    const fullName = qualify(scope, proto.name);
+    yield { kind, fullName, file, proto, path: `${path},${index}`, parent };
+  }
+}
+
+export function qualify(scope: string, name: string): string {
+  return scope === "" ? name : `${scope}.${name}`;
+}

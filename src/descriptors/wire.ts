@@ -1,0 +1,195 @@
+/** Wire types (https://protobuf.dev/programming-guides/encoding/#structure). */
+export const WireType = {
+  VARINT: 0,
+  FIXED64: 1,
+  BYTES: 2,
+  START_GROUP: 3,
+  END_GROUP: 4,
+  FIXED32: 5,
+} as const;
+
+const MAX_GROUP_DEPTH = 100;
+const utf8 = new TextDecoder();
+
+/** Reads the fields of one serialized message, one after the other. */
+export class WireReader {
+  number = 0;
+  wireType = 0;
+  #at = 0;
+  readonly #view: DataView;
+
+  constructor(readonly bytes: Uint8Array) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Where the next byte is read. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Moves to the next field; false at the end. @throws RangeError where the bytes are not a message. */
+  next(): boolean {
+    if (this.#at >= this.bytes.length) return false;
+    const tag = Number(this.varint());
+    this.number = Math.floor(tag / 8);
+    this.wireType = tag & 7;
+    if (this.number === 0) throw new RangeError("field number 0");
+    return true;
+  }
+
+  /** An unsigned 64-bit varint. */
+  varint(): bigint {
+    let low = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#byte();
+      low |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt(low);
+    }
+    let value = BigInt(low);
+    for (let shift = 28n; shift < 70n; shift += 7n) {
+      const byte = this.#byte();
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asUintN(64, value);
+    }
+    throw new RangeError("a varint of more than ten bytes");
+  }
+
+  fixed32(): number {
+    return this.#view.getUint32(this.#advance(4), true);
+  }
+
+  fixed64(): bigint {
+    return this.#view.getBigUint64(this.#advance(8), true);
+  }
+
+  float(): number {
+    return this.#view.getFloat32(this.#advance(4), true);
+  }
+
+  double(): number {
+    return this.#view.getFloat64(this.#advance(8), true);
+  }
+
+  /** The bytes of a length-delimited value, not copied. */
+  delimited(): Uint8Array {
+    const length = Number(this.varint());
+    const start = this.#advance(length);
+    return this.bytes.subarray(start, start + length);
+  }
+
+  string(): string {
+    return utf8.decode(this.delimited());
+  }
+
+  /** The bytes of the group whose start was just read, without its end tag. */
+  group(): Uint8Array {
+    const start = this.#at;
+    const end = this.#skipGroup(this.number, 0);
+    return this.bytes.subarray(start, end);
+  }
+
+  skip(): void {
+    this.#skip(this.wireType, this.number, 0);
+  }
+
+  #skip(wireType: number, number: number, depth: number): void {
+    switch (wireType) {
+      case WireType.VARINT:
+        this.varint();
+        break;
+      case WireType.FIXED64:
+        this.#advance(8);
+        break;
+      case WireType.BYTES:
+        this.delimited();
+        break;
+      case WireType.FIXED32:
+        this.#advance(4);
+        break;
+      case WireType.START_GROUP:
+        this.#skipGroup(number, depth + 1);
+        break;
+      default:
+        throw new RangeError(`wire type ${wireType}`);
+    }
+  }
+
+  #skipGroup(number: number, depth: number): number {
+    if (depth > MAX_GROUP_DEPTH) throw new RangeError("groups nested too deep");
+    for (;;) {
+      const end = this.#at;
+      if (!this.next()) throw new RangeError("a group without end");
+      if (this.wireType === WireType.END_GROUP) {
+        if (this.number !== number) throw new RangeError("a group ended by another");
+        return end;
+      }
+      this.#skip(this.wireType, this.number, depth);
+    }
+  }
+
+  #byte(): number {
+    const byte = this.bytes[this.#at++];
+    if (byte === undefined) throw new RangeError("cut off");
+    return byte;
+  }
+
+  #advance(length: number): number {
+    const start = this.#at;
+    if (length > this.bytes.length - start) throw new RangeError("cut off");
+    this.#at = start + length;
+    return start;
+  }
+}
+
+/** Collects the bytes of one message. Meant for small messages, such as options. */
+export class WireWriter {
+  readonly #bytes: number[] = [];
+
+  tag(number: number, wireType: number): void {
+    this.varint(BigInt(number * 8 + wireType));
+  }
+
+  /** The low 64 bits of `value`, negative ones in ten bytes. */
+  varint(value: bigint): void {
+    let rest = BigInt.asUintN(64, value);
+    while (rest > 0x7fn) {
+      this.#bytes.push(Number(rest & 0x7fn) | 0x80);
+      rest >>= 7n;
+    }
+    this.#bytes.push(Number(rest));
+  }
+
+  /** The low `size` bytes of `value`, least significant first. */
+  fixed(value: bigint, size: 4 | 8): void {
+    let rest = BigInt.asUintN(64, value);
+    for (let index = 0; index < size; index++) {
+      this.#bytes.push(Number(rest & 0xffn));
+      rest >>= 8n;
+    }
+  }
+
+  delimited(value: Uint8Array): void {
+    this.varint(BigInt(value.length));
+    this.raw(value);
+  }
+
+  raw(value: Uint8Array): void {
+    for (const byte of value) this.#bytes.push(byte);
+  }
+
+  finish(): Uint8Array {
+    return Uint8Array.from(this.#bytes);
+  }
+}
+
+/** The last value of a varint field, as a number; undefined where the message does not have it. */
+export function varintField(message: Uint8Array, number: number): number | undefined {
+  if (message.length === 0) return undefined;
+  const reader = new WireReader(message);
+  let found: number | undefined;
+  while (reader.next()) {
+    if (reader.number === number && reader.wireType === WireType.VARINT) found = Number(reader.varint());
+    else reader.skip();
+  }
+  return found;
+}
