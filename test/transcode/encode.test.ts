@@ -108,10 +108,7 @@ const GRID: Record<string, { takes: [json: string, printed: string][]; refuses: 
       ["1.7976931348623157e308", "1.7976931348623157e+308"],
       ["9007199254740993", "9007199254740992"],
     ],
-    refuses: ["1e309", '"1e309"', '""', '" 1"', '"nan"', '"+Infinity"', '"1_0"', "true", "null1"].slice(
-      0,
-      -1,
-    ),
+    refuses: ["1e309", '"1e309"', '""', '" 1"', '"nan"', '"+Infinity"', '"1_0"', "true"],
   },
   float: {
     takes: [
