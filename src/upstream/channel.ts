@@ -43,9 +43,17 @@ export interface UnaryCall {
 /**
  * Why a call failed before or beside an answer of the backend:
  * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
- * `cancelled` our caller went away; `size` a message was larger than allowed; `backend` the backend answered so.
+ * `cancelled` our caller went away; `size` a message was larger than allowed; `request` the call has a path or metadata
+ * that HTTP/2 cannot carry and was never sent; `backend` the backend answered so.
  */
-export type FailureOrigin = "connect" | "protocol" | "deadline" | "cancelled" | "size" | "backend";
+export type FailureOrigin =
+  | "connect"
+  | "protocol"
+  | "deadline"
+  | "cancelled"
+  | "size"
+  | "request"
+  | "backend";
 
 export interface CallStatus {
   /** gRPC status code; codes above 16 are passed through as they came. */

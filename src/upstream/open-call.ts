@@ -1,0 +1,210 @@
+import { Code } from "../status/code.js";
+import type { CallStatus, Cancellation, Metadata } from "./channel.js";
+import type { Endpoint } from "./endpoint.js";
+import { noMetadata } from "./metadata.js";
+import type { UpstreamObserver } from "./options.js";
+import type { RetryPolicy } from "./retry.js";
+import type { Ending, TransportListener, TransportStream } from "./transport.js";
+
+/** What a call needs of its channel. */
+export interface CallHost {
+  readonly maxMessageSize: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly observer: UpstreamObserver | undefined;
+  /** See `Balancer.pick`. */
+  pick(avoid: readonly Endpoint[]): Endpoint | undefined;
+  /** What to wait for before `pick` can find anything; undefined where waiting does not help. */
+  pending(): Promise<unknown> | undefined;
+  /** Why `pick` finds nothing. */
+  unavailable(): string;
+  /** A call is over. */
+  ended(): void;
+}
+
+/** The common part of UnaryCall and StreamCall. */
+export interface CallOptions {
+  readonly path: string;
+  readonly metadata: Metadata;
+  readonly timeout: number | undefined;
+  readonly cancellation: Cancellation;
+}
+
+/** setTimeout runs at once what is further away. */
+const maxTimeout = 2 ** 31 - 1;
+
+const noEndpoints: Endpoint[] = [];
+
+/**
+ * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that no application can
+ * have seen moves to another endpoint by itself, whether or not it may be repeated.
+ */
+export abstract class OpenCall implements TransportListener {
+  protected readonly host: CallHost;
+  protected stream: TransportStream | undefined;
+  /** How often the call was sent, the attempt under way not counted. */
+  protected sent = 0;
+  readonly #options: CallOptions;
+  readonly #started = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #endpoint: Endpoint | undefined;
+  #tried: Endpoint[] = noEndpoints;
+  #over = false;
+
+  protected constructor(host: CallHost, options: CallOptions) {
+    this.host = host;
+    this.#options = options;
+    host.observer?.started(options.path);
+  }
+
+  /** An attempt begins: sends what there is to send and reads. */
+  protected abstract launched(stream: TransportStream): void;
+  /** True while nothing would be lost if the call began anew. */
+  protected abstract restartable(): boolean;
+  /** An attempt ended; calls `again` or `finish`. */
+  protected abstract settle(ending: Ending): void;
+  /** Tells the caller; called exactly once. */
+  protected abstract conclude(status: CallStatus, trailers: Metadata): void;
+
+  abstract onHeaders(headers: Metadata): void;
+  abstract onMessage(message: Uint8Array): void;
+  abstract onWritten(): void;
+
+  protected get over(): boolean {
+    return this.#over;
+  }
+
+  /** Milliseconds until the deadline. */
+  protected get remaining(): number {
+    const { timeout } = this.#options;
+    return timeout === undefined ? Number.POSITIVE_INFINITY : this.#started + timeout - performance.now();
+  }
+
+  protected begin(): void {
+    const { timeout, cancellation } = this.#options;
+    cancellation.listen(() =>
+      this.abort({ code: Code.CANCELLED, message: "the caller went away", origin: "cancelled" }),
+    );
+    if (this.#over) return;
+    if (timeout !== undefined && timeout <= 0) {
+      this.#expire();
+      return;
+    }
+    this.#watchDeadline();
+    this.#next();
+  }
+
+  /** Starts another attempt after a pause in milliseconds, at another endpoint where there is one. */
+  protected again(pause: number): void {
+    // The pause ends before the deadline, so one timer does for both.
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#watchDeadline();
+      this.#next();
+    }, pause);
+  }
+
+  /** Ends the call from our side, whatever it is doing. */
+  protected abort(status: CallStatus): void {
+    if (this.#over) return;
+    if (this.stream !== undefined) {
+      this.stream.cancel();
+      this.#leave();
+      this.sent++;
+    }
+    this.finish(status, noMetadata);
+  }
+
+  protected finish(status: CallStatus, trailers: Metadata): void {
+    const { path, cancellation } = this.#options;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    cancellation.listen(undefined);
+    this.host.observer?.finished(path, status.code, (performance.now() - this.#started) / 1000);
+    this.host.ended();
+    this.conclude(status, trailers);
+  }
+
+  onEnd(ending: Ending): void {
+    const endpoint = this.#leave();
+    if (ending.sent) {
+      this.sent++;
+      this.#tried = [endpoint];
+    } else {
+      this.#tried = [...this.#tried, endpoint];
+      if (this.#moveOn()) return;
+    }
+    this.settle(ending);
+  }
+
+  #moveOn(): boolean {
+    if (!this.restartable()) return false;
+    const other = this.host.pick(this.#tried);
+    if (other === undefined || other.state === "failing" || this.#tried.includes(other)) return false;
+    this.#launch(other);
+    return true;
+  }
+
+  #watchDeadline(): void {
+    const { remaining } = this;
+    if (remaining === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => this.#expire(), Math.min(Math.max(remaining, 0), maxTimeout));
+  }
+
+  #next(): void {
+    if (this.#over) return;
+    const endpoint = this.host.pick(this.#tried);
+    if (endpoint !== undefined) {
+      this.#launch(endpoint);
+      return;
+    }
+    const pending = this.host.pending();
+    if (pending !== undefined) {
+      pending.then(() => this.#next());
+      return;
+    }
+    const message = this.host.unavailable();
+    this.finish({ code: Code.UNAVAILABLE, message, origin: "connect" }, noMetadata);
+  }
+
+  #launch(endpoint: Endpoint): void {
+    const { path, metadata, timeout } = this.#options;
+    const call = {
+      path,
+      metadata,
+      timeout: timeout === undefined ? undefined : this.remaining,
+      previousAttempts: this.sent,
+    };
+    let stream: TransportStream;
+    try {
+      stream = endpoint.transport.start(call, this);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.finish({ code: Code.INTERNAL, message, origin: "request" }, noMetadata);
+      return;
+    }
+    endpoint.acquire();
+    this.#endpoint = endpoint;
+    this.stream = stream;
+    this.launched(stream);
+  }
+
+  #leave(): Endpoint {
+    const endpoint = this.#endpoint!;
+    this.#endpoint = undefined;
+    this.stream = undefined;
+    endpoint.release();
+    return endpoint;
+  }
+
+  #expire(): void {
+    const from = this.#endpoint === undefined ? "" : ` from ${this.#endpoint.address}`;
+    const message = `no answer${from} within ${this.#options.timeout} ms`;
+    this.abort({ code: Code.DEADLINE_EXCEEDED, message, origin: "deadline" });
+  }
+}
+
+/** The status of a message that is not sent because it is too large; sizes in bytes. */
+export function tooLarge(size: number, max: number): CallStatus {
+  const message = `the request message has ${size} bytes, at most ${max} are allowed`;
+  return { code: Code.RESOURCE_EXHAUSTED, message, origin: "size" };
+}

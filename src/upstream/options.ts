@@ -1,0 +1,64 @@
+/** How an upstream is reached, in normalized units: milliseconds, bytes, PEM. */
+export interface ChannelOptions {
+  /** The upstream's name, for messages to people. */
+  readonly name: string;
+  /** See `parseTarget`. At least one. */
+  readonly targets: readonly string[];
+  readonly balancing: Balancing;
+  /** Largest message either way, in bytes, before framing and after decompression. */
+  readonly maxMessageSize: number;
+  /** Absent: plain text. */
+  readonly tls?: TlsOptions;
+  readonly keepalive?: KeepaliveOptions;
+  /** Absent: nobody is asked, every endpoint counts as healthy. */
+  readonly health?: HealthOptions;
+  /** Absent: every call is sent once. */
+  readonly retry?: RetryOptions;
+  /** Put before the transport's own user agent. */
+  readonly userAgent?: string;
+}
+
+export type Balancing = "round_robin" | "least_request" | "pick_first";
+
+/** PEM material. Without `ca` the authorities of the system are trusted; `cert` and `key` come together. */
+export interface TlsOptions {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  /** The name expected in the certificate and sent as authority, in place of the target's host. */
+  readonly serverName?: string;
+}
+
+export interface KeepaliveOptions {
+  /** Milliseconds of silence after which a ping is sent, calls or not. */
+  readonly time: number;
+  /** Milliseconds after which an unanswered ping ends the connection. */
+  readonly timeout: number;
+}
+
+export interface HealthOptions {
+  /** The service asked for; empty: the server as a whole. */
+  readonly service: string;
+}
+
+export interface RetryOptions {
+  /** How often a call is sent at most, the first time included. From 1. */
+  readonly attempts: number;
+  /** gRPC status codes after which a call is sent again. */
+  readonly on: readonly number[];
+  /** Milliseconds before the first retry; doubles each time, with jitter. */
+  readonly backoff: number;
+  /** Milliseconds between two attempts at most. */
+  readonly maxBackoff: number;
+  /** Retries for each call over all recent calls, 0..1. 0 forbids retries. */
+  readonly budget: number;
+}
+
+/** Hears of every call, for metrics. `path` is the call's path. */
+export interface UpstreamObserver {
+  started(path: string): void;
+  /** Exactly once for each `started`; retries and the waits between them are inside `seconds`. */
+  finished(path: string, code: number, seconds: number): void;
+  /** An attempt ended with `code` and the call is sent again. */
+  retried(path: string, code: number): void;
+}

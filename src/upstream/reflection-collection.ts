@@ -1,0 +1,91 @@
+import { codeName } from "../status/code.js";
+import { decodeFileHead, type ReflectionRequest } from "./reflection-message.js";
+import type { ReflectionSession } from "./reflection-session.js";
+
+/** Everything that an upstream tells of itself. */
+export interface ReflectedDescriptors {
+  /** Serialized FileDescriptorProtos, one a file name, sorted by it. */
+  readonly files: readonly Uint8Array[];
+  /** Full names of the services, sorted. */
+  readonly services: readonly string[];
+}
+
+/** Options that custom annotations extend: the files that declare those are found only by asking for them. */
+const extendedTypes = ["google.protobuf.MethodOptions", "google.protobuf.ServiceOptions"];
+
+const maxFiles = 10_000;
+const maxBytes = 64 * 1024 * 1024;
+
+/** Gathers all files of an upstream over one session. */
+export class ReflectionCollection {
+  readonly #session: ReflectionSession;
+  readonly #files = new Map<string, Uint8Array>();
+  /** Names of files that were asked for, found or not. */
+  readonly #asked = new Set<string>();
+  readonly #imported = new Set<string>();
+  #bytes = 0;
+
+  constructor(session: ReflectionSession) {
+    this.#session = session;
+  }
+
+  async collect(): Promise<ReflectedDescriptors> {
+    const services = await this.#services();
+    await this.#ask(services.map(symbol => ({ kind: "symbol", symbol })));
+    if (services.length > 0 && this.#files.size === 0) {
+      throw new Error("the upstream lists services, but gives the file of none of them");
+    }
+    await this.#ask(await this.#extensions());
+    await this.#imports();
+    const names = [...this.#files.keys()].sort();
+    return { files: names.map(name => this.#files.get(name)!), services: [...services].sort() };
+  }
+
+  async #services(): Promise<readonly string[]> {
+    const [response] = await this.#session.ask([{ kind: "services" }]);
+    if (response?.kind === "services") return response.services;
+    const why =
+      response?.kind === "error" ? `${codeName(response.code)}: ${response.message}` : "no list came";
+    throw new Error(`the upstream does not list its services: ${why}`);
+  }
+
+  async #extensions(): Promise<ReflectionRequest[]> {
+    const responses = await this.#session.ask(extendedTypes.map(type => ({ kind: "extensions", type })));
+    return responses.flatMap((response, index) => {
+      const type = extendedTypes[index]!;
+      if (response.kind !== "extensions") return [];
+      return response.numbers
+        .slice(0, maxFiles)
+        .map(number => ({ kind: "extension" as const, type, number }));
+    });
+  }
+
+  async #imports(): Promise<void> {
+    for (;;) {
+      const missing = [...this.#imported].filter(name => !this.#files.has(name) && !this.#asked.has(name));
+      if (missing.length === 0) return;
+      for (const name of missing) this.#asked.add(name);
+      await this.#ask(missing.map(name => ({ kind: "file", name })));
+    }
+  }
+
+  /** Keeps the files of the answers; a request that fails brings none. */
+  async #ask(requests: readonly ReflectionRequest[]): Promise<void> {
+    for (const response of await this.#session.ask(requests)) {
+      if (response.kind === "files") for (const file of response.files) this.#keep(file);
+    }
+  }
+
+  #keep(file: Uint8Array): void {
+    const { name, dependencies } = decodeFileHead(file);
+    if (this.#files.has(name)) return;
+    this.#bytes += file.length;
+    if (this.#files.size >= maxFiles || this.#bytes > maxBytes) {
+      throw new Error(
+        `the upstream reflects more than ${maxFiles} files or ${maxBytes} bytes of descriptors`,
+      );
+    }
+    this.#files.set(name, file);
+    for (const dependency of dependencies) this.#imported.add(dependency);
+  }
+}

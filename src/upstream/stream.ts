@@ -1,0 +1,152 @@
+import type { CallStatus, Metadata, StreamCall, StreamHandle } from "./channel.js";
+import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
+import type { Ending, TransportStream } from "./transport.js";
+
+/** Bytes that wait to be written before a sender is asked to wait. */
+const highWater = 64 * 1024;
+
+/** Opens a stream. Nothing is called before the handle is returned. */
+export function openStream(host: CallHost, call: StreamCall): StreamHandle {
+  const stream = new OpenStream(host, call);
+  queueMicrotask(() => stream.run());
+  return stream;
+}
+
+class OpenStream extends OpenCall implements StreamHandle {
+  readonly #call: StreamCall;
+  /** Messages not yet given to the transport. */
+  readonly #queue: Uint8Array[] = [];
+  /** Bytes of the queue and of the message being written. */
+  #buffered = 0;
+  /** The message being written. */
+  #writing: Uint8Array | undefined;
+  /** Kept to begin anew at another endpoint; undefined once more than it was handed over. */
+  #first: Uint8Array | undefined;
+  #handed = 0;
+  #endRequested = false;
+  #drainWanted = false;
+  #paused = false;
+  /** A message was asked for and has not come. */
+  #reading = false;
+  /** A message that came while paused. */
+  #held: Uint8Array | undefined;
+  /** How the stream ended, while a held message is still to be delivered. */
+  #ending: Ending | undefined;
+  #answered = false;
+
+  constructor(host: CallHost, call: StreamCall) {
+    super(host, call);
+    this.#call = call;
+  }
+
+  run(): void {
+    if (!this.over) this.begin();
+  }
+
+  send(message: Uint8Array): boolean {
+    if (this.over || this.#endRequested) return false;
+    const { maxMessageSize } = this.host;
+    if (message.length > maxMessageSize) {
+      this.abort(tooLarge(message.length, maxMessageSize));
+      return false;
+    }
+    this.#queue.push(message);
+    this.#buffered += message.length;
+    this.#write();
+    if (this.#buffered <= highWater) return true;
+    this.#drainWanted = true;
+    return false;
+  }
+
+  end(): void {
+    if (this.over || this.#endRequested) return;
+    this.#endRequested = true;
+    if (this.#queue.length === 0) this.stream?.end();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    const held = this.#held;
+    if (held !== undefined) {
+      this.#held = undefined;
+      this.#call.onMessage(held);
+    }
+    if (this.over) return;
+    if (this.#ending !== undefined) this.finish(this.#ending.status, this.#ending.trailers);
+    else this.#read();
+  }
+
+  onHeaders(headers: Metadata): void {
+    this.#answered = true;
+    this.#call.onHeaders?.(headers);
+  }
+
+  onMessage(message: Uint8Array): void {
+    this.#reading = false;
+    if (this.#paused) {
+      this.#held = message;
+    } else {
+      this.#call.onMessage(message);
+      this.#read();
+    }
+  }
+
+  onWritten(): void {
+    if (this.#writing === undefined) return;
+    this.#buffered -= this.#writing.length;
+    this.#writing = undefined;
+    this.#write();
+    if (!this.#drainWanted || this.#buffered > highWater) return;
+    this.#drainWanted = false;
+    this.#call.onDrain?.();
+  }
+
+  protected launched(stream: TransportStream): void {
+    // Even while paused: a transport may take in without limit what it was never asked for.
+    this.#reading = true;
+    stream.read();
+    if (this.#first !== undefined) {
+      this.#writing = this.#first;
+      stream.send(this.#first);
+    }
+    this.#write();
+    if (this.#endRequested && this.#queue.length === 0) stream.end();
+  }
+
+  protected restartable(): boolean {
+    return this.#handed <= 1 && !this.#answered;
+  }
+
+  protected settle(ending: Ending): void {
+    if (this.#held !== undefined) this.#ending = ending;
+    else this.finish(ending.status, ending.trailers);
+  }
+
+  protected conclude(status: CallStatus, trailers: Metadata): void {
+    this.#queue.length = 0;
+    this.#held = undefined;
+    this.#call.onEnd(status, trailers);
+  }
+
+  #read(): void {
+    if (this.#paused || this.#reading || this.stream === undefined) return;
+    this.#reading = true;
+    this.stream.read();
+  }
+
+  #write(): void {
+    if (this.stream === undefined || this.#writing !== undefined) return;
+    const message = this.#queue.shift();
+    if (message === undefined) return;
+    this.#handed++;
+    this.#first = this.#handed === 1 ? message : undefined;
+    this.#writing = message;
+    this.stream.send(message);
+    if (this.#endRequested && this.#queue.length === 0) this.stream.end();
+  }
+}

@@ -1,0 +1,54 @@
+import type { CallStatus, Metadata } from "./channel.js";
+
+/** `failing`: the last attempt to connect failed, or has taken too long. */
+export type TransportState = "idle" | "connecting" | "ready" | "failing";
+
+/** One call on one connection, no retries. */
+export interface TransportCall {
+  readonly path: string;
+  readonly metadata: Metadata;
+  /** Milliseconds that the upstream is told it has (`grpc-timeout`); undefined: no limit. */
+  readonly timeout: number | undefined;
+  /** How often the call was sent before (`grpc-previous-rpc-attempts`). */
+  readonly previousAttempts: number;
+}
+
+/** How a call on a transport ended. */
+export interface Ending {
+  readonly status: CallStatus;
+  readonly trailers: Metadata;
+  /** False where the upstream's application has certainly not seen the call, so that it may go elsewhere. */
+  readonly sent: boolean;
+}
+
+/** Hears of one call. Called asynchronously, never from within a method of the stream; must not throw. */
+export interface TransportListener {
+  /** Initial metadata; at most once, before any message. */
+  onHeaders(headers: Metadata): void;
+  /** At most one for each `read`. */
+  onMessage(message: Uint8Array): void;
+  /** The message given to `send` was written; the next may be sent. */
+  onWritten(): void;
+  /** The last event, exactly once unless the call was cancelled. */
+  onEnd(ending: Ending): void;
+}
+
+export interface TransportStream {
+  /** One message at a time: the next after `onWritten`. */
+  send(message: Uint8Array): void;
+  /** No more messages will be sent. */
+  end(): void;
+  /** Asks for one more message; what is not asked for waits in the upstream through flow control. */
+  read(): void;
+  /** Resets the stream. The listener hears nothing more. */
+  cancel(): void;
+}
+
+/** Connections to one address. Connects on the first call, and by itself again after a failure. */
+export interface Transport {
+  readonly state: TransportState;
+  /** @throws Error where path or metadata cannot be sent */
+  start(call: TransportCall, listener: TransportListener): TransportStream;
+  /** Closes once the calls under way have ended. No call may be started afterwards. */
+  close(): void;
+}

@@ -1,0 +1,99 @@
+import { Code } from "../status/code.js";
+import type { Backoff } from "./backoff.js";
+import type { CallStatus, Metadata, UnaryCall, UnaryResult } from "./channel.js";
+import { brokenEnding } from "./grpc-js-status.js";
+import { noMetadata } from "./metadata.js";
+import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
+import { pushback } from "./retry.js";
+import type { Ending, TransportStream } from "./transport.js";
+
+/** Makes one unary call; never rejects. */
+export function callUnary(host: CallHost, call: UnaryCall): Promise<UnaryResult> {
+  return new Promise(resolve => new OpenUnary(host, call, resolve).run());
+}
+
+class OpenUnary extends OpenCall {
+  readonly #call: UnaryCall;
+  readonly #resolve: (result: UnaryResult) => void;
+  #headers: Metadata = noMetadata;
+  #message: Uint8Array | undefined;
+  #attempt = 1;
+  #backoff: Backoff | undefined;
+
+  constructor(host: CallHost, call: UnaryCall, resolve: (result: UnaryResult) => void) {
+    super(host, call);
+    this.#call = call;
+    this.#resolve = resolve;
+  }
+
+  run(): void {
+    const { request } = this.#call;
+    const { maxMessageSize, retry } = this.host;
+    if (request.length > maxMessageSize) {
+      this.abort(tooLarge(request.length, maxMessageSize));
+    } else {
+      retry?.budget.call();
+      this.begin();
+    }
+  }
+
+  onHeaders(headers: Metadata): void {
+    this.#headers = headers;
+  }
+
+  onMessage(message: Uint8Array): void {
+    if (this.#message === undefined) {
+      this.#message = message;
+      this.stream?.read();
+    } else {
+      this.abort(brokenEnding("the answer of a unary call has more than one message").status);
+    }
+  }
+
+  onWritten(): void {}
+
+  protected launched(stream: TransportStream): void {
+    stream.send(this.#call.request);
+    stream.end();
+    stream.read();
+  }
+
+  protected restartable(): boolean {
+    return true;
+  }
+
+  protected settle(ending: Ending): void {
+    const { status, trailers } = ending;
+    if (status.code === Code.OK && this.#message === undefined) {
+      this.settle(brokenEnding("the answer has no message"));
+    } else if (!this.#retries(ending)) {
+      this.finish(status, trailers);
+    }
+  }
+
+  #retries({ status, trailers }: Ending): boolean {
+    const { retry, observer } = this.host;
+    if (retry === undefined || !this.#call.retryable || !retry.allows(this.#attempt, status)) return false;
+    const asked = pushback(trailers);
+    if (asked === "never") return false;
+    this.#backoff ??= retry.backoff();
+    const pause = asked ?? this.#backoff.next();
+    if (pause >= this.remaining || !retry.budget.take()) return false;
+    observer?.retried(this.#call.path, status.code);
+    this.#attempt++;
+    this.#headers = noMetadata;
+    this.#message = undefined;
+    this.again(pause);
+    return true;
+  }
+
+  protected conclude(status: CallStatus, trailers: Metadata): void {
+    this.#resolve({
+      status,
+      message: status.code === Code.OK ? this.#message : undefined,
+      headers: this.#headers,
+      trailers,
+      attempts: this.sent,
+    });
+  }
+}
