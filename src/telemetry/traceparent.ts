@@ -1,14 +1,6 @@
-import { randomHex } from "./random-hex.js";
-
-/** What is sent upstream so that the backend's spans join the trace (W3C Trace Context). */
-export interface TraceContext {
-  /** 32 hex digits. */
-  readonly traceId: string;
-  /** 16 hex digits: the gateway's own span. */
-  readonly spanId: string;
-  readonly sampled: boolean;
+/** The trace that a request belongs to, as it is sent upstream (W3C Trace Context). */
+export interface TraceHeaders {
   readonly traceparent: string;
-  /** As the client sent it; undefined for a new trace. */
   readonly tracestate: string | undefined;
 }
 
@@ -40,27 +32,15 @@ export function parseTraceparent(text: string): Traceparent | undefined {
 }
 
 /**
- * Continues the client's trace with a span of our own, or starts one where `traceparent` is absent or malformed.
- *
- * @param sampleRatio share of new traces that are marked as sampled, 0..1; the mark of a continued one is kept. Backends
- *   that sample by their parent, OpenTelemetry's default, record nothing of a trace that is not marked.
+ * The client's trace, passed on as it is: the gateway records no span of its own, so a parent id of its own would
+ * tear the trace apart. Undefined where `traceparent` is absent or malformed; `tracestate` means nothing without it.
  */
-export function traceOf(
+export function passedTrace(
   traceparent: string | undefined,
   tracestate: string | undefined,
-  sampleRatio: number,
-): TraceContext {
-  const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent);
-  const traceId = parent?.traceId ?? randomHex(16);
-  const spanId = randomHex(8);
-  const sampled = parent?.sampled ?? Math.random() < sampleRatio;
-  return {
-    traceId,
-    spanId,
-    sampled,
-    traceparent: `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`,
-    tracestate: parent === undefined || tracestate === undefined ? undefined : boundTracestate(tracestate),
-  };
+): TraceHeaders | undefined {
+  if (traceparent === undefined || parseTraceparent(traceparent) === undefined) return undefined;
+  return { traceparent, tracestate: tracestate === undefined ? undefined : boundTracestate(tracestate) };
 }
 
 /** Whole entries are dropped from the end until the rest fits. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseTraceparent, traceOf } from "../../src/telemetry/traceparent.js";
+import { parseTraceparent, passedTrace } from "../../src/telemetry/traceparent.js";
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const parentId = "00f067aa0ba902b7";
@@ -34,43 +34,33 @@ test("a malformed traceparent is none", () => {
   for (const text of malformed) assert.equal(parseTraceparent(text), undefined, JSON.stringify(text));
 });
 
-test("a trace is continued with a span of our own, its mark and its state", () => {
-  const trace = traceOf(`00-${traceId}-${parentId}-01`, "a=1,b=2", 0);
-  assert.equal(trace.traceId, traceId);
-  assert.notEqual(trace.spanId, parentId);
-  assert.equal(trace.traceparent, `00-${traceId}-${trace.spanId}-01`);
-  assert.equal(trace.tracestate, "a=1,b=2");
-  assert.equal(traceOf(`00-${traceId}-${parentId}-00`, undefined, 1).sampled, false);
+test("a valid trace is passed on as it came, with its state", () => {
+  const traceparent = `00-${traceId}-${parentId}-01`;
+  assert.deepEqual(passedTrace(traceparent, "a=1,b=2"), { traceparent, tracestate: "a=1,b=2" });
+  assert.deepEqual(passedTrace(traceparent, undefined), { traceparent, tracestate: undefined });
 });
 
-test("a new trace is started where there is none, without the state of another", () => {
-  for (const traceparent of [undefined, "nonsense"]) {
-    const trace = traceOf(traceparent, "a=1", 1);
-    assert.deepEqual(parseTraceparent(trace.traceparent), {
-      traceId: trace.traceId,
-      parentId: trace.spanId,
-      sampled: true,
-    });
-    assert.equal(trace.tracestate, undefined);
-  }
-  assert.equal(traceOf(undefined, undefined, 0).sampled, false);
+test("without a valid traceparent nothing is passed on, the state neither", () => {
+  assert.equal(passedTrace(undefined, "a=1"), undefined);
+  assert.equal(passedTrace("nonsense", "a=1"), undefined);
 });
 
 test("a long state loses whole entries from its end, and one that cannot be sent is dropped", () => {
   const traceparent = `00-${traceId}-${parentId}-01`;
   const entries = Array.from({ length: 40 }, (_, i) => `vendor${i}=${"v".repeat(20)}`);
-  const kept = traceOf(traceparent, entries.join(","), 0).tracestate?.split(",") ?? [];
+  const kept = passedTrace(traceparent, entries.join(","))?.tracestate?.split(",") ?? [];
   assert.ok(kept.length > 10);
   assert.ok(kept.join(",").length <= 512);
   assert.deepEqual(kept, entries.slice(0, kept.length));
-  assert.equal(traceOf(traceparent, `a=${"x".repeat(600)}`, 0).tracestate, undefined);
-  assert.equal(traceOf(traceparent, "a=é", 0).tracestate, undefined);
+  assert.equal(passedTrace(traceparent, `a=${"x".repeat(600)}`)?.tracestate, undefined);
+  assert.equal(passedTrace(traceparent, "a=é")?.tracestate, undefined);
 });
 
 test("whatever a client sends, what is passed on is valid", () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), (traceparent, tracestate) => {
-      assert.notEqual(parseTraceparent(traceOf(traceparent, tracestate, 0.5).traceparent), undefined);
+      const trace = passedTrace(traceparent, tracestate);
+      if (trace !== undefined) assert.notEqual(parseTraceparent(trace.traceparent), undefined);
     }),
     { numRuns: 500 },
   );

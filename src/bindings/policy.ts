@@ -1,0 +1,41 @@
+import { methodPolicy } from "../config/method-policy.js";
+import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
+import type { ErrorProfile } from "../status/profiles.js";
+import type { JsonPolicy } from "../transcode/codec.js";
+import type { QueryPolicy } from "../transcode/request.js";
+import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
+
+/** What the configuration says of one method, in the form in which requests use it. */
+export interface RoutePolicy {
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly json: JsonPolicy;
+  readonly errors: ErrorProfile;
+  readonly emptyStatus: 200 | 204;
+  readonly requestNames: readonly ForwardedName[];
+  readonly responseNames: readonly ForwardedName[];
+  readonly query: QueryPolicy;
+}
+
+export function routePolicy(config: Config, service: ServiceConfig, methodName: string): RoutePolicy {
+  // Loading has checked that the upstream exists.
+  const upstream = config.upstreams[service.upstream] as UpstreamConfig;
+  const policy = methodPolicy(config, service, upstream, methodName);
+  const { json } = policy;
+  return {
+    timeout: policy.timeout,
+    json: {
+      enums: json.enums,
+      int64: json.int64,
+      emitDefaults: json.emit_defaults,
+      names: json.names,
+      unknownFields: json.unknown_fields,
+      depth: config.http.limits.depth,
+    },
+    errors: policy.errors,
+    emptyStatus: policy.empty_response,
+    requestNames: forwardedNames(policy.metadata.request),
+    responseNames: forwardedNames(policy.metadata.response),
+    query: { unknown: policy.query.unknown, ignore: new Set(policy.query.ignore) },
+  };
+}

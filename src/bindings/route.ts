@@ -1,0 +1,150 @@
+import { nearest } from "../config/nearest.js";
+import type { Field, MessageType, MethodType } from "../descriptors/model.js";
+import { prefixTemplate } from "../httprule/prefix.js";
+import { type Template, TemplateError } from "../httprule/template.js";
+import { parseTemplate } from "../httprule/template-parser.js";
+import type { Codecs } from "../transcode/codecs.js";
+import { type BodyTarget, RequestPlan } from "../transcode/request.js";
+import { type ResponsePlan, responsePlan } from "../transcode/response.js";
+import { isTextBindable } from "../transcode/text-value.js";
+import { isWellKnown } from "../transcode/well-known.js";
+import type { RoutePolicy } from "./policy.js";
+import type { BindingSource, RuleOfMethod } from "./rules.js";
+
+/** One HTTP method and template of one RPC method, checked against its messages: all that load time can know. */
+export interface Route {
+  /** HTTP method in upper case; `*` for any. */
+  readonly method: string;
+  readonly template: Template;
+  readonly rpc: MethodType;
+  readonly upstream: string;
+  readonly source: BindingSource;
+  /** The field path of each template variable. */
+  readonly variables: readonly (readonly Field[])[];
+  readonly body: BodyTarget;
+  readonly responseField: Field | undefined;
+  readonly policy: RoutePolicy;
+  readonly request: RequestPlan;
+  readonly response: ResponsePlan;
+  /** True where a call may be sent again: the HTTP method is safe or the RPC is declared so. */
+  readonly retryable: boolean;
+}
+
+/** Thrown where a rule does not fit its messages; the message says what and why. */
+export class RouteError extends Error {
+  override readonly name = "RouteError";
+  constructor(
+    message: string,
+    readonly suggestion?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @throws RouteError */
+export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Codecs): Route {
+  const { method: rpc, service } = rule;
+  const template = templateOf(rule);
+  const variables = template.variables.map(variable => variablePath(rpc.input, variable.path));
+  refuseOverlap(variables);
+  const body = bodyTarget(rpc.input, rule.rule.body, variables);
+  const responseField =
+    rule.rule.responseBody === "" ? undefined : topLevel(rpc.output, rule.rule.responseBody, "response_body");
+  const method = rule.rule.method;
+  return {
+    method,
+    template,
+    rpc,
+    upstream: service.upstream,
+    source: rule.source,
+    variables,
+    body,
+    responseField,
+    policy,
+    request: new RequestPlan({
+      input: rpc.input,
+      codecs,
+      variables,
+      body,
+      query: policy.query,
+      fillUpdateMask: method === "PATCH",
+      depth: policy.json.depth,
+    }),
+    response: responsePlan(rpc.output, responseField, codecs),
+    retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",
+  };
+}
+
+function templateOf({ rule, service }: RuleOfMethod): Template {
+  try {
+    const template = parseTemplate(rule.template);
+    return service.prefix === "" ? template : parseTemplate(prefixTemplate(service.prefix, rule.template));
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new RouteError(`template "${rule.template}": ${error.message} (at character ${error.offset + 1})`);
+  }
+}
+
+/** The fields from the request down to the one that a template variable sets. */
+function variablePath(input: MessageType, names: readonly string[]): readonly Field[] {
+  const variable = `{${names.join(".")}}`;
+  const path: Field[] = [];
+  let message: MessageType | undefined = input;
+  for (const name of names) {
+    if (message === undefined || path.at(-1)?.repeated === true || isWellKnown(message)) {
+      const parent = path.at(-1);
+      throw new RouteError(
+        `${variable}: "${parent?.name}" is not a singular message, so it has no field "${name}"`,
+      );
+    }
+    const field: Field | undefined = message.fieldsByName.get(name);
+    if (field === undefined) {
+      const near = nearest(
+        name,
+        message.fields.map(each => each.name),
+      );
+      throw new RouteError(`${variable}: ${message.fullName} has no field "${name}"`, near);
+    }
+    path.push(field);
+    message = field.message;
+  }
+  const leaf = path.at(-1) as Field;
+  if (leaf.repeated || !isTextBindable(leaf)) {
+    const what = leaf.map !== undefined ? "a map" : leaf.repeated ? "repeated" : "a message";
+    throw new RouteError(`${variable}: "${leaf.name}" is ${what} and cannot come from the path`);
+  }
+  return path;
+}
+
+/** `{a}` and `{a.b}` would write one field twice. */
+function refuseOverlap(variables: readonly (readonly Field[])[]): void {
+  for (const inner of variables) {
+    const outer = variables.find(
+      path =>
+        path !== inner && path.length < inner.length && path.every((field, index) => field === inner[index]),
+    );
+    if (outer === undefined) continue;
+    const text = (path: readonly Field[]): string => `{${path.map(field => field.name).join(".")}}`;
+    throw new RouteError(`${text(outer)} and ${text(inner)} bind the same field`);
+  }
+}
+
+function bodyTarget(input: MessageType, name: string, variables: readonly (readonly Field[])[]): BodyTarget {
+  if (name === "") return { kind: "none" };
+  if (name === "*") return { kind: "all" };
+  const field = topLevel(input, name, "body");
+  if (variables.some(path => path.length === 1 && path[0] === field)) {
+    throw new RouteError(`body: "${name}" is bound by the path already`);
+  }
+  return { kind: "field", field };
+}
+
+function topLevel(message: MessageType, name: string, key: string): Field {
+  const field = message.fieldsByName.get(name);
+  if (field !== undefined) return field;
+  const near = nearest(
+    name,
+    message.fields.map(each => each.name),
+  );
+  throw new RouteError(`${key}: ${message.fullName} has no top-level field "${name}"`, near);
+}

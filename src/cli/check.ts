@@ -1,0 +1,44 @@
+import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
+import type { Compiled } from "../gateway/compile.js";
+import { configOf, readArguments } from "./arguments.js";
+import { load } from "./load.js";
+
+/** Reports every problem of a configuration. Exit code 0 without errors, warnings or not; else 1. */
+export async function check(args: readonly string[]): Promise<number> {
+  const given = readArguments("check", args, []);
+  const file = configOf("check", given);
+  const { diagnostics, compiled } = await tryLoad(file);
+  if (given.json) {
+    const routes = compiled?.routes.length ?? 0;
+    process.stdout.write(`${JSON.stringify({ ok: compiled !== undefined, routes, diagnostics }, null, 2)}\n`);
+  } else {
+    for (const diagnostic of diagnostics) process.stdout.write(`${formatDiagnostic(diagnostic)}\n`);
+    process.stdout.write(`${file}: ${summary(diagnostics, compiled)}\n`);
+  }
+  return compiled === undefined ? 1 : 0;
+}
+
+async function tryLoad(
+  file: string,
+): Promise<{ diagnostics: readonly Diagnostic[]; compiled: Compiled | undefined }> {
+  try {
+    const compiled = await load(file);
+    return { diagnostics: compiled.diagnostics, compiled };
+  } catch (error) {
+    if (error instanceof LoadError) return { diagnostics: error.diagnostics, compiled: undefined };
+    throw error;
+  }
+}
+
+function summary(diagnostics: readonly Diagnostic[], compiled: Compiled | undefined): string {
+  const count = (severity: Diagnostic["severity"]): number =>
+    diagnostics.filter(diagnostic => diagnostic.severity === severity).length;
+  const warnings = count("warning");
+  const warned = warnings === 0 ? "" : `, ${plural(warnings, "warning")}`;
+  if (compiled === undefined) return `${plural(count("error"), "error")}${warned}`;
+  return `ok, ${plural(compiled.routes.length, "route")}${warned}`;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,151 @@
+import type { Route } from "../bindings/route.js";
+import { routerOf } from "../bindings/route-table.js";
+import type { Field } from "../descriptors/model.js";
+import type { Compiled } from "../gateway/compile.js";
+import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
+import type { Candidate } from "../httprule/explanation.js";
+import type { Match } from "../httprule/router.js";
+import { createCodecs } from "../transcode/codecs.js";
+import { TranscodeError } from "../transcode/error.js";
+import { eachParameter, resolveParameter } from "../transcode/query.js";
+import { configOf, readArguments, UsageError } from "./arguments.js";
+import { load } from "./load.js";
+import { table } from "./table.js";
+
+/** Where one value of the request goes. */
+interface Placement {
+  readonly from: "path" | "query";
+  readonly name: string;
+  readonly value: string;
+  /** The request field with its type; what becomes of the value where there is none. */
+  readonly to: string;
+}
+
+interface Explanation {
+  readonly method: string;
+  readonly path: string;
+  readonly outcome: Match<Route>["kind"];
+  readonly route?: RouteDescription;
+  readonly values?: readonly Placement[];
+  readonly body?: string;
+  /** The request message that path and query make, as JSON. */
+  readonly request?: unknown;
+  /** Why the request is refused before any call. */
+  readonly refused?: { readonly reason: string; readonly field: string; readonly message: string };
+  readonly allow?: readonly string[];
+  readonly others: readonly { readonly method: string; readonly template: string; readonly reason: string }[];
+}
+
+/** Tells which route answers a request, which field each value goes to, and why the near misses lost. */
+export async function explain(args: readonly string[]): Promise<number> {
+  const given = readArguments("explain", args, ["METHOD", "'PATH?QUERY'"]);
+  const [method = "", target = ""] = given.positionals;
+  if (!target.startsWith("/"))
+    throw new UsageError(`explain: the path must begin with "/", found "${target}"`);
+  const compiled = await load(configOf("explain", given));
+  const explanation = explainRequest(compiled, method.toUpperCase(), target);
+  process.stdout.write(given.json ? `${JSON.stringify(explanation, null, 2)}\n` : print(explanation));
+  return explanation.outcome === "found" && explanation.refused === undefined ? 0 : 1;
+}
+
+function explainRequest(compiled: Compiled, method: string, target: string): Explanation {
+  const mark = target.indexOf("?");
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const query = mark < 0 ? "" : target.slice(mark + 1);
+  const router = routerOf(compiled.routes, route => route);
+  let match = router.match(method, path);
+  const effective =
+    method === "HEAD" && match.kind === "method" && match.allow.includes("GET") ? "GET" : method;
+  if (effective !== method) match = router.match(effective, path);
+  const others = match.kind === "malformed" ? [] : losers(router.explain(effective, path));
+  const base = { method, path, outcome: match.kind, others };
+  switch (match.kind) {
+    case "found":
+      return { ...base, ...explainMatch(compiled, match.value, match.variables, query) };
+    case "method":
+      return { ...base, allow: match.allow };
+    case "malformed":
+      return { ...base, refused: { reason: "MALFORMED_PATH", field: "", message: match.message } };
+    case "none":
+      return base;
+  }
+}
+
+function explainMatch(
+  compiled: Compiled,
+  route: Route,
+  variables: readonly string[],
+  query: string,
+): Pick<Explanation, "route" | "values" | "body" | "request" | "refused"> {
+  const { body } = route;
+  const taken =
+    body.kind === "none" ? "not taken" : body.kind === "all" ? "the whole request" : fieldText([body.field]);
+  const described = { route: describeRoute(route), body: taken };
+  const values: Placement[] = route.variables.map((fields, index) => ({
+    from: "path",
+    name: `{${route.template.variables[index]?.path.join(".")}}`,
+    value: variables[index] ?? "",
+    to: fieldText(fields),
+  }));
+  try {
+    eachParameter(query, (name, value) =>
+      values.push({ from: "query", name, value, to: destination(route, name) }),
+    );
+    const bytes = route.request.encode(variables, query, { contentType: "", bytes: new Uint8Array(0) });
+    const codec = createCodecs(compiled.model, route.policy.json).message(route.rpc.input);
+    return { ...described, values, request: JSON.parse(codec.decode(bytes)) };
+  } catch (error) {
+    if (!(error instanceof TranscodeError)) throw error;
+    const { reason, field, message, suggestion } = error;
+    const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
+    return { ...described, values, refused: { reason, field, message: `${message}${hint}` } };
+  }
+}
+
+function destination(route: Route, name: string): string {
+  if (route.policy.query.ignore.has(name)) return "ignored (by the configuration)";
+  const resolution = resolveParameter(route.rpc.input, name);
+  if (resolution.kind === "target") return fieldText(resolution.target.path);
+  return route.policy.query.unknown === "ignore" ? "ignored (no such field)" : "refused";
+}
+
+/** `message.author.login (string)` */
+function fieldText(fields: readonly Field[]): string {
+  const leaf = fields[fields.length - 1] as Field;
+  const type = leaf.message?.fullName ?? leaf.enum?.fullName ?? leaf.kind;
+  const shown = leaf.map === undefined ? type : "map";
+  return `${fields.map(field => field.name).join(".")} (${leaf.repeated && leaf.map === undefined ? "repeated " : ""}${shown})`;
+}
+
+function losers(candidates: readonly Candidate<Route>[]): Explanation["others"] {
+  return candidates
+    .filter(candidate => candidate.outcome !== "found")
+    .map(({ method, template, reason }) => ({ method, template: template.text, reason }));
+}
+
+function print(explanation: Explanation): string {
+  const { method, path, route, values = [], refused, allow, others, request } = explanation;
+  const lines: string[] = [];
+  if (route !== undefined) {
+    lines.push(`${method} ${path} is answered by ${route.method} ${route.template}`);
+    lines.push(`  ${route.rpc} on upstream "${route.upstream}" (${route.source})`, "");
+    lines.push(
+      ...values.map(({ from, name, value, to }) => `  ${from}  ${name} = ${JSON.stringify(value)}  →  ${to}`),
+    );
+    lines.push(`  body  →  ${explanation.body}`);
+    if (request !== undefined) lines.push(`  request  ${JSON.stringify(request)}`);
+  } else if (allow !== undefined) {
+    lines.push(`${method} ${path} is 405: the path has routes for ${allow.join(", ")} only`);
+  } else if (refused === undefined) {
+    lines.push(`${method} ${path} is 404: no route matches`);
+  }
+  if (refused !== undefined) {
+    const at = refused.field === "" ? "" : `${refused.field}: `;
+    lines.push(`  refused with 400 ${refused.reason}: ${at}${refused.message}`);
+  }
+  if (others.length > 0) {
+    const rows = others.map(other => [`  ${other.method}`, other.template, other.reason]);
+    lines.push("", "Not chosen:", table(["  METHOD", "TEMPLATE", "WHY"], rows).trimEnd());
+  }
+  return `${lines.join("\n")}\n`;
+}

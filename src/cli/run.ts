@@ -1,0 +1,65 @@
+import { LoadError } from "../config/diagnostic.js";
+import { nearest } from "../config/nearest.js";
+import { version } from "../telemetry/version.js";
+import { UsageError } from "./arguments.js";
+import { check } from "./check.js";
+import { demo } from "./demo.js";
+import { explain } from "./explain.js";
+import { routes } from "./routes.js";
+import { schema } from "./schema.js";
+import { serve } from "./serve.js";
+
+/** Runs with the arguments after the command's name; gives the exit code. */
+type Command = (args: readonly string[]) => Promise<number>;
+
+const commands: ReadonlyMap<string, Command> = new Map([
+  ["serve", serve],
+  ["check", check],
+  ["routes", routes],
+  ["explain", explain],
+  ["schema", schema],
+  ["demo", demo],
+]);
+
+const usage = `Protogate ${version}: REST in front of gRPC backends, from one YAML file.
+
+  protogate serve   -c FILE                        run the gateway
+  protogate check   -c FILE [--json]               report every problem of a configuration; exit 1 where there is an error
+  protogate routes  -c FILE [--json]               list the routes
+  protogate explain -c FILE METHOD 'PATH?QUERY' [--json]
+                                                   tell which route answers a request, and why
+  protogate schema                                 print the JSON Schema of the configuration, for editors
+  protogate demo                                   run the demo gateway with its own backend
+`;
+
+/** Runs one command line. Never throws; gives the exit code: 0 done, 1 failed, 2 wrongly called. */
+export async function run(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
+    process.stdout.write(usage);
+    return name === undefined ? 2 : 0;
+  }
+  if (name === "--version" || name === "-v") {
+    process.stdout.write(`${version}\n`);
+    return 0;
+  }
+  const command = commands.get(name);
+  if (command === undefined) {
+    const near = nearest(name, commands.keys());
+    const hint = near === undefined ? "" : `; did you mean "${near}"?`;
+    process.stderr.write(`protogate: unknown command "${name}"${hint}\n\n${usage}`);
+    return 2;
+  }
+  try {
+    return await command(rest);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`protogate: ${error.message}\n`);
+      return 2;
+    }
+    const text =
+      error instanceof LoadError ? error.message : error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${text}\n`);
+    return 1;
+  }
+}

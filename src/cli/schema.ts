@@ -1,0 +1,9 @@
+import { publishedSchema } from "../config/json-schema.js";
+import { readArguments } from "./arguments.js";
+
+/** Prints the JSON Schema of the configuration. */
+export async function schema(args: readonly string[]): Promise<number> {
+  readArguments("schema", args, []);
+  process.stdout.write(`${JSON.stringify(publishedSchema(), null, 2)}\n`);
+  return 0;
+}

@@ -1,0 +1,36 @@
+import { type Gateway, startGateway } from "../gateway/gateway.js";
+import { configOf, readArguments } from "./arguments.js";
+
+/** Runs the gateway until SIGTERM or SIGINT. SIGHUP loads the configuration again. */
+export async function serve(args: readonly string[]): Promise<number> {
+  const file = configOf("serve", readArguments("serve", args, []));
+  return untilSignalled(async () => startGateway(file));
+}
+
+/**
+ * Starts something, then runs it until SIGTERM or SIGINT asks it to drain. A second signal exits at once, with the
+ * code that shells give to that signal.
+ */
+export async function untilSignalled(
+  start: () => Promise<Pick<Gateway, "close" | "reload">>,
+): Promise<number> {
+  let asked = false;
+  const signalled = new Promise<void>(resolve => {
+    for (const [signal, code] of [
+      ["SIGTERM", 143],
+      ["SIGINT", 130],
+    ] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(code);
+        asked = true;
+        resolve();
+      });
+    }
+  });
+  const running = await Promise.race([start(), signalled]);
+  if (running === undefined) process.exit(0);
+  process.on("SIGHUP", () => void running.reload());
+  await signalled;
+  await running.close();
+  return 0;
+}

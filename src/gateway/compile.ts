@@ -1,0 +1,37 @@
+import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
+import { type Diagnostic, LoadError } from "../config/diagnostic.js";
+import { type LoadedConfig, loadConfig } from "../config/load.js";
+import type { Config } from "../config/schema.js";
+import { loadModel } from "../descriptors/load.js";
+import type { Model } from "../descriptors/model.js";
+import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A configuration that can be used, with where its nodes stand. */
+export type UsableConfig = LoadedConfig & { readonly config: Config };
+
+/** Everything that a configuration file says, checked and compiled; nothing of it listens or connects. */
+export interface Compiled {
+  readonly loaded: UsableConfig;
+  readonly model: Model;
+  readonly routes: RouteTable["routes"];
+  /** Warnings only. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** @throws LoadError with every problem of the file */
+export function readConfig(file: string, environment: Environment): UsableConfig {
+  const loaded = loadConfig(file, environment);
+  if (loaded.config === undefined) throw new LoadError(loaded.diagnostics);
+  return { ...loaded, config: loaded.config };
+}
+
+/** @throws LoadError with every problem of the descriptors, or of the routes */
+export async function compile(loaded: UsableConfig, reflected: ReflectedFiles): Promise<Compiled> {
+  const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
+  const table = compileRoutes(loaded.config, model, loaded.locate);
+  const all = [...loaded.diagnostics, ...diagnostics, ...table.diagnostics];
+  if (all.some(each => each.severity === "error")) throw new LoadError(all);
+  return { loaded, model, routes: table.routes, diagnostics: all };
+}

@@ -1,0 +1,205 @@
+import { readFileSync } from "node:fs";
+import { type AdminServer, startAdmin } from "../admin/server.js";
+import type { Snapshot } from "../bindings/snapshot.js";
+import { parseAddress } from "../config/address.js";
+import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
+import { redact } from "../config/redaction.js";
+import type { ListenerTlsConfig } from "../config/schema.js";
+import { type Engine, startFastifyEngine } from "../http/fastify-engine.js";
+import { Pipeline } from "../http/pipeline.js";
+import { AccessLog } from "../telemetry/access-log.js";
+import { createLogger, type Logger } from "../telemetry/logger.js";
+import { Metrics } from "../telemetry/metrics.js";
+import { none } from "../telemetry/route-metrics.js";
+import { version } from "../telemetry/version.js";
+import { type Environment, readConfig, type UsableConfig } from "./compile.js";
+import { Generation } from "./generation.js";
+import { describeRoute } from "./route-description.js";
+
+export interface GatewayOptions {
+  /** What `${NAME}` in the configuration is taken from; default the process's own environment. */
+  readonly env?: Environment;
+  /** Where log lines go; default standard output. */
+  readonly logTo?: { write(line: string): void };
+}
+
+/** A gateway that listens. */
+export interface Gateway {
+  readonly httpPort: number;
+  readonly adminPort: number;
+  /** Loads the configuration again; what is wrong with it is logged and the old one stays. */
+  reload(): Promise<void>;
+  /** Fails readiness, stops accepting, lets requests under way finish within `server.drain`, then ends them. */
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a configuration file and listens. Resolves when requests are answered.
+ * @throws LoadError where the configuration, the descriptors or the routes have errors
+ */
+export async function startGateway(file: string, options: GatewayOptions = {}): Promise<Gateway> {
+  const environment = options.env ?? process.env;
+  const loaded = readConfig(file, environment);
+  const gateway = new RunningGateway(file, environment, loaded, options);
+  try {
+    await gateway.start();
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+  return gateway;
+}
+
+class RunningGateway implements Gateway {
+  readonly #file: string;
+  readonly #environment: Environment;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  #loaded: UsableConfig;
+  #generation: Generation | undefined;
+  #snapshot: Snapshot | undefined;
+  #engine: Engine | undefined;
+  #admin: AdminServer | undefined;
+  #draining = false;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor(file: string, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
+    const { telemetry } = loaded.config;
+    this.#file = file;
+    this.#environment = environment;
+    this.#loaded = loaded;
+    this.#log = createLogger(telemetry.log.level, options.logTo);
+    this.#metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
+    this.#metrics.endpointsFrom(() => this.#generation?.endpoints() ?? []);
+  }
+
+  get httpPort(): number {
+    return this.#engine?.port ?? 0;
+  }
+
+  get adminPort(): number {
+    return this.#admin?.address.port ?? 0;
+  }
+
+  async start(): Promise<void> {
+    await this.#startAdmin();
+    const generation = this.#createGeneration(this.#loaded);
+    this.#generation = generation;
+    await generation.start();
+    await this.#listen();
+    this.#log.info(
+      { http: this.httpPort, admin: this.adminPort, bindings: this.#snapshot?.bindings.length },
+      "ready",
+    );
+  }
+
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async close(): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { drain } = this.#loaded.config.server;
+    const engine = this.#engine;
+    if (engine !== undefined) {
+      const timer = setTimeout(() => engine.destroy(), drain);
+      await engine.close();
+      clearTimeout(timer);
+    }
+    await this.#generation?.retire();
+    await this.#admin?.close();
+    this.#log.flush();
+  }
+
+  async #startAdmin(): Promise<void> {
+    const { admin } = this.#loaded.config.listeners;
+    this.#admin = await startAdmin({
+      address: parseAddress(admin.address) as { host: string; port: number },
+      ...(admin.tls && { tls: readTls(admin.tls) }),
+      metrics: this.#metrics,
+      ready: () => this.#readiness(),
+      config: () => redact(this.#loaded.config, this.#loaded.secrets),
+      bindings: () => this.#snapshot?.bindings.map(binding => describeRoute(binding.route)) ?? [],
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { listeners, http } = this.#loaded.config;
+    const pipeline = new Pipeline({
+      // Requests are accepted only once there is a snapshot.
+      snapshot: () => this.#snapshot as Snapshot,
+      metrics: this.#metrics,
+      accessLog: new AccessLog(this.#log),
+      draining: () => this.#draining,
+    });
+    const { host, port } = parseAddress(listeners.http.address) as { host: string; port: number };
+    this.#engine = await startFastifyEngine({
+      host,
+      port,
+      tls: listeners.http.tls && readTls(listeners.http.tls),
+      headerLimit: http.limits.header,
+      requestTimeout: http.limits.request_timeout,
+      handle: exchange => pipeline.handle(exchange),
+      refused: ({ httpStatus, code }) =>
+        this.#metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
+    });
+  }
+
+  #createGeneration(loaded: UsableConfig): Generation {
+    return new Generation(loaded, this.#metrics, {
+      snapshot: (snapshot, diagnostics) => {
+        this.#snapshot = snapshot;
+        this.#metrics.reloadSucceeded(snapshot.bindings.length);
+        this.#report(diagnostics);
+      },
+      failed: (what, error) => this.#log.error({ error: describeError(error) }, what),
+    });
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#draining) return;
+    const before = this.#generation;
+    let next: Generation | undefined;
+    try {
+      const loaded = readConfig(this.#file, this.#environment);
+      next = this.#createGeneration(loaded);
+      await next.start();
+      this.#generation = next;
+      this.#loaded = loaded;
+      this.#log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
+      await before?.retire();
+    } catch (error) {
+      this.#metrics.reloadFailed();
+      this.#log.error({ error: describeError(error) }, "reload failed; the configuration from before stays");
+      await next?.retire();
+    }
+  }
+
+  #readiness(): { ready: boolean; checks: Record<string, { ok: boolean; message: string }> } {
+    const checks: Record<string, { ok: boolean; message: string }> = {
+      gateway: this.#draining
+        ? { ok: false, message: "shutting down" }
+        : this.#engine === undefined
+          ? { ok: false, message: this.#generation?.waitingFor() ?? "starting" }
+          : { ok: true, message: "listening" },
+    };
+    for (const { upstream, ok, message } of this.#generation?.health() ?? [])
+      checks[`upstream ${upstream}`] = { ok, message };
+    return { ready: Object.values(checks).every(check => check.ok), checks };
+  }
+
+  #report(diagnostics: readonly Diagnostic[]): void {
+    for (const diagnostic of diagnostics) this.#log.warn(formatDiagnostic(diagnostic));
+  }
+}
+
+function readTls(tls: ListenerTlsConfig): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+}
+
+function describeError(error: unknown): string {
+  if (error instanceof LoadError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

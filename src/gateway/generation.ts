@@ -1,0 +1,140 @@
+import type { Snapshot } from "../bindings/snapshot.js";
+import type { Diagnostic } from "../config/diagnostic.js";
+import type { Metrics } from "../telemetry/metrics.js";
+import type { Channel, EndpointState } from "../upstream/channel.js";
+import type { UpstreamObserver } from "../upstream/grpc-channel.js";
+import { watchDescriptors } from "../upstream/reflection.js";
+import { compile, type UsableConfig } from "./compile.js";
+import { reflectedUpstreams } from "./descriptors.js";
+import { Leases } from "./leases.js";
+import { createSnapshot } from "./snapshot.js";
+import { createChannels } from "./upstreams.js";
+
+export interface GenerationEvents {
+  /** A new snapshot takes over. */
+  snapshot(snapshot: Snapshot, diagnostics: readonly Diagnostic[]): void;
+  /** Something went wrong that does not end the generation. */
+  failed(what: string, error: unknown): void;
+}
+
+export interface UpstreamHealth {
+  readonly upstream: string;
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+/**
+ * One loading of the configuration while it lives: its channels, what their reflection tells, and the snapshots made
+ * from them. A reload replaces the generation; reflection that changes replaces only the snapshot.
+ */
+export class Generation {
+  readonly #loaded: UsableConfig;
+  readonly #metrics: Metrics;
+  readonly #events: GenerationEvents;
+  readonly #channels: Map<string, Channel>;
+  readonly #leases = new Leases();
+  readonly #reflected = new Map<string, readonly Uint8Array[]>();
+  readonly #missing: Set<string>;
+  readonly #stops: (() => void)[] = [];
+  #building: Promise<void> = Promise.resolve();
+  #retired = false;
+
+  constructor(loaded: UsableConfig, metrics: Metrics, events: GenerationEvents) {
+    this.#loaded = loaded;
+    this.#metrics = metrics;
+    this.#events = events;
+    this.#channels = createChannels(loaded, name => observer(name, metrics));
+    this.#missing = new Set(reflectedUpstreams(loaded.config));
+  }
+
+  /**
+   * Resolves when the first snapshot is there; waits for every upstream whose reflection is asked.
+   * @throws LoadError
+   */
+  async start(): Promise<void> {
+    if (this.#missing.size > 0) await this.#reflect();
+    await this.#build();
+  }
+
+  /** Stops watching, waits for the requests that hold the channels, closes them. */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    for (const stop of this.#stops) stop();
+    await this.#leases.free();
+    await Promise.all([...this.#channels.values()].map(channel => channel.close()));
+  }
+
+  /** What start waits for, for /readyz; undefined where it waits for nothing. */
+  waitingFor(): string | undefined {
+    if (this.#missing.size === 0) return undefined;
+    return `waiting for the reflection of ${[...this.#missing].join(", ")}`;
+  }
+
+  endpoints(): (readonly [upstream: string, endpoints: readonly EndpointState[]])[] {
+    return [...this.#channels].map(([upstream, channel]) => [upstream, channel.state()]);
+  }
+
+  /** One entry for each upstream whose health is asked. */
+  health(): UpstreamHealth[] {
+    return this.endpoints().flatMap(([upstream, endpoints]) => {
+      if (this.#loaded.config.upstreams[upstream]?.health === undefined) return [];
+      const usable = endpoints.filter(({ state }) => state !== "unhealthy" && state !== "failing").length;
+      return [{ upstream, ok: usable > 0, message: `${usable} of ${endpoints.length} endpoints usable` }];
+    });
+  }
+
+  #reflect(): Promise<void> {
+    return new Promise(resolve => {
+      for (const source of this.#loaded.config.descriptors) {
+        if (!("reflection" in source)) continue;
+        const upstream = source.reflection;
+        const stop = watchDescriptors(this.#channels.get(upstream) as Channel, {
+          ...(source.refresh !== undefined && { refresh: source.refresh }),
+          onChange: ({ files }) => {
+            this.#reflected.set(upstream, files);
+            if (this.#missing.delete(upstream)) {
+              if (this.#missing.size === 0) resolve();
+            } else {
+              this.#rebuild(upstream);
+            }
+          },
+          onError: error =>
+            this.#events.failed(`reflection of upstream "${upstream}" failed; trying again`, error),
+        });
+        this.#stops.push(stop);
+      }
+    });
+  }
+
+  #rebuild(upstream: string): void {
+    this.#building = this.#building.then(async () => {
+      if (this.#retired) return;
+      try {
+        await this.#build();
+      } catch (error) {
+        this.#metrics.reloadFailed();
+        this.#events.failed(
+          `the new descriptors of upstream "${upstream}" cannot be used; those from before stay`,
+          error,
+        );
+      }
+    });
+  }
+
+  async #build(): Promise<void> {
+    const compiled = await compile(this.#loaded, this.#reflected);
+    if (this.#retired) return;
+    this.#events.snapshot(
+      createSnapshot(compiled, this.#channels, this.#metrics, this.#leases),
+      compiled.diagnostics,
+    );
+  }
+}
+
+function observer(upstream: string, metrics: Metrics): UpstreamObserver {
+  return {
+    started: path => metrics.upstream(upstream, path).started(),
+    finished: (path, code, seconds) => metrics.upstream(upstream, path).handled(code, seconds),
+    retried: (path, code) => metrics.upstream(upstream, path).retried(code),
+  };
+}

@@ -1,0 +1,35 @@
+import type { Cancellation } from "../upstream/channel.js";
+
+/** Header names in lower case, one entry a field line, in the order in which they are sent. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/**
+ * One HTTP request and its reply as the pipeline sees them, whatever engine is behind (design section 1).
+ * An engine makes one per request and keeps nothing of it after the reply.
+ */
+export interface Exchange {
+  /** Upper case. */
+  readonly method: string;
+  /** Raw path as it came, without the query. */
+  readonly path: string;
+  /** Raw query as it came, without `?`; empty where there is none. */
+  readonly query: string;
+  /** Address of the peer; not necessarily the client. */
+  readonly remoteAddress: string;
+  readonly encrypted: boolean;
+  /** Cancelled when the peer goes away before the reply is finished. */
+  readonly cancellation: Cancellation;
+  /** The value of a request header by lower-case name, several lines joined by `, `; undefined where absent. */
+  header(name: string): string | undefined;
+  /**
+   * The whole body, at most `limit` bytes.
+   * @throws BodyTooLargeError as soon as the limit is passed; the rest is not read
+   */
+  body(limit: number): Promise<Uint8Array>;
+  /** Sends the whole reply, once. For HEAD the body is counted, not sent. After the peer has gone this does nothing. */
+  reply(status: number, headers: HeaderList, body: string | Uint8Array): void;
+}
+
+export class BodyTooLargeError extends Error {
+  override readonly name = "BodyTooLargeError";
+}

@@ -1,0 +1,49 @@
+import { type Failure, gatewayFailure, upstreamFailure } from "../status/failure.js";
+import type { Reason } from "../status/reasons.js";
+import type { TranscodeError } from "../transcode/error.js";
+import type { Metadata, UnaryResult } from "../upstream/channel.js";
+
+/** A request that could not be turned into a message; names the field in the message and as a typed violation. */
+export function requestFailure(error: TranscodeError): Failure {
+  const hint = error.suggestion === undefined ? "" : `; did you mean "${error.suggestion}"?`;
+  const text = `${error.message}${hint}`;
+  const reason: Reason = error.reason === "MALFORMED_MESSAGE" ? "INVALID_VALUE" : error.reason;
+  if (error.field === "") return gatewayFailure(reason, text);
+  return gatewayFailure(reason, `${error.field}: ${text}`, [{ field: error.field, description: text }]);
+}
+
+/** A reply that is not the message its method declares. What is wrong with it is for the log, not for the client. */
+export function responseFailure(): Failure {
+  return gatewayFailure(
+    "UPSTREAM_MALFORMED_MESSAGE",
+    "the upstream's answer is not the message that its method declares",
+  );
+}
+
+/** A call that did not end with OK. Addresses and other internals of the transport stay out of the message. */
+export function callFailure(result: UnaryResult): Failure {
+  const { code, message, origin } = result.status;
+  switch (origin) {
+    case "connect":
+      return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
+    case "protocol":
+      return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the gRPC protocol");
+    case "deadline":
+      return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
+    case "cancelled":
+      return gatewayFailure("CLIENT_CLOSED", "the client went away");
+    case "size":
+      return result.attempts === 0
+        ? gatewayFailure("REQUEST_TOO_LARGE", "the request message is larger than the upstream takes")
+        : gatewayFailure("RESPONSE_TOO_LARGE", "the answer of the upstream is larger than the gateway takes");
+    default:
+      return upstreamFailure(code, message, detailsOf(result.trailers));
+  }
+}
+
+function detailsOf(trailers: Metadata): Uint8Array | undefined {
+  for (const [name, value] of trailers) {
+    if (name === "grpc-status-details-bin" && typeof value !== "string") return value;
+  }
+  return undefined;
+}

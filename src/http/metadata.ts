@@ -1,0 +1,75 @@
+import type { ForwardedName } from "../bindings/forwarded-name.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { TraceHeaders } from "../telemetry/traceparent.js";
+import type { Metadata } from "../upstream/channel.js";
+import type { Exchange } from "./exchange.js";
+import type { Forwarded } from "./forwarded.js";
+
+/** What the gateway itself tells the backend with each call. */
+export interface CallContext {
+  readonly requestId: string;
+  readonly trace: TraceHeaders | undefined;
+  readonly forwarded: Forwarded;
+}
+
+/**
+ * The metadata of a call: the gateway's own entries and the declared request headers.
+ * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
+ */
+export function requestMetadata(
+  exchange: Exchange,
+  names: readonly ForwardedName[],
+  context: CallContext,
+): Metadata {
+  const { forwarded, trace } = context;
+  const metadata: [string, string | Uint8Array][] = [
+    ["x-request-id", context.requestId],
+    ["x-forwarded-for", forwarded.for],
+    ["x-forwarded-host", forwarded.host],
+    ["x-forwarded-proto", forwarded.proto],
+  ];
+  if (trace !== undefined) metadata.push(["traceparent", trace.traceparent]);
+  if (trace?.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
+  const own = metadata.length;
+  for (const { name, binary } of names) {
+    const value = exchange.header(name);
+    if (value === undefined) continue;
+    if (binary) {
+      // Several binary values of one name arrive joined by commas (gRPC over HTTP/2, Custom-Metadata).
+      for (const part of value.split(",")) metadata.push([name, decodeBase64(name, part.trim())]);
+    } else if (!metadata.some(([sent], index) => index < own && sent === name)) {
+      metadata.push([name, ascii(name, value)]);
+    }
+  }
+  return metadata;
+}
+
+/** The declared metadata of an answer, headers before trailers, as response headers. */
+export function responseHeaders(
+  names: readonly ForwardedName[],
+  headers: Metadata,
+  trailers: Metadata,
+): [string, string][] {
+  const found: [string, string][] = [];
+  if (names.length === 0) return found;
+  for (const [name, value] of [...headers, ...trailers]) {
+    if (!names.some(declared => declared.name === name)) continue;
+    const text = typeof value === "string" ? value : Buffer.from(value).toString("base64");
+    // A backend cannot be trusted to keep to the characters that a header line may have (RFC 9110 §5.5).
+    if (/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) found.push([name, text]);
+  }
+  return found;
+}
+
+function decodeBase64(name: string, text: string): Uint8Array {
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) {
+    throw new GatewayError(gatewayFailure("INVALID_HEADER", `header "${name}" must be base64`));
+  }
+  return Buffer.from(text, "base64");
+}
+
+function ascii(name: string, value: string): string {
+  if (/^[\x20-\x7e]*$/.test(value)) return value;
+  const message = `header "${name}" must be printable ASCII to be passed on; use a "-bin" header for other bytes`;
+  throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
+}

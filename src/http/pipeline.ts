@@ -1,0 +1,295 @@
+import type { Binding, Snapshot } from "../bindings/snapshot.js";
+import { Code } from "../status/code.js";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import { type ErrorProfile, renderFailure } from "../status/profiles.js";
+import type { AccessLog } from "../telemetry/access-log.js";
+import type { Metrics } from "../telemetry/metrics.js";
+import { requestIdOf } from "../telemetry/request-id.js";
+import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
+import { passedTrace } from "../telemetry/traceparent.js";
+import { TranscodeError } from "../transcode/error.js";
+import type { UnaryResult } from "../upstream/channel.js";
+import { requireIdentity, requireJson } from "./content-type.js";
+import { BodyTooLargeError, type Exchange } from "./exchange.js";
+import { callFailure, requestFailure, responseFailure } from "./failures.js";
+import { targetLimit } from "./fastify-engine.js";
+import { forwardedOf } from "./forwarded.js";
+import { type CallContext, requestMetadata, responseHeaders } from "./metadata.js";
+import { clientTimeout } from "./timeout.js";
+
+export interface PipelineOptions {
+  /** The snapshot that new requests begin with. */
+  snapshot(): Snapshot;
+  readonly metrics: Metrics;
+  readonly accessLog: AccessLog;
+  /** True once the gateway is shutting down. */
+  draining(): boolean;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: [string, string][];
+  readonly body: string | Uint8Array;
+}
+
+/** What is known of one request while it is answered; log line and metrics are made from it. */
+interface Progress {
+  readonly exchange: Exchange;
+  readonly snapshot: Snapshot;
+  readonly context: CallContext;
+  readonly started: number;
+  binding: Binding | undefined;
+  requestBytes: number;
+  upstreamSeconds: number | undefined;
+  failure: Failure | undefined;
+  /** What went wrong, for the log only. */
+  detail: string | undefined;
+}
+
+const noBody = new Uint8Array(0);
+
+/** Answers exchanges: match, transcode, call, transcode back. Engines give it every request that they accept. */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+  }
+
+  /** Never throws and never rejects: every exchange gets its reply. */
+  handle(exchange: Exchange): void {
+    const snapshot = this.#options.snapshot();
+    snapshot.acquire();
+    this.#options.metrics.requestStarted();
+    const progress: Progress = {
+      exchange,
+      snapshot,
+      context: contextOf(exchange, snapshot),
+      started: performance.now(),
+      binding: undefined,
+      requestBytes: 0,
+      upstreamSeconds: undefined,
+      failure: undefined,
+      detail: undefined,
+    };
+    this.#answer(progress).then(
+      answer => this.#finish(progress, answer),
+      error => this.#finish(progress, failed(progress, error)),
+    );
+  }
+
+  async #answer(progress: Progress): Promise<Answer> {
+    const { exchange } = progress;
+    if (exchange.path.length + exchange.query.length > targetLimit) {
+      throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
+    }
+    const found = find(progress);
+    if ("status" in found) return found;
+    const { binding, variables } = found;
+    progress.binding = binding;
+    const { route } = binding;
+    if (route.rpc.clientStreaming || route.rpc.serverStreaming) {
+      throw refuse(
+        "STREAMING_NOT_SUPPORTED",
+        `${route.rpc.fullName} streams; this version answers unary methods only`,
+      );
+    }
+    const body = await readBody(progress, binding);
+    const request = encodeRequest(binding, variables, exchange, body);
+    const result = await this.#call(progress, binding, request);
+    return decodeResponse(progress, binding, result);
+  }
+
+  async #call(progress: Progress, binding: Binding, request: Uint8Array): Promise<UnaryResult> {
+    const { exchange, context } = progress;
+    const { route, channel } = binding;
+    const called = performance.now();
+    const result = await channel.unary({
+      path: route.rpc.path,
+      request,
+      metadata: requestMetadata(exchange, route.policy.requestNames, context),
+      timeout: clientTimeout(exchange, route.policy.timeout),
+      retryable: route.retryable,
+      cancellation: exchange.cancellation,
+    });
+    progress.upstreamSeconds = (performance.now() - called) / 1000;
+    return result;
+  }
+
+  #finish(progress: Progress, answer: Answer): void {
+    const { exchange, snapshot, binding, context, failure } = progress;
+    const { metrics, accessLog } = this.#options;
+    const headers: [string, string][] = [...answer.headers, ["x-request-id", context.requestId]];
+    if (this.#options.draining()) headers.push(["connection", "close"]);
+    exchange.reply(answer.status, headers, answer.body);
+
+    const seconds = (performance.now() - progress.started) / 1000;
+    const status = failure?.httpStatus ?? answer.status;
+    const code = failure?.code ?? Code.OK;
+    const responseBytes = Buffer.byteLength(answer.body);
+    routeMetrics(metrics, exchange.method, binding).observe(
+      status,
+      code,
+      seconds,
+      progress.requestBytes,
+      responseBytes,
+    );
+    metrics.requestFinished();
+    if (accessLog.enabled) {
+      accessLog.write({
+        requestId: context.requestId,
+        method: exchange.method,
+        path: exchange.path,
+        route: binding?.route.template.text,
+        rpc: binding?.route.rpc.path,
+        upstream: binding?.route.upstream,
+        status,
+        code,
+        seconds,
+        upstreamSeconds: progress.upstreamSeconds,
+        requestBytes: progress.requestBytes,
+        responseBytes,
+        reason: failure?.reason,
+        detail: progress.detail,
+      });
+    }
+    snapshot.release();
+  }
+}
+
+/** A binding's own metrics, unless it answers another method than its own (HEAD for GET, any for `*`). */
+function routeMetrics(metrics: Metrics, method: string, binding: Binding | undefined): RouteMetrics {
+  if (binding === undefined) return metrics.route(none, method, none);
+  const { route } = binding;
+  if (route.method === method) return binding.metrics;
+  return metrics.route(route.template.text, method, route.rpc.service.fullName);
+}
+
+function contextOf(exchange: Exchange, snapshot: Snapshot): CallContext {
+  return {
+    requestId: requestIdOf(exchange.header("x-request-id")),
+    trace: passedTrace(exchange.header("traceparent"), exchange.header("tracestate")),
+    forwarded: forwardedOf(exchange, snapshot.trustedHops),
+  };
+}
+
+interface Found {
+  readonly binding: Binding;
+  readonly variables: readonly string[];
+}
+
+/**
+ * The binding of a request, or the answer to OPTIONS.
+ * @throws GatewayError ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, MALFORMED_PATH
+ */
+function find({ exchange, snapshot }: Progress): Found | Answer {
+  const { router } = snapshot;
+  const { method, path } = exchange;
+  let match = router.match(method, path);
+  if (match.kind === "method" && method === "HEAD" && match.allow.includes("GET"))
+    match = router.match("GET", path);
+  switch (match.kind) {
+    case "found":
+      return { binding: match.value, variables: match.variables };
+    case "malformed":
+      throw refuse("MALFORMED_PATH", match.message);
+    case "none":
+      throw refuse("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
+    case "method": {
+      const allow = allowed(match.allow);
+      if (method === "OPTIONS") return { status: 204, headers: [["allow", allow.join(", ")]], body: noBody };
+      throw new GatewayError(
+        gatewayFailure(
+          "METHOD_NOT_ALLOWED",
+          `${method} is not allowed here; expected ${allow.join(", ")}`,
+          [],
+          { allow },
+        ),
+      );
+    }
+  }
+}
+
+/** HEAD follows GET, and OPTIONS is always answered. */
+function allowed(methods: readonly string[]): string[] {
+  const all = new Set([...methods, "OPTIONS"]);
+  if (all.has("GET")) all.add("HEAD");
+  return [...all].sort();
+}
+
+async function readBody(progress: Progress, binding: Binding): Promise<Uint8Array> {
+  const { exchange, snapshot } = progress;
+  const { request } = binding.route;
+  const limit = snapshot.limits.body;
+  let body: Uint8Array;
+  try {
+    body = await exchange.body(limit);
+  } catch (error) {
+    if (error instanceof BodyTooLargeError)
+      throw refuse("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);
+    throw refuse("CLIENT_CLOSED", "the request ended before its body was complete");
+  }
+  progress.requestBytes = body.length;
+  if (body.length > 0) {
+    requireIdentity(exchange);
+    if (!request.takesRawBody) requireJson(exchange);
+  }
+  return body;
+}
+
+function encodeRequest(
+  binding: Binding,
+  variables: readonly string[],
+  exchange: Exchange,
+  bytes: Uint8Array,
+): Uint8Array {
+  const contentType = exchange.header("content-type") ?? "";
+  return binding.route.request.encode(variables, exchange.query, { contentType, bytes });
+}
+
+function decodeResponse(progress: Progress, binding: Binding, result: UnaryResult): Answer {
+  const { response, policy } = binding.route;
+  const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
+  if (result.message === undefined) {
+    progress.detail = `${result.status.origin}: ${result.status.message}`;
+    return failureAnswer(progress, callFailure(result), headers);
+  }
+  if (response.empty && policy.emptyStatus === 204) return { status: 204, headers, body: noBody };
+  try {
+    const { contentType, body } = response.decode(result.message);
+    return { status: 200, headers: [["content-type", contentType], ...headers], body };
+  } catch (error) {
+    progress.detail = String(error);
+    return failureAnswer(progress, responseFailure(), headers);
+  }
+}
+
+function failed(progress: Progress, error: unknown): Answer {
+  if (error instanceof GatewayError) return failureAnswer(progress, error.failure, []);
+  if (error instanceof TranscodeError) return failureAnswer(progress, requestFailure(error), []);
+  progress.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return failureAnswer(
+    progress,
+    gatewayFailure("INTERNAL", "the gateway failed; the request id leads to its log"),
+    [],
+  );
+}
+
+function failureAnswer(progress: Progress, failure: Failure, headers: readonly [string, string][]): Answer {
+  progress.failure = failure;
+  const { exchange, snapshot, binding, context } = progress;
+  const profile: ErrorProfile = binding?.route.policy.errors ?? "status";
+  const details = failure.details.map(detail => snapshot.renderDetail(detail.typeUrl, detail.value));
+  const rendered = renderFailure(profile, failure, details, {
+    requestId: context.requestId,
+    path: exchange.path,
+  });
+  const all: [string, string][] = [["content-type", rendered.contentType], ...headers];
+  if (failure.retryAfter !== undefined) all.push(["retry-after", String(failure.retryAfter)]);
+  if (failure.allow !== undefined) all.push(["allow", failure.allow.join(", ")]);
+  return { status: rendered.status, headers: all, body: rendered.body };
+}
+
+function refuse(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
+  return new GatewayError(gatewayFailure(reason, message));
+}

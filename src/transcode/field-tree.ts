@@ -1,0 +1,59 @@
+import type { Field } from "../descriptors/model.js";
+import { TranscodeError } from "./error.js";
+import { createObject, isJsonObject, type JsonObject, type JsonValue } from "./json.js";
+
+/** The value that a request tree holds for a field, under its JSON name or its proto name; undefined where it has none. */
+export function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
+  const value = own(tree, field.jsonName);
+  return value !== undefined ? value : own(tree, field.name);
+}
+
+/** The value at the end of a field path; undefined where the path ends before. */
+export function valueAt(tree: JsonObject, path: readonly Field[]): JsonValue | undefined {
+  let value: JsonValue | undefined = tree;
+  for (const field of path) {
+    if (value === undefined || !isJsonObject(value)) return undefined;
+    value = childOf(value, field);
+  }
+  return value;
+}
+
+/**
+ * The object that holds the leaf of a path, with the objects on the way made where they are missing.
+ * @throws TranscodeError INVALID_VALUE where something else than an object stands in the way
+ */
+export function holderOf(tree: JsonObject, path: readonly Field[]): JsonObject {
+  let holder = tree;
+  for (let index = 0; index < path.length - 1; index += 1) {
+    const field = path[index] as Field;
+    const child = childOf(holder, field);
+    if (child === undefined || child === null) {
+      delete holder[field.name];
+      const made = createObject();
+      holder[field.jsonName] = made;
+      holder = made;
+    } else if (isJsonObject(child)) {
+      holder = child;
+    } else {
+      throw new TranscodeError("INVALID_VALUE", pathText(path.slice(0, index + 1)), "expected a JSON object");
+    }
+  }
+  return holder;
+}
+
+/** Sets the leaf of a path, replacing what is there under either name. */
+export function setAt(tree: JsonObject, path: readonly Field[], value: JsonValue): void {
+  const leaf = path[path.length - 1] as Field;
+  const holder = holderOf(tree, path);
+  if (leaf.name !== leaf.jsonName) delete holder[leaf.name];
+  holder[leaf.jsonName] = value;
+}
+
+/** `message.author.login`, in JSON names. */
+export function pathText(path: readonly Field[]): string {
+  return path.map(field => field.jsonName).join(".");
+}
+
+function own(tree: JsonObject, name: string): JsonValue | undefined {
+  return Object.hasOwn(tree, name) ? tree[name] : undefined;
+}

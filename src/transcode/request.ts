@@ -1,0 +1,286 @@
+import type { Field, MessageType } from "../descriptors/model.js";
+import type { Codec } from "./codec.js";
+import type { Codecs, FieldCodec } from "./codecs.js";
+import { TranscodeError } from "./error.js";
+import { pathText, setAt, valueAt } from "./field-tree.js";
+import { isHttpBody, writeHttpBody } from "./http-body.js";
+import { createObject, describeJson, isJsonObject, type JsonObject, type JsonValue } from "./json.js";
+import { parseJson } from "./parse-json.js";
+import { eachParameter, type QueryTarget, resolveParameter } from "./query.js";
+import { leafFromText } from "./text-value.js";
+import { maskPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
+import { Writer } from "./writer.js";
+
+/** Where the body of a request goes. */
+export type BodyTarget =
+  | { readonly kind: "none" }
+  | { readonly kind: "all" }
+  | { readonly kind: "field"; readonly field: Field };
+
+/** What to do with query parameters that name no field. */
+export interface QueryPolicy {
+  readonly unknown: "reject" | "ignore";
+  /** Names that are passed over whatever `unknown` says. */
+  readonly ignore: ReadonlySet<string>;
+}
+
+export interface RequestSpec {
+  readonly input: MessageType;
+  readonly codecs: Codecs;
+  /** The field path of each template variable, in the template's order. Leaves take text (`isTextBindable`). */
+  readonly variables: readonly (readonly Field[])[];
+  readonly body: BodyTarget;
+  readonly query: QueryPolicy;
+  /** True fills `update_mask` from the body where the caller sent none (PATCH). */
+  readonly fillUpdateMask: boolean;
+  /** Most levels of nested JSON. */
+  readonly depth: number;
+}
+
+export interface RequestBody {
+  /** The Content-Type header; empty where there was none. */
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Names of parameters that a plan remembers; there are endless ones where types nest or map keys are free. */
+const maxKnownNames = 256;
+
+/** Requests are encoded one after the other, so they can share one buffer. */
+const writer = new Writer();
+
+/** Turns path variables, query and body into the bytes of one request message. Built once a binding, immutable. */
+export class RequestPlan {
+  readonly #spec: RequestSpec;
+  #codec: Codec | undefined;
+  readonly #rawBody: boolean;
+  readonly #updateMask: Field | undefined;
+  readonly #leafCodecs = new Map<Field, FieldCodec>();
+  readonly #targets = new Map<string, QueryTarget>();
+
+  constructor(spec: RequestSpec) {
+    this.#spec = spec;
+    const { body } = spec;
+    this.#rawBody =
+      body.kind === "all"
+        ? isHttpBody(spec.input)
+        : body.kind === "field" && !body.field.repeated && isHttpBody(body.field.message);
+    this.#updateMask = spec.fillUpdateMask && body.kind === "field" ? updateMaskOf(spec.input) : undefined;
+  }
+
+  /** True where the body is taken as it is, whatever its content type (`google.api.HttpBody`). */
+  get takesRawBody(): boolean {
+    return this.#rawBody;
+  }
+
+  get takesBody(): boolean {
+    return this.#spec.body.kind !== "none";
+  }
+
+  /**
+   * @param variables decoded path values, in the template's order
+   * @param rawQuery the query without `?`, as it came
+   * @throws TranscodeError naming the field or parameter
+   */
+  encode(variables: readonly string[], rawQuery: string, body: RequestBody): Uint8Array {
+    const tree = this.#bodyTree(body.bytes);
+    const sent = this.#updateMask === undefined ? undefined : this.#maskSource(tree);
+    this.#setVariables(tree, variables);
+    if (rawQuery !== "") this.#setParameters(tree, rawQuery);
+
+    writer.reset();
+    // Compiled at the first request: most routes of a large API are never called.
+    this.#codec ??= this.#spec.codecs.message(this.#spec.input);
+    this.#codec.encode(tree, writer);
+    if (this.#rawBody) {
+      const target = this.#spec.body;
+      writeHttpBody(
+        writer,
+        target.kind === "field" ? target.field.number : undefined,
+        body.contentType,
+        body.bytes,
+      );
+    }
+    if (
+      this.#updateMask !== undefined &&
+      sent !== undefined &&
+      valueAt(tree, [this.#updateMask]) === undefined
+    ) {
+      writeUpdateMask(writer, this.#updateMask, sent);
+    }
+    return writer.finish();
+  }
+
+  #bodyTree(bytes: Uint8Array): JsonObject {
+    const { body, depth } = this.#spec;
+    if (this.#rawBody || bytes.length === 0) return createObject();
+    const json = parseJson(bytes, { depth });
+    if (body.kind === "field") {
+      const tree = createObject();
+      tree[body.field.jsonName] = json;
+      return tree;
+    }
+    if (!isJsonObject(json)) {
+      throw new TranscodeError(
+        "INVALID_VALUE",
+        "",
+        `the body must be a JSON object, found ${describeJson(json)}`,
+      );
+    }
+    if (body.kind === "none" && Object.keys(json).length > 0) {
+      throw new TranscodeError(
+        "UNEXPECTED_BODY",
+        "",
+        "this route takes no body; send the values in the query",
+      );
+    }
+    return json;
+  }
+
+  #setVariables(tree: JsonObject, variables: readonly string[]): void {
+    const paths = this.#spec.variables;
+    for (let index = 0; index < paths.length; index += 1) {
+      const path = paths[index] as readonly Field[];
+      const leaf = path[path.length - 1] as Field;
+      const value = fromText(path, leaf, variables[index] as string);
+      const found = valueAt(tree, path);
+      if (found !== undefined && found !== null) this.#refuseDifference(path, leaf, value, found, "the body");
+      setAt(tree, path, value);
+    }
+  }
+
+  #setParameters(tree: JsonObject, rawQuery: string): void {
+    const { query, body, input, variables } = this.#spec;
+    const seen = new Set<string>();
+    eachParameter(rawQuery, (name, text) => {
+      if (query.ignore.has(name)) return;
+      const target = this.#target(name);
+      if (target === undefined) return;
+      if (body.kind === "all") {
+        throw new TranscodeError(
+          "UNKNOWN_PARAMETER",
+          name,
+          "this route takes its whole request from the body; query parameters are not accepted",
+        );
+      }
+      const { path, key } = target;
+      const leaf = path[path.length - 1] as Field;
+      if (body.kind === "field" && path[0] === body.field) {
+        throw new TranscodeError(
+          "FIELD_COLLISION",
+          pathText(path),
+          `"${body.field.jsonName}" comes from the body`,
+        );
+      }
+      if (leaf.map !== undefined && key !== undefined) {
+        const entries = mapOf(tree, path);
+        if (Object.hasOwn(entries, key)) throw repeatedParameter(name);
+        entries[key] = fromText(path, leaf.map.value, text);
+        return;
+      }
+      const value = fromText(path, leaf, text);
+      if (leaf.repeated) {
+        const list = valueAt(tree, path);
+        if (Array.isArray(list)) list.push(value);
+        else setAt(tree, path, [value]);
+        return;
+      }
+      const bound = variables.some(variable => samePath(variable, path));
+      if (bound) {
+        this.#refuseDifference(path, leaf, valueAt(tree, path) as JsonValue, value, "the query");
+        return;
+      }
+      const where = pathText(path);
+      if (seen.has(where)) throw repeatedParameter(name);
+      seen.add(where);
+      setAt(tree, path, value);
+    });
+    function repeatedParameter(name: string): TranscodeError {
+      return new TranscodeError(
+        "REPEATED_PARAMETER",
+        name,
+        `this is not a list in ${input.fullName}; send it once`,
+      );
+    }
+  }
+
+  /** Undefined where the policy ignores the name. */
+  #target(name: string): QueryTarget | undefined {
+    const known = this.#targets.get(name);
+    if (known !== undefined) return known;
+    const { query, input } = this.#spec;
+    const resolution = resolveParameter(input, name);
+    if (resolution.kind === "target") {
+      if (this.#targets.size < maxKnownNames) this.#targets.set(name, resolution.target);
+      return resolution.target;
+    }
+    if (query.unknown === "ignore") return undefined;
+    if (resolution.kind === "unbindable") throw new TranscodeError("UNKNOWN_PARAMETER", name, resolution.why);
+    const message = `${input.fullName} has no field for this parameter`;
+    throw new TranscodeError("UNKNOWN_PARAMETER", name, message, resolution.suggestion);
+  }
+
+  /** A field bound by the path can never be changed by query or body (design section 3, declared precedence). */
+  #refuseDifference(
+    path: readonly Field[],
+    leaf: Field,
+    bound: JsonValue,
+    other: JsonValue,
+    from: string,
+  ): void {
+    let codec = this.#leafCodecs.get(leaf);
+    if (codec === undefined) {
+      codec = this.#spec.codecs.field(leaf);
+      this.#leafCodecs.set(leaf, codec);
+    }
+    const one = new Writer();
+    const two = new Writer();
+    codec.encode(bound, one);
+    codec.encode(other, two);
+    if (Buffer.compare(one.finish(), two.finish()) !== 0) {
+      const message = `the path binds this field and ${from} gives another value`;
+      throw new TranscodeError("FIELD_COLLISION", pathText(path), message);
+    }
+  }
+
+  #maskSource(tree: JsonObject): readonly string[] | undefined {
+    const { body, variables } = this.#spec;
+    if (body.kind !== "field" || body.field.message === undefined || body.field.repeated) return undefined;
+    const value = tree[body.field.jsonName];
+    if (value === undefined || !isJsonObject(value)) return undefined;
+    const bound = new Set(
+      variables
+        .filter(path => path[0] === body.field)
+        .map(path =>
+          path
+            .slice(1)
+            .map(field => field.name)
+            .join("."),
+        ),
+    );
+    return maskPaths(body.field.message, value).filter(path => !bound.has(path));
+  }
+}
+
+function fromText(path: readonly Field[], leaf: Field, text: string): JsonValue {
+  try {
+    return leafFromText(leaf, text);
+  } catch (error) {
+    if (error instanceof TranscodeError) {
+      throw new TranscodeError(error.reason, pathText(path), error.message, error.suggestion);
+    }
+    throw error;
+  }
+}
+
+function mapOf(tree: JsonObject, path: readonly Field[]): JsonObject {
+  const found = valueAt(tree, path);
+  if (found !== undefined && isJsonObject(found)) return found;
+  const made = createObject();
+  setAt(tree, path, made);
+  return made;
+}
+
+function samePath(one: readonly Field[], two: readonly Field[]): boolean {
+  return one.length === two.length && one.every((field, index) => field === two[index]);
+}

@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
+import { startGateway } from "../../src/gateway/gateway.js";
+
+/** Answers one unary method in bytes. Identity serialization: what the gateway sent is what the handler sees. */
+export type RawHandler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => void;
+
+export interface RecordedCall {
+  readonly path: string;
+  readonly request: Buffer;
+  readonly metadata: Metadata;
+}
+
+export interface Backend {
+  readonly port: number;
+  /** Every call that reached the backend, in order. */
+  readonly calls: RecordedCall[];
+  close(): Promise<void>;
+}
+
+/** A real gRPC server on loopback with one handler a method path, `/package.Service/Method`. */
+export async function startBackend(handlers: Readonly<Record<string, RawHandler>>): Promise<Backend> {
+  const calls: RecordedCall[] = [];
+  const server = new Server();
+  const identity = (bytes: Buffer): Buffer => bytes;
+  for (const [path, handler] of Object.entries(handlers)) {
+    server.addService(
+      {
+        method: {
+          path,
+          requestStream: false,
+          responseStream: false,
+          requestSerialize: identity,
+          requestDeserialize: identity,
+          responseSerialize: identity,
+          responseDeserialize: identity,
+        },
+      },
+      {
+        method: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
+          calls.push({ path, request: call.request, metadata: call.metadata });
+          handler(call, reply);
+        },
+      },
+    );
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return {
+    port,
+    calls,
+    close: () => new Promise(resolve => server.tryShutdown(() => resolve())),
+  };
+}
+
+/** Replies with the bytes of the request. */
+export const echo: RawHandler = (call, reply) => reply(null, call.request);
+
+export interface TestGateway {
+  /** `http://127.0.0.1:port` */
+  readonly url: string;
+  readonly admin: string;
+  readonly httpPort: number;
+  /** The log lines written so far, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** Resolves with the first log line, old or new, that fits. */
+  logged(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
+  /** Writes a file beside the configuration. */
+  write(name: string, text: string): void;
+  reload(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * A gateway from YAML and proto files in a folder of its own. Listeners are added: both on free ports.
+ * @param yaml everything but `listeners`
+ * @param files by name, such as `protos/echo.proto`
+ */
+export async function startTestGateway(
+  yaml: string,
+  files: Readonly<Record<string, string>>,
+): Promise<TestGateway> {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-"));
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) write(name, text);
+  const listeners = "listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
+  write("gateway.yaml", listeners + yaml);
+
+  const log: Record<string, unknown>[] = [];
+  const waiting = new Set<() => void>();
+  const logTo = {
+    write(line: string): void {
+      log.push(JSON.parse(line) as Record<string, unknown>);
+      for (const look of waiting) look();
+    },
+  };
+  const gateway = await startGateway(join(folder, "gateway.yaml"), { env: {}, logTo });
+  return {
+    url: `http://127.0.0.1:${gateway.httpPort}`,
+    admin: `http://127.0.0.1:${gateway.adminPort}`,
+    httpPort: gateway.httpPort,
+    log,
+    logged: fits =>
+      new Promise(resolve => {
+        const look = (): void => {
+          const found = log.find(fits);
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    write: (name, text) => write(name, name === "gateway.yaml" ? listeners + text : text),
+    reload: () => gateway.reload(),
+    close: async () => {
+      await gateway.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the shape of a reply is what tests look at
+  readonly json: any;
+}
+
+/** Sends one request and reads the whole reply; the body as JSON where it is JSON. */
+export async function send(url: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await fetch(url, init);
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get("content-type") ?? "");
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson && text !== "" ? JSON.parse(text) : undefined,
+  };
+}
