@@ -25,7 +25,9 @@ export function anyEncoder(
       if (Object.keys(value).length === 0) return;
       throw new TranscodeError("INVALID_VALUE", "@type", 'an Any must name its type in "@type"');
     }
-    if (typeof typeUrl !== "string" || typeUrl === "") throw invalid("a type URL", typeUrl).within("@type");
+    if (typeof typeUrl !== "string" || !typeUrl.includes("/")) {
+      throw invalid('a type URL such as "type.googleapis.com/google.rpc.ErrorInfo"', typeUrl).within("@type");
+    }
     writer.uint32(10);
     if (!writer.string(typeUrl)) throw halfPair().within("@type");
 

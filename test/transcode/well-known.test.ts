@@ -245,6 +245,7 @@ test("an Any without a type, or with members that its type lacks, is refused", (
     '{"login":"x"}',
     '{"@type":1}',
     '{"@type":""}',
+    '{"@type":"three.Author"}',
     '{"@type":"x/google.protobuf.Duration"}',
     "[]",
   ]);
