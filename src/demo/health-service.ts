@@ -3,6 +3,10 @@ import { Field, Type } from "protobufjs";
 import type { ServerBinding } from "./service.js";
 
 /** grpc/health/v1/health.proto, as far as a backend needs it that serves from its first moment to its last. */
+interface HealthCheckRequest {
+  readonly service: string;
+}
+
 const checkRequest = new Type("HealthCheckRequest").add(new Field("service", 1, "string"));
 const serving = Buffer.from([0x08, 1]);
 const serviceUnknown = Buffer.from([0x08, 3]);
@@ -17,14 +21,14 @@ export function healthService(services: readonly string[]): ServerBinding {
     definition: { Check: method("Check", false), Watch: method("Watch", true) },
     implementation: {
       Check: (
-        call: { readonly request: string },
+        call: { readonly request: HealthCheckRequest },
         callback: (error: { code: number; details: string } | null, reply?: Buffer) => void,
       ) => {
-        if (known.has(call.request)) callback(null, serving);
+        if (known.has(call.request.service)) callback(null, serving);
         else callback({ code: status.NOT_FOUND, details: "no such service" });
       },
-      Watch: (call: ServerWritableStream<string, Buffer>) => {
-        call.write(known.has(call.request) ? serving : serviceUnknown);
+      Watch: (call: ServerWritableStream<HealthCheckRequest, Buffer>) => {
+        call.write(known.has(call.request.service) ? serving : serviceUnknown);
       },
     },
   };
@@ -35,10 +39,11 @@ function method(name: string, responseStream: boolean) {
     path: `/grpc.health.v1.Health/${name}`,
     requestStream: false,
     responseStream,
-    requestSerialize: (service: string): Buffer =>
-      Buffer.from(checkRequest.encode(checkRequest.fromObject({ service })).finish()),
-    requestDeserialize: (wire: Buffer): string =>
-      checkRequest.toObject(checkRequest.decode(wire)).service ?? "",
+    requestSerialize: (request: HealthCheckRequest): Buffer =>
+      Buffer.from(checkRequest.encode(checkRequest.fromObject(request)).finish()),
+    requestDeserialize: (wire: Buffer): HealthCheckRequest => ({
+      service: checkRequest.toObject(checkRequest.decode(wire)).service ?? "",
+    }),
     responseSerialize: (reply: Buffer): Buffer => reply,
     responseDeserialize: (wire: Buffer): Buffer => wire,
   };
