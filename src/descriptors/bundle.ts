@@ -30,3 +30,22 @@ export function readBundled(name: string, problems: Problems): SourceFile | unde
   if (!PARTS.some(part => name.startsWith(part)) || !hasProto(BUNDLE_FOLDER, name)) return undefined;
   return readProto(BUNDLE_FOLDER, name, true, problems);
 }
+
+const PACKAGES: ReadonlySet<string> = new Set([
+  "google.api",
+  "google.protobuf",
+  "google.rpc",
+  "google.type",
+  "grpc.health.v1",
+  "grpc.reflection.v1",
+  "grpc.reflection.v1alpha",
+  "trpc.api",
+]);
+
+/**
+ * Whether a package is one of those that everybody has a copy of. Copies differ in age, so two that differ are no
+ * conflict.
+ */
+export function isWellKnown(packageName: string): boolean {
+  return PACKAGES.has(packageName);
+}

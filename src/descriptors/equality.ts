@@ -1,3 +1,4 @@
+import { isWellKnown } from "./bundle.js";
 import type {
   EnumProto,
   FieldProto,
@@ -10,28 +11,43 @@ import { jsonName } from "./json-name.js";
 import type { Model, OptionValue } from "./model.js";
 import { decodeMessage } from "./option-value.js";
 import type { Problems } from "./problems.js";
-import type { DescriptorSymbol, Duplicate } from "./symbol-table.js";
+import type { SourceFile } from "./source-file.js";
+import { type DescriptorSymbol, type Duplicate, topLevel } from "./symbol-table.js";
 
 /** Reports the names that were defined twice with different content. Comments and places do not count. */
 export function checkDuplicates(duplicates: readonly Duplicate[], model: Model, problems: Problems): void {
   for (const { first, second } of duplicates) {
+    if (first.file !== second.file && isWellKnown(second.file.proto.package)) continue;
     const same = first.kind === second.kind && first.file !== second.file;
-    if (same && first.proto === second.proto) continue;
     if (same && describe(first, model) === describe(second, model)) continue;
-    const where = (symbol: DescriptorSymbol) =>
-      symbol.file.parsed === undefined
-        ? `"${symbol.file.name}" of ${symbol.file.origin}`
-        : symbol.file.origin;
     const message =
       first.file === second.file
-        ? `${second.kind} "${second.fullName}" is defined twice in ${where(second)}`
-        : `${second.kind} "${second.fullName}" in ${where(second)} differs from the one in ${where(first)}`;
+        ? `${second.kind} "${second.fullName}" is defined twice in ${whereabouts(second.file)}`
+        : `${second.kind} "${second.fullName}" in ${whereabouts(second.file)} differs from the one in ${whereabouts(first.file)}`;
     problems.error({
       message,
       position: { file: second.file.origin, line: 0, column: 0 },
       path: second.fullName,
     });
   }
+}
+
+/** Reports what one of two files of the same name defines and the other does not. */
+export function checkRepeated(first: SourceFile, second: SourceFile, problems: Problems): void {
+  const compare = (one: SourceFile, other: SourceFile) => {
+    const names = new Set([...topLevel(other)].map(({ fullName }) => fullName));
+    for (const { kind, fullName } of topLevel(one)) {
+      if (names.has(fullName)) continue;
+      const message = `${kind} "${fullName}" is in ${whereabouts(one)} but not in ${whereabouts(other)}`;
+      problems.error({ message, position: { file: second.origin, line: 0, column: 0 }, path: fullName });
+    }
+  };
+  compare(second, first);
+  compare(first, second);
+}
+
+function whereabouts(file: SourceFile): string {
+  return file.parsed === undefined ? `"${file.name}" of ${file.origin}` : file.origin;
 }
 
 /** A text that is the same for equal content, however it was written or serialized. */

@@ -1,7 +1,7 @@
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import { alwaysBundled, BUNDLE_FOLDER, bundledNames, readBundled } from "./bundle.js";
+import { alwaysBundled, BUNDLE_FOLDER, bundledNames, isWellKnown, readBundled } from "./bundle.js";
 import { readFiles, readSet } from "./descriptor-set.js";
-import { checkDuplicates } from "./equality.js";
+import { checkDuplicates, checkRepeated } from "./equality.js";
 import { checkCycles, checkImports } from "./imports.js";
 import { LinkedModel } from "./linked-model.js";
 import type { Model } from "./model.js";
@@ -81,6 +81,7 @@ class Loader {
       names: () => new Set([...byName.keys(), ...bundledNames()]),
     };
     for (const file of all) checkImports(file, imports, problems);
+    for (const file of this.#repeated) checkRepeated(byName.get(file.name)!, file, problems);
     checkCycles([...byName.values()], byName, problems);
 
     const [user, bundled] = [all.filter(file => !file.bundled), all.filter(file => file.bundled)];
@@ -128,16 +129,17 @@ class Loader {
   }
 
   #enter(file: SourceFile): void {
-    if (this.#byName.has(file.name)) this.#repeated.push(file);
-    else this.#byName.set(file.name, file);
+    // Options are read by descriptor.proto, so one that is older than editions would hide what newer files say.
+    if (file.name === DESCRIPTOR_PROTO && !file.proto.messageType.some(({ name }) => name === "FeatureSet"))
+      return;
+    const first = this.#byName.get(file.name);
+    if (first === undefined) this.#byName.set(file.name, file);
+    else if (!isWellKnown(file.proto.package)) this.#repeated.push(file);
+    else if (file.proto.messageType.length > first.proto.messageType.length)
+      this.#byName.set(file.name, file);
   }
 
   #enterBundled(): void {
-    // Options are read by descriptor.proto, so one that is older than editions would hide what newer files say.
-    const own = this.#byName.get(DESCRIPTOR_PROTO);
-    if (own !== undefined && !own.proto.messageType.some(({ name }) => name === "FeatureSet")) {
-      this.#byName.delete(DESCRIPTOR_PROTO);
-    }
     const wanted = new Set(alwaysBundled());
     for (const file of this.#byName.values()) for (const name of file.proto.dependency) wanted.add(name);
     for (const name of wanted) {

@@ -37,27 +37,34 @@ export class OptionEncoder {
     if (literal.kind !== "aggregate") {
       throw new ValueFault(`${describe(literal)} is not a message, expected { ... } for ${type.fullName}`);
     }
-    const parts = literal.fields.map(part => this.#part(type, part));
-    // In the order of field numbers, so that the bytes do not depend on how the value was written.
-    parts.sort((a, b) => a.number - b.number);
+    const values = new Map<Field, Literal[]>();
     const writer = new WireWriter();
-    for (const { bytes } of parts) writer.raw(bytes);
+    for (const part of literal.fields) {
+      if (part.form === "any") {
+        this.#any(type, part, writer);
+        continue;
+      }
+      const field = this.#fieldOf(type, part);
+      const items = part.value.kind === "list" && field.repeated ? part.value.items : [part.value];
+      const known = values.get(field);
+      if (known === undefined) values.set(field, [...items]);
+      else if (field.repeated) known.push(...items);
+      else throw new ValueFault(`"${part.name}" is set twice`);
+    }
+    // In the order of field numbers, so that the bytes do not depend on how the value was written.
+    const ordered = [...values].sort(([a], [b]) => a.number - b.number);
+    for (const [field, items] of ordered) {
+      if (field.packed) writePacked(field, items, writer);
+      else for (const item of items) this.field(field, item, writer);
+    }
     return writer.finish();
   }
 
-  #part(type: MessageType, part: AggregateField): { number: number; bytes: Uint8Array } {
-    const writer = new WireWriter();
-    if (part.form === "any") {
-      this.#any(type, part, writer);
-      return { number: 1, bytes: writer.finish() };
-    }
+  #fieldOf(type: MessageType, part: AggregateField): Field {
     const field = part.form === "extension" ? this.find(part.name) : fieldNamed(type, part.name);
-    if (field === undefined || field.parent.fullName !== type.fullName) {
-      const what = part.form === "extension" ? "extension" : "field";
-      throw new ValueFault(`${type.fullName} has no ${what} "${part.name}"`);
-    }
-    this.field(field, part.value, writer);
-    return { number: field.number, bytes: writer.finish() };
+    if (field !== undefined && field.parent.fullName === type.fullName) return field;
+    const what = part.form === "extension" ? "extension" : "field";
+    throw new ValueFault(`${type.fullName} has no ${what} "${part.name}"`);
   }
 
   /** `[type.googleapis.com/full.Name] { ... }` */
@@ -105,6 +112,13 @@ const RANGES: ReadonlyMap<string, readonly [bigint, bigint]> = new Map([
   ["uint64", [0n, (1n << 64n) - 1n]],
   ["fixed64", [0n, (1n << 64n) - 1n]],
 ]);
+
+function writePacked(field: Field, items: readonly Literal[], into: WireWriter): void {
+  const values = new WireWriter();
+  for (const item of items) writeScalar(field, item, values);
+  into.tag(field.number, WireType.BYTES);
+  into.delimited(values.finish());
+}
 
 function writeScalar(field: Field, literal: Literal, into: WireWriter): void {
   switch (field.kind) {

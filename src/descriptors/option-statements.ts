@@ -4,7 +4,7 @@ import type { Problems } from "./problems.js";
 import type { Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
 import type { OptionList, OptionStatement } from "./syntax.js";
-import { WireWriter } from "./wire.js";
+import { sortFields, WireWriter } from "./wire.js";
 
 /**
  * Serializes the options of a parsed file into its descriptors.
@@ -47,7 +47,7 @@ class ListEncoder {
     const { target } = this.list;
     if (target.options !== undefined) writer.raw(target.options);
     for (const statement of statements) this.#statement(statement, writer);
-    target.options = writer.finish();
+    target.options = sortFields(writer.finish());
   }
 
   #statement(statement: OptionStatement, into: WireWriter): void {

@@ -1,0 +1,108 @@
+import type { EnumProto, FieldProto, HasOptions, LocationProto, MessageProto } from "./descriptor-proto.js";
+import { expect } from "./literal.js";
+import { Scanner } from "./scanner.js";
+import type { Import, OptionList, OptionStatement } from "./syntax.js";
+
+/** Where a declaration starts, and the comment before it. */
+export interface Start {
+  readonly line: number;
+  readonly column: number;
+  readonly leading: string;
+}
+
+/** Where declarations go: a file or a message. `scope` is its full name or package, `path` its source info path. */
+export interface Container {
+  readonly scope: string;
+  readonly path: readonly number[];
+  readonly depth: number;
+  readonly messages: MessageProto[];
+  readonly enums: EnumProto[];
+  readonly extensions: FieldProto[];
+  readonly numbers: { readonly message: number; readonly enum: number; readonly extension: number };
+}
+
+/** What the parsing of one file shares: the scanner, and what was found beside the descriptors themselves. */
+export class ParseContext {
+  readonly scanner: Scanner;
+  readonly locations: LocationProto[] = [];
+  readonly options: OptionList[] = [];
+  readonly imports: Import[] = [];
+  syntax: "proto2" | "proto3" | "editions" = "proto2";
+  /** The leading comment of the coming declaration: read once, when the one before it ended. */
+  leading: string;
+
+  constructor(source: string) {
+    this.scanner = new Scanner(source);
+    this.leading = this.scanner.comments().leading;
+  }
+
+  start(): Start {
+    const { line, column } = this.scanner;
+    const leading = this.leading;
+    this.leading = "";
+    return { line, column, leading };
+  }
+
+  /** Takes the token that ends a statement and keeps the comments around it. @returns the trailing comment */
+  endStatement(token: ";" | "}" = ";"): string {
+    const scanner = this.scanner;
+    expect(scanner, token);
+    const { trailing, leading } = scanner.comments();
+    this.leading = leading;
+    return trailing;
+  }
+
+  endDeclaration(path: readonly number[], start: Start): void {
+    const { line, column } = this.scanner;
+    this.locate(path, start, line, column, this.endStatement());
+  }
+
+  /** Takes `{`. */
+  open(path: readonly number[], start: Start): LocationProto {
+    const scanner = this.scanner;
+    const { line, column } = scanner;
+    expect(scanner, "{");
+    const { trailing, leading } = scanner.comments();
+    this.leading = leading;
+    return this.locate(path, start, line, column, trailing);
+  }
+
+  /** Takes `}`. */
+  close(location: LocationProto): void {
+    const [line = 0, column = 0] = location.span;
+    location.span = span(line + 1, column + 1, this.scanner.line, this.scanner.column);
+    this.endStatement("}");
+  }
+
+  locate(
+    path: readonly number[],
+    start: Start,
+    line: number,
+    column: number,
+    trailing: string,
+  ): LocationProto {
+    const location: LocationProto = { path: [...path], span: span(start.line, start.column, line, column) };
+    if (start.leading !== "") location.leadingComments = start.leading;
+    if (trailing !== "") location.trailingComments = trailing;
+    this.locations.push(location);
+    return location;
+  }
+
+  addOptions(
+    target: HasOptions,
+    kind: string,
+    element: string,
+    scope: string,
+    statements: readonly OptionStatement[],
+  ): void {
+    if (statements.length === 0) return;
+    this.options.push({ target, type: `google.protobuf.${kind}Options`, element, scope, statements });
+  }
+}
+
+/** From the first character to behind the last one, in source info's form. */
+function span(line: number, column: number, endLine: number, endColumn: number): number[] {
+  return line === endLine
+    ? [line - 1, column - 1, endColumn]
+    : [line - 1, column - 1, endLine - 1, endColumn];
+}

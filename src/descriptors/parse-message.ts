@@ -1,0 +1,164 @@
+import { type FieldProto, type MessageProto, type OneofProto, Path } from "./descriptor-proto.js";
+import { accept, expect, readIdentifier, readName, readOption, unexpected } from "./literal.js";
+import type { Container, ParseContext, Start } from "./parse-context.js";
+import { readEnum } from "./parse-enum.js";
+import { newMessage, readField } from "./parse-field.js";
+import { MAX_FIELD, readExtensionRanges, readReserved } from "./parse-range.js";
+import { qualify } from "./symbol-table.js";
+import type { OptionStatement } from "./syntax.js";
+
+const MAX_DEPTH = 64;
+
+/** Declarations that files and messages share; false where the token starts none. */
+export function readCommon(context: ParseContext, into: Container, start: Start): boolean {
+  const { scanner } = context;
+  let visibility = 0;
+  if (context.syntax === "editions" && (scanner.is("export") || scanner.is("local"))) {
+    visibility = scanner.is("local") ? 1 : 2;
+    scanner.next();
+    if (scanner.is("message") === scanner.is("enum")) throw unexpected(scanner, '"message" or "enum"');
+  }
+  switch (scanner.text) {
+    case "message": {
+      scanner.next();
+      const path = [...into.path, into.numbers.message, into.messages.length];
+      const message = newMessage(readIdentifier(scanner, "the name of the message"));
+      if (visibility !== 0) message.visibility = visibility;
+      into.messages.push(message);
+      readMessageBody(context, message, into, path, start);
+      return true;
+    }
+    case "enum":
+      scanner.next();
+      readEnum(context, into, start, visibility);
+      return true;
+    case "extend":
+      scanner.next();
+      readExtend(context, into);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function readMessageBody(
+  context: ParseContext,
+  message: MessageProto,
+  into: Container,
+  path: readonly number[],
+  start: Start,
+): void {
+  if (into.depth >= MAX_DEPTH) throw context.scanner.fault(`messages are nested more than ${MAX_DEPTH} deep`);
+  const { scanner } = context;
+  const location = context.open(path, start);
+  const scope = qualify(into.scope, message.name);
+  const inner: Container = {
+    scope,
+    path,
+    depth: into.depth + 1,
+    messages: message.nestedType,
+    enums: message.enumType,
+    extensions: message.extension,
+    numbers: { message: Path.MESSAGE_NESTED, enum: Path.MESSAGE_ENUM, extension: Path.MESSAGE_EXTENSION },
+  };
+  const statements: OptionStatement[] = [];
+  while (!scanner.is("}")) readMember(context, message, inner, statements);
+  context.close(location);
+  context.addOptions(message, "Message", scope, into.scope, statements);
+  addSyntheticOneofs(message);
+}
+
+function readMember(
+  context: ParseContext,
+  message: MessageProto,
+  inner: Container,
+  statements: OptionStatement[],
+): void {
+  const { scanner } = context;
+  const start = context.start();
+  if (accept(scanner, ";")) return;
+  switch (scanner.text) {
+    case "option":
+      scanner.next();
+      statements.push(readOption(scanner));
+      context.endStatement();
+      break;
+    case "oneof":
+      scanner.next();
+      readOneof(context, message, inner, start);
+      break;
+    case "extensions":
+      scanner.next();
+      readExtensionRanges(context, message, inner);
+      break;
+    case "reserved":
+      scanner.next();
+      readReserved(context, message, MAX_FIELD, false);
+      break;
+    default:
+      if (!readCommon(context, inner, start))
+        readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, start, {});
+  }
+}
+
+function readMemberField(
+  context: ParseContext,
+  fields: FieldProto[],
+  inner: Container,
+  pathNumber: number,
+  start: Start,
+  extra: Partial<FieldProto>,
+): void {
+  const group = readField(context, fields, inner, pathNumber, start, extra);
+  if (group === undefined) return;
+  const path = [...inner.path, inner.numbers.message, inner.messages.length];
+  inner.messages.push(group);
+  readMessageBody(context, group, inner, path, start);
+}
+
+function readOneof(context: ParseContext, message: MessageProto, inner: Container, start: Start): void {
+  const { scanner } = context;
+  const oneof: OneofProto = { name: readIdentifier(scanner, "the name of the oneof") };
+  const oneofIndex = message.oneofDecl.length;
+  message.oneofDecl.push(oneof);
+  const location = context.open([...inner.path, Path.MESSAGE_ONEOF, oneofIndex], start);
+  const statements: OptionStatement[] = [];
+  while (!scanner.is("}")) {
+    const fieldStart = context.start();
+    if (accept(scanner, ";")) continue;
+    if (accept(scanner, "option")) {
+      statements.push(readOption(scanner));
+      context.endStatement();
+    } else {
+      readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, fieldStart, { oneofIndex });
+    }
+  }
+  context.close(location);
+  context.addOptions(oneof, "Oneof", qualify(inner.scope, oneof.name), inner.scope, statements);
+}
+
+function readExtend(context: ParseContext, into: Container): void {
+  const { scanner } = context;
+  const extendee = readName(scanner, "the name of the message to extend");
+  expect(scanner, "{");
+  context.leading = scanner.comments().leading;
+  while (!scanner.is("}")) {
+    const start = context.start();
+    if (!accept(scanner, ";"))
+      readMemberField(context, into.extensions, into, into.numbers.extension, start, { extendee });
+  }
+  context.endStatement("}");
+}
+
+function addSyntheticOneofs(message: MessageProto): void {
+  const optional = message.field.filter(field => field.proto3Optional === true);
+  if (optional.length === 0) return;
+  const taken = new Set([...message.field, ...message.oneofDecl].map(({ name }) => name));
+  for (const field of optional) {
+    let name = field.name.startsWith("_") ? field.name : `_${field.name}`;
+    while (taken.has(name)) name = `X${name}`;
+    taken.add(name);
+    field.oneofIndex = message.oneofDecl.length;
+    message.oneofDecl.push({ name });
+  }
+}
