@@ -61,7 +61,11 @@ export function objectEncoder(
   });
   const names = new Map<string, number>();
   fields.forEach(({ field }, index) => {
-    names.set(field.name, index).set(field.jsonName, index);
+    names.set(field.name, index);
+  });
+  // Where one field's JSON name is another's proto name, JSON wins.
+  fields.forEach(({ field }, index) => {
+    names.set(field.jsonName, index);
   });
   source.add(
     "let found;",

@@ -115,22 +115,38 @@ export function looseStringText(reader: Reader): string {
   return readString(reader, false);
 }
 
+/** Up to this length a string is made faster from its codes than by a native call. */
+const SHORT = 16;
+
 function readString(reader: Reader, strict: boolean): string {
   const end = reader.span();
   const start = reader.pos;
-  const bytes = reader.bytes;
+  const { bytes } = reader;
   reader.pos = end;
   let at = start;
   for (; at < end; at++) {
     const byte = bytes[at]!;
     if (byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c) break;
   }
-  if (at === end) return `"${bytes.toString("latin1", start, end)}"`;
+  if (at === end) {
+    return end - start <= SHORT ? shortText(bytes, start, end) : `"${bytes.toString("latin1", start, end)}"`;
+  }
   const text = bytes.toString("utf8", start, end);
   if (strict && text.includes("\ufffd") && !isUtf8(bytes.subarray(start, end))) {
     throw malformed("a string is not valid UTF-8");
   }
   return JSON.stringify(text);
+}
+
+/** Quotes plain ASCII. */
+function shortText(bytes: Uint8Array, start: number, end: number): string {
+  let text = '"';
+  let at = start;
+  for (; at + 3 < end; at += 4) {
+    text += String.fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!);
+  }
+  for (; at < end; at++) text += String.fromCharCode(bytes[at]!);
+  return `${text}"`;
 }
 
 export function bytesText(reader: Reader): string {

@@ -38,7 +38,7 @@ test("random messages are printed as protobufjs prints them", () => {
       const wire = referenceWire("three.All", json);
       assert.deepEqual(plain(JSON.parse(decode("three.All", wire))), reference("three.All", wire));
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   );
 });
 
@@ -50,7 +50,7 @@ test("random JSON becomes the message that protobufjs reads from it", () => {
       const expected = referenceWire("three.All", JSON.parse(text));
       assert.deepEqual(reference("three.All", encode("three.All", text)), reference("three.All", expected));
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   );
 });
 
@@ -92,7 +92,7 @@ test("groups, closed enums and extensions of proto2 agree with protobufjs both w
         reference("two.Plain", wire),
       );
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });
 
@@ -127,6 +127,6 @@ test("delimited messages and the presence of editions agree with protobufjs both
         reference("ed.Node", wire),
       );
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });

@@ -314,6 +314,14 @@ test("map keys that are names of Object.prototype are ordinary", () => {
   assert.equal(echo("three.All", json), json);
 });
 
+test("JSON names are data, whatever characters they have", () => {
+  const json = JSON.stringify({ '"); throw 1; // ${x} ` \\ \u2028': "a" });
+  assert.equal(echo("three.All", json), json);
+  assert.equal(echo("three.All", '{"__proto__":"x"}'), '{"__proto__":"x"}');
+  assert.equal(echo("three.All", '{"prototype":"x"}', { names: "proto" }), '{"prototype":"x"}');
+  assert.equal(failure("three.All", '{"hostile":1}').field.startsWith('"); throw 1;'), true);
+});
+
 test("extensions are read by full name, and only those of the type", () => {
   const json = '{"number":1,"[two.ext_number]":5,"[two.ext_texts]":["a"],"[two.Scope.scoped]":"s"}';
   assert.equal(echo("two.Plain", json), json);
