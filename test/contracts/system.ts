@@ -5,6 +5,8 @@ import { type Answer, type Sent, send } from "./http-client.js";
 /** A gateway in front of a demo backend of its own. */
 export interface System {
   readonly adminPort: number;
+  /** The lines that the gateway has logged so far. */
+  log(): readonly string[];
   send(method: string, path: string, sent?: Sent): Promise<Answer>;
   close(): Promise<void>;
 }
@@ -12,10 +14,15 @@ export interface System {
 /** Starts both, on free ports. */
 export async function startSystem(configFile: string): Promise<System> {
   const backend = await startDemoBackend();
+  const lines: string[] = [];
   try {
-    const gateway = await startGateway(configFile, { env: environment(backend), logTo: { write: () => {} } });
+    const gateway = await startGateway(configFile, {
+      env: environment(backend),
+      logTo: { write: line => lines.push(line) },
+    });
     return {
       adminPort: gateway.adminPort,
+      log: () => lines,
       send: (method, path, sent) => send(gateway.httpPort, method, path, sent),
       close: async () => {
         await gateway.close();

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { send } from "./http-client.js";
+import { type System, startSystem } from "./system.js";
+
+const config = resolve(import.meta.dirname, "../../config");
+const examples = readdirSync(join(config, "examples")).filter(file => file.endsWith(".yaml"));
+
+for (const file of ["gateway.yaml", ...examples.map(name => join("examples", name))]) {
+  describe(`config/${file}`, () => {
+    it("loads without a warning and becomes ready", async () => {
+      const system = await startSystem(join(config, file));
+      try {
+        assert.deepEqual(
+          system.log().filter(line => JSON.parse(line).level === "warn"),
+          [],
+        );
+        const ready = await send(system.adminPort, "GET", "/readyz");
+        assert.equal(ready.status, 200, ready.body);
+      } finally {
+        await system.close();
+      }
+    });
+  });
+}
+
+describe("the demo, three APIs behind one gateway", () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(join(config, "gateway.yaml"));
+  });
+  after(() => system.close());
+
+  it("answers each API at its own paths", async () => {
+    const account = { login: "jdoe", password: "xxx", firstname: "John", lastname: "DOE" };
+    const requests = [
+      ["GET", "/v1/messages/123456?revision=2&sub.subfield=foo", 200],
+      ["GET", "/v1/users/me/messages/123456", 200],
+      ["POST", "/v1/messages/123456", 200, { text: "Hi!" }],
+      ["GET", "/resource/v1/messages/123456", 200],
+      ["POST", "/replace/v1/messages/123456", 200, { text: "Hi!" }],
+      ["GET", "/v1/articles", 200],
+      ["GET", "/v1/author/1/articles", 200],
+      ["GET", "/product.app.v1.BlogService/ListAuthors", 200],
+      ["POST", "/users", 204, account],
+      ["POST", "/authenticate?j_username=jdoe&j_password=xxx", 204],
+      ["GET", "/logout", 200],
+      ["GET", "/rooms?fetchSize=100", 200],
+      ["GET", "/messages?fetchSize=20", 200],
+    ] as const;
+    for (const [method, path, status, body] of requests) {
+      const answer = await system.send(method, path, { body });
+      assert.equal(answer.status, status, `${method} ${path}: ${answer.body}`);
+    }
+  });
+
+  it("keeps passwords and cookies out of the log", async () => {
+    const path = "/authenticate?j_username=nobody&j_password=hunter2";
+    const answer = await system.send("POST", path, { headers: { cookie: "killrchat_session=secret7" } });
+    assert.equal(answer.status, 401);
+    assert.equal(
+      system.log().some(line => /hunter2|secret7/.test(line)),
+      false,
+    );
+  });
+});
