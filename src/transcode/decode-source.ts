@@ -10,7 +10,8 @@ import { LENGTH, START_GROUP, wireType } from "./wire-type.js";
 export type ValueReader =
   | {
       readonly kind: "text";
-      readonly read: ReadText /** May give the empty text: leave the value out. */;
+      readonly read: ReadText;
+      /** `read` may give the empty text: leave the value out. */
       readonly sparse: boolean;
     }
   | { readonly kind: "message"; readonly node: DecodeNode }
@@ -60,10 +61,7 @@ export function objectDecoder(fields: readonly DecodeField[], options: ObjectOpt
   return source.compile<Decode>("r", "end", "depth");
 }
 
-/**
- * The decoder of the one field among `fields` that is printed and present, as its bare value; `absent` where there is none.
- * @param nested false where the bytes are those of the parent message, which has been counted already
- */
+/** The decoder of the one field that is printed and present, as its bare value; `absent` where there is none. */
 export function bareDecoder(fields: readonly DecodeField[], absent: string): Decode {
   const writer = new DecodeSource(fields, true);
   const { source } = writer;

@@ -159,11 +159,16 @@ export class Decoders {
   #entry(key: Field, value: Field): EntryNode {
     const node: EntryNode = {
       decode: (reader, end, depth, entries) => {
-        const keyField = this.#field(key);
         const read = asKey(scalarReader(key));
+        // Entries add nothing to the path of an error.
         node.decode = entryDecoder(
-          { ...keyField, value: { kind: "text", read, sparse: false }, zero: keyText(this.zero(key)) },
-          this.#field(value),
+          {
+            ...this.#field(key),
+            name: "",
+            value: { kind: "text", read, sparse: false },
+            zero: keyText(this.zero(key)),
+          },
+          { ...this.#field(value), name: "" },
         );
         node.decode(reader, end, depth, entries);
       },

@@ -209,6 +209,7 @@ test("a string that is not UTF-8 is malformed in proto3 and repaired in proto2",
   const error = failure("three.Request", wire(len(1, len(2, [0x61, 0xff]))));
   assert.equal(error.reason, "MALFORMED_MESSAGE");
   assert.equal(error.field, "message.text");
+  assert.equal(failure("three.All", wire(len(74, len(2, [0xff])))).field, "mString");
   assert.equal(two(len(2, [0x61, 0xff])), '{"text":"a\ufffd"}');
   assert.equal(three(len(14, "\ufffd")), '{"fString":"\ufffd"}');
 });
