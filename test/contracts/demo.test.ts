@@ -60,6 +60,7 @@ describe("the demo, three APIs behind one gateway", () => {
     const path = "/authenticate?j_username=nobody&j_password=hunter2";
     const answer = await system.send("POST", path, { headers: { cookie: "killrchat_session=secret7" } });
     assert.equal(answer.status, 401);
+    await system.logged(/"path":"\/authenticate","status":401/);
     assert.equal(
       system.log().some(line => /hunter2|secret7/.test(line)),
       false,

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { type Answer, type Sent, send } from "./http-client.js";
@@ -7,6 +8,8 @@ export interface System {
   readonly adminPort: number;
   /** The lines that the gateway has logged so far. */
   log(): readonly string[];
+  /** Resolves when a line has been logged that the pattern matches. */
+  logged(pattern: RegExp): Promise<void>;
   send(method: string, path: string, sent?: Sent): Promise<Answer>;
   close(): Promise<void>;
 }
@@ -15,14 +18,23 @@ export interface System {
 export async function startSystem(configFile: string): Promise<System> {
   const backend = await startDemoBackend();
   const lines: string[] = [];
+  const written = new EventEmitter();
   try {
     const gateway = await startGateway(configFile, {
       env: environment(backend),
-      logTo: { write: line => lines.push(line) },
+      logTo: {
+        write: line => {
+          lines.push(line);
+          written.emit("line");
+        },
+      },
     });
     return {
       adminPort: gateway.adminPort,
       log: () => lines,
+      logged: async pattern => {
+        while (!lines.some(line => pattern.test(line))) await once(written, "line");
+      },
       send: (method, path, sent) => send(gateway.httpPort, method, path, sent),
       close: async () => {
         await gateway.close();

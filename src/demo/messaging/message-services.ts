@@ -1,3 +1,4 @@
+import { badRequest } from "../rpc-error.js";
 import { type DemoService, unary } from "../service.js";
 import { Validation } from "../validation.js";
 import type { MessageStore } from "./message-store.js";
@@ -12,8 +13,9 @@ export function resourceMessageService(store: MessageStore): DemoService {
     handlers: {
       GetMessage: unary((request: { readonly name: string }) => {
         const id = /^messages\/(.+)$/s.exec(request.name)?.[1];
-        if (id === undefined) new Validation().fail("name", "must be messages/{message_id}").done();
-        return { text: store.text(id ?? ""), request };
+        if (id === undefined)
+          throw badRequest([{ field: "name", description: "must be messages/{message_id}" }]);
+        return { text: store.text(id), request };
       }),
     },
   };
