@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import type { JsonPolicy } from "../../src/transcode/codec.js";
 import { TranscodeError } from "../../src/transcode/error.js";
-import { echo, encode } from "./schema.js";
+import { echo, encode, type } from "./schema.js";
 import { group, int, len, wire } from "./wire-bytes.js";
 
 function failure(type: string, json: string, policy: Partial<JsonPolicy> = {}): TranscodeError {
@@ -359,5 +360,36 @@ test("an error repeats at most 64 characters of the input", () => {
     const error = failure("three.All", json);
     assert.ok(error.message.length < 250, error.message);
     assert.ok(error.field.length < 100, error.field);
+  }
+});
+
+test("any JSON under any field gives a message or a TranscodeError", () => {
+  for (const name of ["three.All", "two.Plain", "ed.Node"]) {
+    const names = fc.constantFrom(
+      ...type(name).fieldsByName.keys(),
+      "[two.ext_plain]",
+      "[two.ext_closed]",
+      "@type",
+      "value",
+    );
+    const value = fc.letrec<{ value: unknown }>(tie => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom<unknown>(null, 0, -1, 1.5, 1e300, "", "1", "RED", "AA==", "1s", "x/three.All", true),
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(names, tie("value"), { maxKeys: 4 }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(fc.dictionary(names, value, { maxKeys: 4 }), json => {
+        try {
+          JSON.parse(echo(name, JSON.stringify(json)));
+        } catch (error) {
+          assert.ok(error instanceof TranscodeError, String((error as Error).stack));
+          assert.notEqual(error.reason, "MALFORMED_MESSAGE", error.message);
+        }
+      }),
+      { numRuns: 1500 },
+    );
   }
 });
