@@ -1,6 +1,6 @@
 import type { Field, MessageType } from "../descriptors/model.js";
-import type { Codecs } from "./codecs.js";
 import type { Codec } from "./codec.js";
+import type { Codecs } from "./codecs.js";
 import { isHttpBody, readHttpBody } from "./http-body.js";
 import { EMPTY } from "./well-known.js";
 

@@ -141,7 +141,7 @@ const mistakes: readonly Mistake[] = [
     body: '{"at":"2024-01-01T00:00:00"}',
     status: 400,
     reason: "INVALID_VALUE",
-    says: /RFC 3339/,
+    says: /2006-01-02T15:04:05Z/,
     field: "at",
   },
   {
@@ -308,13 +308,6 @@ const mistakes: readonly Mistake[] = [
     status: 400,
     reason: "MALFORMED_PATH",
     says: /UTF-8/,
-  },
-  {
-    what: "a dot segment that is escaped",
-    path: "/v1/items/%2e%2e",
-    status: 400,
-    reason: "MALFORMED_PATH",
-    says: /\.\./,
   },
   // collisions
   {
@@ -491,6 +484,16 @@ describe("bad input", () => {
       /^HTTP\/1\.1 400 [\s\S]*MALFORMED_REQUEST/,
     );
     assert.equal((await other).status, 200);
+  });
+
+  it("answers escaped dot segments with 400: clients that resolve them send something else", async () => {
+    for (const path of ["/v1/items/%2e%2e", "/v1/items/a%2F..%2Fb", "/v1/items/.."]) {
+      const reply = await exchangeRaw(
+        system.gateway.httpPort,
+        `GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`,
+      );
+      assert.match(reply, /^HTTP\/1\.1 400 [\s\S]*MALFORMED_PATH/, path);
+    }
   });
 
   it("refuses a chunked body as soon as it passes the limit", async () => {

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   type Metadata,
   Server,
@@ -92,7 +92,10 @@ export async function startTestGateway(
   files: Readonly<Record<string, string>>,
 ): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
-  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  const write = (name: string, text: string): void => {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  };
   for (const [name, text] of Object.entries(files)) write(name, text);
   const listeners = "listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
   write("gateway.yaml", listeners + yaml);
