@@ -76,7 +76,11 @@ export abstract class LinkedElement {
     this.name = proto.name;
     this.#path = path;
     this.#kind = kind;
-    this.options = new LinkedOptions(model, proto.options ?? EMPTY, `google.protobuf.${kind}Options`);
+    this.options = new LinkedOptions(
+      model,
+      proto.options?.length ? proto.options : EMPTY,
+      `google.protobuf.${kind}Options`,
+    );
   }
 
   get comment(): string {

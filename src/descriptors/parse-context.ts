@@ -43,6 +43,13 @@ export class ParseContext {
     return { line, column, leading };
   }
 
+  /** Takes an empty statement, where there is one. */
+  acceptEmpty(): boolean {
+    if (!this.scanner.is(";")) return false;
+    this.endStatement();
+    return true;
+  }
+
   /** Takes the token that ends a statement and keeps the comments around it. @returns the trailing comment */
   endStatement(token: ";" | "}" = ";"): string {
     const scanner = this.scanner;

@@ -1,5 +1,5 @@
 import { type EnumProto, type EnumValueProto, Path } from "./descriptor-proto.js";
-import { accept, expect, readIdentifier, readInlineOptions, readInteger, readOption } from "./literal.js";
+import { expect, readIdentifier, readInlineOptions, readInteger, readOption } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
 import { readReserved } from "./parse-range.js";
 import { qualify } from "./symbol-table.js";
@@ -24,7 +24,7 @@ export function readEnum(context: ParseContext, into: Container, start: Start, v
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
     const valueStart = context.start();
-    if (accept(scanner, ";")) continue;
+    if (context.acceptEmpty()) continue;
     const name = readIdentifier(scanner, "the name of an enum value");
     if (name === "option" && scanner.text !== "=") {
       statements.push(readOption(scanner));

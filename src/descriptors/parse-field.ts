@@ -62,7 +62,8 @@ export function readField(
   context.addOptions(field, "Field", qualify(inner.scope, field.name), inner.scope, options);
   if (field.type === FieldType.GROUP) {
     field.typeName = name;
-    context.locate(path, start, scanner.line, scanner.column, "");
+    // The comment is the group's message's, as in protoc.
+    context.locate(path, { ...start, leading: "" }, scanner.line, scanner.column, "");
     return newMessage(name);
   }
   context.endDeclaration(path, start);

@@ -76,7 +76,7 @@ function readMember(
 ): void {
   const { scanner } = context;
   const start = context.start();
-  if (accept(scanner, ";")) return;
+  if (context.acceptEmpty()) return;
   switch (scanner.text) {
     case "option":
       scanner.next();
@@ -125,7 +125,7 @@ function readOneof(context: ParseContext, message: MessageProto, inner: Containe
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
     const fieldStart = context.start();
-    if (accept(scanner, ";")) continue;
+    if (context.acceptEmpty()) continue;
     if (accept(scanner, "option")) {
       statements.push(readOption(scanner));
       context.endStatement();
@@ -144,7 +144,7 @@ function readExtend(context: ParseContext, into: Container): void {
   context.leading = scanner.comments().leading;
   while (!scanner.is("}")) {
     const start = context.start();
-    if (!accept(scanner, ";"))
+    if (!context.acceptEmpty())
       readMemberField(context, into.extensions, into, into.numbers.extension, start, { extendee });
   }
   context.endStatement("}");

@@ -15,7 +15,7 @@ export function readService(context: ParseContext, file: FileProto, start: Start
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
     const methodStart = context.start();
-    if (accept(scanner, ";")) continue;
+    if (context.acceptEmpty()) continue;
     if (accept(scanner, "option")) {
       statements.push(readOption(scanner));
       context.endStatement();
@@ -56,7 +56,7 @@ function readMethod(
   const location = context.open(path, start);
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
-    if (accept(scanner, ";")) continue;
+    if (context.acceptEmpty()) continue;
     expect(scanner, "option");
     statements.push(readOption(scanner));
     context.endStatement();

@@ -1,5 +1,5 @@
 import { EDITIONS, encodeLocations, type FileProto, Path } from "./descriptor-proto.js";
-import { accept, expect, readName, readOption, readString, unexpected } from "./literal.js";
+import { expect, readName, readOption, readString, unexpected } from "./literal.js";
 import { type Container, ParseContext } from "./parse-context.js";
 import { readCommon } from "./parse-message.js";
 import { readService } from "./parse-service.js";
@@ -29,7 +29,7 @@ export function parseProto(source: string): ParsedFile {
   let container = fileContainer(proto);
   while (scanner.kind !== "end") {
     const start = context.start();
-    if (accept(scanner, ";")) continue;
+    if (context.acceptEmpty()) continue;
     switch (scanner.text) {
       case "package":
         scanner.next();
