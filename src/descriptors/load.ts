@@ -5,6 +5,7 @@ import { checkDuplicates, checkRepeated } from "./equality.js";
 import { checkCycles, checkImports } from "./imports.js";
 import { LinkedModel } from "./linked-model.js";
 import type { Model } from "./model.js";
+import { checkOptions } from "./option-check.js";
 import { encodeOptions } from "./option-statements.js";
 import { Problems } from "./problems.js";
 import { hasProto, listProtos, readProto } from "./proto-folder.js";
@@ -81,6 +82,7 @@ class Loader {
       names: () => new Set([...byName.keys(), ...bundledNames()]),
     };
     for (const file of all) checkImports(file, imports, problems);
+    for (const file of all) checkOptions(file, problems);
     for (const file of this.#repeated) checkRepeated(byName.get(file.name)!, file, problems);
     checkCycles([...byName.values()], byName, problems);
 

@@ -1,9 +1,11 @@
-import { type FieldProto, FieldType, type MessageProto, Path } from "./descriptor-proto.js";
+import { type FieldProto, FieldType, type MessageProto, Path, SCALAR_TYPES } from "./descriptor-proto.js";
 import type { Problems } from "./problems.js";
 import type { Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
 import { SourceInfo } from "./source-info.js";
 import { type DescriptorSymbol, nested, qualify, type SymbolTable, topLevel } from "./symbol-table.js";
+
+const SCALARS: ReadonlySet<number> = new Set(SCALAR_TYPES.values());
 
 type Wanted = "message" | "type";
 
@@ -68,8 +70,12 @@ class Resolver {
   }
 
   #field(field: FieldProto, scope: string, path: string): void {
-    if (field.typeName === undefined || field.typeName === "") return;
     const element = qualify(scope, field.name);
+    if (field.typeName === undefined || field.typeName === "") {
+      if (SCALARS.has(field.type)) return;
+      this.problems.error({ message: `field "${element}" has no type`, ...this.#at(element, path) });
+      return;
+    }
     field.typeName = this.#name(field.typeName, scope, "type", element, path);
     const target = this.table.symbols.get(field.typeName.slice(1));
     if (field.type === 0) field.type = target?.kind === "enum" ? FieldType.ENUM : FieldType.MESSAGE;
@@ -85,7 +91,7 @@ class Resolver {
     const known = this.file.parsed === undefined && written.startsWith(".");
     const found = known
       ? this.table.symbols.get(written.slice(1))
-      : this.scope().resolve(written, scope, accepts);
+      : (this.scope().resolve(written, scope, accepts) ?? this.scope().resolve(written, scope, () => true));
     if (found !== undefined && fits(found, wanted)) return `.${found.fullName}`;
     if (!this.file.incomplete) this.#report(written, found, wanted, element, path);
     return written;

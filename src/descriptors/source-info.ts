@@ -1,4 +1,4 @@
-import { decodeLocations } from "./descriptor-proto.js";
+import { decodeLocations, type LocationProto } from "./descriptor-proto.js";
 
 export interface Place {
   readonly comment: string;
@@ -26,7 +26,7 @@ export class SourceInfo {
 function decode(bytes: Uint8Array | undefined): Map<string, Place> {
   const places = new Map<string, Place>();
   if (bytes === undefined || bytes.length === 0) return places;
-  for (const { path, span, leadingComments, trailingComments } of decodeLocations(bytes)) {
+  for (const { path, span, leadingComments, trailingComments } of locations(bytes)) {
     // Elements have a path of even length; the others are their names, numbers and types.
     if (path.length % 2 !== 0) continue;
     const [line = -1, column = -1] = span;
@@ -34,6 +34,15 @@ function decode(bytes: Uint8Array | undefined): Map<string, Place> {
     places.set(path.join(","), { comment: clean(text), line: line + 1, column: column + 1 });
   }
   return places;
+}
+
+/** Source info is only a help: one that cannot be read is as good as none. */
+function locations(bytes: Uint8Array): LocationProto[] {
+  try {
+    return decodeLocations(bytes);
+  } catch {
+    return [];
+  }
 }
 
 /** Takes off the space that follows comment marks, and blank lines around the text. */

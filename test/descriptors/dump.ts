@@ -53,7 +53,7 @@ function element(described: Described, model: Model, kind: string) {
   return { name, fullName, file: described.file.name, comment, line, deprecated, options: decoded };
 }
 
-function dumpService(service: ServiceType, model: Model): unknown {
+export function dumpService(service: ServiceType, model: Model): unknown {
   return {
     ...element(service, model, "Service"),
     methods: service.methods.map(method => ({
@@ -68,7 +68,7 @@ function dumpService(service: ServiceType, model: Model): unknown {
   };
 }
 
-function dumpMessage(message: MessageType, model: Model): unknown {
+export function dumpMessage(message: MessageType, model: Model): unknown {
   return {
     ...element(message, model, "Message"),
     mapEntry: message.mapEntry,
@@ -84,7 +84,7 @@ function dumpMessage(message: MessageType, model: Model): unknown {
   };
 }
 
-function dumpField(field: Field, model: Model): unknown {
+export function dumpField(field: Field, model: Model): unknown {
   const { number, jsonName, kind, repeated, presence, packed, delimited, utf8, defaultText, extension } =
     field;
   return {
@@ -107,7 +107,7 @@ function dumpField(field: Field, model: Model): unknown {
   };
 }
 
-function dumpEnum(type: EnumType, model: Model): unknown {
+export function dumpEnum(type: EnumType, model: Model): unknown {
   return {
     ...element(type, model, "Enum"),
     closed: type.closed,

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { loadModel } from "../../src/descriptors/load.js";
+import { folderOf, loadProtos, problems, problemsOf } from "./workspace.js";
+
+const HEAD = 'syntax = "proto3"; package t;';
+
+describe("imports", () => {
+  it("are looked for in the folder, then in the include folders, then in the bundle", async t => {
+    const folder = folderOf(t, {
+      "api/a.proto": `${HEAD} import "api/b.proto"; import "lib/c.proto"; import "google/type/money.proto";
+        message A { B b = 1; lib.C c = 2; google.type.Money money = 3; }`,
+      "api/b.proto": `${HEAD} message B {}`,
+    });
+    const first = folderOf(t, {
+      "lib/c.proto": 'syntax = "proto3"; package lib; import "lib/d.proto"; message C { D d = 1; }',
+    });
+    const second = folderOf(t, {
+      "lib/c.proto": "this one is never read",
+      "lib/d.proto": 'syntax = "proto3"; package lib; message D {}',
+      "lib/unused.proto": "nor is this one",
+    });
+    const { model } = await loadModel([{ kind: "protos", folder, include: [first, second] }]);
+    const fields = model.message("t.A")!.fields.map(field => field.message?.fullName);
+    assert.deepEqual(fields, ["t.B", "lib.C", "google.type.Money"]);
+    assert.equal(model.files.get("lib/c.proto")?.origin, join(first, "lib/c.proto"));
+    assert.equal(model.files.has("lib/unused.proto"), false);
+  });
+
+  it("that are missing say where they were looked for and what is near", async t => {
+    const files = { "api/a.proto": `${HEAD}\nimport "api/blog.prot";`, "api/blog.proto": HEAD };
+    assert.deepEqual(await problemsOf(t, files), [
+      'api/a.proto:2:8: error: imports "api/blog.prot", which was not found in <folder>, <bundle>; did you mean "api/blog.proto"?',
+    ]);
+  });
+
+  it("that are missing do not make types unknown as well", async t => {
+    const files = { "a.proto": `${HEAD} import "nowhere/near/anything.proto"; message A { Missing m = 1; }` };
+    assert.deepEqual(await problemsOf(t, files), [
+      'a.proto:1:38: error: imports "nowhere/near/anything.proto", which was not found in <folder>, <bundle>',
+    ]);
+  });
+
+  it("of a file with a syntax error are reported there alone", async t => {
+    const files = { "a.proto": `${HEAD} import "b.proto"; message A { B b = 1; }`, "b.proto": "message" };
+    assert.deepEqual(await problemsOf(t, files), [
+      "b.proto:1:8: error: expected the name of the message but found the end of the file",
+    ]);
+  });
+
+  it("in a circle are an error that names the circle", async t => {
+    const files = {
+      "a.proto": `${HEAD} import "b.proto";`,
+      "b.proto": `${HEAD} import "c.proto";`,
+      "c.proto": `${HEAD}\nimport "b.proto";`,
+    };
+    assert.deepEqual(await problemsOf(t, files), [
+      'c.proto:2:8: error: imports form a circle: "b.proto" imports "c.proto" imports "b.proto"',
+    ]);
+  });
+
+  it("make types visible only where they are imported, or imported publicly", async t => {
+    const files = {
+      "a.proto": `${HEAD} message A {}`,
+      "b.proto": `${HEAD} import public "a.proto"; message B { A a = 1; }`,
+      "c.proto": `${HEAD} import "b.proto"; message C { A a = 1; B b = 2; }`,
+      "d.proto": `${HEAD} import "c.proto";\nmessage D {\n  t.B b = 1; }`,
+    };
+    assert.deepEqual(await problemsOf(t, files), [
+      'd.proto:3:3: error: "t.B" is defined in "b.proto", which this file does not import (at t.D.b)',
+    ]);
+  });
+
+  it("cannot lead out of the folder", async t => {
+    const outer = folderOf(t, { "secret.proto": HEAD, "in/a.proto": `${HEAD} import "../secret.proto";` });
+    const folder = join(outer, "in");
+    const found = await problems(folder, () => loadModel([{ kind: "protos", folder, include: [folder] }]));
+    assert.match(found[0] ?? "", /imports "\.\.\/secret\.proto", which was not found/);
+  });
+});
+
+describe("type names", () => {
+  it("are looked up from the inside out, and the first part decides", async t => {
+    const { model } = await loadProtos(t, {
+      "a.proto": `syntax = "proto3"; package foo.bar;
+        message M { message M {} M inner = 1; foo.bar.M outer = 2; .foo.bar.M.M full = 3; bar.M half = 4; N n = 5; }
+        message N { enum E { ZERO = 0; } M.M m = 1; E e = 2; N.E ne = 3; }`,
+    });
+    const types = (name: string) =>
+      model.message(name)!.fields.map(field => (field.message ?? field.enum)?.fullName);
+    assert.deepEqual(types("foo.bar.M"), [
+      "foo.bar.M.M",
+      "foo.bar.M",
+      "foo.bar.M.M",
+      "foo.bar.M",
+      "foo.bar.N",
+    ]);
+    assert.deepEqual(types("foo.bar.N"), ["foo.bar.M.M", "foo.bar.N.E", "foo.bar.N.E"]);
+  });
+
+  it("that are unknown are errors with the nearest name", async t => {
+    const source = `${HEAD}
+      message Message { Mesage m = 1; t.Mesage n = 2; }
+      enum E { ZERO = 0; }
+      service S { rpc Get(E) returns (Nothing); }`;
+    assert.deepEqual(await problemsOf(t, { "a.proto": source }), [
+      'a.proto:2:25: error: unknown type "Mesage", expected a message or an enum (at t.Message.m); did you mean "Message"?',
+      'a.proto:2:39: error: unknown type "t.Mesage", expected a message or an enum (at t.Message.n); did you mean "t.Message"?',
+      'a.proto:4:19: error: "E" is an enum, expected a message (at t.S.Get)',
+      'a.proto:4:19: error: unknown type "Nothing", expected a message (at t.S.Get)',
+    ]);
+  });
+});
+
+describe("folders", () => {
+  it("with symbolic links in circles are read once", async t => {
+    const folder = folderOf(t, {
+      "a/x.proto": `${HEAD} message X {}`,
+      "node_modules/y.proto": "ignored",
+      ".git/z.proto": "ignored",
+    });
+    mkdirSync(join(folder, "b"));
+    symlinkSync(join(folder, "a"), join(folder, "b/again"));
+    symlinkSync(folder, join(folder, "a/up"));
+    symlinkSync(join(folder, "nowhere"), join(folder, "a/dangling.proto"));
+    const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
+    assert.ok(model.files.has("a/x.proto"));
+    assert.equal(model.files.has("b/again/x.proto"), false);
+  });
+
+  it("that do not exist are an error, and empty ones a warning", async t => {
+    const folder = folderOf(t, {});
+    const missing = join(folder, "missing");
+    const load = (path: string) =>
+      problems(folder, () => loadModel([{ kind: "protos", folder: path, include: [] }]));
+    assert.deepEqual(await load(missing), ["missing: error: cannot read the folder: it does not exist"]);
+    assert.deepEqual(await load(folder), ["<folder>: warning: the folder has no .proto files"]);
+  });
+
+  it("with files that are too large or not UTF-8 are errors", async t => {
+    const files = {
+      "big.proto": Buffer.alloc(16 * 1024 * 1024 + 1, " "),
+      "latin.proto": Buffer.from("// caf\xe9\n", "latin1"),
+    };
+    assert.deepEqual(await problemsOf(t, files), [
+      "big.proto: error: the file has 16777217 bytes, more than 16777216",
+      "latin.proto: error: the file is not valid UTF-8",
+    ]);
+  });
+});
