@@ -2,7 +2,7 @@ import { type Diagnostic, formatPosition, type Position } from "../config/diagno
 import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
 import type { Config, RuleConfig, ServiceConfig } from "../config/schema.js";
-import type { MethodType, Model } from "../descriptors/model.js";
+import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { flattenRule, type HttpRule, HttpRuleError, type RawRule, rawRuleOf } from "./http-rule.js";
 
@@ -118,7 +118,7 @@ function rulesOf(
 ): RuleOfMethod[] {
   const declared = configured.get(method.fullName);
   const position: Position | undefined =
-    method.line > 0 ? { file: method.file.origin, line: method.line, column: 0 } : undefined;
+    method.line > 0 ? { file: sourceOf(method.file), line: method.line, column: 0 } : undefined;
   const of = (rule: HttpRule, source: BindingSource): RuleOfMethod => ({
     rule,
     method,
@@ -148,6 +148,11 @@ function rulesOf(
     if (!rules.some(({ rule }) => sameRoute(rule, automatic))) rules.push(of(automatic, "auto"));
   }
   return rules;
+}
+
+/** The file that a person can open where there is one, else the name under which it was compiled into a set. */
+function sourceOf({ origin, name }: FileDescriptor): string {
+  return origin.endsWith(name) ? origin : name;
 }
 
 function annotatedRules(

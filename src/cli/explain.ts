@@ -117,9 +117,12 @@ function fieldText(fields: readonly Field[]): string {
   return `${fields.map(field => field.name).join(".")} (${leaf.repeated && leaf.map === undefined ? "repeated " : ""}${shown})`;
 }
 
+/** What else matched, and what came near: at least half of its segments fit. */
 function losers(candidates: readonly Candidate<Route>[]): Explanation["others"] {
   return candidates
-    .filter(candidate => candidate.outcome !== "found")
+    .filter(({ outcome, matched, template }) =>
+      outcome === "path" ? matched * 2 >= template.segments.length : outcome !== "found",
+    )
     .map(({ method, template, reason }) => ({ method, template: template.text, reason }));
 }
 
@@ -129,11 +132,13 @@ function print(explanation: Explanation): string {
   if (route !== undefined) {
     lines.push(`${method} ${path} is answered by ${route.method} ${route.template}`);
     lines.push(`  ${route.rpc} on upstream "${route.upstream}" (${route.source})`, "");
-    lines.push(
-      ...values.map(({ from, name, value, to }) => `  ${from}  ${name} = ${JSON.stringify(value)}  →  ${to}`),
-    );
-    lines.push(`  body  →  ${explanation.body}`);
-    if (request !== undefined) lines.push(`  request  ${JSON.stringify(request)}`);
+    const rows = values.map(({ from, name, value, to }) => [
+      `  ${from}`,
+      `${name} = ${JSON.stringify(value)}`,
+      `→ ${to}`,
+    ]);
+    lines.push(table([...rows, ["  body", "", `→ ${explanation.body}`]]).trimEnd());
+    if (request !== undefined) lines.push("", `  request ${JSON.stringify(request)}`);
   } else if (allow !== undefined) {
     lines.push(`${method} ${path} is 405: the path has routes for ${allow.join(", ")} only`);
   } else if (refused === undefined) {
@@ -145,7 +150,7 @@ function print(explanation: Explanation): string {
   }
   if (others.length > 0) {
     const rows = others.map(other => [`  ${other.method}`, other.template, other.reason]);
-    lines.push("", "Not chosen:", table(["  METHOD", "TEMPLATE", "WHY"], rows).trimEnd());
+    lines.push("", "Not chosen:", table([["  METHOD", "TEMPLATE", "WHY"], ...rows]).trimEnd());
   }
   return `${lines.join("\n")}\n`;
 }

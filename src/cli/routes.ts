@@ -19,6 +19,6 @@ export async function routes(args: readonly string[]): Promise<number> {
     upstream,
     source,
   ]);
-  process.stdout.write(table(["METHOD", "TEMPLATE", "RPC", "UPSTREAM", "SOURCE"], rows));
+  process.stdout.write(table([["METHOD", "TEMPLATE", "RPC", "UPSTREAM", "SOURCE"], ...rows]));
   return 0;
 }
