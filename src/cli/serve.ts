@@ -27,9 +27,11 @@ export async function untilSignalled(
       });
     }
   });
-  const running = await Promise.race([start(), signalled]);
+  let running: Pick<Gateway, "close" | "reload"> | undefined;
+  // Without a listener SIGHUP would end the process.
+  process.on("SIGHUP", () => void running?.reload());
+  running = (await Promise.race([start(), signalled])) ?? undefined;
   if (running === undefined) process.exit(0);
-  process.on("SIGHUP", () => void running.reload());
   await signalled;
   await running.close();
   return 0;

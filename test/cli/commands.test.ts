@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { after, describe, it } from "node:test";
+
+const root = resolve(import.meta.dirname, "../..");
+const folder = mkdtempSync(join(tmpdir(), "protogate-"));
+after(() => rmSync(folder, { recursive: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(...args: string[]): Promise<Outcome> {
+  return new Promise(done => {
+    execFile(
+      process.execPath,
+      ["--import", "tsx", "src/main.ts", ...args],
+      { cwd: root },
+      (error, out, err) => done({ code: error === null ? 0 : Number(error.code), out, err }),
+    );
+  });
+}
+
+describe("check", () => {
+  it("says ok and exits 0 where there is nothing wrong", async () => {
+    const { code, out } = await run("check", "-c", "config/examples/killrchat.yaml");
+    assert.equal(out, "config/examples/killrchat.yaml: ok, 12 routes\n");
+    assert.equal(code, 0);
+  });
+
+  it("reports every problem at its place and exits 1", async () => {
+    const file = join(folder, "bad.yaml");
+    writeFileSync(
+      file,
+      `listeners:
+  http: { address: nowhere }
+upstreams:
+  a: { target: ["127.0.0.1:1"], timeout: 5 s }
+services:
+  - { service: x.Y, upstream: b }
+`,
+    );
+    const { code, out } = await run("check", "-c", file);
+    assert.equal(code, 1);
+    const lines = out.trimEnd().split("\n");
+    assert.equal(lines.at(-1), `${file}: ${lines.length - 1} errors`);
+    for (const place of ["2:20", "4:8", "4:42", "6:31"]) {
+      assert.ok(
+        lines.some(line => line.startsWith(`${file}:${place}: error: `)),
+        `${place} in\n${out}`,
+      );
+    }
+    assert.match(out, /did you mean "targets"\?/);
+  });
+
+  it("tells the same as JSON", async () => {
+    const file = join(folder, "unknown-service.yaml");
+    writeFileSync(
+      file,
+      `listeners: { http: { address: 127.0.0.1:0 } }
+descriptors: [{ protos: ${root}/protos/demo }]
+upstreams: { a: { targets: ["127.0.0.1:1"] } }
+services: [{ service: killrchat.v1.UserServce, upstream: a }]
+`,
+    );
+    const { code, out } = await run("check", "-c", file, "--json");
+    assert.equal(code, 1);
+    assert.deepEqual(JSON.parse(out), {
+      ok: false,
+      routes: 0,
+      diagnostics: [
+        {
+          severity: "error",
+          message: 'the descriptors have no service "killrchat.v1.UserServce"',
+          position: { file, line: 4, column: 23 },
+          path: "services[0].service",
+          suggestion: "killrchat.v1.UserService",
+        },
+      ],
+    });
+  });
+
+  it("names an upstream whose reflection does not answer", async () => {
+    const file = join(folder, "reflection.yaml");
+    writeFileSync(
+      file,
+      `listeners: { http: { address: 127.0.0.1:0 } }
+descriptors: [{ reflection: a }]
+upstreams: { a: { targets: ["127.0.0.1:1"] } }
+services: [{ service: x.Y, upstream: a }]
+`,
+    );
+    const { code, out } = await run("check", "-c", file);
+    assert.equal(code, 1);
+    assert.match(
+      out,
+      /2:29: error: upstream "a" does not tell its descriptors: .*\(at descriptors\[0\]\.reflection\)/,
+    );
+  });
+});
+
+describe("routes", () => {
+  it("lists method, template, rpc, upstream and source", async () => {
+    const { code, out } = await run("routes", "-c", "config/examples/blog.yaml");
+    assert.equal(code, 0);
+    const [head, first] = out.split("\n");
+    assert.match(head ?? "", /^METHOD +TEMPLATE +RPC +UPSTREAM +SOURCE$/);
+    assert.match(
+      first ?? "",
+      /^GET +\/v1\/articles +product\.app\.v1\.BlogService\.GetArticles +blog +annotation$/,
+    );
+  });
+
+  it("lists them as JSON", async () => {
+    const { out } = await run("routes", "-c", "config/examples/blog.yaml", "--json");
+    assert.deepEqual(JSON.parse(out)[0], {
+      method: "GET",
+      template: "/v1/articles",
+      rpc: "product.app.v1.BlogService.GetArticles",
+      upstream: "blog",
+      source: "annotation",
+      body: "",
+      response_body: "",
+    });
+  });
+});
+
+describe("explain", () => {
+  const explain = (...args: string[]) => run("explain", "-c", "config/gateway.yaml", ...args);
+
+  it("tells which literal beats which variable, and why the others lost", async () => {
+    const { code, out } = await explain("PATCH", "/rooms/participant", "--json");
+    const explanation = JSON.parse(out);
+    assert.equal(code, 0);
+    assert.equal(explanation.route.rpc, "killrchat.v1.RoomService.LeaveRoom");
+    assert.deepEqual(explanation.others[0], {
+      method: "PATCH",
+      template: "/rooms/{room_name}",
+      reason: "lost to a more specific template, PATCH /rooms/participant",
+    });
+  });
+
+  it("tells 404 and 405 and exits 1", async () => {
+    const lost = await explain("GET", "/nowhere");
+    assert.deepEqual([lost.code, lost.out], [1, "GET /nowhere is 404: no route matches\n"]);
+    const wrong = await explain("DELETE", "/rooms/participant");
+    assert.equal(wrong.code, 1);
+    assert.match(
+      wrong.out,
+      /^DELETE \/rooms\/participant is 405: the path has routes for GET, PATCH, POST, PUT only\n/,
+    );
+  });
+
+  it("tells what a refused request is refused for", async () => {
+    const { code, out } = await explain("GET", "/v1/messages/1?message_id=2");
+    assert.equal(code, 1);
+    assert.match(out, /refused with 400 FIELD_COLLISION: messageId: the path binds this field/);
+  });
+});
+
+describe("a command line that is wrong", () => {
+  const mistakes: readonly (readonly [args: string[], says: RegExp])[] = [
+    [[], /^Protogate \d/],
+    [["srve"], /unknown command "srve"; did you mean "serve"\?/],
+    [["check"], /check needs a configuration: protogate check -c gateway\.yaml/],
+    [["routes", "-c", "x", "--jsn"], /did you mean --json\?/],
+    [["explain", "-c", "x", "GET"], /explain takes METHOD 'PATH\?QUERY'/],
+    [["explain", "-c", "config/gateway.yaml", "GET", "x"], /the path must begin with "\/"/],
+  ];
+  for (const [args, says] of mistakes) {
+    it(`exits 2 and helps: ${args.join(" ") || "nothing"}`, async () => {
+      const { code, out, err } = await run(...args);
+      assert.equal(code, 2);
+      assert.match(err || out, says);
+    });
+  }
+
+  it("serve exits 1 with the problems where the configuration is wrong", async () => {
+    const { code, err } = await run("serve", "-c", join(folder, "none.yaml"));
+    assert.equal(code, 1);
+    assert.match(err, /none\.yaml: error: the configuration does not exist/);
+  });
+});
+
+describe("serve and demo", () => {
+  /** Starts the demo on free ports and waits until it says that it runs. */
+  async function startDemo(): Promise<{ child: ChildProcess; url: string; exit: Promise<number | null> }> {
+    const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
+      cwd: root,
+      env: { ...process.env, HTTP_PORT: "0", ADMIN_PORT: "0" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = new Promise<number | null>(done => child.once("exit", code => done(code)));
+    for await (const line of createInterface({ input: child.stdout })) {
+      const url = /REST on (\S+),/.exec(line)?.[1];
+      if (url !== undefined) {
+        child.stdout.resume();
+        return { child, url, exit };
+      }
+    }
+    throw new Error("the demo ended before it was ready");
+  }
+
+  it("answer requests, reload on SIGHUP, drain on SIGTERM and exit 0", async () => {
+    const { child, url, exit } = await startDemo();
+    child.kill("SIGHUP");
+    assert.equal((await fetch(`${url}/v1/articles`)).status, 200);
+    child.kill("SIGTERM");
+    assert.equal(await exit, 0);
+  });
+});
