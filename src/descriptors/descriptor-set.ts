@@ -1,15 +1,24 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { decodeFile, decodeSet } from "./descriptor-proto.js";
 import type { Problems } from "./problems.js";
 import { readFailure } from "./proto-folder.js";
 import type { SourceFile } from "./source-file.js";
 
 const MAX_FILES = 50_000;
+const MAX_SET_SIZE = 512 * 1024 * 1024;
 
 /** Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it. */
 export async function readSet(file: string, problems: Problems): Promise<SourceFile[]> {
   let bytes: Uint8Array;
   try {
+    const { size } = await stat(file);
+    if (size > MAX_SET_SIZE) {
+      problems.error({
+        message: `the file has ${size} bytes, more than ${MAX_SET_SIZE}`,
+        position: at(file),
+      });
+      return [];
+    }
     bytes = await readFile(file);
   } catch (error) {
     problems.error({ message: `cannot read the descriptor set: ${readFailure(error)}`, position: at(file) });

@@ -27,7 +27,12 @@ export function readIdentifier(scanner: Scanner, what: string): string {
   if (scanner.kind !== "identifier") throw unexpected(scanner, what);
   const { text } = scanner;
   scanner.next();
-  return text;
+  return copied(text);
+}
+
+/** V8 keeps the whole source alive for a part of it that has 13 characters or more, unless it is copied. */
+function copied(text: string): string {
+  return text.length < 13 ? text : Buffer.from(text, "latin1").toString("latin1");
 }
 
 /** A name with dots, a leading one too. @throws SyntaxFault */

@@ -97,6 +97,7 @@ class Loader {
     }
     const model = this.#model();
     checkDuplicates(this.#table.duplicates, model, problems);
+    for (const file of all) file.parsed = undefined;
     return model;
   }
 

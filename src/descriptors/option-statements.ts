@@ -101,10 +101,11 @@ class ListEncoder {
     extension: boolean,
     found: Field | undefined,
   ) {
-    const what = extension ? "extension" : "option";
     const reason =
       found === undefined
-        ? `no ${what} "${name}" is known, so it is ignored`
+        ? extension
+          ? `extension "${name}" is neither declared nor imported here, so it is ignored`
+          : `${type.fullName} has no field "${name}", so it is ignored`
         : `"${name}" extends ${found.parent.fullName}, not ${type.fullName}, so it is ignored`;
     const candidates = extension ? [] : type.fields.map(field => field.name);
     this.problems.warning(

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseProto } from "./parser.js";
 import type { Problems } from "./problems.js";
@@ -27,7 +27,7 @@ export function listProtos(folder: string, problems: Problems): string[] {
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
         const child = join(path, entry.name);
         const childName = name === "" ? entry.name : `${name}/${entry.name}`;
-        const target = entry.isSymbolicLink() ? statSync(child, { throwIfNoEntry: false }) : entry;
+        const target = entry.isSymbolicLink() ? entryAt(child) : entry;
         if (target?.isDirectory()) walk(child, childName, depth + 1);
         else if (target?.isFile() && entry.name.endsWith(".proto")) found.push(childName);
       }
@@ -50,7 +50,7 @@ export function listProtos(folder: string, problems: Problems): string[] {
 /** Whether the folder has such a file. Names that lead out of the folder are not looked for. */
 export function hasProto(folder: string, name: string): boolean {
   if (name.split("/").includes("..")) return false;
-  return statSync(join(folder, name), { throwIfNoEntry: false })?.isFile() ?? false;
+  return entryAt(join(folder, name))?.isFile() ?? false;
 }
 
 /** Reads and parses one file; undefined, with the problem reported, where that fails. */
@@ -86,6 +86,15 @@ export function readProto(
   } catch (error) {
     if (error instanceof SyntaxFault) return fail(error.message, error.line, error.column);
     throw error;
+  }
+}
+
+/** What a path leads to; undefined for a broken or circular link, or a path that cannot be one. */
+function entryAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
   }
 }
 

@@ -10,8 +10,8 @@ export interface SourceFile {
   /** True for the files of this package, which give way to any other definition. */
   readonly bundled: boolean;
   readonly proto: FileProto;
-  /** Set exactly for files that were parsed from text. */
-  readonly parsed: ParsedFile | undefined;
+  /** Set for files that were parsed from text, until they are linked. */
+  parsed: ParsedFile | undefined;
   /** As received; undefined for parsed files. */
   readonly raw: Uint8Array | undefined;
   /** Top-level elements that another file already defines: not part of the model. */

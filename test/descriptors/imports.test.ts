@@ -73,6 +73,14 @@ describe("imports", () => {
     ]);
   });
 
+  it("of impossible names are missing, not a failure", async t => {
+    const found = await problemsOf(t, {
+      "a.proto": `${HEAD} import "x\\000.proto"; import "${"y".repeat(5000)}.proto";`,
+    });
+    assert.equal(found.length, 2);
+    for (const line of found) assert.match(line, /imports ".*", which was not found/);
+  });
+
   it("cannot lead out of the folder", async t => {
     const outer = folderOf(t, { "secret.proto": HEAD, "in/a.proto": `${HEAD} import "../secret.proto";` });
     const folder = join(outer, "in");
@@ -125,6 +133,7 @@ describe("folders", () => {
     symlinkSync(join(folder, "a"), join(folder, "b/again"));
     symlinkSync(folder, join(folder, "a/up"));
     symlinkSync(join(folder, "nowhere"), join(folder, "a/dangling.proto"));
+    symlinkSync(join(folder, "loop.proto"), join(folder, "loop.proto"));
     const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
     assert.ok(model.files.has("a/x.proto"));
     assert.equal(model.files.has("b/again/x.proto"), false);

@@ -57,7 +57,7 @@ describe("an option", () => {
       [
         [
           "warning",
-          'option (gogoproto.nullable): no extension "gogoproto.nullable" is known, so it is ignored',
+          'option (gogoproto.nullable): extension "gogoproto.nullable" is neither declared nor imported here, so it is ignored',
           "t.M.f",
         ],
       ],
@@ -68,7 +68,7 @@ describe("an option", () => {
   it("of a wrong name or place is a warning", async t => {
     const files = { "a.proto": `${HEAD}message M { option depricated = true; option (int) = 1; }` };
     assert.deepEqual(await problemsOf(t, files), [
-      'a.proto:8:20: warning: option depricated: no option "depricated" is known, so it is ignored (at t.M); did you mean "deprecated"?',
+      'a.proto:8:20: warning: option depricated: google.protobuf.MessageOptions has no field "depricated", so it is ignored (at t.M); did you mean "deprecated"?',
       'a.proto:8:46: warning: option (int): "int" extends google.protobuf.FieldOptions, not google.protobuf.MessageOptions, so it is ignored (at t.M)',
     ]);
   });
