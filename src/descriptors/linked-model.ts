@@ -7,7 +7,9 @@ import {
   Path,
 } from "./descriptor-proto.js";
 import { LinkedFile } from "./linked-element.js";
-import { LinkedEnum, LinkedField, LinkedMessage, LinkedService } from "./linked-types.js";
+import { LinkedEnum } from "./linked-enum.js";
+import { LinkedField, LinkedMessage } from "./linked-message.js";
+import { LinkedService } from "./linked-service.js";
 import type { EnumType, Field, FileDescriptor, MessageType, Model, ServiceType } from "./model.js";
 import type { SourceFile } from "./source-file.js";
 import type {

@@ -1,7 +1,7 @@
 import type { EnumProto, FieldProto, HasOptions, LocationProto, MessageProto } from "./descriptor-proto.js";
-import { expect } from "./literal.js";
 import { Scanner } from "./scanner.js";
 import type { Import, OptionList, OptionStatement } from "./syntax.js";
+import { expect } from "./token.js";
 
 /** Where a declaration starts, and the comment before it. */
 export interface Start {

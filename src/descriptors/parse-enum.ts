@@ -1,9 +1,10 @@
 import { type EnumProto, type EnumValueProto, Path } from "./descriptor-proto.js";
-import { expect, readIdentifier, readInlineOptions, readInteger, readOption } from "./literal.js";
+import { readInlineOptions, readOption } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
 import { readReserved } from "./parse-range.js";
 import { qualify } from "./symbol-table.js";
 import type { OptionStatement } from "./syntax.js";
+import { expect, readIdentifier, readInteger } from "./token.js";
 
 const MAX_INT32 = 2_147_483_647;
 

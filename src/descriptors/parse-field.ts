@@ -1,19 +1,12 @@
 import { defaultText } from "./default-text.js";
 import { type FieldProto, FieldType, Label, type MessageProto, SCALAR_TYPES } from "./descriptor-proto.js";
 import { jsonName, pascalName } from "./json-name.js";
-import {
-  accept,
-  expect,
-  readIdentifier,
-  readInlineOptions,
-  readInteger,
-  readName,
-  unexpected,
-} from "./literal.js";
+import { readInlineOptions } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
 import { MAX_FIELD } from "./parse-range.js";
 import { qualify } from "./symbol-table.js";
 import type { OptionStatement } from "./syntax.js";
+import { accept, expect, readIdentifier, readInteger, readName, unexpected } from "./token.js";
 
 const MAP_ENTRY = Uint8Array.of(0x38, 1);
 

@@ -1,11 +1,12 @@
 import { type FieldProto, type MessageProto, type OneofProto, Path } from "./descriptor-proto.js";
-import { accept, expect, readIdentifier, readName, readOption, unexpected } from "./literal.js";
+import { readOption } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
 import { readEnum } from "./parse-enum.js";
 import { newMessage, readField } from "./parse-field.js";
 import { MAX_FIELD, readExtensionRanges, readReserved } from "./parse-range.js";
 import { qualify } from "./symbol-table.js";
 import type { OptionStatement } from "./syntax.js";
+import { accept, expect, readIdentifier, readName, unexpected } from "./token.js";
 
 const MAX_DEPTH = 64;
 

@@ -1,6 +1,7 @@
 import type { EnumProto, MessageProto, RangeProto } from "./descriptor-proto.js";
-import { accept, readIdentifier, readInlineOptions, readInteger, readString } from "./literal.js";
+import { readInlineOptions } from "./literal.js";
 import type { Container, ParseContext } from "./parse-context.js";
+import { accept, readIdentifier, readInteger, readString } from "./token.js";
 
 /** The highest field number. */
 export const MAX_FIELD = 536_870_911;

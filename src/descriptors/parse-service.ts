@@ -1,8 +1,9 @@
 import { type FileProto, type MethodProto, Path, type ServiceProto } from "./descriptor-proto.js";
-import { accept, expect, readIdentifier, readName, readOption } from "./literal.js";
+import { readOption } from "./literal.js";
 import type { ParseContext, Start } from "./parse-context.js";
 import { qualify } from "./symbol-table.js";
 import type { OptionStatement } from "./syntax.js";
+import { accept, expect, readIdentifier, readName } from "./token.js";
 
 /** Reads a service after its keyword. */
 export function readService(context: ParseContext, file: FileProto, start: Start): void {

@@ -1,9 +1,10 @@
 import { EDITIONS, encodeLocations, type FileProto, Path } from "./descriptor-proto.js";
-import { expect, readName, readOption, readString, unexpected } from "./literal.js";
+import { readOption } from "./literal.js";
 import { type Container, ParseContext } from "./parse-context.js";
 import { readCommon } from "./parse-message.js";
 import { readService } from "./parse-service.js";
 import type { OptionStatement, ParsedFile } from "./syntax.js";
+import { expect, readName, readString, unexpected } from "./token.js";
 
 /**
  * Parses one `.proto` file (https://protobuf.dev/reference/protobuf/edition-2023-spec/, also proto2, proto3).

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { LoadError } from "../../src/config/diagnostic.js";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
 import { loadModel } from "../../src/descriptors/load.js";
 import type { EnumValue, Field, MessageType, MethodType, Model } from "../../src/descriptors/model.js";
+import { folderOf } from "./workspace.js";
 
 const files = decodeSet(readFileSync(new URL("fixtures/kinds.binpb", import.meta.url)));
 
@@ -71,5 +73,36 @@ describe("damaged descriptors", () => {
       { numRuns: 300 },
     );
     assert.ok(damaged > 0);
+  });
+});
+
+describe("damaged text", () => {
+  it("is a load error or a model that can be read, never anything else", async t => {
+    const sources = ["options", "shapes", "legacy", "modern", "inherited"].map(name => {
+      const url = new URL(`fixtures/kinds/${name}.proto`, import.meta.url);
+      return [`kinds/${name}.proto`, readFileSync(url, "utf8")] as const;
+    });
+    const folder = folderOf(t, Object.fromEntries(sources));
+    const damage = fc.record({
+      file: fc.integer({ min: 0, max: sources.length - 1 }),
+      at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      length: fc.integer({ min: 0, max: 12 }),
+      text: fc.constantFrom("", "{", "}", ";", " x ", "1", '"', "[", "-", ".", "/*", "repeated ", "M", "= 0"),
+    });
+    await fc.assert(
+      fc.asyncProperty(damage, async ({ file, at, length, text }) => {
+        const [name, source] = sources[file]!;
+        const start = Math.floor(at * source.length);
+        writeFileSync(join(folder, name), source.slice(0, start) + text + source.slice(start + length));
+        try {
+          visit((await loadModel([{ kind: "protos", folder, include: [] }])).model);
+        } catch (error) {
+          if (!(error instanceof LoadError)) throw error;
+        } finally {
+          writeFileSync(join(folder, name), source);
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -1,27 +1,9 @@
-import {
-  type EnumValueProto,
-  type FieldProto,
-  FieldType,
-  Label,
-  type MethodProto,
-  Path,
-} from "./descriptor-proto.js";
+import { type FieldProto, FieldType, Label, Path } from "./descriptor-proto.js";
 import { FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
 import { jsonName } from "./json-name.js";
 import { LinkedElement, type LinkedFile } from "./linked-element.js";
-import type {
-  EnumType,
-  EnumValue,
-  Field,
-  MessageType,
-  MethodType,
-  Model,
-  Oneof,
-  Presence,
-  ServiceType,
-} from "./model.js";
-import type { EnumSymbol, MessageSymbol, ServiceSymbol } from "./symbol-table.js";
-import { qualify } from "./symbol-table.js";
+import type { EnumType, Field, MessageType, Model, Oneof, Presence } from "./model.js";
+import { type MessageSymbol, qualify } from "./symbol-table.js";
 import { varintField } from "./wire.js";
 
 const KINDS: readonly (Field["kind"] | undefined)[] = [
@@ -47,8 +29,6 @@ const KINDS: readonly (Field["kind"] | undefined)[] = [
 ];
 const PACKED_OPTION = 2;
 const MAP_ENTRY_OPTION = 7;
-const IDEMPOTENCY_OPTION = 34;
-const IDEMPOTENCY = ["unknown", "no_side_effects", "idempotent"] as const;
 
 /** The members of a message, linked when first asked for: most messages of a large model never are. */
 interface Members {
@@ -231,98 +211,4 @@ function packable(kind: Field["kind"]): boolean {
 function isPacked(proto: FieldProto, features: Features): boolean {
   const option = proto.options === undefined ? undefined : varintField(proto.options, PACKED_OPTION);
   return option === undefined ? features.packed : option === 1;
-}
-
-export class LinkedEnum extends LinkedElement implements EnumType {
-  readonly kind = "enum";
-  readonly closed: boolean;
-  readonly #symbol: EnumSymbol;
-  #values: readonly EnumValue[] | undefined;
-  #byName: ReadonlyMap<string, EnumValue> | undefined;
-  #byNumber: ReadonlyMap<number, EnumValue> | undefined;
-
-  constructor(model: Model, file: LinkedFile, symbol: EnumSymbol, inherited: Features) {
-    super(model, file, symbol.fullName, symbol.proto, symbol.path, "Enum");
-    this.#symbol = symbol;
-    this.closed = resolveFeatures(inherited, symbol.proto.options, FEATURES_FIELD.enum).closedEnums;
-  }
-
-  get values(): readonly EnumValue[] {
-    if (this.#values !== undefined) return this.#values;
-    const { proto, path, parent } = this.#symbol;
-    // Values are siblings of their enum, as in C++.
-    const scope = parent?.fullName ?? this.file.package;
-    this.#values = proto.value.map((value, index) => {
-      const place = `${path},${Path.ENUM_VALUE},${index}`;
-      return new LinkedEnumValue(this.model, this.file, qualify(scope, value.name), value, place);
-    });
-    return this.#values;
-  }
-
-  get valuesByName(): ReadonlyMap<string, EnumValue> {
-    this.#byName ??= new Map(this.values.map(value => [value.name, value]));
-    return this.#byName;
-  }
-
-  get valuesByNumber(): ReadonlyMap<number, EnumValue> {
-    this.#byNumber ??= new Map(this.values.map(value => [value.number, value] as const).reverse());
-    return this.#byNumber;
-  }
-}
-
-class LinkedEnumValue extends LinkedElement implements EnumValue {
-  readonly number: number;
-
-  constructor(model: Model, file: LinkedFile, fullName: string, proto: EnumValueProto, path: string) {
-    super(model, file, fullName, proto, path, "EnumValue");
-    this.number = proto.number;
-  }
-}
-
-export class LinkedService extends LinkedElement implements ServiceType {
-  readonly kind = "service";
-  readonly methods: readonly MethodType[];
-
-  constructor(model: Model, file: LinkedFile, symbol: ServiceSymbol) {
-    super(model, file, symbol.fullName, symbol.proto, symbol.path, "Service");
-    this.methods = symbol.proto.method.map(
-      (method, index) =>
-        new LinkedMethod(model, this, method, `${symbol.path},${Path.SERVICE_METHOD},${index}`),
-    );
-  }
-}
-
-class LinkedMethod extends LinkedElement implements MethodType {
-  readonly path: string;
-  readonly clientStreaming: boolean;
-  readonly serverStreaming: boolean;
-  readonly #input: string;
-  readonly #output: string;
-
-  constructor(
-    model: Model,
-    readonly service: LinkedService,
-    proto: MethodProto,
-    path: string,
-  ) {
-    super(model, service.file, qualify(service.fullName, proto.name), proto, path, "Method");
-    this.path = `/${service.fullName}/${proto.name}`;
-    this.clientStreaming = proto.clientStreaming ?? false;
-    this.serverStreaming = proto.serverStreaming ?? false;
-    this.#input = proto.inputType.slice(1);
-    this.#output = proto.outputType.slice(1);
-  }
-
-  // Linking has checked that both exist.
-  get input(): MessageType {
-    return this.model.message(this.#input)!;
-  }
-
-  get output(): MessageType {
-    return this.model.message(this.#output)!;
-  }
-
-  get idempotency(): MethodType["idempotency"] {
-    return IDEMPOTENCY[varintField(this.options.bytes, IDEMPOTENCY_OPTION) ?? 0] ?? "unknown";
-  }
 }
