@@ -28,10 +28,19 @@ export function checkImports(file: SourceFile, table: ImportTable, problems: Pro
     if (byName.has(name)) continue;
     file.incomplete = true;
     if (broken.has(name)) continue;
-    const searched = table.searched(file).join(", ");
+    const searched = [...new Set(table.searched(file))].join(", ");
     const message = `imports "${name}", which was not found in ${searched}`;
-    problems.error({ message, position: { file: file.origin, line, column } }, table.names(), name);
+    const position = { file: file.origin, line, column };
+    // The usual mistake is a folder that is not the one that imports start from.
+    const suggestion = endingWith(table.names(), `/${name}`);
+    if (suggestion !== undefined) problems.error({ message, position, suggestion });
+    else problems.error({ message, position }, table.names(), name);
   }
+}
+
+function endingWith(names: Iterable<string>, end: string): string | undefined {
+  for (const name of names) if (name.endsWith(end)) return name;
+  return undefined;
 }
 
 /** Reports every circle of imports once, at the import that closes it. */

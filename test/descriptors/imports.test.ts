@@ -36,6 +36,16 @@ describe("imports", () => {
     ]);
   });
 
+  it("from the wrong folder are pointed to the file with the longer name", async t => {
+    const files = {
+      "some/long/root/api/a.proto": `${HEAD} import "api/b.proto";`,
+      "some/long/root/api/b.proto": HEAD,
+    };
+    assert.deepEqual(await problemsOf(t, files), [
+      'some/long/root/api/a.proto:1:38: error: imports "api/b.proto", which was not found in <folder>, <bundle>; did you mean "some/long/root/api/b.proto"?',
+    ]);
+  });
+
   it("that are missing do not make types unknown as well", async t => {
     const files = { "a.proto": `${HEAD} import "nowhere/near/anything.proto"; message A { Missing m = 1; }` };
     assert.deepEqual(await problemsOf(t, files), [
