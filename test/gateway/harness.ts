@@ -86,10 +86,12 @@ export interface TestGateway {
  * A gateway from YAML and proto files in a folder of its own. Listeners are added: both on free ports.
  * @param yaml everything but `listeners`
  * @param files by name, such as `protos/echo.proto`
+ * @param onLog sees each log line, also those before the gateway is ready
  */
 export async function startTestGateway(
   yaml: string,
   files: Readonly<Record<string, string>>,
+  onLog: (line: Record<string, unknown>) => void = () => undefined,
 ): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   const write = (name: string, text: string): void => {
@@ -104,7 +106,9 @@ export async function startTestGateway(
   const waiting = new Set<() => void>();
   const logTo = {
     write(line: string): void {
-      log.push(JSON.parse(line) as Record<string, unknown>);
+      const entry = JSON.parse(line) as Record<string, unknown>;
+      log.push(entry);
+      onLog(entry);
       for (const look of waiting) look();
     },
   };
