@@ -36,6 +36,7 @@ export class ParseContext {
     this.leading = this.scanner.comments().leading;
   }
 
+  /** Marks the token as the first of a declaration, which takes the comment before it. */
   start(): Start {
     const { line, column } = this.scanner;
     const leading = this.leading;
@@ -59,12 +60,13 @@ export class ParseContext {
     return trailing;
   }
 
+  /** Takes `;` and enters the place of the declaration that it ends. */
   endDeclaration(path: readonly number[], start: Start): void {
     const { line, column } = this.scanner;
     this.locate(path, start, line, column, this.endStatement());
   }
 
-  /** Takes `{`. */
+  /** Takes `{` and enters the place of the declaration whose body it opens. */
   open(path: readonly number[], start: Start): LocationProto {
     const scanner = this.scanner;
     const { line, column } = scanner;
@@ -74,13 +76,14 @@ export class ParseContext {
     return this.locate(path, start, line, column, trailing);
   }
 
-  /** Takes `}`. */
+  /** Takes `}`, which is where the declaration ends. */
   close(location: LocationProto): void {
     const [line = 0, column = 0] = location.span;
     location.span = span(line + 1, column + 1, this.scanner.line, this.scanner.column);
     this.endStatement("}");
   }
 
+  /** Enters a place that ends behind the given line and column. */
   locate(
     path: readonly number[],
     start: Start,
@@ -95,6 +98,7 @@ export class ParseContext {
     return location;
   }
 
+  /** Keeps the options of an element until all extensions are known. @param kind `File`, `Field`, ... */
   addOptions(
     target: HasOptions,
     kind: string,
