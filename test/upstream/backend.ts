@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Server as NetServer } from "node:net";
+import { after } from "node:test";
 import {
   Server,
   ServerCredentials,
@@ -14,6 +15,12 @@ import {
   createChannel,
   type UpstreamObserver,
 } from "../../src/upstream/grpc-channel.js";
+
+// What a failing test leaves open must not keep the process alive.
+const leftovers: (() => unknown)[] = [];
+after(() => {
+  for (const close of leftovers) close();
+});
 
 export type UnaryHandler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => void;
 export type StreamHandler = (call: ServerDuplexStream<Buffer, Buffer>) => void;
@@ -83,6 +90,7 @@ export async function startBackend(options: BackendOptions = {}): Promise<Backen
       else reject(error);
     });
   });
+  leftovers.push(() => server.forceShutdown());
   return {
     address: `127.0.0.1:${port}`,
     port,
@@ -113,7 +121,9 @@ export function openChannel(
   observer?: UpstreamObserver,
 ): Channel {
   const defaults = { name: "test", balancing: "round_robin", maxMessageSize: 4 * 1024 * 1024 } as const;
-  return createChannel({ ...defaults, ...options, targets }, observer);
+  const channel = createChannel({ ...defaults, ...options, targets }, observer);
+  leftovers.push(() => channel.close());
+  return channel;
 }
 
 export function unaryCall(options: Partial<UnaryCall> = {}): UnaryCall {
