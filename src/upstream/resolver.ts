@@ -9,6 +9,12 @@ const minInterval = 2_000;
 /** A name that resolves to more addresses than this is cut. */
 const maxAddresses = 1_000;
 
+/** The addresses of a host name, IPv4 and IPv6, in order of preference. Rejects where there are none. */
+export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
+
+/** As every other program on the machine resolves: hosts file, search domains and all. */
+const systemLookup: Lookup = host => lookup(host, { all: true, verbatim: true });
+
 /**
  * Resolves one host name, again and again. The last good answer stays in force while DNS fails.
  * Its timers do not keep the process alive.
@@ -17,6 +23,7 @@ export class NameResolver {
   readonly #host: string;
   readonly #port: number;
   readonly #onChange: () => void;
+  readonly #lookup: Lookup;
   readonly #backoff = new Backoff(minInterval, interval);
   #addresses: readonly Address[] = [];
   #failure: string | undefined;
@@ -27,10 +34,11 @@ export class NameResolver {
   #stopped = false;
 
   /** Starts at once. `onChange` is called when the addresses are no longer those from before. */
-  constructor(host: string, port: number, onChange: () => void) {
+  constructor(host: string, port: number, onChange: () => void, lookup = systemLookup) {
     this.#host = host;
     this.#port = port;
     this.#onChange = onChange;
+    this.#lookup = lookup;
     this.#run();
   }
 
@@ -79,7 +87,7 @@ export class NameResolver {
   /** Milliseconds until the next resolution. */
   async #resolve(): Promise<number> {
     try {
-      const records = await lookup(this.#host, { all: true, verbatim: true });
+      const records = await this.#lookup(this.#host);
       const addresses = records.slice(0, maxAddresses).map(({ address }) => addressOf(address, this.#port));
       this.#failure = undefined;
       this.#backoff.reset();
