@@ -1,89 +1,56 @@
-/**
- * CPU per request of the gateway beside a bare handler, in one interleaved run: small GET of contract A.
- * `npm run bench`; `-- --quick` for fewer pairs.
- */
-import { Agent, request } from "node:http";
-import { Child } from "./child.js";
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import type { Context } from "./group.js";
+import { groups } from "./groups.js";
+import * as metrics from "./metric.js";
+import { OptionError, type Options, readOptions } from "./options.js";
+import { Children } from "./process/children.js";
+import { chooseCpus } from "./process/cpus.js";
+import { formatFinding } from "./report.js";
+import type { Row } from "./row.js";
 
-const quick = process.argv.includes("--quick");
-const pairs = quick ? 3 : 9;
-const requestsPerRound = 3000;
-const connections = 10;
-const path = "/v1/messages/123456?revision=2&sub.subfield=foo";
+const labels = new Map(Object.values(metrics).map(({ name, label }) => [name, label]));
 
-interface Round {
-  readonly cpuMicroseconds: number;
-  readonly requestsPerSecond: number;
-}
-
-const backend = await Child.start("backend", {});
-const env = { BACKEND_PORT: String(backend.port) };
-const [naive, subject] = await Promise.all([Child.start("naive", env), Child.start("subject", env)]);
-const agent = new Agent({ keepAlive: true, maxSockets: connections });
-try {
-  await round(naive);
-  await round(subject);
-  const rounds: { naive: Round; subject: Round }[] = [];
-  for (let pair = 0; pair < pairs; pair += 1)
-    rounds.push({ naive: await round(naive), subject: await round(subject) });
-
-  const of = (pick: (pair: (typeof rounds)[number]) => number): number => median(rounds.map(pick));
-  const ratios = rounds
-    .map(pair => pair.naive.cpuMicroseconds / pair.subject.cpuMicroseconds)
-    .sort((a, b) => a - b);
-  const row = (name: string, cpu: number, rate: number, rss: number): string =>
-    `${name.padEnd(12)}${cpu.toFixed(0).padStart(8)} µs CPU${rate.toFixed(0).padStart(8)} req/s${(rss / 2 ** 20).toFixed(0).padStart(6)} MiB RSS`;
-  process.stdout.write(
-    `GET ${path}: ${connections} connections, ${pairs} pairs of ${requestsPerRound} requests, medians\n` +
-      `${row(
-        "naive",
-        of(pair => pair.naive.cpuMicroseconds),
-        of(pair => pair.naive.requestsPerSecond),
-        naive.rss(),
-      )}\n` +
-      `${row(
-        "protogate",
-        of(pair => pair.subject.cpuMicroseconds),
-        of(pair => pair.subject.requestsPerSecond),
-        subject.rss(),
-      )}\n` +
-      `naive ÷ protogate, CPU: ${median(ratios).toFixed(2)} (${ratios[0]?.toFixed(2)} to ${ratios.at(-1)?.toFixed(2)}); above 1 the gateway is better\n`,
+async function run(options: Options, children: Children): Promise<void> {
+  const cpus = chooseCpus();
+  const print = (text: string): void => void process.stdout.write(text);
+  const context: Context = { quick: options.quick, cpus, children, note: line => print(`· ${line}\n`) };
+  print(
+    `node ${process.version}, ${availableParallelism()} CPUs, ${cpus.description}\n` +
+      "Each baseline's ratio is the median over interleaved pairs of rounds [least–greatest]; above 1 the first column is better.\n\n",
   );
-} finally {
-  agent.destroy();
-  await Promise.all([backend, naive, subject].map(child => child.stop()));
-}
-
-async function round(server: Child): Promise<Round> {
-  const cpu = server.cpuSeconds();
-  const started = performance.now();
-  let left = requestsPerRound;
-  const worker = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1;
-      await get(server.port);
+  const rows: Row[] = [];
+  for (const group of groups.filter(({ name }) => options.groups.includes(name))) {
+    print(`── ${group.name} ──\n${group.method.map(line => `${line}\n`).join("")}\n`);
+    for await (const finding of group.run(context)) {
+      rows.push(...finding.rows);
+      print(formatFinding(finding, labels));
     }
-  };
-  await Promise.all(Array.from({ length: connections }, worker));
-  return {
-    cpuMicroseconds: ((server.cpuSeconds() - cpu) / requestsPerRound) * 1e6,
-    requestsPerSecond: requestsPerRound / ((performance.now() - started) / 1000),
-  };
+    await children.stopAll();
+  }
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
-function get(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    request({ host: "127.0.0.1", port, path, agent }, response => {
-      if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`));
-      response.resume();
-      response.on("end", resolve);
-    })
-      .on("error", reject)
-      .end();
-  });
+const children = new Children();
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => void children.stopAll().finally(() => process.exit(code)));
 }
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+try {
+  await run(
+    readOptions(
+      process.argv.slice(2),
+      groups.map(({ name }) => name),
+    ),
+    children,
+  );
+} catch (error) {
+  process.stderr.write(
+    `bench: ${error instanceof OptionError ? error.message : String((error as Error).stack)}\n`,
+  );
+  process.exitCode = error instanceof OptionError ? 2 : 1;
+} finally {
+  await children.stopAll();
 }

@@ -1,0 +1,58 @@
+import { connect, type Socket } from "node:net";
+import { ResponseReader } from "./response-reader.js";
+
+/** Hears of one connection. */
+export interface ConnectionListener {
+  connected(): void;
+  /** The response to `send` is complete. */
+  answered(connection: Connection, status: number): void;
+  /** It broke; nothing more comes. */
+  broken(error: Error): void;
+}
+
+/** One keep-alive connection without any HTTP library: a prepared request is written, the response's end is found. */
+export class Connection {
+  /** When the request under way was sent, ms. */
+  sentAt = 0;
+  readonly #socket: Socket;
+  readonly #reader = new ResponseReader();
+  readonly #request: Buffer;
+
+  constructor(port: number, request: Buffer, buffer: Buffer, listener: ConnectionListener) {
+    this.#request = request;
+    this.#socket = connect({
+      host: "127.0.0.1",
+      port,
+      noDelay: true,
+      // All connections read into one buffer: nothing is allocated for what comes in.
+      onread: {
+        buffer,
+        callback: (length, bytes) => {
+          try {
+            if (this.#reader.push((bytes as Buffer).subarray(0, length)))
+              listener.answered(this, this.#reader.status);
+          } catch (error) {
+            this.#socket.destroy(error as Error);
+          }
+          return true;
+        },
+      },
+    });
+    this.#socket.once("connect", () => listener.connected());
+    this.#socket.once("error", error => listener.broken(error));
+    this.#socket.once("end", () => listener.broken(new Error("the server closed a connection")));
+  }
+
+  get bodyBytes(): number {
+    return this.#reader.bodyBytes;
+  }
+
+  send(): void {
+    this.sentAt = performance.now();
+    this.#socket.write(this.#request);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}

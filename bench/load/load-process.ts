@@ -1,0 +1,96 @@
+/** The load generator: keeps each connection busy with one request at a time. Takes orders over IPC. */
+import { Connection } from "./connection.js";
+import {
+  type LoadBounds,
+  type LoadOrder,
+  type LoadReply,
+  type LoadResult,
+  mostRequests,
+} from "./protocol.js";
+
+const latencies = new Float32Array(mostRequests);
+const buffer = Buffer.allocUnsafeSlow(256 * 1024);
+let connections: Connection[] = [];
+let fail: (error: Error) => void = () => undefined;
+let answered: (connection: Connection) => void = () => undefined;
+
+function open(port: number, count: number, request: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fail = reject;
+    let missing = count;
+    const listener = {
+      connected: () => {
+        missing -= 1;
+        if (missing === 0) resolve();
+      },
+      answered: (connection: Connection, status: number) => {
+        if (status === 200) answered(connection);
+        else fail(new Error(`expected status 200, found ${status}`));
+      },
+      broken: (error: Error) => fail(error),
+    };
+    connections = Array.from({ length: count }, () => new Connection(port, request, buffer, listener));
+  });
+}
+
+function run({ milliseconds, requests }: LoadBounds): Promise<LoadResult> {
+  return new Promise((resolve, reject) => {
+    fail = reject;
+    const most = Math.min(requests, mostRequests);
+    const cpu = process.cpuUsage();
+    const started = performance.now();
+    const deadline = started + milliseconds;
+    let sent = 0;
+    let done = 0;
+    answered = connection => {
+      const now = performance.now();
+      latencies[done] = now - connection.sentAt;
+      done += 1;
+      if (sent < most && now < deadline) {
+        sent += 1;
+        connection.send();
+      } else if (done === sent) {
+        const { user, system } = process.cpuUsage(cpu);
+        const sorted = latencies.subarray(0, done).sort();
+        const at = (share: number): number => (sorted[Math.floor((done - 1) * share)] ?? 0) * 1000;
+        resolve({
+          requests: done,
+          seconds: (now - started) / 1000,
+          p50: at(0.5),
+          p99: at(0.99),
+          cpuSeconds: (user + system) / 1e6,
+        });
+      }
+    };
+    for (const connection of connections.slice(0, most)) {
+      sent += 1;
+      connection.send();
+    }
+  });
+}
+
+function close(): void {
+  fail = () => undefined;
+  for (const connection of connections) connection.close();
+  connections = [];
+}
+
+async function obey(order: LoadOrder): Promise<LoadReply> {
+  switch (order.kind) {
+    case "open":
+      await open(order.port, order.connections, Buffer.from(order.request, "latin1"));
+      return { kind: "done" };
+    case "run":
+      return { kind: "result", ...(await run(order)) };
+    case "close":
+      close();
+      return { kind: "done" };
+  }
+}
+
+process.on("message", (order: LoadOrder) => {
+  obey(order)
+    .catch((error: Error): LoadReply => ({ kind: "failed", message: error.message }))
+    .then(reply => process.send?.(reply));
+});
+process.on("disconnect", () => process.exit());

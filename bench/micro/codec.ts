@@ -1,0 +1,97 @@
+import { deepEqual } from "node:assert/strict";
+import type protobuf from "protobufjs";
+import { loadModel } from "../../src/descriptors/load.js";
+import type { Model } from "../../src/descriptors/model.js";
+import type { JsonPolicy } from "../../src/transcode/codec.js";
+import { createCodecs } from "../../src/transcode/codecs.js";
+import { parseJson } from "../../src/transcode/parse-json.js";
+import { Writer } from "../../src/transcode/writer.js";
+import { message, reading, rows, smallReply } from "../content.js";
+import type { Context, Finding, Group } from "../group.js";
+import { encode, loadTypes, protoFolders } from "../protobuf.js";
+import { interleave, microRounds, type Operation } from "./interleave.js";
+
+const policy: JsonPolicy = {
+  enums: "name",
+  int64: "string",
+  emitDefaults: false,
+  names: "json",
+  unknownFields: "reject",
+  depth: 100,
+};
+
+const messages = [
+  { name: "small message", type: "bench.v1.GetMessageResponse", json: smallReply },
+  { name: "1 KiB message", type: "bench.v1.Message", json: message },
+  { name: "1,000 rows", type: "bench.v1.ListRowsResponse", json: rows },
+  { name: "many int64, double, timestamp fields", type: "bench.v1.Reading", json: reading },
+] as const;
+
+const baseline = "protobufjs ext/protojson";
+
+/** Both directions of the codec, bytes to bytes. */
+export const codecGroup: Group = {
+  name: "codec",
+  method: [
+    "In this process: CPU of all its threads (getrusage), bytes allocated from heap growth between collections.",
+    "encode: JSON bytes → wire bytes. decode: wire bytes → JSON text. Both sides give the same result, checked first.",
+  ],
+  async *run(context: Context) {
+    const types = loadTypes();
+    const { model } = await loadModel([
+      { kind: "protos", folder: protoFolders[0], include: [protoFolders[1]] },
+    ]);
+    for (const { name, type, json } of messages) {
+      const reference = types.lookupType(type);
+      yield encoding(context, name, json, model, reference);
+      yield decoding(context, name, json, model, reference);
+    }
+  },
+};
+
+function encoding(
+  context: Context,
+  name: string,
+  json: object,
+  model: Model,
+  reference: protobuf.Type,
+): Finding {
+  const codec = codecOf(model, reference);
+  const writer = new Writer();
+  const bytes = Buffer.from(JSON.stringify(json));
+  const subject = () => {
+    writer.reset();
+    codec.encode(parseJson(bytes, { depth: policy.depth }), writer);
+    return writer.finish();
+  };
+  const rival = () => reference.encode(reference.fromJson(JSON.parse(bytes.toString()))).finish();
+  deepEqual(reference.toJson(reference.decode(subject())), reference.toJson(reference.decode(rival())));
+  return finding(context, `encode ${name} (${bytes.length} bytes of JSON)`, subject, rival);
+}
+
+function decoding(
+  context: Context,
+  name: string,
+  json: object,
+  model: Model,
+  reference: protobuf.Type,
+): Finding {
+  const codec = codecOf(model, reference);
+  const bytes = encode(reference, json);
+  const subject = () => codec.decode(bytes);
+  const rival = () => JSON.stringify(reference.toJson(reference.decode(bytes)));
+  deepEqual(JSON.parse(subject()), JSON.parse(rival()));
+  return finding(context, `decode ${name} (${bytes.length} bytes)`, subject, rival);
+}
+
+function codecOf(model: Model, reference: protobuf.Type) {
+  const fullName = reference.fullName.slice(1);
+  const type = model.message(fullName);
+  if (type === undefined) throw new Error(`the bench's proto has no ${fullName}`);
+  return createCodecs(model, policy).message(type);
+}
+
+function finding({ quick }: Context, workload: string, subject: Operation, rival: Operation): Finding {
+  const comparison = { group: "codec", workload, subject: "protogate", baseline };
+  return { workload, rows: interleave(comparison, subject, rival, microRounds(quick)), remarks: [] };
+}

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface, type Interface } from "node:readline";
+import type { Duplex, Readable } from "node:stream";
+import { pinned } from "./cpus.js";
+
+/** A program to run. */
+export interface Command {
+  /** For messages to people. */
+  readonly name: string;
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cpu: number | undefined;
+}
+
+/** Milliseconds that a program gets to listen or to answer. */
+const patience = 20_000;
+
+/**
+ * A process of the bench. Its descriptor 3 is a socket: for each line that is sent there it answers the bytes it has
+ * allocated so far, and it ends when the bench closes its end.
+ */
+export class Child {
+  readonly name: string;
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<void>;
+  readonly #process: ChildProcess;
+  readonly #control: Duplex;
+  readonly #answers: AsyncIterator<string>;
+  readonly #output: Interface;
+
+  constructor({ name, file, args, env, cpu }: Command) {
+    const [command, all] = pinned(cpu, file, args);
+    this.name = name;
+    this.#process = spawn(command, all, {
+      env: { ...process.env, ...env, NODE_ENV: "production" },
+      stdio: ["ignore", "pipe", "inherit", "pipe"],
+    });
+    this.ended = new Promise(resolve => {
+      this.#process.once("close", () => resolve());
+      this.#process.once("error", () => resolve());
+    });
+    this.#control = this.#process.stdio[3] as Duplex;
+    this.#control.on("error", () => undefined);
+    this.#answers = createInterface({ input: this.#control })[Symbol.asyncIterator]();
+    this.#output = createInterface({ input: this.#process.stdout as Readable });
+  }
+
+  /** @throws Error where the program could not be started */
+  get pid(): number {
+    const { pid } = this.#process;
+    if (pid === undefined) throw new Error(`${this.name} could not be started`);
+    return pid;
+  }
+
+  /**
+   * The port in its line `listening PORT`.
+   * @throws Error where it ends, or takes too long, before it says that
+   */
+  listening(): Promise<number> {
+    const port = new Promise<number>(resolve => {
+      this.#output.on("line", line => {
+        const found = /^listening (\d+)$/.exec(line)?.[1];
+        if (found !== undefined) resolve(Number(found));
+      });
+    });
+    return this.inTime(port, "did not listen");
+  }
+
+  /** Bytes allocated since it began, on the heap of its language. */
+  async allocated(): Promise<number> {
+    this.#control.write("\n");
+    const { value } = await this.inTime(this.#answers.next(), "did not answer");
+    return Number(value);
+  }
+
+  /** @throws Error where the process ends first, or time runs out; `what` tells in words what did not happen */
+  async inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`${this.name} ${what} within ${patience} ms`)), patience);
+    });
+    const dead = this.ended.then(() => {
+      throw new Error(`${this.name} ended: it ${what}`);
+    });
+    try {
+      return await Promise.race([promise, late, dead]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.ended;
+  }
+}

@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+
+/** What a process has used since it began (Linux). */
+export interface Usage {
+  /** User and system time of all threads. */
+  readonly cpuSeconds: number;
+  /** Calls of read and write and their kin; undefined where the kernel does not say. */
+  readonly transfers: number | undefined;
+}
+
+export function readUsage(pid: number): Usage {
+  return { cpuSeconds: exactCpuSeconds(pid) ?? tickCpuSeconds(pid), transfers: transfers(pid) };
+}
+
+/** The most memory that was resident since `forgetPeak`, bytes; 0 where it is not known. */
+export function peakRss(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Starts the peak anew from what is resident now. */
+export function forgetPeak(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  } catch {
+    // Without the right to do it the peak is that of the process's whole life.
+  }
+}
+
+/** From the scheduler, to the nanosecond; undefined where the kernel keeps no such account. */
+function exactCpuSeconds(pid: number): number | undefined {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+    } catch {
+      return undefined;
+    }
+  }
+  return nanoseconds === 0 ? undefined : nanoseconds / 1e9;
+}
+
+let ticksPerSecond = 0;
+
+/** utime and stime, to a clock tick. */
+function tickCpuSeconds(pid: number): number {
+  ticksPerSecond ||= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The command may hold spaces; what follows its closing bracket does not. utime and stime are fields 14 and 15.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+function transfers(pid: number): number | undefined {
+  try {
+    const io = readFileSync(`/proc/${pid}/io`, "utf8");
+    return Number(/syscr: (\d+)/.exec(io)?.[1]) + Number(/syscw: (\d+)/.exec(io)?.[1]);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import type { Child } from "../process/child.js";
+import type { Children } from "../process/children.js";
+import { root } from "../repository.js";
+import type { GoPeers } from "./go-peers.js";
+
+/** A server that answers. */
+export interface Server {
+  readonly child: Child;
+  readonly port: number;
+}
+
+/** What servers are started with. */
+export interface Site {
+  readonly children: Children;
+  readonly cpu: number | undefined;
+  /** host:port; empty for the upstream itself. */
+  readonly upstream: string;
+  readonly peers: GoPeers;
+}
+
+const compiled = join(import.meta.dirname, "..");
+const probe = pathToFileURL(join(compiled, "process/control-probe.js")).href;
+
+/** A program of the bench on Node, by its path below bench/ without `.ts`. */
+export async function startScript(
+  site: Site,
+  script: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Server> {
+  const child = startNode(site, script, [join(compiled, `${script}.js`)], env);
+  return { child, port: await child.listening() };
+}
+
+/** A program under bench/peers. */
+export async function startPeer(site: Site, name: string, args: readonly string[]): Promise<Server> {
+  if (site.peers.kind === "absent") throw new Error(`${name} cannot run: ${site.peers.reason}`);
+  const child = site.children.start({ name, file: join(site.peers.folder, name), args, cpu: site.cpu });
+  return { child, port: await child.listening() };
+}
+
+/** The gateway as it ships, with a configuration of the bench. */
+export async function startGateway(site: Site, config: string): Promise<Server> {
+  const port = await freePort();
+  const env = { HTTP_PORT: String(port), ADMIN_PORT: "0", UPSTREAM: site.upstream };
+  const main = join(root, "dist/main.js");
+  const child = startNode(site, "protogate", [main, "serve", "-c", join(root, "bench", config)], env);
+  await child.inTime(accepts(port), "did not listen");
+  return { child, port };
+}
+
+function startNode(
+  { children, cpu }: Site,
+  name: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Child {
+  return children.start({ name, file: process.execPath, args: ["--import", probe, ...args], env, cpu });
+}
+
+/** A port that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}
+
+/** Resolves once somebody listens. */
+async function accepts(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, "127.0.0.1");
+    const open = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (open) return;
+    await pause(25);
+  }
+}

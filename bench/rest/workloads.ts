@@ -1,0 +1,55 @@
+import { message, reading, rows, smallReply, smallRequest } from "../content.js";
+
+/** One kind of request, and the answer that every server must give to it. */
+export interface Workload {
+  readonly name: string;
+  readonly method: "GET" | "POST";
+  readonly target: string;
+  readonly body?: object;
+  readonly expected: object;
+  /** Connections that a quick run tries; a full run tries 1, 10 and 100. */
+  readonly quickConnections: readonly number[];
+}
+
+export const allConnections: readonly number[] = [1, 10, 100];
+
+export const workloads: readonly Workload[] = [
+  {
+    name: "small GET",
+    method: "GET",
+    target: "/v1/messages/123456?revision=2&sub.subfield=foo",
+    expected: smallReply,
+    quickConnections: allConnections,
+  },
+  {
+    name: "POST of 1 KiB",
+    method: "POST",
+    target: "/v1/messages/123456",
+    body: message,
+    expected: { status: "UPDATED", request: { messageId: smallRequest.messageId, message } },
+    quickConnections: [10],
+  },
+  {
+    name: "reply of 1,000 rows",
+    method: "GET",
+    target: "/v1/rows?page_size=1000",
+    expected: rows,
+    quickConnections: [10],
+  },
+  {
+    name: "int64, double, timestamp fields",
+    method: "GET",
+    target: "/v1/sensors/roof-7/reading",
+    expected: reading,
+    quickConnections: [10],
+  },
+];
+
+/** The request as it goes over the wire. */
+export function requestBytes({ method, target, body }: Workload): Buffer {
+  const head = `${method} ${target} HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n`;
+  if (body === undefined) return Buffer.from(`${head}\r\n`);
+  const bytes = Buffer.from(JSON.stringify(body));
+  const entity = `content-type: application/json\r\ncontent-length: ${bytes.length}\r\n`;
+  return Buffer.concat([Buffer.from(`${head}${entity}\r\n`), bytes]);
+}
