@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import type { UpstreamConfig } from "../config/schema.js";
 import { Code } from "../status/code.js";
+import { version } from "../telemetry/version.js";
 import type { Channel } from "../upstream/channel.js";
 import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/grpc-channel.js";
 import type { UsableConfig } from "./compile.js";
@@ -42,6 +43,7 @@ function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions 
     targets: upstream.targets,
     balancing: upstream.balancing,
     maxMessageSize: upstream.max_message_size,
+    userAgent: `protogate/${version}`,
     ...(upstream.tls === undefined ? {} : { tls: tlsOptions(upstream.tls) }),
     ...(upstream.keepalive === undefined ? {} : { keepalive: upstream.keepalive }),
     ...(upstream.health === undefined ? {} : { health: upstream.health }),

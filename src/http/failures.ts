@@ -32,6 +32,8 @@ export function callFailure(result: UnaryResult): Failure {
       return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
     case "cancelled":
       return gatewayFailure("CLIENT_CLOSED", "the client went away");
+    case "request":
+      return gatewayFailure("INTERNAL", "the call could not be written; the request id leads to the log");
     case "size":
       return result.attempts === 0
         ? gatewayFailure("REQUEST_TOO_LARGE", "the request message is larger than the upstream takes")
