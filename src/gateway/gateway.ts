@@ -61,7 +61,11 @@ class RunningGateway implements Gateway {
   #engine: Engine | undefined;
   #admin: AdminServer | undefined;
   #draining = false;
+  /** Being built by a reload; not yet serving. */
+  #next: Generation | undefined;
   #reloading: Promise<void> = Promise.resolve();
+  /** Generations that wait for their last requests. */
+  readonly #retiring = new Set<Promise<void>>();
 
   constructor(file: string, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
     const { telemetry } = loaded.config;
@@ -94,6 +98,8 @@ class RunningGateway implements Gateway {
   }
 
   reload(): Promise<void> {
+    // A reload that still waits (for reflection, say) is overtaken by the newer one.
+    if (this.#next !== undefined) this.#retire(this.#next);
     this.#reloading = this.#reloading.then(() => this.#reload());
     return this.#reloading;
   }
@@ -108,7 +114,9 @@ class RunningGateway implements Gateway {
       await engine.close();
       clearTimeout(timer);
     }
-    await this.#generation?.retire();
+    for (const generation of [this.#generation, this.#next])
+      if (generation !== undefined) this.#retire(generation);
+    await Promise.all(this.#retiring);
     await this.#admin?.close();
     this.#log.flush();
   }
@@ -160,21 +168,28 @@ class RunningGateway implements Gateway {
 
   async #reload(): Promise<void> {
     if (this.#draining) return;
-    const before = this.#generation;
-    let next: Generation | undefined;
     try {
       const loaded = readConfig(this.#file, this.#environment);
-      next = this.#createGeneration(loaded);
+      const next = this.#createGeneration(loaded);
+      this.#next = next;
       await next.start();
+      const before = this.#generation;
       this.#generation = next;
+      this.#next = undefined;
       this.#loaded = loaded;
+      if (before !== undefined) this.#retire(before);
       this.#log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
-      await before?.retire();
     } catch (error) {
       this.#metrics.reloadFailed();
       this.#log.error({ error: describeError(error) }, "reload failed; the configuration from before stays");
-      await next?.retire();
+      if (this.#next !== undefined) this.#retire(this.#next);
     }
+  }
+
+  #retire(generation: Generation): void {
+    if (this.#next === generation) this.#next = undefined;
+    const retired = generation.retire().finally(() => this.#retiring.delete(retired));
+    this.#retiring.add(retired);
   }
 
   #readiness(): { ready: boolean; checks: Record<string, { ok: boolean; message: string }> } {

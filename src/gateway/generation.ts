@@ -36,6 +36,7 @@ export class Generation {
   readonly #reflected = new Map<string, readonly Uint8Array[]>();
   readonly #missing: Set<string>;
   readonly #stops: (() => void)[] = [];
+  #abandon: (() => void) | undefined;
   #building: Promise<void> = Promise.resolve();
   #retired = false;
 
@@ -49,7 +50,7 @@ export class Generation {
 
   /**
    * Resolves when the first snapshot is there; waits for every upstream whose reflection is asked.
-   * @throws LoadError
+   * @throws LoadError where descriptors or routes have errors; Error where it is retired before
    */
   async start(): Promise<void> {
     if (this.#missing.size > 0) await this.#reflect();
@@ -59,6 +60,7 @@ export class Generation {
   /** Stops watching, waits for the requests that hold the channels, closes them. */
   async retire(): Promise<void> {
     this.#retired = true;
+    this.#abandon?.();
     for (const stop of this.#stops) stop();
     await this.#leases.free();
     await Promise.all([...this.#channels.values()].map(channel => channel.close()));
@@ -84,7 +86,8 @@ export class Generation {
   }
 
   #reflect(): Promise<void> {
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
+      this.#abandon = () => reject(overtaken());
       for (const source of this.#loaded.config.descriptors) {
         if (!("reflection" in source)) continue;
         const upstream = source.reflection;
@@ -112,6 +115,7 @@ export class Generation {
       try {
         await this.#build();
       } catch (error) {
+        if (this.#retired) return;
         this.#metrics.reloadFailed();
         this.#events.failed(
           `the new descriptors of upstream "${upstream}" cannot be used; those from before stay`,
@@ -123,12 +127,16 @@ export class Generation {
 
   async #build(): Promise<void> {
     const compiled = await compile(this.#loaded, this.#reflected);
-    if (this.#retired) return;
+    if (this.#retired) throw overtaken();
     this.#events.snapshot(
       createSnapshot(compiled, this.#channels, this.#metrics, this.#leases),
       compiled.diagnostics,
     );
   }
+}
+
+function overtaken(): Error {
+  return new Error("overtaken by a newer configuration, or by the end of the gateway");
 }
 
 function observer(upstream: string, metrics: Metrics): UpstreamObserver {

@@ -79,6 +79,20 @@ describe("reflection as descriptor source", () => {
     await backend.close();
   });
 
+  it("that does not come holds up neither the gateway nor the next reload", async () => {
+    const backend = await startReflecting("S", "GetA");
+    const gateway = await startTestGateway(yaml(backend.port, ""), {});
+    gateway.write("gateway.yaml", yaml(1, ""));
+    const stuck = gateway.reload();
+    await gateway.logged(({ msg }) => String(msg).includes("trying again"));
+    assert.equal((await send(`${gateway.url}/r.S/GetA`)).status, 200);
+    gateway.write("gateway.yaml", yaml(backend.port, "").replace("convention", "auto"));
+    await Promise.all([stuck, gateway.reload()]);
+    assert.equal((await send(`${gateway.url}/r.S/GetA`)).status, 405);
+    await gateway.close();
+    await backend.close();
+  });
+
   it("that changes changes the routes; one that cannot be used leaves them", async () => {
     const first = await startReflecting("S", "GetA");
     const gateway: TestGateway = await startTestGateway(yaml(first.port, ", refresh: 1s"), {});
