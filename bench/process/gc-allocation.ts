@@ -1,25 +1,19 @@
 import { GCProfiler, getHeapStatistics } from "node:v8";
 
-interface HeapNumbers {
-  readonly usedHeapSize: number;
-  readonly externalMemory: number;
-}
-
 interface Collection {
-  readonly beforeGC: { readonly heapStatistics: HeapNumbers };
-  readonly afterGC: { readonly heapStatistics: HeapNumbers };
+  readonly beforeGC: { readonly heapStatistics: { readonly usedHeapSize: number } };
+  readonly afterGC: { readonly heapStatistics: { readonly usedHeapSize: number } };
 }
 
 /**
- * Counts the bytes that this process allocates: what the heap grew by between garbage collections. V8 keeps no such
- * count of its own. Buffers and other memory outside of the heap are counted too, a little short, as parts of them
- * are freed while the next count is already running.
+ * Counts the bytes that this process allocates on the JavaScript heap: what the heap grew by between garbage
+ * collections, as V8 keeps no such count of its own. The contents of Buffers lie outside of the heap and are not
+ * counted: they are freed at any time, so that growth says little.
  */
 export class AllocationCounter {
   #profiler = new GCProfiler();
   #total = 0;
   #heap = 0;
-  #external = 0;
 
   constructor() {
     this.#start();
@@ -29,25 +23,21 @@ export class AllocationCounter {
   total(): number {
     const { statistics } = this.#profiler.stop() as unknown as { readonly statistics: readonly Collection[] };
     for (const { beforeGC, afterGC } of statistics) {
-      this.#grow(beforeGC.heapStatistics.usedHeapSize, beforeGC.heapStatistics.externalMemory);
+      this.#grow(beforeGC.heapStatistics.usedHeapSize);
       this.#heap = afterGC.heapStatistics.usedHeapSize;
-      this.#external = afterGC.heapStatistics.externalMemory;
     }
-    const now = getHeapStatistics();
-    this.#grow(now.used_heap_size, now.external_memory);
+    this.#grow(getHeapStatistics().used_heap_size);
     this.#start();
     return this.#total;
   }
 
-  #grow(heap: number, external: number): void {
-    this.#total += Math.max(0, heap - this.#heap) + Math.max(0, external - this.#external);
+  #grow(heap: number): void {
+    this.#total += Math.max(0, heap - this.#heap);
   }
 
   #start(): void {
     this.#profiler = new GCProfiler();
-    const { used_heap_size, external_memory } = getHeapStatistics();
-    this.#heap = used_heap_size;
-    this.#external = external_memory;
+    this.#heap = getHeapStatistics().used_heap_size;
     this.#profiler.start();
   }
 }

@@ -5,12 +5,17 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 export interface Usage {
   /** User and system time of all threads. */
   readonly cpuSeconds: number;
+  /** Time that threads could have run but had to wait for the CPU; 0 where the kernel does not say. */
+  readonly waitSeconds: number;
   /** Calls of read and write and their kin; undefined where the kernel does not say. */
   readonly transfers: number | undefined;
 }
 
 export function readUsage(pid: number): Usage {
-  return { cpuSeconds: exactCpuSeconds(pid) ?? tickCpuSeconds(pid), transfers: transfers(pid) };
+  return {
+    ...(scheduled(pid) ?? { cpuSeconds: tickCpuSeconds(pid), waitSeconds: 0 }),
+    transfers: transfers(pid),
+  };
 }
 
 /** The most memory that was resident since `forgetPeak`, bytes; 0 where it is not known. */
@@ -29,16 +34,20 @@ export function forgetPeak(pid: number): void {
 }
 
 /** From the scheduler, to the nanosecond; undefined where the kernel keeps no such account. */
-function exactCpuSeconds(pid: number): number | undefined {
-  let nanoseconds = 0;
+function scheduled(pid: number): Pick<Usage, "cpuSeconds" | "waitSeconds"> | undefined {
+  let ran = 0;
+  let waited = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    let fields: string[];
     try {
-      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+      fields = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ");
     } catch {
       return undefined;
     }
+    ran += Number(fields[0]);
+    waited += Number(fields[1]);
   }
-  return nanoseconds === 0 ? undefined : nanoseconds / 1e9;
+  return ran === 0 ? undefined : { cpuSeconds: ran / 1e9, waitSeconds: waited / 1e9 };
 }
 
 let ticksPerSecond = 0;

@@ -117,5 +117,5 @@ function compareRounds(comparison: Parameters<typeof compare>[0], own: Measured,
 function remark(name: string, rounds: readonly Round[]): string {
   const share = (of: (round: Round) => number): string =>
     `${Math.round(medianOf(rounds.map(round => of(round) / round.seconds)) * 100)} %`;
-  return `CPU while ${name} ran: server ${share(r => r.serverCpu)}, upstream ${share(r => r.upstreamCpu)}, load ${share(r => r.loadCpu)}`;
+  return `CPU while ${name} ran: server ${share(r => r.serverCpu)} (kept waiting ${share(r => r.serverWait)}), upstream ${share(r => r.upstreamCpu)}, load ${share(r => r.loadCpu)}`;
 }

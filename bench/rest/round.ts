@@ -10,6 +10,8 @@ export interface Round {
   readonly requests: number;
   readonly seconds: number;
   readonly serverCpu: number;
+  /** Time that the server's threads waited for the CPU, for each other or for strangers. */
+  readonly serverWait: number;
   readonly upstreamCpu: number;
   readonly loadCpu: number;
   readonly allocated: number;
@@ -50,6 +52,7 @@ export async function runRound(
     requests,
     seconds,
     serverCpu: after.server.cpuSeconds - before.server.cpuSeconds,
+    serverWait: after.server.waitSeconds - before.server.waitSeconds,
     upstreamCpu: after.upstream.cpuSeconds - before.upstream.cpuSeconds,
     loadCpu: cpuSeconds,
     allocated: (await child.allocated()) - allocated,

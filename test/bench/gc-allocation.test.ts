@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AllocationCounter } from "../../bench/process/gc-allocation.js";
+
+const copies = 20_000;
+const elements = 1000;
+/** Eight bytes an element and a few words of header: 160 MB in all, of which almost nothing stays. */
+const expected = copies * elements * 8;
+
+function shareOfExpected(allocate: () => unknown): number {
+  const counter = new AllocationCounter();
+  const kept: unknown[] = [];
+  const before = counter.total();
+  for (let index = 0; index < copies; index += 1) kept[0] = allocate();
+  return (counter.total() - before) / expected;
+}
+
+test("what was allocated on the heap counts, though it was freed", () => {
+  const doubles = Array.from({ length: elements }, () => 0.5);
+  const share = shareOfExpected(() => doubles.slice());
+  assert.ok(share > 0.95 && share < 1.1, `counted ${share} of what was allocated`);
+});
+
+test("the contents of buffers lie outside of the heap and do not count", () => {
+  const share = shareOfExpected(() => new Float64Array(elements));
+  assert.ok(share < 0.1, `counted ${share} of what was allocated`);
+});
