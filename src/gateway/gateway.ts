@@ -1,10 +1,7 @@
-import { readFileSync } from "node:fs";
 import { type AdminServer, startAdmin } from "../admin/server.js";
 import type { Snapshot } from "../bindings/snapshot.js";
-import { parseAddress } from "../config/address.js";
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
-import type { ListenerTlsConfig } from "../config/schema.js";
 import { type Engine, startFastifyEngine } from "../http/fastify-engine.js";
 import { Pipeline } from "../http/pipeline.js";
 import { AccessLog } from "../telemetry/access-log.js";
@@ -14,6 +11,7 @@ import { none } from "../telemetry/route-metrics.js";
 import { version } from "../telemetry/version.js";
 import { type Environment, readConfig, type UsableConfig } from "./compile.js";
 import { Generation } from "./generation.js";
+import { listenerOf, listening } from "./listener.js";
 import { describeRoute } from "./route-description.js";
 
 export interface GatewayOptions {
@@ -122,19 +120,22 @@ class RunningGateway implements Gateway {
   }
 
   async #startAdmin(): Promise<void> {
-    const { admin } = this.#loaded.config.listeners;
-    this.#admin = await startAdmin({
-      address: parseAddress(admin.address) as { host: string; port: number },
-      ...(admin.tls && { tls: readTls(admin.tls) }),
-      metrics: this.#metrics,
-      ready: () => this.#readiness(),
-      config: () => redact(this.#loaded.config, this.#loaded.secrets),
-      bindings: () => this.#snapshot?.bindings.map(binding => describeRoute(binding.route)) ?? [],
-    });
+    const { address, tls } = listenerOf(this.#loaded, "admin");
+    const start = (): Promise<AdminServer> =>
+      startAdmin({
+        address,
+        tls,
+        metrics: this.#metrics,
+        ready: () => this.#readiness(),
+        config: () => redact(this.#loaded.config, this.#loaded.secrets),
+        bindings: () => this.#snapshot?.bindings.map(binding => describeRoute(binding.route)) ?? [],
+      });
+    this.#admin = await listening(this.#loaded, "admin", start);
   }
 
   async #listen(): Promise<void> {
-    const { listeners, http } = this.#loaded.config;
+    const { http } = this.#loaded.config;
+    const { address, tls } = listenerOf(this.#loaded, "http");
     const pipeline = new Pipeline({
       // Requests are accepted only once there is a snapshot.
       snapshot: () => this.#snapshot as Snapshot,
@@ -142,17 +143,17 @@ class RunningGateway implements Gateway {
       accessLog: new AccessLog(this.#log),
       draining: () => this.#draining,
     });
-    const { host, port } = parseAddress(listeners.http.address) as { host: string; port: number };
-    this.#engine = await startFastifyEngine({
-      host,
-      port,
-      tls: listeners.http.tls && readTls(listeners.http.tls),
-      headerLimit: http.limits.header,
-      requestTimeout: http.limits.request_timeout,
-      handle: exchange => pipeline.handle(exchange),
-      refused: ({ httpStatus, code }) =>
-        this.#metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
-    });
+    const start = (): Promise<Engine> =>
+      startFastifyEngine({
+        ...address,
+        tls,
+        headerLimit: http.limits.header,
+        requestTimeout: http.limits.request_timeout,
+        handle: exchange => pipeline.handle(exchange),
+        refused: ({ httpStatus, code }) =>
+          this.#metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
+      });
+    this.#engine = await listening(this.#loaded, "http", start);
   }
 
   #createGeneration(loaded: UsableConfig): Generation {
@@ -208,10 +209,6 @@ class RunningGateway implements Gateway {
   #report(diagnostics: readonly Diagnostic[]): void {
     for (const diagnostic of diagnostics) this.#log.warn(formatDiagnostic(diagnostic));
   }
-}
-
-function readTls(tls: ListenerTlsConfig): { cert: Buffer; key: Buffer } {
-  return { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
 }
 
 function describeError(error: unknown): string {

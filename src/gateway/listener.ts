@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import { type Address, parseAddress } from "../config/address.js";
+import { LoadError } from "../config/diagnostic.js";
+import type { UsableConfig } from "./compile.js";
+
+export interface Listener {
+  readonly address: Address;
+  /** PEM contents. */
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+}
+
+/**
+ * Where a listener listens, with its certificate read and tried.
+ * @throws LoadError naming the certificate or key that cannot be used
+ */
+export function listenerOf({ config, locate }: UsableConfig, name: "http" | "admin"): Listener {
+  const { address, tls } = config.listeners[name];
+  // Loading has checked the form of the address.
+  const parsed = parseAddress(address) as Address;
+  if (tls === undefined) return { address: parsed, tls: undefined };
+  const material = { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+  try {
+    createSecureContext(material);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `"${tls.cert}" and "${tls.key}" are not a PEM certificate and its key: ${reason}`;
+    const position = locate(["listeners", name, "tls"]);
+    throw new LoadError([{ severity: "error", message, position, path: `listeners.${name}.tls` }]);
+  }
+  return { address: parsed, tls: material };
+}
+
+/**
+ * Starts a listener.
+ * @throws LoadError at the listener's address where the system does not let it listen
+ */
+export async function listening<T>(
+  { locate }: UsableConfig,
+  name: "http" | "admin",
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const found = reasons.get((error as NodeJS.ErrnoException).code ?? "");
+    if (found === undefined) throw error;
+    const path = `listeners.${name}.address`;
+    throw new LoadError([
+      { severity: "error", message: found, position: locate(["listeners", name, "address"]), path },
+    ]);
+  }
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["EADDRINUSE", "the address is in use by another process"],
+  ["EACCES", "listening here needs more privileges"],
+  ["EADDRNOTAVAIL", "this machine does not have the address"],
+  ["ENOTFOUND", "the host name does not resolve"],
+]);
