@@ -17,8 +17,8 @@ export interface Command {
 const patience = 20_000;
 
 /**
- * A process of the bench. Its descriptor 3 is a socket: for each line that is sent there it answers the bytes it has
- * allocated so far, and it ends when the bench closes its end.
+ * A process of the bench. Its descriptor 3 is a socket on which it answers questions, a line for a line, and it ends
+ * when the bench closes its end.
  */
 export class Child {
   readonly name: string;
@@ -69,9 +69,14 @@ export class Child {
 
   /** Bytes allocated since it began, on the heap of its language. */
   async allocated(): Promise<number> {
-    this.#control.write("\n");
-    const { value } = await this.inTime(this.#answers.next(), "did not answer");
-    return Number(value);
+    return Number(await this.#ask("allocated"));
+  }
+
+  /** Writes a CPU profile of what it does while `work` runs (programs on Node only). */
+  async profile(file: string, work: () => Promise<unknown>): Promise<void> {
+    await this.#ask("profile");
+    await work();
+    await this.#ask(`profile ${file}`);
   }
 
   /** @throws Error where the process ends first, or time runs out; `what` tells in words what did not happen */
@@ -88,6 +93,12 @@ export class Child {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #ask(question: string): Promise<string> {
+    this.#control.write(`${question}\n`);
+    const { value } = await this.inTime(this.#answers.next(), "did not answer");
+    return value;
   }
 
   async stop(): Promise<void> {

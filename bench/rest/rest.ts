@@ -1,15 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Context, Finding, Group } from "../group.js";
-import { Load } from "../load/load.js";
+import type { Load } from "../load/load.js";
 import { hasStrace } from "../process/strace.js";
-import { buildGateway } from "./build.js";
 import { type Contender, measureCell, type Plan } from "./cell.js";
 import { checkAnswers } from "./check.js";
-import { buildGoPeers } from "./go-peers.js";
-import { writeReplies } from "./replies.js";
-import { type Server, type Site, startPeer, startScript } from "./servers.js";
+import type { Site } from "./servers.js";
+import { openStage } from "./stage.js";
 import { type Subject, subjects } from "./subjects.js";
 import { allConnections, requestBytes, workloads } from "./workloads.js";
 
@@ -24,30 +19,23 @@ export const restGroup: Group = {
     "All servers speak to one upstream over plain HTTP/2, write no log, and were seen to give the same answers.",
   ],
   async *run(context: Context): AsyncIterable<Finding> {
-    context.note("building the gateway and the peers");
-    const [peers] = await Promise.all([buildGoPeers(), buildGateway()]);
-    const folder = await mkdtemp(join(tmpdir(), "protogate-bench-"));
-    const { children, cpus, note } = context;
-    const load = new Load(cpus.load);
+    const { quick, cpus, note } = context;
+    const stage = await openStage(context);
     try {
-      writeReplies(folder);
-      const upstream = await startUpstream({ children, cpu: cpus.load, upstream: "", peers }, folder);
-      const site = { children, cpu: cpus.server, upstream: `127.0.0.1:${upstream.port}`, peers };
-      const contenders = await startAll(site, context);
-      for (const contender of contenders) await warmUp(contender, load);
+      const contenders = await startAll(stage.site, context);
+      for (const contender of contenders) await warmUp(contender, stage.load);
       const strace = hasStrace();
       if (!strace) note("syscalls are not measured: strace is not installed");
       for (const workload of workloads) {
-        for (const connections of context.quick ? workload.quickConnections : allConnections) {
+        for (const connections of quick ? workload.quickConnections : allConnections) {
           yield await measureCell(
-            { group: "rest", workload, connections, plan: planOf(context.quick), cpus, strace },
-            { load, upstream, contenders },
+            { group: "rest", workload, connections, plan: planOf(quick), cpus, strace },
+            { ...stage, contenders },
           );
         }
       }
     } finally {
-      await load.stop();
-      await rm(folder, { recursive: true, force: true });
+      await stage.close();
     }
   },
 };
@@ -67,13 +55,7 @@ async function warmUp({ server }: Contender, load: Load): Promise<void> {
   }
 }
 
-const warmUpBounds = { connections: 10, requests: 3000, milliseconds: 2000 };
-
-function startUpstream(site: Site, replies: string): Promise<Server> {
-  return site.peers.kind === "built"
-    ? startPeer(site, "upstream", ["-replies", replies])
-    : startScript(site, "rest/upstream", { REPLIES: replies });
-}
+const warmUpBounds = { connections: 10, requests: 3000, milliseconds: 700 };
 
 /** Every subject that can run here; those that cannot are named. */
 async function startAll(site: Site, { note }: Context): Promise<Contender[]> {

@@ -1,6 +1,6 @@
 // Package control is how the bench talks to its servers, whatever they are written in: file descriptor 3 is a
-// socket; for each line that comes in, one line goes out with the bytes allocated since the process began. The process
-// ends when the bench closes its end, so none outlives the bench.
+// socket; for each line that comes in, whatever it asks, one line goes out with the bytes allocated since the process
+// began. The process ends when the bench closes its end, so none outlives the bench.
 package control
 
 import (
