@@ -20,15 +20,19 @@ async function run(options: Options, children: Children): Promise<void> {
       "Each baseline's ratio is the median over interleaved pairs of rounds [least–greatest]; above 1 the first column is better.\n\n",
   );
   const rows: Row[] = [];
-  for (const group of groups.filter(({ name }) => options.groups.includes(name))) {
-    print(`── ${group.name} ──\n${group.method.map(line => `${line}\n`).join("")}\n`);
-    for await (const finding of group.run(context)) {
-      rows.push(...finding.rows);
-      print(formatFinding(finding, labels));
+  try {
+    for (const group of groups.filter(({ name }) => options.groups.includes(name))) {
+      print(`── ${group.name} ──\n${group.method.map(line => `${line}\n`).join("")}\n`);
+      for await (const finding of group.run(context)) {
+        rows.push(...finding.rows);
+        print(formatFinding(finding, labels));
+      }
+      await children.stopAll();
     }
-    await children.stopAll();
+  } finally {
+    // A run that fails keeps what it has measured.
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
   }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
 const children = new Children();

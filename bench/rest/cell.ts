@@ -68,26 +68,31 @@ async function measureAll(cell: Cell, { load, upstream, contenders }: Rig): Prom
   const { plan, connections } = cell;
   const request = requestBytes(cell.workload);
   const measured = new Map<string, { rounds: Round[]; calls: number | undefined }>();
-  const opened = async <T>(server: Server, work: () => Promise<T>): Promise<T> => {
-    await load.open(server.port, connections, request);
+  const opened = async <T>({ subject, server }: Contender, work: () => Promise<T>): Promise<T> => {
     try {
-      return await work();
-    } finally {
+      await load.open(server.port, connections, request);
+      const result = await work();
       await load.close();
+      return result;
+    } catch (error) {
+      throw new Error(`${subject.name}, ${cell.workload.name}: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   };
   const bounds = { milliseconds: plan.milliseconds, requests: Number.MAX_SAFE_INTEGER };
-  for (const { subject, server } of contenders) {
-    const calls = await opened(server, async () => {
+  for (const contender of contenders) {
+    const { subject, server } = contender;
+    const calls = await opened(contender, async () => {
       await load.run({ ...bounds, milliseconds: plan.warmUp });
       return cell.strace ? await countPerRequest(cell, load, server) : undefined;
     });
     measured.set(subject.name, { rounds: [], calls });
   }
   for (let pair = 0; pair < plan.pairs; pair += 1) {
-    for (const { subject, server } of contenders) {
-      const round = await opened(server, () => runRound(load, server, upstream, bounds));
-      measured.get(subject.name)?.rounds.push(round);
+    for (const contender of contenders) {
+      const round = await opened(contender, () => runRound(load, contender.server, upstream, bounds));
+      measured.get(contender.subject.name)?.rounds.push(round);
     }
   }
   return measured;
