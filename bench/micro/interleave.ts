@@ -43,10 +43,11 @@ export function interleave(
   ].filter(row => row !== undefined);
 }
 
-let sink: unknown;
+/** Holds the last result, so that no operation is found to be without effect. */
+const sink: { last: unknown } = { last: undefined };
 
 function repeat(operation: Operation, count: number): void {
-  for (let index = 0; index < count; index += 1) sink = operation();
+  for (let index = 0; index < count; index += 1) sink.last = operation();
 }
 
 function measure(operation: Operation, count: number, counter: AllocationCounter): Cost {
@@ -68,9 +69,4 @@ function calibrate(operation: Operation, milliseconds: number): number {
     if (spent >= milliseconds) return Math.max(1, Math.round((count * milliseconds) / spent));
     count *= 2;
   }
-}
-
-/** The result of the last operation. */
-export function lastResult(): unknown {
-  return sink;
 }

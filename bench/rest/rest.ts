@@ -42,7 +42,7 @@ export const restGroup: Group = {
 
 function planOf(quick: boolean): Plan {
   return quick
-    ? { pairs: 3, warmUp: 100, milliseconds: 250, tracedRequests: 100 }
+    ? { pairs: 3, warmUp: 100, milliseconds: 300, tracedRequests: 100 }
     : { pairs: 7, warmUp: 1000, milliseconds: 1000, tracedRequests: 1000 };
 }
 
