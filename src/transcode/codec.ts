@@ -27,6 +27,12 @@ export interface Codec {
    */
   encode(json: JsonValue, into: Writer): void;
   /**
+   * A whole JSON text in UTF-8 → wire, with fields in the order of their members. What `encode` does after `parseJson`,
+   * but in one pass over the bytes wherever the text is well-formed.
+   * @throws TranscodeError as `parseJson` and `encode` do
+   */
+  encodeText(text: Uint8Array, into: Writer): void;
+  /**
    * Wire → ProtoJSON text.
    * @throws TranscodeError when the bytes are not a message of this type.
    */

@@ -1,8 +1,12 @@
 import type { Field, MessageType, Model } from "../descriptors/model.js";
 import type { Codec, JsonPolicy } from "./codec.js";
 import { Decoders } from "./decoder.js";
+import type { EncodeNode, EncodeText } from "./encode-step.js";
 import { Encoders } from "./encoder.js";
+import { TranscodeError } from "./error.js";
 import type { JsonValue } from "./json.js";
+import { BAIL, JsonCursor } from "./json-cursor.js";
+import { parseJson } from "./parse-json.js";
 import { Reader } from "./reader.js";
 import type { Writer } from "./writer.js";
 
@@ -13,6 +17,11 @@ export interface FieldCodec {
    * @throws TranscodeError whose path begins with the field's name
    */
   encode(json: JsonValue, into: Writer): void;
+  /**
+   * The same from a whole JSON text in UTF-8, in one pass wherever it is well-formed.
+   * @throws TranscodeError as `parseJson` and `encode` do
+   */
+  encodeText(text: Uint8Array, into: Writer): void;
   /**
    * The JSON text of the field from the bytes of its parent message. Where it is absent: `[]`, `{}`, `""`, `0`, the
    * first enum value, and `null` for a message.
@@ -51,6 +60,27 @@ export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
   return codecs;
 }
 
+/** One pass over the text, and another by way of the tree where that does not do. */
+function encodeText(node: EncodeNode, text: Uint8Array, into: Writer, depth: number): void {
+  const start = into.length;
+  if (copyText(node.encodeText, text, into, depth)) return;
+  into.truncate(start);
+  node.encode(parseJson(text, { depth }), into, depth);
+}
+
+/** @returns false, with something written, where the tree has to decide */
+function copyText(copy: EncodeText, text: Uint8Array, into: Writer, depth: number): boolean {
+  try {
+    const cursor = new JsonCursor(text, 1000000);
+    copy(cursor, into, depth);
+    cursor.finish();
+    return true;
+  } catch (error) {
+    if (error === BAIL || error instanceof TranscodeError) return false;
+    throw error;
+  }
+}
+
 class CodecSet implements Codecs {
   readonly #depth: number;
   readonly #encoders: Encoders;
@@ -72,6 +102,7 @@ class CodecSet implements Codecs {
       const depth = this.#depth;
       codec = {
         encode: (json, into) => encoder.encode(json, into, depth),
+        encodeText: (text, into) => encodeText(encoder, text, into, depth),
         decode: wire => decoder.decode(new Reader(wire), wire.length, depth),
       };
       this.#codecs.set(type, codec);
@@ -88,6 +119,7 @@ class CodecSet implements Codecs {
       const depth = this.#depth;
       codec = {
         encode: (json, into) => encoder.encode(json, into, depth),
+        encodeText: (text, into) => encodeText(encoder, text, into, depth),
         decode: parent => decoder.decode(new Reader(parent), parent.length, depth) || zero,
       };
       this.#fields.set(field, codec);

@@ -42,12 +42,26 @@ export interface EncodeField {
   readonly nullable: boolean;
 }
 
+/** The names that a member may have, and its field's place among `fields`. */
+export function memberNames(fields: readonly EncodeField[]): ReadonlyMap<string, number> {
+  const names = new Map<string, number>();
+  fields.forEach(({ field }, index) => {
+    names.set(field.name, index);
+  });
+  // Where one field's JSON name is another's proto name, JSON wins.
+  fields.forEach(({ field }, index) => {
+    names.set(field.jsonName, index);
+  });
+  return names;
+}
+
 /**
  * The encoder of a message from an object. Generated: one pass over the object's members puts each value into its
  * field's slot, then the slots are written by field number.
  */
 export function objectEncoder(
   fields: readonly EncodeField[],
+  names: ReadonlyMap<string, number>,
   extra: ExtraMembers,
   extendable: boolean,
 ): Encode {
@@ -58,14 +72,6 @@ export function objectEncoder(
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
   oneofs.forEach((_, index) => {
     source.add(`let o${index};`);
-  });
-  const names = new Map<string, number>();
-  fields.forEach(({ field }, index) => {
-    names.set(field.name, index);
-  });
-  // Where one field's JSON name is another's proto name, JSON wins.
-  fields.forEach(({ field }, index) => {
-    names.set(field.jsonName, index);
   });
   source.add(
     "let found;",

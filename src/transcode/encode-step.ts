@@ -2,6 +2,7 @@ import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, Model } from "../descriptors/model.js";
 import { excerpt, keySegment, TranscodeError } from "./error.js";
 import type { JsonValue } from "./json.js";
+import type { JsonCursor } from "./json-cursor.js";
 import { invalid } from "./scalar-value.js";
 import type { Writer } from "./writer.js";
 
@@ -11,9 +12,17 @@ import type { Writer } from "./writer.js";
  */
 export type Encode = (value: JsonValue, writer: Writer, depth: number) => void;
 
+/**
+ * Writes the content of a message from the JSON text at the cursor, in one pass and without a tree.
+ * @param depth levels of messages, lists and maps that may still open, this one included
+ * @throws BAIL or TranscodeError where the text may not be what the type wants; `Encode` then finds out
+ */
+export type EncodeText = (cursor: JsonCursor, writer: Writer, depth: number) => void;
+
 /** An encoder that other encoders refer to; compiled at its first use, so types may recur. */
 export interface EncodeNode {
   encode: Encode;
+  encodeText: EncodeText;
 }
 
 /** Finds out what members mean that the message type does not declare. */

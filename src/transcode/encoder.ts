@@ -4,11 +4,13 @@ import type { JsonPolicy } from "./codec.js";
 import {
   bareEncoder,
   type EncodeField,
+  memberNames,
   objectEncoder,
   type ValueWriter,
   type WriterMethod,
 } from "./encode-source.js";
-import { type Encode, type EncodeNode, ExtraMembers } from "./encode-step.js";
+import { type Encode, type EncodeNode, type EncodeText, ExtraMembers } from "./encode-step.js";
+import { bareTextEncoder, objectTextEncoder } from "./encode-text-source.js";
 import type { JsonValue } from "./json.js";
 import { mapKeyValue } from "./map-key.js";
 import {
@@ -34,6 +36,7 @@ import {
   TIMESTAMP,
   VALUE,
 } from "./well-known.js";
+import { copyTimestamp, treeCopy, valueCopy } from "./well-known-copy.js";
 import { durationValue, fieldMaskValue, timestampValue, valueEncoder } from "./well-known-value.js";
 
 /** Compiles encoders for one model and policy, each at its first use. */
@@ -52,7 +55,10 @@ export class Encoders {
   message(type: MessageType): EncodeNode {
     let node = this.#messages.get(type);
     if (node === undefined) {
-      node = lazyNode(() => this.#compile(type));
+      node = lazyNode(
+        () => this.#compile(type),
+        () => this.#compileText(type, []),
+      );
       this.#messages.set(type, node);
     }
     return node;
@@ -62,10 +68,26 @@ export class Encoders {
   bareField(field: Field): EncodeNode {
     let node = this.#bareFields.get(field);
     if (node === undefined) {
-      node = lazyNode(() => bareEncoder(this.#field(field), true));
+      node = lazyNode(
+        () => bareEncoder(this.#field(field), true),
+        () => bareTextEncoder(this.#field(field), true),
+      );
       this.#bareFields.set(field, node);
     }
     return node;
+  }
+
+  /**
+   * The one-pass encoder of a message whose fields at these paths come from elsewhere: a text that has one of them, or
+   * another member of its oneof, bails.
+   */
+  messageApart(type: MessageType, paths: readonly (readonly Field[])[]): EncodeText {
+    return this.#compileText(type, paths);
+  }
+
+  /** The same for a single field, tag included; the paths begin with that field. */
+  bareFieldApart(field: Field, paths: readonly (readonly Field[])[]): EncodeText {
+    return bareTextEncoder(this.#fieldApart(field, paths), true);
   }
 
   #compile(type: MessageType): Encode {
@@ -82,19 +104,51 @@ export class Encoders {
       case VALUE:
         return this.#compileValue(type);
       default:
-        if (
-          first !== undefined &&
-          (type.fullName === STRUCT || type.fullName === LIST_VALUE || isWrapper(type))
-        ) {
-          return bareEncoder({ ...this.#field(first), label: "" }, false);
-        }
-        return this.#compileObject(type);
+        return first !== undefined && isBare(type)
+          ? bareEncoder({ ...this.#field(first), label: "" }, false)
+          : this.#compileObject(type);
     }
   }
 
+  #compileText(type: MessageType, apart: readonly (readonly Field[])[]): EncodeText {
+    const first = type.fields[0];
+    switch (type.fullName) {
+      case TIMESTAMP:
+        return copyTimestamp;
+      case DURATION:
+      case FIELD_MASK:
+      case ANY:
+        return treeCopy(this.message(type));
+      case VALUE: {
+        const { struct, list } = valueParts(type);
+        if (struct === undefined || list === undefined) break;
+        return valueCopy(this.message(struct), this.message(list));
+      }
+      default:
+        if (first !== undefined && isBare(type)) return bareTextEncoder(this.#field(first), false);
+    }
+    const fields = type.fields.map(field => this.#fieldApart(field, apart));
+    const bound = apart.flatMap(path => (path.length === 1 ? path : []));
+    // What another member of the oneof means beside a field from elsewhere is for the tree to say.
+    const rivals = apart.flatMap(([field]) => field?.oneof?.fields.filter(other => other !== field) ?? []);
+    return objectTextEncoder(fields, memberNames(fields), new Set([...bound, ...rivals]));
+  }
+
+  /** A field where the paths that go through it lead to fields that come from elsewhere. */
+  #fieldApart(field: Field, apart: readonly (readonly Field[])[]): EncodeField {
+    const item = this.#field(field);
+    const inner = apart.filter(path => path[0] === field && path.length > 1).map(path => path.slice(1));
+    const { message } = field;
+    if (inner.length === 0 || message === undefined) return item;
+    const node = lazyNode(
+      () => this.#compile(message),
+      () => this.#compileText(message, inner),
+    );
+    return { ...item, value: { kind: "message", node } };
+  }
+
   #compileValue(type: MessageType): Encode {
-    const struct = type.fieldsByNumber.get(5)?.message;
-    const list = type.fieldsByNumber.get(6)?.message;
+    const { struct, list } = valueParts(type);
     if (struct === undefined || list === undefined) return this.#compileObject(type);
     return valueEncoder(this.message(struct), this.message(list));
   }
@@ -108,7 +162,7 @@ export class Encoders {
       fields.map(item => item.label),
       field => this.bareField(field),
     );
-    return objectEncoder(fields, extra, type.extendable);
+    return objectEncoder(fields, memberNames(fields), extra, type.extendable);
   }
 
   #field(field: Field): EncodeField {
@@ -183,12 +237,25 @@ function methodOf(field: Field): WriterMethod {
   }
 }
 
-function lazyNode(compile: () => Encode): EncodeNode {
+function lazyNode(compile: () => Encode, compileText: () => EncodeText): EncodeNode {
   const node: EncodeNode = {
     encode: (value, writer, depth) => {
       node.encode = compile();
       node.encode(value, writer, depth);
     },
+    encodeText: (cursor, writer, depth) => {
+      node.encodeText = compileText();
+      node.encodeText(cursor, writer, depth);
+    },
   };
   return node;
+}
+
+/** Types whose JSON is that of their only field. */
+function isBare(type: MessageType): boolean {
+  return type.fullName === STRUCT || type.fullName === LIST_VALUE || isWrapper(type);
+}
+
+function valueParts(type: MessageType) {
+  return { struct: type.fieldsByNumber.get(5)?.message, list: type.fieldsByNumber.get(6)?.message };
 }

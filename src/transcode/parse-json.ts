@@ -255,9 +255,7 @@ class Parser {
     }
     this.#at = at;
     const source = text.slice(start, at);
-    const number = Number(source);
-    if (plain && source.length <= PLAIN_NUMBER) return number;
-    return keepsValue(source, number) ? number : new JsonNumber(source);
+    return plain && source.length <= PLAIN_NUMBER ? Number(source) : numberValue(source);
   }
 
   /** Skips one digit or more. */
@@ -295,6 +293,12 @@ class Parser {
       column,
     });
   }
+}
+
+/** What the tree holds for a JSON number. */
+export function numberValue(source: string): number | JsonNumber {
+  const number = Number(source);
+  return keepsValue(source, number) ? number : new JsonNumber(source);
 }
 
 /** True where the double is no integer, or is exactly the integer that was written. */

@@ -33,6 +33,27 @@ export function parseTimestamp(value: JsonValue): Instant {
   return { seconds, nanos: parseNanos(match[7]) };
 }
 
+/** Seconds of the epoch from a date and the second of its day; undefined for no date of the years 0001 to 9999. */
+export function secondsOf(year: number, month: number, day: number, second: number): number | undefined {
+  if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1)) return undefined;
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  if (day > DAYS[month - 1]! + (month === 2 && leap ? 1 : 0)) return undefined;
+  // Years that begin with March have the leap day at their end.
+  const shifted = month > 2 ? year : year - 1;
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
+  const days =
+    shifted * 365 +
+    Math.floor(shifted / 4) -
+    Math.floor(shifted / 100) +
+    Math.floor(shifted / 400) +
+    dayOfYear;
+  return (days - EPOCH_DAY) * 86400 + second;
+}
+
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+/** Days from the first of March of the year 0 to the first of January 1970. */
+const EPOCH_DAY = 719_468;
+
 type Six = [number, number, number, number, number, number];
 
 const FOUR_CENTURIES = 146097 * 86400;

@@ -4,7 +4,7 @@ import { obtainRunner, presentRunner, type Runner, runSuite } from "./runner.js"
 
 /** CI may download what the runner needs; elsewhere the test makes do with what is there. */
 function runner(): Runner | string {
-  if (process.env["CI"] !== "true") return presentRunner();
+  if (process.env.CI !== "true") return presentRunner();
   try {
     return obtainRunner();
   } catch (error) {

@@ -1,9 +1,11 @@
+import assert from "node:assert/strict";
 import { join } from "node:path";
 import protobuf from "protobufjs";
 import { loadModel } from "../../src/descriptors/load.js";
 import type { MessageType } from "../../src/descriptors/model.js";
 import type { JsonPolicy } from "../../src/transcode/codec.js";
 import { createCodecs } from "../../src/transcode/codecs.js";
+import { TranscodeError } from "../../src/transcode/error.js";
 import { parseJson } from "../../src/transcode/parse-json.js";
 import { Writer } from "../../src/transcode/writer.js";
 
@@ -41,12 +43,30 @@ export function decode(name: string, wire: Uint8Array, policy: Partial<JsonPolic
 
 const writer = new Writer();
 
+/** JSON → wire by way of the tree, after a look that the one pass over the text gives the same message or error. */
 export function encode(name: string, json: string, policy: Partial<JsonPolicy> = {}): Uint8Array {
-  const value = parseJson(Buffer.from(json), { depth: policy.depth ?? POLICY.depth });
+  const text = Buffer.from(json);
+  const codec = createCodecs(model, { ...POLICY, ...policy }).message(type(name));
+  const wire = attempt(() => codec.encode(parseJson(text, { depth: policy.depth ?? POLICY.depth }), writer));
+  const copied = attempt(() => codec.encodeText(text, writer));
+  if (wire instanceof TranscodeError) {
+    assert.ok(copied instanceof TranscodeError, `only the tree refuses ${json}: ${wire.message}`);
+    assert.deepEqual([copied.reason, copied.field, copied.message], [wire.reason, wire.field, wire.message]);
+    throw wire;
+  }
+  if (copied instanceof TranscodeError) throw copied;
+  assert.equal(decode(name, copied), decode(name, wire), json);
+  return wire;
+}
+
+function attempt(write: () => void): Uint8Array | TranscodeError {
   writer.reset();
-  createCodecs(model, { ...POLICY, ...policy })
-    .message(type(name))
-    .encode(value, writer);
+  try {
+    write();
+  } catch (error) {
+    if (error instanceof TranscodeError) return error;
+    throw error;
+  }
   return writer.finish();
 }
 
