@@ -19,7 +19,11 @@ export const ListenersSchema = mapping(
     http: mapping(
       {
         address: text("address", { description: `Where the REST API listens: ${addressForms}` }),
-        engine: choice(["fastify"], { description: "The HTTP server underneath.", default: "fastify" }),
+        engine: choice(["fastify", "uws"], {
+          description:
+            "The HTTP server underneath. `uws` (uWebSockets.js) costs far less CPU; it is a native addon for glibc Linux, macOS and Windows.",
+          default: "fastify",
+        }),
         tls,
       },
       "The listener of the REST API.",

@@ -14,7 +14,6 @@ const listed = (value: unknown) => value === undefined;
 /** Everything that belongs to the format of the configuration but that this version does not do. */
 const unavailable: readonly Unavailable[] = [
   { at: "listeners.realtime" },
-  { at: "listeners.http.engine", when: anyOf("uws") },
   { at: "upstreams.*.protocol", when: anyOf("trpc", "http") },
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },

@@ -2,8 +2,10 @@ import { type AdminServer, startAdmin } from "../admin/server.js";
 import type { Snapshot } from "../bindings/snapshot.js";
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
-import { type Engine, startFastifyEngine } from "../http/fastify-engine.js";
+import type { Engine } from "../http/engine.js";
+import { startFastifyEngine } from "../http/fastify-engine.js";
 import { Pipeline } from "../http/pipeline.js";
+import { startUwsEngine } from "../http/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger, type Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
@@ -134,7 +136,7 @@ class RunningGateway implements Gateway {
   }
 
   async #listen(): Promise<void> {
-    const { http } = this.#loaded.config;
+    const { listeners, http } = this.#loaded.config;
     const { address, tls } = listenerOf(this.#loaded, "http");
     const pipeline = new Pipeline({
       // Requests are accepted only once there is a snapshot.
@@ -143,8 +145,9 @@ class RunningGateway implements Gateway {
       accessLog: new AccessLog(this.#log),
       draining: () => this.#draining,
     });
+    const startEngine = listeners.http.engine === "uws" ? startUwsEngine : startFastifyEngine;
     const start = (): Promise<Engine> =>
-      startFastifyEngine({
+      startEngine({
         ...address,
         tls,
         headerLimit: http.limits.header,

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { type Address, parseAddress } from "../config/address.js";
 import { LoadError } from "../config/diagnostic.js";
+import type { EngineTls } from "../http/engine.js";
+import { AddonError } from "../http/uws-addon.js";
 import type { UsableConfig } from "./compile.js";
 
 export interface Listener {
   readonly address: Address;
-  /** PEM contents. */
-  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  readonly tls: EngineTls | undefined;
 }
 
 /**
@@ -19,7 +20,12 @@ export function listenerOf({ config, locate }: UsableConfig, name: "http" | "adm
   // Loading has checked the form of the address.
   const parsed = parseAddress(address) as Address;
   if (tls === undefined) return { address: parsed, tls: undefined };
-  const material = { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+  const material = {
+    certFile: tls.cert,
+    keyFile: tls.key,
+    cert: readFileSync(tls.cert),
+    key: readFileSync(tls.key),
+  };
   try {
     createSecureContext(material);
   } catch (error) {
@@ -33,7 +39,8 @@ export function listenerOf({ config, locate }: UsableConfig, name: "http" | "adm
 
 /**
  * Starts a listener.
- * @throws LoadError at the listener's address where the system does not let it listen
+ * @throws LoadError at the listener's address where the system does not let it listen, at its engine where that
+ *   cannot be loaded
  */
 export async function listening<T>(
   { locate }: UsableConfig,
@@ -43,12 +50,12 @@ export async function listening<T>(
   try {
     return await start();
   } catch (error) {
-    const found = reasons.get((error as NodeJS.ErrnoException).code ?? "");
-    if (found === undefined) throw error;
-    const path = `listeners.${name}.address`;
-    throw new LoadError([
-      { severity: "error", message: found, position: locate(["listeners", name, "address"]), path },
-    ]);
+    const message =
+      error instanceof AddonError ? error.message : reasons.get((error as NodeJS.ErrnoException).code ?? "");
+    if (message === undefined) throw error;
+    const key = error instanceof AddonError ? "engine" : "address";
+    const position = locate(["listeners", name, key]);
+    throw new LoadError([{ severity: "error", message, position, path: `listeners.${name}.${key}` }]);
   }
 }
 

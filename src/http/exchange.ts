@@ -24,6 +24,7 @@ export interface Exchange {
   /**
    * The whole body, at most `limit` bytes.
    * @throws BodyTooLargeError as soon as the limit is passed; the rest is not read
+   * @throws BodyTimeoutError where the engine still has the connection when the time for the request is over
    */
   body(limit: number): Promise<Uint8Array>;
   /** Sends the whole reply, once. For HEAD the body is counted, not sent. After the peer has gone this does nothing. */
@@ -33,3 +34,14 @@ export interface Exchange {
 export class BodyTooLargeError extends Error {
   override readonly name = "BodyTooLargeError";
 }
+
+export class BodyTimeoutError extends Error {
+  override readonly name = "BodyTimeoutError";
+}
+
+/** A value that a header line may carry (RFC 9110 §5.5): no line ends, no other control characters, no wide ones. */
+export function isHeaderValue(value: string): boolean {
+  return headerValue.test(value);
+}
+
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;

@@ -1,36 +1,10 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
-import { type Failure, gatewayFailure } from "../status/failure.js";
-import { renderFailure } from "../status/profiles.js";
 import type { Reason } from "../status/reasons.js";
 import { Cancellation } from "../upstream/channel.js";
-import { BodyTooLargeError, type Exchange, type HeaderList } from "./exchange.js";
-
-/** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
-export interface EngineOptions {
-  readonly host: string;
-  readonly port: number;
-  /** PEM contents. */
-  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
-  readonly headerLimit: number;
-  /** For the whole request to arrive. */
-  readonly requestTimeout: number;
-  handle(exchange: Exchange): void;
-  /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
-  refused(failure: Failure): void;
-}
-
-export interface Engine {
-  readonly port: number;
-  /** Stops accepting, then resolves when every connection is done. */
-  close(): Promise<void>;
-  /** Ends the connections that are left. */
-  destroy(): void;
-}
-
-/** Room for the request target beside the header fields; longer targets are 414. */
-export const targetLimit = 8192;
+import { type Engine, type EngineOptions, plainAddress, refusal, targetLimit } from "./engine.js";
+import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue } from "./exchange.js";
 
 /** Listens with Fastify. One wildcard route takes everything: matching is ours, on the raw path. */
 export async function startFastifyEngine(options: EngineOptions): Promise<Engine> {
@@ -47,7 +21,9 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     requestTimeout: options.requestTimeout,
     rewriteUrl: () => "/",
     clientErrorHandler: (error, socket) => refuse(error, socket, options),
-    ...(options.tls === undefined ? { http: limits } : { https: { ...limits, ...options.tls } }),
+    ...(options.tls === undefined
+      ? { http: limits }
+      : { https: { ...limits, cert: options.tls.cert, key: options.tls.key } }),
   }) as unknown as FastifyInstance;
 
   app.removeAllContentTypeParsers();
@@ -136,7 +112,7 @@ class NodeExchange implements Exchange {
     if (response.destroyed || response.headersSent) return;
     const bodyless = status === 204 || status === 304;
     const flat: string[] = [];
-    for (const [name, value] of headers) flat.push(name, value);
+    for (const [name, value] of headers) if (isHeaderValue(value)) flat.push(name, value);
     if (!bodyless) flat.push("content-length", String(Buffer.byteLength(body)));
     // A request whose body was not read to its end cannot share the connection with another one.
     if (announcesBody(this.#request) && !this.#request.complete) flat.push("connection", "close");
@@ -163,11 +139,6 @@ function originForm(target: string): string {
   return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** IPv4 peers of a dual-stack socket in their plain form. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
-}
-
 function refuse(error: Error & { code?: string }, socket: Socket, options: EngineOptions): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
@@ -179,9 +150,8 @@ function refuse(error: Error & { code?: string }, socket: Socket, options: Engin
       : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
         ? ["REQUEST_TIMEOUT", `the request did not arrive within ${options.requestTimeout} ms`]
         : ["MALFORMED_REQUEST", "the request is not valid HTTP/1.1"];
-  const failure = gatewayFailure(reason, message);
+  const { failure, body } = refusal(reason, message);
   options.refused(failure);
-  const { body } = renderFailure("status", failure, [], { requestId: "", path: "" });
   socket.end(
     `HTTP/1.1 ${failure.httpStatus} ${reason}\r\ncontent-type: application/json\r\nconnection: close\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -2,7 +2,7 @@ import type { ForwardedName } from "../bindings/forwarded-name.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { TraceHeaders } from "../telemetry/traceparent.js";
 import type { Metadata } from "../upstream/channel.js";
-import type { Exchange } from "./exchange.js";
+import { type Exchange, isHeaderValue } from "./exchange.js";
 import type { Forwarded } from "./forwarded.js";
 
 /** What the gateway itself tells the backend with each call. */
@@ -55,8 +55,8 @@ export function responseHeaders(
   for (const [name, value] of [...headers, ...trailers]) {
     if (!names.some(declared => declared.name === name)) continue;
     const text = typeof value === "string" ? value : Buffer.from(value).toString("base64");
-    // A backend cannot be trusted to keep to the characters that a header line may have (RFC 9110 §5.5).
-    if (/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) found.push([name, text]);
+    // A backend cannot be trusted to keep to the characters that a header line may have.
+    if (isHeaderValue(text)) found.push([name, text]);
   }
   return found;
 }

@@ -10,9 +10,9 @@ import { passedTrace } from "../telemetry/traceparent.js";
 import { TranscodeError } from "../transcode/error.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import { requireIdentity, requireJson } from "./content-type.js";
-import { BodyTooLargeError, type Exchange } from "./exchange.js";
+import { targetLimit } from "./engine.js";
+import { BodyTimeoutError, BodyTooLargeError, type Exchange } from "./exchange.js";
 import { callFailure, requestFailure, responseFailure } from "./failures.js";
-import { targetLimit } from "./fastify-engine.js";
 import { forwardedOf } from "./forwarded.js";
 import { type CallContext, requestMetadata, responseHeaders } from "./metadata.js";
 import { clientTimeout } from "./timeout.js";
@@ -227,6 +227,8 @@ async function readBody(progress: Progress, binding: Binding): Promise<Uint8Arra
   } catch (error) {
     if (error instanceof BodyTooLargeError)
       throw refuse("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);
+    if (error instanceof BodyTimeoutError)
+      throw refuse("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
     throw refuse("CLIENT_CLOSED", "the request ended before its body was complete");
   }
   progress.requestBytes = body.length;

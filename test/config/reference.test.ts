@@ -49,14 +49,13 @@ test("the reference file without the files that it names gives an error for each
 test("values of the reference that are unavailable elsewhere are reported at their place", () => {
   const workspace = new Workspace();
   const yaml = `
-listeners: { http: { address: ":0", engine: uws } }
+listeners: { http: { address: ":0" } }
 upstreams:
   chat: { targets: ["a:1"], protocol: trpc }
 auth: { default: [users] }
 server: { workers: 4 }
 `;
   assert.deepEqual(workspace.problems(yaml), [
-    'gateway.yaml:2:45: error: "uws" is not available in this version; expected fastify (at listeners.http.engine)',
     'gateway.yaml:4:39: error: "trpc" is not available in this version; expected grpc (at upstreams.chat.protocol)',
     "gateway.yaml:5:9: error: a list is not available in this version; expected none (at auth.default)",
     "gateway.yaml:6:20: error: 4 is not available in this version; expected 1 (at server.workers)",

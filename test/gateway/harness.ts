@@ -9,6 +9,7 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import { startGateway } from "../../src/gateway/gateway.js";
+import { engineUnderTest } from "../engine.js";
 
 /** Answers one unary method in bytes. Identity serialization: what the gateway sent is what the handler sees. */
 export type RawHandler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => void;
@@ -83,7 +84,7 @@ export interface TestGateway {
 }
 
 /**
- * A gateway from YAML and proto files in a folder of its own. Listeners are added: both on free ports.
+ * A gateway from YAML and proto files in a folder of its own. Listeners are added: both on free ports, with the engine under test.
  * @param yaml everything but `listeners`
  * @param files by name, such as `protos/echo.proto`
  * @param onLog sees each log line, also those before the gateway is ready
@@ -99,7 +100,7 @@ export async function startTestGateway(
     writeFileSync(join(folder, name), text);
   };
   for (const [name, text] of Object.entries(files)) write(name, text);
-  const listeners = "listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
+  const listeners = `listeners: { http: { address: 127.0.0.1:0, engine: ${engineUnderTest()} }, admin: { address: 127.0.0.1:0 } }\n`;
   write("gateway.yaml", listeners + yaml);
 
   const log: Record<string, unknown>[] = [];

@@ -1,0 +1,53 @@
+import { type Failure, gatewayFailure } from "../status/failure.js";
+import { renderFailure } from "../status/profiles.js";
+import type { Reason } from "../status/reasons.js";
+import type { Exchange } from "./exchange.js";
+
+/** The certificate of a listener: the PEM files and what is in them. */
+export interface EngineTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
+export interface EngineOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly tls: EngineTls | undefined;
+  readonly headerLimit: number;
+  /** For the whole request to arrive. */
+  readonly requestTimeout: number;
+  handle(exchange: Exchange): void;
+  /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
+  refused(failure: Failure): void;
+}
+
+export interface Engine {
+  readonly port: number;
+  /** Stops accepting, then resolves when every connection is done. */
+  close(): Promise<void>;
+  /** Ends the connections that are left. */
+  destroy(): void;
+}
+
+/** Room for the request target beside the header fields; longer targets are 414. */
+export const targetLimit = 8192;
+
+/** A request that is not an exchange: what to count, and what to answer before the connection ends. */
+export interface Refusal {
+  readonly failure: Failure;
+  readonly body: string;
+}
+
+export function refusal(reason: Reason, message: string): Refusal {
+  const failure = gatewayFailure(reason, message);
+  return { failure, body: renderFailure("status", failure, [], { requestId: "", path: "" }).body };
+}
+
+/** IPv4 peers of a dual-stack socket in their plain form. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}

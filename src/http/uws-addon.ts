@@ -1,0 +1,58 @@
+import type { AppOptions, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+
+/** What is used of the addon. Its own types leave out the options of a listener that has a host. */
+export interface Uws {
+  App(): UwsApp;
+  SSLApp(options: AppOptions): UwsApp;
+  us_listen_socket_close(socket: us_listen_socket): void;
+  us_socket_local_port(socket: us_listen_socket): number;
+  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
+}
+
+export interface UwsApp extends Omit<TemplatedApp, "listen"> {
+  listen(
+    host: string,
+    port: number,
+    options: number,
+    listening: (socket: us_listen_socket | false) => void,
+  ): void;
+}
+
+/** The addon does not load here. */
+export class AddonError extends Error {
+  override readonly name = "AddonError";
+}
+
+/**
+ * The native addon, loaded when it is first asked for.
+ * @param headLimit bytes of a request head, which the addon reads from the environment when it is loaded; the first
+ *   caller decides for the process, and every engine checks its own limit on top
+ * @throws AddonError that says in one line why it cannot be loaded here
+ */
+export async function loadUws(headLimit: number): Promise<Uws> {
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(headLimit);
+  try {
+    return (await import("uWebSockets.js")) as unknown as Uws;
+  } catch (error) {
+    throw new AddonError(explain(error), { cause: error });
+  }
+}
+
+function explain(error: unknown): string {
+  const { platform, arch, version, versions } = process;
+  const libc = platform === "linux" ? `, ${libcName()}` : "";
+  const lines = String(error instanceof Error ? error.message : error).split("\n");
+  const cause = lines.find(line => /cannot find|can't|no such file|relocating|not found|version/i.test(line));
+  return (
+    `the HTTP engine uws cannot be loaded on ${platform} ${arch}${libc} with Node.js ${version} ` +
+    `(ABI ${versions.modules}): ${(cause ?? lines[0] ?? "").trim()}; its addon is built for Node.js 18 to 22 on ` +
+    "glibc Linux, macOS and Windows; use `listeners.http.engine: fastify` elsewhere"
+  );
+}
+
+/** Node.js names glibc in its reports and nothing else. */
+function libcName(): string {
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  const glibc = report.header?.glibcVersionRuntime;
+  return glibc === undefined ? "no glibc" : `glibc ${glibc}`;
+}

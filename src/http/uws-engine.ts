@@ -1,0 +1,143 @@
+import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type Engine, type EngineOptions, type Refusal, targetLimit } from "./engine.js";
+import { PeerAddresses } from "./peer-address.js";
+import { loadUws, type Uws, type UwsApp } from "./uws-addon.js";
+import { UwsExchange, type UwsListener } from "./uws-exchange.js";
+import { RequestHead } from "./uws-head.js";
+
+/**
+ * Listens with uWebSockets.js. One wildcard route takes everything: matching is ours, on the raw path.
+ *
+ * What its parser refuses it answers itself, with a page of its own and the status 400, 431 or 505; heads that never
+ * end and idle connections it closes after about 10 seconds, bodies that come slower than 16 KiB a second too.
+ * @throws AddonError where the addon cannot be loaded
+ * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen
+ * @throws Error where the certificate cannot be used
+ */
+export async function startUwsEngine(options: EngineOptions): Promise<Engine> {
+  const uws = await loadUws(options.headerLimit + targetLimit);
+  const engine = new UwsEngine(uws, options);
+  await engine.listen();
+  return engine;
+}
+
+class UwsEngine implements Engine, UwsListener {
+  readonly encrypted: boolean;
+  readonly requestTimeout: number;
+  readonly addresses = new PeerAddresses();
+  readonly #uws: Uws;
+  readonly #options: EngineOptions;
+  readonly #app: UwsApp;
+  #socket: us_listen_socket | undefined;
+  #port = 0;
+  #underWay = 0;
+  #closed: (() => void) | undefined;
+
+  constructor(uws: Uws, options: EngineOptions) {
+    this.#uws = uws;
+    this.#options = options;
+    this.encrypted = options.tls !== undefined;
+    this.requestTimeout = options.requestTimeout;
+    this.#app = createApp(uws, options);
+    this.#app.any("/*", (response, request) => this.#accept(response, request));
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = this.#options;
+    // Sharing a port with another process would go unnoticed: only one of them is meant to have it.
+    const exclusive = this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT;
+    const socket = await new Promise<us_listen_socket | false>(resolve => {
+      this.#app.listen(host, port, exclusive, resolve);
+    });
+    if (socket === false) throw await listenError(host, port);
+    this.#socket = socket;
+    this.#port = this.#uws.us_socket_local_port(socket);
+  }
+
+  close(): Promise<void> {
+    if (this.#socket !== undefined) this.#uws.us_listen_socket_close(this.#socket);
+    this.#socket = undefined;
+    return new Promise(resolve => {
+      this.#closed = resolve;
+      this.#endWhenIdle();
+    });
+  }
+
+  destroy(): void {
+    this.#app.close();
+  }
+
+  finished(): void {
+    this.#underWay--;
+    this.#endWhenIdle();
+  }
+
+  /** With nothing under way the connections that are left are idle ones. */
+  #endWhenIdle(): void {
+    if (this.#closed === undefined || this.#underWay > 0) return;
+    const closed = this.#closed;
+    this.#closed = undefined;
+    // Not from within a callback of a connection that this ends.
+    setImmediate(() => {
+      this.#app.close();
+      closed();
+    });
+  }
+
+  #accept(response: HttpResponse, request: HttpRequest): void {
+    const head = new RequestHead(request);
+    const { headerLimit } = this.#options;
+    const fault = head.fault(headerLimit + targetLimit, headerLimit);
+    this.#underWay++;
+    if (fault === undefined) this.#options.handle(new UwsExchange(response, head, this));
+    else this.#refuse(response, fault);
+  }
+
+  #refuse(response: HttpResponse, { failure, body }: Refusal): void {
+    this.#options.refused(failure);
+    let aborted = false;
+    response.onAborted(() => {
+      aborted = true;
+      this.finished();
+    });
+    // Not within the parser, which would go on to the bytes behind this request.
+    setImmediate(() => {
+      if (aborted) return;
+      response.cork(() => {
+        response.writeStatus(`${failure.httpStatus} ${failure.reason}\r\ncontent-type: application/json`);
+        response.end(body, true);
+      });
+      this.finished();
+    });
+  }
+}
+
+function createApp(uws: Uws, { tls }: EngineOptions): UwsApp {
+  if (tls === undefined) return uws.App();
+  try {
+    return uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+  } catch (error) {
+    throw new Error(`the certificate ${tls.certFile} cannot be used with the key ${tls.keyFile}`, {
+      cause: error,
+    });
+  }
+}
+
+/** uWebSockets.js does not tell why it cannot listen; Node.js does. */
+async function listenError(host: string, port: number): Promise<unknown> {
+  const server = createServer();
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, "listening");
+  } catch (error) {
+    return error;
+  }
+  server.close();
+  return new Error(`uWebSockets.js cannot listen on ${host}:${port}`);
+}

@@ -1,0 +1,199 @@
+import type { HttpResponse } from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
+import { Cancellation } from "../upstream/channel.js";
+import { type Exchange, type HeaderList, isHeaderValue } from "./exchange.js";
+import { IncomingBody } from "./incoming-body.js";
+import type { PeerAddresses } from "./peer-address.js";
+import type { RequestHead } from "./uws-head.js";
+
+/** What exchanges ask of the engine that made them. */
+export interface UwsListener {
+  readonly encrypted: boolean;
+  /** Milliseconds for the body to arrive. */
+  readonly requestTimeout: number;
+  readonly addresses: PeerAddresses;
+  /** The reply of an exchange is out, or its peer has gone. */
+  finished(): void;
+}
+
+/** `open` until a reply is asked for, `replying` until the socket has all of it, then `over`: the response is dead. */
+type Stage = "open" | "replying" | "over";
+
+/**
+ * An exchange on a uWebSockets.js response, which must not be touched after its reply or after the peer has gone.
+ *
+ * Chunked bodies are parsed leniently underneath (line ends unchecked, trailers read as the next request), so a
+ * connection that carried one ends with its reply: what follows the body is never read as a request.
+ */
+export class UwsExchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly cancellation = new Cancellation();
+  readonly #response: HttpResponse;
+  readonly #head: RequestHead;
+  readonly #listener: UwsListener;
+  #stage: Stage = "open";
+  readonly #body: IncomingBody | undefined;
+  #paused = false;
+
+  constructor(response: HttpResponse, head: RequestHead, listener: UwsListener) {
+    this.method = head.method;
+    this.path = head.path;
+    this.query = head.query;
+    this.#response = response;
+    this.#head = head;
+    this.#listener = listener;
+    response.onAborted(() => this.#aborted());
+    if (head.bodyLength !== 0) this.#body = this.#receive(head.bodyLength);
+  }
+
+  get encrypted(): boolean {
+    return this.#listener.encrypted;
+  }
+
+  get remoteAddress(): string {
+    return this.#stage === "over" ? "" : this.#listener.addresses.textOf(this.#response.getRemoteAddress());
+  }
+
+  header(name: string): string | undefined {
+    return this.#head.header(name);
+  }
+
+  body(limit: number): Promise<Uint8Array> {
+    const body = this.#body;
+    if (body === undefined) return noBytes;
+    if (this.#paused && this.#stage === "open") this.#response.resume();
+    this.#paused = false;
+    return body.take(limit, this.#listener.requestTimeout);
+  }
+
+  reply(status: number, headers: HeaderList, body: string | Uint8Array): void {
+    if (this.#stage !== "open") return;
+    this.#stage = "replying";
+    let head = statusLine(status);
+    let close = this.#head.closing;
+    for (const [name, value] of headers) {
+      if (name === "connection") close ||= value === "close";
+      else if (isHeaderValue(value)) head += `\r\n${name}: ${value}`;
+    }
+    const bodyless = status === 204 || status === 304;
+    if (!bodyless && this.method === "HEAD") head += `\r\ncontent-length: ${Buffer.byteLength(body)}`;
+    const sent = bodyless || this.method === "HEAD" ? undefined : body;
+    if (this.#body === undefined || (this.#body.complete && this.#head.bodyLength !== undefined)) {
+      this.#send(head, sent, close);
+    } else {
+      // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
+      setImmediate(() => this.#sendLast(head, sent));
+    }
+  }
+
+  #send(head: string, body: string | Uint8Array | undefined, close: boolean): void {
+    if (body !== undefined && body.length > largeBody) {
+      this.#sendLarge(head, body, close);
+      return;
+    }
+    ending = close;
+    if (body !== undefined) this.#cork(writeWhole, head, body);
+    else this.#cork(writeHead, close ? `${head}\r\nconnection: close` : head, "");
+  }
+
+  /** Nothing more is read from the connection. */
+  #sendLast(head: string, body: string | Uint8Array | undefined): void {
+    if (this.#stage === "over") return;
+    ending = true;
+    if (body !== undefined) {
+      this.#cork(writeWhole, head, body);
+    } else {
+      // A reply without body cannot be ended together with its connection, so that the last line end is ours.
+      this.#cork(writeStatus, `${head}\r\nconnection: close\r\n`, "");
+      this.#response.close();
+    }
+  }
+
+  #cork(write: () => void, head: string, body: string | Uint8Array): void {
+    this.#stage = "over";
+    writing = this.#response;
+    writtenHead = encode(head);
+    writtenBody = body;
+    this.#response.cork(write);
+    this.#listener.finished();
+  }
+
+  /** In parts, as fast as the peer takes them. */
+  #sendLarge(head: string, body: string | Uint8Array, close: boolean): void {
+    const response = this.#response;
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const send = (offset: number): boolean => {
+      const [ok, done] = response.tryEnd(bytes.subarray(offset), bytes.length);
+      if (done && this.#stage !== "over") {
+        this.#stage = "over";
+        this.#listener.finished();
+      }
+      return ok;
+    };
+    response.cork(() => {
+      response.writeStatus(encode(close ? `${head}\r\nconnection: close` : head));
+      if (!send(0)) response.onWritable(send);
+    });
+  }
+
+  #receive(length: number | undefined): IncomingBody {
+    const body = new IncomingBody(length);
+    this.#response.onData((chunk, last) => {
+      body.add(chunk, last);
+      // Nobody has asked for the body yet: no more of it than has already been read from the socket.
+      if (body.taken || last || this.#paused || this.#stage !== "open") return;
+      this.#paused = true;
+      this.#response.pause();
+    });
+    return body;
+  }
+
+  #aborted(): void {
+    if (this.#stage === "over") return;
+    this.#stage = "over";
+    this.#body?.fail(new Error("the request ended before its body was complete"));
+    this.cancellation.cancel();
+    this.#listener.finished();
+  }
+}
+
+/** Above this a reply waits for the peer instead of being copied into the buffer of the socket. */
+const largeBody = 65_536;
+const noBytes = Promise.resolve(new Uint8Array(0));
+
+// What the callbacks of `cork` write: it runs them at once, so that one of each serves all replies.
+let writing: HttpResponse;
+let writtenHead: string | Uint8Array = "";
+let writtenBody: string | Uint8Array = "";
+let ending = false;
+
+function writeWhole(): void {
+  writing.writeStatus(writtenHead).end(writtenBody, ending);
+}
+
+function writeHead(): void {
+  writing.writeStatus(writtenHead).endWithoutBody();
+}
+
+function writeStatus(): void {
+  writing.writeStatus(writtenHead);
+}
+
+/** uWebSockets.js writes UTF-8; header fields are one byte a character. */
+function encode(head: string): string | Uint8Array {
+  return ascii.test(head) ? head : Buffer.from(head, "latin1");
+}
+
+const ascii = /^[\r\n\t\x20-\x7e]*$/;
+const statusLines = new Map<number, string>();
+
+function statusLine(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `${status} ${STATUS_CODES[status] ?? "unknown"}`;
+    statusLines.set(status, line);
+  }
+  return line;
+}

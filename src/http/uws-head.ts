@@ -1,0 +1,126 @@
+import type { HttpRequest } from "uWebSockets.js";
+import { METHODS } from "node:http";
+import { type Refusal, refusal } from "./engine.js";
+
+/**
+ * The head of one request, copied while uWebSockets.js lets it be read: its request object is dead once the handler
+ * has returned. Its parser takes more than RFC 9112 allows, so everything that decides where a body ends is checked
+ * here.
+ */
+export class RequestHead {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  /** Bytes of the body; 0 where there is none, undefined where it is chunked. */
+  bodyLength: number | undefined = 0;
+  /** The client asked for the connection to end with this reply. */
+  closing = false;
+  /** Names and values in turn, as they came. */
+  readonly #fields: string[] = [];
+  #size = 0;
+  #hosts = 0;
+  #lengths = 0;
+  #encodings = 0;
+  #fault = "";
+
+  constructor(request: HttpRequest) {
+    // The name of the method first: other accessors change its case in place.
+    this.method = request.getCaseSensitiveMethod();
+    this.path = request.getUrl();
+    // Undefined without `?`, whatever the types say.
+    this.query = request.getQuery() ?? "";
+    reading = this;
+    request.forEach(collect);
+  }
+
+  /**
+   * What is wrong with this head; undefined: nothing.
+   * @param limit bytes of the whole head
+   */
+  fault(limit: number, headerLimit: number): Refusal | undefined {
+    const { method, path, query } = this;
+    if (this.#size + method.length + path.length + query.length > limit)
+      return refusal("HEADERS_TOO_LARGE", `request headers are limited to ${headerLimit} bytes`);
+    if (this.#fault !== "") return refusal("MALFORMED_REQUEST", this.#fault);
+    if (!methods.has(method)) return refusal("MALFORMED_REQUEST", "the method is not one of HTTP");
+    if (!visible.test(path) || !(query === "" || visible.test(query)))
+      return refusal("MALFORMED_REQUEST", "the request target has characters that must be percent-encoded");
+    if (this.#hosts !== 1) return refusal("MALFORMED_REQUEST", "expected one host header");
+    if (this.#lengths + this.#encodings > 1)
+      return refusal("MALFORMED_REQUEST", "the length of the body is given more than once");
+    return undefined;
+  }
+
+  /** The value of a header by lower-case name, as Node.js gives it. */
+  header(name: string): string | undefined {
+    const fields = this.#fields;
+    let value: string | undefined;
+    for (let index = 0; index < fields.length; index += 2) {
+      if (fields[index] !== name) continue;
+      const next = fields[index + 1] as string;
+      if (value === undefined) value = next;
+      else if (!single.has(name)) value += `${name === "cookie" ? ";" : ","} ${next}`;
+    }
+    return value;
+  }
+
+  add(name: string, value: string): void {
+    this.#fields.push(name, value);
+    this.#size += name.length + value.length + fieldOverhead;
+    switch (name) {
+      case "host":
+        this.#hosts++;
+        break;
+      case "connection":
+        this.closing ||= closeOption.test(value);
+        break;
+      case "content-length":
+        this.#lengths++;
+        if (digits.test(value)) this.bodyLength = Number(value);
+        else this.#fault = "content-length must be a number of bytes";
+        break;
+      case "transfer-encoding":
+        this.#encodings++;
+        this.bodyLength = undefined;
+        if (value.toLowerCase() !== "chunked") this.#fault = "transfer-encoding must be chunked";
+        break;
+    }
+  }
+}
+
+/** The head whose fields are being read: one callback for all requests, since the loop over the fields is synchronous. */
+let reading: RequestHead | undefined;
+
+function collect(name: string, value: string): void {
+  reading?.add(name, value);
+}
+
+/** Colon, space and line end. */
+const fieldOverhead = 4;
+
+const methods: ReadonlySet<string> = new Set(METHODS);
+const visible = /^[\x21-\x7e]+$/;
+const digits = /^[0-9]{1,15}$/;
+const closeOption = /(?:^|,)\s*close\s*(?:,|$)/i;
+
+/** Headers that have one value: of several lines the first counts (Node.js, `message.headers`). */
+const single: ReadonlySet<string> = new Set([
+  "age",
+  "authorization",
+  "content-length",
+  "content-type",
+  "etag",
+  "expires",
+  "from",
+  "host",
+  "if-modified-since",
+  "if-unmodified-since",
+  "last-modified",
+  "location",
+  "max-forwards",
+  "proxy-authorization",
+  "referer",
+  "retry-after",
+  "server",
+  "user-agent",
+]);
