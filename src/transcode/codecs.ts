@@ -30,10 +30,25 @@ export interface FieldCodec {
   decode(parent: Uint8Array): string;
 }
 
+/**
+ * Writes a whole JSON text in one pass.
+ * @param depth most levels of nested JSON, where the policy does not allow fewer
+ * @returns false where only the tree can tell what the text means or what is wrong with it; what was written is then
+ * worth nothing
+ */
+export type TextCopy = (text: Uint8Array, into: Writer, depth: number) => boolean;
+
 /** The codecs of one model under one policy. Each is compiled at its first use and kept. */
 export interface Codecs {
   message(type: MessageType): Codec;
   field(field: Field): FieldCodec;
+  /**
+   * The one-pass half of `Codec.encodeText`, for messages whose fields at `paths` come from elsewhere: it fails for texts
+   * that give one of them. The fields may not belong to oneofs.
+   */
+  messageApart(type: MessageType, paths: readonly (readonly Field[])[]): TextCopy;
+  /** The same for `FieldCodec.encodeText`; only paths that begin with the field matter. */
+  fieldApart(field: Field, paths: readonly (readonly Field[])[]): TextCopy;
   /**
    * The JSON text of an Any; where the type is not in the model or the bytes are not of that type,
    * `{"@type": url, "value": base64}`. Never throws.
@@ -125,6 +140,18 @@ class CodecSet implements Codecs {
       this.#fields.set(field, codec);
     }
     return codec;
+  }
+
+  messageApart(type: MessageType, paths: readonly (readonly Field[])[]): TextCopy {
+    return this.#textCopy(this.#encoders.messageApart(type, paths));
+  }
+
+  fieldApart(field: Field, paths: readonly (readonly Field[])[]): TextCopy {
+    return this.#textCopy(this.#encoders.bareFieldApart(field, paths));
+  }
+
+  #textCopy(copy: EncodeText): TextCopy {
+    return (text, into, depth) => copyText(copy, text, into, Math.min(depth, this.#depth));
   }
 
   renderAny(typeUrl: string, value: Uint8Array): string {

@@ -78,8 +78,7 @@ export class Encoders {
   }
 
   /**
-   * The one-pass encoder of a message whose fields at these paths come from elsewhere: a text that has one of them, or
-   * another member of its oneof, bails.
+   * The one-pass encoder of a message whose fields at these paths come from elsewhere: a text that has one of them bails.
    */
   messageApart(type: MessageType, paths: readonly (readonly Field[])[]): EncodeText {
     return this.#compileText(type, paths);
@@ -129,9 +128,7 @@ export class Encoders {
     }
     const fields = type.fields.map(field => this.#fieldApart(field, apart));
     const bound = apart.flatMap(path => (path.length === 1 ? path : []));
-    // What another member of the oneof means beside a field from elsewhere is for the tree to say.
-    const rivals = apart.flatMap(([field]) => field?.oneof?.fields.filter(other => other !== field) ?? []);
-    return objectTextEncoder(fields, memberNames(fields), new Set([...bound, ...rivals]));
+    return objectTextEncoder(fields, memberNames(fields), new Set(bound));
   }
 
   /** A field where the paths that go through it lead to fields that come from elsewhere. */

@@ -1,3 +1,4 @@
+import { asBuffer } from "./buffer.js";
 import { TranscodeError } from "./error.js";
 import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "./wire-type.js";
 
@@ -9,15 +10,21 @@ const LONGEST_VARINT = 10;
  */
 export class Reader {
   readonly bytes: Buffer;
-  readonly view: DataView;
+  #view: DataView | undefined;
   pos = 0;
   /** The two halves of the last `varint64` or `fixed64`, unsigned. */
   low = 0;
   high = 0;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = asBuffer(bytes);
+  }
+
+  /** Made when first needed: most messages have no fixed-width numbers, and views are dear. */
+  get view(): DataView {
+    const { bytes } = this;
+    this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.#view;
   }
 
   /** A tag: field number and wire type. */

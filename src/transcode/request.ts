@@ -1,4 +1,5 @@
 import type { Field, MessageType } from "../descriptors/model.js";
+import { BodyCopy } from "./body-copy.js";
 import type { Codec } from "./codec.js";
 import type { Codecs, FieldCodec } from "./codecs.js";
 import { TranscodeError } from "./error.js";
@@ -55,6 +56,8 @@ export class RequestPlan {
   #codec: Codec | undefined;
   readonly #rawBody: boolean;
   readonly #updateMask: Field | undefined;
+  /** Planned at the first request, as most routes of a large API are never called; undefined where there can be none. */
+  #bodyCopy: BodyCopy | "unplanned" | undefined;
   readonly #leafCodecs = new Map<Field, FieldCodec>();
   readonly #targets = new Map<string, QueryTarget>();
 
@@ -66,6 +69,8 @@ export class RequestPlan {
         ? isHttpBody(spec.input)
         : body.kind === "field" && !body.field.repeated && isHttpBody(body.field.message);
     this.#updateMask = spec.fillUpdateMask && body.kind === "field" ? updateMaskOf(spec.input) : undefined;
+    const needsTree = body.kind === "none" || this.#rawBody || this.#updateMask !== undefined;
+    this.#bodyCopy = needsTree ? undefined : "unplanned";
   }
 
   /** True where the body is taken as it is, whatever its content type (`google.api.HttpBody`). */
@@ -83,6 +88,7 @@ export class RequestPlan {
    * @throws TranscodeError naming the field or parameter
    */
   encode(variables: readonly string[], rawQuery: string, body: RequestBody): Uint8Array {
+    if (rawQuery === "" && body.bytes.length > 0 && this.#copy(variables, body.bytes)) return writer.finish();
     const tree = this.#bodyTree(body.bytes);
     const sent = this.#updateMask === undefined ? undefined : this.#maskSource(tree);
     this.#setVariables(tree, variables);
@@ -109,6 +115,19 @@ export class RequestPlan {
       writeUpdateMask(writer, this.#updateMask, sent);
     }
     return writer.finish();
+  }
+
+  /** Writes the request in one pass over its body, where that can be. */
+  #copy(variables: readonly string[], bytes: Uint8Array): boolean {
+    if (this.#bodyCopy === undefined) return false;
+    if (this.#bodyCopy === "unplanned") {
+      const { codecs, input, body, depth } = this.#spec;
+      const field = body.kind === "field" ? body.field : undefined;
+      this.#bodyCopy = BodyCopy.plan(codecs, input, field, this.#spec.variables, depth);
+      return this.#copy(variables, bytes);
+    }
+    writer.reset();
+    return this.#bodyCopy.write(bytes, variables, writer);
   }
 
   #bodyTree(bytes: Uint8Array): JsonObject {
