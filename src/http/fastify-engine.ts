@@ -38,6 +38,15 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     exposeHeadRoute: false,
     handler: (request, reply) => {
       reply.hijack();
+      const { socket, headers } = request.raw;
+      const coding = headers["transfer-encoding"];
+      // Node.js takes other codings before `chunked` and leaves them in the body.
+      if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+        refuse(new Error("unknown transfer coding"), socket, options);
+        return;
+      }
+      // A request behind one that was refused.
+      if (!socket.writable) return;
       options.handle(new NodeExchange(request.raw, reply.raw, request.originalUrl));
     },
   });
