@@ -107,6 +107,11 @@ export const UpstreamSchema = mapping(
         "How an endpoint is chosen: in turn, the one with the fewest calls under way, or the first that answers.",
       default: "round_robin",
     }),
+    transport: choice(["lean", "grpc-js"], {
+      description:
+        "The HTTP/2 client for calls: the gateway's own, or that of @grpc/grpc-js, which needs much more CPU time.",
+      default: "grpc-js",
+    }),
     tls: Type.Optional(tls),
     timeout: duration({
       description: "Deadline of a call, retries included. A client can shorten it, never lengthen it.",

@@ -42,6 +42,7 @@ function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions 
     name,
     targets: upstream.targets,
     balancing: upstream.balancing,
+    transport: upstream.transport,
     maxMessageSize: upstream.max_message_size,
     userAgent: `protogate/${version}`,
     ...(upstream.tls === undefined ? {} : { tls: tlsOptions(upstream.tls) }),

@@ -3,11 +3,15 @@ import type { Channel, EndpointState, StreamCall, StreamHandle, UnaryCall, Unary
 import type { Endpoint } from "./endpoint.js";
 import { EndpointSet } from "./endpoint-set.js";
 import { createCredentials, GrpcJsTransport } from "./grpc-js-transport.js";
+import { createSecrets } from "./h2/connect.js";
+import { LeanTransport } from "./h2/lean-transport.js";
 import { HealthWatch } from "./health.js";
 import type { CallHost } from "./open-call.js";
 import type { ChannelOptions, UpstreamObserver } from "./options.js";
 import { RetryPolicy } from "./retry.js";
 import { openStream } from "./stream.js";
+import type { Address, Target } from "./target.js";
+import type { Transport } from "./transport.js";
 import { callUnary } from "./unary.js";
 
 export type { ChannelOptions, UpstreamObserver } from "./options.js";
@@ -24,6 +28,19 @@ export function createChannel(options: ChannelOptions, observer?: UpstreamObserv
     const message = error instanceof Error ? error.message : String(error);
     throw new Error(`upstream "${options.name}": ${message}`, { cause: error });
   }
+}
+
+/** What opens the transport of an endpoint; `onFailing` is called when connecting has failed. */
+function connector(
+  options: ChannelOptions,
+  onFailing: () => void,
+): (address: Address, target: Target) => Transport {
+  if (options.transport === "grpc-js") {
+    const credentials = createCredentials(options);
+    return (address, target) => new GrpcJsTransport(address, target, credentials, options, onFailing);
+  }
+  const secrets = createSecrets(options);
+  return (address, target) => new LeanTransport(address, target, secrets, options, onFailing);
 }
 
 class GrpcChannel implements Channel, CallHost {
@@ -44,11 +61,9 @@ class GrpcChannel implements Channel, CallHost {
     this.retry = retry === undefined ? undefined : new RetryPolicy(retry);
     this.observer = observer;
     this.#balancer = createBalancer(options.balancing);
-    const credentials = createCredentials(options);
     this.#endpoints = new EndpointSet({
       targets: options.targets,
-      connect: (address, target) =>
-        new GrpcJsTransport(address, target, credentials, options, () => this.#endpoints.refresh()),
+      connect: connector(options, () => this.#endpoints.refresh()),
       onAdded: endpoint => {
         if (health !== undefined) this.#watches.set(endpoint, new HealthWatch(endpoint, health.service));
       },

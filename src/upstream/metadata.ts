@@ -1,11 +1,11 @@
 import { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import type { Metadata } from "./channel.js";
 
-const legalName = /^[0-9a-z_.-]+$/;
-const legalValue = /^[\x20-\x7e]*$/;
+export const legalName = /^[0-9a-z_.-]+$/;
+export const legalValue = /^[\x20-\x7e]*$/;
 
 /** Names that the transport sets itself or that HTTP/2 forbids (RFC 9113 §8.2.2). */
-const ownNames: ReadonlySet<string> = new Set([
+export const ownNames: ReadonlySet<string> = new Set([
   "__proto__",
   "connection",
   "content-length",
@@ -29,7 +29,7 @@ const ownNames: ReadonlySet<string> = new Set([
  * Names that Node's HTTP/2 sends once only; it throws at a second value, and grpc-js then gives up the whole
  * connection with every other call on it.
  */
-const singleNames: ReadonlySet<string> = new Set([
+export const singleNames: ReadonlySet<string> = new Set([
   "access-control-allow-credentials",
   "access-control-max-age",
   "access-control-request-method",
@@ -66,24 +66,26 @@ const singleNames: ReadonlySet<string> = new Set([
 export function toGrpcMetadata(metadata: Metadata): GrpcMetadata {
   const result = new GrpcMetadata();
   for (const [name, value] of metadata) {
-    if (!legalName.test(name)) throw illegal(name, "the name has illegal characters");
-    if (ownNames.has(name)) throw illegal(name, "the name belongs to the transport");
+    if (!legalName.test(name)) throw illegalMetadata(name, "the name has illegal characters");
+    if (ownNames.has(name)) throw illegalMetadata(name, "the name belongs to the transport");
     if (singleNames.has(name) && result.get(name).length > 0)
-      throw illegal(name, "only one value is allowed");
+      throw illegalMetadata(name, "only one value is allowed");
     if (name.endsWith("-bin")) {
-      if (typeof value === "string") throw illegal(name, "expected bytes");
+      if (typeof value === "string") throw illegalMetadata(name, "expected bytes");
       result.add(name, asBuffer(value));
     } else {
       if (typeof value !== "string")
-        throw illegal(name, "expected text; bytes need a name that ends in -bin");
-      if (!legalValue.test(value)) throw illegal(name, "the value has characters other than printable ASCII");
+        throw illegalMetadata(name, "expected text; bytes need a name that ends in -bin");
+      if (!legalValue.test(value))
+        throw illegalMetadata(name, "the value has characters other than printable ASCII");
       result.add(name, value);
     }
   }
   return result;
 }
 
-function illegal(name: string, why: string): Error {
+/** The error of an entry that cannot be sent. */
+export function illegalMetadata(name: string, why: string): Error {
   return new Error(`metadata ${JSON.stringify(name.slice(0, 64))} cannot be sent: ${why}`);
 }
 

@@ -5,6 +5,7 @@ export interface ChannelOptions {
   /** See `parseTarget`. At least one. */
   readonly targets: readonly string[];
   readonly balancing: Balancing;
+  readonly transport: TransportKind;
   /** Largest message either way, in bytes, before framing and after decompression. */
   readonly maxMessageSize: number;
   /** Absent: plain text. */
@@ -14,9 +15,12 @@ export interface ChannelOptions {
   readonly health?: HealthOptions;
   /** Absent: every call is sent once. */
   readonly retry?: RetryOptions;
-  /** Put before the transport's own user agent. */
+  /** Put before the transport's own user agent, where it has one. */
   readonly userAgent?: string;
 }
+
+/** `lean`: our own HTTP/2 client; `grpc-js`: that of `@grpc/grpc-js`. */
+export type TransportKind = "lean" | "grpc-js";
 
 export type Balancing = "round_robin" | "least_request" | "pick_first";
 

@@ -15,6 +15,7 @@ import {
   createChannel,
   type UpstreamObserver,
 } from "../../src/upstream/grpc-channel.js";
+import { underTest } from "./transport-under-test.js";
 
 // What a failing test leaves open must not keep the process alive.
 const leftovers: (() => unknown)[] = [];
@@ -121,7 +122,7 @@ export function openChannel(
   observer?: UpstreamObserver,
 ): Channel {
   const defaults = { name: "test", balancing: "round_robin", maxMessageSize: 4 * 1024 * 1024 } as const;
-  const channel = createChannel({ ...defaults, ...options, targets }, observer);
+  const channel = createChannel({ ...defaults, ...underTest, ...options, targets }, observer);
   leftovers.push(() => channel.close());
   return channel;
 }

@@ -10,6 +10,7 @@ import type { CallStatus } from "../../src/upstream/channel.js";
 import { createChannel } from "../../src/upstream/grpc-channel.js";
 import type { TlsOptions } from "../../src/upstream/options.js";
 import { type Backend, openChannel, startBackend, type UnaryHandler, unaryCall } from "./backend.js";
+import { underTest } from "./transport-under-test.js";
 
 const skip = spawnSync("openssl", ["version"]).error === undefined ? false : "openssl is not installed";
 
@@ -164,6 +165,7 @@ test("material that is not PEM is an error with the upstream's name", () => {
     targets: ["127.0.0.1:1"],
     balancing: "pick_first",
     maxMessageSize: 1,
+    ...underTest,
   } as const;
   const tls = { cert: Buffer.from("no"), key: Buffer.from("no") };
   assert.throws(() => createChannel({ ...options, tls }), /^Error: upstream "chat": /);

@@ -1,0 +1,89 @@
+import { Code } from "../../status/code.js";
+import type { CallStatus, FailureOrigin, Metadata } from "../channel.js";
+import { brokenEnding, foreignText, isGrpcType } from "../grpc-js-status.js";
+import { noMetadata } from "../metadata.js";
+import type { Ending } from "../transport.js";
+import type { AnswerHead } from "./answer-head.js";
+import { ErrorCode } from "./protocol.js";
+
+export function failure(code: number, origin: FailureOrigin, message: string, sent = true): Ending {
+  return { status: { code, message, origin }, trailers: noMetadata, sent };
+}
+
+/**
+ * How a stream ends whose last header block this is. `httpStatus` is that of the first block. A block that is both has
+ * the content type.
+ */
+export function endingOf(head: AnswerHead, httpStatus: number): Ending {
+  const { contentType, grpcStatus, metadata } = head;
+  if (httpStatus === 200 && contentType !== undefined && !isGrpcType(contentType))
+    return foreignEnding(contentType);
+  if (grpcStatus === undefined) return httpEnding(httpStatus, metadata);
+  if (!/^\d{1,9}$/.test(grpcStatus)) return brokenEnding("the answer has no valid status");
+  return { status: statusOf(Number(grpcStatus), head.grpcMessage), trailers: metadata, sent: true };
+}
+
+const ok: CallStatus = { code: Code.OK, message: "", origin: undefined };
+
+function statusOf(code: number, message: string | undefined): CallStatus {
+  if (code === Code.OK) return ok;
+  return { code, message: message === undefined ? "" : percentDecode(message), origin: "backend" };
+}
+
+export function foreignEnding(contentType: string): Ending {
+  return brokenEnding(foreignText(contentType));
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+const httpCodes: ReadonlyMap<number, number> = new Map([
+  [400, Code.INTERNAL],
+  [401, Code.UNAUTHENTICATED],
+  [403, Code.PERMISSION_DENIED],
+  [404, Code.UNIMPLEMENTED],
+  [429, Code.UNAVAILABLE],
+  [502, Code.UNAVAILABLE],
+  [503, Code.UNAVAILABLE],
+  [504, Code.UNAVAILABLE],
+]);
+
+/** The end of an answer that has an HTTP status only. */
+export function httpEnding(status: number, trailers: Metadata = noMetadata): Ending {
+  const code = httpCodes.get(status) ?? Code.UNKNOWN;
+  const message = `Received HTTP status code ${status}`;
+  return { status: { code, message, origin: "protocol" }, trailers, sent: true };
+}
+
+/** The end of a stream that the peer resets (gRPC over HTTP/2, Errors). `answered`: its initial metadata has come. */
+export function resetEnding(code: number, answered: boolean): Ending {
+  switch (code) {
+    case ErrorCode.RefusedStream:
+      return failure(Code.UNAVAILABLE, "connect", "Stream refused by server", answered);
+    case ErrorCode.Cancel:
+      return failure(Code.CANCELLED, "protocol", "Call cancelled");
+    case ErrorCode.EnhanceYourCalm:
+      return failure(Code.RESOURCE_EXHAUSTED, "protocol", "Bandwidth exhausted or memory limit exceeded");
+    case ErrorCode.InadequateSecurity:
+      return failure(Code.PERMISSION_DENIED, "protocol", "Protocol not secure enough");
+    default:
+      return failure(Code.INTERNAL, "protocol", `Received RST_STREAM with code ${code}`);
+  }
+}
+
+/** `grpc-message` (gRPC over HTTP/2, Percent-Encoded): what is not encoded as it should be stays as it is. */
+export function percentDecode(text: string): string {
+  if (!text.includes("%")) return text;
+  const bytes = Buffer.alloc(text.length);
+  let size = 0;
+  for (let at = 0; at < text.length; at++) {
+    const hex = text.charCodeAt(at) === percent ? text.slice(at + 1, at + 3) : "";
+    if (/^[\da-f]{2}$/i.test(hex)) {
+      bytes[size++] = Number.parseInt(hex, 16);
+      at += 2;
+    } else {
+      bytes[size++] = text.charCodeAt(at);
+    }
+  }
+  return bytes.toString("utf8", 0, size);
+}
+
+const percent = "%".charCodeAt(0);

@@ -1,0 +1,3 @@
+import { underTest } from "../transport-under-test.js";
+
+underTest.transport = "grpc-js";
