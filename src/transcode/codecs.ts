@@ -1,11 +1,14 @@
 import type { Field, MessageType, Model } from "../descriptors/model.js";
 import type { Codec, JsonPolicy } from "./codec.js";
+import type { DecodeNode } from "./decode-step.js";
 import { Decoders } from "./decoder.js";
 import type { EncodeNode, EncodeText } from "./encode-step.js";
 import { Encoders } from "./encoder.js";
 import { TranscodeError } from "./error.js";
 import type { JsonValue } from "./json.js";
 import { BAIL, JsonCursor } from "./json-cursor.js";
+import { JsonWriter } from "./json-writer.js";
+import { MOST_ELEMENTS } from "./limits.js";
 import { parseJson } from "./parse-json.js";
 import { Reader } from "./reader.js";
 import type { Writer } from "./writer.js";
@@ -86,13 +89,28 @@ function encodeText(node: EncodeNode, text: Uint8Array, into: Writer, depth: num
 /** @returns false, with something written, where the tree has to decide */
 function copyText(copy: EncodeText, text: Uint8Array, into: Writer, depth: number): boolean {
   try {
-    const cursor = new JsonCursor(text, 1000000);
+    const cursor = new JsonCursor(text, MOST_ELEMENTS);
     copy(cursor, into, depth);
     cursor.finish();
     return true;
   } catch (error) {
     if (error === BAIL || error instanceof TranscodeError) return false;
     throw error;
+  }
+}
+
+/** Replies are printed one after the other, so they can share one buffer. */
+const printer = new JsonWriter();
+
+/** One pass over the bytes, and another field by field where that does not do. */
+function decode(node: DecodeNode, wire: Uint8Array, depth: number): string {
+  try {
+    printer.reset();
+    node.print(new Reader(wire), wire.length, printer, depth);
+    return printer.finish();
+  } catch (error) {
+    if (error !== BAIL && !(error instanceof TranscodeError)) throw error;
+    return node.decode(new Reader(wire), wire.length, depth);
   }
 }
 
@@ -118,7 +136,7 @@ class CodecSet implements Codecs {
       codec = {
         encode: (json, into) => encoder.encode(json, into, depth),
         encodeText: (text, into) => encodeText(encoder, text, into, depth),
-        decode: wire => decoder.decode(new Reader(wire), wire.length, depth),
+        decode: wire => decode(decoder, wire, depth),
       };
       this.#codecs.set(type, codec);
     }

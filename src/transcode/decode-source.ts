@@ -2,7 +2,9 @@ import type { Field } from "../descriptors/model.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode-step.js";
 import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode-step.js";
 import { FunctionSource, literal } from "./function-source.js";
-import { truncated } from "./reader.js";
+import { MOST_JSON } from "./limits.js";
+import { tooLarge, truncated } from "./reader.js";
+import type { PrintScalar } from "./scalar-print.js";
 import type { ReadText } from "./scalar-text.js";
 import { LENGTH, START_GROUP, wireType } from "./wire-type.js";
 
@@ -11,11 +13,18 @@ export type ValueReader =
   | {
       readonly kind: "text";
       readonly read: ReadText;
+      readonly print: PrintScalar;
       /** `read` may give the empty text: leave the value out. */
       readonly sparse: boolean;
     }
   | { readonly kind: "message"; readonly node: DecodeNode }
-  | { readonly kind: "map"; readonly node: EntryNode };
+  | {
+      readonly kind: "map";
+      readonly node: EntryNode;
+      readonly readKey: ReadText;
+      /** How the values are read. */
+      readonly entry: Exclude<ValueReader, { readonly kind: "map" }>;
+    };
 
 export interface DecodeField {
   readonly field: Field;
@@ -56,7 +65,11 @@ export function objectDecoder(fields: readonly DecodeField[], options: ObjectOpt
   });
   if (extensions !== undefined)
     source.add(`if (found !== undefined) out = ${printer}.print(r, found, out, depth);`);
-  source.add("r.pos = end;", 'return out === "" ? "{}" : out + "}";');
+  source.add(
+    `if (out.length > ${MOST_JSON}) throw ${source.link(tooLarge)}();`,
+    "r.pos = end;",
+    'return out === "" ? "{}" : out + "}";',
+  );
   writer.close();
   return source.compile<Decode>("r", "end", "depth");
 }
@@ -113,6 +126,7 @@ class DecodeSource {
   open(extensions: string): void {
     const { source } = this;
     if (this.#message) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
+    source.add("r.count();");
     source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found;');
     this.#fields.forEach((_, index) => {
       source.add(this.#slots(index));
@@ -209,7 +223,8 @@ class DecodeSource {
     const { value } = this.#fields[index]!;
     if (value.kind !== "text") return "";
     const read = this.source.link(value.read);
-    const append = (text: string) => `f${index} += (f${index} === "" ? "[" : ",") + ${text};`;
+    const append = (text: string) =>
+      `{ r.count(); f${index} += (f${index} === "" ? "[" : ",") + ${text}; if (f${index}.length > ${MOST_JSON}) throw ${this.source.link(tooLarge)}(); }`;
     return value.sparse ? `t = ${read}(r); if (t !== "") ${append("t")}` : append(`${read}(r)`);
   }
 
@@ -220,7 +235,7 @@ class DecodeSource {
         : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
       const decode = `${this.source.link(node)}.decode(r, e, depth - 1)`;
-      return `${head} { const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; r.pos = next; }`;
+      return `${head} { const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${MOST_JSON}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
     }
     const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;
     const claim =
@@ -237,12 +252,12 @@ function isSpan({ field, value }: DecodeField): boolean {
 }
 
 /** True for fields that are absent when they hold their default. */
-function hasNoPresence(field: Field): boolean {
+export function hasNoPresence(field: Field): boolean {
   return (
     field.repeated || (field.presence === "implicit" && field.kind !== "message" && field.oneof === undefined)
   );
 }
 
-function tagOf(field: Field, type: number): number {
+export function tagOf(field: Field, type: number): number {
   return ((field.number << 3) | type) >>> 0;
 }

@@ -1,5 +1,6 @@
 import type { Field, Model } from "../descriptors/model.js";
 import { TranscodeError } from "./error.js";
+import type { JsonWriter } from "./json-writer.js";
 import { malformed, Reader } from "./reader.js";
 
 /**
@@ -8,9 +9,24 @@ import { malformed, Reader } from "./reader.js";
  */
 export type Decode = (reader: Reader, end: number, depth: number) => string;
 
+/**
+ * Prints wire bytes from `reader.pos` to `end` as JSON, with a comma after it, in one pass.
+ * @throws BAIL or TranscodeError where `Decode` has to find out what the bytes mean
+ */
+export type Print = (reader: Reader, end: number, out: JsonWriter, depth: number) => void;
+
 /** A decoder that other decoders refer to; compiled at its first use, so types may recur. */
 export interface DecodeNode {
   decode: Decode;
+  print: Print;
+}
+
+/** Prints by way of a string. */
+export function textPrinter(node: Pick<DecodeNode, "decode">): Print {
+  return (reader, end, out, depth) => {
+    out.text(node.decode(reader, end, depth));
+    out.byte(0x2c);
+  };
 }
 
 /** Reads one map entry into `entries`, from the key's JSON text to the value's. */
@@ -55,8 +71,10 @@ function joinedText(reader: Reader, spans: Spans, node: DecodeNode, depth: numbe
   for (let index = 0; index < spans.length; index += 2) {
     pieces.push(reader.bytes.subarray(spans[index], spans[index + 1]));
   }
-  const joined = new Reader(Buffer.concat(pieces));
-  return node.decode(joined, joined.bytes.length, depth);
+  const joined = new Reader(Buffer.concat(pieces), reader.elements);
+  const text = node.decode(joined, joined.bytes.length, depth);
+  reader.elements = joined.elements;
+  return text;
 }
 
 /** The object of a map field. */

@@ -5,10 +5,20 @@ import {
   bareDecoder,
   type DecodeField,
   entryDecoder,
+  type ObjectOptions,
   objectDecoder,
   type ValueReader,
 } from "./decode-source.js";
-import { type Decode, type DecodeNode, type EntryNode, ExtensionPrinter } from "./decode-step.js";
+import {
+  type Decode,
+  type DecodeNode,
+  type EntryNode,
+  ExtensionPrinter,
+  type Print,
+  textPrinter,
+} from "./decode-step.js";
+import { objectPrinter } from "./print-source.js";
+import { scalarPrint } from "./scalar-print.js";
 import {
   asKey,
   asNumber,
@@ -32,8 +42,18 @@ import {
   uint32Text,
   uint64Text,
 } from "./scalar-text.js";
-import { ANY, DURATION, FIELD_MASK, isWrapper, LIST_VALUE, STRUCT, TIMESTAMP, VALUE } from "./well-known.js";
-import { durationText, fieldMaskText, timestampText } from "./well-known-text.js";
+import {
+  ANY,
+  DURATION,
+  FIELD_MASK,
+  isWellKnown,
+  isWrapper,
+  LIST_VALUE,
+  STRUCT,
+  TIMESTAMP,
+  VALUE,
+} from "./well-known.js";
+import { durationText, fieldMaskText, printTimestamp, timestampText } from "./well-known-text.js";
 
 /** Compiles decoders for one model and policy, each at its first use. */
 export class Decoders {
@@ -53,7 +73,10 @@ export class Decoders {
   message(type: MessageType): DecodeNode {
     let node = this.#messages.get(type);
     if (node === undefined) {
-      node = lazyNode(() => this.#compile(type));
+      node = lazyNode(
+        () => this.#compile(type),
+        () => this.#compilePrint(type),
+      );
       this.#messages.set(type, node);
     }
     return node;
@@ -69,7 +92,7 @@ export class Decoders {
           all.map(each => ({ ...this.#field(each), printed: each === field })),
           "",
         );
-      });
+      }, undefined);
       this.#bareFields.set(field, node);
     }
     return node;
@@ -78,7 +101,10 @@ export class Decoders {
   /** JSON text that stands for an absent field: `0`, `""`, `[]`, `{}`; `null` for messages. */
   zero(field: Field): string {
     if (field.map !== undefined) return "{}";
-    if (field.repeated) return "[]";
+    return field.repeated ? "[]" : this.#valueZero(field);
+  }
+
+  #valueZero(field: Field): string {
     switch (field.kind) {
       case "message":
         return "null";
@@ -124,15 +150,28 @@ export class Decoders {
       default: {
         if (isWrapper(type) && type.fields[0] !== undefined)
           return this.#bareMessage(type, this.zero(type.fields[0]));
-        const extensions = type.extendable
-          ? new ExtensionPrinter(this.#model, type.fullName, field => this.bareField(field))
-          : undefined;
         return objectDecoder(
           type.fields.map(field => this.#field(field)),
-          { extensions, emitDefaults: this.#policy.emitDefaults },
+          this.#options(type),
         );
       }
     }
+  }
+
+  #compilePrint(type: MessageType): Print {
+    if (type.fullName === TIMESTAMP) return printTimestamp;
+    if (isWellKnown(type)) return textPrinter(this.message(type));
+    return objectPrinter(
+      type.fields.map(field => this.#field(field)),
+      this.#options(type),
+    );
+  }
+
+  #options(type: MessageType): ObjectOptions {
+    const extensions = type.extendable
+      ? new ExtensionPrinter(this.#model, type.fullName, field => this.bareField(field))
+      : undefined;
+    return { extensions, emitDefaults: this.#policy.emitDefaults };
   }
 
   #bareMessage(type: MessageType, absent: string): Decode {
@@ -148,12 +187,21 @@ export class Decoders {
   }
 
   #value(field: Field): ValueReader {
-    if (field.map !== undefined) return { kind: "map", node: this.#entry(field.map.key, field.map.value) };
+    if (field.map === undefined) return this.#single(field);
+    const { key, value } = field.map;
+    return {
+      kind: "map",
+      node: this.#entry(key, value),
+      readKey: asKey(scalarReader(key)),
+      entry: this.#single(value),
+    };
+  }
+
+  #single(field: Field): Exclude<ValueReader, { readonly kind: "map" }> {
     if (field.message !== undefined) return { kind: "message", node: this.message(field.message) };
-    if (field.enum !== undefined) {
-      return { kind: "text", read: enumText(field.enum, this.#policy.enums), sparse: field.enum.closed };
-    }
-    return { kind: "text", read: this.#scalar(field), sparse: false };
+    const read = field.enum === undefined ? this.#scalar(field) : enumText(field.enum, this.#policy.enums);
+    const print = scalarPrint(field, read, this.#valueZero(field), this.#policy.enums);
+    return { kind: "text", read, print, sparse: field.enum?.closed === true };
   }
 
   #entry(key: Field, value: Field): EntryNode {
@@ -165,7 +213,7 @@ export class Decoders {
           {
             ...this.#field(key),
             name: "",
-            value: { kind: "text", read, sparse: false },
+            value: { kind: "text", read, print: scalarPrint(key, read, "", "name"), sparse: false },
             zero: keyText(this.zero(key)),
           },
           { ...this.#field(value), name: "" },
@@ -231,11 +279,16 @@ function keyText(zero: string): string {
   return zero.startsWith('"') ? zero : `"${zero}"`;
 }
 
-function lazyNode(compile: () => Decode): DecodeNode {
+/** @param compilePrint undefined for what is never part of a message that is printed in one pass */
+function lazyNode(compile: () => Decode, compilePrint: (() => Print) | undefined): DecodeNode {
   const node: DecodeNode = {
     decode: (reader, end, depth) => {
       node.decode = compile();
       return node.decode(reader, end, depth);
+    },
+    print: (reader, end, out, depth) => {
+      node.print = compilePrint?.() ?? textPrinter(node);
+      node.print(reader, end, out, depth);
     },
   };
   return node;

@@ -2,6 +2,7 @@ import { isAscii, isUtf8 } from "node:buffer";
 import { exactInteger } from "./decimal.js";
 import { excerpt, keySegment, TranscodeError } from "./error.js";
 import { createObject, JsonNumber, type JsonObject, type JsonValue } from "./json.js";
+import { MOST_ELEMENTS } from "./limits.js";
 
 export interface JsonLimits {
   /** Most levels of nested lists and objects. */
@@ -52,6 +53,7 @@ class Parser {
   readonly #maxDepth: number;
   #at = 0;
   #depth = 0;
+  #elements = 0;
 
   constructor(text: string, maxDepth: number) {
     this.#text = text;
@@ -66,6 +68,9 @@ class Parser {
   }
 
   #value(): JsonValue {
+    if (++this.#elements > MOST_ELEMENTS) {
+      throw this.#error("MALFORMED_JSON", `the JSON text has more than ${MOST_ELEMENTS} values`);
+    }
     const code = this.#space();
     switch (code) {
       case QUOTE:

@@ -1,5 +1,6 @@
 import { asBuffer } from "./buffer.js";
 import { TranscodeError } from "./error.js";
+import { MOST_ELEMENTS, MOST_JSON } from "./limits.js";
 import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "./wire-type.js";
 
 const LONGEST_VARINT = 10;
@@ -16,7 +17,11 @@ export class Reader {
   low = 0;
   high = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** List elements, map entries and messages that may still come. */
+  elements: number;
+
+  constructor(bytes: Uint8Array, elements = MOST_ELEMENTS) {
+    this.elements = elements;
     this.bytes = asBuffer(bytes);
   }
 
@@ -37,6 +42,19 @@ export class Reader {
     this.varint64();
     if (this.high !== 0) throw malformed("a tag is longer than 32 bits");
     return this.low;
+  }
+
+  /** Reads the next tag where it is this one; else leaves it. */
+  continues(tag: number): boolean {
+    const at = this.pos;
+    if (this.tag() === tag) return true;
+    this.pos = at;
+    return false;
+  }
+
+  /** Counts a list element, a map entry or a message. */
+  count(): void {
+    if (--this.elements < 0) throw malformed(`the message has more than ${MOST_ELEMENTS} elements`);
   }
 
   /** The low 32 bits of a varint, unsigned. */
@@ -164,6 +182,10 @@ export class Reader {
 /** The error for bytes that are no message of the type; `what` says what is wrong. */
 export function malformed(what: string): TranscodeError {
   return new TranscodeError("MALFORMED_MESSAGE", "", what);
+}
+
+export function tooLarge(): TranscodeError {
+  return malformed(`the message is more than ${MOST_JSON} bytes as JSON`);
 }
 
 export function truncated(): TranscodeError {

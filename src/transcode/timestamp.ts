@@ -50,18 +50,44 @@ export function secondsOf(year: number, month: number, day: number, second: numb
   return (days - EPOCH_DAY) * 86400 + second;
 }
 
+/** The Gregorian date of a day counted from 1970-01-01. */
+export function civilDate(day: number): {
+  readonly year: number;
+  readonly month: number;
+  readonly date: number;
+} {
+  const shifted = day + EPOCH_DAY;
+  const era = Math.floor(shifted / ERA_DAYS);
+  const ofEra = shifted - era * ERA_DAYS;
+  const yearOfEra = Math.floor(
+    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
+  );
+  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const fromMarch = Math.floor((5 * ofYear + 2) / 153);
+  const date = ofYear - Math.floor((153 * fromMarch + 2) / 5) + 1;
+  const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
+  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, date };
+}
+
+/** Days of four centuries, after which the calendar repeats. */
+const ERA_DAYS = 146_097;
+
 const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Days from the first of March of the year 0 to the first of January 1970. */
 const EPOCH_DAY = 719_468;
 
 type Six = [number, number, number, number, number, number];
 
-const FOUR_CENTURIES = 146097 * 86400;
+const FOUR_CENTURIES = ERA_DAYS * 86400;
+
+/** True for the years 0001 to 9999 and for nanoseconds of one second. */
+export function isTimestamp(seconds: number, nanos: number): boolean {
+  return seconds >= FIRST_SECOND && seconds <= LAST_SECOND && nanos >= 0 && nanos <= 999_999_999;
+}
 
 /** Undefined where the instant is outside the years 0001 to 9999 or `nanos` outside 0 to 999,999,999. */
 export function formatTimestamp(seconds: number, nanos: number): string | undefined {
-  if (!(seconds >= FIRST_SECOND && seconds <= LAST_SECOND) || nanos < 0 || nanos > 999_999_999)
-    return undefined;
+  if (!isTimestamp(seconds, nanos)) return undefined;
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}${formatNanos(nanos)}Z`;
 }
 

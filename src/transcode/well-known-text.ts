@@ -1,10 +1,11 @@
-import type { Decode } from "./decode-step.js";
+import type { Decode, Print } from "./decode-step.js";
 import { tooDeep } from "./decode-step.js";
 import { formatDuration } from "./duration.js";
 import { formatMaskPath } from "./field-mask.js";
+import { BAIL } from "./json-cursor.js";
 import { malformed, type Reader, truncated } from "./reader.js";
 import { stringText } from "./scalar-text.js";
-import { formatTimestamp } from "./timestamp.js";
+import { formatTimestamp, type Instant, isTimestamp } from "./timestamp.js";
 
 /** Decodes `google.protobuf.Timestamp` to its JSON text. */
 export const timestampText: Decode = instantDecoder("timestamp", formatTimestamp);
@@ -17,26 +18,39 @@ type Format = (seconds: number, nanos: number) => string | undefined;
 /** Both types are `int64 seconds = 1; int32 nanos = 2;`. */
 function instantDecoder(what: string, format: Format): Decode {
   return (reader, end, depth) => {
-    if (depth <= 0) throw tooDeep();
-    let seconds = 0;
-    let nanos = 0;
-    while (reader.pos < end) {
-      const tag = reader.tag();
-      if (tag === 8) {
-        reader.varint64();
-        seconds = (reader.high | 0) * 0x1_0000_0000 + reader.low;
-      } else if (tag === 16) {
-        nanos = reader.uint32() | 0;
-      } else {
-        reader.skip(tag, depth);
-      }
-    }
-    finish(reader, end);
+    const { seconds, nanos } = readInstant(reader, end, depth);
     const text = format(seconds, nanos);
     if (text === undefined)
       throw malformed(`a ${what} of ${seconds} seconds and ${nanos} nanos is out of range`);
     return `"${text}"`;
   };
+}
+
+/** Prints `google.protobuf.Timestamp` without making a string of it. */
+export const printTimestamp: Print = (reader, end, out, depth) => {
+  const { seconds, nanos } = readInstant(reader, end, depth);
+  if (!isTimestamp(seconds, nanos)) throw BAIL;
+  out.utc(seconds, nanos);
+  out.byte(0x2c);
+};
+
+function readInstant(reader: Reader, end: number, depth: number): Instant {
+  if (depth <= 0) throw tooDeep();
+  let seconds = 0;
+  let nanos = 0;
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    if (tag === 8) {
+      reader.varint64();
+      seconds = (reader.high | 0) * 0x1_0000_0000 + reader.low;
+    } else if (tag === 16) {
+      nanos = reader.uint32() | 0;
+    } else {
+      reader.skip(tag, depth);
+    }
+  }
+  finish(reader, end);
+  return { seconds, nanos };
 }
 
 /** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */

