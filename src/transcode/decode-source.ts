@@ -127,12 +127,12 @@ class DecodeSource {
     const { source } = this;
     if (this.#message) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
     source.add("r.count();");
-    source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found;');
+    source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found, i = -1;');
     this.#fields.forEach((_, index) => {
       source.add(this.#slots(index));
     });
     for (const oneof of this.#oneofs.values()) source.add(`let o${oneof} = -1;`);
-    source.add("try {", "while (r.pos < end) {", "at = -1;");
+    source.add("try {", "while (r.pos < end) {", "at = -1; i = -1;");
     if (extensions !== "") source.add("const start = r.pos;");
     source.add("const tag = r.tag();", "switch (tag) {");
     this.#fields.forEach((_, index) => {
@@ -144,14 +144,14 @@ class DecodeSource {
         : `default: found = ${extensions}.gather(r, tag, start, found, depth);`,
       "}",
       "}",
-      "at = -1;",
+      "at = -1; i = -1;",
       `if (r.pos !== end) throw ${source.link(truncated)}();`,
     );
   }
 
   close(): void {
     const names = this.source.link(this.#fields.map(item => item.name));
-    this.source.add(`} catch (error) { throw ${this.source.link(located)}(error, ${names}[at]); }`);
+    this.source.add(`} catch (error) { throw ${this.source.link(located)}(error, ${names}[at], i); }`);
   }
 
   /** The condition for a field to have a value. */
@@ -179,6 +179,7 @@ class DecodeSource {
   #slots(index: number): string {
     const item = this.#fields[index]!;
     if (item.value.kind === "map") return `let f${index};`;
+    if (item.value.kind === "message" && item.field.repeated) return `let f${index} = "", c${index} = 0;`;
     return isSpan(item) ? `let s${index} = -1, e${index} = 0, m${index};` : `let f${index} = "";`;
   }
 
@@ -235,7 +236,7 @@ class DecodeSource {
         : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
       const decode = `${this.source.link(node)}.decode(r, e, depth - 1)`;
-      return `${head} { const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${MOST_JSON}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
+      return `${head} { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${MOST_JSON}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
     }
     const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;
     const claim =

@@ -135,9 +135,9 @@ export function missing(name: string): TranscodeError {
   return malformed(`the required field ${name} is missing`);
 }
 
-/** The error to throw on from a message: ours gets the field's name before its path. */
-export function located(error: unknown, name: string | undefined): unknown {
-  if (error instanceof TranscodeError) return error.within(name ?? "");
+/** The error to throw on from a message: ours gets the field's name, and an index of 0 or more, before its path. */
+export function located(error: unknown, name: string | undefined, index: number): unknown {
+  if (error instanceof TranscodeError) return error.within(index < 0 ? "" : `[${index}]`).within(name ?? "");
   // V8 has no text longer than about half a gigabyte.
   if (error instanceof RangeError) return malformed("the message is too large to be written as JSON");
   return error;

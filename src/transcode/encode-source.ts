@@ -80,21 +80,29 @@ export function objectEncoder(
     `switch (${source.link(names)}.get(name)) {`,
   );
   fields.forEach((item, index) => {
-    const { field, nullable } = item;
+    const { field } = item;
     const check = `if (f${index} !== undefined) throw ${source.link(twice)}(name, ${literal(field.jsonName)});`;
     source.add(`case ${index}: ${check} f${index} = x;`);
     if (field.oneof !== undefined) {
       const slot = `o${oneofs.indexOf(field.oneof)}`;
       const claim = `if (${slot} !== undefined) throw ${source.link(conflict)}(name, ${slot}); ${slot} = name;`;
-      source.add(nullable ? claim : `if (x !== null) { ${claim} }`);
+      source.add(`${claimCondition(source, item, index)}{ ${claim} }`);
     }
-    source.add("break;");
+    source.add("at = -1; break;");
   });
   const rest = source.link(extra);
   source.add(`default: found = ${rest}.gather(name, x, found);`, "}", "}");
   writer.writeAll();
   if (extendable) source.add(`if (found !== undefined) { at = -1; ${rest}.write(found, w, depth); }`);
   return writer.close();
+}
+
+/** When a member claims its oneof: null does not, nor does the name of an unknown enum value that is left out. */
+function claimCondition(source: FunctionSource, { value, nullable }: EncodeField, index: number): string {
+  const present = nullable ? "" : "x !== null";
+  if (value.kind === "message" || !value.sparse) return present === "" ? "" : `if (${present}) `;
+  const known = `${source.link(value.convert)}(x) !== undefined`;
+  return `at = ${index}; if (${[present, known].filter(Boolean).join(" && ")}) `;
 }
 
 /**

@@ -4,8 +4,9 @@ import { createObject, isJsonObject, type JsonObject, type JsonValue } from "./j
 
 /** The value that a request tree holds for a field, under its JSON name or its proto name; undefined where it has none. */
 export function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
-  const value = own(tree, field.jsonName);
-  return value !== undefined ? value : own(tree, field.name);
+  // Trees inherit nothing.
+  const value = tree[field.jsonName];
+  return value !== undefined ? value : tree[field.name];
 }
 
 /** The value at the end of a field path; undefined where the path ends before. */
@@ -52,8 +53,4 @@ export function setAt(tree: JsonObject, path: readonly Field[], value: JsonValue
 /** `message.author.login`, in JSON names. */
 export function pathText(path: readonly Field[]): string {
   return path.map(field => field.jsonName).join(".");
-}
-
-function own(tree: JsonObject, name: string): JsonValue | undefined {
-  return Object.hasOwn(tree, name) ? tree[name] : undefined;
 }

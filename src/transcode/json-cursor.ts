@@ -4,7 +4,6 @@ import { isNumberText } from "./decimal.js";
 import type { JsonNumber, JsonValue } from "./json.js";
 import type { NameTable } from "./name-table.js";
 import { numberValue, parseJson } from "./parse-json.js";
-import { type Instant, secondsOf } from "./timestamp.js";
 import type { Writer } from "./writer.js";
 
 /**
@@ -17,20 +16,12 @@ export const BAIL: unique symbol = Symbol("JSON for the tree");
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const MINUS = 0x2d;
-const POINT = 0x2e;
 const COLON = 0x3a;
 const OPEN_LIST = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
-
-/** An integer of so many digits is exact in a double, and so is its quotient by a power of ten up to 10^22. */
-const EXACT_DIGITS = 15;
-const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
-const MOST_LONG_DIGITS = 19;
-const NINE_DIGITS = 1_000_000_000;
-const TWO_32 = 0x1_0000_0000;
 
 const SURROGATE = /\p{Surrogate}/u;
 
@@ -43,7 +34,7 @@ export class JsonCursor {
   pos = 0;
   /** Lists' elements and objects' members that may still come. */
   elements: number;
-  /** The two halves of the last `long`, unsigned. */
+  /** The two halves of the last 64-bit integer, unsigned. */
   low = 0;
   high = 0;
 
@@ -156,96 +147,6 @@ export class JsonCursor {
     return false;
   }
 
-  /** An integer of up to 15 digits, in quotes or not; NaN, and `pos` as it was, for anything else. */
-  integer(): number {
-    const bytes = this.bytes;
-    let at = this.pos;
-    const quoted = bytes[at] === QUOTE;
-    if (quoted) at++;
-    const negative = bytes[at] === MINUS;
-    if (negative) at++;
-    const start = at;
-    let number = 0;
-    let digit = (bytes[at] ?? 0) - 0x30;
-    while (digit >= 0 && digit <= 9) {
-      number = number * 10 + digit;
-      digit = (bytes[++at] ?? 0) - 0x30;
-    }
-    if (at === start || at - start > EXACT_DIGITS || (bytes[start] === 0x30 && at - start > 1))
-      return Number.NaN;
-    if (quoted ? bytes[at] !== QUOTE : isNumberPart(bytes[at])) return Number.NaN;
-    this.pos = quoted ? at + 1 : at;
-    return negative ? 0 - number : number;
-  }
-
-  /**
-   * An integer of 16 to 19 digits, in quotes or not, into `low` and `high` in two's complement.
-   * @returns false, and `pos` as it was, for anything else and where a signed one has more than 63 bits
-   */
-  long(signed: boolean): boolean {
-    const bytes = this.bytes;
-    let at = this.pos;
-    const quoted = bytes[at] === QUOTE;
-    if (quoted) at++;
-    const negative = bytes[at] === MINUS;
-    if (negative) at++;
-    const start = at;
-    let digit = (bytes[at] ?? 0) - 0x30;
-    while (digit >= 0 && digit <= 9) digit = (bytes[++at] ?? 0) - 0x30;
-    const count = at - start;
-    if (count <= EXACT_DIGITS || count > MOST_LONG_DIGITS || bytes[start] === 0x30) return false;
-    if (quoted ? bytes[at] !== QUOTE : isNumberPart(bytes[at])) return false;
-    const top = this.#digits(start, at - 9);
-    const rest = this.#digits(at - 9, at);
-    // top × 10⁹ + rest in pieces that doubles hold exactly: top has at most ten digits.
-    const lower = (top % 0x1_0000) * NINE_DIGITS + rest;
-    const upper = Math.floor(top / 0x1_0000) * NINE_DIGITS;
-    const middle = (upper % 0x1_0000) * 0x1_0000 + lower;
-    let low = middle % TWO_32;
-    let high = Math.floor(upper / 0x1_0000) + Math.floor(middle / TWO_32);
-    if (signed ? high > 0x7fff_ffff : negative) return false;
-    if (negative) {
-      low = -low >>> 0;
-      high = (~high + (low === 0 ? 1 : 0)) >>> 0;
-    }
-    this.low = low;
-    this.high = high;
-    this.pos = quoted ? at + 1 : at;
-    return true;
-  }
-
-  /** A decimal number of up to 15 digits without exponent; NaN, and `pos` as it was, for anything else. */
-  decimal(): number {
-    const bytes = this.bytes;
-    let at = this.pos;
-    const negative = bytes[at] === MINUS;
-    if (negative) at++;
-    const start = at;
-    let number = 0;
-    let digit = (bytes[at] ?? 0) - 0x30;
-    while (digit >= 0 && digit <= 9) {
-      number = number * 10 + digit;
-      digit = (bytes[++at] ?? 0) - 0x30;
-    }
-    const whole = at - start;
-    if (whole === 0 || (bytes[start] === 0x30 && whole > 1)) return Number.NaN;
-    let fraction = 0;
-    if (bytes[at] === POINT) {
-      const point = at++;
-      digit = (bytes[at] ?? 0) - 0x30;
-      while (digit >= 0 && digit <= 9) {
-        number = number * 10 + digit;
-        digit = (bytes[++at] ?? 0) - 0x30;
-      }
-      fraction = at - point - 1;
-      if (fraction === 0) return Number.NaN;
-    }
-    if (whole + fraction > EXACT_DIGITS || isNumberPart(bytes[at])) return Number.NaN;
-    this.pos = at;
-    if (fraction > 0) number /= POWERS[fraction]!;
-    return negative ? -number : number;
-  }
-
   atString(): boolean {
     return this.bytes[this.pos] === QUOTE;
   }
@@ -318,42 +219,18 @@ export class JsonCursor {
     let byte = bytes[at];
     while (
       byte !== undefined &&
-      ((byte >= 0x30 && byte <= 0x39) || byte === MINUS || byte === 0x2b || isNumberPart(byte))
+      ((byte >= 0x30 && byte <= 0x39) ||
+        byte === MINUS ||
+        byte === 0x2b ||
+        byte === 0x2e ||
+        byte === 0x65 ||
+        byte === 0x45)
     )
       byte = bytes[++at];
     const source = bytes.toString("latin1", start, at);
     if (!isNumberText(source)) throw BAIL;
     this.pos = at;
     return numberValue(source);
-  }
-
-  /** A time in UTC, `"2006-01-02T15:04:05.999999999Z"`; undefined, and `pos` as it was, for anything else. */
-  utc(): Instant | undefined {
-    const { bytes, pos } = this;
-    if (bytes[pos + 5] !== MINUS || bytes[pos + 8] !== MINUS || bytes[pos + 11] !== 0x54) return undefined;
-    if (bytes[pos + 14] !== COLON || bytes[pos + 17] !== COLON || bytes[pos] !== QUOTE) return undefined;
-    const hour = this.#pair(pos + 12);
-    const minute = this.#pair(pos + 15);
-    const second = this.#pair(pos + 18);
-    // NaN, which digits of another kind make, is not within anything.
-    if (!(hour < 24 && minute < 60 && second < 60)) return undefined;
-    let at = pos + 20;
-    let nanos = 0;
-    if (bytes[at] === POINT) {
-      const start = ++at;
-      for (let digit = bytes[at]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++at])
-        nanos = nanos * 10 + digit - 0x30;
-      const count = at - start;
-      if (count === 0 || count > 9) return undefined;
-      nanos *= POWERS[9 - count]!;
-    }
-    if (bytes[at] !== 0x5a || bytes[at + 1] !== QUOTE) return undefined;
-    const year = this.#pair(pos + 1) * 100 + this.#pair(pos + 3);
-    const ofDay = (hour * 60 + minute) * 60 + second;
-    const seconds = secondsOf(year, this.#pair(pos + 6), this.#pair(pos + 9), ofDay);
-    if (seconds === undefined) return undefined;
-    this.pos = at + 2;
-    return { seconds, nanos };
   }
 
   /** A value of any kind as a tree. */
@@ -414,24 +291,6 @@ export class JsonCursor {
     const { bytes, pos } = this;
     if (bytes[pos + 1] !== second || bytes[pos + 2] !== third || bytes[pos + 3] !== fourth) throw BAIL;
   }
-
-  /** Two digits; NaN where there are others. */
-  #pair(at: number): number {
-    const tens = this.bytes[at]! - 0x30;
-    const ones = this.bytes[at + 1]! - 0x30;
-    return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
-  }
-
-  #digits(start: number, end: number): number {
-    let number = 0;
-    for (let at = start; at < end; at++) number = number * 10 + this.bytes[at]! - 0x30;
-    return number;
-  }
-}
-
-/** A point or an exponent: what goes before it is not the whole number. */
-function isNumberPart(byte: number | undefined): boolean {
-  return byte === POINT || byte === 0x65 || byte === 0x45;
 }
 
 /** The string that a JSON string means, quotes and escapes included. */

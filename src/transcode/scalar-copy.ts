@@ -1,6 +1,7 @@
 import type { EnumType, Field } from "../descriptors/model.js";
 import type { JsonValue } from "./json.js";
 import { BAIL, type JsonCursor } from "./json-cursor.js";
+import { readDecimal, readInteger, readLong } from "./json-number.js";
 import { NameTable } from "./name-table.js";
 import {
   bytesValue,
@@ -83,7 +84,7 @@ const copyBool: CopyScalar = (cursor, writer, tag, sparse) => {
 };
 
 const copyDouble: CopyScalar = (cursor, writer, tag, sparse) => {
-  let value = cursor.decimal();
+  let value = readDecimal(cursor);
   if (Number.isNaN(value)) value = doubleValue(cursor.scalar());
   if (sparse && Object.is(value, 0)) return;
   if (tag !== 0) writer.uint32(tag);
@@ -102,9 +103,9 @@ const copyInt64: CopyScalar = (cursor, writer, tag, sparse) => copyLong(cursor, 
 const copyUint64: CopyScalar = (cursor, writer, tag, sparse) => copyLong(cursor, writer, tag, sparse, false);
 
 function copyLong(cursor: JsonCursor, writer: Writer, tag: number, sparse: boolean, signed: boolean): void {
-  let value: number | bigint = cursor.integer();
+  let value: number | bigint = readInteger(cursor);
   if (Number.isNaN(value)) {
-    if (cursor.long(signed)) {
+    if (readLong(cursor, signed)) {
       if (tag !== 0) writer.uint32(tag);
       writer.long(cursor.low, cursor.high);
       return;
@@ -128,7 +129,7 @@ function integerCopy(
   write: (writer: Writer, value: number | bigint) => void,
 ): CopyScalar {
   return (cursor, writer, tag, sparse) => {
-    let value: number | bigint = cursor.integer();
+    let value: number | bigint = readInteger(cursor);
     if (!fits(value)) {
       if (!Number.isNaN(value)) throw BAIL;
       value = convert(cursor.scalar());
@@ -161,7 +162,7 @@ function enumCopy(type: EnumType): CopyScalar {
     if (cursor.atString()) {
       value = numbers[cursor.name(table)];
     } else {
-      value = cursor.integer();
+      value = readInteger(cursor);
       if (closed || !isInt32(value)) {
         if (!Number.isNaN(value)) throw BAIL;
         value = convert(cursor.scalar());

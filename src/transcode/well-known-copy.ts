@@ -1,12 +1,13 @@
 import type { EncodeNode, EncodeText } from "./encode-step.js";
 import { BAIL } from "./json-cursor.js";
+import { readDecimal, readUtc } from "./json-number.js";
 import { finiteValue } from "./scalar-value.js";
 import { parseTimestamp } from "./timestamp.js";
 
 /** Copies `google.protobuf.Timestamp` (`int64 seconds = 1; int32 nanos = 2`) from its JSON text. */
 export const copyTimestamp: EncodeText = (cursor, writer, depth) => {
   if (depth <= 0) throw BAIL;
-  const { seconds, nanos } = cursor.utc() ?? parseTimestamp(cursor.text());
+  const { seconds, nanos } = readUtc(cursor) ?? parseTimestamp(cursor.text());
   if (seconds !== 0) {
     writer.uint32(8);
     writer.int64(seconds);
@@ -57,7 +58,7 @@ export function valueCopy(struct: EncodeNode, list: EncodeNode): EncodeText {
         return;
       }
       default: {
-        const number = cursor.decimal();
+        const number = readDecimal(cursor);
         writer.uint32(17);
         writer.double(Number.isNaN(number) ? finiteValue(cursor.number()) : number);
       }

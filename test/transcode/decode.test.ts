@@ -218,6 +218,11 @@ test("a string that is not UTF-8 is malformed in proto3 and repaired in proto2",
   assert.equal(three(len(14, "\ufffd")), '{"fString":"\ufffd"}');
 });
 
+test("an error in a list of messages names the element", () => {
+  const error = failure("three.All", wire(len(57, []), len(57, len(57, len(14, [0xff])))));
+  assert.equal(error.field, "rAll[1].rAll[0].fString");
+});
+
 test("a missing required field is malformed", () => {
   assert.equal(failure("two.Strict", wire(len(2, "x"))).reason, "MALFORMED_MESSAGE");
   assert.equal(decode("two.Strict", wire(int(1, 0))), '{"id":0}');

@@ -284,6 +284,13 @@ test("two members of a oneof conflict, unless one is null", () => {
   assert.equal(failure("three.All", '{"cNull":null,"cString":"x"}').reason, "ONEOF_CONFLICT");
 });
 
+test("an unknown enum name that is ignored leaves its oneof to another member", () => {
+  const policy = { unknownFields: "ignore" } as const;
+  assert.equal(echo("three.All", '{"cColor":"PINK","cString":"x"}', policy), '{"cString":"x"}');
+  assert.equal(failure("three.All", '{"cColor":"RED","cString":"x"}', policy).reason, "ONEOF_CONFLICT");
+  assert.equal(failure("three.All", '{"cColor":true}', policy).field, "cColor");
+});
+
 test("a missing required field is named", () => {
   const error = failure("two.Strict", '{"id":1,"child":{"name":"x"}}');
   assert.deepEqual([error.reason, error.field], ["INVALID_VALUE", "child.id"]);
