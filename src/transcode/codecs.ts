@@ -153,7 +153,7 @@ class CodecSet implements Codecs {
       codec = {
         encode: (json, into) => encoder.encode(json, into, depth),
         encodeText: (text, into) => encodeText(encoder, text, into, depth),
-        decode: parent => decoder.decode(new Reader(parent), parent.length, depth) || zero,
+        decode: parent => decode(decoder, parent, depth) || zero,
       };
       this.#fields.set(field, codec);
     }

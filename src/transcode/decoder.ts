@@ -17,7 +17,7 @@ import {
   type Print,
   textPrinter,
 } from "./decode-step.js";
-import { objectPrinter } from "./print-source.js";
+import { barePrinter, objectPrinter } from "./print-source.js";
 import { scalarPrint } from "./scalar-print.js";
 import {
   asKey,
@@ -86,13 +86,14 @@ export class Decoders {
   bareField(field: Field): DecodeNode {
     let node = this.#bareFields.get(field);
     if (node === undefined) {
+      const printOne = field.oneof === undefined ? () => barePrinter(this.#field(field)) : undefined;
       node = lazyNode(() => {
         const all = field.oneof?.fields ?? [field];
         return bareDecoder(
           all.map(each => ({ ...this.#field(each), printed: each === field })),
           "",
         );
-      }, undefined);
+      }, printOne);
       this.#bareFields.set(field, node);
     }
     return node;
@@ -279,7 +280,7 @@ function keyText(zero: string): string {
   return zero.startsWith('"') ? zero : `"${zero}"`;
 }
 
-/** @param compilePrint undefined for what is never part of a message that is printed in one pass */
+/** @param compilePrint undefined where one pass does not do */
 function lazyNode(compile: () => Decode, compilePrint: (() => Print) | undefined): DecodeNode {
   const node: DecodeNode = {
     decode: (reader, end, depth) => {

@@ -44,7 +44,7 @@ export class JsonWriter {
 
   /** The text without its last comma. */
   finish(): string {
-    return this.#bytes.toString(this.#ascii ? "latin1" : "utf8", 0, this.#at - 1);
+    return this.#bytes.toString(this.#ascii ? "latin1" : "utf8", 0, Math.max(0, this.#at - 1));
   }
 
   /** One ASCII character. */

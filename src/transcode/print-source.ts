@@ -20,6 +20,26 @@ const OBJECT: Brackets = [0x7b, 0x7d];
  */
 export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
   const source = new FunctionSource();
+  source.add("j.byte(123);");
+  printFields(source, fields, options, item => `${JSON.stringify(item.name)}:`);
+  source.add("j.close(125);");
+  return source.compile<Print>("r", "end", "j", "depth");
+}
+
+/** The same for the bare value of a single field, which belongs to no oneof; prints nothing where it is absent. */
+export function barePrinter(field: DecodeField): Print {
+  const source = new FunctionSource();
+  printFields(source, [field], { extensions: undefined, emitDefaults: false }, () => "");
+  return source.compile<Print>("r", "end", "j", "depth");
+}
+
+/** @param head what is printed before a field's value */
+function printFields(
+  source: FunctionSource,
+  fields: readonly DecodeField[],
+  options: ObjectOptions,
+  head: (item: DecodeField) => string,
+): void {
   const bail = source.link(BAIL);
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
   source.add(`if (depth <= 0 || --r.elements < 0) throw ${bail};`, "let e = 0, q = 0, key, keys, tag = 0;");
@@ -27,7 +47,7 @@ export function objectPrinter(fields: readonly DecodeField[], options: ObjectOpt
   oneofs.forEach((_, index) => {
     source.add(`let o${index} = false;`);
   });
-  source.add("j.byte(123);", "while (r.pos < end) {", "tag = r.tag();", "switch (tag) {");
+  source.add("while (r.pos < end) {", "tag = r.tag();", "switch (tag) {");
   fields.forEach((item, index) => {
     const { field } = item;
     const seen = `s${Math.floor(index / WORD)}`;
@@ -36,25 +56,22 @@ export function objectPrinter(fields: readonly DecodeField[], options: ObjectOpt
     const claim = claimed === "" ? "" : ` if (${claimed}) throw ${bail}; ${claimed} = true;`;
     const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
     const sparse = hasNoPresence(field) && !options.emitDefaults;
-    const name = source.link(new JsonPiece(`${JSON.stringify(item.name)}:`));
+    const name = source.link(new JsonPiece(head(item)));
     for (const [tag, body] of printCases(source, item, name, sparse)) {
       source.add(`case ${tag}: ${first} ${body} break;`);
     }
   });
   source.add(options.extensions === undefined ? "default: r.skip(tag, depth);" : `default: throw ${bail};`);
   source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
-  fields.forEach(({ field, name, zero }, index) => {
+  fields.forEach((item, index) => {
+    const { field, zero } = item;
     const unseen = `(s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0`;
     if (field.presence === "required" && !field.repeated) {
       source.add(`if (${unseen}) throw ${bail};`);
     } else if (options.emitDefaults && hasNoPresence(field)) {
-      source.add(
-        `if (${unseen}) j.piece(${source.link(new JsonPiece(`${JSON.stringify(name)}:${zero},`))});`,
-      );
+      source.add(`if (${unseen}) j.piece(${source.link(new JsonPiece(`${head(item)}${zero},`))});`);
     }
   });
-  source.add("j.close(125);");
-  return source.compile<Print>("r", "end", "j", "depth");
 }
 
 /** Each tag that the field may come with, and what prints it. */

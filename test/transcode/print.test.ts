@@ -82,6 +82,22 @@ test("whatever bytes one pass takes, it prints as they are printed field by fiel
   );
 });
 
+test("each field of random messages is printed alone as it is field by field", () => {
+  fc.assert(
+    fc.property(ALL, json => {
+      const bytes = encode("three.All", JSON.stringify(json));
+      for (const field of type("three.All").fields) {
+        const node = decoders.bareField(field);
+        out.reset();
+        node.print(new Reader(bytes), bytes.length, out, 100);
+        const expected = node.decode(new Reader(bytes), bytes.length, 100);
+        assert.equal(out.finish(), expected, field.name);
+      }
+    }),
+    { numRuns: 30, endOnFailure: true },
+  );
+});
+
 test("integers print as BigInt prints them", () => {
   const edges = [0n, 9n, 10n, 999_999_999n, 10n ** 9n, 2n ** 53n - 1n, 2n ** 53n, 10n ** 18n, 2n ** 63n - 1n];
   fc.assert(
