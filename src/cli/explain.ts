@@ -1,10 +1,10 @@
+import { type Lookup, lookUp } from "../bindings/lookup.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
 import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
 import type { Candidate } from "../httprule/explanation.js";
-import type { Match } from "../httprule/router.js";
 import { createCodecs } from "../transcode/codecs.js";
 import { TranscodeError } from "../transcode/error.js";
 import { eachParameter, resolveParameter } from "../transcode/query.js";
@@ -24,7 +24,7 @@ interface Placement {
 interface Explanation {
   readonly method: string;
   readonly path: string;
-  readonly outcome: Match<Route>["kind"];
+  readonly outcome: Lookup<Route>["kind"];
   readonly route?: RouteDescription;
   readonly values?: readonly Placement[];
   readonly body?: string;
@@ -45,7 +45,7 @@ export async function explain(args: readonly string[]): Promise<number> {
   const compiled = await load(configOf("explain", given));
   const explanation = explainRequest(compiled, method.toUpperCase(), target);
   process.stdout.write(given.json ? `${JSON.stringify(explanation, null, 2)}\n` : print(explanation));
-  return explanation.outcome === "found" && explanation.refused === undefined ? 0 : 1;
+  return explanation.refused === undefined && ["found", "options"].includes(explanation.outcome) ? 0 : 1;
 }
 
 function explainRequest(compiled: Compiled, method: string, target: string): Explanation {
@@ -53,19 +53,17 @@ function explainRequest(compiled: Compiled, method: string, target: string): Exp
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
   const router = routerOf(compiled.routes, route => route);
-  let match = router.match(method, path);
-  const effective =
-    method === "HEAD" && match.kind === "method" && match.allow.includes("GET") ? "GET" : method;
-  if (effective !== method) match = router.match(effective, path);
-  const others = match.kind === "malformed" ? [] : losers(router.explain(effective, path));
-  const base = { method, path, outcome: match.kind, others };
-  switch (match.kind) {
+  const found = lookUp(router, method, path);
+  const others = found.kind === "malformed" ? [] : losers(router.explain(method, path));
+  const base = { method, path, outcome: found.kind, others };
+  switch (found.kind) {
     case "found":
-      return { ...base, ...explainMatch(compiled, match.value, match.variables, query) };
+      return { ...base, ...explainMatch(compiled, found.value, found.variables, query) };
+    case "options":
     case "method":
-      return { ...base, allow: match.allow };
+      return { ...base, allow: found.allow };
     case "malformed":
-      return { ...base, refused: { reason: "MALFORMED_PATH", field: "", message: match.message } };
+      return { ...base, refused: { reason: "MALFORMED_PATH", field: "", message: found.message } };
     case "none":
       return base;
   }
@@ -96,6 +94,9 @@ function explainMatch(
     return { ...described, values, request: JSON.parse(codec.decode(bytes)) };
   } catch (error) {
     if (!(error instanceof TranscodeError)) throw error;
+    // A field that neither path nor query touches may come with the body.
+    const touched = values.some(({ to, name }) => to.startsWith(`${error.field} `) || name === error.field);
+    if (body.kind !== "none" && error.field !== "" && !touched) return { ...described, values };
     const { reason, field, message, suggestion } = error;
     const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
     return { ...described, values, refused: { reason, field, message: `${message}${hint}` } };
@@ -140,7 +141,8 @@ function print(explanation: Explanation): string {
     lines.push(table([...rows, ["  body", "", `→ ${explanation.body}`]]).trimEnd());
     if (request !== undefined) lines.push("", `  request ${JSON.stringify(request)}`);
   } else if (allow !== undefined) {
-    lines.push(`${method} ${path} is 405: the path has routes for ${allow.join(", ")} only`);
+    const answer = explanation.outcome === "options" ? "204 with Allow" : "405";
+    lines.push(`${method} ${path} is ${answer}: the path answers ${allow.join(", ")}`);
   } else if (refused === undefined) {
     lines.push(`${method} ${path} is 404: no route matches`);
   }

@@ -1,22 +1,9 @@
 import type { Draft, DraftOf } from "./draft.js";
 import type { Findings } from "./findings.js";
+import { ownHeaders, ownResponseHeaders } from "./own-header.js";
 import type { Path } from "./path.js";
 import type { MethodConfig, ServiceConfig } from "./schema.js";
 import { checkUpstreamName } from "./upstream-check.js";
-
-/** Headers of one connection (RFC 9110 §7.6.1), and those that the gateway or gRPC writes itself. */
-const ownHeaders: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "host",
-  "content-length",
-  "content-type",
-]);
 
 export function checkServices(draft: Draft, findings: Findings): void {
   const first = new Map<string, number>();
@@ -45,10 +32,15 @@ function checkMetadata(
 ): void {
   for (const way of ["request", "response"] as const) {
     metadata?.[way]?.forEach((name, index) => {
-      if (name === undefined || !(ownHeaders.has(name) || name.startsWith("grpc-"))) return;
+      if (name === undefined || !isOwn(way, name)) return;
       const path = [...at, way, index];
       const shown = findings.show(path, name);
       findings.error(path, `${shown} cannot be passed on; the gateway and gRPC write it themselves`);
     });
   }
+}
+
+function isOwn(way: "request" | "response", name: string): boolean {
+  if (ownHeaders.has(name) || name.startsWith("grpc-")) return true;
+  return way === "response" && ownResponseHeaders.has(name);
 }

@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.js";
 import { loadModel } from "../descriptors/load.js";
 import type { Model } from "../descriptors/model.js";
 import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
+import { tlsProblems } from "./tls.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -24,7 +25,10 @@ export interface Compiled {
 export function readConfig(file: string, environment: Environment): UsableConfig {
   const loaded = loadConfig(file, environment);
   if (loaded.config === undefined) throw new LoadError(loaded.diagnostics);
-  return { ...loaded, config: loaded.config };
+  const usable = { ...loaded, config: loaded.config };
+  const problems = tlsProblems(usable);
+  if (problems.length > 0) throw new LoadError([...loaded.diagnostics, ...problems]);
+  return usable;
 }
 
 /** @throws LoadError with every problem of the descriptors, or of the routes */

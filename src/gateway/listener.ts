@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { createSecureContext } from "node:tls";
 import { type Address, parseAddress } from "../config/address.js";
 import { LoadError } from "../config/diagnostic.js";
 import type { EngineTls } from "../http/engine.js";
@@ -11,30 +10,21 @@ export interface Listener {
   readonly tls: EngineTls | undefined;
 }
 
-/**
- * Where a listener listens, with its certificate read and tried.
- * @throws LoadError naming the certificate or key that cannot be used
- */
-export function listenerOf({ config, locate }: UsableConfig, name: "http" | "admin"): Listener {
+/** Where a listener listens, with its certificate read. Loading has tried it. */
+export function listenerOf({ config }: UsableConfig, name: "http" | "admin"): Listener {
   const { address, tls } = config.listeners[name];
   // Loading has checked the form of the address.
   const parsed = parseAddress(address) as Address;
   if (tls === undefined) return { address: parsed, tls: undefined };
-  const material = {
-    certFile: tls.cert,
-    keyFile: tls.key,
-    cert: readFileSync(tls.cert),
-    key: readFileSync(tls.key),
+  return {
+    address: parsed,
+    tls: {
+      certFile: tls.cert,
+      keyFile: tls.key,
+      cert: readFileSync(tls.cert),
+      key: readFileSync(tls.key),
+    },
   };
-  try {
-    createSecureContext(material);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `"${tls.cert}" and "${tls.key}" are not a PEM certificate and its key: ${reason}`;
-    const position = locate(["listeners", name, "tls"]);
-    throw new LoadError([{ severity: "error", message, position, path: `listeners.${name}.tls` }]);
-  }
-  return { address: parsed, tls: material };
 }
 
 /**

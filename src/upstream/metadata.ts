@@ -1,4 +1,5 @@
 import { Metadata as GrpcMetadata } from "@grpc/grpc-js";
+import { ownHeaders } from "../config/own-header.js";
 import type { Metadata } from "./channel.js";
 
 export const legalName = /^[0-9a-z_.-]+$/;
@@ -6,23 +7,13 @@ export const legalValue = /^[\x20-\x7e]*$/;
 
 /** Names that the transport sets itself or that HTTP/2 forbids (RFC 9113 §8.2.2). */
 export const ownNames: ReadonlySet<string> = new Set([
+  ...ownHeaders,
   "__proto__",
-  "connection",
-  "content-length",
-  "content-type",
   "grpc-accept-encoding",
   "grpc-encoding",
   "grpc-message",
   "grpc-status",
   "grpc-timeout",
-  "host",
-  "http2-settings",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "transfer-encoding",
-  "upgrade",
-  "user-agent",
 ]);
 
 /**

@@ -153,7 +153,7 @@ describe("explain", () => {
     assert.equal(wrong.code, 1);
     assert.match(
       wrong.out,
-      /^DELETE \/rooms\/participant is 405: the path has routes for GET, PATCH, POST, PUT only\n/,
+      /^DELETE \/rooms\/participant is 405: the path answers GET, HEAD, OPTIONS, PATCH, POST, PUT\n/,
     );
   });
 
