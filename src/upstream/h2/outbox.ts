@@ -4,7 +4,7 @@ import { FrameWriter } from "./frame-writer.js";
 /** Bytes that are collected while the socket is busy, before streams have to wait. */
 const highWater = 256 * 1024;
 const firstCapacity = 16 * 1024;
-/** Milliseconds after which a peer that does not read our last words is left. */
+/** Milliseconds after which a peer that does not read our last words, or does not go, is left. */
 const goodbyeTimeout = 1_000;
 
 export interface OutboxHost {
@@ -51,7 +51,8 @@ export class Outbox {
     if (socket.destroyed) return;
     const { bytes, length } = this.frames;
     if (length > 0) socket.write(bytes.subarray(0, length));
-    socket.destroySoon();
+    // A socket that is destroyed while the peer writes is reset, and our last words are lost with it.
+    socket.end();
     const timer = setTimeout(() => socket.destroy(), goodbyeTimeout).unref();
     socket.once("close", () => clearTimeout(timer));
   }

@@ -14,10 +14,7 @@ function serve(): void {
   const server = createServer();
   server.on("stream", stream => {
     stream.on("error", () => {});
-    stream.respond(
-      { ":status": 200, "content-type": "application/grpc" },
-      { waitForTrailers: true, sendDate: false },
-    );
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
     stream.end(reply);
     stream.resume();
