@@ -2,11 +2,24 @@ import type { Field } from "../descriptors/model.js";
 import { TranscodeError } from "./error.js";
 import { createObject, isJsonObject, type JsonObject, type JsonValue } from "./json.js";
 
-/** The value that a request tree holds for a field, under its JSON name or its proto name; undefined where it has none. */
+/**
+ * The value that a request tree holds for a field, under its JSON name or its proto name; undefined where it has none.
+ * @throws TranscodeError DUPLICATE_KEY where it stands under both
+ */
 export function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
+  const { jsonName, name } = field;
   // Trees inherit nothing.
-  const value = tree[field.jsonName];
-  return value !== undefined ? value : tree[field.name];
+  const value = tree[jsonName];
+  if (name === jsonName) return value;
+  const other = tree[name];
+  if (value !== undefined && other !== undefined) {
+    throw new TranscodeError(
+      "DUPLICATE_KEY",
+      jsonName,
+      `the field stands here as "${jsonName}" and as "${name}"`,
+    );
+  }
+  return value !== undefined ? value : other;
 }
 
 /** The value at the end of a field path; undefined where the path ends before. */

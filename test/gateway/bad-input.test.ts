@@ -348,6 +348,24 @@ const mistakes: readonly Mistake[] = [
     reason: "FIELD_COLLISION",
     says: /body/,
   },
+  {
+    what: "a field that the path binds under both of its names in the body",
+    method: "POST",
+    path: "/v1/names/a",
+    body: '{"longName":"a","long_name":"b"}',
+    status: 400,
+    reason: "DUPLICATE_KEY",
+    says: /longName/,
+  },
+  {
+    what: "a field that the path binds under both of its names, one of them null",
+    method: "POST",
+    path: "/v1/names/a",
+    body: '{"longName":null,"long_name":"b"}',
+    status: 400,
+    reason: "DUPLICATE_KEY",
+    says: /longName/,
+  },
   // the request as a whole
   {
     what: "a body where none is taken",

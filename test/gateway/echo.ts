@@ -27,6 +27,7 @@ service Echo {
   rpc Update(ItemRequest) returns (ItemRequest) {
     option (google.api.http) = { patch: "/v1/items/{item.id}" body: "item" };
   }
+  rpc Rename(Item) returns (Item) { option (google.api.http) = { post: "/v1/names/{long_name}" body: "*" }; }
   rpc List(ItemList) returns (ItemList) {
     option (google.api.http) = { post: "/v1/lists" body: "*" response_body: "items" };
   }
@@ -85,6 +86,7 @@ const methods = [
   "Replace",
   "Update",
   "List",
+  "Rename",
   "Upload",
   "Attach",
   "Clear",
