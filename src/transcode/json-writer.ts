@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+import { BAIL } from "./json-cursor.js";
 import { MOST_JSON } from "./limits.js";
 import { tooLarge } from "./reader.js";
 import { civilDate } from "./timestamp.js";
@@ -98,17 +100,24 @@ export class JsonWriter {
 
   /**
    * UTF-8 between quotes.
-   * @returns false, with nothing written, where a character needs an escape or is not ASCII
+   * @returns false, with nothing written, where a character needs an escape
+   * @throws BAIL where the bytes are not UTF-8
    */
   quoted(from: Uint8Array, start: number, end: number): boolean {
     this.#reserve(end - start + 2);
     const bytes = this.#bytes;
     let at = this.#at;
+    let union = 0;
     bytes[at++] = 0x22;
     for (let index = start; index < end; index++) {
       const byte = from[index]!;
-      if (byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c) return false;
+      if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return false;
+      union |= byte;
       bytes[at++] = byte;
+    }
+    if (union > 0x7f) {
+      if (!isUtf8(from.subarray(start, end))) throw BAIL;
+      this.#ascii = false;
     }
     bytes[at++] = 0x22;
     this.#at = at;
