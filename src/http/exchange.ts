@@ -22,14 +22,16 @@ export interface Exchange {
   /** The value of a request header by lower-case name, several lines joined by `, `; undefined where absent. */
   header(name: string): string | undefined;
   /**
-   * The whole body, at most `limit` bytes.
+   * The whole body, at most `limit` bytes; without a promise where it is known that there is none.
    * @throws BodyTooLargeError as soon as the limit is passed; the rest is not read
    * @throws BodyTimeoutError where the engine still has the connection when the time for the request is over
    */
-  body(limit: number): Promise<Uint8Array>;
+  body(limit: number): Uint8Array | Promise<Uint8Array>;
   /** Sends the whole reply, once. For HEAD the body is counted, not sent. After the peer has gone this does nothing. */
   reply(status: number, headers: HeaderList, body: string | Uint8Array): void;
 }
+
+export const noBody = new Uint8Array(0);
 
 export class BodyTooLargeError extends Error {
   override readonly name = "BodyTooLargeError";

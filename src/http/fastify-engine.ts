@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from "fastify";
 import type { Reason } from "../status/reasons.js";
 import { Cancellation } from "../upstream/channel.js";
 import { type Engine, type EngineOptions, plainAddress, refusal, targetLimit } from "./engine.js";
-import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue } from "./exchange.js";
+import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 
 /** Listens with Fastify. One wildcard route takes everything: matching is ours, on the raw path. */
 export async function startFastifyEngine(options: EngineOptions): Promise<Engine> {
@@ -90,9 +90,9 @@ class NodeExchange implements Exchange {
     return Array.isArray(value) ? value.join(", ") : value;
   }
 
-  body(limit: number): Promise<Uint8Array> {
+  body(limit: number): Uint8Array | Promise<Uint8Array> {
     const request = this.#request;
-    if (!announcesBody(request)) return Promise.resolve(noBytes);
+    if (!announcesBody(request)) return noBody;
     if (Number(request.headers["content-length"] ?? 0) > limit)
       return Promise.reject(new BodyTooLargeError());
     return new Promise((resolve, reject) => {
@@ -130,8 +130,6 @@ class NodeExchange implements Exchange {
     else response.end(body);
   }
 }
-
-const noBytes = new Uint8Array(0);
 
 /** RFC 9112 §6.3: without either header a request has no body. */
 function announcesBody(request: IncomingMessage): boolean {

@@ -1,16 +1,9 @@
 import type { ForwardedName } from "../bindings/forwarded-name.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import type { TraceHeaders } from "../telemetry/traceparent.js";
+import { passedTrace } from "../telemetry/traceparent.js";
 import type { Metadata } from "../upstream/channel.js";
 import { type Exchange, isHeaderValue } from "./exchange.js";
-import type { Forwarded } from "./forwarded.js";
-
-/** What the gateway itself tells the backend with each call. */
-export interface CallContext {
-  readonly requestId: string;
-  readonly trace: TraceHeaders | undefined;
-  readonly forwarded: Forwarded;
-}
+import { forwardedOf } from "./forwarded.js";
 
 /**
  * The metadata of a call: the gateway's own entries and the declared request headers.
@@ -19,17 +12,22 @@ export interface CallContext {
 export function requestMetadata(
   exchange: Exchange,
   names: readonly ForwardedName[],
-  context: CallContext,
+  requestId: string,
+  trustedHops: number,
 ): Metadata {
-  const { forwarded, trace } = context;
+  const forwarded = forwardedOf(exchange, trustedHops);
   const metadata: [string, string | Uint8Array][] = [
-    ["x-request-id", context.requestId],
+    ["x-request-id", requestId],
     ["x-forwarded-for", forwarded.for],
     ["x-forwarded-host", forwarded.host],
     ["x-forwarded-proto", forwarded.proto],
   ];
-  if (trace !== undefined) metadata.push(["traceparent", trace.traceparent]);
-  if (trace?.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
+  const traceparent = exchange.header("traceparent");
+  const trace = traceparent && passedTrace(traceparent, exchange.header("tracestate"));
+  if (trace) {
+    metadata.push(["traceparent", trace.traceparent]);
+    if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
+  }
   const own = metadata.length;
   for (const { name, binary } of names) {
     const value = exchange.header(name);

@@ -1,24 +1,47 @@
 import { SocketAddress } from "node:net";
 import { plainAddress } from "./engine.js";
 
+/** A connection that tells its peer: 4 bytes of IPv4 or 16 of IPv6 in network order. */
+export interface PeerConnection {
+  getRemoteAddress(): ArrayBuffer;
+}
+
 /** Addresses that are kept as text; beyond that all are forgotten. */
 const maxKept = 4096;
 
-/** Turns the addresses of peers into text, the usual few of them once. */
+/**
+ * The addresses of the peers of a listener as text. To ask a connection is a system call, which uWebSockets.js makes
+ * each time; while all open connections come from one peer, as behind a proxy, no connection needs to be asked.
+ */
 export class PeerAddresses {
   readonly #kept = new Map<number, string>();
+  #open = 0;
+  /** The peer of all open connections, undefined where they are not known to have the same. */
+  #common: string | undefined;
 
-  /** @param bytes 4 of IPv4 or 16 of IPv6 in network order; anything else gives the empty text */
-  textOf(bytes: ArrayBuffer): string {
-    const view = new Uint8Array(bytes);
-    const [a = 0, b = 0, c = 0, d = 0] = view;
-    if (view.length === 16) return ipv6(view);
-    if (view.length !== 4) return "";
-    const key = a * 0x1000000 + b * 0x10000 + c * 0x100 + d;
+  /** @param change 1 for a connection that has opened, -1 for one that has closed */
+  counted(connection: PeerConnection, change: number): void {
+    this.#open += change;
+    if (change < 0) return;
+    const address = this.#ask(connection);
+    if (this.#open === 1) this.#common = address;
+    else if (address !== this.#common) this.#common = undefined;
+  }
+
+  addressOf(connection: PeerConnection): string {
+    return this.#common ?? this.#ask(connection);
+  }
+
+  #ask(connection: PeerConnection): string {
+    const bytes = new Uint8Array(connection.getRemoteAddress());
+    if (bytes.length === 16) return ipv6(bytes);
+    // A connection that is already gone has no peer.
+    if (bytes.length !== 4) return "";
+    const key = bytes.reduce((number, byte) => number * 256 + byte, 0);
     let text = this.#kept.get(key);
     if (text === undefined) {
       if (this.#kept.size >= maxKept) this.#kept.clear();
-      text = `${a}.${b}.${c}.${d}`;
+      text = bytes.join(".");
       this.#kept.set(key, text);
     }
     return text;

@@ -6,15 +6,13 @@ import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
-import { passedTrace } from "../telemetry/traceparent.js";
 import { TranscodeError } from "../transcode/error.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import { requireIdentity, requireJson } from "./content-type.js";
 import { targetLimit } from "./engine.js";
-import { BodyTimeoutError, BodyTooLargeError, type Exchange } from "./exchange.js";
+import { BodyTimeoutError, BodyTooLargeError, type Exchange, noBody } from "./exchange.js";
 import { callFailure, requestFailure, responseFailure } from "./failures.js";
-import { forwardedOf } from "./forwarded.js";
-import { type CallContext, requestMetadata, responseHeaders } from "./metadata.js";
+import { requestMetadata, responseHeaders } from "./metadata.js";
 import { clientTimeout } from "./timeout.js";
 
 export interface PipelineOptions {
@@ -36,7 +34,7 @@ interface Answer {
 interface Progress {
   readonly exchange: Exchange;
   readonly snapshot: Snapshot;
-  readonly context: CallContext;
+  readonly requestId: string;
   readonly started: number;
   binding: Binding | undefined;
   requestBytes: number;
@@ -45,8 +43,6 @@ interface Progress {
   /** What went wrong, for the log only. */
   detail: string | undefined;
 }
-
-const noBody = new Uint8Array(0);
 
 /** Answers exchanges: match, transcode, call, transcode back. Engines give it every request that they accept. */
 export class Pipeline {
@@ -64,7 +60,7 @@ export class Pipeline {
     const progress: Progress = {
       exchange,
       snapshot,
-      context: contextOf(exchange, snapshot),
+      requestId: requestIdOf(exchange.header("x-request-id")),
       started: performance.now(),
       binding: undefined,
       requestBytes: 0,
@@ -94,39 +90,40 @@ export class Pipeline {
         `${route.rpc.fullName} streams; this version answers unary methods only`,
       );
     }
-    const body = await readBody(progress, binding);
-    const request = encodeRequest(binding, variables, exchange, body);
-    const result = await this.#call(progress, binding, request);
-    return decodeResponse(progress, binding, result);
-  }
-
-  async #call(progress: Progress, binding: Binding, request: Uint8Array): Promise<UnaryResult> {
-    const { exchange, context } = progress;
-    const { route, channel } = binding;
+    const body = exchange.body(progress.snapshot.limits.body);
+    const bytes = body instanceof Uint8Array ? body : await arrived(progress, body);
+    if (bytes.length > 0) acceptBody(progress, binding, bytes.length);
+    const request = encodeRequest(binding, variables, exchange, bytes);
     const called = performance.now();
-    const result = await channel.unary({
+    const result = await binding.channel.unary({
       path: route.rpc.path,
       request,
-      metadata: requestMetadata(exchange, route.policy.requestNames, context),
+      metadata: requestMetadata(
+        exchange,
+        route.policy.requestNames,
+        progress.requestId,
+        progress.snapshot.trustedHops,
+      ),
       timeout: clientTimeout(exchange, route.policy.timeout),
       retryable: route.retryable,
       cancellation: exchange.cancellation,
     });
     progress.upstreamSeconds = (performance.now() - called) / 1000;
-    return result;
+    return decodeResponse(progress, binding, result);
   }
 
   #finish(progress: Progress, answer: Answer): void {
-    const { exchange, snapshot, binding, context, failure } = progress;
+    const { exchange, snapshot, binding, requestId, failure } = progress;
     const { metrics, accessLog } = this.#options;
-    const headers: [string, string][] = [...answer.headers, ["x-request-id", context.requestId]];
+    const { headers, body } = answer;
+    headers.push(["x-request-id", requestId]);
     if (this.#options.draining()) headers.push(["connection", "close"]);
-    exchange.reply(answer.status, headers, answer.body);
+    exchange.reply(answer.status, headers, body);
 
     const seconds = (performance.now() - progress.started) / 1000;
     const status = failure?.httpStatus ?? answer.status;
     const code = failure?.code ?? Code.OK;
-    const responseBytes = Buffer.byteLength(answer.body);
+    const responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     routeMetrics(metrics, exchange.method, binding).observe(
       status,
       code,
@@ -137,7 +134,7 @@ export class Pipeline {
     metrics.requestFinished();
     if (accessLog.enabled) {
       accessLog.write({
-        requestId: context.requestId,
+        requestId,
         method: exchange.method,
         path: exchange.path,
         route: binding?.route.template.text,
@@ -163,14 +160,6 @@ function routeMetrics(metrics: Metrics, method: string, binding: Binding | undef
   const { route } = binding;
   if (route.method === method) return binding.metrics;
   return metrics.route(route.template.text, method, route.rpc.service.fullName);
-}
-
-function contextOf(exchange: Exchange, snapshot: Snapshot): CallContext {
-  return {
-    requestId: requestIdOf(exchange.header("x-request-id")),
-    trace: passedTrace(exchange.header("traceparent"), exchange.header("tracestate")),
-    forwarded: forwardedOf(exchange, snapshot.trustedHops),
-  };
 }
 
 interface Found {
@@ -217,26 +206,24 @@ function allowed(methods: readonly string[]): string[] {
   return [...all].sort();
 }
 
-async function readBody(progress: Progress, binding: Binding): Promise<Uint8Array> {
-  const { exchange, snapshot } = progress;
-  const { request } = binding.route;
-  const limit = snapshot.limits.body;
-  let body: Uint8Array;
+/** @throws GatewayError BODY_TOO_LARGE, REQUEST_TIMEOUT, CLIENT_CLOSED */
+async function arrived({ snapshot }: Progress, body: Promise<Uint8Array>): Promise<Uint8Array> {
   try {
-    body = await exchange.body(limit);
+    return await body;
   } catch (error) {
     if (error instanceof BodyTooLargeError)
-      throw refuse("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);
+      throw refuse("BODY_TOO_LARGE", `the body is limited to ${snapshot.limits.body} bytes`);
     if (error instanceof BodyTimeoutError)
       throw refuse("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
     throw refuse("CLIENT_CLOSED", "the request ended before its body was complete");
   }
-  progress.requestBytes = body.length;
-  if (body.length > 0) {
-    requireIdentity(exchange);
-    if (!request.takesRawBody) requireJson(exchange);
-  }
-  return body;
+}
+
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE */
+function acceptBody(progress: Progress, { route }: Binding, length: number): void {
+  progress.requestBytes = length;
+  requireIdentity(progress.exchange);
+  if (!route.request.takesRawBody) requireJson(progress.exchange);
 }
 
 function encodeRequest(
@@ -279,11 +266,11 @@ function failed(progress: Progress, error: unknown): Answer {
 
 function failureAnswer(progress: Progress, failure: Failure, headers: readonly [string, string][]): Answer {
   progress.failure = failure;
-  const { exchange, snapshot, binding, context } = progress;
+  const { exchange, snapshot, binding, requestId } = progress;
   const profile: ErrorProfile = binding?.route.policy.errors ?? "status";
   const details = failure.details.map(detail => snapshot.renderDetail(detail.typeUrl, detail.value));
   const rendered = renderFailure(profile, failure, details, {
-    requestId: context.requestId,
+    requestId,
     path: exchange.path,
   });
   const all: [string, string][] = [["content-type", rendered.contentType], ...headers];

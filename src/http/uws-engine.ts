@@ -26,7 +26,7 @@ export async function startUwsEngine(options: EngineOptions): Promise<Engine> {
 class UwsEngine implements Engine, UwsListener {
   readonly encrypted: boolean;
   readonly requestTimeout: number;
-  readonly addresses = new PeerAddresses();
+  readonly peers = new PeerAddresses();
   readonly #uws: Uws;
   readonly #options: EngineOptions;
   readonly #app: UwsApp;
@@ -41,6 +41,7 @@ class UwsEngine implements Engine, UwsListener {
     this.encrypted = options.tls !== undefined;
     this.requestTimeout = options.requestTimeout;
     this.#app = createApp(uws, options);
+    this.#app.filter((response, change) => this.peers.counted(response, change));
     this.#app.any("/*", (response, request) => this.#accept(response, request));
   }
 

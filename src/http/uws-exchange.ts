@@ -1,7 +1,7 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { STATUS_CODES } from "node:http";
 import { Cancellation } from "../upstream/channel.js";
-import { type Exchange, type HeaderList, isHeaderValue } from "./exchange.js";
+import { type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 import { IncomingBody } from "./incoming-body.js";
 import type { PeerAddresses } from "./peer-address.js";
 import type { RequestHead } from "./uws-head.js";
@@ -11,7 +11,7 @@ export interface UwsListener {
   readonly encrypted: boolean;
   /** Milliseconds for the body to arrive. */
   readonly requestTimeout: number;
-  readonly addresses: PeerAddresses;
+  readonly peers: PeerAddresses;
   /** The reply of an exchange is out, or its peer has gone. */
   finished(): void;
 }
@@ -53,16 +53,16 @@ export class UwsExchange implements Exchange {
   }
 
   get remoteAddress(): string {
-    return this.#stage === "over" ? "" : this.#listener.addresses.textOf(this.#response.getRemoteAddress());
+    return this.#stage === "over" ? "" : this.#listener.peers.addressOf(this.#response);
   }
 
   header(name: string): string | undefined {
     return this.#head.header(name);
   }
 
-  body(limit: number): Promise<Uint8Array> {
+  body(limit: number): Uint8Array | Promise<Uint8Array> {
     const body = this.#body;
-    if (body === undefined) return noBytes;
+    if (body === undefined) return noBody;
     if (this.#paused && this.#stage === "open") this.#response.resume();
     this.#paused = false;
     return body.take(limit, this.#listener.requestTimeout);
@@ -73,9 +73,10 @@ export class UwsExchange implements Exchange {
     this.#stage = "replying";
     let head = statusLine(status);
     let close = this.#head.closing;
-    for (const [name, value] of headers) {
-      if (name === "connection") close ||= value === "close";
-      else if (isHeaderValue(value)) head += `\r\n${name}: ${value}`;
+    for (const field of headers) {
+      const value = field[1];
+      if (field[0] === "connection") close ||= value === "close";
+      else if (isHeaderValue(value)) head += `\r\n${field[0]}: ${value}`;
     }
     const bodyless = status === 204 || status === 304;
     if (!bodyless && this.method === "HEAD") head += `\r\ncontent-length: ${Buffer.byteLength(body)}`;
@@ -161,7 +162,6 @@ export class UwsExchange implements Exchange {
 
 /** Above this a reply waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;
-const noBytes = Promise.resolve(new Uint8Array(0));
 
 // What the callbacks of `cork` write: it runs them at once, so that one of each serves all replies.
 let writing: HttpResponse;
