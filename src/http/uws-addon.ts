@@ -42,10 +42,10 @@ function explain(error: unknown): string {
   const { platform, arch, version, versions } = process;
   const libc = platform === "linux" ? `, ${libcName()}` : "";
   const lines = String(error instanceof Error ? error.message : error).split("\n");
-  const cause = lines.find(line => /cannot find|can't|no such file|relocating|not found|version/i.test(line));
+  const cause = lines.find(line => /^\w*Error: /.test(line)) ?? lines[0] ?? "";
   return (
     `the HTTP engine uws cannot be loaded on ${platform} ${arch}${libc} with Node.js ${version} ` +
-    `(ABI ${versions.modules}): ${(cause ?? lines[0] ?? "").trim()}; its addon is built for Node.js 18 to 22 on ` +
+    `(ABI ${versions.modules}): ${cause.replace(/^\w*Error: /, "")}; its addon is built for Node.js 18 to 22 on ` +
     "glibc Linux, macOS and Windows; use `listeners.http.engine: fastify` elsewhere"
   );
 }
