@@ -8,7 +8,8 @@ export class Keepalive {
   readonly #onDead: () => void;
   #timer: NodeJS.Timeout | undefined;
   #lastHeard = 0;
-  #asked = false;
+  /** `performance.now()` of the ping that may be unanswered. */
+  #askedAt: number | undefined;
 
   /** Starts at once. `ping` sends a ping; `onDead` is called when nothing came after it for too long. */
   constructor({ time, timeout }: KeepaliveOptions, ping: () => void, onDead: () => void) {
@@ -34,14 +35,18 @@ export class Keepalive {
   }
 
   #check(): void {
-    const left = this.#lastHeard + this.#time - performance.now();
-    if (left > 0) {
-      this.#asked = false;
-      this.#wait(left);
-    } else if (this.#asked) {
+    const now = performance.now();
+    const asked = this.#askedAt;
+    if (asked !== undefined && this.#lastHeard < asked) {
       this.#onDead();
+      return;
+    }
+    const left = this.#lastHeard + this.#time - now;
+    if (left > 0) {
+      this.#askedAt = undefined;
+      this.#wait(left);
     } else {
-      this.#asked = true;
+      this.#askedAt = now;
       this.#ping();
       this.#wait(this.#timeout);
     }

@@ -147,22 +147,29 @@ export class RawPeer {
 export interface RawServer {
   readonly address: string;
   readonly peers: readonly RawPeer[];
+  /** The first connection, come or to come. */
+  readonly first: Promise<RawPeer>;
   close(): Promise<void>;
 }
 
 /** A TCP server that says what `talk` says; nothing is sent on its own. */
 export async function startRawServer(talk: (peer: RawPeer) => void): Promise<RawServer> {
   const peers: RawPeer[] = [];
-  const server = createServer(socket => {
-    const peer = new RawPeer(socket, peers.length);
-    peers.push(peer);
-    talk(peer);
+  const server = createServer();
+  const first = new Promise<RawPeer>(resolve => {
+    server.on("connection", socket => {
+      const peer = new RawPeer(socket, peers.length);
+      peers.push(peer);
+      resolve(peer);
+      talk(peer);
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     peers,
+    first,
     close: async () => {
       for (const { socket } of peers) socket.destroy();
       server.close();
