@@ -22,6 +22,8 @@ export interface Finding {
 /** A set of workloads that are measured in the same way. */
 export interface Group {
   readonly name: string;
+  /** True where it runs only when it is named. */
+  readonly onRequest?: true;
   /** How it is measured: printed above the tables. */
   readonly method: readonly string[];
   run(context: Context): AsyncIterable<Finding>;

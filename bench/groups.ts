@@ -1,8 +1,19 @@
 import type { Group } from "./group.js";
+import { latencyGroup } from "./latency/latency.js";
 import { codecGroup } from "./micro/codec.js";
 import { matcherGroup } from "./micro/matcher.js";
 import { profileGroup } from "./profile/profile.js";
 import { restGroup } from "./rest/rest.js";
+import { soakGroup } from "./soak/soak.js";
+import { transportGroup } from "./transport/transport.js";
 
 /** In the order in which they run. */
-export const groups: readonly Group[] = [codecGroup, matcherGroup, restGroup, profileGroup];
+export const groups: readonly Group[] = [
+  codecGroup,
+  matcherGroup,
+  transportGroup,
+  restGroup,
+  latencyGroup,
+  profileGroup,
+  soakGroup,
+];

@@ -47,6 +47,7 @@ try {
     readOptions(
       process.argv.slice(2),
       groups.map(({ name }) => name),
+      groups.filter(({ onRequest }) => !onRequest).map(({ name }) => name),
     ),
     children,
   );

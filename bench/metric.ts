@@ -20,15 +20,15 @@ export const requestCalls: Metric = {
   label: "syscalls/request",
   better: "lower",
 };
-/** read and write alone, as the kernel counts them for every process. */
-export const requestTransfers: Metric = {
-  name: "reads_writes_per_request",
-  label: "reads+writes/request",
-  better: "lower",
-};
 export const median: Metric = { name: "p50_us", label: "p50 µs", better: "lower" };
 export const tail: Metric = { name: "p99_us", label: "p99 µs", better: "lower" };
+/** Pauses of JavaScript for garbage collection. */
+export const collection: Metric = { name: "gc_percent", label: "GC % of time", better: "lower" };
 export const peakMemory: Metric = { name: "peak_rss_bytes", label: "peak RSS bytes", better: "lower" };
+/** What is left of the JavaScript heap once all garbage is collected. */
+export const heapMemory: Metric = { name: "heap_bytes", label: "heap bytes in use", better: "lower" };
+export const residentBytes: Metric = { name: "rss_bytes", label: "RSS bytes", better: "lower" };
+export const sockets: Metric = { name: "open_sockets", label: "open sockets", better: "lower" };
 export const operationCpu: Metric = { name: "cpu_us_per_operation", label: "CPU µs/op", better: "lower" };
 export const operationBytes: Metric = {
   name: "allocated_bytes_per_operation",

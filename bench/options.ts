@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { nearest } from "../src/config/nearest.js";
 
 export interface Options {
-  /** Names of groups, in the order of the table of groups; all of them by default. */
+  /** Names of groups, in the order of the table of groups. */
   readonly groups: readonly string[];
   /** Fewer and shorter rounds: each group takes less than 50 seconds. */
   readonly quick: boolean;
@@ -19,16 +19,22 @@ export class OptionError extends Error {
 
 /**
  * Reads `--only GROUP` (repeatable, also `a,b`), `--quick` and `--json FILE`.
+ * @param known groups that can be named
+ * @param usual those that run where none is named
  * @throws OptionError saying what was expected
  */
-export function readOptions(args: readonly string[], known: readonly string[]): Options {
+export function readOptions(
+  args: readonly string[],
+  known: readonly string[],
+  usual: readonly string[],
+): Options {
   const { only = [], quick = false, json } = parse(args);
   const wanted = only.flatMap(each => each.split(","));
   for (const name of wanted) if (!known.includes(name)) throw unknownGroup(name, known);
   if (json !== undefined && !existsSync(dirname(resolve(json))))
     throw new OptionError(`--json ${json}: there is no folder ${dirname(resolve(json))}`);
   return {
-    groups: wanted.length === 0 ? known : known.filter(name => wanted.includes(name)),
+    groups: wanted.length === 0 ? usual : known.filter(name => wanted.includes(name)),
     quick,
     json,
   };

@@ -12,8 +12,8 @@ export interface ConnectionListener {
 
 /** One keep-alive connection without any HTTP library: a prepared request is written, the response's end is found. */
 export class Connection {
-  /** When the request under way was sent, ms. */
-  sentAt = 0;
+  /** When the request under way was due, ms. */
+  dueAt = 0;
   readonly #socket: Socket;
   readonly #reader = new ResponseReader();
   readonly #request: Buffer;
@@ -47,8 +47,8 @@ export class Connection {
     return this.#reader.bodyBytes;
   }
 
-  send(): void {
-    this.sentAt = performance.now();
+  send(dueAt: number): void {
+    this.dueAt = dueAt;
     this.#socket.write(this.#request);
   }
 

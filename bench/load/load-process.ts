@@ -1,5 +1,8 @@
-/** The load generator: keeps each connection busy with one request at a time. Takes orders over IPC. */
+/** The load generator: each connection has one request under way at a time at most. Takes orders over IPC. */
+import { ClosedLoop } from "./closed-loop.js";
 import { Connection } from "./connection.js";
+import type { LoopPlan } from "./loop.js";
+import { OpenLoop } from "./open-loop.js";
 import {
   type LoadBounds,
   type LoadOrder,
@@ -33,39 +36,37 @@ function open(port: number, count: number, request: Buffer): Promise<void> {
   });
 }
 
-function run({ milliseconds, requests }: LoadBounds): Promise<LoadResult> {
+function run({ milliseconds, requests, rate }: LoadBounds): Promise<LoadResult> {
   return new Promise((resolve, reject) => {
     fail = reject;
-    const most = Math.min(requests, mostRequests);
     const cpu = process.cpuUsage();
     const started = performance.now();
-    const deadline = started + milliseconds;
-    let sent = 0;
     let done = 0;
-    answered = connection => {
-      const now = performance.now();
-      latencies[done] = now - connection.sentAt;
-      done += 1;
-      if (sent < most && now < deadline) {
-        sent += 1;
-        connection.send();
-      } else if (done === sent) {
+    const plan: LoopPlan = {
+      connections,
+      milliseconds,
+      requests: Math.min(requests, mostRequests),
+      took: latency => {
+        latencies[done] = latency;
+        done += 1;
+      },
+      finished: () => {
+        const seconds = (performance.now() - started) / 1000;
         const { user, system } = process.cpuUsage(cpu);
         const sorted = latencies.subarray(0, done).sort();
         const at = (share: number): number => (sorted[Math.floor((done - 1) * share)] ?? 0) * 1000;
         resolve({
           requests: done,
-          seconds: (now - started) / 1000,
+          seconds,
           p50: at(0.5),
           p99: at(0.99),
           cpuSeconds: (user + system) / 1e6,
         });
-      }
+      },
     };
-    for (const connection of connections.slice(0, most)) {
-      sent += 1;
-      connection.send();
-    }
+    const loop = rate === undefined ? new ClosedLoop(plan) : new OpenLoop(plan, rate, fail);
+    answered = connection => loop.answered(connection);
+    loop.start();
   });
 }
 

@@ -14,6 +14,8 @@ export type LoadOrder =
 export interface LoadBounds {
   readonly milliseconds: number;
   readonly requests: number;
+  /** Requests a second, sent whether or not earlier ones were answered; absent: as fast as answers come. */
+  readonly rate?: number;
 }
 
 export type LoadReply =
@@ -24,7 +26,7 @@ export type LoadReply =
 export interface LoadResult {
   readonly requests: number;
   readonly seconds: number;
-  /** Microseconds. */
+  /** Microseconds from when a request was due. */
   readonly p50: number;
   readonly p99: number;
   /** CPU that the load process itself used. */
@@ -33,3 +35,6 @@ export interface LoadResult {
 
 /** Most requests that one run can have. */
 export const mostRequests = 2_000_000;
+
+/** Most requests that can be due and wait for a connection: a server that is further behind does not keep the rate. */
+export const mostWaiting = 20_000;

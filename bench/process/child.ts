@@ -57,26 +57,45 @@ export class Child {
    * The port in its line `listening PORT`.
    * @throws Error where it ends, or takes too long, before it says that
    */
-  listening(): Promise<number> {
-    const port = new Promise<number>(resolve => {
+  async listening(): Promise<number> {
+    const [, port] = await this.inTime(this.#said(/^listening (\d+)$/), "did not listen");
+    return Number(port);
+  }
+
+  /** Resolves at its line `ready`. @throws Error where it ends, or takes too long, before it says that */
+  async ready(): Promise<void> {
+    await this.inTime(this.#said(/^ready$/), "was not ready");
+  }
+
+  #said(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise(resolve => {
       this.#output.on("line", line => {
-        const found = /^listening (\d+)$/.exec(line)?.[1];
-        if (found !== undefined) resolve(Number(found));
+        const found = pattern.exec(line);
+        if (found !== null) resolve(found);
       });
     });
-    return this.inTime(port, "did not listen");
   }
 
   /** Bytes allocated since it began, on the heap of its language. */
   async allocated(): Promise<number> {
-    return Number(await this.#ask("allocated"));
+    return Number(await this.ask("allocated"));
+  }
+
+  /** Seconds that JavaScript stood still for garbage collection since the first such question (programs on Node only). */
+  async collected(): Promise<number> {
+    return Number(await this.ask("collected")) / 1e6;
+  }
+
+  /** Bytes of the JavaScript heap that are in use once all garbage is collected (programs on Node only). */
+  async heapInUse(): Promise<number> {
+    return Number(await this.ask("heap"));
   }
 
   /** Writes a CPU profile of what it does while `work` runs (programs on Node only). */
   async profile(file: string, work: () => Promise<unknown>): Promise<void> {
-    await this.#ask("profile");
+    await this.ask("profile");
     await work();
-    await this.#ask(`profile ${file}`);
+    await this.ask(`profile ${file}`);
   }
 
   /** @throws Error where the process ends first, or time runs out; `what` tells in words what did not happen */
@@ -95,7 +114,8 @@ export class Child {
     }
   }
 
-  async #ask(question: string): Promise<string> {
+  /** Its line in answer to a line, within its patience. */
+  async ask(question: string): Promise<string> {
     this.#control.write(`${question}\n`);
     const { value } = await this.inTime(this.#answers.next(), "did not answer");
     return value;

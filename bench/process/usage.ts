@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 /** What a process has used since it began (Linux). */
 export interface Usage {
@@ -7,21 +8,37 @@ export interface Usage {
   readonly cpuSeconds: number;
   /** Time that threads could have run but had to wait for the CPU; 0 where the kernel does not say. */
   readonly waitSeconds: number;
-  /** Calls of read and write and their kin; undefined where the kernel does not say. */
-  readonly transfers: number | undefined;
 }
 
 export function readUsage(pid: number): Usage {
-  return {
-    ...(scheduled(pid) ?? { cpuSeconds: tickCpuSeconds(pid), waitSeconds: 0 }),
-    transfers: transfers(pid),
-  };
+  return scheduled(pid) ?? { cpuSeconds: tickCpuSeconds(pid), waitSeconds: 0 };
 }
 
 /** The most memory that was resident since `forgetPeak`, bytes; 0 where it is not known. */
 export function peakRss(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** The memory that is resident now, bytes. */
+export function residentMemory(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Sockets that it has open, those of listeners included. */
+export function openSockets(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).filter(fd => isSocket(join(folder, fd))).length;
+}
+
+function isSocket(link: string): boolean {
+  try {
+    return readlinkSync(link).startsWith("socket:");
+  } catch {
+    // It was closed since the folder was read.
+    return false;
+  }
 }
 
 /** Starts the peak anew from what is resident now. */
@@ -34,7 +51,7 @@ export function forgetPeak(pid: number): void {
 }
 
 /** From the scheduler, to the nanosecond; undefined where the kernel keeps no such account. */
-function scheduled(pid: number): Pick<Usage, "cpuSeconds" | "waitSeconds"> | undefined {
+function scheduled(pid: number): Usage | undefined {
   let ran = 0;
   let waited = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -59,13 +76,4 @@ function tickCpuSeconds(pid: number): number {
   // The command may hold spaces; what follows its closing bracket does not. utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-}
-
-function transfers(pid: number): number | undefined {
-  try {
-    const io = readFileSync(`/proc/${pid}/io`, "utf8");
-    return Number(/syscr: (\d+)/.exec(io)?.[1]) + Number(/syscw: (\d+)/.exec(io)?.[1]);
-  } catch {
-    return undefined;
-  }
 }

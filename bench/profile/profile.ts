@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Context, Finding, Group } from "../group.js";
-import { startGateway } from "../rest/servers.js";
-import { openStage, type Stage } from "../rest/stage.js";
-import { requestBytes, type Workload, workloads } from "../rest/workloads.js";
+import { fastest, fastify } from "../rest/subjects.js";
+import { requestBytes, smallGet, type Workload, workloads } from "../rest/workloads.js";
+import { gatewayName, type Parts, startGateway } from "../stage/servers.js";
+import { openStage, type Stage } from "../stage/stage.js";
 import { areaOf } from "./areas.js";
 import { type CpuProfile, type Frame, selfTimes } from "./cpu-profile.js";
 
@@ -22,8 +23,10 @@ export const profileGroup: Group = {
     const stage = await openStage(context);
     const folder = await mkdtemp(join(tmpdir(), "protogate-bench-"));
     try {
-      for (const workload of context.quick ? workloads.slice(0, 1) : workloads) {
-        yield await profile(stage, workload, join(folder, "gateway.cpuprofile"), context.quick);
+      const file = join(folder, "gateway.cpuprofile");
+      for (const parts of [fastest, fastify]) {
+        for (const workload of context.quick ? [smallGet] : workloads)
+          yield await profile(stage, parts, workload, file, context.quick);
       }
     } finally {
       await stage.close();
@@ -32,8 +35,14 @@ export const profileGroup: Group = {
   },
 };
 
-async function profile(stage: Stage, workload: Workload, file: string, quick: boolean): Promise<Finding> {
-  const { child, port } = await startGateway(stage.site, "rest/gateway.yaml");
+async function profile(
+  stage: Stage,
+  parts: Parts,
+  workload: Workload,
+  file: string,
+  quick: boolean,
+): Promise<Finding> {
+  const { child, port } = await startGateway(stage.site, parts);
   await stage.load.open(port, connections, requestBytes(workload));
   await stage.load.run(warmUp);
   const bounds = { requests: 100_000, milliseconds: quick ? 4000 : 10_000 };
@@ -42,7 +51,7 @@ async function profile(stage: Stage, workload: Workload, file: string, quick: bo
   await child.stop();
   const times = selfTimes(JSON.parse(await readFile(file, "utf8")) as CpuProfile);
   return {
-    workload: `${workload.name}, ${connections} connections`,
+    workload: `${gatewayName(parts)}: ${workload.name}, ${connections} connections`,
     rows: [],
     remarks: [
       "by module:",

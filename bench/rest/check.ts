@@ -1,5 +1,5 @@
 import { deepEqual } from "node:assert/strict";
-import type { Server } from "./servers.js";
+import type { Server } from "../stage/servers.js";
 import { type Workload, workloads } from "./workloads.js";
 
 /** Sees that a server answers every workload rightly, so that all are measured at the same work. @throws Error */

@@ -1,78 +1,51 @@
 import type { Context, Finding, Group } from "../group.js";
-import type { Load } from "../load/load.js";
+import { measureCell, type Plan } from "../measure/cell.js";
 import { hasStrace } from "../process/strace.js";
-import { type Contender, measureCell, type Plan } from "./cell.js";
-import { checkAnswers } from "./check.js";
-import type { Site } from "./servers.js";
-import { openStage } from "./stage.js";
-import { type Subject, subjects } from "./subjects.js";
-import { allConnections, requestBytes, workloads } from "./workloads.js";
+import { openStage } from "../stage/stage.js";
+import { contender, startEntrants, warmUp } from "./entrants.js";
+import { subjects } from "./subjects.js";
+import { connectionCounts, smallGet, workloads } from "./workloads.js";
 
-/** The whole gateway, REST in and gRPC out, beside its rivals. */
+/** The whole gateway, REST in and gRPC out, put together from different parts and beside its rivals. */
 export const restGroup: Group = {
   name: "rest",
   method: [
     "CPU: time on a CPU of all threads of the server's process, by the kernel's scheduler. Allocated bytes: Go's own",
-    "count; on Node, growth of the JavaScript heap between collections, without the contents of Buffers. Peak RSS: the",
-    "kernel's VmHWM of the round. Syscalls: by strace, in a run of its own. Reads and writes: /proc/PID/io.",
+    "count; on Node, growth of the JavaScript heap between collections, without the contents of Buffers. GC: pauses of",
+    "JavaScript. Peak RSS: the kernel's VmHWM of the round. Syscalls: by strace, in a run of its own.",
     "p50, p99: of a closed loop, each connection one request at a time.",
     "All servers speak to one upstream over plain HTTP/2, write no log, and were seen to give the same answers.",
+    "A quick run measures the small GET alone.",
   ],
   async *run(context: Context): AsyncIterable<Finding> {
     const { quick, cpus, note } = context;
-    const stage = await openStage(context);
+    const { site, load, upstream, close } = await openStage(context);
     try {
-      const contenders = await startAll(stage.site, context);
-      for (const contender of contenders) await warmUp(contender, stage.load);
-      const strace = hasStrace();
-      if (!strace) note("syscalls are not measured: strace is not installed");
-      for (const workload of workloads) {
-        for (const connections of quick ? workload.quickConnections : allConnections) {
-          yield await measureCell(
-            { group: "rest", workload, connections, plan: planOf(quick), cpus, strace },
-            { ...stage, contenders },
-          );
+      const asked = quick ? [smallGet] : workloads;
+      const entrants = await startEntrants(site, subjects, context);
+      for (const entrant of entrants) await warmUp(entrant, load, asked);
+      if (!hasStrace()) note("syscalls are not measured: strace is not installed");
+      for (const workload of asked) {
+        for (const connections of connectionCounts) {
+          yield await measureCell({
+            group: "rest",
+            workload: `${workload.name}, ${connections} connection${connections === 1 ? "" : "s"}`,
+            plan: planOf(quick),
+            contenders: entrants.map(each => contender(each, load, { workload, connections })),
+            upstream: upstream.child,
+            spareCpu: cpus.load,
+          });
         }
       }
     } finally {
-      await stage.close();
+      await close();
     }
   },
 };
 
 function planOf(quick: boolean): Plan {
-  return quick
-    ? { pairs: 3, warmUp: 100, milliseconds: 300, tracedRequests: 100 }
-    : { pairs: 7, warmUp: 1000, milliseconds: 1000, tracedRequests: 1000 };
-}
-
-/** Lets V8 compile what every request runs; Go needs a fraction of the time for as many. */
-async function warmUp({ server }: Contender, load: Load): Promise<void> {
-  for (const workload of workloads) {
-    await load.open(server.port, warmUpBounds.connections, requestBytes(workload));
-    await load.run(warmUpBounds);
-    await load.close();
-  }
-}
-
-const warmUpBounds = { connections: 10, requests: 3000, milliseconds: 700 };
-
-/** Every subject that can run here; those that cannot are named. */
-async function startAll(site: Site, { note }: Context): Promise<Contender[]> {
-  const { peers } = site;
-  const contenders: Contender[] = [];
-  for (const subject of subjects) {
-    if (subject.go && peers.kind === "absent") {
-      note(`${subject.name} is skipped: ${peers.reason}`);
-      continue;
-    }
-    contenders.push(await startOne(site, subject));
-  }
-  return contenders;
-}
-
-async function startOne(site: Site, subject: Subject): Promise<Contender> {
-  const server = await subject.start(site);
-  await checkAnswers(subject.name, server);
-  return { subject, server };
+  const plan = quick
+    ? { pairs: 3, warmUp: 100, milliseconds: 300, tracedRequests: 500 }
+    : { pairs: 7, warmUp: 1000, milliseconds: 1000, tracedRequests: 2000 };
+  return hasStrace() ? plan : { ...plan, tracedRequests: 0 };
 }

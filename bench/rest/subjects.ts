@@ -1,39 +1,67 @@
-import { type Server, type Site, startGateway, startPeer, startScript } from "./servers.js";
+import {
+  gatewayName,
+  type Parts,
+  type Server,
+  type Site,
+  startGateway,
+  startPeer,
+  startScript,
+} from "../stage/servers.js";
 
 /** A server that answers all workloads. */
 export interface Subject {
   readonly name: string;
   /** Names of those that it is compared with; none for a rival. */
   readonly baselines: readonly string[];
-  /** True where it is written in Go. */
-  readonly go: boolean;
+  readonly language: "node" | "go";
   start(site: Site): Promise<Server>;
 }
 
-/** In the order in which each pair of rounds runs. */
-export const subjects: readonly Subject[] = [
-  {
-    name: "protogate",
-    baselines: ["naive", "grpc-gateway", "vanguard-go"],
-    go: false,
-    start: site => startGateway(site, "rest/gateway.yaml"),
-  },
+/** The gateway at its fastest. */
+export const fastest: Parts = { engine: "uws", transport: "lean" };
+/** The same on Fastify. */
+export const fastify: Parts = { engine: "fastify", transport: "lean" };
+const uwsGrpcJs: Parts = { engine: "uws", transport: "grpc-js" };
+const fastifyGrpcJs: Parts = { engine: "fastify", transport: "grpc-js" };
+
+const rivals: readonly Subject[] = [
   {
     name: "naive",
     baselines: [],
-    go: false,
+    language: "node",
     start: site => startScript(site, "rest/naive", { UPSTREAM: site.upstream }),
   },
   {
     name: "grpc-gateway",
     baselines: [],
-    go: true,
+    language: "go",
     start: site => startPeer(site, "grpcgateway", ["-upstream", site.upstream]),
   },
   {
     name: "vanguard-go",
     baselines: [],
-    go: true,
+    language: "go",
     start: site => startPeer(site, "vanguard", ["-upstream", site.upstream]),
   },
 ];
+const rivalNames = rivals.map(({ name }) => name);
+
+/** Gateways that differ in one part, and the rivals; in the order in which each pair of rounds runs. */
+export const subjects: readonly Subject[] = [
+  gateway(fastest, [gatewayName(fastify), ...rivalNames]),
+  gateway(fastify, [gatewayName(fastifyGrpcJs), "naive"]),
+  gateway(uwsGrpcJs, [gatewayName(fastifyGrpcJs), "naive"]),
+  gateway(fastifyGrpcJs, ["naive"]),
+  ...rivals,
+];
+
+/** The gateway on each engine, and the rivals. */
+export const engineSubjects: readonly Subject[] = [
+  gateway(fastest, rivalNames),
+  gateway(fastify, rivalNames),
+  ...rivals,
+];
+
+function gateway(parts: Parts, baselines: readonly string[]): Subject {
+  return { name: gatewayName(parts), baselines, language: "node", start: site => startGateway(site, parts) };
+}

@@ -25,3 +25,12 @@ test("the contents of buffers lie outside of the heap and do not count", () => {
   const share = shareOfExpected(() => new Float64Array(elements));
   assert.ok(share < 0.1, `counted ${share} of what was allocated`);
 });
+
+test("the time of collections is counted apart", () => {
+  const counter = new AllocationCounter();
+  assert.equal(counter.collecting(), 0);
+  const before = counter.total();
+  while (counter.collecting() === 0 && counter.total() - before < 1e9)
+    Array.from({ length: 1000 }, () => ({}));
+  assert.ok(counter.collecting() > 0);
+});

@@ -26,7 +26,7 @@ export interface Site {
 const compiled = join(import.meta.dirname, "..");
 const probe = pathToFileURL(join(compiled, "process/control-probe.js")).href;
 
-/** A program of the bench on Node, by its path below bench/ without `.ts`. */
+/** A server of the bench on Node, by its path below bench/ without `.ts`. */
 export async function startScript(
   site: Site,
   script: string,
@@ -36,6 +36,17 @@ export async function startScript(
   return { child, port: await child.listening() };
 }
 
+/** A client of the bench on Node, in the same way. */
+export async function startClient(
+  site: Site,
+  script: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Child> {
+  const child = startNode(site, script, [join(compiled, `${script}.js`)], env);
+  await child.ready();
+  return child;
+}
+
 /** A program under bench/peers. */
 export async function startPeer(site: Site, name: string, args: readonly string[]): Promise<Server> {
   if (site.peers.kind === "absent") throw new Error(`${name} cannot run: ${site.peers.reason}`);
@@ -43,12 +54,29 @@ export async function startPeer(site: Site, name: string, args: readonly string[
   return { child, port: await child.listening() };
 }
 
-/** The gateway as it ships, with a configuration of the bench. */
-export async function startGateway(site: Site, config: string): Promise<Server> {
+/** Which parts a gateway is put together from, as its configuration names them. */
+export interface Parts {
+  readonly engine: "fastify" | "uws";
+  readonly transport: "lean" | "grpc-js";
+}
+
+export function gatewayName({ engine, transport }: Parts): string {
+  return `protogate ${engine}+${transport}`;
+}
+
+/** The gateway as it ships, with the bench's configuration. */
+export async function startGateway(site: Site, parts: Parts): Promise<Server> {
   const port = await freePort();
-  const env = { HTTP_PORT: String(port), ADMIN_PORT: "0", UPSTREAM: site.upstream };
+  const env = {
+    HTTP_PORT: String(port),
+    ADMIN_PORT: "0",
+    ENGINE: parts.engine,
+    TRANSPORT: parts.transport,
+    UPSTREAM: site.upstream,
+  };
+  const config = join(root, "bench/stage/gateway.yaml");
   const main = join(root, "dist/main.js");
-  const child = startNode(site, "protogate", [main, "serve", "-c", join(root, "bench", config)], env);
+  const child = startNode(site, gatewayName(parts), [main, "serve", "-c", config], env);
   await child.inTime(accepts(port), "did not listen");
   return { child, port };
 }

@@ -38,5 +38,5 @@ export async function openStage({ children, cpus, note }: Context): Promise<Stag
 function startUpstream(site: Site, replies: string): Promise<Server> {
   return site.peers.kind === "built"
     ? startPeer(site, "upstream", ["-replies", replies])
-    : startScript(site, "rest/upstream", { REPLIES: replies });
+    : startScript(site, "stage/upstream", { REPLIES: replies });
 }

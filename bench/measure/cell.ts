@@ -1,0 +1,130 @@
+import type { Finding } from "../group.js";
+import { requestCalls } from "../metric.js";
+import type { Child } from "../process/child.js";
+import { countCalls } from "../process/strace.js";
+import { compare, medianOf, type Row } from "../row.js";
+import type { Driver } from "./driver.js";
+import { type Round, roundMetrics, runRound } from "./round.js";
+
+/** A process under test. */
+export interface Contender {
+  readonly name: string;
+  /** Names of those that it is compared with; none for a rival. */
+  readonly baselines: readonly string[];
+  readonly child: Child;
+  /** True where it runs on Node. */
+  readonly node: boolean;
+  readonly driver: Driver;
+}
+
+/** How long to measure. Times in milliseconds. */
+export interface Plan {
+  readonly pairs: number;
+  readonly warmUp: number;
+  readonly milliseconds: number;
+  /** Requests during which system calls are counted; 0 where they are not. */
+  readonly tracedRequests: number;
+}
+
+/** Contenders that all do the same work. */
+export interface Cell {
+  readonly group: string;
+  readonly workload: string;
+  readonly plan: Plan;
+  /** In the order in which each pair of rounds runs. */
+  readonly contenders: readonly Contender[];
+  readonly upstream: Child;
+  /** Where strace runs. */
+  readonly spareCpu: number | undefined;
+}
+
+interface Measured {
+  readonly rounds: Round[];
+  readonly calls: number | undefined;
+}
+
+/** Measures all contenders in turn, and compares each with its baselines. */
+export async function measureCell(cell: Cell): Promise<Finding> {
+  const measured = await measureAll(cell);
+  const { group, workload } = cell;
+  const rows: Row[] = [];
+  for (const { name, baselines } of cell.contenders) {
+    for (const baseline of baselines) {
+      const own = measured.get(name);
+      const other = measured.get(baseline);
+      if (own === undefined || other === undefined) continue;
+      rows.push(...compareRounds({ group, workload, subject: name, baseline }, own, other));
+    }
+  }
+  return { workload, rows, remarks: [...measured].map(([name, { rounds }]) => remark(name, rounds)) };
+}
+
+async function measureAll(cell: Cell): Promise<Map<string, Measured>> {
+  const { plan, contenders, upstream } = cell;
+  const measured = new Map<string, Measured>();
+  const bounds = { milliseconds: plan.milliseconds, requests: Number.MAX_SAFE_INTEGER };
+  for (const contender of contenders) {
+    const calls = await opened(cell, contender, async () => {
+      await contender.driver.run({ ...bounds, milliseconds: plan.warmUp });
+      return plan.tracedRequests > 0 ? await countPerRequest(cell, contender) : undefined;
+    });
+    measured.set(contender.name, { rounds: [], calls });
+  }
+  for (let pair = 0; pair < plan.pairs; pair += 1) {
+    for (const contender of contenders) {
+      const round = await opened(cell, contender, () => runRound({ ...contender, upstream }, bounds));
+      measured.get(contender.name)?.rounds.push(round);
+    }
+  }
+  return measured;
+}
+
+async function opened<T>(cell: Cell, { name, driver }: Contender, work: () => Promise<T>): Promise<T> {
+  try {
+    await driver.open();
+    const result = await work();
+    await driver.close();
+    return result;
+  } catch (error) {
+    throw new Error(`${name}, ${cell.workload}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function countPerRequest(
+  { plan, spareCpu }: Cell,
+  { child, driver }: Contender,
+): Promise<number | undefined> {
+  let requests = 0;
+  const calls = await countCalls(child.pid, spareCpu, async () => {
+    ({ requests } = await driver.run({ milliseconds: 10_000, requests: plan.tracedRequests }));
+  });
+  return calls === undefined || requests === 0 ? undefined : calls / requests;
+}
+
+function compareRounds(comparison: Parameters<typeof compare>[0], own: Measured, other: Measured): Row[] {
+  const rows = roundMetrics.map(({ metric, of }) =>
+    compare(comparison, metric, own.rounds.map(of), other.rounds.map(of)),
+  );
+  rows.push(compare(comparison, requestCalls, [own.calls], [other.calls]));
+  return rows.filter(row => row !== undefined);
+}
+
+/** Who was busy: a process that is not is held up by what surrounds it. */
+function remark(name: string, rounds: readonly Round[]): string {
+  const share = (of: (round: Round) => number | undefined): string | undefined => {
+    const shares = rounds.flatMap(round => {
+      const value = of(round);
+      return value === undefined ? [] : [value / round.seconds];
+    });
+    return shares.length === 0 ? undefined : `${(medianOf(shares) * 100).toPrecision(2)} %`;
+  };
+  const parts = [
+    ["its own", share(r => r.cpu)],
+    ["kept waiting", share(r => r.wait)],
+    ["pauses for garbage collection", share(r => r.collecting)],
+    ["upstream", share(r => r.upstreamCpu)],
+    ["load", share(r => r.loadCpu)],
+  ];
+  const known = parts.filter(([, value]) => value !== undefined).map(part => part.join(" "));
+  return `CPU while ${name} ran: ${known.join(", ")}`;
+}

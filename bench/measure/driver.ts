@@ -1,0 +1,31 @@
+import type { Load } from "../load/load.js";
+import type { LoadBounds, LoadResult } from "../load/protocol.js";
+
+/** What was done in a run; `p50` and `p99` where they were measured. */
+export type Work = Pick<LoadResult, "requests" | "seconds"> & Partial<LoadResult>;
+
+/** Keeps a process under test busy. Between `open` and `close` it can run any number of times. */
+export interface Driver {
+  open(): Promise<void>;
+  run(bounds: LoadBounds): Promise<Work>;
+  close(): Promise<void>;
+}
+
+/** How a server is driven over HTTP/1.1. */
+export interface HttpTraffic {
+  readonly port: number;
+  readonly connections: number;
+  /** The whole request. */
+  readonly request: Buffer;
+  /** Requests a second; absent: as fast as answers come. */
+  readonly rate?: number;
+}
+
+/** Drives a server by the load generator. */
+export function httpDriver(load: Load, { port, connections, request, rate }: HttpTraffic): Driver {
+  return {
+    open: () => load.open(port, connections, request),
+    run: bounds => load.run(rate === undefined ? bounds : { ...bounds, rate }),
+    close: () => load.close(),
+  };
+}

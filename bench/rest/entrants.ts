@@ -1,0 +1,66 @@
+import type { Context } from "../group.js";
+import type { Load } from "../load/load.js";
+import type { Contender } from "../measure/cell.js";
+import { httpDriver } from "../measure/driver.js";
+import type { Server, Site } from "../stage/servers.js";
+import { checkAnswers } from "./check.js";
+import type { Subject } from "./subjects.js";
+import { requestBytes, type Workload } from "./workloads.js";
+
+/** A subject whose server runs. */
+export interface Entrant {
+  readonly subject: Subject;
+  readonly server: Server;
+}
+
+/** Starts every subject that can run here, and sees that it answers rightly; those that cannot are named. */
+export async function startEntrants(
+  site: Site,
+  subjects: readonly Subject[],
+  { note }: Context,
+): Promise<Entrant[]> {
+  const { peers } = site;
+  const entrants: Entrant[] = [];
+  for (const subject of subjects) {
+    if (subject.language === "go" && peers.kind === "absent") {
+      note(`${subject.name} is skipped: ${peers.reason}`);
+      continue;
+    }
+    const server = await subject.start(site);
+    await checkAnswers(subject.name, server);
+    entrants.push({ subject, server });
+  }
+  return entrants;
+}
+
+const warmUpConnections = 10;
+const warmUpBounds = { requests: 20_000, milliseconds: 1500 };
+
+/** Lets V8 compile what every request runs; Go needs a fraction of the time for as many. */
+export async function warmUp({ server }: Entrant, load: Load, workloads: readonly Workload[]): Promise<void> {
+  for (const workload of workloads) {
+    const traffic = { port: server.port, connections: warmUpConnections, request: requestBytes(workload) };
+    const driver = httpDriver(load, traffic);
+    await driver.open();
+    await driver.run(warmUpBounds);
+    await driver.close();
+  }
+}
+
+/** How an entrant is driven. */
+export interface Traffic {
+  readonly workload: Workload;
+  readonly connections: number;
+  /** Requests a second; absent: as fast as answers come. */
+  readonly rate?: number;
+}
+
+export function contender(
+  { subject, server }: Entrant,
+  load: Load,
+  { workload, ...traffic }: Traffic,
+): Contender {
+  const { name, baselines, language } = subject;
+  const driver = httpDriver(load, { port: server.port, request: requestBytes(workload), ...traffic });
+  return { name, baselines, child: server.child, node: language === "node", driver };
+}

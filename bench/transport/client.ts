@@ -1,0 +1,48 @@
+/**
+ * A process that calls by one transport. Its environment tells which (`CALLER`), whom (`UPSTREAM`, host:port), what to
+ * send and what must come back (`REQUEST`, `REPLY`, hexadecimal). Answers `run IN_FLIGHT MILLISECONDS REQUESTS`.
+ */
+import { answers, waitForQuestions } from "../process/control-probe.js";
+import { callers, type Done } from "./callers.js";
+
+const { CALLER = "", UPSTREAM = "", REQUEST = "", REPLY = "" } = process.env;
+const request = Buffer.from(REQUEST, "hex");
+const expected = Buffer.from(REPLY, "hex");
+const open = callers[CALLER];
+if (open === undefined) throw new Error(`there is no caller "${CALLER}"`);
+const call = open(UPSTREAM);
+
+/** Keeps so many calls under way until the first bound is reached. */
+function run(inFlight: number, milliseconds: number, most: number): Promise<string> {
+  return new Promise(resolve => {
+    const started = performance.now();
+    const deadline = started + milliseconds;
+    let sent = 0;
+    let done = 0;
+    const answered: Done = failure => {
+      if (failure !== undefined) throw new Error(`${CALLER}: ${failure}`);
+      done += 1;
+      const now = performance.now();
+      if (sent < most && now < deadline) {
+        sent += 1;
+        call(request, answered);
+      } else if (done === sent) {
+        resolve(JSON.stringify({ requests: done, seconds: (now - started) / 1000 }));
+      }
+    };
+    const first = Math.min(inFlight, most);
+    for (; sent < first; sent += 1) call(request, answered);
+  });
+}
+
+answers.set("run", rest => {
+  const [inFlight = 0, milliseconds = 0, requests = 0] = rest.split(" ").map(Number);
+  return run(inFlight, milliseconds, requests);
+});
+
+waitForQuestions();
+call(request, (failure, reply) => {
+  if (failure !== undefined) throw new Error(`${CALLER}: ${failure}`);
+  if (reply === undefined || !expected.equals(reply)) throw new Error(`${CALLER} got a wrong reply`);
+  process.stdout.write("ready\n");
+});

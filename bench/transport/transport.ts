@@ -1,0 +1,87 @@
+import { smallReply, smallRequest } from "../content.js";
+import type { Context, Finding, Group } from "../group.js";
+import { type Contender, measureCell, type Plan } from "../measure/cell.js";
+import type { Driver, Work } from "../measure/driver.js";
+import type { Child } from "../process/child.js";
+import { hasStrace } from "../process/strace.js";
+import { encode, loadTypes } from "../protobuf.js";
+import { type Site, startClient } from "../stage/servers.js";
+import { openStage } from "../stage/stage.js";
+
+const callsInFlight = [1, 10, 100];
+
+/** Names of callers, in the order in which each pair of rounds runs, and with whom each is compared. */
+const comparisons: readonly (readonly [name: string, baselines: readonly string[]])[] = [
+  ["lean", ["grpc-js", "grpc-js Client", "node:http2"]],
+  ["grpc-js", ["grpc-js Client"]],
+  ["grpc-js Client", []],
+  ["node:http2", []],
+];
+
+/** The clients of gRPC alone. */
+export const transportGroup: Group = {
+  name: "transport",
+  method: [
+    "Unary calls of a small message, each client in a process of its own that drives itself. A request is a call.",
+    "lean, grpc-js: the gateway's channel on either transport. grpc-js Client: that package used directly. node:http2:",
+    "streams of one session without anything of gRPC but its framing and the status. Measured as in group rest.",
+  ],
+  async *run(context: Context): AsyncIterable<Finding> {
+    const { quick, cpus, note } = context;
+    const { site, upstream, close } = await openStage(context);
+    try {
+      const clients = await startClients(site);
+      if (!hasStrace()) note("syscalls are not measured: strace is not installed");
+      for (const inFlight of callsInFlight) {
+        yield await measureCell({
+          group: "transport",
+          workload: `unary call, ${inFlight} in flight`,
+          plan: planOf(quick),
+          contenders: comparisons.map(([name, baselines]): Contender => {
+            const child = clients.get(name) as Child;
+            return { name, baselines, child, node: true, driver: selfDriver(child, inFlight) };
+          }),
+          upstream: upstream.child,
+          spareCpu: cpus.load,
+        });
+      }
+    } finally {
+      await close();
+    }
+  },
+};
+
+function planOf(quick: boolean): Plan {
+  const plan = quick
+    ? { pairs: 5, warmUp: 200, milliseconds: 300, tracedRequests: 500 }
+    : { pairs: 9, warmUp: 1000, milliseconds: 1000, tracedRequests: 2000 };
+  return hasStrace() ? plan : { ...plan, tracedRequests: 0 };
+}
+
+async function startClients(site: Site): Promise<Map<string, Child>> {
+  const types = loadTypes();
+  const hex = (type: string, json: object): string =>
+    Buffer.from(encode(types.lookupType(`bench.v1.${type}`), json)).toString("hex");
+  const env = {
+    UPSTREAM: site.upstream,
+    REQUEST: hex("GetMessageRequest", smallRequest),
+    REPLY: hex("GetMessageResponse", smallReply),
+  };
+  const clients = new Map<string, Child>();
+  for (const [name] of comparisons) {
+    const child = await startClient(site, "transport/client", { ...env, CALLER: name });
+    await selfDriver(child, 10).run({ milliseconds: 1500, requests: 20_000 });
+    clients.set(name, child);
+  }
+  return clients;
+}
+
+/** Has a client call by itself. */
+function selfDriver(child: Child, inFlight: number): Driver {
+  return {
+    open: async () => undefined,
+    run: async ({ milliseconds, requests }) =>
+      JSON.parse(await child.ask(`run ${inFlight} ${milliseconds} ${requests}`)) as Work,
+    close: async () => undefined,
+  };
+}
