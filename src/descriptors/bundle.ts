@@ -25,27 +25,14 @@ export function alwaysBundled(): readonly string[] {
   return [...needed, ...bundledNames().filter(name => name.startsWith("google/protobuf/"))];
 }
 
+/** Import paths of the bundled files that make up a package. */
+export function bundledFilesOf(packageName: string): readonly string[] {
+  const folder = `${packageName.replaceAll(".", "/")}/`;
+  return bundledNames().filter(name => name.startsWith(folder) && !name.includes("/", folder.length));
+}
+
 /** A fresh copy of a bundled file, since linking changes it; undefined where there is none of that name. */
 export function readBundled(name: string, problems: Problems): SourceFile | undefined {
   if (!PARTS.some(part => name.startsWith(part)) || !hasProto(BUNDLE_FOLDER, name)) return undefined;
-  return readProto(BUNDLE_FOLDER, name, true, problems);
-}
-
-const PACKAGES: ReadonlySet<string> = new Set([
-  "google.api",
-  "google.protobuf",
-  "google.rpc",
-  "google.type",
-  "grpc.health.v1",
-  "grpc.reflection.v1",
-  "grpc.reflection.v1alpha",
-  "trpc.api",
-]);
-
-/**
- * Whether a package is one of those that everybody has a copy of. Copies differ in age, so two that differ are no
- * conflict.
- */
-export function isWellKnown(packageName: string): boolean {
-  return PACKAGES.has(packageName);
+  return readProto(BUNDLE_FOLDER, name, "bundle", problems);
 }

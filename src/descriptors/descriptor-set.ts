@@ -3,6 +3,7 @@ import { decodeFile, decodeSet } from "./descriptor-proto.js";
 import type { Problems } from "./problems.js";
 import { readFailure } from "./proto-folder.js";
 import type { SourceFile } from "./source-file.js";
+import { markOptional } from "./synthetic-oneof.js";
 
 const MAX_FILES = 50_000;
 const MAX_SET_SIZE = 512 * 1024 * 1024;
@@ -36,11 +37,16 @@ export async function readSet(file: string, problems: Problems): Promise<SourceF
   }
   if (files.length === 0)
     problems.warning({ message: "the descriptor set has no files", position: at(file) });
-  return readFiles(file, files, problems);
+  return readFiles("set", file, files, problems);
 }
 
 /** @param files serialized `google.protobuf.FileDescriptorProto`s */
-export function readFiles(origin: string, files: readonly Uint8Array[], problems: Problems): SourceFile[] {
+export function readFiles(
+  source: "set" | "files",
+  origin: string,
+  files: readonly Uint8Array[],
+  problems: Problems,
+): SourceFile[] {
   if (files.length > MAX_FILES) {
     problems.error({ message: `more than ${MAX_FILES} descriptor files`, position: at(origin) });
     return [];
@@ -49,16 +55,18 @@ export function readFiles(origin: string, files: readonly Uint8Array[], problems
     try {
       const proto = decodeFile(raw);
       if (proto.name === "") throw new RangeError("no name");
+      if (source === "files") markOptional(proto);
       const { name } = proto;
       return [
         {
           name,
+          source,
           origin,
-          bundled: false,
           proto,
           parsed: undefined,
           raw,
           dropped: new Set(),
+          adopted: new Set(),
           incomplete: false,
         },
       ];

@@ -1,4 +1,3 @@
-import { isWellKnown } from "./bundle.js";
 import type {
   EnumProto,
   FieldProto,
@@ -12,7 +11,8 @@ import type { Model, OptionValue } from "./model.js";
 import { decodeMessage } from "./option-value.js";
 import type { Problems } from "./problems.js";
 import type { SourceFile } from "./source-file.js";
-import { type DescriptorSymbol, type Duplicate, topLevel } from "./symbol-table.js";
+import type { DescriptorSymbol, Duplicate } from "./symbol-table.js";
+import { isWellKnown } from "./well-known.js";
 
 /** Reports the names that were defined twice with different content. Comments and places do not count. */
 export function checkDuplicates(duplicates: readonly Duplicate[], model: Model, problems: Problems): void {
@@ -32,22 +32,8 @@ export function checkDuplicates(duplicates: readonly Duplicate[], model: Model, 
   }
 }
 
-/** Reports what one of two files of the same name defines and the other does not. */
-export function checkRepeated(first: SourceFile, second: SourceFile, problems: Problems): void {
-  const compare = (one: SourceFile, other: SourceFile) => {
-    const names = new Set([...topLevel(other)].map(({ fullName }) => fullName));
-    for (const { kind, fullName } of topLevel(one)) {
-      if (names.has(fullName)) continue;
-      const message = `${kind} "${fullName}" is in ${whereabouts(one)} but not in ${whereabouts(other)}`;
-      problems.error({ message, position: { file: second.origin, line: 0, column: 0 }, path: fullName });
-    }
-  };
-  compare(second, first);
-  compare(first, second);
-}
-
 function whereabouts(file: SourceFile): string {
-  return file.parsed === undefined ? `"${file.name}" of ${file.origin}` : file.origin;
+  return file.parsed === undefined ? `"${file.proto.name}" of ${file.origin}` : file.origin;
 }
 
 /** A text that is the same for equal content, however it was written or serialized. */

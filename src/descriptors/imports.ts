@@ -1,9 +1,10 @@
+import type { Imported } from "./file-table.js";
 import type { Problems } from "./problems.js";
 import type { SourceFile } from "./source-file.js";
 
 /** The files of all inputs, and how one names another. */
 export interface ImportTable {
-  readonly byName: ReadonlyMap<string, SourceFile>;
+  readonly imported: Imported;
   /** Files that exist but could not be read or parsed: reported already. */
   readonly broken: ReadonlySet<string>;
   /** Where imports of a parsed file were looked for, for messages. */
@@ -14,18 +15,18 @@ export interface ImportTable {
 
 /** Reports imports that name no file, and marks the files that have such. */
 export function checkImports(file: SourceFile, table: ImportTable, problems: Problems): void {
-  const { byName, broken } = table;
+  const { imported, broken } = table;
   if (file.parsed === undefined) {
     for (const name of file.proto.dependency) {
-      if (byName.has(name)) continue;
+      if (imported(file, name) !== undefined) continue;
       // Sets may leave files out whose options or types nothing uses; a type that is missing is reported as such.
-      const message = `"${file.name}" imports "${name}", which is in no descriptor source`;
+      const message = `"${file.proto.name}" imports "${name}", which is in no descriptor source`;
       problems.warning({ message, position: { file: file.origin, line: 0, column: 0 } });
     }
     return;
   }
   for (const { name, line, column } of file.parsed.imports) {
-    if (byName.has(name)) continue;
+    if (imported(file, name) !== undefined) continue;
     file.incomplete = true;
     if (broken.has(name)) continue;
     const searched = [...new Set(table.searched(file))].join(", ");
@@ -44,11 +45,7 @@ function endingWith(names: Iterable<string>, end: string): string | undefined {
 }
 
 /** Reports every circle of imports once, at the import that closes it. */
-export function checkCycles(
-  files: readonly SourceFile[],
-  byName: ReadonlyMap<string, SourceFile>,
-  problems: Problems,
-): void {
+export function checkCycles(files: readonly SourceFile[], imports: Imported, problems: Problems): void {
   const done = new Set<SourceFile>();
   for (const root of files) {
     const chain: { file: SourceFile; next: number }[] = [{ file: root, next: 0 }];
@@ -61,7 +58,7 @@ export function checkCycles(
         chain.pop();
         continue;
       }
-      const imported = byName.get(name);
+      const imported = imports(top.file, name);
       if (imported === undefined || done.has(imported)) continue;
       if (open.has(imported)) {
         reportCycle([...chain.map(({ file }) => file)], imported, problems);
@@ -74,9 +71,9 @@ export function checkCycles(
 }
 
 function reportCycle(chain: readonly SourceFile[], imported: SourceFile, problems: Problems): void {
-  const names = [...chain.slice(chain.indexOf(imported)), imported].map(file => `"${file.name}"`);
+  const names = [...chain.slice(chain.indexOf(imported)), imported].map(file => `"${file.proto.name}"`);
   const last = chain.at(-1)!;
-  const place = last.parsed?.imports.find(({ name }) => name === imported.name);
+  const place = last.parsed?.imports.find(({ name }) => name === imported.proto.name);
   const position = { file: last.origin, line: place?.line ?? 0, column: place?.column ?? 0 };
   problems.error({ message: `imports form a circle: ${names.join(" imports ")}`, position });
 }

@@ -26,19 +26,21 @@ export class LinkedFile implements FileDescriptor {
   readonly name: string;
   readonly package: string;
   readonly syntax: FileDescriptor["syntax"];
-  readonly dependencies: readonly string[];
   readonly origin: string;
   readonly #source: SourceFile;
   readonly #info: SourceInfo;
   #features: Features | undefined;
 
-  constructor(source: SourceFile) {
+  /** @param dependencies names in the model of what it imports */
+  constructor(
+    source: SourceFile,
+    readonly dependencies: readonly string[],
+  ) {
     this.#source = source;
     const { proto } = source;
     this.name = source.name;
     this.package = proto.package;
     this.syntax = proto.syntax === "proto3" || proto.syntax === "editions" ? proto.syntax : "proto2";
-    this.dependencies = proto.dependency;
     this.origin = source.origin;
     this.#info = new SourceInfo(proto.sourceCodeInfo);
   }

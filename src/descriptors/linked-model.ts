@@ -6,6 +6,7 @@ import {
   type FileProto,
   Path,
 } from "./descriptor-proto.js";
+import type { Imported } from "./file-table.js";
 import { LinkedFile } from "./linked-element.js";
 import { LinkedEnum } from "./linked-enum.js";
 import { LinkedField, LinkedMessage } from "./linked-message.js";
@@ -33,10 +34,17 @@ export class LinkedModel implements Model {
   #services: ReadonlyMap<string, ServiceType> | undefined;
 
   /** @param sources the files in the order of their names' first mention */
-  constructor(sources: readonly SourceFile[], table: SymbolTable) {
-    this.#sources = dependenciesFirst(sources);
+  constructor(sources: readonly SourceFile[], table: SymbolTable, imported: Imported) {
+    this.#sources = dependenciesFirst(sources, imported);
     this.#table = table;
-    this.#linkedFiles = new Map(this.#sources.map(source => [source, new LinkedFile(source)]));
+    const linked = new Map<SourceFile, LinkedFile>();
+    for (const source of this.#sources) {
+      const declared = source.proto.dependency.map(path => imported(source, path)?.name ?? path);
+      // Servers may merge files, so what they use can be circular, which imports cannot be.
+      const added = [...source.adopted].filter(file => linked.has(file)).map(({ name }) => name);
+      linked.set(source, new LinkedFile(source, [...new Set([...declared, ...added])]));
+    }
+    this.#linkedFiles = linked;
     this.files = new Map([...this.#linkedFiles.values()].map(file => [file.name, file]));
     for (const symbol of table.symbols.values())
       if (symbol.kind === "extension") this.#enterExtension(symbol);
@@ -137,8 +145,13 @@ export class LinkedModel implements Model {
   }
 
   #serialize(source: SourceFile): Uint8Array {
-    if (source.dropped.size > 0) return encodeFile(this.#prune(source));
-    return source.raw ?? encodeFile(source.proto);
+    const { name, dependencies } = this.#linkedFiles.get(source)!;
+    const { proto, raw, dropped, adopted } = source;
+    if (dropped.size > 0) return encodeFile(this.#prune(source));
+    const unchanged = name === proto.name && dependencies.join("\0") === proto.dependency.join("\0");
+    // Names that are not absolute mean something only while all files are visible.
+    if (unchanged && adopted.size === 0) return raw ?? encodeFile(proto);
+    return encodeFile({ ...proto, name, dependency: [...dependencies] });
   }
 
   /** A copy without the elements that other files define, which it imports instead. */
@@ -148,7 +161,7 @@ export class LinkedModel implements Model {
     const keep = <T extends object>(elements: readonly T[]) =>
       elements.filter(element => !dropped.has(element));
     const copy = { ...proto, ...{ name: source.name, package: scope } };
-    copy.dependency = [...proto.dependency];
+    copy.dependency = [...this.#linkedFiles.get(source)!.dependencies];
     copy.messageType = keep(proto.messageType);
     copy.enumType = keep(proto.enumType);
     copy.service = keep(proto.service);
@@ -184,8 +197,7 @@ function pruneLocations(proto: FileProto, dropped: ReadonlySet<object>): Uint8Ar
   return encodeLocations(kept);
 }
 
-function dependenciesFirst(sources: readonly SourceFile[]): SourceFile[] {
-  const byName = new Map(sources.map(source => [source.name, source]));
+function dependenciesFirst(sources: readonly SourceFile[], imported: Imported): SourceFile[] {
   const ordered = new Set<SourceFile>();
   const entered = new Set<SourceFile>();
   for (const root of sources) {
@@ -197,10 +209,10 @@ function dependenciesFirst(sources: readonly SourceFile[]): SourceFile[] {
         continue;
       }
       entered.add(file);
-      for (const name of [...file.proto.dependency, ...file.proto.optionDependency].reverse()) {
-        const dependency = byName.get(name);
+      const declared = [...file.proto.dependency, ...file.proto.optionDependency];
+      const used = [...declared.map(path => imported(file!, path)), ...file.adopted];
+      for (const dependency of used.reverse())
         if (dependency !== undefined && !entered.has(dependency)) stack.push(dependency);
-      }
     }
   }
   return [...ordered];

@@ -1,7 +1,8 @@
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import { alwaysBundled, BUNDLE_FOLDER, bundledNames, isWellKnown, readBundled } from "./bundle.js";
+import { BUNDLE_FOLDER } from "./bundle.js";
 import { readFiles, readSet } from "./descriptor-set.js";
-import { checkDuplicates, checkRepeated } from "./equality.js";
+import { checkDuplicates } from "./equality.js";
+import { FileTable } from "./file-table.js";
 import { checkCycles, checkImports } from "./imports.js";
 import { LinkedModel } from "./linked-model.js";
 import type { Model } from "./model.js";
@@ -13,6 +14,7 @@ import { resolveTypes } from "./resolve.js";
 import { Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
 import { SymbolTable } from "./symbol-table.js";
+import { givesWay } from "./well-known.js";
 
 /** One place that descriptors come from. */
 export type DescriptorInput =
@@ -20,12 +22,16 @@ export type DescriptorInput =
   | { readonly kind: "protos"; readonly folder: string; readonly include: readonly string[] }
   /** A serialized `google.protobuf.FileDescriptorSet`. */
   | { readonly kind: "set"; readonly file: string }
-  /** Serialized `google.protobuf.FileDescriptorProto`s in any order, and where they are from, for messages. */
+  /**
+   * Serialized `google.protobuf.FileDescriptorProto`s in any order as reflection gives them, and where they are from,
+   * for messages. Some servers rebuild their descriptors from what is left of them at run time, so types may be used
+   * without an import (a warning a file), and copies of bundled packages give way to the bundled files.
+   */
   | { readonly kind: "files"; readonly origin: string; readonly files: readonly Uint8Array[] };
 
 /**
- * Loads all inputs into one model. Definitions that are equal may come more than once; those of the user replace the
- * bundled ones, which complete the model: well-known types and `google.rpc` errors are always in it.
+ * Loads all inputs into one model. Definitions that are equal may come more than once, and a path names a file within
+ * its input only. Definitions of the user replace the bundled ones, which complete the model: well-known types and `google.rpc` errors are always in it.
  * @returns the model, and warnings
  * @throws LoadError with all problems: unreadable or malformed files, missing or circular imports, unknown types,
  * option values that do not fit, different definitions of one name
@@ -42,29 +48,25 @@ export async function loadModel(
 }
 
 const FILES_PER_TURN = 100;
-const DESCRIPTOR_PROTO = "google/protobuf/descriptor.proto";
 
 class Loader {
   readonly problems = new Problems();
-  /** The first file of each name. */
-  readonly #byName = new Map<string, SourceFile>();
-  /** Files of the same name as an earlier one: linked only to be compared with it. */
-  readonly #repeated: SourceFile[] = [];
-  readonly #broken = new Set<string>();
+  readonly #files = new FileTable();
   readonly #searched = new Map<SourceFile, readonly string[]>();
   readonly #table = new SymbolTable();
   readonly #scopes = new Map<SourceFile, Scope>();
 
   async read(input: DescriptorInput): Promise<void> {
+    const enter = this.#files.input();
     switch (input.kind) {
       case "protos":
-        await this.#readFolder(input.folder, input.include);
+        await this.#readFolder(input.folder, input.include, enter);
         break;
       case "set":
-        for (const file of await readSet(input.file, this.problems)) this.#enter(file);
+        for (const file of await readSet(input.file, this.problems)) enter(file);
         break;
       case "files":
-        for (const file of readFiles(input.origin, input.files, this.problems)) this.#enter(file);
+        for (const file of readFiles("files", input.origin, input.files, this.problems)) enter(file);
         break;
     }
   }
@@ -72,28 +74,30 @@ class Loader {
   /** The linked model; undefined where problems left nothing to link. */
   async link(): Promise<Model | undefined> {
     const { problems } = this;
-    this.#enterBundled();
-    const byName = this.#byName;
-    const all = [...byName.values(), ...this.#repeated];
+    const files = this.#files;
+    files.enterBundled(problems);
+    this.#define(files.all());
+    files.removeRepeated(this.#table);
+    const all = files.all();
     const imports = {
-      byName,
-      broken: this.#broken,
+      imported: files.imported,
+      broken: files.broken,
       searched: (file: SourceFile) => this.#searched.get(file) ?? [BUNDLE_FOLDER],
-      names: () => new Set([...byName.keys(), ...bundledNames()]),
+      names: () => files.names(),
     };
     for (const file of all) checkImports(file, imports, problems);
     for (const file of all) checkOptions(file, problems);
-    for (const file of this.#repeated) checkRepeated(byName.get(file.name)!, file, problems);
-    checkCycles([...byName.values()], byName, problems);
-
-    const [user, bundled] = [all.filter(file => !file.bundled), all.filter(file => file.bundled)];
-    for (const file of [...user, ...bundled]) this.#table.add(file);
+    checkCycles(files.model(), files.imported, problems);
     await this.#each(all, file => resolveTypes(file, this.#table, () => this.#scope(file), problems));
     if (problems.errors > 0) return undefined;
 
     for (const pass of ["standard", "custom"] as const) {
       const model = this.#model();
-      await this.#each(all, file => encodeOptions(file, pass, model, () => this.#scope(file), problems));
+      await this.#each(all, file => {
+        // A user's older copy may not know an option that a bundled file uses, which is nobody's mistake.
+        const report = file.source === "bundle" ? new Problems() : problems;
+        encodeOptions(file, pass, model, () => this.#scope(file), report);
+      });
     }
     const model = this.#model();
     checkDuplicates(this.#table.duplicates, model, problems);
@@ -101,25 +105,36 @@ class Loader {
     return model;
   }
 
-  /** Options change how types are linked, so each stage links anew. */
-  #model(): LinkedModel {
-    return new LinkedModel([...this.#byName.values()], this.#table);
+  /** The first definition of a name stays, so that files that give way come last, reflected copies after the bundle. */
+  #define(files: readonly SourceFile[]): void {
+    const rank = (file: SourceFile) => (givesWay(file) ? (file.source === "bundle" ? 1 : 2) : 0);
+    for (const wanted of [0, 1, 2])
+      for (const file of files) if (rank(file) === wanted) this.#table.add(file);
   }
 
-  async #readFolder(folder: string, include: readonly string[]): Promise<void> {
+  /** Options change how types are linked, so each stage links anew. */
+  #model(): LinkedModel {
+    return new LinkedModel(this.#files.model(), this.#table, this.#files.imported);
+  }
+
+  async #readFolder(
+    folder: string,
+    include: readonly string[],
+    enter: (file: SourceFile) => void,
+  ): Promise<void> {
     const files: SourceFile[] = [];
     const known = new Set<string>();
     const searched = [folder, ...include, BUNDLE_FOLDER];
     const read = (from: string, name: string) => {
       known.add(name);
-      const file = readProto(from, name, false, this.problems);
+      const file = readProto(from, name, "protos", this.problems);
       if (file === undefined) {
-        this.#broken.add(name);
+        this.#files.broken.add(name);
         return;
       }
       this.#searched.set(file, searched);
       files.push(file);
-      this.#enter(file);
+      enter(file);
     };
     await this.#each(listProtos(folder, this.problems), name => read(folder, name));
     // Grows while it is walked: included files have imports too.
@@ -131,33 +146,10 @@ class Loader {
     }
   }
 
-  #enter(file: SourceFile): void {
-    // Options are read by descriptor.proto, so one that is older than editions would hide what newer files say.
-    if (file.name === DESCRIPTOR_PROTO && !file.proto.messageType.some(({ name }) => name === "FeatureSet"))
-      return;
-    const first = this.#byName.get(file.name);
-    if (first === undefined) this.#byName.set(file.name, file);
-    else if (!isWellKnown(file.proto.package)) this.#repeated.push(file);
-    else if (file.proto.messageType.length > first.proto.messageType.length)
-      this.#byName.set(file.name, file);
-  }
-
-  #enterBundled(): void {
-    const wanted = new Set(alwaysBundled());
-    for (const file of this.#byName.values()) for (const name of file.proto.dependency) wanted.add(name);
-    for (const name of wanted) {
-      if (this.#byName.has(name) || this.#broken.has(name)) continue;
-      const file = readBundled(name, this.problems);
-      if (file === undefined) continue;
-      this.#byName.set(name, file);
-      for (const dependency of file.proto.dependency) wanted.add(dependency);
-    }
-  }
-
   #scope(file: SourceFile): Scope {
     let scope = this.#scopes.get(file);
     if (scope === undefined) {
-      scope = new Scope(this.#table, file, name => this.#byName.get(name));
+      scope = new Scope(this.#table, file, this.#files.imported);
       this.#scopes.set(file, scope);
     }
     return scope;

@@ -3,6 +3,7 @@ import { FEATURES_FIELD } from "./features.js";
 import type { Problems } from "./problems.js";
 import type { SourceFile } from "./source-file.js";
 import { type DescriptorSymbol, nested, qualify, topLevel } from "./symbol-table.js";
+import { givesWay } from "./well-known.js";
 import { WireReader, WireType } from "./wire.js";
 
 /** Reports options of a received file that are no messages, so that reading them later cannot fail. */
@@ -19,8 +20,10 @@ export function checkOptions(file: SourceFile, problems: Problems): void {
 type Entry = readonly [string, HasOptions, number];
 
 function* optionsOf(file: SourceFile): Generator<Entry> {
-  yield [file.name, file.proto, FEATURES_FIELD.file];
-  for (const symbol of topLevel(file)) yield* symbolOptions(symbol);
+  yield [file.proto.name, file.proto, FEATURES_FIELD.file];
+  for (const symbol of topLevel(file)) {
+    if (!givesWay(file) || !file.dropped.has(symbol.proto)) yield* symbolOptions(symbol);
+  }
 }
 
 function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {

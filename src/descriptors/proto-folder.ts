@@ -57,7 +57,7 @@ export function hasProto(folder: string, name: string): boolean {
 export function readProto(
   folder: string,
   name: string,
-  bundled: boolean,
+  source: "bundle" | "protos",
   problems: Problems,
 ): SourceFile | undefined {
   const origin = join(folder, name);
@@ -72,17 +72,27 @@ export function readProto(
   } catch (error) {
     return fail(`cannot read the file: ${readFailure(error)}`);
   }
-  let source: string;
+  let text: string;
   try {
-    source = utf8.decode(bytes);
+    text = utf8.decode(bytes);
   } catch {
     return fail("the file is not valid UTF-8");
   }
   try {
-    const parsed = parseProto(source);
+    const parsed = parseProto(text);
     parsed.proto.name = name;
     const { proto } = parsed;
-    return { name, origin, bundled, proto, parsed, raw: undefined, dropped: new Set(), incomplete: false };
+    return {
+      name,
+      source,
+      origin,
+      proto,
+      parsed,
+      raw: undefined,
+      dropped: new Set(),
+      adopted: new Set(),
+      incomplete: false,
+    };
   } catch (error) {
     if (error instanceof SyntaxFault) return fail(error.message, error.line, error.column);
     throw error;

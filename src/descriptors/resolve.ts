@@ -1,17 +1,22 @@
 import { type FieldProto, FieldType, type MessageProto, Path, SCALAR_TYPES } from "./descriptor-proto.js";
-import type { Problems } from "./problems.js";
-import type { Scope } from "./scope.js";
+import { Problems } from "./problems.js";
+import { parentOf, type Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
 import { SourceInfo } from "./source-info.js";
 import { type DescriptorSymbol, nested, qualify, type SymbolTable, topLevel } from "./symbol-table.js";
+import { givesWay } from "./well-known.js";
 
 const SCALARS: ReadonlySet<number> = new Set(SCALAR_TYPES.values());
+
+/** How many types a warning names. */
+const MAX_NAMES = 3;
 
 type Wanted = "message" | "type";
 
 /**
  * Makes every type name of a file absolute and fills in whether it is a message or an enum. A name that cannot be
- * resolved is an error; where an import is missing already, that is the one problem to report.
+ * resolved is an error; where an import is missing already, that is the one problem to report. In a reflected file a
+ * type of another file that is not imported is only a warning, one for all.
  */
 export function resolveTypes(
   file: SourceFile,
@@ -20,11 +25,19 @@ export function resolveTypes(
   problems: Problems,
 ): void {
   const resolver = new Resolver(file, table, scope, problems);
-  for (const symbol of topLevel(file)) resolver.resolve(symbol, file.proto.package);
+  // What another file defines already is only compared with that, and one that cannot be resolved is different.
+  const quiet = new Resolver(file, table, scope, new Problems());
+  for (const symbol of topLevel(file)) {
+    if (!file.dropped.has(symbol.proto)) resolver.resolve(symbol, file.proto.package);
+    else if (!givesWay(file)) quiet.resolve(symbol, file.proto.package);
+  }
+  resolver.finish();
 }
 
 class Resolver {
   #info: SourceInfo | undefined;
+  /** Names of the types that were found without an import. */
+  readonly #adopted = new Set<string>();
 
   constructor(
     readonly file: SourceFile,
@@ -32,6 +45,15 @@ class Resolver {
     readonly scope: () => Scope,
     readonly problems: Problems,
   ) {}
+
+  /** Reports what was found without an import. */
+  finish(): void {
+    const names = [...this.#adopted];
+    if (names.length === 0) return;
+    const more = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : "";
+    const message = `"${this.file.proto.name}" does not import the files that define ${names.slice(0, MAX_NAMES).join(", ")}${more}; the definitions known by these names are used`;
+    this.problems.warning({ message, position: { file: this.file.origin, line: 0, column: 0 } });
+  }
 
   resolve(symbol: DescriptorSymbol, outer: string): void {
     switch (symbol.kind) {
@@ -92,9 +114,38 @@ class Resolver {
     const found = known
       ? this.table.symbols.get(written.slice(1))
       : (this.scope().resolve(written, scope, accepts) ?? this.scope().resolve(written, scope, () => true));
-    if (found !== undefined && fits(found, wanted)) return `.${found.fullName}`;
+    const reflected = this.file.source === "files";
+    const fitting =
+      found !== undefined && fits(found, wanted)
+        ? found
+        : reflected
+          ? this.#anywhere(written, scope, wanted)
+          : undefined;
+    if (fitting !== undefined) {
+      if (reflected && !this.scope().sees(fitting)) this.#adopt(fitting);
+      return `.${fitting.fullName}`;
+    }
     if (!this.file.incomplete) this.#report(written, found, wanted, element, path);
     return written;
+  }
+
+  /** What a relative name means among all files: those of the same input and the bundled ones come first. */
+  #anywhere(name: string, scope: string, wanted: Wanted): DescriptorSymbol | undefined {
+    if (name === "" || name.startsWith(".")) return undefined;
+    let foreign: DescriptorSymbol | undefined;
+    for (let outer = scope; ; outer = parentOf(outer)) {
+      const symbol = this.table.symbols.get(qualify(outer, name));
+      if (symbol !== undefined && fits(symbol, wanted)) {
+        if (symbol.file.origin === this.file.origin || symbol.file.source === "bundle") return symbol;
+        foreign ??= symbol;
+      }
+      if (outer === "") return foreign;
+    }
+  }
+
+  #adopt({ fullName, file }: DescriptorSymbol): void {
+    this.#adopted.add(fullName);
+    this.file.adopted.add(file);
   }
 
   #report(
@@ -104,15 +155,19 @@ class Resolver {
     element: string,
     path: string,
   ): void {
-    const place = this.#at(element, path);
     const what = wanted === "message" ? "a message" : "a message or an enum";
+    if (this.file.source === "bundle") {
+      this.#reportCopy(name, what, element);
+      return;
+    }
+    const place = this.#at(element, path);
     if (found !== undefined) {
       this.problems.error({ message: `"${name}" is ${aKind(found)}, expected ${what}`, ...place });
       return;
     }
     const hidden = this.table.symbols.get(name.replace(/^\./, ""));
     if (hidden !== undefined) {
-      const message = `"${name}" is defined in "${hidden.file.name}", which this file does not import`;
+      const message = `"${name}" is defined in "${hidden.file.proto.name}", which this file does not import`;
       this.problems.error({ message, ...place });
       return;
     }
@@ -124,6 +179,20 @@ class Resolver {
       candidates,
       name.includes(".") ? plain : last,
     );
+  }
+
+  /** A bundled file links unless a user's copy of what it uses lacks something: that copy is the place to look at. */
+  #reportCopy(name: string, what: string, element: string): void {
+    const { proto, dropped } = this.file;
+    const first = name.replace(/^\./, "").split(".", 1)[0]!;
+    const owner = this.table.symbols.get(qualify(proto.package, first))?.file;
+    const owners = [...dropped].map(
+      each => this.table.symbols.get(qualify(proto.package, (each as { name: string }).name))?.file,
+    );
+    const copy =
+      [owner, ...owners, ...this.scope().files].find(each => each && each.source !== "bundle") ?? this.file;
+    const message = `"${copy.proto.name}" lacks ${what} "${name}", which "${proto.name}" needs: the copy is too old or incomplete`;
+    this.problems.error({ message, position: { file: copy.origin, line: 0, column: 0 }, path: element });
   }
 
   #at(element: string, path: string) {

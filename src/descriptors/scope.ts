@@ -1,16 +1,18 @@
+import type { Imported } from "./file-table.js";
 import type { SourceFile } from "./source-file.js";
 import { type DescriptorSymbol, qualify, type SymbolTable } from "./symbol-table.js";
 
 /** Looks names up as seen from one file: in what it declares and imports, public imports of imports included. */
 export class Scope {
   readonly #table: SymbolTable;
-  readonly #files: ReadonlySet<SourceFile>;
+  /** The file itself and all that it imports. */
+  readonly files: ReadonlySet<SourceFile>;
   readonly #packages = new Set<string>();
 
-  constructor(table: SymbolTable, file: SourceFile, imported: (name: string) => SourceFile | undefined) {
+  constructor(table: SymbolTable, file: SourceFile, imported: Imported) {
     this.#table = table;
-    this.#files = visibleFiles(file, imported);
-    for (const { proto } of this.#files) {
+    this.files = visibleFiles(file, imported);
+    for (const { proto } of this.files) {
       for (let name = proto.package; name !== "" && !this.#packages.has(name); name = parentOf(name)) {
         this.#packages.add(name);
       }
@@ -42,9 +44,14 @@ export class Scope {
     }
   }
 
+  /** Whether the symbol is declared or imported here. */
+  sees(symbol: DescriptorSymbol): boolean {
+    return this.#table.defines(this.files, symbol);
+  }
+
   #visible(fullName: string): DescriptorSymbol | undefined {
     const symbol = this.#table.symbols.get(fullName);
-    return symbol !== undefined && this.#table.defines(this.#files, symbol) ? symbol : undefined;
+    return symbol !== undefined && this.sees(symbol) ? symbol : undefined;
   }
 
   /** Whether other names can be inside of that one. */
@@ -55,20 +62,20 @@ export class Scope {
   }
 }
 
-function visibleFiles(file: SourceFile, imported: (name: string) => SourceFile | undefined): Set<SourceFile> {
+function visibleFiles(file: SourceFile, imported: Imported): Set<SourceFile> {
   const visible = new Set([file]);
-  const enter = (name: string) => {
-    const found = imported(name);
+  const enter = (importer: SourceFile, name: string) => {
+    const found = imported(importer, name);
     if (found === undefined || visible.has(found)) return;
     visible.add(found);
-    for (const index of found.proto.publicDependency) enter(found.proto.dependency[index] ?? "");
+    for (const index of found.proto.publicDependency) enter(found, found.proto.dependency[index] ?? "");
   };
-  for (const name of file.proto.dependency) enter(name);
-  for (const name of file.proto.optionDependency) enter(name);
+  for (const name of file.proto.dependency) enter(file, name);
+  for (const name of file.proto.optionDependency) enter(file, name);
   return visible;
 }
 
-function parentOf(fullName: string): string {
+export function parentOf(fullName: string): string {
   const dot = fullName.lastIndexOf(".");
   return dot < 0 ? "" : fullName.slice(0, dot);
 }

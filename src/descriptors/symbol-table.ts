@@ -1,6 +1,7 @@
 import type { EnumProto, FieldProto, MessageProto, ServiceProto } from "./descriptor-proto.js";
 import { Path } from "./descriptor-proto.js";
 import type { SourceFile } from "./source-file.js";
+import { givesWay } from "./well-known.js";
 
 interface SymbolOf<Kind extends string, Proto> {
   readonly kind: Kind;
@@ -52,7 +53,7 @@ export class SymbolTable {
       return;
     }
     if (symbol.parent === undefined) file.dropped.add(symbol.proto);
-    if (!file.bundled || known.file === file) this.duplicates.push({ first: known, second: symbol });
+    if (!givesWay(file) || known.file === file) this.duplicates.push({ first: known, second: symbol });
     this.#define(symbol);
   }
 

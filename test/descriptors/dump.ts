@@ -11,7 +11,7 @@ import type {
 import { decodeMessage } from "../../src/descriptors/option-value.js";
 
 /** Everything that a model says of these types and of all services and files, as plain values that can be compared. */
-export function dump(model: Model, names: readonly string[]): unknown {
+export function dump(model: Model, names: readonly string[]) {
   const types = names.map(name => {
     const message = model.message(name);
     if (message !== undefined) return dumpMessage(message, model);

@@ -68,8 +68,13 @@ describe("a model of every kind of element", () => {
 
   it("is the same from serialized files in any order, as reflection gives them", async () => {
     const files = decodeSet(fromText.descriptorSet()).reverse();
-    const { model } = await loadModel([{ kind: "files", origin: "reflection", files }]);
-    assert.deepEqual(dump(model, TYPES), dump(fromText, TYPES));
+    const { model, diagnostics } = await loadModel([{ kind: "files", origin: "reflection", files }]);
+    assert.deepEqual(diagnostics, []);
+    // Reflected copies of bundled files give way to those.
+    const names = TYPES.filter(name => name.startsWith("kinds."));
+    const [reflected, expected] = [dump(model, names), dump(fromText, names)];
+    assert.deepEqual(reflected.types, expected.types);
+    assert.deepEqual(reflected.services, expected.services);
   });
 
   it("accepts text and protoc's set side by side, since they say the same", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { decodeFile, decodeSet, encodeFile } from "../../src/descriptors/descriptor-proto.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
-import { type Files, folderOf, loadProtos, problems } from "./workspace.js";
+import { type Files, folderOf, loadProtos, problems, problemsOf } from "./workspace.js";
 
 const A =
   'syntax = "proto3"; package t; message A { string name = 1; repeated A all = 2; } enum E { ZERO = 0; }';
@@ -58,17 +58,64 @@ describe("several sources", () => {
     }
   });
 
-  it("with one file name for different types are an error", async t => {
-    const folder = folderOf(t, {
-      "one/a.proto": A,
-      "two/a.proto": A.replace("enum E { ZERO = 0; }", "message Other {}"),
+  it("may have different files of one path, each for its own imports", async t => {
+    const service = (name: string) => ({
+      "service.proto": `syntax = "proto3"; package ${name}; import "common.proto"; service S { rpc Get(M) returns (M); }`,
+      "common.proto": `syntax = "proto3"; package ${name}; message M { string ${name} = 1; }`,
     });
+    const inputs: DescriptorInput[] = [
+      inputOf(t, service("a")),
+      inputOf(t, service("b")),
+      {
+        kind: "files",
+        origin: "reflection",
+        files: decodeSet((await loadProtos(t, service("c"))).model.descriptorSet()),
+      },
+    ];
+    const { model, diagnostics } = await loadModel(inputs);
+    assert.deepEqual(diagnostics, []);
+    const folder = folderOf(t, { "set.binpb": model.descriptorSet() });
+    const again = await loadModel([{ kind: "set", file: join(folder, "set.binpb") }]);
+    assert.deepEqual(again.diagnostics, []);
+    for (const each of [model, again.model]) {
+      for (const name of ["a", "b", "c"])
+        assert.equal(each.services.get(`${name}.S`)?.methods[0]?.input.fields[0]?.name, name);
+      const names = [...each.files.keys()].filter(name => !name.startsWith("google/"));
+      assert.deepEqual(names.sort(), [
+        "2/common.proto",
+        "2/service.proto",
+        "3/common.proto",
+        "3/service.proto",
+        "common.proto",
+        "service.proto",
+      ]);
+      assert.deepEqual(each.files.get("2/service.proto")?.dependencies, ["2/common.proto"]);
+    }
+  });
+
+  it("with files of one path may share a part of their types", async t => {
+    const first = inputOf(t, { "a.proto": A });
+    const second = inputOf(t, {
+      "a.proto": A.replace("enum E { ZERO = 0; }", "message Other { A a = 1; }"),
+    });
+    const { model, diagnostics } = await loadModel([first, second]);
+    assert.deepEqual(diagnostics, []);
+    assert.ok(model.enum("t.E"));
+    assert.equal(model.message("t.Other")?.fields[0]?.message, model.message("t.A"));
+    const files = decodeSet(model.descriptorSet());
+    const again = await loadModel([{ kind: "files", origin: "export", files }]);
+    assert.deepEqual(again.diagnostics, []);
+    assert.deepEqual(again.model.files.get("2/a.proto")?.dependencies, ["a.proto"]);
+  });
+
+  it("that differ in a nested type are an error naming both, not an unknown type", async t => {
+    const nested = A.replace("repeated A all = 2;", "message Inner {} Inner inner = 2;");
+    const folder = folderOf(t, { "one/a.proto": A, "two/a.proto": nested });
     const inputs = ["one", "two"].map(
       name => ({ kind: "protos", folder: join(folder, name), include: [] }) as const,
     );
     assert.deepEqual(await problems(folder, () => loadModel(inputs)), [
-      'two/a.proto: error: message "t.Other" is in two/a.proto but not in one/a.proto (at t.Other)',
-      'two/a.proto: error: enum "t.E" is in one/a.proto but not in two/a.proto (at t.E)',
+      'two/a.proto: error: message "t.A" in two/a.proto differs from the one in one/a.proto (at t.A)',
     ]);
   });
 
@@ -145,6 +192,27 @@ describe("a copy of a bundled file", () => {
         'edition = "2023"; package t; option features.field_presence = IMPLICIT; message M { int32 x = 1; }',
     });
     assert.equal(model.message("t.M")?.fields[0]?.presence, "implicit");
+  });
+
+  it("that lacks what a bundled file needs is itself the place to look at", async t => {
+    const old =
+      'syntax = "proto2"; package google.protobuf; message FeatureSet {} message MethodOptions { extensions 1000 to max; }';
+    const { model, diagnostics } = await loadProtos(t, {
+      "third_party/descriptor.proto": old,
+      "a.proto": 'syntax = "proto3"; package t; import "google/api/annotations.proto"; message M {}',
+    });
+    assert.deepEqual(diagnostics, []);
+    assert.equal(model.message("google.protobuf.FeatureSet")?.file.name, "third_party/descriptor.proto");
+    const older = await problemsOf(t, { "third_party/descriptor.proto": `${old} message FieldOptions {}` });
+    assert.deepEqual(older, [
+      'third_party/descriptor.proto: error: "third_party/descriptor.proto" lacks a message or an enum "FieldOptions.FeatureSupport", which "google/protobuf/descriptor.proto" needs: the copy is too old or incomplete (at google.protobuf.EnumValueOptions.feature_support)',
+    ]);
+    const found = await problemsOf(t, {
+      "google/protobuf/any.proto": 'syntax = "proto3"; package google.protobuf; message NotAny {}',
+    });
+    assert.equal(found.length, 3);
+    for (const line of found)
+      assert.match(line, /^google\/protobuf\/any\.proto: error: "google\/protobuf\/any\.proto" lacks .*Any"/);
   });
 
   it("may differ between two sources", async t => {

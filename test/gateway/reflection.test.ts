@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
@@ -10,29 +11,33 @@ import { send, startTestGateway, type TestGateway } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
 after(() => rmSync(folder, { recursive: true }));
+const BUNDLE = fileURLToPath(new URL("../../protos", import.meta.url));
+
+interface Reflecting {
+  readonly port: number;
+  close(): Promise<void>;
+}
 
 /**
- * A server on `port` that reflects one service with one method, which echoes.
- * Its loader drops custom options, so the routes come from the naming convention here; test/peers has annotations.
+ * A server on `port` that reflects one service of one method, which echoes. The loader drops custom options, so the
+ * routes come from the naming convention here; test/peers has annotations.
+ * @param main import path of the file that has the service
  */
-async function startReflecting(
+async function startNode(
+  files: Readonly<Record<string, string>>,
+  main: string,
   service: string,
   method: string,
   port = 0,
-): Promise<{ port: number; close(): Promise<void> }> {
-  const file = join(folder, `${service}${method}/s.proto`);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(
-    file,
-    `syntax = "proto3";
-package r;
-message M { string id = 1; int64 big = 2; }
-service ${service} { rpc ${method}(M) returns (M); }
-`,
-  );
-  const definition = loadSync(file, { keepCase: true, longs: String });
+): Promise<Reflecting> {
+  const root = mkdtempSync(join(folder, "protos-"));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), text);
+  }
+  const definition = loadSync(main, { includeDirs: [root, BUNDLE], keepCase: true, longs: String });
   const server = new Server();
-  server.addService(definition[`r.${service}`] as ServiceDefinition, {
+  server.addService(definition[service] as ServiceDefinition, {
     [method]: (call: { request: object }, reply: (error: null, message: object) => void) =>
       reply(null, call.request),
   });
@@ -43,6 +48,16 @@ service ${service} { rpc ${method}(M) returns (M); }
     );
   });
   return { port: bound, close: async () => server.forceShutdown() };
+}
+
+/** As `startNode`, with a proto of one file. */
+function startReflecting(service: string, method: string, port = 0): Promise<Reflecting> {
+  const proto = `syntax = "proto3";
+package r;
+message M { string id = 1; int64 big = 2; }
+service ${service} { rpc ${method}(M) returns (M); }
+`;
+  return startNode({ "s.proto": proto }, "s.proto", `r.${service}`, method, port);
 }
 
 const yaml = (port: number, refresh: string): string => `
@@ -109,6 +124,93 @@ describe("reflection as descriptor source", () => {
     assert.match(String(line.error), /the descriptors have no service "r\.S"/);
     await third.close();
     await gateway.close();
+  });
+});
+
+describe("reflection of the usual Node stack", () => {
+  const money = 'syntax = "proto3"; package common; message Money { int64 units = 1; }';
+  const shop = {
+    "common/money.proto": money,
+    "shop/v1/item.proto": `syntax = "proto3"; package shop.v1;
+      import "google/protobuf/timestamp.proto"; import "common/money.proto";
+      message Item {
+        message Part { enum Size { SIZE_UNSPECIFIED = 0; LARGE = 1; } Size size = 1; }
+        repeated Part parts = 1;
+        map<string, Part> by_name = 2;
+        google.protobuf.Timestamp made_at = 3;
+        common.Money price = 4;
+        optional int32 count = 5;
+      }`,
+    "service.proto": `syntax = "proto3"; package shop.v1;
+      import "google/api/annotations.proto"; import "shop/v1/item.proto";
+      service Shop { rpc CreateItem(Item) returns (Item) { option (google.api.http) = { post: "/v1/items" body: "*" }; } }`,
+  };
+  const stock = {
+    "common/money.proto": money,
+    "service.proto": `syntax = "proto3"; package stock.v1;
+      import "google/protobuf/duration.proto"; import "common/money.proto";
+      message Level { common.Money worth = 1; google.protobuf.Duration age = 2; }
+      service Stock { rpc GetLevel(Level) returns (Level); }`,
+  };
+
+  it("serves protos that import well-known types, annotations and other packages, from several servers", async () => {
+    const [first, second] = await Promise.all([
+      startNode(shop, "service.proto", "shop.v1.Shop", "CreateItem"),
+      startNode(stock, "service.proto", "stock.v1.Stock", "GetLevel"),
+    ]);
+    const gateway = await startTestGateway(
+      `
+descriptors: [{ reflection: shop }, { reflection: stock }]
+upstreams:
+  shop: { targets: ["127.0.0.1:${first.port}"] }
+  stock: { targets: ["127.0.0.1:${second.port}"] }
+services:
+  - { service: shop.v1.Shop, upstream: shop, bindings: [convention] }
+  - { service: stock.v1.Stock, upstream: stock, bindings: [convention] }
+`,
+      {},
+    );
+    const item = {
+      parts: [{ size: "LARGE" }],
+      byName: { a: { size: "LARGE" } },
+      madeAt: "2024-01-02T03:04:05Z",
+      price: { units: "9007199254740993" },
+      count: 0,
+    };
+    const created = await send(`${gateway.url}/shop.v1.Shop/CreateItem`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(item),
+    });
+    assert.equal(created.status, 200, created.text);
+    assert.deepEqual(created.json, item);
+    const level = await send(`${gateway.url}/stock.v1.Stock/GetLevel?worth.units=7&age=1.5s`);
+    assert.deepEqual(level.json, { worth: { units: "7" }, age: "1.500s" });
+    await gateway.close();
+    await Promise.all([first.close(), second.close()]);
+  });
+
+  it("refuses servers that define one type differently, and says which", async () => {
+    const other = { ...stock, "common/money.proto": money.replace("int64", "string") };
+    const [first, second] = await Promise.all([
+      startNode(shop, "service.proto", "shop.v1.Shop", "CreateItem"),
+      startNode(other, "service.proto", "stock.v1.Stock", "GetLevel"),
+    ]);
+    const starting = startTestGateway(
+      `
+descriptors: [{ reflection: shop }, { reflection: stock }]
+upstreams:
+  shop: { targets: ["127.0.0.1:${first.port}"] }
+  stock: { targets: ["127.0.0.1:${second.port}"] }
+services: [{ service: shop.v1.Shop, upstream: shop, bindings: [convention] }]
+`,
+      {},
+    );
+    await assert.rejects(
+      starting,
+      /message "common\.Money" in "common\.proto" of reflection of upstream "stock" differs from the one in "common\.proto" of reflection of upstream "shop"/,
+    );
+    await Promise.all([first.close(), second.close()]);
   });
 });
 
