@@ -124,6 +124,7 @@ function remark(name: string, rounds: readonly Round[]): string {
     ["pauses for garbage collection", share(r => r.collecting)],
     ["upstream", share(r => r.upstreamCpu)],
     ["load", share(r => r.loadCpu)],
+    ["strangers", share(r => r.strangersCpu)],
   ];
   const known = parts.filter(([, value]) => value !== undefined).map(part => part.join(" "));
   return `CPU while ${name} ran: ${known.join(", ")}`;

@@ -2,7 +2,7 @@ import type { LoadBounds } from "../load/protocol.js";
 import type { Metric } from "../metric.js";
 import * as metrics from "../metric.js";
 import type { Child } from "../process/child.js";
-import { forgetPeak, peakRss, readUsage } from "../process/usage.js";
+import { forgetPeak, machineCpuSeconds, peakRss, readUsage } from "../process/usage.js";
 import type { Driver } from "./driver.js";
 
 /** What one process under test did in one round. Times in seconds, latencies in microseconds. */
@@ -17,6 +17,8 @@ export interface Round {
   readonly upstreamCpu: number;
   /** CPU of the load generator; undefined where the process drives itself. */
   readonly loadCpu: number | undefined;
+  /** CPU of all CPUs that went to others than these, or was taken by the machine's host. */
+  readonly strangersCpu: number;
   readonly allocated: number;
   readonly p50: number | undefined;
   readonly p99: number | undefined;
@@ -55,16 +57,21 @@ export async function runRound(
   forgetPeak(child.pid);
   const allocated = await child.allocated();
   const collected = node ? await child.collected() : 0;
+  const machine = machineCpuSeconds();
   const before = { own: readUsage(child.pid), upstream: readUsage(upstream.pid) };
   const { requests, seconds, cpuSeconds, p50, p99 } = await driver.run(bounds);
   const after = { own: readUsage(child.pid), upstream: readUsage(upstream.pid) };
+  const all = machineCpuSeconds() - machine;
+  const cpu = after.own.cpuSeconds - before.own.cpuSeconds;
+  const upstreamCpu = after.upstream.cpuSeconds - before.upstream.cpuSeconds;
   return {
     requests,
     seconds,
-    cpu: after.own.cpuSeconds - before.own.cpuSeconds,
+    cpu,
     wait: after.own.waitSeconds - before.own.waitSeconds,
-    upstreamCpu: after.upstream.cpuSeconds - before.upstream.cpuSeconds,
+    upstreamCpu,
     loadCpu: cpuSeconds,
+    strangersCpu: Math.max(0, all - cpu - upstreamCpu - (cpuSeconds ?? 0)),
     allocated: (await child.allocated()) - allocated,
     collecting: node ? (await child.collected()) - collected : undefined,
     p50,

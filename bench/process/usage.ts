@@ -67,13 +67,25 @@ function scheduled(pid: number): Usage | undefined {
   return ran === 0 ? undefined : { cpuSeconds: ran / 1e9, waitSeconds: waited / 1e9 };
 }
 
+/** Time that the machine's CPUs, all together, have been busy or taken away by its host, in seconds (Linux). */
+export function machineCpuSeconds(): number {
+  const [, ...ticks] = (readFileSync("/proc/stat", "utf8").split("\n", 1)[0] ?? "").split(/ +/).map(Number);
+  // proc(5): idle and waiting for I/O are the fourth and fifth, guests from the ninth on are in the first two already.
+  const busy = ticks.slice(0, 8).filter((_, index) => index !== 3 && index !== 4);
+  return busy.reduce((sum, each) => sum + each, 0) / clockTicks();
+}
+
 let ticksPerSecond = 0;
+
+function clockTicks(): number {
+  ticksPerSecond ||= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  return ticksPerSecond;
+}
 
 /** utime and stime, to a clock tick. */
 function tickCpuSeconds(pid: number): number {
-  ticksPerSecond ||= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The command may hold spaces; what follows its closing bracket does not. utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  return (Number(fields[11]) + Number(fields[12])) / clockTicks();
 }

@@ -21,6 +21,7 @@ export interface Stage {
 export async function openStage({ children, cpus, note }: Context): Promise<Stage> {
   note("building the gateway and the peers");
   const [peers] = await Promise.all([buildGoPeers(), buildGateway()]);
+  if (peers.kind === "absent") note(`the upstream is on grpc-js: ${peers.reason}`);
   const folder = await mkdtemp(join(tmpdir(), "protogate-bench-"));
   let upstream: Server;
   try {
