@@ -13,13 +13,22 @@ import type { Problems } from "./problems.js";
 import type { SourceFile } from "./source-file.js";
 import type { DescriptorSymbol, Duplicate } from "./symbol-table.js";
 import { isWellKnown } from "./well-known.js";
+import { varintField } from "./wire.js";
 
-/** Reports the names that were defined twice with different content. Comments and places do not count. */
+/** `map_entry` of google.protobuf.MessageOptions. */
+const MAP_ENTRY_OPTION = 7;
+
+/**
+ * Reports the names that were defined twice with different content. Comments and places do not count, nor do the options
+ * and reservations of reflected types: some servers leave those out.
+ */
 export function checkDuplicates(duplicates: readonly Duplicate[], model: Model, problems: Problems): void {
   for (const { first, second } of duplicates) {
     if (first.file !== second.file && isWellKnown(second.file.proto.package)) continue;
     const same = first.kind === second.kind && first.file !== second.file;
-    if (same && describe(first, model) === describe(second, model)) continue;
+    const reflected = first.file.source === "files" || second.file.source === "files";
+    const describer = reflected ? new ShapeDescriber(model) : new Describer(model);
+    if (same && describe(first, describer) === describe(second, describer)) continue;
     const message =
       first.file === second.file
         ? `${second.kind} "${second.fullName}" is defined twice in ${whereabouts(second.file)}`
@@ -37,8 +46,7 @@ function whereabouts(file: SourceFile): string {
 }
 
 /** A text that is the same for equal content, however it was written or serialized. */
-function describe(symbol: DescriptorSymbol, model: Model): string {
-  const describer = new Describer(model);
+function describe(symbol: DescriptorSymbol, describer: Describer): string {
   const syntax = symbol.file.proto.syntax === "proto2" ? "" : (symbol.file.proto.syntax ?? "");
   const shape = (() => {
     switch (symbol.kind) {
@@ -123,6 +131,38 @@ class Describer {
       return Buffer.from(options).toString("hex");
     }
   }
+}
+
+/** Describes what messages and enums look like on the wire and in JSON. */
+class ShapeDescriber extends Describer {
+  override message({ name, field, oneofDecl, nestedType, enumType }: MessageProto): unknown {
+    const entries = new Map(nestedType.filter(isMapEntry).map(entry => [entry.name, entry]));
+    const describe = (each: FieldProto, inEntry: boolean): unknown => {
+      const oneof = Object.hasOwn(each, "oneofIndex") ? oneofDecl[each.oneofIndex ?? 0]?.name : null;
+      // Entries of maps have no name that all servers agree on.
+      const { typeName = "" } = each;
+      const entry = inEntry ? undefined : entries.get(typeName.slice(typeName.lastIndexOf(".") + 1));
+      const type =
+        entry === undefined ? [each.type, typeName] : entry.field.map(inner => describe(inner, true));
+      return [each.name, each.number, each.label, each.jsonName || jsonName(each.name), oneof, type];
+    };
+    const fields = field.map(each => describe(each, false));
+    const nested = byName(nestedType.filter(each => !isMapEntry(each))).map(each => this.message(each));
+    return [name, fields, nested, byName(enumType).map(each => this.enum(each))];
+  }
+
+  override enum({ name, value }: EnumProto): unknown {
+    return [name, value.map(each => [each.name, each.number])];
+  }
+}
+
+function isMapEntry({ options }: HasOptions): boolean {
+  return options !== undefined && varintField(options, MAP_ENTRY_OPTION) === 1;
+}
+
+/** The order of nested types means nothing, and some servers change it. */
+function byName<T extends { readonly name: string }>(types: readonly T[]): T[] {
+  return [...types].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function range({ start, end }: RangeProto): unknown {

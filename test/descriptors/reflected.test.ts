@@ -131,6 +131,18 @@ describe("descriptors that a server has rebuilt", () => {
     );
   });
 
+  it("agree with the whole ones of another server as far as messages go", async t => {
+    const { model: whole } = await loadProtos(t, SHOP);
+    const files = decodeSet(whole.descriptorSet()).filter(file => decodeFile(file).name !== "main.proto");
+    for (const inputs of [
+      [reflection("one", rebuilt(t, SHOP)), reflection("two", files)],
+      [reflection("two", files), reflection("one", rebuilt(t, SHOP))],
+    ]) {
+      const { model } = await loadModel(inputs);
+      assert.equal(model.message("shop.v1.Item")?.fieldsByName.get("by_name")?.map?.value.kind, "message");
+    }
+  });
+
   it("whose types use each other across packages load, and are exported without a circle", async t => {
     const files = {
       "main.proto": `syntax = "proto3"; package a; import "b.proto"; import "leaf.proto"; message A { b.B b = 1; }`,
