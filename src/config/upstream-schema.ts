@@ -110,7 +110,7 @@ export const UpstreamSchema = mapping(
     transport: choice(["lean", "grpc-js"], {
       description:
         "The HTTP/2 client for calls: the gateway's own, or that of @grpc/grpc-js, which needs much more CPU time.",
-      default: "grpc-js",
+      default: "lean",
     }),
     tls: Type.Optional(tls),
     timeout: duration({

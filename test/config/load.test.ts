@@ -50,7 +50,7 @@ services:
       protocol: "grpc",
       targets: ["localhost:1"],
       balancing: "round_robin",
-      transport: "grpc-js",
+      transport: "lean",
       timeout: 5000,
       max_message_size: 4_194_304,
       keepalive: { time: 30_000, timeout: 10_000 },
