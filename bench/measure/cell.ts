@@ -109,23 +109,30 @@ function compareRounds(comparison: Parameters<typeof compare>[0], own: Measured,
   return rows.filter(row => row !== undefined);
 }
 
+/** Share of one CPU from which on strangers are in the way. */
+const disturbing = 0.25;
+
 /** Who was busy: a process that is not is held up by what surrounds it. */
 function remark(name: string, rounds: readonly Round[]): string {
-  const share = (of: (round: Round) => number | undefined): string | undefined => {
-    const shares = rounds.flatMap(round => {
-      const value = of(round);
-      return value === undefined ? [] : [value / round.seconds];
-    });
-    return shares.length === 0 ? undefined : `${(medianOf(shares) * 100).toPrecision(2)} %`;
+  const shareOf = (of: (round: Round) => number | undefined): number | undefined => {
+    const shares = rounds.map(round => (of(round) ?? Number.NaN) / round.seconds);
+    return shares.some(Number.isNaN) ? undefined : medianOf(shares);
   };
+  const strangers = shareOf(round => round.strangersCpu) ?? 0;
   const parts = [
-    ["its own", share(r => r.cpu)],
-    ["kept waiting", share(r => r.wait)],
-    ["pauses for garbage collection", share(r => r.collecting)],
-    ["upstream", share(r => r.upstreamCpu)],
-    ["load", share(r => r.loadCpu)],
-    ["strangers", share(r => r.strangersCpu)],
-  ];
-  const known = parts.filter(([, value]) => value !== undefined).map(part => part.join(" "));
-  return `CPU while ${name} ran: ${known.join(", ")}`;
+    ["its own", shareOf(round => round.cpu)],
+    ["kept waiting", shareOf(round => round.wait)],
+    ["pauses for garbage collection", shareOf(round => round.collecting)],
+    ["upstream", shareOf(round => round.upstreamCpu)],
+    ["load", shareOf(round => round.loadCpu)],
+    ["strangers", strangers],
+  ] as const;
+  const known = parts.flatMap(([what, share]) => (share === undefined ? [] : [`${what} ${percent(share)}`]));
+  const disturbed = strangers >= disturbing ? "; disturbed: its requests/s and latency say little" : "";
+  return `CPU while ${name} ran: ${known.join(", ")}${disturbed}`;
+}
+
+function percent(share: number): string {
+  const value = share * 100;
+  return `${value >= 10 ? Math.round(value) : value.toFixed(1)} %`;
 }
