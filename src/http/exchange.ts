@@ -24,11 +24,14 @@ export interface Exchange {
   /**
    * The whole body, at most `limit` bytes; without a promise where it is known that there is none.
    * @throws BodyTooLargeError as soon as the limit is passed; the rest is not read
+   * @throws MalformedBodyError where what comes is no body (broken chunking)
    * @throws BodyTimeoutError where the engine still has the connection when the time for the request is over
    */
   body(limit: number): Uint8Array | Promise<Uint8Array>;
   /** Sends the whole reply, once. For HEAD the body is counted, not sent. After the peer has gone this does nothing. */
   reply(status: number, headers: HeaderList, body: string | Uint8Array): void;
+  /** Ends the connection: the exchange cannot be answered. */
+  abandon(): void;
 }
 
 export const noBody = new Uint8Array(0);
@@ -39,6 +42,10 @@ export class BodyTooLargeError extends Error {
 
 export class BodyTimeoutError extends Error {
   override readonly name = "BodyTimeoutError";
+}
+
+export class MalformedBodyError extends Error {
+  override readonly name = "MalformedBodyError";
 }
 
 /** A value that a header line may carry (RFC 9110 §5.5): no line ends, no other control characters, no wide ones. */

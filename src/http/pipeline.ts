@@ -1,3 +1,4 @@
+import { lookUp } from "../bindings/lookup.js";
 import type { Binding, Snapshot } from "../bindings/snapshot.js";
 import { Code } from "../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
@@ -10,7 +11,13 @@ import { TranscodeError } from "../transcode/error.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import { requireIdentity, requireJson } from "./content-type.js";
 import { targetLimit } from "./engine.js";
-import { BodyTimeoutError, BodyTooLargeError, type Exchange, noBody } from "./exchange.js";
+import {
+  BodyTimeoutError,
+  BodyTooLargeError,
+  type Exchange,
+  MalformedBodyError,
+  noBody,
+} from "./exchange.js";
 import { callFailure, requestFailure, responseFailure } from "./failures.js";
 import { requestMetadata, responseHeaders } from "./metadata.js";
 import { clientTimeout } from "./timeout.js";
@@ -68,10 +75,32 @@ export class Pipeline {
       failure: undefined,
       detail: undefined,
     };
-    this.#answer(progress).then(
-      answer => this.#finish(progress, answer),
-      error => this.#finish(progress, failed(progress, error)),
-    );
+    void this.#run(progress);
+  }
+
+  async #run(progress: Progress): Promise<void> {
+    try {
+      this.#send(progress, await this.#answer(progress).catch(error => failed(progress, error)));
+    } finally {
+      this.#options.metrics.requestFinished();
+      progress.snapshot.release();
+    }
+  }
+
+  /** Sends the answer and records it; an engine that cannot send it must not cost the process. */
+  #send(progress: Progress, answer: Answer): void {
+    const { exchange, requestId } = progress;
+    const { headers, body } = answer;
+    headers.push(["x-request-id", requestId]);
+    if (this.#options.draining()) headers.push(["connection", "close"]);
+    try {
+      exchange.reply(answer.status, headers, body);
+    } catch (error) {
+      progress.failure = gatewayFailure("INTERNAL", "the reply could not be written");
+      progress.detail = describe(error);
+      exchange.abandon();
+    }
+    this.#record(progress, answer);
   }
 
   async #answer(progress: Progress): Promise<Answer> {
@@ -112,16 +141,11 @@ export class Pipeline {
     return decodeResponse(progress, binding, result);
   }
 
-  #finish(progress: Progress, answer: Answer): void {
-    const { exchange, snapshot, binding, requestId, failure } = progress;
+  #record(progress: Progress, { status: sent, body }: Answer): void {
+    const { exchange, binding, requestId, failure } = progress;
     const { metrics, accessLog } = this.#options;
-    const { headers, body } = answer;
-    headers.push(["x-request-id", requestId]);
-    if (this.#options.draining()) headers.push(["connection", "close"]);
-    exchange.reply(answer.status, headers, body);
-
     const seconds = (performance.now() - progress.started) / 1000;
-    const status = failure?.httpStatus ?? answer.status;
+    const status = failure?.httpStatus ?? sent;
     const code = failure?.code ?? Code.OK;
     const responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     routeMetrics(metrics, exchange.method, binding).observe(
@@ -131,7 +155,6 @@ export class Pipeline {
       progress.requestBytes,
       responseBytes,
     );
-    metrics.requestFinished();
     if (accessLog.enabled) {
       accessLog.write({
         requestId,
@@ -150,8 +173,11 @@ export class Pipeline {
         detail: progress.detail,
       });
     }
-    snapshot.release();
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** A binding's own metrics, unless it answers another method than its own (HEAD for GET, any for `*`). */
@@ -172,38 +198,23 @@ interface Found {
  * @throws GatewayError ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, MALFORMED_PATH
  */
 function find({ exchange, snapshot }: Progress): Found | Answer {
-  const { router } = snapshot;
   const { method, path } = exchange;
-  let match = router.match(method, path);
-  if (match.kind === "method" && method === "HEAD" && match.allow.includes("GET"))
-    match = router.match("GET", path);
-  switch (match.kind) {
+  const found = lookUp(snapshot.router, method, path);
+  switch (found.kind) {
     case "found":
-      return { binding: match.value, variables: match.variables };
+      return { binding: found.value, variables: found.variables };
     case "malformed":
-      throw refuse("MALFORMED_PATH", match.message);
+      throw refuse("MALFORMED_PATH", found.message);
     case "none":
       throw refuse("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
+    case "options":
+      return { status: 204, headers: [["allow", found.allow.join(", ")]], body: noBody };
     case "method": {
-      const allow = allowed(match.allow);
-      if (method === "OPTIONS") return { status: 204, headers: [["allow", allow.join(", ")]], body: noBody };
-      throw new GatewayError(
-        gatewayFailure(
-          "METHOD_NOT_ALLOWED",
-          `${method} is not allowed here; expected ${allow.join(", ")}`,
-          [],
-          { allow },
-        ),
-      );
+      const { allow } = found;
+      const message = `${method} is not allowed here; expected ${allow.join(", ")}`;
+      throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
     }
   }
-}
-
-/** HEAD follows GET, and OPTIONS is always answered. */
-function allowed(methods: readonly string[]): string[] {
-  const all = new Set([...methods, "OPTIONS"]);
-  if (all.has("GET")) all.add("HEAD");
-  return [...all].sort();
 }
 
 /** @throws GatewayError BODY_TOO_LARGE, REQUEST_TIMEOUT, CLIENT_CLOSED */
@@ -215,6 +226,8 @@ async function arrived({ snapshot }: Progress, body: Promise<Uint8Array>): Promi
       throw refuse("BODY_TOO_LARGE", `the body is limited to ${snapshot.limits.body} bytes`);
     if (error instanceof BodyTimeoutError)
       throw refuse("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
+    if (error instanceof MalformedBodyError)
+      throw refuse("MALFORMED_REQUEST", "the body is not valid HTTP/1.1");
     throw refuse("CLIENT_CLOSED", "the request ended before its body was complete");
   }
 }
@@ -256,7 +269,7 @@ function decodeResponse(progress: Progress, binding: Binding, result: UnaryResul
 function failed(progress: Progress, error: unknown): Answer {
   if (error instanceof GatewayError) return failureAnswer(progress, error.failure, []);
   if (error instanceof TranscodeError) return failureAnswer(progress, requestFailure(error), []);
-  progress.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  progress.detail = describe(error);
   return failureAnswer(
     progress,
     gatewayFailure("INTERNAL", "the gateway failed; the request id leads to its log"),

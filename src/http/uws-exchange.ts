@@ -89,6 +89,11 @@ export class UwsExchange implements Exchange {
     }
   }
 
+  abandon(): void {
+    // Tells `onAborted`, which does the rest.
+    if (this.#stage !== "over") this.#response.close();
+  }
+
   #send(head: string, body: string | Uint8Array | undefined, close: boolean): void {
     if (body !== undefined && body.length > largeBody) {
       this.#sendLarge(head, body, close);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Engine, EngineOptions } from "../../src/http/engine.js";
-import { BodyTooLargeError, type Exchange } from "../../src/http/exchange.js";
+import { BodyTooLargeError, type Exchange, MalformedBodyError } from "../../src/http/exchange.js";
 import { startFastifyEngine } from "../../src/http/fastify-engine.js";
 import { startUwsEngine } from "../../src/http/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
@@ -61,9 +61,14 @@ class Subject {
       seen.push(`${method} ${path}${query === "" ? "" : `?${query}`} ${length}${headers.join("")}`);
       setImmediate(() => exchange.reply(200, [["content-type", "text/plain"]], "ok"));
     } catch (error) {
-      exchange.reply(error instanceof BodyTooLargeError ? 413 : 499, [], "");
+      exchange.reply(statusOf(error), [], "");
     }
   }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof BodyTooLargeError) return 413;
+  return error instanceof MalformedBodyError ? 400 : 499;
 }
 
 const skip = await uwsSkipped();

@@ -1,0 +1,106 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Cancellation } from "../upstream/channel.js";
+import { plainAddress } from "./engine.js";
+import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
+
+/** An exchange over a request and response of Node.js. */
+export class NodeExchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly remoteAddress: string;
+  readonly cancellation = new Cancellation();
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #patience: number;
+  #rejectBody: ((error: Error) => void) | undefined;
+
+  /** @param patience milliseconds that a client may leave a reply unread */
+  constructor(request: IncomingMessage, response: ServerResponse, target: string, patience: number) {
+    const url = originForm(target);
+    const mark = url.indexOf("?");
+    this.method = request.method ?? "";
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = mark < 0 ? "" : url.slice(mark + 1);
+    this.remoteAddress = plainAddress(request.socket.remoteAddress ?? "");
+    this.#request = request;
+    this.#response = response;
+    this.#patience = patience;
+  }
+
+  get encrypted(): boolean {
+    return "encrypted" in this.#request.socket;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  body(limit: number): Uint8Array | Promise<Uint8Array> {
+    const request = this.#request;
+    if (!announcesBody(request)) return noBody;
+    if (Number(request.headers["content-length"] ?? 0) > limit)
+      return Promise.reject(new BodyTooLargeError());
+    return new Promise((resolve, reject) => {
+      let size = 0;
+      const chunks: Buffer[] = [];
+      this.#rejectBody = reject;
+      request.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > limit) {
+          request.pause();
+          request.removeAllListeners("data");
+          reject(new BodyTooLargeError());
+          return;
+        }
+        chunks.push(chunk);
+      });
+      request.on("end", () =>
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)),
+      );
+      request.on("error", reject);
+      request.on("close", () => reject(new Error("the request ended before its body was complete")));
+    });
+  }
+
+  /** The rest of the body will not come: whoever waits for it is told why. */
+  failBody(error: Error): void {
+    this.#rejectBody?.(error);
+  }
+
+  reply(status: number, headers: HeaderList, body: string | Uint8Array): void {
+    const response = this.#response;
+    if (response.destroyed || response.headersSent) return;
+    const bodyless = status === 204 || status === 304;
+    const flat: string[] = [];
+    for (const [name, value] of headers) if (isHeaderValue(value)) flat.push(name, value);
+    if (!bodyless) flat.push("content-length", String(Buffer.byteLength(body)));
+    // A request whose body was not read to its end cannot share the connection with another one.
+    if (announcesBody(this.#request) && !this.#request.complete) flat.push("connection", "close");
+    response.writeHead(status, flat);
+    if (bodyless || this.method === "HEAD") response.end();
+    else response.end(body);
+    // Node.js puts its keep-alive time in place of this one when the reply is out.
+    if (response.writableLength > 0) this.#request.socket.setTimeout(this.#patience);
+  }
+
+  abandon(): void {
+    this.#response.destroy();
+  }
+}
+
+/** RFC 9112 §6.3: without either header a request has no body. */
+export function announcesBody(request: IncomingMessage): boolean {
+  const length = request.headers["content-length"];
+  return (length !== undefined && length !== "0") || request.headers["transfer-encoding"] !== undefined;
+}
+
+/** RFC 9112 §3.2: servers accept the absolute form too; the asterisk form has no path. */
+function originForm(target: string): string {
+  if (target.startsWith("/")) return target;
+  const authority = /^https?:\/\/[^/?#]*/i.exec(target);
+  if (authority === null) return target;
+  const rest = target.slice(authority[0].length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
