@@ -21,6 +21,8 @@ const connectTimeout = 10_000;
 /** Milliseconds before a failed address is connected to again, at first and at most. */
 const firstPause = 200;
 const maxPause = 5_000;
+/** Milliseconds between pings, however often the peer finds them too many. */
+const maxKeepaliveTime = 3_600_000;
 /** Connections to one address, where the peer takes too few streams on each. */
 const maxConnections = 8;
 /** Calls that wait for a stream. */
@@ -110,8 +112,9 @@ export class LeanTransport implements Transport, ConnectionHost {
   }
 
   onTooManyPings(): void {
-    if (this.#keepalive !== undefined)
-      this.#keepalive = { ...this.#keepalive, time: this.#keepalive.time * 2 };
+    const keepalive = this.#keepalive;
+    if (keepalive !== undefined)
+      this.#keepalive = { ...keepalive, time: Math.min(2 * keepalive.time, maxKeepaliveTime) };
   }
 
   onClosed(connection: Connection, reason: string | undefined): void {
