@@ -135,7 +135,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   open(stream: CallStream): boolean {
     const id = this.#nextId;
     if (!stream.open(id, this, this.#sender.outbox.frames)) {
-      this.#active--;
+      queueMicrotask(() => this.#left());
       return false;
     }
     this.#nextId += 2;
