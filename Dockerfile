@@ -12,7 +12,9 @@ RUN npm run build
 FROM node:22-bookworm-slim AS production
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
+# uWebSockets.js brings its addon for every platform; this image needs one.
+RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force \
+  && find node_modules/uWebSockets.js -name 'uws_*.node' ! -name "uws_linux_$(node -p process.arch)_$(node -p process.versions.modules).node" -delete
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production
