@@ -1,4 +1,3 @@
-import type { Model } from "../descriptors/model.js";
 import type { Router } from "../httprule/router.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
@@ -13,7 +12,6 @@ export interface Binding {
 
 /** Everything that one loading of the configuration came to. A request keeps the snapshot that it began with. */
 export interface Snapshot {
-  readonly model: Model;
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
   readonly limits: RequestLimits;

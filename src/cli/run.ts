@@ -1,4 +1,3 @@
-import { LoadError } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
 import { version } from "../telemetry/version.js";
 import { UsageError } from "./arguments.js";
@@ -57,9 +56,7 @@ export async function run(args: readonly string[]): Promise<number> {
       process.stderr.write(`protogate: ${error.message}\n`);
       return 2;
     }
-    const text =
-      error instanceof LoadError ? error.message : error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
 }

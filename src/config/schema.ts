@@ -112,9 +112,6 @@ export type Config = Immutable<Static<typeof ConfigSchema>>;
 
 export type ListenersConfig = Config["listeners"];
 export type HttpListenerConfig = ListenersConfig["http"];
-export type AdminListenerConfig = ListenersConfig["admin"];
-export type ListenerTlsConfig = NonNullable<HttpListenerConfig["tls"]>;
-export type DescriptorsConfig = Config["descriptors"][number];
 export type UpstreamConfig = Config["upstreams"][string];
 export type UpstreamTlsConfig = NonNullable<UpstreamConfig["tls"]>;
 export type RetryConfig = NonNullable<UpstreamConfig["retry"]>;
@@ -126,7 +123,4 @@ export type HttpConfig = Config["http"];
 export type RuleConfig = HttpConfig["rules"][number];
 /** A rule's further route: the rule without selector and additional_bindings. */
 export type RouteConfig = RuleConfig["additional_bindings"][number];
-export type LimitsConfig = HttpConfig["limits"];
 export type QueryConfig = HttpConfig["query"];
-export type TelemetryConfig = Config["telemetry"];
-export type ServerConfig = Config["server"];

@@ -34,7 +34,6 @@ export function createSnapshot(
     depth: http.limits.depth,
   });
   return {
-    model,
     router,
     bindings,
     limits: { body: http.limits.body },

@@ -78,10 +78,6 @@ export class RequestPlan {
     return this.#rawBody;
   }
 
-  get takesBody(): boolean {
-    return this.#spec.body.kind !== "none";
-  }
-
   /**
    * @param variables decoded path values, in the template's order
    * @param rawQuery the query without `?`, as it came

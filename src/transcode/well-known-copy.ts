@@ -3,19 +3,12 @@ import { BAIL } from "./json-cursor.js";
 import { readDecimal, readUtc } from "./json-number.js";
 import { finiteValue } from "./scalar-value.js";
 import { parseTimestamp } from "./timestamp.js";
+import { writeInstant } from "./well-known-value.js";
 
 /** Copies `google.protobuf.Timestamp` (`int64 seconds = 1; int32 nanos = 2`) from its JSON text. */
 export const copyTimestamp: EncodeText = (cursor, writer, depth) => {
   if (depth <= 0) throw BAIL;
-  const { seconds, nanos } = readUtc(cursor) ?? parseTimestamp(cursor.text());
-  if (seconds !== 0) {
-    writer.uint32(8);
-    writer.int64(seconds);
-  }
-  if (nanos !== 0) {
-    writer.uint32(16);
-    writer.int32(nanos);
-  }
+  writeInstant(writer, readUtc(cursor) ?? parseTimestamp(cursor.text()));
 };
 
 /** Copies by way of a tree: for types whose text cannot be read from its beginning, or is rare. */

@@ -5,6 +5,7 @@ import { parseFieldMask } from "./field-mask.js";
 import { JsonNumber, type JsonValue } from "./json.js";
 import { finiteValue } from "./scalar-value.js";
 import { type Instant, parseTimestamp } from "./timestamp.js";
+import type { Writer } from "./writer.js";
 
 /** Encodes `google.protobuf.Timestamp` from its JSON text. */
 export const timestampValue: Encode = instantEncoder(parseTimestamp);
@@ -16,16 +17,20 @@ export const durationValue: Encode = instantEncoder(parseDuration);
 function instantEncoder(parse: (value: JsonValue) => Instant): Encode {
   return (value, writer, depth) => {
     if (depth <= 0) throw tooDeep();
-    const { seconds, nanos } = parse(value);
-    if (seconds !== 0) {
-      writer.uint32(8);
-      writer.int64(seconds);
-    }
-    if (nanos !== 0) {
-      writer.uint32(16);
-      writer.int32(nanos);
-    }
+    writeInstant(writer, parse(value));
   };
+}
+
+/** The fields of a Timestamp or Duration, without a length. */
+export function writeInstant(writer: Writer, { seconds, nanos }: Instant): void {
+  if (seconds !== 0) {
+    writer.uint32(8);
+    writer.int64(seconds);
+  }
+  if (nanos !== 0) {
+    writer.uint32(16);
+    writer.int32(nanos);
+  }
 }
 
 /** Encodes `google.protobuf.FieldMask` (`repeated string paths = 1`) from its JSON text. */
