@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { AddonError, loadUws } from "../src/http/uws-addon.js";
+import { AddonError, loadUws } from "../src/net/uws-addon.js";
 
 export type EngineName = "fastify" | "uws";
 

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { type Address, parseAddress } from "../config/address.js";
 import { LoadError } from "../config/diagnostic.js";
-import type { EngineTls } from "../http/engine.js";
-import { AddonError } from "../http/uws-addon.js";
+import type { ServerTls } from "../net/server-tls.js";
+import { AddonError } from "../net/uws-addon.js";
 import type { UsableConfig } from "./compile.js";
 
 export interface Listener {
   readonly address: Address;
-  readonly tls: EngineTls | undefined;
+  readonly tls: ServerTls | undefined;
 }
 
 /** Where a listener listens, with its certificate read. Loading has tried it. */

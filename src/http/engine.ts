@@ -1,22 +1,15 @@
+import type { ServerTls } from "../net/server-tls.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 import type { Reason } from "../status/reasons.js";
 import type { Exchange } from "./exchange.js";
-
-/** The certificate of a listener: the PEM files and what is in them. */
-export interface EngineTls {
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly cert: Buffer;
-  readonly key: Buffer;
-}
 
 /** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  readonly tls: EngineTls | undefined;
+  readonly tls: ServerTls | undefined;
   readonly headerLimit: number;
   /** For the whole request to arrive. */
   readonly requestTimeout: number;
@@ -45,9 +38,4 @@ export interface Refusal {
 export function refusal(reason: Reason, message: string): Refusal {
   const failure = gatewayFailure(reason, message);
   return { failure, body: renderFailure("status", failure, [], { requestId: "", path: "" }).body };
-}
-
-/** IPv4 peers of a dual-stack socket in their plain form. */
-export function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }

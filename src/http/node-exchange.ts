@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { plainAddress } from "../net/peer-address.js";
 import { Cancellation } from "../upstream/channel.js";
-import { plainAddress } from "./engine.js";
 import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 
 /** An exchange over a request and response of Node.js. */

@@ -1,9 +1,9 @@
 import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { PeerAddresses } from "../net/peer-address.js";
+import { loadUws, type Uws, type UwsApp } from "../net/uws-addon.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "./engine.js";
-import { PeerAddresses } from "./peer-address.js";
-import { loadUws, type Uws, type UwsApp } from "./uws-addon.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
 import { RequestHead } from "./uws-head.js";
 

@@ -1,9 +1,9 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { STATUS_CODES } from "node:http";
+import type { PeerAddresses } from "../net/peer-address.js";
 import { Cancellation } from "../upstream/channel.js";
 import { type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 import { IncomingBody } from "./incoming-body.js";
-import type { PeerAddresses } from "./peer-address.js";
 import type { RequestHead } from "./uws-head.js";
 
 /** What exchanges ask of the engine that made them. */

@@ -9,12 +9,14 @@ const order: readonly (readonly string[])[] = [
   ["cli"],
   ["demo"],
   ["gateway"],
-  ["http", "admin"],
+  ["http", "admin", "realtime"],
+  ["livekit"],
   ["bindings"],
+  ["auth", "limits", "validation"],
   ["transcode", "upstream"],
   ["httprule", "descriptors"],
   ["telemetry"],
-  ["config", "status"],
+  ["config", "status", "net"],
 ];
 
 const root = resolve(import.meta.dirname, "../../src");

@@ -1,5 +1,4 @@
 import { SocketAddress } from "node:net";
-import { plainAddress } from "./engine.js";
 
 /** A connection that tells its peer: 4 bytes of IPv4 or 16 of IPv6 in network order. */
 export interface PeerConnection {
@@ -54,4 +53,9 @@ function ipv6(bytes: Uint8Array): string {
     (((bytes[index * 2] ?? 0) << 8) | (bytes[index * 2 + 1] ?? 0)).toString(16),
   );
   return plainAddress(new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address);
+}
+
+/** IPv4 peers of a dual-stack socket in their plain form. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { PeerAddresses, type PeerConnection } from "../../src/http/peer-address.js";
+import { PeerAddresses, type PeerConnection } from "../../src/net/peer-address.js";
 
 function peer(...bytes: number[]): PeerConnection & { asked: number } {
   return {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { AddonError, loadUws } from "../../src/http/uws-addon.js";
+import { AddonError, loadUws } from "../../src/net/uws-addon.js";
 
 it("an addon that is not made for this machine is refused in one line that says why", async () => {
   Object.defineProperty(process, "arch", { value: "mips" });
