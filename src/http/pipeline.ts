@@ -288,6 +288,7 @@ function failureAnswer(progress: Progress, failure: Failure, headers: readonly [
   });
   const all: [string, string][] = [["content-type", rendered.contentType], ...headers];
   if (failure.retryAfter !== undefined) all.push(["retry-after", String(failure.retryAfter)]);
+  for (const [name, value] of failure.headers) all.push([name, value]);
   if (failure.allow !== undefined) all.push(["allow", failure.allow.join(", ")]);
   return { status: rendered.status, headers: all, body: rendered.body };
 }

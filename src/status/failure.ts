@@ -29,6 +29,8 @@ export interface Failure {
   readonly retryAfter: number | undefined;
   /** `Allow`, the methods that the path does have. */
   readonly allow: readonly string[] | undefined;
+  /** Further response headers: `WWW-Authenticate`, `RateLimit`. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
 /** What a failure of the gateway may carry beside its reason. */
@@ -36,6 +38,7 @@ export interface FailureExtra {
   /** Whole seconds from 0. */
   readonly retryAfter?: number;
   readonly allow?: readonly string[];
+  readonly headers?: readonly (readonly [name: string, value: string])[];
 }
 
 /** Thrown to end a request with a failure. */
@@ -66,6 +69,7 @@ export function gatewayFailure(
     details: fields.length === 0 ? [] : [encodeBadRequest(fields)],
     retryAfter: extra.retryAfter,
     allow: extra.allow,
+    headers: extra.headers ?? [],
   };
 }
 
@@ -87,6 +91,7 @@ export function upstreamFailure(code: number, message: string, detailsBin: Uint8
     details,
     retryAfter: firstOf(details, "google.rpc.RetryInfo", decodeRetryDelay),
     allow: undefined,
+    headers: [],
   };
 }
 

@@ -1,0 +1,23 @@
+/** A request or an upgrade as providers, policies and limits see it, before any body is read. */
+export interface Caller {
+  /** Address of the client, as far as the trusted proxies tell it. */
+  readonly clientAddress: string;
+  /** Raw, without `?`. */
+  readonly query: string;
+  readonly encrypted: boolean;
+  /** The value of a header by lower-case name, several lines joined by `, `; undefined where absent. */
+  header(name: string): string | undefined;
+  /** What the client proved with its certificate; undefined where the listener did not verify one. */
+  certificate(): ClientCertificate | undefined;
+}
+
+/** A client certificate that the listener has verified. */
+export interface ClientCertificate {
+  /** Distinguished name in the form of RFC 4514. */
+  readonly subject: string;
+  readonly commonName: string | undefined;
+  /** Subject alternative names with their type: `DNS:a.example`, `URI:spiffe://td/x`, `email:a@b.example`. */
+  readonly names: readonly string[];
+  /** SHA-256 of the certificate, lower-case hexadecimal without separators. */
+  readonly fingerprint: string;
+}

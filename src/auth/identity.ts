@@ -1,0 +1,22 @@
+import type { Caller } from "./caller.js";
+
+/** Who calls, as a provider has established it. Immutable; may be cached and shared between requests. */
+export interface Identity {
+  /** Name of the provider in the configuration. */
+  readonly provider: string;
+  /** Not empty. */
+  readonly subject: string;
+  readonly scopes: ReadonlySet<string>;
+  /** JSON values by claim; no prototype. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** What the backend is told, by `claims_to_metadata`. */
+  readonly metadata: readonly (readonly [name: string, value: string])[];
+  /** Milliseconds since 1970; undefined: never. */
+  readonly expiresAt: number | undefined;
+}
+
+/**
+ * Establishes who calls; synchronous where the answer is known.
+ * @throws GatewayError (or rejects with it) where nobody is, with `WWW-Authenticate`
+ */
+export type Authenticator = (caller: Caller) => Identity | Promise<Identity>;

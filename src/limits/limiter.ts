@@ -1,0 +1,21 @@
+/** What limits look at. */
+export interface Limited {
+  readonly clientAddress: string;
+  header(name: string): string | undefined;
+}
+
+/** A request that is let through. */
+export interface Admission {
+  /** `RateLimit` fields for the reply. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Gives a place of a concurrency limit back, once; undefined where there is none. */
+  readonly release: (() => void) | undefined;
+}
+
+/** The limits of one route. Synchronous unless a store elsewhere is asked. */
+export interface Limiter {
+  /** True where a key is the subject, so that the caller must be known first. */
+  readonly needsSubject: boolean;
+  /** @throws GatewayError (or rejects with it), 429 with `Retry-After` */
+  admit(caller: Limited, subject: string | undefined): Admission | undefined | Promise<Admission | undefined>;
+}
