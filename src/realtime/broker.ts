@@ -1,0 +1,124 @@
+/**
+ * Where room messages get their place and are kept. The memory broker serves one process and answers at once; the
+ * others serve many nodes, of which each subscribes only to the rooms that have members there.
+ */
+
+/** A place in a room. Numbers of different epochs do not compare: an epoch ends where the history was lost. */
+export interface Position {
+  /** Random, 8 to 32 characters of `[A-Za-z0-9_-]`. */
+  readonly epoch: string;
+  /** The first message of an epoch is 1; 0 stands before it. */
+  readonly seq: number;
+}
+
+/** Something for the members of a room, before it has a place. */
+export interface Draft {
+  /** JSON text of the frame that members get: an object that has at least one key, and neither `seq` nor `epoch`. */
+  readonly frame: string;
+  /** True for messages, which get a place and are kept; notices such as joins are delivered and forgotten. */
+  readonly kept: boolean;
+  /** Of two drafts with the same key in one room the second is not published while the first is remembered. */
+  readonly key: string | undefined;
+  /** Id of the session that does not get it: whoever joins is not told of it. */
+  readonly except: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** A message that has its place. */
+export interface Message extends Position {
+  /** The frame with `seq` and `epoch`, as `stamped` writes it. */
+  readonly text: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** A notice, which has no place. */
+export interface Notice {
+  readonly text: string;
+  readonly except: string | undefined;
+  readonly at: number;
+}
+
+export interface Published extends Position {
+  /** True where the key was known: nothing was published, and the place is that of the first. */
+  readonly duplicate: boolean;
+}
+
+/** What follows a place in a room. */
+export interface Replay {
+  /** Where the room is now; replayed messages reach up to it. */
+  readonly position: Position;
+  /** False where messages after the place asked for are lost, or where it is of another epoch. */
+  readonly recovered: boolean;
+  /** In order, without a hole among them. */
+  readonly messages: readonly Message[];
+}
+
+/** A person in a room, by one session of theirs. */
+export interface Member {
+  readonly session: string;
+  readonly from: string;
+}
+
+/** What the hub does with what a broker has for this node. All of it is called in the order of the room. */
+export interface Receiver {
+  message(room: string, message: Message): void;
+  notice(room: string, notice: Notice): void;
+  /** Messages that this node should have got and cannot get any more: `from` to `to`, both lost. */
+  gap(room: string, epoch: string, from: number, to: number): void;
+  /** What another node said with `Broker.signal`. */
+  signal(text: string): void;
+}
+
+/** Who is in which room on any node; entries of a node that died expire. */
+export interface Presence {
+  enter(room: string, member: Member): void;
+  exit(room: string, member: Member): void;
+  members(room: string): Promise<readonly Member[]>;
+}
+
+/**
+ * Answers are promises only where somebody else must be asked.
+ * Everything throws or rejects with GatewayError, BROKER_UNAVAILABLE where the server cannot be reached.
+ */
+export interface Broker {
+  /** Undefined where this process is the only node: the hub knows its own members. */
+  readonly presence: Presence | undefined;
+  /** Called once, before anything else. */
+  start(receiver: Receiver): void | Promise<void>;
+  /**
+   * Gives the draft its place, keeps it, and hands it to every subscribed node, to this one maybe within the call.
+   * @returns undefined for notices
+   */
+  publish(room: string, draft: Draft): Published | undefined | Promise<Published | undefined>;
+  /** Begins to receive a room. @returns its position: messages behind it are received, none before it. */
+  subscribe(room: string): Position | Promise<Position>;
+  unsubscribe(room: string): void;
+  /** The messages behind a place, at most `limit`; where more follow, it is not recovered. */
+  since(room: string, position: Position, limit: number): Replay | Promise<Replay>;
+  /** The latest messages, at most `limit`, oldest first. */
+  history(room: string, limit: number): readonly Message[] | Promise<readonly Message[]>;
+  /** Names of the rooms that hold messages, at most `limit`. */
+  rooms(limit: number): readonly string[] | Promise<readonly string[]>;
+  /** Says something to all other nodes; there are none for the memory broker. */
+  signal(text: string): void;
+  /** True while messages can be published; feeds readiness. */
+  readonly ready: boolean;
+  close(): Promise<void>;
+}
+
+/** What all brokers bound. */
+export interface HistoryLimits {
+  /** Most messages of a room; 0 keeps none. */
+  readonly messages: number;
+  /** Milliseconds. */
+  readonly ttl: number;
+  /** Bytes of all rooms together, as far as the broker keeps them itself. */
+  readonly maxBytes: number;
+}
+
+/** The frame with its place, as members get it. */
+export function stamped(frame: string, epoch: string, seq: number): string {
+  return `${frame.slice(0, -1)},"seq":${seq},"epoch":"${epoch}"}`;
+}
