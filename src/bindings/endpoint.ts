@@ -1,4 +1,5 @@
 import type { Identity } from "../auth/identity.js";
+import type { Path } from "../config/path.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { Cancellation } from "../upstream/channel.js";
 
@@ -8,6 +9,8 @@ export interface Endpoint {
   readonly method: string;
   /** In the syntax of HttpRule. */
   readonly template: string;
+  /** Where the configuration declares it. */
+  readonly at: Path;
   /** Who answers, for the metrics: `livekit`, `realtime`. */
   readonly service: string;
   /** Providers of which one must accept; undefined: as `auth.default` says. */

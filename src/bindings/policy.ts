@@ -15,6 +15,10 @@ export interface RoutePolicy {
   readonly requestNames: readonly ForwardedName[];
   readonly responseNames: readonly ForwardedName[];
   readonly query: QueryPolicy;
+  /** Bytes of a request body. */
+  readonly bodyLimit: number;
+  /** Whether the rules of the request's messages are enforced. */
+  readonly validate: boolean;
 }
 
 export function routePolicy(config: Config, service: ServiceConfig, methodName: string): RoutePolicy {
@@ -37,5 +41,7 @@ export function routePolicy(config: Config, service: ServiceConfig, methodName: 
     requestNames: forwardedNames(policy.metadata.request),
     responseNames: forwardedNames(policy.metadata.response),
     query: { unknown: policy.query.unknown, ignore: new Set(policy.query.ignore) },
+    bodyLimit: policy.limits.body,
+    validate: policy.validate,
   };
 }

@@ -1,14 +1,27 @@
-import type { Diagnostic } from "../config/diagnostic.js";
+import type { Diagnostic, Position } from "../config/diagnostic.js";
+import { formatPath } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
 import { type Router, RouterBuilder } from "../httprule/router.js";
+import { type Template, TemplateError } from "../httprule/template.js";
+import { parseTemplate } from "../httprule/template-parser.js";
 import { createCodecs } from "../transcode/codecs.js";
+import type { Endpoint } from "./endpoint.js";
 import { routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
 import { collectRules, type Locate, type RuleOfMethod, ruleOrigin } from "./rules.js";
 
+/** A route that the gateway answers itself, with its template read. */
+export interface EndpointRoute {
+  readonly kind: "endpoint";
+  readonly method: string;
+  readonly template: Template;
+  readonly endpoint: Endpoint;
+}
+
 export interface RouteTable {
   readonly routes: readonly Route[];
+  readonly endpoints: readonly EndpointRoute[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -16,48 +29,94 @@ export interface RouteTable {
  * Compiles every route that the configuration and the descriptors declare. Two routes with the same method and an
  * equivalent template are an error naming both; an annotation that does not fit its messages is a warning and gets
  * no route, a rule of the configuration that does not fit is an error.
+ * @param own what the gateway answers itself
  */
-export function compileRoutes(config: Config, model: Model, locate: Locate): RouteTable {
+export function compileRoutes(
+  config: Config,
+  model: Model,
+  locate: Locate,
+  own: readonly Endpoint[] = [],
+): RouteTable {
   const diagnostics: Diagnostic[] = [];
-  const builder = new RouterBuilder<RuleOfMethod>();
+  const builder = new RouterBuilder<Origin>();
   const routes: Route[] = [];
   for (const rule of collectRules(config, model, locate, diagnostics)) {
     const policy = routePolicy(config, rule.service, rule.method.name);
     try {
       const route = compileRoute(rule, policy, createCodecs(model, policy.json));
-      const earlier = builder.add(route.method, route.template, rule);
+      const origin: Origin = { text: ruleOrigin(rule), path: rule.path, position: rule.position };
+      const earlier = builder.add(route.method, route.template, origin);
       if (earlier === undefined) routes.push(route);
-      else diagnostics.push(conflict(route, rule, earlier));
+      else diagnostics.push(conflict(route, origin, earlier));
     } catch (error) {
       if (!(error instanceof RouteError)) throw error;
       diagnostics.push(misfit(rule, error));
     }
   }
-  return { routes, diagnostics };
+  const endpoints: EndpointRoute[] = [];
+  for (const endpoint of own) {
+    const path = formatPath(endpoint.at);
+    const origin: Origin = { text: path, path, position: locate(endpoint.at) };
+    try {
+      const route = endpointRoute(endpoint);
+      const earlier = builder.add(route.method, route.template, origin);
+      if (earlier === undefined) endpoints.push(route);
+      else diagnostics.push(conflict(route, origin, earlier));
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      diagnostics.push({
+        severity: "error",
+        message: `template "${endpoint.template}": ${error.message} (at character ${error.offset + 1})`,
+        ...place(origin),
+      });
+    }
+  }
+  return { routes, endpoints, diagnostics };
+}
+
+/** Who has declared a route, for messages. */
+interface Origin {
+  readonly text: string;
+  readonly path: string;
+  readonly position: Position | undefined;
+}
+
+function endpointRoute(endpoint: Endpoint): EndpointRoute {
+  return {
+    kind: "endpoint",
+    method: endpoint.method,
+    template: parseTemplate(endpoint.template),
+    endpoint,
+  };
 }
 
 /** The router over values made from routes, which are known to be free of conflicts. */
-export function routerOf<T>(routes: readonly Route[], make: (route: Route) => T): Router<T> {
+export function routerOf<R extends Pick<Route, "method" | "template">, T>(
+  routes: readonly R[],
+  make: (route: R) => T,
+): Router<T> {
   const builder = new RouterBuilder<T>();
   for (const route of routes) builder.add(route.method, route.template, make(route));
   return builder.build();
 }
 
-function conflict(route: Route, rule: RuleOfMethod, earlier: RuleOfMethod): Diagnostic {
+function conflict(route: Pick<Route, "method" | "template">, origin: Origin, earlier: Origin): Diagnostic {
   return {
     severity: "error",
-    message: `${route.method} ${route.template.text} is bound twice: by ${ruleOrigin(earlier)} and by ${ruleOrigin(rule)}; give one service a prefix or replace one rule under http.rules`,
-    path: rule.path,
-    ...(rule.position === undefined ? {} : { position: rule.position }),
+    message: `${route.method} ${route.template.text} is bound twice: by ${earlier.text} and by ${origin.text}; give one service a prefix or replace one rule under http.rules`,
+    ...place(origin),
   };
+}
+
+function place({ path, position }: Pick<Origin, "path" | "position">): Pick<Diagnostic, "path" | "position"> {
+  return { path, ...(position === undefined ? {} : { position }) };
 }
 
 function misfit(rule: RuleOfMethod, error: RouteError): Diagnostic {
   return {
     severity: rule.source === "config" ? "error" : "warning",
     message: rule.source === "config" ? error.message : `no route for this rule: ${error.message}`,
-    path: rule.path,
-    ...(rule.position === undefined ? {} : { position: rule.position }),
+    ...place(rule),
     ...(error.suggestion === undefined ? {} : { suggestion: error.suggestion }),
   };
 }

@@ -13,6 +13,7 @@ import type { BindingSource, RuleOfMethod } from "./rules.js";
 
 /** One HTTP method and template of one RPC method, checked against its messages: all that load time can know. */
 export interface Route {
+  readonly kind: "rpc";
   /** HTTP method in upper case; `*` for any. */
   readonly method: string;
   readonly template: Template;
@@ -52,6 +53,7 @@ export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Co
     rule.rule.responseBody === "" ? undefined : topLevel(rpc.output, rule.rule.responseBody, "response_body");
   const method = rule.rule.method;
   return {
+    kind: "rpc",
     method,
     template,
     rpc,

@@ -1,20 +1,49 @@
 import type { Router } from "../httprule/router.js";
+import type { Template } from "../httprule/template.js";
+import type { ErrorProfile } from "../status/profiles.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
+import type { Validate } from "../validation/validator.js";
+import type { Endpoint } from "./endpoint.js";
+import type { Guard } from "./guard.js";
 import type { Route } from "./route.js";
 
-/** A route made ready to answer: its upstream and its metrics bound. */
-export interface Binding {
-  readonly route: Route;
-  readonly channel: Channel;
+/** What every route has, whoever answers it. */
+interface Bound {
+  /** HTTP method in upper case; `*` for any. */
+  readonly method: string;
+  readonly template: Template;
+  /** Full name of the RPC service, or of the part of the gateway that answers. */
+  readonly service: string;
+  readonly errors: ErrorProfile;
+  /** Undefined where everybody may call as often as they like. */
+  readonly guard: Guard | undefined;
+  /** Most bytes of a request body. */
+  readonly bodyLimit: number;
   readonly metrics: RouteMetrics;
 }
+
+/** A route of an RPC method made ready to answer: its upstream, its guard and its metrics bound. */
+export interface RpcBinding extends Bound {
+  readonly kind: "rpc";
+  readonly route: Route;
+  readonly channel: Channel;
+  /** Undefined where the request's type has no rules. */
+  readonly validate: Validate | undefined;
+}
+
+/** A route that the gateway answers itself. */
+export interface EndpointBinding extends Bound {
+  readonly kind: "endpoint";
+  readonly endpoint: Endpoint;
+}
+
+export type Binding = RpcBinding | EndpointBinding;
 
 /** Everything that one loading of the configuration came to. A request keeps the snapshot that it began with. */
 export interface Snapshot {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
-  readonly limits: RequestLimits;
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
   /** The JSON text of one error detail; never throws. */
@@ -22,9 +51,4 @@ export interface Snapshot {
   /** A request begins; the snapshot is kept until it is released. */
   acquire(): void;
   release(): void;
-}
-
-export interface RequestLimits {
-  /** Bytes of a request body. */
-  readonly body: number;
 }

@@ -1,6 +1,6 @@
 import { type Lookup, lookUp } from "../bindings/lookup.js";
 import type { Route } from "../bindings/route.js";
-import { routerOf } from "../bindings/route-table.js";
+import { type EndpointRoute, routerOf } from "../bindings/route-table.js";
 import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
@@ -24,7 +24,7 @@ interface Placement {
 interface Explanation {
   readonly method: string;
   readonly path: string;
-  readonly outcome: Lookup<Route>["kind"];
+  readonly outcome: Lookup<Route | EndpointRoute>["kind"];
   readonly route?: RouteDescription;
   readonly values?: readonly Placement[];
   readonly body?: string;
@@ -52,7 +52,10 @@ function explainRequest(compiled: Compiled, method: string, target: string): Exp
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
-  const router = routerOf(compiled.routes, route => route);
+  const router = routerOf<Route | EndpointRoute, Route | EndpointRoute>(
+    [...compiled.routes, ...compiled.endpoints],
+    route => route,
+  );
   const found = lookUp(router, method, path);
   const others = found.kind === "malformed" ? [] : losers(router.explain(method, path));
   const base = { method, path, outcome: found.kind, others };
@@ -71,10 +74,11 @@ function explainRequest(compiled: Compiled, method: string, target: string): Exp
 
 function explainMatch(
   compiled: Compiled,
-  route: Route,
+  route: Route | EndpointRoute,
   variables: readonly string[],
   query: string,
 ): Pick<Explanation, "route" | "values" | "body" | "request" | "refused"> {
+  if (route.kind === "endpoint") return { route: describeRoute(route), body: "as the endpoint reads it" };
   const { body } = route;
   const taken =
     body.kind === "none" ? "not taken" : body.kind === "all" ? "the whole request" : fieldText([body.field]);
@@ -119,7 +123,7 @@ function fieldText(fields: readonly Field[]): string {
 }
 
 /** What else matched, and what came near: at least half of its segments fit. */
-function losers(candidates: readonly Candidate<Route>[]): Explanation["others"] {
+function losers(candidates: readonly Candidate<Route | EndpointRoute>[]): Explanation["others"] {
   return candidates
     .filter(({ outcome, matched, template }) =>
       outcome === "path" ? matched * 2 >= template.segments.length : outcome !== "found",
@@ -132,7 +136,8 @@ function print(explanation: Explanation): string {
   const lines: string[] = [];
   if (route !== undefined) {
     lines.push(`${method} ${path} is answered by ${route.method} ${route.template}`);
-    lines.push(`  ${route.rpc} on upstream "${route.upstream}" (${route.source})`, "");
+    const target = route.rpc === "" ? "the gateway itself" : `${route.rpc} on upstream "${route.upstream}"`;
+    lines.push(`  ${target} (${route.source})`, "");
     const rows = values.map(({ from, name, value, to }) => [
       `  ${from}`,
       `${name} = ${JSON.stringify(value)}`,

@@ -17,6 +17,7 @@ export interface Compiled {
   readonly loaded: UsableConfig;
   readonly model: Model;
   readonly routes: RouteTable["routes"];
+  readonly endpoints: RouteTable["endpoints"];
   /** Warnings only. */
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -37,5 +38,5 @@ export async function compile(loaded: UsableConfig, reflected: ReflectedFiles): 
   const table = compileRoutes(loaded.config, model, loaded.locate);
   const all = [...loaded.diagnostics, ...diagnostics, ...table.diagnostics];
   if (all.some(each => each.severity === "error")) throw new LoadError(all);
-  return { loaded, model, routes: table.routes, diagnostics: all };
+  return { loaded, model, routes: table.routes, endpoints: table.endpoints, diagnostics: all };
 }

@@ -14,7 +14,7 @@ import { version } from "../telemetry/version.js";
 import { type Environment, readConfig, type UsableConfig } from "./compile.js";
 import { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
-import { describeRoute } from "./route-description.js";
+import { describeBinding } from "./route-description.js";
 
 export interface GatewayOptions {
   /** What `${NAME}` in the configuration is taken from; default the process's own environment. */
@@ -130,7 +130,7 @@ class RunningGateway implements Gateway {
         metrics: this.#metrics,
         ready: () => this.#readiness(),
         config: () => redact(this.#loaded.config, this.#loaded.secrets),
-        bindings: () => this.#snapshot?.bindings.map(binding => describeRoute(binding.route)) ?? [],
+        bindings: () => this.#snapshot?.bindings.map(describeBinding) ?? [],
       });
     this.#admin = await listening(this.#loaded, "admin", start);
   }

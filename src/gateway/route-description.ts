@@ -1,4 +1,6 @@
 import type { Route } from "../bindings/route.js";
+import type { EndpointRoute } from "../bindings/route-table.js";
+import type { Binding } from "../bindings/snapshot.js";
 
 /** One line of the route table, for people and programs. */
 export interface RouteDescription {
@@ -11,7 +13,19 @@ export interface RouteDescription {
   readonly response_body: string;
 }
 
-export function describeRoute(route: Route): RouteDescription {
+export function describeRoute(route: Route | EndpointRoute): RouteDescription {
+  if (route.kind === "endpoint") {
+    const { method, template, endpoint } = route;
+    return {
+      method,
+      template: template.text,
+      rpc: "",
+      upstream: "",
+      source: endpoint.service,
+      body: "",
+      response_body: "",
+    };
+  }
   const { body } = route;
   return {
     method: route.method,
@@ -22,4 +36,8 @@ export function describeRoute(route: Route): RouteDescription {
     body: body.kind === "none" ? "" : body.kind === "all" ? "*" : body.field.name,
     response_body: route.responseField?.name ?? "",
   };
+}
+
+export function describeBinding(binding: Binding): RouteDescription {
+  return describeRoute(binding.kind === "rpc" ? binding.route : binding);
 }

@@ -1,4 +1,5 @@
-import { routerOf } from "../bindings/route-table.js";
+import type { Route } from "../bindings/route.js";
+import { type EndpointRoute, routerOf } from "../bindings/route-table.js";
 import type { Binding, Snapshot } from "../bindings/snapshot.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { createCodecs } from "../transcode/codecs.js";
@@ -8,20 +9,47 @@ import type { Leases } from "./leases.js";
 
 /** Binds compiled routes to channels and metrics. */
 export function createSnapshot(
-  { model, routes, loaded }: Compiled,
+  { model, routes, endpoints, loaded }: Compiled,
   channels: ReadonlyMap<string, Channel>,
   metrics: Metrics,
   leases: Leases,
 ): Snapshot {
   const { http } = loaded.config;
   const bindings: Binding[] = [];
-  const router = routerOf(routes, route => {
-    const binding: Binding = {
+  const bind = (route: Route | EndpointRoute): Binding => {
+    const { method, template } = route;
+    if (route.kind === "endpoint") {
+      const { endpoint } = route;
+      return {
+        kind: "endpoint",
+        method,
+        template,
+        service: endpoint.service,
+        errors: endpoint.errors,
+        guard: undefined,
+        bodyLimit: endpoint.bodyLimit ?? http.limits.body,
+        metrics: metrics.route(template.text, method, endpoint.service),
+        endpoint,
+      };
+    }
+    const service = route.rpc.service.fullName;
+    return {
+      kind: "rpc",
+      method,
+      template,
+      service,
+      errors: route.policy.errors,
+      guard: undefined,
+      bodyLimit: http.limits.body,
+      metrics: metrics.route(template.text, method, service),
       route,
       // Loading has checked that the upstream exists.
       channel: channels.get(route.upstream) as Channel,
-      metrics: metrics.route(route.template.text, route.method, route.rpc.service.fullName),
+      validate: undefined,
     };
+  };
+  const router = routerOf([...routes, ...endpoints], route => {
+    const binding = bind(route);
     bindings.push(binding);
     return binding;
   });
@@ -36,7 +64,6 @@ export function createSnapshot(
   return {
     router,
     bindings,
-    limits: { body: http.limits.body },
     trustedHops: http.forwarded.trusted_hops,
     renderDetail: (typeUrl, value) => details.renderAny(typeUrl, value),
     acquire: () => leases.acquire(),

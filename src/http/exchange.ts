@@ -1,3 +1,4 @@
+import type { ClientCertificate } from "../auth/caller.js";
 import type { Cancellation } from "../upstream/channel.js";
 
 /** Header names in lower case, one entry a field line, in the order in which they are sent. */
@@ -19,6 +20,8 @@ export interface Exchange {
   readonly encrypted: boolean;
   /** Cancelled when the peer goes away before the reply is finished. */
   readonly cancellation: Cancellation;
+  /** What the client proved with its certificate; absent where the engine does not verify any. */
+  certificate?(): ClientCertificate | undefined;
   /** The value of a request header by lower-case name, several lines joined by `, `; undefined where absent. */
   header(name: string): string | undefined;
   /**

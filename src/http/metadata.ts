@@ -1,3 +1,4 @@
+import type { Identity } from "../auth/identity.js";
 import type { ForwardedName } from "../bindings/forwarded-name.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
@@ -6,12 +7,14 @@ import { type Exchange, isHeaderValue } from "./exchange.js";
 import { forwardedOf } from "./forwarded.js";
 
 /**
- * The metadata of a call: the gateway's own entries and the declared request headers.
+ * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
+ * that are none of these.
  * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
  */
 export function requestMetadata(
   exchange: Exchange,
   names: readonly ForwardedName[],
+  identity: Identity | undefined,
   requestId: string,
   trustedHops: number,
 ): Metadata {
@@ -28,14 +31,16 @@ export function requestMetadata(
     metadata.push(["traceparent", trace.traceparent]);
     if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
   }
+  if (identity !== undefined) for (const entry of identity.metadata) metadata.push([...entry]);
   const own = metadata.length;
   for (const { name, binary } of names) {
     const value = exchange.header(name);
     if (value === undefined) continue;
+    if (metadata.some(([sent], index) => index < own && sent === name)) continue;
     if (binary) {
       // Several binary values of one name arrive joined by commas (gRPC over HTTP/2, Custom-Metadata).
       for (const part of value.split(",")) metadata.push([name, decodeBase64(name, part.trim())]);
-    } else if (!metadata.some(([sent], index) => index < own && sent === name)) {
+    } else {
       metadata.push([name, ascii(name, value)]);
     }
   }

@@ -1,5 +1,6 @@
+import type { Passage } from "../bindings/guard.js";
 import { lookUp } from "../bindings/lookup.js";
-import type { Binding, Snapshot } from "../bindings/snapshot.js";
+import type { Binding, EndpointBinding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
 import { Code } from "../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { type ErrorProfile, renderFailure } from "../status/profiles.js";
@@ -9,6 +10,7 @@ import { requestIdOf } from "../telemetry/request-id.js";
 import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
 import { TranscodeError } from "../transcode/error.js";
 import type { UnaryResult } from "../upstream/channel.js";
+import { ExchangeCaller } from "./caller.js";
 import { requireIdentity, requireJson } from "./content-type.js";
 import { targetLimit } from "./engine.js";
 import {
@@ -44,6 +46,8 @@ interface Progress {
   readonly requestId: string;
   readonly started: number;
   binding: Binding | undefined;
+  /** What the guard of the binding has made of the request; undefined without one. */
+  passage: Passage | undefined;
   requestBytes: number;
   upstreamSeconds: number | undefined;
   failure: Failure | undefined;
@@ -70,6 +74,7 @@ export class Pipeline {
       requestId: requestIdOf(exchange.header("x-request-id")),
       started: performance.now(),
       binding: undefined,
+      passage: undefined,
       requestBytes: 0,
       upstreamSeconds: undefined,
       failure: undefined,
@@ -82,6 +87,7 @@ export class Pipeline {
     try {
       this.#send(progress, await this.#answer(progress).catch(error => failed(progress, error)));
     } finally {
+      if (progress.passage !== undefined) for (const release of progress.passage.releases) release();
       this.#options.metrics.requestFinished();
       progress.snapshot.release();
     }
@@ -92,6 +98,7 @@ export class Pipeline {
     const { exchange, requestId } = progress;
     const { headers, body } = answer;
     headers.push(["x-request-id", requestId]);
+    if (progress.passage !== undefined) headers.push(...progress.passage.headers);
     if (this.#options.draining()) headers.push(["connection", "close"]);
     try {
       exchange.reply(answer.status, headers, body);
@@ -112,6 +119,20 @@ export class Pipeline {
     if ("status" in found) return found;
     const { binding, variables } = found;
     progress.binding = binding;
+    if (binding.guard !== undefined) {
+      const passage: Passage = { identity: undefined, headers: [], releases: [] };
+      progress.passage = passage;
+      const caller = new ExchangeCaller(exchange, progress.snapshot.trustedHops);
+      const admitted = binding.guard.admit(caller, exchange.path, passage);
+      if (admitted !== undefined) await admitted;
+    }
+    return binding.kind === "rpc"
+      ? this.#call(progress, binding, variables)
+      : answerEndpoint(progress, binding, variables);
+  }
+
+  async #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Promise<Answer> {
+    const { exchange } = progress;
     const { route } = binding;
     if (route.rpc.clientStreaming || route.rpc.serverStreaming) {
       throw refuse(
@@ -119,10 +140,12 @@ export class Pipeline {
         `${route.rpc.fullName} streams; this version answers unary methods only`,
       );
     }
-    const body = exchange.body(progress.snapshot.limits.body);
-    const bytes = body instanceof Uint8Array ? body : await arrived(progress, body);
+    const body = exchange.body(binding.bodyLimit);
+    const bytes = body instanceof Uint8Array ? body : await arrived(binding, body);
     if (bytes.length > 0) acceptBody(progress, binding, bytes.length);
     const request = encodeRequest(binding, variables, exchange, bytes);
+    if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
+    validate(binding, request);
     const called = performance.now();
     const result = await binding.channel.unary({
       path: route.rpc.path,
@@ -130,6 +153,7 @@ export class Pipeline {
       metadata: requestMetadata(
         exchange,
         route.policy.requestNames,
+        progress.passage?.identity,
         progress.requestId,
         progress.snapshot.trustedHops,
       ),
@@ -160,9 +184,9 @@ export class Pipeline {
         requestId,
         method: exchange.method,
         path: exchange.path,
-        route: binding?.route.template.text,
-        rpc: binding?.route.rpc.path,
-        upstream: binding?.route.upstream,
+        route: binding?.template.text,
+        rpc: binding?.kind === "rpc" ? binding.route.rpc.path : undefined,
+        upstream: binding?.kind === "rpc" ? binding.route.upstream : undefined,
         status,
         code,
         seconds,
@@ -183,9 +207,8 @@ function describe(error: unknown): string {
 /** A binding's own metrics, unless it answers another method than its own (HEAD for GET, any for `*`). */
 function routeMetrics(metrics: Metrics, method: string, binding: Binding | undefined): RouteMetrics {
   if (binding === undefined) return metrics.route(none, method, none);
-  const { route } = binding;
-  if (route.method === method) return binding.metrics;
-  return metrics.route(route.template.text, method, route.rpc.service.fullName);
+  if (binding.method === method) return binding.metrics;
+  return metrics.route(binding.template.text, method, binding.service);
 }
 
 interface Found {
@@ -218,12 +241,12 @@ function find({ exchange, snapshot }: Progress): Found | Answer {
 }
 
 /** @throws GatewayError BODY_TOO_LARGE, REQUEST_TIMEOUT, CLIENT_CLOSED */
-async function arrived({ snapshot }: Progress, body: Promise<Uint8Array>): Promise<Uint8Array> {
+async function arrived({ bodyLimit }: Binding, body: Promise<Uint8Array>): Promise<Uint8Array> {
   try {
     return await body;
   } catch (error) {
     if (error instanceof BodyTooLargeError)
-      throw refuse("BODY_TOO_LARGE", `the body is limited to ${snapshot.limits.body} bytes`);
+      throw refuse("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`);
     if (error instanceof BodyTimeoutError)
       throw refuse("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
     if (error instanceof MalformedBodyError)
@@ -233,14 +256,49 @@ async function arrived({ snapshot }: Progress, body: Promise<Uint8Array>): Promi
 }
 
 /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE */
-function acceptBody(progress: Progress, { route }: Binding, length: number): void {
+function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
   progress.requestBytes = length;
   requireIdentity(progress.exchange);
   if (!route.request.takesRawBody) requireJson(progress.exchange);
 }
 
+/** @throws GatewayError VALIDATION_FAILED */
+function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
+  if (violationsOf === undefined) return;
+  const violations = violationsOf(request);
+  const [first] = violations;
+  if (first === undefined) return;
+  const more = violations.length === 1 ? "" : ` (and ${violations.length - 1} more)`;
+  const message = `${first.field === "" ? "" : `${first.field}: `}${first.description}${more}`;
+  throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+}
+
+async function answerEndpoint(
+  progress: Progress,
+  binding: EndpointBinding,
+  variables: readonly string[],
+): Promise<Answer> {
+  const { exchange, requestId, passage, snapshot } = progress;
+  const arriving = exchange.body(binding.bodyLimit);
+  const body = arriving instanceof Uint8Array ? arriving : await arrived(binding, arriving);
+  progress.requestBytes = body.length;
+  const answer = await binding.endpoint.answer({
+    method: exchange.method,
+    path: exchange.path,
+    query: exchange.query,
+    variables,
+    body,
+    identity: passage?.identity,
+    clientAddress: new ExchangeCaller(exchange, snapshot.trustedHops).clientAddress,
+    requestId,
+    cancellation: exchange.cancellation,
+    header: name => exchange.header(name),
+  });
+  return { status: answer.status, headers: answer.headers.map(entry => [...entry]), body: answer.body };
+}
+
 function encodeRequest(
-  binding: Binding,
+  binding: RpcBinding,
   variables: readonly string[],
   exchange: Exchange,
   bytes: Uint8Array,
@@ -249,7 +307,7 @@ function encodeRequest(
   return binding.route.request.encode(variables, exchange.query, { contentType, bytes });
 }
 
-function decodeResponse(progress: Progress, binding: Binding, result: UnaryResult): Answer {
+function decodeResponse(progress: Progress, binding: RpcBinding, result: UnaryResult): Answer {
   const { response, policy } = binding.route;
   const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
   if (result.message === undefined) {
@@ -280,7 +338,7 @@ function failed(progress: Progress, error: unknown): Answer {
 function failureAnswer(progress: Progress, failure: Failure, headers: readonly [string, string][]): Answer {
   progress.failure = failure;
   const { exchange, snapshot, binding, requestId } = progress;
-  const profile: ErrorProfile = binding?.route.policy.errors ?? "status";
+  const profile: ErrorProfile = binding?.errors ?? "status";
   const details = failure.details.map(detail => snapshot.renderDetail(detail.typeUrl, detail.value));
   const rendered = renderFailure(profile, failure, details, {
     requestId,

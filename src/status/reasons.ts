@@ -87,6 +87,11 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The request has a body, but its route takes none.",
   },
+  VALIDATION_FAILED: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The request breaks rules that its message declares; the details name each field.",
+  },
   BODY_TOO_LARGE: {
     httpStatus: 413,
     code: Code.RESOURCE_EXHAUSTED,

@@ -1,0 +1,112 @@
+import type { Authorizer } from "../auth/authorizer.js";
+import type { Caller } from "../auth/caller.js";
+import type { Authenticator, Identity } from "../auth/identity.js";
+import type { Admission, Limiter } from "../limits/limiter.js";
+
+/** What a request has come by on its way through a guard; made by the pipeline, filled by the guard. */
+export interface Passage {
+  identity: Identity | undefined;
+  /** For the reply, whatever it is. */
+  readonly headers: [name: string, value: string][];
+  /** To be called once when the request is over, also where it was refused on the way. */
+  readonly releases: (() => void)[];
+}
+
+export interface GuardParts {
+  readonly authenticator: Authenticator | undefined;
+  readonly limiters: readonly Limiter[];
+  readonly authorizer: Authorizer | undefined;
+}
+
+/**
+ * The one chain that requests and upgrades pass: limits that need nobody's name, authentication, the other limits,
+ * policies. Synchronous where every part is.
+ */
+export class Guard {
+  readonly #authenticator: Authenticator | undefined;
+  readonly #early: readonly Limiter[];
+  readonly #late: readonly Limiter[];
+  readonly #authorizer: Authorizer | undefined;
+
+  constructor({ authenticator, limiters, authorizer }: GuardParts) {
+    this.#authenticator = authenticator;
+    this.#early = limiters.filter(limiter => !limiter.needsSubject);
+    this.#late = limiters.filter(limiter => limiter.needsSubject);
+    this.#authorizer = authorizer;
+  }
+
+  /**
+   * Everything that can be decided before the body is read.
+   * @param path raw, as it came; policies compare its decoded segments
+   * @throws GatewayError (or rejects with it)
+   */
+  admit(caller: Caller, path: string, passage: Passage): void | Promise<void> {
+    const early = admitAll(this.#early, caller, passage);
+    if (early !== undefined) return early.then(() => this.#identify(caller, path, passage));
+    return this.#identify(caller, path, passage);
+  }
+
+  /**
+   * What compares with fields of the request.
+   * @param message the bytes that the backend gets
+   * @throws GatewayError
+   */
+  check(message: Uint8Array, path: string, { identity }: Passage): void {
+    const after = this.#authorizer?.after;
+    if (after !== undefined) after(identity, message, segmentsOf(path));
+  }
+
+  #identify(caller: Caller, path: string, passage: Passage): void | Promise<void> {
+    if (this.#authenticator === undefined) return this.#authorize(caller, path, passage);
+    const identity = this.#authenticator(caller);
+    if (identity instanceof Promise) {
+      return identity.then(known => {
+        passage.identity = known;
+        return this.#authorize(caller, path, passage);
+      });
+    }
+    passage.identity = identity;
+    return this.#authorize(caller, path, passage);
+  }
+
+  #authorize(caller: Caller, path: string, passage: Passage): void | Promise<void> {
+    const late = admitAll(this.#late, caller, passage);
+    if (late !== undefined) return late.then(() => this.#decide(path, passage));
+    this.#decide(path, passage);
+  }
+
+  #decide(path: string, { identity }: Passage): void {
+    this.#authorizer?.before(identity, segmentsOf(path));
+  }
+}
+
+/** Asks limiters in order; a promise only where one of them answers with one. */
+function admitAll(
+  limiters: readonly Limiter[],
+  caller: Caller,
+  passage: Passage,
+  first = 0,
+): Promise<void> | undefined {
+  for (let index = first; index < limiters.length; index++) {
+    const admission = (limiters[index] as Limiter).admit(caller, passage.identity?.subject);
+    if (admission instanceof Promise) {
+      return admission.then(known => {
+        note(known, passage);
+        return admitAll(limiters, caller, passage, index + 1);
+      });
+    }
+    note(admission, passage);
+  }
+  return undefined;
+}
+
+function note(admission: Admission | undefined, { headers, releases }: Passage): void {
+  if (admission === undefined) return;
+  for (const [name, value] of admission.headers) headers.push([name, value]);
+  if (admission.release !== undefined) releases.push(admission.release);
+}
+
+/** The router has accepted the path, so that every escape in it is good. */
+function segmentsOf(path: string): readonly string[] {
+  return path.slice(1).split("/").map(decodeURIComponent);
+}
