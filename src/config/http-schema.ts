@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { duration, mapping, section, size, text } from "./kind.js";
+import { duration, listOf, mapping, section, size, text } from "./kind.js";
 import { QuerySchema } from "./service-schema.js";
 
 const template = (method: string) =>
@@ -55,6 +55,53 @@ const RuleSchema = mapping(
   exactlyOnePattern,
 );
 
+const header = text("header", { description: "A header name, in any case." });
+
+const CorsSchema = mapping(
+  {
+    origins: Type.Array(
+      text("nonempty", {
+        description:
+          'An origin as browsers send it, such as https://app.example.com or http://localhost:5173; https://*.example.com for every host below; "*" for all, without credentials.',
+      }),
+      { minItems: 1, maxItems: 1000, description: "The pages that may read replies." },
+    ),
+    methods: Type.Optional(
+      listOf(text("httpMethod", { description: "An HTTP method in capitals." }), {
+        description: "The methods that pages may use where a route has them. Left out, all that it has.",
+      }),
+    ),
+    allow_headers: listOf(header, {
+      description: "Request headers that pages may set.",
+      default: ["authorization", "content-type", "x-request-id"],
+    }),
+    expose_headers: listOf(header, {
+      description: "Response headers that pages may read.",
+      default: ["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+    }),
+    credentials: Type.Boolean({
+      default: false,
+      description: "Whether pages may send cookies and client certificates.",
+    }),
+    max_age: duration(
+      { description: "How long a browser may keep the answer to a preflight.", default: "10m" },
+      0,
+    ),
+  },
+  "Which pages of other origins may call (CORS). Left out, none may.",
+);
+
+const SecurityHeadersSchema = Type.Record(
+  Type.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$" }),
+  text("any", { description: 'The value; "" leaves the header out.' }),
+  {
+    default: {},
+    propertyNames: { description: "a header name of letters, digits, -, _ and ." },
+    description:
+      "Headers of every reply, beside `x-content-type-options: nosniff`. `strict-transport-security` is sent over TLS only.",
+  },
+);
+
 export const HttpSchema = section(
   {
     rules: Type.Array(RuleSchema, {
@@ -78,6 +125,8 @@ export const HttpSchema = section(
       },
       "What a request may cost.",
     ),
+    cors: Type.Optional(CorsSchema),
+    security_headers: SecurityHeadersSchema,
     query: QuerySchema,
     forwarded: section(
       {

@@ -16,6 +16,8 @@ export interface MethodPolicy {
   readonly timeout: number;
   readonly metadata: MetadataConfig;
   readonly query: QueryConfig;
+  readonly limits: { readonly body: number };
+  readonly validate: boolean;
   readonly auth: Config["auth"]["default"];
 }
 
@@ -34,6 +36,8 @@ export function methodPolicy(
     timeout: own?.timeout ?? service.timeout ?? upstream.timeout,
     metadata: { ...service.metadata, ...own?.metadata },
     query: { ...config.http.query, ...service.query, ...own?.query },
+    limits: { body: own?.limits?.body ?? service.limits?.body ?? config.http.limits.body },
+    validate: own?.validate ?? service.validate,
     auth: own?.auth ?? service.auth ?? config.auth.default,
   };
 }

@@ -124,3 +124,4 @@ export type RuleConfig = HttpConfig["rules"][number];
 /** A rule's further route: the rule without selector and additional_bindings. */
 export type RouteConfig = RuleConfig["additional_bindings"][number];
 export type QueryConfig = HttpConfig["query"];
+export type CorsConfig = NonNullable<HttpConfig["cors"]>;

@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { choice, duration, listOf, mapping, section, text } from "./kind.js";
+import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
 
 const enums = { description: "Print enums by `name`, or always as `number`." };
 const int64 = {
@@ -101,6 +101,15 @@ const emptyResponse = {
 };
 const emptyStatuses = [200, 204] as const;
 const timeout = Type.Optional(duration({ description: "Deadline of a call, in place of the upstream's." }));
+const limits = Type.Optional(
+  mapping(
+    { body: Type.Optional(size({ description: "Largest request body." }, 1, 1 << 30)) },
+    "What a request may cost. What is left out is as `http.limits` (or, for a method, its service) has it.",
+  ),
+);
+const validate = {
+  description: "Whether requests must satisfy the buf.validate rules of their messages.",
+};
 const auth = Type.Optional(
   choice(["none"], { description: "Who may call. Without it, as `auth.default` says." }),
 );
@@ -113,6 +122,8 @@ export const MethodSchema = mapping(
     timeout,
     metadata: metadataOverride,
     query: queryOverride,
+    limits,
+    validate: Type.Optional(Type.Boolean(validate)),
     auth,
   },
   "What one method does otherwise than its service.",
@@ -140,6 +151,8 @@ export const ServiceSchema = mapping(
     timeout,
     metadata,
     query: queryOverride,
+    limits,
+    validate: Type.Boolean({ ...validate, default: true }),
     auth,
     methods: Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), MethodSchema, {
       default: {},

@@ -24,7 +24,6 @@ const unavailable: readonly Unavailable[] = [
   { at: "services.*.methods.*.auth", when: listed },
   { at: "services.*.methods.*.rate_limit" },
   { at: "http.proxy" },
-  { at: "http.cors" },
   { at: "http.docs" },
   { at: "auth.default", when: listed },
   { at: "auth.providers" },

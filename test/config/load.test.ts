@@ -25,6 +25,7 @@ test("a file with only a listener gets every default", () => {
     http: {
       rules: [],
       limits: { body: 1_048_576, header: 16_384, depth: 100, request_timeout: 30_000 },
+      security_headers: {},
       query: { unknown: "reject", ignore: [] },
       forwarded: { trusted_hops: 0 },
     },
@@ -68,6 +69,7 @@ services:
       errors: "status",
       empty_response: 200,
       metadata: { request: [], response: [] },
+      validate: true,
       methods: { Get: {} },
     },
   ]);

@@ -16,8 +16,9 @@ services:
     timeout: 2s
     metadata: { request: [x-a], response: [x-b] }
     query: { unknown: reject }
+    limits: { body: 2KiB }
     methods:
-      Get: { json: { enums: name }, errors: problem, timeout: 1s, metadata: { response: [] }, query: { ignore: [b] } }
+      Get: { json: { enums: name }, errors: problem, timeout: 1s, metadata: { response: [] }, query: { ignore: [b] }, limits: { body: 1KiB }, validate: false }
 http: { query: { unknown: ignore, ignore: [a] } }
 `);
 
@@ -36,6 +37,8 @@ test("a method without keys of its own is as its service, and that as the defaul
     timeout: 7000,
     metadata: { request: [], response: [] },
     query: { unknown: "ignore", ignore: ["a"] },
+    limits: { body: 1024 * 1024 },
+    validate: true,
     auth: "none",
   });
 });
@@ -48,6 +51,8 @@ test("a method's keys override its service's one by one", () => {
     timeout: 1000,
     metadata: { request: ["x-a"], response: [] },
     query: { unknown: "reject", ignore: ["b"] },
+    limits: { body: 1024 },
+    validate: false,
     auth: "none",
   });
 });

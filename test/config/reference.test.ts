@@ -23,7 +23,6 @@ const unavailable = [
   "gateway.yaml:43:5: error: a list is not available in this version; expected none (at services[0].auth)",
   'gateway.yaml:46:47: error: "rate_limit" is not available in this version (at services[0].methods.GetArticles.rate_limit)',
   'gateway.yaml:51:3: error: "proxy" is not available in this version (at http.proxy)',
-  'gateway.yaml:53:3: error: "cors" is not available in this version (at http.cors)',
   'gateway.yaml:56:3: error: "docs" is not available in this version (at http.docs)',
   'gateway.yaml:60:3: error: "providers" is not available in this version (at auth.providers)',
   'gateway.yaml:74:3: error: "policies" is not available in this version (at auth.policies)',
