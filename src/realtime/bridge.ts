@@ -58,9 +58,14 @@ export interface Bridge {
     session: Session,
     frame: EventFrames[K],
   ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>>;
-  /** Answers by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id. */
-  call(session: Session, frame: CallFrame): void;
+  /**
+   * Answers by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id.
+   * @param text the frame as the client wrote it: numbers of the body keep their digits
+   */
+  call(session: Session, frame: CallFrame, text: string): void;
   cancel(session: Session, id: FrameId): void;
+  /** The client has read what the session was behind with: streams that waited for it go on. */
+  drained(session: Session): void;
   /** The session's calls have nobody to answer to any more. */
   sessionClosed(session: Session): void;
   /** Ends all calls. */
