@@ -2,6 +2,7 @@ import Type, { type Static } from "typebox";
 import { HttpSchema } from "./http-schema.js";
 import { choice, duration, mapping, section, text } from "./kind.js";
 import { ListenersSchema } from "./listener-schema.js";
+import { LiveKitSchema } from "./livekit-schema.js";
 import { ServiceSchema } from "./service-schema.js";
 import { UpstreamSchema } from "./upstream-schema.js";
 
@@ -87,6 +88,7 @@ export const ConfigSchema = mapping(
       },
       "Authentication.",
     ),
+    livekit: Type.Optional(LiveKitSchema),
     telemetry: TelemetrySchema,
     server: section(
       {
@@ -125,3 +127,6 @@ export type RuleConfig = HttpConfig["rules"][number];
 export type RouteConfig = RuleConfig["additional_bindings"][number];
 export type QueryConfig = HttpConfig["query"];
 export type CorsConfig = NonNullable<HttpConfig["cors"]>;
+export type LiveKitConfig = NonNullable<Config["livekit"]>;
+export type LiveKitRouteConfig = LiveKitConfig["routes"][number];
+export type LiveKitWebhookConfig = NonNullable<LiveKitConfig["webhook"]>;

@@ -30,13 +30,17 @@ const unavailable: readonly Unavailable[] = [
   { at: "auth.policies" },
   { at: "rate_limits" },
   { at: "realtime" },
-  { at: "livekit" },
   { at: "telemetry.tracing" },
   { at: "server.workers", when: value => typeof value === "number" && value > 1 },
 ];
 
 /** Keys that are known where they are not allowed, and what to do instead. */
 const misplaced: ReadonlyMap<string, string> = new Map([
+  ["livekit.grants.*.room", "a grant has no room; the route that names the grant says which"],
+  [
+    "livekit.routes.*.room_config.egress",
+    "a token is readable by its client and must not carry credentials of storage; start egress from a server",
+  ],
   [
     "http.rules.*.additional_bindings.*.additional_bindings",
     "additional_bindings do not nest; add a further item to the list of the rule",

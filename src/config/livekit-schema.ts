@@ -1,0 +1,213 @@
+import Type from "typebox";
+import { choice, duration, listOf, mapping, section, text } from "./kind.js";
+
+const permission = (description: string) => Type.Optional(Type.Boolean({ description }));
+
+/** LiveKit's `VideoGrant` without `room`, which the route sets. Names are LiveKit's own. */
+const GrantSchema = mapping(
+  {
+    roomJoin: permission("Join the room."),
+    canPublish: permission("Publish tracks."),
+    canPublishSources: Type.Optional(
+      listOf(
+        choice(["camera", "microphone", "screen_share", "screen_share_audio"], {
+          description: "A kind of track.",
+        }),
+        { description: "The only kinds of tracks that may be published." },
+      ),
+    ),
+    canSubscribe: permission("Receive the tracks of others."),
+    canPublishData: permission("Send data messages."),
+    canUpdateOwnMetadata: permission("Change the participant's own name, metadata and attributes."),
+    canSubscribeMetrics: permission("Receive metrics of the room."),
+    canManageAgentSession: permission("Manage the session of an agent."),
+    hidden: permission("Stay invisible to the others."),
+    recorder: permission("Count as a recorder, so that the room shows that it is recorded."),
+    agent: permission("Connect as a worker of LiveKit's agent framework."),
+    roomAdmin: permission("Moderate the room: mute, remove, change metadata."),
+    roomCreate: permission("Create and delete rooms, whatever their name."),
+    roomList: permission("List all rooms."),
+    roomRecord: permission("Record any room."),
+    ingressAdmin: permission("Manage every ingress."),
+    destinationRoom: Type.Optional(
+      text("nonempty", { description: "The room that the participant may be forwarded to." }),
+    ),
+  },
+  "What a token allows. What is left out is as LiveKit has it; the room is the route's.",
+);
+
+const seconds = (description: string) => Type.Optional(duration({ description }, 1000));
+
+/** The part of LiveKit's `RoomConfiguration` that a client may read: everybody can read what a token carries. */
+const RoomSettingsSchema = mapping(
+  {
+    empty_timeout: seconds("How long the room stays when nobody joins."),
+    departure_timeout: seconds("How long the room stays when everybody has left."),
+    max_participants: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1_000_000, description: "Most participants." }),
+    ),
+    metadata: Type.Optional(text("any", { description: "Metadata of the room." })),
+    min_playout_delay: Type.Optional(duration({ description: "Least delay of playing." }, 0)),
+    max_playout_delay: Type.Optional(duration({ description: "Largest delay of playing." }, 0)),
+    sync_streams: Type.Optional(Type.Boolean({ description: "Keep sound and picture together." })),
+    agents: Type.Optional(
+      Type.Array(
+        mapping(
+          {
+            agent_name: text("nonempty", { description: "Name of the agent." }),
+            metadata: Type.Optional(text("any", { description: "What the agent is told." })),
+          },
+          "An agent to dispatch to the room.",
+        ),
+        { description: "Agents to dispatch to the room." },
+      ),
+    ),
+  },
+  "How the room is made where the token is the first to join it. The client can read it: no credentials.",
+);
+
+const sourceForms =
+  "`body.<field>`, `path.<variable>`, `query.<parameter>`, `claim.<name>`, `subject` or `literal.<text>`";
+
+const source = (what: string) =>
+  text("nonempty", { description: `Where ${what} comes from: ${sourceForms}.` });
+
+const template = (method: string) =>
+  Type.Optional(text("template", { description: `Path template of a ${method} route.` }));
+
+/** The keys of a token route of which there is exactly one. */
+export const tokenRouteMethods = ["get", "post", "put"] as const;
+
+const rpcMethod = text("nonempty", { description: "The unary method, `package.Service/Method`." });
+
+const AuthorizeSchema = mapping(
+  {
+    upstream: text("nonempty", { description: "Name of an upstream." }),
+    method: rpcMethod,
+    room_field: text("nonempty", {
+      description: "The request field that gets the room; dots lead into messages.",
+      default: "room",
+    }),
+    identity_field: text("nonempty", {
+      description: "The request field that gets the identity.",
+      default: "identity",
+    }),
+    timeout: Type.Optional(duration({ description: "Deadline of the call, in place of the upstream's." })),
+  },
+  "A method that is asked before each token: any status but OK refuses, and is what the client gets.",
+);
+
+const TokenRouteSchema = mapping(
+  {
+    get: template("GET"),
+    post: template("POST"),
+    put: template("PUT"),
+    room: source("the room"),
+    identity: text("nonempty", {
+      description: `Where the participant's identity comes from: ${sourceForms}.`,
+      default: "subject",
+    }),
+    grant: text("nonempty", { description: "Name under `livekit.grants`." }),
+    ttl: Type.Optional(duration({ description: "In place of `livekit.ttl`." }, 1000)),
+    name: Type.Optional(source("the display name")),
+    metadata: Type.Optional(source("the participant's metadata")),
+    attributes: Type.Record(
+      Type.String({ pattern: "^[^\\u0000-\\u001f]{1,128}$" }),
+      source("the attribute"),
+      {
+        default: {},
+        propertyNames: { description: "the name of an attribute, at most 128 characters" },
+        description: `The participant's attributes by name, each from ${sourceForms}.`,
+      },
+    ),
+    allow_other_identities: Type.Boolean({
+      default: false,
+      description: "Give out tokens for other identities than the caller's own subject.",
+    }),
+    authorize: Type.Optional(AuthorizeSchema),
+    room_config: Type.Optional(RoomSettingsSchema),
+    room_preset: Type.Optional(
+      text("nonempty", { description: "Name of a room configuration that the LiveKit server has." }),
+    ),
+    response: section(
+      {
+        url: text("nonempty", {
+          description: "Name of the field that holds the address.",
+          default: "serverUrl",
+        }),
+        jwt: text("nonempty", { description: "Name of the field that holds the token.", default: "token" }),
+      },
+      "The fields of the reply.",
+    ),
+    auth: Type.Optional(
+      listOf(text("nonempty", { description: "Name under `auth.providers`." }), {
+        description: "Who may ask. Without it, as `auth.default` says.",
+      }),
+    ),
+    rate_limit: Type.Optional(text("nonempty", { description: "Name under `rate_limits`." })),
+    errors: choice(["status", "google", "problem", "chat-api"], {
+      description: "The body of an error, as for services.",
+      default: "status",
+    }),
+  },
+  "A route that answers with a token for one room and one identity.",
+  { oneOf: tokenRouteMethods.map(key => ({ required: [key] })) },
+);
+
+const WebhookSchema = mapping(
+  {
+    path: text("template", { description: "The path that LiveKit posts its events to, without variables." }),
+    publish: Type.Optional(
+      mapping(
+        {
+          room: text("nonempty", {
+            description:
+              "The realtime room, such as `livekit:{room}`; {room}, {identity} and {event} are the event's own. An event without one of them is not published.",
+          }),
+          from: text("nonempty", { description: "Who the message is from.", default: "livekit" }),
+        },
+        "Tell the members of a realtime room.",
+      ),
+    ),
+    call: Type.Optional(
+      mapping(
+        {
+          upstream: text("nonempty", { description: "Name of an upstream." }),
+          method: rpcMethod,
+          timeout: Type.Optional(
+            duration({ description: "Deadline of the call, in place of the upstream's." }),
+          ),
+        },
+        "Call a method whose request is the event, read as ProtoJSON; fields that it does not have are left out.",
+      ),
+    ),
+  },
+  "Receives LiveKit's webhooks. An event counts as taken when everything here has succeeded; else LiveKit sends it again.",
+);
+
+export const LiveKitSchema = mapping(
+  {
+    url: text("nonempty", { description: "What clients connect to, such as wss://livekit.example.com." }),
+    api_url: Type.Optional(
+      text("nonempty", { description: "Where the gateway reaches LiveKit's server API, in place of `url`." }),
+    ),
+    api_key: text("nonempty", { description: "The API key, the issuer of tokens." }),
+    api_secret: text("nonempty", {
+      description: "The API secret, at least 32 characters, that signs tokens.",
+    }),
+    ttl: duration(
+      { description: "How long a token can be used to join; who has joined stays.", default: "10m" },
+      1000,
+    ),
+    grants: Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }), GrantSchema, {
+      default: {},
+      propertyNames: {
+        description: "letters, digits, _, - and ., a letter or digit first, at most 63 characters",
+      },
+      description: "What tokens allow, by the name that routes and metrics know it by.",
+    }),
+    routes: Type.Array(TokenRouteSchema, { default: [], description: "Routes that give out tokens." }),
+    webhook: Type.Optional(WebhookSchema),
+  },
+  "Tokens, webhooks and moderation for a LiveKit server.",
+);
