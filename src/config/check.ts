@@ -1,7 +1,11 @@
+import { checkAuth } from "./auth-check.js";
 import { checkDescriptors } from "./descriptor-check.js";
 import type { Draft } from "./draft.js";
 import type { Findings } from "./findings.js";
 import { checkListeners } from "./listener-check.js";
+import { checkPolicies } from "./policy-check.js";
+import { checkRateLimits } from "./rate-limit-check.js";
+import { checkProxies } from "./proxy-check.js";
 import { checkRules } from "./rule-check.js";
 import { checkServices } from "./service-check.js";
 import { checkUpstreams } from "./upstream-check.js";
@@ -13,6 +17,10 @@ export function check(draft: Draft, findings: Findings): void {
   checkUpstreams(draft, findings);
   checkServices(draft, findings);
   checkRules(draft, findings);
+  checkProxies(draft, findings);
+  checkAuth(draft, findings);
+  checkPolicies(draft, findings);
+  checkRateLimits(draft, findings);
   checkBuckets(draft, findings);
 }
 

@@ -53,6 +53,8 @@ export class Decoder {
     if (isMap(target) || isSeq(target)) {
       const found = isMap(target) ? "a mapping" : "a list";
       if (isUnavailableValue(place.at, undefined)) return this.#unavailable(schema, place, found);
+      const list = isSeq(target) ? schema.anyOf?.find(variant => variant.type === "array") : undefined;
+      if (list !== undefined && isSeq(target)) return this.#list(list, target, place);
       if (schema.anyOf !== undefined) return this.#union(schema.anyOf, schema, target, place);
       if (isMap(target) && schema.type === "object") return this.#mapping(schema, target, place);
       if (isSeq(target) && schema.type === "array") return this.#list(schema, target, place);
@@ -158,6 +160,9 @@ export class Decoder {
       return this.#mismatch(schema, place, isMap(node) ? "a mapping" : "a list");
     }
     if (shapes.length === 1) return this.#mapping(shapes[0] ?? {}, node, place);
+    if (shapes.every(each => each.properties?.type?.enum !== undefined)) {
+      return this.#typed(shapes, node, place);
+    }
     const keys = node.items.flatMap(pair => keyText(pair) ?? []);
     const [shape, ...others] = shapes.filter(each => requiredKeys(each).some(key => keys.includes(key)));
     if (shape !== undefined && others.length === 0) return this.#mapping(shape, node, place);
@@ -168,6 +173,22 @@ export class Decoder {
     }
     const suggestion = keys.map(key => nearest(key, known)).find(name => name !== undefined);
     return this.#fail(place, `expected one of the keys ${oneOf(known)}`, { suggestion });
+  }
+
+  /** Shapes that a word under `type` tells apart. */
+  #typed(shapes: readonly SchemaNode[], map: YAMLMap, place: Place): unknown {
+    const words = shapes.flatMap(each => each.properties?.type?.enum ?? []).map(String);
+    const pair = map.items.find(each => keyText(each) === "type");
+    if (pair === undefined) return this.#fail(place, `missing key "type"; expected ${oneOf(words)}`);
+    const at = { path: [...place.path, "type"], at: `${place.at}.type` };
+    const node = pair.value ? this.findings.source.resolve(pair.value as Node) : undefined;
+    if (isMap(node) || isSeq(node)) return this.#mismatch({ enum: words }, at, "no word");
+    const read = this.#read(node as Scalar | undefined, at.path);
+    if (read === undefined) return undefined;
+    const shape = shapes.find(each => each.properties?.type?.enum?.includes(String(read.value)));
+    if (shape !== undefined) return this.#mapping(shape, map, place);
+    const shown = this.findings.show(at.path, read.value);
+    return this.#mismatch({ enum: words }, at, shown, nearest(String(read.value), words));
   }
 
   #scalar(schema: SchemaNode, node: Scalar | undefined, place: Place): unknown {
@@ -182,15 +203,9 @@ export class Decoder {
       return this.#mismatch(schema, place, shown, suggestion);
     }
     if (schema.format !== undefined) return this.#formatted(schema, schema.format, value, shown, place);
-    if (schema.anyOf?.some(variant => variant.const !== undefined && variant.const === value)) return value;
-    const fits =
-      schema.type === "boolean"
-        ? typeof value === "boolean"
-        : typeof value === "number" &&
-          Number.isFinite(value) &&
-          within(value, schema) &&
-          (schema.type === "number" || (schema.type === "integer" && Number.isSafeInteger(value)));
-    return fits ? value : this.#mismatch(schema, place, shown);
+    const variant = schema.anyOf?.find(each => takes(each, value));
+    if (variant?.format !== undefined) return this.#formatted(variant, variant.format, value, shown, place);
+    return variant !== undefined || takes(schema, value) ? value : this.#mismatch(schema, place, shown);
   }
 
   #formatted(
@@ -207,7 +222,8 @@ export class Decoder {
     if (typeof loaded === "number" && !within(loaded, schema)) {
       return this.#fail(place, `expected ${boundsExpectation(schema)}, found ${shown}`);
     }
-    return name === "path" ? resolve(this.scope.folder, String(loaded)) : loaded;
+    const isPath = Formats[name].isPath?.(String(loaded)) ?? false;
+    return isPath ? resolve(this.scope.folder, String(loaded)) : loaded;
   }
 
   /** The scalar's value after substitution; undefined, and errors, where that failed. */
@@ -243,6 +259,20 @@ function converted(value: Plain, schema: SchemaNode): Plain {
   const wantsBoolean = schema.type === "boolean" || schema.anyOf?.some(each => each.const !== undefined);
   if (wantsBoolean && (value === "true" || value === "false")) return value === "true";
   return value;
+}
+
+/** Whether a scalar is of the schema's kind; what a format makes of its text is not looked at. */
+function takes(schema: SchemaNode, value: Plain): boolean {
+  if (schema.const !== undefined) return schema.const === value;
+  if (schema.enum !== undefined) return schema.enum.includes(value as string | number);
+  if (schema.format !== undefined) return typeof value === "string";
+  if (schema.type === "boolean") return typeof value === "boolean";
+  return (
+    typeof value === "number" &&
+    Number.isFinite(value) &&
+    within(value, schema) &&
+    (schema.type === "number" || (schema.type === "integer" && Number.isSafeInteger(value)))
+  );
 }
 
 function within(value: number, { minimum, maximum }: SchemaNode): boolean {

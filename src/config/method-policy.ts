@@ -1,3 +1,5 @@
+import { type AuthNames, authNames } from "./auth-schema.js";
+import { limitNames } from "./rate-limit-schema.js";
 import type {
   Config,
   JsonConfig,
@@ -18,7 +20,10 @@ export interface MethodPolicy {
   readonly query: QueryConfig;
   readonly limits: { readonly body: number };
   readonly validate: boolean;
-  readonly auth: Config["auth"]["default"];
+  /** Names of providers, one of which must accept. */
+  readonly auth: AuthNames;
+  /** Names under `rate_limits`; all must admit. */
+  readonly rate_limits: readonly string[];
 }
 
 /** The policy of `service`'s method `name` (without the service), whether or not the method has keys of its own. */
@@ -38,6 +43,7 @@ export function methodPolicy(
     query: { ...config.http.query, ...service.query, ...own?.query },
     limits: { body: own?.limits?.body ?? service.limits?.body ?? config.http.limits.body },
     validate: own?.validate ?? service.validate,
-    auth: own?.auth ?? service.auth ?? config.auth.default,
+    auth: authNames(own?.auth ?? service.auth ?? config.auth.default),
+    rate_limits: limitNames(own?.rate_limit ?? service.rate_limit),
   };
 }

@@ -1,8 +1,10 @@
 import Type, { type Static } from "typebox";
+import { AuthSchema } from "./auth-schema.js";
 import { HttpSchema } from "./http-schema.js";
 import { choice, duration, mapping, section, text } from "./kind.js";
 import { ListenersSchema } from "./listener-schema.js";
 import { LiveKitSchema } from "./livekit-schema.js";
+import { RateLimitsSchema } from "./rate-limit-schema.js";
 import { ServiceSchema } from "./service-schema.js";
 import { UpstreamSchema } from "./upstream-schema.js";
 
@@ -79,15 +81,8 @@ export const ConfigSchema = mapping(
       description: "Which RPC services are exposed, through which upstream, and how.",
     }),
     http: HttpSchema,
-    auth: section(
-      {
-        default: choice(["none"], {
-          description: "Who may call where a service does not say.",
-          default: "none",
-        }),
-      },
-      "Authentication.",
-    ),
+    auth: AuthSchema,
+    rate_limits: RateLimitsSchema,
     livekit: Type.Optional(LiveKitSchema),
     telemetry: TelemetrySchema,
     server: section(
@@ -126,7 +121,15 @@ export type RuleConfig = HttpConfig["rules"][number];
 /** A rule's further route: the rule without selector and additional_bindings. */
 export type RouteConfig = RuleConfig["additional_bindings"][number];
 export type QueryConfig = HttpConfig["query"];
+export type PolicyConfig = Config["auth"]["policies"][number];
+export type RateLimitConfig = Config["rate_limits"][string];
 export type CorsConfig = NonNullable<HttpConfig["cors"]>;
 export type LiveKitConfig = NonNullable<Config["livekit"]>;
 export type LiveKitRouteConfig = LiveKitConfig["routes"][number];
 export type LiveKitWebhookConfig = NonNullable<LiveKitConfig["webhook"]>;
+export type AuthConfig = Config["auth"];
+export type ProviderConfig = AuthConfig["providers"][string];
+export type JwtConfig = Extract<ProviderConfig, { type: "jwt" }>;
+export type ApiKeyConfig = Extract<ProviderConfig, { type: "api_key" }>;
+export type RpcAuthConfig = Extract<ProviderConfig, { type: "rpc" }>;
+export type MtlsConfig = Extract<ProviderConfig, { type: "mtls" }>;

@@ -1,5 +1,7 @@
 import Type from "typebox";
+import { authReference } from "./auth-schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
+import { rateLimitReference } from "./rate-limit-schema.js";
 
 const enums = { description: "Print enums by `name`, or always as `number`." };
 const int64 = {
@@ -93,9 +95,9 @@ const queryOverride = Type.Optional(
 
 const errors = {
   description:
-    "The body of an error. `status`: code, reason, message and details; `google`: AIP-193; `problem`: RFC 9457; `chat-api`: only a text.",
+    "The body of an error. `status`: code, reason, message and details; `google`: AIP-193; `problem`: RFC 9457; `openim`: the envelope of OpenIM, for successes as well, and what its clients and backends expect of headers and metadata; `chat-api`: only a text.",
 };
-const errorProfiles = ["status", "google", "problem", "chat-api"] as const;
+const errorProfiles = ["status", "google", "problem", "openim", "chat-api"] as const;
 const emptyResponse = {
   description: "How a reply of google.protobuf.Empty is answered: 200 with {}, or 204.",
 };
@@ -111,7 +113,9 @@ const validate = {
   description: "Whether requests must satisfy the buf.validate rules of their messages.",
 };
 const auth = Type.Optional(
-  choice(["none"], { description: "Who may call. Without it, as `auth.default` says." }),
+  authReference(
+    "Who may call: `none`, or providers of which one must accept. Without it, as `auth.default` says.",
+  ),
 );
 
 export const MethodSchema = mapping(
@@ -125,6 +129,7 @@ export const MethodSchema = mapping(
     limits,
     validate: Type.Optional(Type.Boolean(validate)),
     auth,
+    rate_limit: rateLimitReference,
   },
   "What one method does otherwise than its service.",
 );
@@ -154,6 +159,7 @@ export const ServiceSchema = mapping(
     limits,
     validate: Type.Boolean({ ...validate, default: true }),
     auth,
+    rate_limit: rateLimitReference,
     methods: Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), MethodSchema, {
       default: {},
       propertyNames: { description: "the name of a method, without its service" },

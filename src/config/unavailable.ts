@@ -9,26 +9,14 @@ const anyOf =
   (...words: readonly string[]) =>
   (value: unknown) =>
     typeof value === "string" && words.includes(value);
-const listed = (value: unknown) => value === undefined;
 
 /** Everything that belongs to the format of the configuration but that this version does not do. */
 const unavailable: readonly Unavailable[] = [
   { at: "listeners.realtime" },
-  { at: "upstreams.*.protocol", when: anyOf("trpc", "http") },
+  { at: "upstreams.*.protocol", when: anyOf("trpc") },
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },
-  { at: "services.*.errors", when: anyOf("openim") },
-  { at: "services.*.auth", when: listed },
-  { at: "services.*.rate_limit" },
-  { at: "services.*.methods.*.errors", when: anyOf("openim") },
-  { at: "services.*.methods.*.auth", when: listed },
-  { at: "services.*.methods.*.rate_limit" },
-  { at: "http.proxy" },
   { at: "http.docs" },
-  { at: "auth.default", when: listed },
-  { at: "auth.providers" },
-  { at: "auth.policies" },
-  { at: "rate_limits" },
   { at: "realtime" },
   { at: "telemetry.tracing" },
   { at: "server.workers", when: value => typeof value === "number" && value > 1 },
