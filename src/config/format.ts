@@ -8,6 +8,8 @@ export interface Format {
   readonly pattern: string | undefined;
   /** The loaded value; undefined where the text does not fit. */
   read(text: string): string | number | undefined;
+  /** True where the text names a file or folder, which whoever knows the configuration's folder makes absolute. */
+  isPath?(text: string): boolean;
 }
 
 const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -27,6 +29,25 @@ function matching(pattern: string, expected: string, change?: (text: string) => 
     pattern,
     read: text => (regexp.test(text) ? (change?.(text) ?? text) : undefined),
   };
+}
+
+function isFilePath(text: string): boolean {
+  return !/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text) && !text.includes("\0");
+}
+
+function isWebUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
+}
+
+function readInstant(text: string): number | undefined {
+  const [, date, time] =
+    /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(text) ?? [];
+  const milliseconds = Date.parse(`${date}${time ?? "T00:00:00Z"}`);
+  // Date.parse takes 31 February for 3 March.
+  const day = Date.parse(`${date}T00:00:00Z`);
+  const exists = !Number.isNaN(day) && new Date(day).toISOString().startsWith(`${date}`);
+  return exists && !Number.isNaN(milliseconds) ? milliseconds : undefined;
 }
 
 const identifier = "[A-Za-z_][A-Za-z0-9_]*";
@@ -60,8 +81,32 @@ const formats = {
     pattern: undefined,
     read: text => (isHost(text) ? text : undefined),
   },
-  /** Made absolute by whoever knows the configuration's folder. */
-  path: matching("^[^\\u0000]+$", "the path of a file or folder"),
+  path: { ...matching("^[^\\u0000]+$", "the path of a file or folder"), isPath: () => true },
+  pathOrUrl: {
+    expected: "the path of a file, or a URL with http or https",
+    pattern: "^[^\\u0000]+$",
+    read: text => (isFilePath(text) || isWebUrl(text) ? text : undefined),
+    isPath: isFilePath,
+  },
+  pathOrPem: {
+    ...matching("^[^\\u0000]+$", "the path of a PEM file, or PEM itself"),
+    isPath: text => !text.includes("-----BEGIN "),
+  },
+  /** Milliseconds since 1970. */
+  instant: {
+    expected: "a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z",
+    pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2}))?$",
+    read: readInstant,
+  },
+  sha256: matching("^sha256:[0-9A-Fa-f]{64}$", 'a hash, "sha256:" and 64 hexadecimal digits', text =>
+    text.toLowerCase(),
+  ),
+  /** RFC 9110 §5.6.2, RFC 6265 §4.1.1: authentication schemes and cookies. */
+  token: matching("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "a name of letters, digits and !#$%&'*+.^_`|~-"),
+  rpcMethod: matching(
+    `^${identifier}(\\.${identifier})*/${identifier}$`,
+    "a method such as package.Service/Method",
+  ),
   fullName: matching(`^${identifier}(\\.${identifier})*$`, "a full name such as package.Service"),
   prefix: matching(
     "^((/[A-Za-z0-9._~@!$&'()+,;=-]+)+)?$",

@@ -44,6 +44,15 @@ export function listOf<T>(items: TUnsafe<T>, about: About<readonly NoInfer<T>[]>
   return Type.Unsafe<T[]>({ type: "array", items, uniqueItems: true, ...about });
 }
 
+/** One of these, or a list of them. */
+export function oneOrMore<T extends string | number>(
+  items: TUnsafe<T>,
+  about: About<NoInfer<T> | readonly NoInfer<T>[]>,
+): TUnsafe<T | T[]> {
+  const list = { type: "array", items, minItems: 1, uniqueItems: true, description: about.description };
+  return Type.Unsafe<T | T[]>({ anyOf: [items, list], ...about });
+}
+
 /** A mapping with exactly these keys; `more` are further keywords of JSON Schema. */
 export function mapping<P extends TProperties>(properties: P, description: string, more = {}): TObject<P> {
   return Type.Object(properties, { additionalProperties: false, description, ...more });

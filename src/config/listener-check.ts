@@ -10,6 +10,7 @@ export function checkListeners({ listeners }: Draft, findings: Findings): void {
       checkPath(["listeners", name, "tls", key], tls?.[key], "file", findings);
     }
   }
+  checkClientAuthority(listeners, findings);
   const http = parseAddress(listeners?.http?.address ?? "");
   const adminText = listeners?.admin?.address ?? "";
   const admin = parseAddress(adminText);
@@ -19,6 +20,14 @@ export function checkListeners({ listeners }: Draft, findings: Findings): void {
     at,
     `listeners.http has that port already; expected another, found ${findings.show(at, adminText)}`,
   );
+}
+
+function checkClientAuthority(listeners: Draft["listeners"], findings: Findings): void {
+  const authority = listeners?.http?.tls?.client_ca;
+  const at = ["listeners", "http", "tls", "client_ca"];
+  checkPath(at, authority, "file", findings);
+  if (authority === undefined || listeners?.http?.engine !== "uws") return;
+  findings.error(at, "client certificates need the engine fastify; uws cannot tell what a client has proved");
 }
 
 /** True where the second of the two could not be bound. */

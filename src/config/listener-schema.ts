@@ -4,13 +4,31 @@ import { choice, mapping, section, text } from "./kind.js";
 const addressForms =
   "`host:port`, `[::1]:port`, or `:port` for every IPv4 interface; port 0 takes a free one.";
 
-const tls = Type.Optional(
+const certificate = {
+  cert: text("path", { description: "File of the certificate chain, PEM." }),
+  key: text("path", { description: "File of the private key, PEM." }),
+};
+const tlsDescription = "Serve TLS with this certificate. Without it the listener speaks plain text.";
+const tls = Type.Optional(mapping(certificate, tlsDescription));
+
+/** With what clients prove who they are. */
+const clientTls = Type.Optional(
   mapping(
     {
-      cert: text("path", { description: "File of the certificate chain, PEM." }),
-      key: text("path", { description: "File of the private key, PEM." }),
+      ...certificate,
+      client_ca: Type.Optional(
+        text("path", {
+          description:
+            "File of the authorities whose client certificates are accepted, PEM. Needs the engine fastify.",
+        }),
+      ),
+      client_auth: choice(["request", "require"], {
+        description:
+          "With `client_ca`: ask for a certificate and leave it to routes what follows, or end connections without a good one.",
+        default: "request",
+      }),
     },
-    "Serve TLS with this certificate. Without it the listener speaks plain text.",
+    tlsDescription,
   ),
 );
 
@@ -24,7 +42,7 @@ export const ListenersSchema = mapping(
             "The HTTP server underneath. `uws` (uWebSockets.js) costs far less CPU; it is a native addon for glibc Linux, macOS and Windows.",
           default: "fastify",
         }),
-        tls,
+        tls: clientTls,
       },
       "The listener of the REST API.",
     ),

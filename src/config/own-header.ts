@@ -23,3 +23,12 @@ export const ownHeaders: ReadonlySet<string> = new Set([
 
 /** Response headers that the gateway decides alone. */
 export const ownResponseHeaders: ReadonlySet<string> = new Set(["allow", "retry-after", "x-request-id"]);
+
+/** Metadata that the gateway or gRPC writes into each call, and binary metadata: nothing else may set it. */
+export function isReservedMetadata(name: string): boolean {
+  return (
+    ownHeaders.has(name) ||
+    /^(grpc-|x-forwarded-)|-bin$/.test(name) ||
+    ["x-request-id", "traceparent", "tracestate"].includes(name)
+  );
+}

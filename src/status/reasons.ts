@@ -17,6 +17,26 @@ interface ReasonEntry {
  * breaks the protocol is INTERNAL and not UNAVAILABLE, because the call may have run and must not look safe to retry.
  */
 export const reasons = {
+  CREDENTIALS_MISSING: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "The route asks who calls, and the request does not say.",
+  },
+  CREDENTIALS_INVALID: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "None of the route's providers accepts the credentials of the request.",
+  },
+  TOKEN_EXPIRED: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "The token was good but has expired; a new one is needed.",
+  },
+  AUTH_UNAVAILABLE: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "Whether the credentials are good cannot be found out at the moment.",
+  },
   ROUTE_NOT_FOUND: {
     httpStatus: 404,
     code: Code.NOT_FOUND,
@@ -117,6 +137,31 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The route cannot answer in any of the content types that the client accepts.",
   },
+  POLICY_DENIED: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "A policy does not let this caller do this.",
+  },
+  SCOPE_MISSING: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "The caller's credential does not have the scopes that a policy requires.",
+  },
+  RATE_LIMITED: {
+    httpStatus: 429,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The caller sends requests faster than a rate limit allows; Retry-After says when the next may pass.",
+  },
+  TOO_MANY_CONCURRENT: {
+    httpStatus: 429,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The caller has as many requests under way as a limit allows.",
+  },
+  RATE_LIMIT_UNAVAILABLE: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "The store that counts requests does not answer, and the limit says that then none may pass.",
+  },
   MISDIRECTED_REQUEST: {
     httpStatus: 421,
     code: Code.PERMISSION_DENIED,
@@ -126,6 +171,11 @@ export const reasons = {
     httpStatus: 431,
     code: Code.RESOURCE_EXHAUSTED,
     doc: "The request headers are larger than the gateway takes.",
+  },
+  MISSING_HEADER: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The request lacks a header that its route requires.",
   },
   INVALID_HEADER: {
     httpStatus: 400,

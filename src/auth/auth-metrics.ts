@@ -1,0 +1,83 @@
+import { Gauge, type Registry } from "prom-client";
+import { type CounterChild, CounterSeries } from "../telemetry/series.js";
+
+/**
+ * What came of asking a provider: `accepted`; `missing`, no credential was there; `invalid`; `expired`;
+ * `unavailable`, the provider could not tell.
+ */
+export const authResults = ["accepted", "missing", "invalid", "expired", "unavailable"] as const;
+export type AuthResult = (typeof authResults)[number];
+
+/** The counters of one provider, one a result. */
+export type ProviderCounters = Readonly<Record<AuthResult, CounterChild>>;
+
+/** Counters of fetching one provider's key set. */
+export interface RefreshCounters {
+  readonly success: CounterChild;
+  readonly failure: CounterChild;
+}
+
+/** Metrics of authentication. One for the process; labels are names from the configuration and closed sets. */
+export class AuthMetrics {
+  readonly #asked: CounterSeries;
+  readonly #refreshes: CounterSeries;
+  /** When the key set of a provider was last fetched, milliseconds since 1970; undefined: never. */
+  readonly #fetched = new Map<string, () => number | undefined>();
+
+  constructor(registry: Registry) {
+    this.#asked = new CounterSeries(
+      registry,
+      "protogate_auth_total",
+      "Requests that a provider was asked about, by result.",
+      ["provider", "result"],
+    );
+    this.#refreshes = new CounterSeries(
+      registry,
+      "protogate_auth_jwks_refreshes_total",
+      "Fetches of a provider's key set by result: success or failure.",
+      ["provider", "result"],
+    );
+    const fetched = this.#fetched;
+    new Gauge({
+      name: "protogate_auth_jwks_age_seconds",
+      help: "Time since a provider's key set was last fetched; absent until it was.",
+      labelNames: ["provider"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [provider, at] of fetched) {
+          const time = at();
+          if (time !== undefined) this.set({ provider }, Math.max(0, Date.now() - time) / 1000);
+        }
+      },
+    });
+  }
+
+  provider(name: string): ProviderCounters {
+    const child = (result: AuthResult): CounterChild => this.#asked.child(name, result);
+    return {
+      accepted: child("accepted"),
+      missing: child("missing"),
+      invalid: child("invalid"),
+      expired: child("expired"),
+      unavailable: child("unavailable"),
+    };
+  }
+
+  refreshes(provider: string): RefreshCounters {
+    return {
+      success: this.#refreshes.child(provider, "success"),
+      failure: this.#refreshes.child(provider, "failure"),
+    };
+  }
+
+  /** Where the age of a provider's key set comes from at each scrape; replaces the source before. */
+  fetchedFrom(provider: string, at: () => number | undefined): void {
+    this.#fetched.set(provider, at);
+  }
+
+  /** No age any more, unless another source has taken the place of this one. */
+  forget(provider: string, at: () => number | undefined): void {
+    if (this.#fetched.get(provider) === at) this.#fetched.delete(provider);
+  }
+}
