@@ -3,10 +3,13 @@ import type { Config } from "./schema.js";
 
 const secretive = /secret|passw|token|credential|private|api_?key|^key$/i;
 const redacted = "[redacted]";
+/** `user:password@` of a URL. */
+const userInfo = /^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i;
 
 /**
  * The configuration as an operator may see it: a copy, in which every value that came from the environment or a
- * file (`secrets`, from `LoadedConfig`) and every value under a key that sounds like a secret is `[redacted]`.
+ * file (`secrets`, from `LoadedConfig`) and every value under a key that sounds like a secret is `[redacted]`, and so
+ * are the credentials in a URL.
  */
 export function redact(config: Config, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {
   return copy(config, [], secrets) as Readonly<Record<string, unknown>>;
@@ -20,5 +23,8 @@ function copy(value: unknown, path: Path, secrets: ReadonlySet<string>): unknown
     return shown;
   }
   const key = path.findLast(step => typeof step === "string") ?? "";
-  return secrets.has(formatPath(path)) || secretive.test(String(key)) ? redacted : value;
+  // What a rate limit counts by is called its key, too.
+  const secret = secretive.test(String(key)) && !(path[0] === "rate_limits" && key === "key");
+  if (secret || secrets.has(formatPath(path))) return redacted;
+  return typeof value === "string" ? value.replace(userInfo, `$1${redacted}@`) : value;
 }

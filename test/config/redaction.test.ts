@@ -39,3 +39,19 @@ server: { workers: "§{WORKERS}" }
   assert.equal(shown.server.workers, "[redacted]");
   assert.equal(config.listeners.http.address, "127.0.0.1:80");
 });
+
+test("the credentials in a URL are redacted, the rest of it is not", () => {
+  const yaml = `
+listeners: { http: { address: ":0" } }
+rate_limits:
+  shared: { requests: 1, store: redis, redis: "redis://app:hunter2@redis.internal:6379/1" }
+  odd: { requests: 1, store: redis, redis: "rediss://:p@ss@redis.internal" }
+`;
+  const { config, secrets } = workspace.load(yaml);
+  assert.ok(config !== undefined);
+  const shown = JSON.stringify(redact(config, secrets));
+  assert.match(shown, /"key":"ip"/);
+  assert.match(shown, /redis:\/\/\[redacted\]@redis\.internal:6379\/1/);
+  assert.match(shown, /rediss:\/\/\[redacted\]@redis\.internal"/);
+  assert.doesNotMatch(shown, /hunter2|p@ss/);
+});
