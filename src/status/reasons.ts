@@ -232,6 +232,31 @@ export const reasons = {
     code: Code.UNIMPLEMENTED,
     doc: "The method streams, which this route cannot carry.",
   },
+  METHOD_NOT_CALLABLE: {
+    httpStatus: 404,
+    code: Code.NOT_FOUND,
+    doc: "Sockets may not call this method, or there is none of that name.",
+  },
+  CALL_ID_IN_USE: {
+    httpStatus: 409,
+    code: Code.ALREADY_EXISTS,
+    doc: "A call with this id is under way on the socket.",
+  },
+  CALL_CANCELLED: {
+    httpStatus: 499,
+    code: Code.CANCELLED,
+    doc: "The client cancelled the call.",
+  },
+  TOO_MANY_CALLS: {
+    httpStatus: 429,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The socket, or all sockets together, have as many calls under way as the gateway allows.",
+  },
+  BROKER_UNAVAILABLE: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "The broker of realtime messages cannot be reached; a message with an id may be sent again.",
+  },
   SHUTTING_DOWN: {
     httpStatus: 503,
     code: Code.UNAVAILABLE,
