@@ -162,6 +162,51 @@ export const reasons = {
     code: Code.UNAVAILABLE,
     doc: "The store that counts requests does not answer, and the limit says that then none may pass.",
   },
+  ORIGIN_NOT_ALLOWED: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "A page of this origin may not open a WebSocket here.",
+  },
+  UPGRADE_REQUIRED: {
+    httpStatus: 426,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The path is that of a WebSocket, but the request does not ask for one of version 13.",
+  },
+  TOO_MANY_CONNECTIONS: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "The gateway has as many WebSockets open as its limit allows.",
+  },
+  BINARY_FRAME: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The frame is binary; the socket reads JSON in text frames.",
+  },
+  UNKNOWN_TYPE: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The frame has a type that the socket does not know.",
+  },
+  NOT_A_MEMBER: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "Only members of the room may do this; join it first.",
+  },
+  FROM_MISMATCH: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "The frame claims to come from somebody else than its sender.",
+  },
+  TOO_MANY_ROOMS: {
+    httpStatus: 429,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "The socket is in as many rooms as its limit allows.",
+  },
+  TOO_MANY_PENDING: {
+    httpStatus: 429,
+    code: Code.RESOURCE_EXHAUSTED,
+    doc: "Too many frames of the socket wait for the backend that decides on them.",
+  },
   MISDIRECTED_REQUEST: {
     httpStatus: 421,
     code: Code.PERMISSION_DENIED,
