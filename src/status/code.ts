@@ -35,3 +35,9 @@ export function codeName(code: number): string {
 export function httpStatus(code: number): number {
   return statuses[code] ?? 500;
 }
+
+/** A gRPC code that says the same as an HTTP status; UNKNOWN where there is none. */
+export function codeOfStatus(status: number): number {
+  const code = statuses.indexOf(status);
+  return code === -1 ? Code.UNKNOWN : code;
+}

@@ -22,6 +22,8 @@ export interface FieldViolation {
   readonly field: string;
   /** What is wrong with it, for people. */
   readonly description: string;
+  /** The kind of mistake, UPPER_SNAKE_CASE, at most 63 characters. */
+  readonly reason?: string;
 }
 
 /** Most details kept of one status; those behind are dropped. */
@@ -92,12 +94,11 @@ export function decodeRetryDelay(bytes: Uint8Array): number | undefined {
 
 /** A `google.rpc.BadRequest` with one violation a field. */
 export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
-  const violations = fields.map(({ field, description }) =>
-    delimited(
-      1,
-      concat([delimited(1, utf8Encoder.encode(field)), delimited(2, utf8Encoder.encode(description))]),
-    ),
-  );
+  const violations = fields.map(({ field, description, reason = "" }) => {
+    const parts = [delimited(1, utf8Encoder.encode(field)), delimited(2, utf8Encoder.encode(description))];
+    if (reason !== "") parts.push(delimited(3, utf8Encoder.encode(reason)));
+    return delimited(1, concat(parts));
+  });
   return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: concat(violations) };
 }
 
@@ -117,7 +118,7 @@ function decodeAny(bytes: Uint8Array): AnyValue | undefined {
  * Visits the varint and length-delimited fields of a message in wire order; fixed-size ones are skipped.
  * False where the bytes are malformed, hold a group (none of these messages has one) or `visit` refused.
  */
-function readFields(
+export function readFields(
   bytes: Uint8Array,
   visit: (number: number, value: bigint | Uint8Array) => boolean,
 ): boolean {

@@ -1,4 +1,4 @@
-import { codeName, httpStatus } from "./code.js";
+import { Code, codeName, httpStatus } from "./code.js";
 import {
   type AnyValue,
   decodeErrorReason,
@@ -8,6 +8,7 @@ import {
   type FieldViolation,
   holds,
 } from "./details.js";
+import { businessStatus } from "./openim-code.js";
 import { type Reason, reasons } from "./reasons.js";
 
 export type { AnyValue, FieldViolation } from "./details.js";
@@ -77,14 +78,15 @@ export function gatewayFailure(
  * A failure that the backend answered.
  *
  * `code` and `message` are `grpc-status` (not 0) and `grpc-message`; `detailsBin` is `grpc-status-details-bin`, a
- * serialized `google.rpc.Status`. Where both speak, the headers win; a malformed `detailsBin` is ignored. Never throws.
+ * serialized `google.rpc.Status`. Where both speak, the headers win; a malformed `detailsBin` is ignored. A code that
+ * gRPC does not define is kept, and gets the HTTP status of OpenIM's code of that number. Never throws.
  */
 export function upstreamFailure(code: number, message: string, detailsBin: Uint8Array | undefined): Failure {
   const status = detailsBin === undefined ? undefined : decodeStatus(detailsBin);
   const details = status?.details ?? [];
   return {
     origin: "upstream",
-    httpStatus: httpStatus(code),
+    httpStatus: code > Code.UNAUTHENTICATED ? businessStatus(code) : httpStatus(code),
     code,
     reason: firstOf(details, "google.rpc.ErrorInfo", decodeErrorReason) ?? codeName(code),
     message: message === "" ? (status?.message ?? "") : message,

@@ -1,10 +1,11 @@
 import { STATUS_CODES } from "node:http";
-import { Code, codeName } from "./code.js";
+import { Code, codeName, codeOfStatus } from "./code.js";
 import { holds } from "./details.js";
 import type { Failure } from "./failure.js";
+import { openimFailure, openimStatus } from "./openim.js";
 
 /** The shape of an error body. */
-export type ErrorProfile = "status" | "google" | "problem" | "chat-api";
+export type ErrorProfile = "status" | "google" | "problem" | "openim" | "chat-api";
 
 export interface FailureContext {
   readonly requestId: string;
@@ -30,7 +31,7 @@ export function renderFailure(
   context: FailureContext,
 ): RenderedFailure {
   return {
-    status: failure.httpStatus,
+    status: profile === "openim" ? openimStatus(failure) : failure.httpStatus,
     contentType: profile === "problem" ? "application/problem+json" : "application/json",
     body: renderers[profile](failure, detailsJson, context),
   };
@@ -42,6 +43,7 @@ const renderers: Readonly<Record<ErrorProfile, Renderer>> = {
   status: renderStatus,
   google: renderGoogle,
   problem: renderProblem,
+  openim: openimFailure,
   "chat-api": renderChatApi,
 };
 
@@ -54,7 +56,7 @@ function renderStatus(failure: Failure, detailsJson: readonly string[]): string 
 /** AIP-193, HTTP/1.1+JSON representation. */
 function renderGoogle(failure: Failure, detailsJson: readonly string[]): string {
   const { httpStatus, code, message } = failure;
-  const status = codeName(code <= Code.UNAUTHENTICATED ? code : Code.UNKNOWN);
+  const status = codeName(code <= Code.UNAUTHENTICATED ? code : codeOfStatus(httpStatus));
   const details = needsErrorInfo(failure) ? [errorInfo(failure), ...detailsJson] : detailsJson;
   return `{"error":{"code":${httpStatus},"message":${quote(message)},"status":"${status}","details":[${details.join(",")}]}}`;
 }

@@ -14,6 +14,7 @@ test("a failure of the gateway takes status and code from the table of reasons",
     message: "no route has this path",
     details: [],
     retryAfter: undefined,
+    headers: [],
     allow: undefined,
   });
 });
@@ -44,13 +45,14 @@ test("a backend that sends only a code and a message is reported by the name of 
     message: "login taken",
     details: [],
     retryAfter: undefined,
+    headers: [],
     allow: undefined,
   });
 });
 
 test("codes above 16 survive", () => {
   const failure = upstreamFailure(1501, "token expired", undefined);
-  assert.deepEqual([failure.code, failure.httpStatus, failure.reason], [1501, 500, "CODE_1501"]);
+  assert.deepEqual([failure.code, failure.httpStatus, failure.reason], [1501, 401, "CODE_1501"]);
 });
 
 test("reason and Retry-After come from the details, and every detail is kept in order", () => {

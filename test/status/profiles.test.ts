@@ -8,7 +8,7 @@ import { any, encode } from "./reference.js";
 const context = { requestId: "r-1", path: "/v1/messages/1" };
 const violation = { field: "login", description: "taken" };
 const badRequestJson = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"login","description":"taken"}]}`;
-const profiles: readonly ErrorProfile[] = ["status", "google", "problem", "chat-api"];
+const profiles: readonly ErrorProfile[] = ["status", "google", "problem", "openim", "chat-api"];
 
 test("status: code, reason, message and details", () => {
   const failure = gatewayFailure("INVALID_VALUE", "login is taken", [violation]);
@@ -59,10 +59,15 @@ test("google: the details of a backend are passed on as they are", () => {
   assert.equal(bare, `{"error":{"code":404,"message":"gone","status":"NOT_FOUND","details":[]}}`);
 });
 
-test("google: a code that gRPC does not define is UNKNOWN, as status must be a google.rpc.Code", () => {
-  const { body } = renderFailure("google", upstreamFailure(1501, "expired", undefined), [], context);
-  assert.equal(JSON.parse(body).error.status, "UNKNOWN");
-  assert.equal(JSON.parse(body).error.code, 500);
+test("google: status is a google.rpc.Code, also for a code that gRPC does not define", () => {
+  for (const [code, status, httpStatus] of [
+    [1501, "UNAUTHENTICATED", 401],
+    [7777, "UNKNOWN", 500],
+  ] as const) {
+    const { body } = renderFailure("google", upstreamFailure(code, "no", undefined), [], context);
+    assert.equal(JSON.parse(body).error.status, status);
+    assert.equal(JSON.parse(body).error.code, httpStatus);
+  }
 });
 
 test("problem: RFC 9457 members and extensions", () => {

@@ -1,0 +1,51 @@
+import { holds, readFields } from "./details.js";
+import type { Failure } from "./failure.js";
+import { businessError } from "./openim-code.js";
+
+/** Codes below are not OpenIM's: its backends count from here. */
+const leastBusinessCode = 100;
+
+/**
+ * The envelope of a success.
+ * @param json JSON text of the reply; undefined where its message has no fields, and `data` is left out
+ */
+export function openimSuccess(json: string | undefined): string {
+  const data = json === undefined || json === "null" ? "" : `,"data":${json}`;
+  return `{"errCode":0,"errMsg":"","errDlt":""${data}}`;
+}
+
+/**
+ * The envelope of a failure: a business code as the backend sent it, with its message and the detail of its
+ * `openim.protobuf.ErrorInfo`; everything else by the code that OpenIM has for it, and for what the gateway found
+ * itself the code's name, with what is wrong as the detail.
+ */
+export function openimFailure(failure: Failure): string {
+  const own = failure.code < leastBusinessCode ? businessError(failure) : undefined;
+  const fromBackend = failure.origin === "upstream";
+  const code = own?.code ?? failure.code;
+  const message = fromBackend && failure.message !== "" ? failure.message : (own?.name ?? failure.reason);
+  const detail = fromBackend ? errorDetail(failure) : failure.message;
+  return `{"errCode":${code},"errMsg":${JSON.stringify(message)},"errDlt":${JSON.stringify(detail)}}`;
+}
+
+/** 200 for every outcome but two: the limiter's 429, and 500 where the gateway itself failed. */
+export function openimStatus({ origin, httpStatus, reason }: Failure): number {
+  return origin === "gateway" && (httpStatus === 429 || reason === "INTERNAL") ? httpStatus : 200;
+}
+
+/** `warp` joined by `->`, then `cause`; empty where the backend sent no `openim.protobuf.ErrorInfo`. */
+function errorDetail({ details }: Failure): string {
+  const info = details.find(detail => holds(detail, "openim.protobuf.ErrorInfo"));
+  if (info === undefined) return "";
+  let cause = "";
+  const warp: string[] = [];
+  const wellFormed = readFields(info.value, (number, value) => {
+    if (typeof value === "bigint") return true;
+    if (number === 4) cause = utf8Decoder.decode(value);
+    if (number === 5) warp.push(utf8Decoder.decode(value));
+    return true;
+  });
+  return wellFormed ? warp.join("->") + cause : "";
+}
+
+const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
