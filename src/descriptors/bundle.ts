@@ -7,7 +7,7 @@ import type { SourceFile } from "./source-file.js";
 export const BUNDLE_FOLDER = fileURLToPath(new URL("../../protos", import.meta.url));
 
 /** Where bundled definitions live; the folder holds protos of examples as well. */
-const PARTS = ["google/", "grpc/", "trpc/"];
+const PARTS = ["buf/", "google/", "grpc/", "trpc/"];
 
 let names: readonly string[] | undefined;
 

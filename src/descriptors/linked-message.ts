@@ -1,8 +1,8 @@
-import { type FieldProto, FieldType, Label, Path } from "./descriptor-proto.js";
+import { type FieldProto, FieldType, Label, type OneofProto, Path } from "./descriptor-proto.js";
 import { FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
 import { jsonName } from "./json-name.js";
-import { LinkedElement, type LinkedFile } from "./linked-element.js";
-import type { EnumType, Field, MessageType, Model, Oneof, Presence } from "./model.js";
+import { LinkedElement, type LinkedFile, LinkedOptions } from "./linked-element.js";
+import type { EnumType, Field, MessageType, Model, Oneof, Options, Presence } from "./model.js";
 import { type MessageSymbol, qualify } from "./symbol-table.js";
 import { varintField } from "./wire.js";
 
@@ -74,7 +74,8 @@ export class LinkedMessage extends LinkedElement implements MessageType {
     if (this.#members !== undefined) return this.#members;
     const { proto, path } = this.#symbol;
     const oneofs = proto.oneofDecl.map(
-      (one, index) => new LinkedOneof(one.name, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`),
+      (one, index) =>
+        new LinkedOneof(this.model, one, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`),
     );
     const fields = proto.field.map((field, index) => {
       const position =
@@ -112,15 +113,15 @@ export class LinkedMessage extends LinkedElement implements MessageType {
 }
 
 class LinkedOneof implements Oneof {
+  readonly name: string;
+  readonly options: Options;
   readonly fields: Field[] = [];
   readonly #file: LinkedFile;
   readonly #path: string;
 
-  constructor(
-    readonly name: string,
-    file: LinkedFile,
-    path: string,
-  ) {
+  constructor(model: Model, proto: OneofProto, file: LinkedFile, path: string) {
+    this.name = proto.name;
+    this.options = new LinkedOptions(model, proto.options ?? new Uint8Array(), "google.protobuf.OneofOptions");
     this.#file = file;
     this.#path = path;
   }

@@ -77,6 +77,7 @@ export interface MessageType extends Element {
 export interface Oneof {
   readonly name: string;
   readonly comment: string;
+  readonly options: Options;
   readonly fields: readonly Field[];
 }
 

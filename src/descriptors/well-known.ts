@@ -1,6 +1,7 @@
 import type { SourceFile } from "./source-file.js";
 
 const PACKAGES: ReadonlySet<string> = new Set([
+  "buf.validate",
   "google.api",
   "google.protobuf",
   "google.rpc",
