@@ -4,6 +4,7 @@ import type { ErrorProfile } from "../status/profiles.js";
 import type { JsonPolicy } from "../transcode/codec.js";
 import type { QueryPolicy } from "../transcode/request.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
+import { openimNames } from "./openim.js";
 
 /** What the configuration says of one method, in the form in which requests use it. */
 export interface RoutePolicy {
@@ -25,7 +26,8 @@ export function routePolicy(config: Config, service: ServiceConfig, methodName: 
   // Loading has checked that the upstream exists.
   const upstream = config.upstreams[service.upstream] as UpstreamConfig;
   const policy = methodPolicy(config, service, upstream, methodName);
-  const { json } = policy;
+  const { json, errors } = policy;
+  const requestNames = forwardedNames(policy.metadata.request);
   return {
     timeout: policy.timeout,
     json: {
@@ -36,9 +38,10 @@ export function routePolicy(config: Config, service: ServiceConfig, methodName: 
       unknownFields: json.unknown_fields,
       depth: config.http.limits.depth,
     },
-    errors: policy.errors,
+    errors,
     emptyStatus: policy.empty_response,
-    requestNames: forwardedNames(policy.metadata.request),
+    requestNames:
+      errors === "openim" ? requestNames.filter(({ name }) => !openimNames.has(name)) : requestNames,
     responseNames: forwardedNames(policy.metadata.response),
     query: { unknown: policy.query.unknown, ignore: new Set(policy.query.ignore) },
     bodyLimit: policy.limits.body,

@@ -8,6 +8,7 @@ import { type BodyTarget, RequestPlan } from "../transcode/request.js";
 import { type ResponsePlan, responsePlan } from "../transcode/response.js";
 import { isTextBindable } from "../transcode/text-value.js";
 import { isWellKnown } from "../transcode/well-known.js";
+import { openimResponse } from "./openim.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, RuleOfMethod } from "./rules.js";
 
@@ -51,6 +52,7 @@ export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Co
   const body = bodyTarget(rpc.input, rule.rule.body, variables);
   const responseField =
     rule.rule.responseBody === "" ? undefined : topLevel(rpc.output, rule.rule.responseBody, "response_body");
+  const response = responsePlan(rpc.output, responseField, codecs);
   const method = rule.rule.method;
   return {
     kind: "rpc",
@@ -72,7 +74,7 @@ export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Co
       fillUpdateMask: method === "PATCH",
       depth: policy.json.depth,
     }),
-    response: responsePlan(rpc.output, responseField, codecs),
+    response: policy.errors === "openim" ? openimResponse(response, rpc.output) : response,
     retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",
   };
 }

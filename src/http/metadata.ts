@@ -14,7 +14,7 @@ import { forwardedOf } from "./forwarded.js";
 export function requestMetadata(
   exchange: Exchange,
   names: readonly ForwardedName[],
-  identity: Identity | undefined,
+  identity: Pick<Identity, "metadata"> | undefined,
   requestId: string,
   trustedHops: number,
 ): Metadata {
