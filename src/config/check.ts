@@ -3,6 +3,7 @@ import { checkDescriptors } from "./descriptor-check.js";
 import type { Draft } from "./draft.js";
 import type { Findings } from "./findings.js";
 import { checkListeners } from "./listener-check.js";
+import { checkLiveKit } from "./livekit-check.js";
 import { checkPolicies } from "./policy-check.js";
 import { checkRateLimits } from "./rate-limit-check.js";
 import { checkProxies } from "./proxy-check.js";
@@ -21,6 +22,7 @@ export function check(draft: Draft, findings: Findings): void {
   checkAuth(draft, findings);
   checkPolicies(draft, findings);
   checkRateLimits(draft, findings);
+  checkLiveKit(draft, findings);
   checkBuckets(draft, findings);
 }
 

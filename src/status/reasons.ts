@@ -112,6 +112,21 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The request breaks rules that its message declares; the details name each field.",
   },
+  IDENTITY_MISMATCH: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "The request asks for a token of another identity than the caller's own.",
+  },
+  WEBHOOK_REJECTED: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "The webhook is not signed with the LiveKit key that the gateway has, or its signature is too old.",
+  },
+  WEBHOOK_FAILED: {
+    httpStatus: 503,
+    code: Code.UNAVAILABLE,
+    doc: "The webhook could not be delivered; its sender may send it again.",
+  },
   BODY_TOO_LARGE: {
     httpStatus: 413,
     code: Code.RESOURCE_EXHAUSTED,

@@ -1,0 +1,124 @@
+import type { Draft, DraftOf } from "./draft.js";
+import { oneOf } from "./expectation.js";
+import type { Findings } from "./findings.js";
+import { tokenRouteMethods } from "./livekit-schema.js";
+import { nearestSource, parseSource, sourceExpectation } from "./livekit-source.js";
+import { nearest } from "./nearest.js";
+import type { Path } from "./path.js";
+import type { LiveKitConfig, LiveKitRouteConfig } from "./schema.js";
+import { checkUpstreamName } from "./upstream-check.js";
+
+export function checkLiveKit(draft: Draft, findings: Findings): void {
+  const { livekit } = draft;
+  if (livekit === undefined) return;
+  for (const key of ["url", "api_url"] as const) checkUrl(["livekit", key], livekit[key], findings);
+  livekit.routes?.forEach((route, index) => {
+    if (route !== undefined) checkRoute(["livekit", "routes", index], route, draft, findings);
+  });
+  checkWebhook(livekit.webhook, draft, findings);
+}
+
+function checkUrl(at: Path, text: string | undefined, findings: Findings): void {
+  if (text === undefined) return;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const known = url !== undefined && ["ws:", "wss:", "http:", "https:"].includes(url.protocol);
+  const bare = url?.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  if (known && bare) return;
+  const expected = "expected the address of a LiveKit server such as wss://livekit.example.com";
+  const why = known ? "; clients see it, so it has no credentials and no query" : "";
+  // An address with a password in it would be repeated here.
+  const found = known ? "" : `, found ${findings.show(at, text)}`;
+  findings.error(at, `${expected}${found}${why}`);
+}
+
+type Route = DraftOf<LiveKitRouteConfig>;
+
+function checkRoute(at: Path, route: Route, draft: Draft, findings: Findings): void {
+  const found = tokenRouteMethods.filter(key => key in route);
+  if (found.length !== 1) {
+    const expected = `expected exactly one of ${oneOf(tokenRouteMethods)}`;
+    findings.error(at, `${expected}, found ${found.length === 0 ? "none" : found.join(" and ")}`);
+  }
+  checkGrantName([...at, "grant"], route.grant, draft.livekit?.grants, findings);
+  checkUpstreamName([...at, "authorize", "upstream"], route.authorize?.upstream, draft, findings);
+  checkSources(at, route, draft, findings);
+}
+
+function checkGrantName(
+  at: Path,
+  name: string | undefined,
+  grants: DraftOf<LiveKitConfig["grants"]> | undefined,
+  findings: Findings,
+): void {
+  const names = Object.keys(grants ?? {});
+  if (name === undefined || names.includes(name)) return;
+  const suggestion = nearest(name, names);
+  const known = names.length === 0 ? "; none is declared" : `; declared are ${names.slice(0, 10).join(", ")}`;
+  const message = `there is no grant ${findings.show(at, name)} under livekit.grants`;
+  findings.error(at, suggestion === undefined ? `${message}${known}` : message, { suggestion });
+}
+
+function checkSources(at: Path, route: Route, draft: Draft, findings: Findings): void {
+  const anonymous = (route.auth ?? draft.auth?.default) === "none";
+  const { attributes, ...single } = route;
+  const sources: [Path, string | undefined][] = [
+    ...(["room", "identity", "name", "metadata"] as const).map((key): [Path, string | undefined] => [
+      [...at, key],
+      single[key],
+    ]),
+    ...Object.entries(attributes ?? {}).map(([name, text]): [Path, string | undefined] => [
+      [...at, "attributes", name],
+      text,
+    ]),
+  ];
+  for (const [path, text] of sources) {
+    const source = text === undefined ? undefined : parseSource(text);
+    if (text !== undefined && source === undefined) {
+      const shown = findings.show(path, text);
+      const suggestion = findings.isSecret(path) ? undefined : nearestSource(text);
+      findings.error(path, `expected ${sourceExpectation}, found ${shown}`, { suggestion });
+    }
+    if (source?.kind === "body" && "get" in route) {
+      findings.error(path, "a GET request has no body; expected a value from path, query or claims");
+    }
+    if (anonymous && (source?.kind === "subject" || source?.kind === "claim")) {
+      findings.error(
+        path,
+        `nobody is authenticated on this route, so it has no ${source.kind}; expected auth`,
+      );
+    }
+  }
+  if (parseSource(route.identity ?? "")?.kind === "literal") {
+    const message =
+      "LiveKit disconnects who joined before with the same identity; expected one of the caller";
+    findings.error([...at, "identity"], message);
+  }
+  if (
+    anonymous &&
+    route.allow_other_identities === false &&
+    parseSource(route.identity ?? "")?.kind !== "subject"
+  ) {
+    const message =
+      "nobody is authenticated on this route, so anybody could take any identity; expected auth, or allow_other_identities: true";
+    findings.error(at, message);
+  }
+}
+
+function checkWebhook(webhook: DraftOf<LiveKitConfig["webhook"]>, draft: Draft, findings: Findings): void {
+  const at = ["livekit", "webhook"];
+  checkUpstreamName([...at, "call", "upstream"], webhook?.call?.upstream, draft, findings);
+  const room = webhook?.publish?.room;
+  const placeholders = room?.match(/\{[^}]*\}?/g) ?? [];
+  for (const placeholder of placeholders) {
+    if (["{room}", "{identity}", "{event}"].includes(placeholder)) continue;
+    const path = [...at, "publish", "room"];
+    const found = findings.isSecret(path) ? "" : `, found ${placeholder.slice(0, 80)}`;
+    findings.error(path, `expected {room}, {identity} or {event}${found}`);
+  }
+  if (webhook?.publish !== undefined && !("realtime" in draft)) {
+    findings.error(
+      [...at, "publish"],
+      "there are no realtime rooms to publish to; expected a section realtime",
+    );
+  }
+}

@@ -1,0 +1,71 @@
+import { nearest } from "../config/nearest.js";
+import type { Path } from "../config/path.js";
+import type { Config } from "../config/schema.js";
+import type { MethodType, Model } from "../descriptors/model.js";
+import { GatewayError } from "../status/failure.js";
+import { callFailure } from "../upstream/call-failure.js";
+import type { Cancellation, Channel, Metadata } from "../upstream/channel.js";
+import type { Problems } from "./problems.js";
+
+/** A unary method of a backend that LiveKit's routes call for its status alone. */
+export interface StatusCall {
+  readonly method: MethodType;
+  /** @throws GatewayError where the status is not OK */
+  call(request: Uint8Array, metadata: Metadata, cancellation: Cancellation): Promise<void>;
+}
+
+interface StatusCallConfig {
+  readonly upstream: string;
+  readonly method: string;
+  /** Milliseconds. */
+  readonly timeout?: number | undefined;
+}
+
+/** Undefined, and a problem, where the descriptors have no such unary method. */
+export function compileCall(
+  { upstream, method: name, timeout }: StatusCallConfig,
+  config: Config,
+  model: Model,
+  channel: (upstream: string) => Channel,
+  at: Path,
+  problems: Problems,
+): StatusCall | undefined {
+  const method = findMethod(name, model, at, problems);
+  if (method === undefined) return undefined;
+  const deadline = timeout ?? config.upstreams[upstream]?.timeout ?? 5000;
+  return {
+    method,
+    async call(request, metadata, cancellation) {
+      const result = await channel(upstream).unary({
+        path: method.path,
+        request,
+        metadata,
+        timeout: deadline,
+        retryable: method.idempotency !== "unknown",
+        cancellation,
+      });
+      if (result.message === undefined) throw new GatewayError(callFailure(result));
+    },
+  };
+}
+
+function findMethod(name: string, model: Model, at: Path, problems: Problems): MethodType | undefined {
+  const [serviceName = "", methodName = ""] = name.split("/");
+  const service = model.services.get(serviceName);
+  if (service === undefined) {
+    const near = nearest(serviceName, model.services.keys());
+    const suggestion = near === undefined ? undefined : `${near}/${methodName}`;
+    return problems.error(at, `the descriptors have no service "${serviceName}"`, suggestion);
+  }
+  const method = service.methods.find(each => each.name === methodName);
+  if (method === undefined) {
+    const names = service.methods.map(each => each.name);
+    const near = nearest(methodName, names);
+    const suggestion = near === undefined ? undefined : `${serviceName}/${near}`;
+    return problems.error(at, `${serviceName} has no method "${methodName}"`, suggestion);
+  }
+  if (method.clientStreaming || method.serverStreaming) {
+    return problems.error(at, `${name} streams; expected a unary method`);
+  }
+  return method;
+}

@@ -1,0 +1,68 @@
+import { type LiveKitSource, parseSource } from "../config/livekit-source.js";
+import { nearest } from "../config/nearest.js";
+import type { Path } from "../config/path.js";
+import type { Template } from "../httprule/template.js";
+import type { TokenInput } from "./input.js";
+import type { Problems } from "./problems.js";
+
+/** One part of a token, ready to be read from a request. */
+export interface Source {
+  readonly kind: LiveKitSource["kind"];
+  /** What the client would have to change: the field, the variable or the parameter; else the part itself. */
+  readonly field: string;
+  /** Undefined where the request has none. */
+  read(input: TokenInput): string | undefined;
+}
+
+/**
+ * @param part what of the token it is for, `room`
+ * @param text as in the configuration
+ * @param template undefined where it breaks the grammar, which others report
+ */
+export function compileSource(
+  part: string,
+  text: string,
+  template: Template | undefined,
+  at: Path,
+  problems: Problems,
+): Source {
+  // Loading has checked the form.
+  const source = parseSource(text) ?? { kind: "literal", name: text };
+  switch (source.kind) {
+    case "subject":
+      return { kind: source.kind, field: part, read: input => input.identity?.subject };
+    case "body":
+      return { kind: source.kind, field: source.name, read: input => input.body.get(source.name) };
+    case "query":
+      return { kind: source.kind, field: source.name, read: input => input.query.get(source.name) };
+    case "literal":
+      return { kind: source.kind, field: part, read: () => source.name };
+    case "claim":
+      return {
+        kind: source.kind,
+        field: part,
+        read: input => claimText(input.identity?.claims[source.name]),
+      };
+    case "path": {
+      const names = template?.variables.map(variable => variable.path.join(".")) ?? [];
+      const index = names.indexOf(source.name);
+      if (index < 0 && template !== undefined) {
+        const known = names.length === 0 ? "it has none" : `it has ${names.join(", ")}`;
+        const message = `the template ${template.text} has no variable "${source.name}"; ${known}`;
+        problems.error(at, message, nearest(source.name, names));
+      }
+      return { kind: source.kind, field: source.name, read: input => input.variables[index] };
+    }
+  }
+}
+
+/** The names that a list of sources takes from one place. */
+export function namesFrom(kind: "body" | "path" | "query", sources: readonly Source[]): ReadonlySet<string> {
+  return new Set(sources.filter(source => source.kind === kind).map(source => source.field));
+}
+
+/** Text as it is, anything else as JSON; undefined for what is not there. */
+function claimText(claim: unknown): string | undefined {
+  if (claim === undefined || claim === null) return undefined;
+  return typeof claim === "string" ? claim : JSON.stringify(claim);
+}

@@ -1,0 +1,97 @@
+import type { Path } from "../config/path.js";
+import type { LiveKitRouteConfig } from "../config/schema.js";
+import type { Template } from "../httprule/template.js";
+import type { FieldViolation } from "../status/details.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { TokenInput } from "./input.js";
+import type { LiveKitParts } from "./parts.js";
+import { compileSource, type Source } from "./source.js";
+import type { TokenSubject } from "./token.js";
+
+/** Bytes that LiveKit takes for names by default. */
+const longestName = 256;
+/** Bytes of metadata or of one attribute: the token must fit into the URL of a WebSocket. */
+const longestText = 4 * 1024;
+
+/** Where everything that a token says of its holder comes from. */
+export interface TokenSources {
+  readonly room: Source;
+  readonly identity: Source;
+  readonly name: Source | undefined;
+  readonly metadata: Source | undefined;
+  readonly attributes: readonly (readonly [name: string, source: Source])[];
+}
+
+/** The sources of a route; what is wrong with them goes to the problems. */
+export function compileSources(
+  route: LiveKitRouteConfig,
+  template: Template | undefined,
+  at: Path,
+  { problems }: LiveKitParts,
+): TokenSources {
+  const source = (part: string, text: string, path: Path) =>
+    compileSource(part, text, template, path, problems);
+  const optional = (part: "name" | "metadata"): Source | undefined => {
+    const text = route[part];
+    return text === undefined ? undefined : source(part, text, [...at, part]);
+  };
+  return {
+    room: source("room", route.room, [...at, "room"]),
+    identity: source("identity", route.identity, [...at, "identity"]),
+    name: optional("name"),
+    metadata: optional("metadata"),
+    attributes: Object.entries(route.attributes).map(([name, text]) => [
+      name,
+      source(`attributes.${name}`, text, [...at, "attributes", name]),
+    ]),
+  };
+}
+
+export function everySource({ room, identity, name, metadata, attributes }: TokenSources): readonly Source[] {
+  const optional = [name, metadata, ...attributes.map(([, source]) => source)];
+  return [room, identity, ...optional.filter(source => source !== undefined)];
+}
+
+/** @throws GatewayError VALIDATION_FAILED with all that is missing or too long */
+export function readSubject(sources: TokenSources, input: TokenInput): TokenSubject {
+  const violations: FieldViolation[] = [];
+  const required = (source: Source): string => {
+    const value = source.read(input) ?? "";
+    const wrong = nameProblem(value);
+    if (wrong !== undefined) violations.push({ field: source.field, description: wrong });
+    return value;
+  };
+  const optional = (source: Source | undefined, longest: number): string | undefined => {
+    const value = source?.read(input);
+    const wrong = value === undefined ? undefined : textProblem(value, longest);
+    if (source !== undefined && wrong !== undefined) {
+      violations.push({ field: source.field, description: wrong });
+    }
+    return value;
+  };
+  const attributes: Record<string, string> = Object.create(null);
+  const room = required(sources.room);
+  const identity = required(sources.identity);
+  const name = optional(sources.name, longestName);
+  const metadata = optional(sources.metadata, longestText);
+  for (const [key, source] of sources.attributes) {
+    const value = optional(source, longestText);
+    if (value !== undefined) attributes[key] = value;
+  }
+  const [first] = violations;
+  if (first === undefined) return { room, identity, name, metadata, attributes };
+  const message = violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
+  throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+}
+
+function nameProblem(value: string): string | undefined {
+  if (value.trim() === "") return "must not be empty";
+  if (/\p{Cc}/u.test(value)) return "must not hold control characters";
+  return textProblem(value, longestName);
+}
+
+function textProblem(value: string, longest: number): string | undefined {
+  if (/\p{Cs}/u.test(value)) return "must be valid Unicode";
+  if (Buffer.byteLength(value) > longest) return `must have at most ${longest} bytes`;
+  return undefined;
+}

@@ -1,0 +1,133 @@
+import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
+import { tokenRouteMethods } from "../config/livekit-schema.js";
+import type { Path } from "../config/path.js";
+import type { LiveKitRouteConfig } from "../config/schema.js";
+import type { Template } from "../httprule/template.js";
+import { TemplateError } from "../httprule/template.js";
+import { parseTemplate } from "../httprule/template-parser.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { type Authorize, compileAuthorize } from "./authorize.js";
+import { type InputNames, readInput, requireJsonBody, type TokenInput } from "./input.js";
+import type { TokenResult } from "./metrics.js";
+import type { LiveKitParts } from "./parts.js";
+import { namesFrom, type Source } from "./source.js";
+import { compileSources, everySource, readSubject, type TokenSources } from "./subject.js";
+import { type SignToken, tokenSigner } from "./token.js";
+
+/** Bytes of a request body; texts are bounded by far less. */
+const bodyLimit = 16 * 1024;
+
+interface TokenRoute {
+  readonly sources: TokenSources;
+  readonly names: InputNames;
+  readonly anyIdentity: boolean;
+  readonly authorize: Authorize | undefined;
+  readonly sign: SignToken;
+  answer(jwt: string): EndpointAnswer;
+}
+
+/** The endpoint of `livekit.routes[index]`. What is wrong with it goes to the problems. */
+export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: LiveKitParts): Endpoint {
+  const { livekit, deps, problems } = parts;
+  const at: Path = ["livekit", "routes", index];
+  const key = tokenRouteMethods.find(each => route[each] !== undefined) ?? "post";
+  const text = route[key] ?? "/";
+  const template = readTemplate(text);
+  const sources = compileSources(route, template, at, parts);
+  const all = everySource(sources);
+  warnOfUnread(template, namesFrom("path", all), [...at, key], parts);
+  const compiled: TokenRoute = {
+    sources,
+    names: { body: namesFrom("body", all), query: namesFrom("query", all) },
+    anyIdentity: route.allow_other_identities,
+    authorize:
+      route.authorize === undefined
+        ? undefined
+        : compileAuthorize(route.authorize, [...at, "authorize"], parts),
+    sign: tokenSigner(livekit, route),
+    answer: jwt => ({
+      status: 200,
+      headers: [
+        ["content-type", "application/json"],
+        ["cache-control", "no-store"],
+      ],
+      body: JSON.stringify({ [route.response.url]: livekit.url, [route.response.jwt]: jwt }),
+    }),
+  };
+  if (livekit.grants[route.grant]?.roomJoin !== true) {
+    problems.warning(
+      [...at, "grant"],
+      `the grant "${route.grant}" has no roomJoin; its tokens cannot join the room`,
+    );
+  }
+  return {
+    method: key.toUpperCase(),
+    template: text,
+    at,
+    service: "livekit",
+    auth: route.auth,
+    rateLimit: route.rate_limit,
+    errors: route.errors,
+    bodyLimit,
+    async answer(request) {
+      try {
+        const answer = await answerToken(compiled, request);
+        deps.metrics.token(route.grant, "issued");
+        return answer;
+      } catch (error) {
+        deps.metrics.token(route.grant, resultOf(error));
+        throw error;
+      }
+    },
+  };
+}
+
+/** Undefined where the text breaks the grammar, which is reported where all routes are put together. */
+function readTemplate(text: string): Template | undefined {
+  try {
+    return parseTemplate(text);
+  } catch (error) {
+    if (error instanceof TemplateError) return undefined;
+    throw error;
+  }
+}
+
+function warnOfUnread(
+  template: Template | undefined,
+  read: ReadonlySet<string>,
+  at: Path,
+  { problems }: LiveKitParts,
+): void {
+  for (const variable of template?.variables ?? []) {
+    const name = variable.path.join(".");
+    if (!read.has(name)) problems.warning(at, `the variable {${name}} is read by nothing`);
+  }
+}
+
+async function answerToken(route: TokenRoute, request: EndpointRequest): Promise<EndpointAnswer> {
+  requireJsonBody(request);
+  const input = readInput(request, route.names);
+  const subject = readSubject(route.sources, input);
+  if (!route.anyIdentity) requireOwnIdentity(route.sources.identity, subject.identity, input);
+  if (route.authorize !== undefined) await route.authorize(subject.room, subject.identity, request);
+  return route.answer(await route.sign(subject));
+}
+
+/**
+ * An identity from the subject or a claim is the caller's own by authentication; any other must be the subject.
+ * @throws GatewayError IDENTITY_MISMATCH
+ */
+function requireOwnIdentity(source: Source, identity: string, { identity: caller }: TokenInput): void {
+  if (source.kind === "subject" || source.kind === "claim") return;
+  if (caller !== undefined && identity === caller.subject) return;
+  const message = `${source.field}: must be the caller's own; this route gives out no tokens for others`;
+  throw new GatewayError(gatewayFailure("IDENTITY_MISMATCH", message));
+}
+
+function resultOf(error: unknown): TokenResult {
+  // 499 is a client that did not wait.
+  if (!(error instanceof GatewayError) || error.failure.httpStatus >= 499) return "failed";
+  return error.failure.origin === "upstream" || error.failure.reason === "IDENTITY_MISMATCH"
+    ? "refused"
+    : "invalid";
+}

@@ -1,0 +1,140 @@
+import { type WebhookEvent, WebhookReceiver } from "livekit-server-sdk";
+import type { Endpoint, EndpointRequest } from "../bindings/endpoint.js";
+import type { LiveKitWebhookConfig } from "../config/schema.js";
+import { TemplateError } from "../httprule/template.js";
+import { parseTemplate } from "../httprule/template-parser.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { createCodecs } from "../transcode/codecs.js";
+import { Writer } from "../transcode/writer.js";
+import { Cancellation } from "../upstream/channel.js";
+import { eventDigest, realtimeRoom } from "./event.js";
+import { requireJsonBody } from "./input.js";
+import { Once } from "./once.js";
+import type { LiveKitParts } from "./parts.js";
+import { compileCall } from "./rpc.js";
+
+/** Bytes; events are a few kilobytes, those with many tracks some more. */
+const bodyLimit = 256 * 1024;
+
+/** How many events are remembered, so that one that comes again is not delivered again. */
+const remembered = 10_000;
+
+/** @throws whatever keeps the event from being delivered */
+type Deliver = (event: WebhookEvent, request: EndpointRequest) => Promise<void>;
+
+/** The endpoint of `livekit.webhook`. What is wrong with it goes to the problems. */
+export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitParts): Endpoint {
+  const { livekit, deps } = parts;
+  const { metrics, log } = deps;
+  const at = ["livekit", "webhook", "path"];
+  refuseVariables(webhook.path, parts);
+  const receiver = new WebhookReceiver(livekit.api_key, livekit.api_secret);
+  const deliveries = compileDeliveries(webhook, parts);
+  const once = new Once(remembered);
+  return {
+    method: "POST",
+    template: webhook.path,
+    at,
+    service: "livekit",
+    // The signature is the authentication.
+    auth: "none",
+    rateLimit: undefined,
+    errors: "status",
+    bodyLimit,
+    async answer(request) {
+      requireJsonBody(request);
+      const event = await receive(receiver, request).catch((error: unknown) => {
+        metrics.webhook(undefined, "rejected");
+        log("warn", { request_id: request.requestId, error: describe(error) }, "LiveKit webhook rejected");
+        throw rejected();
+      });
+      try {
+        const first = await once.run(event.id, async () => {
+          for (const deliver of deliveries) await deliver(event, request);
+        });
+        metrics.webhook(event.event, first ? "accepted" : "repeated");
+      } catch (error) {
+        metrics.webhook(event.event, "failed");
+        const fields = { request_id: request.requestId, event: event.event, error: describe(error) };
+        log("warn", fields, "LiveKit webhook could not be delivered");
+        throw new GatewayError(
+          gatewayFailure("WEBHOOK_FAILED", "the event could not be delivered; send it again"),
+        );
+      }
+      return { status: 200, headers: [], body: "" };
+    },
+  };
+}
+
+/** The signature covers the bytes, so that they are read as text only to be given to the SDK. */
+function receive(receiver: WebhookReceiver, request: EndpointRequest): Promise<WebhookEvent> {
+  return receiver.receive(Buffer.from(request.body).toString("utf8"), request.header("authorization"));
+}
+
+function rejected(): GatewayError {
+  const message = "the webhook is not signed with the key of the configuration";
+  const headers: [string, string][] = [["www-authenticate", "Bearer"]];
+  return new GatewayError(gatewayFailure("WEBHOOK_REJECTED", message, [], { headers }));
+}
+
+/** A webhook has one address; what a variable would take from it means nothing. */
+function refuseVariables(path: string, { problems }: LiveKitParts): void {
+  try {
+    const template = parseTemplate(path);
+    if (template.segments.every(segment => segment.kind === "literal")) return;
+    problems.error(["livekit", "webhook", "path"], "expected a path without variables and wildcards");
+  } catch (error) {
+    // Reported where all routes are put together.
+    if (!(error instanceof TemplateError)) throw error;
+  }
+}
+
+function compileDeliveries(webhook: LiveKitWebhookConfig, parts: LiveKitParts): readonly Deliver[] {
+  const deliveries: Deliver[] = [];
+  if (webhook.call !== undefined) {
+    const deliver = compileDelivery(webhook.call, parts);
+    if (deliver !== undefined) deliveries.push(deliver);
+  }
+  const { publish } = webhook;
+  if (publish !== undefined) {
+    const { deps } = parts;
+    deliveries.push(async event => {
+      const room = realtimeRoom(publish.room, event);
+      if (room === undefined) return;
+      if (deps.publish === undefined) throw new Error("there are no realtime rooms");
+      await deps.publish(room, { from: publish.from, message: eventDigest(event) });
+    });
+  }
+  return deliveries;
+}
+
+function compileDelivery(
+  call: NonNullable<LiveKitWebhookConfig["call"]>,
+  { config, deps, problems }: LiveKitParts,
+): Deliver | undefined {
+  const { model, channel } = deps;
+  const at = ["livekit", "webhook", "call", "method"];
+  const called = compileCall(call, config, model, channel, at, problems);
+  if (called === undefined) return undefined;
+  const codec = createCodecs(model, policy).message(called.method.input);
+  return (_event, { body, requestId }) => {
+    const writer = new Writer();
+    codec.encodeText(body, writer);
+    // LiveKit gives up sooner than a backend may need; the event counts once it is delivered.
+    return called.call(writer.finish(), [["x-request-id", requestId]], new Cancellation());
+  };
+}
+
+const policy = {
+  enums: "name",
+  int64: "string",
+  emitDefaults: false,
+  names: "json",
+  unknownFields: "ignore",
+  depth: 64,
+} as const;
+
+function describe(error: unknown): string {
+  if (error instanceof GatewayError) return `${error.failure.reason}: ${error.failure.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
