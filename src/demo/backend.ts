@@ -16,6 +16,9 @@ import {
   updateMessageService,
 } from "./messaging/message-services.js";
 import { MessageStore } from "./messaging/message-store.js";
+import { adminService } from "./openim/admin-service.js";
+import { chatService } from "./openim/chat-service.js";
+import { UserStore } from "./openim/user-store.js";
 import { loadProtos } from "./protos.js";
 import { bindService, type DemoService } from "./service.js";
 
@@ -31,7 +34,7 @@ export interface DemoBackend {
 const CLOSE_GRACE = 1000;
 
 /**
- * Starts a gRPC server on 127.0.0.1 with the messaging, blog and KillrChat services, the health protocol and state
+ * Starts a gRPC server on 127.0.0.1 with the messaging, blog, KillrChat and OpenIM Chat services, the health protocol and state
  * in memory that is lost when it closes.
  *
  * @param options.port 0 to 65535; 0, the default, takes any free one
@@ -67,6 +70,8 @@ function demoServices(): DemoService[] {
     sessionService(accounts, new SessionStore()),
     roomService(accounts, rooms),
     messageService(accounts, rooms),
+    chatService(new UserStore()),
+    adminService(),
   ];
 }
 

@@ -1,9 +1,10 @@
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import protobuf, { type Root } from "protobufjs";
 
-/** The folder of the demo's protos, the same from `src` and from `dist`. */
+/** The folders of the demo's protos, the same from `src` and from `dist`. Imports resolve in the folder of a file. */
 const folder = fileURLToPath(new URL("../../protos/demo/", import.meta.url));
+const openimFolder = fileURLToPath(new URL("../../protos/openim/", import.meta.url));
 
 const files: readonly string[] = [
   "messaging/resource/v1/message_service.proto",
@@ -15,16 +16,26 @@ const files: readonly string[] = [
   "killrchat/v1/session_service.proto",
   "killrchat/v1/room_service.proto",
   "killrchat/v1/message_service.proto",
-];
+].map(file => join(folder, file));
+
+const openimFiles: readonly string[] = ["chat/chat.proto", "admin/admin.proto"].map(file =>
+  join(openimFolder, file),
+);
+
+/** Options that are the gateway's affair: routes and rules of messages. The backend speaks gRPC and leaves them unread. */
+const optionFiles = /api\/annotations\.proto$|^buf\/validate\//;
 
 /**
- * Parses the demo's protos. HTTP annotations are the gateway's affair: the backend speaks gRPC and leaves them unread.
+ * Parses the demo's protos.
  *
  * @throws Error when a file is missing or not valid
  */
 export async function loadProtos(): Promise<Root> {
   const root = new protobuf.Root();
-  root.resolvePath = (_origin, target) =>
-    target.endsWith("api/annotations.proto") ? null : join(folder, target);
-  return root.load([...files]);
+  root.resolvePath = (origin, target) => {
+    if (optionFiles.test(target)) return null;
+    if (isAbsolute(target)) return target;
+    return join(origin.startsWith(openimFolder) ? openimFolder : folder, target);
+  };
+  return root.load([...files, ...openimFiles]);
 }

@@ -1,6 +1,7 @@
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
 import { parse } from "protobufjs";
 import { Code } from "../status/code.js";
+import type { AnyValue } from "../status/failure.js";
 
 /** One thing that is wrong with one field of a request (`google.rpc.BadRequest.FieldViolation`). */
 export interface FieldViolation {
@@ -9,22 +10,13 @@ export interface FieldViolation {
   readonly description: string;
 }
 
-type Detail =
-  | {
-      readonly type: "ErrorInfo";
-      readonly reason: string;
-      readonly domain: string;
-      readonly metadata: object;
-    }
-  | { readonly type: "BadRequest"; readonly fieldViolations: readonly FieldViolation[] };
-
 /** A call failed as its contract says: thrown by handlers, told to the client with its details. */
 export class RpcError extends Error {
   override readonly name = "RpcError";
   constructor(
     readonly code: number,
     message: string,
-    readonly details: readonly Detail[] = [],
+    readonly details: readonly AnyValue[] = [],
   ) {
     super(message);
   }
@@ -43,13 +35,13 @@ export function failure(
   message: string,
   metadata: Readonly<Record<string, string>> = {},
 ): RpcError {
-  return new RpcError(code, message, [{ type: "ErrorInfo", reason, domain, metadata }]);
+  return new RpcError(code, message, [detail("ErrorInfo", { reason, domain, metadata })]);
 }
 
 /** INVALID_ARGUMENT with all violations as its detail. */
 export function badRequest(fieldViolations: readonly FieldViolation[]): RpcError {
   const message = fieldViolations.map(({ field, description }) => `${field}: ${description}`).join("; ");
-  return new RpcError(Code.INVALID_ARGUMENT, message, [{ type: "BadRequest", fieldViolations }]);
+  return new RpcError(Code.INVALID_ARGUMENT, message, [detail("BadRequest", { fieldViolations })]);
 }
 
 /** The error as gRPC sends it: code, message and, as `grpc-status-details-bin`, a `google.rpc.Status`. */
@@ -57,11 +49,8 @@ export function statusOf(error: RpcError): Pick<StatusObject, "code" | "details"
   const { code, message } = error;
   const metadata = new Metadata();
   if (error.details.length > 0) {
-    const details = error.details.map(({ type, ...value }) => ({
-      typeUrl: `type.googleapis.com/google.rpc.${type}`,
-      value: encode(type, value),
-    }));
-    metadata.set("grpc-status-details-bin", encode("Status", { code, message, details }));
+    const status = encode("Status", { code, message, details: error.details });
+    metadata.set("grpc-status-details-bin", status);
   }
   return { code, details: message, metadata };
 }
@@ -75,6 +64,10 @@ const { root: messages } = parse(`
   message BadRequest { repeated FieldViolation field_violations = 1; }
   message FieldViolation { string field = 1; string description = 2; }
 `);
+
+function detail(type: "ErrorInfo" | "BadRequest", value: object): AnyValue {
+  return { typeUrl: `type.googleapis.com/google.rpc.${type}`, value: encode(type, value) };
+}
 
 function encode(type: string, value: object): Buffer {
   const message = messages.lookupType(type);

@@ -1,0 +1,57 @@
+import { errors, jwtVerify, SignJWT } from "jose";
+import type { RpcError } from "../rpc-error.js";
+import { businessError } from "./business-error.js";
+
+/** 1 user, 2 administrator. */
+export type UserType = 1 | 2;
+
+/** Whose a token is. */
+export interface TokenOwner {
+  readonly userID: string;
+  readonly userType: UserType;
+  /** Seconds since 1970. */
+  readonly expires: number;
+}
+
+/** What the demo's gateway and backend share unless `OPENIM_SECRET` is set: good for a demo, no secret to anybody. */
+export const demoSecret = "openim-demo-secret-that-everybody-knows";
+
+const LIFETIME = 90 * 24 * 3600;
+
+function key(): Uint8Array {
+  return new TextEncoder().encode(process.env.OPENIM_SECRET ?? demoSecret);
+}
+
+/** A Chat token: HS256, 90 days. */
+export function issueToken(userID: string, userType: UserType): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({ UserID: userID, UserType: userType, PlatformID: 0 })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .setIssuedAt(now)
+    .setNotBefore(now)
+    .setExpirationTime(now + LIFETIME)
+    .sign(key());
+}
+
+/** @throws RpcError 1501 to 1505 */
+export async function readToken(token: string): Promise<TokenOwner> {
+  const { payload } = await jwtVerify(token, key(), { algorithms: ["HS256"], requiredClaims: ["exp"] }).catch(
+    error => {
+      throw refusal(error);
+    },
+  );
+  const { UserID: userID, UserType: userType, exp = 0 } = payload;
+  if (typeof userID !== "string" || (userType !== 1 && userType !== 2))
+    throw businessError(1505, "TokenUnknownError", "the token has no user");
+  return { userID, userType, expires: exp };
+}
+
+function refusal(error: unknown): RpcError {
+  if (error instanceof errors.JWTExpired)
+    return businessError(1501, "TokenExpiredError", "the token has expired");
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === "nbf")
+    return businessError(1504, "TokenNotValidYetError", "the token is not valid yet");
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid)
+    return businessError(1503, "TokenMalformedError", "the token is no JWT");
+  return businessError(1502, "TokenInvalidError", "the token is not ours");
+}
