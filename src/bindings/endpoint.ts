@@ -16,7 +16,7 @@ export interface Endpoint {
   /** Providers of which one must accept; undefined: as `auth.default` says. */
   readonly auth: readonly string[] | "none" | undefined;
   /** Name under `rate_limits`. */
-  readonly rateLimit: string | undefined;
+  readonly rateLimit: string | readonly string[] | undefined;
   readonly errors: ErrorProfile;
   /** Bytes; undefined: as `http.limits.body` says. */
   readonly bodyLimit: number | undefined;

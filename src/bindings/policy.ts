@@ -1,3 +1,4 @@
+import type { AuthNames } from "../config/auth-schema.js";
 import { methodPolicy } from "../config/method-policy.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
 import type { ErrorProfile } from "../status/profiles.js";
@@ -20,6 +21,10 @@ export interface RoutePolicy {
   readonly bodyLimit: number;
   /** Whether the rules of the request's messages are enforced. */
   readonly validate: boolean;
+  /** Providers of which one must accept. */
+  readonly auth: AuthNames;
+  /** Names of the limits that hold. */
+  readonly rateLimits: readonly string[];
 }
 
 export function routePolicy(config: Config, service: ServiceConfig, methodName: string): RoutePolicy {
@@ -46,5 +51,7 @@ export function routePolicy(config: Config, service: ServiceConfig, methodName: 
     query: { unknown: policy.query.unknown, ignore: new Set(policy.query.ignore) },
     bodyLimit: policy.limits.body,
     validate: policy.validate,
+    auth: policy.auth,
+    rateLimits: policy.rate_limits,
   };
 }

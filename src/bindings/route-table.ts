@@ -3,25 +3,18 @@ import { formatPath } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
 import { type Router, RouterBuilder } from "../httprule/router.js";
-import { type Template, TemplateError } from "../httprule/template.js";
-import { parseTemplate } from "../httprule/template-parser.js";
+import { TemplateError } from "../httprule/template.js";
 import { createCodecs } from "../transcode/codecs.js";
 import type { Endpoint } from "./endpoint.js";
+import { type OwnRoute, ownRoute, type PassThroughRule } from "./own-route.js";
 import { routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
 import { collectRules, type Locate, type RuleOfMethod, ruleOrigin } from "./rules.js";
 
-/** A route that the gateway answers itself, with its template read. */
-export interface EndpointRoute {
-  readonly kind: "endpoint";
-  readonly method: string;
-  readonly template: Template;
-  readonly endpoint: Endpoint;
-}
-
 export interface RouteTable {
   readonly routes: readonly Route[];
-  readonly endpoints: readonly EndpointRoute[];
+  /** What no RPC method answers. */
+  readonly own: readonly OwnRoute[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -29,13 +22,13 @@ export interface RouteTable {
  * Compiles every route that the configuration and the descriptors declare. Two routes with the same method and an
  * equivalent template are an error naming both; an annotation that does not fit its messages is a warning and gets
  * no route, a rule of the configuration that does not fit is an error.
- * @param own what the gateway answers itself
+ * @param declared what no RPC method answers
  */
 export function compileRoutes(
   config: Config,
   model: Model,
   locate: Locate,
-  own: readonly Endpoint[] = [],
+  declared: readonly (Endpoint | PassThroughRule)[] = [],
 ): RouteTable {
   const diagnostics: Diagnostic[] = [];
   const builder = new RouterBuilder<Origin>();
@@ -53,25 +46,25 @@ export function compileRoutes(
       diagnostics.push(misfit(rule, error));
     }
   }
-  const endpoints: EndpointRoute[] = [];
-  for (const endpoint of own) {
-    const path = formatPath(endpoint.at);
-    const origin: Origin = { text: path, path, position: locate(endpoint.at) };
+  const own: OwnRoute[] = [];
+  for (const each of declared) {
+    const path = formatPath(each.at);
+    const origin: Origin = { text: path, path, position: locate(each.at) };
     try {
-      const route = endpointRoute(endpoint);
+      const route = ownRoute(each);
       const earlier = builder.add(route.method, route.template, origin);
-      if (earlier === undefined) endpoints.push(route);
+      if (earlier === undefined) own.push(route);
       else diagnostics.push(conflict(route, origin, earlier));
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       diagnostics.push({
         severity: "error",
-        message: `template "${endpoint.template}": ${error.message} (at character ${error.offset + 1})`,
+        message: `template "${each.template}": ${error.message} (at character ${error.offset + 1})`,
         ...place(origin),
       });
     }
   }
-  return { routes, endpoints, diagnostics };
+  return { routes, own, diagnostics };
 }
 
 /** Who has declared a route, for messages. */
@@ -79,15 +72,6 @@ interface Origin {
   readonly text: string;
   readonly path: string;
   readonly position: Position | undefined;
-}
-
-function endpointRoute(endpoint: Endpoint): EndpointRoute {
-  return {
-    kind: "endpoint",
-    method: endpoint.method,
-    template: parseTemplate(endpoint.template),
-    endpoint,
-  };
 }
 
 /** The router over values made from routes, which are known to be free of conflicts. */

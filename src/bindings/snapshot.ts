@@ -3,9 +3,11 @@ import type { Template } from "../httprule/template.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
+import type { PassThrough } from "../upstream/pass-through.js";
 import type { Validate } from "../validation/validator.js";
 import type { Endpoint } from "./endpoint.js";
 import type { Guard } from "./guard.js";
+import type { OwnRoute } from "./own-route.js";
 import type { Route } from "./route.js";
 
 /** What every route has, whoever answers it. */
@@ -35,10 +37,21 @@ export interface RpcBinding extends Bound {
 /** A route that the gateway answers itself. */
 export interface EndpointBinding extends Bound {
   readonly kind: "endpoint";
+  readonly route: OwnRoute;
   readonly endpoint: Endpoint;
 }
 
-export type Binding = RpcBinding | EndpointBinding;
+/** A prefix below which requests go to an HTTP backend as they are. */
+export interface PassThroughBinding extends Bound {
+  readonly kind: "pass-through";
+  readonly route: OwnRoute;
+  /** Name of the upstream. */
+  readonly upstream: string;
+  readonly websocket: boolean;
+  readonly application: PassThrough;
+}
+
+export type Binding = RpcBinding | EndpointBinding | PassThroughBinding;
 
 /** Everything that one loading of the configuration came to. A request keeps the snapshot that it began with. */
 export interface Snapshot {

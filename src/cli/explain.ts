@@ -1,6 +1,7 @@
 import { type Lookup, lookUp } from "../bindings/lookup.js";
 import type { Route } from "../bindings/route.js";
-import { type EndpointRoute, routerOf } from "../bindings/route-table.js";
+import type { OwnRoute } from "../bindings/own-route.js";
+import { routerOf } from "../bindings/route-table.js";
 import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
@@ -24,7 +25,7 @@ interface Placement {
 interface Explanation {
   readonly method: string;
   readonly path: string;
-  readonly outcome: Lookup<Route | EndpointRoute>["kind"];
+  readonly outcome: Lookup<Route | OwnRoute>["kind"];
   readonly route?: RouteDescription;
   readonly values?: readonly Placement[];
   readonly body?: string;
@@ -52,8 +53,8 @@ function explainRequest(compiled: Compiled, method: string, target: string): Exp
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
-  const router = routerOf<Route | EndpointRoute, Route | EndpointRoute>(
-    [...compiled.routes, ...compiled.endpoints],
+  const router = routerOf<Route | OwnRoute, Route | OwnRoute>(
+    [...compiled.routes, ...compiled.own],
     route => route,
   );
   const found = lookUp(router, method, path);
@@ -74,11 +75,11 @@ function explainRequest(compiled: Compiled, method: string, target: string): Exp
 
 function explainMatch(
   compiled: Compiled,
-  route: Route | EndpointRoute,
+  route: Route | OwnRoute,
   variables: readonly string[],
   query: string,
 ): Pick<Explanation, "route" | "values" | "body" | "request" | "refused"> {
-  if (route.kind === "endpoint") return { route: describeRoute(route), body: "as the endpoint reads it" };
+  if (route.kind !== "rpc") return { route: describeRoute(route), body: "whatever answers" };
   const { body } = route;
   const taken =
     body.kind === "none" ? "not taken" : body.kind === "all" ? "the whole request" : fieldText([body.field]);
@@ -123,7 +124,7 @@ function fieldText(fields: readonly Field[]): string {
 }
 
 /** What else matched, and what came near: at least half of its segments fit. */
-function losers(candidates: readonly Candidate<Route | EndpointRoute>[]): Explanation["others"] {
+function losers(candidates: readonly Candidate<Route | OwnRoute>[]): Explanation["others"] {
   return candidates
     .filter(({ outcome, matched, template }) =>
       outcome === "path" ? matched * 2 >= template.segments.length : outcome !== "found",

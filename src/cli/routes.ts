@@ -7,7 +7,7 @@ import { table } from "./table.js";
 export async function routes(args: readonly string[]): Promise<number> {
   const given = readArguments("routes", args, []);
   const compiled = await load(configOf("routes", given));
-  const described = [...compiled.routes, ...compiled.endpoints].map(describeRoute);
+  const described = [...compiled.routes, ...compiled.own].map(describeRoute);
   if (given.json) {
     process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
     return 0;

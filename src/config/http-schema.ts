@@ -1,5 +1,6 @@
 import Type from "typebox";
 import { duration, listOf, mapping, section, size, text } from "./kind.js";
+import { ProxySchema } from "./proxy-schema.js";
 import { QuerySchema } from "./service-schema.js";
 
 const template = (method: string) =>
@@ -125,6 +126,7 @@ export const HttpSchema = section(
       },
       "What a request may cost.",
     ),
+    proxy: ProxySchema,
     cors: Type.Optional(CorsSchema),
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,

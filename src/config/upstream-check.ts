@@ -32,6 +32,11 @@ export function checkUpstreams(draft: Draft, findings: Findings): void {
         checkTarget([...path, "targets", index], target, findings);
       });
     }
+    if (upstream?.protocol === "http") {
+      upstream.targets?.forEach((target, index) => {
+        checkOrigin([...path, "targets", index], target, findings);
+      });
+    }
     checkTls([...path, "tls"], upstream?.tls, findings);
     checkRetry([...path, "retry"], upstream?.retry, findings);
   }
@@ -43,6 +48,17 @@ function checkTarget(at: Path, target: string | undefined, findings: Findings): 
   const suggestion = findings.isSecret(at) || parseTarget(bare) === undefined ? undefined : bare;
   const { expected } = Formats.target;
   findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`, { suggestion });
+}
+
+/** Of an HTTP backend: where it is, and nothing of a path. */
+function checkOrigin(at: Path, target: string | undefined, findings: Findings): void {
+  if (target === undefined) return;
+  const url = URL.canParse(target) ? new URL(target) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && `${url.origin}${url.pathname}` === `${url.origin}/`) {
+    if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") return;
+  }
+  const expected = "http://host:port or https://host:port without a path";
+  findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`);
 }
 
 function checkTls(at: Path, tls: DraftOf<UpstreamTlsConfig> | undefined, findings: Findings): void {

@@ -94,11 +94,14 @@ const retry = mapping(
 
 export const UpstreamSchema = mapping(
   {
-    protocol: choice(["grpc"], { description: "What the backend speaks.", default: "grpc" }),
+    protocol: choice(["grpc", "http"], {
+      description: "What the backend speaks. `http` is for `http.proxy`.",
+      default: "grpc",
+    }),
     targets: Type.Array(
       text("target", {
         description:
-          "`dns:///host:port` (every address of the name), `host:port`, `[::1]:port` or `unix:/path`.",
+          "`dns:///host:port` (every address of the name), `host:port`, `[::1]:port` or `unix:/path`; with protocol http `http://host:port` or `https://host`.",
       }),
       { minItems: 1, maxItems: 1000, description: "The endpoints that calls are spread over." },
     ),

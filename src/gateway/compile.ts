@@ -1,10 +1,15 @@
+import type { Authorizer } from "../auth/authorizer.js";
+import type { OwnRoute } from "../bindings/own-route.js";
+import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { type LoadedConfig, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { loadModel } from "../descriptors/load.js";
 import type { Model } from "../descriptors/model.js";
+import { compileValidators, type Validators } from "../validation/compile.js";
 import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
+import { passThroughRules } from "./pass-through.js";
 import { tlsProblems } from "./tls.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,7 +22,10 @@ export interface Compiled {
   readonly loaded: UsableConfig;
   readonly model: Model;
   readonly routes: RouteTable["routes"];
-  readonly endpoints: RouteTable["endpoints"];
+  readonly own: RouteTable["own"];
+  /** What the policies demand of a route; none where no policy matches. */
+  readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
+  readonly validators: Validators;
   /** Warnings only. */
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -35,8 +43,15 @@ export function readConfig(file: string, environment: Environment): UsableConfig
 /** @throws LoadError with every problem of the descriptors, or of the routes */
 export async function compile(loaded: UsableConfig, reflected: ReflectedFiles): Promise<Compiled> {
   const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
-  const table = compileRoutes(loaded.config, model, loaded.locate);
-  const all = [...loaded.diagnostics, ...diagnostics, ...table.diagnostics];
+  const { config, locate } = loaded;
+  const table = compileRoutes(config, model, locate, passThroughRules(config));
+  const validated = table.routes.filter(({ policy }) => policy.validate);
+  const validators = await compileValidators(
+    model,
+    validated.map(({ rpc }) => rpc.input),
+  );
+  const all = [...loaded.diagnostics, ...diagnostics, ...table.diagnostics, ...validators.diagnostics];
   if (all.some(each => each.severity === "error")) throw new LoadError(all);
-  return { loaded, model, routes: table.routes, endpoints: table.endpoints, diagnostics: all };
+  const { routes, own } = table;
+  return { loaded, model, routes, own, authorizers: new Map(), validators, diagnostics: all };
 }

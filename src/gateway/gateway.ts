@@ -7,14 +7,13 @@ import { startFastifyEngine } from "../http/fastify-engine.js";
 import { Pipeline } from "../http/pipeline.js";
 import { startUwsEngine } from "../http/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
-import { createLogger, type Logger } from "../telemetry/logger.js";
-import { Metrics } from "../telemetry/metrics.js";
+import { createLogger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
-import { version } from "../telemetry/version.js";
 import { type Environment, readConfig, type UsableConfig } from "./compile.js";
 import { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import { describeBinding } from "./route-description.js";
+import { createRuntime, type Runtime } from "./runtime.js";
 
 export interface GatewayOptions {
   /** What `${NAME}` in the configuration is taken from; default the process's own environment. */
@@ -53,8 +52,7 @@ export async function startGateway(file: string, options: GatewayOptions = {}): 
 class RunningGateway implements Gateway {
   readonly #file: string;
   readonly #environment: Environment;
-  readonly #log: Logger;
-  readonly #metrics: Metrics;
+  readonly #runtime: Runtime;
   #loaded: UsableConfig;
   #generation: Generation | undefined;
   #snapshot: Snapshot | undefined;
@@ -72,9 +70,8 @@ class RunningGateway implements Gateway {
     this.#file = file;
     this.#environment = environment;
     this.#loaded = loaded;
-    this.#log = createLogger(telemetry.log.level, options.logTo);
-    this.#metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
-    this.#metrics.endpointsFrom(() => this.#generation?.endpoints() ?? []);
+    this.#runtime = createRuntime(loaded.config, createLogger(telemetry.log.level, options.logTo));
+    this.#runtime.metrics.endpointsFrom(() => this.#generation?.endpoints() ?? []);
   }
 
   get httpPort(): number {
@@ -91,7 +88,7 @@ class RunningGateway implements Gateway {
     this.#generation = generation;
     await generation.start();
     await this.#listen();
-    this.#log.info(
+    this.#runtime.log.info(
       { http: this.httpPort, admin: this.adminPort, bindings: this.#snapshot?.bindings.length },
       "ready",
     );
@@ -118,7 +115,7 @@ class RunningGateway implements Gateway {
       if (generation !== undefined) this.#retire(generation);
     await Promise.all(this.#retiring);
     await this.#admin?.close();
-    this.#log.flush();
+    this.#runtime.log.flush();
   }
 
   async #startAdmin(): Promise<void> {
@@ -127,7 +124,7 @@ class RunningGateway implements Gateway {
       startAdmin({
         address,
         tls,
-        metrics: this.#metrics,
+        metrics: this.#runtime.metrics,
         ready: () => this.#readiness(),
         config: () => redact(this.#loaded.config, this.#loaded.secrets),
         bindings: () => this.#snapshot?.bindings.map(describeBinding) ?? [],
@@ -141,8 +138,8 @@ class RunningGateway implements Gateway {
     const pipeline = new Pipeline({
       // Requests are accepted only once there is a snapshot.
       snapshot: () => this.#snapshot as Snapshot,
-      metrics: this.#metrics,
-      accessLog: new AccessLog(this.#log),
+      metrics: this.#runtime.metrics,
+      accessLog: new AccessLog(this.#runtime.log),
       draining: () => this.#draining,
     });
     const startEngine = listeners.http.engine === "uws" ? startUwsEngine : startFastifyEngine;
@@ -154,19 +151,19 @@ class RunningGateway implements Gateway {
         requestTimeout: http.limits.request_timeout,
         handle: exchange => pipeline.handle(exchange),
         refused: ({ httpStatus, code }) =>
-          this.#metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
+          this.#runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
       });
     this.#engine = await listening(this.#loaded, "http", start);
   }
 
   #createGeneration(loaded: UsableConfig): Generation {
-    return new Generation(loaded, this.#metrics, {
+    return new Generation(loaded, this.#runtime, {
       snapshot: (snapshot, diagnostics) => {
         this.#snapshot = snapshot;
-        this.#metrics.reloadSucceeded(snapshot.bindings.length);
+        this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
         this.#report(diagnostics);
       },
-      failed: (what, error) => this.#log.error({ error: describeError(error) }, what),
+      failed: (what, error) => this.#runtime.log.error({ error: describeError(error) }, what),
     });
   }
 
@@ -182,10 +179,13 @@ class RunningGateway implements Gateway {
       this.#next = undefined;
       this.#loaded = loaded;
       if (before !== undefined) this.#retire(before);
-      this.#log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
+      this.#runtime.log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
     } catch (error) {
-      this.#metrics.reloadFailed();
-      this.#log.error({ error: describeError(error) }, "reload failed; the configuration from before stays");
+      this.#runtime.metrics.reloadFailed();
+      this.#runtime.log.error(
+        { error: describeError(error) },
+        "reload failed; the configuration from before stays",
+      );
       if (this.#next !== undefined) this.#retire(this.#next);
     }
   }
@@ -210,7 +210,7 @@ class RunningGateway implements Gateway {
   }
 
   #report(diagnostics: readonly Diagnostic[]): void {
-    for (const diagnostic of diagnostics) this.#log.warn(formatDiagnostic(diagnostic));
+    for (const diagnostic of diagnostics) this.#runtime.log.warn(formatDiagnostic(diagnostic));
   }
 }
 

@@ -1,12 +1,15 @@
 import type { Snapshot } from "../bindings/snapshot.js";
 import type { Diagnostic } from "../config/diagnostic.js";
-import type { Metrics } from "../telemetry/metrics.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
 import type { UpstreamObserver } from "../upstream/grpc-channel.js";
+import type { PassThrough } from "../upstream/pass-through.js";
 import { watchDescriptors } from "../upstream/reflection.js";
 import { compile, type UsableConfig } from "./compile.js";
 import { reflectedUpstreams } from "./descriptors.js";
 import { Leases } from "./leases.js";
+import { passThroughOf } from "./pass-through.js";
+import { createProtection, type Protection } from "./protection.js";
+import type { Runtime } from "./runtime.js";
 import { createSnapshot } from "./snapshot.js";
 import { createChannels } from "./upstreams.js";
 
@@ -29,22 +32,25 @@ export interface UpstreamHealth {
  */
 export class Generation {
   readonly #loaded: UsableConfig;
-  readonly #metrics: Metrics;
+  readonly #runtime: Runtime;
   readonly #events: GenerationEvents;
   readonly #channels: Map<string, Channel>;
   readonly #leases = new Leases();
   readonly #reflected = new Map<string, readonly Uint8Array[]>();
   readonly #missing: Set<string>;
   readonly #stops: (() => void)[] = [];
+  #passThrough: PassThrough | undefined;
+  /** Of the snapshot that serves. */
+  #protection: Protection | undefined;
   #abandon: (() => void) | undefined;
   #building: Promise<void> = Promise.resolve();
   #retired = false;
 
-  constructor(loaded: UsableConfig, metrics: Metrics, events: GenerationEvents) {
+  constructor(loaded: UsableConfig, runtime: Runtime, events: GenerationEvents) {
     this.#loaded = loaded;
-    this.#metrics = metrics;
+    this.#runtime = runtime;
     this.#events = events;
-    this.#channels = createChannels(loaded, name => observer(name, metrics));
+    this.#channels = createChannels(loaded, name => observer(name, runtime.metrics));
     this.#missing = new Set(reflectedUpstreams(loaded.config));
   }
 
@@ -54,6 +60,7 @@ export class Generation {
    */
   async start(): Promise<void> {
     if (this.#missing.size > 0) await this.#reflect();
+    this.#passThrough = await passThroughOf(this.#loaded.config, []);
     await this.#build();
   }
 
@@ -63,7 +70,9 @@ export class Generation {
     this.#abandon?.();
     for (const stop of this.#stops) stop();
     await this.#leases.free();
+    this.#protection?.close();
     await Promise.all([...this.#channels.values()].map(channel => channel.close()));
+    await this.#passThrough?.close();
   }
 
   /** What start waits for, for /readyz; undefined where it waits for nothing. */
@@ -116,7 +125,7 @@ export class Generation {
         await this.#build();
       } catch (error) {
         if (this.#retired) return;
-        this.#metrics.reloadFailed();
+        this.#runtime.metrics.reloadFailed();
         this.#events.failed(
           `the new descriptors of upstream "${upstream}" cannot be used; those from before stay`,
           error,
@@ -128,10 +137,17 @@ export class Generation {
   async #build(): Promise<void> {
     const compiled = await compile(this.#loaded, this.#reflected);
     if (this.#retired) throw overtaken();
-    this.#events.snapshot(
-      createSnapshot(compiled, this.#channels, this.#metrics, this.#leases),
-      compiled.diagnostics,
-    );
+    const before = this.#protection;
+    const protection = createProtection(compiled, this.#channels, this.#runtime);
+    this.#protection = protection;
+    const parts = {
+      channels: this.#channels,
+      passThrough: this.#passThrough,
+      protection,
+      leases: this.#leases,
+    };
+    this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), compiled.diagnostics);
+    before?.close();
   }
 }
 
@@ -139,7 +155,7 @@ function overtaken(): Error {
   return new Error("overtaken by a newer configuration, or by the end of the gateway");
 }
 
-function observer(upstream: string, metrics: Metrics): UpstreamObserver {
+function observer(upstream: string, metrics: Runtime["metrics"]): UpstreamObserver {
   return {
     started: path => metrics.upstream(upstream, path).started(),
     finished: (path, code, seconds) => metrics.upstream(upstream, path).handled(code, seconds),

@@ -1,5 +1,5 @@
+import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
-import type { EndpointRoute } from "../bindings/route-table.js";
 import type { Binding } from "../bindings/snapshot.js";
 
 /** One line of the route table, for people and programs. */
@@ -13,15 +13,15 @@ export interface RouteDescription {
   readonly response_body: string;
 }
 
-export function describeRoute(route: Route | EndpointRoute): RouteDescription {
-  if (route.kind === "endpoint") {
-    const { method, template, endpoint } = route;
+export function describeRoute(route: Route | OwnRoute): RouteDescription {
+  if (route.kind !== "rpc") {
+    const { method, template } = route;
     return {
       method,
       template: template.text,
       rpc: "",
-      upstream: "",
-      source: endpoint.service,
+      upstream: route.kind === "pass-through" ? route.rule.upstream : "",
+      source: route.kind === "pass-through" ? "pass-through" : route.endpoint.service,
       body: "",
       response_body: "",
     };
@@ -39,5 +39,5 @@ export function describeRoute(route: Route | EndpointRoute): RouteDescription {
 }
 
 export function describeBinding(binding: Binding): RouteDescription {
-  return describeRoute(binding.kind === "rpc" ? binding.route : binding);
+  return describeRoute(binding.route);
 }

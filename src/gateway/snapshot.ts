@@ -1,55 +1,104 @@
+import { Guard } from "../bindings/guard.js";
+import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
-import { type EndpointRoute, routerOf } from "../bindings/route-table.js";
+import { routerOf } from "../bindings/route-table.js";
 import type { Binding, Snapshot } from "../bindings/snapshot.js";
-import type { Metrics } from "../telemetry/metrics.js";
+import { type AuthNames, authNames } from "../config/auth-schema.js";
+import { limitNames } from "../config/rate-limit-schema.js";
 import { createCodecs } from "../transcode/codecs.js";
 import type { Channel } from "../upstream/channel.js";
+import type { PassThrough } from "../upstream/pass-through.js";
 import type { Compiled } from "./compile.js";
 import type { Leases } from "./leases.js";
+import type { Protection } from "./protection.js";
+import type { Runtime } from "./runtime.js";
 
-/** Binds compiled routes to channels and metrics. */
+/** What the bindings of a snapshot hold on to. */
+export interface SnapshotParts {
+  readonly channels: ReadonlyMap<string, Channel>;
+  readonly passThrough: PassThrough | undefined;
+  readonly protection: Protection;
+  readonly leases: Leases;
+}
+
+/** Binds compiled routes to channels, guards and metrics. */
 export function createSnapshot(
-  { model, routes, endpoints, loaded }: Compiled,
-  channels: ReadonlyMap<string, Channel>,
-  metrics: Metrics,
-  leases: Leases,
+  compiled: Compiled,
+  { channels, passThrough, protection, leases }: SnapshotParts,
+  { metrics, validation }: Runtime,
 ): Snapshot {
-  const { http } = loaded.config;
-  const bindings: Binding[] = [];
-  const bind = (route: Route | EndpointRoute): Binding => {
+  const { model, routes, own, validators } = compiled;
+  const { http, auth } = compiled.loaded.config;
+
+  const guardOf = (
+    route: Route | OwnRoute,
+    names: AuthNames,
+    limits: readonly string[],
+  ): Guard | undefined => {
+    const authenticator = protection.authenticators.authenticatorOf(names);
+    const authorizer = compiled.authorizers.get(route);
+    const limiter = limits.length === 0 ? undefined : protection.limits.limiterOf(limits);
+    if (authenticator === undefined && authorizer === undefined && limiter === undefined) return undefined;
+    return new Guard({ authenticator, limiters: limiter === undefined ? [] : [limiter], authorizer });
+  };
+
+  const bindOwn = (route: OwnRoute): Binding => {
     const { method, template } = route;
+    const declared = route.kind === "endpoint" ? route.endpoint : route.rule;
+    const service = route.kind === "endpoint" ? route.endpoint.service : route.rule.upstream;
+    const bound = {
+      method,
+      template,
+      service,
+      guard: guardOf(route, authNames(declared.auth ?? auth.default), limitNames(declared.rateLimit)),
+      metrics: metrics.route(template.text, method, service),
+      route,
+    };
     if (route.kind === "endpoint") {
       const { endpoint } = route;
       return {
         kind: "endpoint",
-        method,
-        template,
-        service: endpoint.service,
+        ...bound,
         errors: endpoint.errors,
-        guard: undefined,
         bodyLimit: endpoint.bodyLimit ?? http.limits.body,
-        metrics: metrics.route(template.text, method, endpoint.service),
         endpoint,
       };
     }
-    const service = route.rpc.service.fullName;
+    return {
+      kind: "pass-through",
+      ...bound,
+      errors: "status",
+      bodyLimit: http.limits.body,
+      upstream: route.rule.upstream,
+      websocket: route.rule.websocket,
+      // There is one where there are such routes.
+      application: passThrough as PassThrough,
+    };
+  };
+
+  const bindRpc = (route: Route): Binding => {
+    const { method, template, rpc, policy } = route;
+    const service = rpc.service.fullName;
+    const validate = policy.validate ? validators.byType.get(rpc.input) : undefined;
     return {
       kind: "rpc",
       method,
       template,
       service,
-      errors: route.policy.errors,
-      guard: undefined,
-      bodyLimit: http.limits.body,
+      errors: policy.errors,
+      guard: guardOf(route, policy.auth, policy.rateLimits),
+      bodyLimit: policy.bodyLimit,
       metrics: metrics.route(template.text, method, service),
       route,
       // Loading has checked that the upstream exists.
       channel: channels.get(route.upstream) as Channel,
-      validate: undefined,
+      validate: validate && validation.counted(validate, service, rpc.name),
     };
   };
-  const router = routerOf([...routes, ...endpoints], route => {
-    const binding = bind(route);
+
+  const bindings: Binding[] = [];
+  const router = routerOf<Route | OwnRoute, Binding>([...routes, ...own], route => {
+    const binding = route.kind === "rpc" ? bindRpc(route) : bindOwn(route);
     bindings.push(binding);
     return binding;
   });

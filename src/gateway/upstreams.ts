@@ -8,7 +8,7 @@ import { type ChannelOptions, createChannel, type UpstreamObserver } from "../up
 import type { UsableConfig } from "./compile.js";
 
 /**
- * One channel for each upstream of the configuration, by name. Nothing connects before it is needed.
+ * One channel for each gRPC upstream of the configuration, by name. Nothing connects before it is needed.
  * @param observe what watches the calls of an upstream, by its name
  * @throws LoadError naming each upstream whose certificates or keys cannot be used
  */
@@ -19,6 +19,7 @@ export function createChannels(
   const channels = new Map<string, Channel>();
   const problems: Diagnostic[] = [];
   for (const [name, upstream] of Object.entries(config.upstreams)) {
+    if (upstream.protocol !== "grpc") continue;
     try {
       channels.set(name, createChannel(channelOptions(name, upstream), observe(name)));
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { ClientCertificate } from "../auth/caller.js";
 import type { Cancellation } from "../upstream/channel.js";
+import type { Passed, PassThrough } from "../upstream/pass-through.js";
 
 /** Header names in lower case, one entry a field line, in the order in which they are sent. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
@@ -33,6 +34,14 @@ export interface Exchange {
   body(limit: number): Uint8Array | Promise<Uint8Array>;
   /** Sends the whole reply, once. For HEAD the body is counted, not sent. After the peer has gone this does nothing. */
   reply(status: number, headers: HeaderList, body: string | Uint8Array): void;
+  /** True where the client asks for a WebSocket and the engine can pass it through. */
+  readonly upgrade: boolean;
+  /**
+   * Hands the request over, which then answers it. Resolves with the status that was sent, 101 for an upgrade, when the
+   * reply is out or the peer has gone.
+   * @param replyHeaders for the reply beside its own
+   */
+  passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number>;
   /** Ends the connection: the exchange cannot be answered. */
   abandon(): void;
 }

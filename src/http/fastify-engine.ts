@@ -1,4 +1,4 @@
-import { type IncomingMessage, METHODS, type ServerResponse } from "node:http";
+import { type IncomingMessage, METHODS, type Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { Reason } from "../status/reasons.js";
@@ -47,6 +47,19 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   // An expectation that is not known is passed over (RFC 9110 §10.1.1); Node.js alone would answer 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
 
+  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== "websocket") {
+      ignoreUpgrade(server, request, socket, head, options);
+      return;
+    }
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.shouldKeepAlive = false;
+    response.once("finish", () => socket.end());
+    socket.on("error", () => socket.destroy());
+    accept(request, response, request.url ?? "/", connections, options, head);
+  });
+
   await app.listen({ host: options.host, port: options.port });
   return {
     port: (server.address() as AddressInfo).port,
@@ -65,6 +78,7 @@ function accept(
   target: string,
   connections: NodeConnections,
   options: EngineOptions,
+  upgradeHead?: Buffer,
 ): void {
   const { socket } = request;
   const exchanges = connections.of(socket);
@@ -75,10 +89,31 @@ function accept(
   }
   // A request behind one that was refused.
   if (!socket.writable) return;
-  const exchange = new NodeExchange(request, response, target, options.requestTimeout);
+  const exchange = new NodeExchange(request, response, target, options.requestTimeout, upgradeHead);
   exchanges.add(exchange);
   response.once("finish", () => exchanges.delete(exchange));
   options.handle(exchange);
+}
+
+/**
+ * Serves a request as if it had asked for no upgrade (RFC 9110 §7.8). Node.js has taken its parser off the connection,
+ * so the request goes through a new one, without the header.
+ */
+function ignoreUpgrade(
+  server: Server,
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  { tls }: EngineOptions,
+): void {
+  const { method, url, httpVersion, rawHeaders } = request;
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() !== "upgrade")
+      text += `${rawHeaders[index]}: ${rawHeaders[index + 1]}\r\n`;
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, "latin1"), head]));
+  server.emit(tls === undefined ? "connection" : "secureConnection", socket);
 }
 
 /** What Node.js takes and we do not. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { plainAddress } from "../net/peer-address.js";
 import { Cancellation } from "../upstream/channel.js";
+import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 
 /** An exchange over a request and response of Node.js. */
@@ -13,10 +14,19 @@ export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #patience: number;
+  readonly #target: string;
+  /** The first bytes behind an upgrade. */
+  readonly #upgradeHead: Buffer | undefined;
   #rejectBody: ((error: Error) => void) | undefined;
 
   /** @param patience milliseconds that a client may leave a reply unread */
-  constructor(request: IncomingMessage, response: ServerResponse, target: string, patience: number) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: string,
+    patience: number,
+    upgradeHead?: Buffer,
+  ) {
     const url = originForm(target);
     const mark = url.indexOf("?");
     this.method = request.method ?? "";
@@ -26,10 +36,16 @@ export class NodeExchange implements Exchange {
     this.#request = request;
     this.#response = response;
     this.#patience = patience;
+    this.#target = url;
+    this.#upgradeHead = upgradeHead;
   }
 
   get encrypted(): boolean {
     return "encrypted" in this.#request.socket;
+  }
+
+  get upgrade(): boolean {
+    return this.#upgradeHead !== undefined;
   }
 
   header(name: string): string | undefined {
@@ -83,6 +99,22 @@ export class NodeExchange implements Exchange {
     else response.end(body);
     // Node.js puts its keep-alive time in place of this one when the reply is out.
     if (response.writableLength > 0) this.#request.socket.setTimeout(this.#patience);
+  }
+
+  passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number> {
+    const request = this.#request;
+    const response = this.#response;
+    request.url = this.#target;
+    if (this.#upgradeHead !== undefined) {
+      response.detachSocket(request.socket);
+      application.upgrade(request, request.socket, this.#upgradeHead, passed);
+      return Promise.resolve(101);
+    }
+    for (const [name, value] of replyHeaders) response.setHeader(name, value);
+    return new Promise(resolve => {
+      response.once("close", () => resolve(response.statusCode));
+      application.handle(request, response, passed);
+    });
   }
 
   abandon(): void {

@@ -1,6 +1,12 @@
 import type { Passage } from "../bindings/guard.js";
 import { lookUp } from "../bindings/lookup.js";
-import type { Binding, EndpointBinding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
+import type {
+  Binding,
+  EndpointBinding,
+  PassThroughBinding,
+  RpcBinding,
+  Snapshot,
+} from "../bindings/snapshot.js";
 import { Code } from "../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { type ErrorProfile, renderFailure } from "../status/profiles.js";
@@ -22,6 +28,7 @@ import {
 } from "./exchange.js";
 import { callFailure, requestFailure, responseFailure } from "./failures.js";
 import { requestMetadata, responseHeaders } from "./metadata.js";
+import { passOn } from "./pass-on.js";
 import { clientTimeout } from "./timeout.js";
 
 export interface PipelineOptions {
@@ -35,6 +42,8 @@ export interface PipelineOptions {
 
 interface Answer {
   readonly status: number;
+  /** True where the reply is out already: it was passed through. */
+  readonly sent?: boolean;
   readonly headers: [string, string][];
   readonly body: string | Uint8Array;
 }
@@ -101,7 +110,7 @@ export class Pipeline {
     if (progress.passage !== undefined) headers.push(...progress.passage.headers);
     if (this.#options.draining()) headers.push(["connection", "close"]);
     try {
-      exchange.reply(answer.status, headers, body);
+      if (answer.sent !== true) exchange.reply(answer.status, headers, body);
     } catch (error) {
       progress.failure = gatewayFailure("INTERNAL", "the reply could not be written");
       progress.detail = describe(error);
@@ -126,9 +135,14 @@ export class Pipeline {
       const admitted = binding.guard.admit(caller, exchange.path, passage);
       if (admitted !== undefined) await admitted;
     }
-    return binding.kind === "rpc"
-      ? this.#call(progress, binding, variables)
-      : answerEndpoint(progress, binding, variables);
+    switch (binding.kind) {
+      case "rpc":
+        return this.#call(progress, binding, variables);
+      case "endpoint":
+        return answerEndpoint(progress, binding, variables);
+      case "pass-through":
+        return passThrough(progress, binding);
+    }
   }
 
   async #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Promise<Answer> {
@@ -170,15 +184,18 @@ export class Pipeline {
     const { metrics, accessLog } = this.#options;
     const seconds = (performance.now() - progress.started) / 1000;
     const status = failure?.httpStatus ?? sent;
-    const code = failure?.code ?? Code.OK;
+    const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
     const responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-    routeMetrics(metrics, exchange.method, binding).observe(
-      status,
-      code,
-      seconds,
-      progress.requestBytes,
-      responseBytes,
-    );
+    // How long a WebSocket lives is no latency.
+    if (status !== 101) {
+      routeMetrics(metrics, exchange.method, binding).observe(
+        status,
+        code,
+        seconds,
+        progress.requestBytes,
+        responseBytes,
+      );
+    }
     if (accessLog.enabled) {
       accessLog.write({
         requestId,
@@ -186,7 +203,7 @@ export class Pipeline {
         path: exchange.path,
         route: binding?.template.text,
         rpc: binding?.kind === "rpc" ? binding.route.rpc.path : undefined,
-        upstream: binding?.kind === "rpc" ? binding.route.upstream : undefined,
+        upstream: binding === undefined ? undefined : upstreamOf(binding),
         status,
         code,
         seconds,
@@ -271,6 +288,25 @@ function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): 
   const more = violations.length === 1 ? "" : ` (and ${violations.length - 1} more)`;
   const message = `${first.field === "" ? "" : `${first.field}: `}${first.description}${more}`;
   throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+}
+
+async function passThrough(progress: Progress, binding: PassThroughBinding): Promise<Answer> {
+  const { exchange, snapshot, requestId, passage } = progress;
+  const replyHeaders: [string, string][] = [["x-request-id", requestId], ...(passage?.headers ?? [])];
+  const identity = passage?.identity;
+  const status = await passOn(exchange, binding, identity, requestId, snapshot.trustedHops, replyHeaders);
+  return { status, headers: [], body: noBody, sent: true };
+}
+
+function upstreamOf(binding: Binding): string | undefined {
+  switch (binding.kind) {
+    case "rpc":
+      return binding.route.upstream;
+    case "pass-through":
+      return binding.upstream;
+    case "endpoint":
+      return undefined;
+  }
 }
 
 async function answerEndpoint(

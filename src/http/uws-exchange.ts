@@ -30,6 +30,7 @@ export class UwsExchange implements Exchange {
   readonly path: string;
   readonly query: string;
   readonly cancellation = new Cancellation();
+  readonly upgrade = false;
   readonly #response: HttpResponse;
   readonly #head: RequestHead;
   readonly #listener: UwsListener;
@@ -87,6 +88,10 @@ export class UwsExchange implements Exchange {
       // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
       setImmediate(() => this.#sendLast(head, sent));
     }
+  }
+
+  passOn(): Promise<number> {
+    return Promise.reject(new Error("not passed through by this engine yet"));
   }
 
   abandon(): void {

@@ -1,0 +1,207 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Duplex, Transform, type TransformCallback } from "node:stream";
+import httpProxy from "@fastify/http-proxy";
+import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import type { WebSocket } from "ws";
+import { gatewayFailure } from "../status/failure.js";
+import { renderFailure } from "../status/profiles.js";
+
+/** Requests below one prefix that go to an HTTP backend as they are. */
+export interface PassThroughTarget {
+  /** `/legacy`, without `/` at its end. */
+  readonly prefix: string;
+  /** What stands in place of the prefix; undefined: the prefix stays. */
+  readonly rewrite: string | undefined;
+  readonly websocket: boolean;
+  /** Origins such as `http://10.0.0.9:8080`, taken in turn. */
+  readonly origins: readonly string[];
+  /** Milliseconds for the head of a reply, and between two parts of its body. */
+  readonly timeout: number;
+  readonly tls: PassThroughTls | undefined;
+}
+
+export interface PassThroughTls {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly servername?: string;
+}
+
+/** The Fastify application that streams requests to HTTP backends. It does not listen: engines hand requests over. */
+export interface PassThrough {
+  handle(request: IncomingMessage, response: ServerResponse, passed: Passed): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, passed: Passed): void;
+  close(): Promise<void>;
+}
+
+export type PassedHeaders = Readonly<Record<string, string | undefined>>;
+
+/** What the gateway says of one request. */
+export interface Passed {
+  /** What replaces or joins the request's own headers; `undefined` takes one away. */
+  readonly headers: PassedHeaders;
+  /** Bytes. */
+  readonly bodyLimit: number;
+}
+
+/** Bytes that a WebSocket may leave unread before its backend is read no further. */
+const webSocketBuffer = 1 << 20;
+
+/** Bytes of the largest WebSocket message that is passed on. */
+const webSocketMessage = 16 << 20;
+
+export async function createPassThrough(targets: readonly PassThroughTarget[]): Promise<PassThrough> {
+  const passed = new WeakMap<IncomingMessage, Passed>();
+  const app = Fastify({
+    logger: false,
+    forceCloseConnections: true,
+    // Bodies are streamed and counted on their way.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+  }) as unknown as FastifyInstance;
+  app.setNotFoundHandler((request, reply) => fail(reply, request.url, "ROUTE_NOT_FOUND", "no route"));
+  app.setErrorHandler((error, request, reply) => {
+    const { statusCode } = error as { statusCode?: number };
+    return statusCode === 400
+      ? fail(reply, request.url, "MALFORMED_PATH", "the path leads out of its prefix")
+      : fail(reply, request.url, "INTERNAL", "the request could not be passed on");
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (request, payload, done) => {
+    const { bodyLimit = 0 } = passed.get(request.raw) ?? {};
+    done(null, payload.pipe(new Limited(bodyLimit)));
+  });
+  for (const target of targets) app.register(httpProxy, proxyOptions(target, passed) as never);
+  await app.ready();
+  return {
+    handle(request, response, about) {
+      passed.set(request, about);
+      app.routing(request, response);
+    },
+    upgrade(request, socket, head, about) {
+      passed.set(request, about);
+      app.server.emit("upgrade", request, socket, head);
+    },
+    close: () => app.close(),
+  };
+}
+
+function proxyOptions(
+  { prefix, rewrite, websocket, origins, timeout, tls }: PassThroughTarget,
+  passed: WeakMap<IncomingMessage, Passed>,
+): Parameters<typeof httpProxy>[1] {
+  let turn = 0;
+  const rewritten = (headers: object, request: IncomingMessage): Record<string, string> => {
+    const all: Record<string, string | undefined> = { ...headers, ...passed.get(request)?.headers };
+    return Object.fromEntries(Object.entries(all).filter(entry => entry[1] !== undefined)) as Record<
+      string,
+      string
+    >;
+  };
+  const options = {
+    prefix,
+    rewritePrefix: rewrite ?? prefix,
+    upstream: "",
+    proxyPayloads: false as const,
+    undici: {
+      connections: 128,
+      headersTimeout: timeout,
+      bodyTimeout: timeout,
+      ...(tls === undefined ? {} : { connect: tls }),
+    },
+    replyOptions: {
+      getUpstream: () => origins[turn++ % origins.length] as string,
+      rewriteRequestHeaders: (request, headers) => rewritten(headers, request.raw as IncomingMessage),
+      onError: (reply, { error }) => refuse(reply as unknown as FastifyReply, error),
+    },
+  } satisfies Parameters<typeof httpProxy>[1];
+  if (!websocket) return options;
+  return {
+    ...options,
+    websocket: true,
+    wsServerOptions: { maxPayload: webSocketMessage },
+    wsClientOptions: {
+      perMessageDeflate: false,
+      handshakeTimeout: timeout,
+      maxPayload: webSocketMessage,
+      ...tls,
+      rewriteRequestHeaders: (headers: object, { raw }: { readonly raw: IncomingMessage }) =>
+        rewritten({ ...webSocketHeaders(raw), ...headers }, raw),
+    } as never,
+    wsHooks: {
+      onIncomingMessage: (_context, source, target) => holdBack(source, target),
+      onOutgoingMessage: (_context, source, target) => holdBack(target, source),
+    },
+  };
+}
+
+/** Passes so many bytes, then fails. */
+class Limited extends Transform {
+  #left: number;
+
+  constructor(limit: number) {
+    super();
+    this.#left = limit;
+  }
+
+  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.#left -= chunk.length;
+    if (this.#left >= 0) done(null, chunk);
+    else done(Object.assign(new Error("the body is too large"), { code: tooLarge }));
+  }
+}
+
+const tooLarge = "BODY_TOO_LARGE";
+
+/** Reads `from` no further while `to` has too much unsent; a ping tells when what stands before it is out. */
+function holdBack(from: WebSocket, to: WebSocket): void {
+  if (to.bufferedAmount < webSocketBuffer || from.isPaused) return;
+  from.pause();
+  to.ping(undefined, undefined, () => from.resume());
+}
+
+/** What of an upgrade's headers is the client's to say; the handshake's own belong to each connection. */
+function webSocketHeaders({ headers }: IncomingMessage): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (handshake.test(name) || typeof value !== "string") continue;
+    kept[name] = value;
+  }
+  return kept;
+}
+
+const handshake =
+  /^(host|connection|upgrade|keep-alive|transfer-encoding|te|trailer|proxy-.*|sec-websocket-(key|version|extensions|protocol|accept)|content-length)$/;
+
+/** What `@fastify/reply-from` makes of an error keeps the error itself as its cause. */
+function refuse(reply: FastifyReply, error: Error & { code?: string }): void {
+  const { url } = reply.request;
+  const code = (error.cause as { code?: string } | undefined)?.code ?? error.code ?? "";
+  if (code === tooLarge) fail(reply, url, "BODY_TOO_LARGE", "the body is larger than the route takes");
+  else if (notReached.has(code))
+    fail(reply, url, "UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
+  else if (timedOut.test(code)) fail(reply, url, "UPSTREAM_TIMEOUT", "the upstream did not answer in time");
+  else fail(reply, url, "UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
+}
+
+/** The request was never sent. */
+const notReached: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+const timedOut = /TIMEOUT/;
+
+function fail(
+  reply: FastifyReply,
+  url: string,
+  reason: Parameters<typeof gatewayFailure>[0],
+  message: string,
+): FastifyReply {
+  const failure = gatewayFailure(reason, message);
+  const context = { requestId: "", path: url.split("?", 1)[0] ?? url };
+  const rendered = renderFailure("status", failure, [], context);
+  return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
+}
