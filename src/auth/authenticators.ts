@@ -1,17 +1,74 @@
+import { passedHeaders } from "../config/auth-check.js";
 import type { AuthNames } from "../config/auth-schema.js";
-import type { Config } from "../config/schema.js";
+import type { Config, ProviderConfig, UpstreamConfig } from "../config/schema.js";
+import { apiKeyProvider } from "./api-key-provider.js";
 import type { AuthDependencies } from "./dependencies.js";
 import type { Authenticator } from "./identity.js";
+import { jwtProvider } from "./jwt-provider.js";
+import { mtlsProvider } from "./mtls-provider.js";
+import type { Provider } from "./provider.js";
+import { providerChain } from "./provider-chain.js";
+import { rpcProvider } from "./rpc-provider.js";
 
 /** The providers of one loaded configuration, ready to be asked. */
 export interface Authenticators {
   /** Asks the providers in order; the same object for the same names. Undefined for `none`. */
   authenticatorOf(names: AuthNames): Authenticator | undefined;
-  /** Stops refreshes and watchers. Requests under way may still be answered. */
+  /** Stops refreshes and watchers. Requests under way are still answered from what is known. */
   close(): void;
 }
 
-/** Makes the providers of `auth.providers`. What is wrong with their files has been found by `checkProviders`. */
-export function createAuthenticators(_config: Config, _dependencies: AuthDependencies): Authenticators {
-  return { authenticatorOf: () => undefined, close: () => undefined };
+/**
+ * Makes the providers of `auth.providers` and begins to fetch their keys.
+ * @throws Error where a file or a method cannot be used; `checkProviders` says where, so call that before
+ */
+export function createAuthenticators(config: Config, dependencies: AuthDependencies): Authenticators {
+  const providers = new Map<string, Provider>();
+  const close = (): void => {
+    for (const provider of providers.values()) provider.close();
+  };
+  try {
+    for (const [name, provider] of Object.entries(config.auth.providers)) {
+      providers.set(name, createProvider(name, provider, config, dependencies));
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const chains = new Map<string, Authenticator>();
+  return {
+    authenticatorOf: names => {
+      if (names === "none") return undefined;
+      const key = names.join("\n");
+      let chain = chains.get(key);
+      if (chain === undefined) {
+        // Loading has checked that they exist.
+        const asked = names.map(name => providers.get(name) as Provider);
+        chain = providerChain(asked, event => dependencies.log(event));
+        chains.set(key, chain);
+      }
+      return chain;
+    },
+    close,
+  };
+}
+
+function createProvider(
+  name: string,
+  provider: ProviderConfig,
+  config: Config,
+  dependencies: AuthDependencies,
+): Provider {
+  switch (provider.type) {
+    case "jwt":
+      return jwtProvider(name, provider, dependencies);
+    case "api_key":
+      return apiKeyProvider(name, provider, passedHeaders(config), dependencies);
+    case "rpc": {
+      const upstream = config.upstreams[provider.upstream] as UpstreamConfig;
+      return rpcProvider(name, provider, provider.timeout ?? upstream.timeout, dependencies);
+    }
+    case "mtls":
+      return mtlsProvider(name, provider, dependencies);
+  }
 }

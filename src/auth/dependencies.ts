@@ -19,4 +19,6 @@ export interface AuthDependencies {
   /** One for the process; outlives reloads. */
   readonly metrics: AuthMetrics;
   log(event: AuthEvent): void;
+  /** Milliseconds since 1970; default `Date.now`. */
+  now?(): number;
 }

@@ -95,8 +95,8 @@ function checkJwt(path: Path, provider: DraftOf<JwtConfig>, findings: Findings):
   }
 }
 
-/** Names of request headers that some service passes to its backend. */
-function passedHeaders(draft: Draft): ReadonlyMap<string, string> {
+/** Names of request headers that some service passes to its backend, and where it says so. */
+export function passedHeaders(draft: Draft): ReadonlyMap<string, string> {
   const passed = new Map<string, string>();
   draft.services?.forEach((service, index) => {
     const lists: [string, readonly (string | undefined)[] | undefined][] = [

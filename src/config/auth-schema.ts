@@ -33,6 +33,13 @@ const placement = {
   ),
 };
 
+const cacheSize = Type.Integer({
+  minimum: 2,
+  maximum: 10_000_000,
+  default: 10_000,
+  description: "How many credentials are remembered at most.",
+});
+
 const claimsToMetadata = Type.Record(
   Type.String({ pattern: "^.+$" }),
   text("header", { description: "Name of the metadata." }),
@@ -120,6 +127,7 @@ const JwtSchema = mapping(
       },
       0,
     ),
+    cache_size: cacheSize,
   },
   "Who has a token of an issuer.",
 );
@@ -163,6 +171,12 @@ const RpcSchema = mapping(
       { description: "How long an answer is taken for the same credential; 0s: not at all.", default: "30s" },
       0,
     ),
+    cache_size: cacheSize,
+    metadata: listOf(text("header", { description: "A header name, in any case." }), {
+      description:
+        "Request headers that are sent along as metadata. They are no part of what an answer is remembered by.",
+      default: [],
+    }),
     ...placement,
     claims_to_metadata: claimsToMetadata,
   },

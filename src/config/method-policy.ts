@@ -34,16 +34,29 @@ export function methodPolicy(
   name: string,
 ): MethodPolicy {
   const own = service.methods[name];
+  const auth = authNames(own?.auth ?? service.auth ?? config.auth.default);
+  const query = { ...config.http.query, ...service.query, ...own?.query };
   return {
     json: { ...service.json, ...own?.json },
     errors: own?.errors ?? service.errors,
     empty_response: own?.empty_response ?? service.empty_response,
     timeout: own?.timeout ?? service.timeout ?? upstream.timeout,
     metadata: { ...service.metadata, ...own?.metadata },
-    query: { ...config.http.query, ...service.query, ...own?.query },
+    query: { ...query, ignore: [...query.ignore, ...credentialParameters(config, auth)] },
     limits: { body: own?.limits?.body ?? service.limits?.body ?? config.http.limits.body },
     validate: own?.validate ?? service.validate,
-    auth: authNames(own?.auth ?? service.auth ?? config.auth.default),
+    auth,
     rate_limits: limitNames(own?.rate_limit ?? service.rate_limit),
   };
+}
+
+/** Query parameters that carry credentials; they are no fields of the request. */
+function credentialParameters({ auth: { providers } }: Config, auth: AuthNames): string[] {
+  if (auth === "none") return [];
+  return auth.flatMap(name => {
+    const provider = providers[name];
+    return provider !== undefined && "query" in provider && provider.query !== undefined
+      ? [provider.query]
+      : [];
+  });
 }

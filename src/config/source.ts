@@ -55,9 +55,12 @@ export class Source {
     this.#collectAnchors(this.#document);
   }
 
-  /** Reads YAML 1.2 (core schema) of up to 4 MiB. Whatever is wrong with it is in `diagnostics`; never throws. */
-  static read(file: string): Source {
-    return new Source(file, readContent(file));
+  /**
+   * Reads YAML 1.2 (core schema) of up to 4 MiB. Whatever is wrong with it is in `diagnostics`; never throws.
+   * @param name what messages call the file
+   */
+  static read(file: string, name = "the configuration"): Source {
+    return new Source(file, readContent(file, name));
   }
 
   /** The top node; undefined where the file is empty or no YAML. */
@@ -131,17 +134,17 @@ export class Source {
   }
 }
 
-function readContent(file: string): Content {
+function readContent(file: string, name: string): Content {
   try {
     const stats = statSync(file);
-    if (!stats.isFile()) return { problem: "the configuration is not a file" };
-    if (stats.size > sizeLimit) return { problem: "the configuration is larger than 4MiB" };
+    if (!stats.isFile()) return { problem: `${name} is not a file` };
+    if (stats.size > sizeLimit) return { problem: `${name} is larger than 4MiB` };
     const bytes = readFileSync(file);
-    if (!isUtf8(bytes)) return { problem: "the configuration is not UTF-8 text" };
+    if (!isUtf8(bytes)) return { problem: `${name} is not UTF-8 text` };
     const text = bytes.toString();
-    return nestsDeeper(text, depthLimit) ? { problem: "the configuration nests too deeply" } : { text };
+    return nestsDeeper(text, depthLimit) ? { problem: `${name} nests too deeply` } : { text };
   } catch (error) {
-    return { problem: `the configuration ${fileProblem(error)}` };
+    return { problem: `${name} ${fileProblem(error)}` };
   }
 }
 

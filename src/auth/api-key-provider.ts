@@ -1,0 +1,65 @@
+import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
+import type { ApiKeyConfig } from "../config/schema.js";
+import { readApiKeys } from "./api-key-file.js";
+import type { Caller } from "./caller.js";
+import { AMBIGUOUS, credentialReader, longestCredential, placementOf } from "./credential.js";
+import type { AuthDependencies } from "./dependencies.js";
+import type { Identity } from "./identity.js";
+import { type Provider, Refusal, refuse } from "./provider.js";
+import { tokenHash } from "./token-cache.js";
+import { watchChanges } from "./watched-file.js";
+
+/**
+ * Keys from a file that is read again when it changes; one with errors leaves the keys from before.
+ *
+ * A key is looked up by its SHA-256. How long that takes can tell about the hash of a guess at most, which the one who
+ * guesses knows anyway, and nothing about other keys: without a preimage, no guess comes nearer to a stored hash.
+ * @throws LoadError with every problem of the file
+ */
+export function apiKeyProvider(
+  name: string,
+  config: ApiKeyConfig,
+  passed: ReadonlyMap<string, string>,
+  { metrics, log, now = Date.now }: AuthDependencies,
+): Provider {
+  const read = (): ReadonlyMap<string, Identity> => {
+    const { keys, diagnostics } = readApiKeys(config.keys, name, passed);
+    if (diagnostics.length > 0) throw new LoadError(diagnostics);
+    return keys;
+  };
+  let keys = read();
+  const stop = watchChanges(config.keys, () => {
+    try {
+      keys = read();
+      log({
+        level: "info",
+        provider: name,
+        message: `the file of keys has been read again: ${keys.size} keys`,
+      });
+    } catch (error) {
+      const problems = error instanceof LoadError ? error.diagnostics.map(formatDiagnostic) : [String(error)];
+      const message = `the file of keys has errors, the keys from before stay: ${problems.join("; ")}`;
+      log({ level: "warn", provider: name, message });
+    }
+  });
+  const placement = placementOf(config, "x-api-key");
+  const credential = credentialReader(placement);
+  return {
+    name,
+    scheme: placement.scheme ?? "ApiKey",
+    counters: metrics.provider(name),
+    identify: (caller: Caller): Identity | undefined => {
+      const key = credential(caller);
+      if (key === undefined) return undefined;
+      if (key === AMBIGUOUS) refuse("the request has more than one key");
+      if (key.length > longestCredential) refuse(`the key is longer than ${longestCredential} characters`);
+      const identity = keys.get(tokenHash(key));
+      if (identity === undefined) refuse("the key is not in the file");
+      if (identity.expiresAt !== undefined && identity.expiresAt <= now()) {
+        throw new Refusal("expired", `the key of "${identity.subject}" has expired`);
+      }
+      return identity;
+    },
+    close: stop,
+  };
+}

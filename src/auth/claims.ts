@@ -1,0 +1,96 @@
+import { refuse } from "./provider.js";
+
+/** JSON values by name; no prototype. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** A copy that no name can lead out of, `__proto__` included. */
+export function bareClaims(claims: Readonly<Record<string, unknown>>): Claims {
+  const bare: Record<string, unknown> = Object.create(null);
+  for (const [name, value] of Object.entries(claims)) bare[name] = value;
+  return Object.freeze(bare);
+}
+
+/**
+ * A claim by its name, or by a way of dots through nested ones where no claim has the whole name (names may be URLs).
+ */
+export function claimAt(claims: Claims, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const step of path.split(".")) {
+    if (!isRecord(value) || !Object.hasOwn(value, step)) return undefined;
+    value = value[step];
+  }
+  return value;
+}
+
+/** @throws Refusal unless it is a text with content that a log line can show */
+export function subjectOf(value: unknown, name: string): string {
+  if (typeof value !== "string" || value === "") refuse(`"${name}" is no text with content`);
+  if (value.length > 512) refuse(`"${name}" is longer than 512 characters`);
+  return value;
+}
+
+const noScopes: ReadonlySet<string> = new Set();
+
+/** A text with spaces between the scopes (RFC 8693 §4.2), or a list of texts; anything else is none. */
+export function scopesOf(value: unknown): ReadonlySet<string> {
+  if (typeof value === "string") return new Set(value.split(" ").filter(scope => scope !== ""));
+  if (!Array.isArray(value)) return noScopes;
+  return new Set(value.filter(scope => typeof scope === "string" && scope !== ""));
+}
+
+/** Most characters that the values of one identity may have as metadata, names not counted. */
+const longestMetadata = 8192;
+
+export type MetadataEntries = readonly (readonly [name: string, value: string])[];
+
+/** Makes metadata of claims, by `claims_to_metadata`; a claim that is absent or null makes none. */
+export function metadataMapper(names: Readonly<Record<string, string>>): (claims: Claims) => MetadataEntries {
+  const entries = Object.entries(names);
+  /** @throws Refusal where it is too much for a header block */
+  return claims => {
+    const metadata: [string, string][] = [];
+    let length = 0;
+    for (const [claim, name] of entries) {
+      const value = metadataValue(claimAt(claims, claim));
+      if (value === undefined) continue;
+      length += value.length;
+      metadata.push([name, value]);
+    }
+    if (length > longestMetadata)
+      refuse(`the claims make more than ${longestMetadata} characters of metadata`);
+    return metadata;
+  };
+}
+
+function metadataValue(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (Array.isArray(value))
+    return value.map(item => encoded(plainText(item), /[^\x21-\x7e]|[%,]/gu)).join(",");
+  return encodeMetadata(plainText(value));
+}
+
+function plainText(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/**
+ * Text as metadata can carry it: what is not printable ASCII, `%`, and spaces at either end are percent-encoded
+ * UTF-8. In lists the items' own commas and spaces are too, so that a comma always parts two items.
+ */
+export function encodeMetadata(text: string): string {
+  return encoded(text, /[^\x20-\x7e]|%|^ +| +$/gu);
+}
+
+function encoded(text: string, unfit: RegExp): string {
+  return wellFormed(text).replace(unfit, part => encodeURIComponent(part).replaceAll(",", "%2C"));
+}
+
+/** Halves of surrogate pairs become U+FFFD. */
+function wellFormed(text: string): string {
+  return /\p{Surrogate}/u.test(text) ? Buffer.from(text).toString() : text;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

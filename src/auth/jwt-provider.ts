@@ -1,0 +1,102 @@
+import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from "jose";
+import type { JwtConfig } from "../config/schema.js";
+import { bareClaims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
+import { credentialReader, placementOf } from "./credential.js";
+import type { AuthDependencies } from "./dependencies.js";
+import { jwtKeys } from "./jwt-keys.js";
+import { type Provider, Refusal } from "./provider.js";
+import type { TokenKeys } from "./token-keys.js";
+import { TokenProvider, type Verified } from "./token-provider.js";
+
+/**
+ * JSON Web Tokens by `jose`. Only the algorithms of the configuration are taken, and keys only from where it says:
+ * `jwk`, `jku`, `x5c` and `x5u` in a token mean nothing. Refused tokens are not remembered, since whoever sends
+ * one can send another.
+ * @throws Error where the keys are in a file that cannot be used
+ */
+export function jwtProvider(name: string, config: JwtConfig, dependencies: AuthDependencies): Provider {
+  const now = dependencies.now ?? Date.now;
+  const keys = jwtKeys(name, config, dependencies);
+  const placement = placementOf(config, "authorization");
+  const options: JWTVerifyOptions = {
+    algorithms: [...config.algorithms],
+    requiredClaims: [...config.required_claims],
+    clockTolerance: config.clock_tolerance / 1000,
+    ...(config.issuer !== undefined && { issuer: mutable(config.issuer) }),
+    ...(config.audience !== undefined && { audience: mutable(config.audience) }),
+    ...(config.max_age !== undefined && { maxTokenAge: config.max_age / 1000 }),
+  };
+  const metadataOf = metadataMapper(config.claims_to_metadata);
+  return new TokenProvider({
+    name,
+    scheme: placement.scheme ?? "Bearer",
+    counters: dependencies.metrics.provider(name),
+    read: credentialReader(placement),
+    cacheSize: config.cache_size,
+    refusedFor: 0,
+    now,
+    version: () => keys.version,
+    verify: async (token): Promise<Verified> => {
+      const time = now();
+      const claims = bareClaims(await verify(token, keys, { ...options, currentDate: new Date(time) }));
+      const identity = Object.freeze({
+        provider: name,
+        subject: subjectOf(claimAt(claims, config.subject), config.subject),
+        scopes: scopesOf(claimAt(claims, config.scopes)),
+        claims,
+        metadata: metadataOf(claims),
+        expiresAt: milliseconds(claims.exp),
+      });
+      return { identity, until: rememberedUntil(config, claims, time) };
+    },
+    close: () => keys.close(),
+  });
+}
+
+/** The time that `exp`, or `max_age` and `iat`, leave within `cache`. */
+function rememberedUntil(
+  { cache, clock_tolerance: tolerance, max_age: age }: JwtConfig,
+  claims: Readonly<Record<string, unknown>>,
+  now: number,
+): number {
+  const expires = milliseconds(claims.exp) ?? Number.POSITIVE_INFINITY;
+  const issued = age === undefined ? undefined : milliseconds(claims.iat);
+  const tooOld = issued === undefined || age === undefined ? Number.POSITIVE_INFINITY : issued + age;
+  return Math.min(now + cache, expires + tolerance, tooOld + tolerance);
+}
+
+/** `NumericDate` in milliseconds. */
+function milliseconds(date: unknown): number | undefined {
+  return typeof date === "number" && Number.isFinite(date) ? date * 1000 : undefined;
+}
+
+/** @throws Refusal */
+async function verify(token: string, keys: TokenKeys, options: JWTVerifyOptions): Promise<JWTPayload> {
+  let candidates: Awaited<ReturnType<TokenKeys["candidates"]>> | undefined;
+  for (let index = 0; ; index++) {
+    const key: JWTVerifyGetKey = async (header, jws) => {
+      candidates ??= await keys.candidates(header, jws);
+      const candidate = candidates[index];
+      if (candidate === undefined) throw new errors.JWKSNoMatchingKey();
+      return candidate;
+    };
+    try {
+      return (await jwtVerify(token, key, options)).payload;
+    } catch (error) {
+      const another = index + 1 < (candidates?.length ?? 0);
+      if (!(another && error instanceof errors.JWSSignatureVerificationFailed)) throw refusalOf(error);
+    }
+  }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof errors.JWTExpired) return new Refusal("expired", error.message);
+  if (error instanceof errors.JOSEError) return new Refusal("invalid", `${error.code}: ${error.message}`);
+  // Keys of an issuer that the runtime cannot use, for example RSA with too few bits.
+  return new Refusal("invalid", String(error));
+}
+
+function mutable(text: string | readonly string[]): string | string[] {
+  return typeof text === "string" ? text : [...text];
+}

@@ -1,0 +1,90 @@
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { Reason } from "../status/reasons.js";
+import type { Caller } from "./caller.js";
+import type { AuthEvent } from "./dependencies.js";
+import type { Authenticator, Identity } from "./identity.js";
+import { type Provider, Refusal } from "./provider.js";
+
+type Refusals = Map<Provider, Refusal>;
+
+/**
+ * Asks providers in order: one that finds no credentials is passed over, the first that accepts wins. Where nobody
+ * does, the failure says whether credentials were missing, expired, refused, or could not be checked.
+ */
+export function providerChain(
+  providers: readonly Provider[],
+  log: (event: AuthEvent) => void,
+): Authenticator {
+  const ask = (
+    caller: Caller,
+    from: number,
+    refusals: Refusals | undefined,
+  ): Identity | Promise<Identity> => {
+    let seen = refusals;
+    for (let index = from; index < providers.length; index++) {
+      const provider = providers[index] as Provider;
+      try {
+        const found = provider.identify(caller);
+        if (found instanceof Promise) {
+          return found.then(
+            identity => accepted(provider, identity),
+            error => ask(caller, index + 1, noted(seen, provider, error, log)),
+          );
+        }
+        if (found !== undefined) return accepted(provider, found);
+        provider.counters.missing.inc();
+      } catch (error) {
+        seen = noted(seen, provider, error, log);
+      }
+    }
+    throw failureOf(providers, seen);
+  };
+  return caller => ask(caller, 0, undefined);
+}
+
+function accepted({ counters }: Provider, identity: Identity): Identity {
+  counters.accepted.inc();
+  return identity;
+}
+
+function noted(
+  seen: Refusals | undefined,
+  provider: Provider,
+  error: unknown,
+  log: (event: AuthEvent) => void,
+): Refusals {
+  const foreseen = error instanceof Refusal;
+  const refusal = foreseen ? error : new Refusal("unavailable", String(error));
+  provider.counters[refusal.result].inc();
+  log({
+    level: refusal.result === "unavailable" ? "warn" : "debug",
+    provider: provider.name,
+    message: foreseen || !(error instanceof Error) ? refusal.message : (error.stack ?? error.message),
+  });
+  const refusals = seen ?? new Map<Provider, Refusal>();
+  return refusals.set(provider, refusal);
+}
+
+function failureOf(providers: readonly Provider[], seen: Refusals | undefined): GatewayError {
+  const results = new Set([...(seen?.values() ?? [])].map(refusal => refusal.result));
+  if (results.has("unavailable")) {
+    return new GatewayError(
+      gatewayFailure("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment"),
+    );
+  }
+  const [reason, message]: [Reason, string] = results.has("expired")
+    ? ["TOKEN_EXPIRED", "the token has expired"]
+    : results.has("invalid")
+      ? ["CREDENTIALS_INVALID", "the credentials are not accepted"]
+      : ["CREDENTIALS_MISSING", "credentials are missing"];
+  const challenges = new Map<string, string>();
+  for (const provider of providers) {
+    // RFC 6750 §3: no error code where no token was presented.
+    const error = seen?.has(provider) && provider.scheme === "Bearer" ? ', error="invalid_token"' : "";
+    if (error !== "" || !challenges.has(provider.scheme)) challenges.set(provider.scheme, error);
+  }
+  const headers = [...challenges].map(
+    ([scheme, error]) => ["www-authenticate", `${scheme} realm="protogate"${error}`] as const,
+  );
+  return new GatewayError(gatewayFailure(reason, message, [], { headers }));
+}

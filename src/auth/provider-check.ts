@@ -1,0 +1,67 @@
+import { passedHeaders } from "../config/auth-check.js";
+import type { Diagnostic, Position } from "../config/diagnostic.js";
+import { Formats } from "../config/format.js";
+import { formatPath, type Path } from "../config/path.js";
+import type { Config, JwtConfig } from "../config/schema.js";
+import type { Model } from "../descriptors/model.js";
+import { readApiKeys } from "./api-key-file.js";
+import { readJwkSetFile } from "./jwt-keys.js";
+import { reasonOf } from "./provider.js";
+import { publicKey } from "./public-key.js";
+import { PlanError, rpcPlan } from "./rpc-plan.js";
+
+/**
+ * What is wrong with the files of providers, and with the methods that they ask: errors, each at its place. Asks
+ * nothing of the network.
+ */
+export function checkProviders(config: Config, model: Model, locate: (path: Path) => Position): Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  const passed = passedHeaders(config);
+  for (const [name, provider] of Object.entries(config.auth.providers)) {
+    const at = ["auth", "providers", name];
+    const error = (key: string, message: string, suggestion?: string): void => {
+      const path = [...at, key];
+      diagnostics.push({
+        severity: "error",
+        message,
+        position: locate(path),
+        path: formatPath(path),
+        ...(suggestion !== undefined && { suggestion }),
+      });
+    };
+    if (provider.type === "jwt") checkKeys(provider, error);
+    if (provider.type === "api_key")
+      diagnostics.push(...readApiKeys(provider.keys, name, passed).diagnostics);
+    if (provider.type !== "rpc") continue;
+    try {
+      rpcPlan(provider, model);
+    } catch (problem) {
+      if (!(problem instanceof PlanError)) throw problem;
+      error(problem.key, problem.message, problem.suggestion);
+    }
+  }
+  return diagnostics;
+}
+
+function checkKeys(
+  { public_key: pem, jwks, algorithms }: JwtConfig,
+  error: (key: string, message: string) => void,
+): void {
+  if (pem !== undefined) {
+    const problem = problemOf(() => publicKey(pem, algorithms));
+    if (problem !== undefined) error("public_key", problem);
+  }
+  if (jwks !== undefined && Formats.pathOrUrl.isPath?.(jwks)) {
+    const problem = problemOf(() => readJwkSetFile(jwks));
+    if (problem !== undefined) error("jwks", problem);
+  }
+}
+
+function problemOf(read: () => unknown): string | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}

@@ -1,0 +1,38 @@
+import type { AuthResult, ProviderCounters } from "./auth-metrics.js";
+import type { Caller } from "./caller.js";
+import type { Identity } from "./identity.js";
+
+/** One way to establish who calls. */
+export interface Provider {
+  readonly name: string;
+  /** Authentication scheme of the challenge that a 401 carries, such as `Bearer` (RFC 9110 §11.6.1). */
+  readonly scheme: string;
+  readonly counters: ProviderCounters;
+  /**
+   * Undefined where the request has no credentials for this provider; synchronous where the answer is known.
+   * @throws Refusal (or rejects with it)
+   */
+  identify(caller: Caller): Identity | undefined | Promise<Identity>;
+  /** Stops what runs in the background. */
+  close(): void;
+}
+
+/** Credentials that a provider does not accept, or cannot tell about. `message` is for the log, never for the client. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  constructor(
+    readonly result: Extract<AuthResult, "invalid" | "expired" | "unavailable">,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @throws Refusal */
+export function refuse(message: string): never {
+  throw new Refusal("invalid", message);
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

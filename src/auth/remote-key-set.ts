@@ -1,0 +1,126 @@
+import { errors, type JWTVerifyGetKey } from "jose";
+import { jwkSetLimit, parseJwkSet } from "./jwk-set.js";
+import { Refusal, reasonOf } from "./provider.js";
+import { KeySet, type TokenKeys } from "./token-keys.js";
+
+export interface RemoteKeySetOptions {
+  readonly url: string;
+  /** Milliseconds between two fetches that nobody asked for. */
+  readonly refresh: number;
+  /** Least milliseconds between two fetches because of a key that is not known. */
+  readonly cooldown: number;
+  /** Milliseconds for one fetch as a whole. */
+  readonly timeout: number;
+  fetched(error: unknown): void;
+}
+
+/** Milliseconds before the first repetition of a fetch that failed; they double up to the most. */
+const leastPause = 1000;
+const mostPause = 30_000;
+
+/**
+ * The keys behind a URL. They are fetched at once, then every `refresh`, and when a token names a key that is not
+ * among them, but then at most once in `cooldown`. While the issuer is down the last good set stays.
+ */
+export class RemoteKeySet implements TokenKeys {
+  readonly #options: RemoteKeySetOptions;
+  readonly #keys = new KeySet();
+  readonly #closed = new AbortController();
+  #fetching: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+  /** When the next token may cause a fetch, on the clock of `performance`. */
+  #openAt = 0;
+  /** When the set was last fetched, milliseconds since 1970. */
+  #fetchedAt: number | undefined;
+
+  constructor(options: RemoteKeySetOptions) {
+    this.#options = options;
+    void this.#fetch();
+  }
+
+  get version(): number {
+    return this.#keys.version;
+  }
+
+  get fetchedAt(): number | undefined {
+    return this.#fetchedAt;
+  }
+
+  async candidates(...token: Parameters<JWTVerifyGetKey>) {
+    if (!this.#keys.known) await this.#look();
+    if (!this.#keys.known)
+      throw new Refusal("unavailable", "the key set of the issuer has not been fetched yet");
+    try {
+      return await this.#keys.candidates(...token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !(await this.#look())) throw error;
+      return this.#keys.candidates(...token);
+    }
+  }
+
+  close(): void {
+    this.#closed.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** Waits for the fetch under way, or begins one where that is allowed. False: there was neither. */
+  async #look(): Promise<boolean> {
+    if (this.#fetching === undefined && performance.now() < this.#openAt) return false;
+    await (this.#fetching ?? this.#fetch());
+    return true;
+  }
+
+  #fetch(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#fetching = this.#refresh().finally(() => {
+      this.#fetching = undefined;
+    });
+    return this.#fetching;
+  }
+
+  /** Never rejects. */
+  async #refresh(): Promise<void> {
+    const { url, refresh, cooldown, timeout, fetched } = this.#options;
+    if (this.#closed.signal.aborted) return;
+    let pause: number;
+    try {
+      const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(timeout)]);
+      this.#keys.replace(parseJwkSet(await fetchText(url, signal)));
+      this.#failures = 0;
+      this.#fetchedAt = Date.now();
+      this.#openAt = performance.now() + cooldown;
+      pause = refresh;
+      fetched(undefined);
+    } catch (error) {
+      if (this.#closed.signal.aborted) return;
+      pause = Math.min(refresh, mostPause, leastPause * 2 ** this.#failures++);
+      this.#openAt = performance.now() + Math.min(pause, cooldown);
+      fetched(error);
+    }
+    if (this.#closed.signal.aborted) return;
+    this.#timer = setTimeout(() => void this.#fetch(), pause);
+    this.#timer.unref();
+  }
+}
+
+/** @throws Error unless the answer is 200 and small; redirects are not followed, they could lead anywhere */
+async function fetchText(url: string, signal: AbortSignal): Promise<string> {
+  const headers = { accept: "application/jwk-set+json, application/json" };
+  const response = await fetch(url, { signal, headers, redirect: "manual" }).catch(error => {
+    throw new Error(`cannot be fetched: ${reasonOf((error as Error).cause ?? error)}`);
+  });
+  if (response.status !== 200) {
+    void response.body?.cancel().catch(() => undefined);
+    throw new Error(`answers ${response.status}; expected 200`);
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    // Leaving the loop cancels the rest.
+    if (size > jwkSetLimit) throw new Error(`is larger than ${jwkSetLimit} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,151 @@
+import { nearest } from "../config/nearest.js";
+import type { RpcAuthConfig } from "../config/schema.js";
+import type { Field, MessageType, MethodType, Model } from "../descriptors/model.js";
+import type { JsonPolicy } from "../transcode/codec.js";
+import { createCodecs } from "../transcode/codecs.js";
+import { Writer } from "../transcode/writer.js";
+import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "./claims.js";
+
+/** How a method is asked about a token, and what its reply says. */
+export interface RpcPlan {
+  readonly method: MethodType;
+  request(token: string): Uint8Array;
+  /** @throws Refusal where it says nobody; TranscodeError where it is no reply of the method */
+  reply(message: Uint8Array): { subject: string; scopes: ReadonlySet<string>; claims: Claims };
+}
+
+/** A provider that does not fit the descriptors, and the key that says so. */
+export class PlanError extends Error {
+  override readonly name = "PlanError";
+  constructor(
+    readonly key: "method" | "token_field" | "subject_field" | "scopes_field" | "claims_field",
+    message: string,
+    readonly suggestion?: string | undefined,
+  ) {
+    super(message);
+  }
+}
+
+const policy: JsonPolicy = {
+  enums: "name",
+  int64: "string",
+  emitDefaults: false,
+  names: "json",
+  unknownFields: "ignore",
+  depth: 50,
+};
+
+/** @throws PlanError */
+export function rpcPlan(config: RpcAuthConfig, model: Model): RpcPlan {
+  const method = methodOf(config.method, model);
+  const { input, output } = method;
+  const token = fieldOf(input, config.token_field, "token_field");
+  if (token.repeated || (token.kind !== "string" && token.kind !== "bytes")) {
+    throw new PlanError("token_field", `"${token.name}" is ${kindOf(token)}; expected a string or bytes`);
+  }
+  const subject = subjectField(output, config.subject_field);
+  const scopes = scopesField(output, config.scopes_field);
+  const nested = config.claims_field === undefined ? undefined : claimsField(output, config.claims_field);
+  const codec = createCodecs(model, policy).message(output);
+  return {
+    method,
+    request: text => {
+      const writer = new Writer(text.length + 16);
+      writer.uint32((token.number << 3) | 2);
+      writer.bytes(Buffer.from(text));
+      return writer.finish();
+    },
+    reply: message => {
+      const reply = bareClaims(JSON.parse(codec.decode(message)) as Record<string, unknown>);
+      const value = reply[subject.jsonName];
+      return {
+        subject: subjectOf(typeof value === "number" ? String(value) : value, subject.name),
+        scopes: scopesOf(scopes === undefined ? undefined : reply[scopes.jsonName]),
+        claims: nested === undefined ? reply : nestedClaims(reply[nested.jsonName]),
+      };
+    },
+  };
+}
+
+/** A Struct, map or message; a field that is not there makes no claims. */
+function nestedClaims(value: unknown): Claims {
+  return bareClaims(isRecord(value) ? value : {});
+}
+
+function methodOf(path: string, model: Model): MethodType {
+  const [serviceName = "", name = ""] = path.split("/");
+  const service = model.services.get(serviceName);
+  if (service === undefined) {
+    throw new PlanError(
+      "method",
+      `no descriptor has the service "${serviceName}"`,
+      nearest(serviceName, model.services.keys()),
+    );
+  }
+  const method = service.methods.find(each => each.name === name);
+  if (method === undefined) {
+    const names = service.methods.map(each => each.name);
+    throw new PlanError("method", `${serviceName} has no method "${name}"`, nearest(name, names));
+  }
+  if (method.clientStreaming || method.serverStreaming) {
+    throw new PlanError("method", `${method.fullName} streams; expected a unary method`);
+  }
+  return method;
+}
+
+function fieldOf(message: MessageType, name: string, key: PlanError["key"]): Field {
+  const field = message.fieldsByName.get(name);
+  if (field !== undefined) return field;
+  const names = message.fields.map(each => each.name);
+  throw new PlanError(key, `${message.fullName} has no field "${name}"`, nearest(name, names));
+}
+
+const integers = /^(u?int|sint|s?fixed)(32|64)$/;
+const subjectNames: readonly string[] = ["sub", "subject", "userid"];
+
+function isSubject(field: Field): boolean {
+  return !field.repeated && (field.kind === "string" || integers.test(field.kind));
+}
+
+function subjectField(output: MessageType, name: string | undefined): Field {
+  if (name === undefined) {
+    const plain = (field: Field): string => field.name.replaceAll("_", "").toLowerCase();
+    for (const wanted of subjectNames) {
+      const found = output.fields.find(field => plain(field) === wanted && isSubject(field));
+      if (found !== undefined) return found;
+    }
+    throw new PlanError(
+      "method",
+      `${output.fullName} has no field sub, subject or user_id; name one in subject_field`,
+    );
+  }
+  const field = fieldOf(output, name, "subject_field");
+  if (isSubject(field)) return field;
+  throw new PlanError("subject_field", `"${name}" is ${kindOf(field)}; expected a string or an integer`);
+}
+
+function scopesField(output: MessageType, name: string | undefined): Field | undefined {
+  if (name === undefined) {
+    return output.fields.find(
+      ({ name, kind }) => (name === "scope" || name === "scopes") && kind === "string",
+    );
+  }
+  const field = fieldOf(output, name, "scopes_field");
+  if (field.kind === "string" || field.kind === "enum") return field;
+  throw new PlanError(
+    "scopes_field",
+    `"${name}" is ${kindOf(field)}; expected a string or a list of strings`,
+  );
+}
+
+function claimsField(output: MessageType, name: string): Field {
+  const field = fieldOf(output, name, "claims_field");
+  if (field.kind === "message" && (!field.repeated || field.map !== undefined)) return field;
+  throw new PlanError("claims_field", `"${name}" is ${kindOf(field)}; expected a message or a map`);
+}
+
+function kindOf(field: Field): string {
+  if (field.map !== undefined) return "a map";
+  const kind = field.message?.fullName ?? field.enum?.fullName ?? field.kind;
+  return field.repeated ? `a list of ${kind}` : `of type ${kind}`;
+}

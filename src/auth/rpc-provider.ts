@@ -1,0 +1,96 @@
+import type { RpcAuthConfig } from "../config/schema.js";
+import { Code } from "../status/code.js";
+import { type CallStatus, Cancellation, type Metadata } from "../upstream/channel.js";
+import type { Caller } from "./caller.js";
+import { metadataMapper } from "./claims.js";
+import { credentialReader, placementOf } from "./credential.js";
+import type { AuthDependencies } from "./dependencies.js";
+import { type Provider, Refusal, reasonOf } from "./provider.js";
+import { rpcPlan } from "./rpc-plan.js";
+import { TokenProvider, type Verified } from "./token-provider.js";
+
+/** Most milliseconds for which a refusal is remembered: a token may become good (an account is unlocked). */
+const refusedFor = 5000;
+
+/** Codes by which a backend says that the token is not good; so do all business codes, which lie above gRPC's. */
+const refusals: ReadonlySet<number> = new Set([
+  Code.UNAUTHENTICATED,
+  Code.PERMISSION_DENIED,
+  Code.NOT_FOUND,
+  Code.INVALID_ARGUMENT,
+]);
+
+/**
+ * A method of a backend decides. Whatever is not a clear answer refuses the request: with 503 where the backend
+ * could not be asked, or failed.
+ * @param timeout milliseconds
+ * @throws PlanError where it does not fit the descriptors
+ */
+export function rpcProvider(
+  name: string,
+  config: RpcAuthConfig,
+  timeout: number,
+  { model, channel, metrics, now = Date.now }: AuthDependencies,
+): Provider {
+  const plan = rpcPlan(config, model);
+  const upstream = channel(config.upstream);
+  const placement = placementOf(config, "authorization");
+  const metadataOf = metadataMapper(config.claims_to_metadata);
+  return new TokenProvider({
+    name,
+    scheme: placement.scheme ?? "Bearer",
+    counters: metrics.provider(name),
+    read: credentialReader(placement),
+    cacheSize: config.cache_size,
+    refusedFor: Math.min(config.cache, refusedFor),
+    now,
+    version: () => 0,
+    verify: async (token, caller): Promise<Verified> => {
+      const { status, message } = await upstream.unary({
+        path: plan.method.path,
+        request: plan.request(token),
+        metadata: passedMetadata(caller, config.metadata),
+        timeout,
+        retryable: plan.method.idempotency !== "unknown",
+        // Other requests may wait for the same answer.
+        cancellation: new Cancellation(),
+      });
+      if (message === undefined) throw refusalOf(status);
+      const { subject, scopes, claims } = replyOf(message);
+      const identity = Object.freeze({
+        provider: name,
+        subject,
+        scopes,
+        claims,
+        metadata: metadataOf(claims),
+        expiresAt: undefined,
+      });
+      return { identity, until: now() + config.cache };
+    },
+    close: () => undefined,
+  });
+
+  function replyOf(message: Uint8Array): ReturnType<typeof plan.reply> {
+    try {
+      return plan.reply(message);
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      throw new Refusal("unavailable", `the reply is not what the method declares: ${reasonOf(error)}`);
+    }
+  }
+}
+
+function refusalOf({ code, message, origin }: CallStatus): Refusal {
+  const answered = origin === "backend" && (refusals.has(code) || code > Code.UNAUTHENTICATED);
+  return new Refusal(answered ? "invalid" : "unavailable", `${origin} ${code}: ${message}`);
+}
+
+/** Headers that metadata cannot carry are left out. */
+function passedMetadata(caller: Caller, names: readonly string[]): Metadata {
+  const metadata: [string, string][] = [];
+  for (const name of names) {
+    const value = caller.header(name);
+    if (value !== undefined && /^[\x20-\x7e]*$/.test(value)) metadata.push([name, value]);
+  }
+  return metadata;
+}
