@@ -2,18 +2,23 @@ import type { Identity } from "./identity.js";
 
 /** What the policies demand that match one route. Evaluated twice, because a request's fields are known late. */
 export interface Authorizer {
+  /** False where `segments` are not looked at and may be empty. */
+  readonly usesPath: boolean;
   /**
    * What needs no field of the request: scopes and claims. Runs before the body is read.
-   * @param segments decoded path segments
-   * @throws GatewayError
+   * @param segments of the path, split on `/` and decoded once, a verb included
+   * @throws GatewayError POLICY_DENIED, SCOPE_MISSING; its `cause` names the policy, for the log
    */
   before(identity: Identity | undefined, segments: readonly string[]): void;
   /**
    * What compares with fields of the request, read from the very bytes that the backend gets; undefined where no
-   * policy does.
-   * @throws GatewayError
+   * policy does. To be called for every message that the client sends.
+   * @throws GatewayError POLICY_DENIED
    */
   readonly after:
     | ((identity: Identity | undefined, message: Uint8Array, segments: readonly string[]) => void)
     | undefined;
 }
+
+/** What the policies demand that match rooms. @throws GatewayError POLICY_DENIED, SCOPE_MISSING */
+export type RoomAuthorizer = (identity: Identity | undefined, room: string) => void;

@@ -1,0 +1,151 @@
+import { nearest } from "../../config/nearest.js";
+import type { EnumType } from "../../descriptors/model.js";
+import { ExpressionError } from "./expression.js";
+import type { Operand, Type } from "./operand.js";
+import type { Condition, Truth } from "./truth.js";
+
+type Equality = (left: unknown, right: unknown) => Truth;
+
+/** `left == right`. @throws ExpressionError where the two can never be compared */
+export function equal(left: Operand, right: Operand): Condition {
+  const same = equality(left, right);
+  return condition(left, right, facts => same(left.read(facts), right.read(facts)));
+}
+
+/** `left in right`. @throws ExpressionError where the two can never be compared */
+export function within(left: Operand, right: Operand): Condition {
+  if (right.items !== undefined) {
+    const sames = right.items.map(item => ({ item, same: equality(left, item) }));
+    return condition(left, right, facts => {
+      const value = left.read(facts);
+      return anyOf(sames, ({ item, same }) => same(value, item.read(facts)), value === undefined);
+    });
+  }
+  if (right.type.kind !== "list" && right.type.kind !== "claim") {
+    throw new ExpressionError(
+      `expected a list after "in", found ${right.shown}; use "==" to compare`,
+      right.column,
+    );
+  }
+  const element: Type = right.type.kind === "list" ? right.type.element : right.type;
+  const same = equality(left, { ...right, type: element });
+  return condition(left, right, facts => {
+    const value = left.read(facts);
+    const list = right.read(facts);
+    return Array.isArray(list) ? anyOf(list, item => same(value, item), value === undefined) : undefined;
+  });
+}
+
+function condition(left: Operand, right: Operand, test: Condition["test"]): Condition {
+  const needsIdentity = left.needsIdentity || right.needsIdentity;
+  return {
+    needsMessage: left.needsMessage || right.needsMessage,
+    anonymous: !needsIdentity,
+    refusable: !needsIdentity,
+    test,
+  };
+}
+
+/** Kleene's "or" over a list; of nothing it is false, unless what is looked for is unknown. */
+function anyOf<T>(items: readonly T[], test: (item: T) => Truth, unknown: boolean): Truth {
+  let truth: Truth = unknown ? undefined : false;
+  for (const item of items) {
+    const one = test(item);
+    if (one === true) return true;
+    if (one === undefined) truth = undefined;
+  }
+  return truth;
+}
+
+/** How values of two operands are compared. @throws ExpressionError */
+function equality(left: Operand, right: Operand): Equality {
+  for (const side of [left, right]) {
+    if (side.type.kind === "list") {
+      throw new ExpressionError(`${side.shown} is a list; use "in" to look for a value in it`, side.column);
+    }
+  }
+  if (left.type.kind === "enum") return enumEquality(left.type.enum, right);
+  if (right.type.kind === "enum") return swapped(enumEquality(right.type.enum, left));
+  if (left.type.kind === "claim") {
+    return right.type.kind === "claim" ? sameClaims : converted(right.type.kind);
+  }
+  if (right.type.kind === "claim") return swapped(converted(left.type.kind));
+  if (left.type.kind !== right.type.kind) throw mismatch(left, right);
+  return (one, two) => (one === undefined || two === undefined ? undefined : one === two);
+}
+
+function enumEquality(type: EnumType, other: Operand): Equality {
+  const { literal } = other;
+  if (typeof literal === "string") {
+    const number = type.valuesByName.get(literal)?.number;
+    if (number === undefined) {
+      const near = nearest(literal, type.valuesByName.keys());
+      throw new ExpressionError(`${type.fullName} has no value "${literal}"`, other.column, near);
+    }
+    return value => (value === undefined ? undefined : value === number);
+  }
+  if (other.type.kind === "claim") {
+    return (value, claim) => {
+      const number = typeof claim === "string" ? type.valuesByName.get(claim)?.number : claim;
+      return value === undefined || !Number.isSafeInteger(number) ? undefined : value === number;
+    };
+  }
+  if (other.type.kind === "integer") {
+    return (value, number) =>
+      value === undefined || number === undefined ? undefined : BigInt(value as number) === number;
+  }
+  if (other.type.kind === "enum" && other.type.enum.fullName === type.fullName) {
+    return (one, two) => (one === undefined || two === undefined ? undefined : one === two);
+  }
+  throw new ExpressionError(
+    `${other.shown} cannot be compared with a value of ${type.fullName}`,
+    other.column,
+  );
+}
+
+/**
+ * A claim against a value of a known type. Whole numbers and their decimal text are the same, as in ProtoJSON, so that
+ * a `sub`, which is always a text, can be compared with an int64.
+ */
+function converted(kind: "text" | "integer" | "boolean" | "list"): Equality {
+  const convert = kind === "text" ? claimText : kind === "integer" ? claimInteger : claimBoolean;
+  return (claim, value) => {
+    const known = convert(claim);
+    return known === undefined || value === undefined ? undefined : known === value;
+  };
+}
+
+/** Beyond 2^53 a JSON number has lost what it was. */
+function claimText(claim: unknown): string | undefined {
+  if (typeof claim === "string") return claim;
+  return Number.isSafeInteger(claim) ? String(claim) : undefined;
+}
+
+const decimal = /^(0|-?[1-9]\d{0,19})$/;
+
+function claimInteger(claim: unknown): bigint | undefined {
+  if (typeof claim === "string") return decimal.test(claim) ? BigInt(claim) : undefined;
+  return Number.isSafeInteger(claim) ? BigInt(claim as number) : undefined;
+}
+
+function claimBoolean(claim: unknown): boolean | undefined {
+  return typeof claim === "boolean" ? claim : undefined;
+}
+
+/** Claims are equal where they are of one kind and have one value. */
+export function sameClaims(left: unknown, right: unknown): Truth {
+  if (!isComparable(left) || !isComparable(right) || typeof left !== typeof right) return undefined;
+  return left === right;
+}
+
+function isComparable(claim: unknown): boolean {
+  return typeof claim === "string" || typeof claim === "boolean" || Number.isSafeInteger(claim);
+}
+
+function swapped(same: Equality): Equality {
+  return (left, right) => same(right, left);
+}
+
+function mismatch(left: Operand, right: Operand): ExpressionError {
+  return new ExpressionError(`${left.shown} cannot be compared with ${right.shown}`, right.column);
+}

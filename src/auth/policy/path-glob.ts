@@ -1,0 +1,157 @@
+import { decodeText } from "../../httprule/percent.js";
+import type { Template } from "../../httprule/template.js";
+import { wildcard } from "./wildcard.js";
+
+/** Whether the paths of a template are under a glob: all of them, none, or as each one is. */
+export type Coverage = "always" | "never" | "depends";
+
+/**
+ * A glob over paths: `*` within a segment stands for any text, `**` for any number of segments.
+ *
+ * A path can be read in more than one way, and what is behind the gateway may read it in another way than the gateway
+ * does. It is under the glob where any reading is: in any case of letters; with `%2F`, `\` and `%5C` as separators or
+ * not; with empty segments or without; with `;parameters` or without; with the `:verb` or without. So no spelling of
+ * a path leads past a policy.
+ */
+export interface PathGlob {
+  coverage(template: Template): Coverage;
+  /** @param segments of a path, split on `/` and decoded once, a verb included */
+  matches(segments: readonly string[]): boolean;
+}
+
+/** One segment of a glob; undefined is `**`. */
+interface Item {
+  readonly any: boolean;
+  test(text: string): boolean;
+}
+type Items = readonly (Item | undefined)[];
+
+/** Which items may come next: one flag for each, and one for the end. */
+type States = boolean[];
+
+/** @param text begins with `/`; a trailing slash means nothing */
+export function pathGlob(text: string): PathGlob {
+  const items = text
+    .split("/")
+    .filter(segment => segment !== "")
+    .map(itemOf);
+  return {
+    coverage: template =>
+      mayMatch(items, template) ? (covers(items, template) ? "always" : "depends") : "never",
+    matches: segments => matchesAnyReading(items, segments),
+  };
+}
+
+function itemOf(segment: string): Item | undefined {
+  if (segment === "**") return undefined;
+  const decoded = segment.split("*").map(part => decodeText(part) ?? part);
+  return { any: segment === "*", test: wildcard(fold(decoded.join("*"))) };
+}
+
+function matchesAnyReading(items: Items, segments: readonly string[]): boolean {
+  let states = begin(items);
+  for (let index = 0; index < segments.length; index++) {
+    const segment = fold(segments[index] as string);
+    if (climbs(segment)) return true;
+    states = step(items, states, segment, index === segments.length - 1);
+  }
+  return states[items.length] as boolean;
+}
+
+/** False only where no path of the template can match in any reading. A variable can hold any segments. */
+function mayMatch(items: Items, { segments, verb }: Template): boolean {
+  let states = begin(items);
+  segments.forEach((segment, index) => {
+    if (segment.kind === "literal") {
+      const last = index === segments.length - 1;
+      const text = last && verb !== undefined ? `${segment.value}:${verb}` : segment.value;
+      states = step(items, states, fold(text), last);
+    } else {
+      const first = states.indexOf(true);
+      states = states.map((_, at) => first >= 0 && at >= first);
+    }
+  });
+  return states[items.length] as boolean;
+}
+
+/** True only where every path of the template matches, in the plain reading. */
+function covers(items: Items, { segments, verb }: Template): boolean {
+  // From the end: whether the items from each index on cover the segments from the current one on.
+  let rest = items.map((_, at) => items.slice(at).every(item => item === undefined));
+  rest.push(true);
+  for (let index = segments.length - 1; index >= 0; index--) {
+    const segment = segments[index] as Template["segments"][number];
+    const text = segment.kind === "literal" ? fold(segment.value) : undefined;
+    const texts = text === undefined ? [] : [text];
+    if (text !== undefined && verb !== undefined && index === segments.length - 1) {
+      texts.push(`${text}:${fold(verb)}`);
+    }
+    const now: boolean[] = new Array(items.length + 1).fill(false);
+    for (let at = items.length - 1; at >= 0; at--) {
+      const item = items[at];
+      if (item === undefined) now[at] = (now[at + 1] as boolean) || (rest[at] as boolean);
+      else if (segment.kind === "multi") now[at] = false;
+      else now[at] = (item.any || texts.some(each => item.test(each))) && (rest[at + 1] as boolean);
+    }
+    rest = now;
+  }
+  return rest[0] as boolean;
+}
+
+function begin(items: Items): States {
+  const states: States = new Array(items.length + 1).fill(false);
+  states[0] = true;
+  return closed(items, states);
+}
+
+/** `**` may stand for nothing. */
+function closed(items: Items, states: States): States {
+  for (let at = 0; at < items.length; at++) {
+    if (states[at] && items[at] === undefined) states[at + 1] = true;
+  }
+  return states;
+}
+
+/** Reads one segment, whole and split at the separators in it. */
+function step(items: Items, from: States, segment: string, last: boolean): States {
+  const whole = read(items, from, segment, last);
+  if (!separator.test(segment)) return whole;
+  const parts = segment.split(separator);
+  let split = from;
+  parts.forEach((part, index) => {
+    split = read(items, split, part, last && index === parts.length - 1);
+  });
+  return whole.map((state, at) => state || (split[at] as boolean));
+}
+
+function read(items: Items, from: States, text: string, last: boolean): States {
+  const texts = readings(text, last);
+  // An empty segment may count or not.
+  const to: States = texts.includes("") ? [...from] : new Array(from.length).fill(false);
+  for (let at = 0; at < items.length; at++) {
+    if (!from[at]) continue;
+    const item = items[at];
+    if (item === undefined) to[at] = true;
+    else if (item.any || texts.some(each => item.test(each))) to[at + 1] = true;
+  }
+  return closed(items, to);
+}
+
+/** A segment as it is, without its parameters, and without the verb if it is the last. */
+function readings(text: string, last: boolean): string[] {
+  const bare = text.includes(";") ? [text, text.slice(0, text.indexOf(";"))] : [text];
+  if (!last || !text.includes(":")) return bare;
+  return bare.flatMap(each => (each.includes(":") ? [each, each.slice(0, each.lastIndexOf(":"))] : [each]));
+}
+
+const separator = /[/\\]|%2f|%5c/;
+
+/** True where a part of a segment would lead elsewhere if it were resolved: then every glob matches. */
+function climbs(segment: string): boolean {
+  if (!segment.includes(".") && !segment.includes("%2e")) return false;
+  return segment.split(separator).some(part => /^(\.|%2e){1,2}(;|$)/.test(part));
+}
+
+function fold(text: string): string {
+  return text.toLowerCase();
+}

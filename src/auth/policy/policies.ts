@@ -1,0 +1,231 @@
+import type { Diagnostic, Position } from "../../config/diagnostic.js";
+import { formatPath, type Path } from "../../config/path.js";
+import type { PolicyConfig } from "../../config/schema.js";
+import type { MethodType } from "../../descriptors/model.js";
+import type { Template } from "../../httprule/template.js";
+import type { Authorizer, RoomAuthorizer } from "../authorizer.js";
+import { ExpressionError } from "./expression.js";
+import { type Coverage, type PathGlob, pathGlob } from "./path-glob.js";
+import { createPolicy, type Demand, decideEarly, decideLate, demandOf, type Policy } from "./policy.js";
+import type { PolicyMetrics } from "./policy-metrics.js";
+import { rpcPattern } from "./rpc-pattern.js";
+import type { RuleScope } from "./rule.js";
+import { wildcard } from "./wildcard.js";
+
+/** A route that policies may match. */
+export interface AuthorizationTarget {
+  /** HTTP method in upper case; `*` for any. */
+  readonly method: string;
+  /** With the prefix of its service. */
+  readonly template: Template;
+  /** Undefined where the gateway answers itself or passes the request on. */
+  readonly rpc: MethodType | undefined;
+  /** False where `auth` is none. */
+  readonly authenticated: boolean;
+}
+
+/** The policies of one configuration. Every route is compiled first; what is wrong is in `diagnostics` afterwards. */
+export interface Policies {
+  /** Undefined where no policy matches the route. */
+  authorizer(target: AuthorizationTarget): Authorizer | undefined;
+  /** Undefined where no policy matches rooms. @param authenticated false where `realtime.auth` is none */
+  rooms(authenticated: boolean): RoomAuthorizer | undefined;
+  /** Rules that do not fit their routes, and policies that match none. */
+  diagnostics(): readonly Diagnostic[];
+}
+
+export interface PolicyContext {
+  /** Where a node of the configuration stands. */
+  locate(path: Path): Position;
+  readonly metrics: PolicyMetrics;
+}
+
+export function createPolicies(configs: readonly PolicyConfig[], context: PolicyContext): Policies {
+  return new CompiledPolicies(configs, context);
+}
+
+/** A policy with what tells where it holds. */
+interface Matcher {
+  readonly index: number;
+  readonly policy: Policy;
+  readonly glob: PathGlob | undefined;
+  readonly rpc: ((method: MethodType) => boolean) | undefined;
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly room: ((name: string) => boolean) | undefined;
+  /** The routes that it matches, and the RPCs behind them. */
+  readonly routes: Set<string>;
+  readonly rpcs: Set<string>;
+}
+
+/** A demand at a route; `glob` where it holds for some paths only. */
+interface Applied {
+  readonly demand: Demand;
+  readonly glob: PathGlob | undefined;
+}
+
+const noMessage = new Uint8Array(0);
+
+class CompiledPolicies implements Policies {
+  readonly #matchers: readonly Matcher[];
+  readonly #context: PolicyContext;
+  /** By text, so that what is wrong in one way at many routes is told once. */
+  readonly #problems = new Map<string, Diagnostic>();
+  readonly #routes: { readonly place: string; readonly rpc: string }[] = [];
+
+  constructor(configs: readonly PolicyConfig[], context: PolicyContext) {
+    this.#context = context;
+    this.#matchers = configs.map((config, index) => {
+      const { route, rpc, methods, room } = config.match;
+      const policy = createPolicy(config, index, context.metrics);
+      const matcher: Matcher = {
+        index,
+        policy,
+        glob: route === undefined ? undefined : pathGlob(route),
+        rpc: rpc === undefined ? undefined : rpcPattern(rpc),
+        methods: methods === undefined ? undefined : new Set(methods.map(asGet)),
+        room: room === undefined ? undefined : wildcard(room),
+        routes: new Set(),
+        rpcs: new Set(),
+      };
+      if (policy.fault !== undefined) this.#misfit(matcher, policy.fault, "");
+      return matcher;
+    });
+  }
+
+  authorizer(target: AuthorizationTarget): Authorizer | undefined {
+    const place = placeOf(target);
+    const rpc = target.rpc?.path ?? "";
+    if (rpc !== "") this.#routes.push({ place, rpc });
+    const applied: Applied[] = [];
+    for (const matcher of this.#matchers) {
+      const coverage = coverageOf(matcher, target);
+      if (coverage === "never") continue;
+      matcher.routes.add(place);
+      matcher.rpcs.add(rpc);
+      const demand = this.#demand(matcher, { input: target.rpc?.input, room: false }, place);
+      if (demand === undefined) continue;
+      const glob = coverage === "depends" ? matcher.glob : undefined;
+      if (glob === undefined && !target.authenticated) this.#requireIdentity(matcher, demand, place);
+      applied.push({ demand, glob });
+    }
+    return applied.length === 0 ? undefined : authorizerOf(applied);
+  }
+
+  rooms(authenticated: boolean): RoomAuthorizer | undefined {
+    const applied: { readonly demand: Demand; readonly matches: (name: string) => boolean }[] = [];
+    for (const matcher of this.#matchers) {
+      if (matcher.room === undefined) continue;
+      const demand = this.#demand(matcher, { input: undefined, room: true }, "rooms");
+      if (demand === undefined) continue;
+      if (!authenticated) this.#requireIdentity(matcher, demand, "realtime");
+      applied.push({ demand, matches: matcher.room });
+    }
+    if (applied.length === 0) return undefined;
+    return (identity, room) => {
+      for (const { demand, matches } of applied) {
+        if (!matches(room)) continue;
+        decideEarly(demand, { identity, message: noMessage, room });
+        demand.policy.counters.allowed.inc();
+      }
+    };
+  }
+
+  diagnostics(): readonly Diagnostic[] {
+    return [...this.#problems.values(), ...this.#matchers.flatMap(matcher => this.#warnings(matcher))];
+  }
+
+  #warnings({ index, room, rpc, methods, routes, rpcs }: Matcher): Diagnostic[] {
+    if (room !== undefined) return [];
+    const path = ["auth", "policies", index, "match"];
+    const where = { position: this.#context.locate(path), path: formatPath(path) };
+    if (routes.size === 0) {
+      return [{ severity: "warning", message: "the policy matches no route", ...where }];
+    }
+    if (rpc !== undefined || methods !== undefined) return [];
+    const open = this.#routes.filter(route => rpcs.has(route.rpc) && !routes.has(route.place));
+    return open.map(({ place }) => ({
+      severity: "warning",
+      message: `${place} calls an RPC that the policy guards on another route, but is not under it; match by rpc to guard both`,
+      ...where,
+    }));
+  }
+
+  /** Undefined, and a problem, where the rule does not fit the place. */
+  #demand(matcher: Matcher, scope: RuleScope, place: string): Demand | undefined {
+    try {
+      return demandOf(matcher.policy, scope);
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      this.#misfit(matcher, error, scope.input === undefined ? ` (for ${place})` : "");
+      return undefined;
+    }
+  }
+
+  #misfit({ index }: Matcher, { message, column, suggestion }: ExpressionError, where: string): void {
+    const path = ["auth", "policies", index, "require", "rule"];
+    this.#report(path, `column ${column} of the rule: ${message}${where}`, suggestion);
+  }
+
+  #requireIdentity({ index }: Matcher, { anonymous }: Demand, place: string): void {
+    if (anonymous) return;
+    const path = ["auth", "policies", index];
+    this.#report(path, `the policy needs to know who calls, but ${place} has "auth: none"`);
+  }
+
+  #report(path: Path, message: string, suggestion?: string): void {
+    const at = formatPath(path);
+    this.#problems.set(`${at} ${message}`, {
+      severity: "error",
+      message,
+      position: this.#context.locate(path),
+      path: at,
+      ...(suggestion === undefined ? {} : { suggestion }),
+    });
+  }
+}
+
+/** Where several keys are given, all must match. */
+function coverageOf({ glob, rpc, methods, room }: Matcher, target: AuthorizationTarget): Coverage {
+  if (room !== undefined) return "never";
+  if (rpc !== undefined && (target.rpc === undefined || !rpc(target.rpc))) return "never";
+  // A route for any method may be called with one that the policy names.
+  if (methods !== undefined && target.method !== "*" && !methods.has(asGet(target.method))) return "never";
+  return glob === undefined ? "always" : glob.coverage(target.template);
+}
+
+/** HEAD is answered by routes of GET. */
+function asGet(method: string): string {
+  return method === "HEAD" ? "GET" : method;
+}
+
+function placeOf({ method, template, rpc }: AuthorizationTarget): string {
+  return rpc === undefined
+    ? `${method} ${template.text}`
+    : `${method} ${template.text} (${rpc.path.slice(1)})`;
+}
+
+function authorizerOf(applied: readonly Applied[]): Authorizer {
+  const late = applied.filter(({ demand }) => demand.late.length > 0);
+  return {
+    usesPath: applied.some(({ glob }) => glob !== undefined),
+    before: (identity, segments) => {
+      const facts = { identity, message: noMessage, room: "" };
+      for (const { demand, glob } of applied) {
+        if (glob !== undefined && !glob.matches(segments)) continue;
+        decideEarly(demand, facts);
+        if (demand.late.length === 0) demand.policy.counters.allowed.inc();
+      }
+    },
+    after:
+      late.length === 0
+        ? undefined
+        : (identity, message, segments) => {
+            const facts = { identity, message, room: "" };
+            for (const { demand, glob } of late) {
+              if (glob !== undefined && !glob.matches(segments)) continue;
+              decideLate(demand, facts);
+              demand.policy.counters.allowed.inc();
+            }
+          },
+  };
+}

@@ -1,0 +1,121 @@
+import type { PolicyConfig } from "../../config/schema.js";
+import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Identity } from "../identity.js";
+import { sameClaims } from "./comparison.js";
+import { type Expression, ExpressionError } from "./expression.js";
+import { parseExpression } from "./expression-parser.js";
+import type { PolicyCounters, PolicyMetrics } from "./policy-metrics.js";
+import { compileRule, conjuncts, type RuleScope } from "./rule.js";
+import type { Condition, Facts } from "./truth.js";
+
+/** One item of `auth.policies` with what does not depend on the route. */
+export interface Policy {
+  readonly config: PolicyConfig;
+  /** Its name, or its index as text. */
+  readonly label: string;
+  readonly counters: PolicyCounters;
+  /** Undefined where there is no rule, or none that can be read. */
+  readonly rule: Expression | undefined;
+  /** What is wrong with the rule's text. */
+  readonly fault: ExpressionError | undefined;
+}
+
+/** What a policy demands at one place. */
+export interface Demand {
+  readonly policy: Policy;
+  /** False where nobody can pass who is not known. */
+  readonly anonymous: boolean;
+  /** Rules that need no field of the request. */
+  readonly early: readonly Condition[];
+  /** Rules that compare with fields of the request. */
+  readonly late: readonly Condition[];
+}
+
+export function createPolicy(config: PolicyConfig, index: number, metrics: PolicyMetrics): Policy {
+  const label = config.name ?? String(index);
+  const policy = { config, label, counters: metrics.of(label) };
+  const text = config.require?.rule;
+  if (text === undefined) return { ...policy, rule: undefined, fault: undefined };
+  try {
+    return { ...policy, rule: parseExpression(text), fault: undefined };
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error;
+    return { ...policy, rule: undefined, fault: error };
+  }
+}
+
+/** @throws ExpressionError where the rule does not fit the types of the place */
+export function demandOf(policy: Policy, scope: RuleScope): Demand {
+  const { deny, require: demand } = policy.config;
+  const conditions =
+    policy.rule === undefined ? [] : conjuncts(policy.rule).map(each => compileRule(each, scope));
+  const named =
+    demand?.scopes !== undefined || demand?.any_scope !== undefined || demand?.claims !== undefined;
+  return {
+    policy,
+    anonymous: deny === true || (!named && conditions.every(condition => condition.anonymous)),
+    early: conditions.filter(condition => !condition.needsMessage),
+    late: conditions.filter(condition => condition.needsMessage),
+  };
+}
+
+/** Everything that can be decided without the request's fields. @throws GatewayError */
+export function decideEarly({ policy, early }: Demand, facts: Facts): void {
+  const { deny, require: demand } = policy.config;
+  if (deny === true) throw denied(policy);
+  const { identity } = facts;
+  const { scopes = [], any_scope: any = [], claims = {} } = demand ?? {};
+  if (scopes.length > 0 && !scopes.every(scope => identity?.scopes.has(scope))) {
+    throw scopeMissing(policy, identity, scopes);
+  }
+  if (any.length > 0 && !any.some(scope => identity?.scopes.has(scope))) {
+    throw scopeMissing(policy, identity, any);
+  }
+  for (const name in claims) {
+    if (!hasClaim(identity, name, claims[name] as ClaimValues)) throw denied(policy);
+  }
+  decide(policy, early, facts);
+}
+
+/** The rules that compare with the request's fields. @throws GatewayError */
+export function decideLate({ policy, late }: Demand, facts: Facts): void {
+  decide(policy, late, facts);
+}
+
+function decide(policy: Policy, conditions: readonly Condition[], facts: Facts): void {
+  for (const condition of conditions) if (condition.test(facts) !== true) throw denied(policy);
+}
+
+type ClaimValues = string | number | boolean | readonly (string | number | boolean)[];
+
+function hasClaim(identity: Identity | undefined, name: string, wanted: ClaimValues): boolean {
+  if (identity === undefined || !Object.hasOwn(identity.claims, name)) return false;
+  const claim = identity.claims[name];
+  const held: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
+  const values: readonly unknown[] = Array.isArray(wanted) ? wanted : [wanted];
+  return held.some(one => values.some(value => sameClaims(one, value) === true));
+}
+
+function denied(policy: Policy): GatewayError {
+  return refused(policy, gatewayFailure("POLICY_DENIED", "a policy does not allow this"));
+}
+
+/** RFC 6750 section 3.1 */
+function scopeMissing(
+  policy: Policy,
+  identity: Identity | undefined,
+  scopes: readonly string[],
+): GatewayError {
+  if (identity === undefined) return denied(policy);
+  const challenge = `Bearer error="insufficient_scope", scope="${scopes.join(" ")}"`;
+  const message = "the credential does not have the scope that this takes";
+  const headers = [["www-authenticate", challenge]] as const;
+  return refused(policy, gatewayFailure("SCOPE_MISSING", message, [], { headers }));
+}
+
+function refused(policy: Policy, failure: Failure): GatewayError {
+  policy.counters.denied.inc();
+  const error = new GatewayError(failure);
+  error.cause = `policy ${JSON.stringify(policy.label)}`;
+  return error;
+}

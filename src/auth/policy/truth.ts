@@ -1,0 +1,66 @@
+import type { Identity } from "../identity.js";
+
+/** What a rule is evaluated over. */
+export interface Facts {
+  readonly identity: Identity | undefined;
+  /** The request as the backend gets it; empty where a rule does not ask for it. */
+  readonly message: Uint8Array;
+  /** Empty where there is none. */
+  readonly room: string;
+}
+
+/** True, false, or unknown. */
+export type Truth = boolean | undefined;
+
+/** A condition of a rule, ready to be evaluated. */
+export interface Condition {
+  /** True where it compares with fields of the request. */
+  readonly needsMessage: boolean;
+  /** False where it cannot become true while nobody knows who calls. */
+  readonly anonymous: boolean;
+  /** False where it cannot become false while nobody knows who calls. */
+  readonly refusable: boolean;
+  test(facts: Facts): Truth;
+}
+
+export function and(left: Condition, right: Condition): Condition {
+  return {
+    needsMessage: left.needsMessage || right.needsMessage,
+    anonymous: left.anonymous && right.anonymous,
+    refusable: left.refusable || right.refusable,
+    test: facts => {
+      const first = left.test(facts);
+      if (first === false) return false;
+      const second = right.test(facts);
+      if (second === false) return false;
+      return first === undefined ? undefined : second;
+    },
+  };
+}
+
+export function or(left: Condition, right: Condition): Condition {
+  return {
+    needsMessage: left.needsMessage || right.needsMessage,
+    anonymous: left.anonymous || right.anonymous,
+    refusable: left.refusable && right.refusable,
+    test: facts => {
+      const first = left.test(facts);
+      if (first === true) return true;
+      const second = right.test(facts);
+      if (second === true) return true;
+      return first === undefined ? undefined : second;
+    },
+  };
+}
+
+export function not(condition: Condition): Condition {
+  return {
+    needsMessage: condition.needsMessage,
+    anonymous: condition.refusable,
+    refusable: condition.anonymous,
+    test: facts => {
+      const truth = condition.test(facts);
+      return truth === undefined ? undefined : !truth;
+    },
+  };
+}
