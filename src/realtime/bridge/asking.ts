@@ -1,0 +1,83 @@
+import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import { TranscodeError } from "../../transcode/error.js";
+import { requestFailure } from "../../transcode/failure.js";
+import { callFailure } from "../../upstream/call-failure.js";
+import type { Cancellation, Channel, FailureOrigin, Metadata } from "../../upstream/channel.js";
+import type { Session } from "../bridge.js";
+import type { Gate } from "./gate.js";
+
+/** One unary call on behalf of a session. */
+export interface Question {
+  readonly channel: Channel;
+  readonly path: string;
+  readonly request: Uint8Array;
+  readonly session: Session;
+  /** Milliseconds, waiting in line included. */
+  readonly timeout: number;
+  readonly retryable: boolean;
+  readonly cancellation: Cancellation;
+}
+
+export type Answer =
+  | { readonly message: Uint8Array }
+  | {
+      readonly message: undefined;
+      readonly failure: Failure;
+      /** Why there is no answer of the backend; `line` where it was not even asked. */
+      readonly origin: FailureOrigin | "line";
+    };
+
+/** Passes the gates in order, calls, and gives the places back. Never rejects. */
+export async function ask(question: Question, gates: readonly Gate[]): Promise<Answer> {
+  const started = performance.now();
+  const left = (): number => question.timeout - (performance.now() - started);
+  let entered = 0;
+  try {
+    for (const gate of gates) {
+      const place = gate.enter(Math.max(1, left()));
+      if (!(place === true || (await place))) return busy();
+      entered++;
+    }
+    const { channel, path, request, session, retryable, cancellation } = question;
+    const result = await channel.unary({
+      path,
+      request,
+      metadata: sessionMetadata(session),
+      timeout: left(),
+      retryable,
+      cancellation,
+    });
+    if (result.message !== undefined) return { message: result.message };
+    return { message: undefined, failure: callFailure(result), origin: result.status.origin ?? "backend" };
+  } finally {
+    while (entered > 0) gates[--entered]?.leave();
+  }
+}
+
+function busy(): Answer {
+  const failure = gatewayFailure(
+    "TOO_MANY_CALLS",
+    "too many calls wait for the backend; try again later",
+    [],
+    {
+      retryAfter: 1,
+    },
+  );
+  return { message: undefined, failure, origin: "line" };
+}
+
+/** What a backend is told of a socket beside the message. */
+export function sessionMetadata({ requestId, clientAddress, identity }: Session): Metadata {
+  const own: Metadata = [
+    ["x-request-id", requestId],
+    ["x-forwarded-for", clientAddress],
+  ];
+  return identity === undefined ? own : [...own, ...identity.metadata];
+}
+
+/** The failure that something thrown on the way to a backend stands for. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof GatewayError) return error.failure;
+  if (error instanceof TranscodeError) return requestFailure(error);
+  return gatewayFailure("INTERNAL", "the gateway failed");
+}

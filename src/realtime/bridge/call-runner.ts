@@ -1,0 +1,131 @@
+import { Code } from "../../status/code.js";
+import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import { responseFailure } from "../../transcode/failure.js";
+import { Writer } from "../../transcode/writer.js";
+import { callFailure } from "../../upstream/call-failure.js";
+import type { CallStatus, Metadata } from "../../upstream/channel.js";
+import type { Session } from "../bridge.js";
+import type { FrameId } from "../frame.js";
+import { ask, failureOf, sessionMetadata } from "./asking.js";
+import { endFrame, errorFrame, eventFrame, replyFrame } from "./frames.js";
+import { jsonMembers } from "./members.js";
+import type { CallPlan } from "./plan.js";
+import type { SocketCall } from "./session-calls.js";
+import type { Bound, Way } from "./target.js";
+
+/** A call that is about to be made. */
+export interface Run {
+  readonly bound: Bound;
+  readonly plan: CallPlan;
+  readonly session: Session;
+  readonly id: FrameId;
+  readonly call: SocketCall;
+  /** The frame as the client wrote it. */
+  readonly text: string;
+}
+
+/** Requests are encoded one after the other, so they can share one buffer. */
+const writer = new Writer();
+
+/**
+ * Makes the call and sends all frames that answer it. Never rejects.
+ * @returns the gRPC code that it ended with
+ */
+export async function runCall(run: Run): Promise<number> {
+  const { plan, bound, id, call } = run;
+  let failure: Failure | undefined;
+  try {
+    const request = await checkedRequest(run);
+    // Loading has checked that the upstream exists.
+    const way = bound.ways.get(plan.upstream) as Way;
+    failure = plan.method.serverStreaming ? await stream(run, way, request) : await unary(run, way, request);
+  } catch (error) {
+    failure = failureOf(error);
+  }
+  if (failure === undefined) return Code.OK;
+  const details = failure.details.map(detail => bound.plan.renderDetail(detail.typeUrl, detail.value));
+  call.end(errorFrame(id, failure, details));
+  return failure.code;
+}
+
+/** @throws GatewayError, TranscodeError */
+async function checkedRequest({ bound, plan, session, call, text }: Run): Promise<Uint8Array> {
+  const body = jsonMembers(text).get("body") ?? "{}";
+  writer.reset();
+  plan.input.encodeText(Buffer.from(body), writer);
+  const request = writer.finish();
+  await bound.check(session, plan.method, request);
+  if (call.cancellation.cancelled) throw new GatewayError(cancelled(call));
+  return request;
+}
+
+async function unary(run: Run, way: Way, request: Uint8Array): Promise<Failure | undefined> {
+  const { plan, session, id, call } = run;
+  const question = {
+    channel: way.channel,
+    path: plan.method.path,
+    request,
+    session,
+    timeout: plan.timeout as number,
+    retryable: plan.retryable,
+    cancellation: call.cancellation,
+  };
+  const answer = await ask(question, [way.gate]);
+  if (answer.message === undefined) return answer.origin === "cancelled" ? cancelled(call) : answer.failure;
+  const body = reply(plan, answer.message);
+  if (body === undefined) return responseFailure();
+  call.end(replyFrame(id, body));
+  return undefined;
+}
+
+async function stream(run: Run, way: Way, request: Uint8Array): Promise<Failure | undefined> {
+  const { bound, plan, session, id, call } = run;
+  if (bound.streams.enter(0) !== true) {
+    return gatewayFailure("TOO_MANY_CALLS", "the gateway carries as many streams as it may");
+  }
+  let malformed = false;
+  const ending = await new Promise<{ status: CallStatus; trailers: Metadata }>(resolve => {
+    const handle = way.channel.stream({
+      path: plan.method.path,
+      metadata: sessionMetadata(session),
+      timeout: plan.timeout,
+      cancellation: call.cancellation,
+      onMessage: message => {
+        if (malformed) return;
+        const body = reply(plan, message);
+        if (body !== undefined) {
+          call.send(eventFrame(id, body));
+        } else {
+          malformed = true;
+          call.cancellation.cancel();
+        }
+      },
+      onEnd: (status, trailers) => resolve({ status, trailers }),
+    });
+    call.stream = handle;
+    handle.send(request);
+    handle.end();
+  });
+  bound.streams.leave();
+  if (malformed) return responseFailure();
+  if (ending.status.code !== Code.OK) {
+    return ending.status.origin === "cancelled" ? cancelled(call) : callFailure({ ...ending, attempts: 1 });
+  }
+  call.end(endFrame(id));
+  return undefined;
+}
+
+/** The JSON of a reply; undefined where the bytes are none. */
+function reply({ output }: CallPlan, message: Uint8Array): string | undefined {
+  try {
+    return output.decode(message);
+  } catch {
+    return undefined;
+  }
+}
+
+function cancelled(call: SocketCall): Failure {
+  return call.cancelled
+    ? gatewayFailure("CALL_CANCELLED", "the call was cancelled")
+    : gatewayFailure("SHUTTING_DOWN", "the gateway ended the call");
+}

@@ -1,0 +1,66 @@
+import { routePolicy } from "../../bindings/policy.js";
+import { nearest } from "../../config/nearest.js";
+import type { Config, ServiceConfig } from "../../config/schema.js";
+import type { MethodType, Model } from "../../descriptors/model.js";
+import { createCodecs } from "../../transcode/codecs.js";
+import { findMethod, type Report } from "./find-method.js";
+import type { CallPlan } from "./plan.js";
+
+/**
+ * The methods that `realtime.calls` lists, by `package.Service/Method`. A service must stand under `services`, which
+ * say through which upstream and how it is called. Of `package.Service/*` methods that stream from the client are left out.
+ */
+export function compileCalls(
+  config: Config,
+  selectors: readonly string[],
+  model: Model,
+  report: Report,
+): ReadonlyMap<string, CallPlan> {
+  const calls = new Map<string, CallPlan>();
+  selectors.forEach((selector, index) => {
+    const path = ["realtime", "calls", index];
+    const name = selector.slice(0, selector.indexOf("/"));
+    const service = config.services.find(each => each.service === name);
+    if (service === undefined) {
+      const exposed = config.services.map(each => each.service);
+      const message = `no service "${name}" is exposed; a service that sockets call must stand under services`;
+      report("error", path, message, nearest(name, exposed));
+      return;
+    }
+    // An unknown service is reported where it is exposed.
+    const methods = model.services.get(name)?.methods ?? [];
+    if (selector.endsWith("/*")) {
+      for (const method of methods) {
+        if (!method.clientStreaming) add(method, service);
+      }
+      return;
+    }
+    if (methods.length === 0) return;
+    const method = findMethod(selector, model, path, report);
+    if (method?.clientStreaming) {
+      const message = `${selector} streams from the client; sockets call unary and server-streaming methods`;
+      report("error", path, message);
+    } else if (method !== undefined) {
+      add(method, service);
+    }
+  });
+  return calls;
+
+  function add(method: MethodType, service: ServiceConfig): void {
+    calls.set(method.path.slice(1), callPlan(config, service, method, model));
+  }
+}
+
+function callPlan(config: Config, service: ServiceConfig, method: MethodType, model: Model): CallPlan {
+  const policy = routePolicy(config, service, method.name);
+  const codecs = createCodecs(model, policy.json);
+  const ownTimeout = service.methods[method.name]?.timeout ?? service.timeout;
+  return {
+    upstream: service.upstream,
+    method,
+    timeout: method.serverStreaming ? ownTimeout : policy.timeout,
+    input: codecs.message(method.input),
+    output: codecs.message(method.output),
+    retryable: method.idempotency !== "unknown",
+  };
+}

@@ -1,0 +1,66 @@
+import { Code } from "../../status/code.js";
+import type { Failure } from "../../status/failure.js";
+import { responseFailure } from "../../transcode/failure.js";
+import { Writer } from "../../transcode/writer.js";
+import { Cancellation } from "../../upstream/channel.js";
+import type { EventFrames, EventKind, Session, Verdict } from "../bridge.js";
+import { type Answer, ask, failureOf } from "./asking.js";
+import type { Gate } from "./gate.js";
+import type { EventPlan } from "./plan.js";
+import type { Way } from "./target.js";
+
+/** A verdict and the gRPC code that it rests on. */
+export interface Decision<F> {
+  readonly verdict: Verdict<F>;
+  readonly code: number;
+}
+
+/** Requests are encoded one after the other, so they can share one buffer. */
+const writer = new Writer();
+
+/** Puts an event to its backend. Never rejects. */
+export async function decide<K extends EventKind>(
+  plan: EventPlan,
+  way: Way,
+  turns: Gate,
+  session: Session,
+  frame: EventFrames[K],
+): Promise<Decision<EventFrames[K]>> {
+  let answer: Answer;
+  try {
+    writer.reset();
+    plan.input.encode(plan.request(session, frame), writer);
+    const question = {
+      channel: way.channel,
+      path: plan.method.path,
+      request: writer.finish(),
+      session,
+      timeout: plan.timeout,
+      retryable: plan.method.idempotency !== "unknown",
+      cancellation: new Cancellation(),
+    };
+    answer = await ask(question, [turns, way.gate]);
+  } catch (error) {
+    return refused(failureOf(error));
+  }
+  if (answer.message === undefined) {
+    const { failure } = answer;
+    if (plan.onFailure === "refuse" || decided(answer)) return refused(failure);
+    return { verdict: { allow: true, frame }, code: failure.code };
+  }
+  try {
+    const rewritten = plan.reply?.(frame, answer.message) ?? frame;
+    return { verdict: { allow: true, frame: rewritten as EventFrames[K] }, code: Code.OK };
+  } catch {
+    return refused(responseFailure());
+  }
+}
+
+/** Whether the backend itself said no; a status of UNAVAILABLE or a deadline says that it could not look. */
+function decided({ origin, failure }: Answer & { readonly message: undefined }): boolean {
+  return origin === "backend" && failure.code !== Code.UNAVAILABLE && failure.code !== Code.DEADLINE_EXCEEDED;
+}
+
+function refused<F>(failure: Failure): Decision<F> {
+  return { verdict: { allow: false, failure }, code: failure.code };
+}

@@ -1,0 +1,90 @@
+import type { Field, MessageType } from "../../descriptors/model.js";
+import { createObject, type JsonObject, type JsonValue } from "../../transcode/json.js";
+import { EMPTY, STRUCT } from "../../transcode/well-known.js";
+import type { EventFrames, EventKind, Session } from "../bridge.js";
+
+/** What a request can learn of an event: the members of its frame, and whose socket it is. */
+const offered = {
+  connect: ["type", "from", "session_id"],
+  join: ["type", "room_id", "from", "id", "session_id"],
+  message: ["type", "room_id", "from", "message", "id", "session_id"],
+  leave: ["type", "room_id", "from", "id", "session_id"],
+  disconnect: ["type", "from", "code", "session_id"],
+} as const satisfies Readonly<Record<EventKind, readonly string[]>>;
+
+/** One member of a frame and the field that it goes to. */
+interface FieldOfMember {
+  readonly name: string;
+  /** A text that a client may write as a number, too. */
+  readonly text: boolean;
+}
+
+/** Makes the JSON of a request from an event. */
+export type EventRequest = (session: Session, frame: EventFrames[EventKind]) => JsonObject;
+
+/** The names that `eventRequest` can fill. */
+export function offeredNames(kind: EventKind): readonly string[] {
+  return offered[kind];
+}
+
+/**
+ * Binds the frames of an event to a request message by name: a member that the message has no field for is left out.
+ * A Struct takes everything.
+ */
+export function eventRequest(kind: EventKind, input: MessageType): EventRequest {
+  const wanted: FieldOfMember[] = [];
+  for (const name of offered[kind]) {
+    const field = input.fieldsByName.get(name);
+    if (input.fullName === STRUCT || field !== undefined) {
+      wanted.push({ name, text: field?.kind === "string" });
+    }
+  }
+  return (session, frame) => {
+    const json = createObject();
+    const members: { readonly [name: string]: unknown } = { ...frame };
+    for (const { name, text } of wanted) {
+      const value = name === "session_id" ? session.id : members[name];
+      if (value === undefined) continue;
+      json[name] = (text ? String(value) : value) as JsonValue;
+    }
+    return json;
+  };
+}
+
+/** What is wrong with a request type for an event, in words for people; errors and warnings apart. */
+export function requestProblems(
+  kind: EventKind,
+  input: MessageType,
+): { errors: string[]; warnings: string[] } {
+  const errors: string[] = [];
+  const warnings: string[] = [];
+  if (input.fullName === EMPTY || input.fullName === STRUCT) return { errors, warnings };
+  const fields = offered[kind].flatMap(name => input.fieldsByName.get(name) ?? []);
+  for (const field of fields) {
+    const fits =
+      field.name === "code" ? isNumber(field) : field.name === "id" ? isScalar(field) : isText(field);
+    const wanted = field.name === "code" ? "an integer" : field.name === "id" ? "a scalar" : "a string";
+    if (!fits)
+      errors.push(
+        `${input.fullName}.${field.name} cannot take the frame's "${field.name}": it must be ${wanted}`,
+      );
+  }
+  if (fields.length === 0) {
+    warnings.push(
+      `${input.fullName} has none of the fields ${offered[kind].join(", ")}; the backend learns of the event nothing but the metadata`,
+    );
+  }
+  return { errors, warnings };
+}
+
+function isText(field: Field): boolean {
+  return field.kind === "string" && !field.repeated;
+}
+
+function isScalar(field: Field): boolean {
+  return field.kind !== "message" && !field.repeated;
+}
+
+function isNumber(field: Field): boolean {
+  return /^[us]?int(32|64)$/.test(field.kind) && !field.repeated;
+}
