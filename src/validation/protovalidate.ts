@@ -1,0 +1,73 @@
+import {
+  create,
+  createFileRegistry,
+  type DescMessage,
+  type FileRegistry,
+  fromBinary,
+} from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
+import type { Diagnostic } from "../config/diagnostic.js";
+import type { MessageType, Model } from "../descriptors/model.js";
+import { probeRules } from "./rule-probe.js";
+import type { Validate } from "./validator.js";
+import { fieldViolation } from "./violation.js";
+
+/** Most violations that one answer names. */
+const maxViolations = 100;
+
+/**
+ * Bytes up to which a message is searched for all of its violations. In a larger one the first is named alone: a
+ * megabyte can hold a million, and finding them would hold up every other request.
+ */
+const thoroughLimit = 4096;
+
+/** Our encoder bounds how deep messages are; `Struct` takes three levels for one of JSON. */
+const readOptions = { readUnknownFields: false, recursionLimit: 10_000 };
+
+/** @param types each with rules within its reach */
+export function enforceRules(
+  model: Model,
+  types: readonly MessageType[],
+): { byType: ReadonlyMap<MessageType, Validate>; diagnostics: readonly Diagnostic[] } {
+  const registry = registryOf(model, types);
+  const first = createValidator({ registry, failFast: true });
+  const all = createValidator({ registry });
+  // The registry holds the file of each type.
+  const schemas = types.map(type => registry.getMessage(type.fullName) as DescMessage);
+  const diagnostics = probeRules(schemas, registry, all, model);
+  const byType = new Map<MessageType, Validate>();
+  if (diagnostics.some(each => each.severity === "error")) return { byType, diagnostics };
+  for (const [index, schema] of schemas.entries()) {
+    // Plans it, so that no request has to wait for that.
+    first.validate(schema, create(schema));
+    byType.set(types[index] as MessageType, validateWith(schema, first, all));
+  }
+  return { byType, diagnostics };
+}
+
+/** The types' files and all that they import, as the library knows them. */
+function registryOf(model: Model, types: readonly MessageType[]): FileRegistry {
+  const names = new Set(types.map(type => type.file.name));
+  for (const name of names) for (const each of model.files.get(name)?.dependencies ?? []) names.add(each);
+  const set = fromBinary(FileDescriptorSetSchema, model.descriptorSet());
+  set.file = set.file.filter(file => names.has(file.name));
+  for (const file of set.file) delete file.sourceCodeInfo;
+  return createFileRegistry(set);
+}
+
+/** Stops at the first violation, so that a bound such as `max_items` also bounds the work. */
+function validateWith(schema: DescMessage, first: Validator, all: Validator): Validate {
+  return bytes => {
+    const message = fromBinary(schema, bytes, readOptions);
+    const result = first.validate(schema, message);
+    if (result.kind === "valid") return none;
+    if (result.kind === "error")
+      throw new Error(`a rule of ${schema.typeName} failed: ${result.error.message}`);
+    const thorough = bytes.length > thoroughLimit ? result : all.validate(schema, message);
+    const violations: readonly Violation[] = thorough.violations ?? result.violations;
+    return violations.slice(0, maxViolations).map(fieldViolation);
+  };
+}
+
+const none: readonly never[] = [];
