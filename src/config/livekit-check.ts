@@ -1,3 +1,4 @@
+import { checkProviderNames } from "./auth-check.js";
 import type { Draft, DraftOf } from "./draft.js";
 import { oneOf } from "./expectation.js";
 import type { Findings } from "./findings.js";
@@ -5,6 +6,7 @@ import { tokenRouteMethods } from "./livekit-schema.js";
 import { nearestSource, parseSource, sourceExpectation } from "./livekit-source.js";
 import { nearest } from "./nearest.js";
 import type { Path } from "./path.js";
+import { checkLimitNames } from "./rate-limit-check.js";
 import type { LiveKitConfig, LiveKitRouteConfig } from "./schema.js";
 import { checkUpstreamName } from "./upstream-check.js";
 
@@ -41,7 +43,11 @@ function checkRoute(at: Path, route: Route, draft: Draft, findings: Findings): v
   }
   checkGrantName([...at, "grant"], route.grant, draft.livekit?.grants, findings);
   checkUpstreamName([...at, "authorize", "upstream"], route.authorize?.upstream, draft, findings);
-  checkSources(at, route, draft, findings);
+  checkProviderNames([...at, "auth"], route.auth, draft, findings);
+  checkLimitNames([...at, "rate_limit"], route.rate_limit, draft, findings);
+  const anonymous = (route.auth ?? draft.auth?.default) === "none";
+  checkSources(at, route, anonymous, findings);
+  checkIdentity(at, route, anonymous, findings);
 }
 
 function checkGrantName(
@@ -58,49 +64,38 @@ function checkGrantName(
   findings.error(at, suggestion === undefined ? `${message}${known}` : message, { suggestion });
 }
 
-function checkSources(at: Path, route: Route, draft: Draft, findings: Findings): void {
-  const anonymous = (route.auth ?? draft.auth?.default) === "none";
-  const { attributes, ...single } = route;
-  const sources: [Path, string | undefined][] = [
-    ...(["room", "identity", "name", "metadata"] as const).map((key): [Path, string | undefined] => [
-      [...at, key],
-      single[key],
-    ]),
-    ...Object.entries(attributes ?? {}).map(([name, text]): [Path, string | undefined] => [
-      [...at, "attributes", name],
-      text,
-    ]),
-  ];
-  for (const [path, text] of sources) {
-    const source = text === undefined ? undefined : parseSource(text);
-    if (text !== undefined && source === undefined) {
-      const shown = findings.show(path, text);
+function checkSources(at: Path, route: Route, anonymous: boolean, findings: Findings): void {
+  const parts = (["room", "identity", "name", "metadata"] as const).map((key): [Path, string | undefined] => [
+    [...at, key],
+    route[key],
+  ]);
+  const attributes = Object.entries(route.attributes ?? {}).map(
+    ([name, text]): [Path, string | undefined] => [[...at, "attributes", name], text],
+  );
+  for (const [path, text] of [...parts, ...attributes]) {
+    if (text === undefined) continue;
+    const source = parseSource(text);
+    if (source === undefined) {
       const suggestion = findings.isSecret(path) ? undefined : nearestSource(text);
-      findings.error(path, `expected ${sourceExpectation}, found ${shown}`, { suggestion });
-    }
-    if (source?.kind === "body" && "get" in route) {
-      findings.error(path, "a GET request has no body; expected a value from path, query or claims");
-    }
-    if (anonymous && (source?.kind === "subject" || source?.kind === "claim")) {
-      findings.error(
-        path,
-        `nobody is authenticated on this route, so it has no ${source.kind}; expected auth`,
-      );
+      const message = `expected ${sourceExpectation}, found ${findings.show(path, text)}`;
+      findings.error(path, message, { suggestion });
+    } else if (source.kind === "body" && "get" in route) {
+      findings.error(path, "a GET request has no body; expected a value of path, query or claims");
+    } else if (anonymous && (source.kind === "subject" || source.kind === "claim")) {
+      const message = `nobody is authenticated on this route, so there is no ${source.kind}; expected auth`;
+      findings.error(path, message);
     }
   }
-  if (parseSource(route.identity ?? "")?.kind === "literal") {
-    const message =
-      "LiveKit disconnects who joined before with the same identity; expected one of the caller";
-    findings.error([...at, "identity"], message);
-  }
-  if (
-    anonymous &&
-    route.allow_other_identities === false &&
-    parseSource(route.identity ?? "")?.kind !== "subject"
-  ) {
-    const message =
-      "nobody is authenticated on this route, so anybody could take any identity; expected auth, or allow_other_identities: true";
-    findings.error(at, message);
+}
+
+function checkIdentity(at: Path, route: Route, anonymous: boolean, findings: Findings): void {
+  const source = parseSource(route.identity ?? "");
+  if (source?.kind === "literal") {
+    const why = "LiveKit disconnects whoever has joined with the same identity before";
+    findings.error([...at, "identity"], `expected an identity of the caller's own; ${why}`);
+  } else if (anonymous && source?.kind !== "subject" && route.allow_other_identities !== true) {
+    const why = "nobody is authenticated on this route, so anybody could take any identity";
+    findings.error(at, `${why}; expected auth, or allow_other_identities: true`);
   }
 }
 

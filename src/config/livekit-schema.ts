@@ -1,4 +1,5 @@
 import Type from "typebox";
+import { authReference } from "./auth-schema.js";
 import { choice, duration, listOf, mapping, section, text } from "./kind.js";
 
 const permission = (description: string) => Type.Optional(Type.Boolean({ description }));
@@ -78,7 +79,7 @@ const template = (method: string) =>
 /** The keys of a token route of which there is exactly one. */
 export const tokenRouteMethods = ["get", "post", "put"] as const;
 
-const rpcMethod = text("nonempty", { description: "The unary method, `package.Service/Method`." });
+const rpcMethod = text("rpcMethod", { description: "The unary method, `package.Service/Method`." });
 
 const AuthorizeSchema = mapping(
   {
@@ -95,6 +96,27 @@ const AuthorizeSchema = mapping(
     timeout: Type.Optional(duration({ description: "Deadline of the call, in place of the upstream's." })),
   },
   "A method that is asked before each token: any status but OK refuses, and is what the client gets.",
+);
+
+const OtherIdentities = Type.Union(
+  [
+    Type.Literal(true),
+    Type.Literal(false),
+    mapping(
+      {
+        scopes: Type.Array(text("nonempty", { description: "A scope." }), {
+          minItems: 1,
+          description: "Scopes that the caller must have, all of them.",
+        }),
+      },
+      "Only for callers with these scopes.",
+    ),
+  ],
+  {
+    default: false,
+    description:
+      "Give out tokens for other identities than the caller's own subject: `true`, or to callers with certain scopes.",
+  },
 );
 
 const TokenRouteSchema = mapping(
@@ -120,10 +142,7 @@ const TokenRouteSchema = mapping(
         description: `The participant's attributes by name, each from ${sourceForms}.`,
       },
     ),
-    allow_other_identities: Type.Boolean({
-      default: false,
-      description: "Give out tokens for other identities than the caller's own subject.",
-    }),
+    allow_other_identities: OtherIdentities,
     authorize: Type.Optional(AuthorizeSchema),
     room_config: Type.Optional(RoomSettingsSchema),
     room_preset: Type.Optional(
@@ -140,12 +159,12 @@ const TokenRouteSchema = mapping(
       "The fields of the reply.",
     ),
     auth: Type.Optional(
-      listOf(text("nonempty", { description: "Name under `auth.providers`." }), {
-        description: "Who may ask. Without it, as `auth.default` says.",
-      }),
+      authReference(
+        "Who may ask: `none`, or providers of which one must accept. Left out, as `auth.default` says.",
+      ),
     ),
     rate_limit: Type.Optional(text("nonempty", { description: "Name under `rate_limits`." })),
-    errors: choice(["status", "google", "problem", "chat-api"], {
+    errors: choice(["status", "google", "problem", "openim", "chat-api"], {
       description: "The body of an error, as for services.",
       default: "status",
     }),

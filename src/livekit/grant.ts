@@ -1,4 +1,4 @@
-import { RoomConfiguration, TrackSource, type VideoGrant } from "livekit-server-sdk";
+import { type RoomConfiguration, TrackSource, type VideoGrant } from "livekit-server-sdk";
 import type { LiveKitConfig, LiveKitRouteConfig } from "../config/schema.js";
 
 type GrantConfig = LiveKitConfig["grants"][string];
@@ -20,23 +20,23 @@ export function videoGrant(profile: GrantConfig, room: string): VideoGrant {
   return grant;
 }
 
-/** What a room that a token makes is like. */
+/** What a room that a token makes is like. Only what is set: the SDK's own class would print every default too. */
 export function roomConfiguration(
   settings: NonNullable<LiveKitRouteConfig["room_config"]>,
 ): RoomConfiguration {
-  return new RoomConfiguration({
-    emptyTimeout: wholeSeconds(settings.empty_timeout ?? 0),
-    departureTimeout: wholeSeconds(settings.departure_timeout ?? 0),
-    maxParticipants: settings.max_participants ?? 0,
-    metadata: settings.metadata ?? "",
-    minPlayoutDelay: settings.min_playout_delay ?? 0,
-    maxPlayoutDelay: settings.max_playout_delay ?? 0,
-    syncStreams: settings.sync_streams ?? false,
-    agents: (settings.agents ?? []).map(({ agent_name, metadata }) => ({
-      agentName: agent_name,
-      metadata: metadata ?? "",
-    })),
-  });
+  const { empty_timeout, departure_timeout, agents, ...rest } = settings;
+  const json = {
+    emptyTimeout: empty_timeout && wholeSeconds(empty_timeout),
+    departureTimeout: departure_timeout && wholeSeconds(departure_timeout),
+    maxParticipants: rest.max_participants,
+    metadata: rest.metadata,
+    minPlayoutDelay: rest.min_playout_delay,
+    maxPlayoutDelay: rest.max_playout_delay,
+    syncStreams: rest.sync_streams,
+    agents: agents?.map(({ agent_name, metadata }) => ({ agentName: agent_name, metadata })),
+  };
+  // A token holds the JSON of the message, and nothing else of its class is used.
+  return json as unknown as RoomConfiguration;
 }
 
 /** Rounded up: what is longer than nothing never becomes 0, which LiveKit takes for its own default. */

@@ -24,8 +24,8 @@ export interface InputNames {
   readonly query: ReadonlySet<string>;
 }
 
-/** A token request is flat; what nests deeper cannot be one. */
-const depth = 2;
+/** A token request is flat; this is for naming the field of one that is not. */
+const depth = 32;
 
 /** @throws GatewayError naming the field or parameter that is not text, unknown or repeated */
 export function readInput(request: EndpointRequest, names: InputNames): TokenInput {

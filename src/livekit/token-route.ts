@@ -1,4 +1,6 @@
+import type { Identity } from "../auth/identity.js";
 import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
+import { authNames } from "../config/auth-schema.js";
 import { tokenRouteMethods } from "../config/livekit-schema.js";
 import type { Path } from "../config/path.js";
 import type { LiveKitRouteConfig } from "../config/schema.js";
@@ -20,7 +22,8 @@ const bodyLimit = 16 * 1024;
 interface TokenRoute {
   readonly sources: TokenSources;
   readonly names: InputNames;
-  readonly anyIdentity: boolean;
+  /** Whether this caller may ask for any identity. */
+  mayActForOthers(caller: Identity | undefined): boolean;
   readonly authorize: Authorize | undefined;
   readonly sign: SignToken;
   answer(jwt: string): EndpointAnswer;
@@ -39,7 +42,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
   const compiled: TokenRoute = {
     sources,
     names: { body: namesFrom("body", all), query: namesFrom("query", all) },
-    anyIdentity: route.allow_other_identities,
+    mayActForOthers: mayActForOthers(route.allow_other_identities),
     authorize:
       route.authorize === undefined
         ? undefined
@@ -65,7 +68,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
     template: text,
     at,
     service: "livekit",
-    auth: route.auth,
+    auth: route.auth === undefined ? undefined : authNames(route.auth),
     rateLimit: route.rate_limit,
     errors: route.errors,
     bodyLimit,
@@ -108,7 +111,9 @@ async function answerToken(route: TokenRoute, request: EndpointRequest): Promise
   requireJsonBody(request);
   const input = readInput(request, route.names);
   const subject = readSubject(route.sources, input);
-  if (!route.anyIdentity) requireOwnIdentity(route.sources.identity, subject.identity, input);
+  if (!route.mayActForOthers(request.identity)) {
+    requireOwnIdentity(route.sources.identity, subject.identity, input);
+  }
   if (route.authorize !== undefined) await route.authorize(subject.room, subject.identity, request);
   return route.answer(await route.sign(subject));
 }
@@ -122,6 +127,13 @@ function requireOwnIdentity(source: Source, identity: string, { identity: caller
   if (caller !== undefined && identity === caller.subject) return;
   const message = `${source.field}: must be the caller's own; this route gives out no tokens for others`;
   throw new GatewayError(gatewayFailure("IDENTITY_MISMATCH", message));
+}
+
+function mayActForOthers(
+  allowed: LiveKitRouteConfig["allow_other_identities"],
+): (caller: Identity | undefined) => boolean {
+  if (typeof allowed === "boolean") return () => allowed;
+  return caller => caller !== undefined && allowed.scopes.every(scope => caller.scopes.has(scope));
 }
 
 function resultOf(error: unknown): TokenResult {
