@@ -1,10 +1,12 @@
 import type https from "node:https";
 import type { AddressInfo } from "node:net";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
-import { type Failure, gatewayFailure } from "../status/failure.js";
+import type { AdminRoute } from "../bindings/admin-route.js";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { hostCheck } from "./host-check.js";
+import { Operations } from "./operations.js";
 
 /** Whether the gateway should get traffic, and what that rests on. */
 export interface Readiness {
@@ -29,6 +31,8 @@ export interface AdminOptions {
   readonly config: () => unknown;
   /** The route table; shown as JSON. */
   readonly bindings: () => unknown;
+  /** What else is served: the same list until something of it changes. */
+  readonly routes?: () => readonly AdminRoute[];
 }
 
 export interface AdminServer {
@@ -37,6 +41,8 @@ export interface AdminServer {
   /** Stops accepting and resolves once the requests under way are answered. */
   close(): Promise<void>;
 }
+
+const noRoutes: readonly AdminRoute[] = [];
 
 /** Milliseconds that a client may take to send a request, or to read nothing of its answer. */
 const patience = 30_000;
@@ -54,7 +60,9 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     frameworkErrors: (error, request, reply) =>
       refuse(reply, gatewayFailure("MALFORMED_PATH", error.message), request.url),
   });
-  addGuards(app, options.address.host);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
+  addGuards(app, options);
   addRoutes(app, options);
   await app.listen({ host: options.address.host, port: options.address.port });
   const { address, port } = app.server.address() as AddressInfo;
@@ -64,16 +72,29 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
 type App = FastifyInstance<https.Server>;
 type Reply = FastifyReply<{ Body: unknown }, https.Server>;
 
-function addGuards(app: App, boundHost: string): void {
-  const accepts = hostCheck(boundHost);
+function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions): void {
+  const accepts = hostCheck(address.host);
+  const operations = new Operations(routes);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-content-type-options", "nosniff").header("cache-control", "no-store");
     if (accepts(request.headers.host)) return undefined;
     const message = `this listener answers local users only, not host ${JSON.stringify(request.headers.host)}`;
     return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);
   });
-  app.setNotFoundHandler((request, reply) => {
+  app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request.url);
+    const answer = await operations.answer({
+      method: request.method,
+      path,
+      query: new URLSearchParams(request.url.slice(path.length + 1)),
+      contentType: request.headers["content-type"],
+      origin: request.headers.origin,
+      body: typeof request.body === "string" ? request.body : "",
+    });
+    if (answer !== undefined) {
+      reply.code(answer.status);
+      return answer.body === undefined ? reply.send() : sendJson(reply, answer.body);
+    }
     if (app.hasRoute({ method: "GET", url: path })) {
       const message = `${request.method} is not served at ${path}, only GET and HEAD`;
       reply.header("allow", "GET, HEAD");
@@ -83,6 +104,10 @@ function addGuards(app: App, boundHost: string): void {
     return refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", message), path);
   });
   app.setErrorHandler((error, request, reply) => {
+    if (error instanceof GatewayError) return refuse(reply, error.failure, request.url);
+    const { statusCode } = error as { statusCode?: number };
+    if (statusCode === 413)
+      return refuse(reply, gatewayFailure("BODY_TOO_LARGE", "the body is limited to 1 MiB"), request.url);
     const message = error instanceof Error ? error.message : String(error);
     return refuse(reply, gatewayFailure("INTERNAL", message), request.url);
   });
@@ -105,6 +130,7 @@ function sendJson(reply: Reply, value: unknown): Reply {
 
 function refuse(reply: Reply, failure: Failure, url: string): Reply {
   const rendered = renderFailure("status", failure, [], { requestId: "", path: pathOf(url) });
+  if (failure.allow !== undefined) reply.header("allow", failure.allow.join(", "));
   return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
 }
 

@@ -1,0 +1,88 @@
+import type { AdminRoute } from "../bindings/admin-route.js";
+import { type Router, RouterBuilder } from "../httprule/router.js";
+import { parseTemplate } from "../httprule/template-parser.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+
+/** A request to the admin listener that no page of its own answers. */
+export interface OperationRequest {
+  readonly method: string;
+  /** Raw, without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly contentType: string | undefined;
+  /** The page that sends the request, where a browser does. */
+  readonly origin: string | undefined;
+  readonly body: string;
+}
+
+export interface OperationAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** Answers with the routes that parts of the gateway add to the admin listener; they may change with each reload. */
+export class Operations {
+  readonly #routes: () => readonly AdminRoute[];
+  #built: readonly AdminRoute[] = [];
+  #router: Router<AdminRoute> = new RouterBuilder<AdminRoute>().build();
+
+  constructor(routes: () => readonly AdminRoute[]) {
+    this.#routes = routes;
+  }
+
+  /**
+   * @returns undefined where no route has the path
+   * @throws GatewayError (by rejection)
+   */
+  async answer(request: OperationRequest): Promise<OperationAnswer | undefined> {
+    const found = this.#current().match(request.method, request.path);
+    switch (found.kind) {
+      case "none":
+        return undefined;
+      case "malformed":
+        throw refuse("MALFORMED_PATH", found.message);
+      case "method": {
+        const { allow } = found;
+        const message = `${request.method} is not served here; expected ${allow.join(", ")}`;
+        throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
+      }
+    }
+    if (request.method !== "GET") refuseForeign(request);
+    const names = parameterNames(found.value.path);
+    const entries = names.map((name, index) => [name, found.variables[index] ?? ""]);
+    const { query, body } = request;
+    return found.value.handle({ parameters: Object.fromEntries(entries), query, body });
+  }
+
+  #current(): Router<AdminRoute> {
+    const routes = this.#routes();
+    if (routes !== this.#built) {
+      const builder = new RouterBuilder<AdminRoute>();
+      for (const route of routes) builder.add(route.method, parseTemplate(templateOf(route.path)), route);
+      this.#router = builder.build();
+      this.#built = routes;
+    }
+    return this.#router;
+  }
+}
+
+/** Pages must not make the browser of an operator change anything: it would send their forms here unasked. */
+function refuseForeign({ origin, contentType, body }: OperationRequest): void {
+  if (origin !== undefined)
+    throw refuse("MISDIRECTED_REQUEST", "requests of web pages are not answered here");
+  if (body !== "" && !/^application\/json\s*(;|$)/i.test(contentType ?? "")) {
+    throw refuse("UNSUPPORTED_MEDIA_TYPE", "expected a body of content-type application/json");
+  }
+}
+
+function parameterNames(path: string): string[] {
+  return path.split("/").flatMap(segment => (segment.startsWith(":") ? [segment.slice(1)] : []));
+}
+
+function templateOf(path: string): string {
+  return path.replace(/:([A-Za-z_]+)/g, "{$1}");
+}
+
+function refuse(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
+  return new GatewayError(gatewayFailure(reason, message));
+}
