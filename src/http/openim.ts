@@ -1,6 +1,8 @@
 import type { Identity } from "../auth/identity.js";
+import type { EndpointAnswer } from "../bindings/endpoint.js";
 import { openimNames } from "../bindings/openim.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { openimSuccess } from "../status/openim.js";
 import type { Exchange } from "./exchange.js";
 
 /**
@@ -64,6 +66,12 @@ function describe({ subject, claims, metadata }: Identity): Told["metadata"] {
     if (!openimNames.has(name)) entries.push(["customheader", name], [name, value]);
   }
   return entries;
+}
+
+/** What the gateway answers itself, in OpenIM's envelope; what is not a success in JSON stays as it is. */
+export function openimAnswer(answer: EndpointAnswer): EndpointAnswer {
+  const { status, body } = answer;
+  return status === 200 && typeof body === "string" ? { ...answer, body: openimSuccess(body) } : answer;
 }
 
 /** Names of platforms by `PlatformID`, which counts from 1. */

@@ -28,6 +28,7 @@ import {
 } from "./exchange.js";
 import { callFailure, requestFailure, responseFailure } from "./failures.js";
 import { requestMetadata, responseHeaders } from "./metadata.js";
+import { openimAnswer, openimCaller, requireOperationId } from "./openim.js";
 import { passOn } from "./pass-on.js";
 import { clientTimeout } from "./timeout.js";
 
@@ -128,6 +129,7 @@ export class Pipeline {
     if ("status" in found) return found;
     const { binding, variables } = found;
     progress.binding = binding;
+    if (binding.errors === "openim") requireOperationId(exchange);
     if (binding.guard !== undefined) {
       const passage: Passage = { identity: undefined, headers: [], releases: [] };
       progress.passage = passage;
@@ -158,8 +160,9 @@ export class Pipeline {
     const bytes = body instanceof Uint8Array ? body : await arrived(binding, body);
     if (bytes.length > 0) acceptBody(progress, binding, bytes.length);
     const request = encodeRequest(binding, variables, exchange, bytes);
-    if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
     validate(binding, request);
+    if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
+    const identity = progress.passage?.identity;
     const called = performance.now();
     const result = await binding.channel.unary({
       path: route.rpc.path,
@@ -167,7 +170,7 @@ export class Pipeline {
       metadata: requestMetadata(
         exchange,
         route.policy.requestNames,
-        progress.passage?.identity,
+        binding.errors === "openim" ? openimCaller(exchange, identity, progress.requestId) : identity,
         progress.requestId,
         progress.snapshot.trustedHops,
       ),
@@ -318,7 +321,7 @@ async function answerEndpoint(
   const arriving = exchange.body(binding.bodyLimit);
   const body = arriving instanceof Uint8Array ? arriving : await arrived(binding, arriving);
   progress.requestBytes = body.length;
-  const answer = await binding.endpoint.answer({
+  const own = await binding.endpoint.answer({
     method: exchange.method,
     path: exchange.path,
     query: exchange.query,
@@ -330,6 +333,7 @@ async function answerEndpoint(
     cancellation: exchange.cancellation,
     header: name => exchange.header(name),
   });
+  const answer = binding.errors === "openim" ? openimAnswer(own) : own;
   return { status: answer.status, headers: answer.headers.map(entry => [...entry]), body: answer.body };
 }
 

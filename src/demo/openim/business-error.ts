@@ -13,7 +13,7 @@ const errorInfo = root.lookupType("openim.protobuf.ErrorInfo");
  *
  * @param name what clients get as `errMsg`, `PasswordError`
  * @param cause what was wrong, for `errDlt`
- * @param warp what was being done, outermost first
+ * @param warp what was being done, outermost first; clients get it joined by `->` and with the cause right behind
  */
 export function businessError(
   code: number,

@@ -37,11 +37,12 @@ export function chatService(users: UserStore): DemoService {
     handlers: {
       Login: unary(async ({ account, password }: Login, { metadata }) => {
         requireOperation(metadata);
+        const warp = ["login", "check password: "];
         const user = users.byAccount(account);
         const matches = await verifyPassword(password, await user?.password);
         if (user === undefined)
-          throw businessError(20002, "AccountNotFound", "there is no such account", ["login"]);
-        if (!matches) throw businessError(20001, "PasswordError", "the password is another", ["login"]);
+          throw businessError(20002, "AccountNotFound", "there is no such account", warp);
+        if (!matches) throw businessError(20001, "PasswordError", "the password is another", warp);
         return { chatToken: await issueToken(user.userID, user.userType), userID: user.userID };
       }),
 

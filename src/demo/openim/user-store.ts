@@ -59,7 +59,7 @@ export class UserStore {
   change(userID: string, changes: Partial<Changeable>): User {
     const user = this.#users.get(userID);
     if (user === undefined)
-      throw businessError(1004, "RecordNotFoundError", `there is no user ${userID}`, ["change user"]);
+      throw businessError(1004, "RecordNotFoundError", `there is no user ${userID}`, ["change user: "]);
     const changed = { ...user, ...changes };
     this.#users.set(userID, changed);
     return changed;
