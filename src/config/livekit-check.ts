@@ -110,10 +110,4 @@ function checkWebhook(webhook: DraftOf<LiveKitConfig["webhook"]>, draft: Draft, 
     const found = findings.isSecret(path) ? "" : `, found ${placeholder.slice(0, 80)}`;
     findings.error(path, `expected {room}, {identity} or {event}${found}`);
   }
-  if (webhook?.publish !== undefined && !("realtime" in draft)) {
-    findings.error(
-      [...at, "publish"],
-      "there are no realtime rooms to publish to; expected a section realtime",
-    );
-  }
 }

@@ -4,27 +4,10 @@ import {
   RoomServiceClient,
   ServerError,
 } from "livekit-server-sdk";
+import type { AdminRoute } from "../bindings/admin-route.js";
 import { Code } from "../status/code.js";
 import { GatewayError, gatewayFailure, upstreamFailure } from "../status/failure.js";
 import type { LiveKitParts } from "./parts.js";
-
-/** A route of the admin listener. */
-export interface AdminRoute {
-  readonly method: "GET" | "DELETE";
-  /** Segments that begin with `:` are parameters. */
-  readonly path: string;
-  /**
-   * @param parameters decoded, by name
-   * @throws GatewayError (by rejection)
-   */
-  handle(parameters: Readonly<Record<string, string>>): Promise<AdminAnswer>;
-}
-
-export interface AdminAnswer {
-  readonly status: number;
-  /** To be sent as JSON; undefined: no body. */
-  readonly body: unknown;
-}
 
 /** Seconds that LiveKit may take to answer. */
 const requestTimeout = 5;
@@ -41,7 +24,7 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
     {
       method: "GET",
       path: "/livekit/rooms/:room/participants",
-      async handle({ room = "" }) {
+      async handle({ parameters: { room = "" } }) {
         const participants = await asked(client.listParticipants(room));
         return { status: 200, body: { participants: participants.map(participantView) } };
       },
@@ -49,7 +32,7 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
     {
       method: "DELETE",
       path: "/livekit/rooms/:room/participants/:identity",
-      async handle({ room = "", identity = "" }) {
+      async handle({ parameters: { room = "", identity = "" } }) {
         await asked(client.removeParticipant(room, identity, { revokeTokenTs: revocation() }));
         deps.log("info", { room, identity }, "LiveKit participant removed");
         return { status: 204, body: undefined };

@@ -62,13 +62,14 @@ type FieldPath =
 
 function fieldPath(input: MessageType, name: string): FieldPath {
   const resolution = resolveParameter(input, name);
-  if (resolution.kind === "unbindable") return { why: resolution.why };
   if (resolution.kind === "unknown") {
     return { why: `${input.fullName} has no field "${name}"`, suggestion: resolution.suggestion };
   }
-  const { path, key } = resolution.target;
-  const leaf = path.at(-1) as Field;
-  if (leaf.kind === "string" && !leaf.repeated && key === undefined) return { path };
+  if (resolution.kind === "target") {
+    const { path, key } = resolution.target;
+    const leaf = path.at(-1) as Field;
+    if (leaf.kind === "string" && !leaf.repeated && key === undefined) return { path };
+  }
   return { why: `"${name}" of ${input.fullName} is not a single string` };
 }
 

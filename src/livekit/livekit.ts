@@ -1,7 +1,8 @@
+import type { AdminRoute } from "../bindings/admin-route.js";
 import type { Endpoint } from "../bindings/endpoint.js";
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { Config, LiveKitConfig } from "../config/schema.js";
-import { type AdminRoute, adminRoutes } from "./admin.js";
+import { adminRoutes } from "./admin.js";
 import type { LiveKitDeps, LiveKitParts } from "./parts.js";
 import { Problems } from "./problems.js";
 import { tokenEndpoint } from "./token-route.js";

@@ -1,3 +1,5 @@
+import { claimAt } from "../auth/claims.js";
+import type { Identity } from "../auth/identity.js";
 import { type LiveKitSource, parseSource } from "../config/livekit-source.js";
 import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
@@ -41,7 +43,7 @@ export function compileSource(
       return {
         kind: source.kind,
         field: part,
-        read: input => claimText(input.identity?.claims[source.name]),
+        read: input => claimText(input.identity, source.name),
       };
     case "path": {
       const names = template?.variables.map(variable => variable.path.join(".")) ?? [];
@@ -62,7 +64,8 @@ export function namesFrom(kind: "body" | "path" | "query", sources: readonly Sou
 }
 
 /** Text as it is, anything else as JSON; undefined for what is not there. */
-function claimText(claim: unknown): string | undefined {
+function claimText(identity: Identity | undefined, name: string): string | undefined {
+  const claim = identity === undefined ? undefined : claimAt(identity.claims, name);
   if (claim === undefined || claim === null) return undefined;
   return typeof claim === "string" ? claim : JSON.stringify(claim);
 }

@@ -92,23 +92,17 @@ function refuseVariables(path: string, { problems }: LiveKitParts): void {
 function compileDeliveries(webhook: LiveKitWebhookConfig, parts: LiveKitParts): readonly Deliver[] {
   const deliveries: Deliver[] = [];
   if (webhook.call !== undefined) {
-    const deliver = compileDelivery(webhook.call, parts);
+    const deliver = compileCalling(webhook.call, parts);
     if (deliver !== undefined) deliveries.push(deliver);
   }
-  const { publish } = webhook;
-  if (publish !== undefined) {
-    const { deps } = parts;
-    deliveries.push(async event => {
-      const room = realtimeRoom(publish.room, event);
-      if (room === undefined) return;
-      if (deps.publish === undefined) throw new Error("there are no realtime rooms");
-      await deps.publish(room, { from: publish.from, message: eventDigest(event) });
-    });
+  if (webhook.publish !== undefined) {
+    const deliver = compilePublishing(webhook.publish, parts);
+    if (deliver !== undefined) deliveries.push(deliver);
   }
   return deliveries;
 }
 
-function compileDelivery(
+function compileCalling(
   call: NonNullable<LiveKitWebhookConfig["call"]>,
   { config, deps, problems }: LiveKitParts,
 ): Deliver | undefined {
@@ -122,6 +116,19 @@ function compileDelivery(
     codec.encodeText(body, writer);
     // LiveKit gives up sooner than a backend may need; the event counts once it is delivered.
     return called.call(writer.finish(), [["x-request-id", requestId]], new Cancellation());
+  };
+}
+
+function compilePublishing(
+  { room: template, from }: NonNullable<LiveKitWebhookConfig["publish"]>,
+  { deps: { publish }, problems }: LiveKitParts,
+): Deliver | undefined {
+  if (publish === undefined) {
+    return problems.error(["livekit", "webhook", "publish"], "there are no realtime rooms to publish to");
+  }
+  return async event => {
+    const room = realtimeRoom(template, event);
+    if (room !== undefined) await publish(room, { from, message: eventDigest(event) });
   };
 }
 

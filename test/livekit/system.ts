@@ -47,12 +47,18 @@ message Room { string name = 1; int64 creation_time = 2; }
 `;
 
 export interface SystemOptions {
-  /** Ports of gRPC backends by upstream name; `rooms` is always declared. */
+  /** Port of the gRPC backend behind the upstream `rooms`. */
   readonly upstream?: number;
   readonly publish?: (room: string, message: RoomMessage) => void | Promise<void>;
 }
 
-/** The configuration around a section `livekit`, of which address and keys are given. */
+const grants = `
+  grants:
+    participant: { roomJoin: true, canPublish: true, canSubscribe: true }
+    speaker: { roomJoin: true, canPublishSources: [microphone, screen_share], hidden: false }
+`;
+
+/** The configuration around a section `livekit`, of which address, keys and, unless it begins with them, grants are given. */
 export function configuration(livekit: string, upstreamPort = 1): string {
   return `
 listeners: { http: { address: "127.0.0.1:0" } }
@@ -66,9 +72,7 @@ livekit:
   url: wss://livekit.example.com
   api_key: ${apiKey}
   api_secret: ${apiSecret}
-  grants:
-    participant: { roomJoin: true, canPublish: true, canSubscribe: true }
-    speaker: { roomJoin: true, canPublishSources: [microphone, screen_share], hidden: false }
+${livekit.startsWith("grants:") ? "" : grants}
 ${livekit.replace(/^/gm, "  ")}
 `;
 }

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, test } from "node:test";
+import { TokenVerifier } from "livekit-server-sdk";
+import type { AdminAnswer, AdminRoute } from "../../src/bindings/admin-route.js";
+import { GatewayError } from "../../src/status/failure.js";
+import { Workspace } from "../config/workspace.js";
+import { apiKey, apiSecret, compileLiveKit, configuration } from "./system.js";
+
+interface Twirp {
+  readonly method: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what the SDK sent, as JSON
+  readonly body: any;
+}
+
+const calls: Twirp[] = [];
+const verifier = new TokenVerifier(apiKey, apiSecret);
+
+/** LiveKit's server API as far as it is needed: rooms `r1` with alice; others do not exist. */
+const server = http.createServer(async (request, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const body = JSON.parse(Buffer.concat(chunks).toString());
+  const reply = (status: number, json: unknown): void => {
+    response.writeHead(status, { "content-type": "application/json" });
+    response.end(JSON.stringify(json));
+  };
+  const token = request.headers.authorization?.replace(/^Bearer /, "") ?? "";
+  const claims = await verifier.verify(token).catch(() => undefined);
+  if (claims?.video?.roomAdmin !== true || claims.video.room !== body.room) {
+    return reply(401, { code: "unauthenticated", msg: "permissions denied" });
+  }
+  const method = request.url?.replace("/twirp/livekit.RoomService/", "") ?? "";
+  calls.push({ method, body });
+  if (body.room === "broken") return reply(500, { code: "internal", msg: "node 7 at 10.0.0.3 is gone" });
+  if (method === "ListParticipants") {
+    const participants = [{ identity: "alice", name: "Alice", state: "ACTIVE", joinedAt: "1700000000" }];
+    return reply(200, { participants: body.room === "r1" ? participants : [] });
+  }
+  if (body.identity !== "alice/1") {
+    return reply(404, { code: "not_found", msg: "participant does not exist" });
+  }
+  reply(200, {});
+});
+await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+const { port } = server.address() as AddressInfo;
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const workspace = new Workspace();
+
+async function ask(route: AdminRoute, parameters: Record<string, string>): Promise<AdminAnswer> {
+  return route.handle({ parameters, query: new URLSearchParams(), body: "" });
+}
+
+async function routes(apiUrl: string, secret = apiSecret): Promise<{ list: AdminRoute; remove: AdminRoute }> {
+  const yaml = configuration(`api_url: ${apiUrl}`).replace(apiSecret, secret);
+  const { adminRoutes, close } = await compileLiveKit(workspace, yaml);
+  await close();
+  const [list, remove] = adminRoutes;
+  assert.ok(list !== undefined && remove !== undefined);
+  return { list, remove };
+}
+
+async function refusal(answer: Promise<unknown>): Promise<[status: number, reason: string, message: string]> {
+  const error = await answer.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof GatewayError, String(error));
+  const { httpStatus, reason, message } = error.failure;
+  return [httpStatus, reason, message];
+}
+
+test("a participant is removed and the tokens that it has are revoked", async () => {
+  const { remove } = await routes(`http://127.0.0.1:${port}`);
+  assert.deepEqual([remove.method, remove.path], ["DELETE", "/livekit/rooms/:room/participants/:identity"]);
+  const before = Math.floor(Date.now() / 1000);
+  const answer = await ask(remove, { room: "r1", identity: "alice/1" });
+  assert.deepEqual(answer, { status: 204, body: undefined });
+  const call = calls.at(-1);
+  assert.equal(call?.method, "RemoveParticipant");
+  assert.deepEqual([call?.body.room, call?.body.identity], ["r1", "alice/1"]);
+  assert.ok(Number(call?.body.revokeTokenTs) > before);
+});
+
+test("participants are listed", async () => {
+  const { list } = await routes(`ws://127.0.0.1:${port}`);
+  assert.deepEqual([list.method, list.path], ["GET", "/livekit/rooms/:room/participants"]);
+  const alice = { identity: "alice", name: "Alice", state: "active", joined_at: "2023-11-14T22:13:20.000Z" };
+  assert.deepEqual(await ask(list, { room: "r1" }), { status: 200, body: { participants: [alice] } });
+  assert.deepEqual(await ask(list, { room: "r2" }), { status: 200, body: { participants: [] } });
+});
+
+test("what LiveKit refuses is told as what it is, and its internals are not", async () => {
+  const { list, remove } = await routes(`http://127.0.0.1:${port}`);
+  const unknown = await refusal(ask(remove, { room: "r1", identity: "bob" }));
+  assert.deepEqual(unknown, [404, "NOT_FOUND", "participant does not exist"]);
+  const broken = await refusal(ask(list, { room: "broken" }));
+  assert.deepEqual(broken.slice(0, 2), [502, "UPSTREAM_PROTOCOL"]);
+  assert.ok(!broken[2].includes("10.0.0.3"));
+  const wrong = await routes(`http://127.0.0.1:${port}`, "another secret of at least thirty-two characters");
+  const denied = await refusal(ask(wrong.list, { room: "r1" }));
+  assert.deepEqual(denied.slice(0, 2), [502, "UPSTREAM_PROTOCOL"]);
+  assert.match(denied[2], /401 unauthenticated; are address, key and secret right\?$/);
+  const nobody = await routes("http://127.0.0.1:1");
+  assert.deepEqual((await refusal(ask(nobody.list, { room: "r1" }))).slice(0, 2), [
+    503,
+    "UPSTREAM_UNAVAILABLE",
+  ]);
+});
