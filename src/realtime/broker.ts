@@ -105,6 +105,8 @@ export interface Broker {
   signal(text: string): void;
   /** True while messages can be published; feeds readiness. */
   readonly ready: boolean;
+  /** Memory that the messages kept by the broker itself take, about. */
+  readonly bytes?: number;
   close(): Promise<void>;
 }
 

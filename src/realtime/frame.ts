@@ -46,8 +46,11 @@ export interface CancelFrame {
   readonly id: FrameId;
 }
 
+/** Frames about a room: those of one room take effect in order. */
+export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PresenceFrame;
+
 /** What a client can send; `from` is filled in before anybody else sees a frame. */
-export type ClientFrame = JoinFrame | LeaveFrame | SendFrame | PresenceFrame | CallFrame | CancelFrame;
+export type ClientFrame = RoomFrame | CallFrame | CancelFrame;
 
 /** What the gateway tells a backend about the socket itself, in the same form. */
 export interface ConnectFrame {

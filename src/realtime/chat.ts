@@ -1,0 +1,341 @@
+import type { Identity } from "../auth/identity.js";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import type { Reason } from "../status/reasons.js";
+import type { Bridge, Verdict } from "./bridge.js";
+import type { Published } from "./broker.js";
+import { CloseCode } from "./close-code.js";
+import type {
+  ClientFrame,
+  FrameId,
+  JoinFrame,
+  LeaveFrame,
+  PresenceFrame,
+  RoomFrame,
+  SendFrame,
+} from "./frame.js";
+import { nameProblem, readFrame } from "./frame-reader.js";
+import type { LocalHub } from "./local-hub.js";
+import { count } from "./metrics.js";
+import { ack, failed, presence } from "./notices.js";
+import type { Lane, Rate, Socket } from "./socket.js";
+
+/** Whether a caller may use a room. @throws GatewayError where not */
+export type RoomPolicy = (identity: Identity | undefined, room: string) => void;
+
+export interface ChatOptions {
+  readonly rate: Rate;
+  readonly policy: RoomPolicy | undefined;
+  readonly bridge: Bridge | undefined;
+}
+
+/** Frames of one socket that may wait for backends. */
+const maxWaiting = 64;
+/** Members that `presence` names. */
+const maxNamed = 1000;
+
+/** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
+export class Chat {
+  constructor(
+    readonly hub: LocalHub,
+    public options: ChatOptions,
+  ) {}
+
+  /** A text frame has come. Never throws. */
+  receive(socket: Socket, text: string, bytes: number): void {
+    if (socket.closed) return;
+    const now = Date.now();
+    const { metrics } = this.hub;
+    const { frame, fault } = readFrame(text);
+    const type = frame?.type ?? "invalid";
+    const traffic = metrics.received.get(type);
+    if (traffic !== undefined) count(traffic, 1, bytes);
+    if (frame === undefined) {
+      metrics.dropped.invalid.inc();
+      this.#refuse(socket, fault.failure, fault.id, fault.room);
+      this.#strike(socket, now, CloseCode.abuse);
+      return;
+    }
+    if (!socket.admits(now, this.options.rate)) {
+      metrics.dropped.rate_limited.inc();
+      this.#refuse(socket, tooFast(this.options.rate), frame.id, roomOf(frame));
+      this.#strike(socket, now, CloseCode.flood);
+      return;
+    }
+    this.#take(socket, frame, text);
+  }
+
+  binary(socket: Socket, bytes: number): void {
+    if (socket.closed) return;
+    const { metrics } = this.hub;
+    const traffic = metrics.received.get("invalid");
+    if (traffic !== undefined) count(traffic, 1, bytes);
+    metrics.dropped.invalid.inc();
+    this.#refuse(socket, gatewayFailure("BINARY_FRAME", "frames must be text"), undefined, undefined);
+    this.#strike(socket, Date.now(), CloseCode.abuse);
+  }
+
+  /** The socket is over: backends are told that it left its rooms. @param code of the close */
+  closed(socket: Socket, code: number): void {
+    const { bridge } = this.options;
+    const leaves = Array.from(
+      socket.rooms.values(),
+      (room): LeaveFrame => ({
+        type: "leave-room",
+        room_id: room.name,
+        from: room.members.get(socket) ?? "",
+      }),
+    );
+    this.hub.closed(socket);
+    if (bridge === undefined) return;
+    bridge.sessionClosed(socket);
+    void this.#tellClosed(bridge, socket, leaves, code);
+  }
+
+  /** Behind what backends are still asked about the rooms. */
+  async #tellClosed(bridge: Bridge, socket: Socket, leaves: readonly LeaveFrame[], code: number) {
+    const { lanes } = socket;
+    const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
+    const left = leaves.map(async leave => {
+      await running.get(leave.room_id);
+      await bridge.event("leave", socket, leave);
+    });
+    await Promise.all([...left, ...running.values()]);
+    await bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code });
+  }
+
+  #take(socket: Socket, frame: ClientFrame, text: string): void {
+    const { bridge } = this.options;
+    if (frame.type === "call" || frame.type === "cancel") {
+      if (bridge === undefined) {
+        const failure = gatewayFailure("ROUTE_NOT_FOUND", "no method can be called over this socket");
+        this.#refuse(socket, failure, frame.id, undefined);
+      } else if (frame.type === "call") bridge.call(socket, frame, text);
+      else bridge.cancel(socket, frame.id);
+      return;
+    }
+    const lane = socket.lanes?.get(frame.room_id);
+    if (lane === undefined) {
+      const done = this.#run(socket, frame);
+      if (done !== undefined) this.#hold(socket, frame.room_id, done);
+    } else if (socket.waiting < maxWaiting) {
+      socket.waiting++;
+      lane.waiting.push(frame);
+    } else {
+      const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
+        retryAfter: 1,
+      });
+      this.#refuse(socket, failure, frame.id, frame.room_id);
+    }
+  }
+
+  /** What comes for the room waits until `running` is done. */
+  #hold(socket: Socket, room: string, running: Promise<void>): void {
+    const lane: Lane = { waiting: [], running };
+    socket.lanes ??= new Map();
+    socket.lanes.set(room, lane);
+    const next = (): void => {
+      while (!socket.closed) {
+        const frame = lane.waiting.shift();
+        if (frame === undefined) break;
+        socket.waiting--;
+        const done = this.#run(socket, frame);
+        if (done === undefined) continue;
+        lane.running = done;
+        void done.then(next);
+        return;
+      }
+      socket.lanes?.delete(room);
+      if (socket.lanes?.size === 0) socket.lanes = undefined;
+    };
+    void running.then(next);
+  }
+
+  /** @returns a promise, which never rejects, where somebody else must be asked */
+  #run(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
+    try {
+      const done = this.#dispatch(socket, frame);
+      return done?.catch((error: unknown) => this.#failed(socket, frame, error));
+    } catch (error) {
+      this.#failed(socket, frame, error);
+      return undefined;
+    }
+  }
+
+  #dispatch(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
+    switch (frame.type) {
+      case "send-message":
+        return this.#send(socket, frame);
+      case "join-room":
+        return this.#join(socket, frame);
+      case "leave-room":
+        return this.#leave(socket, frame);
+      case "presence":
+        return this.#presence(socket, frame);
+    }
+  }
+
+  #join(socket: Socket, frame: JoinFrame): Promise<void> | undefined {
+    const { policy, bridge } = this.options;
+    const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
+    policy?.(socket.identity, frame.room_id);
+    if (socket.identity === undefined) socket.subject = from;
+    if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
+    return when(bridge.event("join", socket, { ...frame, from }), verdict => {
+      if (!verdict.allow) throw refused(verdict);
+      if (!socket.closed) return this.#enter(socket, frame, rewrittenName(verdict.frame.from, from));
+      // Its backend believes that it is in.
+      void bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
+      return undefined;
+    });
+  }
+
+  #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
+    const done = this.hub.join(socket, room, from, since, joined => {
+      if (id !== undefined || since !== undefined) {
+        this.#answer(socket, ack(id, room, joined, joined.recovered));
+      }
+    });
+    return done ?? undefined;
+  }
+
+  #leave(socket: Socket, frame: LeaveFrame): Promise<void> | undefined {
+    const { bridge } = this.options;
+    const { room_id: name, id } = frame;
+    const joined = socket.rooms.get(name)?.members.get(socket);
+    if (joined === undefined) throw notMember(name);
+    const from = claimed(socket, frame, joined);
+    this.hub.leave(socket, name);
+    if (id !== undefined) this.#answer(socket, ack(id, name, undefined));
+    if (bridge === undefined) return undefined;
+    return when(bridge.event("leave", socket, { ...frame, from }), () => undefined);
+  }
+
+  #send(socket: Socket, frame: SendFrame): Promise<void> | undefined {
+    const { policy, bridge } = this.options;
+    const joined = socket.rooms.get(frame.room_id)?.members.get(socket);
+    if (joined === undefined) throw notMember(frame.room_id);
+    const from = claimed(socket, frame, joined);
+    policy?.(socket.identity, frame.room_id);
+    if (bridge === undefined) return this.#publish(socket, frame, from, frame.message);
+    return when(bridge.event("message", socket, { ...frame, from }), verdict => {
+      if (!verdict.allow) throw refused(verdict);
+      const { message } = verdict.frame;
+      return this.#publish(
+        socket,
+        frame,
+        rewrittenName(verdict.frame.from, from),
+        typeof message === "string" ? message : frame.message,
+      );
+    });
+  }
+
+  #publish(
+    socket: Socket,
+    { room_id: room, id }: SendFrame,
+    from: string,
+    message: string,
+  ): Promise<void> | undefined {
+    const head = this.hub.room(room)?.messageHead;
+    // It left while its backend was asked.
+    if (head === undefined || !socket.rooms.has(room)) throw notMember(room);
+    const published = this.hub.send(room, head, JSON.stringify(from), message);
+    if (id === undefined) return published instanceof Promise ? published.then(ignored) : undefined;
+    return when<Published>(published, place => this.#answer(socket, ack(id, room, place)));
+  }
+
+  #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
+    if (!socket.rooms.has(room)) throw notMember(room);
+    return when(this.hub.members(room), members => {
+      const names = new Set<string>();
+      for (const { from } of members) {
+        names.add(from);
+        if (names.size === maxNamed) break;
+      }
+      const text = presence(id, room, members.length, names);
+      if (socket.send(text)) count(this.hub.metrics.sent.presence, 1, text.length);
+    });
+  }
+
+  #answer(socket: Socket, text: string): undefined {
+    if (socket.send(text)) count(this.hub.metrics.sent.ack, 1, text.length);
+    return undefined;
+  }
+
+  #failed(socket: Socket, frame: RoomFrame, error: unknown): void {
+    let failure: Failure;
+    if (error instanceof GatewayError) failure = error.failure;
+    else {
+      this.hub.log(error, "a frame could not be processed");
+      failure = gatewayFailure("INTERNAL", "the gateway failed; its log says more");
+    }
+    this.hub.metrics.dropped.refused.inc();
+    this.#refuse(socket, failure, frame.id, frame.room_id);
+  }
+
+  #refuse(socket: Socket, failure: Failure, id: FrameId | undefined, room: string | undefined): void {
+    const text = failed(failure, id, room);
+    if (socket.send(text)) count(this.hub.metrics.sent.error, 1, text.length);
+  }
+
+  #strike(socket: Socket, now: number, code: number): void {
+    if (!socket.strike(now)) return;
+    const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
+    this.hub.end(socket, code, `{"reason":"${reason}"}`);
+  }
+}
+
+/**
+ * Who a frame is from: the authenticated subject, else who joined the room, else who it claims.
+ * @throws GatewayError where it claims somebody else, or nobody where it must
+ */
+function claimed(
+  socket: Socket,
+  frame: Exclude<RoomFrame, PresenceFrame>,
+  joined: string | undefined,
+): string {
+  const { from } = frame;
+  const own = socket.identity?.subject ?? joined;
+  if (own === undefined) {
+    if (from === undefined) throw fault("INVALID_VALUE", "from not provided");
+    return from;
+  }
+  // A backend may have given the member another name: both are the sender's.
+  if (from === undefined || from === own || from === joined) return joined ?? own;
+  throw fault("FROM_MISMATCH", `from: expected ${JSON.stringify(own)}, who the sender is; or leave it out`);
+}
+
+function rewrittenName(name: unknown, from: string): string {
+  return name !== undefined && nameProblem(name) === undefined ? (name as string) : from;
+}
+
+function notMember(room: string): GatewayError {
+  return fault("NOT_A_MEMBER", `join the room ${JSON.stringify(room)} first`);
+}
+
+function fault(reason: Reason, message: string): GatewayError {
+  return new GatewayError(gatewayFailure(reason, message));
+}
+
+function refused({ failure }: Extract<Verdict, { allow: false }>): GatewayError {
+  return new GatewayError(failure);
+}
+
+function tooFast({ perSecond }: Rate): Failure {
+  return gatewayFailure("RATE_LIMITED", `a socket may send ${perSecond} frames a second`, [], {
+    retryAfter: 1,
+  });
+}
+
+function roomOf(frame: ClientFrame): string | undefined {
+  return "room_id" in frame ? frame.room_id : undefined;
+}
+
+function ignored(): void {}
+
+/** Goes on at once where there is nothing to wait for. */
+function when<T>(
+  value: T | Promise<T>,
+  then: (value: T) => Promise<void> | undefined | void,
+): Promise<void> | undefined {
+  return value instanceof Promise ? value.then(then) : (then(value) ?? undefined);
+}

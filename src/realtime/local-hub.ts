@@ -1,0 +1,438 @@
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { Logger } from "../telemetry/logger.js";
+import { randomHex } from "../telemetry/random-hex.js";
+import type {
+  Broker,
+  Draft,
+  Member,
+  Message,
+  Notice,
+  Position,
+  Published,
+  Receiver,
+  Replay,
+} from "./broker.js";
+import { CloseCode } from "./close-code.js";
+import { FanOut } from "./fan-out.js";
+import { nameProblem } from "./frame-reader.js";
+import type { Disconnection, Hub, Post, RoomSummary } from "./hub.js";
+import type { RealtimeMetrics } from "./metrics.js";
+import { notice } from "./notices.js";
+import { Room } from "./room.js";
+import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
+import type { Socket, SocketOwner } from "./socket.js";
+
+/** Where a socket stands in a room that it has just joined. */
+export interface Joined extends Position {
+  /** Whether everything since the place that was asked for follows; undefined where none was. */
+  readonly recovered: boolean | undefined;
+}
+
+export interface HubLimits {
+  /** How many rooms a socket may be in. */
+  readonly rooms: number;
+  readonly backpressure: SlowPolicy;
+  readonly sentAt: "seconds" | "milliseconds";
+}
+
+/** Most names that are listed at once. */
+const listLimit = 10_000;
+/** How long a socket that is being ended may take to read what was sent, milliseconds. */
+const endingPatience = 30_000;
+
+/** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
+export class LocalHub implements Hub, Receiver, SocketOwner {
+  readonly fanOut: FanOut;
+  readonly slow: SlowConsumers;
+  readonly #sockets = new Map<string, Socket>();
+  readonly #rooms = new Map<string, Room>();
+  readonly #ending = new Set<Socket>();
+  #limits: HubLimits;
+  #topics = 0;
+  #members = 0;
+
+  constructor(
+    readonly broker: Broker,
+    readonly metrics: RealtimeMetrics,
+    readonly logger: Logger | undefined,
+    limits: HubLimits,
+  ) {
+    this.fanOut = new FanOut(metrics, socket => this.tooSlow(socket));
+    this.slow = new SlowConsumers(broker, metrics, this);
+    this.#limits = limits;
+    this.limits = limits;
+  }
+
+  set limits(limits: HubLimits) {
+    this.#limits = limits;
+    this.slow.policy = limits.backpressure;
+    this.fanOut.limits = { max: limits.backpressure.max, rooms: limits.rooms };
+  }
+
+  get sendLimit(): number {
+    const { max, policy } = this.#limits.backpressure;
+    return policy === "close" ? max : 2 * max;
+  }
+
+  get ready(): boolean {
+    return this.broker.ready;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Memberships of all rooms. */
+  get memberships(): number {
+    return this.#members;
+  }
+
+  get openRooms(): number {
+    return this.#rooms.size;
+  }
+
+  sockets(): IterableIterator<Socket> {
+    return this.#sockets.values();
+  }
+
+  opened(socket: Socket): void {
+    this.#sockets.set(socket.id, socket);
+  }
+
+  /** The socket is over. What it was in it has left. */
+  closed(socket: Socket): void {
+    this.leaveAll(socket);
+    this.#sockets.delete(socket.id);
+    this.#ending.delete(socket);
+  }
+
+  tooSlow(socket: Socket): void {
+    this.slow.tooSlow(socket);
+  }
+
+  drained(socket: Socket): void {
+    if (socket.ending === undefined) this.slow.drained(socket);
+    else if (socket.buffered === 0) socket.end(socket.ending.code, socket.ending.reason);
+  }
+
+  end(socket: Socket, code: number, reason: string): void {
+    if (socket.closed) return;
+    socket.ending = { code, reason, until: Date.now() + endingPatience };
+    this.#ending.add(socket);
+    this.leaveAll(socket);
+    if (socket.buffered === 0) socket.end(code, reason);
+  }
+
+  /** Ends what can wait no longer. @param now milliseconds since 1970 */
+  tick(now: number): void {
+    for (const socket of this.#ending) {
+      if (socket.ending !== undefined && socket.ending.until <= now) socket.terminate();
+    }
+  }
+
+  log(error: unknown, what: string): void {
+    this.logger?.error({ err: error }, what);
+  }
+
+  /**
+   * Makes the socket a member. Once it is, and before anything of the room is sent to it, `told` is called.
+   * @returns a promise only where the broker must be asked
+   * @throws GatewayError TOO_MANY_ROOMS, or what the broker throws
+   */
+  join(
+    socket: Socket,
+    name: string,
+    from: string,
+    since: Position | undefined,
+    told: (joined: Joined) => void,
+  ): void | Promise<void> {
+    const present = socket.rooms.get(name);
+    if (present !== undefined) return this.#begin(socket, present, since, told);
+    if (socket.rooms.size >= this.#limits.rooms) {
+      const message = `a socket can be in ${this.#limits.rooms} rooms at once`;
+      throw new GatewayError(gatewayFailure("TOO_MANY_ROOMS", message));
+    }
+    const room = this.#open(name);
+    if (room.opening === undefined) return this.#enter(socket, room, from, since, told);
+    room.joining++;
+    return room.opening.then(
+      () => {
+        room.joining--;
+        return this.#enter(socket, room, from, since, told);
+      },
+      (error: unknown) => {
+        room.joining--;
+        this.#close(room);
+        throw error;
+      },
+    );
+  }
+
+  /** @returns whether the socket was a member */
+  leave(socket: Socket, name: string): boolean {
+    const room = socket.rooms.get(name);
+    if (room === undefined) return false;
+    this.#exit(socket, room);
+    return true;
+  }
+
+  leaveAll(socket: Socket): void {
+    for (const room of [...socket.rooms.values()]) this.#exit(socket, room);
+  }
+
+  room(name: string): Room | undefined {
+    return this.#rooms.get(name);
+  }
+
+  /**
+   * Publishes a message that has been checked.
+   * @param head of the frame, up to the sender's name: `Room.messageHead`
+   * @param sender JSON text
+   */
+  send(
+    name: string,
+    head: string,
+    sender: string,
+    message: string,
+    key?: string,
+  ): Published | Promise<Published> {
+    const at = Date.now();
+    const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
+    const frame = `${head}${sender},"message":${JSON.stringify(message)},"sent_at":${sentAt}}`;
+    return this.broker.publish(name, { frame, kept: true, key, except: undefined, at }) as
+      | Published
+      | Promise<Published>;
+  }
+
+  // What servers ask.
+
+  publish({ room, from, message, id }: Post): Published | Promise<Published> {
+    checkName("room_id", room);
+    checkName("from", from);
+    if (typeof message !== "string") throw invalid("message: expected a string");
+    if (id !== undefined && (typeof id !== "string" || !key.test(id)))
+      throw invalid("id: expected 1 to 128 visible characters");
+    const head = this.#rooms.get(room)?.messageHead ?? new Room(room, "").messageHead;
+    return this.send(room, head, JSON.stringify(from), message, id);
+  }
+
+  async broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]> {
+    for (const room of rooms) checkName("room_id", room);
+    return Promise.all(rooms.map(room => this.publish({ ...post, room })));
+  }
+
+  rooms(): readonly RoomSummary[] | Promise<readonly RoomSummary[]> {
+    const held = this.roomNames();
+    return held instanceof Promise ? held.then(names => this.#summaries(names)) : this.#summaries(held);
+  }
+
+  roomNames(): readonly string[] | Promise<readonly string[]> {
+    return this.broker.rooms(listLimit);
+  }
+
+  members(name: string): readonly Member[] | Promise<readonly Member[]> {
+    checkName("room_id", name);
+    if (this.broker.presence !== undefined) return this.broker.presence.members(name);
+    const members = this.#rooms.get(name)?.members ?? [];
+    return Array.from(members, ([{ id }, from]) => ({ session: id, from }));
+  }
+
+  history(name: string, limit = listLimit): readonly Message[] | Promise<readonly Message[]> {
+    checkName("room_id", name);
+    return this.broker.history(name, limit);
+  }
+
+  since(name: string, position: Position, limit = listLimit): Replay | Promise<Replay> {
+    checkName("room_id", name);
+    return this.broker.since(name, position, limit);
+  }
+
+  disconnect(who: Disconnection): number {
+    this.broker.signal(JSON.stringify(who));
+    return this.#disconnect(who);
+  }
+
+  // What the broker tells.
+
+  message(name: string, message: Message): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return;
+    if (room.epoch !== message.epoch) this.#restart(room, message.epoch);
+    room.seq = message.seq;
+    this.metrics.delivered(Date.now() - message.at);
+    this.fanOut.publish(room, "receive-message", message.text);
+  }
+
+  notice(name: string, { text, except }: Notice): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return;
+    const socket = except === undefined ? undefined : this.#sockets.get(except);
+    this.fanOut.publish(room, "notice", text, socket);
+  }
+
+  gap(name: string, epoch: string, from: number, to: number): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return;
+    if (room.epoch !== epoch) this.#restart(room, epoch);
+    room.seq = Math.max(room.seq, to);
+    for (const socket of [...room.members.keys()]) {
+      if (socket.lag?.has(room) !== true) this.slow.follow(socket, room, from);
+    }
+  }
+
+  signal(text: string): void {
+    try {
+      this.#disconnect(JSON.parse(text) as Disconnection);
+    } catch (error) {
+      this.log(error, "a node said what this one does not understand");
+    }
+  }
+
+  // Rooms.
+
+  #open(name: string): Room {
+    let room = this.#rooms.get(name);
+    if (room !== undefined) return room;
+    room = new Room(name, String(this.#topics++));
+    const position = this.broker.subscribe(name);
+    this.#rooms.set(name, room);
+    if (position instanceof Promise) room.opening = position.then(known => this.#opened(room, known));
+    else this.#opened(room, position);
+    return room;
+  }
+
+  #opened(room: Room, { epoch, seq }: Position): void {
+    room.opening = undefined;
+    // What was received meanwhile is further than where the broker began.
+    if (room.epoch !== "") return;
+    room.epoch = epoch;
+    room.seq = seq;
+  }
+
+  /** The broker has lost the room's messages, and counts anew. */
+  #restart(room: Room, epoch: string): void {
+    room.epoch = epoch;
+    for (const socket of room.members.keys()) if (socket.lag?.has(room)) socket.lag.set(room, 1);
+  }
+
+  #close(room: Room): void {
+    if (!room.unused || this.#rooms.get(room.name) !== room) return;
+    this.#rooms.delete(room.name);
+    this.broker.unsubscribe(room.name);
+  }
+
+  #enter(
+    socket: Socket,
+    room: Room,
+    from: string,
+    since: Position | undefined,
+    told: (joined: Joined) => void,
+  ): void | Promise<void> {
+    if (socket.closed || socket.rooms.has(room.name)) {
+      this.#close(room);
+      return;
+    }
+    // Before it is a member: whoever joins is not told of it.
+    this.#tell(room.name, notice("join-room", room.name, from), socket.id);
+    room.members.set(socket, from);
+    socket.rooms.set(room.name, room);
+    this.#members++;
+    this.metrics.joined(room.members.size);
+    this.broker.presence?.enter(room.name, { session: socket.id, from });
+    return this.#begin(socket, room, since, told);
+  }
+
+  #begin(
+    socket: Socket,
+    room: Room,
+    since: Position | undefined,
+    told: (joined: Joined) => void,
+  ): void | Promise<void> {
+    if (since === undefined) {
+      told({ epoch: room.epoch, seq: room.seq, recovered: undefined });
+      if (socket.lag?.has(room) !== true && !socket.closed) socket.subscribe(room.topic);
+      return;
+    }
+    const replay = this.broker.since(room.name, since, listLimit);
+    if (!(replay instanceof Promise)) return this.#resume(socket, room, since, replay, told);
+    return replay.then(known => this.#resume(socket, room, since, known, told));
+  }
+
+  #resume(
+    socket: Socket,
+    room: Room,
+    since: Position,
+    { recovered }: Replay,
+    told: (joined: Joined) => void,
+  ): void {
+    if (socket.closed || socket.rooms.get(room.name) !== room) return;
+    const { epoch, seq } = room;
+    told({ epoch, seq, recovered });
+    // Of another epoch nothing can be missed by number: the room goes on from here.
+    this.slow.follow(socket, room, since.epoch === epoch ? Math.min(since.seq, seq) + 1 : seq + 1);
+  }
+
+  #exit(socket: Socket, room: Room): void {
+    const from = room.members.get(socket) ?? "";
+    this.slow.left(socket, room);
+    socket.unsubscribe(room.topic);
+    room.members.delete(socket);
+    socket.rooms.delete(room.name);
+    this.#members--;
+    this.broker.presence?.exit(room.name, { session: socket.id, from });
+    this.#tell(room.name, notice("leave-room", room.name, from), socket.id);
+    this.#close(room);
+  }
+
+  #tell(room: string, frame: string, except: string): void {
+    const draft: Draft = { frame, kept: false, key: undefined, except, at: Date.now() };
+    try {
+      const told = this.broker.publish(room, draft);
+      if (told instanceof Promise) told.catch((error: unknown) => this.#untold(error));
+    } catch (error) {
+      this.#untold(error);
+    }
+  }
+
+  /** A notice is no message: nobody waits for it. */
+  #untold(error: unknown): void {
+    this.metrics.brokerFailures.inc();
+    this.log(error, "members could not be told of a join or leave");
+  }
+
+  #summaries(held: readonly string[]): readonly RoomSummary[] {
+    const rooms = new Map<string, RoomSummary>();
+    for (const { name, members } of this.#rooms.values()) {
+      if (rooms.size >= listLimit) break;
+      rooms.set(name, { room: name, members: members.size, held: false });
+    }
+    for (const room of held) rooms.set(room, { room, members: rooms.get(room)?.members ?? 0, held: true });
+    return [...rooms.values()].sort((a, b) => (a.room < b.room ? -1 : 1));
+  }
+
+  #disconnect(who: Disconnection): number {
+    const ended =
+      "session" in who
+        ? [this.#sockets.get(who.session)].filter(socket => socket !== undefined)
+        : [...this.#sockets.values()].filter(socket => socket.subject === who.subject);
+    for (const socket of ended) this.end(socket, CloseCode.disconnected, who.reason);
+    return ended.length;
+  }
+}
+
+const key = /^[\x21-\x7e]{1,128}$/;
+
+function checkName(field: string, value: unknown): void {
+  const expected = nameProblem(value);
+  if (value === undefined || value === "") throw invalid(`${field} not provided`);
+  if (expected !== undefined) throw invalid(`${field}: expected ${expected}`);
+}
+
+function invalid(message: string): GatewayError {
+  return new GatewayError(gatewayFailure("INVALID_VALUE", message));
+}
+
+/** Unique among all nodes. */
+export function newSession(): string {
+  return randomHex(9);
+}

@@ -1,0 +1,98 @@
+import {
+  type Broker,
+  type Draft,
+  type HistoryLimits,
+  type Message,
+  type Position,
+  type Published,
+  type Receiver,
+  type Replay,
+  stamped,
+} from "./broker.js";
+import { History } from "./history.js";
+
+/** How often what has become too old is looked for, milliseconds. */
+const expiryInterval = 10_000;
+
+/** The broker of a gateway that is one process: everything is answered within the call. */
+export class MemoryBroker implements Broker {
+  readonly presence = undefined;
+  readonly ready = true;
+  readonly #history: History;
+  readonly #ttl: number;
+  readonly #timer: NodeJS.Timeout;
+  #receiver: Receiver | undefined;
+
+  constructor(limits: HistoryLimits) {
+    this.#history = new History(limits);
+    this.#ttl = limits.ttl;
+    this.#timer = setInterval(() => this.#expire(), expiryInterval);
+    this.#timer.unref();
+  }
+
+  /** Of all messages that are kept, about. */
+  get bytes(): number {
+    return this.#history.bytes;
+  }
+
+  /** Rooms that are remembered. */
+  get size(): number {
+    return this.#history.size;
+  }
+
+  start(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
+  publish(room: string, draft: Draft): Published | undefined {
+    const { frame, kept, key, except, at } = draft;
+    if (!kept) {
+      if (this.#history.find(room)?.held === true) this.#receiver?.notice(room, { text: frame, except, at });
+      return undefined;
+    }
+    const timeline = this.#history.open(room);
+    const first = key === undefined ? undefined : timeline.keys?.get(key);
+    if (first !== undefined) return first;
+    const { epoch } = timeline;
+    const seq = ++timeline.seq;
+    const text = stamped(frame, epoch, seq);
+    // Kept first: whoever has fallen behind is given it from there.
+    this.#history.add(timeline, text, at, key);
+    if (timeline.held) this.#receiver?.message(room, { epoch, seq, text, at });
+    return { epoch, seq, duplicate: false };
+  }
+
+  subscribe(room: string): Position {
+    const { epoch, seq } = this.#history.hold(room, true);
+    return { epoch, seq };
+  }
+
+  unsubscribe(room: string): void {
+    if (this.#history.find(room) !== undefined) this.#history.hold(room, false);
+  }
+
+  since(room: string, { epoch, seq }: Position, limit: number): Replay {
+    this.#expire();
+    return this.#history.since(room, epoch, seq, limit);
+  }
+
+  history(room: string, limit: number): readonly Message[] {
+    this.#expire();
+    return this.#history.latest(room, limit);
+  }
+
+  rooms(limit: number): readonly string[] {
+    this.#expire();
+    return this.#history.names(limit);
+  }
+
+  signal(): void {}
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+  }
+
+  #expire(): void {
+    this.#history.expire(Date.now() - this.#ttl);
+  }
+}

@@ -1,0 +1,171 @@
+import type { Authenticator } from "../auth/identity.js";
+import type { Limiter } from "../limits/limiter.js";
+import type { UwsApp } from "../net/uws-addon.js";
+import type { Logger } from "../telemetry/logger.js";
+import type { Bridge } from "./bridge.js";
+import type { Broker } from "./broker.js";
+import { Chat, type RoomPolicy } from "./chat.js";
+import { CloseCode } from "./close-code.js";
+import type { Hub } from "./hub.js";
+import { LocalHub } from "./local-hub.js";
+import type { RealtimeMetrics } from "./metrics.js";
+import type { SlowPolicy } from "./slow-consumers.js";
+
+/** What a reload of the configuration can change while sockets stay open. */
+export interface RealtimeSettings {
+  /** As `isAllowedOrigin` takes them. */
+  readonly origins: readonly string[];
+  /** Undefined: anybody may connect, and is who they claim to be. */
+  readonly authenticator: Authenticator | undefined;
+  readonly limiter: Limiter | undefined;
+  readonly roomPolicy: RoomPolicy | undefined;
+  readonly bridge: Bridge | undefined;
+  readonly sentAt: "seconds" | "milliseconds";
+  readonly limits: RealtimeLimits;
+  readonly backpressure: SlowPolicy;
+}
+
+export interface RealtimeLimits {
+  readonly roomsPerConnection: number;
+  readonly messagesPerSecond: number;
+  /** Frames that a socket may send at once. */
+  readonly burst: number;
+  readonly connections: number;
+}
+
+export interface RealtimeOptions {
+  readonly settings: RealtimeSettings;
+  readonly broker: Broker;
+  readonly metrics: RealtimeMetrics;
+  readonly logger: Logger | undefined;
+}
+
+const tickInterval = 1000;
+/** How often the credentials of open sockets are looked at, in ticks. */
+const expiryTicks = 10;
+
+/** Rooms and sockets, apart from the listeners that sockets come in by. */
+export class Realtime {
+  readonly #hub: LocalHub;
+  readonly chat: Chat;
+  readonly metrics: RealtimeMetrics;
+  readonly logger: Logger | undefined;
+  readonly #broker: Broker;
+  readonly #timer: NodeJS.Timeout;
+  #settings: RealtimeSettings;
+  #ticks = 0;
+  #draining = false;
+  /** Requests that are being decided on. */
+  pending = 0;
+
+  constructor({ settings, broker, metrics, logger }: RealtimeOptions) {
+    this.#settings = settings;
+    this.#broker = broker;
+    this.metrics = metrics;
+    this.logger = logger;
+    this.#hub = new LocalHub(broker, metrics, logger, hubLimits(settings));
+    this.chat = new Chat(this.#hub, chatOptions(settings));
+    this.#timer = setInterval(() => this.#tick(), tickInterval);
+    this.#timer.unref();
+    metrics.censusFrom(() => ({
+      connections: this.#hub.connections,
+      rooms: this.#hub.openRooms,
+      members: this.#hub.memberships,
+      lagging: this.#hub.slow.size,
+      historyBytes: broker.bytes ?? 0,
+    }));
+  }
+
+  /** Connects to the broker. */
+  start(): void | Promise<void> {
+    return this.#broker.start(this.#hub);
+  }
+
+  get hub(): Hub {
+    return this.#hub;
+  }
+
+  /** For whoever opens sockets. */
+  get sockets(): LocalHub {
+    return this.#hub;
+  }
+
+  get settings(): RealtimeSettings {
+    return this.#settings;
+  }
+
+  /** Holds for what happens from now on; sockets stay open. */
+  set settings(settings: RealtimeSettings) {
+    this.#settings = settings;
+    this.#hub.limits = hubLimits(settings);
+    this.chat.options = chatOptions(settings);
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Sockets of this app are reached by what is published from now on. */
+  attach(app: UwsApp): void {
+    this.#hub.fanOut.attach(app);
+  }
+
+  /**
+   * Takes no more sockets, and ends those that are open, spread over `drain` milliseconds, with 1012 and after how many
+   * seconds to come back: all at once they would overrun whoever takes over.
+   */
+  async close(drain: number): Promise<void> {
+    this.#draining = true;
+    const sockets = [...this.#hub.sockets()];
+    const started = performance.now();
+    const retries = Math.max(1, Math.ceil(drain / 1000));
+    const within = Math.min(drain * spread, sockets.length * closeSpacing);
+    for (let index = 0; index < sockets.length; ) {
+      const due = within === 0 ? 1 : (performance.now() - started) / within;
+      for (; index < sockets.length && index < due * sockets.length; index++) {
+        const retry = 1 + Math.floor(Math.random() * retries);
+        const socket = sockets[index];
+        if (socket !== undefined) this.#hub.end(socket, CloseCode.restart, restarting(retry));
+      }
+      if (index < sockets.length) await pause(closeInterval);
+    }
+    while (this.#hub.connections > 0 && performance.now() - started < drain) await pause(closeInterval);
+    for (const socket of this.#hub.sockets()) socket.terminate();
+    clearInterval(this.#timer);
+    await this.#settings.bridge?.close();
+    await this.#broker.close();
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    this.#hub.tick(now);
+    if (++this.#ticks % expiryTicks !== 0 || this.#settings.authenticator === undefined) return;
+    for (const socket of this.#hub.sockets()) {
+      const { expiresAt } = socket.identity ?? {};
+      if (expiresAt !== undefined && expiresAt <= now)
+        this.#hub.end(socket, CloseCode.expired, '{"reason":"TOKEN_EXPIRED"}');
+    }
+  }
+}
+
+/** The share of the drain time in which sockets are closed; in the rest they may still read. */
+const spread = 0.8;
+/** Milliseconds between two sockets, where there is time for that. */
+const closeSpacing = 10;
+const closeInterval = 20;
+
+function restarting(seconds: number): string {
+  return `{"reason":"SHUTTING_DOWN","retry_after":${seconds}}`;
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, milliseconds));
+}
+
+function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {
+  return { rooms: limits.roomsPerConnection, backpressure, sentAt };
+}
+
+function chatOptions({ limits, roomPolicy, bridge }: RealtimeSettings) {
+  return { rate: { perSecond: limits.messagesPerSecond, burst: limits.burst }, policy: roomPolicy, bridge };
+}

@@ -1,0 +1,33 @@
+import type { Socket } from "./socket.js";
+
+/** A room that has members on this node. */
+export class Room {
+  /** Each with the name that it joined by. */
+  readonly members = new Map<Socket, string>();
+  /** Where the room is, as far as its members here have been told. */
+  epoch = "";
+  seq = 0;
+  /** Members that are behind, and not subscribed until they have caught up. */
+  lagging = 0;
+  /** Bytes published since the members' buffers were last looked at. */
+  unswept = 0;
+  /** Sockets that wait for the broker to have subscribed. */
+  joining = 0;
+  /** Until the broker has subscribed. */
+  opening: Promise<void> | undefined = undefined;
+  /** Of every message, up to the sender's name. */
+  readonly messageHead: string;
+
+  /** @param topic of uWebSockets.js, unique among the rooms of the process */
+  constructor(
+    readonly name: string,
+    readonly topic: string,
+  ) {
+    this.messageHead = `{"type":"receive-message","room_id":${JSON.stringify(name)},"from":`;
+  }
+
+  /** True where nobody needs the room here. */
+  get unused(): boolean {
+    return this.members.size === 0 && this.joining === 0;
+  }
+}

@@ -1,0 +1,159 @@
+import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { PeerAddresses } from "../net/peer-address.js";
+import type { ServerTls } from "../net/server-tls.js";
+import { loadUws, type Uws, type UwsApp } from "../net/uws-addon.js";
+import { gatewayFailure } from "../status/failure.js";
+import { requestIdOf } from "../telemetry/request-id.js";
+import { answer, answerable, answerFailure, failureOf } from "./http-answer.js";
+import type { Realtime } from "./realtime.js";
+import { listRooms } from "./rest.js";
+import { acceptUpgrades } from "./upgrade.js";
+import { headersOf, UpgradeRequest } from "./upgrade-request.js";
+
+/** What the listener needs beside the rooms. */
+export interface RealtimeServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly tls: ServerTls | undefined;
+  /** Where WebSockets are opened, such as `/ws`. */
+  readonly path: string;
+  /** Bytes. */
+  readonly messageLimit: number;
+  /** Milliseconds, 8000 to 960000. */
+  readonly idleTimeout: number;
+  readonly deflate: boolean;
+  /** Bytes of a request head; the addon reads it when it is first loaded. */
+  readonly headerLimit: number;
+}
+
+/** A listener for WebSockets of its own. */
+export interface RealtimeServer {
+  readonly port: number;
+  /**
+   * What the gateway's own proxy on the HTTP port adds to an upgrade, so that `x-forwarded-for` is believed: from
+   * anybody else it is not. Unguessable, and new with every process.
+   */
+  readonly relay: readonly [name: string, value: string];
+  /** Stops accepting; open sockets stay. */
+  stop(): void;
+  /** Ends what is left. */
+  destroy(): void;
+}
+
+export const relayHeader = "x-protogate-relay";
+
+/**
+ * Listens for the WebSockets of `realtime`, and answers `GET /rooms`.
+ * @throws AddonError where the addon cannot be loaded
+ * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen
+ * @throws Error where the certificate cannot be used
+ */
+export async function startRealtimeServer(
+  realtime: Realtime,
+  options: RealtimeServerOptions,
+): Promise<RealtimeServer> {
+  const uws = await loadUws(options.headerLimit);
+  const app = createApp(uws, options.tls);
+  const peers = new PeerAddresses();
+  const secret = randomBytes(18).toString("base64url");
+  const encrypted = options.tls !== undefined;
+  app.filter((response, change) => peers.counted(response, change));
+  acceptUpgrades(app, realtime, {
+    ...options,
+    encrypted,
+    peers,
+    clientAddress: (peer, header) => relayedAddress(peer, header, secret),
+  });
+  app.get("/rooms", (response, request) => {
+    const clientAddress = peers.addressOf(response);
+    const caller = new UpgradeRequest(headersOf(request), request.getQuery() ?? "", {
+      clientAddress,
+      encrypted,
+      origins: realtime.settings.origins,
+    });
+    void answerRooms(realtime, caller, response);
+  });
+  app.any("/*", (response, request) => answerUnknown(response, request, options.path));
+  const socket = await listen(uws, app, options);
+  return {
+    port: uws.us_socket_local_port(socket),
+    relay: [relayHeader, secret],
+    stop: () => uws.us_listen_socket_close(socket),
+    destroy: () => app.close(),
+  };
+}
+
+function relayedAddress(peer: string, header: (name: string) => string | undefined, secret: string): string {
+  if (header(relayHeader) !== secret) return peer;
+  return header("x-forwarded-for")?.split(",").at(-1)?.trim() || peer;
+}
+
+async function answerRooms(
+  realtime: Realtime,
+  caller: UpgradeRequest,
+  response: HttpResponse,
+): Promise<void> {
+  const to = answerable(response);
+  const requestId = requestIdOf(caller.header("x-request-id"));
+  try {
+    await realtime.settings.authenticator?.(caller);
+    const { status, headers, body } = await listRooms(realtime);
+    answer(to, status, headers, body);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.reason === "INTERNAL") realtime.logger?.error({ err: error }, "rooms could not be listed");
+    answerFailure(to, failure, "chat-api", requestId, "/rooms");
+  }
+}
+
+function answerUnknown(response: HttpResponse, request: HttpRequest, path: string): void {
+  const found = request.getUrl();
+  const failure =
+    found === path
+      ? gatewayFailure("UPGRADE_REQUIRED", "this is the path of a WebSocket", [], {
+          headers: [["upgrade", "websocket"]],
+        })
+      : gatewayFailure("ROUTE_NOT_FOUND", "there is no such endpoint");
+  const requestId = requestIdOf(request.getHeader("x-request-id") || undefined);
+  answerFailure(answerable(response), failure, "chat-api", requestId, found);
+}
+
+function createApp(uws: Uws, tls: ServerTls | undefined): UwsApp {
+  if (tls === undefined) return uws.App();
+  try {
+    return uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+  } catch (error) {
+    throw new Error(`the certificate ${tls.certFile} cannot be used with the key ${tls.keyFile}`, {
+      cause: error,
+    });
+  }
+}
+
+async function listen(
+  uws: Uws,
+  app: UwsApp,
+  { host, port }: RealtimeServerOptions,
+): Promise<us_listen_socket> {
+  const socket = await new Promise<us_listen_socket | false>(resolve => {
+    app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
+  });
+  if (socket === false) throw await listenError(host, port);
+  return socket;
+}
+
+/** uWebSockets.js does not tell why it cannot listen; Node.js does. */
+async function listenError(host: string, port: number): Promise<unknown> {
+  const server = createServer();
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, "listening");
+  } catch (error) {
+    return error;
+  }
+  server.close();
+  return new Error(`uWebSockets.js cannot listen on ${host}:${port}`);
+}

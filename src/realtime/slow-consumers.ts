@@ -1,0 +1,164 @@
+import type { Broker, Replay } from "./broker.js";
+import { CloseCode } from "./close-code.js";
+import { count, type RealtimeMetrics } from "./metrics.js";
+import { gap } from "./notices.js";
+import type { Room } from "./room.js";
+import type { Socket } from "./socket.js";
+
+/** What is done about a client that reads more slowly than its rooms speak. */
+export interface SlowPolicy {
+  /** Bytes that may wait for one client. */
+  readonly max: number;
+  /** `close` with 4008, or `drop` what it misses and tell it what that was. */
+  readonly policy: "close" | "drop";
+}
+
+/** What becomes of a socket that is to be ended. */
+export interface Ending {
+  /** Takes the socket out of everything; it is closed with that code once its client has read what was sent. */
+  end(socket: Socket, code: number, reason: string): void;
+  log(error: unknown, what: string): void;
+}
+
+/**
+ * Keeps every member exactly informed: it gets each message of its room in order, or a gap that names those it never
+ * gets. Who is behind is taken off its topics, and put back when it has been sent what came meanwhile, from history
+ * as far as that reaches.
+ */
+export class SlowConsumers {
+  #max = 0;
+  #policy: "close" | "drop" = "close";
+  /** Sockets that are behind in a room. */
+  readonly #behind = new Set<Socket>();
+
+  constructor(
+    readonly broker: Broker,
+    readonly metrics: RealtimeMetrics,
+    readonly ending: Ending,
+  ) {}
+
+  set policy({ max, policy }: SlowPolicy) {
+    this.#max = max;
+    this.#policy = policy;
+  }
+
+  /** Sockets that are behind. */
+  get size(): number {
+    return this.#behind.size;
+  }
+
+  /** More waits for the client than it may have. */
+  tooSlow(socket: Socket): void {
+    if (socket.closed) return;
+    if (this.#policy === "close" || socket.buffered > 2 * this.#max) {
+      this.metrics.slow.close.inc();
+      this.ending.end(socket, CloseCode.slow, slowReason);
+      return;
+    }
+    if (!this.#behind.has(socket)) this.metrics.slow.drop.inc();
+    for (const room of socket.rooms.values()) {
+      if (socket.lag?.has(room) !== true) this.#fallBehind(socket, room, room.seq + 1);
+    }
+  }
+
+  /** The member is to be sent everything from that message on, and then what comes. */
+  follow(socket: Socket, room: Room, from: number): void {
+    this.#fallBehind(socket, room, from);
+    this.#catchUp(socket, room);
+  }
+
+  /** The client has read some of what waited for it. */
+  drained(socket: Socket): void {
+    if (socket.lag === undefined || socket.buffered > this.#low) return;
+    for (const room of [...socket.lag.keys()]) this.#catchUp(socket, room);
+  }
+
+  /** The socket is not in the room any more. */
+  left(socket: Socket, room: Room): void {
+    if (socket.lag?.delete(room) !== true) return;
+    room.lagging--;
+    if (socket.lag.size > 0) return;
+    socket.lag = undefined;
+    this.#behind.delete(socket);
+  }
+
+  get #low(): number {
+    return this.#max >> 1;
+  }
+
+  #fallBehind(socket: Socket, room: Room, from: number): void {
+    socket.unsubscribe(room.topic);
+    socket.lag ??= new Map();
+    if (!socket.lag.has(room)) room.lagging++;
+    socket.lag.set(room, from);
+    this.#behind.add(socket);
+  }
+
+  #catchUp(socket: Socket, room: Room): void {
+    while (!socket.closed) {
+      const next = socket.lag?.get(room);
+      if (next === undefined || Number.isNaN(next)) return;
+      if (next > room.seq) {
+        this.left(socket, room);
+        socket.subscribe(room.topic);
+        return;
+      }
+      if (socket.buffered > this.#low) return;
+      const replay = this.broker.since(room.name, { epoch: room.epoch, seq: next - 1 }, replayLimit);
+      if (replay instanceof Promise) {
+        this.#catchUpLater(socket, room, next, replay);
+        return;
+      }
+      this.#send(socket, room, next, replay);
+    }
+  }
+
+  /** Until the answer is here it is not known where the socket stands, so that nobody asks a second time. */
+  #catchUpLater(socket: Socket, room: Room, next: number, answer: Promise<Replay>): void {
+    const { lag } = socket;
+    lag?.set(room, Number.NaN);
+    const resume = (replay: Replay): void => {
+      if (socket.closed || socket.lag !== lag || !Number.isNaN(lag?.get(room))) return;
+      lag?.set(room, next);
+      this.#send(socket, room, next, replay);
+      this.#catchUp(socket, room);
+    };
+    answer.then(resume, (error: unknown) => {
+      this.ending.log(error, "the history of a room could not be read");
+      resume({ position: room, recovered: false, messages: [] });
+    });
+  }
+
+  /** Sends from `next` on as much as there is room for; what is not there any more is a gap. */
+  #send(socket: Socket, room: Room, next: number, { messages }: Replay): void {
+    const { lag } = socket;
+    const low = this.#low;
+    let at = next;
+    socket.corked(() => {
+      for (const message of messages) {
+        // What the room's other members have not been sent yet comes by the topic.
+        if (message.seq < at || message.seq > room.seq || message.epoch !== room.epoch) continue;
+        if (message.seq > at) this.#gap(socket, room, at, message.seq - 1);
+        if (!socket.send(message.text)) return;
+        at = message.seq + 1;
+        count(this.metrics.sent["receive-message"], 1, Buffer.byteLength(message.text));
+        this.metrics.replayed.inc();
+        if (socket.buffered > low) return;
+      }
+      if (at <= room.seq) this.#gap(socket, room, at, room.seq);
+      at = room.seq + 1;
+    });
+    if (!socket.closed) lag?.set(room, at);
+  }
+
+  #gap(socket: Socket, room: Room, from: number, to: number): void {
+    const text = gap(room.name, room.epoch, from, to);
+    socket.send(text);
+    count(this.metrics.sent.gap, 1, text.length);
+    this.metrics.dropped.slow_consumer.value += to - from + 1;
+  }
+}
+
+/** Messages that are asked for at once. */
+const replayLimit = 10_000;
+const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';

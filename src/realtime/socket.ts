@@ -1,0 +1,147 @@
+import type { WebSocket } from "uWebSockets.js";
+import type { Identity } from "../auth/identity.js";
+import type { Session } from "./bridge.js";
+import type { RoomFrame } from "./frame.js";
+import type { Room } from "./room.js";
+
+/** What uWebSockets.js keeps with a WebSocket. */
+export interface SocketData {
+  readonly socket: Socket;
+}
+
+/** What a socket may do in a while: so many at once, and so many a second. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** What is known of a client before its socket is open. */
+export interface Client {
+  readonly identity: Identity | undefined;
+  readonly clientAddress: string;
+  readonly requestId: string;
+}
+
+/** Who answers for all sockets. */
+export interface SocketOwner {
+  /** Bytes that may wait for a client to read them before answers to it are refused. */
+  readonly sendLimit: number;
+  /** The socket is above it. */
+  tooSlow(socket: Socket): void;
+}
+
+/** A room of which a backend is being asked: what comes meanwhile waits. */
+export interface Lane {
+  readonly waiting: RoomFrame[];
+  /** Never rejects. */
+  running: Promise<void>;
+}
+
+/**
+ * A client's WebSocket. What uWebSockets.js gives must not be touched after its close event: `ws` is gone then, and
+ * every method does nothing. There is one for each connection, so it holds what every connection needs and no more.
+ */
+export class Socket implements Session {
+  ws: WebSocket<SocketData> | undefined = undefined;
+  readonly identity: Identity | undefined;
+  readonly clientAddress: string;
+  readonly requestId: string;
+  subject: string;
+  readonly rooms = new Map<string, Room>();
+  /** The first message not sent, by room in which the socket is behind. */
+  lag: Map<Room, number> | undefined = undefined;
+  /** Frames that wait, by room in which a backend is being asked. */
+  lanes: Map<string, Lane> | undefined = undefined;
+  /** Frames that wait, of all rooms. */
+  waiting = 0;
+  /** Gives a place of a concurrency limit back. */
+  release: (() => void) | undefined = undefined;
+  /** Of a socket that is being ended: with what, once all is sent. */
+  ending: { readonly code: number; readonly reason: string; readonly until: number } | undefined = undefined;
+  #gone = false;
+  #credit: number;
+  #creditAt = 0;
+  #patience = patience;
+  #patienceAt = 0;
+
+  constructor(
+    readonly id: string,
+    client: Client,
+    readonly owner: SocketOwner,
+    burst: number,
+  ) {
+    this.identity = client.identity;
+    this.clientAddress = client.clientAddress;
+    this.requestId = client.requestId;
+    this.subject = client.identity?.subject ?? "";
+    this.#credit = burst;
+  }
+
+  get closed(): boolean {
+    return this.#gone || this.ending !== undefined;
+  }
+
+  get buffered(): number {
+    return this.ws === undefined ? 0 : this.ws.getBufferedAmount();
+  }
+
+  send(text: string): boolean {
+    const { ws } = this;
+    if (ws === undefined || this.ending !== undefined) return false;
+    if (ws.getBufferedAmount() > this.owner.sendLimit) {
+      this.owner.tooSlow(this);
+      return false;
+    }
+    ws.send(text, false);
+    return true;
+  }
+
+  subscribe(topic: string): void {
+    this.ws?.subscribe(topic);
+  }
+
+  /** What was published before still arrives. @returns whether it was subscribed */
+  unsubscribe(topic: string): boolean {
+    return this.ws?.unsubscribe(topic) ?? false;
+  }
+
+  /** Runs `write` so that all it sends goes out in one piece. */
+  corked(write: () => void): void {
+    if (this.ws === undefined) write();
+    else this.ws.cork(write);
+  }
+
+  /** The close frame goes behind everything that has been sent. */
+  end(code: number, reason: string): void {
+    this.ws?.end(code, reason);
+  }
+
+  /** Without a word. */
+  terminate(): void {
+    this.ws?.close();
+  }
+
+  /** uWebSockets.js has said that it is over, or it never began. */
+  gone(): void {
+    this.#gone = true;
+    this.ws = undefined;
+  }
+
+  /** True where the client may send one more frame now. @param now milliseconds */
+  admits(now: number, { perSecond, burst }: Rate): boolean {
+    const credit = Math.min(burst, this.#credit + ((now - this.#creditAt) * perSecond) / 1000);
+    this.#creditAt = now;
+    this.#credit = credit < 1 ? credit : credit - 1;
+    return credit >= 1;
+  }
+
+  /** A frame had to be refused for what it is. True where that has happened too often. @param now milliseconds */
+  strike(now: number): boolean {
+    this.#patience = Math.min(patience, this.#patience + (now - this.#patienceAt) / 1000) - 1;
+    this.#patienceAt = now;
+    return this.#patience < 0;
+  }
+}
+
+/** Frames refused at once before the socket is closed; one more may be each second. */
+const patience = 20;
