@@ -1,6 +1,6 @@
 import { type Lookup, lookUp } from "../bindings/lookup.js";
-import type { Route } from "../bindings/route.js";
 import type { OwnRoute } from "../bindings/own-route.js";
+import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
 import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";

@@ -1,4 +1,5 @@
 import type { Authorizer } from "../auth/authorizer.js";
+import type { AdminRoute } from "../bindings/admin-route.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
@@ -7,9 +8,13 @@ import { type LoadedConfig, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { loadModel } from "../descriptors/load.js";
 import type { Model } from "../descriptors/model.js";
+import { createLiveKit } from "../livekit/livekit.js";
+import type { LiveKitDeps } from "../livekit/parts.js";
+import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
 import { passThroughRules } from "./pass-through.js";
+import type { Runtime } from "./runtime.js";
 import { tlsProblems } from "./tls.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,8 +31,16 @@ export interface Compiled {
   /** What the policies demand of a route; none where no policy matches. */
   readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
   readonly validators: Validators;
+  readonly adminRoutes: readonly AdminRoute[];
   /** Warnings only. */
   readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What compiled parts reach for once there are requests. */
+export interface Surroundings {
+  readonly runtime: Runtime;
+  /** The channel of an upstream of the configuration. */
+  channel(upstream: string): Channel;
 }
 
 /** @throws LoadError with every problem of the file */
@@ -41,17 +54,54 @@ export function readConfig(file: string, environment: Environment): UsableConfig
 }
 
 /** @throws LoadError with every problem of the descriptors, or of the routes */
-export async function compile(loaded: UsableConfig, reflected: ReflectedFiles): Promise<Compiled> {
+export async function compile(
+  loaded: UsableConfig,
+  reflected: ReflectedFiles,
+  surroundings: Surroundings,
+): Promise<Compiled> {
   const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
   const { config, locate } = loaded;
-  const table = compileRoutes(config, model, locate, passThroughRules(config));
+  const livekit =
+    config.livekit && createLiveKit(config, config.livekit, livekitParts(loaded, model, surroundings));
+  const declared = [...(livekit?.endpoints ?? []), ...passThroughRules(config)];
+  const table = compileRoutes(config, model, locate, declared);
   const validated = table.routes.filter(({ policy }) => policy.validate);
   const validators = await compileValidators(
     model,
     validated.map(({ rpc }) => rpc.input),
   );
-  const all = [...loaded.diagnostics, ...diagnostics, ...table.diagnostics, ...validators.diagnostics];
+  const all = [
+    ...loaded.diagnostics,
+    ...diagnostics,
+    ...(livekit?.diagnostics ?? []),
+    ...table.diagnostics,
+    ...validators.diagnostics,
+  ];
   if (all.some(each => each.severity === "error")) throw new LoadError(all);
   const { routes, own } = table;
-  return { loaded, model, routes, own, authorizers: new Map(), validators, diagnostics: all };
+  return {
+    loaded,
+    model,
+    routes,
+    own,
+    authorizers: new Map(),
+    validators,
+    adminRoutes: livekit?.adminRoutes ?? [],
+    diagnostics: all,
+  };
+}
+
+function livekitParts(
+  { locate }: UsableConfig,
+  model: Model,
+  { runtime, channel }: Surroundings,
+): LiveKitDeps {
+  return {
+    model,
+    channel,
+    metrics: runtime.livekit,
+    publish: undefined,
+    log: (level, fields, message) => runtime.log[level](fields, message),
+    locate,
+  };
 }

@@ -1,4 +1,5 @@
 import { type AdminServer, startAdmin } from "../admin/server.js";
+import type { AdminRoute } from "../bindings/admin-route.js";
 import type { Snapshot } from "../bindings/snapshot.js";
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
@@ -56,6 +57,7 @@ class RunningGateway implements Gateway {
   #loaded: UsableConfig;
   #generation: Generation | undefined;
   #snapshot: Snapshot | undefined;
+  #adminRoutes: readonly AdminRoute[] = [];
   #engine: Engine | undefined;
   #admin: AdminServer | undefined;
   #draining = false;
@@ -128,6 +130,7 @@ class RunningGateway implements Gateway {
         ready: () => this.#readiness(),
         config: () => redact(this.#loaded.config, this.#loaded.secrets),
         bindings: () => this.#snapshot?.bindings.map(describeBinding) ?? [],
+        routes: () => this.#adminRoutes,
       });
     this.#admin = await listening(this.#loaded, "admin", start);
   }
@@ -158,8 +161,9 @@ class RunningGateway implements Gateway {
 
   #createGeneration(loaded: UsableConfig): Generation {
     return new Generation(loaded, this.#runtime, {
-      snapshot: (snapshot, diagnostics) => {
+      snapshot: (snapshot, { diagnostics, adminRoutes }) => {
         this.#snapshot = snapshot;
+        this.#adminRoutes = adminRoutes;
         this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
         this.#report(diagnostics);
       },

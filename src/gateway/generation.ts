@@ -1,10 +1,9 @@
 import type { Snapshot } from "../bindings/snapshot.js";
-import type { Diagnostic } from "../config/diagnostic.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
 import type { UpstreamObserver } from "../upstream/grpc-channel.js";
 import type { PassThrough } from "../upstream/pass-through.js";
 import { watchDescriptors } from "../upstream/reflection.js";
-import { compile, type UsableConfig } from "./compile.js";
+import { type Compiled, compile, type UsableConfig } from "./compile.js";
 import { reflectedUpstreams } from "./descriptors.js";
 import { Leases } from "./leases.js";
 import { passThroughOf } from "./pass-through.js";
@@ -15,7 +14,7 @@ import { createChannels } from "./upstreams.js";
 
 export interface GenerationEvents {
   /** A new snapshot takes over. */
-  snapshot(snapshot: Snapshot, diagnostics: readonly Diagnostic[]): void;
+  snapshot(snapshot: Snapshot, compiled: Compiled): void;
   /** Something went wrong that does not end the generation. */
   failed(what: string, error: unknown): void;
 }
@@ -135,7 +134,11 @@ export class Generation {
   }
 
   async #build(): Promise<void> {
-    const compiled = await compile(this.#loaded, this.#reflected);
+    const compiled = await compile(this.#loaded, this.#reflected, {
+      runtime: this.#runtime,
+      // Loading has checked that the upstream exists.
+      channel: name => this.#channels.get(name) as Channel,
+    });
     if (this.#retired) throw overtaken();
     const before = this.#protection;
     const protection = createProtection(compiled, this.#channels, this.#runtime);
@@ -146,7 +149,7 @@ export class Generation {
       protection,
       leases: this.#leases,
     };
-    this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), compiled.diagnostics);
+    this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), compiled);
     before?.close();
   }
 }
