@@ -5,8 +5,9 @@ import type { Findings } from "./findings.js";
 import { checkListeners } from "./listener-check.js";
 import { checkLiveKit } from "./livekit-check.js";
 import { checkPolicies } from "./policy-check.js";
-import { checkRateLimits } from "./rate-limit-check.js";
 import { checkProxies } from "./proxy-check.js";
+import { checkRateLimits } from "./rate-limit-check.js";
+import { checkResponseHeaders } from "./response-header-check.js";
 import { checkRules } from "./rule-check.js";
 import { checkServices } from "./service-check.js";
 import { checkUpstreams } from "./upstream-check.js";
@@ -18,6 +19,7 @@ export function check(draft: Draft, findings: Findings): void {
   checkUpstreams(draft, findings);
   checkServices(draft, findings);
   checkRules(draft, findings);
+  checkResponseHeaders(draft, findings);
   checkProxies(draft, findings);
   checkAuth(draft, findings);
   checkPolicies(draft, findings);

@@ -1,0 +1,100 @@
+import type { Draft } from "./draft.js";
+import type { Findings } from "./findings.js";
+import { ownHeaders, ownResponseHeaders } from "./own-header.js";
+import type { Path } from "./path.js";
+
+/** Checks `http.cors` and `http.security_headers`, and that no backend's metadata says the same again. */
+export function checkResponseHeaders(draft: Draft, findings: Findings): void {
+  checkOrigins(draft, findings);
+  checkSecurityHeaders(draft, findings);
+}
+
+function checkOrigins({ http, services }: Draft, findings: Findings): void {
+  const cors = http?.cors;
+  if (cors === undefined) return;
+  cors.origins?.forEach((origin, index) => {
+    if (origin === undefined) return;
+    const path = ["http", "cors", "origins", index];
+    const shown = findings.show(path, origin);
+    if (origin === "*" || origin === "null") {
+      if (cors.credentials !== true) return;
+      const why = origin === "*" ? "every page" : "every sandboxed page";
+      findings.error(path, `${shown} is ${why}, which credentials: true does not go with`);
+      return;
+    }
+    const suggestion = originOf(origin);
+    if (suggestion === origin) return;
+    const expected =
+      "an origin such as https://app.example.com, http://localhost:5173 or https://*.example.com";
+    findings.error(path, `expected ${expected}, found ${shown}`, { suggestion });
+  });
+  for (const [path, name] of passedOn(services)) {
+    if (!name.startsWith("access-control-")) continue;
+    findings.error(path, `${findings.show(path, name)} cannot be passed on; http.cors writes it`);
+  }
+}
+
+/** The origin that a text must mean, as browsers send it; undefined where there is none. */
+function originOf(text: string): string | undefined {
+  const wildcard = /^([a-z]+:\/\/)\*\.(.*)$/i.exec(text);
+  if (wildcard !== null) {
+    const host = originOf(`${wildcard[1]}${wildcard[2]}`);
+    return host?.replace("://", "://*.");
+  }
+  if (text.includes("*")) return undefined;
+  try {
+    const { protocol, origin, host } = new URL(text);
+    if (host === "") return undefined;
+    // Schemes of browser extensions and of applications have no origin of their own for URL.
+    return origin === "null" ? `${protocol}//${host}` : origin;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkSecurityHeaders({ http, services }: Draft, findings: Findings): void {
+  const configured = Object.entries(http?.security_headers ?? {});
+  for (const [name, value] of configured) {
+    const path = ["http", "security_headers", name];
+    const lower = name.toLowerCase();
+    if (isWritten(lower))
+      findings.error(path, `${findings.show(path, name)} is not for this list; the gateway writes it itself`);
+    if (value !== undefined && !/^[\t\x20-\x7e]*$/.test(value))
+      findings.error(
+        path,
+        `expected a value of printable ASCII characters, found ${findings.show(path, value)}`,
+      );
+  }
+  const sent = new Map(configured.map(([name, value]) => [name.toLowerCase(), value]));
+  for (const [path, name] of passedOn(services)) {
+    if (!(sent.get(name) ?? name === "x-content-type-options")) continue;
+    findings.error(
+      path,
+      `${findings.show(path, name)} is sent by http.security_headers already; set it to "" there`,
+    );
+  }
+}
+
+function isWritten(name: string): boolean {
+  return (
+    ownHeaders.has(name) ||
+    ownResponseHeaders.has(name) ||
+    written.has(name) ||
+    name.startsWith("access-control-")
+  );
+}
+
+const written: ReadonlySet<string> = new Set(["set-cookie", "vary", "www-authenticate"]);
+
+/** Every metadata of a reply that becomes a response header. */
+function* passedOn(services: Draft["services"]): Generator<[path: Path, name: string]> {
+  for (const [index, service] of (services ?? []).entries()) {
+    const at = ["services", index];
+    const places: [Path, NonNullable<typeof service>["metadata"]][] = [[at, service?.metadata]];
+    for (const [name, method] of Object.entries(service?.methods ?? {}))
+      places.push([[...at, "methods", name], method?.metadata]);
+    for (const [place, metadata] of places)
+      for (const [position, name] of (metadata?.response ?? []).entries())
+        if (name !== undefined) yield [[...place, "metadata", "response", position], name];
+  }
+}
