@@ -24,8 +24,9 @@ export function callerOf(metadata: Metadata): OpCaller {
   requireOperation(metadata);
   const [userID, ...more] = metadata.get("opuserid").map(String);
   if (userID === undefined || more.length > 0) throw noPermission("metadata must have opUserID once");
-  if (!metadata.get("customheader").map(String).includes("opUserType"))
-    throw noPermission("customHeader must name opUserType");
+  // Node's HTTP/2 joins the values of one name.
+  const custom = metadata.get("customheader").flatMap(value => String(value).split(", "));
+  if (!custom.includes("opUserType")) throw noPermission("customHeader must name opUserType");
   const [type] = metadata.get("opusertype").map(Number);
   if (type !== 1 && type !== 2) throw noPermission("opUserType must be 1 or 2");
   return { userID, userType: type };

@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
+import { demoSecret } from "../../src/demo/openim/token.js";
+import { type Answer, send } from "./http-client.js";
+import { type System, startSystem } from "./system.js";
+
+const example = resolve(import.meta.dirname, "../../config/examples/openim.yaml");
+const john = "1001";
+const helen = "1002";
+
+type User = Readonly<Record<string, unknown>>;
+
+interface Envelope {
+  readonly errCode: number;
+  readonly errMsg: string;
+  readonly errDlt: string;
+  readonly data?: Readonly<Record<string, unknown>> & { readonly users?: readonly User[] };
+}
+
+function sign(claims: JWTPayload, secret = demoSecret): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret));
+}
+
+const now = Math.floor(Date.now() / 1000);
+/** A Chat token of John with other claims than the usual ones. */
+function tokenWith(claims: JWTPayload, secret?: string): Promise<string> {
+  return sign({ UserID: john, UserType: 1, PlatformID: 0, exp: now + 3600, iat: now, ...claims }, secret);
+}
+
+/** The headers that an OpenIM client sends. */
+function headers(token?: string): Record<string, string> {
+  return { operationID: "op-1", ...(token === undefined ? {} : { token }) };
+}
+
+function post(system: System, path: string, body: unknown, token?: string): Promise<Answer> {
+  return system.send("POST", path, { body, headers: headers(token) });
+}
+
+async function logIn(system: System, account: string): Promise<string> {
+  const { data } = envelope(await post(system, "/account/login", { account, password: "xxx" }));
+  return String(data?.chatToken);
+}
+
+/** The envelope of an answer, which is HTTP 200 whatever it says. */
+function envelope(answer: Answer): Envelope {
+  assert.equal(answer.status, 200, answer.body);
+  assert.match(answer.headers["content-type"] ?? "", /^application\/json/);
+  return JSON.parse(answer.body) as Envelope;
+}
+
+function assertError(answer: Answer, errCode: number, errMsg: string, errDlt: RegExp): void {
+  const { errDlt: detail, ...rest } = envelope(answer);
+  assert.deepEqual(rest, { errCode, errMsg });
+  assert.match(detail, errDlt);
+}
+
+describe("contract E through config/examples/openim.yaml", () => {
+  let system: System;
+  let token: string;
+  before(async () => {
+    system = await startSystem(example);
+    token = await logIn(system, "jdoe");
+  });
+  after(() => system.close());
+
+  async function counted(route: string, status: number): Promise<number> {
+    const { body } = await send(system.adminPort, "GET", "/metrics");
+    const lines = body.split("\n").filter(line => line.startsWith("protogate_http_requests_total{"));
+    const wanted = lines.filter(
+      line => line.includes(`route="${route}"`) && line.includes(`,code="${status}"`),
+    );
+    return wanted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  }
+
+  it("answers a success as an envelope with data, and HTTP 200", async () => {
+    const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx", platform: 5 });
+    const { data, ...rest } = envelope(answer);
+    assert.deepEqual(rest, { errCode: 0, errMsg: "", errDlt: "" });
+    assert.equal(data?.userID, john);
+    const { UserID, UserType, PlatformID } = decodeJwt(String(data?.chatToken));
+    assert.deepEqual({ UserID, UserType, PlatformID }, { UserID: john, UserType: 1, PlatformID: 0 });
+  });
+
+  it("prints defaults and 64-bit numbers as Go does", async () => {
+    const { data } = envelope(await post(system, "/user/find/full", { userIDs: [john] }, token));
+    const user = data?.users?.[0];
+    assert.deepEqual(
+      { userID: user?.userID, birth: user?.birth, phoneNumber: user?.phoneNumber, level: user?.level },
+      { userID: john, birth: 0, phoneNumber: "", level: 0 },
+    );
+  });
+
+  it("ignores fields that the backend does not know, as OpenIM does", async () => {
+    const body = { userIDs: [john, helen], someFutureField: { a: 1 } };
+    const { errCode, data } = envelope(await post(system, "/user/find/public", body, token));
+    assert.deepEqual([errCode, data?.users?.length], [0, 2]);
+  });
+
+  it("POST /user/rtc/get_token is GetTokenForVideoMeeting, and gives a LiveKit token", async () => {
+    const answer = await post(system, "/user/rtc/get_token", { room: "standup", identity: john }, token);
+    const { errCode, data } = envelope(answer);
+    assert.equal(errCode, 0);
+    assert.match(String(data?.serverUrl), /^wss?:/);
+    const jwt = String(data?.token);
+    assert.equal(decodeProtectedHeader(jwt).alg, "HS256");
+    const claims = decodeJwt(jwt);
+    assert.deepEqual(
+      { sub: claims.sub, iss: claims.iss, video: claims.video },
+      { sub: john, iss: "devkey", video: { roomJoin: true, room: "standup" } },
+    );
+    assert.ok(Number(claims.exp) - Number(claims.nbf) <= 600);
+  });
+
+  it("keeps the business code, message and detail of the backend, and counts the real outcome", async () => {
+    const before = await counted("/account/login", 401);
+    const wrong = await post(system, "/account/login", { account: "jdoe", password: "yyy" });
+    assertError(wrong, 20001, "PasswordError", /^login->check password: the password is another$/);
+    const unknown = await post(system, "/account/login", { account: "nobody", password: "xxx" });
+    assertError(unknown, 20002, "AccountNotFound", /there is no such account/);
+    assert.equal(await counted("/account/login", 401), before + 1);
+    assert.equal(await counted("/account/login", 404), 1);
+  });
+
+  it("refuses a POST without operationID: 1001", async () => {
+    const body = { account: "jdoe", password: "xxx" };
+    for (const sent of [{ body }, { body, headers: { operationID: "" } }]) {
+      const answer = await system.send("POST", "/account/login", sent);
+      assertError(answer, 1001, "ArgsError", /^header must have operationID$/);
+    }
+    assert.equal(await counted("/account/login", 400), 2);
+  });
+
+  it("refuses tokens by what is wrong with them, and counts 401", async () => {
+    const path = "/user/rtc/get_token";
+    const body = { room: "standup", identity: john };
+    const refused = [
+      [await tokenWith({ exp: now - 3600 }), 1501, "TokenExpiredError"],
+      [await tokenWith({}, "another-secret-that-the-gateway-does-not-know"), 1502, "TokenInvalidError"],
+      ["no-token-at-all", 1502, "TokenInvalidError"],
+      [await tokenWith({ nbf: now + 3600 }), 1502, "TokenInvalidError"],
+      [undefined, 1507, "TokenNotExistError"],
+    ] as const;
+    for (const [bad, errCode, errMsg] of refused) {
+      assertError(await post(system, path, body, bad), errCode, errMsg, /./);
+    }
+    assert.equal(await counted(path, 401), refused.length);
+  });
+
+  it("refuses what the rules of the proto refuse: 1001 with the field named", async () => {
+    for (const field of ["room", "identity"]) {
+      const body = { room: "standup", identity: john, [field]: "" };
+      const answer = await post(system, "/user/rtc/get_token", body, token);
+      assertError(answer, 1001, "ArgsError", new RegExp(`\\b${field}\\b`));
+    }
+    const none = await post(system, "/user/find/public", { userIDs: [] }, token);
+    assertError(none, 1001, "ArgsError", /userIDs/);
+    assert.equal(await counted("/user/rtc/get_token", 400), 2);
+  });
+
+  it("refuses a body that is no message: 1001", async () => {
+    for (const body of ["{", '{"userIDs":7}', '{"userIDs":["1"],"userIDs":[]}']) {
+      assertError(await post(system, "/user/find/public", body, token), 1001, "ArgsError", /./);
+    }
+  });
+
+  it("lets nobody join as somebody else: 1002, counted as 403", async () => {
+    const body = { room: "standup", identity: helen };
+    const answer = await post(system, "/user/rtc/get_token", body, token);
+    assertError(answer, 1002, "NoPermissionError", /./);
+    assert.equal(await counted("/user/rtc/get_token", 403), 1);
+  });
+
+  it("tells the backend who calls and of which type, whatever a client claims", async () => {
+    const forged = { opUserID: "9001", opUserType: "2", customHeader: "opUserType", platform: "Admin" };
+    const change = { userID: helen, nickname: "Hacked" };
+    const asJohn = { body: change, headers: { ...headers(token), ...forged } };
+    assertError(await system.send("POST", "/user/update", asJohn), 1002, "NoPermissionError", /^only/);
+    const admin = await logIn(system, "admin");
+    const changed = { userID: helen, nickname: "Helena" };
+    assert.deepEqual(envelope(await post(system, "/user/update", changed, admin)).data, {
+      faceUrl: "",
+      nickName: "Helena",
+    });
+  });
+});
+
+describe("the backend of config/examples/openim.yaml with errors: status", () => {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-"));
+  let system: System;
+  before(async () => {
+    const text = readFileSync(example, "utf8")
+      .replace("errors: openim", "errors: status\n    metadata: { request: [operationID] }")
+      .replace("../../protos/openim", resolve(import.meta.dirname, "../../protos/openim"));
+    const file = join(folder, "native.yaml");
+    writeFileSync(file, text);
+    system = await startSystem(file);
+  });
+  after(async () => {
+    await system.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("answers without the envelope", async () => {
+    const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx" });
+    assert.equal(answer.status, 200);
+    assert.equal(JSON.parse(answer.body).userID, john);
+  });
+
+  it("gives business codes real statuses, and keeps them with their details", async () => {
+    const answer = await post(system, "/account/login", { account: "jdoe", password: "yyy" });
+    assert.equal(answer.status, 401);
+    assert.deepEqual(JSON.parse(answer.body), {
+      code: 20001,
+      reason: "CODE_20001",
+      message: "PasswordError",
+      details: [
+        {
+          "@type": "type.googleapis.com/openim.protobuf.ErrorInfo",
+          cause: "the password is another",
+          warp: ["login", "check password: "],
+        },
+      ],
+    });
+    const unknown = await post(system, "/account/login", { account: "nobody", password: "xxx" });
+    assert.equal(unknown.status, 404);
+  });
+
+  it("asks for no operationID of its own, and tells no OpenIM metadata", async () => {
+    const answer = await system.send("POST", "/account/login", {
+      body: { account: "jdoe", password: "xxx" },
+    });
+    assert.equal(answer.status, 400);
+    assert.equal(JSON.parse(answer.body).code, 1001);
+    const token = (await post(system, "/account/login", { account: "jdoe", password: "xxx" })).body;
+    const found = await post(system, "/user/find/public", { userIDs: [john] }, JSON.parse(token).chatToken);
+    assert.equal(found.status, 403, "the demo's backend wants opUserID");
+  });
+
+  it("answers 401 for tokens, with a challenge", async () => {
+    const answer = await post(system, "/user/find/public", { userIDs: [john] }, "no-token-at-all");
+    assert.equal(answer.status, 401);
+    assert.match(answer.headers["www-authenticate"] ?? "", /./);
+  });
+});
