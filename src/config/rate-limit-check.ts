@@ -6,6 +6,9 @@ import { limitKey } from "./rate-limit-key.js";
 import { limitNames } from "./rate-limit-schema.js";
 import type { RateLimitConfig } from "./schema.js";
 
+/** Milliseconds. */
+const longestRefill = 30 * 86_400_000;
+
 export function checkRateLimits(draft: Draft, findings: Findings): void {
   for (const [name, limit] of Object.entries(draft.rate_limits ?? {})) {
     if (limit !== undefined) checkLimit(["rate_limits", name], limit, findings);
@@ -53,8 +56,12 @@ function checkLimit(at: Path, limit: DraftOf<RateLimitConfig>, findings: Finding
   if (!("requests" in limit) && burst !== undefined) {
     findings.error([...at, "burst"], '"burst" without "requests"; a bucket needs both');
   }
-  if (requests !== undefined && limit.per !== undefined && requests / limit.per > 1_000_000) {
-    findings.error([...at, "requests"], "expected at most 1000000 requests in each millisecond");
+  if (requests !== undefined && limit.per !== undefined) {
+    if (requests / limit.per > 1000) {
+      findings.error([...at, "requests"], "expected at most 1000 requests in each millisecond");
+    } else if (((burst ?? requests) * limit.per) / requests > longestRefill) {
+      findings.error([...at, "burst"], "at this rate the bucket takes more than 30 days to fill again");
+    }
   }
   if (key !== undefined && limitKey(key) === undefined) {
     const suggestion = nearest(key, ["ip", "subject", "api_key", "global"]);

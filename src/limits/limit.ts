@@ -1,0 +1,134 @@
+import { type LimitKey, limitKey } from "../config/rate-limit-key.js";
+import type { RateLimitConfig } from "../config/schema.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { callerKey } from "./caller-key.js";
+import type { Limited } from "./limiter.js";
+import type { LimitCounters } from "./limits-metrics.js";
+import { createMemoryStore, type MemoryStore, type Store } from "./memory-store.js";
+import { createPlaces, type Places } from "./places.js";
+import { type Decision, type Rate, rateOf, remaining, seconds, wait } from "./rate.js";
+import type { RedisConnection } from "./redis-store.js";
+
+/** What one limit says of a request that it lets through. */
+export interface Pass {
+  /** Items of the RateLimit-Policy and RateLimit fields; undefined where the limit has no rate or is in the shadow. */
+  readonly policy: string | undefined;
+  readonly state: string | undefined;
+  readonly release: (() => void) | undefined;
+}
+
+export interface LimitParts {
+  readonly name: string;
+  readonly config: RateLimitConfig;
+  readonly counters: LimitCounters;
+  /** Set exactly where the store is Redis. */
+  readonly redis: RedisConnection | undefined;
+  /** Ticks of a monotonic clock. */
+  now(): number;
+}
+
+/** One item of `rate_limits` with its counts; it outlives reloads that leave it as it is. */
+export class Limit {
+  readonly name: string;
+  readonly config: RateLimitConfig;
+  readonly redis: RedisConnection | undefined;
+  readonly needsSubject: boolean;
+  readonly #key: ReturnType<typeof callerKey>;
+  readonly #counters: LimitCounters;
+  readonly #rate: Rate | undefined;
+  readonly #store: Store | undefined;
+  /** Counts while Redis does not answer. */
+  readonly #local: MemoryStore | undefined;
+  readonly #places: Places | undefined;
+  readonly #enforced: boolean;
+  readonly #policy: string;
+
+  constructor({ name, config, counters, redis, now }: LimitParts) {
+    const { requests, per, burst, concurrency } = config;
+    // Loading has checked the key.
+    const key = limitKey(config.key) as LimitKey;
+    const rate = requests === undefined ? undefined : rateOf(requests, per, burst ?? requests);
+    const memory = rate === undefined ? undefined : createMemoryStore(rate, now);
+    this.name = name;
+    this.config = config;
+    this.redis = redis;
+    this.needsSubject = key.kind === "subject";
+    this.#key = callerKey(key);
+    this.#counters = counters;
+    this.#rate = rate;
+    this.#store = rate === undefined ? undefined : (redis?.store(name, rate) ?? memory);
+    this.#local = redis !== undefined && config.on_store_failure === "local" ? memory : undefined;
+    this.#places = concurrency === undefined ? undefined : createPlaces(concurrency);
+    this.#enforced = config.mode === "enforce";
+    this.#policy =
+      rate === undefined
+        ? ""
+        : `"${name}";q=${rate.burst};w=${Math.max(1, seconds(rate.burst * rate.interval))}`;
+  }
+
+  /** @throws GatewayError (or rejects with it) RATE_LIMITED, TOO_MANY_CONCURRENT, RATE_LIMIT_UNAVAILABLE */
+  admit(caller: Limited, subject: string | undefined): Pass | Promise<Pass> {
+    const key = this.#key(caller, subject);
+    const release = this.#places?.take(key);
+    if (this.#places !== undefined && release === undefined) return this.#full();
+    const decision = this.#store?.take(key);
+    if (decision === undefined) return this.#pass(release);
+    if (!(decision instanceof Promise)) return this.#settle(decision, release);
+    return decision.then(
+      known => this.#settle(known, release),
+      () => this.#withoutStore(key, release),
+    );
+  }
+
+  #settle(decision: Decision, release: (() => void) | undefined): Pass {
+    if (decision.admitted) return this.#pass(release, decision.debt);
+    release?.();
+    const rate = this.#rate as Rate;
+    const retryAfter = Math.max(1, seconds(wait(rate, decision.debt)));
+    return this.#refuse(
+      "RATE_LIMITED",
+      `too many requests; the next may come in ${retryAfter} s`,
+      retryAfter,
+      [
+        ["ratelimit-policy", this.#policy],
+        ["ratelimit", `"${this.name}";r=0;t=${retryAfter}`],
+      ],
+    );
+  }
+
+  #full(): Pass {
+    return this.#refuse("TOO_MANY_CONCURRENT", "too many requests are under way; wait for one to end", 1, []);
+  }
+
+  #withoutStore(key: string, release: (() => void) | undefined): Pass {
+    this.#counters.storeFailed.inc();
+    if (this.#local !== undefined) return this.#settle(this.#local.take(key), release);
+    if (this.config.on_store_failure === "allow") return this.#pass(release);
+    release?.();
+    return this.#refuse("RATE_LIMIT_UNAVAILABLE", "requests cannot be counted at present", 1, []);
+  }
+
+  #pass(release: (() => void) | undefined, debt?: number): Pass {
+    this.#counters.admitted.inc();
+    const rate = this.#rate;
+    if (rate === undefined || debt === undefined || !this.#enforced) {
+      return { policy: undefined, state: undefined, release };
+    }
+    const state = `"${this.name}";r=${remaining(rate, debt)};t=${seconds(debt)}`;
+    return { policy: this.#policy, state, release };
+  }
+
+  #refuse(
+    reason: "RATE_LIMITED" | "TOO_MANY_CONCURRENT" | "RATE_LIMIT_UNAVAILABLE",
+    message: string,
+    retryAfter: number,
+    headers: readonly (readonly [string, string])[],
+  ): Pass {
+    if (!this.#enforced) {
+      this.#counters.shadowLimited.inc();
+      return { policy: undefined, state: undefined, release: undefined };
+    }
+    this.#counters.limited.inc();
+    throw new GatewayError(gatewayFailure(reason, message, [], { retryAfter, headers }));
+  }
+}

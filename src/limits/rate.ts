@@ -1,0 +1,46 @@
+/**
+ * The generic cell rate algorithm (ITU-T I.371, annex A): a token bucket that is one number, the time at which it will
+ * be full again. Times are whole ticks of 1/16 µs, in which every rate that the configuration allows can be told and
+ * all sums are exact.
+ */
+export const ticksPerMillisecond = 16_000;
+
+/** A bucket's size and how fast it fills. */
+export interface Rate {
+  /** Ticks in which one request becomes free. */
+  readonly interval: number;
+  /** Requests that a full bucket holds. */
+  readonly burst: number;
+}
+
+export interface Decision {
+  readonly admitted: boolean;
+  /** Ticks until the bucket is full, after the decision. */
+  readonly debt: number;
+}
+
+/** @param per milliseconds */
+export function rateOf(requests: number, per: number, burst: number): Rate {
+  return { interval: Math.max(1, Math.floor((per * ticksPerMillisecond) / requests)), burst };
+}
+
+/** @param debt ticks until the bucket is full, before the request */
+export function decide({ interval, burst }: Rate, debt: number): Decision {
+  const admitted = debt + interval <= burst * interval;
+  return { admitted, debt: admitted ? debt + interval : debt };
+}
+
+/** Requests that would be admitted now. */
+export function remaining({ interval, burst }: Rate, debt: number): number {
+  return Math.max(0, Math.floor((burst * interval - debt) / interval));
+}
+
+/** Ticks until a request would be admitted. */
+export function wait({ interval, burst }: Rate, debt: number): number {
+  return Math.max(0, debt + interval - burst * interval);
+}
+
+/** Whole seconds, rounded up. */
+export function seconds(ticks: number): number {
+  return Math.ceil(ticks / (ticksPerMillisecond * 1000));
+}

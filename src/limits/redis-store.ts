@@ -1,0 +1,91 @@
+import { Redis } from "ioredis";
+import type { Logger } from "../telemetry/logger.js";
+import type { Store } from "./memory-store.js";
+import { type Rate, ticksPerMillisecond } from "./rate.js";
+
+/** Milliseconds that a decision may take. */
+const patience = 100;
+/** Milliseconds in which Redis is not asked after it left a question open. */
+const pause = 1000;
+
+/**
+ * The algorithm of `rate.ts` with the clock of the Redis server. Times count from 2025, so that the ticks of a century
+ * are whole numbers in Lua.
+ * KEYS: the bucket. ARGV: interval, burst. Answers: whether the request is admitted, and the debt in ticks.
+ */
+const script = `
+local time = redis.call('TIME')
+local now = ((time[1] - 1735689600) * 1000000 + time[2]) * 16
+local interval = tonumber(ARGV[1])
+local most = interval * tonumber(ARGV[2])
+local debt = (tonumber(redis.call('GET', KEYS[1])) or now) - now
+if debt < 0 then debt = 0 end
+if debt > most then debt = most end
+if debt + interval > most then return {0, debt} end
+debt = debt + interval
+redis.call('SET', KEYS[1], string.format('%.0f', now + debt), 'PX', math.ceil(debt / ${ticksPerMillisecond}))
+return {1, debt}
+`;
+
+type Take = (key: string, interval: number, burst: number) => Promise<[admitted: number, debt: number]>;
+
+/** A connection that the limits of one Redis share, and that outlives reloads while one of them uses it. */
+export interface RedisConnection {
+  store(limit: string, rate: Rate): Store;
+  retain(): void;
+  /** Closes the connection when nobody retains it any more. */
+  release(): void;
+}
+
+/**
+ * Connects in the background and again after a loss, each time waiting longer, up to 5 s.
+ * @param url `redis://` or `rediss://`; never logged
+ */
+export function connectRedis(url: string, log: Pick<Logger, "warn" | "info">): RedisConnection {
+  const { host } = new URL(url);
+  const redis = new Redis(url, {
+    // A decision is made now or without Redis: nothing waits for a connection and nothing is sent twice.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 2000,
+    commandTimeout: patience,
+    disableClientInfo: true,
+    retryStrategy: times => Math.min(50 * 2 ** Math.min(times, 7), 5000) + Math.random() * 100,
+    scripts: { takeFromBucket: { lua: script, numberOfKeys: 1 } },
+  });
+  const take: Take = (redis as unknown as { takeFromBucket: Take }).takeFromBucket.bind(redis);
+  let users = 0;
+  let down = false;
+  let silentUntil = 0;
+  redis.on("error", (error: Error) => {
+    if (!down) log.warn({ redis: host, error: error.message }, "the store of rate limits is not available");
+    down = true;
+  });
+  redis.on("ready", () => {
+    if (down) log.info({ redis: host }, "the store of rate limits is available again");
+    down = false;
+    silentUntil = 0;
+  });
+  const ask = async (key: string, rate: Rate) => {
+    if (redis.status !== "ready" || performance.now() < silentUntil) throw new Error("not available");
+    try {
+      const [admitted, debt] = await take(key, rate.interval, rate.burst);
+      return { admitted: admitted === 1, debt };
+    } catch (error) {
+      silentUntil = performance.now() + pause;
+      if (!down) log.warn({ redis: host, error: String(error) }, "the store of rate limits does not answer");
+      down = true;
+      throw error;
+    }
+  };
+  return {
+    store: (limit, rate) => ({ take: key => ask(`protogate:limit:${limit}:${key}`, rate) }),
+    retain: () => {
+      users++;
+    },
+    release: () => {
+      if (--users === 0) redis.disconnect();
+    },
+  };
+}
