@@ -88,6 +88,7 @@ function remoteKeys(
     refresh,
     cooldown,
     timeout: fetchTimeout,
+    clock: () => performance.now(),
     fetched: error => {
       counters[error === undefined ? "success" : "failure"].inc();
       if (error !== undefined) say("warn", `the key set ${reasonOf(error)}; the last good one stays`);

@@ -11,6 +11,9 @@ export interface RemoteKeySetOptions {
   readonly cooldown: number;
   /** Milliseconds for one fetch as a whole. */
   readonly timeout: number;
+  /** Milliseconds on a clock that never goes back. */
+  clock(): number;
+  /** A fetch is over; `error` is undefined where it brought a set. */
   fetched(error: unknown): void;
 }
 
@@ -29,7 +32,7 @@ export class RemoteKeySet implements TokenKeys {
   #fetching: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
-  /** When the next token may cause a fetch, on the clock of `performance`. */
+  /** When the next token may cause a fetch. */
   #openAt = 0;
   /** When the set was last fetched, milliseconds since 1970. */
   #fetchedAt: number | undefined;
@@ -66,7 +69,7 @@ export class RemoteKeySet implements TokenKeys {
 
   /** Waits for the fetch under way, or begins one where that is allowed. False: there was neither. */
   async #look(): Promise<boolean> {
-    if (this.#fetching === undefined && performance.now() < this.#openAt) return false;
+    if (this.#fetching === undefined && this.#options.clock() < this.#openAt) return false;
     await (this.#fetching ?? this.#fetch());
     return true;
   }
@@ -89,13 +92,13 @@ export class RemoteKeySet implements TokenKeys {
       this.#keys.replace(parseJwkSet(await fetchText(url, signal)));
       this.#failures = 0;
       this.#fetchedAt = Date.now();
-      this.#openAt = performance.now() + cooldown;
+      this.#openAt = this.#options.clock() + cooldown;
       pause = refresh;
       fetched(undefined);
     } catch (error) {
       if (this.#closed.signal.aborted) return;
       pause = Math.min(refresh, mostPause, leastPause * 2 ** this.#failures++);
-      this.#openAt = performance.now() + Math.min(pause, cooldown);
+      this.#openAt = this.#options.clock() + Math.min(pause, cooldown);
       fetched(error);
     }
     if (this.#closed.signal.aborted) return;
