@@ -7,6 +7,7 @@ import { checkLiveKit } from "./livekit-check.js";
 import { checkPolicies } from "./policy-check.js";
 import { checkProxies } from "./proxy-check.js";
 import { checkRateLimits } from "./rate-limit-check.js";
+import { checkRealtime } from "./realtime-check.js";
 import { checkResponseHeaders } from "./response-header-check.js";
 import { checkRules } from "./rule-check.js";
 import { checkServices } from "./service-check.js";
@@ -25,6 +26,7 @@ export function check(draft: Draft, findings: Findings): void {
   checkPolicies(draft, findings);
   checkRateLimits(draft, findings);
   checkLiveKit(draft, findings);
+  checkRealtime(draft, findings);
   checkBuckets(draft, findings);
 }
 

@@ -31,7 +31,7 @@ function checkClientAuthority(listeners: Draft["listeners"], findings: Findings)
 }
 
 /** True where the second of the two could not be bound. */
-function overlap(a: Address, b: Address): boolean {
+export function overlap(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   return a.host.toLowerCase() === b.host.toLowerCase() || isEvery(a.host) || isEvery(b.host);
 }

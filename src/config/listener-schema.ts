@@ -46,6 +46,15 @@ export const ListenersSchema = mapping(
       },
       "The listener of the REST API.",
     ),
+    realtime: Type.Optional(
+      mapping(
+        {
+          address: text("address", { description: `Where WebSockets are opened: ${addressForms}` }),
+          tls,
+        },
+        "The listener of WebSockets. It needs the native addon uWebSockets.js.",
+      ),
+    ),
     admin: section(
       {
         address: text("address", {

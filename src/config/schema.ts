@@ -5,6 +5,7 @@ import { choice, duration, mapping, section, text } from "./kind.js";
 import { ListenersSchema } from "./listener-schema.js";
 import { LiveKitSchema } from "./livekit-schema.js";
 import { RateLimitsSchema } from "./rate-limit-schema.js";
+import { RealtimeSchema } from "./realtime-schema.js";
 import { ServiceSchema } from "./service-schema.js";
 import { UpstreamSchema } from "./upstream-schema.js";
 
@@ -83,6 +84,7 @@ export const ConfigSchema = mapping(
     http: HttpSchema,
     auth: AuthSchema,
     rate_limits: RateLimitsSchema,
+    realtime: Type.Optional(RealtimeSchema),
     livekit: Type.Optional(LiveKitSchema),
     telemetry: TelemetrySchema,
     server: section(
@@ -124,6 +126,7 @@ export type QueryConfig = HttpConfig["query"];
 export type PolicyConfig = Config["auth"]["policies"][number];
 export type RateLimitConfig = Config["rate_limits"][string];
 export type CorsConfig = NonNullable<HttpConfig["cors"]>;
+export type RealtimeConfig = NonNullable<Config["realtime"]>;
 export type LiveKitConfig = NonNullable<Config["livekit"]>;
 export type LiveKitRouteConfig = LiveKitConfig["routes"][number];
 export type LiveKitWebhookConfig = NonNullable<LiveKitConfig["webhook"]>;

@@ -12,12 +12,10 @@ const anyOf =
 
 /** Everything that belongs to the format of the configuration but that this version does not do. */
 const unavailable: readonly Unavailable[] = [
-  { at: "listeners.realtime" },
   { at: "upstreams.*.protocol", when: anyOf("trpc") },
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },
   { at: "http.docs" },
-  { at: "realtime" },
   { at: "telemetry.tracing" },
   { at: "server.workers", when: value => typeof value === "number" && value > 1 },
 ];

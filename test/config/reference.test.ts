@@ -16,7 +16,6 @@ const files = [
 ];
 
 const unavailable = [
-  'gateway.yaml:8:3: error: "realtime" is not available in this version (at listeners.realtime)',
   'gateway.yaml:29:5: error: "circuit_breaker" is not available in this version (at upstreams.chat.circuit_breaker)',
   'gateway.yaml:30:5: error: "outlier" is not available in this version (at upstreams.chat.outlier)',
   'gateway.yaml:32:15: error: "http" is not available in this version; expected grpc (at upstreams.legacy.protocol)',
@@ -27,7 +26,6 @@ const unavailable = [
   'gateway.yaml:60:3: error: "providers" is not available in this version (at auth.providers)',
   'gateway.yaml:74:3: error: "policies" is not available in this version (at auth.policies)',
   'gateway.yaml:77:1: error: "rate_limits" is not available in this version (at rate_limits)',
-  'gateway.yaml:80:1: error: "realtime" is not available in this version (at realtime)',
   'gateway.yaml:104:1: error: "livekit" is not available in this version (at livekit)',
   'gateway.yaml:126:3: error: "tracing" is not available in this version (at telemetry.tracing)',
 ];

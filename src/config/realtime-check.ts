@@ -1,0 +1,88 @@
+import { parseAddress } from "./address.js";
+import { checkProviderNames } from "./auth-check.js";
+import type { Draft } from "./draft.js";
+import { durationText } from "./expectation.js";
+import { checkPath } from "./file-check.js";
+import type { Findings } from "./findings.js";
+import { overlap } from "./listener-check.js";
+import { checkLimitNames } from "./rate-limit-check.js";
+import { checkUpstreamName } from "./upstream-check.js";
+
+/** The longest idle timeout that uWebSockets.js takes, milliseconds. */
+const maxIdle = 960_000;
+const eventKinds = ["connect", "join", "message", "leave", "disconnect"] as const;
+const callPattern = /^[A-Za-z_][\w.]*\/([A-Za-z_]\w*|\*)$/;
+
+export function checkRealtime(draft: Draft, findings: Findings): void {
+  checkListener(draft, findings);
+  const { realtime } = draft;
+  if (realtime === undefined) return;
+  checkProviderNames(["realtime", "auth"], realtime.auth, draft, findings);
+  checkLimitNames(["realtime", "rate_limit"], realtime.rate_limit, draft, findings);
+  realtime.origins?.forEach((origin, index) => {
+    checkOrigin(["realtime", "origins", index], origin, findings);
+  });
+  const idle = realtime.limits?.idle_timeout;
+  if (idle !== undefined && idle > maxIdle) {
+    const at = ["realtime", "limits", "idle_timeout"];
+    findings.error(at, `expected at most ${durationText(maxIdle)}, found ${durationText(idle)}`);
+  }
+  for (const kind of eventKinds) {
+    const path = ["realtime", "events", kind, "upstream"];
+    checkUpstreamName(path, realtime.events?.[kind]?.upstream, draft, findings);
+  }
+  realtime.calls?.forEach((call, index) => {
+    if (call === undefined || callPattern.test(call)) return;
+    const at = ["realtime", "calls", index];
+    findings.error(
+      at,
+      `expected package.Service/Method or package.Service/*, found ${findings.show(at, call)}`,
+    );
+  });
+  checkBroker(draft, findings);
+}
+
+function checkListener({ listeners, realtime }: Draft, findings: Findings): void {
+  const listener = listeners?.realtime;
+  if (listener === undefined) {
+    if (realtime !== undefined && listeners !== undefined)
+      findings.error(["realtime"], "WebSockets need a listener; expected listeners.realtime");
+    return;
+  }
+  if (realtime === undefined)
+    findings.error(["listeners", "realtime"], "expected a section realtime that says what it serves");
+  for (const key of ["cert", "key"] as const) {
+    checkPath(["listeners", "realtime", "tls", key], listener.tls?.[key], "file", findings);
+  }
+  const own = parseAddress(listener.address ?? "");
+  for (const name of ["http", "admin"] as const) {
+    const other = parseAddress(listeners?.[name]?.address ?? "");
+    if (own === undefined || other === undefined || !overlap(own, other)) continue;
+    const at = ["listeners", "realtime", "address"];
+    const found = findings.show(at, listener.address ?? "");
+    findings.error(at, `listeners.${name} has that port already; expected another, found ${found}`);
+  }
+}
+
+/** As browsers write it (RFC 6454 section 6.1): what does not compare equal would never match. */
+function checkOrigin(at: readonly (string | number)[], origin: string | undefined, findings: Findings): void {
+  if (origin === undefined || origin === "*") return;
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url !== undefined && url.origin === origin) return;
+  const suggestion = url !== undefined && url.origin !== "null" ? url.origin : undefined;
+  const expected = 'expected an origin such as https://app.example.com, or "*"';
+  findings.error(at, `${expected}, found ${findings.show(at, origin)}`, { suggestion });
+}
+
+function checkBroker({ realtime }: Draft, findings: Findings): void {
+  const broker = realtime?.broker;
+  if (broker === undefined || broker.type === undefined || broker.type === "memory") return;
+  const schemes = broker.type === "nats" ? ["nats:", "tls:"] : ["redis:", "rediss:"];
+  const urls = broker.type === "nats" ? broker.url?.split(",") : broker.url === undefined ? [] : [broker.url];
+  for (const url of urls ?? []) {
+    if (URL.canParse(url.trim()) && schemes.includes(new URL(url.trim()).protocol)) continue;
+    // An address with a password in it would be repeated here.
+    const forms = schemes.map(scheme => `${scheme}//host:port`).join(" or ");
+    findings.error(["realtime", "broker", "url"], `expected ${forms}`);
+  }
+}

@@ -1,0 +1,198 @@
+import Type from "typebox";
+import { authReference } from "./auth-schema.js";
+import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
+import { rateLimitReference } from "./rate-limit-schema.js";
+
+const limits = section(
+  {
+    message: size({ description: "Largest message of a client.", default: "64KiB" }, 128, 16 * 1024 ** 2),
+    rooms_per_connection: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: 128,
+      description: "Rooms that a socket can be in at once. From 1 to 10000.",
+    }),
+    messages_per_second: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 20,
+      description: "Frames that a socket may send each second, whatever their type.",
+    }),
+    burst: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 150,
+      description: "Frames that a socket may send at once after silence, as when it joins its rooms anew.",
+    }),
+    connections: Type.Integer({
+      minimum: 1,
+      maximum: 10_000_000,
+      default: 100_000,
+      description: "Sockets that may be open at once.",
+    }),
+    idle_timeout: duration(
+      {
+        description:
+          "A client that says nothing for so long is gone; pings are sent in time. From 8s to 16m.",
+        default: "60s",
+      },
+      8000,
+    ),
+  },
+  "What one socket, and all of them together, may cost.",
+);
+
+const backpressure = section(
+  {
+    max: size(
+      { description: "What may wait for a client that reads slowly.", default: "1MiB" },
+      16 * 1024,
+      1 << 30,
+    ),
+    policy: choice(["close", "drop"], {
+      description:
+        "What is done with a client that has more waiting. `close`: it is closed with 4008 and can resume by `since`; `drop`: it gets what it missed later, and a gap for what is not kept any more.",
+      default: "close",
+    }),
+  },
+  "Clients that read more slowly than their rooms speak.",
+);
+
+const history = section(
+  {
+    messages: Type.Integer({
+      minimum: 0,
+      maximum: 100_000,
+      default: 100,
+      description: "Messages that are kept of each room. From 0 to 100000.",
+    }),
+    ttl: duration({ description: "How long a message is kept.", default: "1h" }, 1000),
+    max_bytes: size(
+      {
+        description: "Memory for the messages of all rooms together; the oldest are given up first.",
+        default: "64MiB",
+      },
+      64 * 1024,
+      2 ** 40,
+    ),
+  },
+  "What is kept for clients that come back.",
+);
+
+/** Names of rooms and messages in a server that several gateways, or other programs, share. */
+const prefix = text("token", {
+  description:
+    "What the broker's keys and subjects begin with: gateways with the same one share their rooms.",
+  default: "protogate",
+});
+
+const BrokerSchema = Type.Union(
+  [
+    mapping({ type: choice(["memory"], { description: "In this process alone." }) }, "Rooms of one process."),
+    mapping(
+      {
+        type: choice(["nats"], { description: "NATS with JetStream." }),
+        url: text("nonempty", {
+          description: "nats://host:port or tls://host:port, several with commas between.",
+        }),
+        prefix,
+      },
+      "Rooms that several gateways share through NATS.",
+    ),
+    mapping(
+      {
+        type: choice(["redis"], { description: "Redis 6.2 or later." }),
+        url: text("nonempty", { description: "redis://host:port/db or rediss://host:port/db." }),
+        prefix,
+      },
+      "Rooms that several gateways share through Redis.",
+    ),
+  ],
+  { description: "What connects the rooms of several gateways: one of the types memory, nats and redis." },
+);
+
+const event = (description: string) =>
+  Type.Optional(
+    mapping(
+      {
+        upstream: text("nonempty", { description: "Name of an upstream." }),
+        method: text("rpcMethod", { description: "`package.Service/Method`, unary." }),
+        timeout: Type.Optional(duration({ description: "Deadline, in place of the upstream's." })),
+        on_failure: choice(["refuse", "allow"], {
+          description: "What happens where the backend cannot be asked.",
+          default: "refuse",
+        }),
+        rewrite: Type.Optional(
+          listOf(choice(["from", "message"], { description: "Field of the reply." }), {
+            description:
+              "What a reply may rewrite. Left out: `message`, where replies have a text of that name.",
+          }),
+        ),
+      },
+      description,
+    ),
+  );
+
+const count = (description: string, standard: number) =>
+  Type.Integer({ minimum: 1, maximum: 1_000_000, default: standard, description });
+
+export const RealtimeSchema = mapping(
+  {
+    path: text("prefix", { description: "Where WebSockets are opened.", default: "/ws" }),
+    protocol: choice(["chat"], { description: "What is spoken on them.", default: "chat" }),
+    rest: text("prefix", {
+      description:
+        "Put before GET /rooms, POST /send and POST /receive on the HTTP listener; none by default.",
+      default: "",
+    }),
+    auth: Type.Optional(
+      authReference(
+        "Who may open a socket: `none`, or providers of which one must accept. Without it, as `auth.default` says.",
+      ),
+    ),
+    rate_limit: rateLimitReference,
+    origins: listOf(text("nonempty", { description: 'An origin such as https://app.example.com, or "*".' }), {
+      description:
+        "Origins whose pages may open a socket. Without any, only pages of the host that is asked; cookies count from listed ones alone.",
+      default: [],
+    }),
+    sent_at: choice(["seconds", "milliseconds"], {
+      description: "Unit of `sent_at`, since 1970; seconds have a fraction.",
+      default: "seconds",
+    }),
+    deflate: Type.Boolean({
+      description: "Compress messages. It costs about two thirds of the throughput.",
+      default: false,
+    }),
+    limits,
+    backpressure,
+    history,
+    broker: Type.Unsafe<Type.Static<typeof BrokerSchema>>({ ...BrokerSchema, default: { type: "memory" } }),
+    events: section(
+      {
+        connect: event("Asked before a socket is opened."),
+        join: event("Asked before a client joins a room."),
+        message: event("Asked before a message is published."),
+        leave: event("Told when a client has left a room."),
+        disconnect: event("Told when a socket is over."),
+      },
+      "What backends are asked of sockets.",
+    ),
+    calls: listOf(
+      text("nonempty", {
+        description: "`package.Service/Method`, or `package.Service/*` for all of a service.",
+      }),
+      { description: "Methods that clients may call over the socket.", default: [] },
+    ),
+    bridge: section(
+      {
+        concurrency: count("Calls to backends under way at once.", 256),
+        queue: count("Events and calls that may wait for that.", 1024),
+        streams: count("Streaming calls of all sockets under way at once.", 1024),
+        calls_per_connection: count("Calls of one socket under way at once.", 16),
+      },
+      "What sockets may ask of backends.",
+    ),
+  },
+  "WebSockets with rooms.",
+);
