@@ -26,3 +26,26 @@ export function exactInteger(text: string): bigint | undefined {
   if (zeros < 0 || significant.length + zeros > MOST_DIGITS) return undefined;
   return BigInt(sign + significant + "0".repeat(zeros));
 }
+
+/** Decimal digits that a double holds exactly, whatever they are. */
+const PLAIN_DIGITS = 15;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+
+/**
+ * The value of an integer of at most 15 digits in its plain form, which nearly all have (`-12`, not `1.2e1`). NaN for
+ * any other text, which may be an integer all the same.
+ */
+export function plainInteger(text: string): number {
+  const first = text.charCodeAt(0) === MINUS ? 1 : 0;
+  const digits = text.length - first;
+  if (digits < 1 || digits > PLAIN_DIGITS) return Number.NaN;
+  if (digits > 1 && text.charCodeAt(first) === ZERO) return Number.NaN;
+  let value = 0;
+  for (let index = first; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - ZERO;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = value * 10 + digit;
+  }
+  return first === 0 ? value : 0 - value;
+}

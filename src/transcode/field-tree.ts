@@ -42,7 +42,7 @@ export function holderOf(tree: JsonObject, path: readonly Field[]): JsonObject {
     const field = path[index] as Field;
     const child = childOf(holder, field);
     if (child === undefined || child === null) {
-      delete holder[field.name];
+      if (child === null) delete holder[field.name];
       const made = createObject();
       holder[field.jsonName] = made;
       holder = made;
@@ -59,7 +59,8 @@ export function holderOf(tree: JsonObject, path: readonly Field[]): JsonObject {
 export function setAt(tree: JsonObject, path: readonly Field[], value: JsonValue): void {
   const leaf = path[path.length - 1] as Field;
   const holder = holderOf(tree, path);
-  if (leaf.name !== leaf.jsonName) delete holder[leaf.name];
+  // To delete what is not there costs as much as the rest.
+  if (leaf.name !== leaf.jsonName && holder[leaf.name] !== undefined) delete holder[leaf.name];
   holder[leaf.jsonName] = value;
 }
 

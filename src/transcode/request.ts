@@ -44,6 +44,11 @@ export interface RequestBody {
   readonly bytes: Uint8Array;
 }
 
+/** `bound`: a template variable sets the same field. */
+interface PlannedTarget extends QueryTarget {
+  readonly bound: boolean;
+}
+
 /** Names of parameters that a plan remembers; there are endless ones where types nest or map keys are free. */
 const maxKnownNames = 256;
 
@@ -59,7 +64,7 @@ export class RequestPlan {
   /** Planned at the first request, as most routes of a large API are never called; undefined where there can be none. */
   #bodyCopy: BodyCopy | "unplanned" | undefined;
   readonly #leafCodecs = new Map<Field, FieldCodec>();
-  readonly #targets = new Map<string, QueryTarget>();
+  readonly #targets = new Map<string, PlannedTarget>();
 
   constructor(spec: RequestSpec) {
     this.#spec = spec;
@@ -165,8 +170,7 @@ export class RequestPlan {
   }
 
   #setParameters(tree: JsonObject, rawQuery: string): void {
-    const { query, body, input, variables } = this.#spec;
-    const seen = new Set<string>();
+    const { query, body, input } = this.#spec;
     eachParameter(rawQuery, (name, text) => {
       if (query.ignore.has(name)) return;
       const target = this.#target(name);
@@ -178,7 +182,7 @@ export class RequestPlan {
           "this route takes its whole request from the body; query parameters are not accepted",
         );
       }
-      const { path, key } = target;
+      const { path, key, bound } = target;
       const leaf = path[path.length - 1] as Field;
       if (body.kind === "field" && path[0] === body.field) {
         throw new TranscodeError(
@@ -200,14 +204,12 @@ export class RequestPlan {
         else setAt(tree, path, [value]);
         return;
       }
-      const bound = variables.some(variable => samePath(variable, path));
       if (bound) {
         this.#refuseDifference(path, leaf, valueAt(tree, path) as JsonValue, value, "the query");
         return;
       }
-      const where = pathText(path);
-      if (seen.has(where)) throw repeatedParameter(name);
-      seen.add(where);
+      // Neither path nor body has set this field, so that only a parameter can have.
+      if (valueAt(tree, path) !== undefined) throw repeatedParameter(name);
       setAt(tree, path, value);
     });
     function repeatedParameter(name: string): TranscodeError {
@@ -220,14 +222,16 @@ export class RequestPlan {
   }
 
   /** Undefined where the policy ignores the name. */
-  #target(name: string): QueryTarget | undefined {
+  #target(name: string): PlannedTarget | undefined {
     const known = this.#targets.get(name);
     if (known !== undefined) return known;
-    const { query, input } = this.#spec;
+    const { query, input, variables } = this.#spec;
     const resolution = resolveParameter(input, name);
     if (resolution.kind === "target") {
-      if (this.#targets.size < maxKnownNames) this.#targets.set(name, resolution.target);
-      return resolution.target;
+      const { path, key } = resolution.target;
+      const target = { path, key, bound: variables.some(variable => samePath(variable, path)) };
+      if (this.#targets.size < maxKnownNames) this.#targets.set(name, target);
+      return target;
     }
     if (query.unknown === "ignore") return undefined;
     if (resolution.kind === "unbindable") throw new TranscodeError("UNKNOWN_PARAMETER", name, resolution.why);

@@ -1,7 +1,7 @@
 import { nearest } from "../config/nearest.js";
 import type { EnumType } from "../descriptors/model.js";
 import { decodeBase64 } from "./base64.js";
-import { exactInteger, isNumberText } from "./decimal.js";
+import { exactInteger, isNumberText, plainInteger } from "./decimal.js";
 import { excerpt, TranscodeError } from "./error.js";
 import { describeJson, JsonNumber, type JsonValue } from "./json.js";
 
@@ -14,26 +14,30 @@ const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 
 /** int32, sint32, sfixed32. @throws TranscodeError INVALID_VALUE, as every function here */
 export function int32Value(value: JsonValue): number {
+  const plain = plainNumber(value);
   // Adding 0 makes 0 of -0.
-  if (typeof value === "number" && (value | 0) === value) return value + 0;
+  if ((plain | 0) === plain) return plain + 0;
   return Number(integer(value, MIN_INT32, MAX_INT32));
 }
 
 /** uint32, fixed32. */
 export function uint32Value(value: JsonValue): number {
-  if (typeof value === "number" && value >>> 0 === value) return value + 0;
+  const plain = plainNumber(value);
+  if (plain >>> 0 === plain) return plain + 0;
   return Number(integer(value, 0n, MAX_UINT32));
 }
 
 /** int64, sint64, sfixed64: a number where a double is exact, else a bigint. */
 export function int64Value(value: JsonValue): number | bigint {
-  if (typeof value === "number" && Number.isSafeInteger(value)) return value + 0;
+  const plain = plainNumber(value);
+  if (Number.isSafeInteger(plain)) return plain + 0;
   return narrow(integer(value, MIN_INT64, MAX_INT64));
 }
 
 /** uint64, fixed64: a number where a double is exact, else a bigint. */
 export function uint64Value(value: JsonValue): number | bigint {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value + 0;
+  const plain = plainNumber(value);
+  if (Number.isSafeInteger(plain) && plain >= 0) return plain + 0;
   return narrow(integer(value, 0n, MAX_UINT64));
 }
 
@@ -111,6 +115,12 @@ export function enumValue(type: EnumType, ignoreUnknown: boolean): (value: JsonV
 /** The error for a value that does not fit; says what was expected and what was found. */
 export function invalid(expected: string, found: JsonValue): TranscodeError {
   return new TranscodeError("INVALID_VALUE", "", `expected ${expected}, found ${describeJson(found)}`);
+}
+
+/** NaN where the value is no number, or one that is not written plainly. */
+function plainNumber(value: JsonValue): number {
+  if (typeof value === "number") return value;
+  return typeof value === "string" ? plainInteger(value) : Number.NaN;
 }
 
 function integer(value: JsonValue, least: bigint, most: bigint): bigint {

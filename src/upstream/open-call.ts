@@ -89,8 +89,9 @@ export abstract class OpenCall implements TransportListener {
       this.#expire();
       return;
     }
-    this.#watchDeadline();
-    this.#next();
+    const remaining = timeout ?? Number.POSITIVE_INFINITY;
+    this.#watchDeadline(remaining);
+    this.#next(remaining);
   }
 
   /** Starts another attempt after a pause in milliseconds, at another endpoint where there is one. */
@@ -98,8 +99,9 @@ export abstract class OpenCall implements TransportListener {
     // The pause ends before the deadline, so one timer does for both.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#watchDeadline();
-      this.#next();
+      const { remaining } = this;
+      this.#watchDeadline(remaining);
+      this.#next(remaining);
     }, pause);
   }
 
@@ -140,38 +142,38 @@ export abstract class OpenCall implements TransportListener {
     if (!this.restartable()) return false;
     const other = this.host.pick(this.#tried);
     if (other === undefined || other.state === "failing" || this.#tried.includes(other)) return false;
-    this.#launch(other);
+    this.#launch(other, this.remaining);
     return true;
   }
 
-  #watchDeadline(): void {
-    const { remaining } = this;
+  #watchDeadline(remaining: number): void {
     if (remaining === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#expire(), Math.min(Math.max(remaining, 0), maxTimeout));
   }
 
-  #next(): void {
+  #next(remaining: number): void {
     if (this.#over) return;
     const endpoint = this.host.pick(this.#tried);
     if (endpoint !== undefined) {
-      this.#launch(endpoint);
+      this.#launch(endpoint, remaining);
       return;
     }
     const pending = this.host.pending();
     if (pending !== undefined) {
-      pending.then(() => this.#next());
+      pending.then(() => this.#next(this.remaining));
       return;
     }
     const message = this.host.unavailable();
     this.finish({ code: Code.UNAVAILABLE, message, origin: "connect" }, noMetadata);
   }
 
-  #launch(endpoint: Endpoint): void {
-    const { path, metadata, timeout } = this.#options;
+  /** `remaining`: milliseconds until the deadline. */
+  #launch(endpoint: Endpoint, remaining: number): void {
+    const { path, metadata } = this.#options;
     const call = {
       path,
       metadata,
-      timeout: timeout === undefined ? undefined : this.remaining,
+      timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
       previousAttempts: this.sent,
     };
     let stream: TransportStream;

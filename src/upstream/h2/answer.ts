@@ -3,7 +3,7 @@ import { brokenEnding, isGrpcType } from "../grpc-js-status.js";
 import type { Ending, TransportListener } from "../transport.js";
 import type { AnswerHead } from "./answer-head.js";
 import { endingOf, failure, foreignEnding, httpEnding, resetEnding } from "./answer-status.js";
-import { readUint32 } from "./byte-writer.js";
+import { copyOf, readUint32 } from "./byte-writer.js";
 import { messageHeadSize } from "./frame-writer.js";
 import { inflate } from "./inflate.js";
 import { checkMessageHead, MessageQueue } from "./message-queue.js";
@@ -139,8 +139,7 @@ export abstract class Answer {
         this.#abort(wrong, ErrorCode.Cancel);
         return;
       }
-      const message = Buffer.allocUnsafe(size);
-      bytes.copy(message, 0, from + messageHeadSize, to);
+      const message = copyOf(bytes, from + messageHeadSize, to);
       this.#wanted = false;
       this.listener.onMessage(message);
       return;

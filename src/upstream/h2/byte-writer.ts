@@ -48,3 +48,13 @@ export function readUint32(bytes: Uint8Array, at: number): number {
 export function readUint31(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! & 0x7f) << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }
+
+/** Bytes `from` to `to` in a buffer of their own. */
+export function copyOf(bytes: Buffer, from: number, to: number): Buffer {
+  const size = to - from;
+  const copy = Buffer.allocUnsafe(size);
+  // A call into the runtime costs more than some bytes.
+  if (size > 128) bytes.copy(copy, 0, from, to);
+  else for (let index = 0; index < size; index++) copy[index] = bytes[from + index]!;
+  return copy;
+}

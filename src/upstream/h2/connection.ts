@@ -239,7 +239,10 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
       this.#flood.idle();
     } else {
       this.#flood.reply();
-      this.#sender.frames.ping(true, bytes, from);
+      const { outbox } = this.#sender;
+      outbox.frames.ping(true, bytes, from);
+      // Some servers send a ping with each answer: a write for that alone would cost as much as one for a call.
+      outbox.scheduleLater();
     }
   }
 
@@ -274,7 +277,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#sender.window += increment;
     if (this.#sender.window > max31)
       throw new ConnectionError(ErrorCode.FlowControlError, "the connection's window grows too large");
-    this.#sender.outbox.schedule();
+    this.#sender.widened();
   }
 
   onIgnored(): void {

@@ -6,6 +6,8 @@ const highWater = 256 * 1024;
 const firstCapacity = 16 * 1024;
 /** Milliseconds after which a peer that does not read our last words, or does not go, is left. */
 const goodbyeTimeout = 1_000;
+/** Milliseconds that what nobody is in a hurry for waits for company. */
+const patience = 2;
 
 export interface OutboxHost {
   /** Adds what streams have to write, as long as the outbox is not full. */
@@ -25,6 +27,7 @@ export class Outbox {
   readonly #host: OutboxHost;
   #scheduled = false;
   #writing = false;
+  #waiting = false;
   #closed = false;
 
   constructor(socket: Socket, host: OutboxHost) {
@@ -43,6 +46,13 @@ export class Outbox {
     setImmediate(this.#flush);
   }
 
+  /** Something was added that may go out with what is added next; soon in any case. */
+  scheduleLater(): void {
+    if (this.#scheduled || this.#writing || this.#waiting || this.#closed) return;
+    this.#waiting = true;
+    setTimeout(this.#waited, patience).unref();
+  }
+
   /** Gives the last frames to the socket and ends it. */
   close(): void {
     if (this.#closed) return;
@@ -56,6 +66,11 @@ export class Outbox {
     const timer = setTimeout(() => socket.destroy(), goodbyeTimeout).unref();
     socket.once("close", () => clearTimeout(timer));
   }
+
+  readonly #waited = (): void => {
+    this.#waiting = false;
+    if (this.frames.length > 0) this.schedule();
+  };
 
   readonly #flush = (): void => {
     this.#scheduled = false;

@@ -52,6 +52,11 @@ export class Sender implements OutboxHost {
     this.outbox.schedule();
   }
 
+  /** The connection's window has grown. */
+  widened(): void {
+    if (this.#listed.length > 0) this.outbox.schedule();
+  }
+
   /** A message is in the outbox. */
   wrote(stream: CallStream): void {
     this.#written.push(stream);
