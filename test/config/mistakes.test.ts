@@ -588,20 +588,6 @@ a: 1
 `,
     said: ["gateway.yaml:2:15: error: expected a mapping, found a list (at services[0])"],
   },
-  {
-    what: "everything unavailable about a service",
-    yaml: `${upstream}services:
-  - { service: a.B, upstream: chat, errors: openim, auth: [users], rate_limit: x, methods: { C: { auth: [x], errors: openim, rate_limit: y } } }
-`,
-    said: [
-      'gateway.yaml:4:45: error: "openim" is not available in this version; expected status, google, problem or chat-api (at services[0].errors)',
-      "gateway.yaml:4:53: error: a list is not available in this version; expected none (at services[0].auth)",
-      'gateway.yaml:4:68: error: "rate_limit" is not available in this version (at services[0].rate_limit)',
-      "gateway.yaml:4:99: error: a list is not available in this version; expected none (at services[0].methods.C.auth)",
-      'gateway.yaml:4:118: error: "openim" is not available in this version; expected status, google, problem or chat-api (at services[0].methods.C.errors)',
-      'gateway.yaml:4:126: error: "rate_limit" is not available in this version (at services[0].methods.C.rate_limit)',
-    ],
-  },
 ];
 
 for (const { what, yaml, said } of mistakes) {
