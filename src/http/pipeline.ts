@@ -23,6 +23,7 @@ import {
   BodyTimeoutError,
   BodyTooLargeError,
   type Exchange,
+  type HeaderList,
   MalformedBodyError,
   noBody,
 } from "./exchange.js";
@@ -90,12 +91,25 @@ export class Pipeline {
       failure: undefined,
       detail: undefined,
     };
-    void this.#run(progress);
+    let answer: Answer | Promise<Answer>;
+    try {
+      answer = this.#answer(progress);
+    } catch (error) {
+      answer = failed(progress, error);
+    }
+    if (answer instanceof Promise) {
+      answer.then(
+        late => this.#finish(progress, late),
+        error => this.#finish(progress, failed(progress, error)),
+      );
+    } else {
+      this.#finish(progress, answer);
+    }
   }
 
-  async #run(progress: Progress): Promise<void> {
+  #finish(progress: Progress, answer: Answer): void {
     try {
-      this.#send(progress, await this.#answer(progress).catch(error => failed(progress, error)));
+      this.#send(progress, answer);
     } finally {
       if (progress.passage !== undefined) for (const release of progress.passage.releases) release();
       this.#options.metrics.requestFinished();
@@ -108,6 +122,7 @@ export class Pipeline {
     const { exchange, requestId } = progress;
     const { headers, body } = answer;
     headers.push(["x-request-id", requestId]);
+    for (const [name, value] of everyReply(progress)) headers.push([name, value]);
     if (progress.passage !== undefined) headers.push(...progress.passage.headers);
     if (this.#options.draining()) headers.push(["connection", "close"]);
     try {
@@ -120,7 +135,8 @@ export class Pipeline {
     this.#record(progress, answer);
   }
 
-  async #answer(progress: Progress): Promise<Answer> {
+  /** Without a promise where the answer is known at once. @throws and rejects with whatever went wrong */
+  #answer(progress: Progress): Answer | Promise<Answer> {
     const { exchange } = progress;
     if (exchange.path.length + exchange.query.length > targetLimit) {
       throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
@@ -135,8 +151,12 @@ export class Pipeline {
       progress.passage = passage;
       const caller = new ExchangeCaller(exchange, progress.snapshot.trustedHops);
       const admitted = binding.guard.admit(caller, exchange.path, passage);
-      if (admitted !== undefined) await admitted;
+      if (admitted !== undefined) return admitted.then(() => this.#dispatch(progress, binding, variables));
     }
+    return this.#dispatch(progress, binding, variables);
+  }
+
+  #dispatch(progress: Progress, binding: Binding, variables: readonly string[]): Answer | Promise<Answer> {
     switch (binding.kind) {
       case "rpc":
         return this.#call(progress, binding, variables);
@@ -147,7 +167,7 @@ export class Pipeline {
     }
   }
 
-  async #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Promise<Answer> {
+  #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Promise<Answer> {
     const { exchange } = progress;
     const { route } = binding;
     if (route.rpc.clientStreaming || route.rpc.serverStreaming) {
@@ -157,14 +177,25 @@ export class Pipeline {
       );
     }
     const body = exchange.body(binding.bodyLimit);
-    const bytes = body instanceof Uint8Array ? body : await arrived(binding, body);
+    if (body instanceof Uint8Array) return this.#callWith(progress, binding, variables, body);
+    return arrived(binding, body).then(bytes => this.#callWith(progress, binding, variables, bytes));
+  }
+
+  #callWith(
+    progress: Progress,
+    binding: RpcBinding,
+    variables: readonly string[],
+    bytes: Uint8Array,
+  ): Promise<Answer> {
+    const { exchange } = progress;
+    const { route } = binding;
     if (bytes.length > 0) acceptBody(progress, binding, bytes.length);
     const request = encodeRequest(binding, variables, exchange, bytes);
     validate(binding, request);
     if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
     const identity = progress.passage?.identity;
     const called = performance.now();
-    const result = await binding.channel.unary({
+    const call = {
       path: route.rpc.path,
       request,
       metadata: requestMetadata(
@@ -177,9 +208,11 @@ export class Pipeline {
       timeout: clientTimeout(exchange, route.policy.timeout),
       retryable: route.retryable,
       cancellation: exchange.cancellation,
+    };
+    return binding.channel.unary(call).then(result => {
+      progress.upstreamSeconds = (performance.now() - called) / 1000;
+      return decodeResponse(progress, binding, result);
     });
-    progress.upstreamSeconds = (performance.now() - called) / 1000;
-    return decodeResponse(progress, binding, result);
   }
 
   #record(progress: Progress, { status: sent, body }: Answer): void {
@@ -251,13 +284,30 @@ function find({ exchange, snapshot }: Progress): Found | Answer {
     case "none":
       throw refuse("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
     case "options":
-      return { status: 204, headers: [["allow", found.allow.join(", ")]], body: noBody };
+      return answerOptions(exchange, snapshot, found.allow);
     case "method": {
       const { allow } = found;
       const message = `${method} is not allowed here; expected ${allow.join(", ")}`;
       throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
     }
   }
+}
+
+function answerOptions(exchange: Exchange, snapshot: Snapshot, allow: readonly string[]): Answer {
+  const origin = exchange.header("origin");
+  const preflight = snapshot.preflightHeaders(
+    origin,
+    exchange.header("access-control-request-method"),
+    allow,
+  );
+  const headers: [string, string][] = [["allow", allow.join(", ")]];
+  for (const [name, value] of preflight ?? []) headers.push([name, value]);
+  return { status: 204, headers, body: noBody };
+}
+
+/** CORS and what is configured for every reply. */
+function everyReply({ exchange, snapshot }: Progress): HeaderList {
+  return snapshot.replyHeaders(exchange.header("origin"), exchange.encrypted);
 }
 
 /** @throws GatewayError BODY_TOO_LARGE, REQUEST_TIMEOUT, CLIENT_CLOSED */
@@ -295,7 +345,11 @@ function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): 
 
 async function passThrough(progress: Progress, binding: PassThroughBinding): Promise<Answer> {
   const { exchange, snapshot, requestId, passage } = progress;
-  const replyHeaders: [string, string][] = [["x-request-id", requestId], ...(passage?.headers ?? [])];
+  const replyHeaders: HeaderList = [
+    ["x-request-id", requestId],
+    ...everyReply(progress),
+    ...(passage?.headers ?? []),
+  ];
   const identity = passage?.identity;
   const status = await passOn(exchange, binding, identity, requestId, snapshot.trustedHops, replyHeaders);
   return { status, headers: [], body: noBody, sent: true };
@@ -365,7 +419,10 @@ function decodeResponse(progress: Progress, binding: RpcBinding, result: UnaryRe
 }
 
 function failed(progress: Progress, error: unknown): Answer {
-  if (error instanceof GatewayError) return failureAnswer(progress, error.failure, []);
+  if (error instanceof GatewayError) {
+    if (error.cause !== undefined) progress.detail = String(error.cause);
+    return failureAnswer(progress, error.failure, []);
+  }
   if (error instanceof TranscodeError) return failureAnswer(progress, requestFailure(error), []);
   progress.detail = describe(error);
   return failureAnswer(
