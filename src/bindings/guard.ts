@@ -53,7 +53,7 @@ export class Guard {
    */
   check(message: Uint8Array, path: string, { identity }: Passage): void {
     const after = this.#authorizer?.after;
-    if (after !== undefined) after(identity, message, segmentsOf(path));
+    if (after !== undefined) after(identity, message, this.#segments(path));
   }
 
   #identify(caller: Caller, path: string, passage: Passage): void | Promise<void> {
@@ -76,7 +76,14 @@ export class Guard {
   }
 
   #decide(path: string, { identity }: Passage): void {
-    this.#authorizer?.before(identity, segmentsOf(path));
+    this.#authorizer?.before(identity, this.#segments(path));
+  }
+
+  /** The router has accepted the path, so that every escape in it is good. */
+  #segments(path: string): readonly string[] {
+    return this.#authorizer?.usesPath === true
+      ? path.slice(1).split("/").map(decodeURIComponent)
+      : noSegments;
   }
 }
 
@@ -106,7 +113,4 @@ function note(admission: Admission | undefined, { headers, releases }: Passage):
   if (admission.release !== undefined) releases.push(admission.release);
 }
 
-/** The router has accepted the path, so that every escape in it is good. */
-function segmentsOf(path: string): readonly string[] {
-  return path.slice(1).split("/").map(decodeURIComponent);
-}
+const noSegments: readonly string[] = [];

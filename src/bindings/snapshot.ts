@@ -10,6 +10,8 @@ import type { Guard } from "./guard.js";
 import type { OwnRoute } from "./own-route.js";
 import type { Route } from "./route.js";
 
+type HeaderList = readonly (readonly [name: string, value: string])[];
+
 /** What every route has, whoever answers it. */
 interface Bound {
   /** HTTP method in upper case; `*` for any. */
@@ -57,6 +59,14 @@ export type Binding = RpcBinding | EndpointBinding | PassThroughBinding;
 export interface Snapshot {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
+  /** What every reply carries, whatever its status. */
+  replyHeaders(origin: string | undefined, encrypted: boolean): HeaderList;
+  /** What the reply to a CORS preflight carries besides; undefined where the request is none. */
+  preflightHeaders(
+    origin: string | undefined,
+    requestMethod: string | undefined,
+    allow: readonly string[],
+  ): HeaderList | undefined;
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
   /** The JSON text of one error detail; never throws. */

@@ -1,8 +1,11 @@
 import type { Authorizer } from "../auth/authorizer.js";
+import { createPolicies, type Policies } from "../auth/policy/policies.js";
+import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
+import { type AuthNames, authNames } from "../config/auth-schema.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { type LoadedConfig, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
@@ -65,6 +68,8 @@ export async function compile(
     config.livekit && createLiveKit(config, config.livekit, livekitParts(loaded, model, surroundings));
   const declared = [...(livekit?.endpoints ?? []), ...passThroughRules(config)];
   const table = compileRoutes(config, model, locate, declared);
+  const policies = createPolicies(config.auth.policies, { locate, metrics: surroundings.runtime.policies });
+  const authorizers = authorizersOf(table, config, policies);
   const validated = table.routes.filter(({ policy }) => policy.validate);
   const validators = await compileValidators(
     model,
@@ -75,6 +80,8 @@ export async function compile(
     ...diagnostics,
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
+    ...policies.diagnostics(),
+    ...checkProviders(config, model, locate),
     ...validators.diagnostics,
   ];
   if (all.some(each => each.severity === "error")) throw new LoadError(all);
@@ -84,7 +91,7 @@ export async function compile(
     model,
     routes,
     own,
-    authorizers: new Map(),
+    authorizers,
     validators,
     adminRoutes: livekit?.adminRoutes ?? [],
     diagnostics: all,
@@ -104,4 +111,32 @@ function livekitParts(
     log: (level, fields, message) => runtime.log[level](fields, message),
     locate,
   };
+}
+
+function authorizersOf(
+  { routes, own }: RouteTable,
+  { auth }: Config,
+  policies: Policies,
+): Map<Route | OwnRoute, Authorizer> {
+  const authorizers = new Map<Route | OwnRoute, Authorizer>();
+  for (const route of [...routes, ...own]) {
+    const { method, template } = route;
+    const rpc = route.kind === "rpc" ? route.rpc : undefined;
+    const authenticated = authOf(route, auth.default) !== "none";
+    const authorizer = policies.authorizer({ method, template, rpc, authenticated });
+    if (authorizer !== undefined) authorizers.set(route, authorizer);
+  }
+  return authorizers;
+}
+
+/** Who may call a route. */
+export function authOf(route: Route | OwnRoute, otherwise: string | readonly string[]): AuthNames {
+  switch (route.kind) {
+    case "rpc":
+      return route.policy.auth;
+    case "endpoint":
+      return authNames(route.endpoint.auth ?? otherwise);
+    case "pass-through":
+      return authNames(route.rule.auth ?? otherwise);
+  }
 }

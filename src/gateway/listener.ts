@@ -23,6 +23,10 @@ export function listenerOf({ config }: UsableConfig, name: "http" | "admin"): Li
       keyFile: tls.key,
       cert: readFileSync(tls.cert),
       key: readFileSync(tls.key),
+      ...("client_ca" in tls &&
+        tls.client_ca !== undefined && {
+          client: { ca: readFileSync(tls.client_ca), required: tls.client_auth === "require" },
+        }),
     },
   };
 }

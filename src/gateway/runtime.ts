@@ -1,4 +1,5 @@
 import { AuthMetrics } from "../auth/auth-metrics.js";
+import { PolicyMetrics } from "../auth/policy/policy-metrics.js";
 import type { Config } from "../config/schema.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -11,6 +12,7 @@ export interface Runtime {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly auth: AuthMetrics;
+  readonly policies: PolicyMetrics;
   readonly validation: ValidationMetrics;
   readonly livekit: LiveKitMetrics;
 }
@@ -22,6 +24,7 @@ export function createRuntime({ telemetry }: Config, log: Logger): Runtime {
     log,
     metrics,
     auth: new AuthMetrics(registry),
+    policies: new PolicyMetrics(registry),
     validation: new ValidationMetrics(registry),
     livekit: new LiveKitMetrics(registry),
   };

@@ -3,12 +3,13 @@ import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
 import type { Binding, Snapshot } from "../bindings/snapshot.js";
-import { type AuthNames, authNames } from "../config/auth-schema.js";
 import { limitNames } from "../config/rate-limit-schema.js";
+import { createCors } from "../http/cors.js";
+import { securityHeaders } from "../http/security-headers.js";
 import { createCodecs } from "../transcode/codecs.js";
 import type { Channel } from "../upstream/channel.js";
 import type { PassThrough } from "../upstream/pass-through.js";
-import type { Compiled } from "./compile.js";
+import { authOf, type Compiled } from "./compile.js";
 import type { Leases } from "./leases.js";
 import type { Protection } from "./protection.js";
 import type { Runtime } from "./runtime.js";
@@ -30,12 +31,8 @@ export function createSnapshot(
   const { model, routes, own, validators } = compiled;
   const { http, auth } = compiled.loaded.config;
 
-  const guardOf = (
-    route: Route | OwnRoute,
-    names: AuthNames,
-    limits: readonly string[],
-  ): Guard | undefined => {
-    const authenticator = protection.authenticators.authenticatorOf(names);
+  const guardOf = (route: Route | OwnRoute, limits: readonly string[]): Guard | undefined => {
+    const authenticator = protection.authenticators.authenticatorOf(authOf(route, auth.default));
     const authorizer = compiled.authorizers.get(route);
     const limiter = limits.length === 0 ? undefined : protection.limits.limiterOf(limits);
     if (authenticator === undefined && authorizer === undefined && limiter === undefined) return undefined;
@@ -50,7 +47,7 @@ export function createSnapshot(
       method,
       template,
       service,
-      guard: guardOf(route, authNames(declared.auth ?? auth.default), limitNames(declared.rateLimit)),
+      guard: guardOf(route, limitNames(declared.rateLimit)),
       metrics: metrics.route(template.text, method, service),
       route,
     };
@@ -86,7 +83,7 @@ export function createSnapshot(
       template,
       service,
       errors: policy.errors,
-      guard: guardOf(route, policy.auth, policy.rateLimits),
+      guard: guardOf(route, policy.rateLimits),
       bodyLimit: policy.bodyLimit,
       metrics: metrics.route(template.text, method, service),
       route,
@@ -110,9 +107,17 @@ export function createSnapshot(
     unknownFields: "ignore",
     depth: http.limits.depth,
   });
+  const cors = createCors(http.cors);
+  const security = securityHeaders(http.security_headers);
+  const same = [security(false), security(true)] as const;
   return {
     router,
     bindings,
+    replyHeaders: (origin, encrypted) => {
+      const always = same[encrypted ? 1 : 0];
+      return http.cors === undefined ? always : [...always, ...cors.answer(origin)];
+    },
+    preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
     trustedHops: http.forwarded.trusted_hops,
     renderDetail: (typeUrl, value) => details.renderAny(typeUrl, value),
     acquire: () => leases.acquire(),

@@ -20,6 +20,8 @@ export function tlsProblems({ config, locate }: UsableConfig): Diagnostic[] {
     problems.push({ severity: "error", message, position: locate(path), path: formatPath(path) });
   };
   for (const name of ["http", "admin"] as const) look(["listeners", name, "tls"], config.listeners[name].tls);
+  const ca = config.listeners.http.tls?.client_ca;
+  if (ca !== undefined) look(["listeners", "http", "tls", "client_ca"], { ca });
   for (const [name, upstream] of Object.entries(config.upstreams))
     look(["upstreams", name, "tls"], upstream.tls);
   return problems;
