@@ -19,9 +19,10 @@ export function jsonMembers(text: string): Map<string, string> {
     const open = text.indexOf('"', at);
     if (open < 0) return members;
     const close = stringEnd(text, open);
-    const start = text.indexOf(":", close) + 1;
-    const end = valueEnd(text, start);
-    members.set(JSON.parse(text.slice(open, close)) as string, text.slice(start, end).trim());
+    const colon = text.indexOf(":", close);
+    if (colon < 0) return members;
+    const end = valueEnd(text, colon + 1);
+    members.set(JSON.parse(text.slice(open, close)) as string, text.slice(colon + 1, end).trim());
     if (text.charCodeAt(end) !== COMMA) return members;
     at = end + 1;
   }

@@ -40,5 +40,6 @@ test("no text makes it run on", () => {
         assert.ok(error instanceof SyntaxError);
       }
     }),
+    { numRuns: 2000, examples: [['{"a",1']] },
   );
 });
