@@ -79,11 +79,21 @@ describe("a backend that answers an error", () => {
     });
   }
 
-  it("keeps codes above 16 and answers 500", async () => {
+  it("answers 500 for a code that nobody has given a meaning", async () => {
+    const system = await startEcho("", "", { Get: failing(777, "no idea") });
+    try {
+      const answer = await send(`${system.gateway.url}/v1/items/a`);
+      assert.deepEqual([answer.status, answer.json.code], [500, 777]);
+    } finally {
+      await system.close();
+    }
+  });
+
+  it("keeps codes above 16, and answers 401 where OpenIM gives the code that meaning", async () => {
     const system = await startEcho("", "", { Get: failing(1501, "token expired") });
     try {
       const answer = await send(`${system.gateway.url}/v1/items/a`);
-      assert.equal(answer.status, 500);
+      assert.equal(answer.status, 401);
       assert.deepEqual(answer.json, {
         code: 1501,
         reason: "CODE_1501",
