@@ -99,6 +99,6 @@ function claimsOf(certificate: ClientCertificate, subject: string): Claims {
 
 /** `*` stands for any text; everything else for itself. */
 function globPattern(glob: string): RegExp {
-  const parts = glob.split("*").map(part => part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
+  const parts = glob.split("*").map(part => part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`, "su");
 }

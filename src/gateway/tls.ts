@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
@@ -29,7 +30,8 @@ export function tlsProblems({ config, locate }: UsableConfig): Diagnostic[] {
 
 function problemOf({ ca, cert, key }: Files): string | undefined {
   try {
-    if (ca !== undefined) createSecureContext({ ca: readFileSync(ca) });
+    // A secure context passes over what is no certificate, and then trusts nobody.
+    if (ca !== undefined) new X509Certificate(readFileSync(ca));
   } catch (error) {
     return `"${ca}" is not a PEM certificate: ${reasonOf(error)}`;
   }

@@ -1,6 +1,8 @@
 import { type IncomingMessage, METHODS, type Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { SecureContextOptions, TlsOptions } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
+import type { ServerTls } from "../net/server-tls.js";
 import type { Reason } from "../status/reasons.js";
 import { type Engine, type EngineOptions, refusal, targetLimit } from "./engine.js";
 import { BodyTimeoutError, MalformedBodyError } from "./exchange.js";
@@ -27,7 +29,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     clientErrorHandler: (error, socket) => failed(error, socket, connections, options),
     ...(options.tls === undefined
       ? { http: limits }
-      : { https: { ...limits, cert: options.tls.cert, key: options.tls.key } }),
+      : { https: { ...limits, ...secureOptions(options.tls) } }),
   }) as unknown as FastifyInstance;
 
   for (const method of METHODS) {
@@ -70,6 +72,11 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     },
     destroy: () => server.closeAllConnections(),
   };
+}
+
+function secureOptions({ cert, key, client }: ServerTls): SecureContextOptions & TlsOptions {
+  if (client === undefined) return { cert, key };
+  return { cert, key, ca: client.ca, requestCert: true, rejectUnauthorized: client.required };
 }
 
 function accept(

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ClientCertificate } from "../auth/caller.js";
 import { plainAddress } from "../net/peer-address.js";
 import { Cancellation } from "../upstream/channel.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
+import { clientCertificate } from "./client-certificate.js";
 import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 
 /** An exchange over a request and response of Node.js. */
@@ -51,6 +53,10 @@ export class NodeExchange implements Exchange {
   header(name: string): string | undefined {
     const value = this.#request.headers[name];
     return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  certificate(): ClientCertificate | undefined {
+    return clientCertificate(this.#request.socket);
   }
 
   body(limit: number): Uint8Array | Promise<Uint8Array> {

@@ -4,4 +4,14 @@ export interface ServerTls {
   readonly keyFile: string;
   readonly cert: Buffer;
   readonly key: Buffer;
+  /** Absent: clients are not asked for certificates. */
+  readonly client?: ClientAuthorities;
+}
+
+/** Whose client certificates are accepted. */
+export interface ClientAuthorities {
+  /** PEM. */
+  readonly ca: Buffer;
+  /** True ends connections without a good certificate. */
+  readonly required: boolean;
 }
