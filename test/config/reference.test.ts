@@ -26,7 +26,6 @@ const unavailable = [
   'gateway.yaml:60:3: error: "providers" is not available in this version (at auth.providers)',
   'gateway.yaml:74:3: error: "policies" is not available in this version (at auth.policies)',
   'gateway.yaml:77:1: error: "rate_limits" is not available in this version (at rate_limits)',
-  'gateway.yaml:104:1: error: "livekit" is not available in this version (at livekit)',
   'gateway.yaml:126:3: error: "tracing" is not available in this version (at telemetry.tracing)',
 ];
 
