@@ -82,12 +82,11 @@ export class UwsExchange implements Exchange {
     const bodyless = status === 204 || status === 304;
     if (!bodyless && this.method === "HEAD") head += `\r\ncontent-length: ${Buffer.byteLength(body)}`;
     const sent = bodyless || this.method === "HEAD" ? undefined : body;
-    if (this.#body === undefined || (this.#body.complete && this.#head.bodyLength !== undefined)) {
-      this.#send(head, sent, close);
-    } else {
-      // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
+    // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
+    if (this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined))
       setImmediate(() => this.#sendLast(head, sent));
-    }
+    else if (close) setImmediate(() => this.#send(head, sent, true));
+    else this.#send(head, sent, false);
   }
 
   passOn(): Promise<number> {
@@ -100,6 +99,7 @@ export class UwsExchange implements Exchange {
   }
 
   #send(head: string, body: string | Uint8Array | undefined, close: boolean): void {
+    if (this.#stage === "over") return;
     if (body !== undefined && body.length > largeBody) {
       this.#sendLarge(head, body, close);
       return;

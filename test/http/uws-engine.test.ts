@@ -72,6 +72,18 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
+    it("ends the connection with the last one: what stands behind it is not served", async () => {
+      const seen: string[] = [];
+      const engine = await start(exchange => {
+        seen.push(exchange.path);
+        exchange.reply(200, [], "ok");
+      });
+      const text = await untilClosed(open(engine, `GET /a ${last}GET /b ${head}\r\nGET /c ${head}\r\n`));
+      assert.deepEqual(seen, ["/a"]);
+      assert.doesNotMatch(text, /200.*200/s);
+      await engine.close();
+    });
+
     it("counts the body for HEAD and sends none", async () => {
       const engine = await start(exchange => exchange.reply(200, [], "h\xe9llo"));
       const text = await untilClosed(open(engine, `HEAD / ${last}`));
