@@ -47,6 +47,7 @@ export function compileSources(
   };
 }
 
+/** All of them, in no order that matters. */
 export function everySource({ room, identity, name, metadata, attributes }: TokenSources): readonly Source[] {
   const optional = [name, metadata, ...attributes.map(([, source]) => source)];
   return [room, identity, ...optional.filter(source => source !== undefined)];
