@@ -1,4 +1,5 @@
 import { type Gateway, startGateway } from "../gateway/gateway.js";
+import { growYoungGenerationAtOnce } from "../net/young-generation.js";
 import { configOf, readArguments } from "./arguments.js";
 
 /** Runs the gateway until SIGTERM or SIGINT. SIGHUP loads the configuration again. */
@@ -14,6 +15,7 @@ export async function serve(args: readonly string[]): Promise<number> {
 export async function untilSignalled(
   start: () => Promise<Pick<Gateway, "close" | "reload">>,
 ): Promise<number> {
+  growYoungGenerationAtOnce();
   let asked = false;
   const signalled = new Promise<void>(resolve => {
     for (const [signal, code] of [
