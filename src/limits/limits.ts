@@ -27,6 +27,8 @@ export interface LimitsContext {
   readonly previous?: Limits | undefined;
   /** Ticks of a monotonic clock; default the process's own. */
   readonly now?: () => number;
+  /** Milliseconds that Redis may take; default 100. */
+  readonly patience?: number;
 }
 
 export function createLimits(
@@ -42,11 +44,12 @@ class CompiledLimits implements Limits {
 
   constructor(
     configs: Readonly<Record<string, RateLimitConfig>>,
-    { metrics, log, previous, now = monotonic }: LimitsContext,
+    { metrics, log, previous, now = monotonic, patience }: LimitsContext,
   ) {
     const before = previous instanceof CompiledLimits ? previous : undefined;
+    const connect = (url: string): RedisConnection => connectRedis(url, log, patience);
     for (const [name, config] of Object.entries(configs)) {
-      const redis = config.redis === undefined ? undefined : this.#connection(config.redis, log, before);
+      const redis = config.redis === undefined ? undefined : this.#connection(config.redis, before, connect);
       const kept = before === undefined ? undefined : before.#limits.get(name);
       const limit =
         kept !== undefined && kept.redis === redis && isDeepStrictEqual(kept.config, config)
@@ -77,11 +80,15 @@ class CompiledLimits implements Limits {
     this.#connections.clear();
   }
 
-  #connection(url: string, log: LimitsContext["log"], before: CompiledLimits | undefined): RedisConnection {
+  #connection(
+    url: string,
+    before: CompiledLimits | undefined,
+    connect: (url: string) => RedisConnection,
+  ): RedisConnection {
     const known = this.#connections.get(url);
     if (known !== undefined) return known;
     const open = before === undefined ? undefined : before.#connections.get(url);
-    const connection = open ?? connectRedis(url, log);
+    const connection = open ?? connect(url);
     connection.retain();
     this.#connections.set(url, connection);
     return connection;

@@ -4,9 +4,11 @@ import type { Store } from "./memory-store.js";
 import { type Rate, ticksPerMillisecond } from "./rate.js";
 
 /** Milliseconds that a decision may take. */
-const patience = 100;
+const defaultPatience = 100;
 /** Milliseconds in which Redis is not asked after it left a question open. */
 const pause = 1000;
+/** Milliseconds without any answer after which the connection is given up, and with it what waits for answers. */
+const hopeless = 5000;
 
 /**
  * The algorithm of `rate.ts` with the clock of the Redis server. Times count from 2025, so that the ticks of a century
@@ -41,7 +43,11 @@ export interface RedisConnection {
  * Connects in the background and again after a loss, each time waiting longer, up to 5 s.
  * @param url `redis://` or `rediss://`; never logged
  */
-export function connectRedis(url: string, log: Pick<Logger, "warn" | "info">): RedisConnection {
+export function connectRedis(
+  url: string,
+  log: Pick<Logger, "warn" | "info">,
+  patience = defaultPatience,
+): RedisConnection {
   const { host } = new URL(url);
   const redis = new Redis(url, {
     // A decision is made now or without Redis: nothing waits for a connection and nothing is sent twice.
@@ -49,7 +55,6 @@ export function connectRedis(url: string, log: Pick<Logger, "warn" | "info">): R
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 2000,
-    commandTimeout: patience,
     disableClientInfo: true,
     retryStrategy: times => Math.min(50 * 2 ** Math.min(times, 7), 5000) + Math.random() * 100,
     scripts: { takeFromBucket: { lua: script, numberOfKeys: 1 } },
@@ -58,24 +63,37 @@ export function connectRedis(url: string, log: Pick<Logger, "warn" | "info">): R
   let users = 0;
   let down = false;
   let silentUntil = 0;
+  let openSince: number | undefined;
   redis.on("error", (error: Error) => {
     if (!down) log.warn({ redis: host, error: error.message }, "the store of rate limits is not available");
     down = true;
   });
-  redis.on("ready", () => {
-    if (down) log.info({ redis: host }, "the store of rate limits is available again");
+  const recovered = (): void => {
+    openSince = undefined;
+    if (!down) return;
+    log.info({ redis: host }, "the store of rate limits is available again");
     down = false;
+  };
+  redis.on("ready", () => {
     silentUntil = 0;
+    recovered();
   });
   const ask = async (key: string, rate: Rate) => {
     if (redis.status !== "ready" || performance.now() < silentUntil) throw new Error("not available");
     try {
-      const [admitted, debt] = await take(key, rate.interval, rate.burst);
+      const [admitted, debt] = await answered(take(key, rate.interval, rate.burst), patience);
+      recovered();
       return { admitted: admitted === 1, debt };
     } catch (error) {
-      silentUntil = performance.now() + pause;
+      const time = performance.now();
+      silentUntil = time + pause;
+      openSince ??= time;
       if (!down) log.warn({ redis: host, error: String(error) }, "the store of rate limits does not answer");
       down = true;
+      if (time - openSince > hopeless) {
+        openSince = undefined;
+        redis.disconnect(true);
+      }
       throw error;
     }
   };
@@ -88,4 +106,20 @@ export function connectRedis(url: string, log: Pick<Logger, "warn" | "info">): R
       if (--users === 0) redis.disconnect();
     },
   };
+}
+
+/** Rejects where nothing came in time. What has arrived while this process itself was busy is read first. */
+function answered<T>(question: Promise<T>, patience: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error(`no answer within ${patience} ms`));
+    const timer = setTimeout(() => setImmediate(late), patience);
+    const settle = (end: () => void): void => {
+      clearTimeout(timer);
+      end();
+    };
+    question.then(
+      value => settle(() => resolve(value)),
+      (error: Error) => settle(() => reject(error)),
+    );
+  });
 }

@@ -24,6 +24,9 @@ export class Bench {
   time = 0;
   readonly #waiting: { readonly part: string; readonly seen: () => void }[] = [];
 
+  /** @param patience of Redis; long, as the machines of tests are slow */
+  constructor(readonly patience = 30_000) {}
+
   limits(configs: Readonly<Record<string, LimitKeys>>, previous?: Limits): Limits {
     const filled = Object.entries(configs).map(([name, keys]) => [name, { ...defaults, ...keys }] as const);
     const log = (_: object, message?: string): void => this.#log(`${JSON.stringify(_)} ${message}`);
@@ -32,6 +35,7 @@ export class Bench {
       log: { warn: log, info: log } as never,
       previous,
       now: () => this.time,
+      patience: this.patience,
     });
   }
 
@@ -49,7 +53,7 @@ export class Bench {
     const { values } = await this.registry.getSingleMetric("protogate_rate_limit_decisions_total")!.get();
     const counted = values.filter(({ value }) => value > 0);
     return Object.fromEntries(
-      counted.map(({ labels, value }) => [`${labels["limit"]} ${labels["decision"]}`, value]),
+      counted.map(({ labels, value }) => [`${labels.limit} ${labels.decision}`, value]),
     );
   }
 

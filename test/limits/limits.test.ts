@@ -103,7 +103,7 @@ test("a list of limits admits what all of them admit, and tells of each", async 
     all: { requests: 5, per: 60_000, key: "global" },
   });
   const limiter = limits.limiterOf(["one", "all"]);
-  assert.equal((await tryOnce(limiter, alice)).headers["ratelimit"], '"one";r=2;t=1, "all";r=4;t=12');
+  assert.equal((await tryOnce(limiter, alice)).headers.ratelimit, '"one";r=2;t=1, "all";r=4;t=12');
   assert.equal(await admittedOf(5, limiter, alice), 2);
   assert.equal(await admittedOf(5, limiter, bob), 2);
   assert.deepEqual(await bench.decisions(), {
