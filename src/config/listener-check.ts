@@ -26,6 +26,10 @@ function checkClientAuthority(listeners: Draft["listeners"], findings: Findings)
   const authority = listeners?.http?.tls?.client_ca;
   const at = ["listeners", "http", "tls", "client_ca"];
   checkPath(at, authority, "file", findings);
+  if (listeners?.http?.tls?.client_auth !== undefined && !("client_ca" in listeners.http.tls)) {
+    const missing = '"client_auth" without "client_ca"; expected the authorities that may certify clients';
+    findings.error(["listeners", "http", "tls", "client_auth"], missing);
+  }
   if (authority === undefined || listeners?.http?.engine !== "uws") return;
   findings.error(at, "client certificates need the engine fastify; uws cannot tell what a client has proved");
 }

@@ -22,11 +22,12 @@ const clientTls = Type.Optional(
             "File of the authorities whose client certificates are accepted, PEM. Needs the engine fastify.",
         }),
       ),
-      client_auth: choice(["request", "require"], {
-        description:
-          "With `client_ca`: ask for a certificate and leave it to routes what follows, or end connections without a good one.",
-        default: "request",
-      }),
+      client_auth: Type.Optional(
+        choice(["request", "require"], {
+          description:
+            "With `client_ca`: `request` a certificate and leave it to routes what follows (so it is left out), or `require` one and end connections without a good one.",
+        }),
+      ),
     },
     tlsDescription,
   ),

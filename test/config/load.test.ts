@@ -25,11 +25,13 @@ test("a file with only a listener gets every default", () => {
     http: {
       rules: [],
       limits: { body: 1_048_576, header: 16_384, depth: 100, request_timeout: 30_000 },
+      proxy: [],
       security_headers: {},
       query: { unknown: "reject", ignore: [] },
       forwarded: { trusted_hops: 0 },
     },
-    auth: { default: "none" },
+    auth: { default: "none", providers: {}, policies: [] },
+    rate_limits: {},
     telemetry: {
       log: { level: "info" },
       metrics: { buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },

@@ -40,6 +40,7 @@ test("a method without keys of its own is as its service, and that as the defaul
     limits: { body: 1024 * 1024 },
     validate: true,
     auth: "none",
+    rate_limits: [],
   });
 });
 
@@ -54,5 +55,6 @@ test("a method's keys override its service's one by one", () => {
     limits: { body: 1024 },
     validate: false,
     auth: "none",
+    rate_limits: [],
   });
 });

@@ -195,10 +195,12 @@ server: {}
     said: ["gateway.yaml:3:60: error: expected 200 or 204, found 205 (at services[0].empty_response)"],
   },
   {
-    what: "a word where only one is allowed",
+    what: "a slip in the word none",
     yaml: `${listener}auth: { default: nonne }
 `,
-    said: ['gateway.yaml:2:18: error: expected none, found "nonne" (at auth.default); did you mean "none"?'],
+    said: [
+      'gateway.yaml:2:18: error: there is no provider "nonne" (at auth.default); did you mean "none"?',
+    ],
   },
   {
     what: "a bare port for an address",
@@ -451,8 +453,8 @@ server: {}
 `,
     said: [
       'gateway.yaml:3:55: error: "a.B" cannot be a name here; expected the name of a method, without its service (at services[0].methods["a.B"])',
-      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, errors, empty_response, timeout, metadata, query, limits, validate or auth (at services[0].methods.C.prefix)',
-      'gateway.yaml:3:81: error: unknown key "upstream"; expected json, errors, empty_response, timeout, metadata, query, limits, validate or auth (at services[0].methods.C.upstream)',
+      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
+      'gateway.yaml:3:81: error: unknown key "upstream"; expected json, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.upstream)',
       'gateway.yaml:3:126: error: "user-agent" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.request[0])',
       'gateway.yaml:3:150: error: "te" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[0])',
       'gateway.yaml:3:154: error: "x-request-id" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[1])',

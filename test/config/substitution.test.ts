@@ -141,7 +141,7 @@ services:
       'gateway.yaml:7:21: error: expected a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path, found the value of "§{TARGET}" (at upstreams.chat.targets[0])',
       'gateway.yaml:7:46: error: expected a file, but the value of "§{CA}" does not exist (at upstreams.chat.tls.ca)',
       'gateway.yaml:9:31: error: there is no upstream the value of "§{UPSTREAM}"; declared are chat (at services[0].upstream)',
-      'gateway.yaml:9:54: error: expected status, google, problem or chat-api, found the value of "§{ERRORS}" (at services[0].errors)',
+      'gateway.yaml:9:54: error: expected status, google, problem, openim or chat-api, found the value of "§{ERRORS}" (at services[0].errors)',
     ],
   );
 });
