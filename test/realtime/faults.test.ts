@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { WebSocket } from "ws";
+import { closeCodeOf, frameOf, rawSocket, serve, until } from "./harness.js";
+
+const text = 0x81;
+const join = Buffer.from('{"type":"join-room","room_id":"x","from":"raw"}');
+
+test("frames that cannot be read are answered, close their socket when they go on, and nobody else's", async t => {
+  const { open, metric } = await serve(t);
+  const [good, bad] = [await open(), await open()];
+  await good.join("x", "good");
+  for (let i = 0; i < 25; i++) bad.socket.send("{");
+  const { code, reason } = await bad.closed;
+  assert.equal(code, 4400);
+  assert.deepEqual(JSON.parse(reason), { reason: "TOO_MANY_BAD_FRAMES" });
+  assert.equal(bad.frames.length, 21);
+  assert.ok(bad.frames.every(frame => frame.reason === "MALFORMED_JSON"));
+  await good.settled();
+  assert.equal(await metric('protogate_ws_closes_total{code="4400"}'), 1);
+  assert.equal(await metric('protogate_ws_dropped_total{reason="invalid"}'), 21);
+});
+
+test("a binary frame is answered by an error", async t => {
+  const { open } = await serve(t);
+  const client = await open();
+  client.socket.send(Buffer.from('{"type":"join-room","room_id":"x","from":"A"}'));
+  assert.equal((await client.next()).reason, "BINARY_FRAME");
+  await client.join("x", "A");
+});
+
+test("a message in fragments, with a ping between them, is one message", async t => {
+  const { open, port, realtime } = await serve(t);
+  const member = await open();
+  await member.join("x", "M");
+  const socket = await rawSocket(port);
+  for (const [i, byte] of join.entries()) {
+    const last = i === join.length - 1 ? 0x80 : 0;
+    socket.write(frameOf(last | (i === 0 ? 1 : 0), Buffer.from([byte])));
+    if (i === 5) socket.write(frameOf(0x89, Buffer.from("ping")));
+  }
+  assert.deepEqual(await member.next(), { type: "join-room", room_id: "x", from: "raw" });
+  socket.destroy();
+  await until(() => realtime.sockets.memberships === 1);
+});
+
+test("a message above the limit ends its socket alone, in one frame or in many", async t => {
+  const { open, port, empty } = await serve(t, { server: { messageLimit: 1024 } });
+  const other = await open();
+  await other.join("x", "O");
+  const large = await open();
+  await large.join("x", "L");
+  large.socket.send("x".repeat(1025));
+  assert.ok([1006, 1009].includes((await large.closed).code));
+  assert.deepEqual((await other.next()).type, "join-room");
+  assert.deepEqual(await other.next(), { type: "leave-room", room_id: "x", from: "L" });
+  const raw = await rawSocket(port);
+  for (let i = 0; i < 20; i++) raw.write(frameOf(i === 0 ? 1 : 0, Buffer.alloc(100, "x")));
+  assert.ok([1006, 1009].includes(await closeCodeOf(raw)));
+  await other.settled();
+  other.socket.terminate();
+  await empty();
+});
+
+test("what breaks RFC 6455 ends its socket alone", async t => {
+  const { open, port, empty } = await serve(t);
+  const other = await open();
+  await other.join("x", "O");
+  const broken: Readonly<Record<string, Buffer>> = {
+    "invalid UTF-8": frameOf(text, Buffer.from([0x22, 0xc3, 0x28, 0x22])),
+    "a surrogate in UTF-8": frameOf(text, Buffer.from([0xed, 0xa0, 0x80])),
+    "a frame that is not masked": frameOf(text, join, false),
+    "a reserved bit": frameOf(text | 0x40, join),
+    "a reserved opcode": frameOf(0x83, join),
+    "a continuation of nothing": frameOf(0x80, join),
+    "a ping in fragments": frameOf(0x09, Buffer.from("x")),
+    "a ping of 126 bytes": frameOf(0x89, Buffer.alloc(126)),
+    "a close frame of one byte": frameOf(0x88, Buffer.from([3])),
+    "a length of 2^63": Buffer.from([text, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+  };
+  for (const [name, bytes] of Object.entries(broken)) {
+    const socket = await rawSocket(port);
+    socket.write(frameOf(text, join));
+    socket.write(bytes);
+    const code = await closeCodeOf(socket);
+    assert.ok([1002, 1005, 1006, 1007, 1009].includes(code), `${name}: ${code}`);
+  }
+  await other.settled();
+  other.socket.terminate();
+  await empty();
+});
+
+test("a socket that ends without a word leaves its rooms", async t => {
+  const { open, port, empty } = await serve(t);
+  const other = await open();
+  await other.join("x", "O");
+  const socket = await rawSocket(port);
+  socket.write(frameOf(text, join));
+  assert.equal((await other.next()).type, "join-room");
+  socket.resetAndDestroy();
+  assert.deepEqual(await other.next(), { type: "leave-room", room_id: "x", from: "raw" });
+  other.socket.close();
+  await other.closed;
+  await empty();
+});
+
+test("a client that never answers a ping is gone after the idle timeout", async t => {
+  const { open, port, metric, empty } = await serve(t, { server: { idleTimeout: 8000 } });
+  const alive = await open();
+  await alive.join("x", "alive");
+  const socket = await rawSocket(port);
+  socket.write(frameOf(text, join));
+  assert.equal((await alive.next()).type, "join-room");
+  await once(socket.resume(), "close");
+  assert.deepEqual(await alive.next(), { type: "leave-room", room_id: "x", from: "raw" });
+  assert.equal(await metric('protogate_ws_closes_total{code="1006"}'), 1);
+  await alive.settled();
+  alive.socket.terminate();
+  await empty();
+});
+
+test("a flood is answered with errors and then closed with 4029; others are not held up", async t => {
+  const { open, metric, empty } = await serve(t, { limits: { messagesPerSecond: 1, burst: 10 } });
+  const other = await open();
+  await other.join("x", "O");
+  const flood = await open();
+  for (let i = 0; i < 5000; i++)
+    flood.say({ type: "send-message", room_id: "x", from: "F", message: "x", id: i });
+  assert.equal((await flood.closed).code, 4029);
+  const [first, ...rest] = flood.frames.filter(frame => frame.reason === "RATE_LIMITED");
+  assert.equal(first?.id, 10);
+  assert.equal(first?.retry_after, 1);
+  assert.ok(rest.length >= 20 && rest.length <= 25);
+  assert.equal(await metric('protogate_ws_closes_total{code="4029"}'), 1);
+  await other.settled();
+  other.socket.terminate();
+  await empty();
+});
+
+test("a storm of joins and leaves ends where it began", async t => {
+  const { open, realtime, empty, metric } = await serve(t);
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open()));
+  for (let round = 0; round < 25; round++) {
+    for (const [i, client] of clients.entries()) {
+      client.say({ type: "join-room", room_id: `room ${(round + i) % 7}`, from: `c${i}` });
+      if (round % 2 === i % 2) client.say({ type: "leave-room", room_id: `room ${(round + i) % 7}` });
+    }
+  }
+  for (const [i, client] of clients.entries()) if (i % 3 === 0) client.socket.terminate();
+  const left = clients.filter((_, i) => i % 3 !== 0);
+  for (const client of left) await client.settled();
+  for (const client of left) client.socket.close();
+  await empty();
+  assert.equal(await metric("protogate_ws_members"), 0);
+  assert.equal(await metric("protogate_ws_rooms"), 0);
+  assert.equal(await metric("protogate_ws_history_bytes"), 0);
+  assert.equal(realtime.sockets.slow.size, 0);
+});
+
+test("a socket can be in 1,000 rooms, is refused one more, and leaves them all at its end", async t => {
+  const { open, realtime, empty } = await serve(t, { limits: { roomsPerConnection: 1000 } });
+  const client = await open();
+  const other = await open();
+  await other.join("room 500", "O");
+  for (let i = 0; i < 1000; i++) client.say({ type: "join-room", room_id: `room ${i}`, from: "A" });
+  assert.equal((await client.join("one more", "A")).reason, "TOO_MANY_ROOMS");
+  assert.equal(realtime.sockets.memberships, 1001);
+  for (let i = 0; i < 1000; i++) client.say({ type: "send-message", room_id: `room ${i}`, message: `${i}` });
+  for (let i = 0; i < 1000; i++) assert.equal((await client.next("receive-message")).message, `${i}`);
+  client.socket.terminate();
+  assert.equal((await other.next("leave-room")).from, "A");
+  other.socket.terminate();
+  await empty();
+});
+
+test("sockets that close while a message is on its way to them harm nobody", async t => {
+  const { open, empty } = await serve(t);
+  const keeper = await open();
+  await keeper.join("x", "K");
+  for (let round = 0; round < 20; round++) {
+    const others = await Promise.all(Array.from({ length: 10 }, () => open()));
+    for (const [i, other] of others.entries())
+      other.say({ type: "join-room", room_id: "x", from: `${round} ${i}` });
+    for (const other of others) await other.settled();
+    keeper.say({ type: "send-message", room_id: "x", message: "x".repeat(50_000) });
+    for (const [i, other] of others.entries()) {
+      if (i % 2 === 0) other.socket.terminate();
+      else other.socket.close(1000, "bye");
+    }
+    keeper.say({ type: "send-message", room_id: "x", message: "y" });
+    await keeper.settled();
+  }
+  keeper.socket.terminate();
+  await empty();
+});
+
+test("a handle that outlives its socket does nothing", async t => {
+  const { open, realtime, empty } = await serve(t);
+  const client = await open();
+  await client.join("x", "A");
+  const [socket] = realtime.sockets.sockets();
+  assert.ok(socket !== undefined);
+  client.socket.terminate();
+  await empty();
+  assert.equal(socket.send("{}"), false);
+  assert.equal(socket.closed, true);
+  assert.equal(socket.buffered, 0);
+  assert.equal(socket.unsubscribe("x"), false);
+  socket.subscribe("x");
+  socket.end(1000, "");
+  socket.terminate();
+  realtime.sockets.end(socket, 1000, "");
+  realtime.sockets.drained(socket);
+  realtime.chat.receive(socket, '{"type":"join-room","room_id":"x","from":"A"}', 1);
+  assert.equal(realtime.sockets.openRooms, 0);
+});
+
+test("no more sockets are opened than the limit allows, and a place is free again at once", async t => {
+  const { open, url, metric } = await serve(t, { limits: { connections: 2 } });
+  const [first] = [await open(), await open()];
+  const refused = new WebSocket(`${url}/ws`);
+  const [, response] = await once(refused, "unexpected-response");
+  assert.equal(response.statusCode, 503);
+  assert.equal(await metric('protogate_ws_upgrades_total{result="too_many"}'), 1);
+  first?.socket.close();
+  await first?.closed;
+  await open();
+});

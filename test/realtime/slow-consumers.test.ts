@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Client, type Json, serve, until } from "./harness.js";
+
+const big = "x".repeat(8000);
+
+interface Account {
+  readonly lost: readonly number[];
+  readonly got: readonly number[];
+}
+
+/** What a client knows of messages 1 to `last`: each came in order, or is in a gap, and none is both. */
+function accountOf(frames: readonly Json[], last: number): Account {
+  const got: number[] = [];
+  const lost: number[] = [];
+  let next = 1;
+  for (const frame of frames) {
+    if (frame.type === "receive-message") {
+      assert.equal(frame.seq, next);
+      got.push(next++);
+    } else if (frame.type === "gap") {
+      assert.equal(frame.from, next);
+      for (; next <= Number(frame.to); next++) lost.push(next);
+    }
+  }
+  assert.equal(next, last + 1);
+  return { got, lost };
+}
+
+/** Publishes from `first` to `last`, a turn of the event loop for each. */
+async function publish(sender: Client, first: number, last: number): Promise<void> {
+  for (let i = first; i <= last; i++)
+    await sender.ask({ type: "send-message", room_id: "x", message: big, id: i });
+}
+
+/** Makes the server's buffer for the client grow: it reads nothing until it is resumed. */
+function stopReading(client: Client): void {
+  // Without it the client's own side would buffer without end.
+  (client.socket as unknown as { _socket: { pause(): void } })._socket.pause();
+}
+
+function readOn(client: Client): void {
+  (client.socket as unknown as { _socket: { resume(): void } })._socket.resume();
+}
+
+test("a client that does not read is closed with 4008, which it gets behind what was sent, and can resume", async t => {
+  const { open, realtime, metric } = await serve(t, {
+    settings: { backpressure: { max: 64 * 1024, policy: "close" } },
+    history: { messages: 10_000 },
+  });
+  const sender = await open();
+  const slow = await open();
+  const { epoch } = await sender.join("x", "S");
+  await slow.join("x", "slow");
+  stopReading(slow);
+  let sent = 0;
+  while ((await metric('protogate_ws_slow_consumers_total{policy="close"}')) === 0) {
+    await publish(sender, sent + 1, sent + 50);
+    sent += 50;
+  }
+  assert.equal(realtime.sockets.memberships, 1);
+  readOn(slow);
+  const { code, reason } = await slow.closed;
+  assert.equal(code, 4008);
+  assert.deepEqual(JSON.parse(reason), { reason: "SLOW_CONSUMER", resume: "since" });
+  const messages = slow.frames.filter(frame => frame.type === "receive-message");
+  const seq = messages.length;
+  assert.deepEqual(
+    messages.map(frame => frame.seq),
+    Array.from({ length: seq }, (_, i) => i + 1),
+  );
+  const again = await open();
+  assert.equal((await again.join("x", "slow", { since: { epoch, seq } })).recovered, true);
+  for (let next = seq + 1; next <= sent; next++)
+    assert.equal((await again.next("receive-message")).seq, next);
+});
+
+test("with policy drop a client that reads again is sent what it missed, or the exact gap, and then what comes", async t => {
+  const { open, realtime, metric } = await serve(t, {
+    settings: { backpressure: { max: 64 * 1024, policy: "drop" } },
+    history: { messages: 20 },
+  });
+  const sender = await open();
+  const slow = await open();
+  await sender.join("x", "S");
+  await slow.join("x", "slow");
+  let sent = 0;
+  for (let round = 0; round < 3; round++) {
+    stopReading(slow);
+    while (realtime.sockets.slow.size === 0) {
+      await publish(sender, sent + 1, sent + 50);
+      sent += 50;
+    }
+    await publish(sender, sent + 1, sent + 100);
+    sent += 100;
+    readOn(slow);
+    await until(() => realtime.sockets.slow.size === 0);
+  }
+  await publish(sender, sent + 1, ++sent);
+  await until(() => slow.frames.at(-1)?.seq === sent);
+  const { lost, got } = accountOf(slow.frames, sent);
+  assert.ok(lost.length > 0 && got.length > 0);
+  assert.equal(await metric('protogate_ws_dropped_total{reason="slow_consumer"}'), lost.length);
+  assert.equal(realtime.sockets.memberships, 2);
+});
+
+test("what is still kept is not lost with policy drop", async t => {
+  const { open, realtime, metric } = await serve(t, {
+    settings: { backpressure: { max: 64 * 1024, policy: "drop" } },
+    history: { messages: 100_000, maxBytes: 1024 ** 3 },
+  });
+  const sender = await open();
+  const slow = await open();
+  await sender.join("x", "S");
+  await slow.join("x", "slow");
+  stopReading(slow);
+  let sent = 0;
+  while (realtime.sockets.slow.size === 0) {
+    await publish(sender, sent + 1, sent + 50);
+    sent += 50;
+  }
+  await publish(sender, sent + 1, sent + 200);
+  sent += 200;
+  readOn(slow);
+  await until(() => slow.frames.at(-1)?.seq === sent);
+  assert.equal(accountOf(slow.frames, sent).got.length, sent);
+  assert.equal(await metric('protogate_ws_dropped_total{reason="slow_consumer"}'), 0);
+});
+
+test("nobody's buffer grows beyond twice the limit and what one turn of the event loop holds", async t => {
+  const max = 128 * 1024;
+  const rooms = 8;
+  const { open, realtime } = await serve(t, {
+    settings: { backpressure: { max, policy: "drop" } },
+    limits: { roomsPerConnection: rooms },
+  });
+  const sender = await open();
+  const slow = await open();
+  for (let room = 0; room < rooms; room++) {
+    await sender.join(`${room}`, "S");
+    await slow.join(`${room}`, "slow");
+  }
+  stopReading(slow);
+  let most = 0;
+  const socket = [...realtime.sockets.sockets()].find(
+    each => [...each.rooms.values()][0]?.members.get(each) === "slow",
+  );
+  for (let i = 0; i < 2000; i++) {
+    sender.say({ type: "send-message", room_id: `${i % rooms}`, message: big });
+    if (i % 10 === 0) await sender.settled();
+    most = Math.max(most, socket?.buffered ?? 0);
+  }
+  await sender.settled();
+  assert.ok(most > max, `only ${most} bytes`);
+  assert.ok(most <= 2 * max + 32 * 16_384, `${most} bytes`);
+});
+
+test("a client that asks and never reads the answers is closed whatever the policy", async t => {
+  const { open, metric, empty } = await serve(t, {
+    settings: { backpressure: { max: 32 * 1024, policy: "drop" } },
+  });
+  const greedy = await open();
+  const member = "m".repeat(100);
+  await greedy.join("x", member);
+  stopReading(greedy);
+  while ((await metric('protogate_ws_slow_consumers_total{policy="close"}')) === 0) {
+    for (let i = 0; i < 1000; i++) greedy.say({ type: "presence", room_id: "x" });
+    await until(() => greedy.socket.bufferedAmount === 0);
+  }
+  readOn(greedy);
+  assert.equal((await greedy.closed).code, 4008);
+  await empty();
+});
+
+/** Seq of a message, read from its end: to parse a thousand copies of each would be most of the test. */
+function seqOf(data: unknown): number | undefined {
+  const tail = (data as Buffer).subarray(-80).toString();
+  const seq = /,"seq":(\d+),"epoch"/.exec(tail)?.[1];
+  return seq === undefined ? undefined : Number(seq);
+}
+
+test("of 1,000 members 200 that do not read are found, and the others get every message", async t => {
+  const { open, metric, realtime, empty } = await serve(t, {
+    settings: { backpressure: { max: 256 * 1024, policy: "close" } },
+    history: { messages: 10 },
+  });
+  const clients: { readonly client: Client; readonly seqs: number[] }[] = [];
+  for (let i = 0; i < 1000; i++) {
+    const client = await open();
+    await client.join("x", `c${i}`);
+    const seqs: number[] = [];
+    client.socket.removeAllListeners("message");
+    client.socket.on("message", data => {
+      const seq = seqOf(data);
+      if (seq !== undefined) seqs.push(seq);
+    });
+    clients.push({ client, seqs });
+  }
+  const sender = await open();
+  await sender.join("x", "S");
+  const slow = clients.filter((_, i) => i % 5 === 0);
+  const fast = clients.filter((_, i) => i % 5 !== 0);
+  for (const { client } of slow) stopReading(client);
+  const message = "x".repeat(60_000);
+  let sent = 0;
+  while ((await metric('protogate_ws_slow_consumers_total{policy="close"}')) < slow.length) {
+    await sender.ask({ type: "send-message", room_id: "x", message, id: ++sent });
+    await until(() => fast.every(({ seqs }) => seqs.at(-1) === sent));
+  }
+  const all = Array.from({ length: sent }, (_, i) => i + 1);
+  for (const { seqs } of fast) assert.deepEqual(seqs, all);
+  assert.equal(realtime.sockets.memberships, fast.length + 1);
+  for (const { client } of slow) readOn(client);
+  const codes = await Promise.all(slow.map(async ({ client }) => (await client.closed).code));
+  assert.deepEqual(new Set(codes), new Set([4008]));
+  for (const { seqs } of slow) assert.deepEqual(seqs, all.slice(0, seqs.length));
+  for (const { client } of fast) client.socket.terminate();
+  sender.socket.terminate();
+  await empty();
+});
