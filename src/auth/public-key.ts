@@ -46,7 +46,8 @@ function keyOf(pem: string, name: string): KeyObject {
 }
 
 function kindOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): string {
-  if (type === "rsa") return `RSA with ${details?.modulusLength} bits (at least 2048 are needed)`;
+  const bits = details?.modulusLength ?? 0;
+  if (type === "rsa") return `RSA with ${bits} bits${bits < 2048 ? "; at least 2048 are needed" : ""}`;
   return type === "ec" ? `of the curve ${details?.namedCurve}` : String(type);
 }
 

@@ -88,6 +88,10 @@ function checkJwt(path: Path, provider: DraftOf<JwtConfig>, findings: Findings):
       : `is for a shared secret; anybody who knows the public key could sign`;
     findings.error([...path, "algorithms", index], `${algorithm} ${reason}`);
   });
+  const url = URL.canParse(provider.jwks ?? "") ? new URL(provider.jwks ?? "") : undefined;
+  if (url !== undefined && url.username + url.password !== "") {
+    findings.error([...path, "jwks"], "a URL of keys carries no user name or password");
+  }
   for (const key of ["jwks", "public_key"] as const) {
     const value = provider[key];
     const isFile = value !== undefined && Formats[key === "jwks" ? "pathOrUrl" : "pathOrPem"].isPath?.(value);

@@ -3,7 +3,7 @@ import type { SchemaNode } from "./schema-node.js";
 
 /** What a person should have written, to follow "expected": `a whole number from 1 to 10`. */
 export function expectation(schema: SchemaNode): string {
-  if (schema.anyOf !== undefined) return oneOf(schema.anyOf.map(expectation));
+  if (schema.anyOf !== undefined) return oneOf([...new Set(schema.anyOf.map(expectation))]);
   if (schema.enum !== undefined) return oneOf(schema.enum.map(String));
   if (schema.const !== undefined) return String(schema.const);
   if (schema.format !== undefined) return Formats[schema.format].expected;

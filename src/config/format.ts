@@ -37,7 +37,7 @@ function isFilePath(text: string): boolean {
 
 function isWebUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
+  return url !== undefined && /^https?:$/.test(url.protocol);
 }
 
 function readInstant(text: string): number | undefined {
