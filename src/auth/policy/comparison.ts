@@ -18,7 +18,7 @@ export function within(left: Operand, right: Operand): Condition {
     const sames = right.items.map(item => ({ item, same: equality(left, item) }));
     return condition(left, right, facts => {
       const value = left.read(facts);
-      return anyOf(sames, ({ item, same }) => same(value, item.read(facts)), value === undefined);
+      return anyOf(sames, ({ item, same }) => same(value, item.read(facts)), isUnknown(left, value));
     });
   }
   if (right.type.kind !== "list" && right.type.kind !== "claim") {
@@ -32,7 +32,7 @@ export function within(left: Operand, right: Operand): Condition {
   return condition(left, right, facts => {
     const value = left.read(facts);
     const list = right.read(facts);
-    return Array.isArray(list) ? anyOf(list, item => same(value, item), value === undefined) : undefined;
+    return Array.isArray(list) ? anyOf(list, item => same(value, item), isUnknown(left, value)) : undefined;
   });
 }
 
@@ -136,6 +136,10 @@ function claimBoolean(claim: unknown): boolean | undefined {
 export function sameClaims(left: unknown, right: unknown): Truth {
   if (!isComparable(left) || !isComparable(right) || typeof left !== typeof right) return undefined;
   return left === right;
+}
+
+function isUnknown({ type }: Operand, value: unknown): boolean {
+  return type.kind === "claim" ? !isComparable(value) : value === undefined;
 }
 
 function isComparable(claim: unknown): boolean {
