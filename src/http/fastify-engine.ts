@@ -19,6 +19,8 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     connectionsCheckingInterval: 1000,
     // Refused in `fault`, where it is counted.
     requireHostHeader: false,
+    // Node.js would else keep the first of two `authorization` lines and say nothing of the other.
+    joinDuplicateHeaders: true,
   };
   const app = Fastify({
     logger: false,

@@ -51,15 +51,14 @@ export class RequestHead {
     return undefined;
   }
 
-  /** The value of a header by lower-case name, as Node.js gives it. */
+  /** The value of a header by lower-case name, several lines joined. */
   header(name: string): string | undefined {
     const fields = this.#fields;
     let value: string | undefined;
     for (let index = 0; index < fields.length; index += 2) {
       if (fields[index] !== name) continue;
       const next = fields[index + 1] as string;
-      if (value === undefined) value = next;
-      else if (!single.has(name)) value += `${name === "cookie" ? ";" : ","} ${next}`;
+      value = value === undefined ? next : `${value}${name === "cookie" ? ";" : ","} ${next}`;
     }
     return value;
   }
@@ -102,25 +101,3 @@ const methods: ReadonlySet<string> = new Set(METHODS);
 const visible = /^[\x21-\x7e]+$/;
 const digits = /^[0-9]{1,15}$/;
 const closeOption = /(?:^|,)\s*close\s*(?:,|$)/i;
-
-/** Headers that have one value: of several lines the first counts (Node.js, `message.headers`). */
-const single: ReadonlySet<string> = new Set([
-  "age",
-  "authorization",
-  "content-length",
-  "content-type",
-  "etag",
-  "expires",
-  "from",
-  "host",
-  "if-modified-since",
-  "if-unmodified-since",
-  "last-modified",
-  "location",
-  "max-forwards",
-  "proxy-authorization",
-  "referer",
-  "retry-after",
-  "server",
-  "user-agent",
-]);

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { startFastifyEngine } from "../../src/http/fastify-engine.js";
+import { startUwsEngine } from "../../src/http/uws-engine.js";
+
+for (const [name, start] of [
+  ["fastify", startFastifyEngine],
+  ["uws", startUwsEngine],
+] as const) {
+  test(`${name} keeps every line of a header that comes twice, so that two tokens are not taken for one`, async () => {
+    const engine = await start({
+      host: "127.0.0.1",
+      port: 0,
+      tls: undefined,
+      headerLimit: 16_384,
+      requestTimeout: 5000,
+      refused: () => undefined,
+      handle: exchange => {
+        const seen = ["authorization", "token", "cookie"].map(header => exchange.header(header));
+        exchange.reply(200, [["connection", "close"]], JSON.stringify(seen));
+      },
+    });
+    const socket = connect(engine.port, "127.0.0.1");
+    let text = "";
+    socket.setEncoding("utf8").on("data", chunk => {
+      text += chunk;
+    });
+    socket.write(
+      "GET / HTTP/1.1\r\nhost: a\r\nauthorization: Bearer a\r\nAuthorization: Bearer b\r\n" +
+        "token: a\r\ntoken: b\r\ncookie: a=1\r\ncookie: b=2\r\nconnection: close\r\n\r\n",
+    );
+    await once(socket, "close");
+    const [, body = ""] = text.split("\r\n\r\n");
+    assert.deepEqual(JSON.parse(body), ["Bearer a, Bearer b", "a, b", "a=1; b=2"]);
+    const closed = engine.close();
+    engine.destroy();
+    await closed;
+  });
+}
