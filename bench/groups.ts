@@ -3,6 +3,7 @@ import { latencyGroup } from "./latency/latency.js";
 import { codecGroup } from "./micro/codec.js";
 import { matcherGroup } from "./micro/matcher.js";
 import { profileGroup } from "./profile/profile.js";
+import { realtimeGroup } from "./realtime/realtime.js";
 import { restGroup } from "./rest/rest.js";
 import { soakGroup } from "./soak/soak.js";
 import { transportGroup } from "./transport/transport.js";
@@ -14,6 +15,7 @@ export const groups: readonly Group[] = [
   transportGroup,
   restGroup,
   latencyGroup,
+  realtimeGroup,
   profileGroup,
   soakGroup,
 ];

@@ -29,6 +29,17 @@ export const peakMemory: Metric = { name: "peak_rss_bytes", label: "peak RSS byt
 export const heapMemory: Metric = { name: "heap_bytes", label: "heap bytes in use", better: "lower" };
 export const residentBytes: Metric = { name: "rss_bytes", label: "RSS bytes", better: "lower" };
 export const sockets: Metric = { name: "open_sockets", label: "open sockets", better: "lower" };
+export const deliveriesPerCpu: Metric = {
+  name: "deliveries_per_cpu_second",
+  label: "deliveries/CPU s",
+  better: "higher",
+};
+/** RSS of the server for each connection that does nothing. */
+export const idleConnection: Metric = {
+  name: "idle_connection_bytes",
+  label: "RSS bytes/connection",
+  better: "lower",
+};
 export const operationCpu: Metric = { name: "cpu_us_per_operation", label: "CPU µs/op", better: "lower" };
 export const operationBytes: Metric = {
   name: "allocated_bytes_per_operation",

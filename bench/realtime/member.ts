@@ -1,0 +1,126 @@
+import { connect, type OnReadOpts, type Socket } from "node:net";
+import type { Dialect } from "./entrants.js";
+
+/**
+ * A client that reads no more of a frame than its head: a thousand of them must cost less than the server that they
+ * measure. Frames are told apart by how they begin.
+ */
+export class Member {
+  /** Messages of the room that have come. */
+  messages = 0;
+  onMessage: (() => void) | undefined;
+  readonly opened: Promise<void>;
+  readonly #socket: Socket;
+  #open = false;
+  #head = Buffer.alloc(0);
+  /** Bytes of the payload of a frame that are still to come. */
+  #rest = 0;
+
+  /** @param buffer that all members of the process read into */
+  constructor(
+    port: number,
+    readonly name: string,
+    readonly dialect: Dialect,
+    buffer: Uint8Array,
+  ) {
+    let resolve: () => void = () => undefined;
+    let reject: (error: Error) => void = () => undefined;
+    this.opened = new Promise((done, failed) => {
+      resolve = done;
+      reject = failed;
+    });
+    const onread: OnReadOpts = {
+      buffer,
+      callback: (length, bytes) => {
+        const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, length);
+        if (this.#open) this.#read(chunk);
+        else this.#handshake(chunk, resolve, reject);
+        return true;
+      },
+    };
+    this.#socket = connect({ port, host: "127.0.0.1", onread });
+    this.#socket.setNoDelay(true);
+    this.#socket.on("error", reject);
+    this.#socket.write(
+      `GET ${dialect.path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
+        `authorization: Bearer ${name}\r\n\r\n`,
+    );
+  }
+
+  send(text: string): void {
+    this.#socket.write(frameOf(0x81, Buffer.from(text)));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #handshake(chunk: Buffer, opened: () => void, failed: (error: Error) => void): void {
+    this.#head = Buffer.concat([this.#head, chunk]);
+    const end = this.#head.indexOf("\r\n\r\n");
+    if (end < 0) return;
+    const answer = this.#head.toString("latin1", 0, end);
+    const rest = this.#head.subarray(end + 4);
+    this.#head = Buffer.alloc(0);
+    if (!answer.startsWith("HTTP/1.1 101")) {
+      failed(new Error(answer));
+      return;
+    }
+    this.#open = true;
+    for (const text of this.dialect.greeting(this.name)) this.send(text);
+    opened();
+    if (rest.length > 0) this.#read(rest);
+  }
+
+  /** RFC 6455 section 5.2; frames of a server are not masked. */
+  #read(chunk: Buffer): void {
+    let bytes = chunk;
+    if (this.#head.length > 0) {
+      bytes = Buffer.concat([this.#head, chunk]);
+      this.#head = Buffer.alloc(0);
+    }
+    let at = Math.min(this.#rest, bytes.length);
+    this.#rest -= at;
+    while (at < bytes.length) {
+      const short = (bytes[at + 1] ?? 0) & 0x7f;
+      const head = short === 126 ? 4 : short === 127 ? 10 : 2;
+      // Enough to tell what it is, unless it ends before.
+      if (bytes.length - at < head + Math.min(shown, short)) {
+        this.#head = Buffer.from(bytes.subarray(at));
+        return;
+      }
+      const length =
+        head === 2 ? short : head === 4 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
+      this.#frame((bytes[at] ?? 0) & 0x0f, bytes, at + head, length);
+      at += head + length;
+    }
+    this.#rest += at - bytes.length;
+  }
+
+  #frame(opcode: number, bytes: Buffer, at: number, length: number): void {
+    if (opcode === 9) this.#socket.write(frameOf(0x8a, Buffer.alloc(0)));
+    else if (opcode === 1 && length > shown) {
+      if (isNotice(bytes, at)) return;
+      this.messages++;
+      this.onMessage?.();
+    } else if (opcode === 1 && length === 1 && bytes[at] === 0x32) this.send("3");
+  }
+}
+
+/** All messages of the bench are longer; handshakes of Socket.IO, pings and notices are told apart by these. */
+const shown = 12;
+
+/** `{"type":"join-room"` and `0{"sid"…`, `40{"sid"…` */
+function isNotice(bytes: Buffer, at: number): boolean {
+  const first = bytes[at];
+  if (first === 0x7b) return bytes[at + 9] === 0x6a || bytes[at + 9] === 0x6c || bytes[at + 9] === 0x61;
+  return first === 0x30 || (first === 0x34 && bytes[at + 1] === 0x30);
+}
+
+/** A frame of a client, masked with zeros. */
+function frameOf(first: number, payload: Buffer): Buffer {
+  const { length } = payload;
+  const head = length < 126 ? [first, 0x80 | length] : [first, 0xfe, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload]);
+}

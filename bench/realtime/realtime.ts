@@ -1,0 +1,126 @@
+import type { Context, Finding, Group } from "../group.js";
+import { deliveriesPerCpu, idleConnection } from "../metric.js";
+import { readUsage, residentMemory } from "../process/usage.js";
+import { compare, medianOf, type Row } from "../row.js";
+import { type Server, type Site, startClient, startScript } from "../stage/servers.js";
+import type { EntrantName } from "./entrants.js";
+import type { Delivered } from "./members.js";
+
+const members = 1000;
+/** Bytes of a message as its sender writes it. */
+const size = 200;
+/** Messages under way; at 1 every delivery is a write of its own. */
+const windows = [1, 16];
+const rivals: readonly EntrantName[] = ["uws", "socket.io", "ws"];
+const names: Readonly<Record<EntrantName, string>> = {
+  protogate: "protogate",
+  uws: "bare uWS publish",
+  "socket.io": "Socket.IO (ws)",
+  ws: "ws loop",
+};
+
+/** Fan-out, and what a connection costs that does nothing. */
+export const realtimeGroup: Group = {
+  name: "realtime",
+  method: [
+    `One room of ${members} members, the sender among them; messages of ${size} bytes. Deliveries per CPU second: what all`,
+    "members have got, by the CPU time of the server. protogate: authentication, places, history, limits and metrics on.",
+    "bare uWS publish: passes on the bytes that it got. Socket.IO: rooms on its ws engine. ws loop: send to each of a set.",
+  ],
+  async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
+    const absent = { kind: "absent", reason: "not needed" } as const;
+    const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
+    const loadSite: Site = { ...site, cpu: cpus.load };
+    for (const window of windows) {
+      yield await fanOut(site, loadSite, window, quick ? 3 : 7, quick ? 500 : 2000);
+    }
+    note("idle connections");
+    yield await idle(site, loadSite, quick ? 1000 : 5000, quick ? 1 : 3);
+  },
+};
+
+interface Contender {
+  readonly entrant: EntrantName;
+  readonly server: Server;
+  readonly client: Awaited<ReturnType<typeof startClient>>;
+}
+
+async function start(site: Site, loadSite: Site, entrant: EntrantName, count: number): Promise<Contender> {
+  const server = await startScript(site, "realtime/server", { ENTRANT: entrant });
+  const client = await startClient(loadSite, "realtime/members", {});
+  const contender = { entrant, server, client };
+  await client.ask(`open ${entrant} ${server.port} ${count}`);
+  return contender;
+}
+
+async function stop({ server, client }: Contender): Promise<void> {
+  await Promise.all([client.stop(), server.child.stop()]);
+}
+
+async function fanOut(
+  site: Site,
+  loadSite: Site,
+  window: number,
+  pairs: number,
+  milliseconds: number,
+): Promise<Finding> {
+  const workload = `${members} members, ${window} under way`;
+  const contenders: Contender[] = [];
+  for (const entrant of ["protogate", ...rivals] as const) {
+    contenders.push(await start(site, loadSite, entrant, members));
+  }
+  const rates = new Map<EntrantName, number[]>(contenders.map(({ entrant }) => [entrant, []]));
+  let loadShare = 0;
+  for (let round = -1; round < pairs; round++) {
+    for (const { entrant, server, client } of contenders) {
+      const before = readUsage(server.child.pid);
+      const ran = await client.ask(`run ${entrant} ${window} ${milliseconds} ${size}`);
+      const { deliveries, cpuSeconds, seconds } = JSON.parse(ran) as Delivered;
+      const used = readUsage(server.child.pid).cpuSeconds - before.cpuSeconds;
+      // The first round warms up.
+      if (round < 0) continue;
+      rates.get(entrant)?.push(deliveries / used);
+      loadShare = Math.max(loadShare, cpuSeconds / seconds);
+    }
+  }
+  await Promise.all(contenders.map(stop));
+  const own = rates.get("protogate") ?? [];
+  const rows = rivals.flatMap(rival => {
+    const comparison = { group: "realtime", workload, subject: names.protogate, baseline: names[rival] };
+    return compare(comparison, deliveriesPerCpu, own, rates.get(rival) ?? []) ?? [];
+  });
+  return { workload, rows, remarks: [`members used ${(loadShare * 100).toFixed(0)} % of their CPU at most`] };
+}
+
+/** What the server's resident memory grows by for each connection of one that is in one room and says nothing. */
+async function idle(site: Site, loadSite: Site, connections: number, rounds: number): Promise<Finding> {
+  const workload = `${connections} idle connections, authenticated, in one room`;
+  const costs = new Map<EntrantName, number[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const entrant of ["protogate", ...rivals] as const) {
+      const server = await startScript(site, "realtime/server", { ENTRANT: entrant });
+      const client = await startClient(loadSite, "realtime/members", {});
+      // What the first connections cost is the program's, not theirs.
+      await client.ask(`open ${entrant} ${server.port} 100`);
+      await server.child.heapInUse();
+      const before = residentMemory(server.child.pid);
+      for (let open = 0; open < connections; open += 500)
+        await client.ask(`open ${entrant} ${server.port} ${Math.min(500, connections - open)}`);
+      await server.child.heapInUse();
+      const cost = (residentMemory(server.child.pid) - before) / connections;
+      costs.set(entrant, [...(costs.get(entrant) ?? []), cost]);
+      await stop({ entrant, server, client });
+    }
+  }
+  const own = costs.get("protogate") ?? [];
+  const rows: Row[] = rivals.flatMap(rival => {
+    const comparison = { group: "realtime", workload, subject: names.protogate, baseline: names[rival] };
+    return compare(comparison, idleConnection, own, costs.get(rival) ?? []) ?? [];
+  });
+  const above = medianOf(own) - medianOf(costs.get("uws") ?? [0]);
+  return {
+    workload,
+    rows,
+    remarks: [`${(above / 1024).toFixed(1)} KiB a connection above the bare uWS server`],
+  };
+}
