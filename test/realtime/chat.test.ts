@@ -126,7 +126,8 @@ test("a client that comes back gets what it missed, in order, before what is new
   for (let i = 1; i <= 3; i++) await first.next("receive-message");
   first.socket.close();
   await first.closed;
-  for (let i = 4; i <= 6; i++) await sender.ask({ type: "send-message", room_id: "x", message: `m${i}`, id: i });
+  for (let i = 4; i <= 6; i++)
+    await sender.ask({ type: "send-message", room_id: "x", message: `m${i}`, id: i });
   const again = await open();
   again.say({ type: "join-room", room_id: "x", from: "R", since: { epoch, seq: 3 } });
   assert.deepEqual(await again.next(), { type: "ack", room_id: "x", seq: 6, epoch, recovered: true });
@@ -184,7 +185,11 @@ test("a wrong frame is answered by an error that names what is wrong", async t =
     ['{"type":7}', "UNKNOWN_TYPE", /expected a string/],
     ['{"type":"join-room","from":"A"}', "INVALID_VALUE", /room_id not provided/],
     ['{"type":"join-room","room_id":"a"}', "INVALID_VALUE", /from not provided/],
-    ['{"type":"join-room","room_id":"a","form":"A"}', "UNKNOWN_FIELD", /"form" in join-room; did you mean "from"/],
+    [
+      '{"type":"join-room","room_id":"a","form":"A"}',
+      "UNKNOWN_FIELD",
+      /"form" in join-room; did you mean "from"/,
+    ],
     ['{"type":"join-room","room_id":"a","__proto__":{}}', "UNKNOWN_FIELD", /__proto__/],
     ['{"type":"join-room","room_id":"a\\u0000","from":"A"}', "INVALID_VALUE", /room_id: expected/],
     ['{"type":"join-room","room_id":"\\ud800","from":"A"}', "INVALID_VALUE", /room_id: expected/],
