@@ -1,3 +1,4 @@
+import { engineGroup } from "./engine/engine.js";
 import type { Group } from "./group.js";
 import { latencyGroup } from "./latency/latency.js";
 import { codecGroup } from "./micro/codec.js";
@@ -13,6 +14,7 @@ export const groups: readonly Group[] = [
   codecGroup,
   matcherGroup,
   transportGroup,
+  engineGroup,
   restGroup,
   latencyGroup,
   realtimeGroup,

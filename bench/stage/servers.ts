@@ -64,8 +64,15 @@ export function gatewayName({ engine, transport }: Parts): string {
   return `protogate ${engine}+${transport}`;
 }
 
-/** The gateway as it ships, with the bench's configuration. */
-export async function startGateway(site: Site, parts: Parts): Promise<Server> {
+/**
+ * The gateway as it ships, with the bench's configuration.
+ * @param preloaded scripts of the bench that it loads first, by their paths below bench/ without `.ts`
+ */
+export async function startGateway(
+  site: Site,
+  parts: Parts,
+  preloaded: readonly string[] = [],
+): Promise<Server> {
   const port = await freePort();
   const env = {
     HTTP_PORT: String(port),
@@ -76,7 +83,8 @@ export async function startGateway(site: Site, parts: Parts): Promise<Server> {
   };
   const config = join(root, "bench/stage/gateway.yaml");
   const main = join(root, "dist/main.js");
-  const child = startNode(site, gatewayName(parts), [main, "serve", "-c", config], env);
+  const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
+  const child = startNode(site, gatewayName(parts), [...imports, main, "serve", "-c", config], env);
   await child.inTime(accepts(port), "did not listen");
   return { child, port };
 }

@@ -1,0 +1,20 @@
+/** An engine that answers every request at once by a prepared reply: what HTTP alone costs. `ENGINE` names it. */
+import { startFastifyEngine } from "../../src/http/fastify-engine.js";
+import { startUwsEngine } from "../../src/http/uws-engine.js";
+import { growYoungGenerationAtOnce } from "../../src/net/young-generation.js";
+import { smallReply } from "../content.js";
+
+growYoungGenerationAtOnce();
+const headers = [["content-type", "application/json"]] as const;
+const body = JSON.stringify(smallReply);
+const start = process.env.ENGINE === "uws" ? startUwsEngine : startFastifyEngine;
+const engine = await start({
+  host: "127.0.0.1",
+  port: 0,
+  tls: undefined,
+  headerLimit: 16_384,
+  requestTimeout: 30_000,
+  handle: exchange => exchange.reply(200, headers, body),
+  refused: () => undefined,
+});
+process.stdout.write(`listening ${engine.port}\n`);
