@@ -60,12 +60,17 @@ function matchesAnyReading(items: Items, segments: readonly string[]): boolean {
 
 /** False only where no path of the template can match in any reading. A variable can hold any segments. */
 function mayMatch(items: Items, { segments, verb }: Template): boolean {
-  let states = begin(items);
+  // The path "/" has an empty segment or none.
+  let states = segments.length === 0 ? step(items, begin(items), "", true) : begin(items);
   segments.forEach((segment, index) => {
     if (segment.kind === "literal") {
-      const last = index === segments.length - 1;
-      const text = last && verb !== undefined ? `${segment.value}:${verb}` : segment.value;
-      states = step(items, states, fold(text), last);
+      const from = states;
+      states = step(items, from, fold(segment.value), false);
+      // What follows can be nothing.
+      if (segments.slice(index + 1).every(({ kind }) => kind === "multi")) {
+        const text = verb === undefined ? segment.value : `${segment.value}:${verb}`;
+        states = either(states, step(items, from, fold(text), true));
+      }
     } else {
       const first = states.indexOf(true);
       states = states.map((_, at) => first >= 0 && at >= first);
@@ -121,7 +126,11 @@ function step(items: Items, from: States, segment: string, last: boolean): State
   parts.forEach((part, index) => {
     split = read(items, split, part, last && index === parts.length - 1);
   });
-  return whole.map((state, at) => state || (split[at] as boolean));
+  return either(whole, split);
+}
+
+function either(one: States, other: States): States {
+  return one.map((state, at) => state || (other[at] as boolean));
 }
 
 function read(items: Items, from: States, text: string, last: boolean): States {
