@@ -1,0 +1,236 @@
+import type { Logger } from "../../telemetry/logger.js";
+import { randomHex } from "../../telemetry/random-hex.js";
+import type {
+  Broker,
+  Draft,
+  HistoryLimits,
+  Message,
+  Position,
+  Presence,
+  Published,
+  Receiver,
+  Replay,
+} from "../broker.js";
+import { brokerUnavailable } from "./failure.js";
+import { RedisLink } from "./redis-link.js";
+import { RedisPresence } from "./redis-presence.js";
+import { headGrace, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
+import { HoldingSpace, RoomFeed } from "./room-feed.js";
+import { roomKey, roomOfKey } from "./room-key.js";
+
+export interface BrokerOptions {
+  readonly url: string;
+  /** What keys or subjects begin with. */
+  readonly prefix: string;
+  readonly history: HistoryLimits;
+  readonly logger: Logger | undefined;
+}
+
+/** Most messages read at once to fill a hole. */
+const mostReplayed = 10_000;
+/** Channels of one SUBSCRIBE. */
+const channelsAtOnce = 500;
+
+/** Rooms in Redis 6.2 or later: messages by publish and subscribe, the latest of them in streams. */
+export function createRedisBroker(options: BrokerOptions): Broker {
+  return new RedisBroker(options);
+}
+
+class RedisBroker implements Broker {
+  readonly #link: RedisLink;
+  readonly #prefix: string;
+  readonly #limits: HistoryLimits;
+  readonly #node = randomHex(6);
+  readonly #presence: RedisPresence;
+  readonly #feeds = new Map<string, RoomFeed>();
+  readonly #space: HoldingSpace;
+  readonly #headLife: number;
+  readonly #timer: NodeJS.Timeout;
+  #receiver: Receiver | undefined;
+
+  constructor({ url, prefix, history, logger }: BrokerOptions) {
+    this.#link = new RedisLink(url, logger);
+    this.#prefix = prefix;
+    this.#limits = history;
+    this.#presence = new RedisPresence(this.#link, prefix, this.#node);
+    this.#space = new HoldingSpace(history.maxBytes);
+    this.#headLife = history.ttl + headGrace;
+    this.#timer = setInterval(() => void this.#renewHeads(), this.#headLife / 3);
+    this.#timer.unref();
+  }
+
+  get presence(): Presence {
+    return this.#presence;
+  }
+
+  get ready(): boolean {
+    return this.#link.ready;
+  }
+
+  start(receiver: Receiver): Promise<void> {
+    this.#receiver = receiver;
+    return this.#link.start({
+      connected: () => void this.#connected(),
+      message: (channel, text) => this.#received(channel, text),
+    });
+  }
+
+  async publish(room: string, draft: Draft): Promise<Published | undefined> {
+    const { frame, kept, key, except, at } = draft;
+    const channel = this.#channel(room);
+    if (!kept) {
+      await this.#link.ask(redis => redis.publish(channel, `N${at} ${except ?? ""}\n${frame}`));
+      return undefined;
+    }
+    const { messages, ttl } = this.#limits;
+    const keys = [...this.#roomKeys(room), this.#roomsKey];
+    const args = [randomHex(6), this.#headLife, frame, at, key ?? "", messages, ttl, channel, room];
+    const [epoch, seq, known] = await this.#link.run(publishMessage, keys, args);
+    return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
+  }
+
+  async subscribe(room: string): Promise<Position> {
+    const receiver = this.#receiver;
+    if (receiver === undefined || !this.#link.ready) throw brokerUnavailable();
+    const read = (after: Position): Promise<Replay> => this.since(room, after, mostReplayed);
+    const feed = new RoomFeed(room, receiver, read, this.#space);
+    this.#feeds.get(room)?.close();
+    this.#feeds.set(room, feed);
+    try {
+      await this.#link.subscribe([this.#channel(room)]);
+      const [epoch, seq] = await this.#link.run(openRoom, this.#roomKeys(room), [
+        randomHex(6),
+        this.#headLife,
+      ]);
+      const position = { epoch: String(epoch), seq: Number(seq) };
+      feed.open(position);
+      return position;
+    } catch (error) {
+      if (this.#feeds.get(room) === feed) this.unsubscribe(room);
+      throw error;
+    }
+  }
+
+  unsubscribe(room: string): void {
+    this.#feeds.get(room)?.close();
+    this.#feeds.delete(room);
+    this.#link.unsubscribe(this.#channel(room));
+  }
+
+  async since(room: string, { epoch, seq }: Position, limit: number): Promise<Replay> {
+    const found = await this.#read(room, epoch, seq, limit);
+    if (found === undefined)
+      return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
+    const { position, messages } = found;
+    const recovered = position.epoch === epoch && messages.length === position.seq - seq;
+    return { position, recovered, messages };
+  }
+
+  async history(room: string, limit: number): Promise<readonly Message[]> {
+    return (await this.#read(room, "", 0, limit))?.messages ?? [];
+  }
+
+  rooms(limit: number): Promise<readonly string[]> {
+    const since = Date.now() - this.#limits.ttl;
+    return this.#link.ask(redis => redis.zrangebyscore(this.#roomsKey, since, "+inf", "LIMIT", 0, limit));
+  }
+
+  signal(text: string): void {
+    this.#link
+      .ask(redis => redis.publish(this.#signalChannel, `${this.#node} ${text}`))
+      .catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const feed of this.#feeds.values()) feed.close();
+    await this.#presence.close();
+    await this.#link.close();
+  }
+
+  /** @param epoch empty for the latest messages of whatever epoch the room has */
+  async #read(room: string, epoch: string, seq: number, limit: number) {
+    const [head, log] = this.#roomKeys(room);
+    const found = await this.#link.run(readRoom, [head, log], [epoch, seq, limit]);
+    if (found.length === 0) return undefined;
+    const position: Position = { epoch: String(found[0]), seq: Number(found[1]) };
+    const oldest = Date.now() - this.#limits.ttl;
+    const messages: Message[] = [];
+    for (let index = 2; index + 2 < found.length; index += 3) {
+      const at = Number(found[index + 1]);
+      const message = {
+        epoch: position.epoch,
+        seq: Number(found[index]),
+        at,
+        text: String(found[index + 2]),
+      };
+      if (at > oldest) messages.push(message);
+    }
+    return { position, messages };
+  }
+
+  async #connected(): Promise<void> {
+    void this.#presence.restore();
+    const rooms = [...this.#feeds.keys()];
+    const channels = [this.#signalChannel, ...rooms.map(room => this.#channel(room))];
+    try {
+      for (let start = 0; start < channels.length; start += channelsAtOnce) {
+        await this.#link.subscribe(channels.slice(start, start + channelsAtOnce));
+      }
+    } catch {
+      // The connection is lost again, and the next one subscribes again.
+      return;
+    }
+    for (const room of rooms) this.#feeds.get(room)?.catchUp();
+  }
+
+  #received(channel: string, payload: string): void {
+    const line = payload.indexOf("\n");
+    if (channel === this.#signalChannel) {
+      const space = payload.indexOf(" ");
+      if (payload.slice(0, space) !== this.#node) this.#receiver?.signal(payload.slice(space + 1));
+      return;
+    }
+    const room = roomOfKey(channel.slice(this.#channelPrefix.length));
+    const feed = this.#feeds.get(room);
+    if (feed === undefined || line < 0) return;
+    const text = payload.slice(line + 1);
+    const words = payload.slice(1, line).split(" ");
+    if (payload.startsWith("M")) {
+      const [epoch = "", seq, at] = words;
+      feed.message({ epoch, seq: Number(seq), at: Number(at), text });
+    } else if (payload.startsWith("N")) {
+      const [at, except] = words;
+      this.#receiver?.notice(room, { text, except: except || undefined, at: Number(at) });
+    }
+  }
+
+  /** Rooms with members here keep their epoch, however long nobody says anything. */
+  async #renewHeads(): Promise<void> {
+    for (const room of [...this.#feeds.keys()]) {
+      const [head] = this.#roomKeys(room);
+      await this.#link.ask(redis => redis.pexpire(head, this.#headLife)).catch(() => undefined);
+    }
+  }
+
+  #roomKeys(room: string): readonly [head: string, log: string, keys: string] {
+    const key = `${this.#prefix}:room:${roomKey(room)}`;
+    return [key, `${key}:log`, `${key}:keys`];
+  }
+
+  get #roomsKey(): string {
+    return `${this.#prefix}:rooms`;
+  }
+
+  get #signalChannel(): string {
+    return `${this.#prefix}:signal`;
+  }
+
+  get #channelPrefix(): string {
+    return `${this.#prefix}:channel:`;
+  }
+
+  #channel(room: string): string {
+    return this.#channelPrefix + roomKey(room);
+  }
+}

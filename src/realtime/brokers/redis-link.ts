@@ -1,0 +1,157 @@
+import { Redis, type RedisOptions } from "ioredis";
+import type { Logger } from "../../telemetry/logger.js";
+import { brokerUnavailable } from "./failure.js";
+import { openRoom, publishMessage, readRoom, type Script } from "./redis-scripts.js";
+
+/** What a link tells its broker. */
+export interface LinkListener {
+  /** Both connections work, for the first time or again. Nothing is subscribed. */
+  connected(): void;
+  message(channel: string, text: string): void;
+}
+
+/** Commands that may wait for their answer. */
+const mostPending = 10_000;
+/** Milliseconds until a server that says nothing is given up. */
+const commandTimeout = 5000;
+const checkInterval = 5000;
+const longestPause = 2000;
+/** Milliseconds between two log lines about failures. */
+const logInterval = 5000;
+
+/**
+ * Two connections to one Redis server, for commands and for subscriptions. Nothing waits while the server is away:
+ * commands fail at once, and connections are tried again for ever.
+ */
+export class RedisLink {
+  readonly #commands: Redis;
+  readonly #subscriptions: Redis;
+  readonly #logger: Logger | undefined;
+  #listener: LinkListener | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #pending = 0;
+  #ready = false;
+  #logged = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  /** @param url `redis://` or `rediss://` */
+  constructor(url: string, logger: Logger | undefined) {
+    const options = {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      autoResubscribe: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout,
+      connectTimeout: commandTimeout,
+      connectionName: "protogate",
+      retryStrategy: (attempt: number) =>
+        Math.min(50 * 2 ** Math.min(attempt, 10), longestPause) * (0.5 + Math.random() / 2),
+    } satisfies RedisOptions;
+    this.#logger = logger;
+    this.#commands = new Redis(url, options);
+    this.#subscriptions = new Redis(url, options);
+    for (const redis of [this.#commands, this.#subscriptions]) {
+      redis.on("error", error => this.#failed(error));
+      redis.on("ready", () => void this.#connected());
+      redis.on("close", () => {
+        if (this.#ready) this.#failed(new Error("the connection is lost"));
+        this.#ready = false;
+      });
+    }
+    this.#subscriptions.on("message", (channel, text) => this.#listener?.message(channel, text));
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Resolves after the first attempt, whatever came of it. */
+  async start(listener: LinkListener): Promise<void> {
+    this.#listener = listener;
+    const both = [this.#commands, this.#subscriptions];
+    await Promise.all(both.map(redis => redis.connect().catch(error => this.#failed(error))));
+    this.#timer = setInterval(() => this.#check(), checkInterval);
+    this.#timer.unref();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#ready = false;
+    clearInterval(this.#timer);
+    this.#commands.disconnect();
+    this.#subscriptions.disconnect();
+  }
+
+  /** Runs a script; what it answers is lists of texts and numbers. @throws GatewayError BROKER_UNAVAILABLE */
+  run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<readonly (string | number)[]> {
+    return this.ask(async redis => {
+      const rest = [...keys, ...args];
+      try {
+        return (await redis.evalsha(script.sha, keys.length, ...rest)) as (string | number)[];
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+        return (await redis.eval(script.lua, keys.length, ...rest)) as (string | number)[];
+      }
+    });
+  }
+
+  /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
+  async ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    if (!this.#ready || this.#pending >= mostPending) throw brokerUnavailable();
+    this.#pending++;
+    try {
+      return await command(this.#commands);
+    } catch (error) {
+      this.#failed(error);
+      throw brokerUnavailable();
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  /** Resolves when the server has subscribed all of them. @throws GatewayError BROKER_UNAVAILABLE (rejects) */
+  async subscribe(channels: readonly string[]): Promise<void> {
+    try {
+      await this.#subscriptions.subscribe(...channels);
+    } catch (error) {
+      this.#failed(error);
+      throw brokerUnavailable();
+    }
+  }
+
+  unsubscribe(channel: string): void {
+    this.#subscriptions.unsubscribe(channel).catch(() => undefined);
+  }
+
+  async #connected(): Promise<void> {
+    if (this.#closed || this.#commands.status !== "ready" || this.#subscriptions.status !== "ready") return;
+    try {
+      for (const { lua } of [openRoom, publishMessage, readRoom]) await this.#commands.script("LOAD", lua);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    this.#logger?.info("the realtime broker is reached");
+    this.#ready = true;
+    this.#listener?.connected();
+  }
+
+  /** A server that hangs keeps its connections: whoever does not answer in time is connected to anew. */
+  #check(): void {
+    for (const redis of [this.#commands, this.#subscriptions]) {
+      if (redis.status === "ready") redis.ping().catch(() => redis.disconnect(true));
+    }
+  }
+
+  #failed(error: unknown): void {
+    const now = performance.now();
+    if (this.#closed || now - this.#logged < logInterval) return;
+    this.#logged = now;
+    this.#logger?.error({ err: error }, "the realtime broker fails; trying again");
+  }
+}

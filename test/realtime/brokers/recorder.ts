@@ -1,0 +1,50 @@
+import type { Message, Notice, Receiver } from "../../../src/realtime/broker.js";
+
+export type Recorded =
+  | { readonly kind: "message"; readonly room: string; readonly message: Message }
+  | { readonly kind: "notice"; readonly room: string; readonly notice: Notice }
+  | {
+      readonly kind: "gap";
+      readonly room: string;
+      readonly epoch: string;
+      readonly from: number;
+      readonly to: number;
+    }
+  | { readonly kind: "signal"; readonly text: string };
+
+/** A hub that only writes down what the broker tells it. */
+export interface Recorder extends Receiver {
+  readonly all: readonly Recorded[];
+  /** The numbers of a room's messages, in the order of their arrival. */
+  seqs(room: string): number[];
+  /** Resolves when `fits` holds; looked at with everything that arrives. */
+  until(fits: (all: readonly Recorded[]) => boolean): Promise<void>;
+}
+
+export function createRecorder(): Recorder {
+  const all: Recorded[] = [];
+  const waiting = new Set<() => void>();
+  const add = (entry: Recorded): void => {
+    all.push(entry);
+    for (const look of waiting) look();
+  };
+  return {
+    all,
+    message: (room, message) => add({ kind: "message", room, message }),
+    notice: (room, notice) => add({ kind: "notice", room, notice }),
+    gap: (room, epoch, from, to) => add({ kind: "gap", room, epoch, from, to }),
+    signal: text => add({ kind: "signal", text }),
+    seqs: room =>
+      all.flatMap(entry => (entry.kind === "message" && entry.room === room ? [entry.message.seq] : [])),
+    until: fits =>
+      new Promise(resolve => {
+        const look = (): void => {
+          if (!fits(all)) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+      }),
+  };
+}

@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A server of the tests' own, on a port that stays the same when it is started again. */
+export interface TestServer {
+  readonly port: number;
+  /** Kills it, as a crash would. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** Stops its process without ending connections; `resume` lets it go on. */
+  suspend(): void;
+  resume(): void;
+  close(): Promise<void>;
+}
+
+/** Why tests that need a program are skipped; false where it is there. */
+export function missing(program: string): string | false {
+  const found = spawnSync(program, ["--version"], { stdio: "ignore" }).error === undefined;
+  return found ? false : `${program} is not installed`;
+}
+
+export async function startRedis(): Promise<TestServer> {
+  return startServer("redis-server", (port, folder) => [
+    ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
+    ["--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+  ]);
+}
+
+export async function startNats(jetstream = true): Promise<TestServer> {
+  return startServer("nats-server", (port, folder) => [
+    ["-a", "127.0.0.1", "-p", String(port)],
+    jetstream ? ["-js", "-sd", folder] : [],
+  ]);
+}
+
+async function startServer(
+  program: string,
+  args: (port: number, folder: string) => readonly (readonly string[])[],
+): Promise<TestServer> {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-broker-"));
+  const port = await freePort();
+  let child: ChildProcess | undefined;
+  const kill = async (): Promise<void> => {
+    if (child === undefined) return;
+    const over = once(child, "exit");
+    child.kill("SIGKILL");
+    child = undefined;
+    await over;
+  };
+  const start = async (): Promise<void> => {
+    child = spawn(program, args(port, folder).flat(), { stdio: "ignore" });
+    while (!(await reachable(port))) await new Promise(resolve => setImmediate(resolve));
+  };
+  await start();
+  return {
+    port,
+    kill,
+    start,
+    suspend: () => void child?.kill("SIGSTOP"),
+    resume: () => void child?.kill("SIGCONT"),
+    close: async () => {
+      child?.kill("SIGCONT");
+      await kill();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function reachable(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+/** A wire to a server that can be cut. */
+export interface Wire {
+  readonly port: number;
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startWire(to: number): Promise<Wire> {
+  const sockets = new Set<Socket>();
+  let server: Server | undefined;
+  const cut = async (): Promise<void> => {
+    const closing = server;
+    server = undefined;
+    if (closing === undefined) return;
+    const closed = new Promise(resolve => closing.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  const listen = async (port: number): Promise<number> => {
+    const listening = createServer(near => {
+      const far = connect(to, "127.0.0.1");
+      for (const socket of [near, far]) {
+        sockets.add(socket);
+        socket.on("error", () => undefined);
+        socket.on("close", () => {
+          sockets.delete(socket);
+          near.destroy();
+          far.destroy();
+        });
+      }
+      near.pipe(far);
+      far.pipe(near);
+    });
+    await new Promise<void>(resolve => listening.listen(port, "127.0.0.1", resolve));
+    server = listening;
+    return (listening.address() as { port: number }).port;
+  };
+  const port = await listen(0);
+  return {
+    port,
+    cut,
+    mend: async () => {
+      await listen(port);
+    },
+    close: cut,
+  };
+}
