@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { type ClientOptions, WebSocket } from "ws";
+import type { Caller } from "../../src/auth/caller.js";
+import type { Identity } from "../../src/auth/identity.js";
+import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
+import { type Json, serve, until } from "./harness.js";
+
+function identityOf(subject: string, expiresAt?: number): Identity {
+  return { provider: "test", subject, scopes: new Set(), claims: {}, metadata: [], expiresAt };
+}
+
+/** Takes `Bearer NAME` for NAME, and a cookie `session=NAME` too. */
+function authenticator({ header }: { header: Caller["header"] }): Identity {
+  const [, name] = /^Bearer (\w+)$/.exec(header("authorization") ?? "") ?? [];
+  const [, guest] = /session=(\w+)/.exec(header("cookie") ?? "") ?? [];
+  const subject = name ?? guest;
+  if (subject === undefined)
+    throw new GatewayError(
+      gatewayFailure("INTERNAL", "no credential", [], { headers: [["www-authenticate", "Bearer"]] }),
+    );
+  if (subject === "nobody") throw new GatewayError({ ...gatewayFailure("POLICY_DENIED", "not you") });
+  return identityOf(subject);
+}
+
+const authenticated = { settings: { authenticator: (caller: Caller) => authenticator(bound(caller)) } };
+
+function bound(caller: Caller): { header: Caller["header"] } {
+  return { header: name => caller.header(name) };
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: Json;
+}
+
+/** What an upgrade is answered that is refused. */
+async function refusal(url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<Refusal> {
+  const socket = new WebSocket(`${url}/ws`, protocols, options);
+  socket.on("error", () => {});
+  const [, response] = await once(socket, "unexpected-response");
+  let text = "";
+  for await (const chunk of response) text += chunk;
+  return { status: response.statusCode, headers: response.headers, body: JSON.parse(text) };
+}
+
+test("a token is taken from the header or from the subprotocol, and the sender is its subject", async t => {
+  const { open } = await serve(t, authenticated);
+  const byHeader = await open({ headers: { authorization: "Bearer ada" } });
+  const byProtocol = await open({ protocols: ["bearer", "bob"] });
+  assert.equal(byProtocol.socket.protocol, "bearer");
+  await byHeader.ask({ type: "join-room", room_id: "x", id: 1 });
+  byProtocol.say({ type: "join-room", room_id: "x" });
+  assert.equal((await byHeader.next()).from, "bob");
+  const claim = { type: "send-message", room_id: "x", from: "ada", message: "m", id: 2 };
+  assert.equal((await byProtocol.ask(claim)).reason, "FROM_MISMATCH");
+  assert.equal((await byProtocol.ask({ ...claim, from: "bob" })).type, "ack");
+});
+
+test("a cookie counts only for pages of an origin that is listed", async t => {
+  const { open, url } = await serve(t, {
+    settings: { ...authenticated.settings, origins: ["https://app.example.com"] },
+  });
+  const headers = { cookie: "session=carol" };
+  const page = await open({ headers, origin: "https://app.example.com" });
+  await page.ask({ type: "join-room", room_id: "x", id: 1 });
+  assert.equal((await refusal(url, [], { headers })).status, 500);
+  const foreign = await refusal(url, [], { headers, origin: "https://evil.example" });
+  assert.deepEqual([foreign.status, foreign.body.reason], [403, "ORIGIN_NOT_ALLOWED"]);
+});
+
+test("without a list only pages of the host itself may open a socket, and no cookie of others counts", async t => {
+  const { open, url, port } = await serve(t);
+  await open({ origin: `http://127.0.0.1:${port}` });
+  for (const origin of ["https://evil.example", "null", `http://127.0.0.1:${port + 1}`, "%"]) {
+    assert.equal((await refusal(url, [], { origin })).body.reason, "ORIGIN_NOT_ALLOWED");
+  }
+});
+
+test("a refusal is an HTTP answer with the error as JSON and its headers", async t => {
+  const { url, metric } = await serve(t, authenticated);
+  const { status, headers, body } = await refusal(url, [], { headers: { "x-request-id": "r1" } });
+  assert.deepEqual([status, headers["www-authenticate"], headers["x-request-id"]], [500, "Bearer", "r1"]);
+  assert.equal(body.message, "no credential");
+  const denied = await refusal(url, ["bearer", "nobody"]);
+  assert.deepEqual([denied.status, denied.body.reason], [403, "POLICY_DENIED"]);
+  assert.equal(await metric('protogate_ws_upgrades_total{result="forbidden"}'), 1);
+});
+
+test("what is no upgrade is answered as HTTP", async t => {
+  const { port } = await serve(t);
+  const get = async (path: string, init?: RequestInit): Promise<[number, unknown]> => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+    return [response.status, await response.json()];
+  };
+  assert.deepEqual(await get("/ws"), [426, { error: "this is the path of a WebSocket" }]);
+  assert.deepEqual(await get("/nowhere"), [404, { error: "there is no such endpoint" }]);
+  assert.deepEqual(await get("/rooms"), [200, { rooms: [] }]);
+  assert.deepEqual(await get("/rooms", { method: "POST" }), [404, { error: "there is no such endpoint" }]);
+});
+
+test("an upgrade whose client goes while others are asked leaves nothing behind", async t => {
+  let answer: (identity: Identity) => void = () => {};
+  let asked = 0;
+  const { port, realtime, metric, open } = await serve(t, {
+    settings: {
+      authenticator: caller => {
+        asked++;
+        if (caller.query === "now") return identityOf("now");
+        return new Promise<Identity>(resolve => {
+          answer = resolve;
+        });
+      },
+    },
+  });
+  const socket = connect(port, "127.0.0.1");
+  socket.write(
+    "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n" +
+      "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+  );
+  await until(() => asked === 1);
+  assert.equal(realtime.pending, 1);
+  socket.resetAndDestroy();
+  await once(socket, "close");
+  await open({ path: "/ws?now" });
+  answer(identityOf("gone"));
+  await until(() => realtime.pending === 0);
+  assert.equal(await metric('protogate_ws_upgrades_total{result="aborted"}'), 1);
+  assert.equal(realtime.sockets.connections, 1);
+});
+
+test("an asynchronous authenticator lets in and refuses", async t => {
+  const { open, url } = await serve(t, {
+    settings: { authenticator: async caller => authenticator(bound(caller)) },
+  });
+  const client = await open({ protocols: ["bearer", "dora"] });
+  await client.ask({ type: "join-room", room_id: "x", id: 1 });
+  assert.equal((await refusal(url)).status, 500);
+});
+
+test("a place of a limit is held while the socket is open", async t => {
+  let held = 0;
+  const { open, empty } = await serve(t, {
+    settings: {
+      limiter: {
+        needsSubject: false,
+        admit: () => {
+          held++;
+          return { headers: [], release: () => held-- };
+        },
+      },
+    },
+  });
+  const client = await open();
+  assert.equal(held, 1);
+  client.socket.close();
+  await client.closed;
+  await empty();
+  assert.equal(held, 0);
+});
+
+test("a room policy decides who joins, who sends and what they are told", async t => {
+  const { open } = await serve(t, {
+    settings: {
+      ...authenticated.settings,
+      roomPolicy: (identity, room) => {
+        if (room !== `private-${identity?.subject}`)
+          throw new GatewayError(gatewayFailure("POLICY_DENIED", "not your room"));
+      },
+    },
+  });
+  const client = await open({ protocols: ["bearer", "ada"] });
+  assert.equal((await client.ask({ type: "join-room", room_id: "private-ada", id: 1 })).type, "ack");
+  assert.equal(
+    (await client.ask({ type: "join-room", room_id: "private-bob", id: 2 })).reason,
+    "POLICY_DENIED",
+  );
+});
+
+test("the handshake must be of version 13", async t => {
+  const { port } = await serve(t);
+  const socket = connect(port, "127.0.0.1");
+  socket.write(
+    "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 8\r\n" +
+      "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+  );
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  assert.match(
+    answer.toString(),
+    /^HTTP\/1\.1 426 Upgrade Required\r\n(.*\r\n)*sec-websocket-version: 13\r\n/i,
+  );
+  socket.destroy();
+});
