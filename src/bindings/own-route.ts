@@ -16,6 +16,8 @@ export interface PassThroughRule {
   /** Providers of which one must accept; undefined: as `auth.default` says. */
   readonly auth: AuthNames | undefined;
   readonly rateLimit: string | readonly string[] | undefined;
+  /** What is asked of a request's headers before it is passed on. @throws GatewayError */
+  check?(header: (name: string) => string | undefined): void;
 }
 
 /** A route that no RPC method answers, with its template read. */

@@ -7,7 +7,7 @@ import type { PassThrough } from "../upstream/pass-through.js";
 import type { Validate } from "../validation/validator.js";
 import type { Endpoint } from "./endpoint.js";
 import type { Guard } from "./guard.js";
-import type { OwnRoute } from "./own-route.js";
+import type { OwnRoute, PassThroughRule } from "./own-route.js";
 import type { Route } from "./route.js";
 
 type HeaderList = readonly (readonly [name: string, value: string])[];
@@ -51,6 +51,7 @@ export interface PassThroughBinding extends Bound {
   readonly upstream: string;
   readonly websocket: boolean;
   readonly application: PassThrough;
+  readonly check: PassThroughRule["check"];
 }
 
 export type Binding = RpcBinding | EndpointBinding | PassThroughBinding;

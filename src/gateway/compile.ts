@@ -1,4 +1,4 @@
-import type { Authorizer } from "../auth/authorizer.js";
+import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
@@ -8,16 +8,20 @@ import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { type LoadedConfig, loadConfig } from "../config/load.js";
-import type { Config } from "../config/schema.js";
+import type { Config, LiveKitConfig } from "../config/schema.js";
 import { loadModel } from "../descriptors/load.js";
-import type { Model } from "../descriptors/model.js";
-import { createLiveKit } from "../livekit/livekit.js";
+import type { MethodType, Model } from "../descriptors/model.js";
+import { parseTemplate } from "../httprule/template-parser.js";
+import type { LiveKit } from "../livekit/livekit.js";
 import type { LiveKitDeps } from "../livekit/parts.js";
+import { compileBridge } from "../realtime/bridge/compile-bridge.js";
+import type { BridgePlan } from "../realtime/bridge/plan.js";
 import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
 import { passThroughRules } from "./pass-through.js";
-import type { Runtime } from "./runtime.js";
+import { realtimeEndpoints, socketAuth } from "./realtime-settings.js";
+import { type Runtime, roomsOf } from "./runtime.js";
 import { tlsProblems } from "./tls.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -34,6 +38,12 @@ export interface Compiled {
   /** What the policies demand of a route; none where no policy matches. */
   readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
   readonly validators: Validators;
+  /** What policies demand of rooms. */
+  readonly rooms: RoomAuthorizer | undefined;
+  /** What sockets ask of backends; undefined without `realtime`. */
+  readonly bridge: BridgePlan | undefined;
+  /** What policies demand of methods that sockets may call, whatever their routes. */
+  readonly callAuthorizers: ReadonlyMap<MethodType, Authorizer>;
   readonly adminRoutes: readonly AdminRoute[];
   /** Warnings only. */
   readonly diagnostics: readonly Diagnostic[];
@@ -64,12 +74,18 @@ export async function compile(
 ): Promise<Compiled> {
   const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
   const { config, locate } = loaded;
-  const livekit =
-    config.livekit && createLiveKit(config, config.livekit, livekitParts(loaded, model, surroundings));
-  const declared = [...(livekit?.endpoints ?? []), ...passThroughRules(config)];
+  const livekit = config.livekit && (await livekitOf(config.livekit, loaded, model, surroundings));
+  const declared = [
+    ...(livekit?.endpoints ?? []),
+    ...realtimeEndpoints(config, () => roomsOf(surroundings.runtime).realtime),
+    ...passThroughRules(config),
+  ];
   const table = compileRoutes(config, model, locate, declared);
   const policies = createPolicies(config.auth.policies, { locate, metrics: surroundings.runtime.policies });
   const authorizers = authorizersOf(table, config, policies);
+  const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
+  const rooms = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
+  const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
   const validated = table.routes.filter(({ policy }) => policy.validate);
   const validators = await compileValidators(
     model,
@@ -80,6 +96,7 @@ export async function compile(
     ...diagnostics,
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
+    ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
     ...checkProviders(config, model, locate),
     ...validators.diagnostics,
@@ -93,13 +110,27 @@ export async function compile(
     own,
     authorizers,
     validators,
+    rooms,
+    bridge: bridge?.plan,
+    callAuthorizers,
     adminRoutes: livekit?.adminRoutes ?? [],
     diagnostics: all,
   };
 }
 
+/** Its SDK is loaded only where it is used. */
+async function livekitOf(
+  section: LiveKitConfig,
+  loaded: UsableConfig,
+  model: Model,
+  surroundings: Surroundings,
+): Promise<LiveKit> {
+  const { createLiveKit } = await import("../livekit/livekit.js");
+  return createLiveKit(loaded.config, section, livekitParts(loaded, model, surroundings));
+}
+
 function livekitParts(
-  { locate }: UsableConfig,
+  { config, locate }: UsableConfig,
   model: Model,
   { runtime, channel }: Surroundings,
 ): LiveKitDeps {
@@ -107,7 +138,9 @@ function livekitParts(
     model,
     channel,
     metrics: runtime.livekit,
-    publish: undefined,
+    publish:
+      config.realtime &&
+      (async (room, message) => void (await roomsOf(runtime).realtime.hub.publish({ room, ...message }))),
     log: (level, fields, message) => runtime.log[level](fields, message),
     locate,
   };
@@ -139,4 +172,16 @@ export function authOf(route: Route | OwnRoute, otherwise: string | readonly str
     case "pass-through":
       return authNames(route.rule.auth ?? otherwise);
   }
+}
+
+/** Policies that match by RPC hold for calls of sockets, too. */
+function callAuthorizersOf(plan: BridgePlan | undefined, policies: Policies): Map<MethodType, Authorizer> {
+  const authorizers = new Map<MethodType, Authorizer>();
+  for (const { method } of plan?.calls.values() ?? []) {
+    const template = parseTemplate(method.path);
+    const target = { method: "POST", template, rpc: method, authenticated: true };
+    const authorizer = policies.authorizer(target);
+    if (authorizer !== undefined) authorizers.set(method, authorizer);
+  }
+  return authorizers;
 }

@@ -13,6 +13,8 @@ import { none } from "../telemetry/route-metrics.js";
 import { type Environment, readConfig, type UsableConfig } from "./compile.js";
 import { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
+import type { Protection } from "./protection.js";
+import { type RealtimeParts, RealtimeService } from "./realtime.js";
 import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
 
@@ -26,6 +28,8 @@ export interface GatewayOptions {
 /** A gateway that listens. */
 export interface Gateway {
   readonly httpPort: number;
+  /** 0 without `realtime`. */
+  readonly realtimePort: number;
   readonly adminPort: number;
   /** Loads the configuration again; what is wrong with it is logged and the old one stays. */
   reload(): Promise<void>;
@@ -57,6 +61,8 @@ class RunningGateway implements Gateway {
   #loaded: UsableConfig;
   #generation: Generation | undefined;
   #snapshot: Snapshot | undefined;
+  #protection: Protection | undefined;
+  #realtime: RealtimeService | undefined;
   #adminRoutes: readonly AdminRoute[] = [];
   #engine: Engine | undefined;
   #admin: AdminServer | undefined;
@@ -80,6 +86,10 @@ class RunningGateway implements Gateway {
     return this.#engine?.port ?? 0;
   }
 
+  get realtimePort(): number {
+    return this.#realtime?.port ?? 0;
+  }
+
   get adminPort(): number {
     return this.#admin?.address.port ?? 0;
   }
@@ -89,9 +99,15 @@ class RunningGateway implements Gateway {
     const generation = this.#createGeneration(this.#loaded);
     this.#generation = generation;
     await generation.start();
+    await this.#realtime?.start(this.#loaded);
     await this.#listen();
     this.#runtime.log.info(
-      { http: this.httpPort, admin: this.adminPort, bindings: this.#snapshot?.bindings.length },
+      {
+        http: this.httpPort,
+        ...(this.#realtime === undefined ? {} : { realtime: this.realtimePort }),
+        admin: this.adminPort,
+        bindings: this.#snapshot?.bindings.length,
+      },
       "ready",
     );
   }
@@ -107,12 +123,14 @@ class RunningGateway implements Gateway {
     if (this.#draining) return;
     this.#draining = true;
     const { drain } = this.#loaded.config.server;
+    const realtime = this.#realtime?.close(drain);
     const engine = this.#engine;
     if (engine !== undefined) {
       const timer = setTimeout(() => engine.destroy(), drain);
       await engine.close();
       clearTimeout(timer);
     }
+    await realtime;
     for (const generation of [this.#generation, this.#next])
       if (generation !== undefined) this.#retire(generation);
     await Promise.all(this.#retiring);
@@ -153,16 +171,28 @@ class RunningGateway implements Gateway {
         headerLimit: http.limits.header,
         requestTimeout: http.limits.request_timeout,
         handle: exchange => pipeline.handle(exchange),
+        attach: (app, peers) => this.#realtime?.attach(app, peers, tls !== undefined),
         refused: ({ httpStatus, code }) =>
           this.#runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
       });
     this.#engine = await listening(this.#loaded, "http", start);
   }
 
+  #useRealtime(parts: RealtimeParts): void {
+    const { config } = parts.compiled.loaded;
+    if (this.#realtime !== undefined) this.#realtime.update(parts);
+    else if (config.realtime !== undefined && this.#engine === undefined)
+      this.#runtime.rooms = this.#realtime = new RealtimeService(config.realtime, parts, this.#runtime);
+  }
+
   #createGeneration(loaded: UsableConfig): Generation {
     return new Generation(loaded, this.#runtime, {
-      snapshot: (snapshot, { diagnostics, adminRoutes }) => {
+      protection: () => this.#protection,
+      snapshot: (snapshot, parts, compiled) => {
+        const { diagnostics, adminRoutes } = compiled;
         this.#snapshot = snapshot;
+        this.#protection = parts.protection;
+        this.#useRealtime({ compiled, ...parts });
         this.#adminRoutes = adminRoutes;
         this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
         this.#report(diagnostics);

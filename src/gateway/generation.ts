@@ -9,12 +9,14 @@ import { Leases } from "./leases.js";
 import { passThroughOf } from "./pass-through.js";
 import { createProtection, type Protection } from "./protection.js";
 import type { Runtime } from "./runtime.js";
-import { createSnapshot } from "./snapshot.js";
+import { createSnapshot, type SnapshotParts } from "./snapshot.js";
 import { createChannels } from "./upstreams.js";
 
 export interface GenerationEvents {
   /** A new snapshot takes over. */
-  snapshot(snapshot: Snapshot, compiled: Compiled): void;
+  snapshot(snapshot: Snapshot, parts: SnapshotParts, compiled: Compiled): void;
+  /** Of the snapshot that serves now. */
+  protection(): Protection | undefined;
   /** Something went wrong that does not end the generation. */
   failed(what: string, error: unknown): void;
 }
@@ -59,7 +61,7 @@ export class Generation {
    */
   async start(): Promise<void> {
     if (this.#missing.size > 0) await this.#reflect();
-    this.#passThrough = await passThroughOf(this.#loaded.config, []);
+    this.#passThrough = await passThroughOf(this.#loaded.config, this.#runtime);
     await this.#build();
   }
 
@@ -141,7 +143,8 @@ export class Generation {
     });
     if (this.#retired) throw overtaken();
     const before = this.#protection;
-    const protection = createProtection(compiled, this.#channels, this.#runtime);
+    const previous = before ?? this.#events.protection();
+    const protection = createProtection(compiled, this.#channels, this.#runtime, previous);
     this.#protection = protection;
     const parts = {
       channels: this.#channels,
@@ -149,7 +152,7 @@ export class Generation {
       protection,
       leases: this.#leases,
     };
-    this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), compiled);
+    this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), parts, compiled);
     before?.close();
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Address, parseAddress } from "../config/address.js";
 import { LoadError } from "../config/diagnostic.js";
+import type { ListenersConfig } from "../config/schema.js";
 import type { ServerTls } from "../net/server-tls.js";
 import { AddonError } from "../net/uws-addon.js";
 import type { UsableConfig } from "./compile.js";
@@ -11,8 +12,9 @@ export interface Listener {
 }
 
 /** Where a listener listens, with its certificate read. Loading has tried it. */
-export function listenerOf({ config }: UsableConfig, name: "http" | "admin"): Listener {
-  const { address, tls } = config.listeners[name];
+export function listenerOf({ config }: UsableConfig, name: keyof ListenersConfig): Listener {
+  // Loading has checked that what is served has a listener.
+  const { address, tls } = config.listeners[name] as ListenersConfig["http"];
   // Loading has checked the form of the address.
   const parsed = parseAddress(address) as Address;
   if (tls === undefined) return { address: parsed, tls: undefined };
@@ -38,7 +40,7 @@ export function listenerOf({ config }: UsableConfig, name: "http" | "admin"): Li
  */
 export async function listening<T>(
   { locate }: UsableConfig,
-  name: "http" | "admin",
+  name: keyof ListenersConfig,
   start: () => Promise<T>,
 ): Promise<T> {
   try {

@@ -2,11 +2,15 @@ import { readFileSync } from "node:fs";
 import type { PassThroughRule } from "../bindings/own-route.js";
 import { authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
+import { requireOrigin } from "../realtime/origin.js";
 import { createPassThrough, type PassThrough, type PassThroughTarget } from "../upstream/pass-through.js";
+import { socketAuth, socketPath } from "./realtime-settings.js";
+import { type Runtime, roomsOf } from "./runtime.js";
 
 /** What `http.proxy` adds to the route table. */
-export function passThroughRules({ http }: Config): PassThroughRule[] {
-  return http.proxy.map((proxy, index) => ({
+export function passThroughRules(config: Config): PassThroughRule[] {
+  const { http, listeners, realtime } = config;
+  const rules: PassThroughRule[] = http.proxy.map((proxy, index) => ({
     at: ["http", "proxy", index],
     method: "*",
     template: `${proxy.prefix}/**`,
@@ -15,20 +19,50 @@ export function passThroughRules({ http }: Config): PassThroughRule[] {
     auth: proxy.auth === undefined ? undefined : authNames(proxy.auth),
     rateLimit: proxy.rate_limit,
   }));
+  // Under uws the HTTP port takes the sockets in itself.
+  if (realtime === undefined || listeners.http.engine === "uws") return rules;
+  rules.push({
+    at: ["realtime", "path"],
+    method: "GET",
+    template: socketPath(realtime),
+    upstream: "realtime",
+    websocket: true,
+    auth: socketAuth(config, realtime),
+    rateLimit: undefined,
+    // The listener would say no as well, but after this port had said yes.
+    check: header => requireOrigin(header("origin"), realtime.origins, header("host")),
+  });
+  return rules;
 }
 
-/** The application behind the prefixes of `http.proxy` and `more`; undefined where there are none. */
+/** Milliseconds for the gateway's own listener to take a socket. */
+const relayTimeout = 10_000;
+
+/** The application behind the prefixes of `http.proxy` and for sockets; undefined where there are none. */
 export function passThroughOf(
-  { http, upstreams }: Config,
-  more: readonly PassThroughTarget[],
+  { http, upstreams, realtime }: Config,
+  runtime: Runtime,
 ): Promise<PassThrough> | undefined {
-  const targets = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }): PassThroughTarget => {
+  const targets: PassThroughTarget[] = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }) => {
     // Loading has checked that the upstream exists.
     const upstream = upstreams[name] as UpstreamConfig;
-    const { targets: origins, timeout, tls } = upstream;
-    return { prefix, rewrite, websocket, origins: origins.map(trimmed), timeout, tls: tlsOf(tls) };
+    const { timeout, tls } = upstream;
+    const origins = upstream.targets.map(trimmed);
+    let turn = 0;
+    const next = () => ({ origin: origins[turn++ % origins.length] as string, headers: {} });
+    return { prefix, rewrite, websocket, next, timeout, tls: tlsOf(tls) };
   });
-  targets.push(...more);
+  if (realtime !== undefined) {
+    targets.push({
+      prefix: socketPath(realtime),
+      rewrite: undefined,
+      websocket: true,
+      next: headers => roomsOf(runtime).relay(headers),
+      timeout: relayTimeout,
+      // It is this very process.
+      tls: { rejectUnauthorized: false },
+    });
+  }
   return targets.length === 0 ? undefined : createPassThrough(targets);
 }
 

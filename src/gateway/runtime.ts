@@ -1,10 +1,15 @@
 import { AuthMetrics } from "../auth/auth-metrics.js";
 import { PolicyMetrics } from "../auth/policy/policy-metrics.js";
 import type { Config } from "../config/schema.js";
+import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
+import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
+import { RealtimeMetrics } from "../realtime/metrics.js";
+import type { Realtime } from "../realtime/realtime.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
+import type { PassedHeaders, PassThroughEndpoint } from "../upstream/pass-through.js";
 import { ValidationMetrics } from "../validation/metrics.js";
 
 /** What there is once in a process and outlives every reload. */
@@ -13,8 +18,20 @@ export interface Runtime {
   readonly metrics: Metrics;
   readonly auth: AuthMetrics;
   readonly policies: PolicyMetrics;
+  readonly limits: LimitsMetrics;
   readonly validation: ValidationMetrics;
   readonly livekit: LiveKitMetrics;
+  readonly realtime: RealtimeMetrics;
+  readonly bridge: BridgeMetrics;
+  /** Rooms and sockets, once there are any. */
+  rooms: Rooms | undefined;
+}
+
+/** What other parts of the gateway ask of rooms. */
+export interface Rooms {
+  readonly realtime: Realtime;
+  /** How the HTTP port reaches the listener of the sockets. */
+  relay(headers: PassedHeaders): PassThroughEndpoint;
 }
 
 export function createRuntime({ telemetry }: Config, log: Logger): Runtime {
@@ -25,7 +42,17 @@ export function createRuntime({ telemetry }: Config, log: Logger): Runtime {
     metrics,
     auth: new AuthMetrics(registry),
     policies: new PolicyMetrics(registry),
+    limits: new LimitsMetrics(registry),
     validation: new ValidationMetrics(registry),
     livekit: new LiveKitMetrics(registry),
+    realtime: new RealtimeMetrics(registry),
+    bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
+    rooms: undefined,
   };
+}
+
+/** There are rooms wherever the configuration has them by the time that requests come. */
+export function roomsOf({ rooms }: Runtime): Rooms {
+  if (rooms === undefined) throw new Error("there are no rooms");
+  return rooms;
 }

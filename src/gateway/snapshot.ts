@@ -34,9 +34,9 @@ export function createSnapshot(
   const guardOf = (route: Route | OwnRoute, limits: readonly string[]): Guard | undefined => {
     const authenticator = protection.authenticators.authenticatorOf(authOf(route, auth.default));
     const authorizer = compiled.authorizers.get(route);
-    const limiter = limits.length === 0 ? undefined : protection.limits.limiterOf(limits);
-    if (authenticator === undefined && authorizer === undefined && limiter === undefined) return undefined;
-    return new Guard({ authenticator, limiters: limiter === undefined ? [] : [limiter], authorizer });
+    const limiters = protection.limits.limitersOf(limits);
+    if (authenticator === undefined && authorizer === undefined && limiters.length === 0) return undefined;
+    return new Guard({ authenticator, limiters, authorizer });
   };
 
   const bindOwn = (route: OwnRoute): Binding => {
@@ -68,6 +68,7 @@ export function createSnapshot(
       bodyLimit: http.limits.body,
       upstream: route.rule.upstream,
       websocket: route.rule.websocket,
+      check: route.rule.check,
       // There is one where there are such routes.
       application: passThrough as PassThrough,
     };

@@ -1,4 +1,5 @@
 import type { Caller, ClientCertificate } from "../auth/caller.js";
+import { bearerToken } from "../net/bearer-protocol.js";
 import { clientAddress } from "../net/client-address.js";
 import type { Exchange } from "./exchange.js";
 
@@ -27,7 +28,10 @@ export class ExchangeCaller implements Caller {
   }
 
   header(name: string): string | undefined {
-    return this.#exchange.header(name);
+    const value = this.#exchange.header(name);
+    if (value !== undefined || name !== "authorization" || !this.#exchange.upgrade) return value;
+    const token = bearerToken(this.#exchange.header("sec-websocket-protocol"));
+    return token === undefined ? undefined : `Bearer ${token}`;
   }
 
   certificate(): ClientCertificate | undefined {

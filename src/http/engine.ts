@@ -1,4 +1,6 @@
+import type { PeerAddresses } from "../net/peer-address.js";
 import type { ServerTls } from "../net/server-tls.js";
+import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 import type { Reason } from "../status/reasons.js";
@@ -14,6 +16,8 @@ export interface EngineOptions {
   /** For the whole request to arrive. */
   readonly requestTimeout: number;
   handle(exchange: Exchange): void;
+  /** Puts more than requests on an app of uWebSockets.js, before it listens. */
+  attach?(app: UwsApp, peers: PeerAddresses): void;
   /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
   refused(failure: Failure): void;
 }

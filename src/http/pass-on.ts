@@ -12,7 +12,7 @@ import { requestMetadata } from "./metadata.js";
  */
 export function passOn(
   exchange: Exchange,
-  { bodyLimit, websocket, application }: PassThroughBinding,
+  { bodyLimit, websocket, application, check }: PassThroughBinding,
   identity: Identity | undefined,
   requestId: string,
   trustedHops: number,
@@ -21,6 +21,7 @@ export function passOn(
   if (Number(exchange.header("content-length") ?? 0) > bodyLimit) {
     throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`));
   }
+  check?.(name => exchange.header(name));
   if (exchange.upgrade && !websocket) {
     throw new GatewayError(gatewayFailure("ROUTE_NOT_FOUND", "no WebSocket is served here"));
   }

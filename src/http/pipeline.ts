@@ -275,6 +275,11 @@ interface Found {
  */
 function find({ exchange, snapshot }: Progress): Found | Answer {
   const { method, path } = exchange;
+  // A preflight carries no credentials: whatever the path has for OPTIONS, it is not for a browser that asks first.
+  if (method === "OPTIONS" && exchange.header("access-control-request-method") !== undefined) {
+    const preflight = answerPreflight(exchange, snapshot);
+    if (preflight !== undefined) return preflight;
+  }
   const found = lookUp(snapshot.router, method, path);
   switch (found.kind) {
     case "found":
@@ -284,7 +289,7 @@ function find({ exchange, snapshot }: Progress): Found | Answer {
     case "none":
       throw refuse("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
     case "options":
-      return answerOptions(exchange, snapshot, found.allow);
+      return { status: 204, headers: [["allow", found.allow.join(", ")]], body: noBody };
     case "method": {
       const { allow } = found;
       const message = `${method} is not allowed here; expected ${allow.join(", ")}`;
@@ -293,16 +298,13 @@ function find({ exchange, snapshot }: Progress): Found | Answer {
   }
 }
 
-function answerOptions(exchange: Exchange, snapshot: Snapshot, allow: readonly string[]): Answer {
-  const origin = exchange.header("origin");
-  const preflight = snapshot.preflightHeaders(
-    origin,
-    exchange.header("access-control-request-method"),
-    allow,
-  );
-  const headers: [string, string][] = [["allow", allow.join(", ")]];
-  for (const [name, value] of preflight ?? []) headers.push([name, value]);
-  return { status: 204, headers, body: noBody };
+/** Undefined where the request is none, or of an origin that may not call. */
+function answerPreflight(exchange: Exchange, snapshot: Snapshot): Answer | undefined {
+  const allow = snapshot.router.allowed(exchange.path);
+  const requestMethod = exchange.header("access-control-request-method");
+  const headers = snapshot.preflightHeaders(exchange.header("origin"), requestMethod, allow);
+  if (headers === undefined) return undefined;
+  return { status: 204, headers: headers.map(([name, value]) => [name, value]), body: noBody };
 }
 
 /** CORS and what is configured for every reply. */

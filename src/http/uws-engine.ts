@@ -42,6 +42,7 @@ class UwsEngine implements Engine, UwsListener {
     this.requestTimeout = options.requestTimeout;
     this.#app = createApp(uws, options);
     this.#app.filter((response, change) => this.peers.counted(response, change));
+    options.attach?.(this.#app, this.peers);
     this.#app.any("/*", (response, request) => this.#accept(response, request));
   }
 

@@ -1,3 +1,5 @@
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+
 /**
  * Whether a page may open a socket. Browsers send `Origin` with every upgrade and let any page try; other clients send
  * none, and need no permission.
@@ -12,6 +14,17 @@ export function isAllowedOrigin(
   if (origin === undefined) return true;
   if (allowed.length > 0) return allowed.includes(origin) || allowed.includes("*");
   return URL.canParse(origin) && host !== undefined && new URL(origin).host === host.toLowerCase();
+}
+
+/** @throws GatewayError ORIGIN_NOT_ALLOWED, by the rules of `isAllowedOrigin` */
+export function requireOrigin(
+  origin: string | undefined,
+  allowed: readonly string[],
+  host: string | undefined,
+): void {
+  if (isAllowedOrigin(origin, allowed, host)) return;
+  const message = "pages of this origin may not open a WebSocket here";
+  throw new GatewayError(gatewayFailure("ORIGIN_NOT_ALLOWED", message));
 }
 
 /**

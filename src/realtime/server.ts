@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { clientAddress } from "../net/client-address.js";
 import { PeerAddresses } from "../net/peer-address.js";
 import type { ServerTls } from "../net/server-tls.js";
 import { loadUws, type Uws, type UwsApp } from "../net/uws-addon.js";
@@ -26,6 +27,8 @@ export interface RealtimeServerOptions {
   /** Milliseconds, 8000 to 960000. */
   readonly idleTimeout: number;
   readonly deflate: boolean;
+  /** How many proxies in front may be believed, default none. */
+  readonly trustedHops?: number;
   /** Bytes of a request head; the addon reads it when it is first loaded. */
   readonly headerLimit: number;
 }
@@ -66,7 +69,7 @@ export async function startRealtimeServer(
     ...options,
     encrypted,
     peers,
-    clientAddress: (peer, header) => relayedAddress(peer, header, secret),
+    clientAddress: (peer, header) => relayedAddress(peer, header, secret, options.trustedHops ?? 0),
   });
   app.get("/rooms", (response, request) => {
     const clientAddress = peers.addressOf(response);
@@ -87,9 +90,15 @@ export async function startRealtimeServer(
   };
 }
 
-function relayedAddress(peer: string, header: (name: string) => string | undefined, secret: string): string {
-  if (header(relayHeader) !== secret) return peer;
-  return header("x-forwarded-for")?.split(",").at(-1)?.trim() || peer;
+/** The gateway's own proxy is one more that is trusted. */
+function relayedAddress(
+  peer: string,
+  header: (name: string) => string | undefined,
+  secret: string,
+  trustedHops: number,
+): string {
+  const hops = header(relayHeader) === secret ? trustedHops + 1 : trustedHops;
+  return clientAddress(peer, header("x-forwarded-for"), hops);
 }
 
 async function answerRooms(

@@ -1,5 +1,6 @@
 import type { HttpRequest } from "uWebSockets.js";
 import type { Caller, ClientCertificate } from "../auth/caller.js";
+import { bearer, bearerToken, offeredProtocols } from "../net/bearer-protocol.js";
 import { cookiesCount } from "./origin.js";
 
 /** What surrounds a request for a WebSocket. */
@@ -9,9 +10,6 @@ export interface UpgradeSurroundings {
   /** `RealtimeSettings.origins` */
   readonly origins: readonly string[];
 }
-
-/** Subprotocol that carries a token: `Sec-WebSocket-Protocol: bearer, <token>`, all that a browser can add to an upgrade. */
-const bearer = "bearer";
 
 /**
  * A request for a WebSocket, copied while uWebSockets.js lets it be read. As a caller it shows the token of the
@@ -32,11 +30,10 @@ export class UpgradeRequest implements Caller {
     this.clientAddress = surroundings.clientAddress;
     this.encrypted = surroundings.encrypted;
     this.#headers = headers;
-    const offered = (headers.get("sec-websocket-protocol") ?? "").split(",").map(each => each.trim());
-    const at = offered.indexOf(bearer);
-    const token = at < 0 ? undefined : offered[at + 1];
-    this.#token = token === "" ? undefined : token;
-    this.protocol = this.#token !== undefined ? bearer : offered.includes("chat") ? "chat" : "";
+    const protocols = headers.get("sec-websocket-protocol");
+    const offered = offeredProtocols(protocols);
+    this.#token = bearerToken(protocols);
+    this.protocol = offered.includes(bearer) ? bearer : offered.includes("chat") ? "chat" : "";
     this.#cookies = cookiesCount(headers.get("origin"), surroundings.origins);
   }
 

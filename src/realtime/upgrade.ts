@@ -9,7 +9,7 @@ import { requestIdOf } from "../telemetry/request-id.js";
 import { type Answerable, answerable, answerFailure, failureOf } from "./http-answer.js";
 import { newSession } from "./local-hub.js";
 import type { UpgradeResult } from "./metrics.js";
-import { isAllowedOrigin } from "./origin.js";
+import { requireOrigin } from "./origin.js";
 import type { Realtime } from "./realtime.js";
 import { Socket, type SocketData } from "./socket.js";
 import { headersOf, UpgradeRequest } from "./upgrade-request.js";
@@ -146,8 +146,7 @@ class Upgrade {
     const { connections } = settings.limits;
     if (sockets.connections + pending > connections)
       throw fault("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, { retryAfter: 5 });
-    if (!isAllowedOrigin(headers.get("origin"), settings.origins, headers.get("host")))
-      throw fault("ORIGIN_NOT_ALLOWED", "pages of this origin may not open a WebSocket here");
+    requireOrigin(headers.get("origin"), settings.origins, headers.get("host"));
   }
 
   #admit(identity: Identity | undefined): void {

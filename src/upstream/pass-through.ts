@@ -3,6 +3,7 @@ import { type Duplex, Transform, type TransformCallback } from "node:stream";
 import httpProxy from "@fastify/http-proxy";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { WebSocket } from "ws";
+import { bearerToken } from "../net/bearer-protocol.js";
 import { gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 
@@ -13,11 +14,18 @@ export interface PassThroughTarget {
   /** What stands in place of the prefix; undefined: the prefix stays. */
   readonly rewrite: string | undefined;
   readonly websocket: boolean;
-  /** Origins such as `http://10.0.0.9:8080`, taken in turn. */
-  readonly origins: readonly string[];
+  /** Where the next request goes. @param headers what every backend is told of it */
+  next(headers: PassedHeaders): PassThroughEndpoint;
   /** Milliseconds for the head of a reply, and between two parts of its body. */
   readonly timeout: number;
   readonly tls: PassThroughTls | undefined;
+}
+
+export interface PassThroughEndpoint {
+  /** Such as `http://10.0.0.9:8080`. */
+  readonly origin: string;
+  /** What only this backend is told. */
+  readonly headers: PassedHeaders;
 }
 
 export interface PassThroughTls {
@@ -25,6 +33,7 @@ export interface PassThroughTls {
   readonly cert?: Buffer;
   readonly key?: Buffer;
   readonly servername?: string;
+  readonly rejectUnauthorized?: boolean;
 }
 
 /** The Fastify application that streams requests to HTTP backends. It does not listen: engines hand requests over. */
@@ -43,6 +52,8 @@ export interface Passed {
   /** Bytes. */
   readonly bodyLimit: number;
 }
+
+const nothing: Passed = { headers: {}, bodyLimit: 0 };
 
 /** Bytes that a WebSocket may leave unread before its backend is read no further. */
 const webSocketBuffer = 1 << 20;
@@ -86,10 +97,9 @@ export async function createPassThrough(targets: readonly PassThroughTarget[]): 
 }
 
 function proxyOptions(
-  { prefix, rewrite, websocket, origins, timeout, tls }: PassThroughTarget,
+  { prefix, rewrite, websocket, next, timeout, tls }: PassThroughTarget,
   passed: WeakMap<IncomingMessage, Passed>,
 ): Parameters<typeof httpProxy>[1] {
-  let turn = 0;
   const rewritten = (headers: object, request: IncomingMessage): Record<string, string> => {
     const all: Record<string, string | undefined> = { ...headers, ...passed.get(request)?.headers };
     return Object.fromEntries(Object.entries(all).filter(entry => entry[1] !== undefined)) as Record<
@@ -109,7 +119,13 @@ function proxyOptions(
       ...(tls === undefined ? {} : { connect: tls }),
     },
     replyOptions: {
-      getUpstream: () => origins[turn++ % origins.length] as string,
+      getUpstream: request => {
+        const raw = request.raw as IncomingMessage;
+        const about = passed.get(raw) ?? nothing;
+        const { origin, headers } = next(about.headers);
+        passed.set(raw, { ...about, headers: { ...about.headers, ...headers } });
+        return origin;
+      },
       rewriteRequestHeaders: (request, headers) => rewritten(headers, request.raw as IncomingMessage),
       onError: (reply, { error }) => refuse(reply as unknown as FastifyReply, error),
     },
@@ -166,6 +182,9 @@ function webSocketHeaders({ headers }: IncomingMessage): Record<string, string> 
     if (handshake.test(name) || typeof value !== "string") continue;
     kept[name] = value;
   }
+  // Each connection offers subprotocols of its own: a token among the client's goes on as what it stands for.
+  const token = bearerToken(headers["sec-websocket-protocol"]);
+  if (token !== undefined) kept.authorization ??= `Bearer ${token}`;
   return kept;
 }
 

@@ -73,6 +73,8 @@ export interface TestGateway {
   readonly url: string;
   readonly admin: string;
   readonly httpPort: number;
+  /** 0 without `realtime`. */
+  readonly realtimePort: number;
   /** The log lines written so far, parsed. */
   readonly log: Record<string, unknown>[];
   /** Resolves with the first log line, old or new, that fits. */
@@ -100,7 +102,8 @@ export async function startTestGateway(
     writeFileSync(join(folder, name), text);
   };
   for (const [name, text] of Object.entries(files)) write(name, text);
-  const listeners = `listeners: { http: { address: 127.0.0.1:0, engine: ${engineUnderTest()} }, admin: { address: 127.0.0.1:0 } }\n`;
+  const realtime = /^realtime:/m.test(yaml) ? "realtime: { address: 127.0.0.1:0 }, " : "";
+  const listeners = `listeners: { http: { address: 127.0.0.1:0, engine: ${engineUnderTest()} }, ${realtime}admin: { address: 127.0.0.1:0 } }\n`;
   write("gateway.yaml", listeners + yaml);
 
   const log: Record<string, unknown>[] = [];
@@ -118,6 +121,7 @@ export async function startTestGateway(
     url: `http://127.0.0.1:${gateway.httpPort}`,
     admin: `http://127.0.0.1:${gateway.adminPort}`,
     httpPort: gateway.httpPort,
+    realtimePort: gateway.realtimePort,
     log,
     logged: fits =>
       new Promise(resolve => {

@@ -1,0 +1,128 @@
+import type { Authorizer } from "../auth/authorizer.js";
+import type { Identity } from "../auth/identity.js";
+import type { Endpoint } from "../bindings/endpoint.js";
+import type { OwnRoute } from "../bindings/own-route.js";
+import type { Route } from "../bindings/route.js";
+import { type AuthNames, authNames } from "../config/auth-schema.js";
+import { methodPolicy } from "../config/method-policy.js";
+import { limitNames } from "../config/rate-limit-schema.js";
+import type { Config, RealtimeConfig, UpstreamConfig } from "../config/schema.js";
+import type { MethodType } from "../descriptors/model.js";
+import type { CallCheck } from "../realtime/bridge/target.js";
+import type { Bridge } from "../realtime/bridge.js";
+import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
+import { restEndpoints } from "../realtime/rest.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { Compiled } from "./compile.js";
+import type { Protection } from "./protection.js";
+
+/** Who may open a socket. */
+export function socketAuth({ auth }: Config, realtime: RealtimeConfig): AuthNames {
+  return authNames(realtime.auth ?? auth.default);
+}
+
+/** The REST twin of the sockets, on the HTTP listener. */
+export function realtimeEndpoints(config: Config, realtime: () => Realtime): readonly Endpoint[] {
+  const section = config.realtime;
+  if (section === undefined) return [];
+  return restEndpoints(realtime, { prefix: section.rest, auth: socketAuth(config, section) });
+}
+
+/** Where sockets are opened. */
+export function socketPath({ path }: RealtimeConfig): string {
+  return path === "" ? "/" : path;
+}
+
+/** What a loaded configuration says of sockets, in the form in which they use it. */
+export function realtimeSettings(
+  { loaded: { config }, rooms }: Compiled,
+  realtime: RealtimeConfig,
+  { authenticators, limits }: Protection,
+  bridge: Bridge,
+): RealtimeSettings {
+  const names = limitNames(realtime.rate_limit);
+  return {
+    origins: realtime.origins,
+    authenticator: authenticators.authenticatorOf(socketAuth(config, realtime)),
+    limiter: names.length === 0 ? undefined : limits.limiterOf(names),
+    roomPolicy: rooms,
+    bridge,
+    sentAt: realtime.sent_at,
+    limits: {
+      roomsPerConnection: realtime.limits.rooms_per_connection,
+      messagesPerSecond: realtime.limits.messages_per_second,
+      burst: realtime.limits.burst,
+      connections: realtime.limits.connections,
+    },
+    backpressure: realtime.backpressure,
+  };
+}
+
+/**
+ * Whether a socket may call a method: all that would be asked of the caller on any of the method's routes is asked here
+ * too, so that a socket is no way around a policy.
+ */
+export function callCheck({
+  loaded: { config },
+  routes,
+  authorizers,
+  callAuthorizers,
+  validators,
+}: Compiled): CallCheck {
+  const checks = new Map<MethodType, MethodCheck>();
+  return (session, method, message) => {
+    let check = checks.get(method);
+    if (check === undefined) {
+      check = methodCheck(config, method, routes, authorizers, callAuthorizers.get(method));
+      checks.set(method, check);
+    }
+    check(session.identity, message);
+    const violations = validators.byType.get(method.input)?.(message) ?? [];
+    const [first] = violations;
+    if (first !== undefined) {
+      const text = `${first.field === "" ? "" : `${first.field}: `}${first.description}`;
+      throw new GatewayError(gatewayFailure("VALIDATION_FAILED", text, violations));
+    }
+  };
+}
+
+type MethodCheck = (identity: Identity | undefined, message: Uint8Array) => void;
+
+function methodCheck(
+  config: Config,
+  method: MethodType,
+  routes: readonly Route[],
+  authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>,
+  own: Authorizer | undefined,
+): MethodCheck {
+  const demanded = [own, ...routes.filter(({ rpc }) => rpc === method).map(route => authorizers.get(route))];
+  const all = demanded.filter(each => each !== undefined);
+  const names = authOfMethod(config, method);
+  return (identity, message) => {
+    if (names !== "none" && (identity === undefined || !names.includes(identity.provider))) {
+      throw refuse(
+        "CREDENTIALS_MISSING",
+        "the method asks for other credentials than the socket was opened with",
+      );
+    }
+    for (const authorizer of all) {
+      // What a policy says of paths cannot be told of a call that has none.
+      if (authorizer.usesPath)
+        throw refuse("POLICY_DENIED", "a policy on paths guards the method; use its route");
+      authorizer.before(identity, []);
+      authorizer.after?.(identity, message, []);
+    }
+  };
+}
+
+function authOfMethod(config: Config, method: MethodType): AuthNames {
+  const service = config.services.find(each => each.service === method.service.fullName);
+  if (service === undefined) return authNames(config.auth.default);
+  // Loading has checked that the upstream exists.
+  const upstream = config.upstreams[service.upstream] as UpstreamConfig;
+  return methodPolicy(config, service, upstream, method.name).auth;
+}
+
+function refuse(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
+  return new GatewayError(gatewayFailure(reason, message));
+}
