@@ -1,4 +1,3 @@
-import type { Logger } from "../../telemetry/logger.js";
 import { randomHex } from "../../telemetry/random-hex.js";
 import type {
   Broker,
@@ -11,20 +10,13 @@ import type {
   Receiver,
   Replay,
 } from "../broker.js";
+import type { BrokerOptions } from "./broker-options.js";
 import { brokerUnavailable } from "./failure.js";
 import { RedisLink } from "./redis-link.js";
 import { RedisPresence } from "./redis-presence.js";
 import { headGrace, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import { roomKey, roomOfKey } from "./room-key.js";
-
-export interface BrokerOptions {
-  readonly url: string;
-  /** What keys or subjects begin with. */
-  readonly prefix: string;
-  readonly history: HistoryLimits;
-  readonly logger: Logger | undefined;
-}
 
 /** Most messages read at once to fill a hole. */
 const mostReplayed = 10_000;
@@ -48,8 +40,8 @@ class RedisBroker implements Broker {
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
 
-  constructor({ url, prefix, history, logger }: BrokerOptions) {
-    this.#link = new RedisLink(url, logger);
+  constructor({ url, prefix, history, logger, patience = 5000 }: BrokerOptions) {
+    this.#link = new RedisLink(url, logger, patience);
     this.#prefix = prefix;
     this.#limits = history;
     this.#presence = new RedisPresence(this.#link, prefix, this.#node);
@@ -70,7 +62,7 @@ class RedisBroker implements Broker {
   start(receiver: Receiver): Promise<void> {
     this.#receiver = receiver;
     return this.#link.start({
-      connected: () => void this.#connected(),
+      connected: () => this.#connected(),
       message: (channel, text) => this.#received(channel, text),
     });
   }

@@ -6,15 +6,12 @@ import { openRoom, publishMessage, readRoom, type Script } from "./redis-scripts
 /** What a link tells its broker. */
 export interface LinkListener {
   /** Both connections work, for the first time or again. Nothing is subscribed. */
-  connected(): void;
+  connected(): Promise<void>;
   message(channel: string, text: string): void;
 }
 
 /** Commands that may wait for their answer. */
 const mostPending = 10_000;
-/** Milliseconds until a server that says nothing is given up. */
-const commandTimeout = 5000;
-const checkInterval = 5000;
 const longestPause = 2000;
 /** Milliseconds between two log lines about failures. */
 const logInterval = 5000;
@@ -27,23 +24,29 @@ export class RedisLink {
   readonly #commands: Redis;
   readonly #subscriptions: Redis;
   readonly #logger: Logger | undefined;
+  readonly #patience: number;
   #listener: LinkListener | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #opening: Promise<void> | undefined;
   #pending = 0;
   #ready = false;
   #logged = Number.NEGATIVE_INFINITY;
   #closed = false;
 
-  /** @param url `redis://` or `rediss://` */
-  constructor(url: string, logger: Logger | undefined) {
+  /**
+   * @param url `redis://` or `rediss://`
+   * @param patience milliseconds until a server that says nothing is given up
+   */
+  constructor(url: string, logger: Logger | undefined, patience: number) {
+    this.#patience = patience;
     const options = {
       lazyConnect: true,
       enableOfflineQueue: false,
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      commandTimeout,
-      connectTimeout: commandTimeout,
+      commandTimeout: patience,
+      connectTimeout: patience,
       connectionName: "protogate",
       retryStrategy: (attempt: number) =>
         Math.min(50 * 2 ** Math.min(attempt, 10), longestPause) * (0.5 + Math.random() / 2),
@@ -53,7 +56,9 @@ export class RedisLink {
     this.#subscriptions = new Redis(url, options);
     for (const redis of [this.#commands, this.#subscriptions]) {
       redis.on("error", error => this.#failed(error));
-      redis.on("ready", () => void this.#connected());
+      redis.on("ready", () => {
+        this.#opening = this.#connected();
+      });
       redis.on("close", () => {
         if (this.#ready) this.#failed(new Error("the connection is lost"));
         this.#ready = false;
@@ -71,7 +76,8 @@ export class RedisLink {
     this.#listener = listener;
     const both = [this.#commands, this.#subscriptions];
     await Promise.all(both.map(redis => redis.connect().catch(error => this.#failed(error))));
-    this.#timer = setInterval(() => this.#check(), checkInterval);
+    await this.#opening;
+    this.#timer = setInterval(() => this.#check(), this.#patience);
     this.#timer.unref();
   }
 
@@ -138,7 +144,7 @@ export class RedisLink {
     }
     this.#logger?.info("the realtime broker is reached");
     this.#ready = true;
-    this.#listener?.connected();
+    await this.#listener?.connected();
   }
 
   /** A server that hangs keeps its connections: whoever does not answer in time is connected to anew. */

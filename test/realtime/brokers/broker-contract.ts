@@ -1,0 +1,310 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Broker, Draft, HistoryLimits, Published } from "../../../src/realtime/broker.js";
+import { GatewayError } from "../../../src/status/failure.js";
+import { createRecorder, type Recorder } from "./recorder.js";
+import { startWire, type TestServer } from "./servers.js";
+
+export interface BrokerKind {
+  readonly name: string;
+  /** Why its tests cannot run here. */
+  readonly skip: string | false;
+  start(): Promise<TestServer>;
+  create(port: number, prefix: string, history: HistoryLimits): Broker;
+  /** How many connections of the server receive a room. */
+  receivers(port: number, prefix: string, room: string): Promise<number>;
+}
+
+export interface Node {
+  readonly broker: Broker;
+  readonly recorder: Recorder;
+}
+
+const limits: HistoryLimits = { messages: 50, ttl: 60_000, maxBytes: 1 << 20 };
+
+export function draft(text: string, more: Partial<Draft> = {}): Draft {
+  const frame = JSON.stringify({ type: "receive-message", message: text });
+  return { frame, kept: true, key: undefined, except: undefined, at: Date.now(), ...more };
+}
+
+export function upTo(count: number, from = 1): number[] {
+  return Array.from({ length: count }, (_, index) => from + index);
+}
+
+/** What every broker between nodes must do, against a real server. */
+export function describeBroker(kind: BrokerKind): void {
+  describe(kind.name, { skip: kind.skip }, () => {
+    let server: TestServer;
+    const closing: (() => Promise<void>)[] = [];
+    let prefixes = 0;
+    before(async () => {
+      server = await kind.start();
+    });
+    after(async () => {
+      for (const close of closing.reverse()) await close();
+      await server.close();
+    });
+
+    const prefix = (): string => `test${process.pid}x${++prefixes}`;
+    const node = async (name: string, port = server.port, history = limits): Promise<Node> => {
+      const broker = kind.create(port, name, history);
+      const recorder = createRecorder();
+      closing.push(() => broker.close());
+      await broker.start(recorder);
+      return { broker, recorder };
+    };
+    const ready = async ({ broker }: Node): Promise<void> => {
+      while (!broker.ready) await new Promise(resolve => setTimeout(resolve, 10));
+    };
+    const got = (recorder: Recorder, room: string, seq: number): Promise<void> =>
+      recorder.until(() => (recorder.seqs(room).at(-1) ?? 0) >= seq);
+
+    test("what one node publishes every node with members gets, in order, at the same place", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      const room = "Zürich > *.general";
+      const position = await a.broker.subscribe(room);
+      assert.deepEqual(await b.broker.subscribe(room), position);
+      assert.equal(position.seq, 0);
+      const places: (Published | undefined)[] = [];
+      for (let index = 1; index <= 20; index++)
+        places.push(await a.broker.publish(room, draft(`hi ${index}`)));
+      await Promise.all([got(a.recorder, room, 20), got(b.recorder, room, 20)]);
+      assert.deepEqual(
+        places,
+        upTo(20).map(seq => ({ epoch: position.epoch, seq, duplicate: false })),
+      );
+      assert.deepEqual(b.recorder.all, a.recorder.all);
+      const first = a.recorder.all[0];
+      assert.ok(first?.kind === "message" && first.room === room);
+      assert.deepEqual(JSON.parse(first.message.text), {
+        type: "receive-message",
+        message: "hi 1",
+        seq: 1,
+        epoch: position.epoch,
+      });
+    });
+
+    test("two nodes that publish at once agree on one order without a hole", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      await a.broker.subscribe("general");
+      await b.broker.subscribe("general");
+      const published = await Promise.all(
+        upTo(30).flatMap(index => [
+          a.broker.publish("general", draft(`a${index}`)),
+          b.broker.publish("general", draft(`b${index}`)),
+        ]),
+      );
+      await Promise.all([got(a.recorder, "general", 60), got(b.recorder, "general", 60)]);
+      assert.deepEqual(a.recorder.seqs("general"), upTo(60));
+      assert.deepEqual(b.recorder.all, a.recorder.all);
+      assert.deepEqual(
+        published.map(place => place?.seq).sort((x = 0, y = 0) => x - y),
+        upTo(60),
+      );
+    });
+
+    test("a node without members gets nothing of a room", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      await a.broker.subscribe("loud");
+      await b.broker.subscribe("loud");
+      assert.equal(await kind.receivers(server.port, name, "loud"), 2);
+      b.broker.unsubscribe("loud");
+      await b.broker.subscribe("quiet");
+      assert.equal(await kind.receivers(server.port, name, "loud"), 1);
+      for (const text of ["1", "2", "3"]) await a.broker.publish("loud", draft(text));
+      await a.broker.publish("quiet", draft("end"));
+      await got(b.recorder, "quiet", 1);
+      assert.deepEqual(b.recorder.seqs("loud"), []);
+      assert.equal(b.recorder.all.length, 1);
+    });
+
+    test("the history is the same on every node, bounded, and says what it lacks", async () => {
+      const name = prefix();
+      const short = { ...limits, messages: 5 };
+      const [a, b] = [await node(name, undefined, short), await node(name, undefined, short)];
+      const first = await a.broker.publish("general", draft("1"));
+      for (let index = 2; index <= 8; index++) await a.broker.publish("general", draft(String(index)));
+      const epoch = first?.epoch ?? "";
+      assert.deepEqual(
+        (await b.broker.history("general", 100)).map(({ seq }) => seq),
+        upTo(5, 4),
+      );
+      assert.deepEqual(
+        (await b.broker.history("general", 2)).map(({ seq }) => seq),
+        [7, 8],
+      );
+      const place = { epoch, seq: 8 };
+      const since = async (seq: number, of = epoch, limit = 100) => {
+        const { position, recovered, messages } = await b.broker.since("general", { epoch: of, seq }, limit);
+        return { position, recovered, seqs: messages.map(message => message.seq) };
+      };
+      assert.deepEqual(await since(5), { position: place, recovered: true, seqs: [6, 7, 8] });
+      assert.deepEqual(await since(8), { position: place, recovered: true, seqs: [] });
+      assert.deepEqual(await since(1), { position: place, recovered: false, seqs: upTo(5, 4) });
+      assert.deepEqual(await since(4, epoch, 2), { position: place, recovered: false, seqs: [7, 8] });
+      assert.deepEqual(await since(3, "00000000"), { position: place, recovered: false, seqs: [] });
+      assert.equal((await b.broker.since("nowhere", { epoch, seq: 1 }, 10)).recovered, false);
+      assert.deepEqual(await b.broker.history("nowhere", 10), []);
+      assert.deepEqual(await b.broker.rooms(10), ["general"]);
+      assert.deepEqual(await b.broker.subscribe("general"), place);
+    });
+
+    test("messages grow too old, and a room with members keeps its place", async () => {
+      const name = prefix();
+      const a = await node(name, undefined, { ...limits, ttl: 1000 });
+      const { epoch } = await a.broker.subscribe("general");
+      await a.broker.publish("general", draft("old"));
+      await a.broker.publish("general", draft("old too"));
+      while ((await a.broker.history("general", 10)).length > 0) {
+        await new Promise(resolve => setTimeout(resolve, 50));
+      }
+      assert.deepEqual(await a.broker.rooms(10), []);
+      assert.deepEqual(await a.broker.publish("general", draft("new")), { epoch, seq: 3, duplicate: false });
+      await got(a.recorder, "general", 3);
+    });
+
+    test("of two messages with one key only the first is published, on whatever node", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      await a.broker.subscribe("general");
+      const first = await a.broker.publish("general", draft("once", { key: "k1" }));
+      const again = await b.broker.publish("general", draft("twice", { key: "k1" }));
+      assert.deepEqual(again, { ...first, duplicate: true });
+      const other = await b.broker.publish("other", draft("elsewhere", { key: "k1" }));
+      assert.equal(other?.duplicate, false);
+      const next = await b.broker.publish("general", draft("next", { key: "k2" }));
+      assert.deepEqual([next?.seq, next?.duplicate], [2, false]);
+      await got(a.recorder, "general", 2);
+      assert.equal(a.recorder.all.length, 2);
+    });
+
+    test("notices reach members and are not kept", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      await b.broker.subscribe("general");
+      const notice = draft("joined", { kept: false, except: "s-1", at: 1234 });
+      assert.equal(await a.broker.publish("general", notice), undefined);
+      await b.recorder.until(all => all.length === 1);
+      assert.deepEqual(b.recorder.all[0], {
+        kind: "notice",
+        room: "general",
+        notice: { text: notice.frame, except: "s-1", at: 1234 },
+      });
+      assert.deepEqual(await a.broker.history("general", 10), []);
+    });
+
+    test("what a node signals all others hear", async () => {
+      const name = prefix();
+      const [a, b, c] = [await node(name), await node(name), await node(name)];
+      a.broker.signal('{"subject":"jdoe"}');
+      await Promise.all([b, c].map(({ recorder }) => recorder.until(all => all.length === 1)));
+      assert.deepEqual(b.recorder.all, [{ kind: "signal", text: '{"subject":"jdoe"}' }]);
+      b.broker.signal("bye");
+      await a.recorder.until(all => all.length === 1);
+      assert.deepEqual(a.recorder.all, [{ kind: "signal", text: "bye" }]);
+    });
+
+    test("a node that was cut off gets what it missed, in order", async () => {
+      const name = prefix();
+      const wire = await startWire(server.port);
+      closing.push(wire.close);
+      const [a, b] = [await node(name), await node(name, wire.port)];
+      await b.broker.subscribe("general");
+      await a.broker.publish("general", draft("before"));
+      await got(b.recorder, "general", 1);
+      await wire.cut();
+      for (const text of ["1", "2", "3"]) await a.broker.publish("general", draft(text));
+      await wire.mend();
+      await got(b.recorder, "general", 4);
+      await a.broker.publish("general", draft("after"));
+      await got(b.recorder, "general", 5);
+      assert.deepEqual(b.recorder.seqs("general"), upTo(5));
+      assert.equal(b.recorder.all.length, 5);
+    });
+
+    test("a node that was cut off for too long is told the exact gap", async () => {
+      const name = prefix();
+      const wire = await startWire(server.port);
+      closing.push(wire.close);
+      const short = { ...limits, messages: 4 };
+      const [a, b] = [await node(name, undefined, short), await node(name, wire.port, short)];
+      const { epoch } = await b.broker.subscribe("general");
+      await a.broker.publish("general", draft("before"));
+      await got(b.recorder, "general", 1);
+      await wire.cut();
+      for (let index = 2; index <= 11; index++) await a.broker.publish("general", draft(String(index)));
+      await wire.mend();
+      await got(b.recorder, "general", 11);
+      assert.deepEqual(b.recorder.all[1], { kind: "gap", room: "general", epoch, from: 2, to: 7 });
+      assert.deepEqual(b.recorder.seqs("general"), [1, 8, 9, 10, 11]);
+    });
+
+    test("while the server is away publishing fails at once, and afterwards everything goes on", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      const { epoch } = await a.broker.subscribe("general");
+      await b.broker.subscribe("general");
+      await a.broker.publish("general", draft("before", { key: "k" }));
+      await got(b.recorder, "general", 1);
+      await server.kill();
+      while (a.broker.ready || b.broker.ready) await new Promise(resolve => setTimeout(resolve, 5));
+      await assert.rejects(async () => a.broker.publish("general", draft("lost")), unavailable);
+      await assert.rejects(async () => b.broker.subscribe("other"), unavailable);
+      await assert.rejects(async () => b.broker.history("general", 1), unavailable);
+      await server.start();
+      await Promise.all([ready(a), ready(b)]);
+      const again = await b.broker.publish("general", draft("again", { key: "k" }));
+      assert.deepEqual(again, { epoch, seq: 1, duplicate: true });
+      await b.broker.publish("general", draft("after"));
+      await Promise.all([got(a.recorder, "general", 2), got(b.recorder, "general", 2)]);
+      assert.deepEqual(a.recorder.seqs("general"), [1, 2]);
+      assert.deepEqual(b.recorder.all, a.recorder.all);
+    });
+
+    test("a node that starts before its server works as soon as that is there", async () => {
+      await server.kill();
+      const a = await node(prefix());
+      assert.equal(a.broker.ready, false);
+      await server.start();
+      await ready(a);
+      await a.broker.subscribe("general");
+      await a.broker.publish("general", draft("hi"));
+      await got(a.recorder, "general", 1);
+    });
+
+    test("members are known on every node, those of dead nodes are not", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      const presence = (each: Node) => {
+        assert.ok(each.broker.presence !== undefined);
+        return each.broker.presence;
+      };
+      const names = async (each: Node): Promise<string[]> =>
+        (await presence(each).members("general")).map(({ session, from }) => `${session} ${from}`).sort();
+      const settle = async (wanted: readonly string[]): Promise<void> => {
+        for (const each of [a, b]) {
+          while ((await names(each)).join() !== wanted.join())
+            await new Promise(resolve => setTimeout(resolve, 10));
+        }
+      };
+      presence(a).enter("general", { session: "s1", from: "Will Hall" });
+      presence(b).enter("general", { session: "s2", from: "jdoe" });
+      presence(b).enter("general", { session: "s3", from: "jdoe" });
+      await settle(["s1 Will Hall", "s2 jdoe", "s3 jdoe"]);
+      presence(b).exit("general", { session: "s2", from: "jdoe" });
+      await settle(["s1 Will Hall", "s3 jdoe"]);
+      await b.broker.close();
+      while ((await names(a)).length > 1) await new Promise(resolve => setTimeout(resolve, 10));
+      assert.deepEqual(await names(a), ["s1 Will Hall"]);
+    });
+  });
+}
+
+function unavailable(error: unknown): boolean {
+  assert.ok(error instanceof GatewayError);
+  assert.equal(error.failure.reason, "BROKER_UNAVAILABLE");
+  return true;
+}

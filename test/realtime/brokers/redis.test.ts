@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Redis } from "ioredis";
+import { createRedisBroker } from "../../../src/realtime/brokers/redis-broker.js";
+import { roomKey } from "../../../src/realtime/brokers/room-key.js";
+import { describeBroker, draft } from "./broker-contract.js";
+import { createRecorder } from "./recorder.js";
+import { missing, startRedis } from "./servers.js";
+
+const skip = missing("redis-server");
+
+async function asking<T>(port: number, ask: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(port, "127.0.0.1");
+  try {
+    return await ask(redis);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+describeBroker({
+  name: "Redis",
+  skip,
+  start: startRedis,
+  create: (port, prefix, history) =>
+    createRedisBroker({ url: `redis://127.0.0.1:${port}/0`, prefix, history, logger: undefined }),
+  receivers: (port, prefix, room) =>
+    asking(port, async redis => {
+      const [, count] = await redis.pubsub("NUMSUB", `${prefix}:channel:${roomKey(room)}`);
+      return Number(count);
+    }),
+});
+
+test("a Redis server that hangs is given up, and what was published meanwhile is told as failed", {
+  skip,
+}, async () => {
+  const server = await startRedis();
+  const history = { messages: 10, ttl: 60_000, maxBytes: 1 << 20 };
+  const broker = createRedisBroker({
+    url: `redis://127.0.0.1:${server.port}`,
+    prefix: "hang",
+    history,
+    logger: undefined,
+    patience: 300,
+  });
+  const recorder = createRecorder();
+  await broker.start(recorder);
+  await broker.subscribe("general");
+  server.suspend();
+  await assert.rejects(async () => broker.publish("general", draft("lost?", { key: "k" })));
+  while (broker.ready) await new Promise(resolve => setTimeout(resolve, 10));
+  server.resume();
+  while (!broker.ready) await new Promise(resolve => setTimeout(resolve, 10));
+  await broker.publish("general", draft("sent again", { key: "k" }));
+  await recorder.until(() => recorder.seqs("general").length > 0);
+  await broker.publish("general", draft("after"));
+  await recorder.until(() => recorder.seqs("general").length > 1);
+  assert.deepEqual(recorder.seqs("general"), [1, 2]);
+  await broker.close();
+  await server.close();
+});
+
+test("what Redis keeps of rooms goes away by itself", { skip }, async () => {
+  const server = await startRedis();
+  const history = { messages: 10, ttl: 60_000, maxBytes: 1 << 20 };
+  const broker = createRedisBroker({
+    url: `redis://127.0.0.1:${server.port}`,
+    prefix: "gone",
+    history,
+    logger: undefined,
+  });
+  await broker.start(createRecorder());
+  await broker.publish("general", draft("hi", { key: "k" }));
+  broker.presence?.enter("general", { session: "s1", from: "jdoe" });
+  await broker.presence?.members("general");
+  const lasting = await asking(server.port, async redis => {
+    const keys = await redis.keys("gone:*");
+    const lives = await Promise.all(keys.map(async key => [key, await redis.pttl(key)] as const));
+    return lives.filter(([, life]) => life < 0).map(([key]) => key);
+  });
+  assert.deepEqual(lasting, ["gone:rooms"]);
+  await broker.close();
+  await server.close();
+});
