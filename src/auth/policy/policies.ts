@@ -22,6 +22,8 @@ export interface AuthorizationTarget {
   readonly rpc: MethodType | undefined;
   /** False where `auth` is none. */
   readonly authenticated: boolean;
+  /** True for calls of an RPC that come by no route of their own, and that every route's policies guard as well. */
+  readonly routeless?: boolean;
 }
 
 /** The policies of one configuration. Every route is compiled first; what is wrong is in `diagnostics` afterwards. */
@@ -95,7 +97,7 @@ class CompiledPolicies implements Policies {
   authorizer(target: AuthorizationTarget): Authorizer | undefined {
     const place = placeOf(target);
     const rpc = target.rpc?.path ?? "";
-    if (rpc !== "") this.#routes.push({ place, rpc });
+    if (rpc !== "" && target.routeless !== true) this.#routes.push({ place, rpc });
     const applied: Applied[] = [];
     for (const matcher of this.#matchers) {
       const coverage = coverageOf(matcher, target);
