@@ -1,10 +1,12 @@
 import type { HttpResponse } from "uWebSockets.js";
-import { STATUS_CODES } from "node:http";
 import type { PeerAddresses } from "../net/peer-address.js";
 import { Cancellation } from "../upstream/channel.js";
-import { type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
+import type { Passed, PassThrough } from "../upstream/pass-through.js";
+import { type Exchange, type HeaderList, noBody } from "./exchange.js";
 import { IncomingBody } from "./incoming-body.js";
 import type { RequestHead } from "./uws-head.js";
+import { UwsRelay } from "./uws-relay.js";
+import { ReplyHeadWriter } from "./uws-reply-head.js";
 
 /** What exchanges ask of the engine that made them. */
 export interface UwsListener {
@@ -72,25 +74,55 @@ export class UwsExchange implements Exchange {
   reply(status: number, headers: HeaderList, body: string | Uint8Array): void {
     if (this.#stage !== "open") return;
     this.#stage = "replying";
-    let head = statusLine(status);
     let close = this.#head.closing;
-    for (const field of headers) {
-      const value = field[1];
-      if (field[0] === "connection") close ||= value === "close";
-      else if (isHeaderValue(value)) head += `\r\n${field[0]}: ${value}`;
+    heads.begin(status);
+    for (const [name, value] of headers) {
+      if (name === "connection") close ||= value === "close";
+      else heads.field(name, value);
     }
     const bodyless = status === 204 || status === 304;
-    if (!bodyless && this.method === "HEAD") head += `\r\ncontent-length: ${Buffer.byteLength(body)}`;
+    if (!bodyless && this.method === "HEAD") heads.field("content-length", String(Buffer.byteLength(body)));
     const sent = bodyless || this.method === "HEAD" ? undefined : body;
+    const last = this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined);
+    if (!last && !close) {
+      this.#send(heads.bytes, sent, false);
+      return;
+    }
+    // The end of a reply in one piece says so itself.
+    if (sent === undefined || (!last && sent.length > largeBody)) heads.field("connection", "close");
+    // A reply without body cannot be ended together with its connection, so that the last line end is ours.
+    if (sent === undefined && last) heads.lineEnd();
+    const head = Buffer.from(heads.bytes);
     // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
-    if (this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined))
-      setImmediate(() => this.#sendLast(head, sent));
-    else if (close) setImmediate(() => this.#send(head, sent, true));
-    else this.#send(head, sent, false);
+    setImmediate(() => (last ? this.#sendLast(head, sent) : this.#send(head, sent, true)));
   }
 
-  passOn(): Promise<number> {
-    return Promise.reject(new Error("not passed through by this engine yet"));
+  passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number> {
+    if (this.#stage !== "open") return Promise.resolve(0);
+    this.#stage = "replying";
+    return new Promise(resolve => {
+      const body = this.#body;
+      const request = {
+        method: this.method,
+        target: this.query === "" ? this.path : `${this.path}?${this.query}`,
+        fields: this.#head.fields,
+        closing:
+          this.#head.closing ||
+          (body !== undefined && !(body.complete && this.#head.bodyLength !== undefined)),
+      };
+      const relay = new UwsRelay(this.#response, request, application, passed, replyHeaders, status => {
+        if (this.#stage !== "over") {
+          this.#stage = "over";
+          this.#listener.finished();
+        }
+        resolve(status);
+      });
+      this.cancellation.listen(() => relay.abort());
+      if (this.#paused) this.#response.resume();
+      this.#paused = false;
+      if (body === undefined) relay.send(noBytes, true);
+      else body.stream((chunk, last) => relay.send(chunk, last));
+    });
   }
 
   abandon(): void {
@@ -98,41 +130,40 @@ export class UwsExchange implements Exchange {
     if (this.#stage !== "over") this.#response.close();
   }
 
-  #send(head: string, body: string | Uint8Array | undefined, close: boolean): void {
+  #send(head: Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
     if (this.#stage === "over") return;
     if (body !== undefined && body.length > largeBody) {
-      this.#sendLarge(head, body, close);
+      this.#sendLarge(head, body);
       return;
     }
     ending = close;
     if (body !== undefined) this.#cork(writeWhole, head, body);
-    else this.#cork(writeHead, close ? `${head}\r\nconnection: close` : head, "");
+    else this.#cork(writeHead, head, "");
   }
 
   /** Nothing more is read from the connection. */
-  #sendLast(head: string, body: string | Uint8Array | undefined): void {
+  #sendLast(head: Uint8Array, body: string | Uint8Array | undefined): void {
     if (this.#stage === "over") return;
     ending = true;
     if (body !== undefined) {
       this.#cork(writeWhole, head, body);
     } else {
-      // A reply without body cannot be ended together with its connection, so that the last line end is ours.
-      this.#cork(writeStatus, `${head}\r\nconnection: close\r\n`, "");
+      this.#cork(writeStatus, head, "");
       this.#response.close();
     }
   }
 
-  #cork(write: () => void, head: string, body: string | Uint8Array): void {
+  #cork(write: () => void, head: Uint8Array, body: string | Uint8Array): void {
     this.#stage = "over";
     writing = this.#response;
-    writtenHead = encode(head);
+    writtenHead = head;
     writtenBody = body;
     this.#response.cork(write);
     this.#listener.finished();
   }
 
   /** In parts, as fast as the peer takes them. */
-  #sendLarge(head: string, body: string | Uint8Array, close: boolean): void {
+  #sendLarge(head: Uint8Array, body: string | Uint8Array): void {
     const response = this.#response;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     const send = (offset: number): boolean => {
@@ -144,7 +175,7 @@ export class UwsExchange implements Exchange {
       return ok;
     };
     response.cork(() => {
-      response.writeStatus(encode(close ? `${head}\r\nconnection: close` : head));
+      response.writeStatus(head);
       if (!send(0)) response.onWritable(send);
     });
   }
@@ -170,12 +201,16 @@ export class UwsExchange implements Exchange {
   }
 }
 
+const noBytes = Buffer.alloc(0);
+
 /** Above this a reply waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;
 
+const heads = new ReplyHeadWriter();
+
 // What the callbacks of `cork` write: it runs them at once, so that one of each serves all replies.
 let writing: HttpResponse;
-let writtenHead: string | Uint8Array = "";
+let writtenHead: Uint8Array = noBody;
 let writtenBody: string | Uint8Array = "";
 let ending = false;
 
@@ -189,21 +224,4 @@ function writeHead(): void {
 
 function writeStatus(): void {
   writing.writeStatus(writtenHead);
-}
-
-/** uWebSockets.js writes UTF-8; header fields are one byte a character. */
-function encode(head: string): string | Uint8Array {
-  return ascii.test(head) ? head : Buffer.from(head, "latin1");
-}
-
-const ascii = /^[\r\n\t\x20-\x7e]*$/;
-const statusLines = new Map<number, string>();
-
-function statusLine(status: number): string {
-  let line = statusLines.get(status);
-  if (line === undefined) {
-    line = `${status} ${STATUS_CODES[status] ?? "unknown"}`;
-    statusLines.set(status, line);
-  }
-  return line;
 }

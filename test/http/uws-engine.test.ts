@@ -65,6 +65,17 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
+    it("has headers of every length, one reply after the other", async () => {
+      const engine = await start(exchange =>
+        exchange.reply(200, [["x", "v".repeat(Number(exchange.query))]], ""),
+      );
+      for (const length of [0, 10, 1000, 5000, 20_000, 10, 6000, 0]) {
+        const text = await untilClosed(open(engine, `GET /?${length} ${last}`));
+        assert.equal(/\r\nx: (v*)\r\n/.exec(text)?.[1]?.length, length);
+      }
+      await engine.close();
+    });
+
     it("leaves out headers whose value would begin another line", async () => {
       const engine = await start(exchange => exchange.reply(200, [["x", "1\r\ny: 2"]], "ok"));
       const text = await untilClosed(open(engine, `GET / ${last}`));
