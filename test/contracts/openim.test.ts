@@ -1,62 +1,21 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
-import { demoSecret } from "../../src/demo/openim/token.js";
-import { type Answer, send } from "./http-client.js";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import { send } from "./http-client.js";
+import {
+  assertError,
+  envelope,
+  example,
+  headers,
+  helen,
+  john,
+  logIn,
+  now,
+  post,
+  startVariant,
+  tokenWith,
+} from "./openim-client.js";
 import { type System, startSystem } from "./system.js";
-
-const example = resolve(import.meta.dirname, "../../config/examples/openim.yaml");
-const john = "1001";
-const helen = "1002";
-
-type User = Readonly<Record<string, unknown>>;
-
-interface Envelope {
-  readonly errCode: number;
-  readonly errMsg: string;
-  readonly errDlt: string;
-  readonly data?: Readonly<Record<string, unknown>> & { readonly users?: readonly User[] };
-}
-
-function sign(claims: JWTPayload, secret = demoSecret): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret));
-}
-
-const now = Math.floor(Date.now() / 1000);
-/** A Chat token of John with other claims than the usual ones. */
-function tokenWith(claims: JWTPayload, secret?: string): Promise<string> {
-  return sign({ UserID: john, UserType: 1, PlatformID: 0, exp: now + 3600, iat: now, ...claims }, secret);
-}
-
-/** The headers that an OpenIM client sends. */
-function headers(token?: string): Record<string, string> {
-  return { operationID: "op-1", ...(token === undefined ? {} : { token }) };
-}
-
-function post(system: System, path: string, body: unknown, token?: string): Promise<Answer> {
-  return system.send("POST", path, { body, headers: headers(token) });
-}
-
-async function logIn(system: System, account: string): Promise<string> {
-  const { data } = envelope(await post(system, "/account/login", { account, password: "xxx" }));
-  return String(data?.chatToken);
-}
-
-/** The envelope of an answer, which is HTTP 200 whatever it says. */
-function envelope(answer: Answer): Envelope {
-  assert.equal(answer.status, 200, answer.body);
-  assert.match(answer.headers["content-type"] ?? "", /^application\/json/);
-  return JSON.parse(answer.body) as Envelope;
-}
-
-function assertError(answer: Answer, errCode: number, errMsg: string, errDlt: RegExp): void {
-  const { errDlt: detail, ...rest } = envelope(answer);
-  assert.deepEqual(rest, { errCode, errMsg });
-  assert.match(detail, errDlt);
-}
 
 describe("contract E through config/examples/openim.yaml", () => {
   let system: System;
@@ -189,20 +148,13 @@ describe("contract E through config/examples/openim.yaml", () => {
 });
 
 describe("the backend of config/examples/openim.yaml with errors: status", () => {
-  const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   let system: System;
   before(async () => {
-    const text = readFileSync(example, "utf8")
-      .replace("errors: openim", "errors: status\n    metadata: { request: [operationID] }")
-      .replace("../../protos/openim", resolve(import.meta.dirname, "../../protos/openim"));
-    const file = join(folder, "native.yaml");
-    writeFileSync(file, text);
-    system = await startSystem(file);
+    system = await startVariant(yaml =>
+      yaml.replace("errors: openim", "errors: status\n    metadata: { request: [operationID] }"),
+    );
   });
-  after(async () => {
-    await system.close();
-    rmSync(folder, { recursive: true });
-  });
+  after(() => system.close());
 
   it("answers without the envelope", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx" });
