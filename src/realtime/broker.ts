@@ -88,7 +88,7 @@ export interface Broker {
   /** Called once, before anything else. */
   start(receiver: Receiver): void | Promise<void>;
   /**
-   * Gives the draft its place, keeps it, and hands it to every subscribed node, to this one maybe within the call.
+   * Gives the draft its place, in the order of the calls, keeps it, and hands it to every subscribed node, to this one maybe within the call.
    * @returns undefined for notices
    */
   publish(room: string, draft: Draft): Published | undefined | Promise<Published | undefined>;

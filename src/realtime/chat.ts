@@ -2,7 +2,6 @@ import type { Identity } from "../auth/identity.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { Bridge, Verdict } from "./bridge.js";
-import type { Published } from "./broker.js";
 import { CloseCode } from "./close-code.js";
 import type {
   ClientFrame,
@@ -229,18 +228,24 @@ export class Chat {
     });
   }
 
-  #publish(
-    socket: Socket,
-    { room_id: room, id }: SendFrame,
-    from: string,
-    message: string,
-  ): Promise<void> | undefined {
+  #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
+    const { room_id: room, id } = frame;
     const head = this.hub.room(room)?.messageHead;
     // It left while its backend was asked.
     if (head === undefined || !socket.rooms.has(room)) throw notMember(room);
     const published = this.hub.send(room, head, JSON.stringify(from), message);
-    if (id === undefined) return published instanceof Promise ? published.then(ignored) : undefined;
-    return when<Published>(published, place => this.#answer(socket, ack(id, room, place)));
+    if (!(published instanceof Promise)) {
+      if (id !== undefined) this.#answer(socket, ack(id, room, published));
+      return undefined;
+    }
+    // The broker keeps the order of the calls: what comes for the room need not wait.
+    published.then(
+      place => {
+        if (id !== undefined) this.#answer(socket, ack(id, room, place));
+      },
+      (error: unknown) => this.#failed(socket, frame, error),
+    );
+    return undefined;
   }
 
   #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
@@ -329,8 +334,6 @@ function tooFast({ perSecond }: Rate): Failure {
 function roomOf(frame: ClientFrame): string | undefined {
   return "room_id" in frame ? frame.room_id : undefined;
 }
-
-function ignored(): void {}
 
 /** Goes on at once where there is nothing to wait for. */
 function when<T>(

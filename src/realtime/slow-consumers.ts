@@ -130,14 +130,17 @@ export class SlowConsumers {
   }
 
   /** Sends from `next` on as much as there is room for; what is not there any more is a gap. */
-  #send(socket: Socket, room: Room, next: number, { messages }: Replay): void {
+  #send(socket: Socket, room: Room, next: number, { position, messages }: Replay): void {
     const { lag } = socket;
+    // What has come since the broker was asked is asked for anew; what it does not know of any more is lost.
+    const known = position.epoch === room.epoch && position.seq >= next;
+    const end = known ? Math.min(position.seq, room.seq) : room.seq;
     const low = this.#low;
     let at = next;
     socket.corked(() => {
       for (const message of messages) {
         // What the room's other members have not been sent yet comes by the topic.
-        if (message.seq < at || message.seq > room.seq || message.epoch !== room.epoch) continue;
+        if (message.seq < at || message.seq > end || message.epoch !== room.epoch) continue;
         if (message.seq > at) this.#gap(socket, room, at, message.seq - 1);
         if (!socket.send(message.text)) return;
         at = message.seq + 1;
@@ -145,8 +148,8 @@ export class SlowConsumers {
         this.metrics.replayed.inc();
         if (socket.buffered > low) return;
       }
-      if (at <= room.seq) this.#gap(socket, room, at, room.seq);
-      at = room.seq + 1;
+      if (at <= end) this.#gap(socket, room, at, end);
+      at = Math.max(at, end + 1);
     });
     if (!socket.closed) lag?.set(room, at);
   }
