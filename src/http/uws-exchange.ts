@@ -85,14 +85,14 @@ export class UwsExchange implements Exchange {
     const sent = bodyless || this.method === "HEAD" ? undefined : body;
     const last = this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined);
     if (!last && !close) {
-      this.#send(heads.bytes, sent, false);
+      this.#send(heads.head, sent, false);
       return;
     }
     // The end of a reply in one piece says so itself.
     if (sent === undefined || (!last && sent.length > largeBody)) heads.field("connection", "close");
     // A reply without body cannot be ended together with its connection, so that the last line end is ours.
     if (sent === undefined && last) heads.lineEnd();
-    const head = Buffer.from(heads.bytes);
+    const { head } = heads;
     // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
     setImmediate(() => (last ? this.#sendLast(head, sent) : this.#send(head, sent, true)));
   }
@@ -106,9 +106,8 @@ export class UwsExchange implements Exchange {
         method: this.method,
         target: this.query === "" ? this.path : `${this.path}?${this.query}`,
         fields: this.#head.fields,
-        closing:
-          this.#head.closing ||
-          (body !== undefined && !(body.complete && this.#head.bodyLength !== undefined)),
+        closing: this.#head.closing,
+        last: this.#head.bodyLength === undefined,
       };
       const relay = new UwsRelay(this.#response, request, application, passed, replyHeaders, status => {
         if (this.#stage !== "over") {
@@ -130,7 +129,7 @@ export class UwsExchange implements Exchange {
     if (this.#stage !== "over") this.#response.close();
   }
 
-  #send(head: Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
+  #send(head: string | Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
     if (this.#stage === "over") return;
     if (body !== undefined && body.length > largeBody) {
       this.#sendLarge(head, body);
@@ -142,7 +141,7 @@ export class UwsExchange implements Exchange {
   }
 
   /** Nothing more is read from the connection. */
-  #sendLast(head: Uint8Array, body: string | Uint8Array | undefined): void {
+  #sendLast(head: string | Uint8Array, body: string | Uint8Array | undefined): void {
     if (this.#stage === "over") return;
     ending = true;
     if (body !== undefined) {
@@ -153,7 +152,7 @@ export class UwsExchange implements Exchange {
     }
   }
 
-  #cork(write: () => void, head: Uint8Array, body: string | Uint8Array): void {
+  #cork(write: () => void, head: string | Uint8Array, body: string | Uint8Array): void {
     this.#stage = "over";
     writing = this.#response;
     writtenHead = head;
@@ -163,7 +162,7 @@ export class UwsExchange implements Exchange {
   }
 
   /** In parts, as fast as the peer takes them. */
-  #sendLarge(head: Uint8Array, body: string | Uint8Array): void {
+  #sendLarge(head: string | Uint8Array, body: string | Uint8Array): void {
     const response = this.#response;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     const send = (offset: number): boolean => {
@@ -210,7 +209,7 @@ const heads = new ReplyHeadWriter();
 
 // What the callbacks of `cork` write: it runs them at once, so that one of each serves all replies.
 let writing: HttpResponse;
-let writtenHead: Uint8Array = noBody;
+let writtenHead: string | Uint8Array = "";
 let writtenBody: string | Uint8Array = "";
 let ending = false;
 
