@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
-import { echo, send, startBackend, startTestGateway } from "../../gateway/harness.js";
-import { converse, statusesOf } from "../../http/raw-client.js";
-import { signShared } from "../tokens.js";
+import { echo, send, startBackend, startTestGateway } from "../../../gateway/harness.js";
+import { converse, statusesOf } from "../../../http/raw-client.js";
+import { signShared } from "../../tokens.js";
 
 const secret = "0123456789abcdef0123456789abcdef";
-const proto = readFileSync(new URL("./guarded.proto", import.meta.url), "utf8");
+const proto = readFileSync(new URL("../guarded.proto", import.meta.url), "utf8");
 const backend = await startBackend({
   "/guarded.Orders/Get": echo,
   "/guarded.Orders/List": echo,

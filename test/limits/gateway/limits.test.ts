@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { signShared } from "../auth/tokens.js";
-import { echo, send, startBackend, startTestGateway } from "../gateway/harness.js";
+import { signShared } from "../../auth/tokens.js";
+import { echo, send, startBackend, startTestGateway } from "../../gateway/harness.js";
 
 const secret = "0123456789abcdef0123456789abcdef";
 const proto = `syntax = "proto3"; package limited;
