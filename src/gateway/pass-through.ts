@@ -40,7 +40,7 @@ const relayTimeout = 10_000;
 
 /** The application behind the prefixes of `http.proxy` and for sockets; undefined where there are none. */
 export function passThroughOf(
-  { http, upstreams, realtime }: Config,
+  { http, listeners, upstreams, realtime }: Config,
   runtime: Runtime,
 ): Promise<PassThrough> | undefined {
   const targets: PassThroughTarget[] = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }) => {
@@ -63,7 +63,7 @@ export function passThroughOf(
       tls: { rejectUnauthorized: false },
     });
   }
-  return targets.length === 0 ? undefined : createPassThrough(targets);
+  return targets.length === 0 ? undefined : createPassThrough(targets, listeners.http.engine === "uws");
 }
 
 function trimmed(origin: string): string {

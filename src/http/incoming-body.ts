@@ -8,6 +8,7 @@ export class IncomingBody {
   #chunks: Buffer[] = [];
   #size = 0;
   #limit = Number.POSITIVE_INFINITY;
+  #sink: ((chunk: Buffer, last: boolean) => void) | undefined;
   #error: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
   #resolve: (body: Uint8Array) => void = () => undefined;
@@ -30,9 +31,23 @@ export class IncomingBody {
     });
   }
 
+  /** Hands on what has arrived and what comes, instead of collecting it. */
+  stream(sink: (chunk: Buffer, last: boolean) => void): void {
+    this.taken = true;
+    const arrived = Buffer.concat(this.#chunks);
+    this.#chunks = [];
+    this.#sink = sink;
+    if (arrived.length > 0 || this.complete) sink(arrived, this.complete);
+  }
+
   /** @param chunk valid during the call only */
   add(chunk: ArrayBuffer, last: boolean): void {
     if (this.#error !== undefined) return;
+    if (this.#sink !== undefined) {
+      this.complete = last;
+      this.#sink(Buffer.copyBytesFrom(new Uint8Array(chunk)), last);
+      return;
+    }
     this.#size += chunk.byteLength;
     if (chunk.byteLength > 0 && this.#size <= this.#limit) {
       this.#chunks.push(Buffer.copyBytesFrom(new Uint8Array(chunk)));

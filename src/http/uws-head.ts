@@ -16,7 +16,7 @@ export class RequestHead {
   /** The client asked for the connection to end with this reply. */
   closing = false;
   /** Names and values in turn, as they came. */
-  readonly #fields: string[] = [];
+  readonly fields: string[] = [];
   #size = 0;
   #hosts = 0;
   #lengths = 0;
@@ -53,7 +53,7 @@ export class RequestHead {
 
   /** The value of a header by lower-case name, several lines joined. */
   header(name: string): string | undefined {
-    const fields = this.#fields;
+    const fields = this.fields;
     let value: string | undefined;
     for (let index = 0; index < fields.length; index += 2) {
       if (fields[index] !== name) continue;
@@ -64,7 +64,7 @@ export class RequestHead {
   }
 
   add(name: string, value: string): void {
-    this.#fields.push(name, value);
+    this.fields.push(name, value);
     this.#size += name.length + value.length + fieldOverhead;
     switch (name) {
       case "host":

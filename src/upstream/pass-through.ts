@@ -1,4 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, type IncomingMessage, type RequestOptions, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Duplex, Transform, type TransformCallback } from "node:stream";
 import httpProxy from "@fastify/http-proxy";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
@@ -40,6 +44,11 @@ export interface PassThroughTls {
 export interface PassThrough {
   handle(request: IncomingMessage, response: ServerResponse, passed: Passed): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, passed: Passed): void;
+  /**
+   * How a request reaches the application from an engine that is not Node's: over a socket that only this process can
+   * open. One request for each call.
+   */
+  privately(passed: Passed): RequestOptions;
   close(): Promise<void>;
 }
 
@@ -61,7 +70,11 @@ const webSocketBuffer = 1 << 20;
 /** Bytes of the largest WebSocket message that is passed on. */
 const webSocketMessage = 16 << 20;
 
-export async function createPassThrough(targets: readonly PassThroughTarget[]): Promise<PassThrough> {
+/** @param socket whether `privately` is used */
+export async function createPassThrough(
+  targets: readonly PassThroughTarget[],
+  socket: boolean,
+): Promise<PassThrough> {
   const passed = new WeakMap<IncomingMessage, Passed>();
   const app = Fastify({
     logger: false,
@@ -81,8 +94,21 @@ export async function createPassThrough(targets: readonly PassThroughTarget[]): 
     const { bodyLimit = 0 } = passed.get(request.raw) ?? {};
     done(null, payload.pipe(new Limited(bodyLimit)));
   });
+  const tickets = new Map<string, Passed>();
+  app.addHook("onRequest", async ({ raw, headers }) => {
+    const id = headers[ticketHeader];
+    const about = typeof id === "string" ? tickets.get(id) : undefined;
+    if (typeof id !== "string" || about === undefined) return;
+    tickets.delete(id);
+    delete headers[ticketHeader];
+    passed.set(raw, about);
+  });
   for (const target of targets) app.register(httpProxy, proxyOptions(target, passed) as never);
-  await app.ready();
+  const folder = socket ? mkdtempSync(join(tmpdir(), "protogate-")) : undefined;
+  const socketPath = folder === undefined ? undefined : join(folder, "http.sock");
+  const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
+  if (socketPath === undefined) await app.ready();
+  else await app.listen({ path: socketPath });
   return {
     handle(request, response, about) {
       passed.set(request, about);
@@ -92,9 +118,21 @@ export async function createPassThrough(targets: readonly PassThroughTarget[]): 
       passed.set(request, about);
       app.server.emit("upgrade", request, socket, head);
     },
-    close: () => app.close(),
+    privately(about) {
+      const id = randomBytes(18).toString("base64url");
+      tickets.set(id, about);
+      return { socketPath, agent, headers: { [ticketHeader]: id } };
+    },
+    async close() {
+      agent.destroy();
+      await app.close();
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
+
+/** Names what was said of a request that comes over the private socket. */
+const ticketHeader = "x-protogate-ticket";
 
 function proxyOptions(
   { prefix, rewrite, websocket, next, timeout, tls }: PassThroughTarget,

@@ -1,0 +1,214 @@
+import type { HttpResponse } from "uWebSockets.js";
+import { type ClientRequest, type IncomingMessage, request as openRequest, STATUS_CODES } from "node:http";
+import type { Passed, PassThrough } from "../upstream/pass-through.js";
+import { type HeaderList, isHeaderValue } from "./exchange.js";
+
+/** What of a request is passed on. */
+export interface RelayedRequest {
+  readonly method: string;
+  /** Path and query as they came. */
+  readonly target: string;
+  /** Names and values in turn, as they came. */
+  readonly fields: readonly string[];
+  /** The client has asked for the connection to end with this reply; uWebSockets.js sees to that. */
+  readonly closing: boolean;
+  /** Nothing more may be read from the connection: we have to end it. */
+  readonly last: boolean;
+}
+
+/** Bytes of a reply that is not streamed. */
+const mostCollected = 16 << 20;
+
+/** Headers that belong to a connection (RFC 9110 §7.6.1), and those that this one writes itself. */
+const ofConnection: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "date",
+]);
+
+/**
+ * A request that is streamed to the application behind the listener, over its private socket, and the reply that is
+ * streamed back, each as fast as the other side takes it.
+ */
+export class UwsRelay {
+  readonly #response: HttpResponse;
+  readonly #request: RelayedRequest;
+  readonly #replyHeaders: HeaderList;
+  readonly #done: (status: number) => void;
+  readonly #upstream: ClientRequest;
+  /** Bytes of the reply body; undefined where it is chunked. */
+  #length: number | undefined;
+  #status = 0;
+  #over = false;
+
+  /** @param done called once, with the status that was sent; 0 where none was and the connection must end */
+  constructor(
+    response: HttpResponse,
+    request: RelayedRequest,
+    application: PassThrough,
+    passed: Passed,
+    replyHeaders: HeaderList,
+    done: (status: number) => void,
+  ) {
+    this.#response = response;
+    this.#request = request;
+    this.#replyHeaders = replyHeaders;
+    this.#done = done;
+    const { method, target, fields } = request;
+    this.#upstream = openRequest({ ...application.privately(passed), method, path: target, setHost: false });
+    for (const [name, values] of grouped(fields)) this.#upstream.setHeader(name, values);
+    this.#upstream.on("response", reply => this.#begin(reply));
+    this.#upstream.on("error", () => this.#fail());
+    this.#upstream.on("drain", () => {
+      if (!this.#over) this.#response.resume();
+    });
+  }
+
+  /** A part of the body; the last one may be empty. */
+  send(chunk: Buffer, last: boolean): void {
+    if (this.#over || this.#upstream.destroyed) return;
+    if (chunk.length > 0 && !this.#upstream.write(chunk) && !last) this.#response.pause();
+    if (last) this.#upstream.end();
+  }
+
+  /** The peer has gone. */
+  abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#upstream.destroy();
+    this.#done(this.#status);
+  }
+
+  #begin(reply: IncomingMessage): void {
+    if (this.#over) {
+      reply.destroy();
+      return;
+    }
+    this.#status = reply.statusCode ?? 502;
+    const bodyless = this.#request.method === "HEAD" || this.#status === 204 || this.#status === 304;
+    const length = reply.headers["content-length"];
+    this.#length = length === undefined ? undefined : Number(length);
+    const head = this.#head(reply, bodyless);
+    if (bodyless) {
+      reply.resume();
+      const { last } = this.#request;
+      this.#cork(() => this.#response.writeStatus(head).endWithoutBody(undefined, last));
+      this.#end();
+      return;
+    }
+    if (this.#request.last) {
+      this.#collect(reply, head);
+    } else {
+      this.#cork(() => this.#response.writeStatus(head));
+      reply.on("data", (chunk: Buffer) => this.#pass(reply, chunk));
+      reply.on("end", () => this.#finish());
+    }
+    reply.on("error", () => this.#fail());
+    // Cut short: an end without "end".
+    reply.on("close", () => this.#fail());
+  }
+
+  /** A reply that is streamed cannot end its connection, so that this one is sent whole. */
+  #collect(reply: IncomingMessage, head: Buffer): void {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    reply.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > mostCollected) this.#fail();
+      else chunks.push(chunk);
+    });
+    reply.on("end", () => {
+      if (this.#over) return;
+      this.#cork(() => this.#response.writeStatus(head).end(Buffer.concat(chunks, size), true));
+      this.#end();
+    });
+  }
+
+  #head(reply: IncomingMessage, bodyless: boolean): Buffer {
+    const own = new Set(this.#replyHeaders.map(([name]) => name));
+    const lines: string[] = [`${this.#status} ${STATUS_CODES[this.#status] ?? "unknown"}`];
+    const { rawHeaders } = reply;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const name = (rawHeaders[index] ?? "").toLowerCase();
+      const value = rawHeaders[index + 1] ?? "";
+      const sized = name === "content-length" && !bodyless;
+      if (!ofConnection.has(name) && !sized && !own.has(name)) lines.push(`${name}: ${value}`);
+    }
+    for (const [name, value] of this.#replyHeaders) if (isHeaderValue(value)) lines.push(`${name}: ${value}`);
+    if (this.#request.closing) lines.push("connection: close");
+    return Buffer.from(lines.join("\r\n"), "latin1");
+  }
+
+  #pass(reply: IncomingMessage, chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#length === undefined) {
+      let taken = true;
+      this.#cork(() => {
+        taken = this.#response.write(chunk);
+      });
+      if (!taken) this.#await(reply, () => true);
+      return;
+    }
+    const start = this.#response.getWriteOffset();
+    const total = this.#length;
+    let taken = true;
+    this.#cork(() => {
+      [taken] = this.#response.tryEnd(chunk, total);
+    });
+    if (taken) return;
+    this.#await(reply, offset => this.#response.tryEnd(chunk.subarray(offset - start), total)[0]);
+  }
+
+  /** Reads the reply no further until the peer has taken what it was given. */
+  #await(reply: IncomingMessage, retry: (offset: number) => boolean): void {
+    reply.pause();
+    this.#response.onWritable(offset => {
+      if (this.#over) return true;
+      const taken = retry(offset);
+      if (taken) reply.resume();
+      return taken;
+    });
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    if (this.#length === undefined) this.#cork(() => this.#response.end());
+    else if (this.#length === 0) this.#cork(() => this.#response.tryEnd("", 0));
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#done(this.#status);
+  }
+
+  #fail(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#upstream.destroy();
+    this.#response.close();
+    this.#done(this.#status);
+  }
+
+  #cork(write: () => void): void {
+    this.#response.cork(write);
+  }
+}
+
+/** Each name once, with all of its values. */
+function grouped(fields: readonly string[]): Map<string, string[]> {
+  const all = new Map<string, string[]>();
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? "";
+    const value = fields[index + 1] ?? "";
+    if (ofConnection.has(name)) continue;
+    const values = all.get(name);
+    if (values === undefined) all.set(name, [value]);
+    else values.push(value);
+  }
+  return all;
+}
