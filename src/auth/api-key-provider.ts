@@ -7,7 +7,7 @@ import type { AuthDependencies } from "./dependencies.js";
 import type { Identity } from "./identity.js";
 import { type Provider, Refusal, refuse } from "./provider.js";
 import { tokenHash } from "./token-cache.js";
-import { watchChanges } from "./watched-file.js";
+import { watchedFile } from "./watched-file.js";
 
 /**
  * Keys from a file that is read again when it changes; one with errors leaves the keys from before.
@@ -27,20 +27,16 @@ export function apiKeyProvider(
     if (diagnostics.length > 0) throw new LoadError(diagnostics);
     return keys;
   };
-  let keys = read();
-  const stop = watchChanges(config.keys, () => {
-    try {
-      keys = read();
-      log({
-        level: "info",
-        provider: name,
-        message: `the file of keys has been read again: ${keys.size} keys`,
-      });
-    } catch (error) {
-      const problems = error instanceof LoadError ? error.diagnostics.map(formatDiagnostic) : [String(error)];
-      const message = `the file of keys has errors, the keys from before stay: ${problems.join("; ")}`;
-      log({ level: "warn", provider: name, message });
+  const file = watchedFile(config.keys, read, (problem, keys) => {
+    if (problem === undefined) {
+      const message = `the file of keys has been read again: ${keys.size} keys`;
+      log({ level: "info", provider: name, message });
+      return;
     }
+    const problems =
+      problem instanceof LoadError ? problem.diagnostics.map(formatDiagnostic) : [String(problem)];
+    const message = `the file of keys has errors, the keys from before stay: ${problems.join("; ")}`;
+    log({ level: "warn", provider: name, message });
   });
   const placement = placementOf(config, "x-api-key");
   const credential = credentialReader(placement);
@@ -53,13 +49,13 @@ export function apiKeyProvider(
       if (key === undefined) return undefined;
       if (key === AMBIGUOUS) refuse("the request has more than one key");
       if (key.length > longestCredential) refuse(`the key is longer than ${longestCredential} characters`);
-      const identity = keys.get(tokenHash(key));
+      const identity = file.content.get(tokenHash(key));
       if (identity === undefined) refuse("the key is not in the file");
       if (identity.expiresAt !== undefined && identity.expiresAt <= now()) {
         throw new Refusal("expired", `the key of "${identity.subject}" has expired`);
       }
       return identity;
     },
-    close: stop,
+    close: () => file.close(),
   };
 }

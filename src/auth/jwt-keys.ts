@@ -9,7 +9,7 @@ import { reasonOf } from "./provider.js";
 import { publicKey } from "./public-key.js";
 import { RemoteKeySet } from "./remote-key-set.js";
 import { fixedKey, KeySet, type TokenKeys } from "./token-keys.js";
-import { watchChanges } from "./watched-file.js";
+import { watchedFile } from "./watched-file.js";
 
 /** Milliseconds for a whole key set to arrive. */
 const fetchTimeout = 5000;
@@ -56,21 +56,20 @@ type Say = (level: AuthEvent["level"], message: string) => void;
 
 function fileKeys(file: string, say: Say): TokenKeys {
   const keys = new KeySet();
-  keys.replace(readJwkSetFile(file));
-  const stop = watchChanges(file, () => {
-    try {
-      keys.replace(readJwkSetFile(file));
-      say("info", "the key set has been read again");
-    } catch (error) {
-      say("warn", `${reasonOf(error)}; the keys from before stay`);
-    }
-  });
+  const watched = watchedFile(
+    file,
+    () => keys.replace(readJwkSetFile(file)),
+    problem => {
+      if (problem === undefined) say("info", "the key set has been read again");
+      else say("warn", `${reasonOf(problem)}; the keys from before stay`);
+    },
+  );
   return {
     get version() {
       return keys.version;
     },
     candidates: (...token) => keys.candidates(...token),
-    close: stop,
+    close: () => watched.close(),
   };
 }
 

@@ -1,11 +1,61 @@
-import { unwatchFile, watchFile } from "node:fs";
+import { type BigIntStats, statSync } from "node:fs";
+import { stat } from "node:fs/promises";
 
 /** Milliseconds between two looks. Looking finds also what notifications miss: network drives, swapped symbolic links. */
 const interval = 1000;
 
-/** Calls `changed` after the file has changed, appeared or gone; the returned function ends that. */
-export function watchChanges(file: string, changed: () => void): () => void {
-  const listener = (): void => changed();
-  watchFile(file, { interval, persistent: false }, listener);
-  return () => unwatchFile(file, listener);
+/** What a file holds, as of its last good reading. */
+export interface WatchedFile<T> {
+  readonly content: T;
+  close(): void;
+}
+
+/**
+ * Reads a file, and again whenever it has changed. A reading that throws leaves the content from before.
+ * @param again hears of each later reading: what it threw, or undefined
+ * @throws what the first reading throws
+ */
+export function watchedFile<T>(
+  file: string,
+  read: () => T,
+  again: (problem: unknown, content: T) => void,
+): WatchedFile<T> {
+  // Before the reading, so that no change after it is missed.
+  let seen = describe(statSync(file, { bigint: true, throwIfNoEntry: false }));
+  let content = read();
+  let looking = false;
+  let closed = false;
+
+  const look = async (): Promise<void> => {
+    looking = true;
+    const found = describe(await stat(file, { bigint: true }).catch(() => undefined));
+    looking = false;
+    if (closed || found === seen) return;
+    seen = found;
+    let problem: unknown;
+    try {
+      content = read();
+    } catch (error) {
+      problem = error;
+    }
+    again(problem, content);
+  };
+  const timer = setInterval(() => {
+    // On a drive that hangs, one look waits, not one a second.
+    if (!looking) void look();
+  }, interval);
+  timer.unref();
+  return {
+    get content() {
+      return content;
+    },
+    close: () => {
+      closed = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+function describe(stats: BigIntStats | undefined): string {
+  return stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`;
 }
