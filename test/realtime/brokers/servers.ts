@@ -32,9 +32,21 @@ export async function startRedis(): Promise<TestServer> {
 
 export async function startNats(jetstream = true): Promise<TestServer> {
   return startServer("nats-server", (port, folder) => [
-    ["-a", "127.0.0.1", "-p", String(port)],
+    ["-a", "127.0.0.1", "-p", String(port), "-m", String(monitorPort(port))],
     jetstream ? ["-js", "-sd", folder] : [],
   ]);
+}
+
+/** Where a NATS server tells of itself. */
+function monitorPort(port: number): number {
+  return port > 40_000 ? port - 10_000 : port + 10_000;
+}
+
+/** How many subscriptions a NATS server has to exactly that subject. */
+export async function subscriptions(port: number, subject: string): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${monitorPort(port)}/subsz?subs=1&limit=10000`);
+  const { subscriptions_list: list } = (await answer.json()) as { subscriptions_list: { subject: string }[] };
+  return list.filter(each => each.subject === subject).length;
 }
 
 async function startServer(

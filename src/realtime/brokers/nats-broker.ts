@@ -1,0 +1,246 @@
+import { headers, type Msg, type Subscription } from "@nats-io/transport-node";
+import { randomHex } from "../../telemetry/random-hex.js";
+import type {
+  Broker,
+  Draft,
+  HistoryLimits,
+  Message,
+  Position,
+  Presence,
+  Published,
+  Receiver,
+  Replay,
+} from "../broker.js";
+import type { BrokerOptions } from "./broker-options.js";
+import { NatsLink } from "./nats-link.js";
+import { asMessage, NatsLog, ofRepublished } from "./nats-log.js";
+import { membersStream, NatsPresence } from "./nats-presence.js";
+import { NatsWriter } from "./nats-writer.js";
+import { HoldingSpace, RoomFeed } from "./room-feed.js";
+import { roomKey, roomOfKey } from "./room-key.js";
+
+/** Most messages read at once to fill a hole. */
+const mostReplayed = 10_000;
+/** Least that entries outlive the messages that they hold, milliseconds: in that time rooms with members are marked. */
+const leastGrace = 10_000;
+const EXCEPT = "Protogate-Except";
+const AT = "Protogate-At";
+
+/**
+ * Rooms in NATS 2.9 or later with JetStream. Messages are appended to a stream, which publishes what it has stored to
+ * the nodes that have subscribed to the room.
+ */
+export function createNatsBroker(options: BrokerOptions): Broker {
+  return new NatsBroker(options);
+}
+
+interface Reception {
+  readonly feed: RoomFeed;
+  readonly subscription: Subscription;
+}
+
+class NatsBroker implements Broker {
+  readonly #link: NatsLink;
+  readonly #log: NatsLog;
+  readonly #writer: NatsWriter;
+  readonly #limits: HistoryLimits;
+  readonly #prefix: string;
+  readonly #node = randomHex(6);
+  readonly #presence: NatsPresence;
+  readonly #rooms = new Map<string, Reception>();
+  readonly #space: HoldingSpace;
+  readonly #timer: NodeJS.Timeout;
+  #receiver: Receiver | undefined;
+  #signals: Subscription | undefined;
+
+  constructor({ url, prefix, history, logger, patience = 5000 }: BrokerOptions) {
+    const grace = Math.max(leastGrace, history.ttl / 10);
+    const stream = `${prefix}_rooms`;
+    this.#prefix = prefix;
+    this.#limits = history;
+    const needs = {
+      name: stream,
+      subjects: [`${prefix}.in.>`],
+      storage: "file",
+      // The place of a room must be kept where its messages are not.
+      messagesOfSubject: history.messages + 1,
+      maxAge: history.ttl + grace,
+      maxBytes: history.maxBytes,
+      duplicates: history.ttl,
+      republish: { src: `${prefix}.in.>`, dest: `${prefix}.out.>` },
+    } as const;
+    this.#link = new NatsLink(url, [needs, membersStream(prefix)], logger, patience);
+    this.#log = new NatsLog(stream, `${prefix}.in.`, patience);
+    this.#writer = new NatsWriter(this.#link, this.#log, patience);
+    this.#presence = new NatsPresence(this.#link, prefix, this.#node, patience);
+    this.#space = new HoldingSpace(history.maxBytes);
+    this.#timer = setInterval(() => void this.#keepPlaces(), grace / 4);
+    this.#timer.unref();
+  }
+
+  get presence(): Presence {
+    return this.#presence;
+  }
+
+  get ready(): boolean {
+    return this.#link.ready;
+  }
+
+  start(receiver: Receiver): Promise<void> {
+    this.#receiver = receiver;
+    return this.#link.start({ connected: () => this.#connected() });
+  }
+
+  async publish(room: string, draft: Draft): Promise<Published | undefined> {
+    const key = roomKey(room);
+    if (!draft.kept) {
+      const head = headers();
+      head.set(AT, String(draft.at));
+      if (draft.except !== undefined) head.set(EXCEPT, draft.except);
+      this.#link.nats.connection.publish(this.#out(key), draft.frame, { headers: head });
+      return undefined;
+    }
+    return this.#writer.publish(key, draft, () => {
+      const feed = this.#rooms.get(room)?.feed;
+      return feed?.current ? feed.position : undefined;
+    });
+  }
+
+  async subscribe(room: string): Promise<Position> {
+    const receiver = this.#receiver;
+    const { connection } = this.#link.nats;
+    if (receiver === undefined) throw new Error("the broker is not started");
+    const key = roomKey(room);
+    this.unsubscribe(room);
+    const read = (after: Position): Promise<Replay> => this.since(room, after, mostReplayed);
+    const feed = new RoomFeed(room, receiver, read, this.#space);
+    const subscription = connection.subscribe(this.#out(key), {
+      callback: (error, message) => {
+        if (error === null) this.#received(room, feed, message);
+      },
+    });
+    const reception = { feed, subscription };
+    this.#rooms.set(room, reception);
+    try {
+      await this.#link.settled();
+      const { epoch, seq } = await this.#writer.open(key);
+      const position = { epoch, seq };
+      feed.open(position);
+      return position;
+    } catch (error) {
+      if (this.#rooms.get(room) === reception) this.unsubscribe(room);
+      throw error;
+    }
+  }
+
+  unsubscribe(room: string): void {
+    const reception = this.#rooms.get(room);
+    reception?.feed.close();
+    reception?.subscription.unsubscribe();
+    this.#rooms.delete(room);
+  }
+
+  async since(room: string, { epoch, seq }: Position, limit: number): Promise<Replay> {
+    const key = roomKey(room);
+    const last = await this.#link.ask(nats => this.#log.last(nats, key));
+    if (last === undefined)
+      return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
+    const position = { epoch: last.epoch, seq: last.seq };
+    if (epoch !== last.epoch || seq > last.seq) return { position, recovered: false, messages: [] };
+    if (seq === last.seq) return { position, recovered: true, messages: [] };
+    const from = Math.max(seq, last.seq - limit);
+    const all = await this.#read(key, last.seq);
+    const messages = all.filter(message => message.epoch === epoch && message.seq > from);
+    return { position, recovered: messages.length === last.seq - seq, messages };
+  }
+
+  async history(room: string, limit: number): Promise<readonly Message[]> {
+    const all = await this.#read(roomKey(room), Number.POSITIVE_INFINITY);
+    const epoch = all.at(-1)?.epoch;
+    return limit === 0 ? [] : all.filter(message => message.epoch === epoch).slice(-limit);
+  }
+
+  async rooms(limit: number): Promise<readonly string[]> {
+    if (this.#limits.messages === 0) return [];
+    const oldest = Date.now() - this.#limits.ttl;
+    const lasts = await this.#link.ask(nats => this.#log.read(nats, "*", "last", Number.POSITIVE_INFINITY));
+    const held = lasts.filter(entry => entry.kind === "message" && entry.at > oldest);
+    return held.slice(0, limit).map(entry => roomOfKey(entry.key));
+  }
+
+  signal(text: string): void {
+    if (this.#link.ready)
+      this.#link.nats.connection.publish(`${this.#prefix}.signal`, `${this.#node} ${text}`);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const room of [...this.#rooms.keys()]) this.unsubscribe(room);
+    await this.#presence.close();
+    await this.#link.close();
+  }
+
+  /** The messages of a room up to a number that are not too old and that the limit lets be kept. */
+  async #read(key: string, upTo: number): Promise<Message[]> {
+    const { messages, ttl } = this.#limits;
+    if (messages === 0) return [];
+    const entries = await this.#link.ask(nats => this.#log.read(nats, key, "all", Number.POSITIVE_INFINITY));
+    const oldest = Date.now() - ttl;
+    return entries
+      .filter(entry => entry.kind === "message" && entry.seq <= upTo && entry.at > oldest)
+      .slice(-messages)
+      .map(asMessage);
+  }
+
+  async #connected(): Promise<void> {
+    const { connection } = this.#link.nats;
+    if (this.#signals === undefined || this.#signals.isClosed()) {
+      this.#signals = connection.subscribe(`${this.#prefix}.signal`, {
+        callback: (error, message) => {
+          if (error === null) this.#signalled(message.string());
+        },
+      });
+    }
+    await this.#link.settled().catch(() => undefined);
+    void this.#presence.restore();
+    for (const { feed } of this.#rooms.values()) feed.catchUp();
+  }
+
+  #signalled(payload: string): void {
+    const space = payload.indexOf(" ");
+    if (payload.slice(0, space) !== this.#node) this.#receiver?.signal(payload.slice(space + 1));
+  }
+
+  #received(room: string, feed: RoomFeed, message: Msg): void {
+    const entry = ofRepublished(message);
+    if (entry === undefined) {
+      const { headers: head } = message;
+      const except = head?.get(EXCEPT) || undefined;
+      this.#receiver?.notice(room, { text: message.string(), except, at: Number(head?.get(AT)) });
+      return;
+    }
+    this.#writer.saw(entry.key, entry);
+    if (entry.kind === "message") feed.message(asMessage(entry));
+  }
+
+  /** Rooms with members here keep their epoch, however long nobody says anything. */
+  async #keepPlaces(): Promise<void> {
+    for (const [room, { feed }] of [...this.#rooms]) {
+      const key = roomKey(room);
+      const { position } = feed;
+      if (!this.#link.ready || !feed.current || position === undefined) continue;
+      try {
+        const last = await this.#link.ask(nats => this.#log.last(nats, key));
+        if (last === undefined || last.at <= Date.now() - this.#limits.ttl)
+          await this.#writer.keep(key, position);
+      } catch {
+        // The link has logged it; the next round tries again.
+        return;
+      }
+    }
+  }
+
+  #out(key: string): string {
+    return `${this.#prefix}.out.${key}`;
+  }
+}

@@ -1,0 +1,235 @@
+import {
+  DiscardPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import type { Logger } from "../../telemetry/logger.js";
+import { brokerUnavailable } from "./failure.js";
+
+/** A stream of messages that the broker needs; everything else of it is the same for all. */
+export interface StreamNeeds {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly storage: "file" | "memory";
+  readonly messagesOfSubject: number;
+  /** Milliseconds. */
+  readonly maxAge: number;
+  readonly maxBytes: number;
+  /** Milliseconds in which message ids are remembered. */
+  readonly duplicates: number;
+  /** Where stored messages are published again. */
+  readonly republish: { readonly src: string; readonly dest: string } | undefined;
+}
+
+export interface NatsListener {
+  /** The connection works, for the first time or again; subscriptions are in place. */
+  connected(): Promise<void>;
+}
+
+export interface Nats {
+  readonly connection: NatsConnection;
+  readonly streams: JetStreamManager;
+  readonly messages: JetStreamClient;
+}
+
+const nanos = 1_000_000;
+const longestPause = 2000;
+/** Milliseconds between two log lines about failures. */
+const logInterval = 5000;
+
+/** A connection to NATS servers that is made again for ever, with the streams that the broker needs. */
+export class NatsLink {
+  readonly #servers: string[];
+  readonly #needs: readonly StreamNeeds[];
+  readonly #logger: Logger | undefined;
+  readonly #patience: number;
+  #listener: NatsListener | undefined;
+  #nats: Nats | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ready = false;
+  #closed = false;
+  #logged = Number.NEGATIVE_INFINITY;
+
+  /**
+   * @param url servers, with commas between
+   * @param patience milliseconds until a server that says nothing is given up
+   */
+  constructor(url: string, needs: readonly StreamNeeds[], logger: Logger | undefined, patience: number) {
+    this.#servers = url.split(",").map(each => each.trim());
+    this.#needs = needs;
+    this.#logger = logger;
+    this.#patience = patience;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** @throws GatewayError BROKER_UNAVAILABLE */
+  get nats(): Nats {
+    if (this.#nats === undefined || !this.#ready) throw brokerUnavailable();
+    return this.#nats;
+  }
+
+  /**
+   * Resolves after the first attempt; where no server was reached it is made again.
+   * @throws Error where the server has no JetStream or does not let the stream be made
+   */
+  async start(listener: NatsListener): Promise<void> {
+    this.#listener = listener;
+    await this.#connect();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#ready = false;
+    clearTimeout(this.#timer);
+    await this.#nats?.connection.close();
+  }
+
+  /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
+  async ask<T>(command: (nats: Nats) => Promise<T>): Promise<T> {
+    const { nats } = this;
+    try {
+      return await command(nats);
+    } catch (error) {
+      this.failed(error);
+      throw brokerUnavailable();
+    }
+  }
+
+  /** Resolves when the server has done everything that was sent before. @throws GatewayError BROKER_UNAVAILABLE (rejects) */
+  settled(): Promise<void> {
+    return this.ask(async ({ connection }) => {
+      const options = { timeout: this.#patience };
+      await connection.request(connection.info?.server_id ?? "nobody", "", options).catch(noResponders);
+    });
+  }
+
+  failed(error: unknown): void {
+    const now = performance.now();
+    if (this.#closed || now - this.#logged < logInterval) return;
+    this.#logged = now;
+    this.#logger?.error({ err: error }, "the realtime broker fails; trying again");
+  }
+
+  async #connect(): Promise<void> {
+    let connection: NatsConnection;
+    try {
+      connection = await connect({
+        servers: this.#servers,
+        name: "protogate",
+        timeout: this.#patience,
+        pingInterval: this.#patience,
+        maxPingOut: 1,
+        maxReconnectAttempts: -1,
+        reconnectDelayHandler: () => 100 + Math.random() * longestPause,
+        ignoreAuthErrorAbort: true,
+      });
+    } catch (error) {
+      this.failed(error);
+      this.#retry();
+      return;
+    }
+    try {
+      await this.#connected(connection);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+    void this.#watch(connection);
+  }
+
+  #retry(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#connect().catch(error => {
+        this.failed(error);
+        this.#retry();
+      });
+    }, longestPause / 2);
+  }
+
+  /** @throws Error */
+  async #connected(connection: NatsConnection): Promise<void> {
+    const options = { timeout: this.#patience };
+    const streams = await jetstreamManager(connection, options).catch((error: unknown) => {
+      if (connection.isClosed() || !isMissing(error)) throw error;
+      const server = connection.getServer();
+      throw new Error(
+        `the NATS server at ${server} has no JetStream, which keeps the messages of rooms: start it with -js or "jetstream {}" in its configuration`,
+      );
+    });
+    for (const needs of this.#needs) await ensureStream(streams, needs);
+    if (this.#closed) return connection.close();
+    this.#nats = { connection, streams, messages: jetstream(connection, options) };
+    this.#logger?.info("the realtime broker is reached");
+    this.#ready = true;
+    await this.#listener?.connected();
+  }
+
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === "disconnect" || status.type === "staleConnection") {
+        this.#ready = false;
+        this.failed(new Error("the connection is lost"));
+      } else if (status.type === "reconnect") {
+        await this.#connected(connection).catch(error => {
+          this.failed(error);
+          this.#again(connection);
+        });
+      }
+    }
+  }
+
+  /** The server is there, but not yet what the broker needs of it. */
+  #again(connection: NatsConnection): void {
+    this.#timer = setTimeout(() => {
+      if (this.#closed || this.#ready || connection.isClosed()) return;
+      this.#connected(connection).catch(error => {
+        this.failed(error);
+        this.#again(connection);
+      });
+    }, longestPause / 4);
+  }
+}
+
+/** That nobody answers is an answer of the server. */
+function noResponders(error: unknown): void {
+  if (!(error instanceof Error) || !/no responders/i.test(error.message)) throw error;
+}
+
+/** The server answers no JetStream request at all, or says that the account has none. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && /not enabled|no responders/i.test(`${error.name} ${error.message}`);
+}
+
+async function ensureStream(streams: JetStreamManager, needs: StreamNeeds): Promise<void> {
+  const config: Partial<StreamConfig> & { name: string } = {
+    name: needs.name,
+    subjects: [...needs.subjects],
+    retention: RetentionPolicy.Limits,
+    storage: needs.storage === "file" ? StorageType.File : StorageType.Memory,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: needs.messagesOfSubject,
+    max_age: needs.maxAge * nanos,
+    max_bytes: needs.maxBytes,
+    duplicate_window: needs.duplicates * nanos,
+    ...(needs.republish === undefined ? {} : { republish: needs.republish }),
+  };
+  try {
+    await streams.streams.info(needs.name);
+  } catch (error) {
+    if (!/not found/.test(String(error))) throw error;
+    await streams.streams.add(config);
+    return;
+  }
+  const { storage: _, retention: __, ...changeable } = config;
+  await streams.streams.update(needs.name, changeable);
+}

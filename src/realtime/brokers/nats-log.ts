@@ -1,0 +1,180 @@
+import {
+  AckPolicy,
+  DeliverPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type StoredMsg,
+} from "@nats-io/jetstream";
+import { createInbox, headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
+import { randomHex } from "../../telemetry/random-hex.js";
+import type { Message, Position } from "../broker.js";
+import type { Nats } from "./nats-link.js";
+
+/** What stands in a room's subject: a message, or a mark that keeps the place of a room without messages. */
+export interface Entry extends Position {
+  readonly kind: "message" | "mark";
+  /** The room, as `roomKey` writes it. */
+  readonly key: string;
+  /** Number in the stream, which all rooms share. */
+  readonly stored: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly text: string;
+}
+
+const EPOCH = "Protogate-Epoch";
+const SEQ = "Protogate-Seq";
+const AT = "Protogate-At";
+const STORED = "Nats-Sequence";
+/** Set in place of the text where only headers were asked for. */
+const SIZE = "Nats-Msg-Size";
+
+/** Seconds until the server forgets a reader that stopped to read. */
+const readerLife = 10;
+const nanos = 1_000_000_000;
+
+/** The rooms' messages in one JetStream stream, a subject for each room. */
+export class NatsLog {
+  readonly #stream: string;
+  readonly #subjects: string;
+  readonly #patience: number;
+
+  /** @param subjects what the subjects of rooms begin with, `prefix.in.` */
+  constructor(stream: string, subjects: string, patience: number) {
+    this.#stream = stream;
+    this.#subjects = subjects;
+    this.#patience = patience;
+  }
+
+  /** The last entry of a room; undefined where it has none. */
+  async last({ streams }: Nats, key: string): Promise<Entry | undefined> {
+    const stored = await streams.streams.getMessage(this.#stream, { last_by_subj: this.#subjects + key });
+    return stored === null ? undefined : ofStored(stored);
+  }
+
+  /** The entry with a number in the stream; undefined where it is not kept any more. */
+  async at({ streams }: Nats, seq: number): Promise<Entry | undefined> {
+    const stored = await streams.streams.getMessage(this.#stream, { seq });
+    return stored === null ? undefined : ofStored(stored);
+  }
+
+  /**
+   * Appends an entry behind one that must be the room's last.
+   * @param after number in the stream of that one, 0 where there must be none
+   * @param id entries with an id that is remembered are not stored again
+   * @returns the number in the stream of the entry, or of the first with that id; undefined where another was last
+   */
+  async append(
+    { messages }: Nats,
+    key: string,
+    entry: Omit<Entry, "stored" | "kind" | "key">,
+    after: number,
+    id: string | undefined,
+  ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
+    const head = headers();
+    head.set(EPOCH, entry.epoch);
+    head.set(SEQ, String(entry.seq));
+    head.set(AT, String(entry.at));
+    try {
+      const ack = await messages.publish(this.#subjects + key, entry.text, {
+        headers: head,
+        expect: { lastSubjectSequence: after },
+        timeout: this.#patience,
+        ...(id === undefined ? {} : { msgID: `${key}.${id}` }),
+      });
+      return { stored: ack.seq, duplicate: ack.duplicate };
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Reads entries in their order, at most `limit`.
+   * @param each all entries that the filter matches, or the last one of each subject without its text
+   */
+  async read(nats: Nats, filter: string, each: "all" | "last", limit: number): Promise<Entry[]> {
+    const { connection, streams } = nats;
+    const inbox = createInbox();
+    const name = `protogate-${randomHex(8)}`;
+    const found: Entry[] = [];
+    let wanted = Number.POSITIVE_INFINITY;
+    let arrived = (): void => undefined;
+    const done = new Promise<void>(resolve => {
+      arrived = () => {
+        if (found.length >= wanted) resolve();
+      };
+    });
+    const subscription = connection.subscribe(inbox, {
+      callback: (_, message) => {
+        if (found.length < limit) found.push(ofDelivered(message));
+        arrived();
+      },
+    });
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      const info = await streams.consumers.add(this.#stream, {
+        name,
+        deliver_subject: inbox,
+        ack_policy: AckPolicy.None,
+        deliver_policy: each === "all" ? DeliverPolicy.All : DeliverPolicy.LastPerSubject,
+        filter_subject: this.#subjects + filter,
+        headers_only: each === "last",
+        inactive_threshold: readerLife * nanos,
+        mem_storage: true,
+      });
+      // What was delivered already is not pending any more.
+      wanted = Math.min(limit, info.num_pending + info.delivered.consumer_seq);
+      arrived();
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error("the history did not arrive in time")), this.#patience);
+      });
+      await Promise.race([done, late]);
+      return found;
+    } finally {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+      streams.consumers.delete(this.#stream, name).catch(() => undefined);
+    }
+  }
+}
+
+/** An entry as the stream publishes it again to those who listen; undefined for what is none. */
+export function ofRepublished(message: Msg): Entry | undefined {
+  const stored = Number(message.headers?.get(STORED));
+  return stored > 0 ? entryOf(message, message.headers, stored) : undefined;
+}
+
+export function asMessage({ epoch, seq, at, text }: Entry): Message {
+  return { epoch, seq, at, text };
+}
+
+function ofStored(message: StoredMsg): Entry {
+  return entryOf(message, message.header, message.seq);
+}
+
+/** The number in the stream stands in the reply subject, `$JS.ACK.<stream>.<consumer>.<times>.<stream seq>.….` */
+function ofDelivered(message: Msg): Entry {
+  const words = (message.reply ?? "").split(".");
+  return entryOf(message, message.headers, Number(words.at(-4)));
+}
+
+function entryOf(
+  message: { readonly subject: string; string(): string },
+  head: MsgHdrs | undefined,
+  stored: number,
+): Entry {
+  const text = message.string();
+  const size = head?.has(SIZE) ? Number(head.get(SIZE)) : text.length;
+  return {
+    kind: size === 0 ? "mark" : "message",
+    key: message.subject.slice(message.subject.lastIndexOf(".") + 1),
+    epoch: head?.get(EPOCH) ?? "",
+    seq: Number(head?.get(SEQ)),
+    at: Number(head?.get(AT)),
+    stored,
+    text,
+  };
+}

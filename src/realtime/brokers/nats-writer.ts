@@ -1,0 +1,127 @@
+import { randomHex } from "../../telemetry/random-hex.js";
+import { type Draft, type Position, type Published, stamped } from "../broker.js";
+import { brokerUnavailable } from "./failure.js";
+import type { NatsLink } from "./nats-link.js";
+import type { NatsLog } from "./nats-log.js";
+
+/** Where a room is, and the number in the stream of its last entry. */
+export interface Head extends Position {
+  readonly stored: number;
+}
+
+/** Rooms whose heads are remembered without members here. */
+const mostHeads = 10_000;
+/** Messages that may wait for the one before in their room. */
+const mostWaiting = 1000;
+
+/**
+ * Gives messages their places. Each is appended behind the entry that its writer takes for the last of the room; where
+ * another node was faster, the writer looks again. One message of a room at a time.
+ */
+export class NatsWriter {
+  readonly #link: NatsLink;
+  readonly #log: NatsLog;
+  readonly #patience: number;
+  /** What is known of rooms, the latest used last. A head that is out of date costs a round trip, no more. */
+  readonly #heads = new Map<string, Head>();
+  readonly #queues = new Map<string, { tail: Promise<unknown>; waiting: number }>();
+
+  constructor(link: NatsLink, log: NatsLog, patience: number) {
+    this.#link = link;
+    this.#log = log;
+    this.#patience = patience;
+  }
+
+  head(key: string): Head | undefined {
+    return this.#heads.get(key);
+  }
+
+  /** An entry was seen behind what is known. */
+  saw(key: string, { epoch, seq, stored }: Head): void {
+    const known = this.#heads.get(key);
+    if (known !== undefined && known.stored >= stored) return;
+    this.#heads.delete(key);
+    this.#heads.set(key, { epoch, seq, stored });
+    if (this.#heads.size <= mostHeads) return;
+    const [oldest] = this.#heads.keys();
+    if (oldest !== undefined) this.#heads.delete(oldest);
+  }
+
+  /**
+   * @param continued where the room goes on if the stream has forgotten it: what this node has received without a hole
+   * @throws GatewayError BROKER_UNAVAILABLE (rejects)
+   */
+  publish(key: string, draft: Draft, continued: () => Position | undefined): Promise<Published> {
+    return this.#inTurn(key, async () => {
+      for (const until = performance.now() + this.#patience; ; ) {
+        const head = this.#heads.get(key) ?? (await this.#look(key)) ?? begin(continued());
+        const seq = head.seq + 1;
+        const text = stamped(draft.frame, head.epoch, seq);
+        const entry = { epoch: head.epoch, seq, at: draft.at, text };
+        const stored = await this.#link.ask(nats =>
+          this.#log.append(nats, key, entry, head.stored, draft.key),
+        );
+        if (stored?.duplicate === true) return this.#first(key, stored.stored);
+        if (stored !== undefined) {
+          this.saw(key, { epoch: head.epoch, seq, stored: stored.stored });
+          return { epoch: head.epoch, seq, duplicate: false };
+        }
+        this.#heads.delete(key);
+        if (performance.now() > until) throw brokerUnavailable();
+      }
+    });
+  }
+
+  /** Where the room is; a room that nobody knows begins here, with a mark that keeps its epoch. */
+  open(key: string): Promise<Position> {
+    return this.#inTurn(key, async () => {
+      for (const until = performance.now() + this.#patience; performance.now() < until; ) {
+        const head = await this.#look(key);
+        if (head !== undefined) return head;
+        await this.#mark(key, begin(undefined));
+      }
+      throw brokerUnavailable();
+    });
+  }
+
+  /** Keeps the place of a room whose messages are too old, for the members that it has here. */
+  keep(key: string, place: Position): Promise<void> {
+    return this.#inTurn(key, () => this.#mark(key, this.#heads.get(key) ?? begin(place)));
+  }
+
+  async #mark(key: string, { epoch, seq, stored }: Head): Promise<void> {
+    const entry = { epoch, seq, at: Date.now(), text: "" };
+    const marked = await this.#link.ask(nats => this.#log.append(nats, key, entry, stored, undefined));
+    if (marked === undefined) this.#heads.delete(key);
+    else this.saw(key, { epoch, seq, stored: marked.stored });
+  }
+
+  async #look(key: string): Promise<Head | undefined> {
+    const last = await this.#link.ask(nats => this.#log.last(nats, key));
+    if (last !== undefined) this.saw(key, last);
+    return last;
+  }
+
+  /** The place of the message that had the same id. */
+  async #first(key: string, stored: number): Promise<Published> {
+    const first = (await this.#link.ask(nats => this.#log.at(nats, stored))) ?? (await this.#look(key));
+    if (first === undefined) throw brokerUnavailable();
+    return { epoch: first.epoch, seq: first.seq, duplicate: true };
+  }
+
+  async #inTurn<T>(key: string, run: () => Promise<T>): Promise<T> {
+    const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), waiting: 0 };
+    if (!this.#link.ready || queue.waiting >= mostWaiting) throw brokerUnavailable();
+    this.#queues.set(key, queue);
+    queue.waiting++;
+    const turn = queue.tail.then(run).finally(() => {
+      if (--queue.waiting === 0) this.#queues.delete(key);
+    });
+    queue.tail = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function begin(place: Position | undefined): Head {
+  return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0 };
+}
