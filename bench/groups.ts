@@ -5,6 +5,7 @@ import { codecGroup } from "./micro/codec.js";
 import { matcherGroup } from "./micro/matcher.js";
 import { profileGroup } from "./profile/profile.js";
 import { realtimeGroup } from "./realtime/realtime.js";
+import { realtimeSoakGroup } from "./realtime/soak.js";
 import { restGroup } from "./rest/rest.js";
 import { soakGroup } from "./soak/soak.js";
 import { transportGroup } from "./transport/transport.js";
@@ -20,4 +21,5 @@ export const groups: readonly Group[] = [
   realtimeGroup,
   profileGroup,
   soakGroup,
+  realtimeSoakGroup,
 ];

@@ -10,6 +10,7 @@ import { MemoryBroker } from "../../src/realtime/memory-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime } from "../../src/realtime/realtime.js";
 import { startRealtimeServer } from "../../src/realtime/server.js";
+import { answers } from "../process/control-probe.js";
 import type { EntrantName } from "./entrants.js";
 
 const starts: Readonly<Record<EntrantName, () => Promise<number>>> = {
@@ -22,7 +23,11 @@ const starts: Readonly<Record<EntrantName, () => Promise<number>>> = {
 /** The gateway's rooms as they ship: authentication, places, history, limits and metrics on. */
 async function startProtogate(): Promise<number> {
   const realtime = new Realtime({
-    broker: new MemoryBroker({ messages: 100, ttl: 3_600_000, maxBytes: 64 * 1024 ** 2 }),
+    broker: new MemoryBroker({
+      messages: Number(process.env.HISTORY ?? 100),
+      ttl: 3_600_000,
+      maxBytes: 64 * 1024 ** 2,
+    }),
     metrics: new RealtimeMetrics(new Registry()),
     logger: undefined,
     settings: {
@@ -38,10 +43,14 @@ async function startProtogate(): Promise<number> {
         burst: 1_000_000,
         connections: 100_000,
       },
-      backpressure: { max: 1024 ** 2, policy: process.env.POLICY === "drop" ? "drop" : "close" },
+      backpressure: {
+        max: Number(process.env.BACKPRESSURE ?? 1024 ** 2),
+        policy: process.env.POLICY === "drop" ? "drop" : "close",
+      },
     },
   });
   await realtime.start();
+  answers.set("census", () => JSON.stringify(realtime.census()));
   const { port } = await startRealtimeServer(realtime, {
     host: "127.0.0.1",
     port: 0,

@@ -8,7 +8,7 @@ import { Chat, type RoomPolicy } from "./chat.js";
 import { CloseCode } from "./close-code.js";
 import type { Hub } from "./hub.js";
 import { LocalHub } from "./local-hub.js";
-import type { RealtimeMetrics } from "./metrics.js";
+import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
 import type { SlowPolicy } from "./slow-consumers.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
@@ -67,13 +67,18 @@ export class Realtime {
     this.chat = new Chat(this.#hub, chatOptions(settings));
     this.#timer = setInterval(() => this.#tick(), tickInterval);
     this.#timer.unref();
-    metrics.censusFrom(() => ({
+    metrics.censusFrom(() => this.census());
+  }
+
+  /** What there is now. */
+  census(): RealtimeCensus {
+    return {
       connections: this.#hub.connections,
       rooms: this.#hub.openRooms,
       members: this.#hub.memberships,
       lagging: this.#hub.slow.size,
-      historyBytes: broker.bytes ?? 0,
-    }));
+      historyBytes: this.#broker.bytes ?? 0,
+    };
   }
 
   /** Connects to the broker. */
