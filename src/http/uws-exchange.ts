@@ -76,9 +76,9 @@ export class UwsExchange implements Exchange {
     this.#stage = "replying";
     let close = this.#head.closing;
     heads.begin(status);
-    for (const [name, value] of headers) {
-      if (name === "connection") close ||= value === "close";
-      else heads.field(name, value);
+    for (const field of headers) {
+      if (field[0] === "connection") close ||= field[1] === "close";
+      else heads.field(field[0], field[1]);
     }
     const bodyless = status === 204 || status === 304;
     if (!bodyless && this.method === "HEAD") heads.field("content-length", String(Buffer.byteLength(body)));
