@@ -81,12 +81,16 @@ export async function startRealtimeServer(
     void answerRooms(realtime, caller, response);
   });
   app.any("/*", (response, request) => answerUnknown(response, request, options.path));
-  const socket = await listen(uws, app, options);
+  let socket: us_listen_socket | undefined = await listen(uws, app, options);
   return {
     port: uws.us_socket_local_port(socket),
     relay: [relayHeader, secret],
-    stop: () => uws.us_listen_socket_close(socket),
-    destroy: () => app.close(),
+    stop() {
+      // To close it a second time would be to use what has been freed.
+      if (socket !== undefined) uws.us_listen_socket_close(socket);
+      socket = undefined;
+    },
+    destroy: () => void app.close(),
   };
 }
 
