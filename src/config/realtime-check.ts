@@ -76,10 +76,9 @@ function checkOrigin(at: readonly (string | number)[], origin: string | undefine
 
 function checkBroker({ realtime }: Draft, findings: Findings): void {
   const broker = realtime?.broker;
-  if (broker === undefined || broker.type === undefined || broker.type === "memory") return;
+  if (broker === undefined || !("url" in broker) || broker.url === undefined) return;
   const schemes = broker.type === "nats" ? ["nats:", "tls:"] : ["redis:", "rediss:"];
-  const urls = broker.type === "nats" ? broker.url?.split(",") : broker.url === undefined ? [] : [broker.url];
-  for (const url of urls ?? []) {
+  for (const url of broker.type === "nats" ? broker.url.split(",") : [broker.url]) {
     if (URL.canParse(url.trim()) && schemes.includes(new URL(url.trim()).protocol)) continue;
     // An address with a password in it would be repeated here.
     const forms = schemes.map(scheme => `${scheme}//host:port`).join(" or ");

@@ -179,7 +179,7 @@ function callAuthorizersOf(plan: BridgePlan | undefined, policies: Policies): Ma
   const authorizers = new Map<MethodType, Authorizer>();
   for (const { method } of plan?.calls.values() ?? []) {
     const template = parseTemplate(method.path);
-    const target = { method: "POST", template, rpc: method, authenticated: true };
+    const target = { method: "POST", template, rpc: method, authenticated: true, routeless: true };
     const authorizer = policies.authorizer(target);
     if (authorizer !== undefined) authorizers.set(method, authorizer);
   }

@@ -180,9 +180,17 @@ class RunningGateway implements Gateway {
 
   #useRealtime(parts: RealtimeParts): void {
     const { config } = parts.compiled.loaded;
-    if (this.#realtime !== undefined) this.#realtime.update(parts);
-    else if (config.realtime !== undefined && this.#engine === undefined)
-      this.#runtime.rooms = this.#realtime = new RealtimeService(config.realtime, parts, this.#runtime);
+    const { realtime } = config;
+    if (this.#realtime === undefined) {
+      if (realtime !== undefined) this.#realtime = new RealtimeService(realtime, parts, this.#runtime);
+    } else if (realtime !== undefined) {
+      this.#realtime.update(parts);
+    } else {
+      const ended = this.#realtime.close(config.server.drain).finally(() => this.#retiring.delete(ended));
+      this.#retiring.add(ended);
+      this.#realtime = undefined;
+    }
+    this.#runtime.rooms = this.#realtime;
   }
 
   #createGeneration(loaded: UsableConfig): Generation {
@@ -212,6 +220,7 @@ class RunningGateway implements Gateway {
       this.#generation = next;
       this.#next = undefined;
       this.#loaded = loaded;
+      await this.#realtime?.start(loaded);
       if (before !== undefined) this.#retire(before);
       this.#runtime.log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
     } catch (error) {
@@ -238,6 +247,8 @@ class RunningGateway implements Gateway {
           ? { ok: false, message: this.#generation?.waitingFor() ?? "starting" }
           : { ok: true, message: "listening" },
     };
+    if (this.#realtime?.ready === false)
+      checks.realtime = { ok: false, message: "the broker does not take messages" };
     for (const { upstream, ok, message } of this.#generation?.health() ?? [])
       checks[`upstream ${upstream}`] = { ok, message };
     return { ready: Object.values(checks).every(check => check.ok), checks };

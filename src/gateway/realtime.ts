@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { RealtimeConfig } from "../config/schema.js";
 import { clientAddress } from "../net/client-address.js";
 import type { PeerAddresses } from "../net/peer-address.js";
@@ -8,6 +9,7 @@ import { MemoryBroker } from "../realtime/memory-broker.js";
 import { Realtime } from "../realtime/realtime.js";
 import { type RealtimeServer, type RealtimeServerOptions, startRealtimeServer } from "../realtime/server.js";
 import { acceptUpgrades } from "../realtime/upgrade.js";
+import type { Logger } from "../telemetry/logger.js";
 import type { Channel } from "../upstream/channel.js";
 import type { PassedHeaders, PassThroughEndpoint } from "../upstream/pass-through.js";
 import type { Compiled, UsableConfig } from "./compile.js";
@@ -31,12 +33,16 @@ export class RealtimeService implements Rooms {
   readonly realtime: Realtime;
   readonly #bridge: RpcBridge;
   readonly #sockets: SocketOptions;
+  readonly #fixed: unknown;
+  readonly #log: Logger;
   #server: RealtimeServer | undefined;
   #origin = "";
 
   /** @param section of the configuration that the process started with: broker and listener stay as it says */
   constructor(section: RealtimeConfig, parts: RealtimeParts, runtime: Runtime) {
     const { http } = parts.compiled.loaded.config;
+    this.#fixed = fixed(section);
+    this.#log = runtime.log;
     this.#sockets = {
       path: socketPath(section),
       messageLimit: section.limits.message,
@@ -59,8 +65,14 @@ export class RealtimeService implements Rooms {
     return this.#server?.port ?? 0;
   }
 
-  /** Connects to the broker and listens. */
+  /** False while messages cannot be published. */
+  get ready(): boolean {
+    return this.realtime.hub.ready;
+  }
+
+  /** Connects to the broker and listens, the first time that it is called. */
   async start(loaded: UsableConfig): Promise<void> {
+    if (this.#server !== undefined) return;
     await this.realtime.start();
     const { address, tls } = listenerOf(loaded, "realtime");
     const start = (): Promise<RealtimeServer> =>
@@ -88,6 +100,10 @@ export class RealtimeService implements Rooms {
   update(parts: RealtimeParts): void {
     const { realtime: section } = parts.compiled.loaded.config;
     if (section === undefined) return;
+    if (!isDeepStrictEqual(fixed(section), this.#fixed))
+      this.#log.warn(
+        "realtime: path, message, idle_timeout, deflate, history and broker change with a restart only",
+      );
     this.#useTarget(parts);
     this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
   }
@@ -102,6 +118,11 @@ export class RealtimeService implements Rooms {
     if (compiled.bridge === undefined) return;
     this.#bridge.use({ plan: compiled.bridge, channels, check: callCheck(compiled) });
   }
+}
+
+/** What no reload changes. */
+function fixed({ path, limits, deflate, history, broker }: RealtimeConfig): unknown {
+  return { path, message: limits.message, idle: limits.idle_timeout, deflate, history, broker };
 }
 
 function brokerOf({ broker, history }: RealtimeConfig): Broker {
