@@ -1,0 +1,69 @@
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Member, Message, Position, Published } from "../broker.js";
+import type { Hub, Post, RoomSummary } from "../hub.js";
+
+/** What servers ask of rooms, by whatever protocol: bounds and defaults are here, the rest is the hub's. */
+export interface RoomsApi {
+  publish(post: Post): Promise<Published>;
+  broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]>;
+  rooms(): Promise<readonly RoomSummary[]>;
+  members(room: string): Promise<readonly Member[]>;
+  history(room: string, since: Position | undefined, limit: number | undefined): Promise<HistoryPage>;
+  disconnect(who: Target, reason: string | undefined): Promise<number>;
+}
+
+/** Exactly one of the two is given, and not empty. */
+export interface Target {
+  readonly subject?: string | undefined;
+  readonly session?: string | undefined;
+}
+
+export interface HistoryPage {
+  /** Oldest first. */
+  readonly messages: readonly Message[];
+  /** What `since` asked for; undefined where it was left out. */
+  readonly replay: { readonly position: Position; readonly recovered: boolean } | undefined;
+}
+
+const mostRooms = 1000;
+/** A close frame has 125 bytes, of which the code takes two (RFC 6455 section 5.5). */
+const longestReason = 123;
+
+/** All methods reject with GatewayError. */
+export function createRoomsApi(hub: () => Hub): RoomsApi {
+  return {
+    publish: async post => hub().publish(post),
+    broadcast: async (rooms, post) => {
+      if (rooms.length === 0 || rooms.length > mostRooms)
+        throw invalid("rooms", `expected 1 to ${mostRooms} names`);
+      if (new Set(rooms).size < rooms.length) throw invalid("rooms", "expected each room once");
+      return hub().broadcast(rooms, post);
+    },
+    rooms: async () => hub().rooms(),
+    members: async room => hub().members(room),
+    history: async (room, since, limit) => {
+      if (since === undefined) return { messages: await hub().history(room, limit), replay: undefined };
+      const { messages, position, recovered } = await hub().since(room, since, limit);
+      return { messages, replay: { position, recovered } };
+    },
+    disconnect: async (who, reason = "disconnected") => {
+      if (Buffer.byteLength(reason) > longestReason) {
+        throw invalid("reason", `expected at most ${longestReason} bytes`);
+      }
+      return hub().disconnect({ ...whoOf(who), reason });
+    },
+  };
+}
+
+function whoOf({ subject, session }: Target): { readonly subject: string } | { readonly session: string } {
+  if (subject !== undefined && subject !== "" && session === undefined) return { subject };
+  if (session !== undefined && session !== "" && subject === undefined) return { session };
+  throw invalid("", "expected either subject or session");
+}
+
+/** @param field empty where the request as a whole is wrong */
+export function invalid(field: string, message: string): GatewayError {
+  if (field === "") return new GatewayError(gatewayFailure("INVALID_VALUE", message));
+  const text = `${field}: ${message}`;
+  return new GatewayError(gatewayFailure("INVALID_VALUE", text, [{ field, description: message }]));
+}
