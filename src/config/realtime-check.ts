@@ -40,6 +40,34 @@ export function checkRealtime(draft: Draft, findings: Findings): void {
     );
   });
   checkBroker(draft, findings);
+  checkApi(draft, findings);
+}
+
+/** Rooms and sockets must not be everybody's who can reach the port. */
+function checkApi({ listeners, realtime }: Draft, findings: Findings): void {
+  const api = realtime?.api;
+  if (api === undefined) return;
+  for (const key of ["cert", "key"] as const) {
+    checkPath(["realtime", "api", "tls", key], api.tls?.[key], "file", findings);
+  }
+  const at = ["realtime", "api", "address"];
+  const own = parseAddress(api.address ?? "");
+  if (own === undefined) return;
+  const found = findings.show(at, api.address ?? "");
+  if (!("token" in api) && !isLoopback(own.host))
+    findings.error(
+      at,
+      `an address that others reach needs a token; expected one on 127.0.0.1, found ${found}`,
+    );
+  for (const name of ["http", "realtime", "admin"] as const) {
+    const other = parseAddress(listeners?.[name]?.address ?? "");
+    if (other !== undefined && overlap(own, other))
+      findings.error(at, `listeners.${name} has that port already; expected another, found ${found}`);
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
 function checkListener({ listeners, realtime }: Draft, findings: Findings): void {
@@ -77,6 +105,11 @@ function checkOrigin(at: readonly (string | number)[], origin: string | undefine
 function checkBroker({ realtime }: Draft, findings: Findings): void {
   const broker = realtime?.broker;
   if (broker === undefined || !("url" in broker) || broker.url === undefined) return;
+  if (broker.prefix !== undefined && !/^[A-Za-z0-9_-]+$/.test(broker.prefix)) {
+    const at = ["realtime", "broker", "prefix"];
+    const found = findings.show(at, broker.prefix);
+    findings.error(at, `expected letters, digits, _ and -, found ${found}`);
+  }
   const schemes = broker.type === "nats" ? ["nats:", "tls:"] : ["redis:", "rediss:"];
   for (const url of broker.type === "nats" ? broker.url.split(",") : [broker.url]) {
     if (URL.canParse(url.trim()) && schemes.includes(new URL(url.trim()).protocol)) continue;

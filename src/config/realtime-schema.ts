@@ -133,6 +133,32 @@ const event = (description: string) =>
     ),
   );
 
+/** For backends; whoever reaches it may do everything with rooms and sockets. */
+const api = Type.Optional(
+  mapping(
+    {
+      address: text("address", {
+        description: "Where the gRPC service protogate.realtime.v1.Rooms is served, such as 127.0.0.1:9091.",
+      }),
+      tls: Type.Optional(
+        mapping(
+          {
+            cert: text("path", { description: "File of the certificate chain, PEM." }),
+            key: text("path", { description: "File of the private key, PEM." }),
+          },
+          "Serve TLS with this certificate. Without it the listener speaks plain text.",
+        ),
+      ),
+      token: Type.Optional(
+        text("nonempty", {
+          description: "What callers send as authorization: Bearer …. Only on loopback may it be left out.",
+        }),
+      ),
+    },
+    "A listener for backends that publish to rooms, over gRPC. Without it there is the admin listener.",
+  ),
+);
+
 const count = (description: string, standard: number) =>
   Type.Integer({ minimum: 1, maximum: 1_000_000, default: standard, description });
 
@@ -193,6 +219,7 @@ export const RealtimeSchema = mapping(
       },
       "What sockets may ask of backends.",
     ),
+    api,
   },
   "WebSockets with rooms.",
 );
