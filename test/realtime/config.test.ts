@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Workspace } from "../config/workspace.js";
+
+const workspace = new Workspace();
+const listeners = '{ http: { address: ":8080" }, realtime: { address: ":8081" } }';
+
+function problems(realtime: string, where = listeners): readonly string[] {
+  return workspace
+    .problems(`listeners: ${where}\n${realtime}`)
+    .map(problem => problem.replace(/^gateway\.yaml:\d+:\d+: /, ""));
+}
+
+test("an empty section is realtime with every default", () => {
+  const { realtime } = workspace.config(`listeners: ${listeners}\nrealtime: {}`);
+  assert.deepEqual(realtime, {
+    path: "/ws",
+    protocol: "chat",
+    rest: "",
+    origins: [],
+    sent_at: "seconds",
+    deflate: false,
+    limits: {
+      message: 65_536,
+      rooms_per_connection: 128,
+      messages_per_second: 20,
+      burst: 150,
+      connections: 100_000,
+      idle_timeout: 60_000,
+    },
+    backpressure: { max: 1_048_576, policy: "close" },
+    history: { messages: 100, ttl: 3_600_000, max_bytes: 67_108_864 },
+    broker: { type: "memory" },
+    events: {},
+    calls: [],
+    bridge: { concurrency: 256, queue: 1024, streams: 1024, calls_per_connection: 16 },
+  });
+});
+
+test("without the section there is no realtime", () => {
+  assert.equal(workspace.config('listeners: { http: { address: ":8080" } }').realtime, undefined);
+});
+
+test("a broker has its own keys", () => {
+  const { realtime } = workspace.config(
+    `listeners: ${listeners}\nrealtime: { broker: { type: redis, url: "redis://127.0.0.1:6379/0" } }`,
+  );
+  assert.deepEqual(realtime?.broker, { type: "redis", url: "redis://127.0.0.1:6379/0", prefix: "protogate" });
+  assert.match(
+    problems("realtime: { broker: { type: kafka } }")[0] ?? "",
+    /expected memory, nats or redis, found "kafka"/,
+  );
+  assert.match(
+    problems('realtime: { broker: { type: redis, url: "nats://a:1" } }')[0] ?? "",
+    /expected redis:\/\/host:port or rediss:\/\/host:port \(at realtime\.broker\.url\)/,
+  );
+});
+
+test("the section and its listener need one another", () => {
+  assert.match(
+    problems("realtime: {}", '{ http: { address: ":8080" } }')[0] ?? "",
+    /WebSockets need a listener; expected listeners\.realtime \(at realtime\)/,
+  );
+  assert.match(problems("")[0] ?? "", /expected a section realtime .*\(at listeners\.realtime\)/);
+});
+
+test("the listener has a port of its own", () => {
+  const where = '{ http: { address: ":8080" }, realtime: { address: "127.0.0.1:8080" } }';
+  assert.match(problems("realtime: {}", where)[0] ?? "", /listeners\.http has that port already/);
+});
+
+test("what does not fit is named with its place and what was expected", () => {
+  const cases: [string, RegExp][] = [
+    ["{ auth: [users] }", /users/],
+    [
+      "{ origins: [https://app.example.com/] }",
+      /expected an origin .* did you mean "?https:\/\/app\.example\.com/,
+    ],
+    ["{ limits: { idle_timeout: 2s } }", /idle_timeout/],
+    ["{ limits: { idle_timeout: 17m } }", /expected at most 16m, found 17m/],
+    ["{ events: { join: { upstream: chat, method: chat.v1.Rooms/Join } } }", /there is no upstream "chat"/],
+    ["{ events: { joined: {} } }", /unknown key "joined"/],
+    ["{ calls: [chat.v1.Rooms] }", /expected package\.Service\/Method or package\.Service\/\*/],
+    ["{ backpressure: { policy: wait } }", /expected .*close.* drop/],
+  ];
+  for (const [section, expected] of cases)
+    assert.match(problems(`realtime: ${section}`)[0] ?? "", expected, section);
+});
