@@ -1,10 +1,18 @@
-import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from "jose";
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
 import type { JwtConfig } from "../config/schema.js";
 import { bareClaims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";
 import { jwtKeys } from "./jwt-keys.js";
-import { type Provider, Refusal } from "./provider.js";
+import { type Provider, Refusal, type RefusalReason } from "./provider.js";
 import type { TokenKeys } from "./token-keys.js";
 import { TokenProvider, type Verified } from "./token-provider.js";
 
@@ -84,17 +92,38 @@ async function verify(token: string, keys: TokenKeys, options: JWTVerifyOptions)
       return (await jwtVerify(token, key, options)).payload;
     } catch (error) {
       const another = index + 1 < (candidates?.length ?? 0);
-      if (!(another && error instanceof errors.JWSSignatureVerificationFailed)) throw refusalOf(error);
+      if (!(another && error instanceof errors.JWSSignatureVerificationFailed)) throw refusalOf(error, token);
     }
   }
 }
 
-function refusalOf(error: unknown): Refusal {
+function refusalOf(error: unknown, token: string): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof errors.JWTExpired) return new Refusal("expired", error.message);
-  if (error instanceof errors.JOSEError) return new Refusal("invalid", `${error.code}: ${error.message}`);
+  if (error instanceof errors.JOSEError) {
+    return new Refusal("invalid", `${error.code}: ${error.message}`, invalidity(error, token));
+  }
   // Keys of an issuer that the runtime cannot use, for example RSA with too few bits.
   return new Refusal("invalid", String(error));
+}
+
+function invalidity(error: errors.JOSEError, token: string): RefusalReason {
+  const { JWTClaimValidationFailed } = errors;
+  const early =
+    error instanceof JWTClaimValidationFailed && error.claim === "nbf" && error.reason === "check_failed";
+  if (early) return "TOKEN_NOT_YET_VALID";
+  return isToken(token) ? "CREDENTIALS_INVALID" : "TOKEN_MALFORMED";
+}
+
+/** Whether it can be read as a JWT, be it good or not. */
+function isToken(token: string): boolean {
+  try {
+    decodeProtectedHeader(token);
+    decodeJwt(token);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function mutable(text: string | readonly string[]): string | string[] {

@@ -1,9 +1,8 @@
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Reason } from "../status/reasons.js";
 import type { Caller } from "./caller.js";
 import type { AuthEvent } from "./dependencies.js";
 import type { Authenticator, Identity } from "./identity.js";
-import { type Provider, Refusal } from "./provider.js";
+import { type Provider, Refusal, type RefusalReason } from "./provider.js";
 
 type Refusals = Map<Provider, Refusal>;
 
@@ -72,11 +71,7 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
       gatewayFailure("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment"),
     );
   }
-  const [reason, message]: [Reason, string] = results.has("expired")
-    ? ["TOKEN_EXPIRED", "the token has expired"]
-    : results.has("invalid")
-      ? ["CREDENTIALS_INVALID", "the credentials are not accepted"]
-      : ["CREDENTIALS_MISSING", "credentials are missing"];
+  const reason = reasonOf([...(seen?.values() ?? [])]);
   const challenges = new Map<string, string>();
   for (const provider of providers) {
     // RFC 6750 §3: no error code where no token was presented.
@@ -86,5 +81,24 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
   const headers = [...challenges].map(
     ([scheme, error]) => ["www-authenticate", `${scheme} realm="protogate"${error}`] as const,
   );
-  return new GatewayError(gatewayFailure(reason, message, [], { headers }));
+  return new GatewayError(gatewayFailure(reason, messages[reason], [], { headers }));
 }
+
+/** One that has expired counts before the others; these only where all agree. */
+function reasonOf(refusals: readonly Refusal[]): RefusalReason | "CREDENTIALS_MISSING" {
+  const [first, ...more] = new Set(refusals.map(({ reason }) => reason));
+  if (first === undefined) return "CREDENTIALS_MISSING";
+  if (more.length === 0) return first;
+  return first === "TOKEN_EXPIRED" || more.includes("TOKEN_EXPIRED")
+    ? "TOKEN_EXPIRED"
+    : "CREDENTIALS_INVALID";
+}
+
+const messages: Readonly<Record<ReturnType<typeof reasonOf>, string>> = {
+  CREDENTIALS_MISSING: "credentials are missing",
+  CREDENTIALS_INVALID: "the credentials are not accepted",
+  TOKEN_EXPIRED: "the token has expired",
+  TOKEN_MALFORMED: "the token is malformed",
+  TOKEN_NOT_YET_VALID: "the token is not valid yet",
+  TOKEN_REVOKED: "the token has been revoked",
+};

@@ -1,3 +1,4 @@
+import type { Reason } from "../status/reasons.js";
 import type { AuthResult, ProviderCounters } from "./auth-metrics.js";
 import type { Caller } from "./caller.js";
 import type { Identity } from "./identity.js";
@@ -17,12 +18,19 @@ export interface Provider {
   close(): void;
 }
 
+/** Why credentials are not accepted, as far as the client is told. */
+export type RefusalReason = Extract<
+  Reason,
+  "CREDENTIALS_INVALID" | "TOKEN_EXPIRED" | "TOKEN_MALFORMED" | "TOKEN_NOT_YET_VALID" | "TOKEN_REVOKED"
+>;
+
 /** Credentials that a provider does not accept, or cannot tell about. `message` is for the log, never for the client. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   constructor(
     readonly result: Extract<AuthResult, "invalid" | "expired" | "unavailable">,
     message: string,
+    readonly reason: RefusalReason = result === "expired" ? "TOKEN_EXPIRED" : "CREDENTIALS_INVALID",
   ) {
     super(message);
   }

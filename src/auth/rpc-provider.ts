@@ -1,18 +1,27 @@
 import type { RpcAuthConfig } from "../config/schema.js";
 import { Code } from "../status/code.js";
+import { businessStatus } from "../status/openim-code.js";
 import { type CallStatus, Cancellation, type Metadata } from "../upstream/channel.js";
 import type { Caller } from "./caller.js";
 import { metadataMapper } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";
-import { type Provider, Refusal, reasonOf } from "./provider.js";
+import { type Provider, Refusal, type RefusalReason, reasonOf } from "./provider.js";
 import { rpcPlan } from "./rpc-plan.js";
 import { TokenProvider, type Verified } from "./token-provider.js";
 
 /** Most milliseconds for which a refusal is remembered: a token may become good (an account is unlocked). */
 const refusedFor = 5000;
 
-/** Codes by which a backend says that the token is not good; so do all business codes, which lie above gRPC's. */
+/** What OpenIM's backends say of a token. */
+const businessRefusals: ReadonlyMap<number, RefusalReason> = new Map([
+  [1501, "TOKEN_EXPIRED"],
+  [1503, "TOKEN_MALFORMED"],
+  [1504, "TOKEN_NOT_YET_VALID"],
+  [1506, "TOKEN_REVOKED"],
+]);
+
+/** Codes by which a backend says that the token is not good; so do business codes that mean 401, 403 or 404. */
 const refusals: ReadonlySet<number> = new Set([
   Code.UNAUTHENTICATED,
   Code.PERMISSION_DENIED,
@@ -81,8 +90,13 @@ export function rpcProvider(
 }
 
 function refusalOf({ code, message, origin }: CallStatus): Refusal {
-  const answered = origin === "backend" && (refusals.has(code) || code > Code.UNAUTHENTICATED);
-  return new Refusal(answered ? "invalid" : "unavailable", `${origin} ${code}: ${message}`);
+  const text = `${origin} ${code}: ${message}`;
+  if (origin !== "backend" || !isRefusal(code)) return new Refusal("unavailable", text);
+  return new Refusal(code === 1501 ? "expired" : "invalid", text, businessRefusals.get(code));
+}
+
+function isRefusal(code: number): boolean {
+  return refusals.has(code) || (code > Code.UNAUTHENTICATED && businessStatus(code) < 500);
 }
 
 /** Headers that metadata cannot carry are left out. */

@@ -48,6 +48,7 @@ const byReason: ReadonlyMap<string, BusinessError> = new Map([
   ["CREDENTIALS_INVALID", { code: 1502, name: "TokenInvalidError" }],
   ["TOKEN_MALFORMED", { code: 1503, name: "TokenMalformedError" }],
   ["TOKEN_NOT_YET_VALID", { code: 1504, name: "TokenNotValidYetError" }],
+  ["TOKEN_REVOKED", { code: 1506, name: "TokenKickedError" }],
   ["CREDENTIALS_MISSING", { code: 1507, name: "TokenNotExistError" }],
 ]);
 

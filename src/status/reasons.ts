@@ -32,6 +32,21 @@ export const reasons = {
     code: Code.UNAUTHENTICATED,
     doc: "The token was good but has expired; a new one is needed.",
   },
+  TOKEN_MALFORMED: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "What stands where a token belongs is none.",
+  },
+  TOKEN_NOT_YET_VALID: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "The token is good, but not yet.",
+  },
+  TOKEN_REVOKED: {
+    httpStatus: 401,
+    code: Code.UNAUTHENTICATED,
+    doc: "The token was good, but its issuer has taken it back.",
+  },
   AUTH_UNAVAILABLE: {
     httpStatus: 503,
     code: Code.UNAVAILABLE,

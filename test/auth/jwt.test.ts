@@ -149,7 +149,7 @@ test("expired and not yet valid tokens are refused beyond the tolerance", async 
   assert.ok(await tested.ask(bearer(await signShared(secret, { exp: now - 3 }))));
   await rejects(tested, await signShared(secret, { exp: now - 30 }), /"exp"/, "TOKEN_EXPIRED");
   assert.ok(await tested.ask(bearer(await signShared(secret, { nbf: now + 3 }))));
-  await rejects(tested, await signShared(secret, { nbf: now + 30 }), /"nbf"/);
+  await rejects(tested, await signShared(secret, { nbf: now + 30 }), /"nbf"/, "TOKEN_NOT_YET_VALID");
 });
 
 test("a token without exp is refused unless the configuration asks for no claims", async () => {
@@ -231,7 +231,7 @@ test("what is no token at all is refused", async () => {
     forged("{", "{"),
     forged({ alg: "HS256" }, "[]", "AA"),
   ]) {
-    await rejects(tested, token, /ERR_J/);
+    await rejects(tested, token, /ERR_J/, "TOKEN_MALFORMED");
   }
 });
 

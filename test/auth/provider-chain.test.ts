@@ -59,7 +59,7 @@ test("401 names each scheme once, with an error only where a token was presented
 test("the reason is the most telling one: expired before refused before missing", async () => {
   const expired = await signShared(first, { exp: 1 });
   assert.equal((await tested.refused(bearer(expired), "a", "b")).reason, "TOKEN_EXPIRED");
-  assert.equal((await tested.refused(bearer("x"), "a", "b")).reason, "CREDENTIALS_INVALID");
+  assert.equal((await tested.refused(bearer("x"), "a", "b")).reason, "TOKEN_MALFORMED");
   assert.equal((await tested.refused({}, "a", "b")).reason, "CREDENTIALS_MISSING");
 });
 

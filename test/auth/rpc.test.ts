@@ -194,13 +194,22 @@ test("refusals of the backend are 401 and remembered shortly, apart from what wa
   let time = Date.now();
   const tested = provider(", cache_size: 10", { now: () => time });
   await tested.ask(bearer("ada"));
-  for (const code of [3, 5, 7, 16, 1501, 1002]) {
+  for (const code of [3, 5, 7, 16, 1502, 1002]) {
     fails(code);
     assert.equal(await refusal(tested, `eve${code}`), "401 CREDENTIALS_INVALID", String(code));
   }
   assert.equal(calls.length, 7);
   assert.equal(await refusal(tested, "eve16"), "401 CREDENTIALS_INVALID");
   assert.equal(calls.length, 7);
+  for (const [code, reason] of [
+    [1501, "TOKEN_EXPIRED"],
+    [1503, "TOKEN_MALFORMED"],
+    [1504, "TOKEN_NOT_YET_VALID"],
+    [1506, "TOKEN_REVOKED"],
+  ] as const) {
+    fails(code);
+    assert.equal(await refusal(tested, `eve${code}`), `401 ${reason}`);
+  }
   for (let index = 0; index < 50; index++) await refusal(tested, `junk${index}`);
   assert.ok(!(tested.askNow(bearer("ada")) instanceof Promise));
   time += 5000;

@@ -99,8 +99,8 @@ describe("contract E through config/examples/openim.yaml", () => {
     const refused = [
       [await tokenWith({ exp: now - 3600 }), 1501, "TokenExpiredError"],
       [await tokenWith({}, "another-secret-that-the-gateway-does-not-know"), 1502, "TokenInvalidError"],
-      ["no-token-at-all", 1502, "TokenInvalidError"],
-      [await tokenWith({ nbf: now + 3600 }), 1502, "TokenInvalidError"],
+      ["no-token-at-all", 1503, "TokenMalformedError"],
+      [await tokenWith({ nbf: now + 3600 }), 1504, "TokenNotValidYetError"],
       [undefined, 1507, "TokenNotExistError"],
     ] as const;
     for (const [bad, errCode, errMsg] of refused) {
