@@ -20,7 +20,7 @@ export interface FanOutLimits {
  * hands over at the end of the turn.
  */
 export class FanOut {
-  readonly #apps: UwsApp[] = [];
+  readonly #apps: { readonly app: UwsApp; readonly deflate: boolean }[] = [];
   #quota = 0;
   #max = 0;
 
@@ -35,9 +35,9 @@ export class FanOut {
     this.#quota = Math.max(1, Math.floor(max / rooms));
   }
 
-  /** Sockets of this app are reached from now on. */
-  attach(app: UwsApp): void {
-    this.#apps.push(app);
+  /** Sockets of this app are reached from now on. @param deflate whether it compresses */
+  attach(app: UwsApp, deflate: boolean): void {
+    this.#apps.push({ app, deflate });
   }
 
   /** @param except does not get it */
@@ -46,7 +46,7 @@ export class FanOut {
     if (recipients === 0) return;
     const started = performance.now();
     const skipped = except?.unsubscribe(room.topic) === true;
-    for (const app of this.#apps) app.publish(room.topic, text, false);
+    for (const { app, deflate } of this.#apps) app.publish(room.topic, text, false, deflate);
     if (skipped) except.subscribe(room.topic);
     const bytes = Buffer.byteLength(text);
     count(this.metrics.sent[type], recipients, bytes);

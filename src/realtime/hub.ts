@@ -22,6 +22,7 @@ export interface Hub {
   /**
    * Closes the sockets of a subject or of one session, on all nodes.
    * @returns how many were closed on this one
+   * @throws GatewayError INVALID_VALUE where the reason is too long
    */
   disconnect(who: Disconnection): number;
   /** Whether messages can be published now. */

@@ -248,6 +248,8 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
   }
 
   disconnect(who: Disconnection): number {
+    if (Buffer.byteLength(who.reason) > maxReason)
+      throw invalid(`reason: expected at most ${maxReason} bytes`);
     this.broker.signal(JSON.stringify(who));
     return this.#disconnect(who);
   }
@@ -420,6 +422,8 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
   }
 }
 
+/** What a close frame has room for (RFC 6455 section 5.5). */
+const maxReason = 123;
 const key = /^[\x21-\x7e]{1,128}$/;
 
 function checkName(field: string, value: unknown): void {

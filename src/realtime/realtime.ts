@@ -110,9 +110,9 @@ export class Realtime {
     return this.#draining;
   }
 
-  /** Sockets of this app are reached by what is published from now on. */
-  attach(app: UwsApp): void {
-    this.#hub.fanOut.attach(app);
+  /** Sockets of this app are reached by what is published from now on. @param deflate whether it compresses */
+  attach(app: UwsApp, deflate: boolean): void {
+    this.#hub.fanOut.attach(app, deflate);
   }
 
   /**

@@ -73,7 +73,7 @@ export function acceptUpgrades(app: UwsApp, realtime: Realtime, options: Upgrade
       socket.release?.();
     },
   });
-  realtime.attach(app);
+  realtime.attach(app, options.deflate);
 }
 
 function textOf(message: ArrayBuffer): string {

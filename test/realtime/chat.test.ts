@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { serve } from "./harness.js";
+import { type Client, serve } from "./harness.js";
 
 test("members get joins, messages and leaves exactly as the protocol says", async t => {
   const { open } = await serve(t);
@@ -204,3 +204,27 @@ test("a wrong frame is answered by an error that names what is wrong", async t =
     assert.match(String(frame.message), message, text);
   }
 });
+
+test("messages are compressed where that is configured, and reach clients that cannot read it too", async t => {
+  const { open } = await serve(t, { server: { deflate: true } });
+  const able = await open({ perMessageDeflate: true });
+  const unable = await open({ perMessageDeflate: false });
+  assert.match(able.socket.extensions, /permessage-deflate/);
+  assert.equal(unable.socket.extensions, "");
+  await able.join("x", "A");
+  await unable.join("x", "B");
+  const message = "again ".repeat(2000);
+  const before = bytesRead(able);
+  able.say({ type: "send-message", room_id: "x", message });
+  for (const client of [able, unable]) assert.equal((await client.next("receive-message")).message, message);
+  assert.ok(bytesRead(able) - before < 1000, `${bytesRead(able) - before} bytes`);
+});
+
+test("nothing is compressed by default", async t => {
+  const { open } = await serve(t);
+  assert.equal((await open({ perMessageDeflate: true })).socket.extensions, "");
+});
+
+function bytesRead({ socket }: Client): number {
+  return (socket as unknown as { _socket: { bytesRead: number } })._socket.bytesRead;
+}

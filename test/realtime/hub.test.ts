@@ -165,6 +165,7 @@ test("a server can disconnect all sockets of a subject, or one session", async t
   assert.equal(realtime.hub.disconnect({ session: String(member?.session), reason: "you too" }), 1);
   assert.equal((await c.closed).code, 4403);
   assert.equal(realtime.hub.disconnect({ subject: "A", reason: "again" }), 0);
+  assert.throws(() => realtime.hub.disconnect({ subject: "A", reason: "é".repeat(62) }), /at most 123 bytes/);
 });
 
 test("metrics count what happened, without names of rooms or people", async t => {
