@@ -1,6 +1,8 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { blogService, writeFirstArticles } from "./blog/blog-service.js";
 import { BlogState } from "./blog/blog-state.js";
+import { RoomHistory } from "./chat/room-history.js";
+import { chatRoomService } from "./chat/room-service.js";
 import { healthService } from "./health-service.js";
 import { AccountStore } from "./killrchat/account-store.js";
 import { messageService } from "./killrchat/message-service.js";
@@ -34,8 +36,8 @@ export interface DemoBackend {
 const CLOSE_GRACE = 1000;
 
 /**
- * Starts a gRPC server on 127.0.0.1 with the messaging, blog, KillrChat and OpenIM Chat services, the health protocol and state
- * in memory that is lost when it closes.
+ * Starts a gRPC server on 127.0.0.1 with the messaging, blog, KillrChat, chat and OpenIM Chat services, the health protocol and
+ * state in memory that is lost when it closes.
  *
  * @param options.port 0 to 65535; 0, the default, takes any free one
  * @throws Error when the port cannot be had
@@ -70,6 +72,7 @@ function demoServices(): DemoService[] {
     sessionService(accounts, new SessionStore()),
     roomService(accounts, rooms),
     messageService(accounts, rooms),
+    chatRoomService(new RoomHistory()),
     chatService(new UserStore()),
     adminService(),
   ];

@@ -16,6 +16,7 @@ const files: readonly string[] = [
   "killrchat/v1/session_service.proto",
   "killrchat/v1/room_service.proto",
   "killrchat/v1/message_service.proto",
+  "chat/v1/rooms.proto",
 ].map(file => join(folder, file));
 
 const openimFiles: readonly string[] = ["chat/chat.proto", "admin/admin.proto"].map(file =>

@@ -1,8 +1,10 @@
 import {
+  type handleServerStreamingCall,
   type handleUnaryCall,
   Metadata,
   type MethodDefinition,
   type ServiceDefinition,
+  type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Root, Type } from "protobufjs";
@@ -19,11 +21,16 @@ export interface CallContext {
 /** Answers one unary method. Requests have every field set, 64-bit integers are decimal text, enums are names. */
 export type UnaryHandler = (request: object, context: CallContext) => object | Promise<object>;
 
+/** Gives the replies of one server-streaming method. */
+export interface StreamHandler {
+  readonly replies: (request: object, context: CallContext) => readonly object[];
+}
+
 /** The handlers of one RPC service by method name. */
 export interface DemoService {
   /** Full name, `killrchat.v1.UserService`. */
   readonly name: string;
-  readonly handlers: Readonly<Record<string, UnaryHandler>>;
+  readonly handlers: Readonly<Record<string, UnaryHandler | StreamHandler>>;
 }
 
 /** Gives a handler the request type that its proto promises. */
@@ -31,6 +38,13 @@ export function unary<Request extends object, Reply extends object>(
   handle: (request: Request, context: CallContext) => Reply | Promise<Reply>,
 ): UnaryHandler {
   return (request, context) => handle(request as Request, context);
+}
+
+/** The same for a method that streams its replies. */
+export function serverStream<Request extends object>(
+  replies: (request: Request, context: CallContext) => readonly object[],
+): StreamHandler {
+  return { replies: (request, context) => replies(request as Request, context) };
 }
 
 /** What grpc-js needs to serve one service. */
@@ -56,13 +70,13 @@ export function bindService(root: Root, { name, handlers }: DemoService): Server
     definition[method.name] = {
       path: `/${name}/${method.name}`,
       requestStream: false,
-      responseStream: false,
+      responseStream: typeof handler !== "function",
       requestSerialize: request.serialize,
       requestDeserialize: request.deserialize,
       responseSerialize: reply.serialize,
       responseDeserialize: reply.deserialize,
     };
-    implementation[method.name] = answer(handler);
+    implementation[method.name] = typeof handler === "function" ? answer(handler) : answerAll(handler);
   }
   return { definition, implementation };
 }
@@ -83,12 +97,28 @@ function answer(handler: UnaryHandler): handleUnaryCall<object, object> {
       call.sendMetadata(replyMetadata);
       callback(null, reply);
     } catch (error) {
-      if (error instanceof RpcError) {
-        callback(statusOf(error));
-        return;
-      }
-      process.emitWarning(error instanceof Error ? error : String(error));
-      callback({ code: Code.INTERNAL, details: "internal error" });
+      callback(failureOf(error));
     }
   };
+}
+
+function answerAll({ replies }: StreamHandler): handleServerStreamingCall<object, object> {
+  return call => {
+    const replyMetadata = new Metadata();
+    try {
+      const all = replies(call.request, { metadata: call.metadata, replyMetadata });
+      call.sendMetadata(replyMetadata);
+      // They are in memory as it is: nothing is won by waiting until they are read.
+      for (const reply of all) call.write(reply);
+      call.end();
+    } catch (error) {
+      call.emit("error", failureOf(error));
+    }
+  };
+}
+
+function failureOf(error: unknown): Partial<StatusObject> {
+  if (error instanceof RpcError) return statusOf(error);
+  process.emitWarning(error instanceof Error ? error : String(error));
+  return { code: Code.INTERNAL, details: "internal error" };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -193,7 +194,7 @@ describe("serve and demo", () => {
   async function startDemo(): Promise<{ child: ChildProcess; url: string; exit: Promise<number | null> }> {
     const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
       cwd: root,
-      env: { ...process.env, HTTP_PORT: "0", ADMIN_PORT: "0" },
+      env: { ...process.env, HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" },
       stdio: ["ignore", "pipe", "inherit"],
     });
     const exit = new Promise<number | null>(done => child.once("exit", code => done(code)));
@@ -213,5 +214,24 @@ describe("serve and demo", () => {
     assert.equal((await fetch(`${url}/v1/articles`)).status, 200);
     child.kill("SIGTERM");
     assert.equal(await exit, 0);
+  });
+});
+
+describe("api-key", () => {
+  it("makes a random key and the entry that stands for it", async () => {
+    const first = await run("api-key", "acme");
+    const second = await run("api-key", "acme");
+    assert.deepEqual([first.code, second.code], [0, 0]);
+    const [, key = "", hash] =
+      /: +(\S+)\n.*- \{ hash: "sha256:([0-9a-f]{64})", subject: "acme" \}\n$/.exec(first.out) ?? [];
+    assert.match(key, /^[A-Za-z0-9_-]{32}$/);
+    assert.equal(createHash("sha256").update(key).digest("hex"), hash);
+    assert.ok(!second.out.includes(key));
+  });
+
+  it("needs to know whose key it is", async () => {
+    const { code, err } = await run("api-key");
+    assert.equal(err, "protogate: api-key takes SUBJECT, found none\n");
+    assert.equal(code, 2);
   });
 });

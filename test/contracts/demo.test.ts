@@ -26,7 +26,7 @@ for (const file of ["gateway.yaml", ...examples.map(name => join("examples", nam
   });
 }
 
-describe("the demo, three APIs behind one gateway", () => {
+describe("the demo, five APIs behind one gateway", () => {
   let system: System;
   before(async () => {
     system = await startSystem(join(config, "gateway.yaml"));
@@ -49,6 +49,11 @@ describe("the demo, three APIs behind one gateway", () => {
       ["GET", "/logout", 200],
       ["GET", "/rooms?fetchSize=100", 200],
       ["GET", "/messages?fetchSize=20", 200],
+      ["POST", "/account/login", 200, { account: "jdoe", password: "xxx" }],
+      ["GET", "/chat/rooms", 200],
+      ["POST", "/chat/send", 200, { room_id: "general", from: "Ann", message: "Hello" }],
+      ["POST", "/chat/receive", 200, { room_id: "general" }],
+      ["GET", "/chat/rooms/general/history", 200],
     ] as const;
     for (const [method, path, status, body] of requests) {
       const answer = await system.send(method, path, { body });

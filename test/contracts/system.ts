@@ -9,6 +9,9 @@ import { type Answer, type Sent, send } from "./http-client.js";
 
 /** A gateway in front of a demo backend of its own. */
 export interface System {
+  readonly httpPort: number;
+  /** 0 where the configuration has no sockets. */
+  readonly realtimePort: number;
   readonly adminPort: number;
   /** The lines that the gateway has logged so far. */
   log(): readonly string[];
@@ -45,6 +48,8 @@ async function startFrom(configFile: string): Promise<System> {
       },
     });
     return {
+      httpPort: gateway.httpPort,
+      realtimePort: gateway.realtimePort,
       adminPort: gateway.adminPort,
       log: () => lines,
       logged: async pattern => {
@@ -63,7 +68,7 @@ async function startFrom(configFile: string): Promise<System> {
 }
 
 function environment({ port }: DemoBackend): Record<string, string> {
-  return { HTTP_PORT: "0", ADMIN_PORT: "0", DEMO_BACKEND_PORT: String(port) };
+  return { HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0", DEMO_BACKEND_PORT: String(port) };
 }
 
 /** A configuration file with its listener's engine chosen and its relative paths made absolute. */

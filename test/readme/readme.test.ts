@@ -32,7 +32,8 @@ describe("the README", () => {
   let gateway: Gateway;
   before(async () => {
     backend = await startDemoBackend();
-    const env = { HTTP_PORT: "0", ADMIN_PORT: "0", DEMO_BACKEND_PORT: String(backend.port) };
+    const ports = { HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" };
+    const env = { ...ports, DEMO_BACKEND_PORT: String(backend.port) };
     gateway = await startGateway(resolve(root, "config/gateway.yaml"), {
       env,
       logTo: { write: () => undefined },
@@ -47,6 +48,7 @@ describe("the README", () => {
   function run(command: string): Promise<string> {
     const here = command
       .replaceAll("localhost:8080", `127.0.0.1:${gateway.httpPort}`)
+      .replaceAll("localhost:8081", `127.0.0.1:${gateway.realtimePort}`)
       .replaceAll("localhost:9090", `127.0.0.1:${gateway.adminPort}`)
       .replaceAll("node dist/main.js", "node --import tsx src/main.ts");
     return new Promise(done => {
