@@ -1,5 +1,6 @@
 import { nearest } from "../config/nearest.js";
 import { version } from "../telemetry/version.js";
+import { apiKey } from "./api-key.js";
 import { UsageError } from "./arguments.js";
 import { check } from "./check.js";
 import { demo } from "./demo.js";
@@ -16,6 +17,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["check", check],
   ["routes", routes],
   ["explain", explain],
+  ["api-key", apiKey],
   ["schema", schema],
   ["demo", demo],
 ]);
@@ -27,6 +29,7 @@ const usage = `Protogate ${version}: REST in front of gRPC backends, from one YA
   protogate routes  -c FILE [--json]               list the routes
   protogate explain -c FILE METHOD 'PATH?QUERY' [--json]
                                                    tell which route answers a request, and why
+  protogate api-key SUBJECT                        make an API key and its entry for a key file
   protogate schema                                 print the JSON Schema of the configuration, for editors
   protogate demo                                   run the demo gateway with its own backend
 `;

@@ -1,0 +1,14 @@
+import { randomBytes } from "node:crypto";
+import { hashApiKey } from "../auth/api-key-file.js";
+import { readArguments } from "./arguments.js";
+
+/** Makes an API key and the entry of the key file that stands for it. The key itself is shown once and kept nowhere. */
+export async function apiKey(args: readonly string[]): Promise<number> {
+  const [subject = ""] = readArguments("api-key", args, ["SUBJECT"]).positionals;
+  const key = randomBytes(24).toString("base64url");
+  process.stdout.write(
+    `key, for whoever calls:  ${key}\n` +
+      `entry of the key file:   - { hash: "${hashApiKey(key)}", subject: ${JSON.stringify(subject)} }\n`,
+  );
+  return 0;
+}
