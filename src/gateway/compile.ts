@@ -79,6 +79,7 @@ export async function compile(
     ...(livekit?.endpoints ?? []),
     ...realtimeEndpoints(config, () => roomsOf(surroundings.runtime).realtime),
     ...passThroughRules(config),
+    ...surroundings.runtime.endpoints,
   ];
   const table = compileRoutes(config, model, locate, declared);
   const policies = createPolicies(config.auth.policies, { locate, metrics: surroundings.runtime.policies });

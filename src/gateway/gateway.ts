@@ -1,5 +1,6 @@
 import { type AdminServer, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
+import type { Endpoint } from "../bindings/endpoint.js";
 import type { Snapshot } from "../bindings/snapshot.js";
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
@@ -23,6 +24,8 @@ export interface GatewayOptions {
   readonly env?: Environment;
   /** Where log lines go; default standard output. */
   readonly logTo?: { write(line: string): void };
+  /** What the HTTP listener serves beside the configuration. */
+  readonly endpoints?: readonly Endpoint[];
 }
 
 /** A gateway that listens. */
@@ -78,7 +81,8 @@ class RunningGateway implements Gateway {
     this.#file = file;
     this.#environment = environment;
     this.#loaded = loaded;
-    this.#runtime = createRuntime(loaded.config, createLogger(telemetry.log.level, options.logTo));
+    const log = createLogger(telemetry.log.level, options.logTo);
+    this.#runtime = createRuntime(loaded.config, log, options.endpoints);
     this.#runtime.metrics.endpointsFrom(() => this.#generation?.endpoints() ?? []);
   }
 

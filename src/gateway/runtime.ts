@@ -1,5 +1,6 @@
 import { AuthMetrics } from "../auth/auth-metrics.js";
 import { PolicyMetrics } from "../auth/policy/policy-metrics.js";
+import type { Endpoint } from "../bindings/endpoint.js";
 import type { Config } from "../config/schema.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
@@ -23,6 +24,8 @@ export interface Runtime {
   readonly livekit: LiveKitMetrics;
   readonly realtime: RealtimeMetrics;
   readonly bridge: BridgeMetrics;
+  /** What is served beside the configuration. */
+  readonly endpoints: readonly Endpoint[];
   /** Rooms and sockets, once there are any. */
   rooms: Rooms | undefined;
 }
@@ -34,7 +37,11 @@ export interface Rooms {
   relay(headers: PassedHeaders): PassThroughEndpoint;
 }
 
-export function createRuntime({ telemetry }: Config, log: Logger): Runtime {
+export function createRuntime(
+  { telemetry }: Config,
+  log: Logger,
+  endpoints: readonly Endpoint[] = [],
+): Runtime {
   const metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
   const { registry } = metrics;
   return {
@@ -47,6 +54,7 @@ export function createRuntime({ telemetry }: Config, log: Logger): Runtime {
     livekit: new LiveKitMetrics(registry),
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
+    endpoints,
     rooms: undefined,
   };
 }
