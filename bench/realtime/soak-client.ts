@@ -62,6 +62,8 @@ export class SoakClient {
     });
     socket.on("close", code => {
       if (this.#socket !== socket) return;
+      this.#socket = undefined;
+      this.#waiting.clear();
       if (code === 4008) this.account.slow++;
       else this.#break(`closed with ${code}`);
       void this.open();
@@ -95,9 +97,11 @@ export class SoakClient {
   /** Ends the socket without a word, and comes back. */
   async reconnect(): Promise<void> {
     const socket = this.#socket;
+    // It is on its way already: a second socket would be nobody's.
+    if (socket === undefined) return;
     this.#socket = undefined;
     this.#waiting.clear();
-    socket?.terminate();
+    socket.terminate();
     await this.open();
   }
 
