@@ -1,7 +1,6 @@
 import type { Identity } from "../auth/identity.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Reason } from "../status/reasons.js";
-import type { Bridge, Verdict } from "./bridge.js";
+import type { Bridge } from "./bridge.js";
 import { CloseCode } from "./close-code.js";
 import type {
   ClientFrame,
@@ -12,7 +11,8 @@ import type {
   RoomFrame,
   SendFrame,
 } from "./frame.js";
-import { nameProblem, readFrame } from "./frame-reader.js";
+import { readFrame } from "./frame-reader.js";
+import { claimed, notMember, refused, rewrittenName, roomOf, tooFast } from "./frame-rules.js";
 import type { LocalHub } from "./local-hub.js";
 import { count } from "./metrics.js";
 import { ack, failed, presence } from "./notices.js";
@@ -287,52 +287,6 @@ export class Chat {
     const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
     this.hub.end(socket, code, `{"reason":"${reason}"}`);
   }
-}
-
-/**
- * Who a frame is from: the authenticated subject, else who joined the room, else who it claims.
- * @throws GatewayError where it claims somebody else, or nobody where it must
- */
-function claimed(
-  socket: Socket,
-  frame: Exclude<RoomFrame, PresenceFrame>,
-  joined: string | undefined,
-): string {
-  const { from } = frame;
-  const own = socket.identity?.subject ?? joined;
-  if (own === undefined) {
-    if (from === undefined) throw fault("INVALID_VALUE", "from not provided");
-    return from;
-  }
-  // A backend may have given the member another name: both are the sender's.
-  if (from === undefined || from === own || from === joined) return joined ?? own;
-  throw fault("FROM_MISMATCH", `from: expected ${JSON.stringify(own)}, who the sender is; or leave it out`);
-}
-
-function rewrittenName(name: unknown, from: string): string {
-  return name !== undefined && nameProblem(name) === undefined ? (name as string) : from;
-}
-
-function notMember(room: string): GatewayError {
-  return fault("NOT_A_MEMBER", `join the room ${JSON.stringify(room)} first`);
-}
-
-function fault(reason: Reason, message: string): GatewayError {
-  return new GatewayError(gatewayFailure(reason, message));
-}
-
-function refused({ failure }: Extract<Verdict, { allow: false }>): GatewayError {
-  return new GatewayError(failure);
-}
-
-function tooFast({ perSecond }: Rate): Failure {
-  return gatewayFailure("RATE_LIMITED", `a socket may send ${perSecond} frames a second`, [], {
-    retryAfter: 1,
-  });
-}
-
-function roomOf(frame: ClientFrame): string | undefined {
-  return "room_id" in frame ? frame.room_id : undefined;
 }
 
 /** Goes on at once where there is nothing to wait for. */

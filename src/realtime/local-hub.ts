@@ -14,8 +14,7 @@ import type {
 } from "./broker.js";
 import { CloseCode } from "./close-code.js";
 import { FanOut } from "./fan-out.js";
-import { nameProblem } from "./frame-reader.js";
-import type { Disconnection, Hub, Post, RoomSummary } from "./hub.js";
+import type { Disconnection } from "./hub.js";
 import type { RealtimeMetrics } from "./metrics.js";
 import { notice } from "./notices.js";
 import { Room } from "./room.js";
@@ -35,13 +34,13 @@ export interface HubLimits {
   readonly sentAt: "seconds" | "milliseconds";
 }
 
-/** Most names that are listed at once. */
-const listLimit = 10_000;
+/** Messages that are replayed at most to who comes back. */
+const replayLimit = 10_000;
 /** How long a socket that is being ended may take to read what was sent, milliseconds. */
 const endingPatience = 30_000;
 
 /** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
-export class LocalHub implements Hub, Receiver, SocketOwner {
+export class LocalHub implements Receiver, SocketOwner {
   readonly fanOut: FanOut;
   readonly slow: SlowConsumers;
   readonly #sockets = new Map<string, Socket>();
@@ -72,10 +71,6 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
   get sendLimit(): number {
     const { max, policy } = this.#limits.backpressure;
     return policy === "close" ? max : 2 * max;
-  }
-
-  get ready(): boolean {
-    return this.broker.ready;
   }
 
   get connections(): number {
@@ -204,54 +199,26 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
       | Promise<Published>;
   }
 
-  // What servers ask.
-
-  publish({ room, from, message, id }: Post): Published | Promise<Published> {
-    checkName("room_id", room);
-    checkName("from", from);
-    if (typeof message !== "string") throw invalid("message: expected a string");
-    if (id !== undefined && (typeof id !== "string" || !key.test(id)))
-      throw invalid("id: expected 1 to 128 visible characters");
-    const head = this.#rooms.get(room)?.messageHead ?? new Room(room, "").messageHead;
-    return this.send(room, head, JSON.stringify(from), message, id);
-  }
-
-  async broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]> {
-    for (const room of rooms) checkName("room_id", room);
-    return Promise.all(rooms.map(room => this.publish({ ...post, room })));
-  }
-
-  rooms(): readonly RoomSummary[] | Promise<readonly RoomSummary[]> {
-    const held = this.roomNames();
-    return held instanceof Promise ? held.then(names => this.#summaries(names)) : this.#summaries(held);
-  }
-
-  roomNames(): readonly string[] | Promise<readonly string[]> {
-    return this.broker.rooms(listLimit);
-  }
-
+  /** Members of a room on all nodes. */
   members(name: string): readonly Member[] | Promise<readonly Member[]> {
-    checkName("room_id", name);
     if (this.broker.presence !== undefined) return this.broker.presence.members(name);
     const members = this.#rooms.get(name)?.members ?? [];
     return Array.from(members, ([{ id }, from]) => ({ session: id, from }));
   }
 
-  history(name: string, limit = listLimit): readonly Message[] | Promise<readonly Message[]> {
-    checkName("room_id", name);
-    return this.broker.history(name, limit);
+  /** The rooms that have members here. */
+  rooms(): IterableIterator<Room> {
+    return this.#rooms.values();
   }
 
-  since(name: string, position: Position, limit = listLimit): Replay | Promise<Replay> {
-    checkName("room_id", name);
-    return this.broker.since(name, position, limit);
-  }
-
+  /** Closes the sockets of a subject, or one of them, on this node. @returns how many */
   disconnect(who: Disconnection): number {
-    if (Buffer.byteLength(who.reason) > maxReason)
-      throw invalid(`reason: expected at most ${maxReason} bytes`);
-    this.broker.signal(JSON.stringify(who));
-    return this.#disconnect(who);
+    const ended =
+      "session" in who
+        ? [this.#sockets.get(who.session)].filter(socket => socket !== undefined)
+        : [...this.#sockets.values()].filter(socket => socket.subject === who.subject);
+    for (const socket of ended) this.end(socket, CloseCode.disconnected, who.reason);
+    return ended.length;
   }
 
   // What the broker tells.
@@ -284,7 +251,7 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
 
   signal(text: string): void {
     try {
-      this.#disconnect(JSON.parse(text) as Disconnection);
+      this.disconnect(JSON.parse(text) as Disconnection);
     } catch (error) {
       this.log(error, "a node said what this one does not understand");
     }
@@ -355,7 +322,7 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
       if (socket.lag?.has(room) !== true && !socket.closed) socket.subscribe(room.topic);
       return;
     }
-    const replay = this.broker.since(room.name, since, listLimit);
+    const replay = this.broker.since(room.name, since, replayLimit);
     if (!(replay instanceof Promise)) return this.#resume(socket, room, since, replay, told);
     return replay.then(known => this.#resume(socket, room, since, known, told));
   }
@@ -401,39 +368,6 @@ export class LocalHub implements Hub, Receiver, SocketOwner {
     this.metrics.brokerFailures.inc();
     this.log(error, "members could not be told of a join or leave");
   }
-
-  #summaries(held: readonly string[]): readonly RoomSummary[] {
-    const rooms = new Map<string, RoomSummary>();
-    for (const { name, members } of this.#rooms.values()) {
-      if (rooms.size >= listLimit) break;
-      rooms.set(name, { room: name, members: members.size, held: false });
-    }
-    for (const room of held) rooms.set(room, { room, members: rooms.get(room)?.members ?? 0, held: true });
-    return [...rooms.values()].sort((a, b) => (a.room < b.room ? -1 : 1));
-  }
-
-  #disconnect(who: Disconnection): number {
-    const ended =
-      "session" in who
-        ? [this.#sockets.get(who.session)].filter(socket => socket !== undefined)
-        : [...this.#sockets.values()].filter(socket => socket.subject === who.subject);
-    for (const socket of ended) this.end(socket, CloseCode.disconnected, who.reason);
-    return ended.length;
-  }
-}
-
-/** What a close frame has room for (RFC 6455 section 5.5). */
-const maxReason = 123;
-const key = /^[\x21-\x7e]{1,128}$/;
-
-function checkName(field: string, value: unknown): void {
-  const expected = nameProblem(value);
-  if (value === undefined || value === "") throw invalid(`${field} not provided`);
-  if (expected !== undefined) throw invalid(`${field}: expected ${expected}`);
-}
-
-function invalid(message: string): GatewayError {
-  return new GatewayError(gatewayFailure("INVALID_VALUE", message));
 }
 
 /** Unique among all nodes. */

@@ -9,6 +9,7 @@ import { CloseCode } from "./close-code.js";
 import type { Hub } from "./hub.js";
 import { LocalHub } from "./local-hub.js";
 import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
+import { ServerHub } from "./server-hub.js";
 import type { SlowPolicy } from "./slow-consumers.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
@@ -47,6 +48,8 @@ const expiryTicks = 10;
 /** Rooms and sockets, apart from the listeners that sockets come in by. */
 export class Realtime {
   readonly #hub: LocalHub;
+  /** What servers may do. */
+  readonly hub: Hub;
   readonly chat: Chat;
   readonly metrics: RealtimeMetrics;
   readonly logger: Logger | undefined;
@@ -64,6 +67,7 @@ export class Realtime {
     this.metrics = metrics;
     this.logger = logger;
     this.#hub = new LocalHub(broker, metrics, logger, hubLimits(settings));
+    this.hub = new ServerHub(this.#hub);
     this.chat = new Chat(this.#hub, chatOptions(settings));
     this.#timer = setInterval(() => this.#tick(), tickInterval);
     this.#timer.unref();
@@ -84,10 +88,6 @@ export class Realtime {
   /** Connects to the broker. */
   start(): void | Promise<void> {
     return this.#broker.start(this.#hub);
-  }
-
-  get hub(): Hub {
-    return this.#hub;
   }
 
   /** For whoever opens sockets. */
