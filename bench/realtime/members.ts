@@ -30,7 +30,7 @@ function run(entrant: EntrantName, window: number, milliseconds: number, size: n
   const [sender] = members;
   if (sender === undefined) throw new Error("nobody is there");
   const dialect = dialects[entrant];
-  const padding = size - dialect.message("").length;
+  const padding = size - dialect.delivered("").length;
   const text = dialect.message("x".repeat(padding));
   const before = members.reduce((sum, member) => sum + member.messages, 0);
   const cpu = process.cpuUsage();

@@ -7,7 +7,7 @@ import type { EntrantName } from "./entrants.js";
 import type { Delivered } from "./members.js";
 
 const members = 1000;
-/** Bytes of a message as its sender writes it. */
+/** Bytes of a message as its members get it, place and all. */
 const size = 200;
 /** Messages under way; at 1 every delivery is a write of its own. */
 const windows = [1, 16];
@@ -23,8 +23,8 @@ const names: Readonly<Record<EntrantName, string>> = {
 export const realtimeGroup: Group = {
   name: "realtime",
   method: [
-    `One room of ${members} members, the sender among them; messages of ${size} bytes. Deliveries per CPU second: what all`,
-    "members have got, by the CPU time of the server. protogate: authentication, places, history, limits and metrics on.",
+    `One room of ${members} members, the sender among them; messages of ${size} bytes as members get them. Deliveries per CPU`,
+    "second: what all have got, by the CPU time of the server. protogate: authentication, places, history, limits and metrics on.",
     "bare uWS publish: passes on the bytes that it got. Socket.IO: rooms on its ws engine. ws loop: send to each of a set.",
   ],
   async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
