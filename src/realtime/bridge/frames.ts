@@ -17,7 +17,8 @@ export function endFrame(id: FrameId): string {
 
 /** @param details each detail of the failure as the JSON text of an Any */
 export function errorFrame(id: FrameId, failure: Failure, details: readonly string[]): string {
-  const { code, reason, message } = failure;
+  const { code, reason, message, retryAfter } = failure;
+  const wait = retryAfter === undefined ? "" : `,"retry_after":${retryAfter}`;
   const more = details.length === 0 ? "" : `,"details":[${details.join(",")}]`;
-  return `{"type":"error","id":${JSON.stringify(id)},"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)}${more}}`;
+  return `{"type":"error","id":${JSON.stringify(id)},"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)}${wait}${more}}`;
 }

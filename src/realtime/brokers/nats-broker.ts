@@ -36,7 +36,7 @@ export function createNatsBroker(options: BrokerOptions): Broker {
 
 interface Reception {
   readonly feed: RoomFeed;
-  readonly subscription: Subscription;
+  subscription: Subscription;
 }
 
 class NatsBroker implements Broker {
@@ -108,18 +108,12 @@ class NatsBroker implements Broker {
 
   async subscribe(room: string): Promise<Position> {
     const receiver = this.#receiver;
-    const { connection } = this.#link.nats;
     if (receiver === undefined) throw new Error("the broker is not started");
     const key = roomKey(room);
     this.unsubscribe(room);
     const read = (after: Position): Promise<Replay> => this.since(room, after, mostReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
-    const subscription = connection.subscribe(this.#out(key), {
-      callback: (error, message) => {
-        if (error === null) this.#received(room, feed, message);
-      },
-    });
-    const reception = { feed, subscription };
+    const reception = { feed, subscription: this.#receive(room, feed) };
     this.#rooms.set(room, reception);
     try {
       await this.#link.settled();
@@ -201,9 +195,20 @@ class NatsBroker implements Broker {
         },
       });
     }
+    for (const [room, reception] of this.#rooms) {
+      if (reception.subscription.isClosed()) reception.subscription = this.#receive(room, reception.feed);
+    }
     await this.#link.settled().catch(() => undefined);
     void this.#presence.restore();
     for (const { feed } of this.#rooms.values()) feed.catchUp();
+  }
+
+  #receive(room: string, feed: RoomFeed): Subscription {
+    return this.#link.nats.connection.subscribe(this.#out(roomKey(room)), {
+      callback: (error, message) => {
+        if (error === null) this.#received(room, feed, message);
+      },
+    });
   }
 
   #signalled(payload: string): void {

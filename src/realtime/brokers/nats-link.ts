@@ -186,6 +186,9 @@ export class NatsLink {
         });
       }
     }
+    // A connection that has ended for good is made anew.
+    this.#ready = false;
+    this.#retry();
   }
 
   /** The server is there, but not yet what the broker needs of it. */

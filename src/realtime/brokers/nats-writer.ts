@@ -1,3 +1,4 @@
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/random-hex.js";
 import { type Draft, type Position, type Published, stamped } from "../broker.js";
 import { brokerUnavailable } from "./failure.js";
@@ -13,6 +14,8 @@ export interface Head extends Position {
 const mostHeads = 10_000;
 /** Messages that may wait for the one before in their room. */
 const mostWaiting = 1000;
+/** Bytes of the headers of a message at most. */
+const headerRoom = 1024;
 
 /**
  * Gives messages their places. Each is appended behind the entry that its writer takes for the last of the room; where
@@ -57,6 +60,7 @@ export class NatsWriter {
         const head = this.#heads.get(key) ?? (await this.#look(key)) ?? begin(continued());
         const seq = head.seq + 1;
         const text = stamped(draft.frame, head.epoch, seq);
+        this.#refuseLarge(text);
         const entry = { epoch: head.epoch, seq, at: draft.at, text };
         const stored = await this.#link.ask(nats =>
           this.#log.append(nats, key, entry, head.stored, draft.key),
@@ -87,6 +91,14 @@ export class NatsWriter {
   /** Keeps the place of a room whose messages are too old, for the members that it has here. */
   keep(key: string, place: Position): Promise<void> {
     return this.#inTurn(key, () => this.#mark(key, this.#heads.get(key) ?? begin(place)));
+  }
+
+  /** @throws GatewayError where the server would end the connection over the message */
+  #refuseLarge(text: string): void {
+    const most = (this.#link.nats.connection.info?.max_payload ?? 1 << 20) - headerRoom;
+    if (text.length * 3 < most || Buffer.byteLength(text) < most) return;
+    const message = `the message is larger than the broker takes, ${most} bytes`;
+    throw new GatewayError(gatewayFailure("REQUEST_TOO_LARGE", message));
   }
 
   async #mark(key: string, { epoch, seq, stored }: Head): Promise<void> {

@@ -55,12 +55,12 @@ export class RedisLink {
     this.#commands = new Redis(url, options);
     this.#subscriptions = new Redis(url, options);
     for (const redis of [this.#commands, this.#subscriptions]) {
-      redis.on("error", error => this.#failed(error));
+      redis.on("error", error => this.failed(error));
       redis.on("ready", () => {
         this.#opening = this.#connected();
       });
       redis.on("close", () => {
-        if (this.#ready) this.#failed(new Error("the connection is lost"));
+        if (this.#ready) this.failed(new Error("the connection is lost"));
         this.#ready = false;
       });
     }
@@ -75,7 +75,7 @@ export class RedisLink {
   async start(listener: LinkListener): Promise<void> {
     this.#listener = listener;
     const both = [this.#commands, this.#subscriptions];
-    await Promise.all(both.map(redis => redis.connect().catch(error => this.#failed(error))));
+    await Promise.all(both.map(redis => redis.connect().catch(error => this.failed(error))));
     await this.#opening;
     this.#timer = setInterval(() => this.#check(), this.#patience);
     this.#timer.unref();
@@ -113,7 +113,7 @@ export class RedisLink {
     try {
       return await command(this.#commands);
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
       throw brokerUnavailable();
     } finally {
       this.#pending--;
@@ -125,7 +125,7 @@ export class RedisLink {
     try {
       await this.#subscriptions.subscribe(...channels);
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
       throw brokerUnavailable();
     }
   }
@@ -139,7 +139,7 @@ export class RedisLink {
     try {
       for (const { lua } of [openRoom, publishMessage, readRoom]) await this.#commands.script("LOAD", lua);
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
       return;
     }
     this.#logger?.info("the realtime broker is reached");
@@ -154,7 +154,7 @@ export class RedisLink {
     }
   }
 
-  #failed(error: unknown): void {
+  failed(error: unknown): void {
     const now = performance.now();
     if (this.#closed || now - this.#logged < logInterval) return;
     this.#logged = now;
