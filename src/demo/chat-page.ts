@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import type { Endpoint } from "../bindings/endpoint.js";
+
+/** Only what the page brings itself, only from its own host, and never text as markup. */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
+
+const html = "text/html; charset=utf-8";
+const javascript = "text/javascript; charset=utf-8";
+const css = "text/css; charset=utf-8";
+
+/** A page at `/demo` on which people talk in the rooms of `realtime`. */
+export function chatPage(): readonly Endpoint[] {
+  return [
+    file("/demo", "chat.html", html),
+    file("/demo/chat.js", "chat.js", javascript),
+    file("/demo/room-client.js", "room-client.js", javascript),
+    file("/demo/chat.css", "chat.css", css),
+  ];
+}
+
+function file(template: string, name: string, contentType: string): Endpoint {
+  const answer = {
+    status: 200,
+    headers: [
+      ["content-type", contentType],
+      ["content-security-policy", policy],
+      ["referrer-policy", "no-referrer"],
+      ["cache-control", "no-cache"],
+    ],
+    body: readFileSync(new URL(`./page/${name}`, import.meta.url)),
+  } as const;
+  return {
+    method: "GET",
+    template,
+    at: [],
+    service: "demo",
+    auth: "none",
+    rateLimit: undefined,
+    errors: "status",
+    bodyLimit: undefined,
+    answer: () => answer,
+  };
+}

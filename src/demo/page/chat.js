@@ -1,0 +1,207 @@
+import { RoomClient } from "./room-client.js";
+
+/** Rows that are kept on the page. */
+const mostRows = 500;
+const names = [
+  "Ada",
+  "Alan",
+  "Barbara",
+  "Donald",
+  "Edsger",
+  "Frances",
+  "Grace",
+  "Katherine",
+  "Ken",
+  "Margaret",
+];
+
+const element = id => document.getElementById(id);
+const form = element("enter");
+const say = element("say");
+const log = element("log");
+const messages = element("messages");
+
+/** Undefined outside a room. */
+let client;
+let own = "";
+
+form.elements.name.value = names[Math.floor(Math.random() * names.length)];
+form.elements.room.value = decodeURIComponent(location.hash.slice(1)) || "general";
+form.elements.name.select();
+
+form.addEventListener("submit", event => {
+  event.preventDefault();
+  enter(form.elements.name.value.trim(), form.elements.room.value.trim());
+});
+say.addEventListener("submit", event => {
+  event.preventDefault();
+  void sendText();
+});
+element("again").addEventListener("click", () => client?.connect());
+element("leave").addEventListener("click", () => client?.stop());
+element("backend").addEventListener("click", () => void showHistory());
+window.addEventListener("online", () => client?.connect());
+
+function enter(name, room) {
+  own = name;
+  messages.replaceChildren();
+  element("members").replaceChildren();
+  element("refusal").textContent = "";
+  element("place").textContent = `${name} in ${room}`;
+  element("second").href = `/demo#${encodeURIComponent(room)}`;
+  history.replaceState(null, "", `#${encodeURIComponent(room)}`);
+  const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+  const told = { state: showState, message: showMessage, joined, left, members, resumed, lost };
+  client = new RoomClient({ url, room, name, history: readMessages, told });
+  client.connect();
+}
+
+/** The REST twin of the sockets knows what was said before. */
+async function readMessages(room) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ room_id: room });
+  const response = await fetch("/chat/receive", { method: "POST", headers, body });
+  return response.ok ? (await response.json()).messages : [];
+}
+
+const stateTexts = {
+  connecting: () => "Connecting…",
+  online: () => "Connected",
+  waiting: wait => `Connection lost, next try in ${Math.ceil(wait / 1000)} s`,
+  stopped: () => "Not connected",
+};
+
+function showState(state, detail) {
+  const shown = element("state");
+  shown.textContent = stateTexts[state](detail);
+  shown.dataset.state = state;
+  element("again").hidden = state !== "waiting";
+  element("send").disabled = state !== "online";
+  element("backend").disabled = state !== "online";
+  if (state === "online") show(true);
+  if (state === "stopped") {
+    client = undefined;
+    show(false);
+    element("refusal").textContent = detail;
+  }
+}
+
+function show(inRoom) {
+  if (element("chat").hidden !== inRoom) return;
+  element("entrance").hidden = inRoom;
+  element("chat").hidden = !inRoom;
+  if (inRoom) {
+    say.elements.text.focus();
+  } else {
+    element("place").textContent = "";
+    form.elements.name.focus();
+  }
+}
+
+async function sendText() {
+  const { text } = say.elements;
+  const message = text.value;
+  if (message.trim() === "" || client === undefined || element("send").disabled) return;
+  text.value = "";
+  element("problem").textContent = "";
+  try {
+    await client.say(message);
+  } catch (error) {
+    element("problem").textContent = `Perhaps not sent: ${error.message}`;
+    if (error.refused) element("problem").textContent = `Not sent: ${error.message}`;
+    if (text.value === "") text.value = message;
+  }
+}
+
+function showMessage({ from, message, sent_at: sentAt }) {
+  const row = node("li", "message");
+  row.dataset.from = from;
+  row.classList.toggle("own", from === own);
+  const before = messages.lastElementChild;
+  row.classList.toggle("more", before?.dataset.from === from);
+  const who = node("span", "who", from);
+  who.append(clock(new Date(sentAt * 1000)));
+  row.append(who, node("span", "text", message));
+  append(row);
+  // The log is turned round: this is its end.
+  if (from === own) log.scrollTop = 0;
+}
+
+function joined(name) {
+  note(`${name} has joined`);
+}
+
+function left(name) {
+  note(`${name} has left`);
+}
+
+function resumed(count) {
+  if (count === 0) note("Connected again; nothing was missed", "good");
+  else note(`Connected again; ${plural(count)} missed meanwhile`, "good");
+}
+
+function lost(count) {
+  if (count === undefined) note("The server has started anew: what was said meanwhile is lost", "bad");
+  else note(`${plural(count)} lost: the server does not have them any more`, "bad");
+}
+
+function plural(count) {
+  return count === 1 ? "1 message was" : `${count} messages were`;
+}
+
+function members(present, count) {
+  element("present").textContent = `In the room: ${count}`;
+  element("members").replaceChildren(
+    ...present.map(name => node("li", "member", name === own ? `${name} (you)` : name)),
+  );
+}
+
+async function showHistory() {
+  const entries = element("entries");
+  entries.replaceChildren();
+  element("history").showModal();
+  const room = form.elements.room.value.trim();
+  try {
+    await client.call("chat.v1.Rooms/StreamHistory", { room_id: room }, entry => {
+      const row = node("li", "entry");
+      row.append(clock(new Date(entry.time)), sentence(entry));
+      entries.append(row);
+    });
+  } catch (error) {
+    entries.append(node("li", "entry", error.message));
+  }
+}
+
+function sentence({ kind, from, message }) {
+  if (kind === "MESSAGE") return `${from}: ${message}`;
+  return kind === "JOIN" ? `${from} has joined` : `${from} has left`;
+}
+
+function note(text, tone = "plain") {
+  const row = node("li", `note ${tone}`, text);
+  row.append(clock(new Date()));
+  append(row);
+}
+
+function append(row) {
+  messages.append(row);
+  while (messages.childElementCount > mostRows) messages.firstElementChild.remove();
+}
+
+function clock(date) {
+  const time = node(
+    "time",
+    "",
+    date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+  );
+  time.dateTime = date.toISOString();
+  return time;
+}
+
+/** Whatever people write is text, never HTML. */
+function node(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
