@@ -212,8 +212,8 @@ export const RealtimeSchema = mapping(
     ),
     bridge: section(
       {
-        concurrency: count("Calls to backends under way at once.", 256),
-        queue: count("Events and calls that may wait for that.", 1024),
+        concurrency: count("Events and unary calls under way at once, for each upstream.", 256),
+        queue: count("Events and calls that may wait for that, for each upstream.", 1024),
         streams: count("Streaming calls of all sockets under way at once.", 1024),
         calls_per_connection: count("Calls of one socket under way at once.", 16),
       },
