@@ -1,3 +1,4 @@
+import { authGroup } from "./auth/auth.js";
 import { engineGroup } from "./engine/engine.js";
 import type { Group } from "./group.js";
 import { latencyGroup } from "./latency/latency.js";
@@ -17,6 +18,7 @@ export const groups: readonly Group[] = [
   transportGroup,
   engineGroup,
   restGroup,
+  authGroup,
   latencyGroup,
   realtimeGroup,
   profileGroup,

@@ -10,16 +10,17 @@ export interface ConnectionListener {
   broken(error: Error): void;
 }
 
-/** One keep-alive connection without any HTTP library: a prepared request is written, the response's end is found. */
+/** One keep-alive connection without any HTTP library: prepared requests are written, the response's end is found. */
 export class Connection {
   /** When the request under way was due, ms. */
   dueAt = 0;
   readonly #socket: Socket;
   readonly #reader = new ResponseReader();
-  readonly #request: Buffer;
+  readonly #next: () => Buffer;
 
-  constructor(port: number, request: Buffer, buffer: Buffer, listener: ConnectionListener) {
-    this.#request = request;
+  /** @param next the request to send */
+  constructor(port: number, next: () => Buffer, buffer: Buffer, listener: ConnectionListener) {
+    this.#next = next;
     this.#socket = connect({
       host: "127.0.0.1",
       port,
@@ -49,7 +50,7 @@ export class Connection {
 
   send(dueAt: number): void {
     this.dueAt = dueAt;
-    this.#socket.write(this.#request);
+    this.#socket.write(this.#next());
   }
 
   close(): void {

@@ -17,7 +17,7 @@ let connections: Connection[] = [];
 let fail: (error: Error) => void = () => undefined;
 let answered: (connection: Connection) => void = () => undefined;
 
-function open(port: number, count: number, request: Buffer): Promise<void> {
+function open(port: number, count: number, requests: readonly Buffer[]): Promise<void> {
   return new Promise((resolve, reject) => {
     fail = reject;
     let missing = count;
@@ -32,7 +32,9 @@ function open(port: number, count: number, request: Buffer): Promise<void> {
       },
       broken: (error: Error) => fail(error),
     };
-    connections = Array.from({ length: count }, () => new Connection(port, request, buffer, listener));
+    let turn = 0;
+    const next = (): Buffer => requests[turn++ % requests.length] as Buffer;
+    connections = Array.from({ length: count }, () => new Connection(port, next, buffer, listener));
   });
 }
 
@@ -79,7 +81,11 @@ function close(): void {
 async function obey(order: LoadOrder): Promise<LoadReply> {
   switch (order.kind) {
     case "open":
-      await open(order.port, order.connections, Buffer.from(order.request, "latin1"));
+      await open(
+        order.port,
+        order.connections,
+        order.requests.map(request => Buffer.from(request, "latin1")),
+      );
       return { kind: "done" };
     case "run":
       return { kind: "result", ...(await run(order)) };

@@ -18,9 +18,15 @@ export class Load {
     this.#ended = once(this.#process, "close");
   }
 
-  /** Connects. @throws Error where the server cannot be reached */
-  async open(port: number, connections: number, request: Buffer): Promise<void> {
-    await this.#order({ kind: "open", port, connections, request: request.toString("latin1") }, 0);
+  /**
+   * Connects.
+   * @param requests one, or several to send in turn
+   * @throws Error where the server cannot be reached
+   */
+  async open(port: number, connections: number, requests: Buffer | readonly Buffer[]): Promise<void> {
+    const all = Buffer.isBuffer(requests) ? [requests] : requests;
+    const texts = all.map(request => request.toString("latin1"));
+    await this.#order({ kind: "open", port, connections, requests: texts }, 0);
   }
 
   /** Sends on all connections. @throws Error at the first answer that is not 200, or when a connection breaks */

@@ -4,8 +4,8 @@ export type LoadOrder =
       readonly kind: "open";
       readonly port: number;
       readonly connections: number;
-      /** The whole request, as Latin-1 text. */
-      readonly request: string;
+      /** Whole requests, as Latin-1 text; sent in turn, over all connections. */
+      readonly requests: readonly string[];
     }
   | ({ readonly kind: "run" } & LoadBounds)
   | { readonly kind: "close" };

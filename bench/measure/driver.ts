@@ -15,8 +15,8 @@ export interface Driver {
 export interface HttpTraffic {
   readonly port: number;
   readonly connections: number;
-  /** The whole request. */
-  readonly request: Buffer;
+  /** The whole request, or several that are sent in turn. */
+  readonly request: Buffer | readonly Buffer[];
   /** Requests a second; absent: as fast as answers come. */
   readonly rate?: number;
 }

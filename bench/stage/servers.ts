@@ -64,14 +64,19 @@ export function gatewayName({ engine, transport }: Parts): string {
   return `protogate ${engine}+${transport}`;
 }
 
+/** The bench's configuration of the gateway. */
+const plainConfig = join(root, "bench/stage/gateway.yaml");
+
 /**
- * The gateway as it ships, with the bench's configuration.
+ * The gateway as it ships.
  * @param preloaded scripts of the bench that it loads first, by their paths below bench/ without `.ts`
+ * @param config a file that reads the same variables as the bench's own
  */
 export async function startGateway(
   site: Site,
   parts: Parts,
   preloaded: readonly string[] = [],
+  config = plainConfig,
 ): Promise<Server> {
   const port = await freePort();
   const env = {
@@ -81,11 +86,15 @@ export async function startGateway(
     TRANSPORT: parts.transport,
     UPSTREAM: site.upstream,
   };
-  const config = join(root, "bench/stage/gateway.yaml");
   const main = join(root, "dist/main.js");
   const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
   const child = startNode(site, gatewayName(parts), [...imports, main, "serve", "-c", config], env);
-  await child.inTime(accepts(port), "did not listen");
+  const over = new AbortController();
+  try {
+    await child.inTime(accepts(port, over.signal), "did not listen");
+  } finally {
+    over.abort();
+  }
   return { child, port };
 }
 
@@ -109,9 +118,9 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Resolves once somebody listens. */
-async function accepts(port: number): Promise<void> {
-  for (;;) {
+/** Resolves once somebody listens, or when it is over. */
+async function accepts(port: number, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
     const socket = connect(port, "127.0.0.1");
     const open = await once(socket, "connect").then(
       () => true,
