@@ -14,6 +14,7 @@ import type { MethodType, Model } from "../descriptors/model.js";
 import { parseTemplate } from "../httprule/template-parser.js";
 import type { LiveKit } from "../livekit/livekit.js";
 import type { LiveKitDeps } from "../livekit/parts.js";
+import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
 import type { BridgePlan } from "../realtime/bridge/plan.js";
 import type { Channel } from "../upstream/channel.js";
@@ -114,7 +115,10 @@ export async function compile(
     rooms,
     bridge: bridge?.plan,
     callAuthorizers,
-    adminRoutes: livekit?.adminRoutes ?? [],
+    adminRoutes: [
+      ...(livekit?.adminRoutes ?? []),
+      ...(config.realtime === undefined ? [] : roomsRoutes(() => roomsOf(surroundings.runtime).realtime.hub)),
+    ],
     diagnostics: all,
   };
 }

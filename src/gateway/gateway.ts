@@ -11,11 +11,11 @@ import { startUwsEngine } from "../http/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
-import { type Environment, readConfig, type UsableConfig } from "./compile.js";
+import { type Compiled, type Environment, readConfig, type UsableConfig } from "./compile.js";
 import { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import type { Protection } from "./protection.js";
-import { type RealtimeParts, RealtimeService } from "./realtime.js";
+import type { RealtimeParts, RealtimeService } from "./realtime.js";
 import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
 
@@ -66,6 +66,7 @@ class RunningGateway implements Gateway {
   #snapshot: Snapshot | undefined;
   #protection: Protection | undefined;
   #realtime: RealtimeService | undefined;
+  #createRealtime: ((parts: RealtimeParts) => RealtimeService) | undefined;
   #adminRoutes: readonly AdminRoute[] = [];
   #engine: Engine | undefined;
   #admin: AdminServer | undefined;
@@ -154,7 +155,7 @@ class RunningGateway implements Gateway {
         bindings: () => this.#snapshot?.bindings.map(describeBinding) ?? [],
         routes: () => this.#adminRoutes,
       });
-    this.#admin = await listening(this.#loaded, "admin", start);
+    this.#admin = await listening(this.#loaded, ["listeners", "admin"], start);
   }
 
   async #listen(): Promise<void> {
@@ -179,14 +180,22 @@ class RunningGateway implements Gateway {
         refused: ({ httpStatus, code }) =>
           this.#runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
       });
-    this.#engine = await listening(this.#loaded, "http", start);
+    this.#engine = await listening(this.#loaded, ["listeners", "http"], start);
+  }
+
+  /** Rooms and what connects them are loaded only where they are used. */
+  async #prepareRealtime({ loaded }: Compiled): Promise<void> {
+    const { realtime } = loaded.config;
+    if (realtime === undefined || this.#realtime !== undefined) return;
+    const { prepareRealtime } = await import("./realtime.js");
+    this.#createRealtime = await prepareRealtime(realtime, this.#runtime);
   }
 
   #useRealtime(parts: RealtimeParts): void {
     const { config } = parts.compiled.loaded;
     const { realtime } = config;
     if (this.#realtime === undefined) {
-      if (realtime !== undefined) this.#realtime = new RealtimeService(realtime, parts, this.#runtime);
+      if (realtime !== undefined) this.#realtime = this.#createRealtime?.(parts);
     } else if (realtime !== undefined) {
       this.#realtime.update(parts);
     } else {
@@ -200,6 +209,7 @@ class RunningGateway implements Gateway {
   #createGeneration(loaded: UsableConfig): Generation {
     return new Generation(loaded, this.#runtime, {
       protection: () => this.#protection,
+      prepare: compiled => this.#prepareRealtime(compiled),
       snapshot: (snapshot, parts, compiled) => {
         const { diagnostics, adminRoutes } = compiled;
         this.#snapshot = snapshot;

@@ -15,6 +15,8 @@ import { createChannels } from "./upstreams.js";
 export interface GenerationEvents {
   /** A new snapshot takes over. */
   snapshot(snapshot: Snapshot, parts: SnapshotParts, compiled: Compiled): void;
+  /** Before a snapshot that was compiled so takes over. */
+  prepare(compiled: Compiled): Promise<void>;
   /** Of the snapshot that serves now. */
   protection(): Protection | undefined;
   /** Something went wrong that does not end the generation. */
@@ -141,6 +143,7 @@ export class Generation {
       // Loading has checked that the upstream exists.
       channel: name => this.#channels.get(name) as Channel,
     });
+    await this.#events.prepare(compiled);
     if (this.#retired) throw overtaken();
     const before = this.#protection;
     const previous = before ?? this.#events.protection();

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Address, parseAddress } from "../config/address.js";
 import { LoadError } from "../config/diagnostic.js";
+import { formatPath, type Path } from "../config/path.js";
 import type { ListenersConfig } from "../config/schema.js";
 import type { ServerTls } from "../net/server-tls.js";
 import { AddonError } from "../net/uws-addon.js";
@@ -35,24 +36,25 @@ export function listenerOf({ config }: UsableConfig, name: keyof ListenersConfig
 
 /**
  * Starts a listener.
+ * @param at where the configuration has it
  * @throws LoadError at the listener's address where the system does not let it listen, at its engine where that
  *   cannot be loaded
  */
-export async function listening<T>(
-  { locate }: UsableConfig,
-  name: keyof ListenersConfig,
-  start: () => Promise<T>,
-): Promise<T> {
+export async function listening<T>({ locate }: UsableConfig, at: Path, start: () => Promise<T>): Promise<T> {
   try {
     return await start();
   } catch (error) {
     const message =
-      error instanceof AddonError ? error.message : reasons.get((error as NodeJS.ErrnoException).code ?? "");
+      error instanceof AddonError ? error.message : reasons.get(codeOf(error as NodeJS.ErrnoException) ?? "");
     if (message === undefined) throw error;
-    const key = error instanceof AddonError ? "engine" : "address";
-    const position = locate(["listeners", name, key]);
-    throw new LoadError([{ severity: "error", message, position, path: `listeners.${name}.${key}` }]);
+    const path = [...at, error instanceof AddonError ? "engine" : "address"];
+    throw new LoadError([{ severity: "error", message, position: locate(path), path: formatPath(path) }]);
   }
+}
+
+/** `@grpc/grpc-js` has the system's code in its text only. */
+function codeOf({ code, message }: NodeJS.ErrnoException): string | undefined {
+  return code ?? /\blisten (E[A-Z]+)\b/.exec(message)?.[1];
 }
 
 const reasons: ReadonlyMap<string, string> = new Map([

@@ -1,11 +1,14 @@
+import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import { type Address, parseAddress } from "../config/address.js";
 import type { RealtimeConfig } from "../config/schema.js";
 import { clientAddress } from "../net/client-address.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
+import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/broker.js";
-import { MemoryBroker } from "../realtime/memory-broker.js";
+import { loadBroker } from "../realtime/brokers/load-broker.js";
 import { Realtime } from "../realtime/realtime.js";
 import { type RealtimeServer, type RealtimeServerOptions, startRealtimeServer } from "../realtime/server.js";
 import { acceptUpgrades } from "../realtime/upgrade.js";
@@ -28,6 +31,19 @@ export interface RealtimeParts {
   readonly channels: ReadonlyMap<string, Channel>;
 }
 
+/** Loads what connects the rooms; they begin with the first snapshot that has them. */
+export async function prepareRealtime(
+  section: RealtimeConfig,
+  runtime: Runtime,
+): Promise<(parts: RealtimeParts) => RealtimeService> {
+  const { messages, ttl, max_bytes: maxBytes } = section.history;
+  const broker = await loadBroker(section.broker, {
+    history: { messages, ttl, maxBytes },
+    logger: runtime.log,
+  });
+  return parts => new RealtimeService(section, broker, parts, runtime);
+}
+
 /** Rooms, sockets and their listener, which outlive reloads. */
 export class RealtimeService implements Rooms {
   readonly realtime: Realtime;
@@ -36,10 +52,11 @@ export class RealtimeService implements Rooms {
   readonly #fixed: unknown;
   readonly #log: Logger;
   #server: RealtimeServer | undefined;
+  #api: RoomsServer | undefined;
   #origin = "";
 
   /** @param section of the configuration that the process started with: broker and listener stay as it says */
-  constructor(section: RealtimeConfig, parts: RealtimeParts, runtime: Runtime) {
+  constructor(section: RealtimeConfig, broker: Broker, parts: RealtimeParts, runtime: Runtime) {
     const { http } = parts.compiled.loaded.config;
     this.#fixed = fixed(section);
     this.#log = runtime.log;
@@ -55,7 +72,7 @@ export class RealtimeService implements Rooms {
     this.#useTarget(parts);
     this.realtime = new Realtime({
       settings: realtimeSettings(parts.compiled, section, parts.protection, this.#bridge),
-      broker: brokerOf(section),
+      broker,
       metrics: runtime.realtime,
       logger: runtime.log,
     });
@@ -77,10 +94,25 @@ export class RealtimeService implements Rooms {
     const { address, tls } = listenerOf(loaded, "realtime");
     const start = (): Promise<RealtimeServer> =>
       startRealtimeServer(this.realtime, { ...address, tls, ...this.#sockets });
-    this.#server = await listening(loaded, "realtime", start);
+    this.#server = await listening(loaded, ["listeners", "realtime"], start);
     const { host } = address;
     const local = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host;
     this.#origin = `${tls === undefined ? "http" : "https"}://${local}:${this.#server.port}`;
+    await this.#startApi(loaded);
+  }
+
+  /** The rooms for backends, over gRPC. */
+  async #startApi(loaded: UsableConfig): Promise<void> {
+    const api = loaded.config.realtime?.api;
+    if (api === undefined) return;
+    const { startRoomsServer } = await import("../realtime/api/rooms-server.js");
+    const { address, token, tls } = api;
+    const files = tls && { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+    // Loading has checked the form of the address.
+    const options = { ...(parseAddress(address) as Address), tls: files, token };
+    this.#api = await listening(loaded, ["realtime", "api"], () =>
+      startRoomsServer(() => this.realtime.hub, options),
+    );
   }
 
   /** Takes sockets in by the HTTP port, too. */
@@ -102,7 +134,7 @@ export class RealtimeService implements Rooms {
     if (section === undefined) return;
     if (!isDeepStrictEqual(fixed(section), this.#fixed))
       this.#log.warn(
-        "realtime: path, message, idle_timeout, deflate, history and broker change with a restart only",
+        "realtime: path, message, idle_timeout, deflate, history, broker and api change with a restart only",
       );
     this.#useTarget(parts);
     this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
@@ -110,6 +142,7 @@ export class RealtimeService implements Rooms {
 
   async close(drain: number): Promise<void> {
     this.#server?.stop();
+    await this.#api?.close();
     await this.realtime.close(drain);
     this.#server?.destroy();
   }
@@ -121,16 +154,6 @@ export class RealtimeService implements Rooms {
 }
 
 /** What no reload changes. */
-function fixed({ path, limits, deflate, history, broker }: RealtimeConfig): unknown {
-  return { path, message: limits.message, idle: limits.idle_timeout, deflate, history, broker };
-}
-
-function brokerOf({ broker, history }: RealtimeConfig): Broker {
-  const limits = { messages: history.messages, ttl: history.ttl, maxBytes: history.max_bytes };
-  switch (broker.type) {
-    case "memory":
-      return new MemoryBroker(limits);
-    default:
-      throw new Error(`broker ${broker.type} is not available yet`);
-  }
+function fixed({ path, limits, deflate, history, broker, api }: RealtimeConfig): unknown {
+  return { path, message: limits.message, idle: limits.idle_timeout, deflate, history, broker, api };
 }

@@ -15,6 +15,8 @@ import type { Metrics } from "../telemetry/metrics.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
 import { TranscodeError } from "../transcode/error.js";
+import { requestFailure, responseFailure } from "../transcode/failure.js";
+import { callFailure } from "../upstream/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import { ExchangeCaller } from "./caller.js";
 import { requireIdentity, requireJson } from "./content-type.js";
@@ -27,7 +29,6 @@ import {
   MalformedBodyError,
   noBody,
 } from "./exchange.js";
-import { callFailure, requestFailure, responseFailure } from "./failures.js";
 import { requestMetadata, responseHeaders } from "./metadata.js";
 import { openimAnswer, openimCaller, requireOperationId } from "./openim.js";
 import { passOn } from "./pass-on.js";
