@@ -2,6 +2,7 @@ import { EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Endpoint } from "../../src/bindings/endpoint.js";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { engineUnderTest } from "../engine.js";
@@ -21,25 +22,35 @@ export interface System {
   close(): Promise<void>;
 }
 
+/** What a test wants otherwise than the file has it. */
+interface Variation {
+  /** Of the file's text. */
+  readonly change?: (yaml: string) => string;
+  /** What the gateway serves beside the configuration. */
+  readonly endpoints?: readonly Endpoint[];
+}
+
 /** Starts both, on free ports, the gateway with the engine under test. */
-export async function startSystem(configFile: string): Promise<System> {
+export async function startSystem(configFile: string, variation: Variation = {}): Promise<System> {
+  const { change = yaml => yaml, endpoints = [] } = variation;
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   try {
     const file = join(folder, "gateway.yaml");
-    writeFileSync(file, onEngine(configFile));
-    return await startFrom(file);
+    writeFileSync(file, change(onEngine(configFile)));
+    return await startFrom(file, endpoints);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-async function startFrom(configFile: string): Promise<System> {
+async function startFrom(configFile: string, endpoints: readonly Endpoint[]): Promise<System> {
   const backend = await startDemoBackend();
   const lines: string[] = [];
   const written = new EventEmitter();
   try {
     const gateway = await startGateway(configFile, {
       env: environment(backend),
+      endpoints,
       logTo: {
         write: line => {
           lines.push(line);

@@ -141,7 +141,7 @@ function resumed(count) {
 }
 
 function lost(count) {
-  if (count === undefined) note("The server has started anew: what was said meanwhile is lost", "bad");
+  if (count === undefined) note("The room has begun anew; what was said in between may be lost", "bad");
   else note(`${plural(count)} lost: the server does not have them any more`, "bad");
 }
 

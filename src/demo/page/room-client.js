@@ -22,7 +22,7 @@ const finalCodes = new Map([
  * `state(state, detail)` with "connecting", "online", "waiting" (detail: milliseconds) or "stopped" (detail: why);
  * `message(frame)`; `joined(name)`; `left(name)`; `members(names, count)`;
  * `resumed(count)` once it is back, before the messages missed meanwhile, which are so many;
- * `lost(count)` where messages are gone, of which nobody knows how many if `count` is undefined.
+ * `lost(count)` where messages are gone; the room has begun anew, and nobody knows how many, if `count` is undefined.
  */
 export class RoomClient {
   #url;
@@ -102,7 +102,8 @@ export class RoomClient {
       this.#told.resumed(seq - since.seq);
     } else {
       this.#told.lost(undefined);
-      this.#position = { epoch, seq };
+      this.#position = undefined;
+      void this.#begin({ epoch, seq });
     }
     this.#heartbeat = setInterval(() => this.#askPresence(), heartbeatInterval);
     this.#askPresence();
