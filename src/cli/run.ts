@@ -1,25 +1,19 @@
 import { nearest } from "../config/nearest.js";
 import { version } from "../telemetry/version.js";
-import { apiKey } from "./api-key.js";
 import { UsageError } from "./arguments.js";
-import { check } from "./check.js";
-import { demo } from "./demo.js";
-import { explain } from "./explain.js";
-import { routes } from "./routes.js";
-import { schema } from "./schema.js";
-import { serve } from "./serve.js";
 
 /** Runs with the arguments after the command's name; gives the exit code. */
 type Command = (args: readonly string[]) => Promise<number>;
 
-const commands: ReadonlyMap<string, Command> = new Map([
-  ["serve", serve],
-  ["check", check],
-  ["routes", routes],
-  ["explain", explain],
-  ["api-key", apiKey],
-  ["schema", schema],
-  ["demo", demo],
+/** Each is loaded when it is run: to serve needs neither the demo nor what explains routes. */
+const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["serve", async () => (await import("./serve.js")).serve],
+  ["check", async () => (await import("./check.js")).check],
+  ["routes", async () => (await import("./routes.js")).routes],
+  ["explain", async () => (await import("./explain.js")).explain],
+  ["api-key", async () => (await import("./api-key.js")).apiKey],
+  ["schema", async () => (await import("./schema.js")).schema],
+  ["demo", async () => (await import("./demo.js")).demo],
 ]);
 
 const usage = `Protogate ${version}: REST in front of gRPC backends, from one YAML file.
@@ -45,14 +39,15 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(`${version}\n`);
     return 0;
   }
-  const command = commands.get(name);
-  if (command === undefined) {
+  const load = commands.get(name);
+  if (load === undefined) {
     const near = nearest(name, commands.keys());
     const hint = near === undefined ? "" : `; did you mean "${near}"?`;
     process.stderr.write(`protogate: unknown command "${name}"${hint}\n\n${usage}`);
     return 2;
   }
   try {
+    const command = await load();
     return await command(rest);
   } catch (error) {
     if (error instanceof UsageError) {

@@ -3,7 +3,7 @@ import type { PassThroughRule } from "../bindings/own-route.js";
 import { authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
 import { requireOrigin } from "../realtime/origin.js";
-import { createPassThrough, type PassThrough, type PassThroughTarget } from "../upstream/pass-through.js";
+import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
 import { socketAuth, socketPath } from "./realtime-settings.js";
 import { type Runtime, roomsOf } from "./runtime.js";
 
@@ -39,10 +39,10 @@ export function passThroughRules(config: Config): PassThroughRule[] {
 const relayTimeout = 10_000;
 
 /** The application behind the prefixes of `http.proxy` and for sockets; undefined where there are none. */
-export function passThroughOf(
+export async function passThroughOf(
   { http, listeners, upstreams, realtime }: Config,
   runtime: Runtime,
-): Promise<PassThrough> | undefined {
+): Promise<PassThrough | undefined> {
   const targets: PassThroughTarget[] = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }) => {
     // Loading has checked that the upstream exists.
     const upstream = upstreams[name] as UpstreamConfig;
@@ -63,7 +63,9 @@ export function passThroughOf(
       tls: { rejectUnauthorized: false },
     });
   }
-  return targets.length === 0 ? undefined : createPassThrough(targets, listeners.http.engine === "uws");
+  if (targets.length === 0) return undefined;
+  const { createPassThrough } = await import("../upstream/pass-through.js");
+  return createPassThrough(targets, listeners.http.engine === "uws");
 }
 
 function trimmed(origin: string): string {

@@ -1,4 +1,4 @@
-import { Redis } from "ioredis";
+import { createRequire } from "node:module";
 import type { Logger } from "../telemetry/logger.js";
 import type { Store } from "./memory-store.js";
 import { type Rate, ticksPerMillisecond } from "./rate.js";
@@ -49,6 +49,8 @@ export function connectRedis(
   patience = defaultPatience,
 ): RedisConnection {
   const { host } = new URL(url);
+  // Loaded where it is used, not by every gateway.
+  const { Redis } = createRequire(import.meta.url)("ioredis") as typeof import("ioredis");
   const redis = new Redis(url, {
     // A decision is made now or without Redis: nothing waits for a connection and nothing is sent twice.
     enableOfflineQueue: false,
