@@ -26,7 +26,7 @@ COPY protos ./protos
 COPY config ./config
 # The configuration belongs at /etc/protogate/gateway.yaml; the admin listener stays on loopback inside the container.
 USER node
-EXPOSE 8080
+EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.ADMIN_PORT || 9090) + '/livez').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM
