@@ -79,6 +79,7 @@ function showState(state, detail) {
   element("send").disabled = state !== "online";
   element("backend").disabled = state !== "online";
   if (state === "online") show(true);
+  else members([]);
   if (state === "stopped") {
     client = undefined;
     show(false);
@@ -149,7 +150,7 @@ function plural(count) {
   return count === 1 ? "1 message was" : `${count} messages were`;
 }
 
-function members(present, count) {
+function members(present, count = "") {
   element("present").textContent = `In the room: ${count}`;
   element("members").replaceChildren(
     ...present.map(name => node("li", "member", name === own ? `${name} (you)` : name)),

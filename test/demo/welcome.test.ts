@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { WebSocket } from "ws";
+
+const root = resolve(import.meta.dirname, "../..");
+
+/** What each command must print, by a part of it. */
+const answers: Readonly<Record<string, RegExp>> = {
+  "/v1/articles": /"articles":\[/,
+  "/v1/messages": /^\{"request":\{"messageId":"123456","revision":"2"/,
+  "/rooms/Nowhere": /^HTTP\/1\.1 404 /,
+  "new WebSocket": /"type":"receive-message".*"from":"Terminal","message":"Hello"/,
+  "/chat/send": /"from":"Curl","message":"Hello"/,
+  "/chat/receive": /^\{"messages":\[\{"type":"receive-message"/,
+  "/user/rtc/get_token": /^\{"errCode":0,.*"serverUrl"/,
+  "/metrics": /protogate_http_requests_total\{route="\/v1\/articles".*\nprotogate_ws_connections \d/s,
+};
+
+/** What a command prints; one that goes on is ended after its first line. */
+function outputOf(command: string): Promise<string> {
+  return new Promise(done => {
+    const child = spawn("bash", ["-c", command], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
+    let endless = command.includes("new WebSocket");
+    let output = "";
+    child.stdout.on("data", chunk => {
+      output += chunk;
+      if (!endless || !output.includes("\n")) return;
+      endless = false;
+      process.kill(-(child.pid as number));
+    });
+    child.once("close", () => done(output));
+  });
+}
+
+describe("npm start", () => {
+  const demo = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
+    cwd: root,
+    env: { ...process.env, HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = once(demo, "exit");
+  const lines: string[] = [];
+  before(async () => {
+    for await (const line of createInterface({ input: demo.stdout })) {
+      lines.push(line);
+      if (line.includes("Stop with Ctrl-C")) break;
+    }
+    demo.stdout.resume();
+  });
+  after(() => demo.kill());
+
+  it("prints commands that do what they are printed for", async () => {
+    const commands = lines.flatMap(line => (/^ {4}(?:curl|node|token=) ?\S/.test(line) ? [line.trim()] : []));
+    const told = new Set<string>();
+    for (const [index, command] of commands.entries()) {
+      if (command.startsWith("token=")) continue;
+      const before = commands[index - 1]?.startsWith("token=") ? `${commands[index - 1]}\n` : "";
+      const [name, says] = Object.entries(answers).find(([part]) => command.includes(part)) ?? [];
+      assert.ok(name !== undefined && says !== undefined, command);
+      assert.match(await outputOf(before + command), says, command);
+      told.add(name);
+    }
+    assert.deepEqual([...told], Object.keys(answers));
+  });
+
+  it("prints where the chat page is", async () => {
+    const page = lines.find(line => /^ {4}http\S+\/demo$/.test(line))?.trim() ?? "";
+    const answer = await fetch(page);
+    assert.equal(answer.status, 200);
+    assert.match(answer.headers.get("content-type") ?? "", /^text\/html/);
+    assert.match(
+      answer.headers.get("content-security-policy") ?? "",
+      /^default-src 'none'; script-src 'self';/,
+    );
+  });
+
+  it("ends sockets with 1012 and after how long to come back, and exits 0", async () => {
+    const url = /WebSockets on (\S+),/.exec(lines.join("\n"))?.[1] ?? "";
+    const socket = new WebSocket(url);
+    await once(socket, "open");
+    const closed = once(socket, "close");
+    demo.kill("SIGINT");
+    const [code, reason] = await closed;
+    assert.equal(code, 1012);
+    const { reason: why, retry_after: retry } = JSON.parse(String(reason));
+    assert.equal(why, "SHUTTING_DOWN");
+    assert.ok(retry >= 1);
+    assert.deepEqual(await exit, [0, null]);
+  });
+});
