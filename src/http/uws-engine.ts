@@ -1,8 +1,7 @@
 import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { PeerAddresses } from "../net/peer-address.js";
 import { loadUws, type Uws, type UwsApp } from "../net/uws-addon.js";
+import { createApp, listen } from "../net/uws-listener.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "./engine.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
 import { RequestHead } from "./uws-head.js";
@@ -40,7 +39,7 @@ class UwsEngine implements Engine, UwsListener {
     this.#options = options;
     this.encrypted = options.tls !== undefined;
     this.requestTimeout = options.requestTimeout;
-    this.#app = createApp(uws, options);
+    this.#app = createApp(uws, options.tls);
     this.#app.filter((response, change) => this.peers.counted(response, change));
     options.attach?.(this.#app, this.peers);
     this.#app.any("/*", (response, request) => this.#accept(response, request));
@@ -52,12 +51,7 @@ class UwsEngine implements Engine, UwsListener {
 
   async listen(): Promise<void> {
     const { host, port } = this.#options;
-    // Sharing a port with another process would go unnoticed: only one of them is meant to have it.
-    const exclusive = this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT;
-    const socket = await new Promise<us_listen_socket | false>(resolve => {
-      this.#app.listen(host, port, exclusive, resolve);
-    });
-    if (socket === false) throw await listenError(host, port);
+    const socket = await listen(this.#uws, this.#app, host, port);
     this.#socket = socket;
     this.#port = this.#uws.us_socket_local_port(socket);
   }
@@ -118,28 +112,4 @@ class UwsEngine implements Engine, UwsListener {
       this.finished();
     });
   }
-}
-
-function createApp(uws: Uws, { tls }: EngineOptions): UwsApp {
-  if (tls === undefined) return uws.App();
-  try {
-    return uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
-  } catch (error) {
-    throw new Error(`the certificate ${tls.certFile} cannot be used with the key ${tls.keyFile}`, {
-      cause: error,
-    });
-  }
-}
-
-/** uWebSockets.js does not tell why it cannot listen; Node.js does. */
-async function listenError(host: string, port: number): Promise<unknown> {
-  const server = createServer();
-  try {
-    server.listen({ host, port, exclusive: true });
-    await once(server, "listening");
-  } catch (error) {
-    return error;
-  }
-  server.close();
-  return new Error(`uWebSockets.js cannot listen on ${host}:${port}`);
 }

@@ -1,11 +1,10 @@
-import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { clientAddress } from "../net/client-address.js";
 import { PeerAddresses } from "../net/peer-address.js";
 import type { ServerTls } from "../net/server-tls.js";
-import { loadUws, type Uws, type UwsApp } from "../net/uws-addon.js";
+import { loadUws } from "../net/uws-addon.js";
+import { createApp, listen } from "../net/uws-listener.js";
 import { gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { answer, answerable, answerFailure, failureOf } from "./http-answer.js";
@@ -81,7 +80,7 @@ export async function startRealtimeServer(
     void answerRooms(realtime, caller, response);
   });
   app.any("/*", (response, request) => answerUnknown(response, request, options.path));
-  let socket: us_listen_socket | undefined = await listen(uws, app, options);
+  let socket: us_listen_socket | undefined = await listen(uws, app, options.host, options.port);
   return {
     port: uws.us_socket_local_port(socket),
     relay: [relayHeader, secret],
@@ -133,40 +132,4 @@ function answerUnknown(response: HttpResponse, request: HttpRequest, path: strin
       : gatewayFailure("ROUTE_NOT_FOUND", "there is no such endpoint");
   const requestId = requestIdOf(request.getHeader("x-request-id") || undefined);
   answerFailure(answerable(response), failure, "chat-api", requestId, found);
-}
-
-function createApp(uws: Uws, tls: ServerTls | undefined): UwsApp {
-  if (tls === undefined) return uws.App();
-  try {
-    return uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
-  } catch (error) {
-    throw new Error(`the certificate ${tls.certFile} cannot be used with the key ${tls.keyFile}`, {
-      cause: error,
-    });
-  }
-}
-
-async function listen(
-  uws: Uws,
-  app: UwsApp,
-  { host, port }: RealtimeServerOptions,
-): Promise<us_listen_socket> {
-  const socket = await new Promise<us_listen_socket | false>(resolve => {
-    app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
-  });
-  if (socket === false) throw await listenError(host, port);
-  return socket;
-}
-
-/** uWebSockets.js does not tell why it cannot listen; Node.js does. */
-async function listenError(host: string, port: number): Promise<unknown> {
-  const server = createServer();
-  try {
-    server.listen({ host, port, exclusive: true });
-    await once(server, "listening");
-  } catch (error) {
-    return error;
-  }
-  server.close();
-  return new Error(`uWebSockets.js cannot listen on ${host}:${port}`);
 }
