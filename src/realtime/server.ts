@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 import { randomBytes } from "node:crypto";
 import { clientAddress } from "../net/client-address.js";
 import { PeerAddresses } from "../net/peer-address.js";
