@@ -198,9 +198,7 @@ server: {}
     what: "a slip in the word none",
     yaml: `${listener}auth: { default: nonne }
 `,
-    said: [
-      'gateway.yaml:2:18: error: there is no provider "nonne" (at auth.default); did you mean "none"?',
-    ],
+    said: ['gateway.yaml:2:18: error: there is no provider "nonne" (at auth.default); did you mean "none"?'],
   },
   {
     what: "a bare port for an address",
