@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { decodeJwt } from "jose";
 import { send } from "./http-client.js";
 import { type System, startSystem } from "./system.js";
 
@@ -25,6 +26,36 @@ for (const file of ["gateway.yaml", ...examples.map(name => join("examples", nam
     });
   });
 }
+
+describe("config/examples/livekit.yaml, followed as its comments say", () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(join(config, "examples/livekit.yaml"));
+  });
+  after(() => system.close());
+
+  it("gives tokens for a meeting to whoever is logged in, in their own name", async () => {
+    const headers = { operationID: "1" };
+    const login = await system.send("POST", "/account/login", {
+      headers,
+      body: { account: "jdoe", password: "xxx" },
+    });
+    const token = String(JSON.parse(login.body).data.chatToken);
+    for (const [path, canPublish] of [
+      ["/meetings/standup/token", true],
+      ["/meetings/standup/audience", false],
+    ] as const) {
+      const answer = await system.send("POST", path, { headers: { token } });
+      assert.equal(answer.status, 200, answer.body);
+      const { serverUrl, token: jwt } = JSON.parse(answer.body);
+      assert.equal(serverUrl, "ws://127.0.0.1:7880");
+      const { sub, video } = decodeJwt(jwt);
+      const grants = { roomJoin: true, canPublish, canSubscribe: true, room: "standup" };
+      assert.deepEqual({ sub, video }, { sub: "1001", video: grants });
+      assert.equal((await system.send("POST", path)).status, 401);
+    }
+  });
+});
 
 describe("the demo, five APIs behind one gateway", () => {
   let system: System;
