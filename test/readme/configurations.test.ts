@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { parse, stringify } from "yaml";
+import { readApiKeys } from "../../src/auth/api-key-file.js";
+import { formatDiagnostic, LoadError } from "../../src/config/diagnostic.js";
+import { loadConfig } from "../../src/config/load.js";
+import { compile, readConfig } from "../../src/gateway/compile.js";
+import { createRuntime } from "../../src/gateway/runtime.js";
+import { createLogger } from "../../src/telemetry/logger.js";
+import { Authority, withoutOpenssl } from "../auth/certificates.js";
+import { blocks, root } from "./page.js";
+
+type Section = Record<string, unknown>;
+
+/** What every configuration of the page takes for granted. */
+const common: Section = {
+  listeners: { http: { address: "127.0.0.1:8080" }, realtime: { address: "127.0.0.1:8081" } },
+  descriptors: [{ protos: join(root, "protos/demo") }, { protos: join(import.meta.dirname, "protos") }],
+  upstreams: {
+    shop: { targets: ["127.0.0.1:50051"] },
+    legacy: { protocol: "http", targets: ["http://127.0.0.1:8000"] },
+  },
+  services: [
+    { service: "shop.v1.Orders", upstream: "shop" },
+    { service: "chat.v1.Rooms", upstream: "shop" },
+  ],
+  auth: {
+    default: "users",
+    providers: {
+      users: { type: "jwt", jwks: "https://id.example.com/jwks.json", algorithms: ["RS256"] },
+    },
+  },
+  realtime: {},
+};
+
+/** What `${…}` stands for. */
+const env = {
+  REDIS_URL: "redis://127.0.0.1:6379/0",
+  ROOMS_TOKEN: "a-token-of-servers",
+  LIVEKIT_API_KEY: "devkey",
+  LIVEKIT_API_SECRET: "a-secret-of-at-least-thirty-two-characters",
+};
+
+/** Mappings are merged, anything else is the second one's. */
+function merged(base: unknown, over: unknown): unknown {
+  if (!isSection(base) || !isSection(over)) return over === undefined ? base : over;
+  const keys = new Set([...Object.keys(base), ...Object.keys(over)]);
+  return Object.fromEntries([...keys].map(key => [key, merged(base[key], over[key])]));
+}
+
+function isSection(value: unknown): value is Section {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+describe("the configurations of the README", { skip: withoutOpenssl }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-readme-"));
+  after(() => rmSync(folder, { recursive: true }));
+
+  /** The files that they name. */
+  before(() => {
+    for (const name of ["protos", "third_party", "secrets", "build"]) mkdirSync(join(folder, name));
+    const [keys = ""] = blocks("yaml").filter(block => Array.isArray(parse(block)));
+    writeFileSync(join(folder, "secrets/api-keys.yaml"), keys);
+    writeFileSync(join(folder, "build/api.binpb"), "");
+    const authority = new Authority("README");
+    const server = authority.issue("server", "/CN=localhost");
+    for (const name of ["server", "client"]) {
+      writeFileSync(join(folder, `${name}.pem`), server.cert);
+      writeFileSync(join(folder, `${name}.key`), server.key);
+    }
+    writeFileSync(join(folder, "ca.pem"), authority.ca.cert);
+  });
+
+  for (const [index, block] of blocks("yaml").entries()) {
+    const given: unknown = parse(block);
+    const keys = Array.isArray(given) ? "keys" : Object.keys(given as Section).join(", ");
+    it(`${index}, ${keys}: can be used`, async () => {
+      const file = join(folder, `${index}.yaml`);
+      if (Array.isArray(given)) {
+        writeFileSync(file, block);
+        const { diagnostics } = readApiKeys(file, "partners", new Map());
+        assert.deepEqual(diagnostics.map(formatDiagnostic), []);
+        return;
+      }
+      writeFileSync(file, stringify(merged(common, given)));
+      const loaded = loadConfig(file, env);
+      assert.deepEqual(loaded.diagnostics.map(formatDiagnostic), []);
+      // What other sources would define is not known here.
+      if ("descriptors" in (given as Section)) return;
+      assert.deepEqual(await problems(file), []);
+    });
+  }
+
+  async function problems(file: string): Promise<readonly string[]> {
+    const loaded = readConfig(file, env);
+    const runtime = createRuntime(loaded.config, createLogger("silent"));
+    const channel = () => assert.fail("nothing is called");
+    try {
+      const compiled = await compile(loaded, new Map(), { runtime, channel });
+      return compiled.diagnostics.map(formatDiagnostic);
+    } catch (error) {
+      if (error instanceof LoadError) return error.diagnostics.map(formatDiagnostic);
+      throw error;
+    }
+  }
+});
+
+describe("the protos of the README", () => {
+  const folders = [join(root, "protos"), join(import.meta.dirname, "protos")];
+  const files = folders.flatMap(folder =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter(name => name.endsWith(".proto"))
+      .map(name => new Set(lines(readFileSync(join(folder, name), "utf8")))),
+  );
+
+  for (const block of blocks("proto"))
+    it(`stand in a file: ${lines(block)[0]}`, () =>
+      assert.ok(files.some(file => lines(block).every(line => file.has(line)))));
+});
+
+function lines(proto: string): string[] {
+  return proto
+    .trim()
+    .split("\n")
+    .map(line => line.trim());
+}
