@@ -13,7 +13,10 @@ export async function demo(args: readonly string[]): Promise<number> {
   return untilSignalled(async () => {
     const backend = await startDemoBackend();
     const env = { ...process.env, DEMO_BACKEND_PORT: String(backend.port) };
-    const gateway = await startGateway(file, { env, endpoints: chatPage() });
+    const gateway = await startGateway(file, { env, endpoints: chatPage() }).catch(async error => {
+      await backend.close();
+      throw error;
+    });
     process.stdout.write(welcome(gateway, backend.port));
     return {
       reload: () => gateway.reload(),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
@@ -90,5 +91,26 @@ describe("npm start", () => {
     assert.equal(why, "SHUTTING_DOWN");
     assert.ok(retry >= 1);
     assert.deepEqual(await exit, [0, null]);
+  });
+});
+
+describe("npm start where a port is taken", () => {
+  it("says so and exits 1", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const demo = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
+      cwd: root,
+      env: { ...process.env, HTTP_PORT: String(port), REALTIME_PORT: "0", ADMIN_PORT: "0" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let errors = "";
+    demo.stderr.on("data", chunk => {
+      errors += chunk;
+    });
+    const exit = await once(demo, "close");
+    taken.close();
+    assert.deepEqual(exit, [1, null]);
+    assert.match(errors, /the address is in use by another process \(at listeners\.http\.address\)/);
   });
 });
