@@ -68,6 +68,6 @@ export interface Bridge {
   drained(session: Session): void;
   /** The session's calls have nobody to answer to any more. */
   sessionClosed(session: Session): void;
-  /** Ends all calls. */
+  /** Ends all calls, and gives up what backends are still asked. */
   close(): Promise<void>;
 }

@@ -34,6 +34,8 @@ const maxNamed = 1000;
 
 /** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
 export class Chat {
+  readonly #farewells = new Set<Promise<void>>();
+
   constructor(
     readonly hub: LocalHub,
     public options: ChatOptions,
@@ -42,7 +44,7 @@ export class Chat {
   /** A text frame has come. Never throws. */
   receive(socket: Socket, text: string, bytes: number): void {
     if (socket.closed) return;
-    const now = Date.now();
+    const now = performance.now();
     const { metrics } = this.hub;
     const { frame, fault } = readFrame(text);
     const type = frame?.type ?? "invalid";
@@ -70,24 +72,26 @@ export class Chat {
     if (traffic !== undefined) count(traffic, 1, bytes);
     metrics.dropped.invalid.inc();
     this.#refuse(socket, gatewayFailure("BINARY_FRAME", "frames must be text"), undefined, undefined);
-    this.#strike(socket, Date.now(), CloseCode.abuse);
+    this.#strike(socket, performance.now(), CloseCode.abuse);
   }
 
   /** The socket is over: backends are told that it left its rooms. @param code of the close */
   closed(socket: Socket, code: number): void {
     const { bridge } = this.options;
-    const leaves = Array.from(
-      socket.rooms.values(),
-      (room): LeaveFrame => ({
-        type: "leave-room",
-        room_id: room.name,
-        from: room.members.get(socket) ?? "",
-      }),
-    );
-    this.hub.closed(socket);
+    const left = this.hub.closed(socket);
     if (bridge === undefined) return;
     bridge.sessionClosed(socket);
-    void this.#tellClosed(bridge, socket, leaves, code);
+    const leaves = Array.from(
+      left,
+      ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
+    );
+    const told = this.#tellClosed(bridge, socket, leaves, code).finally(() => this.#farewells.delete(told));
+    this.#farewells.add(told);
+  }
+
+  /** Resolves when backends have been told of all sockets that are over. */
+  async settled(): Promise<void> {
+    while (this.#farewells.size > 0) await Promise.all(this.#farewells);
   }
 
   /** Behind what backends are still asked about the rooms. */
@@ -179,13 +183,21 @@ export class Chat {
     policy?.(socket.identity, frame.room_id);
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
+    this.hub.requireRoom(socket);
     return when(bridge.event("join", socket, { ...frame, from }), verdict => {
       if (!verdict.allow) throw refused(verdict);
-      if (!socket.closed) return this.#enter(socket, frame, rewrittenName(verdict.frame.from, from));
-      // Its backend believes that it is in.
-      void bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
-      return undefined;
+      return this.#enterAllowed(bridge, socket, frame, rewrittenName(verdict.frame.from, from));
     });
+  }
+
+  /** Where it does not get in after all, the backend believes that it is. */
+  async #enterAllowed(bridge: Bridge, socket: Socket, frame: JoinFrame, from: string): Promise<void> {
+    try {
+      await this.#enter(socket, frame, from);
+    } catch (error) {
+      await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
+      throw error;
+    }
   }
 
   #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
@@ -230,10 +242,8 @@ export class Chat {
 
   #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
     const { room_id: room, id } = frame;
-    const head = this.hub.room(room)?.messageHead;
-    // It left while its backend was asked.
-    if (head === undefined || !socket.rooms.has(room)) throw notMember(room);
-    const published = this.hub.send(room, head, JSON.stringify(from), message);
+    // It was a member when it spoke: what its backend has let pass is said, even if it has gone meanwhile.
+    const published = this.hub.send(room, JSON.stringify(from), message);
     if (!(published instanceof Promise)) {
       if (id !== undefined) this.#answer(socket, ack(id, room, published));
       return undefined;

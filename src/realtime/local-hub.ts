@@ -17,7 +17,7 @@ import { FanOut } from "./fan-out.js";
 import type { Disconnection } from "./hub.js";
 import type { RealtimeMetrics } from "./metrics.js";
 import { notice } from "./notices.js";
-import { Room } from "./room.js";
+import { messageHead, Room } from "./room.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
 import type { Socket, SocketOwner } from "./socket.js";
 
@@ -94,11 +94,12 @@ export class LocalHub implements Receiver, SocketOwner {
     this.#sockets.set(socket.id, socket);
   }
 
-  /** The socket is over. What it was in it has left. */
-  closed(socket: Socket): void {
-    this.leaveAll(socket);
+  /** The socket is over. @returns the rooms that it was in until then, or until it was ended, with its name there */
+  closed(socket: Socket): ReadonlyMap<string, string> {
+    const left = socket.ending?.left ?? this.#leaveAll(socket);
     this.#sockets.delete(socket.id);
     this.#ending.delete(socket);
+    return left;
   }
 
   tooSlow(socket: Socket): void {
@@ -112,14 +113,16 @@ export class LocalHub implements Receiver, SocketOwner {
 
   end(socket: Socket, code: number, reason: string): void {
     if (socket.closed) return;
-    socket.ending = { code, reason, until: Date.now() + endingPatience };
+    const left = namesIn(socket);
+    socket.ending = { code, reason, until: performance.now() + endingPatience, left };
     this.#ending.add(socket);
-    this.leaveAll(socket);
+    this.#leaveAll(socket);
     if (socket.buffered === 0) socket.end(code, reason);
   }
 
-  /** Ends what can wait no longer. @param now milliseconds since 1970 */
-  tick(now: number): void {
+  /** Ends what can wait no longer. */
+  tick(): void {
+    const now = performance.now();
     for (const socket of this.#ending) {
       if (socket.ending !== undefined && socket.ending.until <= now) socket.terminate();
     }
@@ -132,7 +135,7 @@ export class LocalHub implements Receiver, SocketOwner {
   /**
    * Makes the socket a member. Once it is, and before anything of the room is sent to it, `told` is called.
    * @returns a promise only where the broker must be asked
-   * @throws GatewayError TOO_MANY_ROOMS, or what the broker throws
+   * @throws GatewayError TOO_MANY_ROOMS, CLIENT_CLOSED, or what the broker throws; it is no member then, unless it was
    */
   join(
     socket: Socket,
@@ -143,10 +146,7 @@ export class LocalHub implements Receiver, SocketOwner {
   ): void | Promise<void> {
     const present = socket.rooms.get(name);
     if (present !== undefined) return this.#begin(socket, present, since, told);
-    if (socket.rooms.size >= this.#limits.rooms) {
-      const message = `a socket can be in ${this.#limits.rooms} rooms at once`;
-      throw new GatewayError(gatewayFailure("TOO_MANY_ROOMS", message));
-    }
+    this.requireRoom(socket);
     const room = this.#open(name);
     if (room.opening === undefined) return this.#enter(socket, room, from, since, told);
     room.joining++;
@@ -163,6 +163,13 @@ export class LocalHub implements Receiver, SocketOwner {
     );
   }
 
+  /** @throws GatewayError TOO_MANY_ROOMS where the socket can be in no other room */
+  requireRoom(socket: Socket): void {
+    const { rooms } = this.#limits;
+    if (socket.rooms.size < rooms) return;
+    throw new GatewayError(gatewayFailure("TOO_MANY_ROOMS", `a socket can be in ${rooms} rooms at once`));
+  }
+
   /** @returns whether the socket was a member */
   leave(socket: Socket, name: string): boolean {
     const room = socket.rooms.get(name);
@@ -171,26 +178,16 @@ export class LocalHub implements Receiver, SocketOwner {
     return true;
   }
 
-  leaveAll(socket: Socket): void {
-    for (const room of [...socket.rooms.values()]) this.#exit(socket, room);
-  }
-
   room(name: string): Room | undefined {
     return this.#rooms.get(name);
   }
 
   /**
    * Publishes a message that has been checked.
-   * @param head of the frame, up to the sender's name: `Room.messageHead`
    * @param sender JSON text
    */
-  send(
-    name: string,
-    head: string,
-    sender: string,
-    message: string,
-    key?: string,
-  ): Published | Promise<Published> {
+  send(name: string, sender: string, message: string, key?: string): Published | Promise<Published> {
+    const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
     const at = Date.now();
     const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
     const frame = `${head}${sender},"message":${JSON.stringify(message)},"sent_at":${sentAt}}`;
@@ -226,7 +223,7 @@ export class LocalHub implements Receiver, SocketOwner {
   message(name: string, message: Message): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
-    if (room.epoch !== message.epoch) this.#restart(room, message.epoch);
+    if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
     room.seq = message.seq;
     this.metrics.delivered(Date.now() - message.at);
     this.fanOut.publish(room, "receive-message", message.text);
@@ -242,7 +239,7 @@ export class LocalHub implements Receiver, SocketOwner {
   gap(name: string, epoch: string, from: number, to: number): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
-    if (room.epoch !== epoch) this.#restart(room, epoch);
+    if (room.epoch !== epoch) this.slow.restart(room, epoch);
     room.seq = Math.max(room.seq, to);
     for (const socket of [...room.members.keys()]) {
       if (socket.lag?.has(room) !== true) this.slow.follow(socket, room, from);
@@ -278,12 +275,6 @@ export class LocalHub implements Receiver, SocketOwner {
     room.seq = seq;
   }
 
-  /** The broker has lost the room's messages, and counts anew. */
-  #restart(room: Room, epoch: string): void {
-    room.epoch = epoch;
-    for (const socket of room.members.keys()) if (socket.lag?.has(room)) socket.lag.set(room, 1);
-  }
-
   #close(room: Room): void {
     if (!room.unused || this.#rooms.get(room.name) !== room) return;
     this.#rooms.delete(room.name);
@@ -297,9 +288,13 @@ export class LocalHub implements Receiver, SocketOwner {
     since: Position | undefined,
     told: (joined: Joined) => void,
   ): void | Promise<void> {
-    if (socket.closed || socket.rooms.has(room.name)) {
+    try {
+      if (socket.closed) throw new GatewayError(gatewayFailure("CLIENT_CLOSED", "the socket is over"));
+      // Others may have been joined while the broker was asked.
+      this.requireRoom(socket);
+    } catch (error) {
       this.#close(room);
-      return;
+      throw error;
     }
     // Before it is a member: whoever joins is not told of it.
     this.#tell(room.name, notice("join-room", room.name, from), socket.id);
@@ -308,7 +303,12 @@ export class LocalHub implements Receiver, SocketOwner {
     this.#members++;
     this.metrics.joined(room.members.size);
     this.broker.presence?.enter(room.name, { session: socket.id, from });
-    return this.#begin(socket, room, since, told);
+    const begun = this.#begin(socket, room, since, told);
+    // What was missed cannot be read: it is as if it had not joined, and may try again.
+    return begun?.catch((error: unknown) => {
+      if (socket.rooms.get(room.name) === room) this.#exit(socket, room);
+      throw error;
+    });
   }
 
   #begin(
@@ -341,6 +341,13 @@ export class LocalHub implements Receiver, SocketOwner {
     this.slow.follow(socket, room, since.epoch === epoch ? Math.min(since.seq, seq) + 1 : seq + 1);
   }
 
+  /** @returns what `namesIn` does of before */
+  #leaveAll(socket: Socket): ReadonlyMap<string, string> {
+    const left = namesIn(socket);
+    for (const room of [...socket.rooms.values()]) this.#exit(socket, room);
+    return left;
+  }
+
   #exit(socket: Socket, room: Room): void {
     const from = room.members.get(socket) ?? "";
     this.slow.left(socket, room);
@@ -368,6 +375,11 @@ export class LocalHub implements Receiver, SocketOwner {
     this.metrics.brokerFailures.inc();
     this.log(error, "members could not be told of a join or leave");
   }
+}
+
+/** The rooms of a socket with its name in each. */
+function namesIn(socket: Socket): ReadonlyMap<string, string> {
+  return new Map(Array.from(socket.rooms.values(), room => [room.name, room.members.get(socket) ?? ""]));
 }
 
 /** Unique among all nodes. */

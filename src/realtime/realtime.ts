@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Authenticator } from "../auth/identity.js";
 import type { Limiter } from "../limits/limiter.js";
 import type { UwsApp } from "../net/uws-addon.js";
@@ -132,18 +133,24 @@ export class Realtime {
         const socket = sockets[index];
         if (socket !== undefined) this.#hub.end(socket, CloseCode.restart, restarting(retry));
       }
-      if (index < sockets.length) await pause(closeInterval);
+      if (index < sockets.length) await delay(closeInterval);
     }
-    while (this.#hub.connections > 0 && performance.now() - started < drain) await pause(closeInterval);
+    while (this.#hub.connections > 0 && performance.now() - started < drain) await delay(closeInterval);
     for (const socket of this.#hub.sockets()) socket.terminate();
     clearInterval(this.#timer);
+    // A backend that hangs does not hold the end up.
+    const left = Math.max(farewell, drain - (performance.now() - started));
+    const patience = new AbortController();
+    const tired = delay(left, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([this.chat.settled(), tired]);
+    patience.abort();
     await this.#settings.bridge?.close();
     await this.#broker.close();
   }
 
   #tick(): void {
     const now = Date.now();
-    this.#hub.tick(now);
+    this.#hub.tick();
     if (++this.#ticks % expiryTicks !== 0 || this.#settings.authenticator === undefined) return;
     for (const socket of this.#hub.sockets()) {
       const { expiresAt } = socket.identity ?? {};
@@ -158,13 +165,11 @@ const spread = 0.8;
 /** Milliseconds between two sockets, where there is time for that. */
 const closeSpacing = 10;
 const closeInterval = 20;
+/** Milliseconds that backends have at least to hear of the last sockets. */
+const farewell = 1000;
 
 function restarting(seconds: number): string {
   return `{"reason":"SHUTTING_DOWN","retry_after":${seconds}}`;
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, milliseconds));
 }
 
 function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {

@@ -15,7 +15,7 @@ export class Room {
   joining = 0;
   /** Until the broker has subscribed. */
   opening: Promise<void> | undefined = undefined;
-  /** Of every message, up to the sender's name. */
+  /** `messageHead` of its name. */
   readonly messageHead: string;
 
   /** @param topic of uWebSockets.js, unique among the rooms of the process */
@@ -23,11 +23,16 @@ export class Room {
     readonly name: string,
     readonly topic: string,
   ) {
-    this.messageHead = `{"type":"receive-message","room_id":${JSON.stringify(name)},"from":`;
+    this.messageHead = messageHead(name);
   }
 
   /** True where nobody needs the room here. */
   get unused(): boolean {
     return this.members.size === 0 && this.joining === 0;
   }
+}
+
+/** The frame of every message of a room, up to the sender's name. */
+export function messageHead(room: string): string {
+  return `{"type":"receive-message","room_id":${JSON.stringify(room)},"from":`;
 }

@@ -3,7 +3,6 @@ import type { Broker, Member, Message, Position, Published, Replay } from "./bro
 import { nameProblem } from "./frame-reader.js";
 import type { Disconnection, Hub, Post, RoomSummary } from "./hub.js";
 import type { LocalHub } from "./local-hub.js";
-import { Room } from "./room.js";
 
 /** Most names or messages that are listed at once. */
 const listLimit = 10_000;
@@ -28,8 +27,7 @@ export class ServerHub implements Hub {
     if (typeof message !== "string") throw invalid("message: expected a string");
     if (id !== undefined && (typeof id !== "string" || !key.test(id)))
       throw invalid("id: expected 1 to 128 visible characters");
-    const head = (this.#local.room(room) ?? new Room(room, "")).messageHead;
-    return this.#local.send(room, head, JSON.stringify(from), message, id);
+    return this.#local.send(room, JSON.stringify(from), message, id);
   }
 
   async broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]> {

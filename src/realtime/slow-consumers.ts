@@ -3,7 +3,7 @@ import { CloseCode } from "./close-code.js";
 import { count, type RealtimeMetrics } from "./metrics.js";
 import { gap } from "./notices.js";
 import type { Room } from "./room.js";
-import type { Socket } from "./socket.js";
+import type { Lag, Socket } from "./socket.js";
 
 /** What is done about a client that reads more slowly than its rooms speak. */
 export interface SlowPolicy {
@@ -14,7 +14,7 @@ export interface SlowPolicy {
 }
 
 /** What becomes of a socket that is to be ended. */
-export interface Ending {
+export interface SlowOwner {
   /** Takes the socket out of everything; it is closed with that code once its client has read what was sent. */
   end(socket: Socket, code: number, reason: string): void;
   log(error: unknown, what: string): void;
@@ -34,7 +34,7 @@ export class SlowConsumers {
   constructor(
     readonly broker: Broker,
     readonly metrics: RealtimeMetrics,
-    readonly ending: Ending,
+    readonly owner: SlowOwner,
   ) {}
 
   set policy({ max, policy }: SlowPolicy) {
@@ -52,7 +52,7 @@ export class SlowConsumers {
     if (socket.closed) return;
     if (this.#policy === "close" || socket.buffered > 2 * this.#max) {
       this.metrics.slow.close.inc();
-      this.ending.end(socket, CloseCode.slow, slowReason);
+      this.owner.end(socket, CloseCode.slow, slowReason);
       return;
     }
     if (!this.#behind.has(socket)) this.metrics.slow.drop.inc();
@@ -65,6 +65,18 @@ export class SlowConsumers {
   follow(socket: Socket, room: Room, from: number): void {
     this.#fallBehind(socket, room, from);
     this.#catchUp(socket, room);
+  }
+
+  /** The room's messages are lost, and it counts anew: what its members were still to be sent they never get. */
+  restart(room: Room, epoch: string): void {
+    const behind = [...room.members.keys()].filter(socket => socket.lag?.has(room));
+    for (const socket of behind) {
+      const next = socket.lag?.get(room)?.next ?? 0;
+      if (next <= room.seq && !socket.closed) this.#gap(socket, room, next, room.seq);
+    }
+    room.epoch = epoch;
+    room.seq = 0;
+    for (const socket of behind) this.follow(socket, room, 1);
   }
 
   /** The client has read some of what waited for it. */
@@ -87,51 +99,52 @@ export class SlowConsumers {
   }
 
   #fallBehind(socket: Socket, room: Room, from: number): void {
+    // What it has just been sent may have ended it.
+    if (socket.closed || socket.rooms.get(room.name) !== room) return;
     socket.unsubscribe(room.topic);
     socket.lag ??= new Map();
     if (!socket.lag.has(room)) room.lagging++;
-    socket.lag.set(room, from);
+    socket.lag.set(room, { next: from, asked: false });
     this.#behind.add(socket);
   }
 
   #catchUp(socket: Socket, room: Room): void {
     while (!socket.closed) {
-      const next = socket.lag?.get(room);
-      if (next === undefined || Number.isNaN(next)) return;
-      if (next > room.seq) {
+      const lag = socket.lag?.get(room);
+      if (lag === undefined || lag.asked) return;
+      if (lag.next > room.seq) {
         this.left(socket, room);
         socket.subscribe(room.topic);
         return;
       }
       if (socket.buffered > this.#low) return;
-      const replay = this.broker.since(room.name, { epoch: room.epoch, seq: next - 1 }, replayLimit);
+      const replay = this.broker.since(room.name, { epoch: room.epoch, seq: lag.next - 1 }, replayLimit);
       if (replay instanceof Promise) {
-        this.#catchUpLater(socket, room, next, replay);
+        this.#catchUpLater(socket, room, lag, replay);
         return;
       }
-      this.#send(socket, room, next, replay);
+      this.#send(socket, room, lag, replay);
     }
   }
 
-  /** Until the answer is here it is not known where the socket stands, so that nobody asks a second time. */
-  #catchUpLater(socket: Socket, room: Room, next: number, answer: Promise<Replay>): void {
-    const { lag } = socket;
-    lag?.set(room, Number.NaN);
+  /** Until the answer is here nobody asks a second time, unless for messages from elsewhere on. */
+  #catchUpLater(socket: Socket, room: Room, lag: Lag, answer: Promise<Replay>): void {
+    lag.asked = true;
     const resume = (replay: Replay): void => {
-      if (socket.closed || socket.lag !== lag || !Number.isNaN(lag?.get(room))) return;
-      lag?.set(room, next);
-      this.#send(socket, room, next, replay);
+      if (socket.closed || socket.lag?.get(room) !== lag) return;
+      lag.asked = false;
+      this.#send(socket, room, lag, replay);
       this.#catchUp(socket, room);
     };
     answer.then(resume, (error: unknown) => {
-      this.ending.log(error, "the history of a room could not be read");
+      this.owner.log(error, "the history of a room could not be read");
       resume({ position: room, recovered: false, messages: [] });
     });
   }
 
-  /** Sends from `next` on as much as there is room for; what is not there any more is a gap. */
-  #send(socket: Socket, room: Room, next: number, { position, messages }: Replay): void {
-    const { lag } = socket;
+  /** Sends from `lag.next` on as much as there is room for; what is not there any more is a gap. */
+  #send(socket: Socket, room: Room, lag: Lag, { position, messages }: Replay): void {
+    const { next } = lag;
     // What has come since the broker was asked is asked for anew; what it does not know of any more is lost.
     const known = position.epoch === room.epoch && position.seq >= next;
     const end = known ? Math.min(position.seq, room.seq) : room.seq;
@@ -151,7 +164,7 @@ export class SlowConsumers {
       if (at <= end) this.#gap(socket, room, at, end);
       at = Math.max(at, end + 1);
     });
-    if (!socket.closed) lag?.set(room, at);
+    lag.next = at;
   }
 
   #gap(socket: Socket, room: Room, from: number, to: number): void {

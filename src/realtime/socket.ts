@@ -30,6 +30,14 @@ export interface SocketOwner {
   tooSlow(socket: Socket): void;
 }
 
+/** How far a socket is behind in a room. */
+export interface Lag {
+  /** The first message not sent. */
+  next: number;
+  /** The broker is being asked for what follows. */
+  asked: boolean;
+}
+
 /** A room of which a backend is being asked: what comes meanwhile waits. */
 export interface Lane {
   readonly waiting: RoomFrame[];
@@ -48,16 +56,15 @@ export class Socket implements Session {
   readonly requestId: string;
   subject: string;
   readonly rooms = new Map<string, Room>();
-  /** The first message not sent, by room in which the socket is behind. */
-  lag: Map<Room, number> | undefined = undefined;
+  /** By room in which the socket is behind. */
+  lag: Map<Room, Lag> | undefined = undefined;
   /** Frames that wait, by room in which a backend is being asked. */
   lanes: Map<string, Lane> | undefined = undefined;
   /** Frames that wait, of all rooms. */
   waiting = 0;
   /** Gives a place of a concurrency limit back. */
   release: (() => void) | undefined = undefined;
-  /** Of a socket that is being ended: with what, once all is sent. */
-  ending: { readonly code: number; readonly reason: string; readonly until: number } | undefined = undefined;
+  ending: Ending | undefined = undefined;
   #gone = false;
   #credit: number;
   #creditAt = 0;
@@ -141,6 +148,16 @@ export class Socket implements Session {
     this.#patienceAt = now;
     return this.#patience < 0;
   }
+}
+
+/** Of a socket that is being ended: with what, once all is sent. */
+export interface Ending {
+  readonly code: number;
+  readonly reason: string;
+  /** Of `performance.now`. */
+  readonly until: number;
+  /** The rooms that it was in, with its name there: backends are told that it left them. */
+  readonly left: ReadonlyMap<string, string>;
 }
 
 /** Frames refused at once before the socket is closed; one more may be each second. */

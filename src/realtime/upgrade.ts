@@ -6,6 +6,7 @@ import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import { requestIdOf } from "../telemetry/request-id.js";
+import { CloseCode } from "./close-code.js";
 import { type Answerable, answerable, answerFailure, failureOf } from "./http-answer.js";
 import { newSession } from "./local-hub.js";
 import type { UpgradeResult } from "./metrics.js";
@@ -44,36 +45,46 @@ export function acceptUpgrades(app: UwsApp, realtime: Realtime, options: Upgrade
     maxBackpressure: 0,
     sendPingsAutomatically: true,
     upgrade: (response, request, context) => new Upgrade(realtime, options, response, request, context).run(),
-    open(ws) {
-      const { socket } = ws.getUserData();
-      socket.ws = ws;
-      hub.opened(socket);
-      // It was being upgraded when the gateway began to shut down.
-      if (realtime.draining) hub.end(socket, 1012, '{"reason":"SHUTTING_DOWN","retry_after":1}');
-    },
-    message(ws, message, isBinary) {
-      const { socket } = ws.getUserData();
-      try {
+    open: ws =>
+      guarded(() => {
+        const { socket } = ws.getUserData();
+        socket.ws = ws;
+        hub.opened(socket);
+        // It was being upgraded when the gateway began to shut down.
+        if (realtime.draining)
+          hub.end(socket, CloseCode.restart, '{"reason":"SHUTTING_DOWN","retry_after":1}');
+      }),
+    message: (ws, message, isBinary) =>
+      guarded(() => {
+        const { socket } = ws.getUserData();
         if (isBinary) chat.binary(socket, message.byteLength);
         else chat.receive(socket, textOf(message), message.byteLength);
-      } catch (error) {
-        logger?.error({ err: error }, "a frame could not be processed");
-      }
-    },
-    drain(ws) {
-      const { socket } = ws.getUserData();
-      hub.drained(socket);
-      if (!socket.closed) realtime.settings.bridge?.drained(socket);
-    },
-    close(ws, code) {
-      const { socket } = ws.getUserData();
-      socket.gone();
-      metrics.closed(code);
-      chat.closed(socket, code);
-      socket.release?.();
-    },
+      }),
+    drain: ws =>
+      guarded(() => {
+        const { socket } = ws.getUserData();
+        hub.drained(socket);
+        if (!socket.closed) realtime.settings.bridge?.drained(socket);
+      }),
+    close: (ws, code) =>
+      guarded(() => {
+        const { socket } = ws.getUserData();
+        socket.gone();
+        metrics.closed(code);
+        socket.release?.();
+        chat.closed(socket, code);
+      }),
   });
   realtime.attach(app, options.deflate);
+
+  /** What a handler of uWebSockets.js throws would end the process. */
+  function guarded(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      logger?.error({ err: error }, "what happened on a WebSocket could not be processed");
+    }
+  }
 }
 
 function textOf(message: ArrayBuffer): string {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Bridge, EventFrames, EventKind, Verdict } from "../../src/realtime/bridge.js";
 import { gatewayFailure } from "../../src/status/failure.js";
 import { serve, until } from "./harness.js";
+import { SlowBroker } from "./slow-broker.js";
 
 interface Asked {
   readonly kind: EventKind;
@@ -141,4 +142,57 @@ test("calls go to the bridge, and nowhere where there is none", async t => {
   assert.deepEqual(await client.ask(call), { type: "reply", id: 1, body: {} });
   const without = await serve(t);
   assert.equal((await (await without.open()).ask(call)).reason, "ROUTE_NOT_FOUND");
+});
+
+test("a backend hears of the leaves of a socket that the gateway ends", async t => {
+  const { bridge: told, all } = bridge([...others, "join", "message"]);
+  const { open, realtime, empty } = await serve(t, { settings: { bridge: told } });
+  const client = await open();
+  await client.join("x", "A");
+  await client.join("y", "A");
+  assert.equal(realtime.hub.disconnect({ subject: "A", reason: "bye" }), 1);
+  assert.equal((await client.closed).code, 4403);
+  await empty();
+  await until(() => all.includes("disconnect"));
+  assert.deepEqual(all.slice(3), ["closed", "leave", "leave", "disconnect"]);
+});
+
+test("a backend that has let a socket in hears of a leave where it does not get in", async t => {
+  const broker = new SlowBroker();
+  const { bridge: told, asked, all } = bridge(others);
+  const { open } = await serve(t, { broker, settings: { bridge: told } });
+  const client = await open();
+  broker.failing = true;
+  client.say({ type: "join-room", room_id: "x", from: "A", id: 1 });
+  await until(() => asked.length === 1);
+  asked[0]?.answer();
+  assert.equal((await client.next()).message, "the broker is away");
+  assert.deepEqual(all, ["connect", "join", "leave"]);
+});
+
+test("a backend is not asked about a room more than a socket can be in", async t => {
+  const { bridge: told, asked } = bridge(others);
+  const { open } = await serve(t, { limits: { roomsPerConnection: 1 }, settings: { bridge: told } });
+  const client = await open();
+  client.say({ type: "join-room", room_id: "x", from: "A", id: 1 });
+  await until(() => asked.length === 1);
+  asked[0]?.answer();
+  assert.equal((await client.next()).type, "ack");
+  assert.equal((await client.join("y", "A")).reason, "TOO_MANY_ROOMS");
+  assert.equal(asked.length, 1);
+});
+
+test("what a backend has let pass is said, even where its sender has gone meanwhile", async t => {
+  const { bridge: told, asked } = bridge([...others, "join"]);
+  const { open, realtime } = await serve(t, { settings: { bridge: told } });
+  const [sender, other] = [await open(), await open()];
+  await sender.join("x", "A");
+  await other.join("x", "B");
+  sender.say({ type: "send-message", room_id: "x", message: "last words" });
+  await until(() => asked.length === 1);
+  sender.socket.terminate();
+  await until(() => realtime.sockets.connections === 1);
+  asked[0]?.answer();
+  const { message, from } = await other.next("receive-message");
+  assert.deepEqual([message, from], ["last words", "A"]);
 });

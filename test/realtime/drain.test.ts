@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { WebSocket } from "ws";
+import type { Bridge } from "../../src/realtime/bridge.js";
 import { type Client, serve, until } from "./harness.js";
 
 test("a drain closes every socket with 1012 and when to come back, one after the other", async t => {
@@ -95,4 +96,26 @@ test("settings change for sockets that are open", async t => {
   refused.on("error", () => {});
   const [, response] = await once(refused, "unexpected-response");
   assert.equal(response.statusCode, 403);
+});
+
+test("a backend hears of the end of all sockets before a drain is over", async t => {
+  const told: string[] = [];
+  const bridge: Bridge = {
+    async event(kind, _, frame) {
+      await new Promise(resolve => setImmediate(resolve));
+      told.push(kind);
+      return { allow: true, frame };
+    },
+    call() {},
+    cancel() {},
+    drained() {},
+    sessionClosed() {},
+    close: async () => void told.push("closed"),
+  };
+  const { open, realtime } = await serve(t, { settings: { bridge } });
+  const clients = await Promise.all([open(), open()]);
+  for (const client of clients) await client.join("x", "A");
+  told.length = 0;
+  await realtime.close(0);
+  assert.deepEqual(told, ["leave", "leave", "disconnect", "disconnect", "closed"]);
 });

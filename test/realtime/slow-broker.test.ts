@@ -1,63 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Broker, Draft, Position, Published, Receiver } from "../../src/realtime/broker.js";
-import { MemoryBroker } from "../../src/realtime/memory-broker.js";
-import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { serve, until } from "./harness.js";
-
-/** A broker elsewhere: every answer takes turns of the event loop, and deliveries come on their own. */
-class SlowBroker implements Broker {
-  readonly presence = undefined;
-  readonly ready = true;
-  readonly inner: MemoryBroker;
-  readonly subscribed: string[] = [];
-  failing = false;
-
-  constructor(messages = 100) {
-    this.inner = new MemoryBroker({ messages, ttl: 3_600_000, maxBytes: 1024 ** 3 });
-  }
-
-  start(receiver: Receiver): void {
-    this.inner.start({
-      message: (room, message) => void later(() => receiver.message(room, message)),
-      notice: (room, notice) => void later(() => receiver.notice(room, notice)),
-      gap: () => {},
-      signal: () => {},
-    });
-  }
-
-  publish(room: string, draft: Draft): Promise<Published | undefined> {
-    return later(() => {
-      if (this.failing) throw new GatewayError(gatewayFailure("INTERNAL", "the broker is away"));
-      return this.inner.publish(room, draft);
-    });
-  }
-
-  subscribe(room: string): Promise<Position> {
-    this.subscribed.push(`+${room}`);
-    return later(() => {
-      if (this.failing) throw new GatewayError(gatewayFailure("INTERNAL", "the broker is away"));
-      return this.inner.subscribe(room);
-    });
-  }
-
-  unsubscribe(room: string): void {
-    this.subscribed.push(`-${room}`);
-    this.inner.unsubscribe(room);
-  }
-
-  since = (room: string, position: Position, limit: number) =>
-    later(() => this.inner.since(room, position, limit));
-  history = (room: string, limit: number) => later(() => this.inner.history(room, limit));
-  rooms = (limit: number) => later(() => this.inner.rooms(limit));
-  signal(): void {}
-  close = () => this.inner.close();
-}
-
-async function later<T>(work: () => T): Promise<T> {
-  for (let i = 0; i < 3; i++) await new Promise(resolve => setImmediate(resolve));
-  return work();
-}
+import { later, SlowBroker } from "./slow-broker.js";
 
 test("a node subscribes to a room with its first member and ends it with its last", async t => {
   const broker = new SlowBroker();

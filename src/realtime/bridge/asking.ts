@@ -31,14 +31,15 @@ export type Answer =
 export async function ask(question: Question, gates: readonly Gate[]): Promise<Answer> {
   const started = performance.now();
   const left = (): number => question.timeout - (performance.now() - started);
+  const { cancellation } = question;
   let entered = 0;
   try {
     for (const gate of gates) {
-      const place = gate.enter(Math.max(1, left()));
-      if (!(place === true || (await place))) return busy();
+      const place = gate.enter(Math.max(1, left()), cancellation);
+      if (!(place === true || (await place))) return cancellation.cancelled ? givenUp() : busy();
       entered++;
     }
-    const { channel, path, request, session, retryable, cancellation } = question;
+    const { channel, path, request, session, retryable } = question;
     const result = await channel.unary({
       path,
       request,
@@ -64,6 +65,12 @@ function busy(): Answer {
     },
   );
   return { message: undefined, failure, origin: "line" };
+}
+
+/** Whoever asked does not want to know any more. */
+function givenUp(): Answer {
+  const failure = gatewayFailure("CALL_CANCELLED", "the call was cancelled");
+  return { message: undefined, failure, origin: "cancelled" };
 }
 
 /** What a backend is told of a socket beside the message. */

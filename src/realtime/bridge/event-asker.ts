@@ -2,7 +2,7 @@ import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
 import { responseFailure } from "../../transcode/failure.js";
 import { Writer } from "../../transcode/writer.js";
-import { Cancellation } from "../../upstream/channel.js";
+import type { Cancellation } from "../../upstream/channel.js";
 import type { EventFrames, EventKind, Session, Verdict } from "../bridge.js";
 import { type Answer, ask, failureOf } from "./asking.js";
 import type { Gate } from "./gate.js";
@@ -25,6 +25,7 @@ export async function decide<K extends EventKind>(
   turns: Gate,
   session: Session,
   frame: EventFrames[K],
+  cancellation: Cancellation,
 ): Promise<Decision<EventFrames[K]>> {
   let answer: Answer;
   try {
@@ -37,7 +38,7 @@ export async function decide<K extends EventKind>(
       session,
       timeout: plan.timeout,
       retryable: plan.method.idempotency !== "unknown",
-      cancellation: new Cancellation(),
+      cancellation,
     };
     answer = await ask(question, [turns, way.gate]);
   } catch (error) {

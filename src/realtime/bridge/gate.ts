@@ -1,7 +1,7 @@
-interface Waiting {
-  readonly answer: (admitted: boolean) => void;
-  timer: NodeJS.Timeout;
-}
+import type { Cancellation } from "../../upstream/channel.js";
+
+/** Takes whoever waits out of the line, with a place or without. */
+type Waiting = (admitted: boolean) => void;
 
 /**
  * Bounds how many calls are under way at once. The rest wait in line, oldest first, and of those there is a bound too:
@@ -30,36 +30,33 @@ export class Gate {
   /**
    * Asks for a place, which `leave` gives back.
    * @param patience milliseconds to wait for one
+   * @param cancellation ends the waiting; nobody else may listen to it meanwhile
    * @returns true with a place, false where the line is full, or the promise of either once it is known; that one is
    * also false where the patience is over
    */
-  enter(patience: number): boolean | Promise<boolean> {
+  enter(patience: number, cancellation?: Cancellation): boolean | Promise<boolean> {
     if (this.#running < this.#concurrency) {
       this.#running++;
       return true;
     }
     if (this.#waiting.size >= this.#queue) return false;
     return new Promise(resolve => {
-      const entry: Waiting = {
-        answer: resolve,
-        timer: setTimeout(() => {
-          this.#waiting.delete(entry);
-          resolve(false);
-        }, patience),
+      const answer: Waiting = admitted => {
+        this.#waiting.delete(answer);
+        clearTimeout(timer);
+        cancellation?.listen(undefined);
+        resolve(admitted);
       };
-      this.#waiting.add(entry);
+      const timer = setTimeout(() => answer(false), patience);
+      this.#waiting.add(answer);
+      cancellation?.listen(() => answer(false));
     });
   }
 
   /** Gives a place back, to the one that has waited longest. */
   leave(): void {
     const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#running--;
-      return;
-    }
-    this.#waiting.delete(next);
-    clearTimeout(next.timer);
-    next.answer(true);
+    if (next === undefined) this.#running--;
+    else next(true);
   }
 }

@@ -1,5 +1,6 @@
 import { gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
+import { Cancellation } from "../../upstream/channel.js";
 import type { Bridge, EventFrames, EventKind, Session, Verdict } from "../bridge.js";
 import type { CallFrame, FrameId } from "../frame.js";
 import type { BridgeMetrics } from "./bridge-metrics.js";
@@ -29,6 +30,7 @@ class SocketBridge implements RpcBridge {
   readonly #metrics: BridgeMetrics;
   readonly #calls = new Map<string, SessionCalls>();
   readonly #turns = new Map<string, Gate>();
+  readonly #events = new Set<Cancellation>();
   readonly #underWay = new Set<Promise<unknown>>();
   #bound: Bound | undefined;
   #closed = false;
@@ -68,7 +70,10 @@ class SocketBridge implements RpcBridge {
       turns = new Gate(turnsOfSession);
       this.#turns.set(session.id, turns);
     }
-    const { verdict, code } = await decide(plan, way, turns, session, frame);
+    const cancellation = new Cancellation();
+    this.#events.add(cancellation);
+    const { verdict, code } = await decide(plan, way, turns, session, frame, cancellation);
+    this.#events.delete(cancellation);
     if (turns.running === 0) this.#turns.delete(session.id);
     this.#metrics.ended(kind, code, (performance.now() - started) / 1000);
     return verdict;
@@ -133,6 +138,7 @@ class SocketBridge implements RpcBridge {
     for (const calls of [...this.#calls.values()]) {
       for (const call of calls.all()) call.cancellation.cancel();
     }
+    for (const cancellation of [...this.#events]) cancellation.cancel();
     await Promise.all(this.#underWay);
   }
 }

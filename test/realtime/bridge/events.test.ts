@@ -239,3 +239,18 @@ test("one socket cannot take all places of a backend", async () => {
   }
   await Promise.all(all);
 });
+
+test("at its end a bridge gives up what a backend that hangs was asked, and what waits in line", async () => {
+  const { bridge, backend } = await system(
+    { message: asking("Send", { timeout: 600_000 }) },
+    { Send: () => {} },
+    { concurrency: 2 },
+  );
+  const verdicts = ["a", "b", "c"].map(text => bridge.event("message", testSession(), post(text)));
+  await backend.reached(2);
+  await bridge.close();
+  assert.deepEqual(
+    (await Promise.all(verdicts)).map(verdict => verdict.allow),
+    [false, false, false],
+  );
+});
