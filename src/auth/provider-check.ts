@@ -29,7 +29,19 @@ export function checkProviders(config: Config, model: Model, locate: (path: Path
         ...(suggestion !== undefined && { suggestion }),
       });
     };
-    if (provider.type === "jwt") checkKeys(provider, error);
+    if (provider.type === "jwt") {
+      checkKeys(provider, error);
+      const short = shortSecret(provider);
+      if (short !== undefined) {
+        const path = [...at, "secret"];
+        diagnostics.push({
+          severity: "warning",
+          message: short,
+          position: locate(path),
+          path: formatPath(path),
+        });
+      }
+    }
     if (provider.type === "api_key")
       diagnostics.push(...readApiKeys(provider.keys, name, passed).diagnostics);
     if (provider.type !== "rpc") continue;
@@ -41,6 +53,14 @@ export function checkProviders(config: Config, model: Model, locate: (path: Path
     }
   }
   return diagnostics;
+}
+
+/** RFC 7518 §3.2: a key must be at least as long as the hash; a shorter one can be guessed from any token. */
+function shortSecret({ secret, algorithms }: JwtConfig): string | undefined {
+  if (secret === undefined) return undefined;
+  const wanted = Math.max(...algorithms.map(algorithm => Number(algorithm.slice(2)) / 8));
+  if (Buffer.byteLength(secret) >= wanted) return undefined;
+  return `the secret is shorter than ${wanted} bytes (RFC 7518 §3.2); it can be guessed from any token`;
 }
 
 function checkKeys(

@@ -9,7 +9,7 @@ export async function check(args: readonly string[]): Promise<number> {
   const file = configOf("check", given);
   const { diagnostics, compiled } = await tryLoad(file);
   if (given.json) {
-    const routes = compiled?.routes.length ?? 0;
+    const routes = compiled === undefined ? 0 : routesOf(compiled);
     process.stdout.write(`${JSON.stringify({ ok: compiled !== undefined, routes, diagnostics }, null, 2)}\n`);
   } else {
     for (const diagnostic of diagnostics) process.stdout.write(`${formatDiagnostic(diagnostic)}\n`);
@@ -36,7 +36,11 @@ function summary(diagnostics: readonly Diagnostic[], compiled: Compiled | undefi
   const warnings = count("warning");
   const warned = warnings === 0 ? "" : `, ${plural(warnings, "warning")}`;
   if (compiled === undefined) return `${plural(count("error"), "error")}${warned}`;
-  return `ok, ${plural(compiled.routes.length, "route")}${warned}`;
+  return `ok, ${plural(routesOf(compiled), "route")}${warned}`;
+}
+
+function routesOf({ routes, own }: Compiled): number {
+  return routes.length + own.length;
 }
 
 function plural(count: number, noun: string): string {

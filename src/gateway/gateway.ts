@@ -4,6 +4,7 @@ import type { Endpoint } from "../bindings/endpoint.js";
 import type { Snapshot } from "../bindings/snapshot.js";
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
+import type { Config } from "../config/schema.js";
 import type { Engine } from "../http/engine.js";
 import { startFastifyEngine } from "../http/fastify-engine.js";
 import { Pipeline } from "../http/pipeline.js";
@@ -16,6 +17,7 @@ import { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import type { Protection } from "./protection.js";
 import type { RealtimeParts, RealtimeService } from "./realtime.js";
+import { restartOnly } from "./restart-only.js";
 import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
 
@@ -61,6 +63,8 @@ class RunningGateway implements Gateway {
   readonly #file: string;
   readonly #environment: Environment;
   readonly #runtime: Runtime;
+  /** The configuration that the process started with. */
+  readonly #started: Config;
   #loaded: UsableConfig;
   #generation: Generation | undefined;
   #snapshot: Snapshot | undefined;
@@ -81,6 +85,7 @@ class RunningGateway implements Gateway {
     const { telemetry } = loaded.config;
     this.#file = file;
     this.#environment = environment;
+    this.#started = loaded.config;
     this.#loaded = loaded;
     const log = createLogger(telemetry.log.level, options.logTo);
     this.#runtime = createRuntime(loaded.config, log, options.endpoints);
@@ -127,6 +132,7 @@ class RunningGateway implements Gateway {
   async close(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
+    this.#runtime.log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
     const { drain } = this.#loaded.config.server;
     const realtime = this.#realtime?.close(drain);
     const engine = this.#engine;
@@ -140,6 +146,7 @@ class RunningGateway implements Gateway {
       if (generation !== undefined) this.#retire(generation);
     await Promise.all(this.#retiring);
     await this.#admin?.close();
+    this.#runtime.log.info("closed");
     this.#runtime.log.flush();
   }
 
@@ -235,6 +242,9 @@ class RunningGateway implements Gateway {
       this.#next = undefined;
       this.#loaded = loaded;
       await this.#realtime?.start(loaded);
+      const unchanged = restartOnly(this.#started, loaded.config);
+      if (unchanged.length > 0)
+        this.#runtime.log.warn({ settings: unchanged }, "these settings change with a restart only");
       if (before !== undefined) this.#retire(before);
       this.#runtime.log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
     } catch (error) {

@@ -52,6 +52,25 @@ describe("closing", () => {
 });
 
 describe("reloading", () => {
+  it("says what it cannot change", async () => {
+    const gateway = await startTestGateway("telemetry: { log: { level: info } }\n", {});
+    try {
+      gateway.write(
+        "gateway.yaml",
+        "telemetry: { log: { level: debug } }\nhttp: { limits: { header: 8KiB } }\n",
+      );
+      await gateway.reload();
+      const warning = gateway.log.find(line => line.level === "warn");
+      assert.deepEqual(warning?.settings, ["http.limits.header", "telemetry"]);
+    } finally {
+      await gateway.close();
+    }
+    assert.deepEqual(
+      gateway.log.slice(-2).map(line => line.msg),
+      ["shutting down", "closed"],
+    );
+  });
+
   const yaml = (port: number, service: string): string => `
 descriptors: [{ protos: ./protos }]
 upstreams: { echo: { targets: ["127.0.0.1:${port}"] } }
