@@ -1,7 +1,7 @@
 import Type from "typebox";
-import { duration, listOf, mapping, section, size, text } from "./kind.js";
+import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
 import { ProxySchema } from "./proxy-schema.js";
-import { QuerySchema } from "./service-schema.js";
+import { errorProfiles, QuerySchema } from "./service-schema.js";
 
 const template = (method: string) =>
   Type.Optional(
@@ -130,6 +130,10 @@ export const HttpSchema = section(
     cors: Type.Optional(CorsSchema),
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,
+    errors: choice(errorProfiles, {
+      description: "The shape of error bodies where no route answers.",
+      default: "status",
+    }),
     forwarded: section(
       {
         trusted_hops: Type.Integer({

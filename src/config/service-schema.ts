@@ -97,7 +97,7 @@ const errors = {
   description:
     "The body of an error. `status`: code, reason, message and details; `google`: AIP-193; `problem`: RFC 9457; `openim`: the envelope of OpenIM, for successes as well, and what its clients and backends expect of headers and metadata; `chat-api`: only a text.",
 };
-const errorProfiles = ["status", "google", "problem", "openim", "chat-api"] as const;
+export const errorProfiles = ["status", "google", "problem", "openim", "chat-api"] as const;
 const emptyResponse = {
   description: "How a reply of google.protobuf.Empty is answered: 200 with {}, or 204.",
 };

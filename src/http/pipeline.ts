@@ -438,7 +438,7 @@ function failed(progress: Progress, error: unknown): Answer {
 function failureAnswer(progress: Progress, failure: Failure, headers: readonly [string, string][]): Answer {
   progress.failure = failure;
   const { exchange, snapshot, binding, requestId } = progress;
-  const profile: ErrorProfile = binding?.errors ?? "status";
+  const profile: ErrorProfile = binding?.errors ?? snapshot.errors;
   const details = failure.details.map(detail => snapshot.renderDetail(detail.typeUrl, detail.value));
   const rendered = renderFailure(profile, failure, details, {
     requestId,

@@ -236,7 +236,9 @@ describe("contract D through config/examples/chat.yaml", () => {
     assert.deepEqual([refused.status, refused.body], [400, '{"error":"message: must not be empty"}']);
   });
 
-  it("an unknown endpoint beside the sockets is 404 with an error", async () => {
+  it("an unknown endpoint is 404 with an error, on both ports", async () => {
+    const unknown = await system.send("GET", "/nowhere");
+    assert.deepEqual([unknown.status, unknown.body], [404, '{"error":"no route for /nowhere"}']);
     const answer = await send(system.realtimePort, "GET", "/nowhere");
     assert.deepEqual([answer.status, answer.body], [404, '{"error":"there is no such endpoint"}']);
   });
