@@ -28,6 +28,7 @@ test("a file with only a listener gets every default", () => {
       proxy: [],
       security_headers: {},
       query: { unknown: "reject", ignore: [] },
+      errors: "status",
       forwarded: { trusted_hops: 0 },
     },
     auth: { default: "none", providers: {}, policies: [] },
