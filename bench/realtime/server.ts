@@ -33,11 +33,12 @@ async function startProtogate(): Promise<number> {
     settings: {
       origins: [],
       authenticator: caller => identityOf(caller.header("authorization") ?? ""),
-      limiter: undefined,
+      limiters: [],
       roomPolicy: undefined,
       bridge: undefined,
       sentAt: "seconds",
       limits: {
+        message: 65_536,
         roomsPerConnection: 128,
         messagesPerSecond: 1_000_000,
         burst: 1_000_000,

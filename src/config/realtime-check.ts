@@ -1,7 +1,7 @@
 import { parseAddress } from "./address.js";
 import { checkProviderNames } from "./auth-check.js";
 import type { Draft } from "./draft.js";
-import { durationText } from "./expectation.js";
+import { durationText, sizeText } from "./expectation.js";
 import { checkPath } from "./file-check.js";
 import type { Findings } from "./findings.js";
 import { overlap } from "./listener-check.js";
@@ -27,6 +27,7 @@ export function checkRealtime(draft: Draft, findings: Findings): void {
     const at = ["realtime", "limits", "idle_timeout"];
     findings.error(at, `expected at most ${durationText(maxIdle)}, found ${durationText(idle)}`);
   }
+  checkBackpressure(draft, findings);
   for (const kind of eventKinds) {
     const path = ["realtime", "events", kind, "upstream"];
     checkUpstreamName(path, realtime.events?.[kind]?.upstream, draft, findings);
@@ -41,6 +42,15 @@ export function checkRealtime(draft: Draft, findings: Findings): void {
   });
   checkBroker(draft, findings);
   checkApi(draft, findings);
+}
+
+/** Else one message would make every client too slow that is behind at all. */
+function checkBackpressure({ realtime }: Draft, findings: Findings): void {
+  const message = realtime?.limits?.message ?? 65_536;
+  const max = realtime?.backpressure?.max ?? 1024 ** 2;
+  if (max >= message) return;
+  const expected = `expected at least the ${sizeText(message)} of realtime.limits.message`;
+  findings.error(["realtime", "backpressure", "max"], `${expected}, found ${sizeText(max)}`);
 }
 
 /** Rooms and sockets must not be everybody's who can reach the port. */

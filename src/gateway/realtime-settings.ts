@@ -40,15 +40,15 @@ export function realtimeSettings(
   { authenticators, limits }: Protection,
   bridge: Bridge,
 ): RealtimeSettings {
-  const names = limitNames(realtime.rate_limit);
   return {
     origins: realtime.origins,
     authenticator: authenticators.authenticatorOf(socketAuth(config, realtime)),
-    limiter: names.length === 0 ? undefined : limits.limiterOf(names),
+    limiters: limits.limitersOf(limitNames(realtime.rate_limit)),
     roomPolicy: rooms,
     bridge,
     sentAt: realtime.sent_at,
     limits: {
+      message: realtime.limits.message,
       roomsPerConnection: realtime.limits.rooms_per_connection,
       messagesPerSecond: realtime.limits.messages_per_second,
       burst: realtime.limits.burst,

@@ -20,7 +20,10 @@ export function tlsProblems({ config, locate }: UsableConfig): Diagnostic[] {
     if (message === undefined) return;
     problems.push({ severity: "error", message, position: locate(path), path: formatPath(path) });
   };
-  for (const name of ["http", "admin"] as const) look(["listeners", name, "tls"], config.listeners[name].tls);
+  for (const name of ["http", "realtime", "admin"] as const) {
+    look(["listeners", name, "tls"], config.listeners[name]?.tls);
+  }
+  look(["realtime", "api", "tls"], config.realtime?.api?.tls);
   const ca = config.listeners.http.tls?.client_ca;
   if (ca !== undefined) look(["listeners", "http", "tls", "client_ca"], { ca });
   for (const [name, upstream] of Object.entries(config.upstreams))

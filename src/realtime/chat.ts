@@ -260,13 +260,8 @@ export class Chat {
 
   #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
     if (!socket.rooms.has(room)) throw notMember(room);
-    return when(this.hub.members(room), members => {
-      const names = new Set<string>();
-      for (const { from } of members) {
-        names.add(from);
-        if (names.size === maxNamed) break;
-      }
-      const text = presence(id, room, members.length, names);
+    return when(this.hub.present(room, maxNamed), ({ count: sessions, names }) => {
+      const text = presence(id, room, sessions, names);
       if (socket.send(text)) count(this.hub.metrics.sent.presence, 1, text.length);
     });
   }

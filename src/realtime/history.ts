@@ -24,8 +24,9 @@ export interface Timeline {
   held: boolean;
 }
 
-/** About what V8 needs for an entry beside its text, and for a room. */
+/** About what V8 needs for an entry beside its text, for its key, and for a room. */
 const entryOverhead = 200;
+const keyOverhead = 150;
 const roomOverhead = 400;
 
 /**
@@ -89,7 +90,8 @@ export class History {
     const { epoch, seq } = timeline;
     const { messages, maxBytes, ttl } = this.#limits;
     if (messages > 0) {
-      const size = entryOverhead + text.length * (latin.test(text) ? 1 : 2);
+      const kept = key === undefined ? 0 : keyOverhead + key.length;
+      const size = entryOverhead + text.length * (latin.test(text) ? 1 : 2) + kept;
       const entry: Entry = {
         epoch,
         seq,

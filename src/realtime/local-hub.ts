@@ -31,7 +31,15 @@ export interface HubLimits {
   /** How many rooms a socket may be in. */
   readonly rooms: number;
   readonly backpressure: SlowPolicy;
+  /** Bytes of a message: more would make every member of its room too slow at once. */
+  readonly message: number;
   readonly sentAt: "seconds" | "milliseconds";
+}
+
+/** Who is in a room, as far as members are told. */
+export interface Present {
+  readonly count: number;
+  readonly names: ReadonlySet<string>;
 }
 
 /** Messages that are replayed at most to who comes back. */
@@ -183,10 +191,15 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   /**
-   * Publishes a message that has been checked.
+   * Publishes a message whose room and sender have been checked.
    * @param sender JSON text
+   * @throws GatewayError BODY_TOO_LARGE
    */
   send(name: string, sender: string, message: string, key?: string): Published | Promise<Published> {
+    const { message: limit } = this.#limits;
+    if (message.length * 3 > limit && Buffer.byteLength(message) > limit) {
+      throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `a message may have ${limit} bytes`));
+    }
     const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
     const at = Date.now();
     const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
@@ -201,6 +214,16 @@ export class LocalHub implements Receiver, SocketOwner {
     if (this.broker.presence !== undefined) return this.broker.presence.members(name);
     const members = this.#rooms.get(name)?.members ?? [];
     return Array.from(members, ([{ id }, from]) => ({ session: id, from }));
+  }
+
+  /** How many sessions are in a room on all nodes, and at most `most` of their names, each once. */
+  present(name: string, most: number): Present | Promise<Present> {
+    const { presence } = this.broker;
+    if (presence !== undefined) {
+      return presence.members(name).then(all => presentOf(all.length, namesOf(all), most));
+    }
+    const members = this.#rooms.get(name)?.members ?? new Map<Socket, string>();
+    return presentOf(members.size, members.values(), most);
   }
 
   /** The rooms that have members here. */
@@ -380,6 +403,19 @@ export class LocalHub implements Receiver, SocketOwner {
 /** The rooms of a socket with its name in each. */
 function namesIn(socket: Socket): ReadonlyMap<string, string> {
   return new Map(Array.from(socket.rooms.values(), room => [room.name, room.members.get(socket) ?? ""]));
+}
+
+function presentOf(count: number, all: Iterable<string>, most: number): Present {
+  const names = new Set<string>();
+  for (const name of all) {
+    if (names.size === most) break;
+    names.add(name);
+  }
+  return { count, names };
+}
+
+function* namesOf(members: readonly Member[]): Iterable<string> {
+  for (const { from } of members) yield from;
 }
 
 /** Unique among all nodes. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Authenticator } from "../auth/identity.js";
+import { Guard } from "../bindings/guard.js";
 import type { Limiter } from "../limits/limiter.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -19,7 +20,8 @@ export interface RealtimeSettings {
   readonly origins: readonly string[];
   /** Undefined: anybody may connect, and is who they claim to be. */
   readonly authenticator: Authenticator | undefined;
-  readonly limiter: Limiter | undefined;
+  /** Those that need not know who asks are decided before it is known. */
+  readonly limiters: readonly Limiter[];
   readonly roomPolicy: RoomPolicy | undefined;
   readonly bridge: Bridge | undefined;
   readonly sentAt: "seconds" | "milliseconds";
@@ -28,6 +30,8 @@ export interface RealtimeSettings {
 }
 
 export interface RealtimeLimits {
+  /** Bytes of a message, whoever publishes it. */
+  readonly message: number;
   readonly roomsPerConnection: number;
   readonly messagesPerSecond: number;
   /** Frames that a socket may send at once. */
@@ -57,6 +61,7 @@ export class Realtime {
   readonly #broker: Broker;
   readonly #timer: NodeJS.Timeout;
   #settings: RealtimeSettings;
+  #guard: Guard;
   #ticks = 0;
   #draining = false;
   /** Requests that are being decided on. */
@@ -64,6 +69,7 @@ export class Realtime {
 
   constructor({ settings, broker, metrics, logger }: RealtimeOptions) {
     this.#settings = settings;
+    this.#guard = guardOf(settings);
     this.#broker = broker;
     this.metrics = metrics;
     this.logger = logger;
@@ -100,9 +106,15 @@ export class Realtime {
     return this.#settings;
   }
 
+  /** What every upgrade must pass. */
+  get guard(): Guard {
+    return this.#guard;
+  }
+
   /** Holds for what happens from now on; sockets stay open. */
   set settings(settings: RealtimeSettings) {
     this.#settings = settings;
+    this.#guard = guardOf(settings);
     this.#hub.limits = hubLimits(settings);
     this.chat.options = chatOptions(settings);
   }
@@ -172,8 +184,12 @@ function restarting(seconds: number): string {
   return `{"reason":"SHUTTING_DOWN","retry_after":${seconds}}`;
 }
 
+function guardOf({ authenticator, limiters }: RealtimeSettings): Guard {
+  return new Guard({ authenticator, limiters, authorizer: undefined });
+}
+
 function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {
-  return { rooms: limits.roomsPerConnection, backpressure, sentAt };
+  return { rooms: limits.roomsPerConnection, message: limits.message, backpressure, sentAt };
 }
 
 function chatOptions({ limits, roomPolicy, bridge }: RealtimeSettings) {

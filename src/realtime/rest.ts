@@ -3,6 +3,7 @@ import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Session } from "./bridge.js";
 import type { Message } from "./broker.js";
 import { nameProblem } from "./frame-reader.js";
+import { newSession } from "./local-hub.js";
 import type { Realtime } from "./realtime.js";
 
 /** Where the REST twin of protocol `chat` stands. */
@@ -78,7 +79,7 @@ async function receive({ hub, settings }: Realtime, request: EndpointRequest): P
 /** Whoever sends by HTTP has no socket that an answer could go to. */
 function sessionOf({ identity, clientAddress, requestId }: EndpointRequest, subject: string): Session {
   const send = () => false;
-  return { id: requestId, identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
+  return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
 }
 
 function fields(body: Uint8Array, known: readonly string[]): Readonly<Record<string, unknown>> {

@@ -62,8 +62,8 @@ export class Socket implements Session {
   lanes: Map<string, Lane> | undefined = undefined;
   /** Frames that wait, of all rooms. */
   waiting = 0;
-  /** Gives a place of a concurrency limit back. */
-  release: (() => void) | undefined = undefined;
+  /** Give places of concurrency limits back. */
+  releases: readonly (() => void)[] = none;
   ending: Ending | undefined = undefined;
   #gone = false;
   #credit: number;
@@ -149,6 +149,8 @@ export class Socket implements Session {
     return this.#patience < 0;
   }
 }
+
+const none: readonly (() => void)[] = [];
 
 /** Of a socket that is being ended: with what, once all is sent. */
 export interface Ending {

@@ -1,6 +1,5 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
-import type { Identity } from "../auth/identity.js";
-import type { Admission } from "../limits/limiter.js";
+import type { Passage } from "../bindings/guard.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
@@ -71,7 +70,7 @@ export function acceptUpgrades(app: UwsApp, realtime: Realtime, options: Upgrade
         const { socket } = ws.getUserData();
         socket.gone();
         metrics.closed(code);
-        socket.release?.();
+        for (const release of socket.releases) release();
         chat.closed(socket, code);
       }),
   });
@@ -100,7 +99,7 @@ class Upgrade {
   readonly #path: string;
   readonly #requestId: string;
   readonly #request: UpgradeRequest;
-  #admission: Admission | undefined;
+  readonly #passage: Passage = { identity: undefined, headers: [], releases: [] };
 
   constructor(
     realtime: Realtime,
@@ -125,21 +124,12 @@ class Upgrade {
 
   /** Synchronous as far as its parts are. */
   run(): void {
-    const { settings } = this.#realtime;
     this.#realtime.pending++;
     try {
       this.#check();
-      const identity = settings.authenticator?.(this.#request);
-      if (identity instanceof Promise) void this.#later(identity);
-      else this.#admit(identity);
-    } catch (error) {
-      this.#refuse(error);
-    }
-  }
-
-  async #later(identity: Promise<Identity>): Promise<void> {
-    try {
-      this.#admit(await identity);
+      const admitted = this.#realtime.guard.admit(this.#request, this.#path, this.#passage);
+      if (admitted === undefined) this.#ask();
+      else admitted.then(() => this.#ask()).catch((error: unknown) => this.#refuse(error));
     } catch (error) {
       this.#refuse(error);
     }
@@ -160,27 +150,15 @@ class Upgrade {
     requireOrigin(headers.get("origin"), settings.origins, headers.get("host"));
   }
 
-  #admit(identity: Identity | undefined): void {
-    const admission = this.#realtime.settings.limiter?.admit(this.#request, identity?.subject);
-    if (!(admission instanceof Promise)) {
-      this.#admission = admission;
-      this.#ask(identity);
-      return;
-    }
-    admission
-      .then(known => {
-        this.#admission = known;
-        this.#ask(identity);
-      })
-      .catch((error: unknown) => this.#refuse(error));
-  }
-
-  #ask(identity: Identity | undefined): void {
+  /** Backends, whether they want the socket. */
+  #ask(): void {
+    if (this.#answer.aborted) throw fault("CLIENT_CLOSED", "the client has gone");
     const { settings, sockets } = this.#realtime;
+    const { identity } = this.#passage;
     const { clientAddress } = this.#request;
     const client = { identity, clientAddress, requestId: this.#requestId };
     const socket = new Socket(newSession(), client, sockets, settings.limits.burst);
-    socket.release = this.#admission?.release;
+    socket.releases = this.#passage.releases;
     if (settings.bridge === undefined) {
       this.#open(socket);
       return;
@@ -225,7 +203,7 @@ class Upgrade {
   #abandon(socket: Socket): void {
     this.#realtime.pending--;
     this.#realtime.metrics.upgrade("aborted");
-    this.#admission?.release?.();
+    for (const release of this.#passage.releases) release();
     socket.gone();
     const { bridge } = this.#realtime.settings;
     if (bridge === undefined) return;
@@ -237,7 +215,7 @@ class Upgrade {
     if (!(error instanceof GatewayError)) logger?.error({ err: error }, "an upgrade could not be processed");
     const failure = failureOf(error);
     this.#realtime.pending--;
-    this.#admission?.release?.();
+    for (const release of this.#passage.releases) release();
     metrics.upgrade(this.#answer.aborted ? "aborted" : resultOf(failure));
     answerFailure(this.#answer, failure, "status", this.#requestId, this.#path);
   }

@@ -94,6 +94,21 @@ descriptors: [{ protos: ./protos }]
       startGateway(join(folder, "broken.yaml"), { env: {}, logTo: { write: () => undefined } }),
       (error: Error) => /broken\.yaml:2:\d+: error: .*broken\.pem/.test(error.message),
     );
+    writeFileSync(
+      join(folder, "rooms.yaml"),
+      `listeners:
+  http: { address: 127.0.0.1:0 }
+  realtime: { address: 127.0.0.1:0, tls: { cert: ./broken.pem, key: ./key.pem } }
+realtime:
+  api: { address: 127.0.0.1:0, tls: { cert: ./broken.pem, key: ./key.pem } }
+`,
+    );
+    await assert.rejects(
+      startGateway(join(folder, "rooms.yaml"), { env: {}, logTo: { write: () => undefined } }),
+      (error: Error) =>
+        /rooms\.yaml:3:\d+: error: .*broken\.pem.*\(at listeners\.realtime\.tls\)/.test(error.message) &&
+        /rooms\.yaml:5:\d+: error: .*broken\.pem.*\(at realtime\.api\.tls\)/.test(error.message),
+    );
   });
 });
 

@@ -86,3 +86,12 @@ test("what does not fit is named with its place and what was expected", () => {
   for (const [section, expected] of cases)
     assert.match(problems(`realtime: ${section}`)[0] ?? "", expected, section);
 });
+
+test("what may wait for a client holds a message at least", () => {
+  assert.match(
+    problems("realtime: { backpressure: { max: 32KiB } }")[0] ?? "",
+    /expected at least the 64KiB of realtime\.limits\.message, found 32KiB \(at realtime\.backpressure\.max\)/,
+  );
+  assert.match(problems("realtime: { limits: { message: 2MiB } }")[0] ?? "", /at least the 2MiB/);
+  assert.deepEqual(problems("realtime: { limits: { message: 16KiB }, backpressure: { max: 16KiB } }"), []);
+});

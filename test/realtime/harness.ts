@@ -16,6 +16,7 @@ import {
 export type Json = Record<string, unknown>;
 
 const limits: RealtimeLimits = {
+  message: 65_536,
   roomsPerConnection: 128,
   messagesPerSecond: 1_000_000,
   burst: 1_000_000,
@@ -55,7 +56,7 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
     settings: {
       origins: [],
       authenticator: undefined,
-      limiter: undefined,
+      limiters: [],
       roomPolicy: undefined,
       bridge: undefined,
       sentAt: "seconds",

@@ -197,3 +197,11 @@ test("metrics count what happened, without names of rooms or people", async t =>
   assert.equal(await metric('protogate_ws_closes_total{code="other"}'), 1);
   assert.ok(!(await registry.metrics()).includes("secret"));
 });
+
+test("a message of a server is bounded as those of clients are", async t => {
+  const { realtime } = await serve(t, { limits: { message: 9 } });
+  const post = (message: string) => realtime.hub.publish({ room: "x", from: "S", message });
+  assert.throws(() => post("0123456789"), /a message may have 9 bytes/);
+  assert.throws(() => post("\u20ac\u20ac\u20ac\u20ac"), /a message may have 9 bytes/);
+  post("\u20ac\u20ac\u20ac");
+});

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { type ClientOptions, WebSocket } from "ws";
 import type { Caller } from "../../src/auth/caller.js";
 import type { Identity } from "../../src/auth/identity.js";
+import type { Limiter } from "../../src/limits/limiter.js";
 import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { type Json, serve, until } from "./harness.js";
 
@@ -145,13 +146,15 @@ test("a place of a limit is held while the socket is open", async t => {
   let held = 0;
   const { open, empty } = await serve(t, {
     settings: {
-      limiter: {
-        needsSubject: false,
-        admit: () => {
-          held++;
-          return { headers: [], release: () => held-- };
+      limiters: [
+        {
+          needsSubject: false,
+          admit: () => {
+            held++;
+            return { headers: [], release: () => held-- };
+          },
         },
-      },
+      ],
     },
   });
   const client = await open();
@@ -160,6 +163,47 @@ test("a place of a limit is held while the socket is open", async t => {
   await client.closed;
   await empty();
   assert.equal(held, 0);
+});
+
+test("limits that need not know who asks are decided before that is looked into, the others afterwards", async t => {
+  const asked: string[] = [];
+  const held = new Set<string>();
+  const limiter = (name: string, needsSubject: boolean, full: () => boolean): Limiter => ({
+    needsSubject,
+    admit: (_, subject) => {
+      asked.push(`${name} ${subject}`);
+      if (full()) throw new GatewayError(gatewayFailure("RATE_LIMITED", "too many", [], { retryAfter: 3 }));
+      held.add(name);
+      return { headers: [], release: () => held.delete(name) };
+    },
+  });
+  let full = "";
+  const { url, open, empty } = await serve(t, {
+    settings: {
+      authenticator: caller => {
+        asked.push("who");
+        return authenticator(bound(caller));
+      },
+      limiters: [
+        limiter("subject", true, () => full === "subject"),
+        limiter("ip", false, () => full === "ip"),
+      ],
+    },
+  });
+  const client = await open({ protocols: ["bearer", "ada"] });
+  assert.deepEqual(asked.splice(0), ["ip undefined", "who", "subject ada"]);
+  client.socket.close();
+  await client.closed;
+  await empty();
+  assert.equal(held.size, 0);
+  full = "ip";
+  assert.equal((await refusal(url, ["bearer", "ada"])).headers["retry-after"], "3");
+  assert.deepEqual(asked.splice(0), ["ip undefined"]);
+  full = "subject";
+  assert.equal((await refusal(url, ["bearer", "ada"])).status, 429);
+  full = "";
+  assert.equal((await refusal(url, ["bearer", "nobody"])).status, 403);
+  assert.equal(held.size, 0);
 });
 
 test("a room policy decides who joins, who sends and what they are told", async t => {
