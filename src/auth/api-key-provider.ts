@@ -9,6 +9,12 @@ import { type Provider, Refusal, refuse } from "./provider.js";
 import { tokenHash } from "./token-cache.js";
 import { watchedFile } from "./watched-file.js";
 
+/** What a file says. */
+interface Keys {
+  readonly keys: ReadonlyMap<string, Identity>;
+  readonly metadataNames: ReadonlySet<string>;
+}
+
 /**
  * Keys from a file that is read again when it changes; one with errors leaves the keys from before.
  *
@@ -22,12 +28,13 @@ export function apiKeyProvider(
   passed: ReadonlyMap<string, string>,
   { metrics, log, now = Date.now }: AuthDependencies,
 ): Provider {
-  const read = (): ReadonlyMap<string, Identity> => {
+  const read = (): Keys => {
     const { keys, diagnostics } = readApiKeys(config.keys, name, passed);
     if (diagnostics.length > 0) throw new LoadError(diagnostics);
-    return keys;
+    const names = [...keys.values()].flatMap(({ metadata }) => metadata.map(([told]) => told));
+    return { keys, metadataNames: new Set(names) };
   };
-  const file = watchedFile(config.keys, read, (problem, keys) => {
+  const file = watchedFile(config.keys, read, (problem, { keys }) => {
     if (problem === undefined) {
       const message = `the file of keys has been read again: ${keys.size} keys`;
       log({ level: "info", provider: name, message });
@@ -44,12 +51,15 @@ export function apiKeyProvider(
     name,
     scheme: placement.scheme ?? "ApiKey",
     counters: metrics.provider(name),
+    get metadataNames() {
+      return file.content.metadataNames;
+    },
     identify: (caller: Caller): Identity | undefined => {
       const key = credential(caller);
       if (key === undefined) return undefined;
       if (key === AMBIGUOUS) refuse("the request has more than one key");
       if (key.length > longestCredential) refuse(`the key is longer than ${longestCredential} characters`);
-      const identity = file.content.get(tokenHash(key));
+      const identity = file.content.keys.get(tokenHash(key));
       if (identity === undefined) refuse("the key is not in the file");
       if (identity.expiresAt !== undefined && identity.expiresAt <= now()) {
         throw new Refusal("expired", `the key of "${identity.subject}" has expired`);

@@ -14,6 +14,8 @@ import { rpcProvider } from "./rpc-provider.js";
 export interface Authenticators {
   /** Asks the providers in order; the same object for the same names. Undefined for `none`. */
   authenticatorOf(names: AuthNames): Authenticator | undefined;
+  /** Whether backends are told of callers by metadata of this name, which clients must not say themselves then. */
+  tells(name: string): boolean;
   /** Stops refreshes and watchers. Requests under way are still answered from what is known. */
   close(): void;
 }
@@ -36,6 +38,12 @@ export function createAuthenticators(config: Config, dependencies: AuthDependenc
     throw error;
   }
   const chains = new Map<string, Authenticator>();
+  const claimed = new Set(
+    Object.values(config.auth.providers).flatMap(provider =>
+      "claims_to_metadata" in provider ? Object.values(provider.claims_to_metadata) : [],
+    ),
+  );
+  const others = [...providers.values()].filter(({ metadataNames }) => metadataNames !== undefined);
   return {
     authenticatorOf: names => {
       if (names === "none") return undefined;
@@ -49,6 +57,7 @@ export function createAuthenticators(config: Config, dependencies: AuthDependenc
       }
       return chain;
     },
+    tells: name => claimed.has(name) || others.some(({ metadataNames }) => metadataNames?.has(name)),
     close,
   };
 }

@@ -9,6 +9,8 @@ export interface Provider {
   /** Authentication scheme of the challenge that a 401 carries, such as `Bearer` (RFC 9110 §11.6.1). */
   readonly scheme: string;
   readonly counters: ProviderCounters;
+  /** Names of the metadata by which backends are told of callers, beside `claims_to_metadata`; can change. */
+  readonly metadataNames?: ReadonlySet<string>;
   /**
    * Undefined where the request has no credentials for this provider; synchronous where the answer is known.
    * @throws Refusal (or rejects with it)

@@ -52,6 +52,8 @@ export interface PassThroughBinding extends Bound {
   readonly websocket: boolean;
   readonly application: PassThrough;
   readonly check: PassThroughRule["check"];
+  /** Whether a header is the gateway's alone to send, by lower-case name. */
+  readonly ownHeader: (name: string) => boolean;
 }
 
 export type Binding = RpcBinding | EndpointBinding | PassThroughBinding;
@@ -68,6 +70,8 @@ export interface Snapshot {
     requestMethod: string | undefined,
     allow: readonly string[],
   ): HeaderList | undefined;
+  /** The shape of error bodies where no route answers. */
+  readonly errors: ErrorProfile;
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
   /** The JSON text of one error detail; never throws. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { PassThroughRule } from "../bindings/own-route.js";
-import { authNames } from "../config/auth-schema.js";
+import { type AuthNames, authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
 import { requireOrigin } from "../realtime/origin.js";
 import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
@@ -9,7 +9,7 @@ import { type Runtime, roomsOf } from "./runtime.js";
 
 /** What `http.proxy` adds to the route table. */
 export function passThroughRules(config: Config): PassThroughRule[] {
-  const { http, listeners, realtime } = config;
+  const { http, auth, listeners, realtime } = config;
   const rules: PassThroughRule[] = http.proxy.map((proxy, index) => ({
     at: ["http", "proxy", index],
     method: "*",
@@ -18,6 +18,13 @@ export function passThroughRules(config: Config): PassThroughRule[] {
     websocket: proxy.websocket,
     auth: proxy.auth === undefined ? undefined : authNames(proxy.auth),
     rateLimit: proxy.rate_limit,
+    ...(proxy.websocket &&
+      takesCookies(authNames(proxy.auth ?? auth.default), config) && {
+        check: header => {
+          if (header("upgrade") !== undefined)
+            requireOrigin(header("origin"), http.cors?.origins ?? [], header("host"));
+        },
+      }),
   }));
   // Under uws the HTTP port takes the sockets in itself.
   if (realtime === undefined || listeners.http.engine === "uws") return rules;
@@ -33,6 +40,11 @@ export function passThroughRules(config: Config): PassThroughRule[] {
     check: header => requireOrigin(header("origin"), realtime.origins, header("host")),
   });
   return rules;
+}
+
+/** Whether callers can be known by a cookie, which browsers send with every upgrade, whosever page asks for it. */
+function takesCookies(names: AuthNames, { auth }: Config): boolean {
+  return names !== "none" && names.some(name => "cookie" in (auth.providers[name] ?? {}));
 }
 
 /** Milliseconds for the gateway's own listener to take a socket. */

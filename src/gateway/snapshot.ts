@@ -69,6 +69,7 @@ export function createSnapshot(
       upstream: route.rule.upstream,
       websocket: route.rule.websocket,
       check: route.rule.check,
+      ownHeader: name => protection.authenticators.tells(name),
       // There is one where there are such routes.
       application: passThrough as PassThrough,
     };
@@ -119,6 +120,7 @@ export function createSnapshot(
       return http.cors === undefined ? always : [...always, ...cors.answer(origin)];
     },
     preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
+    errors: http.errors,
     trustedHops: http.forwarded.trusted_hops,
     renderDetail: (typeUrl, value) => details.renderAny(typeUrl, value),
     acquire: () => leases.acquire(),

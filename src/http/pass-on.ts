@@ -12,7 +12,7 @@ import { requestMetadata } from "./metadata.js";
  */
 export function passOn(
   exchange: Exchange,
-  { bodyLimit, websocket, application, check }: PassThroughBinding,
+  { bodyLimit, websocket, application, check, ownHeader }: PassThroughBinding,
   identity: Identity | undefined,
   requestId: string,
   trustedHops: number,
@@ -26,7 +26,7 @@ export function passOn(
     throw new GatewayError(gatewayFailure("ROUTE_NOT_FOUND", "no WebSocket is served here"));
   }
   const headers = passedHeaders(exchange, identity, requestId, trustedHops);
-  return exchange.passOn(application, { headers, bodyLimit }, replyHeaders);
+  return exchange.passOn(application, { headers, ownHeader, bodyLimit }, replyHeaders);
 }
 
 /** What the backend is told in place of what the client claims; the same as RPC backends are told in metadata. */

@@ -58,10 +58,14 @@ export class UwsRelay {
     this.#replyHeaders = replyHeaders;
     this.#done = done;
     const { method, target, fields } = request;
-    this.#upstream = openRequest({ ...application.privately(passed), method, path: target, setHost: false });
+    const { options, headers, close } = application.privately(passed);
+    this.#upstream = openRequest({ ...options, method, path: target, setHost: false });
     for (const [name, values] of grouped(fields)) this.#upstream.setHeader(name, values);
+    // After those of the client, which could have the same names.
+    for (const [name, value] of Object.entries(headers)) this.#upstream.setHeader(name, value);
     this.#upstream.on("response", reply => this.#begin(reply));
     this.#upstream.on("error", () => this.#fail());
+    this.#upstream.on("close", close);
     this.#upstream.on("drain", () => {
       if (!this.#over) this.#response.resume();
     });

@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, type IncomingMessage, type RequestOptions, type ServerResponse } from "node:http";
+import {
+  Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse,
+} from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Duplex, Transform, type TransformCallback } from "node:stream";
@@ -48,8 +54,16 @@ export interface PassThrough {
    * How a request reaches the application from an engine that is not Node's: over a socket that only this process can
    * open. One request for each call.
    */
-  privately(passed: Passed): RequestOptions;
+  privately(passed: Passed): PrivateWay;
   close(): Promise<void>;
+}
+
+export interface PrivateWay {
+  readonly options: RequestOptions;
+  /** Headers that the request must have, whatever the client's say. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The request is over, or never came. */
+  close(): void;
 }
 
 export type PassedHeaders = Readonly<Record<string, string | undefined>>;
@@ -58,11 +72,11 @@ export type PassedHeaders = Readonly<Record<string, string | undefined>>;
 export interface Passed {
   /** What replaces or joins the request's own headers; `undefined` takes one away. */
   readonly headers: PassedHeaders;
+  /** Whether a header is not the client's to send, by lower-case name with `-` in place of `_`. */
+  readonly ownHeader: (name: string) => boolean;
   /** Bytes. */
   readonly bodyLimit: number;
 }
-
-const nothing: Passed = { headers: {}, bodyLimit: 0 };
 
 /** Bytes that a WebSocket may leave unread before its backend is read no further. */
 const webSocketBuffer = 1 << 20;
@@ -96,12 +110,12 @@ export async function createPassThrough(
   });
   const tickets = new Map<string, Passed>();
   app.addHook("onRequest", async ({ raw, headers }) => {
-    const id = headers[ticketHeader];
-    const about = typeof id === "string" ? tickets.get(id) : undefined;
-    if (typeof id !== "string" || about === undefined) return;
+    const id = String(headers[ticketHeader]);
+    const about = tickets.get(id);
+    if (about !== undefined) passed.set(raw, about);
     tickets.delete(id);
-    delete headers[ticketHeader];
-    passed.set(raw, about);
+    // Whoever opened the socket is not this process.
+    if (!passed.has(raw)) throw new Error("nothing is known of the request");
   });
   for (const target of targets) app.register(httpProxy, proxyOptions(target, passed) as never);
   const folder = socket ? mkdtempSync(join(tmpdir(), "protogate-")) : undefined;
@@ -121,7 +135,11 @@ export async function createPassThrough(
     privately(about) {
       const id = randomBytes(18).toString("base64url");
       tickets.set(id, about);
-      return { socketPath, agent, headers: { [ticketHeader]: id } };
+      return {
+        options: { socketPath, agent },
+        headers: { [ticketHeader]: id },
+        close: () => tickets.delete(id),
+      };
     },
     async close() {
       agent.destroy();
@@ -138,12 +156,19 @@ function proxyOptions(
   { prefix, rewrite, websocket, next, timeout, tls }: PassThroughTarget,
   passed: WeakMap<IncomingMessage, Passed>,
 ): Parameters<typeof httpProxy>[1] {
+  // The hook of the application sees to it that each request has some.
+  const about = (request: IncomingMessage): Passed => passed.get(request) as Passed;
   const rewritten = (headers: object, request: IncomingMessage): Record<string, string> => {
-    const all: Record<string, string | undefined> = { ...headers, ...passed.get(request)?.headers };
-    return Object.fromEntries(Object.entries(all).filter(entry => entry[1] !== undefined)) as Record<
-      string,
-      string
-    >;
+    const { headers: own, ownHeader } = about(request);
+    const all: Record<string, string> = {};
+    for (const [name, value] of Object.entries(headers)) {
+      // Some backends take `_` in a name for `-`.
+      const canonical = name.replaceAll("_", "-");
+      if (canonical !== ticketHeader && !Object.hasOwn(own, canonical) && !ownHeader(canonical))
+        all[name] = value;
+    }
+    for (const [name, value] of Object.entries(own)) if (value !== undefined) all[name] = value;
+    return all;
   };
   const options = {
     prefix,
@@ -159,12 +184,13 @@ function proxyOptions(
     replyOptions: {
       getUpstream: request => {
         const raw = request.raw as IncomingMessage;
-        const about = passed.get(raw) ?? nothing;
-        const { origin, headers } = next(about.headers);
-        passed.set(raw, { ...about, headers: { ...about.headers, ...headers } });
+        const known = about(raw);
+        const { origin, headers } = next(known.headers);
+        passed.set(raw, { ...known, headers: { ...known.headers, ...headers } });
         return origin;
       },
       rewriteRequestHeaders: (request, headers) => rewritten(headers, request.raw as IncomingMessage),
+      rewriteHeaders: headers => endToEnd(headers),
       onError: (reply, { error }) => refuse(reply as unknown as FastifyReply, error),
     },
   } satisfies Parameters<typeof httpProxy>[1];
@@ -186,6 +212,13 @@ function proxyOptions(
       onOutgoingMessage: (_context, source, target) => holdBack(target, source),
     },
   };
+}
+
+/** Without what belongs to the backend's connection (RFC 9110 §7.6.1); the client's is another one. */
+function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { connection = "", "keep-alive": _, "proxy-connection": __, upgrade: ___, ...rest } = headers;
+  for (const name of connection.split(",")) delete rest[name.trim().toLowerCase()];
+  return rest;
 }
 
 /** Passes so many bytes, then fails. */

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { after, describe, test } from "node:test";
+import { WebSocketServer } from "ws";
+import { hashApiKey } from "../../src/auth/api-key-file.js";
+import { signShared } from "../auth/tokens.js";
+import { engineUnderTest } from "../engine.js";
+import { converse, statusesOf } from "../http/raw-client.js";
+import { startTestGateway } from "./harness.js";
+
+const secret = "0123456789abcdef0123456789abcdef";
+const key = "k-0123456789abcdef";
+
+/** An HTTP backend that believes what it is told of its callers. */
+const server = createServer((request, response) => {
+  response.setHeader("connection", "keep-alive, x-hop");
+  response.setHeader("x-hop", "1");
+  response.end(JSON.stringify(request.headers));
+});
+const sockets = new WebSocketServer({ server });
+sockets.on("connection", socket => socket.close());
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+
+describe(`pass-through behind a guard (${engineUnderTest()})`, async () => {
+  const sockets = engineUnderTest() === "fastify";
+  const gateway = await startTestGateway(
+    `
+upstreams: { legacy: { protocol: http, targets: ["http://127.0.0.1:${(server.address() as AddressInfo).port}"] } }
+http:
+  proxy:
+    - { prefix: /users, upstream: legacy, auth: users, websocket: ${sockets} }
+    - { prefix: /web, upstream: legacy, auth: web, websocket: ${sockets} }
+    - { prefix: /keys, upstream: legacy, auth: keys }
+    - { prefix: /open, upstream: legacy }
+auth:
+  providers:
+    users: { type: jwt, secret: "${secret}", algorithms: [HS256], claims_to_metadata: { sub: x-user-id, org: x-org } }
+    web: { type: jwt, secret: "${secret}", algorithms: [HS256], cookie: session, claims_to_metadata: { sub: x-user-id } }
+    keys: { type: api_key, keys: ./keys.yaml }
+`,
+    {
+      "keys.yaml": `
+- { hash: "${hashApiKey(key)}", subject: acme, metadata: { x-tier: gold } }
+- { hash: "${hashApiKey(`${key}-2`)}", subject: other }
+`,
+    },
+  );
+  const token = await signShared(secret, { sub: "jdoe" });
+  after(async () => {
+    await gateway.close();
+    server.close();
+    server.closeAllConnections();
+  });
+
+  /** What the backend is told when these lines are sent. */
+  async function told(path: string, ...lines: string[]): Promise<IncomingHttpHeaders> {
+    const head = [`GET ${path} HTTP/1.1`, "host: a", "connection: close", ...lines].join("\r\n");
+    const { text } = await converse(gateway.httpPort, [`${head}\r\n\r\n`], 1, true);
+    const body = /\{.*\}/s.exec(text.replaceAll(/\r\n[0-9a-f]+\r\n/g, ""));
+    assert.ok(body, text);
+    return JSON.parse(body[0]);
+  }
+
+  /** The status of an upgrade. */
+  async function upgraded(path: string, ...lines: string[]): Promise<string | undefined> {
+    const socket = connect(gateway.httpPort, "127.0.0.1");
+    const head = [
+      `GET ${path} HTTP/1.1`,
+      "host: chat.example",
+      "connection: upgrade",
+      "upgrade: websocket",
+      "sec-websocket-version: 13",
+      "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+      ...lines,
+    ];
+    socket.write(`${head.join("\r\n")}\r\n\r\n`);
+    const [chunk] = (await once(socket, "data")) as [Buffer];
+    socket.destroy();
+    return statusesOf(chunk.toString("latin1"))[0];
+  }
+
+  const bearer = `authorization: Bearer ${token}`;
+
+  test("a claim stands in place of what the client says of itself, in any spelling", async () => {
+    for (const spoof of [
+      "x-user-id: root",
+      "X-User-Id: root",
+      "x_user_id: root",
+      "X-USER_ID: root",
+      "x-user-id: jdoe\r\nx-user-id: root",
+    ]) {
+      const headers = await told("/users/x", bearer, spoof);
+      assert.equal(headers["x-user-id"], "jdoe", spoof);
+      assert.doesNotMatch(JSON.stringify(headers), /root/, spoof);
+    }
+  });
+
+  test("where a token lacks the claim, nobody says it", async () => {
+    for (const name of ["x-org", "X-Org", "x_org"]) {
+      const headers = await told("/users/x", bearer, `${name}: acme`);
+      assert.doesNotMatch(JSON.stringify(headers), /acme/, name);
+    }
+    assert.equal((await told("/keys/x", `x-api-key: ${key}`, "x-tier: platinum"))["x-tier"], "gold");
+    assert.equal((await told("/keys/x", `x-api-key: ${key}-2`, "x-tier: platinum"))["x-tier"], undefined);
+  });
+
+  test("where nobody is asked, claims of other routes are not taken from the client either", async () => {
+    const headers = await told("/open/x", "x-user-id: root", "x-org: acme", "x-tier: gold", "x-mine: 1");
+    assert.equal(headers["x-mine"], "1");
+    assert.doesNotMatch(JSON.stringify(headers), /root|acme|gold/);
+  });
+
+  test("connection options take away nothing that the gateway says", async () => {
+    const options = "connection: close, x-user-id, x-forwarded-for, x-request-id";
+    const headers = await told("/users/x", bearer, options, "x-forwarded-for: 6.6.6.6");
+    assert.equal(headers["x-user-id"], "jdoe");
+    assert.equal(headers["x-forwarded-for"], "127.0.0.1");
+    assert.ok(headers["x-request-id"]);
+  });
+
+  test("what a backend says of its connection is not said of the client's", async () => {
+    const { text, closed } = await converse(
+      gateway.httpPort,
+      [`GET /open/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`],
+      1,
+      true,
+    );
+    assert.match(text, /^connection: close\r$/im);
+    const [head = ""] = text.split("\r\n\r\n");
+    assert.doesNotMatch(head, /keep-alive|x-hop/i);
+    assert.ok(closed);
+  });
+
+  test("names of the gateway's inside mean nothing from outside", async () => {
+    const headers = await told("/users/x", bearer, "x-protogate-ticket: x", "x-user-id: root");
+    assert.equal(headers["x-user-id"], "jdoe");
+    assert.equal(headers["x-protogate-ticket"], undefined);
+    const { text } = await converse(
+      gateway.httpPort,
+      [`GET /users/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-protogate-ticket: x\r\n\r\n`],
+      1,
+      true,
+    );
+    assert.equal(statusesOf(text)[0], "401");
+  });
+
+  test("a WebSocket needs the credentials that other requests need", { skip: !sockets }, async () => {
+    assert.equal(await upgraded("/users/x"), "401");
+    assert.equal(await upgraded("/users/x", bearer), "101");
+    assert.equal(await upgraded("/users/x", `sec-websocket-protocol: bearer, ${token}`), "101");
+    assert.equal(await upgraded("/users/x", bearer, `sec-websocket-protocol: bearer, ${token}`), "101");
+  });
+
+  test("a page of another origin opens no WebSocket with the cookie of its visitor", {
+    skip: !sockets,
+  }, async () => {
+    const cookie = `cookie: session=${token}`;
+    assert.equal(await upgraded("/web/x", cookie, "origin: https://chat.example"), "101");
+    assert.equal(await upgraded("/web/x", cookie, "origin: https://evil.example"), "403");
+    assert.equal(await upgraded("/web/x", cookie, "origin: null"), "403");
+    assert.equal((await told("/web/x", cookie, "origin: https://evil.example"))["x-user-id"], "jdoe");
+  });
+});
