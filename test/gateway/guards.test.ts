@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { after, describe, test } from "node:test";
 import { forged, inAnHour, signer, signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
@@ -241,15 +243,18 @@ auth:
         `authorization: Bearer\x0b${token}`,
         `x: y\rauthorization: Bearer ${token}`,
       ]) {
-        const { text } = await converse(
-          gateway.httpPort,
-          [`GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n${line}\r\n\r\n`],
-          1,
-          true,
-        );
-        // Where a bare line feed ends a line for an engine, the token is simply there.
-        if (/[^\r]\n/.test(line) && status(text) === 200) backend.calls.pop();
-        else assert.ok(text === "" || [400, 401].includes(status(text)), `${JSON.stringify(line)}: ${text}`);
+        let text = "";
+        const socket = connect(gateway.httpPort, "127.0.0.1");
+        socket.setEncoding("latin1").on("data", chunk => {
+          text += chunk;
+        });
+        socket.on("error", () => undefined);
+        socket.write(`GET ${path} HTTP/1.1\r\nhost: a\r\n${line}\r\n\r\n`, "latin1");
+        await once(socket, "connect");
+        // An engine may leave such a request without an answer: others are answered meanwhile.
+        for (let turn = 0; turn < 3; turn++) await raw("GET /v1/nowhere", []);
+        socket.destroy();
+        assert.ok(text === "" || [400, 401].includes(status(text)), `${JSON.stringify(line)}: ${text}`);
       }
     });
   });
