@@ -17,7 +17,7 @@ export interface Forwarded {
 export function forwardedOf(exchange: Exchange, trustedHops: number): Forwarded {
   const scheme = exchange.encrypted ? "https" : "http";
   const host = exchange.header("host") ?? "";
-  if (!hostPattern.test(host)) throw new GatewayError(gatewayFailure("INVALID_HEADER", "Host is not a host"));
+  if (host !== lastHost) checkHost(host);
   if (trustedHops === 0) return { for: exchange.remoteAddress, host, proto: scheme };
   const claimed = exchange.header("x-forwarded-for")?.split(",") ?? [];
   const kept = claimed
@@ -30,6 +30,14 @@ export function forwardedOf(exchange: Exchange, trustedHops: number): Forwarded 
     host: claimedHost !== undefined && hostPattern.test(claimedHost) ? claimedHost : host,
     proto: exchange.header("x-forwarded-proto") === "https" ? "https" : scheme,
   };
+}
+
+/** The last host that was one: most requests have the same. */
+let lastHost = "";
+
+function checkHost(host: string): void {
+  if (!hostPattern.test(host)) throw new GatewayError(gatewayFailure("INVALID_HEADER", "Host is not a host"));
+  lastHost = host;
 }
 
 /** Printable ASCII: what a host can be and what metadata can carry. */

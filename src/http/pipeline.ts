@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import type { Passage } from "../bindings/guard.js";
 import { lookUp } from "../bindings/lookup.js";
 import type {
@@ -47,9 +48,12 @@ interface Answer {
   readonly status: number;
   /** True where the reply is out already: it was passed through. */
   readonly sent?: boolean;
-  readonly headers: [string, string][];
+  readonly headers: (readonly [string, string])[];
   readonly body: string | Uint8Array;
 }
+
+/** Without a promise where the answer is known at once; undefined where `#finish` will be called with it. */
+type Outcome = Answer | undefined | Promise<Answer | undefined>;
 
 /** What is known of one request while it is answered; log line and metrics are made from it. */
 interface Progress {
@@ -92,19 +96,23 @@ export class Pipeline {
       failure: undefined,
       detail: undefined,
     };
-    let answer: Answer | Promise<Answer>;
+    let outcome: Outcome;
     try {
-      answer = this.#answer(progress);
+      outcome = this.#answer(progress);
     } catch (error) {
-      answer = failed(progress, error);
+      outcome = failed(progress, error);
     }
-    if (answer instanceof Promise) {
-      answer.then(
-        late => this.#finish(progress, late),
+    this.#settle(progress, outcome);
+  }
+
+  #settle(progress: Progress, outcome: Outcome): void {
+    if (outcome instanceof Promise) {
+      outcome.then(
+        late => this.#settle(progress, late),
         error => this.#finish(progress, failed(progress, error)),
       );
-    } else {
-      this.#finish(progress, answer);
+    } else if (outcome !== undefined) {
+      this.#finish(progress, outcome);
     }
   }
 
@@ -123,7 +131,7 @@ export class Pipeline {
     const { exchange, requestId } = progress;
     const { headers, body } = answer;
     headers.push(["x-request-id", requestId]);
-    for (const [name, value] of everyReply(progress)) headers.push([name, value]);
+    for (const field of everyReply(progress)) headers.push(field);
     if (progress.passage !== undefined) headers.push(...progress.passage.headers);
     if (this.#options.draining()) headers.push(["connection", "close"]);
     try {
@@ -137,7 +145,7 @@ export class Pipeline {
   }
 
   /** Without a promise where the answer is known at once. @throws and rejects with whatever went wrong */
-  #answer(progress: Progress): Answer | Promise<Answer> {
+  #answer(progress: Progress): Outcome {
     const { exchange } = progress;
     if (exchange.path.length + exchange.query.length > targetLimit) {
       throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
@@ -157,7 +165,7 @@ export class Pipeline {
     return this.#dispatch(progress, binding, variables);
   }
 
-  #dispatch(progress: Progress, binding: Binding, variables: readonly string[]): Answer | Promise<Answer> {
+  #dispatch(progress: Progress, binding: Binding, variables: readonly string[]): Outcome {
     switch (binding.kind) {
       case "rpc":
         return this.#call(progress, binding, variables);
@@ -168,7 +176,7 @@ export class Pipeline {
     }
   }
 
-  #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Promise<Answer> {
+  #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Outcome {
     const { exchange } = progress;
     const { route } = binding;
     if (route.rpc.clientStreaming || route.rpc.serverStreaming) {
@@ -187,7 +195,7 @@ export class Pipeline {
     binding: RpcBinding,
     variables: readonly string[],
     bytes: Uint8Array,
-  ): Promise<Answer> {
+  ): undefined {
     const { exchange } = progress;
     const { route } = binding;
     if (bytes.length > 0) acceptBody(progress, binding, bytes.length);
@@ -195,7 +203,6 @@ export class Pipeline {
     validate(binding, request);
     if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
     const identity = progress.passage?.identity;
-    const called = performance.now();
     const call = {
       path: route.rpc.path,
       request,
@@ -210,9 +217,15 @@ export class Pipeline {
       retryable: route.retryable,
       cancellation: exchange.cancellation,
     };
-    return binding.channel.unary(call).then(result => {
-      progress.upstreamSeconds = (performance.now() - called) / 1000;
-      return decodeResponse(progress, binding, result);
+    binding.channel.begin(call, result => {
+      progress.upstreamSeconds = result.seconds;
+      let answer: Answer;
+      try {
+        answer = decodeResponse(progress, binding, result);
+      } catch (error) {
+        answer = failed(progress, error);
+      }
+      this.#finish(progress, answer);
     });
   }
 
@@ -233,7 +246,7 @@ export class Pipeline {
         responseBytes,
       );
     }
-    if (accessLog.enabled) {
+    if (accessLog.takes(status)) {
       accessLog.write({
         requestId,
         method: exchange.method,
@@ -414,7 +427,8 @@ function decodeResponse(progress: Progress, binding: RpcBinding, result: UnaryRe
   if (response.empty && policy.emptyStatus === 204) return { status: 204, headers, body: noBody };
   try {
     const { contentType, body } = response.decode(result.message);
-    return { status: 200, headers: [["content-type", contentType], ...headers], body };
+    headers.unshift(["content-type", contentType]);
+    return { status: 200, headers, body };
   } catch (error) {
     progress.detail = String(error);
     return failureAnswer(progress, responseFailure(), headers);

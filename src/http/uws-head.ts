@@ -22,10 +22,12 @@ export class RequestHead {
   #lengths = 0;
   #encodings = 0;
   #fault = "";
+  /** A bit for each length of a name, modulo 32: most names that are asked for are absent, and no field has to be compared. */
+  #lengthsOfNames = 0;
 
   constructor(request: HttpRequest) {
     // The name of the method first: other accessors change its case in place.
-    this.method = request.getCaseSensitiveMethod();
+    this.method = known(request.getCaseSensitiveMethod());
     this.path = request.getUrl();
     // Undefined without `?`, whatever the types say.
     this.query = request.getQuery() ?? "";
@@ -53,6 +55,7 @@ export class RequestHead {
 
   /** The value of a header by lower-case name, several lines joined. */
   header(name: string): string | undefined {
+    if ((this.#lengthsOfNames & (1 << name.length)) === 0) return undefined;
     const fields = this.fields;
     let value: string | undefined;
     for (let index = 0; index < fields.length; index += 2) {
@@ -65,6 +68,7 @@ export class RequestHead {
 
   add(name: string, value: string): void {
     this.fields.push(name, value);
+    this.#lengthsOfNames |= 1 << name.length;
     this.#size += name.length + value.length + fieldOverhead;
     switch (name) {
       case "host":
@@ -92,6 +96,24 @@ let reading: RequestHead | undefined;
 
 function collect(name: string, value: string): void {
   reading?.add(name, value);
+}
+
+/** The frequent methods as literals, which are compared and looked up by their address. */
+function known(method: string): string {
+  switch (method) {
+    case "GET":
+      return "GET";
+    case "POST":
+      return "POST";
+    case "PUT":
+      return "PUT";
+    case "PATCH":
+      return "PATCH";
+    case "DELETE":
+      return "DELETE";
+    default:
+      return method;
+  }
 }
 
 /** Colon, space and line end. */

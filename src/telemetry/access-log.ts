@@ -44,15 +44,14 @@ export class AccessLog {
     this.#logger = logger;
   }
 
-  /** False where no request is logged at all: no need to build an entry. */
-  get enabled(): boolean {
-    return this.#logger.isLevelEnabled("warn");
+  /** Whether a request that was answered with this status is logged. */
+  takes(status: number): boolean {
+    return this.#logger.isLevelEnabled(levelOf(status));
   }
 
   write(entry: AccessEntry): void {
-    const level = entry.status >= 500 ? "warn" : "info";
-    if (!this.#logger.isLevelEnabled(level)) return;
-    this.#logger[level]({
+    if (!this.takes(entry.status)) return;
+    this.#logger[levelOf(entry.status)]({
       request_id: entry.requestId,
       method: entry.method,
       route: entry.route ?? none,
@@ -69,6 +68,10 @@ export class AccessLog {
       detail: entry.detail === undefined ? undefined : bounded(entry.detail),
     });
   }
+}
+
+function levelOf(status: number): "warn" | "info" {
+  return status >= 500 ? "warn" : "info";
 }
 
 function bounded(text: string): string {

@@ -172,7 +172,7 @@ export class RequestPlan {
   #setParameters(tree: JsonObject, rawQuery: string): void {
     const { query, body, input } = this.#spec;
     eachParameter(rawQuery, (name, text) => {
-      if (query.ignore.has(name)) return;
+      if (query.ignore.size > 0 && query.ignore.has(name)) return;
       const target = this.#target(name);
       if (target === undefined) return;
       if (body.kind === "all") {

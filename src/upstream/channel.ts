@@ -73,6 +73,8 @@ export interface UnaryResult {
   readonly trailers: Metadata;
   /** How often the call was sent: 1 without retries, 0 when it never was. */
   readonly attempts: number;
+  /** From the start of the call to its status, retries and the waits between them included. */
+  readonly seconds: number;
 }
 
 export interface StreamCall {
@@ -112,6 +114,8 @@ export interface EndpointState {
 /** One upstream: balancing, deadlines, retries and health are inside. Never throws; failures are statuses. */
 export interface Channel {
   unary(call: UnaryCall): Promise<UnaryResult>;
+  /** The same without a promise: `answered` is called exactly once, perhaps before this returns; it must not throw. */
+  begin(call: UnaryCall, answered: (result: UnaryResult) => void): void;
   stream(call: StreamCall): StreamHandle;
   state(): EndpointState[];
   /** Refuses new calls, waits for those under way, then closes connections. */

@@ -75,7 +75,11 @@ class GrpcChannel implements Channel, CallHost {
   }
 
   unary(call: UnaryCall): Promise<UnaryResult> {
-    return callUnary(this.#admit(), call);
+    return new Promise(resolve => this.begin(call, resolve));
+  }
+
+  begin(call: UnaryCall, answered: (result: UnaryResult) => void): void {
+    callUnary(this.#admit(), call, answered);
   }
 
   stream(call: StreamCall): StreamHandle {

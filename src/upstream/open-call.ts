@@ -1,5 +1,7 @@
+import { performance } from "node:perf_hooks";
 import { Code } from "../status/code.js";
 import type { CallStatus, Cancellation, Metadata } from "./channel.js";
+import { Deadlines, type Expiring } from "./deadlines.js";
 import type { Endpoint } from "./endpoint.js";
 import { noMetadata } from "./metadata.js";
 import type { UpstreamObserver } from "./options.js";
@@ -29,8 +31,10 @@ export interface CallOptions {
   readonly cancellation: Cancellation;
 }
 
-/** setTimeout runs at once what is further away. */
-const maxTimeout = 2 ** 31 - 1;
+/** Milliseconds from which on a deadline needs no timer of its own. */
+const far = 1000;
+
+const deadlines = new Deadlines();
 
 const noEndpoints: Endpoint[] = [];
 
@@ -38,7 +42,7 @@ const noEndpoints: Endpoint[] = [];
  * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that no application can
  * have seen moves to another endpoint by itself, whether or not it may be repeated.
  */
-export abstract class OpenCall implements TransportListener {
+export abstract class OpenCall implements TransportListener, Expiring {
   protected readonly host: CallHost;
   protected stream: TransportStream | undefined;
   /** How often the call was sent, the attempt under way not counted. */
@@ -63,7 +67,7 @@ export abstract class OpenCall implements TransportListener {
   /** An attempt ended; calls `again` or `finish`. */
   protected abstract settle(ending: Ending): void;
   /** Tells the caller; called exactly once. */
-  protected abstract conclude(status: CallStatus, trailers: Metadata): void;
+  protected abstract conclude(status: CallStatus, trailers: Metadata, seconds: number): void;
 
   abstract onHeaders(headers: Metadata): void;
   abstract onMessage(message: Uint8Array): void;
@@ -73,10 +77,13 @@ export abstract class OpenCall implements TransportListener {
     return this.#over;
   }
 
+  get deadline(): number {
+    return this.#started + (this.#options.timeout ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Milliseconds until the deadline. */
   protected get remaining(): number {
-    const { timeout } = this.#options;
-    return timeout === undefined ? Number.POSITIVE_INFINITY : this.#started + timeout - performance.now();
+    return this.#options.timeout === undefined ? Number.POSITIVE_INFINITY : this.deadline - performance.now();
   }
 
   protected begin(): void {
@@ -86,7 +93,7 @@ export abstract class OpenCall implements TransportListener {
     );
     if (this.#over) return;
     if (timeout !== undefined && timeout <= 0) {
-      this.#expire();
+      this.expire();
       return;
     }
     const remaining = timeout ?? Number.POSITIVE_INFINITY;
@@ -97,8 +104,9 @@ export abstract class OpenCall implements TransportListener {
   /** Starts another attempt after a pause in milliseconds, at another endpoint where there is one. */
   protected again(pause: number): void {
     // The pause ends before the deadline, so one timer does for both.
-    clearTimeout(this.#timer);
+    this.#unwatchDeadline();
     this.#timer = setTimeout(() => {
+      this.#timer = undefined;
       const { remaining } = this;
       this.#watchDeadline(remaining);
       this.#next(remaining);
@@ -119,11 +127,12 @@ export abstract class OpenCall implements TransportListener {
   protected finish(status: CallStatus, trailers: Metadata): void {
     const { path, cancellation } = this.#options;
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#unwatchDeadline();
     cancellation.listen(undefined);
-    this.host.observer?.finished(path, status.code, (performance.now() - this.#started) / 1000);
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.host.observer?.finished(path, status.code, seconds);
     this.host.ended();
-    this.conclude(status, trailers);
+    this.conclude(status, trailers, seconds);
   }
 
   onEnd(ending: Ending): void {
@@ -148,7 +157,13 @@ export abstract class OpenCall implements TransportListener {
 
   #watchDeadline(remaining: number): void {
     if (remaining === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(() => this.#expire(), Math.min(Math.max(remaining, 0), maxTimeout));
+    if (remaining >= far) deadlines.add(this);
+    else this.#timer = setTimeout(() => this.expire(), Math.max(remaining, 0));
+  }
+
+  #unwatchDeadline(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    else deadlines.remove(this);
   }
 
   #next(remaining: number): void {
@@ -198,7 +213,7 @@ export abstract class OpenCall implements TransportListener {
     return endpoint;
   }
 
-  #expire(): void {
+  expire(): void {
     const from = this.#endpoint === undefined ? "" : ` from ${this.#endpoint.address}`;
     const message = `no answer${from} within ${this.#options.timeout} ms`;
     this.abort({ code: Code.DEADLINE_EXCEEDED, message, origin: "deadline" });

@@ -7,23 +7,23 @@ import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
 import { pushback } from "./retry.js";
 import type { Ending, TransportStream } from "./transport.js";
 
-/** Makes one unary call; never rejects. */
-export function callUnary(host: CallHost, call: UnaryCall): Promise<UnaryResult> {
-  return new Promise(resolve => new OpenUnary(host, call, resolve).run());
+/** Makes one unary call and tells its result, exactly once. */
+export function callUnary(host: CallHost, call: UnaryCall, answered: (result: UnaryResult) => void): void {
+  new OpenUnary(host, call, answered).run();
 }
 
 class OpenUnary extends OpenCall {
   readonly #call: UnaryCall;
-  readonly #resolve: (result: UnaryResult) => void;
+  readonly #answered: (result: UnaryResult) => void;
   #headers: Metadata = noMetadata;
   #message: Uint8Array | undefined;
   #attempt = 1;
   #backoff: Backoff | undefined;
 
-  constructor(host: CallHost, call: UnaryCall, resolve: (result: UnaryResult) => void) {
+  constructor(host: CallHost, call: UnaryCall, answered: (result: UnaryResult) => void) {
     super(host, call);
     this.#call = call;
-    this.#resolve = resolve;
+    this.#answered = answered;
   }
 
   run(): void {
@@ -87,13 +87,14 @@ class OpenUnary extends OpenCall {
     return true;
   }
 
-  protected conclude(status: CallStatus, trailers: Metadata): void {
-    this.#resolve({
+  protected conclude(status: CallStatus, trailers: Metadata, seconds: number): void {
+    this.#answered({
       status,
       message: status.code === Code.OK ? this.#message : undefined,
       headers: this.#headers,
       trailers,
       attempts: this.sent,
+      seconds,
     });
   }
 }

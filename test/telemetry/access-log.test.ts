@@ -77,14 +77,17 @@ test("a server error is a warning with its detail, and codes above 16 keep their
   assert.equal(line?.detail, "connection reset");
 });
 
-test("lines below the level are not written, and a log that writes none says so", () => {
+test("lines below the level are not written, and the log says which it takes", () => {
   assert.deepEqual(linesOf("warn", success), []);
   assert.deepEqual(linesOf("error", { ...success, status: 503 }), []);
-  const enabled = (level: LogLevel) => new AccessLog(createLogger(level, { write: () => {} })).enabled;
-  assert.deepEqual(
-    [enabled("info"), enabled("warn"), enabled("error"), enabled("silent")],
-    [true, true, false, false],
-  );
+  const takes = (level: LogLevel) => {
+    const log = new AccessLog(createLogger(level, { write: () => {} }));
+    return [log.takes(200), log.takes(503)];
+  };
+  assert.deepEqual(takes("info"), [true, true]);
+  assert.deepEqual(takes("warn"), [false, true]);
+  assert.deepEqual(takes("error"), [false, false]);
+  assert.deepEqual(takes("silent"), [false, false]);
 });
 
 test("long paths are cut, and line breaks in them cannot forge a line", () => {
