@@ -28,7 +28,7 @@ function answerAll(): void {
   waiting = [];
   for (const listener of listeners) {
     listener.onHeaders([]);
-    listener.onMessage(Uint8Array.from(reply));
+    listener.onMessage(Buffer.from(reply));
     listener.onEnd(ending);
   }
 }
