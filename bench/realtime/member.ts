@@ -48,8 +48,15 @@ export class Member {
     );
   }
 
-  send(text: string): void {
-    this.#socket.write(frameOf(0x81, Buffer.from(text)));
+  /** In one write, so that the server reads all of them at once. */
+  send(text: string, times = 1): void {
+    const frame = frameOf(0x81, Buffer.from(text));
+    this.#socket.write(times === 1 ? frame : Buffer.concat(new Array<Buffer>(times).fill(frame)));
+  }
+
+  /** Reads nothing any more. */
+  stopReading(): void {
+    this.#socket.pause();
   }
 
   close(): void {

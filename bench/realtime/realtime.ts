@@ -1,16 +1,29 @@
+import type { RealtimeCensus } from "../../src/realtime/metrics.js";
 import type { Context, Finding, Group } from "../group.js";
-import { deliveriesPerCpu, idleConnection } from "../metric.js";
+import { deliveriesPerCpu, idleConnection, median, tail } from "../metric.js";
 import { readUsage, residentMemory } from "../process/usage.js";
 import { compare, medianOf, type Row } from "../row.js";
 import { type Server, type Site, startClient, startScript } from "../stage/servers.js";
 import type { EntrantName } from "./entrants.js";
-import type { Delivered } from "./members.js";
+import type { Delays, Delivered } from "./members.js";
 
 const members = 1000;
-/** Bytes of a message as its members get it, place and all. */
+/** Bytes of a message: of what its sender says, or of what members get, place and all. */
 const size = 200;
-/** Messages under way; at 1 every delivery is a write of its own. */
-const windows = [1, 16];
+
+interface Load {
+  /** Messages under way; at 1 every delivery is a write of its own. */
+  readonly window: number;
+  readonly what: "sent" | "delivered";
+}
+
+const loads: readonly Load[] = [
+  { window: 1, what: "delivered" },
+  { window: 16, what: "delivered" },
+  { window: 16, what: "sent" },
+];
+/** Of 1,000 members, those who do not read. */
+const slow = 200;
 const rivals: readonly EntrantName[] = ["uws", "socket.io", "ws"];
 const names: Readonly<Record<EntrantName, string>> = {
   protogate: "protogate",
@@ -23,16 +36,22 @@ const names: Readonly<Record<EntrantName, string>> = {
 export const realtimeGroup: Group = {
   name: "realtime",
   method: [
-    `One room of ${members} members, the sender among them; messages of ${size} bytes as members get them. Deliveries per CPU`,
-    "second: what all have got, by the CPU time of the server. protogate: authentication, places, history, limits and metrics on.",
+    `One room of ${members} members, the sender among them; messages of ${size} bytes, as members get them or as they are sent:`,
+    "protogate delivers about 145 bytes more than the text. Deliveries per CPU second: what all have got, by the CPU time of",
+    "the server; one write for each at 1 under way. protogate: authentication, places, history, limits and metrics on.",
+    "Slow readers: how long messages take to the 800 others while 200 stop reading, and while they take in the same.",
     "bare uWS publish: passes on the bytes that it got. Socket.IO: rooms on its ws engine. ws loop: send to each of a set.",
   ],
   async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
     const absent = { kind: "absent", reason: "not needed" } as const;
     const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
     const loadSite: Site = { ...site, cpu: cpus.load };
-    for (const window of windows) {
-      yield await fanOut(site, loadSite, window, quick ? 3 : 7, quick ? 500 : 2000);
+    for (const load of loads) {
+      yield await fanOut(site, loadSite, load, quick ? 3 : 9, quick ? 500 : 2000);
+    }
+    for (const policy of quick ? (["drop"] as const) : (["drop", "close"] as const)) {
+      note(`slow readers, policy ${policy}`);
+      yield await slowReaders(site, loadSite, policy, quick ? 1 : 7, quick ? 2000 : 6000);
     }
     note("idle connections");
     yield await idle(site, loadSite, quick ? 1000 : 5000, quick ? 1 : 3);
@@ -60,11 +79,11 @@ async function stop({ server, client }: Contender): Promise<void> {
 async function fanOut(
   site: Site,
   loadSite: Site,
-  window: number,
+  { window, what }: Load,
   pairs: number,
   milliseconds: number,
 ): Promise<Finding> {
-  const workload = `${members} members, ${window} under way`;
+  const workload = `${members} members, ${window} under way, ${size} bytes ${what}`;
   const contenders: Contender[] = [];
   for (const entrant of ["protogate", ...rivals] as const) {
     contenders.push(await start(site, loadSite, entrant, members));
@@ -74,7 +93,7 @@ async function fanOut(
   for (let round = -1; round < pairs; round++) {
     for (const { entrant, server, client } of contenders) {
       const before = readUsage(server.child.pid);
-      const ran = await client.ask(`run ${entrant} ${window} ${milliseconds} ${size}`);
+      const ran = await client.ask(`run ${entrant} ${window} ${milliseconds} ${size} ${what}`);
       const { deliveries, cpuSeconds, seconds } = JSON.parse(ran) as Delivered;
       const used = readUsage(server.child.pid).cpuSeconds - before.cpuSeconds;
       // The first round warms up.
@@ -90,6 +109,51 @@ async function fanOut(
     return compare(comparison, deliveriesPerCpu, own, rates.get(rival) ?? []) ?? [];
   });
   return { workload, rows, remarks: [`members used ${(loadShare * 100).toFixed(0)} % of their CPU at most`] };
+}
+
+/** What those who do not read cost the others, in rounds that take turns with rounds in which all read. */
+async function slowReaders(
+  site: Site,
+  loadSite: Site,
+  policy: "drop" | "close",
+  pairs: number,
+  milliseconds: number,
+): Promise<Finding> {
+  const workload = `${slow} of ${members} members do not read, policy ${policy}`;
+  const server = await startScript(site, "realtime/server", { ENTRANT: "protogate", POLICY: policy });
+  const client = await startClient(loadSite, "realtime/members", {});
+  await client.ask(`open protogate ${server.port} ${members - slow}`);
+  const found: Readonly<Record<"stop" | "read", Delays[]>> = { stop: [], read: [] };
+  let behind = 0;
+  for (let round = 0; round < pairs; round++) {
+    for (const how of ["stop", "read"] as const) {
+      found[how].push(JSON.parse(await client.ask(`delays ${server.port} ${slow} ${how} ${milliseconds}`)));
+      const { lagging, connections } = JSON.parse(await server.child.ask("census")) as RealtimeCensus;
+      if (how === "stop") behind = Math.max(behind, lagging, members + 1 - connections);
+      await client.ask("dismiss");
+    }
+  }
+  await Promise.all([client.stop(), server.child.stop()]);
+  const comparison = { group: "realtime", workload, subject: "200 do not read", baseline: "all read" };
+  const rows = [
+    compare(
+      comparison,
+      median,
+      found.stop.map(each => each.p50_us),
+      found.read.map(each => each.p50_us),
+    ),
+    compare(
+      comparison,
+      tail,
+      found.stop.map(each => each.p99_us),
+      found.read.map(each => each.p99_us),
+    ),
+  ];
+  return {
+    workload,
+    rows: rows.filter(row => row !== undefined),
+    remarks: [`${behind} were found to be behind`],
+  };
 }
 
 /** What the server's resident memory grows by for each connection of one that is in one room and says nothing. */
