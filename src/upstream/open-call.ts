@@ -45,6 +45,8 @@ const noEndpoints: Endpoint[] = [];
 export abstract class OpenCall implements TransportListener, Expiring {
   protected readonly host: CallHost;
   protected stream: TransportStream | undefined;
+  earlier: Expiring | undefined;
+  later: Expiring | undefined;
   /** How often the call was sent, the attempt under way not counted. */
   protected sent = 0;
   readonly #options: CallOptions;

@@ -9,6 +9,8 @@ test("what has passed expires once, what was removed never, what is far away sta
   const over = new EventTarget();
   const at = (name: string, milliseconds: number) => ({
     deadline: performance.now() + milliseconds,
+    earlier: undefined,
+    later: undefined,
     expire: () => {
       expired.push(name);
       if (name === "last") over.dispatchEvent(new Event("over"));
