@@ -64,7 +64,7 @@ export function rpcProvider(
         // Other requests may wait for the same answer.
         cancellation: new Cancellation(),
       });
-      if (message === undefined) throw refusalOf(status);
+      if (message === undefined) throw refusalOf(status, token);
       const { subject, scopes, claims } = replyOf(message);
       const identity = Object.freeze({
         provider: name,
@@ -89,8 +89,9 @@ export function rpcProvider(
   }
 }
 
-function refusalOf({ code, message, origin }: CallStatus): Refusal {
-  const text = `${origin} ${code}: ${message}`;
+/** Backends that name the token are not to bring it into the log. */
+function refusalOf({ code, message, origin }: CallStatus, token: string): Refusal {
+  const text = `${origin} ${code}: ${message.replaceAll(token, "[token]")}`;
   if (origin !== "backend" || !isRefusal(code)) return new Refusal("unavailable", text);
   return new Refusal(code === 1501 ? "expired" : "invalid", text, businessRefusals.get(code));
 }
