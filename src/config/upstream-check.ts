@@ -54,9 +54,8 @@ function checkTarget(at: Path, target: string | undefined, findings: Findings): 
 function checkOrigin(at: Path, target: string | undefined, findings: Findings): void {
   if (target === undefined) return;
   const url = URL.canParse(target) ? new URL(target) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && `${url.origin}${url.pathname}` === `${url.origin}/`) {
-    if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") return;
-  }
+  // An origin and nothing more; a slash at its end means nothing.
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return;
   const expected = "http://host:port or https://host:port without a path";
   findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`);
 }

@@ -74,8 +74,7 @@ export class LinkedMessage extends LinkedElement implements MessageType {
     if (this.#members !== undefined) return this.#members;
     const { proto, path } = this.#symbol;
     const oneofs = proto.oneofDecl.map(
-      (one, index) =>
-        new LinkedOneof(this.model, one, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`),
+      (one, index) => new LinkedOneof(this.model, one, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`),
     );
     const fields = proto.field.map((field, index) => {
       const position =
@@ -121,7 +120,11 @@ class LinkedOneof implements Oneof {
 
   constructor(model: Model, proto: OneofProto, file: LinkedFile, path: string) {
     this.name = proto.name;
-    this.options = new LinkedOptions(model, proto.options ?? new Uint8Array(), "google.protobuf.OneofOptions");
+    this.options = new LinkedOptions(
+      model,
+      proto.options ?? new Uint8Array(),
+      "google.protobuf.OneofOptions",
+    );
     this.#file = file;
     this.#path = path;
   }
