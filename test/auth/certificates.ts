@@ -30,14 +30,16 @@ export class Authority {
    * A certificate of this authority.
    * @param subject in the form of openssl, `/O=Acme/CN=ada`
    * @param names `subjectAltName` in the form of openssl; empty for none
+   * @param over true for one whose time is over
    */
-  issue(file: string, subject: string, names = ""): Pair {
+  issue(file: string, subject: string, names = "", over = false): Pair {
     this.#openssl("req", ...newKey(file), "-subj", subject, "-utf8", "-out", `${file}.csr`);
     const extensions =
       names === "" ? "basicConstraints=CA:FALSE" : `subjectAltName=@names\n[names]\n${names}`;
     writeFileSync(join(this.folder, `${file}.cnf`), extensions);
     const signing = ["-req", "-in", `${file}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-    this.#openssl("x509", ...signing, "-days", "2", "-extfile", `${file}.cnf`, "-out", `${file}.pem`);
+    const time = ["-days", over ? "-1" : "2"];
+    this.#openssl("x509", ...signing, ...time, "-extfile", `${file}.cnf`, "-out", `${file}.pem`);
     return this.#pair(file);
   }
 
