@@ -367,7 +367,11 @@ async function passThrough(progress: Progress, binding: PassThroughBinding): Pro
     ...(passage?.headers ?? []),
   ];
   const identity = passage?.identity;
-  const status = await passOn(exchange, binding, identity, requestId, snapshot.trustedHops, replyHeaders);
+  const { trustedHops } = snapshot;
+  const failed = (failure: Failure): void => {
+    progress.failure = failure;
+  };
+  const status = await passOn(exchange, binding, identity, requestId, trustedHops, replyHeaders, failed);
   return { status, headers: [], body: noBody, sent: true };
 }
 

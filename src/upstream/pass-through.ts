@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import {
   Agent,
@@ -14,7 +15,7 @@ import httpProxy from "@fastify/http-proxy";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { WebSocket } from "ws";
 import { bearerToken } from "../net/bearer-protocol.js";
-import { gatewayFailure } from "../status/failure.js";
+import { type Failure, gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 
 /** Requests below one prefix that go to an HTTP backend as they are. */
@@ -55,6 +56,9 @@ export interface PassThrough {
    * open. One request for each call.
    */
   privately(passed: Passed): PrivateWay;
+  /** Resolves once no WebSocket is open. */
+  quiet(): Promise<void>;
+  /** Ends what is under way. */
   close(): Promise<void>;
 }
 
@@ -76,7 +80,12 @@ export interface Passed {
   readonly ownHeader: (name: string) => boolean;
   /** Bytes. */
   readonly bodyLimit: number;
+  /** The reply says that no backend has answered, and why. */
+  failed(failure: Failure): void;
 }
+
+/** What is said of the requests under way. */
+const passed = new WeakMap<IncomingMessage, Passed>();
 
 /** Bytes that a WebSocket may leave unread before its backend is read no further. */
 const webSocketBuffer = 1 << 20;
@@ -89,7 +98,6 @@ export async function createPassThrough(
   targets: readonly PassThroughTarget[],
   socket: boolean,
 ): Promise<PassThrough> {
-  const passed = new WeakMap<IncomingMessage, Passed>();
   const app = Fastify({
     logger: false,
     forceCloseConnections: true,
@@ -108,6 +116,8 @@ export async function createPassThrough(
     const { bodyLimit = 0 } = passed.get(request.raw) ?? {};
     done(null, payload.pipe(new Limited(bodyLimit)));
   });
+  const open = new Set<Duplex>();
+  let closing: Promise<void> | undefined;
   const tickets = new Map<string, Passed>();
   app.addHook("onRequest", async ({ raw, headers }) => {
     const id = String(headers[ticketHeader]);
@@ -117,7 +127,7 @@ export async function createPassThrough(
     // Whoever opened the socket is not this process.
     if (!passed.has(raw)) throw new Error("nothing is known of the request");
   });
-  for (const target of targets) app.register(httpProxy, proxyOptions(target, passed) as never);
+  for (const target of targets) app.register(httpProxy, proxyOptions(target) as never);
   const folder = socket ? mkdtempSync(join(tmpdir(), "protogate-")) : undefined;
   const socketPath = folder === undefined ? undefined : join(folder, "http.sock");
   const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
@@ -130,6 +140,8 @@ export async function createPassThrough(
     },
     upgrade(request, socket, head, about) {
       passed.set(request, about);
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
       app.server.emit("upgrade", request, socket, head);
     },
     privately(about) {
@@ -141,21 +153,34 @@ export async function createPassThrough(
         close: () => tickets.delete(id),
       };
     },
-    async close() {
-      agent.destroy();
-      await app.close();
-      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    async quiet() {
+      while (open.size > 0) await Promise.all(Array.from(open, socket => once(socket, "close")));
+    },
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
+
+  async function close(): Promise<void> {
+    agent.destroy();
+    for (const socket of open) socket.destroy();
+    await app.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Names what was said of a request that comes over the private socket. */
 const ticketHeader = "x-protogate-ticket";
 
-function proxyOptions(
-  { prefix, rewrite, websocket, next, timeout, tls }: PassThroughTarget,
-  passed: WeakMap<IncomingMessage, Passed>,
-): Parameters<typeof httpProxy>[1] {
+function proxyOptions({
+  prefix,
+  rewrite,
+  websocket,
+  next,
+  timeout,
+  tls,
+}: PassThroughTarget): Parameters<typeof httpProxy>[1] {
   // The hook of the application sees to it that each request has some.
   const about = (request: IncomingMessage): Passed => passed.get(request) as Passed;
   const rewritten = (headers: object, request: IncomingMessage): Record<string, string> => {
@@ -201,6 +226,8 @@ function proxyOptions(
     wsServerOptions: { maxPayload: webSocketMessage },
     wsClientOptions: {
       perMessageDeflate: false,
+      // It is for the client to answer, or not.
+      autoPong: false,
       handshakeTimeout: timeout,
       maxPayload: webSocketMessage,
       ...tls,
@@ -291,6 +318,7 @@ function fail(
   message: string,
 ): FastifyReply {
   const failure = gatewayFailure(reason, message);
+  passed.get(reply.request.raw)?.failed(failure);
   const context = { requestId: "", path: url.split("?", 1)[0] ?? url };
   const rendered = renderFailure("status", failure, [], context);
   return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
