@@ -59,6 +59,9 @@ export async function startGateway(file: string, options: GatewayOptions = {}): 
   return gateway;
 }
 
+/** Milliseconds that WebSockets have at the end to take in why they are closed. */
+const lastWords = 1000;
+
 class RunningGateway implements Gateway {
   readonly #file: string;
   readonly #environment: Environment;
@@ -80,6 +83,7 @@ class RunningGateway implements Gateway {
   #reloading: Promise<void> = Promise.resolve();
   /** Generations that wait for their last requests. */
   readonly #retiring = new Set<Promise<void>>();
+  readonly #retired = new Set<Generation>();
 
   constructor(file: string, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
     const { telemetry } = loaded.config;
@@ -137,14 +141,19 @@ class RunningGateway implements Gateway {
     const realtime = this.#realtime?.close(drain);
     const engine = this.#engine;
     if (engine !== undefined) {
-      const timer = setTimeout(() => engine.destroy(), drain);
+      const timer = setTimeout(() => {
+        engine.destroy();
+        void this.#endAll();
+      }, drain);
       await engine.close();
       clearTimeout(timer);
     }
     await realtime;
     for (const generation of [this.#generation, this.#next])
       if (generation !== undefined) this.#retire(generation);
+    const timer = setTimeout(() => void this.#endAll(), lastWords);
     await Promise.all(this.#retiring);
+    clearTimeout(timer);
     await this.#admin?.close();
     this.#runtime.log.info("closed");
     this.#runtime.log.flush();
@@ -259,8 +268,18 @@ class RunningGateway implements Gateway {
 
   #retire(generation: Generation): void {
     if (this.#next === generation) this.#next = undefined;
-    const retired = generation.retire().finally(() => this.#retiring.delete(retired));
+    this.#retired.add(generation);
+    const retired = generation.retire().finally(() => {
+      this.#retiring.delete(retired);
+      this.#retired.delete(generation);
+    });
     this.#retiring.add(retired);
+  }
+
+  /** Ends the WebSockets that are passed through. */
+  async #endAll(): Promise<void> {
+    const all = [...this.#retired, this.#generation];
+    await Promise.all(all.map(generation => generation?.end()));
   }
 
   #readiness(): { ready: boolean; checks: Record<string, { ok: boolean; message: string }> } {

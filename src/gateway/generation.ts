@@ -67,7 +67,7 @@ export class Generation {
     await this.#build();
   }
 
-  /** Stops watching, waits for the requests that hold the channels, closes them. */
+  /** Stops watching, waits for the requests that hold the channels and for WebSockets, closes what they used. */
   async retire(): Promise<void> {
     this.#retired = true;
     this.#abandon?.();
@@ -75,6 +75,12 @@ export class Generation {
     await this.#leases.free();
     this.#protection?.close();
     await Promise.all([...this.#channels.values()].map(channel => channel.close()));
+    await this.#passThrough?.quiet();
+    await this.#passThrough?.close();
+  }
+
+  /** Ends the WebSockets that `retire` waits for. */
+  async end(): Promise<void> {
     await this.#passThrough?.close();
   }
 

@@ -147,6 +147,8 @@ http:
   test("a backend that is gone, too slow or cuts its answer short", async () => {
     const gone = await send(`${gateway.url}/gone/x`);
     assert.deepEqual([gone.status, gone.json.reason], [503, "UPSTREAM_UNAVAILABLE"]);
+    const line = await gateway.logged(({ path }) => path === "/gone/x");
+    assert.deepEqual([line.reason, line.grpc_code], ["UPSTREAM_UNAVAILABLE", "UNAVAILABLE"]);
     const slow = await send(`${gateway.url}/legacy/slow`);
     assert.deepEqual([slow.status, slow.json.reason], [504, "UPSTREAM_TIMEOUT"]);
     await assert.rejects(send(`${gateway.url}/legacy/cut`));
@@ -182,6 +184,48 @@ http:
     refused.terminate();
     const metrics = await (await fetch(`${gateway.admin}/metrics`)).text();
     assert.doesNotMatch(metrics, /code="101"/);
+  });
+
+  test("a client that answers no ping is not answered for", async context => {
+    if (!fastify()) return context.skip("the uws engine does not pass WebSockets through");
+    const socket = new WebSocket(`ws://127.0.0.1:${gateway.httpPort}/legacy/chat`, { autoPong: false });
+    await once(socket, "message");
+    const [peer] = legacy.sockets.clients;
+    let answered = 0;
+    peer?.on("pong", () => answered++);
+    peer?.ping("one");
+    assert.equal(String((await once(socket, "ping"))[0]), "one");
+    socket.send("echo");
+    await once(socket, "message");
+    assert.equal(answered, 0);
+    socket.pong("one");
+    socket.send("echo");
+    await once(socket, "message");
+    assert.equal(answered, 1);
+    socket.terminate();
+  });
+
+  test("WebSockets outlive a reload, and a gateway does not wait for them at its end", async context => {
+    if (!fastify()) return context.skip("the uws engine does not pass WebSockets through");
+    const own = await startTestGateway(
+      `
+upstreams:
+  legacy: { protocol: http, targets: ["http://127.0.0.1:${legacy.port}"] }
+http: { proxy: [{ prefix: /legacy, upstream: legacy, websocket: true }] }
+auth: { default: none }
+server: { drain: 100ms }
+`,
+      {},
+    );
+    const socket = new WebSocket(`ws://127.0.0.1:${own.httpPort}/legacy/chat`);
+    await once(socket, "message");
+    await own.reload();
+    await own.reload();
+    socket.send("echo");
+    assert.equal(String((await once(socket, "message"))[0]), "echo");
+    const closed = once(socket, "close");
+    await own.close();
+    await closed;
   });
 
   test("an upgrade to anything else is passed over", async () => {

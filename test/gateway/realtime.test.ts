@@ -173,12 +173,35 @@ server: { drain: 100ms }
   });
 
   test("sockets stay open through a reload, which changes what is allowed", async () => {
-    const socket = await connect(`ws://127.0.0.1:${gateway.realtimePort}/ws`, [], bearer("ann")).open();
+    const open = ports().map(([name, port]) => connect(`ws://127.0.0.1:${port}/ws`, [], bearer(name)).open());
+    const sockets = await Promise.all(open);
     await gateway.reload();
-    socket.say({ type: "join-room", room_id: "after", id: 1 });
-    assert.equal((await socket.next()).type, "ack");
-    const { method } = { method: "t.S/Say" };
-    socket.say({ type: "call", id: 2, method, body: {} });
-    assert.equal((await socket.next()).type, "reply");
+    // What the first reload retires has had its time.
+    await gateway.reload();
+    for (const socket of sockets) {
+      socket.say({ type: "join-room", room_id: `after ${sockets.indexOf(socket)}`, id: 1 });
+      assert.equal((await socket.next()).type, "ack");
+      socket.say({ type: "call", id: 2, method: "t.S/Say", body: {} });
+      assert.equal((await socket.next()).type, "reply");
+    }
+  });
+
+  test("at the end a socket is told why, by whatever port it came", async () => {
+    const other = await startTestGateway(
+      "realtime: { auth: none }\nauth: { default: none }\nserver: { drain: 100ms }\n",
+      {},
+    );
+    const urls = [other.realtimePort, other.httpPort].map(port => `ws://127.0.0.1:${port}/ws`);
+    const sockets = await Promise.all(urls.map(url => connect(url).open()));
+    await other.reload();
+    const closes = Promise.all(sockets.map(({ socket }) => once(socket, "close")));
+    await other.close();
+    assert.deepEqual(
+      (await closes).map(([code, reason]) => [code, JSON.parse(String(reason)).reason]),
+      [
+        [1012, "SHUTTING_DOWN"],
+        [1012, "SHUTTING_DOWN"],
+      ],
+    );
   });
 });
