@@ -100,7 +100,7 @@ function admission(
   limits: readonly Limit[],
   caller: Limited,
   subject: string | undefined,
-  passes: readonly Pass[] = [],
+  passes: Pass[] = [],
 ): Admission | Promise<Admission> {
   for (let index = passes.length; index < limits.length; index++) {
     let pass: Pass | Promise<Pass>;
@@ -111,35 +111,45 @@ function admission(
       throw error;
     }
     if (pass instanceof Promise) {
-      const before = passes;
       return pass.then(
-        known => admission(limits, caller, subject, [...before, known]),
+        known => {
+          passes.push(known);
+          return admission(limits, caller, subject, passes);
+        },
         error => {
-          releaseAll(before);
+          releaseAll(passes);
           throw error;
         },
       );
     }
-    passes = [...passes, pass];
+    passes.push(pass);
   }
   return admitted(passes);
 }
 
 function admitted(passes: readonly Pass[]): Admission {
-  const policies = passes.flatMap(({ policy }) => policy ?? []);
-  const states = passes.flatMap(({ state }) => state ?? []);
-  const releases = passes.flatMap(({ release }) => release ?? []);
+  let policies = "";
+  let states = "";
+  let held = false;
+  for (const { policy, state, release } of passes) {
+    held ||= release !== undefined;
+    if (policy === undefined || state === undefined) continue;
+    policies = policies === "" ? policy : `${policies}, ${policy}`;
+    states = states === "" ? state : `${states}, ${state}`;
+  }
   return {
     headers:
-      states.length === 0
-        ? []
+      policies === ""
+        ? noHeaders
         : [
-            ["ratelimit-policy", policies.join(", ")],
-            ["ratelimit", states.join(", ")],
+            ["ratelimit-policy", policies],
+            ["ratelimit", states],
           ],
-    release: releases.length === 0 ? undefined : () => releaseAll(passes),
+    release: held ? () => releaseAll(passes) : undefined,
   };
 }
+
+const noHeaders: Admission["headers"] = [];
 
 function releaseAll(passes: readonly Pass[]): void {
   for (const { release } of passes) release?.();

@@ -29,6 +29,7 @@ type Spans = readonly number[];
 
 const unset: Found = { kind: "unset" };
 const nowhere: Found = { kind: "nowhere" };
+const none: readonly Field[] = [];
 const groupDepth = 100;
 
 /**
@@ -154,7 +155,7 @@ function eachField(
   wanted: number,
   take: (matches: boolean) => void,
 ): void {
-  const rivals = field.oneof?.fields.filter(other => other !== field) ?? [];
+  const rivals = field.oneof === undefined ? none : field.oneof.fields.filter(other => other !== field);
   walk(reader, spans, tag => {
     const number = tag >>> 3;
     if (number === field.number && (tag & 7) === wanted) {

@@ -25,6 +25,10 @@ export interface Demand {
   readonly policy: Policy;
   /** False where nobody can pass who is not known. */
   readonly anonymous: boolean;
+  /** All of these; of `anyScope` one, where there are some. */
+  readonly scopes: readonly string[];
+  readonly anyScope: readonly string[];
+  readonly claims: readonly (readonly [name: string, values: ClaimValues])[];
   /** Rules that need no field of the request. */
   readonly early: readonly Condition[];
   /** Rules that compare with fields of the request. */
@@ -53,6 +57,9 @@ export function demandOf(policy: Policy, scope: RuleScope): Demand {
     demand?.scopes !== undefined || demand?.any_scope !== undefined || demand?.claims !== undefined;
   return {
     policy,
+    scopes: demand?.scopes ?? [],
+    anyScope: demand?.any_scope ?? [],
+    claims: Object.entries(demand?.claims ?? {}),
     anonymous: deny === true || (!named && conditions.every(condition => condition.anonymous)),
     early: conditions.filter(condition => !condition.needsMessage),
     late: conditions.filter(condition => condition.needsMessage),
@@ -60,20 +67,16 @@ export function demandOf(policy: Policy, scope: RuleScope): Demand {
 }
 
 /** Everything that can be decided without the request's fields. @throws GatewayError */
-export function decideEarly({ policy, early }: Demand, facts: Facts): void {
-  const { deny, require: demand } = policy.config;
-  if (deny === true) throw denied(policy);
+export function decideEarly({ policy, scopes, anyScope, claims, early }: Demand, facts: Facts): void {
+  if (policy.config.deny === true) throw denied(policy);
   const { identity } = facts;
-  const { scopes = [], any_scope: any = [], claims = {} } = demand ?? {};
   if (scopes.length > 0 && !scopes.every(scope => identity?.scopes.has(scope))) {
     throw scopeMissing(policy, identity, scopes);
   }
-  if (any.length > 0 && !any.some(scope => identity?.scopes.has(scope))) {
-    throw scopeMissing(policy, identity, any);
+  if (anyScope.length > 0 && !anyScope.some(scope => identity?.scopes.has(scope))) {
+    throw scopeMissing(policy, identity, anyScope);
   }
-  for (const name in claims) {
-    if (!hasClaim(identity, name, claims[name] as ClaimValues)) throw denied(policy);
-  }
+  for (const [name, values] of claims) if (!hasClaim(identity, name, values)) throw denied(policy);
   decide(policy, early, facts);
 }
 
