@@ -145,7 +145,7 @@ class RunningGateway implements Gateway {
         engine.destroy();
         void this.#endAll();
       }, drain);
-      await engine.close();
+      await engine.close(realtime);
       clearTimeout(timer);
     }
     await realtime;

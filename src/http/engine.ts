@@ -24,8 +24,11 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly port: number;
-  /** Stops accepting, then resolves when every connection is done. */
-  close(): Promise<void>;
+  /**
+   * Stops accepting, then resolves when every connection is done.
+   * @param sockets until then what `attach` took in stays open
+   */
+  close(sockets?: Promise<void>): Promise<void>;
   /** Ends the connections that are left. */
   destroy(): void;
 }

@@ -56,7 +56,12 @@ class UwsEngine implements Engine, UwsListener {
     this.#port = this.#uws.us_socket_local_port(socket);
   }
 
-  close(): Promise<void> {
+  close(sockets?: Promise<void>): Promise<void> {
+    if (sockets !== undefined) {
+      this.#underWay++;
+      const over = (): void => this.finished();
+      void sockets.then(over, over);
+    }
     if (this.#socket !== undefined) this.#uws.us_listen_socket_close(this.#socket);
     this.#socket = undefined;
     return new Promise(resolve => {

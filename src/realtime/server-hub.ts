@@ -22,7 +22,7 @@ export class ServerHub implements Hub {
   }
 
   publish({ room, from, message, id }: Post): Published | Promise<Published> {
-    checkName("room_id", room);
+    checkName("room", room);
     checkName("from", from);
     if (typeof message !== "string") throw invalid("message: expected a string");
     if (id !== undefined && (typeof id !== "string" || !key.test(id)))
@@ -31,7 +31,7 @@ export class ServerHub implements Hub {
   }
 
   async broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]> {
-    for (const room of rooms) checkName("room_id", room);
+    for (const room of rooms) checkName("room", room);
     return Promise.all(rooms.map(room => this.publish({ ...post, room })));
   }
 
@@ -45,17 +45,17 @@ export class ServerHub implements Hub {
   }
 
   members(name: string): readonly Member[] | Promise<readonly Member[]> {
-    checkName("room_id", name);
+    checkName("room", name);
     return this.#local.members(name);
   }
 
   history(name: string, limit = listLimit): readonly Message[] | Promise<readonly Message[]> {
-    checkName("room_id", name);
+    checkName("room", name);
     return this.#broker.history(name, limit);
   }
 
   since(name: string, position: Position, limit = listLimit): Replay | Promise<Replay> {
-    checkName("room_id", name);
+    checkName("room", name);
     return this.#broker.since(name, position, limit);
   }
 

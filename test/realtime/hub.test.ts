@@ -145,8 +145,8 @@ test("what servers publish is checked", async t => {
   const { realtime } = await serve(t);
   const post = (more: object) => async () =>
     realtime.hub.publish({ room: "a", from: "s", message: "m", ...more });
-  await assert.rejects(post({ room: "" }), /room_id not provided/);
-  await assert.rejects(post({ room: "a\n" }), /room_id: expected/);
+  await assert.rejects(post({ room: "" }), /room not provided/);
+  await assert.rejects(post({ room: "a\n" }), /room: expected/);
   await assert.rejects(post({ from: "" }), /from not provided/);
   await assert.rejects(post({ message: 7 }), /message: expected a string/);
   await assert.rejects(post({ id: "a b" }), /id: expected/);

@@ -145,7 +145,7 @@ test("what is wrong with a request is said", async t => {
       "INVALID_VALUE",
       /message: expected a string/,
     ],
-    ["/realtime/publish", { room: "", from: "b", message: "m" }, "INVALID_VALUE", /room_id not provided/],
+    ["/realtime/publish", { room: "", from: "b", message: "m" }, "INVALID_VALUE", /room not provided/],
     ["/realtime/publish", { rom: "a" }, "UNKNOWN_FIELD", /"rom"; expected room, from/],
     ["/realtime/publish", { room: "a", from: "b", message: "m", id: " " }, "INVALID_VALUE", /id: expected/],
     [

@@ -122,7 +122,7 @@ test("failures carry the gateway's reason", async t => {
   const { call } = await start(t);
   assert.deepEqual(await failing(call("Publish", { room: "", from: "x", message: "m" })), {
     code: 3,
-    message: "room_id not provided",
+    message: "room not provided",
     reason: "INVALID_VALUE",
   });
   assert.deepEqual(await failing(call("Disconnect", { reason: "why" })), {
