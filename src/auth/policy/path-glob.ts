@@ -10,7 +10,7 @@ export type Coverage = "always" | "never" | "depends";
  *
  * A path can be read in more than one way, and what is behind the gateway may read it in another way than the gateway
  * does. It is under the glob where any reading is: in any case of letters; with `%2F`, `\` and `%5C` as separators or
- * not; with empty segments or without; with `;parameters` or without; with the `:verb` or without. So no spelling of
+ * not; decoded once or twice; with empty segments or without; with `;parameters` or without; with the `:verb` or without. So no spelling of
  * a path leads past a policy.
  */
 export interface PathGlob {
@@ -51,9 +51,16 @@ function itemOf(segment: string): Item | undefined {
 function matchesAnyReading(items: Items, segments: readonly string[]): boolean {
   let states = begin(items);
   for (let index = 0; index < segments.length; index++) {
+    const from = states;
+    const last = index === segments.length - 1;
     const segment = fold(segments[index] as string);
     if (climbs(segment)) return true;
-    states = step(items, states, segment, index === segments.length - 1);
+    states = step(items, from, segment, last);
+    const again = segment.includes("%") ? decodeText(segment) : undefined;
+    if (again === undefined || again === segment) continue;
+    const decoded = fold(again);
+    if (climbs(decoded)) return true;
+    states = either(states, step(items, from, decoded, last));
   }
   return states[items.length] as boolean;
 }

@@ -112,6 +112,9 @@ test("no spelling of a path leads past a policy", () => {
     "/x/..;/admin/users",
     "/x%2F%252e%252e%2Fadmin",
     "/%E2%84%AAx/..;a=b/admin",
+    "/%2561dmin/users",
+    "/%2541DMIN%253bx/users",
+    "/x%255c%252e%252e/admin",
   ]) {
     assert.ok(refuses("/admin/**", template, path), path);
   }
