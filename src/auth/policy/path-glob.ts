@@ -50,9 +50,11 @@ function itemOf(segment: string): Item | undefined {
 
 function matchesAnyReading(items: Items, segments: readonly string[]): boolean {
   let states = begin(items);
+  // Where a slash at the end means nothing, what stands before it is the last.
+  const end = segments.findLastIndex(segment => segment !== "");
   for (let index = 0; index < segments.length; index++) {
     const from = states;
-    const last = index === segments.length - 1;
+    const last = index >= end;
     const segment = fold(segments[index] as string);
     if (climbs(segment)) return true;
     states = step(items, from, segment, last);

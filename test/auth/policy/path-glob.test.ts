@@ -108,6 +108,7 @@ test("no spelling of a path leads past a policy", () => {
     "/admin%252Fusers",
     "/admin:go",
     "/admin/users:go",
+    "/admin:go/",
     "/x%5C..%5Cadmin",
     "/x/..;/admin/users",
     "/x%2F%252e%252e%2Fadmin",
