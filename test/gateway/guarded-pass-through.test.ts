@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { after, describe, test } from "node:test";
+import fc from "fast-check";
 import { WebSocketServer } from "ws";
 import { hashApiKey } from "../../src/auth/api-key-file.js";
 import { signShared } from "../auth/tokens.js";
@@ -15,6 +16,10 @@ const key = "k-0123456789abcdef";
 
 /** An HTTP backend that believes what it is told of its callers. */
 const server = createServer((request, response) => {
+  if (request.headers["x-paths"] !== undefined) {
+    response.end(request.url);
+    return;
+  }
   response.setHeader("connection", "keep-alive, x-hop");
   response.setHeader("x-hop", "1");
   response.end(JSON.stringify(request.headers));
@@ -23,6 +28,34 @@ const sockets = new WebSocketServer({ server });
 sockets.on("connection", socket => socket.close());
 server.listen(0, "127.0.0.1");
 await once(server, "listening");
+
+const spellings = [
+  ...["admin", "ADMIN", "%61dmin", "admin;x", "admin;x=%2F", "admin%2Fx", "admin%5Cx", "admin\\x", "\\admin"],
+  ...[
+    "%2Fadmin",
+    "x%2Fadmin",
+    "x%2F..%2Fadmin",
+    "..%5Cadmin",
+    "admin:v",
+    "%2561dmin",
+    "admin%252Fx",
+    "admin%3Bx",
+  ],
+  ...[".", "..", "%2e", "%2E%2e", "%252e%252e", "..;", "..;x", ".;", "..\\", "..%5C", "", "x"],
+];
+
+/** A path as a backend may read it that decodes it so many times and resolves all that could be resolved. */
+function tidied(path: string, times: number): string {
+  let text = path;
+  for (let time = 0; time < times; time++) text = decodeURIComponent(text);
+  const segments: string[] = [];
+  for (const part of text.replaceAll("\\", "/").toLowerCase().split("/")) {
+    const segment = part.split(";")[0] ?? "";
+    if (segment === "..") segments.pop();
+    else if (segment !== "" && segment !== ".") segments.push(segment);
+  }
+  return `/${segments.join("/")}`.replace(/:[^/]*$/, "");
+}
 
 describe(`pass-through behind a guard (${engineUnderTest()})`, async () => {
   const sockets = engineUnderTest() === "fastify";
@@ -35,11 +68,13 @@ http:
     - { prefix: /web, upstream: legacy, auth: web, websocket: ${sockets} }
     - { prefix: /keys, upstream: legacy, auth: keys }
     - { prefix: /open, upstream: legacy }
+    - { prefix: /paths, upstream: legacy, rewrite: /, auth: users }
 auth:
   providers:
     users: { type: jwt, secret: "${secret}", algorithms: [HS256], claims_to_metadata: { sub: x-user-id, org: x-org } }
     web: { type: jwt, secret: "${secret}", algorithms: [HS256], cookie: session, claims_to_metadata: { sub: x-user-id } }
     keys: { type: api_key, keys: ./keys.yaml }
+  policies: [{ match: { route: "/paths/admin/**" }, require: { scopes: [admin] } }]
 `,
     {
       "keys.yaml": `
@@ -119,6 +154,28 @@ auth:
     assert.equal(headers["x-user-id"], "jdoe");
     assert.equal(headers["x-forwarded-for"], "127.0.0.1");
     assert.ok(headers["x-request-id"]);
+  });
+
+  test("no spelling of a path leads to what a backend may take for a guarded one", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom(...spellings), { minLength: 1, maxLength: 4 }),
+        async parts => {
+          const head = [
+            `GET /paths/${parts.join("/")} HTTP/1.1`,
+            "host: a",
+            "connection: close",
+            "x-paths: 1",
+            bearer,
+          ];
+          const { text } = await converse(gateway.httpPort, [`${head.join("\r\n")}\r\n\r\n`], 1, true);
+          if (statusesOf(text)[0] !== "200") return;
+          const target = /^\/\S*/m.exec(text)?.[0] ?? "";
+          for (const times of [1, 2]) assert.doesNotMatch(tidied(target, times), /^\/admin(\/|$)/, target);
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   test("what a backend says of its connection is not said of the client's", async () => {
