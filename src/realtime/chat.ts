@@ -78,7 +78,7 @@ export class Chat {
   /** The socket is over: backends are told that it left its rooms. @param code of the close */
   closed(socket: Socket, code: number): void {
     const { bridge } = this.options;
-    const left = this.hub.closed(socket);
+    const left = this.hub.open.remove(socket);
     if (bridge === undefined) return;
     bridge.sessionClosed(socket);
     const leaves = Array.from(
@@ -290,7 +290,7 @@ export class Chat {
   #strike(socket: Socket, now: number, code: number): void {
     if (!socket.strike(now)) return;
     const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
-    this.hub.end(socket, code, `{"reason":"${reason}"}`);
+    this.hub.open.end(socket, code, `{"reason":"${reason}"}`);
   }
 }
 

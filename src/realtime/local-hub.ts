@@ -12,11 +12,12 @@ import type {
   Receiver,
   Replay,
 } from "./broker.js";
-import { CloseCode } from "./close-code.js";
 import { FanOut } from "./fan-out.js";
 import type { Disconnection } from "./hub.js";
 import type { RealtimeMetrics } from "./metrics.js";
 import { notice } from "./notices.js";
+import { OpenSockets } from "./open-sockets.js";
+import { namesOf, type Present, presentOf } from "./present.js";
 import { messageHead, Room } from "./room.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
 import type { Socket, SocketOwner } from "./socket.js";
@@ -36,24 +37,16 @@ export interface HubLimits {
   readonly sentAt: "seconds" | "milliseconds";
 }
 
-/** Who is in a room, as far as members are told. */
-export interface Present {
-  readonly count: number;
-  readonly names: ReadonlySet<string>;
-}
-
 /** Messages that are replayed at most to who comes back. */
 const replayLimit = 10_000;
-/** How long a socket that is being ended may take to read what was sent, milliseconds. */
-const endingPatience = 30_000;
 
 /** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
 export class LocalHub implements Receiver, SocketOwner {
   readonly fanOut: FanOut;
   readonly slow: SlowConsumers;
-  readonly #sockets = new Map<string, Socket>();
+  /** From their opening to their end. */
+  readonly open: OpenSockets;
   readonly #rooms = new Map<string, Room>();
-  readonly #ending = new Set<Socket>();
   #limits: HubLimits;
   #topics = 0;
   #members = 0;
@@ -64,6 +57,7 @@ export class LocalHub implements Receiver, SocketOwner {
     readonly logger: Logger | undefined,
     limits: HubLimits,
   ) {
+    this.open = new OpenSockets(socket => this.#leaveAll(socket));
     this.fanOut = new FanOut(metrics, socket => this.tooSlow(socket));
     this.slow = new SlowConsumers(broker, metrics, this);
     this.#limits = limits;
@@ -81,10 +75,6 @@ export class LocalHub implements Receiver, SocketOwner {
     return policy === "close" ? max : 2 * max;
   }
 
-  get connections(): number {
-    return this.#sockets.size;
-  }
-
   /** Memberships of all rooms. */
   get memberships(): number {
     return this.#members;
@@ -92,22 +82,6 @@ export class LocalHub implements Receiver, SocketOwner {
 
   get openRooms(): number {
     return this.#rooms.size;
-  }
-
-  sockets(): IterableIterator<Socket> {
-    return this.#sockets.values();
-  }
-
-  opened(socket: Socket): void {
-    this.#sockets.set(socket.id, socket);
-  }
-
-  /** The socket is over. @returns the rooms that it was in until then, or until it was ended, with its name there */
-  closed(socket: Socket): ReadonlyMap<string, string> {
-    const left = socket.ending?.left ?? this.#leaveAll(socket);
-    this.#sockets.delete(socket.id);
-    this.#ending.delete(socket);
-    return left;
   }
 
   tooSlow(socket: Socket): void {
@@ -120,20 +94,7 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   end(socket: Socket, code: number, reason: string): void {
-    if (socket.closed) return;
-    const left = namesIn(socket);
-    socket.ending = { code, reason, until: performance.now() + endingPatience, left };
-    this.#ending.add(socket);
-    this.#leaveAll(socket);
-    if (socket.buffered === 0) socket.end(code, reason);
-  }
-
-  /** Ends what can wait no longer. */
-  tick(): void {
-    const now = performance.now();
-    for (const socket of this.#ending) {
-      if (socket.ending !== undefined && socket.ending.until <= now) socket.terminate();
-    }
+    this.open.end(socket, code, reason);
   }
 
   log(error: unknown, what: string): void {
@@ -231,16 +192,6 @@ export class LocalHub implements Receiver, SocketOwner {
     return this.#rooms.values();
   }
 
-  /** Closes the sockets of a subject, or one of them, on this node. @returns how many */
-  disconnect(who: Disconnection): number {
-    const ended =
-      "session" in who
-        ? [this.#sockets.get(who.session)].filter(socket => socket !== undefined)
-        : [...this.#sockets.values()].filter(socket => socket.subject === who.subject);
-    for (const socket of ended) this.end(socket, CloseCode.disconnected, who.reason);
-    return ended.length;
-  }
-
   // What the broker tells.
 
   message(name: string, message: Message): void {
@@ -255,7 +206,7 @@ export class LocalHub implements Receiver, SocketOwner {
   notice(name: string, { text, except }: Notice): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
-    const socket = except === undefined ? undefined : this.#sockets.get(except);
+    const socket = except === undefined ? undefined : this.open.get(except);
     this.fanOut.publish(room, "notice", text, socket);
   }
 
@@ -271,7 +222,7 @@ export class LocalHub implements Receiver, SocketOwner {
 
   signal(text: string): void {
     try {
-      this.disconnect(JSON.parse(text) as Disconnection);
+      this.open.disconnect(JSON.parse(text) as Disconnection);
     } catch (error) {
       this.log(error, "a node said what this one does not understand");
     }
@@ -364,9 +315,11 @@ export class LocalHub implements Receiver, SocketOwner {
     this.slow.follow(socket, room, since.epoch === epoch ? Math.min(since.seq, seq) + 1 : seq + 1);
   }
 
-  /** @returns what `namesIn` does of before */
+  /** @returns the rooms that it was in, with its name in each */
   #leaveAll(socket: Socket): ReadonlyMap<string, string> {
-    const left = namesIn(socket);
+    const left = new Map(
+      Array.from(socket.rooms.values(), room => [room.name, room.members.get(socket) ?? ""]),
+    );
     for (const room of [...socket.rooms.values()]) this.#exit(socket, room);
     return left;
   }
@@ -398,24 +351,6 @@ export class LocalHub implements Receiver, SocketOwner {
     this.metrics.brokerFailures.inc();
     this.log(error, "members could not be told of a join or leave");
   }
-}
-
-/** The rooms of a socket with its name in each. */
-function namesIn(socket: Socket): ReadonlyMap<string, string> {
-  return new Map(Array.from(socket.rooms.values(), room => [room.name, room.members.get(socket) ?? ""]));
-}
-
-function presentOf(count: number, all: Iterable<string>, most: number): Present {
-  const names = new Set<string>();
-  for (const name of all) {
-    if (names.size === most) break;
-    names.add(name);
-  }
-  return { count, names };
-}
-
-function* namesOf(members: readonly Member[]): Iterable<string> {
-  for (const { from } of members) yield from;
 }
 
 /** Unique among all nodes. */

@@ -84,7 +84,7 @@ export class Realtime {
   /** What there is now. */
   census(): RealtimeCensus {
     return {
-      connections: this.#hub.connections,
+      connections: this.#hub.open.size,
       rooms: this.#hub.openRooms,
       members: this.#hub.memberships,
       lagging: this.#hub.slow.size,
@@ -134,7 +134,7 @@ export class Realtime {
    */
   async close(drain: number): Promise<void> {
     this.#draining = true;
-    const sockets = [...this.#hub.sockets()];
+    const sockets = [...this.#hub.open];
     const started = performance.now();
     const retries = Math.max(1, Math.ceil(drain / 1000));
     const within = Math.min(drain * spread, sockets.length * closeSpacing);
@@ -143,12 +143,12 @@ export class Realtime {
       for (; index < sockets.length && index < due * sockets.length; index++) {
         const retry = 1 + Math.floor(Math.random() * retries);
         const socket = sockets[index];
-        if (socket !== undefined) this.#hub.end(socket, CloseCode.restart, restarting(retry));
+        if (socket !== undefined) this.#hub.open.end(socket, CloseCode.restart, restarting(retry));
       }
       if (index < sockets.length) await delay(closeInterval);
     }
-    while (this.#hub.connections > 0 && performance.now() - started < drain) await delay(closeInterval);
-    for (const socket of this.#hub.sockets()) socket.terminate();
+    while (this.#hub.open.size > 0 && performance.now() - started < drain) await delay(closeInterval);
+    for (const socket of this.#hub.open) socket.terminate();
     clearInterval(this.#timer);
     // A backend that hangs does not hold the end up.
     const left = Math.max(farewell, drain - (performance.now() - started));
@@ -162,12 +162,12 @@ export class Realtime {
 
   #tick(): void {
     const now = Date.now();
-    this.#hub.tick();
+    this.#hub.open.tick();
     if (++this.#ticks % expiryTicks !== 0 || this.#settings.authenticator === undefined) return;
-    for (const socket of this.#hub.sockets()) {
+    for (const socket of this.#hub.open) {
       const { expiresAt } = socket.identity ?? {};
       if (expiresAt !== undefined && expiresAt <= now)
-        this.#hub.end(socket, CloseCode.expired, '{"reason":"TOKEN_EXPIRED"}');
+        this.#hub.open.end(socket, CloseCode.expired, '{"reason":"TOKEN_EXPIRED"}');
     }
   }
 }

@@ -63,7 +63,7 @@ export class ServerHub implements Hub {
     if (Buffer.byteLength(who.reason) > maxReason)
       throw invalid(`reason: expected at most ${maxReason} bytes`);
     this.#broker.signal(JSON.stringify(who));
-    return this.#local.disconnect(who);
+    return this.#local.open.disconnect(who);
   }
 
   #summaries(held: readonly string[]): readonly RoomSummary[] {

@@ -48,10 +48,10 @@ export function acceptUpgrades(app: UwsApp, realtime: Realtime, options: Upgrade
       guarded(() => {
         const { socket } = ws.getUserData();
         socket.ws = ws;
-        hub.opened(socket);
+        hub.open.add(socket);
         // It was being upgraded when the gateway began to shut down.
         if (realtime.draining)
-          hub.end(socket, CloseCode.restart, '{"reason":"SHUTTING_DOWN","retry_after":1}');
+          hub.open.end(socket, CloseCode.restart, '{"reason":"SHUTTING_DOWN","retry_after":1}');
       }),
     message: (ws, message, isBinary) =>
       guarded(() => {
@@ -145,7 +145,7 @@ class Upgrade {
         headers: [["sec-websocket-version", "13"]],
       });
     const { connections } = settings.limits;
-    if (sockets.connections + pending > connections)
+    if (sockets.open.size + pending > connections)
       throw fault("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, { retryAfter: 5 });
     requireOrigin(headers.get("origin"), settings.origins, headers.get("host"));
   }

@@ -191,7 +191,7 @@ test("what a backend has let pass is said, even where its sender has gone meanwh
   sender.say({ type: "send-message", room_id: "x", message: "last words" });
   await until(() => asked.length === 1);
   sender.socket.terminate();
-  await until(() => realtime.sockets.connections === 1);
+  await until(() => realtime.sockets.open.size === 1);
   asked[0]?.answer();
   const { message, from } = await other.next("receive-message");
   assert.deepEqual([message, from], ["last words", "A"]);

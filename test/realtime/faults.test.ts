@@ -209,7 +209,7 @@ test("a handle that outlives its socket does nothing", async t => {
   const { open, realtime, empty } = await serve(t);
   const client = await open();
   await client.join("x", "A");
-  const [socket] = realtime.sockets.sockets();
+  const [socket] = realtime.sockets.open;
   assert.ok(socket !== undefined);
   client.socket.terminate();
   await empty();
@@ -220,7 +220,7 @@ test("a handle that outlives its socket does nothing", async t => {
   socket.subscribe("x");
   socket.end(1000, "");
   socket.terminate();
-  realtime.sockets.end(socket, 1000, "");
+  realtime.sockets.open.end(socket, 1000, "");
   realtime.sockets.drained(socket);
   realtime.chat.receive(socket, '{"type":"join-room","room_id":"x","from":"A"}', 1);
   assert.equal(realtime.sockets.openRooms, 0);

@@ -100,7 +100,7 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
       await client.opened;
       return client;
     },
-    empty: () => until(() => hub.connections === 0 && hub.openRooms === 0 && hub.memberships === 0),
+    empty: () => until(() => hub.open.size === 0 && hub.openRooms === 0 && hub.memberships === 0),
     async metric(sample) {
       const line = (await registry.metrics()).split("\n").find(each => each.startsWith(`${sample} `));
       return line === undefined ? 0 : Number(line.slice(sample.length + 1));

@@ -125,6 +125,6 @@ test("what fails inside when a socket ends costs nobody else anything", async t 
   const [one, other] = [await open(), await open()];
   await one.join("x", "one");
   one.socket.terminate();
-  await until(() => realtime.sockets.connections === 1);
+  await until(() => realtime.sockets.open.size === 1);
   await other.join("x", "other");
 });

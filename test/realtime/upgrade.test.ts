@@ -130,7 +130,7 @@ test("an upgrade whose client goes while others are asked leaves nothing behind"
   answer(identityOf("gone"));
   await until(() => realtime.pending === 0);
   assert.equal(await metric('protogate_ws_upgrades_total{result="aborted"}'), 1);
-  assert.equal(realtime.sockets.connections, 1);
+  assert.equal(realtime.sockets.open.size, 1);
 });
 
 test("an asynchronous authenticator lets in and refuses", async t => {
