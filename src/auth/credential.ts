@@ -68,8 +68,10 @@ function schemeReader(header: string, scheme: string): CredentialReader {
   return caller => {
     const value = caller.header(header);
     if (value === undefined || value.charCodeAt(length) !== 0x20) return undefined;
-    if (value.slice(0, length).toLowerCase() !== wanted) return undefined;
-    return value.slice(length + 1).trimStart() || undefined;
+    // Mostly it is written as it is configured.
+    if (!value.startsWith(scheme) && value.slice(0, length).toLowerCase() !== wanted) return undefined;
+    const credential = value.slice(length + 1);
+    return (credential.charCodeAt(0) === 0x20 ? credential.trimStart() : credential) || undefined;
   };
 }
 
