@@ -19,7 +19,8 @@ const settings: readonly {
   { workload: "HTTP alone", start: (site, engine) => startScript(site, "engine/bare", { ENGINE: engine }) },
   {
     workload: "small GET, upstream in memory",
-    start: (site, engine) => startGateway(site, { engine, transport: "lean" }, ["engine/memory-upstream"]),
+    start: (site, engine) =>
+      startGateway(site, { engine, transport: "lean" }, { preloaded: ["engine/memory-upstream"] }),
   },
 ];
 

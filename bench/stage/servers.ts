@@ -67,16 +67,20 @@ export function gatewayName({ engine, transport }: Parts): string {
 /** The bench's configuration of the gateway. */
 const plainConfig = join(root, "bench/stage/gateway.yaml");
 
-/**
- * The gateway as it ships.
- * @param preloaded scripts of the bench that it loads first, by their paths below bench/ without `.ts`
- * @param config a file that reads the same variables as the bench's own
- */
+/** How a gateway is started otherwise than as it ships, with the bench's configuration. */
+export interface GatewayOptions {
+  /** Scripts of the bench that it loads first, by their paths below bench/ without `.ts`. */
+  readonly preloaded?: readonly string[];
+  /** A configuration that reads the same variables as the bench's own. */
+  readonly config?: string;
+  /** Options of Node.js. */
+  readonly nodeOptions?: readonly string[];
+}
+
 export async function startGateway(
   site: Site,
   parts: Parts,
-  preloaded: readonly string[] = [],
-  config = plainConfig,
+  { preloaded = [], config = plainConfig, nodeOptions = [] }: GatewayOptions = {},
 ): Promise<Server> {
   const port = await freePort();
   const env = {
@@ -88,7 +92,8 @@ export async function startGateway(
   };
   const main = join(root, "dist/main.js");
   const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
-  const child = startNode(site, gatewayName(parts), [...imports, main, "serve", "-c", config], env);
+  const args = [...nodeOptions, ...imports, main, "serve", "-c", config];
+  const child = startNode(site, gatewayName(parts), args, env);
   const over = new AbortController();
   try {
     await child.inTime(accepts(port, over.signal), "did not listen");
