@@ -20,6 +20,7 @@ export class NodeExchange implements Exchange {
   /** The first bytes behind an upgrade. */
   readonly #upgradeHead: Buffer | undefined;
   #rejectBody: ((error: Error) => void) | undefined;
+  #bodyError: Error | undefined;
 
   /** @param patience milliseconds that a client may leave a reply unread */
   constructor(
@@ -64,6 +65,9 @@ export class NodeExchange implements Exchange {
     if (!announcesBody(request)) return noBody;
     if (Number(request.headers["content-length"] ?? 0) > limit)
       return Promise.reject(new BodyTooLargeError());
+    // What has ended before anybody asked says so no second time.
+    if (request.destroyed) this.#bodyError ??= cutShort();
+    if (this.#bodyError !== undefined) return Promise.reject(this.#bodyError);
     return new Promise((resolve, reject) => {
       let size = 0;
       const chunks: Buffer[] = [];
@@ -82,12 +86,13 @@ export class NodeExchange implements Exchange {
         resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)),
       );
       request.on("error", reject);
-      request.on("close", () => reject(new Error("the request ended before its body was complete")));
+      request.on("close", () => reject(cutShort()));
     });
   }
 
   /** The rest of the body will not come: whoever waits for it is told why. */
   failBody(error: Error): void {
+    this.#bodyError ??= error;
     this.#rejectBody?.(error);
   }
 
@@ -110,6 +115,11 @@ export class NodeExchange implements Exchange {
   passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number> {
     const request = this.#request;
     const response = this.#response;
+    // The end of the connection or of the body has been told already, and is told once.
+    if (request.socket.destroyed || this.#bodyError !== undefined) {
+      this.abandon();
+      return Promise.resolve(499);
+    }
     request.url = this.#target;
     if (this.#upgradeHead !== undefined) {
       response.detachSocket(request.socket);
@@ -126,6 +136,10 @@ export class NodeExchange implements Exchange {
   abandon(): void {
     this.#response.destroy();
   }
+}
+
+function cutShort(): Error {
+  return new Error("the request ended before its body was complete");
 }
 
 /** RFC 9112 §6.3: without either header a request has no body. */

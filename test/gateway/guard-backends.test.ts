@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { after, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { status as Code } from "@grpc/grpc-js";
@@ -15,20 +15,30 @@ const proto = `
 syntax = "proto3";
 package gate.v1;
 import "google/api/annotations.proto";
-service Doors { rpc Get(Door) returns (Door) { option (google.api.http) = { get: "/doors/{name}" }; } }
+service Doors {
+  rpc Get(Door) returns (Door) {
+    option (google.api.http) = { get: "/doors/{name}" additional_bindings { post: "/doors/{name}" body: "*" } };
+  }
+  rpc Open(Door) returns (Door) { option (google.api.http) = { post: "/open/{name}" body: "*" }; }
+}
 service Auth { rpc Check(Token) returns (Who); }
 message Door { string name = 1; }
 message Token { string token = 1; }
 message Who { string user_id = 1; string scope = 2; }
 `;
 
-/** A gateway in front of one door. @param doors further keys of its service @param yaml further top-level keys */
-async function startGate(check: RawHandler, doors: string, yaml: string) {
+/**
+ * A gateway in front of one door.
+ * @param doors further keys of its service
+ * @param yaml further top-level keys
+ * @param upstreams further upstreams
+ */
+async function startGate(check: RawHandler, doors: string, yaml: string, upstreams = "") {
   const backend = await startBackend({ "/gate.v1.Doors/Get": echo, "/gate.v1.Auth/Check": check });
   const file = (keys: string): string => `
 descriptors: [{ protos: ./protos }]
-upstreams: { back: { targets: ["127.0.0.1:${backend.port}"], timeout: 10s } }
-services: [{ service: gate.v1.Doors, upstream: back, ${keys} }]
+upstreams: { back: { targets: ["127.0.0.1:${backend.port}"], timeout: 10s }${upstreams && `, ${upstreams}`} }
+services: [{ service: gate.v1.Doors, upstream: back, ${keys}, methods: { Open: { auth: none, rate_limit: none } } }]
 telemetry: { log: { level: debug } }
 ${yaml}`;
   const gateway = await startTestGateway(file(doors), { "protos/gate.proto": proto });
@@ -77,6 +87,15 @@ const fails =
   (_, reply) =>
     reply({ code, details: "because of hunter2" });
 
+/** Opens a connection of its own and writes to it. */
+async function begin(port: number, text: string): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  await once(socket, "connect");
+  socket.write(text);
+  return socket;
+}
+
 const forward = (more = "") =>
   `auth: { providers: { forward: { type: rpc, upstream: back, method: gate.v1.Auth/Check, token_field: token${more} } } }`;
 
@@ -103,6 +122,104 @@ rate_limits: { one: { concurrency: 20, key: global } }`,
     assert.equal(gate.opened("left"), false);
     assert.ok(gate.opened("kept-18"));
     assert.equal(gate.checks(), 1);
+  });
+
+  test("who leaves in the middle of a body while somebody is asked gives its place back", async () => {
+    const hold = new Hold();
+    const gate = await startGate(
+      hold.handler(yes),
+      "auth: forward, rate_limit: one",
+      `${forward()}
+rate_limits: { one: { concurrency: 1, key: global } }`,
+    );
+    const { httpPort } = gate.gateway;
+    for (const [name, length] of [
+      ["length", "content-length: 100\r\n\r\n{"],
+      ["chunks", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"],
+      ["nothing", "content-length: 100\r\n\r\n"],
+    ] as const) {
+      const head = `POST /doors/${name} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${name}\r\ncontent-type: application/json\r\n`;
+      const socket = await begin(httpPort, head + length);
+      await hold.held(1);
+      assert.equal((await gate.knock("full", "t")).status, 429);
+      socket.destroy();
+      // The gateway sees the end of the connection before the answer of the backend.
+      for (let turn = 0; turn < 3; turn++) await send(`${gate.gateway.url}/nowhere`);
+      hold.release();
+      const line = await gate.gateway.logged(each => each.path === `/doors/${name}`);
+      assert.equal(line.status, 499, name);
+      assert.equal(gate.opened(name), false);
+    }
+    const free = gate.knock("free", "t");
+    await hold.held(1);
+    hold.release();
+    assert.equal((await free).status, 200);
+  });
+
+  test("who leaves a prefix that is passed through while somebody is asked gives the place back", async () => {
+    const asked: string[] = [];
+    const legacy = createServer((request, response) => {
+      asked.push(request.url ?? "");
+      response.end();
+    }).listen(0, "127.0.0.1");
+    await once(legacy, "listening");
+    after(() => legacy.close());
+    const hold = new Hold();
+    const gate = await startGate(
+      hold.handler(yes),
+      "auth: none",
+      `
+${forward()}
+rate_limits: { one: { concurrency: 1, key: global } }
+http: { proxy: [{ prefix: /legacy, upstream: legacy, auth: forward, rate_limit: one }] }`,
+      `legacy: { protocol: http, targets: ["http://127.0.0.1:${(legacy.address() as AddressInfo).port}"] }`,
+    );
+    for (const [name, rest] of [
+      ["get", "\r\n"],
+      ["post", "content-length: 100\r\n\r\n{"],
+      [
+        "upgrade",
+        "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: x\r\n\r\n",
+      ],
+    ] as const) {
+      const verb = name === "post" ? "POST" : "GET";
+      const head = `${verb} /legacy/${name} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${name}\r\n`;
+      const socket = await begin(gate.gateway.httpPort, head + rest);
+      // Not every engine takes upgrades.
+      const taken = hold.held(1).then(() => true);
+      if (!(await Promise.race([taken, once(socket, "data").then(() => false)]))) continue;
+      socket.destroy();
+      for (let turn = 0; turn < 3; turn++) await gate.knock("in-between");
+      hold.release();
+      await gate.gateway.logged(each => each.path === `/legacy/${name}`);
+    }
+    const free = send(`${gate.gateway.url}/legacy/free`, { headers: { authorization: "Bearer free" } });
+    await hold.held(1);
+    hold.release();
+    assert.equal((await free).status, 200);
+    assert.deepEqual(asked, ["/legacy/free"]);
+  });
+
+  test("a body that stops while somebody is asked has no more time than another", async () => {
+    const hold = new Hold();
+    const gate = await startGate(
+      hold.handler(yes),
+      "auth: forward",
+      `${forward()}
+http: { limits: { request_timeout: 1s } }`,
+    );
+    const head =
+      "POST /doors/slow HTTP/1.1\r\nhost: a\r\nauthorization: Bearer t\r\ncontent-type: application/json\r\n";
+    const socket = await begin(gate.gateway.httpPort, `${head}content-length: 100\r\n\r\n{`);
+    await hold.held(1);
+    // When one that began later has had its time, so has this one.
+    const open = "POST /open/slow HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{";
+    const later = await begin(gate.gateway.httpPort, open);
+    await once(later, "data");
+    hold.release();
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 408 /);
+    socket.destroy();
   });
 
   test("one that hangs is given up in its time, and lets nobody in", async () => {
