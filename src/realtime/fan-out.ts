@@ -16,22 +16,19 @@ export interface FanOutLimits {
  *
  * uWebSockets.js would drop, without saying so to whom, what a socket cannot take. It is given no limit, so that it
  * never drops; the limit is ours. Before the rooms of one socket can have sent it another `max` bytes unseen, the
- * buffers of their members are looked at: a socket holds twice `max` at most, and up to 32 messages that uWebSockets.js
- * hands over at the end of the turn.
+ * buffers of their members are looked at.
  */
 export class FanOut {
   readonly #apps: { readonly app: UwsApp; readonly deflate: boolean }[] = [];
   #quota = 0;
-  #max = 0;
 
-  /** @param tooSlow is told of each member that has more than `max` bytes waiting */
+  /** @param sweep looks at the buffers of a room's members */
   constructor(
     readonly metrics: RealtimeMetrics,
-    readonly tooSlow: (socket: Socket) => void,
+    readonly sweep: (room: Room) => void,
   ) {}
 
   set limits({ max, rooms }: FanOutLimits) {
-    this.#max = max;
     this.#quota = Math.max(1, Math.floor(max / rooms));
   }
 
@@ -40,31 +37,25 @@ export class FanOut {
     this.#apps.push({ app, deflate });
   }
 
-  /** @param except does not get it */
-  publish(room: Room, type: SentType, text: string, except?: Socket): void {
-    const recipients = room.members.size - room.lagging;
-    if (recipients === 0) return;
-    const started = performance.now();
-    const skipped = except?.unsubscribe(room.topic) === true;
-    for (const { app, deflate } of this.#apps) app.publish(room.topic, text, false, deflate);
-    if (skipped) except.subscribe(room.topic);
+  /**
+   * @param seq 0 for what has none
+   * @param except does not get it
+   */
+  publish(room: Room, type: SentType, text: string, seq: number, except?: Socket): void {
     const bytes = Buffer.byteLength(text);
-    count(this.metrics.sent[type], recipients, bytes);
-    this.metrics.fannedOut(recipients, performance.now() - started);
-    room.unswept += bytes;
-    if (room.unswept >= this.#quota) this.#sweep(room);
-  }
-
-  #sweep(room: Room): void {
-    room.unswept = 0;
-    const max = this.#max;
-    let slow: Socket[] | undefined;
-    for (const socket of room.members.keys()) {
-      if (socket.buffered <= max || socket.lag?.has(room) === true) continue;
-      slow ??= [];
-      slow.push(socket);
+    room.backlog?.add(type, text, bytes, seq, except);
+    const recipients = room.members.size - room.lagging;
+    if (recipients > 0) {
+      const started = performance.now();
+      const skipped = except?.unsubscribe(room.topic) === true;
+      for (const { app, deflate } of this.#apps) app.publish(room.topic, text, false, deflate);
+      if (skipped) except.subscribe(room.topic);
+      count(this.metrics.sent[type], recipients, bytes);
+      this.metrics.fannedOut(recipients, performance.now() - started);
     }
-    // Afterwards, because ending one tells the others, who may be swept again by that.
-    if (slow !== undefined) for (const socket of slow) this.tooSlow(socket);
+    room.unswept += bytes;
+    if (room.unswept < this.#quota) return;
+    room.unswept = 0;
+    this.sweep(room);
   }
 }

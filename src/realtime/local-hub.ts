@@ -58,7 +58,7 @@ export class LocalHub implements Receiver, SocketOwner {
     limits: HubLimits,
   ) {
     this.open = new OpenSockets(socket => this.#leaveAll(socket));
-    this.fanOut = new FanOut(metrics, socket => this.tooSlow(socket));
+    this.fanOut = new FanOut(metrics, room => this.slow.sweep(room));
     this.slow = new SlowConsumers(broker, metrics, this);
     this.#limits = limits;
     this.limits = limits;
@@ -85,7 +85,7 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   tooSlow(socket: Socket): void {
-    this.slow.tooSlow(socket);
+    this.slow.end(socket);
   }
 
   drained(socket: Socket): void {
@@ -200,14 +200,14 @@ export class LocalHub implements Receiver, SocketOwner {
     if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
     room.seq = message.seq;
     this.metrics.delivered(Date.now() - message.at);
-    this.fanOut.publish(room, "receive-message", message.text);
+    this.fanOut.publish(room, "receive-message", message.text, message.seq);
   }
 
   notice(name: string, { text, except }: Notice): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
     const socket = except === undefined ? undefined : this.open.get(except);
-    this.fanOut.publish(room, "notice", text, socket);
+    this.fanOut.publish(room, "notice", text, 0, socket);
   }
 
   gap(name: string, epoch: string, from: number, to: number): void {
@@ -215,9 +215,7 @@ export class LocalHub implements Receiver, SocketOwner {
     if (room === undefined) return;
     if (room.epoch !== epoch) this.slow.restart(room, epoch);
     room.seq = Math.max(room.seq, to);
-    for (const socket of [...room.members.keys()]) {
-      if (socket.lag?.has(room) !== true) this.slow.follow(socket, room, from);
-    }
+    for (const socket of [...room.members.keys()]) this.slow.missed(socket, room, from);
   }
 
   signal(text: string): void {

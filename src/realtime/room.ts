@@ -1,3 +1,4 @@
+import type { Backlog } from "./backlog.js";
 import type { Socket } from "./socket.js";
 
 /** A room that has members on this node. */
@@ -9,6 +10,8 @@ export class Room {
   seq = 0;
   /** Members that are behind, and not subscribed until they have caught up. */
   lagging = 0;
+  /** What those of them are still to be sent that are not further behind than a client may be. */
+  backlog: Backlog | undefined = undefined;
   /** Bytes published since the members' buffers were last looked at. */
   unswept = 0;
   /** Sockets that wait for the broker to have subscribed. */

@@ -1,7 +1,9 @@
+import { Backlog } from "./backlog.js";
 import type { Broker, Replay } from "./broker.js";
 import { CloseCode } from "./close-code.js";
 import { count, type RealtimeMetrics } from "./metrics.js";
 import { gap } from "./notices.js";
+import { PacedEndings } from "./paced-endings.js";
 import type { Room } from "./room.js";
 import type { Lag, Socket } from "./socket.js";
 
@@ -22,23 +24,30 @@ export interface SlowOwner {
 
 /**
  * Keeps every member exactly informed: it gets each message of its room in order, or a gap that names those it never
- * gets. Who is behind is taken off its topics, and put back when it has been sent what came meanwhile, from history
- * as far as that reaches.
+ * gets. Who has more than a little in its own buffer is behind: it is taken off its topic and keeps its place in the
+ * room's backlog, so that what waits for many is there once. For whom too much waits, the policy decides: its socket
+ * is closed, or it gives up its place, and is sent what it missed from history as far as that reaches.
  */
 export class SlowConsumers {
   #max = 0;
+  /** Bytes in its own buffer above which a socket is behind. */
+  #most = 0;
   #policy: "close" | "drop" = "close";
-  /** Sockets that are behind in a room. */
+  /** Sockets that are behind. */
   readonly #behind = new Set<Socket>();
+  readonly #endings: PacedEndings;
 
   constructor(
     readonly broker: Broker,
     readonly metrics: RealtimeMetrics,
     readonly owner: SlowOwner,
-  ) {}
+  ) {
+    this.#endings = new PacedEndings(socket => this.end(socket));
+  }
 
   set policy({ max, policy }: SlowPolicy) {
     this.#max = max;
+    this.#most = Math.min(mostOwn, max >> 1);
     this.#policy = policy;
   }
 
@@ -47,24 +56,36 @@ export class SlowConsumers {
     return this.#behind.size;
   }
 
-  /** More waits for the client than it may have. */
-  tooSlow(socket: Socket): void {
-    if (socket.closed) return;
-    if (this.#policy === "close" || socket.buffered > 2 * this.#max) {
-      this.metrics.slow.close.inc();
-      this.owner.end(socket, CloseCode.slow, slowReason);
-      return;
+  /** Looks at what waits for each of the room's members. */
+  sweep(room: Room): void {
+    let found: Socket[] | undefined;
+    for (const socket of room.members.keys()) {
+      const slow = socket.lag?.has(room)
+        ? waiting(socket) > this.#max && !this.#endings.has(socket)
+        : socket.buffered > this.#most;
+      if (!slow) continue;
+      found ??= [];
+      found.push(socket);
     }
-    if (!this.#behind.has(socket)) this.metrics.slow.drop.inc();
-    for (const room of socket.rooms.values()) {
-      if (socket.lag?.has(room) !== true) this.#fallBehind(socket, room, room.seq + 1);
+    if (found === undefined) return;
+    // Afterwards, because ending one tells the others, who may be swept again by that.
+    for (const socket of found) {
+      if (socket.lag?.has(room)) this.#giveUp(socket);
+      else this.#keepPlace(socket, room);
     }
   }
 
   /** The member is to be sent everything from that message on, and then what comes. */
   follow(socket: Socket, room: Room, from: number): void {
-    this.#fallBehind(socket, room, from);
+    this.#fallBehind(socket, room, { next: from, place: undefined, asked: false });
     this.#catchUp(socket, room);
+  }
+
+  /** Messages from that one on did not come from the broker, and are only in its history, if anywhere. */
+  missed(socket: Socket, room: Room, from: number): void {
+    const lag = socket.lag?.get(room);
+    if (lag === undefined) this.follow(socket, room, from);
+    else leavePlace(room, lag);
   }
 
   /** The room's messages are lost, and it counts anew: what its members were still to be sent they never get. */
@@ -87,24 +108,55 @@ export class SlowConsumers {
 
   /** The socket is not in the room any more. */
   left(socket: Socket, room: Room): void {
-    if (socket.lag?.delete(room) !== true) return;
+    const lag = socket.lag?.get(room);
+    if (lag === undefined) return;
+    leavePlace(room, lag);
+    socket.lag?.delete(room);
     room.lagging--;
-    if (socket.lag.size > 0) return;
+    if (socket.lag?.size !== 0) return;
     socket.lag = undefined;
     this.#behind.delete(socket);
   }
 
   get #low(): number {
-    return this.#max >> 1;
+    return this.#most >> 1;
   }
 
-  #fallBehind(socket: Socket, room: Room, from: number): void {
+  /** Closes it, whatever the policy. */
+  end(socket: Socket): void {
+    if (socket.closed) return;
+    this.metrics.slow.close.inc();
+    this.owner.end(socket, CloseCode.slow, slowReason);
+  }
+
+  /** Too much waits for the client. */
+  #giveUp(socket: Socket): void {
+    if (this.#policy === "close") {
+      this.#endings.add(socket);
+      return;
+    }
+    this.metrics.slow.drop.inc();
+    for (const [room, lag] of socket.lag ?? []) leavePlace(room, lag);
+  }
+
+  #keepPlace(socket: Socket, room: Room): void {
+    room.backlog ??= new Backlog();
+    room.backlog.holders++;
+    this.#fallBehind(socket, room, { next: room.seq + 1, place: room.backlog.last, asked: false });
+  }
+
+  #fallBehind(socket: Socket, room: Room, lag: Lag): void {
     // What it has just been sent may have ended it.
-    if (socket.closed || socket.rooms.get(room.name) !== room) return;
+    if (socket.closed || socket.rooms.get(room.name) !== room) {
+      leavePlace(room, lag);
+      return;
+    }
     socket.unsubscribe(room.topic);
     socket.lag ??= new Map();
-    if (!socket.lag.has(room)) room.lagging++;
-    socket.lag.set(room, { next: from, asked: false });
+    const before = socket.lag.get(room);
+    if (before === undefined) room.lagging++;
+    else leavePlace(room, before);
+    socket.lag.set(room, lag);
     this.#behind.add(socket);
   }
 
@@ -112,12 +164,17 @@ export class SlowConsumers {
     while (!socket.closed) {
       const lag = socket.lag?.get(room);
       if (lag === undefined || lag.asked) return;
-      if (lag.next > room.seq) {
+      const { place } = lag;
+      if (place === undefined ? lag.next > room.seq : place.next === undefined) {
         this.left(socket, room);
         socket.subscribe(room.topic);
         return;
       }
       if (socket.buffered > this.#low) return;
+      if (place !== undefined) {
+        this.#sendBacklog(socket, lag);
+        continue;
+      }
       const replay = this.broker.since(room.name, { epoch: room.epoch, seq: lag.next - 1 }, replayLimit);
       if (replay instanceof Promise) {
         this.#catchUpLater(socket, room, lag, replay);
@@ -139,6 +196,21 @@ export class SlowConsumers {
     answer.then(resume, (error: unknown) => {
       this.owner.log(error, "the history of a room could not be read");
       resume({ position: room, recovered: false, messages: [] });
+    });
+  }
+
+  /** Sends from its place on as much as there is room for. */
+  #sendBacklog(socket: Socket, lag: Lag): void {
+    const low = this.#low;
+    socket.corked(() => {
+      for (let said = lag.place?.next; said !== undefined; said = said.next) {
+        if (said.except !== socket) {
+          if (socket.buffered > low || !socket.send(said.text)) return;
+          count(this.metrics.sent[said.type], 1, said.bytes);
+        }
+        lag.place = said;
+        if (said.seq > 0) lag.next = said.seq + 1;
+      }
     });
   }
 
@@ -175,6 +247,25 @@ export class SlowConsumers {
   }
 }
 
+/** What follows is read from history. */
+function leavePlace(room: Room, lag: Lag): void {
+  const { backlog } = room;
+  if (lag.place === undefined || backlog === undefined) return;
+  lag.place = undefined;
+  if (--backlog.holders === 0) room.backlog = undefined;
+}
+
+/** Bytes that wait for the socket in the backlogs of its rooms. */
+function waiting(socket: Socket): number {
+  let bytes = 0;
+  for (const [{ backlog }, { place }] of socket.lag ?? []) {
+    if (place !== undefined && backlog !== undefined) bytes += backlog.since(place);
+  }
+  return bytes;
+}
+
+/** Bytes. */
+const mostOwn = 16_384;
 /** Messages that are asked for at once. */
 const replayLimit = 10_000;
 const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';

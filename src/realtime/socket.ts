@@ -1,5 +1,6 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Identity } from "../auth/identity.js";
+import type { Said } from "./backlog.js";
 import type { Session } from "./bridge.js";
 import type { RoomFrame } from "./frame.js";
 import type { Room } from "./room.js";
@@ -34,6 +35,8 @@ export interface SocketOwner {
 export interface Lag {
   /** The first message not sent. */
   next: number;
+  /** Its place in the room's backlog; undefined where what follows is read from history. */
+  place: Said | undefined;
   /** The broker is being asked for what follows. */
   asked: boolean;
 }
