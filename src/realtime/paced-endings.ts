@@ -1,14 +1,19 @@
 import type { Socket } from "./socket.js";
 
-/** Members are told of each who leaves: so many of these notices at once are one write to each member. */
-const notices = 32;
-/** Milliseconds. */
-const pause = 20;
+/**
+ * Members are told of each who leaves. What uWebSockets.js sends in one turn of the event loop, up to 32 messages, is
+ * one write to each of them: so many notices go with the message at which the sockets were found.
+ */
+const notices = 24;
+/** Milliseconds between two turns in which sockets are ended, at least, and at most where nothing is said meanwhile. */
+const least = 20;
+const most = 250;
 
 /** Ends sockets a few at a time: many at once would hold up everybody who is told that they left. */
 export class PacedEndings {
   readonly #due = new Set<Socket>();
-  #resting: NodeJS.Timeout | undefined;
+  #last = 0;
+  #late: NodeJS.Timeout | undefined;
 
   constructor(readonly end: (socket: Socket) => void) {}
 
@@ -18,15 +23,25 @@ export class PacedEndings {
 
   add(socket: Socket): void {
     this.#due.add(socket);
-    if (this.#resting === undefined) this.#some();
   }
 
-  #some(): void {
-    this.#resting = setTimeout(() => {
-      this.#resting = undefined;
-      if (this.#due.size > 0) this.#some();
-    }, pause);
-    this.#resting.unref();
+  /** Something has been sent to many: a good time. */
+  some(): void {
+    if (this.#due.size === 0) return;
+    const now = performance.now();
+    if (now - this.#last >= least) {
+      this.#last = now;
+      this.#endSome();
+    }
+    if (this.#due.size > 0) this.#late ??= setTimeout(() => this.#retry(), most).unref();
+  }
+
+  #retry(): void {
+    this.#late = undefined;
+    this.some();
+  }
+
+  #endSome(): void {
     let told = 0;
     for (const socket of this.#due) {
       if (told >= notices) return;

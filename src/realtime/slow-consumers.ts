@@ -67,12 +67,12 @@ export class SlowConsumers {
       found ??= [];
       found.push(socket);
     }
-    if (found === undefined) return;
-    // Afterwards, because ending one tells the others, who may be swept again by that.
-    for (const socket of found) {
+    for (const socket of found ?? []) {
       if (socket.lag?.has(room)) this.#giveUp(socket);
       else this.#keepPlace(socket, room);
     }
+    // Afterwards, because ending one tells the others, who may be swept again by that.
+    this.#endings.some();
   }
 
   /** The member is to be sent everything from that message on, and then what comes. */
