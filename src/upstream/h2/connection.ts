@@ -15,6 +15,7 @@ import { ConnectionError, ErrorCode, initialWindow, max31 } from "./protocol.js"
 import { windowIncrement } from "./receive-window.js";
 import { Sender, type SenderHost } from "./sender.js";
 import { connectionWindow, ourSettings, PeerSettings } from "./settings.js";
+import { StreamTable } from "./stream-table.js";
 
 /** From here on a connection takes no more streams: ids are not used again (RFC 9113 §5.1.1), and some are on their way. */
 const lastUsableId = max31 - 2 ** 21;
@@ -45,7 +46,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   readonly #head = new AnswerHead();
   readonly #flood = new FloodGuard();
   #keepalive: Keepalive | undefined;
-  readonly #streams = new Map<number, CallStream>();
+  readonly #streams = new StreamTable<CallStream>();
   /** Streams that are open or listed to be opened. */
   #active = 0;
   #nextId: number;
@@ -139,7 +140,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
       return false;
     }
     this.#nextId += 2;
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     if (id >= lastUsableId) this.drain();
     return true;
   }
@@ -253,7 +254,8 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#draining = true;
     if (code === ErrorCode.EnhanceYourCalm && debug === "too_many_pings") this.#host.onTooManyPings();
     this.#host.onDraining();
-    const lost = [...this.#streams.values()]
+    const lost = this.#streams
+      .all()
       .filter(({ id }) => id > lastStream)
       .concat(this.#sender.unopened);
     for (const stream of lost) {
@@ -315,7 +317,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
 
   /** §6.9.2; a window may become negative. */
   #widenAll(change: number): void {
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.all()) {
       stream.sendWindow += change;
       if (stream.sendWindow > max31)
         throw new ConnectionError(ErrorCode.FlowControlError, "SETTINGS that make a window too large");
@@ -337,7 +339,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#keepalive?.stop();
     if (reason === undefined) this.#sender.outbox.frames.goAway(ErrorCode.NoError, "");
     this.#sender.outbox.close();
-    const open = [...this.#streams.values()];
+    const open = this.#streams.all();
     const { unopened } = this.#sender;
     this.#streams.clear();
     this.#host.onClosed(this, reason);

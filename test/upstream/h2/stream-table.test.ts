@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import fc from "fast-check";
+import { StreamTable } from "../../../src/upstream/h2/stream-table.js";
+
+const ids = fc.integer({ min: 1, max: 2 ** 31 - 1 });
+
+test("a table holds what a map holds", () => {
+  const step = fc.record({ id: fc.oneof(fc.integer({ min: 1, max: 40 }), ids), add: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), steps => {
+      const table = new StreamTable<{ readonly id: number }>();
+      const model = new Map<number, { readonly id: number }>();
+      for (const { id, add } of steps) {
+        if (add && !model.has(id)) {
+          const stream = { id };
+          table.add(stream);
+          model.set(id, stream);
+        } else if (!add) {
+          table.delete(id);
+          model.delete(id);
+        }
+        assert.equal(table.size, model.size);
+        assert.equal(table.get(id), model.get(id));
+      }
+      for (const [id, stream] of model) assert.equal(table.get(id), stream);
+      assert.deepEqual(new Set(table.all()), new Set(model.values()));
+      table.clear();
+      assert.deepEqual([table.size, table.all()], [0, []]);
+      for (const id of model.keys()) assert.equal(table.get(id), undefined);
+    }),
+  );
+});
+
+test("ids in turn, a few of which stay, are found however many there have been", () => {
+  const table = new StreamTable<{ readonly id: number }>();
+  const staying = [1, 1001, 20_001];
+  const window = 150;
+  for (let id = 1; id < 100_000; id += 2) {
+    table.add({ id });
+    const ended = id - 2 * window;
+    if (ended > 0 && !staying.includes(ended)) table.delete(ended);
+  }
+  assert.equal(table.size, window + staying.length);
+  for (const id of staying) assert.equal(table.get(id)?.id, id);
+  assert.equal(table.get(50_001), undefined);
+});
+
+test("a table that is old keeps nothing of what has left it", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as (options?: { readonly type: "minor" }) => void;
+  const old = () => getHeapSpaceStatistics().find(space => space.space_name === "old_space");
+  const table = new StreamTable<{ readonly id: number; readonly call: unknown }>();
+  let id = 1;
+  const turn = (): void => {
+    table.add({ id, call: new Array(100).fill(id) });
+    table.delete(id - 200);
+    id += 2;
+  };
+  for (let i = 0; i < 1000; i++) turn();
+  collect();
+  collect();
+  const before = old()?.space_used_size ?? 0;
+  for (let i = 0; i < 40_000; i++) turn();
+  collect({ type: "minor" });
+  collect({ type: "minor" });
+  const grown = (old()?.space_used_size ?? 0) - before;
+  assert.ok(grown < 2 * 1024 ** 2, `${grown} bytes of calls that are over`);
+});
