@@ -169,6 +169,10 @@ export class History {
     timeline.first = entry.nextInRoom;
     if (timeline.first === undefined) timeline.last = undefined;
     timeline.count--;
+    // Else an entry that has become old would keep all that came after it from the collector of the young generation.
+    entry.nextInRoom = undefined;
+    entry.older = undefined;
+    entry.newer = undefined;
     this.#bytes -= entry.size;
     if (entry.key !== undefined) timeline.keys?.delete(entry.key);
     this.#forgetIfUnused(timeline);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { History } from "../../src/realtime/history.js";
+import { grownOldSpace } from "../old-space.js";
 
 const limits = { messages: 5, ttl: 1000, maxBytes: 1024 ** 2 };
 
@@ -111,4 +112,14 @@ test("accounts stay right whatever happens in whatever order", () => {
       assert.deepEqual([history.bytes, history.size], [0, 0]);
     }),
   );
+});
+
+test("messages that are forgotten keep nothing of what came after them", () => {
+  const history = new History({ ...limits, messages: 100 });
+  let at = 0;
+  const messages = (count: number) => () => {
+    for (let i = 0; i < count; i++) add(history, "x", ++at, `${"text ".repeat(100)}${at}`);
+  };
+  const grown = grownOldSpace(messages(1000), messages(40_000));
+  assert.ok(grown < 2 * 1024 ** 2, `${grown} bytes of messages that are forgotten`);
 });
