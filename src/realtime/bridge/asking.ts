@@ -8,14 +8,22 @@ import type { Gate } from "./gate.js";
 
 /** One unary call on behalf of a session. */
 export interface Question {
-  readonly channel: Channel;
-  readonly path: string;
-  readonly request: Uint8Array;
   readonly session: Session;
   /** Milliseconds, waiting in line included. */
   readonly timeout: number;
-  readonly retryable: boolean;
   readonly cancellation: Cancellation;
+  /**
+   * What is sent, and where to: asked for when its turn has come, since a reload closes the channel of before.
+   * @returns undefined where a reload has left nobody to ask
+   */
+  put(): Put | undefined;
+}
+
+export interface Put {
+  readonly channel: Channel;
+  readonly path: string;
+  readonly request: Uint8Array;
+  readonly retryable: boolean;
 }
 
 export type Answer =
@@ -27,8 +35,11 @@ export type Answer =
       readonly origin: FailureOrigin | "line";
     };
 
-/** Passes the gates in order, calls, and gives the places back. Never rejects. */
-export async function ask(question: Question, gates: readonly Gate[]): Promise<Answer> {
+/**
+ * Passes the gates in order, calls, and gives the places back. Rejects with what `put` throws, and nothing else.
+ * @returns undefined where there was nobody to ask
+ */
+export async function ask(question: Question, gates: readonly Gate[]): Promise<Answer | undefined> {
   const started = performance.now();
   const left = (): number => question.timeout - (performance.now() - started);
   const { cancellation } = question;
@@ -39,11 +50,13 @@ export async function ask(question: Question, gates: readonly Gate[]): Promise<A
       if (!(place === true || (await place))) return cancellation.cancelled ? givenUp() : busy();
       entered++;
     }
-    const { channel, path, request, session, retryable } = question;
+    const put = question.put();
+    if (put === undefined) return undefined;
+    const { channel, path, request, retryable } = put;
     const result = await channel.unary({
       path,
       request,
-      metadata: sessionMetadata(session),
+      metadata: sessionMetadata(question.session),
       timeout: left(),
       retryable,
       cancellation,

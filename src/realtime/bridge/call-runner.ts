@@ -6,17 +6,20 @@ import { callFailure } from "../../upstream/call-failure.js";
 import type { CallStatus, Metadata } from "../../upstream/channel.js";
 import type { Session } from "../bridge.js";
 import type { FrameId } from "../frame.js";
-import { ask, failureOf, sessionMetadata } from "./asking.js";
+import { ask, failureOf, type Put, sessionMetadata } from "./asking.js";
 import { endFrame, errorFrame, eventFrame, replyFrame } from "./frames.js";
 import { jsonMembers } from "./members.js";
 import type { CallPlan } from "./plan.js";
 import type { SocketCall } from "./session-calls.js";
-import type { Bound, Way } from "./target.js";
+import type { Bound, Route } from "./target.js";
 
 /** A call that is about to be made. */
 export interface Run {
-  readonly bound: Bound;
-  readonly plan: CallPlan;
+  /** What holds at the time; a reload may change it while the call waits. */
+  bound(): Bound;
+  readonly route: Route<CallPlan>;
+  /** `package.Service/Method` */
+  readonly method: string;
   readonly session: Session;
   readonly id: FrameId;
   readonly call: SocketCall;
@@ -32,13 +35,13 @@ const writer = new Writer();
  * @returns the gRPC code that it ended with
  */
 export async function runCall(run: Run): Promise<number> {
-  const { plan, bound, id, call } = run;
+  const { id, call } = run;
+  const bound = run.bound();
   let failure: Failure | undefined;
   try {
-    const request = await checkedRequest(run);
-    // Loading has checked that the upstream exists.
-    const way = bound.ways.get(plan.upstream) as Way;
-    failure = plan.method.serverStreaming ? await stream(run, way, request) : await unary(run, way, request);
+    const request = await checkedRequest(run, bound);
+    const { serverStreaming } = run.route.plan.method;
+    failure = serverStreaming ? await stream(run, request) : await unary(run, request);
   } catch (error) {
     failure = failureOf(error);
   }
@@ -48,8 +51,15 @@ export async function runCall(run: Run): Promise<number> {
   return failure.code;
 }
 
+export function notCallable(method: string): Failure {
+  return gatewayFailure("METHOD_NOT_CALLABLE", `sockets cannot call ${JSON.stringify(method.slice(0, 128))}`);
+}
+
 /** @throws GatewayError, TranscodeError */
-async function checkedRequest({ bound, plan, session, call, text }: Run): Promise<Uint8Array> {
+async function checkedRequest(
+  { route: { plan }, session, call, text }: Run,
+  bound: Bound,
+): Promise<Uint8Array> {
   const body = jsonMembers(text).get("body") ?? "{}";
   writer.reset();
   plan.input.encodeText(Buffer.from(body), writer);
@@ -59,18 +69,16 @@ async function checkedRequest({ bound, plan, session, call, text }: Run): Promis
   return request;
 }
 
-async function unary(run: Run, way: Way, request: Uint8Array): Promise<Failure | undefined> {
-  const { plan, session, id, call } = run;
-  const question = {
-    channel: way.channel,
-    path: plan.method.path,
-    request,
-    session,
-    timeout: plan.timeout as number,
-    retryable: plan.retryable,
-    cancellation: call.cancellation,
+async function unary(run: Run, request: Uint8Array): Promise<Failure | undefined> {
+  const { route, method, session, id, call } = run;
+  const { plan, way } = route;
+  const put = (): Put | undefined => {
+    const now = run.bound().call(method);
+    return now && { channel: now.way.channel, path: plan.method.path, request, retryable: plan.retryable };
   };
+  const question = { session, timeout: plan.timeout as number, cancellation: call.cancellation, put };
   const answer = await ask(question, [way.gate]);
+  if (answer === undefined) return notCallable(method);
   if (answer.message === undefined) return answer.origin === "cancelled" ? cancelled(call) : answer.failure;
   const body = reply(plan, answer.message);
   if (body === undefined) return responseFailure();
@@ -78,14 +86,19 @@ async function unary(run: Run, way: Way, request: Uint8Array): Promise<Failure |
   return undefined;
 }
 
-async function stream(run: Run, way: Way, request: Uint8Array): Promise<Failure | undefined> {
-  const { bound, plan, session, id, call } = run;
+async function stream(run: Run, request: Uint8Array): Promise<Failure | undefined> {
+  const { method, session, id, call } = run;
+  const { plan } = run.route;
+  const bound = run.bound();
+  // The check may have taken its time.
+  const now = bound.call(method);
+  if (now === undefined) return notCallable(method);
   if (bound.streams.enter(0) !== true) {
     return gatewayFailure("TOO_MANY_CALLS", "the gateway carries as many streams as it may");
   }
   let malformed = false;
   const ending = await new Promise<{ status: CallStatus; trailers: Metadata }>(resolve => {
-    const handle = way.channel.stream({
+    const handle = now.way.channel.stream({
       path: plan.method.path,
       metadata: sessionMetadata(session),
       timeout: plan.timeout,

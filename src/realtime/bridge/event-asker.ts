@@ -4,10 +4,10 @@ import { responseFailure } from "../../transcode/failure.js";
 import { Writer } from "../../transcode/writer.js";
 import type { Cancellation } from "../../upstream/channel.js";
 import type { EventFrames, EventKind, Session, Verdict } from "../bridge.js";
-import { type Answer, ask, failureOf } from "./asking.js";
+import { type Answer, ask, failureOf, type Put } from "./asking.js";
 import type { Gate } from "./gate.js";
 import type { EventPlan } from "./plan.js";
-import type { Way } from "./target.js";
+import type { Route } from "./target.js";
 
 /** A verdict and the gRPC code that it rests on. */
 export interface Decision<F> {
@@ -18,36 +18,46 @@ export interface Decision<F> {
 /** Requests are encoded one after the other, so they can share one buffer. */
 const writer = new Writer();
 
-/** Puts an event to its backend. Never rejects. */
+/**
+ * Puts an event to its backend. Never rejects.
+ * @param route where it goes by the configuration that holds when it is called; it waits in the line of the first
+ */
 export async function decide<K extends EventKind>(
-  plan: EventPlan,
-  way: Way,
+  route: () => Route<EventPlan> | undefined,
   turns: Gate,
   session: Session,
   frame: EventFrames[K],
   cancellation: Cancellation,
 ): Promise<Decision<EventFrames[K]>> {
-  let answer: Answer;
-  try {
+  const allowed = { allow: true, frame } as const;
+  const first = route();
+  if (first === undefined) return { verdict: allowed, code: Code.OK };
+  let { plan } = first;
+  let answer: Answer | undefined;
+  const put = (): Put | undefined => {
+    const now = route();
+    if (now === undefined) return undefined;
+    plan = now.plan;
     writer.reset();
     plan.input.encode(plan.request(session, frame), writer);
-    const question = {
-      channel: way.channel,
+    return {
+      channel: now.way.channel,
       path: plan.method.path,
       request: writer.finish(),
-      session,
-      timeout: plan.timeout,
       retryable: plan.method.idempotency !== "unknown",
-      cancellation,
     };
-    answer = await ask(question, [turns, way.gate]);
+  };
+  try {
+    const question = { session, timeout: plan.timeout, cancellation, put };
+    answer = await ask(question, [turns, first.way.gate]);
   } catch (error) {
     return refused(failureOf(error));
   }
+  if (answer === undefined) return { verdict: allowed, code: Code.OK };
   if (answer.message === undefined) {
     const { failure } = answer;
     if (plan.onFailure === "refuse" || decided(answer)) return refused(failure);
-    return { verdict: { allow: true, frame }, code: failure.code };
+    return { verdict: allowed, code: failure.code };
   }
   try {
     const rewritten = plan.reply?.(frame, answer.message) ?? frame;

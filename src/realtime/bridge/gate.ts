@@ -1,22 +1,31 @@
 import type { Cancellation } from "../../upstream/channel.js";
+import { Linked, Ring } from "./ring.js";
 
-/** Takes whoever waits out of the line, with a place or without. */
-type Waiting = (admitted: boolean) => void;
+/** Both from 0. */
+export interface GateLimits {
+  readonly concurrency: number;
+  readonly queue: number;
+}
+
+/** One that waits in line. */
+class Waiting extends Linked {
+  /** @param end takes it out of the line, with a place or without */
+  constructor(readonly end: (admitted: boolean) => void) {
+    super();
+  }
+}
 
 /**
  * Bounds how many calls are under way at once. The rest wait in line, oldest first, and of those there is a bound too:
  * a backend that hangs costs a fixed amount of memory and no other upstream.
  */
 export class Gate {
-  readonly #concurrency: number;
-  readonly #queue: number;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Ring<Waiting>();
+  #limits: GateLimits;
   #running = 0;
 
-  /** Both from 1. */
-  constructor(limits: { readonly concurrency: number; readonly queue: number }) {
-    this.#concurrency = limits.concurrency;
-    this.#queue = limits.queue;
+  constructor(limits: GateLimits) {
+    this.#limits = limits;
   }
 
   get running(): number {
@@ -27,6 +36,12 @@ export class Gate {
     return this.#waiting.size;
   }
 
+  /** Bounds what comes from now on; whoever has a place, or waits for one, keeps it. */
+  resize(limits: GateLimits): void {
+    this.#limits = limits;
+    this.#admit();
+  }
+
   /**
    * Asks for a place, which `leave` gives back.
    * @param patience milliseconds to wait for one
@@ -35,28 +50,36 @@ export class Gate {
    * also false where the patience is over
    */
   enter(patience: number, cancellation?: Cancellation): boolean | Promise<boolean> {
-    if (this.#running < this.#concurrency) {
+    if (this.#running < this.#limits.concurrency) {
       this.#running++;
       return true;
     }
-    if (this.#waiting.size >= this.#queue) return false;
+    if (this.#waiting.size >= this.#limits.queue) return false;
     return new Promise(resolve => {
-      const answer: Waiting = admitted => {
-        this.#waiting.delete(answer);
+      const waiting = new Waiting(admitted => {
+        this.#waiting.remove(waiting);
         clearTimeout(timer);
         cancellation?.listen(undefined);
         resolve(admitted);
-      };
-      const timer = setTimeout(() => answer(false), patience);
-      this.#waiting.add(answer);
-      cancellation?.listen(() => answer(false));
+      });
+      const timer = setTimeout(() => waiting.end(false), patience);
+      this.#waiting.add(waiting);
+      cancellation?.listen(() => waiting.end(false));
     });
   }
 
   /** Gives a place back, to the one that has waited longest. */
   leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) this.#running--;
-    else next(true);
+    this.#running--;
+    this.#admit();
+  }
+
+  #admit(): void {
+    while (this.#running < this.#limits.concurrency) {
+      const next = this.#waiting.first;
+      if (next === undefined) return;
+      this.#running++;
+      next.end(true);
+    }
   }
 }

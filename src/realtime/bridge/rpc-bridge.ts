@@ -1,20 +1,20 @@
 import { gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
-import { Cancellation } from "../../upstream/channel.js";
 import type { Bridge, EventFrames, EventKind, Session, Verdict } from "../bridge.js";
 import type { CallFrame, FrameId } from "../frame.js";
 import type { BridgeMetrics } from "./bridge-metrics.js";
-import { runCall } from "./call-runner.js";
+import { notCallable, type Run, runCall } from "./call-runner.js";
 import { decide } from "./event-asker.js";
 import { errorFrame } from "./frames.js";
 import { Gate } from "./gate.js";
-import type { EventPlan } from "./plan.js";
-import { SessionCalls } from "./session-calls.js";
-import { type Bound, type BridgeTarget, bind, type Way } from "./target.js";
+import { Ring } from "./ring.js";
+import { SessionCalls, type SocketCall } from "./session-calls.js";
+import { Bound, type BridgeTarget } from "./target.js";
+import { Task } from "./task.js";
 
 /** A bridge that lives as long as the sockets do; what it asks, and whom, is replaced by each reload. */
 export interface RpcBridge extends Bridge {
-  /** Events and calls that begin from now on go there; those under way end where they began. */
+  /** Events and calls go there from now on, those that wait in line as well; what is under way ends where it is. */
   use(target: BridgeTarget): void;
 }
 
@@ -26,21 +26,28 @@ export function createBridge(metrics: BridgeMetrics): RpcBridge {
 /** How many events of one socket backends are asked about at once; others of the socket wait behind them. */
 const turnsOfSession = { concurrency: 8, queue: 4096 };
 
+/** What one socket has under way. */
+interface Work {
+  turns: Gate | undefined;
+  calls: SessionCalls | undefined;
+}
+
 class SocketBridge implements RpcBridge {
   readonly #metrics: BridgeMetrics;
-  readonly #calls = new Map<string, SessionCalls>();
-  readonly #turns = new Map<string, Gate>();
-  readonly #events = new Set<Cancellation>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #work = new WeakMap<Session, Work>();
+  /** Of all sockets. */
+  readonly #underWay = new Ring<Task>();
   #bound: Bound | undefined;
   #closed = false;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
 
   constructor(metrics: BridgeMetrics) {
     this.#metrics = metrics;
   }
 
   use(target: BridgeTarget): void {
-    this.#bound = bind(target);
+    this.#bound = new Bound(target, this.#bound);
   }
 
   event<K extends EventKind>(
@@ -48,98 +55,120 @@ class SocketBridge implements RpcBridge {
     session: Session,
     frame: EventFrames[K],
   ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>> {
-    const plan = this.#bound?.plan.events[kind];
-    if (this.#bound === undefined || plan === undefined) return { allow: true, frame };
+    if (this.#bound?.plan.events[kind] === undefined) return { allow: true, frame };
     if (this.#closed) return { allow: false, failure: closing() };
-    // Loading has checked that the upstream exists.
-    const way = this.#bound.ways.get(plan.upstream) as Way;
-    return this.#watched(this.#decide(kind, plan, way, session, frame));
+    return this.#decide(kind, session, frame);
   }
 
   async #decide<K extends EventKind>(
     kind: K,
-    plan: EventPlan,
-    way: Way,
     session: Session,
     frame: EventFrames[K],
   ): Promise<Verdict<EventFrames[K]>> {
     const started = performance.now();
-    this.#metrics.started();
-    let turns = this.#turns.get(session.id);
-    if (turns === undefined) {
-      turns = new Gate(turnsOfSession);
-      this.#turns.set(session.id, turns);
-    }
-    const cancellation = new Cancellation();
-    this.#events.add(cancellation);
-    const { verdict, code } = await decide(plan, way, turns, session, frame, cancellation);
-    this.#events.delete(cancellation);
-    if (turns.running === 0) this.#turns.delete(session.id);
+    const task = new Task();
+    this.#begin(task);
+    const work = this.#workOf(session);
+    work.turns ??= new Gate(turnsOfSession);
+    const { turns } = work;
+    const route = () => this.#bound?.event(kind);
+    const { verdict, code } = await decide(route, turns, session, frame, task.cancellation);
+    if (turns.running === 0) work.turns = undefined;
     this.#metrics.ended(kind, code, (performance.now() - started) / 1000);
+    this.#end(task);
     return verdict;
   }
 
   call(session: Session, frame: CallFrame, text: string): void {
-    const { id } = frame;
+    const { id, method } = frame;
     const bound = this.#bound;
     if (bound === undefined || this.#closed) {
       session.send(errorFrame(id, closing(), []));
       return;
     }
-    const calls = this.#calls.get(session.id) ?? new SessionCalls();
+    const work = this.#workOf(session);
+    work.calls ??= new SessionCalls();
+    const { calls } = work;
     const { perConnection } = bound.plan.limits;
-    const plan = bound.plan.calls.get(frame.method);
+    const route = bound.call(method);
     if (calls.get(id) !== undefined) {
       refuse(session, id, "CALL_ID_IN_USE", `a call with the id ${JSON.stringify(id)} is under way`);
     } else if (calls.size >= perConnection) {
       refuse(session, id, "TOO_MANY_CALLS", `a socket may have ${perConnection} calls under way`);
-    } else if (plan === undefined) {
-      const name = JSON.stringify(frame.method.slice(0, 128));
-      refuse(session, id, "METHOD_NOT_CALLABLE", `sockets cannot call ${name}`);
+    } else if (route === undefined) {
+      session.send(errorFrame(id, notCallable(method), []));
     } else {
-      this.#calls.set(session.id, calls);
-      const call = calls.open(session, id, () => this.#calls.delete(session.id));
-      const started = performance.now();
-      this.#metrics.started();
-      const run = runCall({ bound, plan, session, id, call, text }).then(code => {
-        const use = plan.method.serverStreaming ? "stream" : "call";
-        this.#metrics.ended(use, code, (performance.now() - started) / 1000);
+      void this.#run({
+        bound: () => this.#bound as Bound,
+        route,
+        method,
+        session,
+        id,
+        call: calls.open(session, id),
+        text,
       });
-      void this.#watched(run);
     }
   }
 
-  /** Lets `close` wait for what does not reject. */
-  #watched<T>(promise: Promise<T>): Promise<T> {
-    this.#underWay.add(promise);
-    void promise.then(() => this.#underWay.delete(promise));
-    return promise;
+  async #run(run: Run): Promise<void> {
+    const started = performance.now();
+    this.#begin(run.call);
+    const code = await runCall(run);
+    const use = run.route.plan.method.serverStreaming ? "stream" : "call";
+    this.#metrics.ended(use, code, (performance.now() - started) / 1000);
+    this.#end(run.call);
+  }
+
+  #workOf(session: Session): Work {
+    let work = this.#work.get(session);
+    if (work === undefined) {
+      work = { turns: undefined, calls: undefined };
+      this.#work.set(session, work);
+    }
+    return work;
+  }
+
+  #begin(task: Task): void {
+    this.#metrics.started();
+    this.#underWay.add(task);
+  }
+
+  #end(task: Task): void {
+    this.#underWay.remove(task);
+    if (this.#underWay.size === 0) this.#idle?.();
+  }
+
+  #callsOf(session: Session): readonly SocketCall[] {
+    return this.#work.get(session)?.calls?.all() ?? [];
   }
 
   cancel(session: Session, id: FrameId): void {
-    const call = this.#calls.get(session.id)?.get(id);
+    const call = this.#work.get(session)?.calls?.get(id);
     if (call === undefined) return;
     call.cancelled = true;
     call.cancellation.cancel();
   }
 
   drained(session: Session): void {
-    for (const call of this.#calls.get(session.id)?.all() ?? []) call.drained();
+    for (const call of this.#callsOf(session)) call.drained();
   }
 
   sessionClosed(session: Session): void {
-    const calls = this.#calls.get(session.id)?.all() ?? [];
-    this.#calls.delete(session.id);
-    for (const call of calls) call.cancellation.cancel();
+    for (const call of this.#callsOf(session)) call.cancellation.cancel();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
-    for (const calls of [...this.#calls.values()]) {
-      for (const call of calls.all()) call.cancellation.cancel();
-    }
-    for (const cancellation of [...this.#events]) cancellation.cancel();
-    await Promise.all(this.#underWay);
+    for (const task of this.#underWay.all()) task.cancellation.cancel();
+    if (this.#underWay.size === 0) return;
+    await new Promise<void>(resolve => {
+      this.#idle = resolve;
+    });
   }
 }
 

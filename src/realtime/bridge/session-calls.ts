@@ -1,13 +1,13 @@
-import { Cancellation, type StreamHandle } from "../../upstream/channel.js";
+import type { StreamHandle } from "../../upstream/channel.js";
 import type { Session } from "../bridge.js";
 import type { FrameId } from "../frame.js";
+import { Task } from "./task.js";
 
 /** Bytes that a client may be behind before streams to it wait. */
 const enough = 64 * 1024;
 
 /** One call of a socket, from its frame to the last frame that answers it. */
-export class SocketCall {
-  readonly cancellation = new Cancellation();
+export class SocketCall extends Task {
   /** Set while a stream is open. */
   stream: StreamHandle | undefined;
   /** True where the client itself ended it. */
@@ -20,7 +20,12 @@ export class SocketCall {
   #ended = false;
 
   /** @param over called once, when the last frame is with the socket */
-  constructor(session: Session, over: () => void) {
+  constructor(
+    readonly id: FrameId,
+    session: Session,
+    over: () => void,
+  ) {
+    super();
     this.#session = session;
     this.#over = over;
   }
@@ -54,29 +59,30 @@ export class SocketCall {
   }
 }
 
-/** The calls under way of one socket, by the ids that the client gave them. */
+/** The calls under way of one socket. They are few. */
 export class SessionCalls {
-  readonly #calls = new Map<FrameId, SocketCall>();
+  readonly #calls: SocketCall[] = [];
 
   get size(): number {
-    return this.#calls.size;
+    return this.#calls.length;
   }
 
+  /** @param id that the client gave it */
   get(id: FrameId): SocketCall | undefined {
-    return this.#calls.get(id);
+    return this.#calls.find(call => call.id === id);
   }
 
-  /** @param empty called when no call is left */
-  open(session: Session, id: FrameId, empty: () => void): SocketCall {
-    const call = new SocketCall(session, () => {
-      if (this.#calls.delete(id) && this.#calls.size === 0) empty();
+  open(session: Session, id: FrameId): SocketCall {
+    const call = new SocketCall(id, session, () => {
+      const at = this.#calls.indexOf(call);
+      if (at >= 0) this.#calls.splice(at, 1);
     });
-    this.#calls.set(id, call);
+    this.#calls.push(call);
     return call;
   }
 
   /** All of them; they may end while one walks over them. */
   all(): readonly SocketCall[] {
-    return [...this.#calls.values()];
+    return [...this.#calls];
   }
 }

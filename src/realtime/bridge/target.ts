@@ -1,8 +1,8 @@
 import type { MethodType } from "../../descriptors/model.js";
 import type { Channel } from "../../upstream/channel.js";
-import type { Session } from "../bridge.js";
-import { Gate } from "./gate.js";
-import type { BridgePlan } from "./plan.js";
+import type { EventKind, Session } from "../bridge.js";
+import { Gate, type GateLimits } from "./gate.js";
+import type { BridgePlan, CallPlan, EventPlan } from "./plan.js";
 
 /**
  * Whether a session may call a method with these bytes: what authentication, policies and validation say of it.
@@ -24,16 +24,50 @@ export interface Way {
   readonly gate: Gate;
 }
 
-/** A target made ready for calls. */
-export interface Bound {
-  readonly plan: BridgePlan;
-  readonly check: CallCheck;
-  readonly ways: ReadonlyMap<string, Way>;
-  readonly streams: Gate;
+/** What is put to a backend, and how it gets there. */
+export interface Route<P extends EventPlan | CallPlan> {
+  readonly plan: P;
+  readonly way: Way;
 }
 
-export function bind({ plan, channels, check }: BridgeTarget): Bound {
-  const ways = new Map<string, Way>();
-  for (const [name, channel] of channels) ways.set(name, { channel, gate: new Gate(plan.limits) });
-  return { plan, check, ways, streams: new Gate({ concurrency: plan.limits.streams, queue: 0 }) };
+/** A target made ready for calls. */
+export class Bound {
+  readonly plan: BridgePlan;
+  readonly check: CallCheck;
+  readonly streams: Gate;
+  /** By the names of upstreams. */
+  readonly ways = new Map<string, Way>();
+
+  /** @param before of which what is under way or waits counts here, too */
+  constructor({ plan, channels, check }: BridgeTarget, before: Bound | undefined) {
+    const { limits } = plan;
+    this.plan = plan;
+    this.check = check;
+    this.streams = resized(before?.streams, { concurrency: limits.streams, queue: 0 });
+    for (const [name, channel] of channels) {
+      const gate = resized(before?.ways.get(name)?.gate, limits);
+      this.ways.set(name, { channel, gate });
+    }
+  }
+
+  /** Undefined where no backend wants to know. */
+  event(kind: EventKind): Route<EventPlan> | undefined {
+    return this.#route(this.plan.events[kind]);
+  }
+
+  /** @param method `package.Service/Method`. @returns undefined where sockets cannot call it */
+  call(method: string): Route<CallPlan> | undefined {
+    return this.#route(this.plan.calls.get(method));
+  }
+
+  #route<P extends EventPlan | CallPlan>(plan: P | undefined): Route<P> | undefined {
+    // Loading has checked that the upstream exists.
+    return plan && { plan, way: this.ways.get(plan.upstream) as Way };
+  }
+}
+
+function resized(gate: Gate | undefined, limits: GateLimits): Gate {
+  if (gate === undefined) return new Gate(limits);
+  gate.resize(limits);
+  return gate;
 }

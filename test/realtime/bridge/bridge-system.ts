@@ -11,6 +11,7 @@ import type { Model } from "../../../src/descriptors/model.js";
 import type { BridgeConfig } from "../../../src/realtime/bridge/bridge-config.js";
 import { BridgeMetrics } from "../../../src/realtime/bridge/bridge-metrics.js";
 import { compileBridge } from "../../../src/realtime/bridge/compile-bridge.js";
+import type { BridgePlan } from "../../../src/realtime/bridge/plan.js";
 import { createBridge, type RpcBridge } from "../../../src/realtime/bridge/rpc-bridge.js";
 import type { CallCheck } from "../../../src/realtime/bridge/target.js";
 import type { Session } from "../../../src/realtime/bridge.js";
@@ -22,7 +23,7 @@ export interface Compiled {
   readonly config: Config;
   readonly model: Model;
   readonly diagnostics: readonly Diagnostic[];
-  readonly plan: ReturnType<typeof compileBridge>["plan"];
+  readonly plan: BridgePlan;
 }
 
 export const bridgeDefaults: BridgeConfig = {
@@ -66,6 +67,7 @@ services: ${services}
 
 export interface BridgeSystem {
   readonly bridge: RpcBridge;
+  readonly plan: BridgePlan;
   readonly channel: Channel;
   /** The value of a metric line that begins so; 0 where there is none. */
   metric(start: string): Promise<number>;
@@ -92,6 +94,7 @@ export async function startBridge(
   bridge.use({ plan, channels: new Map([["chat", channel]]), check });
   return {
     bridge,
+    plan,
     channel,
     metric: async start => {
       const line = (await registry.metrics()).split("\n").find(each => each.startsWith(start));

@@ -236,6 +236,36 @@ test("a socket has a bound on its calls, and streams have one together", async (
   assert.equal((await other.next()).reason, "TOO_MANY_CALLS");
 });
 
+test("a reload gives nobody a place that is taken, and whoever waits goes to the new channel", async () => {
+  const open: (() => void)[] = [];
+  const { call, backend, bridge, plan, channel } = await system({
+    unary: { Echo: (request, reply) => open.push(() => reply(null, request)) },
+    streams: { Count: () => undefined },
+    limits: { concurrency: 1, streams: 1 },
+  });
+  const session = testSession();
+  const echoed = (id: number): string => `{"type":"call","id":${id},"method":"chat.v1.Calls/Echo"}`;
+  call(session, count(1));
+  call(session, echoed(2));
+  call(session, echoed(3));
+  await backend.reached(2);
+  const next = await startBridge({}, backend.port);
+  closing.push(next.close);
+  bridge.use({ plan, channels: new Map([["chat", next.channel]]), check: () => undefined });
+  const closed = channel.close();
+  call(session, count(4));
+  const { id, reason } = await session.next();
+  assert.deepEqual([id, reason], [4, "TOO_MANY_CALLS"]);
+  assert.equal(backend.seen.length, 2);
+  open.shift()?.();
+  assert.equal((await session.next()).id, 2);
+  await backend.reached(3);
+  open.shift()?.();
+  assert.deepEqual(await session.next(), { type: "reply", id: 3, body: {} });
+  bridge.cancel(session, 1);
+  await closed;
+});
+
 test("when a socket closes all of its calls are cancelled at the backend", async () => {
   let cancelled = 0;
   const both = withResolvers();

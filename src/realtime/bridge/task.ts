@@ -1,0 +1,7 @@
+import { Cancellation } from "../../upstream/channel.js";
+import { Linked } from "./ring.js";
+
+/** What a backend is being asked for a socket, from beginning to end. */
+export class Task extends Linked {
+  readonly cancellation = new Cancellation();
+}
