@@ -1,10 +1,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientCertificate } from "../auth/caller.js";
 import { plainAddress } from "../net/peer-address.js";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { Cancellation } from "../upstream/channel.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { clientCertificate } from "./client-certificate.js";
-import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
+import {
+  BodyTimeoutError,
+  BodyTooLargeError,
+  type Exchange,
+  type HeaderList,
+  isHeaderValue,
+  MalformedBodyError,
+  noBody,
+} from "./exchange.js";
 
 /** An exchange over a request and response of Node.js. */
 export class NodeExchange implements Exchange {
@@ -116,20 +125,26 @@ export class NodeExchange implements Exchange {
     const request = this.#request;
     const response = this.#response;
     // The end of the connection or of the body has been told already, and is told once.
-    if (request.socket.destroyed || this.#bodyError !== undefined) {
-      this.abandon();
-      return Promise.resolve(499);
-    }
+    if (request.socket.destroyed) this.#bodyError ??= cutShort();
+    if (this.#bodyError !== undefined) return Promise.reject(new GatewayError(cutFailure(this.#bodyError)));
     request.url = this.#target;
-    if (this.#upgradeHead !== undefined) {
-      response.detachSocket(request.socket);
-      application.upgrade(request, request.socket, this.#upgradeHead, passed);
-      return Promise.resolve(101);
-    }
     for (const [name, value] of replyHeaders) response.setHeader(name, value);
+    this.#rejectBody = error => application.cut(request, cutFailure(error));
     return new Promise(resolve => {
-      response.once("close", () => resolve(response.statusCode));
-      application.handle(request, response, passed);
+      const head = this.#upgradeHead;
+      const over = (): void => {
+        if (!response.writableFinished) passed.failed(cutFailure(cutShort()));
+        resolve(response.statusCode);
+      };
+      response.once("finish", over);
+      response.once("close", over);
+      // A reply that waits for others on its connection is not told of its end.
+      this.cancellation.listen(() => {
+        response.destroy();
+        over();
+      });
+      if (head === undefined) application.handle(request, response, passed);
+      else application.upgrade(request, { response, head, answered: resolve }, passed);
     });
   }
 
@@ -140,6 +155,15 @@ export class NodeExchange implements Exchange {
 
 function cutShort(): Error {
   return new Error("the request ended before its body was complete");
+}
+
+/** Why a body that is passed on ends before its end. */
+function cutFailure(error: Error): Failure {
+  if (error instanceof BodyTimeoutError)
+    return gatewayFailure("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
+  if (error instanceof MalformedBodyError)
+    return gatewayFailure("MALFORMED_REQUEST", "the body is not valid HTTP/1.1");
+  return gatewayFailure("CLIENT_CLOSED", "the client left before its request was answered");
 }
 
 /** RFC 9112 §6.3: without either header a request has no body. */

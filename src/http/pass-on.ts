@@ -5,11 +5,20 @@ import type { Passed, PassedHeaders } from "../upstream/pass-through.js";
 import type { Exchange, HeaderList } from "./exchange.js";
 import { requestMetadata } from "./metadata.js";
 
+/** Told of the bytes of the bodies that are relayed, part by part. */
+export type Relayed = Pick<Passed, "received" | "sent">;
+
+const uncounted: Relayed = { received: () => undefined, sent: () => undefined };
+
+/** What a pass-through prefix takes; the rarer methods of other specifications too. */
+const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+
 /**
  * Hands a request to the HTTP backend of its prefix.
- * @param failed is told where no backend has answered
+ * @param failed is told, at most once, why the request has not had its whole reply from a backend
  * @returns the status that was sent
- * @throws GatewayError BODY_TOO_LARGE, INVALID_HEADER
+ * @throws GatewayError BODY_TOO_LARGE, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND; rejects with
+ *   CLIENT_CLOSED, REQUEST_TIMEOUT, MALFORMED_REQUEST where the request has ended before it is passed on
  */
 export function passOn(
   exchange: Exchange,
@@ -19,7 +28,17 @@ export function passOn(
   trustedHops: number,
   replyHeaders: HeaderList,
   failed: Passed["failed"],
+  relayed: Relayed = uncounted,
 ): Promise<number> {
+  const { method } = exchange;
+  // A backend that is asked to say what it was asked would tell what only it is told (RFC 9110 §9.3.8).
+  if (method === "TRACE" || method === "CONNECT") {
+    const message = `${method} is not passed on`;
+    throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
+  }
+  if ((method === "GET" || method === "HEAD") && announcesBody(exchange)) {
+    throw new GatewayError(gatewayFailure("MALFORMED_REQUEST", `a ${method} request has no body`));
+  }
   if (Number(exchange.header("content-length") ?? 0) > bodyLimit) {
     throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`));
   }
@@ -28,7 +47,25 @@ export function passOn(
     throw new GatewayError(gatewayFailure("ROUTE_NOT_FOUND", "no WebSocket is served here"));
   }
   const headers = passedHeaders(exchange, identity, requestId, trustedHops);
-  return exchange.passOn(application, { headers, ownHeader, bodyLimit, failed }, replyHeaders);
+  let known = false;
+  const passed: Passed = {
+    headers,
+    ownHeader,
+    bodyLimit,
+    failed: failure => {
+      if (!known) failed(failure);
+      known = true;
+    },
+    received: bytes => relayed.received(bytes),
+    sent: bytes => relayed.sent(bytes),
+  };
+  return exchange.passOn(application, passed, replyHeaders);
+}
+
+/** RFC 9112 §6.3 */
+function announcesBody(exchange: Exchange): boolean {
+  const coding = exchange.header("transfer-encoding");
+  return coding !== undefined || Number(exchange.header("content-length") ?? 0) > 0;
 }
 
 /** What the backend is told in place of what the client claims; the same as RPC backends are told in metadata. */

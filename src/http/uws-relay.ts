@@ -1,5 +1,6 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { type ClientRequest, type IncomingMessage, request as openRequest, STATUS_CODES } from "node:http";
+import { gatewayFailure } from "../status/failure.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { type HeaderList, isHeaderValue } from "./exchange.js";
 
@@ -24,6 +25,8 @@ const ofConnection: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
+  "te",
+  "trailer",
   "transfer-encoding",
   "upgrade",
   "date",
@@ -41,8 +44,11 @@ export class UwsRelay {
   readonly #upstream: ClientRequest;
   /** Bytes of the reply body; undefined where it is chunked. */
   #length: number | undefined;
+  readonly #passed: Passed;
   #status = 0;
   #over = false;
+  /** The body waits for the application. */
+  #paused = false;
 
   /** @param done called once, with the status that was sent; 0 where none was and the connection must end */
   constructor(
@@ -55,6 +61,7 @@ export class UwsRelay {
   ) {
     this.#response = response;
     this.#request = request;
+    this.#passed = passed;
     this.#replyHeaders = replyHeaders;
     this.#done = done;
     const { method, target, fields } = request;
@@ -66,15 +73,16 @@ export class UwsRelay {
     this.#upstream.on("response", reply => this.#begin(reply));
     this.#upstream.on("error", () => this.#fail());
     this.#upstream.on("close", close);
-    this.#upstream.on("drain", () => {
-      if (!this.#over) this.#response.resume();
-    });
+    this.#upstream.on("drain", () => this.#resume());
   }
 
   /** A part of the body; the last one may be empty. */
   send(chunk: Buffer, last: boolean): void {
     if (this.#over || this.#upstream.destroyed) return;
-    if (chunk.length > 0 && !this.#upstream.write(chunk) && !last) this.#response.pause();
+    if (chunk.length > 0 && !this.#upstream.write(chunk) && !last && !this.#paused) {
+      this.#paused = true;
+      this.#response.pause();
+    }
     if (last) this.#upstream.end();
   }
 
@@ -82,8 +90,15 @@ export class UwsRelay {
   abort(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#passed.failed(gatewayFailure("CLIENT_CLOSED", "the client left before its request was answered"));
     this.#upstream.destroy();
     this.#done(this.#status);
+  }
+
+  #resume(): void {
+    if (this.#over || !this.#paused) return;
+    this.#paused = false;
+    this.#response.resume();
   }
 
   #begin(reply: IncomingMessage): void {
@@ -98,6 +113,7 @@ export class UwsRelay {
     const head = this.#head(reply, bodyless);
     if (bodyless) {
       reply.resume();
+      this.#resume();
       const { last } = this.#request;
       this.#cork(() => this.#response.writeStatus(head).endWithoutBody(undefined, last));
       this.#end();
@@ -126,6 +142,7 @@ export class UwsRelay {
     });
     reply.on("end", () => {
       if (this.#over) return;
+      this.#resume();
       this.#cork(() => this.#response.writeStatus(head).end(Buffer.concat(chunks, size), true));
       this.#end();
     });
@@ -179,6 +196,8 @@ export class UwsRelay {
 
   #finish(): void {
     if (this.#over) return;
+    // What is left of the body stands before the next request.
+    this.#resume();
     if (this.#length === undefined) this.#cork(() => this.#response.end());
     else if (this.#length === 0) this.#cork(() => this.#response.tryEnd("", 0));
     this.#end();
@@ -193,6 +212,7 @@ export class UwsRelay {
   #fail(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#passed.failed(gatewayFailure("UPSTREAM_PROTOCOL", "the reply was cut short"));
     this.#upstream.destroy();
     this.#response.close();
     this.#done(this.#status);

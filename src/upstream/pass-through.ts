@@ -5,18 +5,23 @@ import {
   Agent,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  METHODS,
   type RequestOptions,
   type ServerResponse,
 } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Duplex, Transform, type TransformCallback } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import httpProxy from "@fastify/http-proxy";
-import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
-import type { WebSocket } from "ws";
-import { bearerToken } from "../net/bearer-protocol.js";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { type Failure, gatewayFailure } from "../status/failure.js";
-import { renderFailure } from "../status/profiles.js";
+import { cutBody, passedBody } from "./pass-through-body.js";
+import { backendFailure, refuse } from "./pass-through-failure.js";
+import { repliedHeaders, ticketHeader, toldHeaders } from "./pass-through-headers.js";
+import { type Passed, type PassedHeaders, passed } from "./pass-through-request.js";
+import { passUpgrade, type Upgrade } from "./pass-through-upgrade.js";
+
+export type { Passed, PassedHeaders } from "./pass-through-request.js";
 
 /** Requests below one prefix that go to an HTTP backend as they are. */
 export interface PassThroughTarget {
@@ -50,7 +55,10 @@ export interface PassThroughTls {
 /** The Fastify application that streams requests to HTTP backends. It does not listen: engines hand requests over. */
 export interface PassThrough {
   handle(request: IncomingMessage, response: ServerResponse, passed: Passed): void;
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, passed: Passed): void;
+  /** Passes a request for a WebSocket on, whose connection is the response's until it is one. */
+  upgrade(request: IncomingMessage, upgrade: Upgrade, passed: Passed): void;
+  /** The rest of the body of a request will not come: it is answered so, unless its reply has begun. */
+  cut(request: IncomingMessage, failure: Failure): void;
   /**
    * How a request reaches the application from an engine that is not Node's: over a socket that only this process can
    * open. One request for each call.
@@ -70,54 +78,17 @@ export interface PrivateWay {
   close(): void;
 }
 
-export type PassedHeaders = Readonly<Record<string, string | undefined>>;
+/** Bytes of a request's head on the private socket: more than a listener can be configured to take. */
+const privateHead = 4 << 20;
 
-/** What the gateway says of one request. */
-export interface Passed {
-  /** What replaces or joins the request's own headers; `undefined` takes one away. */
-  readonly headers: PassedHeaders;
-  /** Whether a header is not the client's to send, by lower-case name with `-` in place of `_`. */
-  readonly ownHeader: (name: string) => boolean;
-  /** Bytes. */
-  readonly bodyLimit: number;
-  /** The reply says that no backend has answered, and why. */
-  failed(failure: Failure): void;
-}
-
-/** What is said of the requests under way. */
-const passed = new WeakMap<IncomingMessage, Passed>();
-
-/** Bytes that a WebSocket may leave unread before its backend is read no further. */
-const webSocketBuffer = 1 << 20;
-
-/** Bytes of the largest WebSocket message that is passed on. */
-const webSocketMessage = 16 << 20;
+const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 
 /** @param socket whether `privately` is used */
 export async function createPassThrough(
   targets: readonly PassThroughTarget[],
   socket: boolean,
 ): Promise<PassThrough> {
-  const app = Fastify({
-    logger: false,
-    forceCloseConnections: true,
-    // Bodies are streamed and counted on their way.
-    bodyLimit: Number.MAX_SAFE_INTEGER,
-  }) as unknown as FastifyInstance;
-  app.setNotFoundHandler((request, reply) => fail(reply, request.url, "ROUTE_NOT_FOUND", "no route"));
-  app.setErrorHandler((error, request, reply) => {
-    const { statusCode } = error as { statusCode?: number };
-    return statusCode === 400
-      ? fail(reply, request.url, "MALFORMED_PATH", "the path leads out of its prefix")
-      : fail(reply, request.url, "INTERNAL", "the request could not be passed on");
-  });
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", (request, payload, done) => {
-    const { bodyLimit = 0 } = passed.get(request.raw) ?? {};
-    done(null, payload.pipe(new Limited(bodyLimit)));
-  });
-  const open = new Set<Duplex>();
-  let closing: Promise<void> | undefined;
+  const app = createApp();
   const tickets = new Map<string, Passed>();
   app.addHook("onRequest", async ({ raw, headers }) => {
     const id = String(headers[ticketHeader]);
@@ -133,17 +104,22 @@ export async function createPassThrough(
   const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
   if (socketPath === undefined) await app.ready();
   else await app.listen({ path: socketPath });
+  const open = new Set<Duplex>();
+  let closing: Promise<void> | undefined;
   return {
     handle(request, response, about) {
       passed.set(request, about);
       app.routing(request, response);
     },
-    upgrade(request, socket, head, about) {
-      passed.set(request, about);
+    upgrade(request, upgrade, about) {
+      const { socket } = request;
       open.add(socket);
       socket.once("close", () => open.delete(socket));
-      app.server.emit("upgrade", request, socket, head);
+      upgrades.set(request, upgrade);
+      passed.set(request, about);
+      app.routing(request, upgrade.response);
     },
+    cut: cutBody,
     privately(about) {
       const id = randomBytes(18).toString("base64url");
       tickets.set(id, about);
@@ -170,156 +146,132 @@ export async function createPassThrough(
   }
 }
 
-/** Names what was said of a request that comes over the private socket. */
-const ticketHeader = "x-protogate-ticket";
+function createApp(): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: privateHead, joinDuplicateHeaders: true },
+  }) as unknown as FastifyInstance;
+  // Bodies are streamed whatever they are, so that Fastify is not to look at their types.
+  for (const method of passedMethods)
+    app.addHttpMethod(method, { hasBody: false, overrideExisting: true } as { hasBody: boolean });
+  app.setNotFoundHandler((_request, reply) => refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", "no route")));
+  app.setErrorHandler((error, _request, reply) => {
+    const { statusCode } = error as { statusCode?: number };
+    return refuse(
+      reply,
+      statusCode === 400
+        ? gatewayFailure("MALFORMED_PATH", "the path leads out of its prefix")
+        : gatewayFailure("INTERNAL", "the request could not be passed on"),
+    );
+  });
+  app.addHook("onSend", ({ raw }, _reply, payload, done) => {
+    countReply(raw, payload);
+    done();
+  });
+  return app;
+}
 
-function proxyOptions({
-  prefix,
-  rewrite,
-  websocket,
-  next,
-  timeout,
-  tls,
-}: PassThroughTarget): Parameters<typeof httpProxy>[1] {
-  // The hook of the application sees to it that each request has some.
-  const about = (request: IncomingMessage): Passed => passed.get(request) as Passed;
-  const rewritten = (headers: object, request: IncomingMessage): Record<string, string> => {
-    const { headers: own, ownHeader } = about(request);
-    const all: Record<string, string> = {};
-    for (const [name, value] of Object.entries(headers)) {
-      // Some backends take `_` in a name for `-`.
-      const canonical = name.replaceAll("_", "-");
-      if (canonical !== ticketHeader && !Object.hasOwn(own, canonical) && !ownHeader(canonical))
-        all[name] = value;
-    }
-    for (const [name, value] of Object.entries(own)) if (value !== undefined) all[name] = value;
-    return all;
-  };
-  const options = {
+/** What Node.js can read, but what no backend is asked: a tunnel, and to say what it was asked. */
+const passedMethods = METHODS.filter(method => method !== "CONNECT" && method !== "TRACE");
+
+function countReply(request: IncomingMessage, payload: unknown): void {
+  const about = passed.get(request);
+  if (about === undefined || request.method === "HEAD") return;
+  if (typeof payload === "string") about.sent(Buffer.byteLength(payload));
+  if (typeof payload !== "object" || payload === null || !("pipe" in payload)) return;
+  const stream = payload as Readable;
+  stream.on("data", (chunk: Buffer) => about.sent(chunk.length));
+  stream.on("error", (error: Error & { code?: string }) => {
+    // The client has left, which the engine tells.
+    if (error.code !== "UND_ERR_ABORTED") about.failed(backendFailure(error));
+  });
+}
+
+function proxyOptions(target: PassThroughTarget): Parameters<typeof httpProxy>[1] {
+  const { prefix, rewrite = prefix, timeout, tls } = target;
+  return {
     prefix,
-    rewritePrefix: rewrite ?? prefix,
+    rewritePrefix: rewrite,
     upstream: "",
     proxyPayloads: false as const,
+    httpMethods: passedMethods,
+    internalRewriteLocationHeader: false,
     undici: {
       connections: 128,
       headersTimeout: timeout,
       bodyTimeout: timeout,
-      ...(tls === undefined ? {} : { connect: tls }),
+      // Else no certificate would be asked for.
+      connect: { rejectUnauthorized: true, ...tls },
+    },
+    preHandler: (request, reply, done) => {
+      const upgrade = upgrades.get(request.raw as IncomingMessage);
+      if (upgrade !== undefined) {
+        passOnUpgrade(request as never, reply as never, upgrade, target);
+        return;
+      }
+      const raw = request.raw as IncomingMessage;
+      if (hasBody(raw.headers)) request.body = passedBody(raw, about(raw));
+      done();
     },
     replyOptions: {
-      getUpstream: request => {
-        const raw = request.raw as IncomingMessage;
-        const known = about(raw);
-        const { origin, headers } = next(known.headers);
-        passed.set(raw, { ...known, headers: { ...known.headers, ...headers } });
-        return origin;
-      },
-      rewriteRequestHeaders: (request, headers) => rewritten(headers, request.raw as IncomingMessage),
-      rewriteHeaders: headers => endToEnd(headers),
-      onError: (reply, { error }) => refuse(reply as unknown as FastifyReply, error),
+      getUpstream: request => nextOrigin(request.raw as IncomingMessage, target),
+      rewriteRequestHeaders: ({ raw }, headers) =>
+        toldHeaders(headers, about(raw as IncomingMessage)) as never,
+      rewriteHeaders: headers => repliedHeaders(headers, prefix, rewrite),
+      // What a backend refuses it refuses to the client.
+      retryDelay: () => null,
+      onError: (reply, { error }) => void refuse(reply as unknown as FastifyReply, backendFailure(error)),
     },
   } satisfies Parameters<typeof httpProxy>[1];
-  if (!websocket) return options;
-  return {
-    ...options,
-    websocket: true,
-    wsServerOptions: { maxPayload: webSocketMessage },
-    wsClientOptions: {
-      perMessageDeflate: false,
-      // It is for the client to answer, or not.
-      autoPong: false,
-      handshakeTimeout: timeout,
-      maxPayload: webSocketMessage,
-      ...tls,
-      rewriteRequestHeaders: (headers: object, { raw }: { readonly raw: IncomingMessage }) =>
-        rewritten({ ...webSocketHeaders(raw), ...headers }, raw),
-    } as never,
-    wsHooks: {
-      onIncomingMessage: (_context, source, target) => holdBack(source, target),
-      onOutgoingMessage: (_context, source, target) => holdBack(target, source),
+}
+
+function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+}
+
+/** The hook of the application sees to it that each request has some. */
+function about(request: IncomingMessage): Passed {
+  return passed.get(request) as Passed;
+}
+
+/** Where the request goes; what only this backend is told is added to what is said of it. */
+function nextOrigin(request: IncomingMessage, { next }: PassThroughTarget): string {
+  const known = about(request);
+  const { origin, headers } = next(known.headers);
+  passed.set(request, { ...known, headers: { ...known.headers, ...headers } });
+  return origin;
+}
+
+function passOnUpgrade(
+  { raw, url, params }: FastifyRequest,
+  reply: FastifyReply,
+  upgrade: Upgrade,
+  target: PassThroughTarget,
+): void {
+  const { prefix, rewrite = prefix, timeout, tls } = target;
+  // Checks that the path stays below its prefix, but writes the query anew.
+  const [path] = (reply as unknown as Mapped).fromParameters(url, params, prefix).url.split("?", 1);
+  const mark = url.indexOf("?");
+  const origin = nextOrigin(raw, target);
+  const way = { origin, target: `${path}${mark < 0 ? "" : url.slice(mark)}`, timeout, tls };
+  const own = {
+    ...upgrade,
+    answered: (status: number) => {
+      reply.hijack();
+      upgrade.answered(status);
     },
   };
+  passUpgrade(raw, own, about(raw), way, {
+    answered: answer => {
+      reply.code(answer.statusCode ?? 502).headers(repliedHeaders(answer.headers, prefix, rewrite));
+      reply.send(answer);
+    },
+    failed: error => refuse(reply, backendFailure(error)),
+  });
 }
 
-/** Without what belongs to the backend's connection (RFC 9110 §7.6.1); the client's is another one. */
-function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const { connection = "", "keep-alive": _, "proxy-connection": __, upgrade: ___, ...rest } = headers;
-  for (const name of connection.split(",")) delete rest[name.trim().toLowerCase()];
-  return rest;
-}
-
-/** Passes so many bytes, then fails. */
-class Limited extends Transform {
-  #left: number;
-
-  constructor(limit: number) {
-    super();
-    this.#left = limit;
-  }
-
-  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
-    this.#left -= chunk.length;
-    if (this.#left >= 0) done(null, chunk);
-    else done(Object.assign(new Error("the body is too large"), { code: tooLarge }));
-  }
-}
-
-const tooLarge = "BODY_TOO_LARGE";
-
-/** Reads `from` no further while `to` has too much unsent; a ping tells when what stands before it is out. */
-function holdBack(from: WebSocket, to: WebSocket): void {
-  if (to.bufferedAmount < webSocketBuffer || from.isPaused) return;
-  from.pause();
-  to.ping(undefined, undefined, () => from.resume());
-}
-
-/** What of an upgrade's headers is the client's to say; the handshake's own belong to each connection. */
-function webSocketHeaders({ headers }: IncomingMessage): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (handshake.test(name) || typeof value !== "string") continue;
-    kept[name] = value;
-  }
-  // Each connection offers subprotocols of its own: a token among the client's goes on as what it stands for.
-  const token = bearerToken(headers["sec-websocket-protocol"]);
-  if (token !== undefined) kept.authorization ??= `Bearer ${token}`;
-  return kept;
-}
-
-const handshake =
-  /^(host|connection|upgrade|keep-alive|transfer-encoding|te|trailer|proxy-.*|sec-websocket-(key|version|extensions|protocol|accept)|content-length)$/;
-
-/** What `@fastify/reply-from` makes of an error keeps the error itself as its cause. */
-function refuse(reply: FastifyReply, error: Error & { code?: string }): void {
-  const { url } = reply.request;
-  const code = (error.cause as { code?: string } | undefined)?.code ?? error.code ?? "";
-  if (code === tooLarge) fail(reply, url, "BODY_TOO_LARGE", "the body is larger than the route takes");
-  else if (notReached.has(code))
-    fail(reply, url, "UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
-  else if (timedOut.test(code)) fail(reply, url, "UPSTREAM_TIMEOUT", "the upstream did not answer in time");
-  else fail(reply, url, "UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
-}
-
-/** The request was never sent. */
-const notReached: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-const timedOut = /TIMEOUT/;
-
-function fail(
-  reply: FastifyReply,
-  url: string,
-  reason: Parameters<typeof gatewayFailure>[0],
-  message: string,
-): FastifyReply {
-  const failure = gatewayFailure(reason, message);
-  passed.get(reply.request.raw)?.failed(failure);
-  const context = { requestId: "", path: url.split("?", 1)[0] ?? url };
-  const rendered = renderFailure("status", failure, [], context);
-  return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
+/** What `@fastify/http-proxy` adds to replies. */
+interface Mapped {
+  fromParameters(url: string, params: unknown, prefix: string): { readonly url: string };
 }
