@@ -6,6 +6,7 @@ import type { ServerTls } from "../net/server-tls.js";
 import type { Reason } from "../status/reasons.js";
 import { type Engine, type EngineOptions, refusal, targetLimit } from "./engine.js";
 import { BodyTimeoutError, MalformedBodyError } from "./exchange.js";
+import { ExpectingExchange } from "./expecting-exchange.js";
 import { maxPipelined, NodeConnections } from "./node-connections.js";
 import { NodeExchange } from "./node-exchange.js";
 
@@ -31,7 +32,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     clientErrorHandler: (error, socket) => failed(error, socket, connections, options),
     ...(options.tls === undefined
       ? { http: limits }
-      : { https: { ...limits, ...secureOptions(options.tls) } }),
+      : { https: { ...limits, ...secureOptions(options.tls), handshakeTimeout: options.requestTimeout } }),
   }) as unknown as FastifyInstance;
 
   for (const method of METHODS) {
@@ -45,11 +46,17 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   });
   app.route({ method: app.supportedMethods, url: "/", exposeHeadRoute: false, handler: () => undefined });
   const { server } = app;
+  // Node.js would keep the first thousand headers and say nothing of the others; `maxHeaderSize` bounds them all.
+  server.maxHeadersCount = 0;
   server.on(options.tls === undefined ? "connection" : "secureConnection", socket =>
     connections.opened(socket),
   );
   // An expectation that is not known is passed over (RFC 9110 §10.1.1); Node.js alone would answer 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  server.on("checkContinue", (request, response) => {
+    expecting.add(request);
+    server.emit("request", request, response);
+  });
 
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (request.headers.upgrade?.toLowerCase() !== "websocket") {
@@ -90,19 +97,35 @@ function accept(
   upgradeHead?: Buffer,
 ): void {
   const { socket } = request;
+  // A request behind one that was refused.
+  if (!socket.writable || ended.has(socket)) return;
   const exchanges = connections.of(socket);
   const found = fault(request, exchanges.size, options);
   if (found !== undefined) {
-    refuse(socket, ...found, options);
+    ended.add(socket);
+    refuseInTurn(response, ...found, options);
     return;
   }
-  // A request behind one that was refused.
-  if (!socket.writable) return;
-  const exchange = new NodeExchange(request, response, target, options.requestTimeout, upgradeHead);
+  const exchange = expecting.has(request)
+    ? new ExpectingExchange(request, response, target, options.requestTimeout)
+    : new NodeExchange(request, response, target, options.requestTimeout, upgradeHead);
   exchanges.add(exchange);
-  response.once("finish", () => exchanges.delete(exchange));
+  response.once("finish", () => {
+    exchanges.delete(exchange);
+    const failure = broken.get(socket);
+    if (failure !== undefined && exchanges.size === 0 && socket.writable) refuse(socket, ...failure, options);
+  });
   options.handle(exchange);
 }
+
+/** Whose client waits to be asked for the body. */
+const expecting = new WeakSet<IncomingMessage>();
+
+/** Connections on which a request was refused: it is the last one. */
+const ended = new WeakSet<Socket>();
+
+/** What was wrong behind the requests that are under way on a connection. */
+const broken = new WeakMap<Socket, [Reason, string]>();
 
 /**
  * Serves a request as if it had asked for no upgrade (RFC 9110 §7.8). Node.js has taken its parser off the connection,
@@ -136,15 +159,24 @@ function fault(
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
     return ["MALFORMED_REQUEST", "transfer codings other than chunked are not read"];
   }
-  if (request.headers.host === undefined && request.httpVersion === "1.1") {
-    return ["MALFORMED_REQUEST", "the request has no Host header (RFC 9112 §3.2)"];
+  if (request.httpVersionMajor < 1) {
+    return ["MALFORMED_REQUEST", "the request line has no version of HTTP"];
   }
   if (underWay >= maxPipelined) {
     return ["MALFORMED_REQUEST", `a connection may have ${maxPipelined} requests under way`];
   }
+  const { rawHeaders } = request;
   let size = 0;
-  for (const text of request.rawHeaders) size += text.length;
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    size += name.length + (rawHeaders[index + 1] as string).length;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
   if (size > options.headerLimit) return tooLarge(options);
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1")) {
+    return ["MALFORMED_REQUEST", "expected one Host header (RFC 9112 §3.2)"];
+  }
   return undefined;
 }
 
@@ -159,6 +191,7 @@ function failed(
   connections: NodeConnections,
   options: EngineOptions,
 ): void {
+  if (ended.has(socket)) return;
   const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
   const silent = timedOut && socket.bytesRead === 0;
   if (error.code === "ECONNRESET" || !socket.writable || silent) {
@@ -166,16 +199,17 @@ function failed(
     return;
   }
   const underWay = connections.of(socket);
-  if (underWay.size > 0) {
-    for (const exchange of underWay) exchange.failBody(bodyError(error.code));
-    return;
-  }
   const found: [Reason, string] =
     error.code === "HPE_HEADER_OVERFLOW"
       ? tooLarge(options)
       : timedOut
         ? ["REQUEST_TIMEOUT", `the request did not arrive within ${options.requestTimeout} ms`]
         : ["MALFORMED_REQUEST", "the request is not valid HTTP/1.1"];
+  if (underWay.size > 0) {
+    for (const exchange of underWay) exchange.failBody(bodyError(error.code));
+    broken.set(socket, found);
+    return;
+  }
   refuse(socket, ...found, options);
 }
 
@@ -184,6 +218,23 @@ function bodyError(code: string | undefined): Error {
   // The peer ended its side in the middle of the body.
   if (code === "HPE_INVALID_EOF_STATE") return new Error("the request ended before its body was complete");
   return new MalformedBodyError();
+}
+
+/** Behind the replies that are due before it. */
+function refuseInTurn(
+  response: ServerResponse,
+  reason: Reason,
+  message: string,
+  options: EngineOptions,
+): void {
+  const { failure, body } = refusal(reason, message);
+  options.refused(failure);
+  response.writeHead(failure.httpStatus, reason, {
+    "content-type": "application/json",
+    connection: "close",
+    "content-length": Buffer.byteLength(body),
+  });
+  response.end(body);
 }
 
 function refuse(socket: Socket, reason: Reason, message: string, options: EngineOptions): void {

@@ -131,8 +131,8 @@ export class UwsExchange implements Exchange {
 
   #send(head: string | Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
     if (this.#stage === "over") return;
-    if (body !== undefined && body.length > largeBody) {
-      this.#sendLarge(head, body);
+    if (body !== undefined && !(close && body.length <= largeBody)) {
+      this.#offer(head, body);
       return;
     }
     ending = close;
@@ -161,22 +161,32 @@ export class UwsExchange implements Exchange {
     this.#listener.finished();
   }
 
-  /** In parts, as fast as the peer takes them. */
-  #sendLarge(head: string | Uint8Array, body: string | Uint8Array): void {
+  /**
+   * As much as the peer takes, then in parts as it takes more. Replies that are left unread would else be kept one
+   * after the other; like this a connection has one at most, and ends when it brings a further request.
+   */
+  #offer(head: string | Uint8Array, body: string | Uint8Array): void {
     const response = this.#response;
+    writing = response;
+    writtenHead = head;
+    writtenBody = body;
+    response.cork(writeOffer);
+    if (offered) {
+      this.#sent();
+      return;
+    }
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
-    const send = (offset: number): boolean => {
+    response.onWritable(offset => {
       const [ok, done] = response.tryEnd(bytes.subarray(offset), bytes.length);
-      if (done && this.#stage !== "over") {
-        this.#stage = "over";
-        this.#listener.finished();
-      }
+      if (done) this.#sent();
       return ok;
-    };
-    response.cork(() => {
-      response.writeStatus(head);
-      if (!send(0)) response.onWritable(send);
     });
+  }
+
+  #sent(): void {
+    if (this.#stage === "over") return;
+    this.#stage = "over";
+    this.#listener.finished();
   }
 
   #receive(length: number | undefined): IncomingBody {
@@ -202,7 +212,7 @@ export class UwsExchange implements Exchange {
 
 const noBytes = Buffer.alloc(0);
 
-/** Above this a reply waits for the peer instead of being copied into the buffer of the socket. */
+/** Above this a last reply, too, waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;
 
 const heads = new ReplyHeadWriter();
@@ -212,9 +222,16 @@ let writing: HttpResponse;
 let writtenHead: string | Uint8Array = "";
 let writtenBody: string | Uint8Array = "";
 let ending = false;
+/** The reply that was offered is out. */
+let offered = false;
 
 function writeWhole(): void {
   writing.writeStatus(writtenHead).end(writtenBody, ending);
+}
+
+function writeOffer(): void {
+  const size = typeof writtenBody === "string" ? Buffer.byteLength(writtenBody) : writtenBody.length;
+  offered = writing.writeStatus(writtenHead).tryEnd(writtenBody, size)[1];
 }
 
 function writeHead(): void {

@@ -15,8 +15,7 @@ export class RequestHead {
   bodyLength: number | undefined = 0;
   /** The client asked for the connection to end with this reply. */
   closing = false;
-  /** Names and values in turn, as they came. */
-  readonly fields: string[] = [];
+  readonly #fields: string[] = [];
   #size = 0;
   #hosts = 0;
   #lengths = 0;
@@ -53,21 +52,26 @@ export class RequestHead {
     return undefined;
   }
 
-  /** The value of a header by lower-case name, several lines joined. */
+  /** Names and values in turn, as they came, one byte a character. */
+  get fields(): string[] {
+    return this.#fields.map(bytesOf);
+  }
+
+  /** The value of a header by lower-case name, several lines joined, one byte a character. */
   header(name: string): string | undefined {
     if ((this.#lengthsOfNames & (1 << name.length)) === 0) return undefined;
-    const fields = this.fields;
+    const fields = this.#fields;
     let value: string | undefined;
     for (let index = 0; index < fields.length; index += 2) {
       if (fields[index] !== name) continue;
-      const next = fields[index + 1] as string;
+      const next = bytesOf(fields[index + 1] as string);
       value = value === undefined ? next : `${value}${name === "cookie" ? ";" : ","} ${next}`;
     }
     return value;
   }
 
   add(name: string, value: string): void {
-    this.fields.push(name, value);
+    this.#fields.push(name, value);
     this.#lengthsOfNames |= 1 << name.length;
     this.#size += name.length + value.length + fieldOverhead;
     switch (name) {
@@ -98,6 +102,11 @@ function collect(name: string, value: string): void {
   reading?.add(name, value);
 }
 
+/** uWebSockets.js reads UTF-8 where HTTP has bytes; what is no UTF-8 has become U+FFFD by then. */
+function bytesOf(text: string): string {
+  return wide.test(text) ? Buffer.from(text).toString("latin1") : text;
+}
+
 /** The frequent methods as literals, which are compared and looked up by their address. */
 function known(method: string): string {
   switch (method) {
@@ -121,5 +130,6 @@ const fieldOverhead = 4;
 
 const methods: ReadonlySet<string> = new Set(METHODS);
 const visible = /^[\x21-\x7e]+$/;
+const wide = /[\u0080-\uffff]/;
 const digits = /^[0-9]{1,15}$/;
 const closeOption = /(?:^|,)\s*close\s*(?:,|$)/i;
