@@ -20,6 +20,8 @@ export interface RelayedRequest {
 /** Bytes of a reply that is not streamed. */
 const mostCollected = 16 << 20;
 
+const lineEnd = Buffer.from("\r\n");
+
 /** Headers that belong to a connection (RFC 9110 §7.6.1), and those that this one writes itself. */
 const ofConnection: ReadonlySet<string> = new Set([
   "connection",
@@ -114,9 +116,16 @@ export class UwsRelay {
     if (bodyless) {
       reply.resume();
       this.#resume();
-      const { last } = this.#request;
-      this.#cork(() => this.#response.writeStatus(head).endWithoutBody(undefined, last));
-      this.#end();
+      if (this.#request.last) {
+        // Nothing ends a reply without body together with its connection, so that the last line end is ours.
+        this.#cork(() => this.#response.writeStatus(Buffer.concat([head, lineEnd])));
+        this.#end();
+        this.#response.close();
+      } else {
+        // With arguments it would write a length of its own.
+        this.#cork(() => this.#response.writeStatus(head).endWithoutBody());
+        this.#end();
+      }
       return;
     }
     if (this.#request.last) {
@@ -159,7 +168,7 @@ export class UwsRelay {
       if (!ofConnection.has(name) && !sized && !own.has(name)) lines.push(`${name}: ${value}`);
     }
     for (const [name, value] of this.#replyHeaders) if (isHeaderValue(value)) lines.push(`${name}: ${value}`);
-    if (this.#request.closing) lines.push("connection: close");
+    if (this.#request.closing || (bodyless && this.#request.last)) lines.push("connection: close");
     return Buffer.from(lines.join("\r\n"), "latin1");
   }
 
@@ -223,13 +232,27 @@ export class UwsRelay {
   }
 }
 
+/** What of the fields is for this connection alone, by the client's word. */
+function connectionOptions(fields: readonly string[]): ReadonlySet<string> {
+  const named = new Set<string>();
+  for (let index = 0; index < fields.length; index += 2) {
+    if (fields[index] !== "connection") continue;
+    for (const option of (fields[index + 1] ?? "").split(",")) named.add(option.trim().toLowerCase());
+  }
+  // Both say where the body ends.
+  named.delete("content-length");
+  named.delete("host");
+  return named;
+}
+
 /** Each name once, with all of its values. */
 function grouped(fields: readonly string[]): Map<string, string[]> {
   const all = new Map<string, string[]>();
+  const named = connectionOptions(fields);
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] ?? "";
     const value = fields[index + 1] ?? "";
-    if (ofConnection.has(name)) continue;
+    if (ofConnection.has(name) || named.has(name)) continue;
     const values = all.get(name);
     if (values === undefined) all.set(name, [value]);
     else values.push(value);
