@@ -5,11 +5,11 @@ import { Registry } from "prom-client";
 import { Server as SocketIo } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Identity } from "../../src/auth/identity.js";
+import { startRealtimeListener } from "../../src/gateway/realtime-listener.js";
 import { loadUws } from "../../src/net/uws-addon.js";
 import { MemoryBroker } from "../../src/realtime/memory-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime } from "../../src/realtime/realtime.js";
-import { startRealtimeServer } from "../../src/realtime/server.js";
 import { answers } from "../process/control-probe.js";
 import type { EntrantName } from "./entrants.js";
 
@@ -52,16 +52,15 @@ async function startProtogate(): Promise<number> {
   });
   await realtime.start();
   answers.set("census", () => JSON.stringify(realtime.census()));
-  const { port } = await startRealtimeServer(realtime, {
+  const { port } = await startRealtimeListener(realtime, {
     host: "127.0.0.1",
     port: 0,
     tls: undefined,
-    path: "/ws",
-    messageLimit: 65_536,
-    idleTimeout: 60_000,
-    deflate: false,
-    trustedHops: 0,
-    headerLimit: 24_576,
+    headerLimit: 16_384,
+    requestTimeout: 30_000,
+    handle: exchange => exchange.reply(404, [], ""),
+    refused: () => {},
+    sockets: { path: "/ws", messageLimit: 65_536, idleTimeout: 60_000, deflate: false, trustedHops: 0 },
   });
   return port;
 }

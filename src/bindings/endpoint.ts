@@ -2,6 +2,7 @@ import type { Identity } from "../auth/identity.js";
 import type { Path } from "../config/path.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { Cancellation } from "../upstream/channel.js";
+import type { Guard } from "./guard.js";
 
 /** A route that the gateway answers itself. It sits in the same router as the bindings of RPC methods. */
 export interface Endpoint {
@@ -17,6 +18,8 @@ export interface Endpoint {
   readonly auth: readonly string[] | "none" | undefined;
   /** Name under `rate_limits`. */
   readonly rateLimit: string | readonly string[] | undefined;
+  /** Decides in place of the guard that `auth`, `rateLimit` and policies make. */
+  readonly guard?: Pick<Guard, "admit">;
   readonly errors: ErrorProfile;
   /** Bytes; undefined: as `http.limits.body` says. */
   readonly bodyLimit: number | undefined;

@@ -21,7 +21,7 @@ interface Bound {
   readonly service: string;
   readonly errors: ErrorProfile;
   /** Undefined where everybody may call as often as they like. */
-  readonly guard: Guard | undefined;
+  readonly guard: Pick<Guard, "admit"> | undefined;
   /** Most bytes of a request body. */
   readonly bodyLimit: number;
   readonly metrics: RouteMetrics;
@@ -31,6 +31,7 @@ interface Bound {
 export interface RpcBinding extends Bound {
   readonly kind: "rpc";
   readonly route: Route;
+  readonly guard: Guard | undefined;
   readonly channel: Channel;
   /** Undefined where the request's type has no rules. */
   readonly validate: Validate | undefined;

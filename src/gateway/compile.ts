@@ -78,8 +78,8 @@ export async function compile(
   const livekit = config.livekit && (await livekitOf(config.livekit, loaded, model, surroundings));
   const declared = [
     ...(livekit?.endpoints ?? []),
-    ...realtimeEndpoints(config, () => roomsOf(surroundings.runtime).realtime),
-    ...passThroughRules(config),
+    ...realtimeEndpoints(config, () => roomsOf(surroundings.runtime)),
+    ...passThroughRules(config, () => roomsOf(surroundings.runtime)),
     ...surroundings.runtime.endpoints,
   ];
   const table = compileRoutes(config, model, locate, declared);

@@ -4,12 +4,13 @@ import { type AuthNames, authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
 import { requireOrigin } from "../realtime/origin.js";
 import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
-import { socketAuth, socketPath } from "./realtime-settings.js";
-import { type Runtime, roomsOf } from "./runtime.js";
+import { relayGate } from "./realtime-gate.js";
+import { relayed, socketAuth, socketPath } from "./realtime-settings.js";
+import { type Rooms, type Runtime, roomsOf } from "./runtime.js";
 
 /** What `http.proxy` adds to the route table. */
-export function passThroughRules(config: Config): PassThroughRule[] {
-  const { http, auth, listeners, realtime } = config;
+export function passThroughRules(config: Config, rooms: () => Rooms): PassThroughRule[] {
+  const { http, auth, realtime } = config;
   const rules: PassThroughRule[] = http.proxy.map((proxy, index) => ({
     at: ["http", "proxy", index],
     method: "*",
@@ -26,18 +27,17 @@ export function passThroughRules(config: Config): PassThroughRule[] {
         },
       }),
   }));
-  // Under uws the HTTP port takes the sockets in itself.
-  if (realtime === undefined || listeners.http.engine === "uws") return rules;
+  if (realtime === undefined || !relayed(config)) return rules;
+  const path = socketPath(realtime);
   rules.push({
     at: ["realtime", "path"],
     method: "GET",
-    template: socketPath(realtime),
+    template: path,
     upstream: "realtime",
     websocket: true,
     auth: socketAuth(config, realtime),
-    rateLimit: undefined,
-    // The listener would say no as well, but after this port had said yes.
-    check: header => requireOrigin(header("origin"), realtime.origins, header("host")),
+    rateLimit: realtime.rate_limit,
+    guard: relayGate(rooms, path),
   });
   return rules;
 }
@@ -51,10 +51,8 @@ function takesCookies(names: AuthNames, { auth }: Config): boolean {
 const relayTimeout = 10_000;
 
 /** The application behind the prefixes of `http.proxy` and for sockets; undefined where there are none. */
-export async function passThroughOf(
-  { http, listeners, upstreams, realtime }: Config,
-  runtime: Runtime,
-): Promise<PassThrough | undefined> {
+export async function passThroughOf(config: Config, runtime: Runtime): Promise<PassThrough | undefined> {
+  const { http, listeners, upstreams, realtime } = config;
   const targets: PassThroughTarget[] = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }) => {
     // Loading has checked that the upstream exists.
     const upstream = upstreams[name] as UpstreamConfig;
@@ -64,12 +62,12 @@ export async function passThroughOf(
     const next = () => ({ origin: origins[turn++ % origins.length] as string, headers: {} });
     return { prefix, rewrite, websocket, next, timeout, tls: tlsOf(tls) };
   });
-  if (realtime !== undefined) {
+  if (realtime !== undefined && relayed(config)) {
     targets.push({
       prefix: socketPath(realtime),
       rewrite: undefined,
       websocket: true,
-      next: headers => roomsOf(runtime).relay(headers),
+      next: () => ({ origin: roomsOf(runtime).origin, headers: {} }),
       timeout: relayTimeout,
       // It is this very process.
       tls: { rejectUnauthorized: false },

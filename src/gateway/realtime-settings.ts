@@ -10,22 +10,53 @@ import type { Config, RealtimeConfig, UpstreamConfig } from "../config/schema.js
 import type { MethodType } from "../descriptors/model.js";
 import type { CallCheck } from "../realtime/bridge/target.js";
 import type { Bridge } from "../realtime/bridge.js";
-import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
-import { restEndpoints } from "../realtime/rest.js";
+import type { RealtimeSettings } from "../realtime/realtime.js";
+import { type RestOptions, restEndpoints } from "../realtime/rest.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Compiled } from "./compile.js";
 import type { Protection } from "./protection.js";
+import { closedGate } from "./realtime-gate.js";
+import type { Rooms } from "./runtime.js";
 
 /** Who may open a socket. */
 export function socketAuth({ auth }: Config, realtime: RealtimeConfig): AuthNames {
   return authNames(realtime.auth ?? auth.default);
 }
 
-/** The REST twin of the sockets, on the HTTP listener. */
-export function realtimeEndpoints(config: Config, realtime: () => Realtime): readonly Endpoint[] {
+/** What sockets have on the HTTP listener beside what is passed through: their REST twin, and their path. */
+export function realtimeEndpoints(config: Config, rooms: () => Rooms): readonly Endpoint[] {
   const section = config.realtime;
   if (section === undefined) return [];
-  return restEndpoints(realtime, { prefix: section.rest, auth: socketAuth(config, section) });
+  const rest = restEndpoints(() => rooms().realtime, restOptions(config, section));
+  return relayed(config) ? rest : [...rest, socketEndpoint(config, section, rooms)];
+}
+
+/** Whether the HTTP port reaches sockets by a proxy; uWebSockets.js takes them in itself. */
+export function relayed({ listeners }: Config): boolean {
+  return listeners.http.engine !== "uws";
+}
+
+/** Where the REST twin stands on the HTTP listener, and who may use it. */
+export function restOptions(config: Config, section: RealtimeConfig): RestOptions {
+  return { prefix: section.rest, auth: socketAuth(config, section), rateLimit: section.rate_limit };
+}
+
+/** The path of the sockets, for requests that are no upgrade. */
+export function socketEndpoint(config: Config, section: RealtimeConfig, rooms: () => Rooms): Endpoint {
+  return {
+    method: "GET",
+    template: socketPath(section),
+    at: ["realtime", "path"],
+    service: "realtime",
+    auth: socketAuth(config, section),
+    rateLimit: section.rate_limit,
+    guard: closedGate(rooms),
+    errors: "status",
+    bodyLimit: undefined,
+    answer() {
+      throw new Error("the gate lets nobody through");
+    },
+  };
 }
 
 /** Where sockets are opened. */
@@ -35,15 +66,18 @@ export function socketPath({ path }: RealtimeConfig): string {
 
 /** What a loaded configuration says of sockets, in the form in which they use it. */
 export function realtimeSettings(
-  { loaded: { config }, rooms }: Compiled,
+  { loaded: { config }, rooms, own, authorizers: policies }: Compiled,
   realtime: RealtimeConfig,
   { authenticators, limits }: Protection,
   bridge: Bridge,
 ): RealtimeSettings {
+  const path = socketPath(realtime);
+  const route = own.find(({ method, template }) => method === "GET" && template.text === path);
   return {
     origins: realtime.origins,
     authenticator: authenticators.authenticatorOf(socketAuth(config, realtime)),
     limiters: limits.limitersOf(limitNames(realtime.rate_limit)),
+    authorizer: route && policies.get(route),
     roomPolicy: rooms,
     bridge,
     sentAt: realtime.sent_at,

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import type { Snapshot } from "../bindings/snapshot.js";
 import { type Address, parseAddress } from "../config/address.js";
 import type { RealtimeConfig } from "../config/schema.js";
-import { clientAddress } from "../net/client-address.js";
+import type { Engine } from "../http/engine.js";
+import { Pipeline } from "../http/pipeline.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import type { RoomsServer } from "../realtime/api/rooms-server.js";
@@ -10,26 +12,30 @@ import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/broker.js";
 import { loadBroker } from "../realtime/brokers/load-broker.js";
 import { Realtime } from "../realtime/realtime.js";
-import { type RealtimeServer, type RealtimeServerOptions, startRealtimeServer } from "../realtime/server.js";
-import { acceptUpgrades } from "../realtime/upgrade.js";
+import { SocketRelay } from "../realtime/relay.js";
+import { type AnsweredUpgrade, acceptUpgrades, type UpgradeOptions } from "../realtime/upgrade.js";
+import { Code } from "../status/code.js";
+import { AccessLog } from "../telemetry/access-log.js";
 import type { Logger } from "../telemetry/logger.js";
-import type { Channel } from "../upstream/channel.js";
-import type { PassedHeaders, PassThroughEndpoint } from "../upstream/pass-through.js";
+import { none } from "../telemetry/route-metrics.js";
 import type { Compiled, UsableConfig } from "./compile.js";
 import { listenerOf, listening } from "./listener.js";
-import type { Protection } from "./protection.js";
+import { startRealtimeListener } from "./realtime-listener.js";
 import { callCheck, realtimeSettings, socketPath } from "./realtime-settings.js";
+import { realtimeSnapshot } from "./realtime-snapshot.js";
 import type { Rooms, Runtime } from "./runtime.js";
+import type { SnapshotParts } from "./snapshot.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
-type SocketOptions = Required<Omit<RealtimeServerOptions, "host" | "port" | "tls">>;
+type SocketOptions = Omit<UpgradeOptions, "encrypted" | "peers" | "relay" | "replyHeaders">;
 
 /** What of a loaded configuration the sockets hold on to. */
-export interface RealtimeParts {
+export interface RealtimeParts extends SnapshotParts {
   readonly compiled: Compiled;
-  readonly protection: Protection;
-  readonly channels: ReadonlyMap<string, Channel>;
 }
+
+/** Milliseconds that the HTTP port's proxy has to come for a socket. */
+const relayPatience = 10_000;
 
 /** Loads what connects the rooms; they begin with the first snapshot that has them. */
 export async function prepareRealtime(
@@ -47,11 +53,15 @@ export async function prepareRealtime(
 /** Rooms, sockets and their listener, which outlive reloads. */
 export class RealtimeService implements Rooms {
   readonly realtime: Realtime;
+  readonly relay: SocketRelay;
+  readonly #runtime: Runtime;
   readonly #bridge: RpcBridge;
   readonly #sockets: SocketOptions;
   readonly #fixed: unknown;
   readonly #log: Logger;
-  #server: RealtimeServer | undefined;
+  readonly #accessLog: AccessLog;
+  #snapshot: Snapshot;
+  #engine: Engine | undefined;
   #api: RoomsServer | undefined;
   #origin = "";
 
@@ -59,14 +69,16 @@ export class RealtimeService implements Rooms {
   constructor(section: RealtimeConfig, broker: Broker, parts: RealtimeParts, runtime: Runtime) {
     const { http } = parts.compiled.loaded.config;
     this.#fixed = fixed(section);
+    this.#runtime = runtime;
     this.#log = runtime.log;
+    this.#accessLog = new AccessLog(runtime.log);
     this.#sockets = {
       path: socketPath(section),
       messageLimit: section.limits.message,
       idleTimeout: section.limits.idle_timeout,
       deflate: section.deflate,
       trustedHops: http.forwarded.trusted_hops,
-      headerLimit: http.limits.header,
+      answered: upgrade => this.#record(upgrade),
     };
     this.#bridge = createBridge(runtime.bridge);
     this.#useTarget(parts);
@@ -76,10 +88,16 @@ export class RealtimeService implements Rooms {
       metrics: runtime.realtime,
       logger: runtime.log,
     });
+    this.relay = new SocketRelay(this.realtime, relayPatience);
+    this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, runtime);
   }
 
   get port(): number {
-    return this.#server?.port ?? 0;
+    return this.#engine?.port ?? 0;
+  }
+
+  get origin(): string {
+    return this.#origin;
   }
 
   /** False while messages cannot be published. */
@@ -89,15 +107,38 @@ export class RealtimeService implements Rooms {
 
   /** Connects to the broker and listens, the first time that it is called. */
   async start(loaded: UsableConfig): Promise<void> {
-    if (this.#server !== undefined) return;
+    if (this.#engine !== undefined) return;
     await this.realtime.start();
     const { address, tls } = listenerOf(loaded, "realtime");
-    const start = (): Promise<RealtimeServer> =>
-      startRealtimeServer(this.realtime, { ...address, tls, ...this.#sockets });
-    this.#server = await listening(loaded, ["listeners", "realtime"], start);
+    const { limits } = loaded.config.http;
+    const { metrics } = this.#runtime;
+    const snapshot = (): Snapshot => this.#snapshot;
+    const pipeline = new Pipeline({
+      snapshot,
+      metrics,
+      accessLog: this.#accessLog,
+      draining: () => this.realtime.draining,
+    });
+    const encrypted = tls !== undefined;
+    const start = (): Promise<Engine> =>
+      startRealtimeListener(this.realtime, {
+        ...address,
+        tls,
+        headerLimit: limits.header,
+        requestTimeout: limits.request_timeout,
+        handle: exchange => pipeline.handle(exchange),
+        refused: ({ httpStatus, code }) =>
+          metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
+        sockets: {
+          ...this.#sockets,
+          relay: this.relay,
+          replyHeaders: origin => snapshot().replyHeaders(origin, encrypted),
+        },
+      });
+    this.#engine = await listening(loaded, ["listeners", "realtime"], start);
     const { host } = address;
     const local = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host;
-    this.#origin = `${tls === undefined ? "http" : "https"}://${local}:${this.#server.port}`;
+    this.#origin = `${tls === undefined ? "http" : "https"}://${local}:${this.#engine.port}`;
     await this.#startApi(loaded);
   }
 
@@ -115,17 +156,17 @@ export class RealtimeService implements Rooms {
     );
   }
 
-  /** Takes sockets in by the HTTP port, too. */
-  attach(app: UwsApp, peers: PeerAddresses, encrypted: boolean): void {
-    const clientOf = (peer: string, header: (name: string) => string | undefined): string =>
-      clientAddress(peer, header("x-forwarded-for"), this.#sockets.trustedHops);
-    acceptUpgrades(app, this.realtime, { ...this.#sockets, encrypted, peers, clientAddress: clientOf });
-  }
-
-  relay(headers: PassedHeaders): PassThroughEndpoint {
-    const [name = "", value] = this.#server?.relay ?? [];
-    // Pages are compared with the host that they have asked.
-    return { origin: this.#origin, headers: { [name]: value, host: headers["x-forwarded-host"] } };
+  /**
+   * Takes sockets in by the HTTP port, too.
+   * @param replyHeaders what the replies of that port carry
+   */
+  attach(
+    app: UwsApp,
+    peers: PeerAddresses,
+    encrypted: boolean,
+    replyHeaders: NonNullable<UpgradeOptions["replyHeaders"]>,
+  ): void {
+    acceptUpgrades(app, this.realtime, { ...this.#sockets, encrypted, peers, replyHeaders });
   }
 
   /** What a reload changes; sockets stay open. */
@@ -138,13 +179,45 @@ export class RealtimeService implements Rooms {
       );
     this.#useTarget(parts);
     this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
+    this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, this.#runtime);
   }
 
   async close(drain: number): Promise<void> {
-    this.#server?.stop();
+    const sockets = this.#end(drain);
+    const closed = this.#engine?.close(sockets);
+    await sockets;
+    this.#engine?.destroy();
+    await closed;
+  }
+
+  async #end(drain: number): Promise<void> {
     await this.#api?.close();
     await this.realtime.close(drain);
-    this.#server?.destroy();
+  }
+
+  /** A log line as other requests have it; how long a socket lives is no latency. */
+  #record({ path, requestId, failure, seconds, bytes }: AnsweredUpgrade): void {
+    const route = this.#sockets.path;
+    const status = failure?.httpStatus ?? 101;
+    const code = failure?.code ?? Code.OK;
+    if (failure !== undefined)
+      this.#runtime.metrics.route(route, "GET", "realtime").observe(status, code, seconds, 0, bytes);
+    this.#accessLog.write({
+      requestId,
+      method: "GET",
+      path,
+      route,
+      rpc: undefined,
+      upstream: undefined,
+      status,
+      code,
+      seconds,
+      upstreamSeconds: undefined,
+      requestBytes: 0,
+      responseBytes: bytes,
+      reason: failure?.reason,
+      detail: undefined,
+    });
   }
 
   #useTarget({ compiled, channels }: RealtimeParts): void {

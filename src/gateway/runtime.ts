@@ -7,10 +7,10 @@ import { LiveKitMetrics } from "../livekit/metrics.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
 import type { Realtime } from "../realtime/realtime.js";
+import type { SocketRelay } from "../realtime/relay.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
-import type { PassedHeaders, PassThroughEndpoint } from "../upstream/pass-through.js";
 import { ValidationMetrics } from "../validation/metrics.js";
 
 /** What there is once in a process and outlives every reload. */
@@ -33,8 +33,10 @@ export interface Runtime {
 /** What other parts of the gateway ask of rooms. */
 export interface Rooms {
   readonly realtime: Realtime;
-  /** How the HTTP port reaches the listener of the sockets. */
-  relay(headers: PassedHeaders): PassThroughEndpoint;
+  /** Where the HTTP port reaches the listener of the sockets. */
+  readonly origin: string;
+  /** What it has admitted on its way there. */
+  readonly relay: SocketRelay;
 }
 
 export function createRuntime(

@@ -47,7 +47,7 @@ export function createSnapshot(
       method,
       template,
       service,
-      guard: guardOf(route, limitNames(declared.rateLimit)),
+      guard: declared.guard ?? guardOf(route, limitNames(declared.rateLimit)),
       metrics: metrics.route(template.text, method, service),
       route,
     };

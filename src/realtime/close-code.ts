@@ -1,6 +1,5 @@
 /** Why the gateway ends a socket: RFC 6455 section 7.4, and of the private range those whose last digits say the HTTP status. */
 export const CloseCode = {
-  goingAway: 1001,
   restart: 1012,
   /** Too many frames that could not be read. */
   abuse: 4400,

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Authorizer } from "../auth/authorizer.js";
 import type { Authenticator } from "../auth/identity.js";
 import { Guard } from "../bindings/guard.js";
 import type { Limiter } from "../limits/limiter.js";
@@ -11,8 +12,10 @@ import { CloseCode } from "./close-code.js";
 import type { Hub } from "./hub.js";
 import { LocalHub } from "./local-hub.js";
 import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
+import { SendRate } from "./send-rate.js";
 import { ServerHub } from "./server-hub.js";
 import type { SlowPolicy } from "./slow-consumers.js";
+import type { Rate } from "./socket.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {
@@ -22,6 +25,8 @@ export interface RealtimeSettings {
   readonly authenticator: Authenticator | undefined;
   /** Those that need not know who asks are decided before it is known. */
   readonly limiters: readonly Limiter[];
+  /** What policies demand of whoever opens a socket. */
+  readonly authorizer?: Authorizer | undefined;
   readonly roomPolicy: RoomPolicy | undefined;
   readonly bridge: Bridge | undefined;
   readonly sentAt: "seconds" | "milliseconds";
@@ -62,6 +67,7 @@ export class Realtime {
   readonly #timer: NodeJS.Timeout;
   #settings: RealtimeSettings;
   #guard: Guard;
+  #sendRate: SendRate;
   #ticks = 0;
   #draining = false;
   /** Requests that are being decided on. */
@@ -70,6 +76,7 @@ export class Realtime {
   constructor({ settings, broker, metrics, logger }: RealtimeOptions) {
     this.#settings = settings;
     this.#guard = guardOf(settings);
+    this.#sendRate = new SendRate(rateOf(settings));
     this.#broker = broker;
     this.metrics = metrics;
     this.logger = logger;
@@ -111,10 +118,17 @@ export class Realtime {
     return this.#guard;
   }
 
+  /** What every message by REST must pass. */
+  get sendRate(): SendRate {
+    return this.#sendRate;
+  }
+
   /** Holds for what happens from now on; sockets stay open. */
   set settings(settings: RealtimeSettings) {
     this.#settings = settings;
     this.#guard = guardOf(settings);
+    const rate = rateOf(settings);
+    if (!this.#sendRate.is(rate)) this.#sendRate = new SendRate(rate);
     this.#hub.limits = hubLimits(settings);
     this.chat.options = chatOptions(settings);
   }
@@ -184,14 +198,19 @@ function restarting(seconds: number): string {
   return `{"reason":"SHUTTING_DOWN","retry_after":${seconds}}`;
 }
 
-function guardOf({ authenticator, limiters }: RealtimeSettings): Guard {
-  return new Guard({ authenticator, limiters, authorizer: undefined });
+function guardOf({ authenticator, limiters, authorizer }: RealtimeSettings): Guard {
+  return new Guard({ authenticator, limiters, authorizer });
+}
+
+function rateOf({ limits }: RealtimeSettings): Rate {
+  return { perSecond: limits.messagesPerSecond, burst: limits.burst };
 }
 
 function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {
   return { rooms: limits.roomsPerConnection, message: limits.message, backpressure, sentAt };
 }
 
-function chatOptions({ limits, roomPolicy, bridge }: RealtimeSettings) {
-  return { rate: { perSecond: limits.messagesPerSecond, burst: limits.burst }, policy: roomPolicy, bridge };
+function chatOptions(settings: RealtimeSettings) {
+  const { roomPolicy, bridge } = settings;
+  return { rate: rateOf(settings), policy: roomPolicy, bridge };
 }

@@ -12,10 +12,14 @@ export interface RestOptions {
   readonly prefix: string;
   /** As for the sockets. */
   readonly auth: Endpoint["auth"];
+  readonly rateLimit: Endpoint["rateLimit"];
 }
 
 /** `GET /rooms`, `POST /send` and `POST /receive` (contract D). */
-export function restEndpoints(realtime: () => Realtime, { prefix, auth }: RestOptions): readonly Endpoint[] {
+export function restEndpoints(
+  realtime: () => Realtime,
+  { prefix, auth, rateLimit }: RestOptions,
+): readonly Endpoint[] {
   const endpoint = (
     method: string,
     path: string,
@@ -26,7 +30,7 @@ export function restEndpoints(realtime: () => Realtime, { prefix, auth }: RestOp
     at: ["realtime", "rest"],
     service: "realtime",
     auth,
-    rateLimit: undefined,
+    rateLimit,
     errors: "chat-api",
     bodyLimit: undefined,
     answer: request => answer(realtime(), request),
@@ -39,15 +43,19 @@ export function restEndpoints(realtime: () => Realtime, { prefix, auth }: RestOp
 }
 
 /** The rooms that hold messages. */
-export function listRooms({ hub }: Realtime): EndpointAnswer | Promise<EndpointAnswer> {
+function listRooms({ hub }: Realtime): EndpointAnswer | Promise<EndpointAnswer> {
   const names = hub.roomNames();
   return names instanceof Promise ? names.then(rooms => json({ rooms })) : json({ rooms: names });
 }
 
 /** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
-async function send({ hub, settings }: Realtime, request: EndpointRequest): Promise<EndpointAnswer> {
-  const { room_id: room, from: claim, message } = fields(request.body, ["room_id", "from", "message"]);
+async function send(
+  { hub, settings, sendRate }: Realtime,
+  request: EndpointRequest,
+): Promise<EndpointAnswer> {
   const { identity } = request;
+  sendRate.admit(request, identity?.subject);
+  const { room_id: room, from: claim, message } = fields(request, ["room_id", "from", "message"]);
   if (identity !== undefined && claim !== undefined && claim !== identity.subject)
     throw new GatewayError(gatewayFailure("FROM_MISMATCH", "from: expected who the caller is"));
   const from = identity?.subject ?? text("from", claim);
@@ -68,7 +76,7 @@ async function send({ hub, settings }: Realtime, request: EndpointRequest): Prom
 
 /** The messages that a room holds, oldest first. */
 async function receive({ hub, settings }: Realtime, request: EndpointRequest): Promise<EndpointAnswer> {
-  const { room_id: room } = fields(request.body, ["room_id"]);
+  const { room_id: room } = fields(request, ["room_id"]);
   named("room_id", room);
   const name = text("room_id", room);
   settings.roomPolicy?.(request.identity, name);
@@ -82,7 +90,18 @@ function sessionOf({ identity, clientAddress, requestId }: EndpointRequest, subj
   return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
 }
 
-function fields(body: Uint8Array, known: readonly string[]): Readonly<Record<string, unknown>> {
+/** Other content types could be sent by any page, without a preflight and with the cookies of whoever looks at it. */
+const jsonType = /^application\/([\w.!#$&^-]+\+)?json[\t ]*(;|$)/i;
+
+function fields(
+  { body, header }: Pick<EndpointRequest, "body" | "header">,
+  known: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const contentType = header("content-type");
+  if (contentType !== undefined && !jsonType.test(contentType)) {
+    const message = `expected content-type application/json, found "${contentType.slice(0, 64)}"`;
+    throw new GatewayError(gatewayFailure("UNSUPPORTED_MEDIA_TYPE", message));
+  }
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));

@@ -1,60 +1,49 @@
-import type { HttpRequest } from "uWebSockets.js";
 import type { Caller, ClientCertificate } from "../auth/caller.js";
 import { bearer, bearerToken, offeredProtocols } from "../net/bearer-protocol.js";
 import { cookiesCount } from "./origin.js";
 
-/** What surrounds a request for a WebSocket. */
-export interface UpgradeSurroundings {
-  readonly clientAddress: string;
-  readonly encrypted: boolean;
-  /** `RealtimeSettings.origins` */
-  readonly origins: readonly string[];
-}
-
 /**
- * A request for a WebSocket, copied while uWebSockets.js lets it be read. As a caller it shows the token of the
- * subprotocol as if it stood in `authorization`, and no cookies that a foreign page could have sent.
+ * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and no
+ * cookies that a foreign page could have sent.
  */
 export class UpgradeRequest implements Caller {
-  readonly query: string;
-  readonly clientAddress: string;
-  readonly encrypted: boolean;
-  /** The subprotocol to answer; empty for none. */
-  readonly protocol: string;
-  readonly #headers: ReadonlyMap<string, string>;
+  readonly #caller: Caller;
   readonly #token: string | undefined;
   readonly #cookies: boolean;
+  /** The subprotocol to answer; empty for none. */
+  readonly protocol: string;
 
-  constructor(headers: ReadonlyMap<string, string>, query: string, surroundings: UpgradeSurroundings) {
-    this.query = query;
-    this.clientAddress = surroundings.clientAddress;
-    this.encrypted = surroundings.encrypted;
-    this.#headers = headers;
-    const protocols = headers.get("sec-websocket-protocol");
+  /** @param origins `RealtimeSettings.origins` */
+  constructor(caller: Caller, origins: readonly string[]) {
+    this.#caller = caller;
+    const protocols = caller.header("sec-websocket-protocol");
     const offered = offeredProtocols(protocols);
     this.#token = bearerToken(protocols);
     this.protocol = offered.includes(bearer) ? bearer : offered.includes("chat") ? "chat" : "";
-    this.#cookies = cookiesCount(headers.get("origin"), surroundings.origins);
+    this.#cookies = cookiesCount(caller.header("origin"), origins);
+  }
+
+  get clientAddress(): string {
+    return this.#caller.clientAddress;
+  }
+
+  get query(): string {
+    return this.#caller.query;
+  }
+
+  get encrypted(): boolean {
+    return this.#caller.encrypted;
   }
 
   header(name: string): string | undefined {
-    const value = this.#headers.get(name);
+    if (name === "cookie" && !this.#cookies) return undefined;
+    const value = this.#caller.header(name);
     if (name === "authorization" && value === undefined && this.#token !== undefined)
       return `Bearer ${this.#token}`;
-    return name === "cookie" && !this.#cookies ? undefined : value;
+    return value;
   }
 
   certificate(): ClientCertificate | undefined {
-    return undefined;
+    return this.#caller.certificate();
   }
-}
-
-/** Headers by lower-case name; several lines of one are joined. */
-export function headersOf(request: HttpRequest): Map<string, string> {
-  const headers = new Map<string, string>();
-  request.forEach((name, value) => {
-    const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before}${name === "cookie" ? ";" : ","} ${value}`);
-  });
-  return headers;
 }

@@ -1,18 +1,18 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { Caller } from "../auth/caller.js";
 import type { Passage } from "../bindings/guard.js";
+import { clientAddress } from "../net/client-address.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
-import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Reason } from "../status/reasons.js";
+import { type Failure, type GatewayError, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
+import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
 import { CloseCode } from "./close-code.js";
-import { type Answerable, answerable, answerFailure, failureOf } from "./http-answer.js";
-import { newSession } from "./local-hub.js";
-import type { UpgradeResult } from "./metrics.js";
-import { requireOrigin } from "./origin.js";
+import { type Answerable, answerable, answerFailure, type MoreHeaders } from "./http-answer.js";
 import type { Realtime } from "./realtime.js";
-import { Socket, type SocketData } from "./socket.js";
-import { headersOf, UpgradeRequest } from "./upgrade-request.js";
+import { relayHeader, type SocketRelay } from "./relay.js";
+import type { Socket, SocketData } from "./socket.js";
+import { UpgradeRequest } from "./upgrade-request.js";
 
 /** How sockets come in by an app of uWebSockets.js. */
 export interface UpgradeOptions {
@@ -26,8 +26,26 @@ export interface UpgradeOptions {
   /** Compresses messages, at the price of CPU and memory for each socket. */
   readonly deflate: boolean;
   readonly peers: PeerAddresses;
-  /** The client's address where a proxy tells it; `peer` is who has connected. */
-  clientAddress(peer: string, header: (name: string) => string | undefined): string;
+  /** How many proxies in front may be believed. */
+  readonly trustedHops: number;
+  /** Sockets that have been admitted elsewhere. */
+  readonly relay?: SocketRelay;
+  /** What refusals carry beside their own headers. @param origin the Origin header */
+  replyHeaders?(origin: string | undefined): MoreHeaders;
+  /** A request that nobody else has answered is over. */
+  answered?(upgrade: AnsweredUpgrade): void;
+}
+
+/** What became of a request for a WebSocket. */
+export interface AnsweredUpgrade {
+  readonly path: string;
+  readonly requestId: string;
+  /** Undefined where the socket is open. */
+  readonly failure: Failure | undefined;
+  /** Until the answer. */
+  readonly seconds: number;
+  /** Of the answer's body. */
+  readonly bytes: number;
 }
 
 /** `uWS.SHARED_COMPRESSOR`, without a window for each socket. */
@@ -43,7 +61,8 @@ export function acceptUpgrades(app: UwsApp, realtime: Realtime, options: Upgrade
     // What a socket is behind is bounded by `SlowConsumers`; uWebSockets.js would drop without telling whom.
     maxBackpressure: 0,
     sendPingsAutomatically: true,
-    upgrade: (response, request, context) => new Upgrade(realtime, options, response, request, context).run(),
+    upgrade: (response, request, context) =>
+      guarded(() => new Upgrade(realtime, options, response, request, context).run()),
     open: ws =>
       guarded(() => {
         const { socket } = ws.getUserData();
@@ -91,152 +110,117 @@ function textOf(message: ArrayBuffer): string {
 }
 
 /** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
-class Upgrade {
+class Upgrade implements Applicant {
+  readonly request: UpgradeRequest;
+  readonly path: string;
+  readonly requestId: string;
+  readonly passage: Passage = { identity: undefined, headers: [], releases: [] };
+  readonly gone = (): boolean => this.#answer.over;
   readonly #realtime: Realtime;
+  readonly #options: UpgradeOptions;
   readonly #answer: Answerable;
   readonly #context: us_socket_context_t;
   readonly #headers: ReadonlyMap<string, string>;
-  readonly #path: string;
-  readonly #requestId: string;
-  readonly #request: UpgradeRequest;
-  readonly #passage: Passage = { identity: undefined, headers: [], releases: [] };
+  readonly #started = performance.now();
 
   constructor(
     realtime: Realtime,
-    { peers, clientAddress, encrypted }: UpgradeOptions,
+    options: UpgradeOptions,
     response: HttpResponse,
     request: HttpRequest,
     context: us_socket_context_t,
   ) {
     this.#realtime = realtime;
+    this.#options = options;
     this.#answer = answerable(response);
     this.#context = context;
-    this.#path = request.getUrl();
+    this.path = request.getUrl();
     const headers = headersOf(request);
+    const header = (name: string): string | undefined => headers.get(name);
     this.#headers = headers;
-    this.#requestId = requestIdOf(headers.get("x-request-id"));
-    this.#request = new UpgradeRequest(headers, request.getQuery() ?? "", {
-      clientAddress: clientAddress(peers.addressOf(response), name => headers.get(name)),
+    this.requestId = requestIdOf(header("x-request-id"));
+    const { peers, trustedHops, encrypted } = options;
+    const caller: Caller = {
+      clientAddress: clientAddress(peers.addressOf(response), header("x-forwarded-for"), trustedHops),
+      query: request.getQuery() ?? "",
       encrypted,
-      origins: realtime.settings.origins,
-    });
+      header,
+      certificate: () => undefined,
+    };
+    this.request = new UpgradeRequest(caller, realtime.settings.origins);
   }
 
   /** Synchronous as far as its parts are. */
   run(): void {
-    this.#realtime.pending++;
+    const relayed = this.#options.relay?.take(this.#headers.get(relayHeader));
+    if (relayed !== undefined) {
+      this.#open(relayed);
+      return;
+    }
+    let admitted: Socket | Promise<Socket>;
     try {
-      this.#check();
-      const admitted = this.#realtime.guard.admit(this.#request, this.#path, this.#passage);
-      if (admitted === undefined) this.#ask();
-      else admitted.then(() => this.#ask()).catch((error: unknown) => this.#refuse(error));
+      admitted = admitSocket(this.#realtime, this);
     } catch (error) {
-      this.#refuse(error);
-    }
-  }
-
-  /** @throws GatewayError for what can be refused without knowing who asks */
-  #check(): void {
-    const { settings, sockets, pending, draining } = this.#realtime;
-    const headers = this.#headers;
-    if (draining) throw fault("SHUTTING_DOWN", "the gateway is shutting down", { retryAfter: 1 });
-    if (headers.get("sec-websocket-version") !== "13")
-      throw fault("UPGRADE_REQUIRED", "expected sec-websocket-version: 13", {
-        headers: [["sec-websocket-version", "13"]],
-      });
-    const { connections } = settings.limits;
-    if (sockets.open.size + pending > connections)
-      throw fault("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, { retryAfter: 5 });
-    requireOrigin(headers.get("origin"), settings.origins, headers.get("host"));
-  }
-
-  /** Backends, whether they want the socket. */
-  #ask(): void {
-    if (this.#answer.aborted) throw fault("CLIENT_CLOSED", "the client has gone");
-    const { settings, sockets } = this.#realtime;
-    const { identity } = this.#passage;
-    const { clientAddress } = this.#request;
-    const client = { identity, clientAddress, requestId: this.#requestId };
-    const socket = new Socket(newSession(), client, sockets, settings.limits.burst);
-    socket.releases = this.#passage.releases;
-    if (settings.bridge === undefined) {
-      this.#open(socket);
+      this.#refuse((error as GatewayError).failure);
       return;
     }
-    const verdict = settings.bridge.event("connect", socket, { type: "connect", from: socket.subject });
-    if (!(verdict instanceof Promise)) {
-      if (!verdict.allow) throw new GatewayError(verdict.failure);
-      this.#open(socket);
-      return;
-    }
-    verdict
-      .then(known => {
-        if (!known.allow) throw new GatewayError(known.failure);
-        this.#open(socket);
-      })
-      .catch((error: unknown) => this.#refuse(error));
+    if (!(admitted instanceof Promise)) this.#accept(admitted);
+    else
+      admitted
+        .then(
+          socket => this.#accept(socket),
+          (error: GatewayError) => this.#refuse(error.failure),
+        )
+        .catch((error: unknown) => this.#realtime.logger?.error({ err: error }, "an upgrade failed"));
   }
 
-  #open(socket: Socket): void {
+  #accept(socket: Socket): void {
+    const open = this.#open(socket);
+    this.#report(open ? undefined : gatewayFailure("CLIENT_CLOSED", "the client has gone"), 0);
+  }
+
+  /** @returns whether its client was still there */
+  #open(socket: Socket): boolean {
     const answer = this.#answer;
-    if (answer.aborted) {
-      this.#abandon(socket);
-      return;
+    if (answer.over) {
+      abandoned(this.#realtime, socket);
+      return false;
     }
-    const headers = this.#headers;
-    const { protocol } = this.#request;
-    this.#realtime.pending--;
-    this.#realtime.metrics.upgrade("accepted");
-    answer.aborted = true;
+    opened(this.#realtime);
+    answer.over = true;
     answer.response.cork(() => {
       answer.response.upgrade<SocketData>(
         { socket },
-        headers.get("sec-websocket-key") ?? "",
-        protocol,
-        headers.get("sec-websocket-extensions") ?? "",
+        this.#headers.get("sec-websocket-key") ?? "",
+        this.request.protocol,
+        this.#headers.get("sec-websocket-extensions") ?? "",
         this.#context,
       );
     });
+    return true;
   }
 
-  /** The client has gone while others were asked. */
-  #abandon(socket: Socket): void {
-    this.#realtime.pending--;
-    this.#realtime.metrics.upgrade("aborted");
-    for (const release of this.#passage.releases) release();
-    socket.gone();
-    const { bridge } = this.#realtime.settings;
-    if (bridge === undefined) return;
-    void bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code: 1006 });
+  #refuse(failure: Failure): void {
+    const more = [
+      ...(this.#options.replyHeaders?.(this.request.header("origin")) ?? []),
+      ...this.passage.headers,
+    ];
+    this.#report(failure, answerFailure(this.#answer, failure, this.requestId, this.path, more));
   }
 
-  #refuse(error: unknown): void {
-    const { metrics, logger } = this.#realtime;
-    if (!(error instanceof GatewayError)) logger?.error({ err: error }, "an upgrade could not be processed");
-    const failure = failureOf(error);
-    this.#realtime.pending--;
-    for (const release of this.#passage.releases) release();
-    metrics.upgrade(this.#answer.aborted ? "aborted" : resultOf(failure));
-    answerFailure(this.#answer, failure, "status", this.#requestId, this.#path);
+  #report(failure: Failure | undefined, bytes: number): void {
+    const { path, requestId } = this;
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.#options.answered?.({ path, requestId, failure, seconds, bytes });
   }
 }
 
-const results: ReadonlyMap<number, UpgradeResult> = new Map([
-  [400, "malformed"],
-  [401, "unauthenticated"],
-  [403, "forbidden"],
-  [426, "malformed"],
-  [429, "rate_limited"],
-  [503, "unavailable"],
-  [504, "unavailable"],
-]);
-
-function resultOf({ reason, httpStatus }: Failure): UpgradeResult {
-  if (reason === "ORIGIN_NOT_ALLOWED") return "origin";
-  if (reason === "TOO_MANY_CONNECTIONS") return "too_many";
-  return results.get(httpStatus) ?? (httpStatus < 500 ? "forbidden" : "internal");
-}
-
-function fault(reason: Reason, message: string, extra = {}): GatewayError {
-  return new GatewayError(gatewayFailure(reason, message, [], extra));
+/** Headers by lower-case name; several lines of one are joined. */
+function headersOf(request: HttpRequest): Map<string, string> {
+  const headers = new Map<string, string>();
+  request.forEach((name, value) => {
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}${name === "cookie" ? ";" : ","} ${value}`);
+  });
+  return headers;
 }

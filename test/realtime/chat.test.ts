@@ -206,7 +206,7 @@ test("a wrong frame is answered by an error that names what is wrong", async t =
 });
 
 test("messages are compressed where that is configured, and reach clients that cannot read it too", async t => {
-  const { open } = await serve(t, { server: { deflate: true } });
+  const { open } = await serve(t, { sockets: { deflate: true } });
   const able = await open({ perMessageDeflate: true });
   const unable = await open({ perMessageDeflate: false });
   assert.match(able.socket.extensions, /permessage-deflate/);

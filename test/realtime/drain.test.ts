@@ -6,7 +6,7 @@ import type { Bridge } from "../../src/realtime/bridge.js";
 import { type Client, serve, until } from "./harness.js";
 
 test("a drain closes every socket with 1012 and when to come back, one after the other", async t => {
-  const { open, realtime, server } = await serve(t);
+  const { open, realtime, stop } = await serve(t);
   const clients: Client[] = [];
   for (let i = 0; i < 30; i++) {
     const client = await open();
@@ -15,7 +15,7 @@ test("a drain closes every socket with 1012 and when to come back, one after the
   }
   const left: number[] = [];
   for (const client of clients) void client.closed.then(() => left.push(realtime.sockets.open.size));
-  server.stop();
+  stop();
   await realtime.close(2000);
   const closes = await Promise.all(clients.map(client => client.closed));
   for (const { code, reason } of closes) {

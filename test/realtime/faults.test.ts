@@ -46,7 +46,7 @@ test("a message in fragments, with a ping between them, is one message", async t
 });
 
 test("a message above the limit ends its socket alone, in one frame or in many", async t => {
-  const { open, port, empty } = await serve(t, { server: { messageLimit: 1024 } });
+  const { open, port, empty } = await serve(t, { sockets: { messageLimit: 1024 } });
   const other = await open();
   await other.join("x", "O");
   const large = await open();
@@ -116,7 +116,7 @@ test("a socket that ends without a word leaves its rooms", async t => {
 });
 
 test("a client that never answers a ping is gone after the idle timeout", async t => {
-  const { open, port, metric, empty } = await serve(t, { server: { idleTimeout: 8000 } });
+  const { open, port, metric, empty } = await serve(t, { sockets: { idleTimeout: 8000 } });
   const alive = await open();
   await alive.join("x", "alive");
   const socket = await rawSocket(port);

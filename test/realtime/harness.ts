@@ -3,15 +3,11 @@ import { connect, type Socket as NetSocket } from "node:net";
 import type { TestContext } from "node:test";
 import { Registry } from "prom-client";
 import { type ClientOptions, WebSocket } from "ws";
+import { type RealtimeListenerOptions, startRealtimeListener } from "../../src/gateway/realtime-listener.js";
 import type { Broker } from "../../src/realtime/broker.js";
 import { MemoryBroker } from "../../src/realtime/memory-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime, type RealtimeLimits, type RealtimeSettings } from "../../src/realtime/realtime.js";
-import {
-  type RealtimeServer,
-  type RealtimeServerOptions,
-  startRealtimeServer,
-} from "../../src/realtime/server.js";
 
 export type Json = Record<string, unknown>;
 
@@ -26,14 +22,16 @@ const limits: RealtimeLimits = {
 export interface TestOptions {
   readonly settings?: Partial<Omit<RealtimeSettings, "limits">>;
   readonly limits?: Partial<RealtimeLimits>;
-  readonly server?: Partial<RealtimeServerOptions>;
+  readonly server?: Partial<RealtimeListenerOptions>;
+  readonly sockets?: Partial<RealtimeListenerOptions["sockets"]>;
   readonly broker?: Broker;
   readonly history?: { readonly messages?: number; readonly ttl?: number; readonly maxBytes?: number };
 }
 
 export interface TestServer {
   readonly realtime: Realtime;
-  readonly server: RealtimeServer;
+  /** Stops accepting; open sockets stay. */
+  stop(): void;
   readonly registry: Registry;
   readonly port: number;
   readonly url: string;
@@ -66,31 +64,41 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
     },
   });
   await realtime.start();
-  const server = await startRealtimeServer(realtime, {
+  const engine = await startRealtimeListener(realtime, {
     host: "127.0.0.1",
     port: 0,
     tls: undefined,
-    path: "/ws",
-    messageLimit: 65_536,
-    idleTimeout: 60_000,
-    deflate: false,
-    headerLimit: 24_576,
+    headerLimit: 16_384,
+    requestTimeout: 30_000,
+    handle: exchange => exchange.reply(404, [], ""),
+    refused: () => {},
     ...options.server,
+    sockets: {
+      path: "/ws",
+      messageLimit: 65_536,
+      idleTimeout: 60_000,
+      deflate: false,
+      trustedHops: 0,
+      ...options.sockets,
+    },
   });
+  let ended = (): void => {};
+  const stop = (): void => void engine.close(new Promise(resolve => (ended = resolve)));
   const clients: Client[] = [];
   t.after(async () => {
     for (const client of clients) client.socket.terminate();
-    server.stop();
+    stop();
     await realtime.close(0);
-    server.destroy();
+    ended();
+    engine.destroy();
   });
-  const { port } = server;
+  const { port } = engine;
   const scheme = options.server?.tls === undefined ? "ws" : "wss";
   const url = `${scheme}://127.0.0.1:${port}`;
   const hub = realtime.sockets;
   return {
     realtime,
-    server,
+    stop,
     registry,
     port,
     url,

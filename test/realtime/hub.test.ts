@@ -9,9 +9,11 @@ import { serve, type TestServer } from "./harness.js";
 
 /** Has an endpoint of the REST twin answer, as the pipeline would. */
 async function rest({ realtime }: TestServer, method: string, path: string, body: unknown, subject?: string) {
-  const endpoint = restEndpoints(() => realtime, { prefix: "/chat", auth: "none" }).find(
-    each => each.method === method && each.template === `/chat${path}`,
-  );
+  const endpoint = restEndpoints(() => realtime, {
+    prefix: "/chat",
+    auth: "none",
+    rateLimit: undefined,
+  }).find(each => each.method === method && each.template === `/chat${path}`);
   assert.ok(endpoint !== undefined);
   const request: EndpointRequest = {
     method,

@@ -91,18 +91,6 @@ test("a refusal is an HTTP answer with the error as JSON and its headers", async
   assert.equal(await metric('protogate_ws_upgrades_total{result="forbidden"}'), 1);
 });
 
-test("what is no upgrade is answered as HTTP", async t => {
-  const { port } = await serve(t);
-  const get = async (path: string, init?: RequestInit): Promise<[number, unknown]> => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
-    return [response.status, await response.json()];
-  };
-  assert.deepEqual(await get("/ws"), [426, { error: "this is the path of a WebSocket" }]);
-  assert.deepEqual(await get("/nowhere"), [404, { error: "there is no such endpoint" }]);
-  assert.deepEqual(await get("/rooms"), [200, { rooms: [] }]);
-  assert.deepEqual(await get("/rooms", { method: "POST" }), [404, { error: "there is no such endpoint" }]);
-});
-
 test("an upgrade whose client goes while others are asked leaves nothing behind", async t => {
   let answer: (identity: Identity) => void = () => {};
   let asked = 0;
