@@ -4,7 +4,7 @@ import { readArguments } from "./arguments.js";
 
 /** Makes an API key and the entry of the key file that stands for it. The key itself is shown once and kept nowhere. */
 export async function apiKey(args: readonly string[]): Promise<number> {
-  const [subject = ""] = readArguments("api-key", args, ["SUBJECT"]).positionals;
+  const [subject = ""] = readArguments(args, { positionals: ["SUBJECT"] }).positionals;
   const key = randomBytes(24).toString("base64url");
   process.stdout.write(
     `key, for whoever calls:  ${key}\n` +

@@ -1,61 +1,75 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../config/nearest.js";
 
-/** A mistake on the command line; the message tells what to type instead. */
+/** A mistake on the command line; the message tells what was found and what to type instead. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What a command takes. */
+export interface Expected {
+  /** Names of the positional arguments, all required. */
+  readonly positionals?: readonly string[];
+  readonly options?: readonly (keyof typeof known)[];
+}
+
 export interface Arguments {
   readonly positionals: readonly string[];
-  /** Value of `-c`/`--config`; undefined where it was not given. */
-  readonly config: string | undefined;
+  /** The value of `-c`/`--config`; empty only for commands that take none. */
+  readonly config: string;
   readonly json: boolean;
 }
 
-const options = {
-  config: { type: "string", short: "c" },
+const known = {
+  config: { type: "string", short: "c", multiple: true },
   json: { type: "boolean" },
 } as const;
 
 /**
  * Reads what follows a command's name.
- * @param expected names of the positional arguments, all required
  * @throws UsageError
  */
-export function readArguments(
-  command: string,
-  args: readonly string[],
-  expected: readonly string[],
-): Arguments {
-  const { values, positionals } = parse(command, args);
-  if (positionals.length !== expected.length) {
-    const wanted = expected.length === 0 ? "no further arguments" : expected.join(" ");
+export function readArguments(args: readonly string[], expected: Expected): Arguments {
+  const { positionals: names = [], options = [] } = expected;
+  const { values, positionals } = parse(args, options);
+  if (positionals.length !== names.length || positionals.includes("")) {
+    const found = positionals.length === 0 ? "nothing" : positionals.map(text => text || '""').join(" ");
+    const [file = ""] = positionals;
+    const hint = names.length === 0 && values.config === undefined && options.includes("config");
     throw new UsageError(
-      `${command} takes ${wanted}, found ${positionals.length === 0 ? "none" : positionals.join(" ")}`,
+      `expected ${names.join(" ") || "no further argument"}, found ${found}${hint ? `; did you mean -c ${file}?` : ""}`,
     );
   }
-  return { positionals, config: values.config, json: values.json ?? false };
+  return {
+    positionals,
+    config: options.includes("config") ? configOf(values.config ?? []) : "",
+    json: values.json ?? false,
+  };
 }
 
-/** @throws UsageError where there is no `-c` */
-export function configOf(command: string, { config }: Arguments): string {
-  if (config === undefined)
-    throw new UsageError(`${command} needs a configuration: protogate ${command} -c gateway.yaml`);
-  return config;
+function configOf([file = "", ...more]: readonly string[]): string {
+  if (file === "") throw new UsageError("expected a configuration, -c FILE");
+  if (file.startsWith("=")) throw new UsageError(`found -c${file}; did you mean -c ${file.slice(1)}?`);
+  if (more.length > 0)
+    throw new UsageError(`expected one configuration, found ${[file, ...more].join(", ")}`);
+  return file;
 }
 
-function parse(command: string, args: readonly string[]) {
+function parse(args: readonly string[], options: readonly (keyof typeof known)[]) {
+  const wrong = args.find(arg => arg.startsWith("-") && !options.some(name => isOption(arg, name)));
+  if (wrong !== undefined) {
+    const near = nearest(wrong.replace(/^-+|=.*$/g, ""), options);
+    throw new UsageError(`unknown option ${wrong}${near === undefined ? "" : `; did you mean --${near}?`}`);
+  }
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true });
   } catch (error) {
-    const unknown = args.find(
-      arg => arg.startsWith("--") && !Object.hasOwn(options, arg.slice(2).split("=")[0] ?? ""),
-    );
-    const near = unknown === undefined ? undefined : nearest(unknown.slice(2), Object.keys(options));
-    const hint = near === undefined ? "" : `; did you mean --${near}?`;
-    throw new UsageError(
-      `${command}: ${error instanceof Error ? error.message.split(". ")[0] : String(error)}${hint}`,
-    );
+    // All names are known here: --config without a value, or --json with one.
+    const json = error instanceof Error && error.message.includes("--json");
+    throw new UsageError(json ? "--json takes no value" : "expected a file after -c");
   }
+}
+
+function isOption(arg: string, name: keyof typeof known): boolean {
+  return arg === `--${name}` || arg.startsWith(`--${name}=`) || (name === "config" && /^-c/.test(arg));
 }

@@ -1,14 +1,13 @@
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import type { Compiled } from "../gateway/compile.js";
-import { configOf, readArguments } from "./arguments.js";
+import { readArguments } from "./arguments.js";
 import { load } from "./load.js";
 
 /** Reports every problem of a configuration. Exit code 0 without errors, warnings or not; else 1. */
 export async function check(args: readonly string[]): Promise<number> {
-  const given = readArguments("check", args, []);
-  const file = configOf("check", given);
+  const { config: file, json } = readArguments(args, { options: ["config", "json"] });
   const { diagnostics, compiled } = await tryLoad(file);
-  if (given.json) {
+  if (json) {
     const routes = compiled === undefined ? 0 : routesOf(compiled);
     process.stdout.write(`${JSON.stringify({ ok: compiled !== undefined, routes, diagnostics }, null, 2)}\n`);
   } else {

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { LoadError } from "../config/diagnostic.js";
 import { startDemoBackend } from "../demo/backend.js";
 import { chatPage } from "../demo/chat-page.js";
 import { type Gateway, startGateway } from "../gateway/gateway.js";
@@ -9,13 +10,13 @@ const file = fileURLToPath(new URL("../../config/gateway.yaml", import.meta.url)
 
 /** Runs the demo gateway in front of its own gRPC backend and prints what to try. */
 export async function demo(args: readonly string[]): Promise<number> {
-  readArguments("demo", args, []);
+  readArguments(args, {});
   return untilSignalled(async () => {
     const backend = await startDemoBackend();
     const env = { ...process.env, DEMO_BACKEND_PORT: String(backend.port) };
     const gateway = await startGateway(file, { env, endpoints: chatPage() }).catch(async error => {
       await backend.close();
-      throw error;
+      throw withPorts(error);
     });
     process.stdout.write(welcome(gateway, backend.port));
     return {
@@ -28,6 +29,15 @@ export async function demo(args: readonly string[]): Promise<number> {
   });
 }
 
+/** Tells as well how other ports are chosen, where one of them is the trouble. */
+function withPorts(error: unknown): unknown {
+  if (!(error instanceof LoadError) || !error.diagnostics.some(({ path }) => path?.startsWith("listeners.")))
+    return error;
+  return new Error(
+    `${error.message}\nOther ports: HTTP_PORT=8000 REALTIME_PORT=8001 ADMIN_PORT=9000 npm start (they are 8080, 8081 and 9090)`,
+  );
+}
+
 function welcome({ httpPort, realtimePort, adminPort }: Gateway, backendPort: number): string {
   const base = `http://localhost:${httpPort}`;
   const admin = `http://127.0.0.1:${adminPort}`;
@@ -35,18 +45,23 @@ function welcome({ httpPort, realtimePort, adminPort }: Gateway, backendPort: nu
   // Node.js 20 has it, but hides it.
   const websocket = typeof WebSocket === "undefined" ? "node --experimental-websocket" : "node";
   return `
-Protogate is running: REST on ${base}, WebSockets on ws://localhost:${realtimePort}/ws, admin on ${admin}, demo gRPC backend on 127.0.0.1:${backendPort}.
-Try:
+Protogate is running.
+
+  REST          ${base}
+  chat page     ${base}/demo
+  WebSockets    ws://localhost:${realtimePort}/ws
+  admin         ${admin}
+  gRPC backend  127.0.0.1:${backendPort}
+  configured by ${file}
+
+Try, in another terminal:
 
   REST in front of gRPC
     curl ${base}/v1/articles
     curl '${base}/v1/messages/123456?revision=2&sub.subfield=foo'
     curl -i ${base}/rooms/Nowhere
 
-  A chat: open this page twice, and talk to yourself
-    ${base}/demo
-
-  The same room from a terminal, and as REST
+  The room of the chat page from a terminal, and as REST (open the page beside it)
     ${websocket} -e 'const s = new WebSocket("ws://localhost:${realtimePort}/ws"), say = frame => s.send(JSON.stringify({ room_id: "general", from: "Terminal", ...frame })); s.onmessage = ({ data }) => console.log(data); s.onopen = () => { say({ type: "join-room" }); say({ type: "send-message", message: "Hello" }); }'
     curl ${base}/chat/send ${json} -d '{"room_id":"general","from":"Curl","message":"Hello"}'
     curl ${base}/chat/receive ${json} -d '{"room_id":"general"}'
@@ -58,6 +73,6 @@ Try:
   What the gateway counted
     curl -s ${admin}/metrics | grep -E 'protogate_(http_requests_total|ws_connections)'
 
-The configuration is ${file}. Stop with Ctrl-C.
+Stop with Ctrl-C. From here on: a line of log for each request.
 `;
 }

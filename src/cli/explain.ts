@@ -9,7 +9,7 @@ import type { Candidate } from "../httprule/explanation.js";
 import { createCodecs } from "../transcode/codecs.js";
 import { TranscodeError } from "../transcode/error.js";
 import { eachParameter, resolveParameter } from "../transcode/query.js";
-import { configOf, readArguments, UsageError } from "./arguments.js";
+import { readArguments, UsageError } from "./arguments.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
 
@@ -39,13 +39,17 @@ interface Explanation {
 
 /** Tells which route answers a request, which field each value goes to, and why the near misses lost. */
 export async function explain(args: readonly string[]): Promise<number> {
-  const given = readArguments("explain", args, ["METHOD", "'PATH?QUERY'"]);
-  const [method = "", target = ""] = given.positionals;
-  if (!target.startsWith("/"))
-    throw new UsageError(`explain: the path must begin with "/", found "${target}"`);
-  const compiled = await load(configOf("explain", given));
+  const { positionals, config, json } = readArguments(args, {
+    positionals: ["METHOD", "'PATH?QUERY'"],
+    options: ["config", "json"],
+  });
+  const [method = "", address = ""] = positionals;
+  // A whole address may be given as well, as it stands in a browser.
+  const target = address.replace(/^https?:\/\/[^/?#]+(?=\/)/, "");
+  if (!target.startsWith("/")) throw new UsageError(`the path must begin with "/", found "${address}"`);
+  const compiled = await load(config);
   const explanation = explainRequest(compiled, method.toUpperCase(), target);
-  process.stdout.write(given.json ? `${JSON.stringify(explanation, null, 2)}\n` : print(explanation));
+  process.stdout.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : print(explanation));
   return explanation.refused === undefined && ["found", "options"].includes(explanation.outcome) ? 0 : 1;
 }
 

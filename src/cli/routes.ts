@@ -1,14 +1,17 @@
+import { formatDiagnostic } from "../config/diagnostic.js";
 import { describeRoute } from "../gateway/route-description.js";
-import { configOf, readArguments } from "./arguments.js";
+import { readArguments } from "./arguments.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
 
 /** Lists the routes of a configuration. */
 export async function routes(args: readonly string[]): Promise<number> {
-  const given = readArguments("routes", args, []);
-  const compiled = await load(configOf("routes", given));
+  const { config, json } = readArguments(args, { options: ["config", "json"] });
+  const compiled = await load(config);
+  // What has no route is what somebody looks for here.
+  for (const warning of compiled.diagnostics) process.stderr.write(`${formatDiagnostic(warning)}\n`);
   const described = [...compiled.routes, ...compiled.own].map(describeRoute);
-  if (given.json) {
+  if (json) {
     process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
     return 0;
   }

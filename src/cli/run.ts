@@ -2,56 +2,124 @@ import { nearest } from "../config/nearest.js";
 import { version } from "../telemetry/version.js";
 import { UsageError } from "./arguments.js";
 
-/** Runs with the arguments after the command's name; gives the exit code. */
-type Command = (args: readonly string[]) => Promise<number>;
+interface Command {
+  /** What follows its name. */
+  readonly takes: string;
+  readonly does: string;
+  /** Each is loaded when it is run: to serve needs neither the demo nor what explains routes. */
+  load(): Promise<(args: readonly string[]) => Promise<number>>;
+}
 
-/** Each is loaded when it is run: to serve needs neither the demo nor what explains routes. */
-const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ["serve", async () => (await import("./serve.js")).serve],
-  ["check", async () => (await import("./check.js")).check],
-  ["routes", async () => (await import("./routes.js")).routes],
-  ["explain", async () => (await import("./explain.js")).explain],
-  ["api-key", async () => (await import("./api-key.js")).apiKey],
-  ["schema", async () => (await import("./schema.js")).schema],
-  ["demo", async () => (await import("./demo.js")).demo],
+const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
+  [
+    "serve",
+    {
+      takes: "-c FILE",
+      does: "run the gateway; SIGHUP loads the file again, SIGTERM drains",
+      load: async () => (await import("./serve.js")).serve,
+    },
+  ],
+  [
+    "check",
+    {
+      takes: "-c FILE [--json]",
+      does: "report every problem of a configuration; exit 1 where there is an error",
+      load: async () => (await import("./check.js")).check,
+    },
+  ],
+  [
+    "routes",
+    {
+      takes: "-c FILE [--json]",
+      does: "list the routes",
+      load: async () => (await import("./routes.js")).routes,
+    },
+  ],
+  [
+    "explain",
+    {
+      takes: "-c FILE METHOD 'PATH?QUERY' [--json]",
+      does: "tell which route answers a request, and why; exit 1 where none does",
+      load: async () => (await import("./explain.js")).explain,
+    },
+  ],
+  [
+    "api-key",
+    {
+      takes: "SUBJECT",
+      does: "make an API key and its entry for a key file",
+      load: async () => (await import("./api-key.js")).apiKey,
+    },
+  ],
+  [
+    "schema",
+    {
+      takes: "",
+      does: "print the JSON Schema of the configuration, for editors",
+      load: async () => (await import("./schema.js")).schema,
+    },
+  ],
+  [
+    "demo",
+    {
+      takes: "",
+      does: "run the demo gateway with its own backend; HTTP_PORT, REALTIME_PORT and ADMIN_PORT choose ports",
+      load: async () => (await import("./demo.js")).demo,
+    },
+  ],
 ]);
 
-const usage = `Protogate ${version}: REST in front of gRPC backends, from one YAML file.
+function usageOf(name: string, { takes, does }: Command): string {
+  return `  protogate ${name.padEnd(7)} ${takes}`.trimEnd().concat(`\n      ${does}\n`);
+}
 
-  protogate serve   -c FILE                        run the gateway
-  protogate check   -c FILE [--json]               report every problem of a configuration; exit 1 where there is an error
-  protogate routes  -c FILE [--json]               list the routes
-  protogate explain -c FILE METHOD 'PATH?QUERY' [--json]
-                                                   tell which route answers a request, and why
-  protogate api-key SUBJECT                        make an API key and its entry for a key file
-  protogate schema                                 print the JSON Schema of the configuration, for editors
-  protogate demo                                   run the demo gateway with its own backend
-`;
+function usage(): string {
+  const each = [...commands].map(([name, command]) => usageOf(name, command)).join("");
+  return `Protogate ${version}: REST in front of gRPC backends, from one YAML file.\n\n${each}\nExit codes: 0 done, 1 failed, 2 wrongly called.\n`;
+}
+
+const helps: ReadonlySet<string | undefined> = new Set(["help", "--help", "-h"]);
 
 /** Runs one command line. Never throws; gives the exit code: 0 done, 1 failed, 2 wrongly called. */
 export async function run(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
-    process.stdout.write(usage);
-    return name === undefined ? 2 : 0;
+  // Whoever reads the output may have seen enough.
+  process.stdout.on("error", error => {
+    if ("code" in error && error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  const [name, ...rest] = helps.has(args[0]) && args.length > 1 ? [...args.slice(1), "--help"] : args;
+  if (name === undefined) {
+    process.stderr.write(usage());
+    return 2;
+  }
+  if (helps.has(name)) {
+    process.stdout.write(usage());
+    return 0;
   }
   if (name === "--version" || name === "-v") {
     process.stdout.write(`${version}\n`);
     return 0;
   }
-  const load = commands.get(name);
-  if (load === undefined) {
+  const command = commands.get(name);
+  if (command === undefined) {
     const near = nearest(name, commands.keys());
     const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-    process.stderr.write(`protogate: unknown command "${name}"${hint}\n\n${usage}`);
+    process.stderr.write(
+      `protogate: unknown command "${name}"${hint}\nexpected ${[...commands.keys()].join(", ")}; protogate --help tells more\n`,
+    );
     return 2;
   }
+  if (rest.includes("--help") || rest.includes("-h")) {
+    process.stdout.write(usageOf(name, command));
+    return 0;
+  }
   try {
-    const command = await load();
-    return await command(rest);
+    return await (await command.load())(rest);
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(`protogate: ${error.message}\n`);
+      process.stderr.write(
+        `protogate ${name}: ${error.message}\nusage: ${`protogate ${name} ${command.takes}`.trimEnd()}\n`,
+      );
       return 2;
     }
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -3,7 +3,7 @@ import { readArguments } from "./arguments.js";
 
 /** Prints the JSON Schema of the configuration. */
 export async function schema(args: readonly string[]): Promise<number> {
-  readArguments("schema", args, []);
+  readArguments(args, {});
   process.stdout.write(`${JSON.stringify(publishedSchema(), null, 2)}\n`);
   return 0;
 }

@@ -1,11 +1,11 @@
 import { type Gateway, startGateway } from "../gateway/gateway.js";
 import { growYoungGenerationAtOnce } from "../net/young-generation.js";
-import { configOf, readArguments } from "./arguments.js";
+import { readArguments } from "./arguments.js";
 
 /** Runs the gateway until SIGTERM or SIGINT. SIGHUP loads the configuration again. */
 export async function serve(args: readonly string[]): Promise<number> {
-  const file = configOf("serve", readArguments("serve", args, []));
-  return untilSignalled(async () => startGateway(file));
+  const { config } = readArguments(args, { options: ["config"] });
+  return untilSignalled(async () => startGateway(config));
 }
 
 /**

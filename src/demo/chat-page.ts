@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Endpoint } from "../bindings/endpoint.js";
+import type { Endpoint, EndpointAnswer } from "../bindings/endpoint.js";
 
 /** Only what the page brings itself, only from its own host, and never text as markup. */
 const policy = [
@@ -22,6 +22,8 @@ const css = "text/css; charset=utf-8";
 /** A page at `/demo` on which people talk in the rooms of `realtime`. */
 export function chatPage(): readonly Endpoint[] {
   return [
+    // Who opens the port in a browser looks for this.
+    fixed("/", { status: 302, headers: [["location", "/demo"]], body: "" }),
     file("/demo", "chat.html", html),
     file("/demo/chat.js", "chat.js", javascript),
     file("/demo/room-client.js", "room-client.js", javascript),
@@ -30,7 +32,7 @@ export function chatPage(): readonly Endpoint[] {
 }
 
 function file(template: string, name: string, contentType: string): Endpoint {
-  const answer = {
+  return fixed(template, {
     status: 200,
     headers: [
       ["content-type", contentType],
@@ -39,7 +41,10 @@ function file(template: string, name: string, contentType: string): Endpoint {
       ["cache-control", "no-cache"],
     ],
     body: readFileSync(new URL(`./page/${name}`, import.meta.url)),
-  } as const;
+  });
+}
+
+function fixed(template: string, answer: EndpointAnswer): Endpoint {
   return {
     method: "GET",
     template,

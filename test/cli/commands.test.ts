@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -87,6 +88,20 @@ services: [{ service: killrchat.v1.UserServce, upstream: a }]
     });
   });
 
+  it("tells which services there are where none is exposed", async () => {
+    const file = join(folder, "no-service.yaml");
+    writeFileSync(
+      file,
+      `listeners: { http: { address: 127.0.0.1:0 } }\ndescriptors: [{ protos: ${root}/protos/openim }]\n`,
+    );
+    const { code, out } = await run("check", "-c", file);
+    assert.equal(code, 0);
+    assert.match(
+      out,
+      /warning: no service is exposed; the descriptors have openim\.admin\.admin, openim\.chat\.chat \(at services\)\n.*: ok, 0 routes, 1 warning\n$/,
+    );
+  });
+
   it("names an upstream whose reflection does not answer", async () => {
     const file = join(folder, "reflection.yaml");
     writeFileSync(
@@ -158,6 +173,12 @@ describe("explain", () => {
     );
   });
 
+  it("takes a whole address", async () => {
+    const { code, out } = await explain("GET", "http://localhost:8080/rooms/Dallas");
+    assert.equal(code, 0);
+    assert.match(out, /^GET \/rooms\/Dallas is answered by GET \/rooms\/\{room_name\}\n/);
+  });
+
   it("tells what a refused request is refused for", async () => {
     const { code, out } = await explain("GET", "/v1/messages/1?message_id=2");
     assert.equal(code, 1);
@@ -169,9 +190,21 @@ describe("a command line that is wrong", () => {
   const mistakes: readonly (readonly [args: string[], says: RegExp])[] = [
     [[], /^Protogate \d/],
     [["srve"], /unknown command "srve"; did you mean "serve"\?/],
-    [["check"], /check needs a configuration: protogate check -c gateway\.yaml/],
+    [
+      ["check"],
+      /^protogate check: expected a configuration, -c FILE\nusage: protogate check -c FILE \[--json\]\n$/,
+    ],
+    [["check", "gateway.yaml"], /found gateway\.yaml; did you mean -c gateway\.yaml\?/],
+    [["check", "-c"], /expected a file after -c/],
+    [["check", "-c", ""], /expected a configuration/],
+    [["check", "-c=x"], /did you mean -c x\?/],
+    [["check", "-c", "x", "-c", "y"], /expected one configuration, found x, y/],
+    [["check", "-c", "x", "--json=yes"], /--json takes no value/],
     [["routes", "-c", "x", "--jsn"], /did you mean --json\?/],
-    [["explain", "-c", "x", "GET"], /explain takes METHOD 'PATH\?QUERY'/],
+    [["serve", "-c", "x", "--json"], /unknown option --json/],
+    [["schema", "x"], /expected no further argument, found x\nusage: protogate schema\n$/],
+    [["demo", "-c", "x"], /unknown option -c/],
+    [["explain", "-c", "x", "GET"], /expected METHOD 'PATH\?QUERY', found GET/],
     [["explain", "-c", "config/gateway.yaml", "GET", "x"], /the path must begin with "\/"/],
   ];
   for (const [args, says] of mistakes) {
@@ -181,6 +214,26 @@ describe("a command line that is wrong", () => {
       assert.match(err || out, says);
     });
   }
+
+  for (const args of [["--help"], ["help"], ["check", "--help"], ["check", "-h"], ["help", "check"]]) {
+    it(`prints how to call it: ${args.join(" ")}`, async () => {
+      const { code, out, err } = await run(...args);
+      assert.deepEqual([code, err], [0, ""]);
+      assert.match(out, /protogate check {3}-c FILE \[--json\]/);
+    });
+  }
+
+  it("is not taken for one where the reader leaves early", async () => {
+    const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "schema"], { cwd: root });
+    let errors = "";
+    child.stderr.on("data", chunk => {
+      errors += chunk;
+    });
+    const closed = once(child, "close");
+    child.stdout.destroy();
+    assert.deepEqual(await closed, [0, null]);
+    assert.equal(errors, "");
+  });
 
   it("serve exits 1 with the problems where the configuration is wrong", async () => {
     const { code, err } = await run("serve", "-c", join(folder, "none.yaml"));
@@ -199,7 +252,7 @@ describe("serve and demo", () => {
     });
     const exit = new Promise<number | null>(done => child.once("exit", code => done(code)));
     for await (const line of createInterface({ input: child.stdout })) {
-      const url = /REST on (\S+),/.exec(line)?.[1];
+      const url = /REST +(\S+)$/.exec(line)?.[1];
       if (url !== undefined) {
         child.stdout.resume();
         return { child, url, exit };
@@ -231,7 +284,10 @@ describe("api-key", () => {
 
   it("needs to know whose key it is", async () => {
     const { code, err } = await run("api-key");
-    assert.equal(err, "protogate: api-key takes SUBJECT, found none\n");
+    assert.equal(
+      err,
+      "protogate api-key: expected SUBJECT, found nothing\nusage: protogate api-key SUBJECT\n",
+    );
     assert.equal(code, 2);
   });
 });

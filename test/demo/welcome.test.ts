@@ -68,8 +68,18 @@ describe("npm start", () => {
     assert.deepEqual([...told], Object.keys(answers));
   });
 
+  it("leads a browser to the chat page", async () => {
+    const rest = /REST +(\S+)$/m.exec(lines.join("\n"))?.[1];
+    const answer = await fetch(`${rest}/`);
+    assert.deepEqual([answer.status, new URL(answer.url).pathname], [200, "/demo"]);
+  });
+
   it("prints where the chat page is", async () => {
-    const page = lines.find(line => /^ {4}http\S+\/demo$/.test(line))?.trim() ?? "";
+    const page =
+      lines
+        .find(line => /^ {2}chat page +http/.test(line))
+        ?.split(/ +/)
+        .at(-1) ?? "";
     const answer = await fetch(page);
     assert.equal(answer.status, 200);
     assert.match(answer.headers.get("content-type") ?? "", /^text\/html/);
@@ -80,7 +90,7 @@ describe("npm start", () => {
   });
 
   it("ends sockets with 1012 and after how long to come back, and exits 0", async () => {
-    const url = /WebSockets on (\S+),/.exec(lines.join("\n"))?.[1] ?? "";
+    const url = /WebSockets +(\S+)$/m.exec(lines.join("\n"))?.[1] ?? "";
     const socket = new WebSocket(url);
     await once(socket, "open");
     const closed = once(socket, "close");
@@ -111,6 +121,9 @@ describe("npm start where a port is taken", () => {
     const exit = await once(demo, "close");
     taken.close();
     assert.deepEqual(exit, [1, null]);
-    assert.match(errors, /the address is in use by another process \(at listeners\.http\.address\)/);
+    assert.match(
+      errors,
+      /the address is in use by another process \(at listeners\.http\.address\)\nOther ports: HTTP_PORT=/,
+    );
   });
 });
