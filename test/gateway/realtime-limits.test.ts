@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { after, before, describe, test } from "node:test";
+import { WebSocket } from "ws";
+import { signShared } from "../auth/tokens.js";
+import { engineUnderTest } from "../engine.js";
+import { type Answer, send, startTestGateway, type TestGateway } from "./harness.js";
+
+const secret = "a secret of at least thirty-two bytes";
+
+interface Opened {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  readonly socket: WebSocket;
+}
+
+async function open(port: number, headers: Record<string, string>): Promise<Opened> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, { headers });
+  socket.on("error", () => {});
+  const answered = new Promise<IncomingMessage>(resolve => {
+    socket.once("unexpected-response", (_, response) => resolve(response));
+    socket.once("upgrade", resolve);
+  });
+  const { statusCode = 0, headers: replied } = await answered;
+  if (statusCode === 101) {
+    if (socket.readyState !== WebSocket.OPEN) await once(socket, "open");
+  } else socket.terminate();
+  return { status: statusCode, headers: replied, socket };
+}
+
+describe(`limits of sockets and of their REST twin (${engineUnderTest()})`, () => {
+  let gateway: TestGateway;
+  const sockets: WebSocket[] = [];
+  const bearer = async (sub: string): Promise<Record<string, string>> => ({
+    authorization: `Bearer ${await signShared(secret, { sub })}`,
+  });
+  const start = async (realtime: string, limits: string): Promise<void> => {
+    gateway = await startTestGateway(
+      `
+auth:
+  default: [users]
+  providers:
+    users: { type: jwt, secret: "${secret}", algorithms: [HS256] }
+rate_limits: { ${limits} }
+http: { forwarded: { trusted_hops: 1 }, cors: { origins: ["https://shop.example.com"] } }
+realtime: { rest: /chat, origins: [https://app.example.com], ${realtime} }
+server: { drain: 100ms }
+`,
+      {},
+    );
+  };
+  const sample = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${gateway.admin}/metrics`)).text();
+    const line = text.split("\n").find(each => each.startsWith(`${name} `));
+    return line === undefined ? 0 : Number(line.slice(name.length + 1));
+  };
+  const ports = (): [string, number, string][] => [
+    ["its own port", gateway.realtimePort, ""],
+    ["the HTTP port", gateway.httpPort, "/chat"],
+  ];
+  const post = async (port: number, path: string, headers: Record<string, string>): Promise<Answer> =>
+    send(`http://127.0.0.1:${port}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ room_id: "r", message: "m" }),
+    });
+
+  describe("by address", () => {
+    before(() => start("rate_limit: attempts", "attempts: { requests: 3, per: 1h, key: ip }"));
+    after(() => gateway.close());
+
+    test("a flood of bad tokens is slowed, and each attempt counts once", async () => {
+      for (const [name, port] of ports()) {
+        const headers = { authorization: "Bearer bad", "x-forwarded-for": `192.0.2.${port % 250}` };
+        const attempts: Opened[] = [];
+        for (let i = 0; i < 4; i++) attempts.push(await open(port, headers));
+        assert.deepEqual(
+          attempts.map(({ status }) => status),
+          [401, 401, 401, 429],
+          name,
+        );
+        const [first, , , last] = attempts;
+        assert.ok(Number(last?.headers["retry-after"]) > 0, name);
+        assert.match(String(last?.headers.ratelimit), /"attempts";r=0/, name);
+        assert.match(String(first?.headers.ratelimit), /"attempts";r=2/, name);
+      }
+      assert.equal(
+        await sample('protogate_rate_limit_decisions_total{limit="attempts",decision="admitted"}'),
+        6,
+      );
+      assert.equal(await sample('protogate_ws_upgrades_total{result="rate_limited"}'), 2);
+    });
+
+    test("a good attempt counts once, too", async () => {
+      for (const [name, port] of ports()) {
+        const headers = { ...(await bearer("ann")), "x-forwarded-for": `198.51.100.${port % 250}` };
+        for (let i = 0; i < 3; i++) {
+          const { status, socket } = await open(port, headers);
+          assert.equal(status, 101, name);
+          socket.close();
+        }
+        assert.equal((await open(port, headers)).status, 429, name);
+      }
+    });
+
+    test("the REST twin is under the same limit", async () => {
+      for (const [name, port, prefix] of ports()) {
+        const headers = { ...(await bearer("ann")), "x-forwarded-for": `203.0.113.${port % 250}` };
+        const answers: Answer[] = [];
+        for (let i = 0; i < 4; i++) answers.push(await post(port, `${prefix}/send`, headers));
+        assert.deepEqual(
+          answers.map(({ status }) => status),
+          [200, 200, 200, 429],
+          name,
+        );
+        assert.match(answers[3]?.headers.get("ratelimit") ?? "", /"attempts";r=0/, name);
+        assert.ok(Number(answers[3]?.headers.get("retry-after")) > 0, name);
+        assert.match(answers[3]?.json.error, /too many requests/, name);
+      }
+    });
+  });
+
+  describe("of messages", () => {
+    before(() => start("limits: { messages_per_second: 1, burst: 3 }", ""));
+    after(() => gateway.close());
+
+    test("a sender by REST is bounded as a socket is, on all ports together", async () => {
+      const headers = await bearer("ann");
+      const statuses: number[] = [];
+      let refused: Answer | undefined;
+      for (let i = 0; refused === undefined; i++) {
+        const [, port, prefix] = ports()[i % 2] as [string, number, string];
+        const answer = await post(port, `${prefix}/send`, headers);
+        statuses.push(answer.status);
+        if (answer.status !== 200) refused = answer;
+      }
+      assert.equal(refused.status, 429);
+      assert.ok(statuses.length > 3);
+      assert.equal(refused.headers.get("retry-after"), "1");
+      assert.match(refused.headers.get("ratelimit-policy") ?? "", /^"messages";q=3;w=3$/);
+      assert.match(refused.headers.get("ratelimit") ?? "", /^"messages";r=0;t=1$/);
+      const [, port] = ports()[0] as [string, number, string];
+      assert.equal((await post(port, "/send", await bearer("bob"))).status, 200);
+    });
+  });
+
+  describe("of places", () => {
+    before(() => start("rate_limit: places", "places: { concurrency: 1, key: subject }"));
+    after(async () => {
+      for (const socket of sockets) socket.terminate();
+      await gateway.close();
+    });
+
+    test("a socket holds its place until it ends, whichever port it came by", async () => {
+      for (const [name, port] of ports()) {
+        const headers = await bearer(name);
+        const { socket } = await open(port, headers);
+        sockets.push(socket);
+        for (const [, other] of ports()) assert.equal((await open(other, headers)).status, 429, name);
+        socket.close();
+        await once(socket, "close");
+        for (;;) {
+          const next = await open(port, headers);
+          next.socket.terminate();
+          if (next.status === 101) break;
+        }
+      }
+    });
+  });
+
+  describe("answers of the realtime port", () => {
+    before(() => start("sent_at: seconds", ""));
+    after(() => gateway.close());
+
+    test("are as those of the HTTP port, for pages that may open sockets", async () => {
+      const headers = { ...(await bearer("ann")), origin: "https://app.example.com", "x-request-id": "r1" };
+      const url = `http://127.0.0.1:${gateway.realtimePort}`;
+      for (const [path, status] of [
+        ["/rooms", 200],
+        ["/nowhere", 404],
+        ["/ws", 426],
+      ] as const) {
+        const answer = await send(url + path, { headers });
+        assert.equal(answer.status, status);
+        assert.equal(answer.headers.get("access-control-allow-origin"), "https://app.example.com", path);
+        assert.equal(answer.headers.get("access-control-allow-credentials"), "true", path);
+        assert.equal(answer.headers.get("vary"), "Origin", path);
+        assert.equal(answer.headers.get("x-content-type-options"), "nosniff", path);
+        assert.equal(answer.headers.get("x-request-id"), "r1", path);
+        const line = await gateway.logged(each => each.path === path && each.request_id === "r1");
+        assert.equal(line.status, status);
+      }
+      assert.equal((await send(`${url}/nowhere`, { headers })).json.error, "no route for /nowhere");
+      assert.equal(
+        (await send(`${url}/rooms`, { method: "POST", headers })).headers.get("allow"),
+        "GET, HEAD, OPTIONS",
+      );
+      const other = await send(`${url}/rooms`, {
+        headers: { ...headers, origin: "https://shop.example.com" },
+      });
+      assert.equal(other.headers.get("access-control-allow-origin"), null);
+      const sampled =
+        'protogate_http_requests_total{route="/rooms",method="GET",code="200",grpc_code="OK",service="realtime"}';
+      assert.equal(await sample(sampled), 2);
+    });
+
+    test("let a page ask first whether it may send", async () => {
+      const answer = await send(`http://127.0.0.1:${gateway.realtimePort}/send`, {
+        method: "OPTIONS",
+        headers: { origin: "https://app.example.com", "access-control-request-method": "POST" },
+      });
+      assert.equal(answer.status, 204);
+      assert.equal(answer.headers.get("access-control-allow-methods"), "POST");
+    });
+
+    test("take no message of a type that any page could send", async () => {
+      for (const [name, port, prefix] of ports()) {
+        const headers = { ...(await bearer("ann")), "content-type": "text/plain" };
+        assert.equal((await post(port, `${prefix}/send`, headers)).status, 415, name);
+      }
+    });
+
+    test("count a refused socket once as a request, and log it once", async () => {
+      for (const [name, port] of ports()) {
+        const sampled =
+          'protogate_http_requests_total{route="/ws",method="GET",code="401",grpc_code="UNAUTHENTICATED",service="realtime"}';
+        const before = await sample(sampled);
+        await open(port, { "x-request-id": name.replaceAll(" ", "-") });
+        const fits = (line: Record<string, unknown>): boolean =>
+          line.request_id === name.replaceAll(" ", "-");
+        const { status, route, reason } = await gateway.logged(fits);
+        assert.deepEqual([status, route, reason], [401, "/ws", "CREDENTIALS_MISSING"]);
+        assert.equal((await sample(sampled)) - before, 1, name);
+        assert.equal(gateway.log.filter(fits).length, 1, name);
+      }
+    });
+  });
+});
