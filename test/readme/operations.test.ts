@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { parse, parseAllDocuments } from "yaml";
+import { publishedSchema } from "../../src/config/json-schema.js";
+import { createRuntime } from "../../src/gateway/runtime.js";
+import { createLogger } from "../../src/telemetry/logger.js";
+import { root, tableRows } from "./page.js";
+
+const withoutPromtool = spawnSync("promtool", ["--version"]).status !== 0 && "promtool is not installed";
+
+describe("config/alerts.yaml", () => {
+  const file = join(root, "config/alerts.yaml");
+
+  it("asks for metrics that the gateway has", async () => {
+    const telemetry = { log: { level: "silent" }, metrics: { buckets: [1] } } as const;
+    const config = { telemetry } as unknown as Parameters<typeof createRuntime>[0];
+    const served = await createRuntime(config, createLogger("silent")).metrics.text();
+    const rules: { expr: string }[] = parse(readFileSync(file, "utf8")).groups[0].rules;
+    for (const { expr } of rules)
+      for (const name of expr.match(/\bprotogate_\w+/g) ?? [])
+        assert.ok(served.includes(` ${name.replace(/_bucket$/, "")} `), name);
+    assert.ok(rules.length > 5);
+  });
+
+  it("is what Prometheus can read", { skip: withoutPromtool }, () => {
+    execFileSync("promtool", ["check", "rules", file], { stdio: "pipe" });
+  });
+});
+
+describe("config/kubernetes.yaml", () => {
+  const [deployment, service] = parseAllDocuments(
+    readFileSync(join(root, "config/kubernetes.yaml"), "utf8"),
+  ).map(document => document.toJS());
+  const pod = deployment.spec.template.spec;
+  const [container] = pod.containers;
+
+  it("asks the admin listener, and leads nobody else there", () => {
+    const { startupProbe, livenessProbe, readinessProbe } = container;
+    const asked = [startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => Object.values(httpGet));
+    assert.deepEqual(asked, [
+      ["/livez", "admin"],
+      ["/livez", "admin"],
+      ["/readyz", "admin"],
+    ]);
+    assert.deepEqual(
+      service.spec.ports.map((port: { targetPort: string }) => port.targetPort),
+      ["http"],
+    );
+  });
+
+  it("leaves the time that draining takes", () => {
+    const [, drain = ""] = /^(\d+)s$/.exec(String(defaultOf("server.drain"))) ?? [];
+    const seconds = Number(container.lifecycle.preStop.exec.command[1]) + Number(drain);
+    assert.ok(pod.terminationGracePeriodSeconds > seconds, String(seconds));
+  });
+});
+
+describe("the limits in the README", () => {
+  for (const [key = "", limit = ""] of tableRows("key", "default", "what it bounds"))
+    it(`are the defaults: ${key}`, () => {
+      assert.equal(limit, String(defaultOf(key.replaceAll("`", "").replace("<name>", "*"))));
+    });
+});
+
+interface Node {
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly patternProperties?: Readonly<Record<string, Node>>;
+}
+
+/** The default of a key; `*` stands for a name of the user's. */
+function defaultOf(path: string): unknown {
+  let node = publishedSchema() as Node;
+  for (const part of path.split(".")) {
+    const next = part === "*" ? Object.values(node.patternProperties ?? {})[0] : node.properties?.[part];
+    assert.ok(next !== undefined, `${path}: ${part}`);
+    node = next;
+  }
+  return node.default;
+}
