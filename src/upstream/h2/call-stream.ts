@@ -5,7 +5,7 @@ import { failure } from "./answer-status.js";
 import type { Connection } from "./connection.js";
 import { type FrameWriter, messageHeadSize } from "./frame-writer.js";
 import { ErrorCode } from "./protocol.js";
-import { writePreviousAttempts, writeTimeout } from "./request-head.js";
+import { noTable, writePreviousAttempts, writeTimeout } from "./request-head.js";
 import { writeMetadata } from "./request-metadata.js";
 
 /** One call: an HTTP/2 stream, or what waits to become one. */
@@ -85,6 +85,7 @@ export class CallStream extends Answer implements TransportStream {
     this.id = id;
     this.sendWindow = initialWindow;
     const start = out.beginHeaders();
+    if (connection.untouched) out.append(noTable);
     out.append(this.#block);
     if (timeout !== undefined) writeTimeout(out, timeout);
     if (previousAttempts > 0) writePreviousAttempts(out, previousAttempts);

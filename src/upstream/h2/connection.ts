@@ -49,6 +49,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   readonly #streams = new StreamTable<CallStream>();
   /** Streams that are open or listed to be opened. */
   #active = 0;
+  readonly #firstId: number;
   #nextId: number;
   /** Where the peer stopped taking streams, with GOAWAY. */
   #lastStream = max31;
@@ -70,6 +71,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   ) {
     this.#host = host;
     this.#keepaliveOptions = keepalive;
+    this.#firstId = firstId;
     this.#nextId = firstId;
     this.#socket = open(this);
     this.#sender = new Sender(this.#socket, this);
@@ -88,6 +90,11 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   /** The peer has answered some call. */
   get answered(): boolean {
     return this.#answered;
+  }
+
+  /** No stream was opened yet. */
+  get untouched(): boolean {
+    return this.#nextId === this.#firstId;
   }
 
   /** Opens a stream; there must be room. */

@@ -93,6 +93,12 @@ const fixedFields = 10;
 const timeoutName = encodedName("grpc-timeout");
 const attemptsName = encodedName("grpc-previous-rpc-attempts");
 
+/**
+ * A table of size 0 (RFC 7541 §6.3), which the first block of a connection begins with: a peer that wants a smaller one
+ * than the initial 4,096 bytes must be told so (§4.2), and whatever it wants later is no smaller.
+ */
+export const noTable = Uint8Array.of(0x20);
+
 /** `timeout`: milliseconds. */
 export function writeTimeout(out: ByteWriter, timeout: number): void {
   out.append(timeoutName);

@@ -22,7 +22,7 @@ export const ourSettings: readonly (readonly [id: number, value: number])[] = [
   [Setting.MaxHeaderListSize, maxHeaderList],
 ];
 
-/** What the peer has told. SETTINGS_HEADER_TABLE_SIZE means nothing to us: our encoder has no table. */
+/** What the peer has told. SETTINGS_HEADER_TABLE_SIZE means nothing to us: our encoder says at once that it has no table. */
 export class PeerSettings {
   maxConcurrentStreams = Number.POSITIVE_INFINITY;
   initialWindow = initialWindow;
