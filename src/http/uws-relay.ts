@@ -51,6 +51,8 @@ export class UwsRelay {
   #over = false;
   /** The body waits for the application. */
   #paused = false;
+  /** The last byte of the reply is given: the response may be dead. */
+  #ending = false;
 
   /** @param done called once, with the status that was sent; 0 where none was and the connection must end */
   constructor(
@@ -81,11 +83,13 @@ export class UwsRelay {
   /** A part of the body; the last one may be empty. */
   send(chunk: Buffer, last: boolean): void {
     if (this.#over || this.#upstream.destroyed) return;
-    if (chunk.length > 0 && !this.#upstream.write(chunk) && !last && !this.#paused) {
+    if (chunk.length > 0 && !this.#upstream.write(chunk) && !last && !this.#paused && !this.#ending) {
       this.#paused = true;
       this.#response.pause();
     }
-    if (last) this.#upstream.end();
+    if (!last) return;
+    this.#resume();
+    this.#upstream.end();
   }
 
   /** The peer has gone. */
@@ -184,6 +188,11 @@ export class UwsRelay {
     }
     const start = this.#response.getWriteOffset();
     const total = this.#length;
+    // After its last byte the reply is dead, and what is left of the body stands before the next request.
+    if (start + chunk.length >= total) {
+      this.#resume();
+      this.#ending = true;
+    }
     let taken = true;
     this.#cork(() => {
       [taken] = this.#response.tryEnd(chunk, total);
@@ -205,10 +214,13 @@ export class UwsRelay {
 
   #finish(): void {
     if (this.#over) return;
-    // What is left of the body stands before the next request.
-    this.#resume();
-    if (this.#length === undefined) this.#cork(() => this.#response.end());
-    else if (this.#length === 0) this.#cork(() => this.#response.tryEnd("", 0));
+    if (this.#length === undefined) {
+      this.#resume();
+      this.#cork(() => this.#response.end());
+    } else if (this.#length === 0) {
+      this.#resume();
+      this.#cork(() => this.#response.tryEnd("", 0));
+    }
     this.#end();
   }
 
