@@ -27,7 +27,7 @@ export function cutBody(request: IncomingMessage, failure: Failure): void {
   bodies.get(request)?.destroy(new GatewayError(failure));
 }
 
-function clientLeft(): Failure {
+export function clientLeft(): Failure {
   return gatewayFailure("CLIENT_CLOSED", "the client left before its request was answered");
 }
 

@@ -7,7 +7,9 @@ import {
 import { request as secureRequest } from "node:https";
 import type { Socket } from "node:net";
 import { bearer, bearerToken, offeredProtocols } from "../net/bearer-protocol.js";
+import { GatewayError } from "../status/failure.js";
 import type { PassThroughTls } from "./pass-through.js";
+import { clientLeft } from "./pass-through-body.js";
 import { endToEnd, toldHeaders } from "./pass-through-headers.js";
 import type { Passed } from "./pass-through-request.js";
 
@@ -52,11 +54,10 @@ export function passUpgrade(
   const { socket: client } = request;
   const outgoing = ask(request, about, way);
   const timer = setTimeout(() => outgoing.destroy(timedOut()), way.timeout);
-  const left = (): void => void outgoing.destroy();
-  client.once("close", left);
-  const over = (): void => {
+  const early = readEarly(client, () => outgoing.destroy(new GatewayError(clientLeft())));
+  const over = (): Buffer => {
     clearTimeout(timer);
-    client.off("close", left);
+    return early();
   };
   outgoing.once("response", reply => {
     over();
@@ -67,17 +68,46 @@ export function passUpgrade(
     refused.failed(error);
   });
   outgoing.once("upgrade", (reply, backend: Socket, head: Buffer) => {
-    over();
+    const first = Buffer.concat([upgrade.head, over()]);
     const agreed = agreement(request, reply, upgrade.response);
     upgrade.response.detachSocket(client);
     client.write(agreed, "latin1");
     if (head.length > 0) backend.unshift(head);
-    if (upgrade.head.length > 0) client.unshift(upgrade.head);
+    if (first.length > 0) client.unshift(first);
     join(client, backend, way.timeout);
     upgrade.answered(101);
   });
   outgoing.end();
 }
+
+/**
+ * Reads what comes before there is anybody to give it to, since nobody is told of the end of a connection that is not
+ * read.
+ * @returns ends that, and gives what has come
+ */
+function readEarly(client: Socket, left: () => void): () => Buffer {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const read = (): void => {
+    const chunk = client.read() as Buffer | null;
+    if (chunk === null) return;
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > mostEarly) client.off("readable", read);
+  };
+  client.on("readable", read);
+  client.once("end", left);
+  client.once("close", left);
+  return () => {
+    client.off("readable", read);
+    client.off("end", left);
+    client.off("close", left);
+    return Buffer.concat(chunks, size);
+  };
+}
+
+/** Bytes that are read of a client whose upgrade has no answer yet. */
+const mostEarly = 65_536;
 
 function ask(request: IncomingMessage, about: Passed, way: UpgradeWay): ClientRequest {
   const url = new URL(way.target, way.origin);
