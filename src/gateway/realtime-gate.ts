@@ -1,7 +1,7 @@
 import type { Guard, Passage } from "../bindings/guard.js";
 import { admitSocket } from "../realtime/admission.js";
 import { requireHandshake } from "../realtime/handshake.js";
-import { relayHeader } from "../realtime/relay.js";
+import { relayHeader, type SocketRelay } from "../realtime/relay.js";
 import type { Socket } from "../realtime/socket.js";
 import { UpgradeRequest } from "../realtime/upgrade-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
@@ -24,9 +24,8 @@ export function relayGate(rooms: () => Rooms, socketPath: string): SocketGate {
       const requestId = requestIdOf(caller.header("x-request-id"));
       const gone = (): boolean => false;
       const socket = admitSocket(realtime, { request, path, requestId, passage, gone });
-      if (socket instanceof Promise)
-        return socket.then(admitted => ticketed(passage, admitted, relay.keep(admitted)));
-      return ticketed(passage, socket, relay.keep(socket));
+      if (socket instanceof Promise) return socket.then(admitted => ticketed(passage, admitted, relay));
+      return ticketed(passage, socket, relay);
     },
   };
 }
@@ -47,7 +46,10 @@ export function closedGate(rooms: () => Rooms): SocketGate {
 }
 
 /** The listener behind is told by which ticket, and nothing else. */
-function ticketed(passage: Passage, { identity, subject }: Socket, ticket: string): void {
+function ticketed(passage: Passage, socket: Socket, relay: SocketRelay): void {
+  const ticket = relay.keep(socket);
+  passage.releases.push(() => relay.drop(ticket));
+  const { identity, subject } = socket;
   const nobody = { provider: "", subject, scopes: new Set<string>(), claims: {}, expiresAt: undefined };
   passage.identity = { ...(identity ?? nobody), metadata: [[relayHeader, ticket]] };
 }

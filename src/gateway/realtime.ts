@@ -34,9 +34,6 @@ export interface RealtimeParts extends SnapshotParts {
   readonly compiled: Compiled;
 }
 
-/** Milliseconds that the HTTP port's proxy has to come for a socket. */
-const relayPatience = 10_000;
-
 /** Loads what connects the rooms; they begin with the first snapshot that has them. */
 export async function prepareRealtime(
   section: RealtimeConfig,
@@ -88,7 +85,7 @@ export class RealtimeService implements Rooms {
       metrics: runtime.realtime,
       logger: runtime.log,
     });
-    this.relay = new SocketRelay(this.realtime, relayPatience);
+    this.relay = new SocketRelay(this.realtime);
     this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, runtime);
   }
 

@@ -13,6 +13,8 @@ export function requireHandshake(header: (name: string) => string | undefined): 
     throw upgradeRequired("expected sec-websocket-version: 13", ["sec-websocket-version", "13"]);
   if (!key.test(header("sec-websocket-key") ?? ""))
     throw malformed("expected one sec-websocket-key of 16 bytes in base64");
+  // Several lines are joined; which of them is meant nobody can tell.
+  if (header("host")?.includes(",") !== false) throw malformed("expected one host header");
   // Its bytes would be read as frames.
   if ((header("content-length") ?? "0") !== "0" || header("transfer-encoding") !== undefined)
     throw malformed("a request for a WebSocket has no body");

@@ -12,32 +12,30 @@ export const relayHeader = "x-protogate-relay";
  */
 export class SocketRelay {
   readonly #realtime: Realtime;
-  readonly #patience: number;
-  readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: NodeJS.Timeout }>();
+  readonly #waiting = new Map<string, Socket>();
 
-  /** @param patience milliseconds that a socket waits */
-  constructor(realtime: Realtime, patience: number) {
+  constructor(realtime: Realtime) {
     this.#realtime = realtime;
-    this.#patience = patience;
   }
 
-  /** @returns the ticket */
+  /** @returns the ticket, which must be dropped in the end */
   keep(socket: Socket): string {
     const ticket = randomBytes(18).toString("base64url");
-    const timer = setTimeout(() => {
-      this.#waiting.delete(ticket);
-      abandoned(this.#realtime, socket);
-    }, this.#patience);
-    timer.unref();
-    this.#waiting.set(ticket, { socket, timer });
+    this.#waiting.set(ticket, socket);
     return ticket;
   }
 
+  /** The socket of the ticket is being opened; undefined where there is none. */
   take(ticket: string | undefined): Socket | undefined {
-    const found = ticket === undefined ? undefined : this.#waiting.get(ticket);
-    if (found === undefined) return undefined;
-    clearTimeout(found.timer);
-    this.#waiting.delete(ticket as string);
-    return found.socket;
+    if (ticket === undefined) return undefined;
+    const socket = this.#waiting.get(ticket);
+    this.#waiting.delete(ticket);
+    return socket;
+  }
+
+  /** The HTTP port is done with the request: where nobody has come for its socket, nobody will. */
+  drop(ticket: string): void {
+    const socket = this.take(ticket);
+    if (socket !== undefined) abandoned(this.#realtime, socket);
   }
 }

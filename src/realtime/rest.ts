@@ -93,18 +93,15 @@ function sessionOf({ identity, clientAddress, requestId }: EndpointRequest, subj
 /** Other content types could be sent by any page, without a preflight and with the cookies of whoever looks at it. */
 const jsonType = /^application\/([\w.!#$&^-]+\+)?json[\t ]*(;|$)/i;
 
-function fields(
-  { body, header }: Pick<EndpointRequest, "body" | "header">,
-  known: readonly string[],
-): Readonly<Record<string, unknown>> {
-  const contentType = header("content-type");
+function fields(request: EndpointRequest, known: readonly string[]): Readonly<Record<string, unknown>> {
+  const contentType = request.header("content-type");
   if (contentType !== undefined && !jsonType.test(contentType)) {
     const message = `expected content-type application/json, found "${contentType.slice(0, 64)}"`;
     throw new GatewayError(gatewayFailure("UNSUPPORTED_MEDIA_TYPE", message));
   }
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(request.body));
   } catch {
     throw new GatewayError(gatewayFailure("MALFORMED_JSON", "the body is not valid JSON"));
   }

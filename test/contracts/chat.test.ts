@@ -240,7 +240,7 @@ describe("contract D through config/examples/chat.yaml", () => {
     const unknown = await system.send("GET", "/nowhere");
     assert.deepEqual([unknown.status, unknown.body], [404, '{"error":"no route for /nowhere"}']);
     const answer = await send(system.realtimePort, "GET", "/nowhere");
-    assert.deepEqual([answer.status, answer.body], [404, '{"error":"there is no such endpoint"}']);
+    assert.deepEqual([answer.status, answer.body], [404, '{"error":"no route for /nowhere"}']);
   });
 
   it("one port is enough: sockets come in by the HTTP port, too", async () => {
