@@ -19,7 +19,7 @@ export function backendFailure(error: Error & { code?: string }): Failure {
   const cause = error.cause instanceof Error ? (error.cause as typeof error) : error;
   if (cause instanceof GatewayError) return cause.failure;
   const code = cause.code ?? error.code ?? "";
-  if (notReached.has(code))
+  if (notReached.has(code) || notTrusted.test(code))
     return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
   if (timedOut.test(code)) return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
   return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
@@ -34,4 +34,6 @@ const notReached: ReadonlySet<string> = new Set([
   "ENETUNREACH",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
+/** What OpenSSL and Node.js say of certificates and handshakes. */
+const notTrusted = /CERT|SIGNATURE|ERR_TLS|ERR_SSL/;
 const timedOut = /TIMEOUT/;
