@@ -47,12 +47,14 @@ export interface Published extends Position {
 
 /** What follows a place in a room. */
 export interface Replay {
-  /** Where the room is now; replayed messages reach up to it. */
+  /** Where the room is now; replayed messages reach up to it, unless there are more. */
   readonly position: Position;
   /** False where messages after the place asked for are lost, or where it is of another epoch. */
   readonly recovered: boolean;
   /** In order, without a hole among them. */
   readonly messages: readonly Message[];
+  /** True where more messages follow these up to where the room is. */
+  readonly more?: boolean;
 }
 
 /** A person in a room, by one session of theirs. */
@@ -95,8 +97,11 @@ export interface Broker {
   /** Begins to receive a room. @returns its position: messages behind it are received, none before it. */
   subscribe(room: string): Position | Promise<Position>;
   unsubscribe(room: string): void;
-  /** The messages behind a place, at most `limit`; where more follow, it is not recovered. */
-  since(room: string, position: Position, limit: number): Replay | Promise<Replay>;
+  /**
+   * The messages behind a place, the latest `limit` at most; where there were more, it is not recovered.
+   * @param first how many of these are needed now: a broker that need not give more says that there are `more`
+   */
+  since(room: string, position: Position, limit: number, first?: number): Replay | Promise<Replay>;
   /** The latest messages, at most `limit`, oldest first. */
   history(room: string, limit: number): readonly Message[] | Promise<readonly Message[]>;
   /** Names of the rooms that hold messages, at most `limit`. */

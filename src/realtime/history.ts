@@ -1,12 +1,11 @@
 import { randomHex } from "../telemetry/random-hex.js";
 import type { HistoryLimits, Message, Published, Replay } from "./broker.js";
 
-/** A message in two lists: that of its room, and that of all messages in the order in which they came. */
+/** A message of its room, in the list of all messages in the order in which they came. */
 interface Entry extends Message {
   readonly timeline: Timeline;
   readonly key: string | undefined;
   readonly size: number;
-  nextInRoom: Entry | undefined;
   older: Entry | undefined;
   newer: Entry | undefined;
 }
@@ -16,9 +15,10 @@ export interface Timeline {
   readonly room: string;
   readonly epoch: string;
   seq: number;
-  count: number;
-  first: Entry | undefined;
-  last: Entry | undefined;
+  /** Its messages without a hole among them; undefined where they have been evicted. */
+  readonly entries: (Entry | undefined)[];
+  /** How many of them have been evicted. */
+  evicted: number;
   keys: Map<string, Published> | undefined;
   /** Someone receives the room: it is kept while that is so. */
   held: boolean;
@@ -65,9 +65,8 @@ export class History {
         room,
         epoch: randomHex(6),
         seq: 0,
-        count: 0,
-        first: undefined,
-        last: undefined,
+        entries: [],
+        evicted: 0,
         keys: undefined,
         held: false,
       };
@@ -100,23 +99,19 @@ export class History {
         timeline,
         key,
         size,
-        nextInRoom: undefined,
         older: this.#newest,
         newer: undefined,
       };
       if (this.#newest === undefined) this.#oldest = entry;
       else this.#newest.newer = entry;
       this.#newest = entry;
-      if (timeline.last === undefined) timeline.first = entry;
-      else timeline.last.nextInRoom = entry;
-      timeline.last = entry;
-      timeline.count++;
+      timeline.entries.push(entry);
       this.#bytes += size;
       if (key !== undefined) {
         timeline.keys ??= new Map();
         timeline.keys.set(key, { epoch, seq, duplicate: true });
       }
-      if (timeline.count > messages) this.#evict(timeline.first as Entry);
+      if (countOf(timeline) > messages) this.#evict(timeline.entries[timeline.evicted] as Entry);
       while (this.#bytes > maxBytes && this.#oldest !== undefined) this.#evict(this.#oldest);
     }
     this.expire(at - ttl);
@@ -128,19 +123,21 @@ export class History {
     while (this.#oldest !== undefined && this.#oldest.at <= before) this.#evict(this.#oldest);
   }
 
-  /** The messages behind a place, at most the latest `limit`. */
-  since(room: string, epoch: string, seq: number, limit: number): Replay {
+  /**
+   * The messages behind a place, at most the latest `limit`.
+   * @param first at most so many of these, and whether there are more
+   */
+  since(room: string, epoch: string, seq: number, limit: number, first = limit): Replay {
     const timeline = this.#rooms.get(room);
     if (timeline === undefined)
       return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
     const position = { epoch: timeline.epoch, seq: timeline.seq };
     if (epoch !== timeline.epoch || seq > timeline.seq) return { position, recovered: false, messages: [] };
-    const from = Math.max(seq, timeline.seq - limit);
-    const messages: Message[] = [];
-    for (let entry = timeline.first; entry !== undefined; entry = entry.nextInRoom) {
-      if (entry.seq > from) messages.push(entry);
-    }
-    return { position, recovered: messages.length === timeline.seq - seq, messages };
+    const wanted = Math.min(timeline.seq - seq, limit);
+    const found = Math.min(wanted, countOf(timeline));
+    const start = timeline.entries.length - found;
+    const messages = timeline.entries.slice(start, start + first) as Entry[];
+    return { position, recovered: found === timeline.seq - seq, messages, more: found > first };
   }
 
   latest(room: string, limit: number): readonly Message[] {
@@ -152,9 +149,9 @@ export class History {
   /** Names of the rooms that hold messages, at most `limit`. */
   names(limit: number): string[] {
     const names: string[] = [];
-    for (const { room, count } of this.#rooms.values()) {
+    for (const timeline of this.#rooms.values()) {
       if (names.length >= limit) break;
-      if (count > 0) names.push(room);
+      if (countOf(timeline) > 0) names.push(timeline.room);
     }
     return names;
   }
@@ -166,11 +163,9 @@ export class History {
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
-    timeline.first = entry.nextInRoom;
-    if (timeline.first === undefined) timeline.last = undefined;
-    timeline.count--;
+    timeline.entries[timeline.evicted++] = undefined;
+    trim(timeline);
     // Else an entry that has become old would keep all that came after it from the collector of the young generation.
-    entry.nextInRoom = undefined;
     entry.older = undefined;
     entry.newer = undefined;
     this.#bytes -= entry.size;
@@ -179,11 +174,26 @@ export class History {
   }
 
   #forgetIfUnused(timeline: Timeline): void {
-    if (timeline.held || timeline.count > 0) return;
+    if (timeline.held || countOf(timeline) > 0) return;
     if (this.#rooms.get(timeline.room) !== timeline) return;
     this.#rooms.delete(timeline.room);
     this.#bytes -= roomOverhead;
   }
 }
 
+function countOf({ entries, evicted }: Timeline): number {
+  return entries.length - evicted;
+}
+
+/** Moves the messages to the front once as many places before them are empty, so that each moves once or so. */
+function trim(timeline: Timeline): void {
+  const { entries, evicted } = timeline;
+  if (evicted < leastEmpty && evicted < entries.length) return;
+  if (evicted * 2 < entries.length) return;
+  entries.copyWithin(0, evicted);
+  entries.length -= evicted;
+  timeline.evicted = 0;
+}
+
+const leastEmpty = 32;
 const latin = /^[\0-\xff]*$/;

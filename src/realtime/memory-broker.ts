@@ -71,9 +71,9 @@ export class MemoryBroker implements Broker {
     if (this.#history.find(room) !== undefined) this.#history.hold(room, false);
   }
 
-  since(room: string, { epoch, seq }: Position, limit: number): Replay {
+  since(room: string, { epoch, seq }: Position, limit: number, first?: number): Replay {
     this.#expire();
-    return this.#history.since(room, epoch, seq, limit);
+    return this.#history.since(room, epoch, seq, limit, first);
   }
 
   history(room: string, limit: number): readonly Message[] {
