@@ -21,6 +21,7 @@ export interface FanOutLimits {
 export class FanOut {
   readonly #apps: { readonly app: UwsApp; readonly deflate: boolean }[] = [];
   #quota = 0;
+  #rooms = 1;
 
   /** @param sweep looks at the buffers of a room's members */
   constructor(
@@ -29,7 +30,9 @@ export class FanOut {
   ) {}
 
   set limits({ max, rooms }: FanOutLimits) {
-    this.#quota = Math.max(1, Math.floor(max / rooms));
+    // Who joined more rooms than a socket may be in now is in them still.
+    this.#rooms = Math.max(this.#rooms, rooms);
+    this.#quota = Math.max(1, Math.floor(max / this.#rooms));
   }
 
   /** Sockets of this app are reached from now on. @param deflate whether it compresses */
@@ -44,15 +47,16 @@ export class FanOut {
   publish(room: Room, type: SentType, text: string, seq: number, except?: Socket): void {
     const bytes = Buffer.byteLength(text);
     room.backlog?.add(type, text, bytes, seq, except);
-    const recipients = room.members.size - room.lagging;
+    const skipped = except?.unsubscribe(room.topic) === true;
+    let recipients = room.members.size - room.lagging;
+    if (except?.rooms.get(room.name) === room && except.lag?.has(room) !== true) recipients--;
     if (recipients > 0) {
       const started = performance.now();
-      const skipped = except?.unsubscribe(room.topic) === true;
       for (const { app, deflate } of this.#apps) app.publish(room.topic, text, false, deflate);
-      if (skipped) except.subscribe(room.topic);
       count(this.metrics.sent[type], recipients, bytes);
       this.metrics.fannedOut(recipients, performance.now() - started);
     }
+    if (skipped) except.subscribe(room.topic);
     room.unswept += bytes;
     if (room.unswept < this.#quota) return;
     room.unswept = 0;

@@ -13,9 +13,19 @@ const most = 250;
 export class PacedEndings {
   readonly #due = new Set<Socket>();
   #last = 0;
+  /** Who is told that one leaves may be found to be too slow by that. */
+  #busy = false;
   #late: NodeJS.Timeout | undefined;
 
   constructor(readonly end: (socket: Socket) => void) {}
+
+  get size(): number {
+    return this.#due.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Socket> {
+    return this.#due.values();
+  }
 
   has(socket: Socket): boolean {
     return this.#due.has(socket);
@@ -25,14 +35,15 @@ export class PacedEndings {
     this.#due.add(socket);
   }
 
+  /** It is to be ended no more, or is already. */
+  delete(socket: Socket): void {
+    this.#due.delete(socket);
+  }
+
   /** Something has been sent to many: a good time. */
   some(): void {
     if (this.#due.size === 0) return;
-    const now = performance.now();
-    if (now - this.#last >= least) {
-      this.#last = now;
-      this.#endSome();
-    }
+    if (!this.#busy && performance.now() - this.#last >= least) this.#endSome();
     if (this.#due.size > 0) this.#late ??= setTimeout(() => this.#retry(), most).unref();
   }
 
@@ -42,12 +53,15 @@ export class PacedEndings {
   }
 
   #endSome(): void {
+    this.#busy = true;
     let told = 0;
     for (const socket of this.#due) {
-      if (told >= notices) return;
+      if (told >= notices) break;
       told += socket.rooms.size;
       this.#due.delete(socket);
       this.end(socket);
     }
+    this.#busy = false;
+    this.#last = performance.now();
   }
 }

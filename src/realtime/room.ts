@@ -1,4 +1,5 @@
 import type { Backlog } from "./backlog.js";
+import type { Replay } from "./broker.js";
 import type { Socket } from "./socket.js";
 
 /** A room that has members on this node. */
@@ -12,6 +13,9 @@ export class Room {
   lagging = 0;
   /** What those of them are still to be sent that are not further behind than a client may be. */
   backlog: Backlog | undefined = undefined;
+  /** What is being asked of the broker for members that have missed everything from `next` on. */
+  reading: { readonly epoch: string; readonly next: number; readonly answer: Promise<Replay> } | undefined =
+    undefined;
   /** Bytes published since the members' buffers were last looked at. */
   unswept = 0;
   /** Sockets that wait for the broker to have subscribed. */

@@ -49,6 +49,12 @@ export class SlowConsumers {
     this.#max = max;
     this.#most = Math.min(mostOwn, max >> 1);
     this.#policy = policy;
+    if (policy === "close") return;
+    for (const socket of this.#endings) {
+      this.#endings.delete(socket);
+      this.metrics.slow.drop.inc();
+      this.drained(socket);
+    }
   }
 
   /** Sockets that are behind. */
@@ -56,53 +62,69 @@ export class SlowConsumers {
     return this.#behind.size;
   }
 
+  /** Sockets that are to be ended soon. */
+  get due(): number {
+    return this.#endings.size;
+  }
+
   /** Looks at what waits for each of the room's members. */
   sweep(room: Room): void {
     let found: Socket[] | undefined;
     for (const socket of room.members.keys()) {
-      const slow = socket.lag?.has(room)
-        ? waiting(socket) > this.#max && !this.#endings.has(socket)
-        : socket.buffered > this.#most;
+      const slow = socket.lag?.has(room) ? waiting(socket) > this.#max : socket.buffered > this.#most;
       if (!slow) continue;
       found ??= [];
       found.push(socket);
     }
     for (const socket of found ?? []) {
       if (socket.lag?.has(room)) this.#giveUp(socket);
-      else this.#keepPlace(socket, room);
+      else this.#keepPlaces(socket);
     }
     // Afterwards, because ending one tells the others, who may be swept again by that.
     this.#endings.some();
   }
 
-  /** The member is to be sent everything from that message on, and then what comes. */
-  follow(socket: Socket, room: Room, from: number): void {
-    this.#fallBehind(socket, room, { next: from, place: undefined, asked: false });
+  /**
+   * The member is to be sent everything from that message on, and then what comes.
+   * @param replay some of it, where the broker has been asked already
+   */
+  follow(socket: Socket, room: Room, from: number, replay?: Replay): void {
+    const lag: Lag = { next: from, place: undefined, asked: false };
+    this.#fallBehind(socket, room, lag);
+    if (replay !== undefined && replay.position.seq >= from && this.#ready(socket, room, lag))
+      this.#send(socket, room, lag, replay);
     this.#catchUp(socket, room);
   }
 
   /** Messages from that one on did not come from the broker, and are only in its history, if anywhere. */
   missed(socket: Socket, room: Room, from: number): void {
     const lag = socket.lag?.get(room);
-    if (lag === undefined) this.follow(socket, room, from);
-    else leavePlace(room, lag);
+    if (lag === undefined) {
+      this.follow(socket, room, from);
+      return;
+    }
+    leavePlace(room, lag);
+    lag.next = Math.min(lag.next, from);
   }
 
   /** The room's messages are lost, and it counts anew: what its members were still to be sent they never get. */
   restart(room: Room, epoch: string): void {
     const behind = [...room.members.keys()].filter(socket => socket.lag?.has(room));
-    for (const socket of behind) {
-      const next = socket.lag?.get(room)?.next ?? 0;
-      if (next <= room.seq && !socket.closed) this.#gap(socket, room, next, room.seq);
-    }
+    const before = { name: room.name, epoch: room.epoch };
+    const last = room.seq;
     room.epoch = epoch;
     room.seq = 0;
-    for (const socket of behind) this.follow(socket, room, 1);
+    for (const socket of behind) {
+      const lag = socket.lag?.get(room);
+      if (lag === undefined) continue;
+      if (lag.next <= last) this.#gap(socket, before, lag.next, last);
+      this.follow(socket, room, 1);
+    }
   }
 
   /** The client has read some of what waited for it. */
   drained(socket: Socket): void {
-    if (socket.lag === undefined || socket.buffered > this.#low) return;
+    if (socket.lag === undefined || socket.buffered > this.#low || this.#endings.has(socket)) return;
     for (const room of [...socket.lag.keys()]) this.#catchUp(socket, room);
   }
 
@@ -116,6 +138,7 @@ export class SlowConsumers {
     if (socket.lag?.size !== 0) return;
     socket.lag = undefined;
     this.#behind.delete(socket);
+    this.#endings.delete(socket);
   }
 
   get #low(): number {
@@ -129,20 +152,21 @@ export class SlowConsumers {
     this.owner.end(socket, CloseCode.slow, slowReason);
   }
 
-  /** Too much waits for the client. */
+  /** Too much waits for the client: until its turn to be ended comes, nothing is kept for it either. */
   #giveUp(socket: Socket): void {
-    if (this.#policy === "close") {
-      this.#endings.add(socket);
-      return;
-    }
-    this.metrics.slow.drop.inc();
     for (const [room, lag] of socket.lag ?? []) leavePlace(room, lag);
+    if (this.#policy === "close") this.#endings.add(socket);
+    else this.metrics.slow.drop.inc();
   }
 
-  #keepPlace(socket: Socket, room: Room): void {
-    room.backlog ??= new Backlog();
-    room.backlog.holders++;
-    this.#fallBehind(socket, room, { next: room.seq + 1, place: room.backlog.last, asked: false });
+  /** In all its rooms: each could send it something more before it is looked at. */
+  #keepPlaces(socket: Socket): void {
+    for (const room of socket.rooms.values()) {
+      if (socket.lag?.has(room)) continue;
+      room.backlog ??= new Backlog();
+      room.backlog.holders++;
+      this.#fallBehind(socket, room, { next: room.seq + 1, place: room.backlog.last, asked: false });
+    }
   }
 
   #fallBehind(socket: Socket, room: Room, lag: Lag): void {
@@ -175,7 +199,8 @@ export class SlowConsumers {
         this.#sendBacklog(socket, lag);
         continue;
       }
-      const replay = this.broker.since(room.name, { epoch: room.epoch, seq: lag.next - 1 }, replayLimit);
+      if (isAsking(socket)) return;
+      const replay = this.#read(room, lag.next);
       if (replay instanceof Promise) {
         this.#catchUpLater(socket, room, lag, replay);
         return;
@@ -184,19 +209,38 @@ export class SlowConsumers {
     }
   }
 
-  /** Until the answer is here nobody asks a second time, unless for messages from elsewhere on. */
+  /** Whether it is behind by that still, and can be sent something. */
+  #ready(socket: Socket, room: Room, lag: Lag): boolean {
+    return !socket.closed && socket.lag?.get(room) === lag && socket.buffered <= this.#low;
+  }
+
+  /** Members of one room that have all missed the same are given one answer. */
+  #read(room: Room, next: number): Replay | Promise<Replay> {
+    const { epoch, reading } = room;
+    if (reading?.next === next && reading.epoch === epoch) return reading.answer;
+    const answer = this.broker.since(room.name, { epoch, seq: next - 1 }, replayLimit, replaySlice);
+    if (!(answer instanceof Promise)) return answer;
+    room.reading = { epoch, next, answer };
+    const done = (): void => {
+      if (room.reading?.answer === answer) room.reading = undefined;
+    };
+    answer.then(done, (error: unknown) => {
+      done();
+      this.owner.log(error, "the history of a room could not be read");
+    });
+    return answer;
+  }
+
+  /** Until the answer is here the socket asks nothing else: what it can hold in answers is one. */
   #catchUpLater(socket: Socket, room: Room, lag: Lag, answer: Promise<Replay>): void {
     lag.asked = true;
     const resume = (replay: Replay): void => {
-      if (socket.closed || socket.lag?.get(room) !== lag) return;
       lag.asked = false;
-      this.#send(socket, room, lag, replay);
-      this.#catchUp(socket, room);
+      // Else what other rooms have sent meanwhile must be read first, and the broker be asked again.
+      if (this.#ready(socket, room, lag)) this.#send(socket, room, lag, replay);
+      if (!socket.closed) this.drained(socket);
     };
-    answer.then(resume, (error: unknown) => {
-      this.owner.log(error, "the history of a room could not be read");
-      resume({ position: room, recovered: false, messages: [] });
-    });
+    answer.then(resume, () => resume({ position: room, recovered: false, messages: [] }));
   }
 
   /** Sends from its place on as much as there is room for. */
@@ -215,11 +259,12 @@ export class SlowConsumers {
   }
 
   /** Sends from `lag.next` on as much as there is room for; what is not there any more is a gap. */
-  #send(socket: Socket, room: Room, lag: Lag, { position, messages }: Replay): void {
+  #send(socket: Socket, room: Room, lag: Lag, { position, messages, more }: Replay): void {
     const { next } = lag;
     // What has come since the broker was asked is asked for anew; what it does not know of any more is lost.
     const known = position.epoch === room.epoch && position.seq >= next;
-    const end = known ? Math.min(position.seq, room.seq) : room.seq;
+    const reach = more ? (messages.at(-1)?.seq ?? 0) : position.seq;
+    const end = known ? Math.min(reach, room.seq) : room.seq;
     const low = this.#low;
     let at = next;
     socket.corked(() => {
@@ -239,7 +284,7 @@ export class SlowConsumers {
     lag.next = at;
   }
 
-  #gap(socket: Socket, room: Room, from: number, to: number): void {
+  #gap(socket: Socket, room: Pick<Room, "name" | "epoch">, from: number, to: number): void {
     const text = gap(room.name, room.epoch, from, to);
     socket.send(text);
     count(this.metrics.sent.gap, 1, text.length);
@@ -255,6 +300,11 @@ function leavePlace(room: Room, lag: Lag): void {
   if (--backlog.holders === 0) room.backlog = undefined;
 }
 
+function isAsking({ lag }: Socket): boolean {
+  for (const { asked } of lag?.values() ?? []) if (asked) return true;
+  return false;
+}
+
 /** Bytes that wait for the socket in the backlogs of its rooms. */
 function waiting(socket: Socket): number {
   let bytes = 0;
@@ -266,6 +316,8 @@ function waiting(socket: Socket): number {
 
 /** Bytes. */
 const mostOwn = 16_384;
-/** Messages that are asked for at once. */
-const replayLimit = 10_000;
+/** Messages that are replayed at most to who has missed them. */
+export const replayLimit = 10_000;
+/** How many of them are read at once: about what one client takes in a turn. */
+export const replaySlice = 128;
 const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';
