@@ -1,0 +1,58 @@
+import type { RpcBinding } from "../bindings/snapshot.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { responseFailure } from "../transcode/failure.js";
+import { callFailure } from "../upstream/call-failure.js";
+import type { UnaryResult } from "../upstream/channel.js";
+import { requireIdentity, requireJson } from "./content-type.js";
+import { type Exchange, noBody } from "./exchange.js";
+import { failureAnswer } from "./failure-answer.js";
+import { responseHeaders } from "./metadata.js";
+import type { Answer, Progress } from "./progress.js";
+
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE */
+export function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
+  progress.requestBytes = length;
+  requireIdentity(progress.exchange);
+  if (!route.request.takesRawBody) requireJson(progress.exchange);
+}
+
+/** @throws GatewayError VALIDATION_FAILED */
+export function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
+  if (violationsOf === undefined) return;
+  const violations = violationsOf(request);
+  const [first] = violations;
+  if (first === undefined) return;
+  const more = violations.length === 1 ? "" : ` (and ${violations.length - 1} more)`;
+  const message = `${first.field === "" ? "" : `${first.field}: `}${first.description}${more}`;
+  throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+}
+
+/** @throws TranscodeError */
+export function encodeRequest(
+  binding: RpcBinding,
+  variables: readonly string[],
+  exchange: Exchange,
+  bytes: Uint8Array,
+): Uint8Array {
+  const contentType = exchange.header("content-type") ?? "";
+  return binding.route.request.encode(variables, exchange.query, { contentType, bytes });
+}
+
+/** What a backend has answered, its failures too, as an answer over HTTP. */
+export function decodeResponse(progress: Progress, binding: RpcBinding, result: UnaryResult): Answer {
+  const { response, policy } = binding.route;
+  const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
+  if (result.message === undefined) {
+    progress.detail = `${result.status.origin}: ${result.status.message}`;
+    return failureAnswer(progress, callFailure(result), headers);
+  }
+  if (response.empty && policy.emptyStatus === 204) return { status: 204, headers, body: noBody };
+  try {
+    const { contentType, body } = response.decode(result.message);
+    headers.unshift(["content-type", contentType]);
+    return { status: 200, headers, body };
+  } catch (error) {
+    progress.detail = String(error);
+    return failureAnswer(progress, responseFailure(), headers);
+  }
+}
