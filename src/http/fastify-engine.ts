@@ -194,7 +194,9 @@ function failed(
   if (ended.has(socket)) return;
   const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
   const silent = timedOut && socket.bytesRead === 0;
-  if (error.code === "ECONNRESET" || !socket.writable || silent) {
+  // Over a handshake that has failed nothing can be said.
+  const handshake = error.code !== undefined && /^ERR_(TLS|SSL)_/.test(error.code);
+  if (error.code === "ECONNRESET" || !socket.writable || silent || handshake) {
     socket.destroy();
     return;
   }
@@ -207,7 +209,9 @@ function failed(
         : ["MALFORMED_REQUEST", "the request is not valid HTTP/1.1"];
   if (underWay.size > 0) {
     for (const exchange of underWay) exchange.failBody(bodyError(error.code));
-    broken.set(socket, found);
+    // Whoever leaves in the middle of a body waits for no reply.
+    if (error.code === "HPE_INVALID_EOF_STATE") socket.destroy();
+    else broken.set(socket, found);
     return;
   }
   refuse(socket, ...found, options);
