@@ -155,7 +155,8 @@ server: { drain: 100ms }
     test("a socket holds its place until it ends, whichever port it came by", async () => {
       for (const [name, port] of ports()) {
         const headers = await bearer(name);
-        const { socket } = await open(port, headers);
+        const { status, socket } = await open(port, headers);
+        assert.equal(status, 101, name);
         sockets.push(socket);
         for (const [, other] of ports()) assert.equal((await open(other, headers)).status, 429, name);
         socket.close();
@@ -165,6 +166,42 @@ server: { drain: 100ms }
           next.socket.terminate();
           if (next.status === 101) break;
         }
+      }
+    });
+  });
+
+  describe("by policies on routes", () => {
+    before(async () => {
+      gateway = await startTestGateway(
+        `
+auth:
+  default: [users]
+  providers:
+    users: { type: jwt, secret: "${secret}", algorithms: [HS256] }
+  policies:
+    - { match: { route: "/ws" }, require: { scopes: [chat] } }
+    - { match: { route: "/chat/**" }, require: { scopes: [rest] } }
+realtime: { rest: /chat }
+server: { drain: 100ms }
+`,
+        {},
+      );
+    });
+    after(() => gateway.close());
+
+    test("no port is a way around them", async () => {
+      const scoped = async (scope: string): Promise<Record<string, string>> => ({
+        authorization: `Bearer ${await signShared(secret, { scope })}`,
+      });
+      for (const [name, port, prefix] of ports()) {
+        assert.equal((await open(port, await scoped("rest"))).status, 403, name);
+        const { status, socket } = await open(port, await scoped("chat"));
+        assert.equal(status, 101, name);
+        socket.terminate();
+        const url = `http://127.0.0.1:${port}${prefix}/rooms`;
+        assert.equal((await send(url, { headers: await scoped("chat") })).status, 403, name);
+        assert.equal((await send(url, { headers: await scoped("rest") })).status, 200, name);
+        assert.equal((await post(port, `${prefix}/send`, await scoped("chat"))).status, 403, name);
       }
     });
   });
