@@ -11,6 +11,8 @@ export interface Expected {
   /** Names of the positional arguments, all required. */
   readonly positionals?: readonly string[];
   readonly options?: readonly (keyof typeof known)[];
+  /** What `-c` is where it is left out; without it `-c` is required. */
+  readonly config?: string;
 }
 
 export interface Arguments {
@@ -42,7 +44,9 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
   }
   return {
     positionals,
-    config: options.includes("config") ? configOf(values.config ?? []) : "",
+    config: options.includes("config")
+      ? configOf(values.config ?? (expected.config === undefined ? [] : [expected.config]))
+      : "",
     json: values.json ?? false,
   };
 }

@@ -5,20 +5,30 @@ import { chatPage } from "../demo/chat-page.js";
 import { type Gateway, startGateway } from "../gateway/gateway.js";
 import { readArguments } from "./arguments.js";
 import { untilSignalled } from "./serve.js";
+import { table } from "./table.js";
 
-const file = fileURLToPath(new URL("../../config/gateway.yaml", import.meta.url));
+const own = fileURLToPath(new URL("../../config/gateway.yaml", import.meta.url));
 
-/** Runs the demo gateway in front of its own gRPC backend and prints what to try. */
+/**
+ * Runs a configuration, the demo's own unless another is given, in front of the demo's gRPC backend, and prints what to
+ * try. The configuration finds the backend by `DEMO_BACKEND_PORT`.
+ */
 export async function demo(args: readonly string[]): Promise<number> {
-  readArguments(args, {});
+  const { config: file } = readArguments(args, { options: ["config"], config: own });
   return untilSignalled(async () => {
     const backend = await startDemoBackend();
     const env = { ...process.env, DEMO_BACKEND_PORT: String(backend.port) };
-    const gateway = await startGateway(file, { env, endpoints: chatPage() }).catch(async error => {
-      await backend.close();
-      throw withPorts(error);
-    });
-    process.stdout.write(welcome(gateway, backend.port));
+    const gateway = await startGateway(file, { env, endpoints: file === own ? chatPage() : [] }).catch(
+      async error => {
+        await backend.close();
+        throw withPorts(error);
+      },
+    );
+    const places = placesOf(gateway, backend.port, file);
+    const hints = file === own ? hintsOf(gateway) : `What to try stands at the top of ${file}.\n`;
+    process.stdout.write(
+      `\nProtogate is running.\n\n${table(places)}\n${hints}\nStop with Ctrl-C. From here on: a line of log for each request.\n`,
+    );
     return {
       reload: () => gateway.reload(),
       close: async () => {
@@ -38,23 +48,26 @@ function withPorts(error: unknown): unknown {
   );
 }
 
-function welcome({ httpPort, realtimePort, adminPort }: Gateway, backendPort: number): string {
+function placesOf({ httpPort, realtimePort, adminPort }: Gateway, backend: number, file: string): string[][] {
+  return [
+    ["  REST", `http://localhost:${httpPort}`],
+    ...(file === own ? [["  chat page", `http://localhost:${httpPort}/demo`]] : []),
+    ...(realtimePort === 0
+      ? []
+      : [["  WebSockets", `ws://localhost:${realtimePort}${file === own ? "/ws" : ""}`]]),
+    ["  admin", `http://127.0.0.1:${adminPort}`],
+    ["  gRPC backend", `127.0.0.1:${backend}`],
+    ["  configured by", file],
+  ];
+}
+
+function hintsOf({ httpPort, realtimePort, adminPort }: Gateway): string {
   const base = `http://localhost:${httpPort}`;
   const admin = `http://127.0.0.1:${adminPort}`;
   const json = "-H 'content-type: application/json'";
   // Node.js 20 has it, but hides it.
   const websocket = typeof WebSocket === "undefined" ? "node --experimental-websocket" : "node";
-  return `
-Protogate is running.
-
-  REST          ${base}
-  chat page     ${base}/demo
-  WebSockets    ws://localhost:${realtimePort}/ws
-  admin         ${admin}
-  gRPC backend  127.0.0.1:${backendPort}
-  configured by ${file}
-
-Try, in another terminal:
+  return `Try, in another terminal:
 
   REST in front of gRPC
     curl ${base}/v1/articles
@@ -72,7 +85,5 @@ Try, in another terminal:
 
   What the gateway counted
     curl -s ${admin}/metrics | grep -E 'protogate_(http_requests_total|ws_connections)'
-
-Stop with Ctrl-C. From here on: a line of log for each request.
 `;
 }

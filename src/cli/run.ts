@@ -62,8 +62,8 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     "demo",
     {
-      takes: "",
-      does: "run the demo gateway with its own backend; HTTP_PORT, REALTIME_PORT and ADMIN_PORT choose ports",
+      takes: "[-c FILE]",
+      does: "run the demo, or an example, with a backend to try it on; HTTP_PORT, REALTIME_PORT and ADMIN_PORT choose ports",
       load: async () => (await import("./demo.js")).demo,
     },
   ],

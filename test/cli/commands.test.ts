@@ -203,7 +203,7 @@ describe("a command line that is wrong", () => {
     [["routes", "-c", "x", "--jsn"], /did you mean --json\?/],
     [["serve", "-c", "x", "--json"], /unknown option --json/],
     [["schema", "x"], /expected no further argument, found x\nusage: protogate schema\n$/],
-    [["demo", "-c", "x"], /unknown option -c/],
+    [["demo", "--json"], /unknown option --json/],
     [["explain", "-c", "x", "GET"], /expected METHOD 'PATH\?QUERY', found GET/],
     [["explain", "-c", "config/gateway.yaml", "GET", "x"], /the path must begin with "\/"/],
   ];
@@ -244,8 +244,10 @@ describe("a command line that is wrong", () => {
 
 describe("serve and demo", () => {
   /** Starts the demo on free ports and waits until it says that it runs. */
-  async function startDemo(): Promise<{ child: ChildProcess; url: string; exit: Promise<number | null> }> {
-    const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
+  async function startDemo(
+    ...args: string[]
+  ): Promise<{ child: ChildProcess; url: string; exit: Promise<number | null> }> {
+    const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo", ...args], {
       cwd: root,
       env: { ...process.env, HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" },
       stdio: ["ignore", "pipe", "inherit"],
@@ -260,6 +262,14 @@ describe("serve and demo", () => {
     }
     throw new Error("the demo ended before it was ready");
   }
+
+  it("run an example with the backend of the demo", async () => {
+    const { child, url, exit } = await startDemo("-c", "config/examples/blog.yaml");
+    assert.equal((await fetch(`${url}/v1/articles`)).status, 200);
+    assert.equal((await fetch(`${url}/demo`)).status, 404);
+    child.kill("SIGTERM");
+    assert.equal(await exit, 0);
+  });
 
   it("answer requests, reload on SIGHUP, drain on SIGTERM and exit 0", async () => {
     const { child, url, exit } = await startDemo();
