@@ -246,6 +246,23 @@ http:
     assert.ok((await locations("/twice"))?.length);
   });
 
+  test("bytes of both bodies are in the log, of whatever framing", async () => {
+    for (const [path, head, body, into] of [
+      ["/echo/sized", "content-length: 5", "hello", 5],
+      ["/echo/chunked", "transfer-encoding: chunked", "5\r\nhello\r\n0\r\n\r\n", 5],
+      ["/raw/until", "content-length: 3", "abc", 3],
+      ["/raw/none", "content-length: 0", "", 0],
+    ] as const) {
+      const requestId = `bytes-${path.replaceAll("/", "-")}`;
+      const text = await reply(`POST ${path} HTTP/1.1\nx-request-id: ${requestId}\n${head}`, body);
+      const sent = /\{.*\}|until the end/s.exec(text.replaceAll(/\r\n[0-9a-f]+\r\n/g, ""))?.[0] ?? "";
+      const line = await gateway.logged(entry => entry.request_id === requestId);
+      assert.deepEqual([line.bytes_in, line.bytes_out], [into, sent.length], path);
+    }
+    await reply("HEAD /raw/head HTTP/1.1\nx-request-id: bytes-head");
+    assert.equal((await gateway.logged(entry => entry.request_id === "bytes-head")).bytes_out, 0);
+  });
+
   test("a reply that is none is 502, and recorded so", async () => {
     for (const path of ["/garbage", "/length", "/field", "/nothing", "/half", "/status"]) {
       const text = await reply(`GET /raw${path} HTTP/1.1`);
