@@ -19,6 +19,8 @@ import { StreamTable } from "./stream-table.js";
 
 /** From here on a connection takes no more streams: ids are not used again (RFC 9113 §5.1.1), and some are on their way. */
 const lastUsableId = max31 - 2 ** 21;
+/** Milliseconds for a peer that went away for an error to answer what it still does, and to close. */
+const closeTimeout = 1_000;
 const pingPayload = Buffer.alloc(8);
 
 export interface ConnectionHost {
@@ -57,6 +59,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   #openedAt = 0;
   /** Milliseconds of a round trip, as seen once; 0: not yet. */
   #roundTrip = 0;
+  #closeTimer: NodeJS.Timeout | undefined;
   #ready = false;
   #draining = false;
   #closed = false;
@@ -269,9 +272,12 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
       this.#streams.delete(stream.id);
       this.#active--;
     }
-    const text = `the upstream took the call no more (GOAWAY, code ${code}${debug === "" ? "" : `, ${debug}`})`;
+    const why = `(GOAWAY, code ${code}${debug === "" ? "" : `, ${debug}`})`;
+    const text = `the upstream took the call no more ${why}`;
     for (const stream of lost) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, false));
     if (this.#active === 0) this.#shut(undefined);
+    else if (code !== ErrorCode.NoError)
+      this.#expectClose(`the upstream went away ${why} and did not close the connection`);
   }
 
   onWindowUpdate(id: number, increment: number): void {
@@ -291,6 +297,11 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
 
   onIgnored(): void {
     this.#flood.idle();
+  }
+
+  /** A peer that finds an error closes the connection (RFC 9113 §5.4.1); what does not is left, and those who wait. */
+  #expectClose(otherwise: string): void {
+    this.#closeTimer ??= setTimeout(() => this.abort(otherwise), closeTimeout).unref();
   }
 
   #begin(): void {
@@ -344,6 +355,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     if (this.#closed) return;
     this.#closed = true;
     this.#keepalive?.stop();
+    clearTimeout(this.#closeTimer);
     if (reason === undefined) this.#sender.outbox.frames.goAway(ErrorCode.NoError, "");
     this.#sender.outbox.close();
     const open = this.#streams.all();
