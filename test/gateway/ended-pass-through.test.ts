@@ -23,19 +23,22 @@ function closedOf(request: IncomingMessage): Promise<void> {
 
 describe(`pass-through that ends early (${engineUnderTest()})`, () => {
   let gateway: TestGateway;
-
-  before(async () => {
-    backend.listen(0, "127.0.0.1");
-    await once(backend, "listening");
-    gateway = await startTestGateway(
+  /** @param timeout for a request to arrive */
+  const start = (timeout: string): Promise<TestGateway> =>
+    startTestGateway(
       `
 upstreams: { backend: { protocol: http, targets: ["http://127.0.0.1:${(backend.address() as AddressInfo).port}"], timeout: 60s } }
 http:
-  limits: { body: 64MiB, request_timeout: 1s }
+  limits: { body: 64MiB, request_timeout: ${timeout} }
   proxy: [{ prefix: /to, upstream: backend, rewrite: / }]
 `,
       {},
     );
+
+  before(async () => {
+    backend.listen(0, "127.0.0.1");
+    await once(backend, "listening");
+    gateway = await start("60s");
   });
   after(async () => {
     // Would wait for whatever is not over.
@@ -45,8 +48,8 @@ http:
   });
 
   /** Sends bytes on a connection of its own. */
-  function open(text: string): Socket {
-    const socket = connect(gateway.httpPort, "127.0.0.1");
+  function open(text: string, { httpPort } = gateway): Socket {
+    const socket = connect(httpPort, "127.0.0.1");
     socket.on("error", () => undefined);
     socket.write(text, "latin1");
     return socket;
@@ -57,10 +60,10 @@ http:
   }
 
   /** The log and the metrics say so, and nothing is under way any more. */
-  async function recorded(path: string, status: number, reason: string): Promise<void> {
-    const line = await gateway.logged(entry => entry.path === path);
+  async function recorded(path: string, status: number, reason: string, by = gateway): Promise<void> {
+    const line = await by.logged(entry => entry.path === path);
     assert.deepEqual([line.status, line.reason], [status, reason], path);
-    const { text } = await send(`${gateway.admin}/metrics`);
+    const { text } = await send(`${by.admin}/metrics`);
     assert.match(text, new RegExp(`protogate_http_requests_total\\{[^}]*code="${status}"`));
     assert.match(text, /protogate_http_requests_in_flight 0\n/);
   }
@@ -131,8 +134,9 @@ http:
 
   test("a body that stops is answered 408, and the backend's request ends", async context => {
     if (engineUnderTest() === "uws") return context.skip("uWebSockets.js ends such connections by itself");
+    const own = await start("1s");
     const arrival = arrived("/stops");
-    const client = open("POST /to/stops HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nhalf");
+    const client = open("POST /to/stops HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nhalf", own);
     const [request] = await arrival;
     const closed = closedOf(request);
     let text = "";
@@ -142,7 +146,8 @@ http:
     await once(client, "close");
     await closed;
     assert.match(text, /^HTTP\/1\.1 408 [\s\S]*"reason":"REQUEST_TIMEOUT"/);
-    await recorded("/to/stops", 408, "REQUEST_TIMEOUT");
+    await recorded("/to/stops", 408, "REQUEST_TIMEOUT", own);
+    await own.close();
   });
 
   test("a reply that comes before the body is whole is the client's", async () => {
