@@ -13,10 +13,11 @@ import type {
 } from "./frame.js";
 import { readFrame } from "./frame-reader.js";
 import { claimed, notMember, refused, rewrittenName, roomOf, tooFast } from "./frame-rules.js";
+import { inTurn, maxWaiting } from "./lanes.js";
 import type { LocalHub } from "./local-hub.js";
 import { count } from "./metrics.js";
 import { ack, failed, presence } from "./notices.js";
-import type { Lane, Rate, Socket } from "./socket.js";
+import type { Rate, Socket } from "./socket.js";
 
 /** Whether a caller may use a room. @throws GatewayError where not */
 export type RoomPolicy = (identity: Identity | undefined, room: string) => void;
@@ -27,14 +28,13 @@ export interface ChatOptions {
   readonly bridge: Bridge | undefined;
 }
 
-/** Frames of one socket that may wait for backends. */
-const maxWaiting = 64;
 /** Members that `presence` names. */
 const maxNamed = 1000;
 
 /** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
 export class Chat {
   readonly #farewells = new Set<Promise<void>>();
+  readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
   constructor(
     readonly hub: LocalHub,
@@ -116,41 +116,11 @@ export class Chat {
       else bridge.cancel(socket, frame.id);
       return;
     }
-    const lane = socket.lanes?.get(frame.room_id);
-    if (lane === undefined) {
-      const done = this.#run(socket, frame);
-      if (done !== undefined) this.#hold(socket, frame.room_id, done);
-    } else if (socket.waiting < maxWaiting) {
-      socket.waiting++;
-      lane.waiting.push(frame);
-    } else {
-      const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
-        retryAfter: 1,
-      });
-      this.#refuse(socket, failure, frame.id, frame.room_id);
-    }
-  }
-
-  /** What comes for the room waits until `running` is done. */
-  #hold(socket: Socket, room: string, running: Promise<void>): void {
-    const lane: Lane = { waiting: [], running };
-    socket.lanes ??= new Map();
-    socket.lanes.set(room, lane);
-    const next = (): void => {
-      while (!socket.closed) {
-        const frame = lane.waiting.shift();
-        if (frame === undefined) break;
-        socket.waiting--;
-        const done = this.#run(socket, frame);
-        if (done === undefined) continue;
-        lane.running = done;
-        void done.then(next);
-        return;
-      }
-      socket.lanes?.delete(room);
-      if (socket.lanes?.size === 0) socket.lanes = undefined;
-    };
-    void running.then(next);
+    if (inTurn(socket, frame, this.#runner)) return;
+    const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
+      retryAfter: 1,
+    });
+    this.#refuse(socket, failure, frame.id, frame.room_id);
   }
 
   /** @returns a promise, which never rejects, where somebody else must be asked */

@@ -319,5 +319,5 @@ const mostOwn = 16_384;
 /** Messages that are replayed at most to who has missed them. */
 export const replayLimit = 10_000;
 /** How many of them are read at once: about what one client takes in a turn. */
-export const replaySlice = 128;
+export const replaySlice = 32;
 const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';
