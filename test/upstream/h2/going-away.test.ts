@@ -25,4 +25,6 @@ test("a server that goes away for an error and does not close, as it must, is le
     origin: "connect",
   });
   assert.equal(String((await channel.unary(unaryCall())).message), "another connection");
+  await channel.close();
+  await server.close();
 });
