@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { Deadlines } from "../../src/upstream/deadlines.js";
+import { Deadlines, type Expiring } from "../../src/upstream/deadlines.js";
+import { grownOldSpace } from "../old-space.js";
 
 test("what has passed expires once, what was removed never, what is far away stays", async () => {
   const deadlines = new Deadlines();
@@ -27,4 +28,22 @@ test("what has passed expires once, what was removed never, what is far away sta
   assert.deepEqual(expired, ["first", "last"]);
   // Without this the timer would keep the process.
   deadlines.remove(far);
+});
+
+test("deadlines that are watched no more keep nothing of what came after them", () => {
+  const deadlines = new Deadlines();
+  const watched: Expiring[] = [];
+  const calls = (count: number) => () => {
+    for (let i = 0; i < count; i++) {
+      const call = { deadline: 2 ** 50 + i, earlier: undefined, later: undefined, expire() {} };
+      const expiring = Object.assign(call, { answer: new Array(100).fill(i) });
+      deadlines.add(expiring);
+      const ended = watched[i % 100];
+      if (ended !== undefined) deadlines.remove(ended);
+      watched[i % 100] = expiring;
+    }
+  };
+  const grown = grownOldSpace(calls(1000), calls(40_000));
+  assert.ok(grown < 2 * 1024 ** 2, `${grown} bytes of calls that are over`);
+  for (const expiring of watched) deadlines.remove(expiring);
 });

@@ -13,7 +13,7 @@ import { failure } from "./answer-status.js";
 import { CallStream } from "./call-stream.js";
 import { openSocket, type Secrets } from "./connect.js";
 import { Connection, type ConnectionHost } from "./connection.js";
-import { RequestHeads } from "./request-head.js";
+import { checkHead, RequestHeads } from "./request-head.js";
 
 /** Milliseconds after which an address that does not finish connecting counts as failing, and is given up. */
 const slowConnect = 3_000;
@@ -81,8 +81,9 @@ export class LeanTransport implements Transport, ConnectionHost {
   }
 
   start(call: TransportCall, listener: TransportListener): TransportStream {
-    const size = this.#heads.check(call.path, call.metadata);
-    const stream = new CallStream(call, listener, this.#maxMessageSize, this.#heads.block(call.path), size);
+    const block = this.#heads.block(call.path);
+    const size = checkHead(block, call.metadata);
+    const stream = new CallStream(call, listener, this.#maxMessageSize, block, size);
     const connection = this.#withRoom();
     if (connection !== undefined) connection.adopt(stream);
     else this.#wait(stream);

@@ -42,18 +42,6 @@ export class RequestHeads {
   }
 
   /**
-   * Checks what a call wants to send and returns how large it is as SETTINGS_MAX_HEADER_LIST_SIZE counts, nearly: every
-   * field of a block has at least its bytes, and 32 more.
-   * @throws Error naming what HTTP/2 cannot carry, what is the transport's own, or that it is more than 64 KiB
-   */
-  check(path: string, metadata: Metadata): number {
-    const size = this.block(path).length + fixedFields * 32 + checkMetadata(metadata);
-    if (size > maxHeaderList)
-      throw new Error(`metadata of ${size} bytes cannot be sent, at most ${maxHeaderList} are allowed`);
-    return size;
-  }
-
-  /**
    * The part of the block that depends on the path alone.
    * @throws Error where it is no path of a gRPC method
    */
@@ -85,6 +73,18 @@ export class RequestHeads {
     writeString(out, "identity,gzip");
     return Buffer.from(out.bytes.subarray(0, out.length));
   }
+}
+
+/**
+ * Checks what a call wants to send beside the block of its path. Returns how large both are as
+ * SETTINGS_MAX_HEADER_LIST_SIZE counts, nearly: every field of a block has at least its bytes, and 32 more.
+ * @throws Error naming what HTTP/2 cannot carry, what is the transport's own, or that it is more than 64 KiB
+ */
+export function checkHead(block: Buffer, metadata: Metadata): number {
+  const size = block.length + fixedFields * 32 + checkMetadata(metadata);
+  if (size > maxHeaderList)
+    throw new Error(`metadata of ${size} bytes cannot be sent, at most ${maxHeaderList} are allowed`);
+  return size;
 }
 
 /** Fields of the block of a path, and `grpc-timeout` and `grpc-previous-rpc-attempts`. */
