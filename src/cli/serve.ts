@@ -8,6 +8,9 @@ export async function serve(args: readonly string[]): Promise<number> {
   return untilSignalled(async () => startGateway(config));
 }
 
+/** Milliseconds in which signals count as one: `npm start` passes on what a Ctrl-C has sent to the process already. */
+const oneSignal = 500;
+
 /**
  * Starts something, then runs it until SIGTERM or SIGINT asks it to drain. A second signal exits at once, with the
  * code that shells give to that signal.
@@ -16,15 +19,15 @@ export async function untilSignalled(
   start: () => Promise<Pick<Gateway, "close" | "reload">>,
 ): Promise<number> {
   growYoungGenerationAtOnce();
-  let asked = false;
+  let asked: number | undefined;
   const signalled = new Promise<void>(resolve => {
     for (const [signal, code] of [
       ["SIGTERM", 143],
       ["SIGINT", 130],
     ] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(code);
-        asked = true;
+        if (asked !== undefined && performance.now() - asked > oneSignal) process.exit(code);
+        asked ??= performance.now();
         resolve();
       });
     }

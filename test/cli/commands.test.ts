@@ -271,6 +271,14 @@ describe("serve and demo", () => {
     assert.equal(await exit, 0);
   });
 
+  it("drain where a signal comes twice at once, as from Ctrl-C under npm", async () => {
+    const { child, exit } = await startDemo();
+    // Two of one kind might reach the process as one.
+    child.kill("SIGINT");
+    child.kill("SIGTERM");
+    assert.equal(await exit, 0);
+  });
+
   it("answer requests, reload on SIGHUP, drain on SIGTERM and exit 0", async () => {
     const { child, url, exit } = await startDemo();
     child.kill("SIGHUP");
