@@ -1,9 +1,10 @@
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Broker, Draft, Position, Replay } from "./broker.js";
+import { replayLimit, replaySlice } from "./catch-up.js";
 import type { RealtimeMetrics } from "./metrics.js";
 import { notice } from "./notices.js";
 import { Room } from "./room.js";
-import { replayLimit, replaySlice, type SlowConsumers } from "./slow-consumers.js";
+import type { SlowConsumers } from "./slow-consumers.js";
 import type { Socket } from "./socket.js";
 
 /** Where a socket stands in a room that it has just joined. */

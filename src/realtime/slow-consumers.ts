@@ -1,8 +1,8 @@
 import { Backlog } from "./backlog.js";
 import type { Broker, Replay } from "./broker.js";
+import { CatchUp } from "./catch-up.js";
 import { CloseCode } from "./close-code.js";
-import { count, type RealtimeMetrics } from "./metrics.js";
-import { gap } from "./notices.js";
+import type { RealtimeMetrics } from "./metrics.js";
 import { PacedEndings } from "./paced-endings.js";
 import type { Room } from "./room.js";
 import type { Lag, Socket } from "./socket.js";
@@ -36,6 +36,7 @@ export class SlowConsumers {
   /** Sockets that are behind. */
   readonly #behind = new Set<Socket>();
   readonly #endings: PacedEndings;
+  readonly #catchUp: CatchUp;
 
   constructor(
     readonly broker: Broker,
@@ -43,12 +44,14 @@ export class SlowConsumers {
     readonly owner: SlowOwner,
   ) {
     this.#endings = new PacedEndings(socket => this.end(socket));
+    this.#catchUp = new CatchUp(broker, metrics, this);
   }
 
   set policy({ max, policy }: SlowPolicy) {
     this.#max = max;
     this.#most = Math.min(mostOwn, max >> 1);
     this.#policy = policy;
+    this.#catchUp.low = this.#most >> 1;
     if (policy === "close") return;
     for (const socket of this.#endings) {
       this.#endings.delete(socket);
@@ -91,9 +94,8 @@ export class SlowConsumers {
   follow(socket: Socket, room: Room, from: number, replay?: Replay): void {
     const lag: Lag = { next: from, place: undefined, asked: false };
     this.#fallBehind(socket, room, lag);
-    if (replay !== undefined && replay.position.seq >= from && this.#ready(socket, room, lag))
-      this.#send(socket, room, lag, replay);
-    this.#catchUp(socket, room);
+    if (replay === undefined) this.#catchUp.run(socket, room);
+    else this.#catchUp.resume(socket, room, lag, replay);
   }
 
   /** Messages from that one on did not come from the broker, and are only in its history, if anywhere. */
@@ -117,15 +119,15 @@ export class SlowConsumers {
     for (const socket of behind) {
       const lag = socket.lag?.get(room);
       if (lag === undefined) continue;
-      if (lag.next <= last) this.#gap(socket, before, lag.next, last);
+      if (lag.next <= last) this.#catchUp.gap(socket, before, lag.next, last);
       this.follow(socket, room, 1);
     }
   }
 
   /** The client has read some of what waited for it. */
   drained(socket: Socket): void {
-    if (socket.lag === undefined || socket.buffered > this.#low || this.#endings.has(socket)) return;
-    for (const room of [...socket.lag.keys()]) this.#catchUp(socket, room);
+    if (socket.lag === undefined || socket.buffered > this.#catchUp.low || this.#endings.has(socket)) return;
+    for (const room of [...socket.lag.keys()]) this.#catchUp.run(socket, room);
   }
 
   /** The socket is not in the room any more. */
@@ -141,8 +143,8 @@ export class SlowConsumers {
     this.#endings.delete(socket);
   }
 
-  get #low(): number {
-    return this.#most >> 1;
+  log(error: unknown, what: string): void {
+    this.owner.log(error, what);
   }
 
   /** Closes it, whatever the policy. */
@@ -183,113 +185,6 @@ export class SlowConsumers {
     socket.lag.set(room, lag);
     this.#behind.add(socket);
   }
-
-  #catchUp(socket: Socket, room: Room): void {
-    while (!socket.closed) {
-      const lag = socket.lag?.get(room);
-      if (lag === undefined || lag.asked) return;
-      const { place } = lag;
-      if (place === undefined ? lag.next > room.seq : place.next === undefined) {
-        this.left(socket, room);
-        socket.subscribe(room.topic);
-        return;
-      }
-      if (socket.buffered > this.#low) return;
-      if (place !== undefined) {
-        this.#sendBacklog(socket, lag);
-        continue;
-      }
-      if (isAsking(socket)) return;
-      const replay = this.#read(room, lag.next);
-      if (replay instanceof Promise) {
-        this.#catchUpLater(socket, room, lag, replay);
-        return;
-      }
-      this.#send(socket, room, lag, replay);
-    }
-  }
-
-  /** Whether it is behind by that still, and can be sent something. */
-  #ready(socket: Socket, room: Room, lag: Lag): boolean {
-    return !socket.closed && socket.lag?.get(room) === lag && socket.buffered <= this.#low;
-  }
-
-  /** Members of one room that have all missed the same are given one answer. */
-  #read(room: Room, next: number): Replay | Promise<Replay> {
-    const { epoch, reading } = room;
-    if (reading?.next === next && reading.epoch === epoch) return reading.answer;
-    const answer = this.broker.since(room.name, { epoch, seq: next - 1 }, replayLimit, replaySlice);
-    if (!(answer instanceof Promise)) return answer;
-    room.reading = { epoch, next, answer };
-    const done = (): void => {
-      if (room.reading?.answer === answer) room.reading = undefined;
-    };
-    answer.then(done, (error: unknown) => {
-      done();
-      this.owner.log(error, "the history of a room could not be read");
-    });
-    return answer;
-  }
-
-  /** Until the answer is here the socket asks nothing else: what it can hold in answers is one. */
-  #catchUpLater(socket: Socket, room: Room, lag: Lag, answer: Promise<Replay>): void {
-    lag.asked = true;
-    const resume = (replay: Replay): void => {
-      lag.asked = false;
-      // Else what other rooms have sent meanwhile must be read first, and the broker be asked again.
-      if (this.#ready(socket, room, lag)) this.#send(socket, room, lag, replay);
-      if (!socket.closed) this.drained(socket);
-    };
-    answer.then(resume, () => resume({ position: room, recovered: false, messages: [] }));
-  }
-
-  /** Sends from its place on as much as there is room for. */
-  #sendBacklog(socket: Socket, lag: Lag): void {
-    const low = this.#low;
-    socket.corked(() => {
-      for (let said = lag.place?.next; said !== undefined; said = said.next) {
-        if (said.except !== socket) {
-          if (socket.buffered > low || !socket.send(said.text)) return;
-          count(this.metrics.sent[said.type], 1, said.bytes);
-        }
-        lag.place = said;
-        if (said.seq > 0) lag.next = said.seq + 1;
-      }
-    });
-  }
-
-  /** Sends from `lag.next` on as much as there is room for; what is not there any more is a gap. */
-  #send(socket: Socket, room: Room, lag: Lag, { position, messages, more }: Replay): void {
-    const { next } = lag;
-    // What has come since the broker was asked is asked for anew; what it does not know of any more is lost.
-    const known = position.epoch === room.epoch && position.seq >= next;
-    const reach = more ? (messages.at(-1)?.seq ?? 0) : position.seq;
-    const end = known ? Math.min(reach, room.seq) : room.seq;
-    const low = this.#low;
-    let at = next;
-    socket.corked(() => {
-      for (const message of messages) {
-        // What the room's other members have not been sent yet comes by the topic.
-        if (message.seq < at || message.seq > end || message.epoch !== room.epoch) continue;
-        if (message.seq > at) this.#gap(socket, room, at, message.seq - 1);
-        if (!socket.send(message.text)) return;
-        at = message.seq + 1;
-        count(this.metrics.sent["receive-message"], 1, Buffer.byteLength(message.text));
-        this.metrics.replayed.inc();
-        if (socket.buffered > low) return;
-      }
-      if (at <= end) this.#gap(socket, room, at, end);
-      at = Math.max(at, end + 1);
-    });
-    lag.next = at;
-  }
-
-  #gap(socket: Socket, room: Pick<Room, "name" | "epoch">, from: number, to: number): void {
-    const text = gap(room.name, room.epoch, from, to);
-    socket.send(text);
-    count(this.metrics.sent.gap, 1, text.length);
-    this.metrics.dropped.slow_consumer.value += to - from + 1;
-  }
 }
 
 /** What follows is read from history. */
@@ -298,11 +193,6 @@ function leavePlace(room: Room, lag: Lag): void {
   if (lag.place === undefined || backlog === undefined) return;
   lag.place = undefined;
   if (--backlog.holders === 0) room.backlog = undefined;
-}
-
-function isAsking({ lag }: Socket): boolean {
-  for (const { asked } of lag?.values() ?? []) if (asked) return true;
-  return false;
 }
 
 /** Bytes that wait for the socket in the backlogs of its rooms. */
@@ -316,8 +206,4 @@ function waiting(socket: Socket): number {
 
 /** Bytes. */
 const mostOwn = 16_384;
-/** Messages that are replayed at most to who has missed them. */
-export const replayLimit = 10_000;
-/** How many of them are read at once: about what one client takes in a turn. */
-export const replaySlice = 32;
 const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';
