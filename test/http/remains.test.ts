@@ -90,8 +90,8 @@ for (const [name, start, skip] of [
         for (let rounds = 0; rounds < 5; rounds++) await round();
         const is = process.memoryUsage();
         const grown = is.heapUsed + is.external - was.heapUsed - was.external;
-        // 500 requests.
-        assert.ok(grown < 200_000, `${grown} bytes have stayed`);
+        // 500 requests, each of which has been several kilobytes.
+        assert.ok(grown < 1_000_000, `${grown} bytes have stayed`);
         for (let turns = 0; turns < 1000 && gone < made; turns++) {
           await turn();
           if (turns % 100 === 0) collect();
