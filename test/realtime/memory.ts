@@ -108,7 +108,7 @@ function connectionOf({ socket }: Client): NetSocket {
 
 const kept: unknown[] = [];
 await repeat("a handle of each socket is kept", async ({ members, sockets }) => {
-  const clients = await members(150);
+  const clients = await members(200);
   kept.push(...sockets());
   terminate(clients);
 });
