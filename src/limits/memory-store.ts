@@ -9,26 +9,55 @@ export interface Store {
 /** Most keys of one limit; about 100 bytes each. */
 const mostKeys = 100_000;
 
+/** When the bucket of a key is full, and its neighbours in the order of the last admission. */
+interface Bucket {
+  readonly key: string;
+  until: number;
+  earlier: Bucket | undefined;
+  later: Bucket | undefined;
+}
+
 /**
  * Buckets in this process. A full bucket is as good as none, so that only keys are kept whose bucket is not full;
- * beyond `most` keys the one that was admitted longest ago starts anew.
+ * beyond `most` keys the one that was admitted longest ago starts anew. Their order is a ring of its own: to delete and
+ * set a key of a Map again at each request would make the Map outgrow table after table.
  * @param now ticks of a monotonic clock
  */
 export function createMemoryStore(rate: Rate, now: () => number, most = mostKeys): MemoryStore {
-  /** By key, when the bucket is full; in the order of the last admission. */
-  const full = new Map<string, number>();
+  const buckets = new Map<string, Bucket>();
+  const ring = bucketOf("");
+  ring.earlier = ring;
+  ring.later = ring;
+
+  /** Two old keys go for each new one where their buckets are full, so that what is not needed is soon gone. */
+  const makeRoom = (time: number): void => {
+    for (let looked = 0; looked < 2; looked++) {
+      const oldest = ring.later as Bucket;
+      if (oldest === ring || (oldest.until > time && buckets.size < most)) return;
+      buckets.delete(oldest.key);
+      unlink(oldest);
+    }
+  };
+
   return {
     get keys() {
-      return full.size;
+      return buckets.size;
     },
     take(key) {
       const time = now();
-      const until = full.get(key);
-      const decision = decide(rate, until === undefined ? 0 : Math.max(0, until - time));
+      let bucket = buckets.get(key);
+      const decision = decide(rate, bucket === undefined ? 0 : Math.max(0, bucket.until - time));
       if (!decision.admitted) return decision;
-      if (until !== undefined) full.delete(key);
-      else makeRoom(full, time, most);
-      full.set(key, time + decision.debt);
+      if (bucket === undefined) {
+        makeRoom(time);
+        bucket = bucketOf(key);
+        buckets.set(key, bucket);
+        link(bucket, ring);
+      } else if (bucket.later !== ring) {
+        unlink(bucket);
+        link(bucket, ring);
+      }
+      bucket.until = time + decision.debt;
       return decision;
     },
   };
@@ -40,12 +69,25 @@ export interface MemoryStore extends Store {
   take(key: string): Decision;
 }
 
-/** Two old keys go for each new one where their buckets are full, so that what is not needed is soon gone. */
-function makeRoom(full: Map<string, number>, time: number, most: number): void {
-  let looked = 0;
-  for (const [key, until] of full) {
-    if (until > time && full.size < most) return;
-    full.delete(key);
-    if (++looked === 2) return;
-  }
+function bucketOf(key: string): Bucket {
+  return { key, until: 0, earlier: undefined, later: undefined };
+}
+
+/** As the latest. */
+function link(bucket: Bucket, ring: Bucket): void {
+  const latest = ring.earlier as Bucket;
+  bucket.earlier = latest;
+  bucket.later = ring;
+  latest.later = bucket;
+  ring.earlier = bucket;
+}
+
+/** Its own links go, too: it must hold nothing once it is old. */
+function unlink(bucket: Bucket): void {
+  const { earlier, later } = bucket;
+  if (earlier === undefined || later === undefined) return;
+  earlier.later = later;
+  later.earlier = earlier;
+  bucket.earlier = undefined;
+  bucket.later = undefined;
 }

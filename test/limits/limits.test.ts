@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createMemoryStore } from "../../src/limits/memory-store.js";
 import { decide, rateOf, remaining, wait } from "../../src/limits/rate.js";
+import { grownOldSpace } from "../old-space.js";
 import { admittedOf, Bench, caller, tryOnce } from "./bench.js";
 
 const alice = caller("192.0.2.1");
@@ -233,4 +234,18 @@ test("limits go on with their counts after a reload that leaves them as they are
   held.release?.();
   assert.equal(await admittedOf(1, after.limiterOf(["same"]), alice), 1);
   assert.equal(await admittedOf(5, after.limiterOf(["changed"]), alice), 3);
+});
+
+test("a key that comes again and again leaves nothing behind for the slow collector", () => {
+  let time = 0;
+  const store = createMemoryStore(rateOf(1000, 1000, 1000), () => time);
+  const takes = (count: number) => () => {
+    for (let i = 0; i < count; i++) {
+      time += 5;
+      store.take(`key ${i % 3}`);
+    }
+  };
+  const grown = grownOldSpace(takes(1000), takes(100_000));
+  assert.ok(grown < 65_536, `${grown} bytes`);
+  assert.equal(store.keys, 3);
 });
