@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { secretAlgorithms } from "./auth-schema.js";
 import type { Draft, DraftOf } from "./draft.js";
 import { oneOf } from "./expectation.js";
@@ -95,8 +97,19 @@ function checkJwt(path: Path, provider: DraftOf<JwtConfig>, findings: Findings):
   for (const key of ["jwks", "public_key"] as const) {
     const value = provider[key];
     const isFile = value !== undefined && Formats[key === "jwks" ? "pathOrUrl" : "pathOrPem"].isPath?.(value);
-    if (isFile) checkPath([...path, key], value, "file", findings);
+    if (!isFile) continue;
+    const at = [...path, key];
+    checkPath(at, value, "file", findings, key === "jwks" ? urlOf(at, value, findings) : undefined);
   }
+}
+
+/** The URL that was meant by a path (absolute) which looks like a host and a path on it. */
+function urlOf(at: Path, file: string, findings: Findings): string | undefined {
+  if (findings.isSecret(at)) return undefined;
+  const folder = dirname(resolve(findings.source.file));
+  const written = relative(folder, file);
+  const [, host] = /^((?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}(?::\d{1,5})?)\/./i.exec(written) ?? [];
+  return host === undefined || existsSync(join(folder, host)) ? undefined : `https://${written}`;
 }
 
 /** Names of request headers that some service passes to its backend, and where it says so. */

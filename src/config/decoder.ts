@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { isMap, isScalar, isSeq, type Node, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
+import { defaultOf, emptyFor } from "./defaults.js";
 import type { Position } from "./diagnostic.js";
 import { boundsExpectation, expectation, oneOf } from "./expectation.js";
 import type { Findings } from "./findings.js";
@@ -218,12 +219,28 @@ export class Decoder {
     const plainNumber = typeof value === "number" && schema.type?.includes("integer");
     const text = plainNumber ? String(value) : value;
     const loaded = typeof text === "string" ? Formats[name].read(text) : undefined;
-    if (loaded === undefined) return this.#mismatch(schema, place, shown);
+    if (loaded === undefined) {
+      return this.#mismatch(schema, place, shown, this.#respelled(schema, name, value, place));
+    }
     if (typeof loaded === "number" && !within(loaded, schema)) {
       return this.#fail(place, `expected ${boundsExpectation(schema)}, found ${shown}`);
     }
     const isPath = Formats[name].isPath?.(String(loaded)) ?? false;
     return isPath ? resolve(this.scope.folder, String(loaded)) : loaded;
+  }
+
+  /** A text near the value that would be accepted; undefined where none is, or where it would tell a secret. */
+  #respelled(
+    schema: SchemaNode,
+    name: keyof typeof Formats,
+    value: Plain,
+    { path }: Place,
+  ): string | undefined {
+    if (typeof value !== "string" || this.findings.isSecret(path)) return undefined;
+    const suggestion = Formats[name].suggest?.(value);
+    const loaded = suggestion === undefined ? undefined : Formats[name].read(suggestion);
+    if (loaded === undefined || (typeof loaded === "number" && !within(loaded, schema))) return undefined;
+    return suggestion;
   }
 
   /** The scalar's value after substitution; undefined, and errors, where that failed. */
@@ -277,22 +294,4 @@ function takes(schema: SchemaNode, value: Plain): boolean {
 
 function within(value: number, { minimum, maximum }: SchemaNode): boolean {
   return value >= (minimum ?? Number.NEGATIVE_INFINITY) && value <= (maximum ?? Number.POSITIVE_INFINITY);
-}
-
-/** Where the user chooses the keys, there is no prototype that a key could reach. */
-function emptyFor(schema: SchemaNode): Record<string, unknown> {
-  return schema.properties === undefined ? Object.create(null) : {};
-}
-
-/** The loaded form of a schema's default. */
-function defaultOf(schema: SchemaNode): unknown {
-  if (schema.type === "object") {
-    const loaded = emptyFor(schema);
-    for (const [key, property] of Object.entries(schema.properties ?? {})) {
-      if (property.default !== undefined) loaded[key] = defaultOf(property);
-    }
-    return loaded;
-  }
-  if (schema.format !== undefined) return Formats[schema.format].read(String(schema.default));
-  return structuredClone(schema.default);
 }

@@ -3,16 +3,17 @@ import { fileProblem } from "./file-problem.js";
 import type { Findings } from "./findings.js";
 import type { Path } from "./path.js";
 
-/** Adds an error unless `file` (absolute; undefined where it had a problem already) is there and readable. */
+/** Adds an error unless `file` (absolute; undefined where it had a problem already) is there and readable; `suggestion` goes with it. */
 export function checkPath(
   at: Path,
   file: string | undefined,
   expected: "file" | "folder",
   findings: Findings,
+  suggestion?: string,
 ): void {
   const problem = file === undefined ? undefined : pathProblem(file, expected);
   if (file === undefined || problem === undefined) return;
-  findings.error(at, `expected a ${expected}, but ${findings.show(at, file)} ${problem}`);
+  findings.error(at, `expected a ${expected}, but ${findings.show(at, file)} ${problem}`, { suggestion });
 }
 
 function pathProblem(path: string, expected: "file" | "folder"): string | undefined {

@@ -1,4 +1,5 @@
 import { isHost, parseAddress } from "./address.js";
+import { respelledDuration, respelledSize } from "./respelling.js";
 
 /** How the text of a scalar is checked and read. */
 export interface Format {
@@ -10,6 +11,8 @@ export interface Format {
   read(text: string): string | number | undefined;
   /** True where the text names a file or folder, which whoever knows the configuration's folder makes absolute. */
   isPath?(text: string): boolean;
+  /** What was most likely meant by a text that does not fit; whoever asks checks that it does. */
+  suggest?(text: string): string | undefined;
 }
 
 const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -59,11 +62,13 @@ const formats = {
     expected: "a duration such as 250ms, 5s, 10m or 1h",
     pattern: "^[0-9]{1,12}(ms|s|m|h)$",
     read: text => measure(text, milliseconds),
+    suggest: respelledDuration,
   },
   size: {
     expected: "a size such as 64KiB, 4MiB or a number of bytes",
     pattern: "^[0-9]{1,12}(KiB|MiB|GiB)?$",
     read: text => measure(text, bytes),
+    suggest: respelledSize,
   },
   address: {
     expected: "an address such as 0.0.0.0:8080, [::1]:8080 or :8080",
@@ -108,6 +113,10 @@ const formats = {
     "a method such as package.Service/Method",
   ),
   fullName: matching(`^${identifier}(\\.${identifier})*$`, "a full name such as package.Service"),
+  methodName: {
+    ...matching(`^${identifier}(\\.${identifier})*$`, "a full name such as package.Service.Method"),
+    suggest: text => text.replace(/^\//, "").replace("/", "."),
+  },
   prefix: matching(
     "^((/[A-Za-z0-9._~@!$&'()+,;=-]+)+)?$",
     'a path such as /blog, without "/" at its end and without variables',

@@ -42,7 +42,7 @@ const route = {
 
 const RuleSchema = mapping(
   {
-    selector: text("fullName", { description: "The method, `package.Service.Method`." }),
+    selector: text("methodName", { description: "The method, `package.Service.Method`." }),
     ...route,
     additional_bindings: Type.Array(
       mapping(route, "A further route of the same method.", exactlyOnePattern),

@@ -6,8 +6,11 @@ import type { Draft } from "./draft.js";
 import { Findings } from "./findings.js";
 import type { Path } from "./path.js";
 import type { Config } from "./schema.js";
-import { configSchemaNode } from "./schema-node.js";
+import { configSchemaNode, requiredKeys } from "./schema-node.js";
 import { Source } from "./source.js";
+
+const least = requiredKeys(configSchemaNode).join(" and ");
+const nothing = `expected a mapping, found nothing; a configuration needs at least ${least}`;
 
 export interface LoadedConfig {
   /** Undefined exactly when a diagnostic is an error. */
@@ -36,7 +39,8 @@ export function loadConfig(
   }
   const findings = new Findings(source);
   const decoder = new Decoder(findings, { env, folder: dirname(resolve(file)) });
-  const draft = decoder.decode(configSchemaNode, source.root) as Draft | undefined;
+  if (source.root === undefined) findings.error([], nothing);
+  const draft = source.root && (decoder.decode(configSchemaNode, source.root) as Draft | undefined);
   if (draft !== undefined) check(draft, findings);
   const { diagnostics, secrets } = findings;
   // Without a finding the draft has every key that the schema requires, each as its type says.

@@ -115,7 +115,8 @@ export class Source {
       if (byLine.has(position.line) || byLine.size === syntaxErrorLimit) continue;
       const unquoted = text.slice(pos[0] - 1, pos[0] + 1) === "${";
       const several = code === "MULTIPLE_DOCS";
-      const said = unquoted ? needsQuotes : several ? oneDocument : `not YAML: ${message}`;
+      const advice = code === "TAB_AS_INDENT" ? "; indent with spaces" : "";
+      const said = unquoted ? needsQuotes : several ? oneDocument : `not YAML: ${message}${advice}`;
       byLine.set(position.line, { severity: "error", message: said, position });
     }
     return [...byLine.values()];

@@ -87,6 +87,18 @@ test("what is wrong with providers is said with the nearest name", () => {
       `expected a file, but "no.json" does not exist ${place}.jwks)`,
     ],
     [
+      "u: { type: jwt, jwks: id.example.com/jwks.json, algorithms: [RS256] }",
+      `expected a file, but "id.example.com/jwks.json" does not exist ${place}.jwks); did you mean "https://id.example.com/jwks.json"?`,
+    ],
+    [
+      "u: { type: jwt, jwks: id.example.com:8443/a/keys, algorithms: [RS256] }",
+      `expected a file, but "id.example.com:8443/a/keys" does not exist ${place}.jwks); did you mean "https://id.example.com:8443/a/keys"?`,
+    ],
+    [
+      "u: { type: jwt, jwks: ./conf.d/no.json, algorithms: [RS256] }",
+      `expected a file, but "conf.d/no.json" does not exist ${place}.jwks)`,
+    ],
+    [
       "u: { type: jwt, public_key: no.pem, algorithms: [RS256] }",
       `expected a file, but "no.pem" does not exist ${place}.public_key)`,
     ],

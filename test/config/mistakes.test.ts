@@ -14,7 +14,13 @@ interface Mistake {
 }
 
 const mistakes: readonly Mistake[] = [
-  { what: "an empty file", yaml: ``, said: ["gateway.yaml: error: expected a mapping, found nothing"] },
+  {
+    what: "an empty file",
+    yaml: ``,
+    said: [
+      "gateway.yaml: error: expected a mapping, found nothing; a configuration needs at least listeners",
+    ],
+  },
   {
     what: "a list at the top of the file",
     yaml: `- a
@@ -115,7 +121,7 @@ server: {}
     yaml: `${listener}server: { drain: "5 s" }
 `,
     said: [
-      'gateway.yaml:2:18: error: expected a duration such as 250ms, 5s, 10m or 1h, found "5 s" (at server.drain)',
+      'gateway.yaml:2:18: error: expected a duration such as 250ms, 5s, 10m or 1h, found "5 s" (at server.drain); did you mean "5s"?',
     ],
   },
   {
@@ -137,7 +143,7 @@ server: {}
     yaml: `${listener}http: { limits: { body: 4MB } }
 `,
     said: [
-      'gateway.yaml:2:25: error: expected a size such as 64KiB, 4MiB or a number of bytes, found "4MB" (at http.limits.body)',
+      'gateway.yaml:2:25: error: expected a size such as 64KiB, 4MiB or a number of bytes, found "4MB" (at http.limits.body); did you mean "4MiB"?',
     ],
   },
   {
@@ -418,6 +424,16 @@ server: {}
     said: ['gateway.yaml:5:16: error: "a.B" is exposed by services[0] already (at services[1].service)'],
   },
   {
+    what: "a selector in the form of a path",
+    yaml: `${listener}http: { rules: [{ selector: pkg.S/M, get: /a }, { selector: /S/M, get: /b }, { selector: "a b", get: /c }] }
+`,
+    said: [
+      'gateway.yaml:2:29: error: expected a full name such as package.Service.Method, found "pkg.S/M" (at http.rules[0].selector); did you mean "pkg.S.M"?',
+      'gateway.yaml:2:61: error: expected a full name such as package.Service.Method, found "/S/M" (at http.rules[1].selector); did you mean "S.M"?',
+      'gateway.yaml:2:90: error: expected a full name such as package.Service.Method, found "a b" (at http.rules[2].selector)',
+    ],
+  },
+  {
     what: "a wrong service name and a wrong prefix",
     yaml: `${upstream}services: [{ service: /a.B, upstream: chat, prefix: blog/ }]
 `,
@@ -565,7 +581,7 @@ server: {}
 x: [
 `,
     said: [
-      "gateway.yaml:3:1: error: not YAML: Tabs are not allowed as indentation",
+      "gateway.yaml:3:1: error: not YAML: Tabs are not allowed as indentation; indent with spaces",
       "gateway.yaml:5:1: error: not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]",
     ],
   },
