@@ -133,7 +133,7 @@ for (const [name, start, skip] of [
       established.on("error", () => undefined);
       const all = [plain, silent, stalled, established];
       for (const socket of all) socket.resume();
-      await Promise.all(all.map(socket => once(socket, "close")));
+      await Promise.all(all.map(socket => new Promise(resolve => socket.on("close", resolve))));
       await engine.close();
     });
   });

@@ -45,7 +45,8 @@ async function untilClosed(socket: Socket): Promise<string> {
     text += chunk;
   });
   socket.on("error", () => undefined);
-  await once(socket, "close");
+  // `once` would reject where the connection is reset.
+  await new Promise(resolve => socket.on("close", resolve));
   return text;
 }
 
