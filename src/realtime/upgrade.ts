@@ -188,15 +188,15 @@ class Upgrade implements Applicant {
     }
     opened(this.#realtime);
     answer.over = true;
-    answer.response.cork(() => {
-      answer.response.upgrade<SocketData>(
-        { socket },
-        this.#headers.get("sec-websocket-key") ?? "",
-        this.request.protocol,
-        this.#headers.get("sec-websocket-extensions") ?? "",
-        this.#context,
-      );
-    });
+    // Not within `cork`: where the socket stays at its address, uWebSockets.js then takes it for the response that it
+    // was, and by what it finds in its memory may end the connection.
+    answer.response.upgrade<SocketData>(
+      { socket },
+      this.#headers.get("sec-websocket-key") ?? "",
+      this.request.protocol,
+      this.#headers.get("sec-websocket-extensions") ?? "",
+      this.#context,
+    );
     return true;
   }
 

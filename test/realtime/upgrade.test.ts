@@ -121,6 +121,21 @@ test("an upgrade whose client goes while others are asked leaves nothing behind"
   assert.equal(realtime.sockets.open.size, 1);
 });
 
+test("a socket that was decided on later stays open, whatever its memory was used for before", async t => {
+  const { open, url, empty } = await serve(t, {
+    settings: { authenticator: async caller => authenticator(bound(caller)) },
+  });
+  for (let i = 0; i < 100; i++) {
+    // Connections that end with their reply leave that behind in memory which the next one gets.
+    assert.equal((await refusal(url)).status, 500);
+    const client = await open({ protocols: ["bearer", "dora"] });
+    await client.settled();
+    client.socket.close();
+    assert.equal((await client.closed).code, 1005);
+  }
+  await empty();
+});
+
 test("an asynchronous authenticator lets in and refuses", async t => {
   const { open, url } = await serve(t, {
     settings: { authenticator: async caller => authenticator(bound(caller)) },
