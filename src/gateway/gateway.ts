@@ -53,7 +53,7 @@ export async function startGateway(file: string, options: GatewayOptions = {}): 
   try {
     await gateway.start();
   } catch (error) {
-    await gateway.close();
+    await gateway.abandon();
     throw error;
   }
   return gateway;
@@ -135,8 +135,20 @@ class RunningGateway implements Gateway {
 
   async close(): Promise<void> {
     if (this.#draining) return;
-    this.#draining = true;
     this.#runtime.log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
+    await this.#end();
+    this.#runtime.log.info("closed");
+    this.#runtime.log.flush();
+  }
+
+  /** Undoes a start that failed; the error alone tells of it. */
+  async abandon(): Promise<void> {
+    await this.#end();
+    this.#runtime.log.flush();
+  }
+
+  async #end(): Promise<void> {
+    this.#draining = true;
     const { drain } = this.#loaded.config.server;
     const realtime = this.#realtime?.close(drain);
     const engine = this.#engine;
@@ -155,8 +167,6 @@ class RunningGateway implements Gateway {
     await Promise.all(this.#retiring);
     clearTimeout(timer);
     await this.#admin?.close();
-    this.#runtime.log.info("closed");
-    this.#runtime.log.flush();
   }
 
   async #startAdmin(): Promise<void> {
@@ -238,7 +248,11 @@ class RunningGateway implements Gateway {
         this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
         this.#report(diagnostics);
       },
-      failed: (what, error) => this.#runtime.log.error({ error: describeError(error) }, what),
+      failed: (what, error) => {
+        // What is tried again by itself is no fault of the gateway, so that a stack would tell nothing.
+        if (what.endsWith("trying again")) this.#runtime.log.warn({ error: (error as Error).message }, what);
+        else this.#runtime.log.error({ error: describeError(error) }, what);
+      },
     });
   }
 

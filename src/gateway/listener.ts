@@ -40,16 +40,25 @@ export function listenerOf({ config }: UsableConfig, name: keyof ListenersConfig
  * @throws LoadError at the listener's address where the system does not let it listen, at its engine where that
  *   cannot be loaded
  */
-export async function listening<T>({ locate }: UsableConfig, at: Path, start: () => Promise<T>): Promise<T> {
+export async function listening<T>(loaded: UsableConfig, at: Path, start: () => Promise<T>): Promise<T> {
   try {
     return await start();
   } catch (error) {
-    const message =
-      error instanceof AddonError ? error.message : reasons.get(codeOf(error as NodeJS.ErrnoException) ?? "");
-    if (message === undefined) throw error;
     const path = [...at, error instanceof AddonError ? "engine" : "address"];
-    throw new LoadError([{ severity: "error", message, position: locate(path), path: formatPath(path) }]);
+    const message =
+      error instanceof AddonError
+        ? error.message
+        : reasons.get(codeOf(error as NodeJS.ErrnoException) ?? "")?.(shownAddress(loaded, path));
+    if (message === undefined) throw error;
+    const position = loaded.locate(path);
+    throw new LoadError([{ severity: "error", message, position, path: formatPath(path) }]);
   }
+}
+
+/** The address as written, unless it comes from the environment or a file. */
+function shownAddress({ config, secrets }: UsableConfig, path: Path): string {
+  if (secrets.has(formatPath(path))) return "the address";
+  return String(path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], config));
 }
 
 /** `@grpc/grpc-js` has the system's code in its text only. */
@@ -57,9 +66,9 @@ function codeOf({ code, message }: NodeJS.ErrnoException): string | undefined {
   return code ?? /\blisten (E[A-Z]+)\b/.exec(message)?.[1];
 }
 
-const reasons: ReadonlyMap<string, string> = new Map([
-  ["EADDRINUSE", "the address is in use by another process"],
-  ["EACCES", "listening here needs more privileges"],
-  ["EADDRNOTAVAIL", "this machine does not have the address"],
-  ["ENOTFOUND", "the host name does not resolve"],
+const reasons: ReadonlyMap<string, (address: string) => string> = new Map([
+  ["EADDRINUSE", address => `${address} is in use by another process`],
+  ["EACCES", address => `listening on ${address} needs more privileges`],
+  ["EADDRNOTAVAIL", address => `${address} does not belong to this machine`],
+  ["ENOTFOUND", address => `the host name of ${address} does not resolve`],
 ]);

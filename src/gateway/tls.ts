@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
@@ -32,22 +32,38 @@ export function tlsProblems({ config, locate }: UsableConfig): Diagnostic[] {
 }
 
 function problemOf({ ca, cert, key }: Files): string | undefined {
+  // A secure context passes over what is no certificate, and then trusts nobody.
+  if (ca !== undefined && certificateIn(ca) === undefined) return noCertificate(ca);
+  if (cert === undefined || key === undefined) return undefined;
   try {
-    // A secure context passes over what is no certificate, and then trusts nobody.
-    if (ca !== undefined) new X509Certificate(readFileSync(ca));
+    createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) });
+    return undefined;
   } catch (error) {
-    return `"${ca}" is not a PEM certificate: ${reasonOf(error)}`;
+    const certificate = certificateIn(cert);
+    if (certificate === undefined) return noCertificate(cert);
+    const privateKey = keyIn(key);
+    if (privateKey === undefined) return `"${key}" holds no PEM private key`;
+    if (!certificate.checkPrivateKey(privateKey)) return "the key does not belong to the certificate";
+    return `"${cert}" and "${key}" cannot be used: ${error instanceof Error ? error.message : error}`;
   }
-  try {
-    if (cert !== undefined && key !== undefined) {
-      createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) });
-    }
-  } catch (error) {
-    return `"${cert}" and "${key}" are not a PEM certificate and its key: ${reasonOf(error)}`;
-  }
-  return undefined;
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function noCertificate(file: string): string {
+  return `"${file}" holds no PEM certificate`;
+}
+
+function certificateIn(file: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(readFileSync(file));
+  } catch {
+    return undefined;
+  }
+}
+
+function keyIn(file: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(readFileSync(file));
+  } catch {
+    return undefined;
+  }
 }

@@ -126,7 +126,7 @@ describe("a listener whose port is taken", () => {
     await assert.rejects(
       startGateway(join(folder, "gateway.yaml"), { env: {}, logTo: { write: () => undefined } }),
       (error: Error) =>
-        /gateway\.yaml:2:20: error: the address is in use by another process \(at listeners\.http\.address\)/.test(
+        /gateway\.yaml:2:20: error: 127\.0\.0\.1:\d+ is in use by another process \(at listeners\.http\.address\)/.test(
           error.message,
         ),
     );
