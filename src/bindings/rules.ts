@@ -2,6 +2,7 @@ import { type Diagnostic, formatPosition, type Position } from "../config/diagno
 import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
 import type { Config, RuleConfig, ServiceConfig } from "../config/schema.js";
+import { unknownService } from "../config/unknown-service.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { flattenRule, type HttpRule, HttpRuleError, type RawRule, rawRuleOf } from "./http-rule.js";
@@ -41,7 +42,12 @@ export function collectRules(
     const path = `services[${index}]`;
     const type = model.services.get(service.service);
     if (type === undefined) {
-      diagnostics.push(unknownService(service.service, model, locate(["services", index, "service"]), path));
+      diagnostics.push({
+        severity: "error",
+        ...unknownService(service.service, model.services.keys(), config.descriptors.length > 0),
+        position: locate(["services", index, "service"]),
+        path: `${path}.service`,
+      });
       continue;
     }
     for (const name of Object.keys(service.methods)) {
@@ -199,16 +205,6 @@ function sameRoute(one: HttpRule, two: HttpRule): boolean {
 
 function sameRule(one: HttpRule, two: HttpRule): boolean {
   return sameRoute(one, two) && one.body === two.body && one.responseBody === two.responseBody;
-}
-
-function unknownService(name: string, model: Model, position: Position, path: string): Diagnostic {
-  return {
-    severity: "error",
-    message: `the descriptors have no service "${name}"`,
-    position,
-    path: `${path}.service`,
-    ...suggest(name, model.services.keys()),
-  };
 }
 
 function suggest(name: string, candidates: Iterable<string>): { suggestion?: string } {
