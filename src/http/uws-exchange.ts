@@ -131,7 +131,7 @@ export class UwsExchange implements Exchange {
 
   #send(head: string | Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
     if (this.#stage === "over") return;
-    if (body !== undefined && !(close && body.length <= largeBody)) {
+    if (body !== undefined && (body.length > largeBody || (!close && ++replies % offers === 0))) {
       this.#offer(head, body);
       return;
     }
@@ -163,7 +163,7 @@ export class UwsExchange implements Exchange {
 
   /**
    * As much as the peer takes, then in parts as it takes more. Replies that are left unread would else be kept one
-   * after the other; like this a connection has one at most, and ends when it brings a further request.
+   * after the other; like this a connection that does not read ends at a further request.
    */
   #offer(head: string | Uint8Array, body: string | Uint8Array): void {
     const response = this.#response;
@@ -212,8 +212,11 @@ export class UwsExchange implements Exchange {
 
 const noBytes = Buffer.alloc(0);
 
-/** Above this a last reply, too, waits for the peer instead of being copied into the buffer of the socket. */
+/** Above this a reply waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;
+/** One in so many small replies is offered: it costs more, and who does not read is soon found by a few. */
+const offers = 16;
+let replies = 0;
 
 const heads = new ReplyHeadWriter();
 
