@@ -1,4 +1,5 @@
 import { checkAuth } from "./auth-check.js";
+import { checkCertificates } from "./certificate-check.js";
 import { checkDescriptors } from "./descriptor-check.js";
 import type { Draft } from "./draft.js";
 import type { Findings } from "./findings.js";
@@ -16,6 +17,7 @@ import { checkUpstreams } from "./upstream-check.js";
 /** Finds what no schema can: missing files, dangling references, values that do not go together. */
 export function check(draft: Draft, findings: Findings): void {
   checkListeners(draft, findings);
+  checkCertificates(draft, findings);
   checkDescriptors(draft, findings);
   checkUpstreams(draft, findings);
   checkServices(draft, findings);

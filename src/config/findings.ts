@@ -6,7 +6,7 @@ const limit = 1000;
 
 /** Collects the problems of one file, in any order. */
 export class Findings {
-  readonly #errors: Diagnostic[] = [];
+  readonly #found: Diagnostic[] = [];
   /** Source text by path of the values that hold something from the environment or a file. */
   readonly #secrets = new Map<string, string>();
   #left = 0;
@@ -19,14 +19,28 @@ export class Findings {
     message: string,
     more: { position?: Position; suggestion?: string | undefined } = {},
   ): void {
-    if (this.#errors.length === limit) {
+    this.#add("error", path, message, more);
+  }
+
+  /** Adds what does not keep the configuration from being used. */
+  warning(path: Path, message: string): void {
+    this.#add("warning", path, message, {});
+  }
+
+  #add(
+    severity: Diagnostic["severity"],
+    path: Path,
+    message: string,
+    more: { position?: Position; suggestion?: string | undefined },
+  ): void {
+    if (this.#found.length === limit) {
       this.#left++;
       return;
     }
     const { position = this.source.locate(path), suggestion } = more;
     const at = formatPath(path);
-    this.#errors.push({
-      severity: "error",
+    this.#found.push({
+      severity,
       message,
       position,
       ...(at === "" ? {} : { path: at }),
@@ -57,7 +71,7 @@ export class Findings {
 
   /** All problems in the order of the file; at most a thousand and a count of those left out. */
   get diagnostics(): readonly Diagnostic[] {
-    const sorted = this.#errors.toSorted(
+    const sorted = this.#found.toSorted(
       (a, b) =>
         (a.position?.line ?? 0) - (b.position?.line ?? 0) ||
         (a.position?.column ?? 0) - (b.position?.column ?? 0),

@@ -43,6 +43,7 @@ export function loadConfig(
   const draft = source.root && (decoder.decode(configSchemaNode, source.root) as Draft | undefined);
   if (draft !== undefined) check(draft, findings);
   const { diagnostics, secrets } = findings;
-  // Without a finding the draft has every key that the schema requires, each as its type says.
-  return { config: diagnostics.length === 0 ? (draft as Config) : undefined, diagnostics, secrets, locate };
+  const usable = diagnostics.every(({ severity }) => severity !== "error");
+  // Without an error the draft has every key that the schema requires, each as its type says.
+  return { config: usable ? (draft as Config) : undefined, diagnostics, secrets, locate };
 }

@@ -28,7 +28,8 @@ async function messageOf(action: () => unknown): Promise<string> {
   try {
     await action();
   } catch (error) {
-    return (error as Error).message.replaceAll(`${folder}/`, "");
+    const lines = (error as Error).message.replaceAll(`${folder}/`, "").split("\n");
+    return lines.filter(line => !line.includes(": warning: ")).join("\n");
   }
   throw new Error("nothing was thrown");
 }
