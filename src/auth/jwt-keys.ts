@@ -90,7 +90,7 @@ function remoteKeys(
     clock: () => performance.now(),
     fetched: error => {
       counters[error === undefined ? "success" : "failure"].inc();
-      if (error !== undefined) say("warn", `the key set ${reasonOf(error)}; the last good one stays`);
+      if (error !== undefined) say("warn", notFetched(url, reasonOf(error), keys.fetchedAt !== undefined));
       else if (failing) say("info", "the key set can be fetched again");
       failing = error !== undefined;
     },
@@ -107,4 +107,11 @@ function remoteKeys(
       metrics.forget(name, age);
     },
   };
+}
+
+/** Without the query, which may hold a secret. */
+function notFetched(url: string, reason: string, before: boolean): string {
+  if (before) return `the key set ${reason}; the last good one stays`;
+  const [place] = url.split("?");
+  return `no key set from ${place} yet: ${reason}; tokens are refused with 503`;
 }

@@ -202,10 +202,12 @@ class RunningGateway implements Gateway {
         headerLimit: http.limits.header,
         requestTimeout: http.limits.request_timeout,
         handle: exchange => pipeline.handle(exchange),
-        attach: (app, peers) =>
-          this.#realtime?.attach(app, peers, tls !== undefined, origin =>
-            (this.#snapshot as Snapshot).replyHeaders(origin, tls !== undefined),
-          ),
+        ...(this.#realtime !== undefined && {
+          attach: (app, peers, cork) =>
+            this.#realtime?.attach(app, peers, cork, tls !== undefined, origin =>
+              (this.#snapshot as Snapshot).replyHeaders(origin, tls !== undefined),
+            ),
+        }),
         refused: ({ httpStatus, code }) =>
           this.#runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
       });

@@ -5,7 +5,7 @@ import { acceptUpgrades, type UpgradeOptions } from "../realtime/upgrade.js";
 
 /** What the listener of the sockets needs. */
 export interface RealtimeListenerOptions extends Omit<EngineOptions, "attach"> {
-  readonly sockets: Omit<UpgradeOptions, "encrypted" | "peers">;
+  readonly sockets: Omit<UpgradeOptions, "encrypted" | "peers" | "cork">;
 }
 
 /**
@@ -21,6 +21,6 @@ export function startRealtimeListener(
   const encrypted = options.tls !== undefined;
   return startUwsEngine({
     ...options,
-    attach: (app, peers) => acceptUpgrades(app, realtime, { ...sockets, encrypted, peers }),
+    attach: (app, peers, cork) => acceptUpgrades(app, realtime, { ...sockets, encrypted, peers, cork }),
   });
 }

@@ -19,6 +19,7 @@ import { AccessLog } from "../telemetry/access-log.js";
 import type { Logger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
 import type { Compiled, UsableConfig } from "./compile.js";
+import type { Leases } from "./leases.js";
 import { listenerOf, listening } from "./listener.js";
 import { startRealtimeListener } from "./realtime-listener.js";
 import { callCheck, realtimeSettings, socketPath } from "./realtime-settings.js";
@@ -27,7 +28,7 @@ import type { Rooms, Runtime } from "./runtime.js";
 import type { SnapshotParts } from "./snapshot.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
-type SocketOptions = Omit<UpgradeOptions, "encrypted" | "peers" | "relay" | "replyHeaders">;
+type SocketOptions = Omit<UpgradeOptions, "encrypted" | "peers" | "cork" | "relay" | "replyHeaders">;
 
 /** What of a loaded configuration the sockets hold on to. */
 export interface RealtimeParts extends SnapshotParts {
@@ -58,6 +59,8 @@ export class RealtimeService implements Rooms {
   readonly #log: Logger;
   readonly #accessLog: AccessLog;
   #snapshot: Snapshot;
+  /** Of what sockets use now: held until they use something else, or until the last of them is gone. */
+  #leases: Leases;
   #engine: Engine | undefined;
   #api: RoomsServer | undefined;
   #origin = "";
@@ -65,6 +68,8 @@ export class RealtimeService implements Rooms {
   /** @param section of the configuration that the process started with: broker and listener stay as it says */
   constructor(section: RealtimeConfig, broker: Broker, parts: RealtimeParts, runtime: Runtime) {
     const { http } = parts.compiled.loaded.config;
+    this.#leases = parts.leases;
+    this.#leases.acquire();
     this.#fixed = fixed(section);
     this.#runtime = runtime;
     this.#log = runtime.log;
@@ -160,10 +165,11 @@ export class RealtimeService implements Rooms {
   attach(
     app: UwsApp,
     peers: PeerAddresses,
+    cork: UpgradeOptions["cork"],
     encrypted: boolean,
     replyHeaders: NonNullable<UpgradeOptions["replyHeaders"]>,
   ): void {
-    acceptUpgrades(app, this.realtime, { ...this.#sockets, encrypted, peers, replyHeaders });
+    acceptUpgrades(app, this.realtime, { ...this.#sockets, encrypted, peers, cork, replyHeaders });
   }
 
   /** What a reload changes; sockets stay open. */
@@ -177,14 +183,22 @@ export class RealtimeService implements Rooms {
     this.#useTarget(parts);
     this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
     this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, this.#runtime);
+    const before = this.#leases;
+    this.#leases = parts.leases;
+    this.#leases.acquire();
+    before.release();
   }
 
   async close(drain: number): Promise<void> {
     const sockets = this.#end(drain);
     const closed = this.#engine?.close(sockets);
-    await sockets;
-    this.#engine?.destroy();
-    await closed;
+    try {
+      await sockets;
+      this.#engine?.destroy();
+      await closed;
+    } finally {
+      this.#leases.release();
+    }
   }
 
   async #end(drain: number): Promise<void> {

@@ -17,7 +17,7 @@ export interface EngineOptions {
   readonly requestTimeout: number;
   handle(exchange: Exchange): void;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
-  attach?(app: UwsApp, peers: PeerAddresses): void;
+  attach?(app: UwsApp, peers: PeerAddresses, cork: (act: () => void) => void): void;
   /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
   refused(failure: Failure): void;
 }

@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 import { PeerAddresses } from "../net/peer-address.js";
 import { loadUws, type Uws, type UwsApp } from "../net/uws-addon.js";
+import { type HeldCork, holdCork } from "../net/uws-cork.js";
 import { createApp, listen } from "../net/uws-listener.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "./engine.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
@@ -31,6 +32,8 @@ class UwsEngine implements Engine, UwsListener {
   readonly #app: UwsApp;
   #socket: us_listen_socket | undefined;
   #port = 0;
+  /** Where sockets come in. */
+  #cork: HeldCork | undefined;
   #underWay = 0;
   #closed: (() => void) | undefined;
 
@@ -41,7 +44,7 @@ class UwsEngine implements Engine, UwsListener {
     this.requestTimeout = options.requestTimeout;
     this.#app = createApp(uws, options.tls);
     this.#app.filter((response, change) => this.peers.counted(response, change));
-    options.attach?.(this.#app, this.peers);
+    options.attach?.(this.#app, this.peers, act => (this.#cork === undefined ? act() : this.#cork.run(act)));
     this.#app.any("/*", (response, request) => this.#accept(response, request));
   }
 
@@ -51,7 +54,11 @@ class UwsEngine implements Engine, UwsListener {
 
   async listen(): Promise<void> {
     const { host, port } = this.#options;
-    const socket = await listen(this.#uws, this.#app, host, port);
+    if (this.#options.attach !== undefined) this.#cork = await holdCork(this.#uws);
+    const socket = await listen(this.#uws, this.#app, host, port).catch((error: unknown) => {
+      this.#cork?.close();
+      throw error;
+    });
     this.#socket = socket;
     this.#port = this.#uws.us_socket_local_port(socket);
   }
@@ -72,6 +79,8 @@ class UwsEngine implements Engine, UwsListener {
 
   destroy(): void {
     this.#app.close();
+    this.#cork?.close();
+    this.#cork = undefined;
   }
 
   finished(): void {
@@ -86,7 +95,7 @@ class UwsEngine implements Engine, UwsListener {
     this.#closed = undefined;
     // Not from within a callback of a connection that this ends.
     setImmediate(() => {
-      this.#app.close();
+      this.destroy();
       closed();
     });
   }

@@ -26,6 +26,8 @@ export interface UpgradeOptions {
   /** Compresses messages, at the price of CPU and memory for each socket. */
   readonly deflate: boolean;
   readonly peers: PeerAddresses;
+  /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
+  cork(open: () => void): void;
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
   /** Sockets that have been admitted elsewhere. */
@@ -188,15 +190,15 @@ class Upgrade implements Applicant {
     }
     opened(this.#realtime);
     answer.over = true;
-    // Not within `cork`: where the socket stays at its address, uWebSockets.js then takes it for the response that it
-    // was, and by what it finds in its memory may end the connection.
-    answer.response.upgrade<SocketData>(
-      { socket },
-      this.#headers.get("sec-websocket-key") ?? "",
-      this.request.protocol,
-      this.#headers.get("sec-websocket-extensions") ?? "",
-      this.#context,
-    );
+    this.#options.cork(() => {
+      answer.response.upgrade<SocketData>(
+        { socket },
+        this.#headers.get("sec-websocket-key") ?? "",
+        this.request.protocol,
+        this.#headers.get("sec-websocket-extensions") ?? "",
+        this.#context,
+      );
+    });
     return true;
   }
 

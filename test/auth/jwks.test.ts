@@ -153,6 +153,11 @@ test("an issuer that was never there is a 503, without a fetch for each request"
   for (const token of tokens) assert.deepEqual(await refusal(tested, token), unavailable);
   assert.equal(issuer.fetches, 1);
   assert.deepEqual((await tested.refused(bearer(tokens[0] ?? ""))).headers, []);
+  const { message } = await tested.logged("refused with 503");
+  assert.match(
+    message,
+    /^no key set from http:\/\/127\.0\.0\.1:\d+\/\S+ yet: .*; tokens are refused with 503$/,
+  );
   // It is tried again by itself.
   issuer.serve(one.jwk);
   await tested.logged("can be fetched again");

@@ -141,3 +141,41 @@ test("reloads under traffic that waits for backends lose, refuse and reorder not
     );
   }
 });
+
+test("a reload without rooms lets the last sockets tell backends that they leave", async t => {
+  const [one] = await backends(t);
+  const version = { upstream: "chat", port: one.port, concurrency: 3 };
+  const left: Json[] = [];
+  const leaving = await startRoomsBackend({
+    ...handlers,
+    Disconnect: (request, reply) => {
+      left.push(request);
+      reply(null, {});
+    },
+  });
+  t.after(() => leaving.close());
+  const text = configuration({ ...version, port: leaving.port }).replace(
+    "events: {",
+    "events: { disconnect: { upstream: chat, method: chat.v1.Rooms/Disconnect },",
+  );
+  const gateway = await startTestGateway(text, { "protos/rooms.proto": roomsProto });
+  t.after(() => gateway.close());
+  const clients = [];
+  for (const name of ["Ann", "Bob"]) {
+    const client = new Client(new WebSocket(`ws://127.0.0.1:${gateway.realtimePort}/ws`));
+    t.after(() => client.socket.terminate());
+    await client.opened;
+    await client.join("all", name);
+    clients.push(client);
+  }
+  const listeners = "listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }";
+  const without = text.replace(/^realtime:\n(?: {2}.*\n)+/m, "");
+  gateway.write("./gateway.yaml", `${listeners}\n${without}`);
+  await gateway.reload();
+  for (const client of clients) assert.equal((await client.closed).code, 1012);
+  while (left.length < clients.length) await new Promise(resolve => setImmediate(resolve));
+  assert.deepEqual(
+    gateway.log.filter(({ level }) => level === "error"),
+    [],
+  );
+});
