@@ -109,7 +109,7 @@ function connectionOf({ socket }: Client): NetSocket {
 const kept: unknown[] = [];
 await repeat("a handle of each socket is kept", async ({ members, sockets }) => {
   const clients = await members(200);
-  kept.push(...sockets());
+  for (const socket of sockets()) kept.push(socket, new Array(500).fill(socket));
   terminate(clients);
 });
 kept.length = 0;
