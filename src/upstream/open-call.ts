@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { Linked } from "../net/ring.js";
 import { Code } from "../status/code.js";
 import type { CallStatus, Cancellation, Metadata } from "./channel.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
@@ -42,11 +43,9 @@ const noEndpoints: Endpoint[] = [];
  * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that no application can
  * have seen moves to another endpoint by itself, whether or not it may be repeated.
  */
-export abstract class OpenCall implements TransportListener, Expiring {
+export abstract class OpenCall extends Linked implements TransportListener, Expiring {
   protected readonly host: CallHost;
   protected stream: TransportStream | undefined;
-  earlier: Expiring | undefined;
-  later: Expiring | undefined;
   /** How often the call was sent, the attempt under way not counted. */
   protected sent = 0;
   readonly #options: CallOptions;
@@ -57,6 +56,7 @@ export abstract class OpenCall implements TransportListener, Expiring {
   #over = false;
 
   protected constructor(host: CallHost, options: CallOptions) {
+    super();
     this.host = host;
     this.#options = options;
     host.observer?.started(options.path);

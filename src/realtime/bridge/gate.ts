@@ -1,5 +1,5 @@
+import { Linked, Ring } from "../../net/ring.js";
 import type { Cancellation } from "../../upstream/channel.js";
-import { Linked, Ring } from "./ring.js";
 
 /** Both from 0. */
 export interface GateLimits {

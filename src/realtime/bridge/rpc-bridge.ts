@@ -1,3 +1,4 @@
+import { Ring } from "../../net/ring.js";
 import { gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
 import type { Bridge, EventFrames, EventKind, Session, Verdict } from "../bridge.js";
@@ -7,7 +8,6 @@ import { notCallable, type Run, runCall } from "./call-runner.js";
 import { decide } from "./event-asker.js";
 import { errorFrame } from "./frames.js";
 import { Gate } from "./gate.js";
-import { Ring } from "./ring.js";
 import { SessionCalls, type SocketCall } from "./session-calls.js";
 import { Bound, type BridgeTarget } from "./target.js";
 import { Task } from "./task.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Linked, Ring } from "../../../src/realtime/bridge/ring.js";
+import { Linked, Ring } from "../../src/net/ring.js";
 
 test("a ring holds what a set holds, in its order, and what has left it holds nothing", () => {
   const step = fc.record({ index: fc.nat(9), add: fc.boolean() });
