@@ -250,11 +250,9 @@ class RunningGateway implements Gateway {
         this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
         this.#report(diagnostics);
       },
-      failed: (what, error) => {
-        // What is tried again by itself is no fault of the gateway, so that a stack would tell nothing.
-        if (what.endsWith("trying again")) this.#runtime.log.warn({ error: (error as Error).message }, what);
-        else this.#runtime.log.error({ error: describeError(error) }, what);
-      },
+      // No fault of the gateway: a stack would tell nothing.
+      retrying: (what, error) => this.#runtime.log.warn({ error: error.message }, what),
+      failed: (what, error) => this.#runtime.log.error({ error: describeError(error) }, what),
     });
   }
 

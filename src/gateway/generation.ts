@@ -19,6 +19,8 @@ export interface GenerationEvents {
   prepare(compiled: Compiled): Promise<void>;
   /** Of the snapshot that serves now. */
   protection(): Protection | undefined;
+  /** Something has failed elsewhere, and is tried again by itself. */
+  retrying(what: string, error: Error): void;
   /** Something went wrong that does not end the generation. */
   failed(what: string, error: unknown): void;
 }
@@ -120,7 +122,7 @@ export class Generation {
             }
           },
           onError: error =>
-            this.#events.failed(`reflection of upstream "${upstream}" failed; trying again`, error),
+            this.#events.retrying(`reflection of upstream "${upstream}" failed; trying again`, error),
         });
         this.#stops.push(stop);
       }
