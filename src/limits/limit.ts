@@ -6,7 +6,7 @@ import type { Limited } from "./limiter.js";
 import type { LimitCounters } from "./limits-metrics.js";
 import { createMemoryStore, type MemoryStore, type Store } from "./memory-store.js";
 import { createPlaces, type Places } from "./places.js";
-import { type Decision, type Rate, rateOf, remaining, seconds, wait } from "./rate.js";
+import { type Decision, policyItem, type Rate, rateOf, refusalOf, remaining, seconds } from "./rate.js";
 import type { RedisConnection } from "./redis-store.js";
 
 /** What one limit says of a request that it lets through. */
@@ -60,10 +60,7 @@ export class Limit {
     this.#local = redis !== undefined && config.on_store_failure === "local" ? memory : undefined;
     this.#places = concurrency === undefined ? undefined : createPlaces(concurrency);
     this.#enforced = config.mode === "enforce";
-    this.#policy =
-      rate === undefined
-        ? ""
-        : `"${name}";q=${rate.burst};w=${Math.max(1, seconds(rate.burst * rate.interval))}`;
+    this.#policy = rate === undefined ? "" : policyItem(name, rate);
   }
 
   /** @throws GatewayError (or rejects with it) RATE_LIMITED, TOO_MANY_CONCURRENT, RATE_LIMIT_UNAVAILABLE */
@@ -83,17 +80,9 @@ export class Limit {
   #settle(decision: Decision, release: (() => void) | undefined): Pass {
     if (decision.admitted) return this.#pass(release, decision.debt);
     release?.();
-    const rate = this.#rate as Rate;
-    const retryAfter = Math.max(1, seconds(wait(rate, decision.debt)));
-    return this.#refuse(
-      "RATE_LIMITED",
-      `too many requests; the next may come in ${retryAfter} s`,
-      retryAfter,
-      [
-        ["ratelimit-policy", this.#policy],
-        ["ratelimit", `"${this.name}";r=0;t=${retryAfter}`],
-      ],
-    );
+    const { retryAfter, headers } = refusalOf(this.name, this.#rate as Rate, decision.debt);
+    const message = `too many requests; the next may come in ${retryAfter} s`;
+    return this.#refuse("RATE_LIMITED", message, retryAfter, headers);
   }
 
   #full(): Pass {

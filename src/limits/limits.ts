@@ -4,7 +4,7 @@ import type { Logger } from "../telemetry/logger.js";
 import { Limit, type Pass } from "./limit.js";
 import type { Admission, Limited, Limiter } from "./limiter.js";
 import type { LimitsMetrics } from "./limits-metrics.js";
-import { ticksPerMillisecond } from "./rate.js";
+import { monotonicTicks } from "./rate.js";
 import { connectRedis, type RedisConnection } from "./redis-store.js";
 
 /** The limits of one configuration. */
@@ -44,7 +44,7 @@ class CompiledLimits implements Limits {
 
   constructor(
     configs: Readonly<Record<string, RateLimitConfig>>,
-    { metrics, log, previous, now = monotonic, patience }: LimitsContext,
+    { metrics, log, previous, now = monotonicTicks, patience }: LimitsContext,
   ) {
     const before = previous instanceof CompiledLimits ? previous : undefined;
     const connect = (url: string): RedisConnection => connectRedis(url, log, patience);
@@ -153,8 +153,4 @@ const noHeaders: Admission["headers"] = [];
 
 function releaseAll(passes: readonly Pass[]): void {
   for (const { release } of passes) release?.();
-}
-
-function monotonic(): number {
-  return Math.floor(performance.now() * ticksPerMillisecond);
 }

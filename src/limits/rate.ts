@@ -40,6 +40,32 @@ export function wait({ interval, burst }: Rate, debt: number): number {
   return Math.max(0, debt + interval - burst * interval);
 }
 
+/** Now, on the clock of buckets in this process. */
+export function monotonicTicks(): number {
+  return Math.floor(performance.now() * ticksPerMillisecond);
+}
+
+/** The item of a RateLimit-Policy field. */
+export function policyItem(name: string, { interval, burst }: Rate): string {
+  return `"${name}";q=${burst};w=${Math.max(1, seconds(burst * interval))}`;
+}
+
+/** What a refusal says of when the next request may come. @param debt as `decide` told it */
+export function refusalOf(
+  name: string,
+  rate: Rate,
+  debt: number,
+): { readonly retryAfter: number; readonly headers: readonly (readonly [string, string])[] } {
+  const retryAfter = Math.max(1, seconds(wait(rate, debt)));
+  return {
+    retryAfter,
+    headers: [
+      ["ratelimit-policy", policyItem(name, rate)],
+      ["ratelimit", `"${name}";r=0;t=${retryAfter}`],
+    ],
+  };
+}
+
 /** Whole seconds, rounded up. */
 export function seconds(ticks: number): number {
   return Math.ceil(ticks / (ticksPerMillisecond * 1000));

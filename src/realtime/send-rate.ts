@@ -1,7 +1,7 @@
 import { callerKey } from "../limits/caller-key.js";
 import type { Limited } from "../limits/limiter.js";
 import { createMemoryStore, type MemoryStore } from "../limits/memory-store.js";
-import { type Rate as BucketRate, rateOf, seconds, ticksPerMillisecond, wait } from "../limits/rate.js";
+import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../limits/rate.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Rate } from "./socket.js";
 
@@ -15,9 +15,8 @@ export class SendRate {
 
   constructor(rate: Rate) {
     this.#rate = rate;
-    const now = (): number => Math.floor(performance.now() * ticksPerMillisecond);
     this.#bucket = rateOf(rate.perSecond, 1000, rate.burst);
-    this.#store = createMemoryStore(this.#bucket, now);
+    this.#store = createMemoryStore(this.#bucket, monotonicTicks);
   }
 
   is({ perSecond, burst }: Rate): boolean {
@@ -28,17 +27,9 @@ export class SendRate {
   admit(caller: Limited, subject: string | undefined): void {
     const { admitted, debt } = this.#store.take(keyOf(caller, subject));
     if (admitted) return;
-    const { perSecond, burst } = this.#rate;
-    const retryAfter = Math.max(1, seconds(wait(this.#bucket, debt)));
-    const window = Math.max(1, seconds(burst * this.#bucket.interval));
+    const message = `a sender may send ${this.#rate.perSecond} messages a second`;
     throw new GatewayError(
-      gatewayFailure("RATE_LIMITED", `a sender may send ${perSecond} messages a second`, [], {
-        retryAfter,
-        headers: [
-          ["ratelimit-policy", `"messages";q=${burst};w=${window}`],
-          ["ratelimit", `"messages";r=0;t=${retryAfter}`],
-        ],
-      }),
+      gatewayFailure("RATE_LIMITED", message, [], refusalOf("messages", this.#bucket, debt)),
     );
   }
 }
