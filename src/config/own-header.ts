@@ -1,16 +1,6 @@
-/**
- * Names that belong to one connection (RFC 9110 §7.6.1), to gRPC's transport, or to the coding of a body that the
- * gateway rewrites. They never pass, in either direction.
- */
-export const ownHeaders: ReadonlySet<string> = new Set([
-  "accept-encoding",
+/** Names that belong to one connection (RFC 9110 §7.6.1), and that of trailers, which go no further. */
+export const connectionHeaders: ReadonlySet<string> = new Set([
   "connection",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "date",
-  "expect",
-  "host",
   "http2-settings",
   "keep-alive",
   "proxy-connection",
@@ -18,6 +8,26 @@ export const ownHeaders: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+]);
+
+/** Names that a Connection header says to belong to the connection as well, in lower case. */
+export function connectionOptions(header: string): Set<string> {
+  return new Set(header.split(",").map(option => option.trim().toLowerCase()));
+}
+
+/**
+ * Names that belong to one connection, to gRPC's transport, or to the coding of a body that the
+ * gateway rewrites. They never pass, in either direction.
+ */
+export const ownHeaders: ReadonlySet<string> = new Set([
+  ...connectionHeaders,
+  "accept-encoding",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "date",
+  "expect",
+  "host",
   "user-agent",
 ]);
 

@@ -59,7 +59,7 @@ export async function passThroughOf(config: Config, runtime: Runtime): Promise<P
     const { timeout, tls } = upstream;
     const origins = upstream.targets.map(trimmed);
     let turn = 0;
-    const next = () => ({ origin: origins[turn++ % origins.length] as string, headers: {} });
+    const next = () => origins[turn++ % origins.length] as string;
     return { prefix, rewrite, websocket, next, timeout, tls: tlsOf(tls) };
   });
   if (realtime !== undefined && relayed(config)) {
@@ -67,7 +67,7 @@ export async function passThroughOf(config: Config, runtime: Runtime): Promise<P
       prefix: socketPath(realtime),
       rewrite: undefined,
       websocket: true,
-      next: () => ({ origin: roomsOf(runtime).origin, headers: {} }),
+      next: () => roomsOf(runtime).origin,
       timeout: relayTimeout,
       // It is this very process.
       tls: { rejectUnauthorized: false },

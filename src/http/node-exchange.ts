@@ -1,19 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientCertificate } from "../auth/caller.js";
 import { plainAddress } from "../net/peer-address.js";
-import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import { type Failure, GatewayError } from "../status/failure.js";
 import { Cancellation } from "../upstream/channel.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
+import { bodyFailure } from "./arrival.js";
 import { clientCertificate } from "./client-certificate.js";
-import {
-  BodyTimeoutError,
-  BodyTooLargeError,
-  type Exchange,
-  type HeaderList,
-  isHeaderValue,
-  MalformedBodyError,
-  noBody,
-} from "./exchange.js";
+import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
 
 /** An exchange over a request and response of Node.js. */
 export class NodeExchange implements Exchange {
@@ -159,11 +152,7 @@ function cutShort(): Error {
 
 /** Why a body that is passed on ends before its end. */
 function cutFailure(error: Error): Failure {
-  if (error instanceof BodyTimeoutError)
-    return gatewayFailure("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
-  if (error instanceof MalformedBodyError)
-    return gatewayFailure("MALFORMED_REQUEST", "the body is not valid HTTP/1.1");
-  return gatewayFailure("CLIENT_CLOSED", "the client left before its request was answered");
+  return bodyFailure(error, "the client left before its request was answered");
 }
 
 /** RFC 9112 §6.3: without either header a request has no body. */

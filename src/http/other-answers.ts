@@ -1,10 +1,9 @@
 import type { EndpointBinding, PassThroughBinding } from "../bindings/snapshot.js";
-import type { Failure } from "../status/failure.js";
 import { arrived } from "./arrival.js";
 import { ExchangeCaller } from "./caller.js";
 import { type HeaderList, noBody } from "./exchange.js";
 import { openimAnswer } from "./openim.js";
-import { passOn } from "./pass-on.js";
+import { passOn, type Told } from "./pass-on.js";
 import { type Answer, everyReply, type Progress } from "./progress.js";
 
 /** Hands the request to the HTTP backend of its prefix, which answers it. */
@@ -17,27 +16,18 @@ export async function passThrough(progress: Progress, binding: PassThroughBindin
   ];
   const identity = passage?.identity;
   const { trustedHops } = snapshot;
-  const failed = (failure: Failure): void => {
-    progress.failure = failure;
-  };
-  const relayed = {
-    received: (bytes: number): void => {
+  const told: Told = {
+    failed: failure => {
+      progress.failure = failure;
+    },
+    received: bytes => {
       progress.requestBytes += bytes;
     },
-    sent: (bytes: number): void => {
+    sent: bytes => {
       progress.relayedBytes += bytes;
     },
   };
-  const status = await passOn(
-    exchange,
-    binding,
-    identity,
-    requestId,
-    trustedHops,
-    replyHeaders,
-    failed,
-    relayed,
-  );
+  const status = await passOn(exchange, binding, identity, requestId, trustedHops, replyHeaders, told);
   return { status, headers: [], body: noBody, sent: true };
 }
 

@@ -5,17 +5,14 @@ import type { Passed, PassedHeaders } from "../upstream/pass-through.js";
 import type { Exchange, HeaderList } from "./exchange.js";
 import { requestMetadata } from "./metadata.js";
 
-/** Told of the bytes of the bodies that are relayed, part by part. */
-export type Relayed = Pick<Passed, "received" | "sent">;
-
-const uncounted: Relayed = { received: () => undefined, sent: () => undefined };
+/** Who is told what becomes of a request; the first of several failures alone. */
+export type Told = Pick<Passed, "failed" | "received" | "sent">;
 
 /** What a pass-through prefix takes; the rarer methods of other specifications too. */
 const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 /**
  * Hands a request to the HTTP backend of its prefix.
- * @param failed is told, at most once, why the request has not had its whole reply from a backend
  * @returns the status that was sent
  * @throws GatewayError BODY_TOO_LARGE, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND; rejects with
  *   CLIENT_CLOSED, REQUEST_TIMEOUT, MALFORMED_REQUEST where the request has ended before it is passed on
@@ -27,8 +24,7 @@ export function passOn(
   requestId: string,
   trustedHops: number,
   replyHeaders: HeaderList,
-  failed: Passed["failed"],
-  relayed: Relayed = uncounted,
+  told: Told,
 ): Promise<number> {
   const { method } = exchange;
   // A backend that is asked to say what it was asked would tell what only it is told (RFC 9110 §9.3.8).
@@ -49,15 +45,14 @@ export function passOn(
   const headers = passedHeaders(exchange, identity, requestId, trustedHops);
   let known = false;
   const passed: Passed = {
+    ...told,
     headers,
     ownHeader,
     bodyLimit,
     failed: failure => {
-      if (!known) failed(failure);
+      if (!known) told.failed(failure);
       known = true;
     },
-    received: bytes => relayed.received(bytes),
-    sent: bytes => relayed.sent(bytes),
   };
   return exchange.passOn(application, passed, replyHeaders);
 }

@@ -1,5 +1,6 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { type ClientRequest, type IncomingMessage, request as openRequest, STATUS_CODES } from "node:http";
+import { connectionHeaders, connectionOptions } from "../config/own-header.js";
 import { gatewayFailure } from "../status/failure.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { type HeaderList, isHeaderValue } from "./exchange.js";
@@ -21,18 +22,6 @@ export interface RelayedRequest {
 const mostCollected = 16 << 20;
 
 const lineEnd = Buffer.from("\r\n");
-
-/** Headers that belong to a connection (RFC 9110 §7.6.1), and those that this one writes itself. */
-const ofConnection: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "date",
-]);
 
 /**
  * A request that is streamed to the application behind the listener, over its private socket, and the reply that is
@@ -169,7 +158,8 @@ export class UwsRelay {
       const name = (rawHeaders[index] ?? "").toLowerCase();
       const value = rawHeaders[index + 1] ?? "";
       const sized = name === "content-length" && !bodyless;
-      if (!ofConnection.has(name) && !sized && !own.has(name)) lines.push(`${name}: ${value}`);
+      if (!connectionHeaders.has(name) && name !== "date" && !sized && !own.has(name))
+        lines.push(`${name}: ${value}`);
     }
     for (const [name, value] of this.#replyHeaders) if (isHeaderValue(value)) lines.push(`${name}: ${value}`);
     if (this.#request.closing || (bodyless && this.#request.last)) lines.push("connection: close");
@@ -245,12 +235,12 @@ export class UwsRelay {
 }
 
 /** What of the fields is for this connection alone, by the client's word. */
-function connectionOptions(fields: readonly string[]): ReadonlySet<string> {
-  const named = new Set<string>();
+function namedOptions(fields: readonly string[]): ReadonlySet<string> {
+  const lines: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
-    if (fields[index] !== "connection") continue;
-    for (const option of (fields[index + 1] ?? "").split(",")) named.add(option.trim().toLowerCase());
+    if (fields[index] === "connection") lines.push(fields[index + 1] ?? "");
   }
+  const named = connectionOptions(lines.join());
   // Both say where the body ends.
   named.delete("content-length");
   named.delete("host");
@@ -260,11 +250,11 @@ function connectionOptions(fields: readonly string[]): ReadonlySet<string> {
 /** Each name once, with all of its values. */
 function grouped(fields: readonly string[]): Map<string, string[]> {
   const all = new Map<string, string[]>();
-  const named = connectionOptions(fields);
+  const named = namedOptions(fields);
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] ?? "";
     const value = fields[index + 1] ?? "";
-    if (ofConnection.has(name) || named.has(name)) continue;
+    if (connectionHeaders.has(name) || name === "date" || named.has(name)) continue;
     const values = all.get(name);
     if (values === undefined) all.set(name, [value]);
     else values.push(value);

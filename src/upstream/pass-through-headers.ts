@@ -1,39 +1,19 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { connectionHeaders, connectionOptions } from "../config/own-header.js";
 import type { Passed } from "./pass-through-request.js";
 
 /** Names what was said of a request that comes over the private socket. */
 export const ticketHeader = "x-protogate-ticket";
 
-/** What belongs to one connection (RFC 9110 §7.6.1), and trailers, which go no further. */
-const ofConnection: ReadonlySet<string> = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** Without what belongs to the connection that the headers came over, and what their `connection` names. */
 export function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const named = connectionOptions(headers.connection);
+  // Several lines come as several values, whatever the type says.
+  const named = connectionOptions(String(headers.connection ?? ""));
   const kept: IncomingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (!ofConnection.has(name) && !named.has(name)) kept[name] = value;
+    if (!connectionHeaders.has(name) && !named.has(name)) kept[name] = value;
   }
   return kept;
-}
-
-/** @param header several lines come as several values, whatever its type says */
-function connectionOptions(header: string | undefined): ReadonlySet<string> {
-  if (header === undefined) return new Set();
-  return new Set(
-    String(header)
-      .split(",")
-      .map(option => option.trim().toLowerCase()),
-  );
 }
 
 /** What the backend is told of a request: what the client may say, end to end, and what the gateway says. */

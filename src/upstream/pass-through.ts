@@ -18,7 +18,7 @@ import { type Failure, gatewayFailure } from "../status/failure.js";
 import { cutBody, passedBody } from "./pass-through-body.js";
 import { backendFailure, refuse } from "./pass-through-failure.js";
 import { repliedHeaders, ticketHeader, toldHeaders } from "./pass-through-headers.js";
-import { type Passed, type PassedHeaders, passed } from "./pass-through-request.js";
+import { type Passed, passed } from "./pass-through-request.js";
 import { passUpgrade, type Upgrade } from "./pass-through-upgrade.js";
 
 export type { Passed, PassedHeaders } from "./pass-through-request.js";
@@ -30,18 +30,11 @@ export interface PassThroughTarget {
   /** What stands in place of the prefix; undefined: the prefix stays. */
   readonly rewrite: string | undefined;
   readonly websocket: boolean;
-  /** Where the next request goes. @param headers what every backend is told of it */
-  next(headers: PassedHeaders): PassThroughEndpoint;
+  /** Where the next request goes, such as `http://10.0.0.9:8080`. */
+  next(): string;
   /** Milliseconds for the head of a reply, and between two parts of its body. */
   readonly timeout: number;
   readonly tls: PassThroughTls | undefined;
-}
-
-export interface PassThroughEndpoint {
-  /** Such as `http://10.0.0.9:8080`. */
-  readonly origin: string;
-  /** What only this backend is told. */
-  readonly headers: PassedHeaders;
 }
 
 export interface PassThroughTls {
@@ -215,7 +208,7 @@ function proxyOptions(target: PassThroughTarget): Parameters<typeof httpProxy>[1
       done();
     },
     replyOptions: {
-      getUpstream: request => nextOrigin(request.raw as IncomingMessage, target),
+      getUpstream: () => target.next(),
       rewriteRequestHeaders: ({ raw }, headers) =>
         toldHeaders(headers, about(raw as IncomingMessage)) as never,
       rewriteHeaders: headers => repliedHeaders(headers, prefix, rewrite),
@@ -235,14 +228,6 @@ function about(request: IncomingMessage): Passed {
   return passed.get(request) as Passed;
 }
 
-/** Where the request goes; what only this backend is told is added to what is said of it. */
-function nextOrigin(request: IncomingMessage, { next }: PassThroughTarget): string {
-  const known = about(request);
-  const { origin, headers } = next(known.headers);
-  passed.set(request, { ...known, headers: { ...known.headers, ...headers } });
-  return origin;
-}
-
 function passOnUpgrade(
   { raw, url, params }: FastifyRequest,
   reply: FastifyReply,
@@ -253,8 +238,7 @@ function passOnUpgrade(
   // Checks that the path stays below its prefix, but writes the query anew.
   const [path] = (reply as unknown as Mapped).fromParameters(url, params, prefix).url.split("?", 1);
   const mark = url.indexOf("?");
-  const origin = nextOrigin(raw, target);
-  const way = { origin, target: `${path}${mark < 0 ? "" : url.slice(mark)}`, timeout, tls };
+  const way = { origin: target.next(), target: `${path}${mark < 0 ? "" : url.slice(mark)}`, timeout, tls };
   const own = {
     ...upgrade,
     answered: (status: number) => {
