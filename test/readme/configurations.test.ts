@@ -11,7 +11,7 @@ import { compile, readConfig } from "../../src/gateway/compile.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
-import { blocks, root } from "./page.js";
+import { readme, root } from "./page.js";
 
 type Section = Record<string, unknown>;
 
@@ -62,7 +62,7 @@ describe("the configurations of the README", { skip: withoutOpenssl }, () => {
   /** The files that they name. */
   before(() => {
     for (const name of ["protos", "third_party", "secrets", "build"]) mkdirSync(join(folder, name));
-    const [keys = ""] = blocks("yaml").filter(block => Array.isArray(parse(block)));
+    const [keys = ""] = readme.blocks("yaml").filter(block => Array.isArray(parse(block)));
     writeFileSync(join(folder, "secrets/api-keys.yaml"), keys);
     writeFileSync(join(folder, "build/api.binpb"), "");
     const authority = new Authority("README");
@@ -74,7 +74,7 @@ describe("the configurations of the README", { skip: withoutOpenssl }, () => {
     writeFileSync(join(folder, "ca.pem"), authority.ca.cert);
   });
 
-  for (const [index, block] of blocks("yaml").entries()) {
+  for (const [index, block] of readme.blocks("yaml").entries()) {
     const given: unknown = parse(block);
     const keys = Array.isArray(given) ? "keys" : Object.keys(given as Section).join(", ");
     it(`${index}, ${keys}: can be used`, async () => {
@@ -116,7 +116,7 @@ describe("the protos of the README", () => {
       .map(name => new Set(lines(readFileSync(join(folder, name), "utf8")))),
   );
 
-  for (const block of blocks("proto"))
+  for (const block of readme.blocks("proto"))
     it(`stand in a file: ${lines(block)[0]}`, () =>
       assert.ok(files.some(file => lines(block).every(line => file.has(line)))));
 });

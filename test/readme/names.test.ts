@@ -5,7 +5,7 @@ import { CloseCode } from "../../src/realtime/close-code.js";
 import { frameTypes } from "../../src/realtime/frame-reader.js";
 import { reasons } from "../../src/status/reasons.js";
 import { createLogger } from "../../src/telemetry/logger.js";
-import { page, tableRows } from "./page.js";
+import { readme } from "./page.js";
 
 describe("the names in the README", () => {
   it("of metrics are those of the gateway", async () => {
@@ -15,11 +15,12 @@ describe("the names in the README", () => {
       createLogger("silent"),
     );
     const served = await runtime.metrics.text();
-    for (const name of new Set(page.match(/\bprotogate_\w+/g))) assert.ok(served.includes(` ${name} `), name);
+    for (const name of new Set(readme.text.match(/\bprotogate_\w+/g)))
+      assert.ok(served.includes(` ${name} `), name);
   });
 
   it("of reasons have the status that their row says", () => {
-    const rows = tableRows("status", "reasons");
+    const rows = readme.tableRows("status", "reasons");
     for (const [status = "", names = ""] of rows) {
       const statuses = status.split(", ").map(Number);
       for (const name of names.match(/\w+/g) ?? []) {
@@ -31,14 +32,14 @@ describe("the names in the README", () => {
   });
 
   it("of frames are all that clients can send", () => {
-    const named = tableRows("a client sends", "the others get", "it gets").map(
-      ([frame = ""]) => /`([\w-]+)`/.exec(frame)?.[1],
-    );
+    const named = readme
+      .tableRows("a client sends", "the others get", "it gets")
+      .map(([frame = ""]) => /`([\w-]+)`/.exec(frame)?.[1]);
     assert.deepEqual(named, frameTypes);
   });
 
   it("of close codes are all that mean something", () => {
-    const named = tableRows("close code", "why").map(([code]) => Number(code));
+    const named = readme.tableRows("close code", "why").map(([code]) => Number(code));
     assert.deepEqual(named, Object.values(CloseCode).toSorted());
   });
 });

@@ -7,7 +7,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { publishedSchema } from "../../src/config/json-schema.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
 import { createLogger } from "../../src/telemetry/logger.js";
-import { root, tableRows } from "./page.js";
+import { readme, root } from "./page.js";
 
 const withoutPromtool = spawnSync("promtool", ["--version"]).status !== 0 && "promtool is not installed";
 
@@ -59,7 +59,7 @@ describe("config/kubernetes.yaml", () => {
 });
 
 describe("the limits in the README", () => {
-  for (const [key = "", limit = ""] of tableRows("key", "default", "what it bounds"))
+  for (const [key = "", limit = ""] of readme.tableRows("key", "default", "what it bounds"))
     it(`are the defaults: ${key}`, () => {
       assert.equal(limit, String(defaultOf(key.replaceAll("`", "").replace("<name>", "*"))));
     });

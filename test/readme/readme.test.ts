@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { chatPage } from "../../src/demo/chat-page.js";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
-import { blocks, root, sessions } from "./page.js";
+import { readme, root } from "./page.js";
 import { steady } from "./steady.js";
 
 describe("the README", () => {
@@ -16,7 +16,7 @@ describe("the README", () => {
   let backend: DemoBackend;
   let gateway: Gateway;
   before(async () => {
-    for (const script of blocks("js")) {
+    for (const script of readme.blocks("js")) {
       const [, name = ""] = /^\/\/ (\S+):/.exec(script) ?? [];
       assert.notEqual(name, "", `a script says its name in the first line: ${script}`);
       writeFileSync(join(folder, name), script);
@@ -51,11 +51,11 @@ describe("the README", () => {
     });
   }
 
-  for (const { command, setup, answer } of sessions()) {
+  for (const { command, setup, answer } of readme.sessions()) {
     it(`tells the truth about ${command}`, async () => {
       assert.equal(steady(await run(`${setup}${command}`)), steady(answer));
     });
   }
 
-  it("has something to tell", () => assert.ok(sessions().length > 20));
+  it("has something to tell", () => assert.ok(readme.sessions().length > 20));
 });
