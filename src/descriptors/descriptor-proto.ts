@@ -219,10 +219,12 @@ export const EDITIONS: ReadonlyMap<string, number> = new Map([
   ["2026", 1002],
 ]);
 
+const EMPTY = new Uint8Array();
 const root = protobuf.parse(SCHEMA, new protobuf.Root()).root;
 const fileType = root.lookupType("FileDescriptorProto");
 const setType = root.lookupType("FileDescriptorSet");
 const infoType = root.lookupType("SourceCodeInfo");
+for (const type of root.nestedArray) if (type instanceof protobuf.Type) readAbsentBytesAsEmpty(type);
 
 /** @throws RangeError or Error where the bytes are not a FileDescriptorProto. */
 export function decodeFile(bytes: Uint8Array): FileProto {
@@ -255,4 +257,10 @@ function decode(type: protobuf.Type, bytes: Uint8Array): protobuf.Message {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = false;
   return type.decode(reader);
+}
+
+/** protobufjs gives an absent `bytes` field an empty array, which nothing that reads bytes can take. */
+function readAbsentBytesAsEmpty({ fieldsArray, ctor }: protobuf.Type): void {
+  for (const { name, type, repeated } of fieldsArray)
+    if (type === "bytes" && !repeated) ctor.prototype[name] = EMPTY;
 }

@@ -78,11 +78,7 @@ export abstract class LinkedElement {
     this.name = proto.name;
     this.#path = path;
     this.#kind = kind;
-    this.options = new LinkedOptions(
-      model,
-      proto.options?.length ? proto.options : EMPTY,
-      `google.protobuf.${kind}Options`,
-    );
+    this.options = new LinkedOptions(model, proto.options, `google.protobuf.${kind}Options`);
   }
 
   get comment(): string {
@@ -100,14 +96,12 @@ export abstract class LinkedElement {
 
 /** Options that are decoded one by one when asked for. */
 export class LinkedOptions implements Options {
+  readonly bytes: Uint8Array;
   readonly #model: Model;
   readonly #type: string;
 
-  constructor(
-    model: Model,
-    readonly bytes: Uint8Array,
-    type: string,
-  ) {
+  constructor(model: Model, bytes: Uint8Array | undefined, type: string) {
+    this.bytes = bytes ?? EMPTY;
     this.#model = model;
     this.#type = type;
   }

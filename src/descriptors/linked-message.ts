@@ -120,11 +120,7 @@ class LinkedOneof implements Oneof {
 
   constructor(model: Model, proto: OneofProto, file: LinkedFile, path: string) {
     this.name = proto.name;
-    this.options = new LinkedOptions(
-      model,
-      proto.options ?? new Uint8Array(),
-      "google.protobuf.OneofOptions",
-    );
+    this.options = new LinkedOptions(model, proto.options, "google.protobuf.OneofOptions");
     this.#file = file;
     this.#path = path;
   }

@@ -47,10 +47,15 @@ interface Described {
 
 function element(described: Described, model: Model, kind: string) {
   const { name, fullName, comment, line, deprecated, options } = described;
+  const decoded = dumpOptions(options, model, kind);
+  return { name, fullName, file: described.file.name, comment, line, deprecated, options: decoded };
+}
+
+function dumpOptions({ bytes }: Options, model: Model, kind: string) {
   const type = model.message(`google.protobuf.${kind}Options`);
   assert.ok(type);
-  const decoded = decodeMessage(type, options.bytes, model);
-  return { name, fullName, file: described.file.name, comment, line, deprecated, options: decoded };
+  assert.ok(bytes instanceof Uint8Array);
+  return decodeMessage(type, bytes, model);
 }
 
 export function dumpService(service: ServiceType, model: Model): unknown {
@@ -76,9 +81,10 @@ export function dumpMessage(message: MessageType, model: Model): unknown {
     fields: message.fields.map(field => dumpField(field, model)),
     names: [...message.fieldsByName].map(([name, field]) => `${name}:${field.number}`).sort(),
     numbers: [...message.fieldsByNumber].map(([number, field]) => `${number}:${field.name}`),
-    oneofs: message.oneofs.map(({ name, comment, fields }) => ({
+    oneofs: message.oneofs.map(({ name, comment, fields, options }) => ({
       name,
       comment,
+      options: dumpOptions(options, model, "Oneof"),
       fields: fields.map(each => each.name),
     })),
   };

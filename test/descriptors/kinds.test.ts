@@ -85,6 +85,33 @@ describe("a model of every kind of element", () => {
     assert.deepEqual(diagnostics, []);
   });
 
+  it("gives a oneof without options empty ones, whatever syntax and source it is of", async t => {
+    const oneof = (fields: string) =>
+      `message M { message N { oneof inner { ${fields} } } oneof outer { ${fields} } }`;
+    const fields = "string a = 1; int32 b = 2;";
+    const folder = folderOf(t, {
+      "two.proto": `syntax = "proto2"; package two; ${oneof(fields)}`,
+      "three.proto": `syntax = "proto3"; package three; ${oneof(fields)}`,
+      "editions.proto": `edition = "2023"; package editions; ${oneof(fields)}`,
+    });
+    const text = await loadModel([{ kind: "protos", folder, include: [] }]);
+    const bytes = text.model.descriptorSet();
+    const file = join(folder, "set.binpb");
+    writeFileSync(file, bytes);
+    const set = await loadModel([{ kind: "set", file }]);
+    const reflected = await loadModel([{ kind: "files", origin: "u", files: decodeSet(bytes) }]);
+    for (const { model } of [text, set, reflected]) {
+      for (const name of ["two.M", "two.M.N", "three.M", "three.M.N", "editions.M", "editions.M.N"]) {
+        const [found] = model.message(name)!.oneofs;
+        assert.deepEqual(
+          found?.fields.map(each => each.name),
+          ["a", "b"],
+        );
+        assert.deepEqual(found?.options.bytes, new Uint8Array());
+      }
+    }
+  });
+
   it("exports files after what they import", () => {
     const seen = new Set<string>();
     for (const [name, file] of fromText.files) {
