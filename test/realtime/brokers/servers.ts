@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort, untilAccepts } from "../../ports.js";
 
 /** A server of the tests' own, on a port that stays the same when it is started again. */
 export interface TestServer {
@@ -65,7 +66,7 @@ async function startServer(
   };
   const start = async (): Promise<void> => {
     child = spawn(program, args(port, folder).flat(), { stdio: "ignore" });
-    while (!(await reachable(port))) await new Promise(resolve => setImmediate(resolve));
+    await untilAccepts(port, once(child, "exit"));
   };
   await start();
   return {
@@ -80,25 +81,6 @@ async function startServer(
       rmSync(folder, { recursive: true });
     },
   };
-}
-
-function reachable(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }
 
 /** A wire to a server that can be cut. */
