@@ -2,15 +2,21 @@ import { readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type { SocketEngine } from "../src/gateway/realtime-listener.js";
 import { AddonError, loadUws } from "../src/net/uws-addon.js";
 
 export type EngineName = "fastify" | "uws";
 
-let chosen: EngineName = "fastify";
+let chosen: EngineName = process.env.TEST_ENGINE === "uws" ? "uws" : "fastify";
 
 /** The engine that gateways of this test process listen with. */
 export function engineUnderTest(): EngineName {
   return chosen;
+}
+
+/** The engine of sockets that goes with it. */
+export function socketEngineUnderTest(): SocketEngine {
+  return chosen === "uws" ? "uws" : "portable";
 }
 
 /** Why the uws engine cannot be tested here; false: it can. */
@@ -24,8 +30,11 @@ export async function uwsSkipped(): Promise<string | false> {
   }
 }
 
-/** Runs every other test file of the folder of `url` in this process, with gateways on the uws engine. */
-export async function repeatOnUws(url: string): Promise<void> {
+/**
+ * Runs every other test file of the folder of `url` in this process, with gateways and sockets on the uws engine.
+ * @param except files for which the engine makes no difference
+ */
+export async function repeatOnUws(url: string, except: readonly string[] = []): Promise<void> {
   const own = fileURLToPath(url);
   const skip = await uwsSkipped();
   if (skip !== false) {
@@ -34,7 +43,7 @@ export async function repeatOnUws(url: string): Promise<void> {
   }
   chosen = "uws";
   for (const file of readdirSync(dirname(own)).sort()) {
-    if (file.endsWith(".test.ts") && file !== basename(own))
+    if (file.endsWith(".test.ts") && file !== basename(own) && !except.includes(file))
       await import(pathToFileURL(`${dirname(own)}/${file}`).href);
   }
 }

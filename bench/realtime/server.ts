@@ -53,6 +53,7 @@ async function startProtogate(): Promise<number> {
   await realtime.start();
   answers.set("census", () => JSON.stringify(realtime.census()));
   const { port } = await startRealtimeListener(realtime, {
+    engine: process.env.SOCKET_ENGINE === "portable" ? "portable" : "uws",
     host: "127.0.0.1",
     port: 0,
     tls: undefined,

@@ -79,7 +79,7 @@ export async function compile(
   const declared = [
     ...(livekit?.endpoints ?? []),
     ...realtimeEndpoints(config, () => roomsOf(surroundings.runtime)),
-    ...passThroughRules(config, () => roomsOf(surroundings.runtime)),
+    ...passThroughRules(config),
     ...surroundings.runtime.endpoints,
   ];
   const table = compileRoutes(config, model, locate, declared);

@@ -17,6 +17,7 @@ import { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import type { Protection } from "./protection.js";
 import type { RealtimeParts, RealtimeService } from "./realtime.js";
+import type { SocketEngine } from "./realtime-listener.js";
 import { restartOnly } from "./restart-only.js";
 import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   readonly logTo?: { write(line: string): void };
   /** What the HTTP listener serves beside the configuration. */
   readonly endpoints?: readonly Endpoint[];
+  /** What serves the listener of the sockets; default uws, where its addon can be loaded. */
+  readonly socketEngine?: SocketEngine;
 }
 
 /** A gateway that listens. */
@@ -66,6 +69,7 @@ class RunningGateway implements Gateway {
   readonly #file: string;
   readonly #environment: Environment;
   readonly #runtime: Runtime;
+  readonly #socketEngine: SocketEngine | undefined;
   /** The configuration that the process started with. */
   readonly #started: Config;
   #loaded: UsableConfig;
@@ -93,6 +97,7 @@ class RunningGateway implements Gateway {
     this.#loaded = loaded;
     const log = createLogger(telemetry.log.level, options.logTo);
     this.#runtime = createRuntime(loaded.config, log, options.endpoints);
+    this.#socketEngine = options.socketEngine;
     this.#runtime.metrics.endpointsFrom(() => this.#generation?.endpoints() ?? []);
   }
 
@@ -203,11 +208,9 @@ class RunningGateway implements Gateway {
         requestTimeout: http.limits.request_timeout,
         handle: exchange => pipeline.handle(exchange),
         ...(this.#realtime !== undefined && {
-          attach: (app, peers, cork) =>
-            this.#realtime?.attach(app, peers, cork, tls !== undefined, origin =>
-              (this.#snapshot as Snapshot).replyHeaders(origin, tls !== undefined),
-            ),
+          attach: (app, peers, cork) => this.#realtime?.attach(app, peers, cork, tls !== undefined),
         }),
+        takeUpgrade: (request, socket, head) => this.#realtime?.take(request, socket, head) === true,
         refused: ({ httpStatus, code }) =>
           this.#runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
       });
@@ -219,7 +222,10 @@ class RunningGateway implements Gateway {
     const { realtime } = loaded.config;
     if (realtime === undefined || this.#realtime !== undefined) return;
     const { prepareRealtime } = await import("./realtime.js");
-    this.#createRealtime = await prepareRealtime(realtime, this.#runtime);
+    this.#createRealtime = await prepareRealtime(realtime, this.#runtime, {
+      engine: this.#socketEngine,
+      replyHeaders: (origin, encrypted) => (this.#snapshot as Snapshot).replyHeaders(origin, encrypted),
+    });
   }
 
   #useRealtime(parts: RealtimeParts): void {

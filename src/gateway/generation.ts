@@ -65,7 +65,7 @@ export class Generation {
    */
   async start(): Promise<void> {
     if (this.#missing.size > 0) await this.#reflect();
-    this.#passThrough = await passThroughOf(this.#loaded.config, this.#runtime);
+    this.#passThrough = await passThroughOf(this.#loaded.config);
     await this.#build();
   }
 

@@ -4,14 +4,11 @@ import { type AuthNames, authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
 import { requireOrigin } from "../realtime/origin.js";
 import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
-import { relayGate } from "./realtime-gate.js";
-import { relayed, socketAuth, socketPath } from "./realtime-settings.js";
-import { type Rooms, type Runtime, roomsOf } from "./runtime.js";
 
 /** What `http.proxy` adds to the route table. */
-export function passThroughRules(config: Config, rooms: () => Rooms): PassThroughRule[] {
-  const { http, auth, realtime } = config;
-  const rules: PassThroughRule[] = http.proxy.map((proxy, index) => ({
+export function passThroughRules(config: Config): PassThroughRule[] {
+  const { http, auth } = config;
+  return http.proxy.map((proxy, index) => ({
     at: ["http", "proxy", index],
     method: "*",
     template: `${proxy.prefix}/**`,
@@ -27,19 +24,6 @@ export function passThroughRules(config: Config, rooms: () => Rooms): PassThroug
         },
       }),
   }));
-  if (realtime === undefined || !relayed(config)) return rules;
-  const path = socketPath(realtime);
-  rules.push({
-    at: ["realtime", "path"],
-    method: "GET",
-    template: path,
-    upstream: "realtime",
-    websocket: true,
-    auth: socketAuth(config, realtime),
-    rateLimit: realtime.rate_limit,
-    guard: relayGate(rooms, path),
-  });
-  return rules;
 }
 
 /** Whether callers can be known by a cookie, which browsers send with every upgrade, whosever page asks for it. */
@@ -47,12 +31,9 @@ function takesCookies(names: AuthNames, { auth }: Config): boolean {
   return names !== "none" && names.some(name => "cookie" in (auth.providers[name] ?? {}));
 }
 
-/** Milliseconds for the gateway's own listener to take a socket. */
-const relayTimeout = 10_000;
-
-/** The application behind the prefixes of `http.proxy` and for sockets; undefined where there are none. */
-export async function passThroughOf(config: Config, runtime: Runtime): Promise<PassThrough | undefined> {
-  const { http, listeners, upstreams, realtime } = config;
+/** The application behind the prefixes of `http.proxy`; undefined where there are none. */
+export async function passThroughOf(config: Config): Promise<PassThrough | undefined> {
+  const { http, listeners, upstreams } = config;
   const targets: PassThroughTarget[] = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }) => {
     // Loading has checked that the upstream exists.
     const upstream = upstreams[name] as UpstreamConfig;
@@ -62,17 +43,6 @@ export async function passThroughOf(config: Config, runtime: Runtime): Promise<P
     const next = () => origins[turn++ % origins.length] as string;
     return { prefix, rewrite, websocket, next, timeout, tls: tlsOf(tls) };
   });
-  if (realtime !== undefined && relayed(config)) {
-    targets.push({
-      prefix: socketPath(realtime),
-      rewrite: undefined,
-      websocket: true,
-      next: () => roomsOf(runtime).origin,
-      timeout: relayTimeout,
-      // It is this very process.
-      tls: { rejectUnauthorized: false },
-    });
-  }
   if (targets.length === 0) return undefined;
   const { createPassThrough } = await import("../upstream/pass-through.js");
   return createPassThrough(targets, listeners.http.engine === "uws");

@@ -1,26 +1,85 @@
+import { clientCertificate } from "../http/client-certificate.js";
 import type { Engine, EngineOptions } from "../http/engine.js";
+import { startFastifyEngine } from "../http/fastify-engine.js";
 import { startUwsEngine } from "../http/uws-engine.js";
+import { requireUsable } from "../net/server-tls.js";
+import { AddonError, loadUws } from "../net/uws-addon.js";
+import { acceptPortableSockets, type PortableSockets } from "../realtime/portable-sockets.js";
 import type { Realtime } from "../realtime/realtime.js";
-import { acceptUpgrades, type UpgradeOptions } from "../realtime/upgrade.js";
+import type { UpgradeOptions } from "../realtime/upgrade.js";
+import { acceptUwsSockets } from "../realtime/uws-sockets.js";
+
+/** What reads and writes the frames of sockets: uWebSockets.js, or `ws` on a server of Node.js. */
+export type SocketEngine = "uws" | "portable";
 
 /** What the listener of the sockets needs. */
-export interface RealtimeListenerOptions extends Omit<EngineOptions, "attach"> {
-  readonly sockets: Omit<UpgradeOptions, "encrypted" | "peers" | "cork">;
+export interface RealtimeListenerOptions extends Omit<EngineOptions, "attach" | "takeUpgrade"> {
+  readonly engine: SocketEngine;
+  readonly sockets: Omit<UpgradeOptions, "encrypted">;
+}
+
+/**
+ * The faster engine where it can be loaded.
+ * @param headLimit as `loadUws` has it
+ * @returns why it is the portable one, where it is
+ */
+export async function chooseSocketEngine(
+  headLimit: number,
+): Promise<{ readonly engine: SocketEngine; readonly why: string | undefined }> {
+  try {
+    await loadUws(headLimit);
+    return { engine: "uws", why: undefined };
+  } catch (error) {
+    if (!(error instanceof AddonError)) throw error;
+    return { engine: "portable", why: error.reason };
+  }
 }
 
 /**
  * Listens for the WebSockets of `realtime`. Requests for anything else are exchanges, as on the HTTP listener.
- * @throws AddonError where the addon cannot be loaded
+ * @throws AddonError where the addon is to be used and cannot be loaded
  * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen
  * @throws Error where the certificate cannot be used
  */
 export function startRealtimeListener(
   realtime: Realtime,
-  { sockets, ...options }: RealtimeListenerOptions,
+  { engine, sockets, ...options }: RealtimeListenerOptions,
 ): Promise<Engine> {
   const encrypted = options.tls !== undefined;
+  if (engine === "portable") return startPortable(realtime, { ...sockets, encrypted }, options);
   return startUwsEngine({
     ...options,
-    attach: (app, peers, cork) => acceptUpgrades(app, realtime, { ...sockets, encrypted, peers, cork }),
+    attach: (app, peers, cork) => acceptUwsSockets(app, realtime, { ...sockets, encrypted, peers, cork }),
   });
+}
+
+/** Takes sockets in by a listener whose engine is fastify. */
+export function portableSockets(realtime: Realtime, options: UpgradeOptions): Promise<PortableSockets> {
+  return acceptPortableSockets(realtime, { ...options, certificateOf: clientCertificate });
+}
+
+async function startPortable(
+  realtime: Realtime,
+  options: UpgradeOptions,
+  engineOptions: EngineOptions,
+): Promise<Engine> {
+  if (engineOptions.tls !== undefined) requireUsable(engineOptions.tls);
+  const sockets = await portableSockets(realtime, options);
+  try {
+    const engine = await startFastifyEngine({
+      ...engineOptions,
+      takeUpgrade: (request, net, head) => sockets.take(request, net, head),
+    });
+    return {
+      port: engine.port,
+      close: until => engine.close(until),
+      destroy: () => {
+        sockets.destroy();
+        engine.destroy();
+      },
+    };
+  } catch (error) {
+    sockets.destroy();
+    throw error;
+  }
 }

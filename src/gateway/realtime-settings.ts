@@ -28,12 +28,7 @@ export function realtimeEndpoints(config: Config, rooms: () => Rooms): readonly 
   const section = config.realtime;
   if (section === undefined) return [];
   const rest = restEndpoints(() => rooms().realtime, restOptions(config, section));
-  return relayed(config) ? rest : [...rest, socketEndpoint(config, section, rooms)];
-}
-
-/** Whether the HTTP port reaches sockets by a proxy; uWebSockets.js takes them in itself. */
-export function relayed({ listeners }: Config): boolean {
-  return listeners.http.engine !== "uws";
+  return [...rest, socketEndpoint(config, section, rooms)];
 }
 
 /** Where the REST twin stands on the HTTP listener, and who may use it. */

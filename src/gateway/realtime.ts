@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import type { Socket as NetSocket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Snapshot } from "../bindings/snapshot.js";
 import { type Address, parseAddress } from "../config/address.js";
 import type { RealtimeConfig } from "../config/schema.js";
-import type { Engine } from "../http/engine.js";
+import { type Engine, targetLimit } from "../http/engine.js";
 import { Pipeline } from "../http/pipeline.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
@@ -11,9 +13,10 @@ import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/broker.js";
 import { loadBroker } from "../realtime/brokers/load-broker.js";
+import type { PortableSockets } from "../realtime/portable-sockets.js";
 import { Realtime } from "../realtime/realtime.js";
-import { SocketRelay } from "../realtime/relay.js";
-import { type AnsweredUpgrade, acceptUpgrades, type UpgradeOptions } from "../realtime/upgrade.js";
+import type { AnsweredUpgrade, UpgradeOptions } from "../realtime/upgrade.js";
+import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/uws-sockets.js";
 import { Code } from "../status/code.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -21,14 +24,30 @@ import { none } from "../telemetry/route-metrics.js";
 import type { Compiled, UsableConfig } from "./compile.js";
 import type { Leases } from "./leases.js";
 import { listenerOf, listening } from "./listener.js";
-import { startRealtimeListener } from "./realtime-listener.js";
+import {
+  chooseSocketEngine,
+  portableSockets,
+  type SocketEngine,
+  startRealtimeListener,
+} from "./realtime-listener.js";
 import { callCheck, realtimeSettings, socketPath } from "./realtime-settings.js";
 import { realtimeSnapshot } from "./realtime-snapshot.js";
 import type { Rooms, Runtime } from "./runtime.js";
 import type { SnapshotParts } from "./snapshot.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
-type SocketOptions = Omit<UpgradeOptions, "encrypted" | "peers" | "cork" | "relay" | "replyHeaders">;
+type SocketOptions = Omit<UpgradeOptions, "encrypted" | "replyHeaders">;
+
+/** What sockets have of the gateway around them. */
+export interface SocketSurroundings {
+  /** Undefined: uws, where its addon can be loaded. */
+  readonly engine: SocketEngine | undefined;
+  /** What responses of the HTTP listener carry. @param origin the Origin header */
+  replyHeaders(
+    origin: string | undefined,
+    encrypted: boolean,
+  ): ReturnType<NonNullable<UpgradeOptions["replyHeaders"]>>;
+}
 
 /** What of a loaded configuration the sockets hold on to. */
 export interface RealtimeParts extends SnapshotParts {
@@ -39,20 +58,21 @@ export interface RealtimeParts extends SnapshotParts {
 export async function prepareRealtime(
   section: RealtimeConfig,
   runtime: Runtime,
+  surroundings: SocketSurroundings,
 ): Promise<(parts: RealtimeParts) => RealtimeService> {
   const { messages, ttl, max_bytes: maxBytes } = section.history;
   const broker = await loadBroker(section.broker, {
     history: { messages, ttl, maxBytes },
     logger: runtime.log,
   });
-  return parts => new RealtimeService(section, broker, parts, runtime);
+  return parts => new RealtimeService(section, broker, parts, runtime, surroundings);
 }
 
 /** Rooms, sockets and their listener, which outlive reloads. */
 export class RealtimeService implements Rooms {
   readonly realtime: Realtime;
-  readonly relay: SocketRelay;
   readonly #runtime: Runtime;
+  readonly #surroundings: SocketSurroundings;
   readonly #bridge: RpcBridge;
   readonly #sockets: SocketOptions;
   readonly #fixed: unknown;
@@ -62,16 +82,24 @@ export class RealtimeService implements Rooms {
   /** Of what sockets use now: held until they use something else, or until the last of them is gone. */
   #leases: Leases;
   #engine: Engine | undefined;
+  /** Those of the HTTP listener, where its engine is fastify. */
+  #portable: PortableSockets | undefined;
   #api: RoomsServer | undefined;
-  #origin = "";
 
   /** @param section of the configuration that the process started with: broker and listener stay as it says */
-  constructor(section: RealtimeConfig, broker: Broker, parts: RealtimeParts, runtime: Runtime) {
+  constructor(
+    section: RealtimeConfig,
+    broker: Broker,
+    parts: RealtimeParts,
+    runtime: Runtime,
+    surroundings: SocketSurroundings,
+  ) {
     const { http } = parts.compiled.loaded.config;
     this.#leases = parts.leases;
     this.#leases.acquire();
     this.#fixed = fixed(section);
     this.#runtime = runtime;
+    this.#surroundings = surroundings;
     this.#log = runtime.log;
     this.#accessLog = new AccessLog(runtime.log);
     this.#sockets = {
@@ -90,16 +118,11 @@ export class RealtimeService implements Rooms {
       metrics: runtime.realtime,
       logger: runtime.log,
     });
-    this.relay = new SocketRelay(this.realtime);
     this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, runtime);
   }
 
   get port(): number {
     return this.#engine?.port ?? 0;
-  }
-
-  get origin(): string {
-    return this.#origin;
   }
 
   /** False while messages cannot be published. */
@@ -122,10 +145,12 @@ export class RealtimeService implements Rooms {
       draining: () => this.realtime.draining,
     });
     const encrypted = tls !== undefined;
+    const engine = await this.#chooseEngine(limits.header);
     const start = (): Promise<Engine> =>
       startRealtimeListener(this.realtime, {
         ...address,
         tls,
+        engine,
         headerLimit: limits.header,
         requestTimeout: limits.request_timeout,
         handle: exchange => pipeline.handle(exchange),
@@ -133,15 +158,28 @@ export class RealtimeService implements Rooms {
           metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
         sockets: {
           ...this.#sockets,
-          relay: this.relay,
           replyHeaders: origin => snapshot().replyHeaders(origin, encrypted),
         },
       });
     this.#engine = await listening(loaded, ["listeners", "realtime"], start);
-    const { host } = address;
-    const local = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host;
-    this.#origin = `${tls === undefined ? "http" : "https"}://${local}:${this.#engine.port}`;
+    if (loaded.config.listeners.http.engine !== "uws")
+      this.#portable = await portableSockets(
+        this.realtime,
+        this.#onHttp(loaded.config.listeners.http.tls !== undefined),
+      );
     await this.#startApi(loaded);
+  }
+
+  async #chooseEngine(headerLimit: number): Promise<SocketEngine> {
+    const { engine: wanted } = this.#surroundings;
+    if (wanted !== undefined) return wanted;
+    const { engine, why } = await chooseSocketEngine(headerLimit + targetLimit);
+    if (why !== undefined)
+      this.#log.info(
+        { engine },
+        `WebSockets are served by the portable engine, which is slower: uWebSockets.js ${why}`,
+      );
+    return engine;
   }
 
   /** The rooms for backends, over gRPC. */
@@ -158,18 +196,22 @@ export class RealtimeService implements Rooms {
     );
   }
 
-  /**
-   * Takes sockets in by the HTTP port, too.
-   * @param replyHeaders what the replies of that port carry
-   */
-  attach(
-    app: UwsApp,
-    peers: PeerAddresses,
-    cork: UpgradeOptions["cork"],
-    encrypted: boolean,
-    replyHeaders: NonNullable<UpgradeOptions["replyHeaders"]>,
-  ): void {
-    acceptUpgrades(app, this.realtime, { ...this.#sockets, encrypted, peers, cork, replyHeaders });
+  /** Takes sockets in by the HTTP listener, where its engine is uws. */
+  attach(app: UwsApp, peers: PeerAddresses, cork: UwsSocketOptions["cork"], encrypted: boolean): void {
+    acceptUwsSockets(app, this.realtime, { ...this.#onHttp(encrypted), peers, cork });
+  }
+
+  /** Takes a socket in by the HTTP listener, where its engine is fastify. @returns whether it is one */
+  take(request: IncomingMessage, socket: NetSocket, head: Buffer): boolean {
+    return this.#portable?.take(request, socket, head) === true;
+  }
+
+  #onHttp(encrypted: boolean): UpgradeOptions {
+    return {
+      ...this.#sockets,
+      encrypted,
+      replyHeaders: origin => this.#surroundings.replyHeaders(origin, encrypted),
+    };
   }
 
   /** What a reload changes; sockets stay open. */
@@ -194,6 +236,7 @@ export class RealtimeService implements Rooms {
     const closed = this.#engine?.close(sockets);
     try {
       await sockets;
+      this.#portable?.destroy();
       this.#engine?.destroy();
       await closed;
     } finally {

@@ -7,7 +7,6 @@ import { LiveKitMetrics } from "../livekit/metrics.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
 import type { Realtime } from "../realtime/realtime.js";
-import type { SocketRelay } from "../realtime/relay.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
@@ -33,10 +32,6 @@ export interface Runtime {
 /** What other parts of the gateway ask of rooms. */
 export interface Rooms {
   readonly realtime: Realtime;
-  /** Where the HTTP port reaches the listener of the sockets. */
-  readonly origin: string;
-  /** What it has admitted on its way there. */
-  readonly relay: SocketRelay;
 }
 
 export function createRuntime(

@@ -47,7 +47,8 @@ export function createSnapshot(
       method,
       template,
       service,
-      guard: declared.guard ?? guardOf(route, limitNames(declared.rateLimit)),
+      guard:
+        ("guard" in declared ? declared.guard : undefined) ?? guardOf(route, limitNames(declared.rateLimit)),
       metrics: metrics.route(template.text, method, service),
       route,
     };

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { ServerTls } from "../net/server-tls.js";
 import type { UwsApp } from "../net/uws-addon.js";
@@ -18,6 +20,12 @@ export interface EngineOptions {
   handle(exchange: Exchange): void;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
   attach?(app: UwsApp, peers: PeerAddresses, cork: (act: () => void) => void): void;
+  /**
+   * Takes over a connection whose request asks for a WebSocket, where Node.js is the engine.
+   * @param head what the client has sent behind the request
+   * @returns false where the request is an exchange like any other
+   */
+  takeUpgrade?(request: IncomingMessage, socket: Socket, head: Buffer): boolean;
   /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
   refused(failure: Failure): void;
 }

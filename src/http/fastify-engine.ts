@@ -63,6 +63,14 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
       ignoreUpgrade(server, request, socket, head, options);
       return;
     }
+    const { size } = connections.of(socket);
+    if (
+      fault(request, size, options) === undefined &&
+      options.takeUpgrade?.(request, socket, head) === true
+    ) {
+      connections.release(socket);
+      return;
+    }
     const response = new ServerResponse(request);
     response.assignSocket(socket);
     response.shouldKeepAlive = false;

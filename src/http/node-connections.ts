@@ -28,6 +28,11 @@ export class NodeConnections {
     return exchanges;
   }
 
+  /** Somebody else has the connection now. */
+  release(socket: Socket): void {
+    this.#exchanges.delete(socket);
+  }
+
   /** Ends the connections on which no request has arrived whole; nothing is lost with them. */
   endIdle(): void {
     for (const [socket, exchanges] of this.#exchanges) if (exchanges.size === 0) socket.destroy();

@@ -21,6 +21,14 @@ export interface UwsApp extends Omit<TemplatedApp, "listen"> {
 /** The addon does not load here. */
 export class AddonError extends Error {
   override readonly name = "AddonError";
+
+  /** @param reason to follow the name of what needs the addon: `cannot be loaded on …` */
+  constructor(
+    readonly reason: string,
+    options: ErrorOptions,
+  ) {
+    super(`the HTTP engine uws ${reason}; use \`listeners.http.engine: fastify\` elsewhere`, options);
+  }
 }
 
 /**
@@ -44,9 +52,9 @@ function explain(error: unknown): string {
   const lines = String(error instanceof Error ? error.message : error).split("\n");
   const cause = lines.find(line => /^\w*Error: /.test(line)) ?? lines[0] ?? "";
   return (
-    `the HTTP engine uws cannot be loaded on ${platform} ${arch}${libc} with Node.js ${version} ` +
+    `cannot be loaded on ${platform} ${arch}${libc} with Node.js ${version} ` +
     `(ABI ${versions.modules}): ${cause.replace(/^\w*Error: /, "")}; its addon is built for Node.js 18 to 22 on ` +
-    "glibc Linux, macOS and Windows; use `listeners.http.engine: fastify` elsewhere"
+    "glibc Linux, macOS and Windows"
   );
 }
 

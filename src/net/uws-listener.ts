@@ -1,7 +1,7 @@
 import type { us_listen_socket } from "uWebSockets.js";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import type { ServerTls } from "./server-tls.js";
+import { type ServerTls, unusable } from "./server-tls.js";
 import type { Uws, UwsApp } from "./uws-addon.js";
 
 /** @throws Error where the certificate cannot be used */
@@ -10,9 +10,7 @@ export function createApp(uws: Uws, tls: ServerTls | undefined): UwsApp {
   try {
     return uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
   } catch (error) {
-    throw new Error(`the certificate ${tls.certFile} cannot be used with the key ${tls.keyFile}`, {
-      cause: error,
-    });
+    throw unusable(tls.certFile, tls.keyFile, error);
   }
 }
 

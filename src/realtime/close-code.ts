@@ -1,5 +1,7 @@
 /** Why the gateway ends a socket: RFC 6455 section 7.4, and of the private range those whose last digits say the HTTP status. */
 export const CloseCode = {
+  /** A message above the limit. */
+  tooLarge: 1009,
   restart: 1012,
   /** Too many frames that could not be read. */
   abuse: 4400,
@@ -23,8 +25,6 @@ export const countedCodes: ReadonlySet<number> = new Set([
   1006,
   1007,
   1008,
-  1009,
   1011,
-  1012,
   ...Object.values(CloseCode),
 ]);

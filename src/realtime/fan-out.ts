@@ -1,4 +1,4 @@
-import type { UwsApp } from "../net/uws-addon.js";
+import type { Publisher } from "./connection.js";
 import { count, type RealtimeMetrics, type SentType } from "./metrics.js";
 import type { Room } from "./room.js";
 import type { Socket } from "./socket.js";
@@ -19,7 +19,7 @@ export interface FanOutLimits {
  * buffers of their members are looked at.
  */
 export class FanOut {
-  readonly #apps: { readonly app: UwsApp; readonly deflate: boolean }[] = [];
+  readonly #publishers: Publisher[] = [];
   #quota = 0;
   #rooms = 1;
 
@@ -35,9 +35,9 @@ export class FanOut {
     this.#quota = Math.max(1, Math.floor(max / this.#rooms));
   }
 
-  /** Sockets of this app are reached from now on. @param deflate whether it compresses */
-  attach(app: UwsApp, deflate: boolean): void {
-    this.#apps.push({ app, deflate });
+  /** Its sockets are reached from now on. */
+  attach(publisher: Publisher): void {
+    this.#publishers.push(publisher);
   }
 
   /**
@@ -52,7 +52,7 @@ export class FanOut {
     if (except?.rooms.get(room.name) === room && except.lag?.has(room) !== true) recipients--;
     if (recipients > 0) {
       const started = performance.now();
-      for (const { app, deflate } of this.#apps) app.publish(room.topic, text, false, deflate);
+      for (const publisher of this.#publishers) publisher.publish(room.topic, text);
       count(this.metrics.sent[type], recipients, bytes);
       this.metrics.fannedOut(recipients, performance.now() - started);
     }

@@ -3,12 +3,12 @@ import type { Authorizer } from "../auth/authorizer.js";
 import type { Authenticator } from "../auth/identity.js";
 import { Guard } from "../bindings/guard.js";
 import type { Limiter } from "../limits/limiter.js";
-import type { UwsApp } from "../net/uws-addon.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { Bridge } from "./bridge.js";
 import type { Broker } from "./broker.js";
 import { Chat, type RoomPolicy } from "./chat.js";
 import { CloseCode } from "./close-code.js";
+import type { Publisher } from "./connection.js";
 import type { Hub } from "./hub.js";
 import { LocalHub } from "./local-hub.js";
 import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
@@ -137,9 +137,9 @@ export class Realtime {
     return this.#draining;
   }
 
-  /** Sockets of this app are reached by what is published from now on. @param deflate whether it compresses */
-  attach(app: UwsApp, deflate: boolean): void {
-    this.#hub.fanOut.attach(app, deflate);
+  /** The sockets of a listener are reached by what is published from now on. */
+  attach(publisher: Publisher): void {
+    this.#hub.fanOut.attach(publisher);
   }
 
   /**

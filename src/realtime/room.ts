@@ -25,7 +25,7 @@ export class Room {
   /** `messageHead` of its name. */
   readonly messageHead: string;
 
-  /** @param topic of uWebSockets.js, unique among the rooms of the process */
+  /** @param topic by which its members are reached, unique among the rooms of the process */
   constructor(
     readonly name: string,
     readonly topic: string,

@@ -1,14 +1,9 @@
-import type { WebSocket } from "uWebSockets.js";
 import type { Identity } from "../auth/identity.js";
 import type { Said } from "./backlog.js";
 import type { Session } from "./bridge.js";
+import type { Connection } from "./connection.js";
 import type { RoomFrame } from "./frame.js";
 import type { Room } from "./room.js";
-
-/** What uWebSockets.js keeps with a WebSocket. */
-export interface SocketData {
-  readonly socket: Socket;
-}
 
 /** What a socket may do in a while: so many at once, and so many a second. */
 export interface Rate {
@@ -49,11 +44,11 @@ export interface Lane {
 }
 
 /**
- * A client's WebSocket. What uWebSockets.js gives must not be touched after its close event: `ws` is gone then, and
- * every method does nothing. There is one for each connection, so it holds what every connection needs and no more.
+ * A client's WebSocket. A connection must not be touched after its end: it is gone then, and every method does nothing.
+ * There is one for each connection, so it holds what every connection needs and no more.
  */
 export class Socket implements Session {
-  ws: WebSocket<SocketData> | undefined = undefined;
+  connection: Connection | undefined = undefined;
   readonly identity: Identity | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
@@ -92,49 +87,49 @@ export class Socket implements Session {
   }
 
   get buffered(): number {
-    return this.ws === undefined ? 0 : this.ws.getBufferedAmount();
+    return this.connection === undefined ? 0 : this.connection.getBufferedAmount();
   }
 
   send(text: string): boolean {
-    const { ws } = this;
-    if (ws === undefined || this.ending !== undefined) return false;
-    if (ws.getBufferedAmount() > this.owner.sendLimit) {
+    const { connection } = this;
+    if (connection === undefined || this.ending !== undefined) return false;
+    if (connection.getBufferedAmount() > this.owner.sendLimit) {
       this.owner.tooSlow(this);
       return false;
     }
-    ws.send(text, false);
+    connection.send(text, false);
     return true;
   }
 
   subscribe(topic: string): void {
-    this.ws?.subscribe(topic);
+    this.connection?.subscribe(topic);
   }
 
   /** What was published before still arrives. @returns whether it was subscribed */
   unsubscribe(topic: string): boolean {
-    return this.ws?.unsubscribe(topic) ?? false;
+    return this.connection?.unsubscribe(topic) ?? false;
   }
 
   /** Runs `write` so that all it sends goes out in one piece. */
   corked(write: () => void): void {
-    if (this.ws === undefined) write();
-    else this.ws.cork(write);
+    if (this.connection === undefined) write();
+    else this.connection.cork(write);
   }
 
   /** The close frame goes behind everything that has been sent. */
   end(code: number, reason: string): void {
-    this.ws?.end(code, reason);
+    this.connection?.end(code, reason);
   }
 
   /** Without a word. */
   terminate(): void {
-    this.ws?.close();
+    this.connection?.close();
   }
 
-  /** uWebSockets.js has said that it is over, or it never began. */
+  /** The engine has said that it is over, or it never began. */
   gone(): void {
     this.#gone = true;
-    this.ws = undefined;
+    this.connection = undefined;
   }
 
   /** True where the client may send one more frame now. @param now milliseconds */

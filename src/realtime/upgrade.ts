@@ -1,20 +1,14 @@
-import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Caller } from "../auth/caller.js";
 import type { Passage } from "../bindings/guard.js";
-import { clientAddress } from "../net/client-address.js";
-import type { PeerAddresses } from "../net/peer-address.js";
-import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
-import { CloseCode } from "./close-code.js";
-import { type Answerable, answerable, answerFailure, type MoreHeaders } from "./http-answer.js";
 import type { Realtime } from "./realtime.js";
-import { relayHeader, type SocketRelay } from "./relay.js";
-import type { Socket, SocketData } from "./socket.js";
+import { type MoreHeaders, type Refusal, refusalOf } from "./refusal.js";
+import type { Socket } from "./socket.js";
 import { UpgradeRequest } from "./upgrade-request.js";
 
-/** How sockets come in by an app of uWebSockets.js. */
+/** How a listener takes sockets in, whichever its engine. */
 export interface UpgradeOptions {
   /** Such as `/ws`; `/` for the root. */
   readonly path: string;
@@ -25,16 +19,11 @@ export interface UpgradeOptions {
   readonly idleTimeout: number;
   /** Compresses messages, at the price of CPU and memory for each socket. */
   readonly deflate: boolean;
-  readonly peers: PeerAddresses;
-  /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
-  cork(open: () => void): void;
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
-  /** Sockets that have been admitted elsewhere. */
-  readonly relay?: SocketRelay;
   /** What refusals carry beside their own headers. @param origin the Origin header */
   replyHeaders?(origin: string | undefined): MoreHeaders;
-  /** A request that nobody else has answered is over. */
+  /** A request is over. */
   answered?(upgrade: AnsweredUpgrade): void;
 }
 
@@ -50,115 +39,42 @@ export interface AnsweredUpgrade {
   readonly bytes: number;
 }
 
-/** `uWS.SHARED_COMPRESSOR`, without a window for each socket. */
-const sharedCompressor = 1;
-
-/** Takes WebSockets of `realtime` in by that app. Whatever is refused is answered as HTTP, before the upgrade. */
-export function acceptUpgrades(app: UwsApp, realtime: Realtime, options: UpgradeOptions): void {
-  const { chat, sockets: hub, metrics, logger } = realtime;
-  app.ws<SocketData>(options.path, {
-    maxPayloadLength: options.messageLimit,
-    idleTimeout: Math.ceil(options.idleTimeout / 1000),
-    compression: options.deflate ? sharedCompressor : 0,
-    // What a socket is behind is bounded by `SlowConsumers`; uWebSockets.js would drop without telling whom.
-    maxBackpressure: 0,
-    sendPingsAutomatically: true,
-    upgrade: (response, request, context) =>
-      guarded(() => new Upgrade(realtime, options, response, request, context).run()),
-    open: ws =>
-      guarded(() => {
-        const { socket } = ws.getUserData();
-        socket.ws = ws;
-        hub.open.add(socket);
-        // It was being upgraded when the gateway began to shut down.
-        if (realtime.draining)
-          hub.open.end(socket, CloseCode.restart, '{"reason":"SHUTTING_DOWN","retry_after":1}');
-      }),
-    message: (ws, message, isBinary) =>
-      guarded(() => {
-        const { socket } = ws.getUserData();
-        if (isBinary) chat.binary(socket, message.byteLength);
-        else chat.receive(socket, textOf(message), message.byteLength);
-      }),
-    drain: ws =>
-      guarded(() => {
-        const { socket } = ws.getUserData();
-        hub.drained(socket);
-        if (!socket.closed) realtime.settings.bridge?.drained(socket);
-      }),
-    close: (ws, code) =>
-      guarded(() => {
-        const { socket } = ws.getUserData();
-        socket.gone();
-        metrics.closed(code);
-        for (const release of socket.releases) release();
-        chat.closed(socket, code);
-      }),
-  });
-  realtime.attach(app, options.deflate);
-
-  /** What a handler of uWebSockets.js throws would end the process. */
-  function guarded(handle: () => void): void {
-    try {
-      handle();
-    } catch (error) {
-      logger?.error({ err: error }, "what happened on a WebSocket could not be processed");
-    }
-  }
-}
-
-function textOf(message: ArrayBuffer): string {
-  return Buffer.from(message).toString("utf8");
+/** A request for a WebSocket as an engine has it. */
+export interface PendingUpgrade {
+  /** Raw. */
+  readonly path: string;
+  readonly caller: Caller;
+  /** Nothing can be sent any more: the client has gone, or has its answer. */
+  readonly over: boolean;
+  /** @param protocol the subprotocol; empty for none */
+  open(socket: Socket, protocol: string): void;
+  /** Ends the connection as well: what a client has sent behind its request are frames, no further requests. */
+  refuse(refusal: Refusal): void;
 }
 
 /** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
-class Upgrade implements Applicant {
+export class Upgrade implements Applicant {
   readonly request: UpgradeRequest;
   readonly path: string;
   readonly requestId: string;
   readonly passage: Passage = { identity: undefined, headers: [], releases: [] };
-  readonly gone = (): boolean => this.#answer.over;
+  readonly gone = (): boolean => this.#pending.over;
   readonly #realtime: Realtime;
   readonly #options: UpgradeOptions;
-  readonly #answer: Answerable;
-  readonly #context: us_socket_context_t;
-  readonly #headers: ReadonlyMap<string, string>;
+  readonly #pending: PendingUpgrade;
   readonly #started = performance.now();
 
-  constructor(
-    realtime: Realtime,
-    options: UpgradeOptions,
-    response: HttpResponse,
-    request: HttpRequest,
-    context: us_socket_context_t,
-  ) {
+  constructor(realtime: Realtime, options: UpgradeOptions, pending: PendingUpgrade) {
     this.#realtime = realtime;
     this.#options = options;
-    this.#answer = answerable(response);
-    this.#context = context;
-    this.path = request.getUrl();
-    const headers = headersOf(request);
-    const header = (name: string): string | undefined => headers.get(name);
-    this.#headers = headers;
-    this.requestId = requestIdOf(header("x-request-id"));
-    const { peers, trustedHops, encrypted } = options;
-    const caller: Caller = {
-      clientAddress: clientAddress(peers.addressOf(response), header("x-forwarded-for"), trustedHops),
-      query: request.getQuery() ?? "",
-      encrypted,
-      header,
-      certificate: () => undefined,
-    };
-    this.request = new UpgradeRequest(caller, realtime.settings.origins);
+    this.#pending = pending;
+    this.path = pending.path;
+    this.requestId = requestIdOf(pending.caller.header("x-request-id"));
+    this.request = new UpgradeRequest(pending.caller, realtime.settings.origins);
   }
 
   /** Synchronous as far as its parts are. */
   run(): void {
-    const relayed = this.#options.relay?.take(this.#headers.get(relayHeader));
-    if (relayed !== undefined) {
-      this.#open(relayed);
-      return;
-    }
     let admitted: Socket | Promise<Socket>;
     try {
       admitted = admitSocket(this.#realtime, this);
@@ -177,29 +93,12 @@ class Upgrade implements Applicant {
   }
 
   #accept(socket: Socket): void {
-    const open = this.#open(socket);
+    const open = !this.#pending.over;
+    if (open) {
+      opened(this.#realtime);
+      this.#pending.open(socket, this.request.protocol);
+    } else abandoned(this.#realtime, socket);
     this.#report(open ? undefined : gatewayFailure("CLIENT_CLOSED", "the client has gone"), 0);
-  }
-
-  /** @returns whether its client was still there */
-  #open(socket: Socket): boolean {
-    const answer = this.#answer;
-    if (answer.over) {
-      abandoned(this.#realtime, socket);
-      return false;
-    }
-    opened(this.#realtime);
-    answer.over = true;
-    this.#options.cork(() => {
-      answer.response.upgrade<SocketData>(
-        { socket },
-        this.#headers.get("sec-websocket-key") ?? "",
-        this.request.protocol,
-        this.#headers.get("sec-websocket-extensions") ?? "",
-        this.#context,
-      );
-    });
-    return true;
   }
 
   #refuse(failure: Failure): void {
@@ -207,7 +106,9 @@ class Upgrade implements Applicant {
       ...(this.#options.replyHeaders?.(this.request.header("origin")) ?? []),
       ...this.passage.headers,
     ];
-    this.#report(failure, answerFailure(this.#answer, failure, this.requestId, this.path, more));
+    const refusal = refusalOf(failure, this.requestId, this.path, more);
+    if (!this.#pending.over) this.#pending.refuse(refusal);
+    this.#report(failure, Buffer.byteLength(refusal.body));
   }
 
   #report(failure: Failure | undefined, bytes: number): void {
@@ -215,14 +116,4 @@ class Upgrade implements Applicant {
     const seconds = (performance.now() - this.#started) / 1000;
     this.#options.answered?.({ path, requestId, failure, seconds, bytes });
   }
-}
-
-/** Headers by lower-case name; several lines of one are joined. */
-function headersOf(request: HttpRequest): Map<string, string> {
-  const headers = new Map<string, string>();
-  request.forEach((name, value) => {
-    const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before}${name === "cookie" ? ";" : ","} ${value}`);
-  });
-  return headers;
 }

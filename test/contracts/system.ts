@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Endpoint } from "../../src/bindings/endpoint.js";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
-import { engineUnderTest } from "../engine.js";
+import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
 import { type Answer, type Sent, send } from "./http-client.js";
 
 /** A gateway in front of a demo backend of its own. */
@@ -51,6 +51,7 @@ async function startFrom(configFile: string, endpoints: readonly Endpoint[]): Pr
     const gateway = await startGateway(configFile, {
       env: environment(backend),
       endpoints,
+      socketEngine: socketEngineUnderTest(),
       logTo: {
         write: line => {
           lines.push(line);

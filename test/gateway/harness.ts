@@ -9,7 +9,7 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import { startGateway } from "../../src/gateway/gateway.js";
-import { engineUnderTest } from "../engine.js";
+import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
 
 /** Answers one unary method in bytes. Identity serialization: what the gateway sent is what the handler sees. */
 export type RawHandler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => void;
@@ -116,7 +116,11 @@ export async function startTestGateway(
       for (const look of waiting) look();
     },
   };
-  const gateway = await startGateway(join(folder, "gateway.yaml"), { env: {}, logTo });
+  const gateway = await startGateway(join(folder, "gateway.yaml"), {
+    env: {},
+    logTo,
+    socketEngine: socketEngineUnderTest(),
+  });
   return {
     url: `http://127.0.0.1:${gateway.httpPort}`,
     admin: `http://127.0.0.1:${gateway.adminPort}`,

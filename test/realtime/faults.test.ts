@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { WebSocket } from "ws";
+import { socketEngineUnderTest } from "../engine.js";
 import { closeCodeOf, frameOf, rawSocket, serve, until } from "./harness.js";
 
 const text = 0x81;
+/** Of what breaks RFC 6455. */
+const takenByUws = new Set(["no mask", "a message within another", "a close code of nobody"]);
 const join = Buffer.from('{"type":"join-room","room_id":"x","from":"raw"}');
 
 test("frames that cannot be read are answered, close their socket when they go on, and nobody else's", async t => {
@@ -52,38 +55,50 @@ test("a message above the limit ends its socket alone, in one frame or in many",
   const large = await open();
   await large.join("x", "L");
   large.socket.send("x".repeat(1025));
-  assert.ok([1006, 1009].includes((await large.closed).code));
+  assert.deepEqual(await large.closed, { code: 1009, reason: '{"reason":"MESSAGE_TOO_LARGE"}' });
   assert.deepEqual((await other.next()).type, "join-room");
   assert.deepEqual(await other.next(), { type: "leave-room", room_id: "x", from: "L" });
   const raw = await rawSocket(port);
-  for (let i = 0; i < 20; i++) raw.write(frameOf(i === 0 ? 1 : 0, Buffer.alloc(100, "x")));
-  assert.ok([1006, 1009].includes(await closeCodeOf(raw)));
+  for (let i = 0; i < 11; i++) raw.write(frameOf(i === 0 ? 1 : i === 10 ? 0x80 : 0, Buffer.alloc(100, "x")));
+  assert.equal(await closeCodeOf(raw), 1009);
+  const huge = await rawSocket(port);
+  huge.write(frameOf(text, Buffer.alloc(5000, "x")));
+  assert.equal(await closeCodeOf(huge), socketEngineUnderTest() === "portable" ? 1009 : 1006);
   await other.settled();
   other.socket.terminate();
   await empty();
 });
 
-test("what breaks RFC 6455 ends its socket alone", async t => {
+test("what breaks RFC 6455 ends its socket alone, with the code that says why", async t => {
   const { open, port, empty } = await serve(t);
   const other = await open();
   await other.join("x", "O");
-  const broken: Readonly<Record<string, Buffer>> = {
-    "invalid UTF-8": frameOf(text, Buffer.from([0x22, 0xc3, 0x28, 0x22])),
-    "a surrogate in UTF-8": frameOf(text, Buffer.from([0xed, 0xa0, 0x80])),
-    "a reserved bit": frameOf(text | 0x40, join),
-    "a reserved opcode": frameOf(0x83, join),
-    "a continuation of nothing": frameOf(0x80, join),
-    "a ping in fragments": frameOf(0x09, Buffer.from("x")),
-    "a ping of 126 bytes": frameOf(0x89, Buffer.alloc(126)),
-    "a close frame of one byte": frameOf(0x88, Buffer.from([3])),
-    "a length of 2^63": Buffer.from([text, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-  };
-  for (const [name, bytes] of Object.entries(broken)) {
+  const broken: readonly [name: string, code: number, frames: Buffer][] = [
+    ["invalid UTF-8", 1007, frameOf(text, Buffer.from([0x22, 0xc3, 0x28, 0x22]))],
+    ["a surrogate in UTF-8", 1007, frameOf(text, Buffer.from([0xed, 0xa0, 0x80]))],
+    ["a reserved bit", 1002, frameOf(text | 0x40, join)],
+    ["another reserved bit", 1002, frameOf(text | 0x10, join)],
+    ["a reserved opcode", 1002, frameOf(0x83, join)],
+    ["a reserved opcode of a control frame", 1002, frameOf(0x8b, join)],
+    ["a continuation of nothing", 1002, frameOf(0x80, join)],
+    ["a message within another", 1002, Buffer.concat([frameOf(0x01, join), frameOf(text, join)])],
+    ["a ping in fragments", 1002, frameOf(0x09, Buffer.from("x"))],
+    ["a ping of 126 bytes", 1002, frameOf(0x89, Buffer.alloc(126))],
+    ["a close frame of one byte", 1002, frameOf(0x88, Buffer.from([3]))],
+    ["a close code of nobody", 1002, frameOf(0x88, Buffer.from([3, 237]))],
+    ["a close reason that is not UTF-8", 1007, frameOf(0x88, Buffer.from([3, 232, 0xff]))],
+    ["a length of 2^63", 1009, Buffer.from([text, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])],
+    ["no mask", 1002, Buffer.concat([frameOf(text, join, false), Buffer.alloc(4)])],
+  ];
+  for (const [name, expected, bytes] of broken) {
+    // The addon ends some of them without a code and takes others as good: what it does is in docs/reference/engines.md.
+    if (socketEngineUnderTest() === "uws" && takenByUws.has(name)) continue;
     const socket = await rawSocket(port);
     socket.write(frameOf(text, join));
     socket.write(bytes);
     const code = await closeCodeOf(socket);
-    assert.ok([1002, 1005, 1006, 1007, 1009].includes(code), `${name}: ${code}`);
+    if (socketEngineUnderTest() === "portable") assert.equal(code, expected, name);
+    else assert.ok([1002, 1005, 1006, 1007, 1009].includes(code), `${name}: ${code}`);
   }
   await other.settled();
   other.socket.terminate();
@@ -96,7 +111,7 @@ test("a frame that is not masked is not read as what it seems to say", async t =
   // uWebSockets.js does not look at the bit: it takes four bytes for a mask, and what comes out is no JSON.
   socket.write(Buffer.concat([frameOf(text, join, false), Buffer.alloc(4)]));
   const [answer] = (await once(socket, "data")) as [Buffer];
-  assert.match(answer.toString(), /MALFORMED_JSON/);
+  assert.match(answer.toString(), socketEngineUnderTest() === "uws" ? /MALFORMED_JSON/ : /PROTOCOL_ERROR/);
   assert.equal(realtime.sockets.memberships, 0);
   socket.destroy();
 });

@@ -8,6 +8,7 @@ import type { Broker } from "../../src/realtime/broker.js";
 import { MemoryBroker } from "../../src/realtime/memory-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime, type RealtimeLimits, type RealtimeSettings } from "../../src/realtime/realtime.js";
+import { socketEngineUnderTest } from "../engine.js";
 
 export type Json = Record<string, unknown>;
 
@@ -72,6 +73,7 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
     requestTimeout: 30_000,
     handle: exchange => exchange.reply(404, [], ""),
     refused: () => {},
+    engine: socketEngineUnderTest(),
     ...options.server,
     sockets: {
       path: "/ws",

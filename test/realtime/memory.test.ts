@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { before, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { uwsSkipped } from "../engine.js";
 
 interface Used {
   readonly name: string;
@@ -23,29 +24,35 @@ function lostEachTime(used: readonly number[]): number {
   return differences.sort((a, b) => a - b)[Math.floor(differences.length / 4)] as number;
 }
 
-let found: Used[];
-before(async () => {
-  const script = fileURLToPath(new URL("memory.ts", import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script]);
-  found = stdout
-    .trim()
-    .split("\n")
-    .map(line => JSON.parse(line) as Used);
-});
-
-test("a leak would be found", () => {
-  const [leak] = found;
-  assert.equal(leak?.name, "a handle of each socket is kept");
-  assert.ok(lostEachTime(leak.heap) > bound, `${leak.heap}`);
-});
-
-test("no fault leaves anything in memory", async t => {
-  assert.equal(found.length, 15);
-  for (const { name, heap, outside } of found.slice(1)) {
-    await t.test(name, t => {
-      t.diagnostic(`each time ${lostEachTime(heap)} bytes of heap, ${lostEachTime(outside)} outside`);
-      assert.ok(lostEachTime(heap) < bound, `heap: ${heap}`);
-      assert.ok(lostEachTime(outside) < bound, `outside: ${outside}`);
+for (const engine of ["fastify", "uws"] as const) {
+  const skip = engine === "uws" && (await uwsSkipped());
+  describe(`memory with the engine ${engine}`, { skip }, () => {
+    let found: Used[];
+    before(async () => {
+      const script = fileURLToPath(new URL("memory.ts", import.meta.url));
+      const env = { ...process.env, TEST_ENGINE: engine };
+      const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script], { env });
+      found = stdout
+        .trim()
+        .split("\n")
+        .map(line => JSON.parse(line) as Used);
     });
-  }
-});
+
+    test("a leak would be found", () => {
+      const [leak] = found;
+      assert.equal(leak?.name, "a handle of each socket is kept");
+      assert.ok(lostEachTime(leak.heap) > bound, `${leak.heap}`);
+    });
+
+    test("no fault leaves anything in memory", async t => {
+      assert.equal(found.length, 15);
+      for (const { name, heap, outside } of found.slice(1)) {
+        await t.test(name, t => {
+          t.diagnostic(`each time ${lostEachTime(heap)} bytes of heap, ${lostEachTime(outside)} outside`);
+          assert.ok(lostEachTime(heap) < bound, `heap: ${heap}`);
+          assert.ok(lostEachTime(outside) < bound, `outside: ${outside}`);
+        });
+      }
+    });
+  });
+}

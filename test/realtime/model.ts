@@ -1,7 +1,5 @@
-import type { WebSocket as UwsSocket } from "uWebSockets.js";
 import assert from "node:assert/strict";
 import { Registry } from "prom-client";
-import type { UwsApp } from "../../src/net/uws-addon.js";
 import {
   type Broker,
   type Draft,
@@ -14,7 +12,7 @@ import {
 import { History } from "../../src/realtime/history.js";
 import { type HubLimits, LocalHub } from "../../src/realtime/local-hub.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
-import { Socket, type SocketData } from "../../src/realtime/socket.js";
+import { Socket } from "../../src/realtime/socket.js";
 
 /** Rooms and sockets without a network: what leaves a socket's buffer when is for the test to say. */
 export class World {
@@ -29,14 +27,14 @@ export class World {
     this.broker = new ModelBroker(history, asynchronous);
     this.hub = new LocalHub(this.broker, new RealtimeMetrics(new Registry()), undefined, limits);
     this.broker.start(this.hub);
-    this.hub.fanOut.attach(this.app as unknown as UwsApp, false);
+    this.hub.fanOut.attach(this.app);
   }
 
   open(): Wire {
     const client = { identity: undefined, clientAddress: "", requestId: "" };
     const socket = new Socket(`s${this.#ids++}`, client, this.hub, 1);
     const wire = new Wire(socket, this.hub, this.#ends);
-    socket.ws = wire as unknown as UwsSocket<SocketData>;
+    socket.connection = wire;
     this.hub.open.add(socket);
     this.wires.push(wire);
     return wire;
