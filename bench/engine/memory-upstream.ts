@@ -15,7 +15,7 @@ const module = pathToFileURL(join(root, "dist/upstream/h2/lean-transport.js")).h
 const { LeanTransport } = (await import(module)) as { readonly LeanTransport: typeof Transport };
 const reply = encode(loadTypes().lookupType("bench.v1.GetMessageResponse"), smallReply);
 const status: CallStatus = { code: 0, message: "", origin: undefined };
-const ending = { status, trailers: [], sent: true };
+const ending = { status, trailers: [], progress: "sent" as const };
 
 const nothing = (): void => undefined;
 const stream: TransportStream = { send: nothing, end: nothing, read: nothing, cancel: nothing };

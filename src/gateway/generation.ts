@@ -177,5 +177,6 @@ function observer(upstream: string, metrics: Runtime["metrics"]): UpstreamObserv
     started: path => metrics.upstream(upstream, path).started(),
     finished: (path, code, seconds) => metrics.upstream(upstream, path).handled(code, seconds),
     retried: (path, code) => metrics.upstream(upstream, path).retried(code),
+    resent: (path, why) => metrics.upstream(upstream, path).resent(why),
   };
 }

@@ -220,6 +220,12 @@ function upstreamSeries(registry: Registry, buckets: readonly number[]): Upstrea
       "Attempts that were sent again, by the gRPC code that they had ended with.",
       coded,
     ),
+    transparentRetries: new CounterSeries(
+      registry,
+      "protogate_upstream_transparent_retries_total",
+      "Attempts that were sent again, whatever the retry policy, because the backend did not process them: `unsent` never left the gateway, `refused` was refused by the backend's server.",
+      [...labels, "reason"],
+    ),
   };
 }
 

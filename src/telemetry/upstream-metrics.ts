@@ -7,6 +7,7 @@ export interface UpstreamSeries {
   readonly handled: CounterSeries;
   readonly handling: HistogramSeries;
   readonly retries: CounterSeries;
+  readonly transparentRetries: CounterSeries;
 }
 
 /** The metrics of one RPC method on one upstream. */
@@ -41,6 +42,11 @@ export class UpstreamMetrics {
   /** Counts one attempt that is sent again because it ended with `grpcCode`. */
   retried(grpcCode: number): void {
     this.#count(this.#retries, this.#series.retries, grpcCode);
+  }
+
+  /** Counts one attempt that is sent again because the backend certainly did not process it. */
+  resent(why: "unsent" | "refused"): void {
+    this.#series.transparentRetries.child(...this.#labels, why).inc();
   }
 
   #count(children: Map<number, CounterChild>, series: CounterSeries, grpcCode: number): void {

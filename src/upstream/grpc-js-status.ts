@@ -2,7 +2,7 @@ import type { StatusObject } from "@grpc/grpc-js";
 import { Code } from "../status/code.js";
 import type { CallStatus, FailureOrigin } from "./channel.js";
 import { fromGrpcMetadata, noMetadata } from "./metadata.js";
-import type { Ending } from "./transport.js";
+import type { Ending, Progress } from "./transport.js";
 
 /** What was seen of an answer before its end. */
 export interface Answer {
@@ -17,8 +17,11 @@ export interface Answer {
  * load-balancing-call.ts, load-balancer-pick-first.ts, stream-decoder.ts, compression-filter.ts of 1.14). A backend
  * that answers with one of them is taken at its word.
  */
-const neverSeen =
-  /^(No connection established|Stream refused by server$|Channel closed before call started|Failed to start HTTP\/2 stream)/;
+const unseen: readonly (readonly [RegExp, Progress])[] = [
+  [/^(No connection established|Channel closed before call started)/, "declined"],
+  [/^Failed to start HTTP\/2 stream/, "unsent"],
+  [/^Stream refused by server$/, "refused"],
+];
 const lost = /^(Connection dropped$|Write error: |Write failed with error |(read|write|connect) E[A-Z]+)/;
 const tooLarge = /^Received message (larger than max|that decompresses to a size larger than)/;
 const broken =
@@ -35,9 +38,10 @@ export function endingOf({ code, details, metadata }: StatusObject, answer: Answ
   // A frame that cannot be decoded ends a call with an exception for a status.
   if (!Number.isInteger(code) || code < 0) return brokenEnding("the answer has no valid status");
   if (code === Code.OK) return ended(Code.OK, "", undefined, metadata);
-  if (neverSeen.test(details)) {
+  const progress = unseen.find(([text]) => text.test(details))?.[1];
+  if (progress !== undefined) {
     const status: CallStatus = { code: Code.UNAVAILABLE, message: details, origin: "connect" };
-    return { status, trailers: noMetadata, sent: false };
+    return { status, trailers: noMetadata, progress: answer.headers ? "sent" : progress };
   }
   return ended(code, details, originOf(code, details, answer.headers || trailersOnly), metadata);
 }
@@ -56,12 +60,16 @@ function ended(
   origin: FailureOrigin | undefined,
   metadata: StatusObject["metadata"],
 ): Ending {
-  return { status: { code, message, origin }, trailers: fromGrpcMetadata(metadata), sent: true };
+  return { status: { code, message, origin }, trailers: fromGrpcMetadata(metadata), progress: "sent" };
 }
 
 /** The end of a call whose upstream does not keep to gRPC. */
 export function brokenEnding(message: string): Ending {
-  return { status: { code: Code.INTERNAL, message, origin: "protocol" }, trailers: noMetadata, sent: true };
+  return {
+    status: { code: Code.INTERNAL, message, origin: "protocol" },
+    trailers: noMetadata,
+    progress: "sent",
+  };
 }
 
 export function foreignText(contentType: string): string {

@@ -1,13 +1,14 @@
 import { performance } from "node:perf_hooks";
 import { Linked } from "../net/ring.js";
 import { Code } from "../status/code.js";
+import { Backoff } from "./backoff.js";
 import type { CallStatus, Cancellation, Metadata } from "./channel.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 import type { Endpoint } from "./endpoint.js";
 import { noMetadata } from "./metadata.js";
 import type { UpstreamObserver } from "./options.js";
 import type { RetryPolicy } from "./retry.js";
-import type { Ending, TransportListener, TransportStream } from "./transport.js";
+import type { Ending, Progress, TransportListener, TransportStream } from "./transport.js";
 
 /** What a call needs of its channel. */
 export interface CallHost {
@@ -39,9 +40,14 @@ const deadlines = new Deadlines();
 
 const noEndpoints: Endpoint[] = [];
 
+/** How often a call that was refused is sent again: at once the first time, then after growing pauses (milliseconds). */
+const maxRefusals = 8;
+const refusalPause = 50;
+const maxRefusalPause = 1000;
+
 /**
- * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that no application can
- * have seen moves to another endpoint by itself, whether or not it may be repeated.
+ * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that the backend certainly
+ * did not process is sent again by itself, whether or not it may be repeated (RFC 9113 §6.8, gRFC A6).
  */
 export abstract class OpenCall extends Linked implements TransportListener, Expiring {
   protected readonly host: CallHost;
@@ -53,6 +59,10 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   #timer: NodeJS.Timeout | undefined;
   #endpoint: Endpoint | undefined;
   #tried: Endpoint[] = noEndpoints;
+  #refusals = 0;
+  #refusalBackoff: Backoff | undefined;
+  /** The attempt that was refused last. */
+  #refused: TransportStream | undefined;
   #over = false;
 
   protected constructor(host: CallHost, options: CallOptions) {
@@ -138,22 +148,39 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   onEnd(ending: Ending): void {
+    const { progress } = ending;
+    if (progress === "refused") this.#refused = this.stream;
     const endpoint = this.#leave();
-    if (ending.sent) {
+    if (progress === "sent") {
       this.sent++;
       this.#tried = [endpoint];
     } else {
-      this.#tried = [...this.#tried, endpoint];
-      if (this.#moveOn()) return;
+      if (!this.#tried.includes(endpoint)) this.#tried = [...this.#tried, endpoint];
+      if (this.#resend(progress)) return;
     }
     this.settle(ending);
   }
 
-  #moveOn(): boolean {
+  /** Sends again what the backend did not process; returns false where that must not or cannot be. */
+  #resend(progress: Exclude<Progress, "sent">): boolean {
     if (!this.restartable()) return false;
-    const other = this.host.pick(this.#tried);
-    if (other === undefined || other.state === "failing" || this.#tried.includes(other)) return false;
-    this.#launch(other, this.remaining);
+    if (progress === "refused" && ++this.#refusals > 1) return this.#resendLater();
+    const endpoint = this.host.pick(this.#tried);
+    if (endpoint === undefined) return false;
+    if (progress === "declined" && (endpoint.state === "failing" || this.#tried.includes(endpoint)))
+      return false;
+    this.host.observer?.resent(this.#options.path, progress === "refused" ? "refused" : "unsent");
+    this.#launch(endpoint, this.remaining);
+    return true;
+  }
+
+  #resendLater(): boolean {
+    if (this.#refusals > maxRefusals) return false;
+    this.#refusalBackoff ??= new Backoff(refusalPause, maxRefusalPause);
+    const pause = this.#refusalBackoff.next();
+    if (pause >= this.remaining) return false;
+    this.host.observer?.resent(this.#options.path, "refused");
+    this.again(pause);
     return true;
   }
 
@@ -192,6 +219,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
       metadata,
       timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
       previousAttempts: this.sent,
+      avoid: this.#refused,
     };
     let stream: TransportStream;
     try {

@@ -58,6 +58,9 @@ export interface RetryOptions {
   readonly budget: number;
 }
 
+/** Why an attempt is sent again although no retry was configured: nothing of it left, or the peer refused it. */
+export type ResendReason = "unsent" | "refused";
+
 /** Hears of every call, for metrics. `path` is the call's path. */
 export interface UpstreamObserver {
   started(path: string): void;
@@ -65,4 +68,6 @@ export interface UpstreamObserver {
   finished(path: string, code: number, seconds: number): void;
   /** An attempt ended with `code` and the call is sent again. */
   retried(path: string, code: number): void;
+  /** An attempt that the backend certainly did not process is sent again: it never left, or was refused. */
+  resent(path: string, why: ResendReason): void;
 }

@@ -1,9 +1,12 @@
 import type { CallStatus, Metadata, StreamCall, StreamHandle } from "./channel.js";
+import { messageHeadSize } from "./h2/frame-writer.js";
 import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
 import type { Ending, TransportStream } from "./transport.js";
 
 /** Bytes that wait to be written before a sender is asked to wait. */
 const highWater = 64 * 1024;
+/** Bytes of messages that are kept after they were handed over, so that the stream can begin anew. */
+const maxReplay = 64 * 1024;
 
 /** Opens a stream. Nothing is called before the handle is returned. */
 export function openStream(host: CallHost, call: StreamCall): StreamHandle {
@@ -20,9 +23,9 @@ class OpenStream extends OpenCall implements StreamHandle {
   #buffered = 0;
   /** The message being written. */
   #writing: Uint8Array | undefined;
-  /** Kept to begin anew at another endpoint; undefined once more than it was handed over. */
-  #first: Uint8Array | undefined;
-  #handed = 0;
+  /** All that was handed to the transport, to begin anew; undefined once that is too much, or was answered. */
+  #replay: Uint8Array[] | undefined = [];
+  #replayBytes = 0;
   #endRequested = false;
   #drainWanted = false;
   #paused = false;
@@ -32,7 +35,6 @@ class OpenStream extends OpenCall implements StreamHandle {
   #held: Uint8Array | undefined;
   /** How the stream ended, while a held message is still to be delivered. */
   #ending: Ending | undefined;
-  #answered = false;
 
   constructor(host: CallHost, call: StreamCall) {
     super(host, call);
@@ -82,7 +84,7 @@ class OpenStream extends OpenCall implements StreamHandle {
   }
 
   onHeaders(headers: Metadata): void {
-    this.#answered = true;
+    this.#replay = undefined;
     this.#call.onHeaders?.(headers);
   }
 
@@ -110,16 +112,13 @@ class OpenStream extends OpenCall implements StreamHandle {
     // Even while paused: a transport may take in without limit what it was never asked for.
     this.#reading = true;
     stream.read();
-    if (this.#first !== undefined) {
-      this.#writing = this.#first;
-      stream.send(this.#first);
-    }
-    this.#write();
-    if (this.#endRequested && this.#queue.length === 0) stream.end();
+    this.#rewind();
+    if (this.#queue.length > 0) this.#write();
+    else if (this.#endRequested) stream.end();
   }
 
   protected restartable(): boolean {
-    return this.#handed <= 1 && !this.#answered;
+    return this.#replay !== undefined;
   }
 
   protected settle(ending: Ending): void {
@@ -133,18 +132,33 @@ class OpenStream extends OpenCall implements StreamHandle {
     this.#call.onEnd(status, trailers);
   }
 
+  /** Puts what an attempt before this one was given back to the front of the queue. */
+  #rewind(): void {
+    if (this.#replay === undefined || this.#replay.length === 0) return;
+    this.#queue.unshift(...this.#replay);
+    this.#writing = undefined;
+    this.#replay = [];
+    this.#replayBytes = 0;
+    this.#buffered = this.#queue.reduce((sum, { length }) => sum + length, 0);
+  }
+
   #read(): void {
     if (this.#paused || this.#reading || this.stream === undefined) return;
     this.#reading = true;
     this.stream.read();
   }
 
+  #keep(message: Uint8Array): void {
+    this.#replayBytes += message.length + messageHeadSize;
+    if (this.#replayBytes > maxReplay) this.#replay = undefined;
+    else this.#replay?.push(message);
+  }
+
   #write(): void {
     if (this.stream === undefined || this.#writing !== undefined) return;
     const message = this.#queue.shift();
     if (message === undefined) return;
-    this.#handed++;
-    this.#first = this.#handed === 1 ? message : undefined;
+    this.#keep(message);
     this.#writing = message;
     this.stream.send(message);
     if (this.#endRequested && this.#queue.length === 0) this.stream.end();

@@ -11,14 +11,25 @@ export interface TransportCall {
   readonly timeout: number | undefined;
   /** How often the call was sent before (`grpc-previous-rpc-attempts`). */
   readonly previousAttempts: number;
+  /** A stream whose connection refused the call: another connection is used where one can be opened. */
+  readonly avoid?: TransportStream | undefined;
 }
+
+/**
+ * How far a call came before it ended (gRFC A6 tells the same apart for transparent retries):
+ * `declined` this address cannot take it (no connection, a full queue, metadata too large), another may;
+ * `unsent` nothing of it left the gateway;
+ * `refused` the peer said that it did not process it (REFUSED_STREAM, or a stream above the last one of GOAWAY);
+ * `sent` the backend may have processed it.
+ */
+export type Progress = "declined" | "unsent" | "refused" | "sent";
 
 /** How a call on a transport ended. */
 export interface Ending {
   readonly status: CallStatus;
   readonly trailers: Metadata;
-  /** False where the upstream's application has certainly not seen the call, so that it may go elsewhere. */
-  readonly sent: boolean;
+  /** Anything but `sent`: response headers have not come, and the call may be sent again. */
+  readonly progress: Progress;
 }
 
 /** Hears of one call. Called asynchronously, never from within a method of the stream; must not throw. */

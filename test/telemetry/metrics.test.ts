@@ -96,6 +96,7 @@ test("upstream calls are counted when they start, end and are sent again", async
   assert.equal(metrics.upstream("chat", "/chat.v1.Rooms/Join"), call);
   call.started();
   call.retried(14);
+  call.resent("refused");
   call.handled(0, 0.2);
   call.started();
   for (let code = 1000; code < 1200; code++) call.handled(code, 0.2);
@@ -105,6 +106,9 @@ test("upstream calls are counted when they start, end and are sent again", async
   ]);
   assert.deepEqual(await samples(metrics, "protogate_upstream_retries_total"), [
     `protogate_upstream_retries_total{${labels},grpc_code="UNAVAILABLE"} 1`,
+  ]);
+  assert.deepEqual(await samples(metrics, "protogate_upstream_transparent_retries_total"), [
+    `protogate_upstream_transparent_retries_total{${labels},reason="refused"} 1`,
   ]);
   assert.deepEqual(await samples(metrics, "protogate_upstream_handled_total"), [
     `protogate_upstream_handled_total{${labels},grpc_code="OK"} 1`,

@@ -217,13 +217,6 @@ const oddities: readonly Oddity[] = [
     message: /Bandwidth exhausted/,
   },
   {
-    name: "a refused stream",
-    answer: stream => stream.close(constants.NGHTTP2_REFUSED_STREAM),
-    code: Code.UNAVAILABLE,
-    origin: "connect",
-    message: /refused by server/,
-  },
-  {
     name: "a connection that ends under the call",
     answer: stream => stream.session?.destroy(),
     code: Code.UNAVAILABLE,

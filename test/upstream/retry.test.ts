@@ -29,6 +29,7 @@ test("a retryable call is sent until it succeeds", async () => {
     retried: (_path: string, code: number) => {
       retried.push(code);
     },
+    resent: () => {},
   };
   const channel = openChannel([backend.address], { retry: policy }, observer);
   const result = await channel.unary(unaryCall({ retryable: true }));
@@ -156,6 +157,7 @@ test("a retryable call outlives a moment without any endpoint", async () => {
         retries.push(code);
         if (retries.length === 1) backend = await startBackend({ port: Number(address.split(":")[1]) });
       },
+      resent: () => {},
     },
   );
   // The floor of the budget allows three retries; calls made beside widen it.

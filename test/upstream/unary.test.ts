@@ -308,6 +308,7 @@ test("an observer hears of each call once", async () => {
         events.push(`finished ${path} ${code}`);
       },
       retried: path => events.push(`retried ${path}`),
+      resent: path => events.push(`resent ${path}`),
     },
   );
   await observed.unary(unaryCall());

@@ -2,12 +2,17 @@ import { Code } from "../../status/code.js";
 import type { CallStatus, FailureOrigin, Metadata } from "../channel.js";
 import { brokenEnding, foreignText, isGrpcType } from "../grpc-js-status.js";
 import { noMetadata } from "../metadata.js";
-import type { Ending } from "../transport.js";
+import type { Ending, Progress } from "../transport.js";
 import type { AnswerHead } from "./answer-head.js";
 import { ErrorCode } from "./protocol.js";
 
-export function failure(code: number, origin: FailureOrigin, message: string, sent = true): Ending {
-  return { status: { code, message, origin }, trailers: noMetadata, sent };
+export function failure(
+  code: number,
+  origin: FailureOrigin,
+  message: string,
+  progress: Progress = "sent",
+): Ending {
+  return { status: { code, message, origin }, trailers: noMetadata, progress };
 }
 
 /**
@@ -20,7 +25,7 @@ export function endingOf(head: AnswerHead, httpStatus: number): Ending {
     return foreignEnding(contentType);
   if (grpcStatus === undefined) return httpEnding(httpStatus, metadata);
   if (!/^\d{1,9}$/.test(grpcStatus)) return brokenEnding("the answer has no valid status");
-  return { status: statusOf(Number(grpcStatus), head.grpcMessage), trailers: metadata, sent: true };
+  return { status: statusOf(Number(grpcStatus), head.grpcMessage), trailers: metadata, progress: "sent" };
 }
 
 const ok: CallStatus = { code: Code.OK, message: "", origin: undefined };
@@ -50,14 +55,14 @@ const httpCodes: ReadonlyMap<number, number> = new Map([
 export function httpEnding(status: number, trailers: Metadata = noMetadata): Ending {
   const code = httpCodes.get(status) ?? Code.UNKNOWN;
   const message = `Received HTTP status code ${status}`;
-  return { status: { code, message, origin: "protocol" }, trailers, sent: true };
+  return { status: { code, message, origin: "protocol" }, trailers, progress: "sent" };
 }
 
 /** The end of a stream that the peer resets (gRPC over HTTP/2, Errors). `answered`: its initial metadata has come. */
 export function resetEnding(code: number, answered: boolean): Ending {
   switch (code) {
     case ErrorCode.RefusedStream:
-      return failure(Code.UNAVAILABLE, "connect", "Stream refused by server", answered);
+      return failure(Code.UNAVAILABLE, "connect", "Stream refused by server", answered ? "sent" : "refused");
     case ErrorCode.Cancel:
       return failure(Code.CANCELLED, "protocol", "Call cancelled");
     case ErrorCode.EnhanceYourCalm:

@@ -70,6 +70,11 @@ export abstract class Answer {
     return true;
   }
 
+  /** Response headers have come: the backend has begun to process the call. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
   get undelivered(): MessageQueue | undefined {
     return this.#queue;
   }

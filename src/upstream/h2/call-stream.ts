@@ -16,8 +16,12 @@ export class CallStream extends Answer implements TransportStream {
   /** Of the header block, as SETTINGS_MAX_HEADER_LIST_SIZE counts. */
   readonly #headSize: number;
 
-  /** Where it is; undefined while it waits. */
+  /** Where it is; undefined while it waits, and after its end. */
   #connection: Connection | undefined;
+  /** The last connection that it had a place on. */
+  place: Connection | undefined;
+  /** A connection that is used for it only where no other can be opened. */
+  avoided: Connection | undefined;
   /** 0 until the header block is written. */
   id = 0;
   /** What the peer still lets us send; may be negative (RFC 9113 §6.9.2). */
@@ -41,6 +45,7 @@ export class CallStream extends Answer implements TransportStream {
     this.#call = call;
     this.#block = block;
     this.#headSize = headSize;
+    if (call.avoid instanceof CallStream) this.avoided = call.avoid.place;
   }
 
   send(message: Uint8Array): void {
@@ -66,6 +71,7 @@ export class CallStream extends Answer implements TransportStream {
   /** Takes a place on a connection. */
   join(connection: Connection): void {
     this.#connection = connection;
+    this.place = connection;
     connection.enlist(this);
   }
 
@@ -78,7 +84,7 @@ export class CallStream extends Answer implements TransportStream {
     if (this.#headSize > maxHeaderList) {
       const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${maxHeaderList}`;
       this.over = true;
-      queueMicrotask(() => this.conclude(failure(Code.RESOURCE_EXHAUSTED, "request", text, false)));
+      queueMicrotask(() => this.conclude(failure(Code.RESOURCE_EXHAUSTED, "request", text, "declined")));
       return false;
     }
     const { timeout, previousAttempts, metadata } = this.#call;

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { Code } from "../../status/code.js";
 import type { FailureOrigin } from "../channel.js";
 import type { KeepaliveOptions } from "../options.js";
+import type { Progress } from "../transport.js";
 import { AnswerHead } from "./answer-head.js";
 import { failure } from "./answer-status.js";
 import type { CallStream } from "./call-stream.js";
@@ -29,7 +30,9 @@ export interface ConnectionHost {
   /** A stream has ended, or the peer takes more of them. */
   onRoom(): void;
   /** The connection takes no new streams. */
-  onDraining(): void;
+  onDraining(connection: Connection): void;
+  /** The peer refused a stream, and may take others. */
+  onRefused(connection: Connection): void;
   /** The peer finds that it is asked too often whether it is alive. */
   onTooManyPings(): void;
   /** The last event, exactly once. `reason`: why; undefined where the connection was in order. */
@@ -53,6 +56,8 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   #active = 0;
   readonly #firstId: number;
   #nextId: number;
+  /** Of the streams from here on nothing was given to the socket. */
+  #unsentId: number;
   /** Where the peer stopped taking streams, with GOAWAY. */
   #lastStream = max31;
   #receiveWindow = connectionWindow;
@@ -76,6 +81,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#keepaliveOptions = keepalive;
     this.#firstId = firstId;
     this.#nextId = firstId;
+    this.#unsentId = firstId;
     this.#socket = open(this);
     this.#sender = new Sender(this.#socket, this);
   }
@@ -133,7 +139,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    this.#host.onDraining();
+    this.#host.onDraining(this);
     if (this.#active === 0) this.#shut(undefined);
   }
 
@@ -156,6 +162,7 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   }
 
   given(): void {
+    this.#unsentId = this.#nextId;
     this.#flood.written();
   }
 
@@ -225,8 +232,13 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
 
   onReset(id: number, code: number): void {
     const stream = this.#stream(id);
-    if (stream === undefined) this.#flood.idle();
-    else stream.onReset(code);
+    if (stream === undefined) {
+      this.#flood.idle();
+      return;
+    }
+    // Before the call looks for another connection.
+    if (code === ErrorCode.RefusedStream) this.#host.onRefused(this);
+    stream.onReset(code);
   }
 
   onSettings(bytes: Buffer, from: number, to: number): void {
@@ -235,6 +247,8 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.peer.apply(bytes, from, to);
     const change = this.peer.initialWindow - before;
     if (change !== 0) this.#widenAll(change);
+    const excess = this.#active - this.peer.maxConcurrentStreams;
+    if (excess > 0) this.#giveBack(excess);
     this.#sender.frames.settingsAck();
     if (!this.#ready) this.#begin();
     this.#host.onRoom();
@@ -263,18 +277,19 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#lastStream = lastStream;
     this.#draining = true;
     if (code === ErrorCode.EnhanceYourCalm && debug === "too_many_pings") this.#host.onTooManyPings();
-    this.#host.onDraining();
+    this.#host.onDraining(this);
     const lost = this.#streams
       .all()
       .filter(({ id }) => id > lastStream)
       .concat(this.#sender.unopened);
     for (const stream of lost) {
-      this.#streams.delete(stream.id);
+      if (stream.id !== 0) this.#streams.delete(stream.id);
       this.#active--;
     }
     const why = `(GOAWAY, code ${code}${debug === "" ? "" : `, ${debug}`})`;
     const text = `the upstream took the call no more ${why}`;
-    for (const stream of lost) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, false));
+    for (const stream of lost)
+      stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progressOf(stream)));
     if (this.#active === 0) this.#shut(undefined);
     else if (code !== ErrorCode.NoError)
       this.#expectClose(`the upstream went away ${why} and did not close the connection`);
@@ -302,6 +317,14 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   /** A peer that finds an error closes the connection (RFC 9113 §5.4.1); what does not is left, and those who wait. */
   #expectClose(otherwise: string): void {
     this.#closeTimer ??= setTimeout(() => this.abort(otherwise), closeTimeout).unref();
+  }
+
+  /** Ends streams that are not open yet and that the peer takes no more, so that they begin elsewhere. */
+  #giveBack(count: number): void {
+    const streams = this.#sender.unopened.slice(-count);
+    this.#active -= streams.length;
+    const text = "the upstream takes fewer streams at once than before";
+    for (const stream of streams) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, "unsent"));
   }
 
   #begin(): void {
@@ -363,7 +386,16 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#streams.clear();
     this.#host.onClosed(this, reason);
     const text = `Connection dropped: ${reason}`;
-    for (const stream of open) stream.conclude(failure(Code.UNAVAILABLE, origin, text));
-    for (const stream of unopened) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, false));
+    for (const stream of open) {
+      const progress = stream.id < this.#unsentId ? "sent" : "unsent";
+      stream.conclude(failure(Code.UNAVAILABLE, progress === "sent" ? origin : "connect", text, progress));
+    }
+    for (const stream of unopened) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, "unsent"));
   }
+}
+
+/** Of a stream that the peer says it has not processed; one that it has answered it has. */
+function progressOf({ id, answered }: CallStream): Progress {
+  if (id === 0) return "unsent";
+  return answered ? "sent" : "refused";
 }

@@ -25,6 +25,8 @@ const maxPause = 5_000;
 const maxKeepaliveTime = 3_600_000;
 /** Connections to one address, where the peer takes too few streams on each. */
 const maxConnections = 8;
+/** Connections in turn that took streams and went away without any response, before the address counts as failing. */
+const maxUseless = 3;
 /** Calls that wait for a stream. */
 const maxQueue = 10_000;
 
@@ -48,6 +50,8 @@ export class LeanTransport implements Transport, ConnectionHost {
   #backoffTimer: NodeJS.Timeout | undefined;
   /** Why the last attempt to connect failed; undefined after one that did not. */
   #failure: string | undefined;
+  /** Connections in turn that became ready and went away before they had brought any response. */
+  #useless = 0;
   /** Calls that wait for a stream, oldest first. */
   #queue: CallStream[] = [];
   #closed = false;
@@ -75,7 +79,7 @@ export class LeanTransport implements Transport, ConnectionHost {
 
   get state(): TransportState {
     if (this.#connections.length > 0) return "ready";
-    if (this.#failure !== undefined) return "failing";
+    if (this.#failure !== undefined || this.#useless >= maxUseless) return "failing";
     if (this.#connecting === undefined) return "idle";
     return performance.now() - this.#connectingSince > slowConnect ? "failing" : "connecting";
   }
@@ -84,7 +88,7 @@ export class LeanTransport implements Transport, ConnectionHost {
     const block = this.#heads.block(call.path);
     const size = checkHead(block, call.metadata);
     const stream = new CallStream(call, listener, this.#maxMessageSize, block, size);
-    const connection = this.#withRoom();
+    const connection = this.#queue.length > 0 ? undefined : this.#roomFor(stream);
     if (connection !== undefined) connection.adopt(stream);
     else this.#wait(stream);
     return stream;
@@ -107,9 +111,14 @@ export class LeanTransport implements Transport, ConnectionHost {
     if (this.#closed) this.#settle();
   }
 
-  onDraining(): void {
-    this.#connections = this.#connections.filter(({ ready }) => ready);
-    if (this.#queue.length > 0) this.#serve();
+  onDraining(connection: Connection): void {
+    this.#lose(connection);
+  }
+
+  onRefused(connection: Connection): void {
+    // Others come first from now on.
+    if (this.#connections.includes(connection))
+      this.#connections = [...this.#connections.filter(other => other !== connection), connection];
   }
 
   onTooManyPings(): void {
@@ -125,29 +134,42 @@ export class LeanTransport implements Transport, ConnectionHost {
       this.#fail(reason ?? "the connection was closed");
       return;
     }
-    this.#connections = this.#connections.filter(other => other !== connection);
-    // Calls wait, and the peer takes connections but no calls: not to be tried again and again at once.
-    if (this.#connections.length === 0 && this.#queue.length > 0 && !connection.answered)
-      this.#fail(reason ?? "the upstream takes no calls");
+    this.#lose(connection);
+  }
+
+  /** A connection that was ready takes no more streams. */
+  #lose(connection: Connection): void {
+    const before = this.#connections;
+    this.#connections = before.filter(other => other !== connection);
+    if (this.#connections.length < before.length) this.#useless = connection.answered ? 0 : this.#useless + 1;
+    if (this.#connections.length === 0 && this.#useless > 1) this.#releaseQueue();
     else this.#serve();
   }
 
+  /** Calls that wait may go elsewhere, or come back to wait until their deadline. */
+  #releaseQueue(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    const text = "the upstream closes its connections before it answers any call";
+    for (const stream of queue) end(stream, text, "unsent");
+  }
+
   /** The first connection with room: the others become idle where one is enough. */
-  #withRoom(): Connection | undefined {
-    if (this.#queue.length > 0) return undefined;
-    for (const connection of this.#connections) if (connection.room) return connection;
+  #roomFor({ avoided }: CallStream): Connection | undefined {
+    for (const connection of this.#connections)
+      if (connection !== avoided && connection.room) return connection;
     return undefined;
   }
 
   #wait(stream: CallStream): void {
     if (this.#connections.length === 0 && this.#failure !== undefined) {
       const text = this.#unreachable();
-      queueMicrotask(() => refuse(stream, text));
+      queueMicrotask(() => end(stream, text, "declined"));
       return;
     }
     if (this.#queue.length >= maxQueue) this.#queue = this.#queue.filter(({ over }) => !over);
     if (this.#queue.length >= maxQueue) {
-      queueMicrotask(() => refuse(stream, `${maxQueue} calls wait for the upstream already`));
+      queueMicrotask(() => end(stream, `${maxQueue} calls wait for the upstream already`, "declined"));
       return;
     }
     this.#queue.push(stream);
@@ -157,20 +179,29 @@ export class LeanTransport implements Transport, ConnectionHost {
   /** Gives places to the calls that wait, and sees that there will be more. */
   #serve(): void {
     const queue = this.#queue;
+    const kept: CallStream[] = [];
     let next = 0;
-    for (const connection of this.#connections) {
-      for (; next < queue.length && connection.room; next++) {
-        const stream = queue[next]!;
-        if (!stream.over) connection.adopt(stream);
-      }
+    for (; next < queue.length; next++) {
+      const stream = queue[next]!;
+      if (stream.over) continue;
+      const connection = this.#roomFor(stream);
+      if (connection !== undefined) connection.adopt(stream);
+      else if (stream.avoided !== undefined) kept.push(stream);
+      else break;
     }
-    if (next > 0) queue.splice(0, next);
+    if (next > 0) queue.splice(0, next, ...kept);
     if (queue.length > 0) this.#connect();
   }
 
   #connect(): void {
     if (this.#connecting !== undefined || this.#backoffTimer !== undefined) return;
     if (this.#connections.length >= maxConnections) return;
+    // A peer that takes connections but no calls is not to be tried again and again at once.
+    if (this.#useless > 1) this.#connectLater();
+    else this.#openConnection();
+  }
+
+  #openConnection(): void {
     this.#connectingSince = performance.now();
     const connection = new Connection(
       handlers => openSocket(this.#address, this.#target, this.#secrets, handlers),
@@ -188,19 +219,28 @@ export class LeanTransport implements Transport, ConnectionHost {
   #fail(reason: string): void {
     clearTimeout(this.#connectTimer);
     if (this.#closed && this.#queue.length === 0) return;
-    this.#backoffTimer = setTimeout(() => {
-      this.#backoffTimer = undefined;
-      if (this.#connections.length === 0 || this.#queue.length > 0) this.#connect();
-    }, this.#backoff.next()).unref();
-    // What is connected already goes on.
-    if (this.#connections.length > 0) return;
+    this.#connectLater();
+    // What is connected already goes on, for those too that looked for another connection.
+    if (this.#connections.length > 0) {
+      for (const stream of this.#queue) stream.avoided = undefined;
+      this.#serve();
+      return;
+    }
     this.#failure = reason;
     const queue = this.#queue;
     this.#queue = [];
     const text = this.#unreachable();
-    for (const stream of queue) refuse(stream, text);
+    for (const stream of queue) end(stream, text, "declined");
     this.#onFailing();
     if (this.#closed) this.#settle();
+  }
+
+  #connectLater(): void {
+    this.#backoffTimer = setTimeout(() => {
+      this.#backoffTimer = undefined;
+      if (this.#connecting !== undefined || this.#connections.length >= maxConnections) return;
+      if (this.#connections.length === 0 || this.#queue.length > 0) this.#openConnection();
+    }, this.#backoff.next()).unref();
   }
 
   #unreachable(): string {
@@ -217,6 +257,6 @@ export class LeanTransport implements Transport, ConnectionHost {
 }
 
 /** Ends a call that was never sent, unless it was cancelled meanwhile. */
-function refuse(stream: CallStream, text: string): void {
-  if (!stream.over) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, false));
+function end(stream: CallStream, text: string, progress: "declined" | "unsent"): void {
+  if (!stream.over) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progress));
 }

@@ -74,7 +74,8 @@ export class Outbox {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
-    if (this.#closed) return;
+    // What a socket at its end is given goes nowhere; streams that are not opened on it can go elsewhere.
+    if (this.#closed || !this.#socket.writable) return;
     this.#host.fill();
     const { frames } = this;
     if (frames.length === 0) return;
@@ -82,7 +83,8 @@ export class Outbox {
     this.frames = this.#spare;
     this.#spare = frames;
     this.#socket.write(frames.bytes.subarray(0, frames.length), this.#afterWrite);
-    this.#host.given();
+    // A write that fails at once has taken nothing.
+    if (this.#socket.errored === null) this.#host.given();
   };
 
   readonly #afterWrite = (): void => {

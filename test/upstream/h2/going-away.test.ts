@@ -2,8 +2,32 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code } from "../../../src/status/code.js";
 import { ErrorCode, FrameType } from "../../../src/upstream/h2/protocol.js";
-import { openChannel, unaryCall } from "../backend.js";
-import { answer, frame, settings, startRawServer, uint32 } from "./raw-server.js";
+import { openChannel, unaryCall, until } from "../backend.js";
+import {
+  answer,
+  frame,
+  initialHeaders,
+  type RawPeer,
+  settings,
+  startRawServer,
+  uint32,
+} from "./raw-server.js";
+
+const lean = { transport: "lean" } as const;
+const maxConcurrentStreams = 3;
+
+function goAway(lastStream: number): Buffer {
+  return frame(FrameType.GoAway, 0, 0, Buffer.concat([uint32(lastStream), uint32(ErrorCode.NoError)]));
+}
+
+function refuse(stream: number): Buffer {
+  return frame(FrameType.RstStream, 0, stream, uint32(ErrorCode.RefusedStream));
+}
+
+function answerAll(peer: RawPeer): void {
+  peer.send(settings());
+  peer.onRequest(stream => peer.send(answer(stream, `connection ${peer.index}`)));
+}
 
 test("a server that goes away for an error and does not close, as it must, is left; what it answers meanwhile counts", async () => {
   const server = await startRawServer(peer => {
@@ -25,6 +49,134 @@ test("a server that goes away for an error and does not close, as it must, is le
     origin: "connect",
   });
   assert.equal(String((await channel.unary(unaryCall())).message), "another connection");
+  await channel.close();
+  await server.close();
+});
+
+test("of two GOAWAYs the second, with a lower last stream, gives further calls back", async () => {
+  const server = await startRawServer(peer => {
+    if (peer.index > 0) {
+      answerAll(peer);
+      return;
+    }
+    peer.send(settings());
+    peer.onRequest(stream => {
+      if (stream !== 7) return;
+      peer.send(goAway(5));
+      setImmediate(() => peer.send(goAway(1), answer(1, "processed")));
+    });
+  });
+  const channel = openChannel([server.address], lean);
+  const results = await Promise.all([1, 2, 3, 4].map(() => channel.unary(unaryCall())));
+  assert.deepEqual(
+    results.map(({ message }) => String(message)),
+    ["processed", "connection 1", "connection 1", "connection 1"],
+  );
+  await channel.close();
+  await server.close();
+});
+
+test("a call whose response headers have come is not sent again, whatever GOAWAY says of its stream", async () => {
+  const server = await startRawServer(peer => {
+    if (peer.index > 0) {
+      answerAll(peer);
+      return;
+    }
+    peer.send(settings());
+    peer.onRequest(stream => peer.send(initialHeaders(stream), goAway(0)));
+  });
+  const channel = openChannel([server.address], lean);
+  const { status, attempts } = await channel.unary(unaryCall());
+  assert.deepEqual([status.code, status.origin, attempts], [Code.UNAVAILABLE, "connect", 1]);
+  await channel.close();
+  await server.close();
+});
+
+test("a call refused on a connection with others under way is sent again on another connection", async () => {
+  const streams: number[] = [];
+  const server = await startRawServer(peer => {
+    peer.send(settings());
+    peer.onRequest(stream => {
+      streams.push(peer.index);
+      if (peer.index > 0) peer.send(answer(stream, "elsewhere"));
+      else if (stream !== 1) peer.send(refuse(stream));
+    });
+  });
+  const channel = openChannel([server.address], lean);
+  const first = channel.unary(unaryCall());
+  await until(() => streams.length === 1);
+  assert.equal(String((await channel.unary(unaryCall())).message), "elsewhere");
+  assert.deepEqual(streams, [0, 0, 1]);
+  // The connection that refused comes last from now on.
+  assert.equal(String((await channel.unary(unaryCall())).message), "elsewhere");
+  server.peers[0]!.send(answer(1, "late"));
+  assert.equal(String((await first).message), "late");
+  await channel.close();
+  await server.close();
+});
+
+test("a call refused where no other connection can be opened goes back to the one that refused it", async () => {
+  let refused = 0;
+  const server = await startRawServer(peer => {
+    if (peer.index > 0) {
+      peer.socket.destroy();
+      return;
+    }
+    peer.send(settings());
+    peer.onRequest(stream => {
+      if (refused++ === 0) peer.send(refuse(stream));
+      else peer.send(answer(stream, "taken"));
+    });
+  });
+  const channel = openChannel([server.address], lean);
+  assert.equal(String((await channel.unary(unaryCall())).message), "taken");
+  await channel.close();
+  await server.close();
+});
+
+test("a server that goes away while calls are under way gets no further calls, and those it may have processed are not repeated", async () => {
+  const requests: number[] = [];
+  const server = await startRawServer(peer => {
+    if (peer.index > 0) {
+      answerAll(peer);
+      return;
+    }
+    peer.send(settings());
+    peer.onRequest(stream => {
+      requests.push(stream);
+      if (stream === 3) peer.socket.end();
+    });
+  });
+  const channel = openChannel([server.address], lean);
+  const lost = await Promise.all([1, 2].map(() => channel.unary(unaryCall())));
+  for (const { status, attempts } of lost)
+    assert.deepEqual([status.code, status.origin, attempts], [Code.UNAVAILABLE, "connect", 1]);
+  assert.equal(String((await channel.unary(unaryCall())).message), "connection 1");
+  assert.deepEqual(requests, [1, 3]);
+  await channel.close();
+  await server.close();
+});
+
+test("calls for which a server's limit of streams becomes too low before they are opened wait or go elsewhere", async () => {
+  let open = 0;
+  const server = await startRawServer(peer => {
+    peer.send(settings([maxConcurrentStreams, 100]));
+    const limit = peer.index === 0 ? 1 : 100;
+    let here = 0;
+    peer.onRequest(stream => {
+      here++;
+      open++;
+      // Lowered while 256 KiB of the first call fill the outbox and the next ones wait behind it.
+      if (open === 1) peer.send(settings([maxConcurrentStreams, limit]));
+      if (here > limit && peer.index === 0) peer.send(refuse(stream));
+      else setImmediate(() => peer.send(answer(stream)));
+    });
+  });
+  const channel = openChannel([server.address], lean);
+  const calls = Array.from({ length: 20 }, () =>
+    channel.unary(unaryCall({ request: Buffer.alloc(300_000) })),
+  );
+  for (const { status } of await Promise.all(calls)) assert.equal(status.code, Code.OK, status.message);
   await channel.close();
   await server.close();
 });

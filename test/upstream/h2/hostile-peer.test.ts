@@ -444,7 +444,6 @@ const onStream: readonly StreamOffence[] = [
       [ErrorCode.FlowControlError, Code.INTERNAL, "protocol"],
       [ErrorCode.StreamClosed, Code.INTERNAL, "protocol"],
       [ErrorCode.FrameSizeError, Code.INTERNAL, "protocol"],
-      [ErrorCode.RefusedStream, Code.UNAVAILABLE, "connect"],
       [ErrorCode.Cancel, Code.CANCELLED, "protocol"],
       [ErrorCode.CompressionError, Code.INTERNAL, "protocol"],
       [ErrorCode.ConnectError, Code.INTERNAL, "protocol"],
