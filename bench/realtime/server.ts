@@ -5,6 +5,7 @@ import { Registry } from "prom-client";
 import { Server as SocketIo } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Identity } from "../../src/auth/identity.js";
+import { RequestOrigins } from "../../src/auth/request-origins.js";
 import { startRealtimeListener } from "../../src/gateway/realtime-listener.js";
 import { loadUws } from "../../src/net/uws-addon.js";
 import { MemoryBroker } from "../../src/realtime/memory-broker.js";
@@ -31,7 +32,7 @@ async function startProtogate(): Promise<number> {
     metrics: new RealtimeMetrics(new Registry()),
     logger: undefined,
     settings: {
-      origins: [],
+      origins: new RequestOrigins([], 0),
       authenticator: caller => identityOf(caller.header("authorization") ?? ""),
       limiters: [],
       roomPolicy: undefined,

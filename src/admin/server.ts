@@ -2,6 +2,7 @@ import type https from "node:https";
 import type { AddressInfo } from "node:net";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import type { AdminRoute } from "../bindings/admin-route.js";
+import { isHostHeader } from "../net/forwarded-list.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 import type { Metrics } from "../telemetry/metrics.js";
@@ -77,6 +78,11 @@ function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions)
   const operations = new Operations(routes);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-content-type-options", "nosniff").header("cache-control", "no-store");
+    const hosts = request.raw.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host");
+    if (hosts.length > 1 || !isHostHeader(request.headers.host ?? "")) {
+      const expected = "expected one Host header, a name or name:port (RFC 9112 §3.2)";
+      return refuse(reply, gatewayFailure("MALFORMED_REQUEST", expected), request.url);
+    }
     if (accepts(request.headers.host)) return undefined;
     const message = `this listener answers local users only, not host ${JSON.stringify(request.headers.host)}`;
     return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);

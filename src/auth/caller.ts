@@ -7,6 +7,8 @@ export interface Caller {
   readonly encrypted: boolean;
   /** The value of a header by lower-case name, several lines joined by `, `; undefined where absent. */
   header(name: string): string | undefined;
+  /** The Cookie header, unless a page has sent it that may not act for whoever looks at it (`RequestOrigins`). */
+  cookies(): string | undefined;
   /** What the client proved with its certificate; undefined where the listener did not verify one. */
   certificate(): ClientCertificate | undefined;
 }

@@ -41,7 +41,7 @@ export function credentialReader({ header, scheme, cookie, query }: Placement): 
   const readers: CredentialReader[] = [];
   if (header !== undefined)
     readers.push(scheme === undefined ? plainReader(header) : schemeReader(header, scheme));
-  if (cookie !== undefined) readers.push(caller => cookieValue(caller.header("cookie") ?? "", cookie));
+  if (cookie !== undefined) readers.push(caller => cookieValue(caller.cookies() ?? "", cookie));
   if (query !== undefined) readers.push(caller => queryValue(caller.query, query));
   const [only] = readers;
   if (only !== undefined && readers.length === 1) return only;

@@ -104,7 +104,7 @@ function isRefusal(code: number): boolean {
 function passedMetadata(caller: Caller, names: readonly string[]): Metadata {
   const metadata: [string, string][] = [];
   for (const name of names) {
-    const value = caller.header(name);
+    const value = name === "cookie" ? caller.cookies() : caller.header(name);
     if (value !== undefined && /^[\x20-\x7e]*$/.test(value)) metadata.push([name, value]);
   }
   return metadata;

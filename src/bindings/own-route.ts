@@ -1,3 +1,4 @@
+import type { OriginRequest } from "../auth/request-origins.js";
 import type { AuthNames } from "../config/auth-schema.js";
 import type { Path } from "../config/path.js";
 import type { Template } from "../httprule/template.js";
@@ -15,8 +16,8 @@ export interface PassThroughRule {
   /** Providers of which one must accept; undefined: as `auth.default` says. */
   readonly auth: AuthNames | undefined;
   readonly rateLimit: string | readonly string[] | undefined;
-  /** What is asked of a request's headers before it is passed on. @throws GatewayError */
-  check?(header: (name: string) => string | undefined): void;
+  /** What is asked of a request before it is passed on. @throws GatewayError */
+  check?(request: OriginRequest): void;
 }
 
 /** A route that no RPC method answers, with its template read. */

@@ -1,3 +1,4 @@
+import type { RequestOrigins } from "../auth/request-origins.js";
 import type { Router } from "../httprule/router.js";
 import type { Template } from "../httprule/template.js";
 import type { ErrorProfile } from "../status/profiles.js";
@@ -73,8 +74,8 @@ export interface Snapshot {
   ): HeaderList | undefined;
   /** The shape of error bodies where no route answers. */
   readonly errors: ErrorProfile;
-  /** How many proxies in front may be believed. */
-  readonly trustedHops: number;
+  /** Which pages may act for whoever looks at them, and how many proxies in front may be believed. */
+  readonly origins: RequestOrigins;
   /** The JSON text of one error detail; never throws. */
   renderDetail(typeUrl: string, value: Uint8Array): string;
   /** A request begins; the snapshot is kept until it is released. */

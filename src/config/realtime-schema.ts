@@ -179,7 +179,7 @@ export const RealtimeSchema = mapping(
     rate_limit: rateLimitReference,
     origins: listOf(text("nonempty", { description: 'An origin such as https://app.example.com, or "*".' }), {
       description:
-        "Origins whose pages may open a socket. Without any, only pages of the host that is asked; cookies count from listed ones alone.",
+        'Origins whose pages may open a socket. Without any, only pages of the own origin. Cookies count from these and from clients that are no page, not by "*".',
       default: [],
     }),
     sent_at: choice(["seconds", "milliseconds"], {

@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
+import { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughRule } from "../bindings/own-route.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
-import { requireOrigin } from "../realtime/origin.js";
 import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
 
 /** What `http.proxy` adds to the route table. */
 export function passThroughRules(config: Config): PassThroughRule[] {
   const { http, auth } = config;
+  const origins = new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops);
   return http.proxy.map((proxy, index) => ({
     at: ["http", "proxy", index],
     method: "*",
@@ -17,18 +18,21 @@ export function passThroughRules(config: Config): PassThroughRule[] {
     auth: proxy.auth === undefined ? undefined : authNames(proxy.auth),
     rateLimit: proxy.rate_limit,
     ...(proxy.websocket &&
-      takesCookies(authNames(proxy.auth ?? auth.default), config) && {
-        check: header => {
-          if (header("upgrade") !== undefined)
-            requireOrigin(header("origin"), http.cors?.origins ?? [], header("host"));
+      browsersIdentify(authNames(proxy.auth ?? auth.default), config) && {
+        check: request => {
+          if (request.header("upgrade") !== undefined) origins.requireForSocket(request);
         },
       }),
   }));
 }
 
-/** Whether callers can be known by a cookie, which browsers send with every upgrade, whosever page asks for it. */
-function takesCookies(names: AuthNames, { auth }: Config): boolean {
-  return names !== "none" && names.some(name => "cookie" in (auth.providers[name] ?? {}));
+/** Whether callers can be known by what browsers send with every upgrade, whosever page asks for it. */
+function browsersIdentify(names: AuthNames, { auth }: Config): boolean {
+  if (names === "none") return false;
+  return names.some(name => {
+    const provider = auth.providers[name];
+    return provider !== undefined && (provider.type === "mtls" || "cookie" in provider);
+  });
 }
 
 /** The application behind the prefixes of `http.proxy`; undefined where there are none. */

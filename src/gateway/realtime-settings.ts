@@ -1,5 +1,6 @@
 import type { Authorizer } from "../auth/authorizer.js";
 import type { Identity } from "../auth/identity.js";
+import { RequestOrigins } from "../auth/request-origins.js";
 import type { Endpoint } from "../bindings/endpoint.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
@@ -69,7 +70,7 @@ export function realtimeSettings(
   const path = socketPath(realtime);
   const route = own.find(({ method, template }) => method === "GET" && template.text === path);
   return {
-    origins: realtime.origins,
+    origins: new RequestOrigins(realtime.origins, config.http.forwarded.trusted_hops),
     authenticator: authenticators.authenticatorOf(socketAuth(config, realtime)),
     limiters: limits.limitersOf(limitNames(realtime.rate_limit)),
     authorizer: route && policies.get(route),

@@ -1,3 +1,4 @@
+import { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
@@ -122,7 +123,7 @@ export function createSnapshot(
     },
     preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
     errors: http.errors,
-    trustedHops: http.forwarded.trusted_hops,
+    origins: new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops),
     renderDetail: (typeUrl, value) => details.renderAny(typeUrl, value),
     acquire: () => leases.acquire(),
     release: () => leases.release(),

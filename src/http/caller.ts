@@ -1,4 +1,5 @@
 import type { Caller, ClientCertificate } from "../auth/caller.js";
+import type { RequestOrigins } from "../auth/request-origins.js";
 import { bearerToken } from "../net/bearer-protocol.js";
 import { clientAddress } from "../net/client-address.js";
 import type { Exchange } from "./exchange.js";
@@ -6,17 +7,18 @@ import type { Exchange } from "./exchange.js";
 /** An exchange as guards see it. */
 export class ExchangeCaller implements Caller {
   readonly #exchange: Exchange;
-  readonly #trustedHops: number;
+  readonly #origins: RequestOrigins;
 
-  constructor(exchange: Exchange, trustedHops: number) {
+  constructor(exchange: Exchange, origins: RequestOrigins) {
     this.#exchange = exchange;
-    this.#trustedHops = trustedHops;
+    this.#origins = origins;
   }
 
   get clientAddress(): string {
     const { remoteAddress } = this.#exchange;
-    if (this.#trustedHops === 0) return remoteAddress;
-    return clientAddress(remoteAddress, this.#exchange.header("x-forwarded-for"), this.#trustedHops);
+    const { trustedHops } = this.#origins;
+    if (trustedHops === 0) return remoteAddress;
+    return clientAddress(remoteAddress, this.#exchange.header("x-forwarded-for"), trustedHops);
   }
 
   get query(): string {
@@ -32,6 +34,10 @@ export class ExchangeCaller implements Caller {
     if (value !== undefined || name !== "authorization" || !this.#exchange.upgrade) return value;
     const token = bearerToken(this.#exchange.header("sec-websocket-protocol"));
     return token === undefined ? undefined : `Bearer ${token}`;
+  }
+
+  cookies(): string | undefined {
+    return this.#origins.cookies(this.#exchange);
   }
 
   certificate(): ClientCertificate | undefined {

@@ -1,3 +1,4 @@
+import type { RequestOrigins } from "../auth/request-origins.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Exchange } from "./exchange.js";
 
@@ -21,6 +22,14 @@ export function requireJson(exchange: Exchange): void {
       throw unsupported(`expected charset utf-8, found "${charset.slice(0, 64)}"`);
     }
   }
+}
+
+/**
+ * Refuses a body without Content-Type of a page that may not act for whoever looks at it.
+ * @throws GatewayError ORIGIN_NOT_ALLOWED
+ */
+export function acceptType(exchange: Exchange, origins: RequestOrigins): void {
+  if (exchange.header("content-type") === undefined) origins.requireForBody(exchange);
 }
 
 /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE where the body is compressed */

@@ -1,3 +1,4 @@
+import { originMatcher } from "../auth/request-origins.js";
 import type { CorsConfig } from "../config/schema.js";
 import type { HeaderList } from "./exchange.js";
 
@@ -65,26 +66,15 @@ function answers({ origins, credentials, expose_headers }: CorsConfig): Answers 
   }
   const vary: HeaderList = [["vary", "Origin"]];
   const allowed = (origin: string): HeaderList => [...vary, ["access-control-allow-origin", origin], ...more];
+  const listed = originMatcher(origins);
   const exact = new Map(origins.map(origin => [origin, allowed(origin)]));
-  const families = origins.filter(origin => origin.includes("://*.")).map(familyOf);
   return {
     absent: vary,
     refused: vary,
-    of: origin => exact.get(origin) ?? (families.some(holds => holds(origin)) ? allowed(origin) : undefined),
+    of: origin => exact.get(origin) ?? (listed(origin) ? allowed(origin) : undefined),
   };
 }
 
-/** `https://*.example.com` holds every origin of that scheme and port whose host ends with `.example.com`. */
-function familyOf(pattern: string): (origin: string) => boolean {
-  const [head = "", tail = ""] = pattern.split("*");
-  return origin =>
-    origin.length > head.length + tail.length &&
-    origin.startsWith(head) &&
-    origin.endsWith(tail) &&
-    labels.test(origin.slice(head.length, -tail.length));
-}
-
-const labels = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 const token = /^[A-Z-]{1,32}$/;
 
 /** HEAD follows GET; a path that takes any method takes the one that is asked for. */

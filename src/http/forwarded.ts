@@ -1,5 +1,4 @@
-import { isIP } from "node:net";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import type { Exchange } from "./exchange.js";
 
 /** What the backend is told of the client. */
@@ -11,34 +10,16 @@ export interface Forwarded {
 
 /**
  * `x-forwarded-*` as sent to the backend. With no trusted proxy in front, whatever a client claims is replaced by what
- * the socket says; with `trustedHops` of them, that many of the last entries are kept and the peer is added.
- * @throws GatewayError INVALID_HEADER where Host is none
+ * the socket says; with `trustedHops` of them, what they say of the client is kept and the peer is added.
  */
 export function forwardedOf(exchange: Exchange, trustedHops: number): Forwarded {
-  const scheme = exchange.encrypted ? "https" : "http";
+  const proto = exchange.encrypted ? "https" : "http";
   const host = exchange.header("host") ?? "";
-  if (host !== lastHost) checkHost(host);
-  if (trustedHops === 0) return { for: exchange.remoteAddress, host, proto: scheme };
-  const claimed = exchange.header("x-forwarded-for")?.split(",") ?? [];
-  const kept = claimed
-    .slice(-trustedHops)
-    .map(entry => entry.trim())
-    .filter(entry => isIP(entry) !== 0);
-  const claimedHost = exchange.header("x-forwarded-host")?.split(",").slice(-trustedHops)[0]?.trim();
+  if (trustedHops === 0) return { for: exchange.remoteAddress, host, proto };
+  const addresses = trustedAddresses(exchange.header("x-forwarded-for"), trustedHops);
   return {
-    for: [...kept, exchange.remoteAddress].join(", "),
-    host: claimedHost !== undefined && hostPattern.test(claimedHost) ? claimedHost : host,
-    proto: exchange.header("x-forwarded-proto") === "https" ? "https" : scheme,
+    for: [...addresses, exchange.remoteAddress].join(", "),
+    host: trustedHost(exchange.header("x-forwarded-host"), trustedHops) ?? host,
+    proto: trustedScheme(exchange.header("x-forwarded-proto"), trustedHops) ?? proto,
   };
 }
-
-/** The last host that was one: most requests have the same. */
-let lastHost = "";
-
-function checkHost(host: string): void {
-  if (!hostPattern.test(host)) throw new GatewayError(gatewayFailure("INVALID_HEADER", "Host is not a host"));
-  lastHost = host;
-}
-
-/** Printable ASCII: what a host can be and what metadata can carry. */
-const hostPattern = /^[\x21-\x7e]{0,255}$/;

@@ -1,4 +1,5 @@
 import type { Identity } from "../auth/identity.js";
+import type { RequestOrigins } from "../auth/request-origins.js";
 import type { ForwardedName } from "../bindings/forwarded-name.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
@@ -8,7 +9,7 @@ import { forwardedOf } from "./forwarded.js";
 
 /**
  * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
- * that are none of these.
+ * that are none of these; cookies only where they count.
  * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
  */
 export function requestMetadata(
@@ -16,9 +17,9 @@ export function requestMetadata(
   names: readonly ForwardedName[],
   identity: Pick<Identity, "metadata"> | undefined,
   requestId: string,
-  trustedHops: number,
+  origins: RequestOrigins,
 ): Metadata {
-  const forwarded = forwardedOf(exchange, trustedHops);
+  const forwarded = forwardedOf(exchange, origins.trustedHops);
   const metadata: [string, string | Uint8Array][] = [
     ["x-request-id", requestId],
     ["x-forwarded-for", forwarded.for],
@@ -34,7 +35,7 @@ export function requestMetadata(
   if (identity !== undefined) for (const entry of identity.metadata) metadata.push([...entry]);
   const own = metadata.length;
   for (const { name, binary } of names) {
-    const value = exchange.header(name);
+    const value = name === "cookie" ? origins.cookies(exchange) : exchange.header(name);
     if (value === undefined) continue;
     if (metadata.some(([sent], index) => index < own && sent === name)) continue;
     if (binary) {

@@ -1,6 +1,7 @@
 import type { EndpointBinding, PassThroughBinding } from "../bindings/snapshot.js";
 import { arrived } from "./arrival.js";
 import { ExchangeCaller } from "./caller.js";
+import { acceptType } from "./content-type.js";
 import { type HeaderList, noBody } from "./exchange.js";
 import { openimAnswer } from "./openim.js";
 import { passOn, type Told } from "./pass-on.js";
@@ -15,7 +16,6 @@ export async function passThrough(progress: Progress, binding: PassThroughBindin
     ...(passage?.headers ?? []),
   ];
   const identity = passage?.identity;
-  const { trustedHops } = snapshot;
   const told: Told = {
     failed: failure => {
       progress.failure = failure;
@@ -27,7 +27,7 @@ export async function passThrough(progress: Progress, binding: PassThroughBindin
       progress.relayedBytes += bytes;
     },
   };
-  const status = await passOn(exchange, binding, identity, requestId, trustedHops, replyHeaders, told);
+  const status = await passOn(exchange, binding, identity, requestId, snapshot.origins, replyHeaders, told);
   return { status, headers: [], body: noBody, sent: true };
 }
 
@@ -41,6 +41,7 @@ export async function answerEndpoint(
   const arriving = exchange.body(binding.bodyLimit);
   const body = arriving instanceof Uint8Array ? arriving : await arrived(binding, arriving);
   progress.requestBytes = body.length;
+  if (body.length > 0) acceptType(exchange, snapshot.origins);
   const own = await binding.endpoint.answer({
     method: exchange.method,
     path: exchange.path,
@@ -48,7 +49,7 @@ export async function answerEndpoint(
     variables,
     body,
     identity: passage?.identity,
-    clientAddress: new ExchangeCaller(exchange, snapshot.trustedHops).clientAddress,
+    clientAddress: new ExchangeCaller(exchange, snapshot.origins).clientAddress,
     requestId,
     cancellation: exchange.cancellation,
     header: name => exchange.header(name),

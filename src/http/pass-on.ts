@@ -1,4 +1,5 @@
 import type { Identity } from "../auth/identity.js";
+import type { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughBinding } from "../bindings/snapshot.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Passed, PassedHeaders } from "../upstream/pass-through.js";
@@ -22,7 +23,7 @@ export function passOn(
   { bodyLimit, websocket, application, check, ownHeader }: PassThroughBinding,
   identity: Identity | undefined,
   requestId: string,
-  trustedHops: number,
+  origins: RequestOrigins,
   replyHeaders: HeaderList,
   told: Told,
 ): Promise<number> {
@@ -38,11 +39,11 @@ export function passOn(
   if (Number(exchange.header("content-length") ?? 0) > bodyLimit) {
     throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`));
   }
-  check?.(name => exchange.header(name));
+  check?.(exchange);
   if (exchange.upgrade && !websocket) {
     throw new GatewayError(gatewayFailure("ROUTE_NOT_FOUND", "no WebSocket is served here"));
   }
-  const headers = passedHeaders(exchange, identity, requestId, trustedHops);
+  const headers = passedHeaders(exchange, identity, requestId, origins);
   let known = false;
   const passed: Passed = {
     ...told,
@@ -68,10 +69,10 @@ function passedHeaders(
   exchange: Exchange,
   identity: Identity | undefined,
   requestId: string,
-  trustedHops: number,
+  origins: RequestOrigins,
 ): PassedHeaders {
   const headers: Record<string, string | undefined> = { forwarded: undefined, "x-real-ip": undefined };
-  for (const [name, value] of requestMetadata(exchange, [], identity, requestId, trustedHops)) {
+  for (const [name, value] of requestMetadata(exchange, [], identity, requestId, origins)) {
     if (typeof value === "string") headers[name] = value;
   }
   return headers;

@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { requireHost } from "../auth/host-header.js";
 import type { Passage } from "../bindings/guard.js";
 import type { Binding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
 import { gatewayFailure } from "../status/failure.js";
@@ -101,6 +102,7 @@ export class Pipeline {
   /** Without a promise where the answer is known at once. @throws and rejects with whatever went wrong */
   #answer(progress: Progress): Outcome {
     const { exchange } = progress;
+    requireHost(exchange.header("host"));
     if (exchange.path.length + exchange.query.length > targetLimit) {
       throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
     }
@@ -112,7 +114,7 @@ export class Pipeline {
     if (binding.guard !== undefined) {
       const passage: Passage = { identity: undefined, headers: [], releases: [] };
       progress.passage = passage;
-      const caller = new ExchangeCaller(exchange, progress.snapshot.trustedHops);
+      const caller = new ExchangeCaller(exchange, progress.snapshot.origins);
       const admitted = binding.guard.admit(caller, exchange.path, passage);
       if (admitted !== undefined) return admitted.then(() => this.#dispatch(progress, binding, variables));
     }
@@ -165,7 +167,7 @@ export class Pipeline {
         route.policy.requestNames,
         binding.errors === "openim" ? openimCaller(exchange, identity, progress.requestId) : identity,
         progress.requestId,
-        progress.snapshot.trustedHops,
+        progress.snapshot.origins,
       ),
       timeout: clientTimeout(exchange, route.policy.timeout),
       retryable: route.retryable,

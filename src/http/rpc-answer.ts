@@ -3,16 +3,17 @@ import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { responseFailure } from "../transcode/failure.js";
 import { callFailure } from "../upstream/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
-import { requireIdentity, requireJson } from "./content-type.js";
+import { acceptType, requireIdentity, requireJson } from "./content-type.js";
 import { type Exchange, noBody } from "./exchange.js";
 import { failureAnswer } from "./failure-answer.js";
 import { responseHeaders } from "./metadata.js";
 import type { Answer, Progress } from "./progress.js";
 
-/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE */
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
 export function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
   progress.requestBytes = length;
   requireIdentity(progress.exchange);
+  acceptType(progress.exchange, progress.snapshot.origins);
   if (!route.request.takesRawBody) requireJson(progress.exchange);
 }
 

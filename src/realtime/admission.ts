@@ -1,10 +1,10 @@
+import { requireHost } from "../auth/host-header.js";
 import type { Passage } from "../bindings/guard.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import { requireHandshake } from "./handshake.js";
 import { newSession } from "./local-hub.js";
 import type { UpgradeResult } from "./metrics.js";
-import { requireOrigin } from "./origin.js";
 import type { Realtime } from "./realtime.js";
 import { Socket } from "./socket.js";
 import type { UpgradeRequest } from "./upgrade-request.js";
@@ -63,11 +63,12 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
 /** @throws GatewayError for what can be refused without knowing who asks */
 function check({ settings, sockets, pending, draining }: Realtime, request: UpgradeRequest): void {
   if (draining) throw fault("SHUTTING_DOWN", "the gateway is shutting down", 1);
+  requireHost(request.header("host"));
   requireHandshake(name => request.header(name));
   const { connections } = settings.limits;
   if (sockets.open.size + pending > connections)
     throw fault("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, 5);
-  requireOrigin(request.header("origin"), settings.origins, request.header("host"));
+  settings.origins.requireForSocket(request);
 }
 
 /** Backends, whether they want the socket. */

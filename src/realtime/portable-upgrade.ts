@@ -47,6 +47,7 @@ export class PortableUpgrade implements PendingUpgrade {
       query: mark < 0 ? "" : url.slice(mark + 1),
       encrypted: options.encrypted,
       header,
+      cookies: () => header("cookie"),
       certificate: () => options.certificateOf?.(net),
     };
     this.#options = options;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Authorizer } from "../auth/authorizer.js";
 import type { Authenticator } from "../auth/identity.js";
+import type { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
 import type { Limiter } from "../limits/limiter.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -19,8 +20,8 @@ import type { Rate } from "./socket.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {
-  /** As `isAllowedOrigin` takes them. */
-  readonly origins: readonly string[];
+  /** Which pages may open a socket, and whose cookies count. */
+  readonly origins: RequestOrigins;
   /** Undefined: anybody may connect, and is who they claim to be. */
   readonly authenticator: Authenticator | undefined;
   /** Those that need not know who asks are decided before it is known. */

@@ -95,6 +95,7 @@ class UwsUpgrade implements PendingUpgrade {
       query: request.getQuery() ?? "",
       encrypted,
       header,
+      cookies: () => header("cookie"),
       certificate: () => undefined,
     };
   }

@@ -98,6 +98,16 @@ test("readyz is asked anew at each request and lists what is missing", async () 
   });
 });
 
+test("a request with two Host headers, or one that is no host, is refused", () =>
+  withAdmin({}, async admin => {
+    const at = `127.0.0.1:${admin.address.port}`;
+    for (const hosts of [`host: ${at}\r\nhost: ${at}`, `host: ${at}\r\nHOST: evil.example`, "host: a/b"]) {
+      const answer = await raw(admin, `GET /livez HTTP/1.1\r\n${hosts}\r\nconnection: close\r\n\r\n`);
+      assert.match(answer, /^HTTP\/1\.1 400 /, hosts);
+      assert.match(answer, /MALFORMED_REQUEST/, hosts);
+    }
+  }));
+
 test("config and bindings are shown as JSON", () =>
   withAdmin({}, async admin => {
     const config = await request(admin, "/config");

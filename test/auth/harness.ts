@@ -22,6 +22,7 @@ export function callerOf({ headers = {}, query = "", certificate }: Asked): Call
     query,
     encrypted: false,
     header: name => (Object.hasOwn(headers, name) ? headers[name] : undefined),
+    cookies: () => (Object.hasOwn(headers, "cookie") ? headers.cookie : undefined),
     certificate: () => certificate,
   };
 }

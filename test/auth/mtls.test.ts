@@ -3,6 +3,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { after, describe, test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
+import { RequestOrigins } from "../../src/auth/request-origins.js";
 import { ExchangeCaller } from "../../src/http/caller.js";
 import { alternativeNames } from "../../src/http/client-certificate.js";
 import { startFastifyEngine } from "../../src/http/fastify-engine.js";
@@ -41,8 +42,8 @@ describe("client certificates", { skip: withoutOpenssl }, () => {
       requestTimeout: 5000,
       refused: () => undefined,
       handle: exchange => {
-        const certificate = new ExchangeCaller(exchange, 0).certificate();
-        const same = certificate === new ExchangeCaller(exchange, 0).certificate();
+        const certificate = new ExchangeCaller(exchange, new RequestOrigins([], 0)).certificate();
+        const same = certificate === new ExchangeCaller(exchange, new RequestOrigins([], 0)).certificate();
         const answer = (extra: object): void =>
           exchange.reply(200, [], JSON.stringify({ certificate, same, ...extra }));
         if (tested === undefined) answer({});

@@ -216,8 +216,31 @@ auth:
   }, async () => {
     const cookie = `cookie: session=${token}`;
     assert.equal(await upgraded("/web/x", cookie, "origin: https://chat.example"), "101");
-    assert.equal(await upgraded("/web/x", cookie, "origin: https://evil.example"), "403");
-    assert.equal(await upgraded("/web/x", cookie, "origin: null"), "403");
-    assert.equal((await told("/web/x", cookie, "origin: https://evil.example"))["x-user-id"], "jdoe");
+    assert.equal(await upgraded("/web/x", cookie, "origin: https://evil.example"), "401");
+    assert.equal(await upgraded("/web/x", cookie, "origin: null"), "401");
+  });
+
+  test("a cookie identifies nobody in a request that a page of another origin has caused", async () => {
+    const cookie = `cookie: session=${token}`;
+    const status = async (...headers: string[]): Promise<string | undefined> => {
+      const head = ["GET /web/x HTTP/1.1", "host: a", "connection: close", cookie, ...headers, "", ""];
+      return statusesOf((await converse(gateway.httpPort, [head.join("\r\n")], 1, true)).text)[0];
+    };
+    for (const headers of [
+      ["origin: https://evil.example"],
+      ["origin: null"],
+      ["sec-fetch-site: cross-site"],
+      ["sec-fetch-site: same-site", "sec-fetch-mode: no-cors"],
+    ])
+      assert.equal(await status(...headers), "401", headers.join());
+    for (const headers of [
+      [],
+      ["origin: http://a"],
+      ["origin: https://a"],
+      ["sec-fetch-site: same-origin"],
+      ["sec-fetch-site: none"],
+      ["sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"],
+    ])
+      assert.equal(await status(...headers), "200", headers.join());
   });
 });

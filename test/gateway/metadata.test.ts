@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import http from "node:http";
 import { after, before, describe, it } from "node:test";
 import { Metadata } from "@grpc/grpc-js";
 import { type EchoSystem, startEcho } from "./echo.js";
@@ -83,6 +84,18 @@ describe("headers and metadata", () => {
     assert.deepEqual(sent("tracestate"), []);
   });
 
+  it("a Host that is none is refused, whether a route has the path or not", async () => {
+    for (const path of ["/v1/items/a", "/nowhere"]) {
+      const status = await new Promise((resolve, reject) => {
+        const options = { headers: { host: "a/b" }, agent: false };
+        http
+          .get(`${system.gateway.url}${path}`, options, response => resolve(response.resume().statusCode))
+          .on("error", reject);
+      });
+      assert.equal(status, 400, path);
+    }
+  });
+
   it("x-forwarded-* tells what the socket says, whatever a client claims", async () => {
     await get({ "x-forwarded-for": "6.6.6.6", "x-forwarded-proto": "https", "x-forwarded-host": "evil" });
     assert.deepEqual(sent("x-forwarded-for"), ["127.0.0.1"]);
@@ -106,6 +119,34 @@ describe("trusted proxies", () => {
       assert.deepEqual(metadata?.get("x-forwarded-for"), ["10.0.0.1, 127.0.0.1"]);
       assert.deepEqual(metadata?.get("x-forwarded-proto"), ["https"]);
       assert.deepEqual(metadata?.get("x-forwarded-host"), ["api.example.com"]);
+    } finally {
+      await system.close();
+    }
+  });
+
+  it("may write a port, brackets, quotes and IPv4 in IPv6, and schemes in any case", async () => {
+    const system = await startEcho("", "http: { forwarded: { trusted_hops: 1 } }");
+    const told = async (name: string, value: string): Promise<readonly unknown[]> => {
+      await send(`${system.gateway.url}/v1/items/a`, { headers: { [name]: value } });
+      return system.backend.calls.at(-1)?.metadata.get(name) ?? [];
+    };
+    try {
+      for (const [written, address] of [
+        ["203.0.113.9:5123", "203.0.113.9"],
+        ["[2001:db8::1]", "2001:db8::1"],
+        ["[2001:db8::1]:443", "2001:db8::1"],
+        ['"[2001:DB8::1]:443"', "2001:db8::1"],
+        ["::ffff:707:707", "7.7.7.7"],
+      ] as const)
+        assert.deepEqual(await told("x-forwarded-for", written), [`${address}, 127.0.0.1`], written);
+      for (const [written, scheme] of [
+        ["https, https", "https"],
+        ["HTTPS", "https"],
+        ["https,http", "http"],
+      ] as const)
+        assert.deepEqual(await told("x-forwarded-proto", written), [scheme], written);
+      const own = `127.0.0.1:${system.gateway.httpPort}`;
+      assert.deepEqual(await told("x-forwarded-host", "a/b"), [own]);
     } finally {
       await system.close();
     }

@@ -182,9 +182,18 @@ server: { drain: 100ms }
     [
       "a cookie of no page",
       { headers: { authorization: undefined, cookie: `session=${ann}` } },
+      101,
+      "accepted",
+    ],
+    [
+      "a cookie that a page of another site sends with a link to here",
+      {
+        headers: { authorization: undefined, cookie: `session=${ann}`, "sec-fetch-site": "cross-site" },
+      },
       401,
       "unauthenticated",
     ],
+    ["a Host that is none", { headers: { host: "a/b" } }, 400, "malformed", /Host is not a host/],
     [
       "a token in the query",
       {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { WebSocket } from "ws";
+import { RequestOrigins } from "../../src/auth/request-origins.js";
 import type { Bridge } from "../../src/realtime/bridge.js";
 import { type Client, serve, until } from "./harness.js";
 
@@ -84,7 +85,7 @@ test("settings change for sockets that are open", async t => {
   await client.join("a", "A");
   realtime.settings = {
     ...realtime.settings,
-    origins: ["https://app.example.com"],
+    origins: new RequestOrigins(["https://app.example.com"], 0),
     sentAt: "milliseconds",
     limits: { ...realtime.settings.limits, roomsPerConnection: 1 },
   };

@@ -3,6 +3,7 @@ import { connect, type Socket as NetSocket } from "node:net";
 import type { TestContext } from "node:test";
 import { Registry } from "prom-client";
 import { type ClientOptions, WebSocket } from "ws";
+import { RequestOrigins } from "../../src/auth/request-origins.js";
 import { type RealtimeListenerOptions, startRealtimeListener } from "../../src/gateway/realtime-listener.js";
 import type { Broker } from "../../src/realtime/broker.js";
 import { MemoryBroker } from "../../src/realtime/memory-broker.js";
@@ -53,7 +54,7 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
     metrics: new RealtimeMetrics(registry),
     logger: undefined,
     settings: {
-      origins: [],
+      origins: new RequestOrigins([], 0),
       authenticator: undefined,
       limiters: [],
       roomPolicy: undefined,

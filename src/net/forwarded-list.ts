@@ -1,0 +1,94 @@
+import { isIP, SocketAddress } from "node:net";
+import { plainAddress } from "./peer-address.js";
+
+/**
+ * What proxies in front say in `x-forwarded-*`. Each trusted proxy adds an element at the right end of a list, so that
+ * exactly as many elements as there are trusted proxies are theirs; what stands further left is the client's own claim
+ * and is never looked at.
+ */
+
+/**
+ * The element of the trusted proxy that is farthest from here; of a shorter list its first. Undefined without a list, or
+ * with no trusted proxy.
+ */
+export function trustedElement(list: string | undefined, trustedHops: number): string | undefined {
+  if (list === undefined || trustedHops === 0) return undefined;
+  let start = list.length;
+  let end = start;
+  for (let hop = 0; hop < trustedHops && start >= 0; hop++) {
+    end = start;
+    start = start === 0 ? -1 : list.lastIndexOf(",", start - 1);
+  }
+  return unquoted(list.slice(start + 1, end));
+}
+
+/** The addresses that trusted proxies say they were called from, in the order of the list; other elements are left out. */
+export function trustedAddresses(list: string | undefined, trustedHops: number): string[] {
+  const addresses: string[] = [];
+  if (list === undefined) return addresses;
+  let end = list.length;
+  for (let hop = 0; hop < trustedHops && end >= 0; hop++) {
+    const comma = end === 0 ? -1 : list.lastIndexOf(",", end - 1);
+    const address = addressIn(unquoted(list.slice(comma + 1, end)));
+    if (address !== undefined) addresses.push(address);
+    end = comma;
+  }
+  return addresses.reverse();
+}
+
+/** The scheme by which the client has called, as far as trusted proxies say so. */
+export function trustedScheme(list: string | undefined, trustedHops: number): "http" | "https" | undefined {
+  switch (trustedElement(list, trustedHops)?.toLowerCase()) {
+    case "https":
+    case "wss":
+      return "https";
+    case "http":
+    case "ws":
+      return "http";
+    default:
+      return undefined;
+  }
+}
+
+/** The host that the client has asked for, as far as trusted proxies say so. */
+export function trustedHost(list: string | undefined, trustedHops: number): string | undefined {
+  const host = trustedElement(list, trustedHops);
+  return host !== undefined && host !== "" && isHostHeader(host) ? host : undefined;
+}
+
+/**
+ * Whether a Host header is one (RFC 9110 §7.2): a name, an IPv4 address or an IPv6 address in brackets, and a port or
+ * none; empty where the target has no authority. A comma, which RFC 3986 allows in names, comes only of joined lines.
+ */
+export function isHostHeader(text: string): boolean {
+  return text.length <= maxHostLength && hostPattern.test(text);
+}
+
+const maxHostLength = 255;
+const hostPattern = /^(?:\[[0-9a-f:.]+\]|(?:[\w.~!$&'()*+;=-]|%[0-9a-f]{2})*)(?::[0-9]{0,5})?$/i;
+
+/** Longer elements are no address. */
+const maxAddressLength = 64;
+
+/** The address of an element, which some proxies write with a port or in brackets; undefined where it has none. */
+function addressIn(element: string): string | undefined {
+  if (element.length > maxAddressLength) return undefined;
+  const [, bracketed, v4] =
+    /^(?:\[([^\]]*)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5})$/.exec(element) ?? [];
+  const address = (bracketed ?? v4 ?? element).replace(/%.*$/, "");
+  switch (isIP(address)) {
+    case 4:
+      return address;
+    case 6:
+      // One spelling for each address, since limits and logs compare it as text.
+      return plainAddress(new SocketAddress({ address, family: "ipv6" }).address);
+    default:
+      return undefined;
+  }
+}
+
+/** Elements with a colon are quoted by some proxies, as RFC 7239 §4 asks of `Forwarded`. */
+function unquoted(element: string): string {
+  const text = element.trim();
+  return text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
+}
