@@ -207,6 +207,9 @@ class RunningGateway implements Gateway {
         headerLimit: http.limits.header,
         requestTimeout: http.limits.request_timeout,
         handle: exchange => pipeline.handle(exchange),
+        upgrades: target => pipeline.upgrades(target),
+        crashed: error =>
+          this.#runtime.log.error({ err: error }, "A client connection was ended after an internal error."),
         ...(this.#realtime !== undefined && {
           attach: (app, peers, cork) => this.#realtime?.attach(app, peers, cork, tls !== undefined),
         }),

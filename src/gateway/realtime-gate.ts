@@ -6,10 +6,14 @@ import type { Rooms } from "./runtime.js";
 /** What stands at the path of the sockets in a router. */
 export type SocketGate = Pick<Guard, "admit">;
 
-/** Listeners take sockets in before the router: what is left is not asked for as RFC 6455 has it. */
-export function closedGate(rooms: () => Rooms): SocketGate {
+/**
+ * Listeners take sockets in before the router: what is left is not asked for as RFC 6455 has it, or by another spelling
+ * of the path, which listeners compare as it is written.
+ */
+export function closedGate(rooms: () => Rooms, socketPath: string): SocketGate {
   return {
-    admit(caller) {
+    admit(caller, path) {
+      if (path !== socketPath) throw notHere();
       try {
         requireHandshake(name => caller.header(name));
       } catch (error) {

@@ -46,7 +46,7 @@ export function socketEndpoint(config: Config, section: RealtimeConfig, rooms: (
     service: "realtime",
     auth: socketAuth(config, section),
     rateLimit: section.rate_limit,
-    guard: closedGate(rooms),
+    guard: closedGate(rooms, socketPath(section)),
     errors: "status",
     bodyLimit: undefined,
     answer() {

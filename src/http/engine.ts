@@ -18,6 +18,12 @@ export interface EngineOptions {
   /** For the whole request to arrive. */
   readonly requestTimeout: number;
   handle(exchange: Exchange): void;
+  /**
+   * Whether a GET of that target, path and query, is handled as a request for a WebSocket where it is one; else its
+   * upgrade is ignored (RFC 9110 §7.8).
+   * For engines that hand connections over.
+   */
+  upgrades?(target: string): boolean;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
   attach?(app: UwsApp, peers: PeerAddresses, cork: (act: () => void) => void): void;
   /**
@@ -28,6 +34,8 @@ export interface EngineOptions {
   takeUpgrade?(request: IncomingMessage, socket: Socket, head: Buffer): boolean;
   /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
   refused(failure: Failure): void;
+  /** The handling of a connection went wrong, which costs this connection alone. */
+  crashed?(error: unknown): void;
 }
 
 export interface Engine {

@@ -7,6 +7,7 @@ import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { bodyFailure } from "./arrival.js";
 import { clientCertificate } from "./client-certificate.js";
 import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "./exchange.js";
+import { lingerAfterLast } from "./lingering-close.js";
 
 /** An exchange over a request and response of Node.js. */
 export class NodeExchange implements Exchange {
@@ -19,19 +20,13 @@ export class NodeExchange implements Exchange {
   readonly #response: ServerResponse;
   readonly #patience: number;
   readonly #target: string;
-  /** The first bytes behind an upgrade. */
-  readonly #upgradeHead: Buffer | undefined;
+  /** The response comes from a backend, in parts. */
+  #passing = false;
   #rejectBody: ((error: Error) => void) | undefined;
   #bodyError: Error | undefined;
 
   /** @param patience milliseconds that a client may leave a reply unread */
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    target: string,
-    patience: number,
-    upgradeHead?: Buffer,
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, target: string, patience: number) {
     const url = originForm(target);
     const mark = url.indexOf("?");
     this.method = request.method ?? "";
@@ -42,7 +37,6 @@ export class NodeExchange implements Exchange {
     this.#response = response;
     this.#patience = patience;
     this.#target = url;
-    this.#upgradeHead = upgradeHead;
   }
 
   get encrypted(): boolean {
@@ -50,7 +44,17 @@ export class NodeExchange implements Exchange {
   }
 
   get upgrade(): boolean {
-    return this.#upgradeHead !== undefined;
+    return false;
+  }
+
+  /** Bytes of the response that its client has not taken yet. */
+  get unsentBytes(): number {
+    return this.#response.writableLength;
+  }
+
+  /** Tells the response what has happened on the connection. @returns whether anybody listens */
+  notify(event: "drain" | "timeout"): boolean {
+    return this.#response.emit(event);
   }
 
   header(name: string): string | undefined {
@@ -94,6 +98,7 @@ export class NodeExchange implements Exchange {
 
   /** The rest of the body will not come: whoever waits for it is told why. */
   failBody(error: Error): void {
+    if (this.#request.complete) return;
     this.#bodyError ??= error;
     this.#rejectBody?.(error);
   }
@@ -106,12 +111,31 @@ export class NodeExchange implements Exchange {
     for (const [name, value] of headers) if (isHeaderValue(value)) flat.push(name, value);
     if (!bodyless) flat.push("content-length", String(Buffer.byteLength(body)));
     // A request whose body was not read to its end cannot share the connection with another one.
-    if (announcesBody(this.#request) && !this.#request.complete) flat.push("connection", "close");
+    const unread = announcesBody(this.#request) && !this.#request.complete;
+    if (unread) flat.push("connection", "close");
     response.writeHead(status, flat);
     if (bodyless || this.method === "HEAD") response.end();
     else response.end(body);
+    if (unread) this.#dropBody();
     // Node.js puts its keep-alive time in place of this one when the reply is out.
-    if (response.writableLength > 0) this.#request.socket.setTimeout(this.#patience);
+    if (response.writableLength > 0 && response.socket !== null) response.socket.setTimeout(this.#patience);
+  }
+
+  /** Clients send their body before they look for the response. */
+  #dropBody(): void {
+    lingerAfterLast(this.#request.socket, this.#patience);
+    this.#response.once("finish", () => this.#request.resume());
+  }
+
+  /** The responses before are out: from now on the client is waited for, if anything is to be sent to it. */
+  watchClient(): void {
+    this.#request.socket.setTimeout(this.#passing || this.unsentBytes > 0 ? this.#patience : 0);
+  }
+
+  /** Nothing has happened on the connection for as long as a client may leave a response unread. */
+  #endUnread(): void {
+    if (this.unsentBytes > 0) this.#response.destroy();
+    else this.watchClient();
   }
 
   passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number> {
@@ -123,8 +147,10 @@ export class NodeExchange implements Exchange {
     request.url = this.#target;
     for (const [name, value] of replyHeaders) response.setHeader(name, value);
     this.#rejectBody = error => application.cut(request, cutFailure(error));
+    this.#passing = true;
+    response.on("timeout", () => this.#endUnread());
+    if (response.socket !== null) this.watchClient();
     return new Promise(resolve => {
-      const head = this.#upgradeHead;
       const over = (): void => {
         if (!response.writableFinished) passed.failed(cutFailure(cutShort()));
         resolve(response.statusCode);
@@ -136,9 +162,12 @@ export class NodeExchange implements Exchange {
         response.destroy();
         over();
       });
-      if (head === undefined) application.handle(request, response, passed);
-      else application.upgrade(request, { response, head, answered: resolve }, passed);
+      this.handOver(application, passed, resolve);
     });
+  }
+
+  protected handOver(application: PassThrough, passed: Passed, _answered: (status: number) => void): void {
+    application.handle(this.#request, this.#response, passed);
   }
 
   abandon(): void {
@@ -162,7 +191,7 @@ export function announcesBody(request: IncomingMessage): boolean {
 }
 
 /** RFC 9112 §3.2: servers accept the absolute form too; the asterisk form has no path. */
-function originForm(target: string): string {
+export function originForm(target: string): string {
   if (target.startsWith("/")) return target;
   const authority = /^https?:\/\/[^/?#]*/i.exec(target);
   if (authority === null) return target;

@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { requireHost } from "../auth/host-header.js";
 import type { Passage } from "../bindings/guard.js";
+import { lookUp } from "../bindings/lookup.js";
 import type { Binding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
 import { gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
@@ -31,6 +32,13 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+  }
+
+  /** Whether a GET of that target, path and query, is for a route that takes WebSockets or refuses them itself. */
+  upgrades(target: string): boolean {
+    const [path = ""] = target.split("?", 1);
+    const found = lookUp(this.#options.snapshot().router, "GET", path);
+    return found.kind === "found" && found.value.kind === "pass-through";
   }
 
   /** Never throws and never rejects: every exchange gets its reply. */

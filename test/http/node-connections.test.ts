@@ -64,7 +64,7 @@ describe(`connections (${engine})`, () => {
 
   it("may not have endless requests under way", async () => {
     const hang: RawHandler = () => undefined;
-    const system = await startEcho("timeout: 60s", "", { Get: hang });
+    const system = await startEcho("timeout: 1s", "", { Get: hang });
     try {
       const reply = await exchange(system.gateway.httpPort, get("/v1/items/a").repeat(200));
       assert.match(reply, /400 [\s\S]*requests under way/);
