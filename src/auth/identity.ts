@@ -19,4 +19,8 @@ export interface Identity {
  * Establishes who calls; synchronous where the answer is known.
  * @throws GatewayError (or rejects with it) where nobody is, with `WWW-Authenticate`
  */
-export type Authenticator = (caller: Caller) => Identity | Promise<Identity>;
+export interface Authenticator {
+  (caller: Caller): Identity | Promise<Identity>;
+  /** Values of `WWW-Authenticate` for a 401 of the backend, one for each way to authenticate. */
+  readonly challenges?: readonly string[];
+}

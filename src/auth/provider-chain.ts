@@ -38,7 +38,8 @@ export function providerChain(
     }
     throw failureOf(providers, seen);
   };
-  return caller => ask(caller, 0, undefined);
+  const challenges = [...new Set(providers.map(({ scheme }) => `${scheme} realm="protogate"`))];
+  return Object.assign((caller: Caller) => ask(caller, 0, undefined), { challenges });
 }
 
 function accepted({ counters }: Provider, identity: Identity): Identity {

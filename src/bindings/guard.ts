@@ -35,6 +35,11 @@ export class Guard {
     this.#authorizer = authorizer;
   }
 
+  /** Values of `WWW-Authenticate` that a 401 carries, at least one (RFC 9110 §11.6.1). */
+  get challenges(): readonly string[] {
+    return this.#authenticator?.challenges ?? bearer;
+  }
+
   /**
    * Everything that can be decided before the body is read.
    * @param path raw, as it came; policies compare its decoded segments
@@ -112,5 +117,7 @@ function note(admission: Admission | undefined, { headers, releases }: Passage):
   for (const [name, value] of admission.headers) headers.push([name, value]);
   if (admission.release !== undefined) releases.push(admission.release);
 }
+
+const bearer: readonly string[] = ["Bearer"];
 
 const noSegments: readonly string[] = [];

@@ -22,7 +22,7 @@ interface Bound {
   readonly service: string;
   readonly errors: ErrorProfile;
   /** Undefined where everybody may call as often as they like. */
-  readonly guard: Pick<Guard, "admit"> | undefined;
+  readonly guard: (Pick<Guard, "admit"> & Partial<Pick<Guard, "challenges">>) | undefined;
   /** Most bytes of a request body. */
   readonly bodyLimit: number;
   readonly metrics: RouteMetrics;

@@ -37,6 +37,9 @@ export function failureAnswer(
   const all: [string, string][] = [["content-type", rendered.contentType], ...headers];
   if (failure.retryAfter !== undefined) all.push(["retry-after", String(failure.retryAfter)]);
   for (const [name, value] of failure.headers) all.push([name, value]);
+  if (rendered.status === 401 && !all.some(([name]) => name === "www-authenticate"))
+    for (const challenge of binding?.guard?.challenges ?? ["Bearer"])
+      all.push(["www-authenticate", challenge]);
   if (failure.allow !== undefined) all.push(["allow", failure.allow.join(", ")]);
   return { status: rendered.status, headers: all, body: rendered.body };
 }

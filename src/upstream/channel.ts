@@ -42,6 +42,8 @@ export interface UnaryCall {
 
 /**
  * Why a call failed before or beside an answer of the backend:
+ * `http` something between gateway and backend answered, by an HTTP status or a reset of the stream whose meaning gRPC
+ * defines (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md; gRPC over HTTP/2, Errors);
  * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
  * `cancelled` our caller went away; `size` a message was larger than allowed; `request` the call has a path or metadata
  * that HTTP/2 cannot carry and was never sent; `backend` the backend answered so.
@@ -49,6 +51,7 @@ export interface UnaryCall {
 export type FailureOrigin =
   | "connect"
   | "protocol"
+  | "http"
   | "deadline"
   | "cancelled"
   | "size"

@@ -25,7 +25,9 @@ const unseen: readonly (readonly [RegExp, Progress])[] = [
 const lost = /^(Connection dropped$|Write error: |Write failed with error |(read|write|connect) E[A-Z]+)/;
 const tooLarge = /^Received message (larger than max|that decompresses to a size larger than)/;
 const broken =
-  /^(Received HTTP status code |Received RST_STREAM with code |Call cancelled$|Bandwidth exhausted |Protocol not secure |No status information |Failed to decompress )/;
+  /^(Received HTTP status code |Received RST_STREAM with code |No status information |Failed to decompress )/;
+const http =
+  /^(Received HTTP status code (401|403|404|429|502|503|504)$|Call cancelled$|Bandwidth exhausted |Protocol not secure )/;
 const httpStatus = /^Received HTTP status code (?!200$)/;
 
 /** Turns the end of a grpc-js call into ours: whose failure it is, and whether the call may have been seen. */
@@ -48,6 +50,7 @@ export function endingOf({ code, details, metadata }: StatusObject, answer: Answ
 
 function originOf(code: number, details: string, answered: boolean): FailureOrigin {
   if (tooLarge.test(details)) return "size";
+  if (http.test(details)) return "http";
   if (broken.test(details)) return "protocol";
   if (lost.test(details)) return "connect";
   if (answered) return "backend";

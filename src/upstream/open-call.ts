@@ -148,12 +148,17 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   onEnd(ending: Ending): void {
-    const { progress } = ending;
+    const { progress, status } = ending;
     if (progress === "refused") this.#refused = this.stream;
     const endpoint = this.#leave();
     if (progress === "sent") {
       this.sent++;
       this.#tried = [endpoint];
+      // A server that ends a call for its deadline may be quicker to say so than we are to notice.
+      if (status.code === Code.CANCELLED && status.origin === "http" && this.remaining <= 0) {
+        this.finish(this.#expired(endpoint), noMetadata);
+        return;
+      }
     } else {
       if (!this.#tried.includes(endpoint)) this.#tried = [...this.#tried, endpoint];
       if (this.#resend(progress)) return;
@@ -244,9 +249,13 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   expire(): void {
-    const from = this.#endpoint === undefined ? "" : ` from ${this.#endpoint.address}`;
+    this.abort(this.#expired(this.#endpoint));
+  }
+
+  #expired(endpoint: Endpoint | undefined): CallStatus {
+    const from = endpoint === undefined ? "" : ` from ${endpoint.address}`;
     const message = `no answer${from} within ${this.#options.timeout} ms`;
-    this.abort({ code: Code.DEADLINE_EXCEEDED, message, origin: "deadline" });
+    return { code: Code.DEADLINE_EXCEEDED, message, origin: "deadline" };
   }
 }
 

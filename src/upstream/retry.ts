@@ -30,7 +30,7 @@ export class RetryPolicy {
    */
   allows(attempt: number, { code, origin }: CallStatus): boolean {
     if (attempt >= this.#attempts || !this.#codes.has(code)) return false;
-    return origin === "connect" || origin === "protocol" || origin === "backend";
+    return origin === "connect" || origin === "protocol" || origin === "http" || origin === "backend";
   }
 }
 

@@ -105,15 +105,40 @@ const oddities: readonly Oddity[] = [
     answer: stream =>
       respond(stream, { ":status": 503, "content-type": "text/html" }, Buffer.from("<html>try again</html>")),
     code: Code.UNAVAILABLE,
-    origin: "protocol",
+    origin: "http",
     message: /^Received HTTP status code 503$/,
   },
   {
     name: "HTTP 404 without a body",
     answer: stream => respond(stream, { ":status": 404 }),
     code: Code.UNIMPLEMENTED,
-    origin: "protocol",
+    origin: "http",
     message: /^Received HTTP status code 404$/,
+  },
+  {
+    name: "HTTP 503 with a page of the content type of gRPC",
+    answer: stream =>
+      respond(stream, { ...grpcHeaders, ":status": 503 }, Buffer.from("<html>try again</html>")),
+    code: Code.UNAVAILABLE,
+    origin: "http",
+    message: /^Received HTTP status code 503$/,
+  },
+  {
+    name: "HTTP 429 with a page and trailers",
+    answer: stream =>
+      respond(stream, { ":status": 429, "content-type": "text/plain" }, Buffer.from("slow down"), {
+        "x-t": "1",
+      }),
+    code: Code.UNAVAILABLE,
+    origin: "http",
+    message: /^Received HTTP status code 429$/,
+  },
+  {
+    name: "HTTP 401 with trailers that lack grpc-status",
+    answer: stream => respond(stream, { ...grpcHeaders, ":status": 401 }, undefined, { "x-t": "1" }),
+    code: Code.UNAUTHENTICATED,
+    origin: "http",
+    message: /^Received HTTP status code 401$/,
   },
   {
     name: "a message and no trailers",
@@ -206,14 +231,14 @@ const oddities: readonly Oddity[] = [
     name: "a reset with CANCEL that nobody asked for",
     answer: stream => stream.close(constants.NGHTTP2_CANCEL),
     code: Code.CANCELLED,
-    origin: "protocol",
+    origin: "http",
     message: /Call cancelled/,
   },
   {
     name: "a reset with ENHANCE_YOUR_CALM",
     answer: stream => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
     code: Code.RESOURCE_EXHAUSTED,
-    origin: "protocol",
+    origin: "http",
     message: /Bandwidth exhausted/,
   },
   {

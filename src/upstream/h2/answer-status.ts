@@ -39,9 +39,8 @@ export function foreignEnding(contentType: string): Ending {
   return brokenEnding(foreignText(contentType));
 }
 
-/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, without those that say nothing of the call. */
 const httpCodes: ReadonlyMap<number, number> = new Map([
-  [400, Code.INTERNAL],
   [401, Code.UNAUTHENTICATED],
   [403, Code.PERMISSION_DENIED],
   [404, Code.UNIMPLEMENTED],
@@ -51,11 +50,15 @@ const httpCodes: ReadonlyMap<number, number> = new Map([
   [504, Code.UNAVAILABLE],
 ]);
 
-/** The end of an answer that has an HTTP status only. */
+/** The end of an answer that has an HTTP status only; where gRPC gives it no meaning, the upstream broke the protocol. */
 export function httpEnding(status: number, trailers: Metadata = noMetadata): Ending {
-  const code = httpCodes.get(status) ?? Code.UNKNOWN;
+  const code = httpCodes.get(status);
   const message = `Received HTTP status code ${status}`;
-  return { status: { code, message, origin: "protocol" }, trailers, progress: "sent" };
+  const call: CallStatus =
+    code === undefined
+      ? { code: status === 400 ? Code.INTERNAL : Code.UNKNOWN, message, origin: "protocol" }
+      : { code, message, origin: "http" };
+  return { status: call, trailers, progress: "sent" };
 }
 
 /** The end of a stream that the peer resets (gRPC over HTTP/2, Errors). `answered`: its initial metadata has come. */
@@ -64,11 +67,11 @@ export function resetEnding(code: number, answered: boolean): Ending {
     case ErrorCode.RefusedStream:
       return failure(Code.UNAVAILABLE, "connect", "Stream refused by server", answered ? "sent" : "refused");
     case ErrorCode.Cancel:
-      return failure(Code.CANCELLED, "protocol", "Call cancelled");
+      return failure(Code.CANCELLED, "http", "Call cancelled");
     case ErrorCode.EnhanceYourCalm:
-      return failure(Code.RESOURCE_EXHAUSTED, "protocol", "Bandwidth exhausted or memory limit exceeded");
+      return failure(Code.RESOURCE_EXHAUSTED, "http", "Bandwidth exhausted or memory limit exceeded");
     case ErrorCode.InadequateSecurity:
-      return failure(Code.PERMISSION_DENIED, "protocol", "Protocol not secure enough");
+      return failure(Code.PERMISSION_DENIED, "http", "Protocol not secure enough");
     default:
       return failure(Code.INTERNAL, "protocol", `Received RST_STREAM with code ${code}`);
   }

@@ -126,7 +126,12 @@ export abstract class Answer {
       return;
     }
     if (from < to) this.#take(bytes, from, to);
-    if (end && !this.over) this.#finish(failure(Code.INTERNAL, "protocol", "Call ended without gRPC status"));
+    if (end && !this.over)
+      this.#finish(
+        this.#httpStatus === 200
+          ? failure(Code.INTERNAL, "protocol", "Call ended without gRPC status")
+          : httpEnding(this.#httpStatus),
+      );
   }
 
   #take(bytes: Buffer, from: number, to: number): void {
@@ -141,7 +146,7 @@ export abstract class Answer {
     ) {
       const wrong = checkMessageHead(bytes, from, this.#maxMessageSize);
       if (wrong !== undefined) {
-        this.#abort(wrong, ErrorCode.Cancel);
+        this.#refuseContent(wrong);
         return;
       }
       const message = copyOf(bytes, from + messageHeadSize, to);
@@ -151,8 +156,13 @@ export abstract class Answer {
     }
     this.#queue ??= new MessageQueue(this.#maxMessageSize);
     const wrong = this.#queue.push(bytes, from, to);
-    if (wrong !== undefined) this.#abort(wrong, ErrorCode.Cancel);
+    if (wrong !== undefined) this.#refuseContent(wrong);
     else this.#deliver(this.#queue);
+  }
+
+  /** Of a failed HTTP response the status says more than that its content is no message. */
+  #refuseContent(wrong: Ending): void {
+    this.#abort(this.#httpStatus === 200 ? wrong : httpEnding(this.#httpStatus), ErrorCode.Cancel);
   }
 
   /** The peer reset the stream. */

@@ -171,24 +171,24 @@ for (const [value, code, origin] of [
   });
 }
 
-for (const [http, code] of [
-  [400, Code.INTERNAL],
-  [401, Code.UNAUTHENTICATED],
-  [403, Code.PERMISSION_DENIED],
-  [404, Code.UNIMPLEMENTED],
-  [429, Code.UNAVAILABLE],
-  [502, Code.UNAVAILABLE],
-  [503, Code.UNAVAILABLE],
-  [504, Code.UNAVAILABLE],
-  [200, Code.UNKNOWN],
-  [204, Code.UNKNOWN],
-  [302, Code.UNKNOWN],
-  [418, Code.UNKNOWN],
-  [500, Code.UNKNOWN],
+for (const [http, code, origin] of [
+  [400, Code.INTERNAL, "protocol"],
+  [401, Code.UNAUTHENTICATED, "http"],
+  [403, Code.PERMISSION_DENIED, "http"],
+  [404, Code.UNIMPLEMENTED, "http"],
+  [429, Code.UNAVAILABLE, "http"],
+  [502, Code.UNAVAILABLE, "http"],
+  [503, Code.UNAVAILABLE, "http"],
+  [504, Code.UNAVAILABLE, "http"],
+  [200, Code.UNKNOWN, "protocol"],
+  [204, Code.UNKNOWN, "protocol"],
+  [302, Code.UNKNOWN, "protocol"],
+  [418, Code.UNKNOWN, "protocol"],
+  [500, Code.UNKNOWN, "protocol"],
 ] as const) {
   test(`HTTP status ${http} without grpc-status is code ${code}`, async () => {
     const { status } = await callTo(frame(Headers, end, 1, block([[":status", String(http)]])));
-    assert.deepEqual(status, { code, message: `Received HTTP status code ${http}`, origin: "protocol" });
+    assert.deepEqual(status, { code, message: `Received HTTP status code ${http}`, origin });
   });
 }
 

@@ -444,11 +444,11 @@ const onStream: readonly StreamOffence[] = [
       [ErrorCode.FlowControlError, Code.INTERNAL, "protocol"],
       [ErrorCode.StreamClosed, Code.INTERNAL, "protocol"],
       [ErrorCode.FrameSizeError, Code.INTERNAL, "protocol"],
-      [ErrorCode.Cancel, Code.CANCELLED, "protocol"],
+      [ErrorCode.Cancel, Code.CANCELLED, "http"],
       [ErrorCode.CompressionError, Code.INTERNAL, "protocol"],
       [ErrorCode.ConnectError, Code.INTERNAL, "protocol"],
-      [ErrorCode.EnhanceYourCalm, Code.RESOURCE_EXHAUSTED, "protocol"],
-      [ErrorCode.InadequateSecurity, Code.PERMISSION_DENIED, "protocol"],
+      [ErrorCode.EnhanceYourCalm, Code.RESOURCE_EXHAUSTED, "http"],
+      [ErrorCode.InadequateSecurity, Code.PERMISSION_DENIED, "http"],
       [0xffff_ffff, Code.INTERNAL, "protocol"],
     ] as const
   ).map(([reset, code, origin]) => ({

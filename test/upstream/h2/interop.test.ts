@@ -215,7 +215,7 @@ describe("nghttpd", { skip: noNghttpd }, () => {
       assert.deepEqual(status, {
         code: Code.UNIMPLEMENTED,
         message: "Received HTTP status code 404",
-        origin: "protocol",
+        origin: "http",
       });
   });
 
