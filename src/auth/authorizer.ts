@@ -20,5 +20,10 @@ export interface Authorizer {
     | undefined;
 }
 
-/** What the policies demand that match rooms. @throws GatewayError POLICY_DENIED, SCOPE_MISSING */
-export type RoomAuthorizer = (identity: Identity | undefined, room: string) => void;
+/** What the policies demand that match rooms. */
+export interface RoomAuthorizer {
+  /** @throws GatewayError POLICY_DENIED, SCOPE_MISSING */
+  require(identity: Identity | undefined, room: string): void;
+  /** Whether a room may be named to a caller. Counts as no decision. */
+  allows(identity: Identity | undefined, room: string): boolean;
+}

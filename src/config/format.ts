@@ -121,6 +121,12 @@ const formats = {
     "^((/[A-Za-z0-9._~@!$&'()+,;=-]+)+)?$",
     'a path such as /blog, without "/" at its end and without variables',
   ),
+  /** The root as an empty text, so that what is below is written behind it. */
+  mount: matching(
+    "^(/|(/[A-Za-z0-9._~@!$&'()+,;=-]+)*)$",
+    'a path such as /chat, without "/" at its end and without variables; "/" or "" for the root',
+    text => (text === "/" ? "" : text),
+  ),
   template: matching("^/", "a path template that begins with /, such as /v1/{name=messages/*}"),
   httpMethod: matching("^(\\*|[A-Z]{1,32})$", "an HTTP method in capitals, such as HEAD"),
   field: matching(`^${identifier}$`, "the name of a top-level field"),

@@ -5,6 +5,7 @@ import { durationText, sizeText } from "./expectation.js";
 import { checkPath } from "./file-check.js";
 import type { Findings } from "./findings.js";
 import { overlap } from "./listener-check.js";
+import type { Path } from "./path.js";
 import { checkLimitNames } from "./rate-limit-check.js";
 import { checkUpstreamName } from "./upstream-check.js";
 
@@ -42,6 +43,20 @@ export function checkRealtime(draft: Draft, findings: Findings): void {
   });
   checkBroker(draft, findings);
   checkApi(draft, findings);
+  if (realtime.rooms === false) checkWithoutRooms(draft, findings);
+}
+
+/** What would wait for rooms that never come. */
+function checkWithoutRooms({ realtime, livekit }: Draft, findings: Findings): void {
+  const without = (path: Path, what: string): void =>
+    findings.error(path, `there are no rooms, only calls; expected no ${what}, or rooms: true`);
+  if (realtime?.rest !== undefined) without(["realtime", "rest"], "rest");
+  if (realtime?.api !== undefined) without(["realtime", "api"], "api");
+  for (const kind of ["join", "message", "leave"] as const)
+    if (realtime?.events?.[kind] !== undefined) without(["realtime", "events", kind], kind);
+  if (livekit?.webhook?.publish !== undefined) without(["livekit", "webhook", "publish"], "publish");
+  if (realtime?.calls?.length === 0)
+    findings.error(["realtime", "rooms"], "there is nothing to serve; expected calls, or rooms: true");
 }
 
 /** Else one message would make every client too slow that is behind at all. */
@@ -83,8 +98,11 @@ function isLoopback(host: string): boolean {
 function checkListener({ listeners, realtime }: Draft, findings: Findings): void {
   const listener = listeners?.realtime;
   if (listener === undefined) {
-    if (realtime !== undefined && listeners !== undefined)
-      findings.error(["realtime"], "WebSockets need a listener; expected listeners.realtime");
+    if (realtime !== undefined && listeners !== undefined && !("path" in realtime))
+      findings.error(
+        ["realtime"],
+        "WebSockets need a listener; expected listeners.realtime, or path, where they are opened on listeners.http",
+      );
     return;
   }
   if (realtime === undefined)

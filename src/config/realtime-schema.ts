@@ -164,12 +164,22 @@ const count = (description: string, standard: number) =>
 
 export const RealtimeSchema = mapping(
   {
-    path: text("prefix", { description: "Where WebSockets are opened.", default: "/ws" }),
+    path: Type.Optional(
+      text("mount", {
+        description:
+          "Where WebSockets are opened: on listeners.realtime, there at /ws without it, and on listeners.http only where it is written.",
+      }),
+    ),
     protocol: choice(["chat"], { description: "What is spoken on them.", default: "chat" }),
-    rest: text("prefix", {
-      description:
-        "Put before GET /rooms, POST /send and POST /receive on the HTTP listener; none by default.",
-      default: "",
+    rest: Type.Optional(
+      text("mount", {
+        description:
+          "Below it GET /rooms, POST /send and POST /receive are served, on every listener. Without it they are not.",
+      }),
+    ),
+    rooms: Type.Boolean({
+      description: "Whether there are rooms; without them only `calls`.",
+      default: true,
     }),
     auth: Type.Optional(
       authReference(

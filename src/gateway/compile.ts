@@ -2,7 +2,8 @@ import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
-import type { OwnRoute } from "../bindings/own-route.js";
+import type { Endpoint } from "../bindings/endpoint.js";
+import { type OwnRoute, ownRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
@@ -36,6 +37,8 @@ export interface Compiled {
   readonly model: Model;
   readonly routes: RouteTable["routes"];
   readonly own: RouteTable["own"];
+  /** What the listener of the sockets answers beside them. */
+  readonly realtimeOwn: readonly OwnRoute[];
   /** What the policies demand of a route; none where no policy matches. */
   readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
   readonly validators: Validators;
@@ -76,15 +79,24 @@ export async function compile(
   const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
   const { config, locate } = loaded;
   const livekit = config.livekit && (await livekitOf(config.livekit, loaded, model, surroundings));
+  const realtime = realtimeEndpoints(config, () => roomsOf(surroundings.runtime));
   const declared = [
     ...(livekit?.endpoints ?? []),
-    ...realtimeEndpoints(config, () => roomsOf(surroundings.runtime)),
+    ...realtime.rest,
+    ...(realtime.path !== undefined && realtime.pathOnHttp ? [realtime.path] : []),
     ...passThroughRules(config),
     ...surroundings.runtime.endpoints,
   ];
   const table = compileRoutes(config, model, locate, declared);
   const policies = createPolicies(config.auth.policies, { locate, metrics: surroundings.runtime.policies });
-  const authorizers = authorizersOf(table, config, policies);
+  const realtimeOwn = [...realtime.rest, realtime.path].flatMap(endpoint =>
+    endpoint === undefined ? [] : [ownOf(endpoint, table)],
+  );
+  const authorizers = authorizersOf(
+    new Set([...table.routes, ...table.own, ...realtimeOwn]),
+    config,
+    policies,
+  );
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
   const rooms = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
@@ -110,6 +122,7 @@ export async function compile(
     model,
     routes,
     own,
+    realtimeOwn,
     authorizers,
     validators,
     rooms,
@@ -117,7 +130,9 @@ export async function compile(
     callAuthorizers,
     adminRoutes: [
       ...(livekit?.adminRoutes ?? []),
-      ...(config.realtime === undefined ? [] : roomsRoutes(() => roomsOf(surroundings.runtime).realtime.hub)),
+      ...(config.realtime === undefined
+        ? []
+        : roomsRoutes(() => roomsOf(surroundings.runtime).realtime.hub, config.realtime.rooms)),
     ],
     diagnostics: all,
   };
@@ -144,20 +159,26 @@ function livekitParts(
     channel,
     metrics: runtime.livekit,
     publish:
-      config.realtime &&
-      (async (room, message) => void (await roomsOf(runtime).realtime.hub.publish({ room, ...message }))),
+      config.realtime?.rooms === true
+        ? async (room, message) => void (await roomsOf(runtime).realtime.hub.publish({ room, ...message }))
+        : undefined,
     log: (level, fields, message) => runtime.log[level](fields, message),
     locate,
   };
 }
 
+/** The route of the HTTP listener, where it serves the endpoint. */
+function ownOf(endpoint: Endpoint, { own }: RouteTable): OwnRoute {
+  return own.find(route => route.kind === "endpoint" && route.endpoint === endpoint) ?? ownRoute(endpoint);
+}
+
 function authorizersOf(
-  { routes, own }: RouteTable,
+  routes: Iterable<Route | OwnRoute>,
   { auth }: Config,
   policies: Policies,
 ): Map<Route | OwnRoute, Authorizer> {
   const authorizers = new Map<Route | OwnRoute, Authorizer>();
-  for (const route of [...routes, ...own]) {
+  for (const route of routes) {
     const { method, template } = route;
     const rpc = route.kind === "rpc" ? route.rpc : undefined;
     const authenticated = authOf(route, auth.default) !== "none";

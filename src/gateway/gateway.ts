@@ -36,7 +36,7 @@ export interface GatewayOptions {
 /** A gateway that listens. */
 export interface Gateway {
   readonly httpPort: number;
-  /** 0 without `realtime`. */
+  /** 0 without `listeners.realtime`. */
   readonly realtimePort: number;
   readonly adminPort: number;
   /** Loads the configuration again; what is wrong with it is logged and the old one stays. */

@@ -12,7 +12,7 @@ import type { MethodType } from "../descriptors/model.js";
 import type { CallCheck } from "../realtime/bridge/target.js";
 import type { Bridge } from "../realtime/bridge.js";
 import type { RealtimeSettings } from "../realtime/realtime.js";
-import { type RestOptions, restEndpoints } from "../realtime/rest.js";
+import { restEndpoints } from "../realtime/rest.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Compiled } from "./compile.js";
 import type { Protection } from "./protection.js";
@@ -24,21 +24,35 @@ export function socketAuth({ auth }: Config, realtime: RealtimeConfig): AuthName
   return authNames(realtime.auth ?? auth.default);
 }
 
-/** What sockets have on the HTTP listener beside what is passed through: their REST twin, and their path. */
-export function realtimeEndpoints(config: Config, rooms: () => Rooms): readonly Endpoint[] {
-  const section = config.realtime;
-  if (section === undefined) return [];
-  const rest = restEndpoints(() => rooms().realtime, restOptions(config, section));
-  return [...rest, socketEndpoint(config, section, rooms)];
+/** What rooms and sockets answer on their own listener and on the HTTP listener. */
+export interface RealtimeEndpoints {
+  /** The rooms' REST API; none where it is not written. */
+  readonly rest: readonly Endpoint[];
+  /** The path of the sockets; undefined without `realtime`. */
+  readonly path: Endpoint | undefined;
+  /** Whether the HTTP listener serves sockets, too. */
+  readonly pathOnHttp: boolean;
 }
 
-/** Where the REST twin stands on the HTTP listener, and who may use it. */
-export function restOptions(config: Config, section: RealtimeConfig): RestOptions {
-  return { prefix: section.rest, auth: socketAuth(config, section), rateLimit: section.rate_limit };
+export function realtimeEndpoints(config: Config, rooms: () => Rooms): RealtimeEndpoints {
+  const section = config.realtime;
+  if (section === undefined) return { rest: [], path: undefined, pathOnHttp: false };
+  const { rest: prefix, rate_limit: rateLimit } = section;
+  const auth = socketAuth(config, section);
+  return {
+    rest: prefix === undefined ? [] : restEndpoints(() => rooms().realtime, { prefix, auth, rateLimit }),
+    path: socketEndpoint(config, section, rooms),
+    pathOnHttp: servesHttp(section),
+  };
+}
+
+/** Whether the HTTP listener serves sockets. */
+export function servesHttp({ path }: RealtimeConfig): boolean {
+  return path !== undefined;
 }
 
 /** The path of the sockets, for requests that are no upgrade. */
-export function socketEndpoint(config: Config, section: RealtimeConfig, rooms: () => Rooms): Endpoint {
+function socketEndpoint(config: Config, section: RealtimeConfig, rooms: () => Rooms): Endpoint {
   return {
     method: "GET",
     template: socketPath(section),
@@ -57,23 +71,24 @@ export function socketEndpoint(config: Config, section: RealtimeConfig, rooms: (
 
 /** Where sockets are opened. */
 export function socketPath({ path }: RealtimeConfig): string {
-  return path === "" ? "/" : path;
+  return path === undefined ? "/ws" : path || "/";
 }
 
 /** What a loaded configuration says of sockets, in the form in which they use it. */
 export function realtimeSettings(
-  { loaded: { config }, rooms, own, authorizers: policies }: Compiled,
+  { loaded: { config }, rooms, realtimeOwn, authorizers: policies }: Compiled,
   realtime: RealtimeConfig,
   { authenticators, limits }: Protection,
   bridge: Bridge,
 ): RealtimeSettings {
   const path = socketPath(realtime);
-  const route = own.find(({ method, template }) => method === "GET" && template.text === path);
+  const route = realtimeOwn.find(({ method, template }) => method === "GET" && template.text === path);
   return {
     origins: new RequestOrigins(realtime.origins, config.http.forwarded.trusted_hops),
     authenticator: authenticators.authenticatorOf(socketAuth(config, realtime)),
     limiters: limits.limitersOf(limitNames(realtime.rate_limit)),
     authorizer: route && policies.get(route),
+    rooms: realtime.rooms,
     roomPolicy: rooms,
     bridge,
     sentAt: realtime.sent_at,

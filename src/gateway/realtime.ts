@@ -30,7 +30,7 @@ import {
   type SocketEngine,
   startRealtimeListener,
 } from "./realtime-listener.js";
-import { callCheck, realtimeSettings, socketPath } from "./realtime-settings.js";
+import { callCheck, realtimeSettings, servesHttp, socketPath } from "./realtime-settings.js";
 import { realtimeSnapshot } from "./realtime-snapshot.js";
 import type { Rooms, Runtime } from "./runtime.js";
 import type { SnapshotParts } from "./snapshot.js";
@@ -81,6 +81,9 @@ export class RealtimeService implements Rooms {
   #snapshot: Snapshot;
   /** Of what sockets use now: held until they use something else, or until the last of them is gone. */
   #leases: Leases;
+  readonly #servesHttp: boolean;
+  #started = false;
+  /** Undefined without a listener for sockets alone. */
   #engine: Engine | undefined;
   /** Those of the HTTP listener, where its engine is fastify. */
   #portable: PortableSockets | undefined;
@@ -98,6 +101,7 @@ export class RealtimeService implements Rooms {
     this.#leases = parts.leases;
     this.#leases.acquire();
     this.#fixed = fixed(section);
+    this.#servesHttp = servesHttp(section);
     this.#runtime = runtime;
     this.#surroundings = surroundings;
     this.#log = runtime.log;
@@ -118,7 +122,7 @@ export class RealtimeService implements Rooms {
       metrics: runtime.realtime,
       logger: runtime.log,
     });
-    this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, runtime);
+    this.#snapshot = realtimeSnapshot(parts.compiled, section, parts, runtime);
   }
 
   get port(): number {
@@ -132,8 +136,18 @@ export class RealtimeService implements Rooms {
 
   /** Connects to the broker and listens, the first time that it is called. */
   async start(loaded: UsableConfig): Promise<void> {
-    if (this.#engine !== undefined) return;
+    if (this.#started) return;
     await this.realtime.start();
+    const { http, realtime } = loaded.config.listeners;
+    if (realtime !== undefined) await this.#listen(loaded);
+    if (this.#servesHttp && http.engine !== "uws")
+      this.#portable = await portableSockets(this.realtime, this.#onHttp(http.tls !== undefined));
+    await this.#startApi(loaded);
+    this.#started = true;
+  }
+
+  /** The listener for sockets alone. */
+  async #listen(loaded: UsableConfig): Promise<void> {
     const { address, tls } = listenerOf(loaded, "realtime");
     const { limits } = loaded.config.http;
     const { metrics } = this.#runtime;
@@ -162,12 +176,6 @@ export class RealtimeService implements Rooms {
         },
       });
     this.#engine = await listening(loaded, ["listeners", "realtime"], start);
-    if (loaded.config.listeners.http.engine !== "uws")
-      this.#portable = await portableSockets(
-        this.realtime,
-        this.#onHttp(loaded.config.listeners.http.tls !== undefined),
-      );
-    await this.#startApi(loaded);
   }
 
   async #chooseEngine(headerLimit: number): Promise<SocketEngine> {
@@ -198,7 +206,7 @@ export class RealtimeService implements Rooms {
 
   /** Takes sockets in by the HTTP listener, where its engine is uws. */
   attach(app: UwsApp, peers: PeerAddresses, cork: UwsSocketOptions["cork"], encrypted: boolean): void {
-    acceptUwsSockets(app, this.realtime, { ...this.#onHttp(encrypted), peers, cork });
+    if (this.#servesHttp) acceptUwsSockets(app, this.realtime, { ...this.#onHttp(encrypted), peers, cork });
   }
 
   /** Takes a socket in by the HTTP listener, where its engine is fastify. @returns whether it is one */
@@ -224,7 +232,7 @@ export class RealtimeService implements Rooms {
       );
     this.#useTarget(parts);
     this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
-    this.#snapshot = realtimeSnapshot(parts.compiled, section, this.realtime, parts, this.#runtime);
+    this.#snapshot = realtimeSnapshot(parts.compiled, section, parts, this.#runtime);
     const before = this.#leases;
     this.#leases = parts.leases;
     this.#leases.acquire();

@@ -1,4 +1,4 @@
-import type { Identity } from "../auth/identity.js";
+import type { RoomAuthorizer } from "../auth/authorizer.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Bridge } from "./bridge.js";
 import { CloseCode } from "./close-code.js";
@@ -19,12 +19,11 @@ import { count } from "./metrics.js";
 import { ack, failed, presence } from "./notices.js";
 import type { Rate, Socket } from "./socket.js";
 
-/** Whether a caller may use a room. @throws GatewayError where not */
-export type RoomPolicy = (identity: Identity | undefined, room: string) => void;
-
 export interface ChatOptions {
   readonly rate: Rate;
-  readonly policy: RoomPolicy | undefined;
+  /** False: only calls are served. */
+  readonly rooms: boolean;
+  readonly policy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
 }
 
@@ -116,6 +115,11 @@ export class Chat {
       else bridge.cancel(socket, frame.id);
       return;
     }
+    if (!this.options.rooms) {
+      const failure = gatewayFailure("ROUTE_NOT_FOUND", "there are no rooms here; expected a call");
+      this.#refuse(socket, failure, frame.id, frame.room_id);
+      return;
+    }
     if (inTurn(socket, frame, this.#runner)) return;
     const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
       retryAfter: 1,
@@ -150,7 +154,7 @@ export class Chat {
   #join(socket: Socket, frame: JoinFrame): Promise<void> | undefined {
     const { policy, bridge } = this.options;
     const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
-    policy?.(socket.identity, frame.room_id);
+    policy?.require(socket.identity, frame.room_id);
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
     this.hub.requireRoom(socket);
@@ -196,7 +200,7 @@ export class Chat {
     const joined = socket.rooms.get(frame.room_id)?.members.get(socket);
     if (joined === undefined) throw notMember(frame.room_id);
     const from = claimed(socket, frame, joined);
-    policy?.(socket.identity, frame.room_id);
+    policy?.require(socket.identity, frame.room_id);
     if (bridge === undefined) return this.#publish(socket, frame, from, frame.message);
     return when(bridge.event("message", socket, { ...frame, from }), verdict => {
       if (!verdict.allow) throw refused(verdict);

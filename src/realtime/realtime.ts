@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Authorizer } from "../auth/authorizer.js";
+import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import type { Authenticator } from "../auth/identity.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
@@ -7,7 +7,7 @@ import type { Limiter } from "../limits/limiter.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { Bridge } from "./bridge.js";
 import type { Broker } from "./broker.js";
-import { Chat, type RoomPolicy } from "./chat.js";
+import { Chat } from "./chat.js";
 import { CloseCode } from "./close-code.js";
 import type { Publisher } from "./connection.js";
 import type { Hub } from "./hub.js";
@@ -28,7 +28,9 @@ export interface RealtimeSettings {
   readonly limiters: readonly Limiter[];
   /** What policies demand of whoever opens a socket. */
   readonly authorizer?: Authorizer | undefined;
-  readonly roomPolicy: RoomPolicy | undefined;
+  /** False leaves only calls. Default true. */
+  readonly rooms?: boolean;
+  readonly roomPolicy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
   readonly sentAt: "seconds" | "milliseconds";
   readonly limits: RealtimeLimits;
@@ -212,6 +214,6 @@ function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {
 }
 
 function chatOptions(settings: RealtimeSettings) {
-  const { roomPolicy, bridge } = settings;
-  return { rate: rateOf(settings), policy: roomPolicy, bridge };
+  const { rooms = true, roomPolicy, bridge } = settings;
+  return { rate: rateOf(settings), rooms, policy: roomPolicy, bridge };
 }

@@ -42,10 +42,18 @@ export function restEndpoints(
   ];
 }
 
-/** The rooms that hold messages. */
-function listRooms({ hub }: Realtime): EndpointAnswer | Promise<EndpointAnswer> {
+/** The rooms that hold messages, as far as the caller may use them. */
+function listRooms(
+  { hub, settings }: Realtime,
+  { identity }: EndpointRequest,
+): EndpointAnswer | Promise<EndpointAnswer> {
+  const answer = (all: readonly string[]): EndpointAnswer => {
+    const { roomPolicy } = settings;
+    const rooms = roomPolicy === undefined ? all : all.filter(room => roomPolicy.allows(identity, room));
+    return json({ rooms });
+  };
   const names = hub.roomNames();
-  return names instanceof Promise ? names.then(rooms => json({ rooms })) : json({ rooms: names });
+  return names instanceof Promise ? names.then(answer) : answer(names);
 }
 
 /** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
@@ -62,7 +70,7 @@ async function send(
   named("room_id", room);
   named("from", from);
   const name = text("room_id", room);
-  settings.roomPolicy?.(identity, name);
+  settings.roomPolicy?.require(identity, name);
   const frame = { type: "send-message", room_id: name, from, message: text("message", message) } as const;
   const verdict = await settings.bridge?.event("message", sessionOf(request, from), frame);
   if (verdict?.allow === false) throw new GatewayError(verdict.failure);
@@ -79,7 +87,7 @@ async function receive({ hub, settings }: Realtime, request: EndpointRequest): P
   const { room_id: room } = fields(request, ["room_id"]);
   named("room_id", room);
   const name = text("room_id", room);
-  settings.roomPolicy?.(request.identity, name);
+  settings.roomPolicy?.require(request.identity, name);
   const messages: readonly Message[] = await hub.history(name);
   return raw(`{"messages":[${messages.map(each => each.text).join(",")}]}`);
 }

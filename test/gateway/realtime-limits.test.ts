@@ -44,7 +44,7 @@ auth:
     users: { type: jwt, secret: "${secret}", algorithms: [HS256] }
 rate_limits: { ${limits} }
 http: { forwarded: { trusted_hops: 1 }, cors: { origins: ["https://shop.example.com"] } }
-realtime: { rest: /chat, origins: [https://app.example.com], ${realtime} }
+realtime: { path: /ws, rest: /chat, origins: [https://app.example.com], ${realtime} }
 server: { drain: 100ms }
 `,
       {},
@@ -56,7 +56,7 @@ server: { drain: 100ms }
     return line === undefined ? 0 : Number(line.slice(name.length + 1));
   };
   const ports = (): [string, number, string][] => [
-    ["its own port", gateway.realtimePort, ""],
+    ["its own port", gateway.realtimePort, "/chat"],
     ["the HTTP port", gateway.httpPort, "/chat"],
   ];
   const post = async (port: number, path: string, headers: Record<string, string>): Promise<Answer> =>
@@ -141,7 +141,7 @@ server: { drain: 100ms }
       assert.match(refused.headers.get("ratelimit-policy") ?? "", /^"messages";q=3;w=3$/);
       assert.match(refused.headers.get("ratelimit") ?? "", /^"messages";r=0;t=1$/);
       const [, port] = ports()[0] as [string, number, string];
-      assert.equal((await post(port, "/send", await bearer("bob"))).status, 200);
+      assert.equal((await post(port, "/chat/send", await bearer("bob"))).status, 200);
     });
   });
 
@@ -190,7 +190,7 @@ auth:
   policies:
     - { match: { route: "/ws" }, require: { scopes: [chat] } }
     - { match: { route: "/chat/**" }, require: { scopes: [rest] } }
-realtime: { rest: /chat }
+realtime: { path: /ws, rest: /chat }
 server: { drain: 100ms }
 `,
         {},
@@ -223,7 +223,7 @@ server: { drain: 100ms }
       const headers = { ...(await bearer("ann")), origin: "https://app.example.com", "x-request-id": "r1" };
       const url = `http://127.0.0.1:${gateway.realtimePort}`;
       for (const [path, status] of [
-        ["/rooms", 200],
+        ["/chat/rooms", 200],
         ["/nowhere", 404],
         ["/ws", 426],
       ] as const) {
@@ -239,20 +239,20 @@ server: { drain: 100ms }
       }
       assert.equal((await send(`${url}/nowhere`, { headers })).json.error, "no route for /nowhere");
       assert.equal(
-        (await send(`${url}/rooms`, { method: "POST", headers })).headers.get("allow"),
+        (await send(`${url}/chat/rooms`, { method: "POST", headers })).headers.get("allow"),
         "GET, HEAD, OPTIONS",
       );
-      const other = await send(`${url}/rooms`, {
+      const other = await send(`${url}/chat/rooms`, {
         headers: { ...headers, origin: "https://shop.example.com" },
       });
       assert.equal(other.headers.get("access-control-allow-origin"), null);
       const sampled =
-        'protogate_http_requests_total{route="/rooms",method="GET",code="200",grpc_code="OK",service="realtime"}';
+        'protogate_http_requests_total{route="/chat/rooms",method="GET",code="200",grpc_code="OK",service="realtime"}';
       assert.equal(await sample(sampled), 2);
     });
 
     test("let a page ask first whether it may send", async () => {
-      const answer = await send(`http://127.0.0.1:${gateway.realtimePort}/send`, {
+      const answer = await send(`http://127.0.0.1:${gateway.realtimePort}/chat/send`, {
         method: "OPTIONS",
         headers: { origin: "https://app.example.com", "access-control-request-method": "POST" },
       });

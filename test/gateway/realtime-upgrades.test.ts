@@ -104,6 +104,7 @@ auth:
     users: { type: jwt, secret: "${secret}", algorithms: [HS256] }
     pages: { type: jwt, secret: "${secret}", algorithms: [HS256], cookie: session }
 realtime:
+  path: /ws
   rest: /chat
   origins: [https://app.example.com]
 http: { security_headers: { x-frame-options: DENY } }
@@ -254,7 +255,7 @@ server: { drain: 100ms }
 
   test("clients that leave at once leave no place taken behind", async () => {
     const full = await startTestGateway(
-      "realtime: { auth: none, limits: { connections: 2 } }\nserver: { drain: 100ms }\n",
+      "realtime: { path: /ws, auth: none, limits: { connections: 2 } }\nserver: { drain: 100ms }\n",
       {},
     );
     const head = Object.entries(handshake).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -90,6 +90,7 @@ auth:
     - { match: { room: "staff-*" }, require: { scopes: [staff] } }
     - { match: { route: "/t.S/Guarded" }, require: { rule: "claim.sub == request.from" } }
 realtime:
+  path: /ws
   rest: /chat
   origins: [https://app.example.com]
   calls: [t.S/Say, t.S/Guarded]
@@ -188,7 +189,7 @@ server: { drain: 100ms }
 
   test("at the end a socket is told why, by whatever port it came", async () => {
     const other = await startTestGateway(
-      "realtime: { auth: none }\nauth: { default: none }\nserver: { drain: 100ms }\n",
+      "realtime: { path: /ws, auth: none }\nauth: { default: none }\nserver: { drain: 100ms }\n",
       {},
     );
     const urls = [other.realtimePort, other.httpPort].map(port => `ws://127.0.0.1:${port}/ws`);

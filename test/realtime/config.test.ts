@@ -14,9 +14,8 @@ function problems(realtime: string, where = listeners): readonly string[] {
 test("an empty section is realtime with every default", () => {
   const { realtime } = workspace.config(`listeners: ${listeners}\nrealtime: {}`);
   assert.deepEqual(realtime, {
-    path: "/ws",
     protocol: "chat",
-    rest: "",
+    rooms: true,
     origins: [],
     sent_at: "seconds",
     deflate: false,
@@ -59,9 +58,43 @@ test("a broker has its own keys", () => {
 test("the section and its listener need one another", () => {
   assert.match(
     problems("realtime: {}", '{ http: { address: ":8080" } }')[0] ?? "",
-    /WebSockets need a listener; expected listeners\.realtime \(at realtime\)/,
+    /WebSockets need a listener; expected listeners\.realtime, or path, .*\(at realtime\)/,
   );
   assert.match(problems("")[0] ?? "", /expected a section realtime .*\(at listeners\.realtime\)/);
+});
+
+test("one public listener is enough where it is said where sockets are opened", () => {
+  for (const path of ["/ws", "/", '""'])
+    assert.deepEqual(problems(`realtime: { path: ${path} }`, '{ http: { address: ":8080" } }'), []);
+});
+
+test("the root is written as / or as an empty text", () => {
+  for (const root of ["/", '""']) {
+    const { realtime } = workspace.config(
+      `listeners: ${listeners}\nrealtime: { path: ${root}, rest: ${root} }`,
+    );
+    assert.deepEqual([realtime?.path, realtime?.rest], ["", ""]);
+  }
+  for (const wrong of ["ws", "/ws/", "//", "/{a}"])
+    assert.match(problems(`realtime: { path: "${wrong}" }`)[0] ?? "", /"\/" or "" for the root/, wrong);
+});
+
+test("without rooms nothing of them may be configured", () => {
+  const calls = "rooms: false, calls: [a.B/C]";
+  assert.deepEqual(problems(`realtime: { ${calls} }`), []);
+  assert.match(problems("realtime: { rooms: false }")[0] ?? "", /nothing to serve; expected calls/);
+  assert.match(problems(`realtime: { ${calls}, rest: /chat }`)[0] ?? "", /no rooms.*\(at realtime\.rest\)/);
+  assert.match(
+    problems(`realtime: { ${calls}, api: { address: "127.0.0.1:1" } }`)[0] ?? "",
+    /no rooms.*\(at realtime\.api\)/,
+  );
+  const event = "{ upstream: u, method: a.B/C }";
+  for (const kind of ["join", "message", "leave"])
+    assert.ok(
+      problems(`realtime: { ${calls}, events: { ${kind}: ${event} } }`).some(problem =>
+        problem.includes(`expected no ${kind}`),
+      ),
+    );
 });
 
 test("the listener has a port of its own", () => {

@@ -45,6 +45,22 @@ async function reasonOf(answer: Promise<unknown>): Promise<[string, string]> {
   throw new Error("it was answered");
 }
 
+test("the rooms' REST API names only rooms that the caller may use", async t => {
+  const server = await serve(t, {
+    settings: {
+      roomPolicy: {
+        allows: (identity, room) => room === identity?.subject,
+        require: () => undefined,
+      },
+    },
+  });
+  for (const room_id of ["ann", "bob"])
+    await rest(server, "POST", "/send", { room_id, from: "A", message: "m" }, "A");
+  assert.deepEqual(await rest(server, "GET", "/rooms", "", "ann"), { rooms: ["ann"] });
+  assert.deepEqual(await rest(server, "GET", "/rooms", "", "bob"), { rooms: ["bob"] });
+  assert.deepEqual(await rest(server, "GET", "/rooms", ""), { rooms: [] });
+});
+
 test("the REST twin sends to members, lists rooms that hold messages, and gives their messages", async t => {
   const server = await serve(t);
   const client = await server.open();
@@ -94,8 +110,11 @@ test("a message by REST passes the room policy and the backend as one of a socke
   const server = await serve(t, {
     settings: {
       bridge,
-      roomPolicy: (_, room) => {
-        if (room === "closed") throw new GatewayError(gatewayFailure("POLICY_DENIED", "closed"));
+      roomPolicy: {
+        allows: (_, room) => room !== "closed",
+        require: (_, room) => {
+          if (room === "closed") throw new GatewayError(gatewayFailure("POLICY_DENIED", "closed"));
+        },
       },
     },
   });

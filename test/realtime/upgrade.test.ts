@@ -214,9 +214,12 @@ test("a room policy decides who joins, who sends and what they are told", async 
   const { open } = await serve(t, {
     settings: {
       ...authenticated.settings,
-      roomPolicy: (identity, room) => {
-        if (room !== `private-${identity?.subject}`)
-          throw new GatewayError(gatewayFailure("POLICY_DENIED", "not your room"));
+      roomPolicy: {
+        allows: () => true,
+        require: (identity, room) => {
+          if (room !== `private-${identity?.subject}`)
+            throw new GatewayError(gatewayFailure("POLICY_DENIED", "not your room"));
+        },
       },
     },
   });

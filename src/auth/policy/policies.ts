@@ -6,7 +6,15 @@ import type { Template } from "../../httprule/template.js";
 import type { Authorizer, RoomAuthorizer } from "../authorizer.js";
 import { ExpressionError } from "./expression.js";
 import { type Coverage, type PathGlob, pathGlob } from "./path-glob.js";
-import { createPolicy, type Demand, decideEarly, decideLate, demandOf, type Policy } from "./policy.js";
+import {
+  allowsEarly,
+  createPolicy,
+  type Demand,
+  decideEarly,
+  decideLate,
+  demandOf,
+  type Policy,
+} from "./policy.js";
 import type { PolicyMetrics } from "./policy-metrics.js";
 import { rpcPattern } from "./rpc-pattern.js";
 import type { RuleScope } from "./rule.js";
@@ -123,12 +131,19 @@ class CompiledPolicies implements Policies {
       applied.push({ demand, matches: matcher.room });
     }
     if (applied.length === 0) return undefined;
-    return (identity, room) => {
-      for (const { demand, matches } of applied) {
-        if (!matches(room)) continue;
-        decideEarly(demand, { identity, message: noMessage, room });
-        demand.policy.counters.allowed.inc();
-      }
+    return {
+      require: (identity, room) => {
+        for (const { demand, matches } of applied) {
+          if (!matches(room)) continue;
+          decideEarly(demand, { identity, message: noMessage, room });
+          demand.policy.counters.allowed.inc();
+        }
+      },
+      allows: (identity, room) =>
+        applied.every(
+          ({ demand, matches }) =>
+            !matches(room) || allowsEarly(demand, { identity, message: noMessage, room }),
+        ),
     };
   }
 

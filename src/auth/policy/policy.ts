@@ -67,26 +67,34 @@ export function demandOf(policy: Policy, scope: RuleScope): Demand {
 }
 
 /** Everything that can be decided without the request's fields. @throws GatewayError */
-export function decideEarly({ policy, scopes, anyScope, claims, early }: Demand, facts: Facts): void {
-  if (policy.config.deny === true) throw denied(policy);
+export function decideEarly(demand: Demand, facts: Facts): void {
+  const unmet = unmetEarly(demand, facts);
+  if (unmet === undefined) return;
+  const { policy } = demand;
+  throw unmet === "denied" ? denied(policy) : scopeMissing(policy, facts.identity, unmet);
+}
+
+/** Whether `decideEarly` would let it pass. */
+export function allowsEarly(demand: Demand, facts: Facts): boolean {
+  return unmetEarly(demand, facts) === undefined;
+}
+
+/** The scopes that are missing, `denied` for anything else, undefined where nothing is. */
+function unmetEarly(
+  { policy, scopes, anyScope, claims, early }: Demand,
+  facts: Facts,
+): "denied" | readonly string[] | undefined {
+  if (policy.config.deny === true) return "denied";
   const { identity } = facts;
-  if (scopes.length > 0 && !scopes.every(scope => identity?.scopes.has(scope))) {
-    throw scopeMissing(policy, identity, scopes);
-  }
-  if (anyScope.length > 0 && !anyScope.some(scope => identity?.scopes.has(scope))) {
-    throw scopeMissing(policy, identity, anyScope);
-  }
-  for (const [name, values] of claims) if (!hasClaim(identity, name, values)) throw denied(policy);
-  decide(policy, early, facts);
+  if (scopes.length > 0 && !scopes.every(scope => identity?.scopes.has(scope))) return scopes;
+  if (anyScope.length > 0 && !anyScope.some(scope => identity?.scopes.has(scope))) return anyScope;
+  for (const [name, values] of claims) if (!hasClaim(identity, name, values)) return "denied";
+  return early.every(condition => condition.test(facts) === true) ? undefined : "denied";
 }
 
 /** The rules that compare with the request's fields. @throws GatewayError */
 export function decideLate({ policy, late }: Demand, facts: Facts): void {
-  decide(policy, late, facts);
-}
-
-function decide(policy: Policy, conditions: readonly Condition[], facts: Facts): void {
-  for (const condition of conditions) if (condition.test(facts) !== true) throw denied(policy);
+  for (const condition of late) if (condition.test(facts) !== true) throw denied(policy);
 }
 
 type ClaimValues = string | number | boolean | readonly (string | number | boolean)[];

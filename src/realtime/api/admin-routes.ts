@@ -4,8 +4,11 @@ import type { Hub } from "../hub.js";
 import { jsonBody } from "./json-body.js";
 import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
 
-/** The rooms on the admin listener: what `protogate.realtime.v1.Rooms` does, as REST. */
-export function roomsRoutes(hub: () => Hub): readonly AdminRoute[] {
+/**
+ * The rooms on the admin listener: what `protogate.realtime.v1.Rooms` does, as REST.
+ * @param rooms false: there are none, only sockets
+ */
+export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[] {
   const api = createRoomsApi(hub);
   const route = (
     method: AdminRoute["method"],
@@ -16,6 +19,8 @@ export function roomsRoutes(hub: () => Hub): readonly AdminRoute[] {
     path: `/realtime${path}`,
     handle: async (request): Promise<AdminAnswer> => ({ status: 200, body: await answer(api, request) }),
   });
+  const sockets = [route("POST", "/disconnect", disconnect)];
+  if (!rooms) return sockets;
   return [
     route("POST", "/publish", publish),
     route("POST", "/broadcast", broadcast),
@@ -24,7 +29,7 @@ export function roomsRoutes(hub: () => Hub): readonly AdminRoute[] {
       members: await rooms.members(parameters.room ?? ""),
     })),
     route("GET", "/rooms/:room/history", history),
-    route("POST", "/disconnect", disconnect),
+    ...sockets,
   ];
 }
 

@@ -284,8 +284,11 @@ test("rooms have their own policies, by exact name with wildcards and by rule", 
   );
   const rooms = all.rooms(true);
   const member = identity({ rooms: ["general", "staff-1"] });
-  const reason = (who: Identity | undefined, room: string) =>
-    failureOf(() => rooms?.(who, room))?.failure.reason;
+  const reason = (who: Identity | undefined, room: string) => {
+    const refused = failureOf(() => rooms?.require(who, room));
+    assert.equal(rooms?.allows(who, room), refused === undefined, room);
+    return refused?.failure.reason;
+  };
   assert.equal(reason(member, "general"), undefined);
   assert.equal(reason(member, "other"), "POLICY_DENIED");
   assert.equal(reason(member, "staff-1"), "SCOPE_MISSING");
