@@ -22,5 +22,5 @@ export interface Identity {
 export interface Authenticator {
   (caller: Caller): Identity | Promise<Identity>;
   /** Values of `WWW-Authenticate` for a 401 of the backend, one for each way to authenticate. */
-  readonly challenges?: readonly string[];
+  challenges?(): readonly string[];
 }

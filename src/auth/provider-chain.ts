@@ -38,7 +38,7 @@ export function providerChain(
     }
     throw failureOf(providers, seen);
   };
-  const challenges = [...new Set(providers.map(({ scheme }) => `${scheme} realm="protogate"`))];
+  const challenges = () => [...new Set(providers.map(({ scheme }) => `${scheme} realm="protogate"`))];
   return Object.assign((caller: Caller) => ask(caller, 0, undefined), { challenges });
 }
 

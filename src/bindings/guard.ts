@@ -37,7 +37,7 @@ export class Guard {
 
   /** Values of `WWW-Authenticate` that a 401 carries, at least one (RFC 9110 §11.6.1). */
   get challenges(): readonly string[] {
-    return this.#authenticator?.challenges ?? bearer;
+    return this.#authenticator?.challenges?.() ?? bearer;
   }
 
   /**
