@@ -36,6 +36,11 @@ export class AnswerHead implements FieldSink {
     this.#regular = false;
   }
 
+  /** Comes before the head of the response, any number of times (RFC 9110 §15.2). */
+  get informational(): boolean {
+    return this.httpStatus >= 100 && this.httpStatus < 200;
+  }
+
   field(field: HeaderField): void {
     this.#size += field.size;
     if (this.#size > maxHeaderList) {

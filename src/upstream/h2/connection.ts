@@ -22,6 +22,8 @@ import { StreamTable } from "./stream-table.js";
 const lastUsableId = max31 - 2 ** 21;
 /** Milliseconds for a peer that went away for an error to answer what it still does, and to close. */
 const closeTimeout = 1_000;
+/** Bytes of DATA from which on it counts as useful; less, with much padding, is what a flood is made of. */
+const usefulData = 8;
 const pingPayload = Buffer.alloc(8);
 
 export interface ConnectionHost {
@@ -161,6 +163,10 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     return true;
   }
 
+  sentData(): void {
+    this.#flood.useful();
+  }
+
   given(): void {
     this.#unsentId = this.#nextId;
     this.#flood.written();
@@ -203,8 +209,8 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
       this.#receiveWindow = connectionWindow;
     }
     const stream = this.#stream(id);
-    if (from === to && !end) this.#flood.idle();
-    else this.#flood.useful();
+    if (from === to && !end) this.#flood.idle(consumed);
+    else if (end || to - from >= usefulData) this.#flood.useful();
     if (stream === undefined) return;
     stream.receiveWindow -= consumed;
     if (stream.receiveWindow < 0) {
@@ -222,11 +228,15 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#decoder.decode(block, from, to, head);
     const stream = this.#stream(id);
     if (stream === undefined) {
-      this.#flood.idle();
+      this.#flood.idle(to - from);
       return;
     }
-    this.#flood.useful();
-    this.#answered = true;
+    if (head.informational) {
+      this.#flood.idle(to - from);
+    } else {
+      this.#flood.useful();
+      this.#answered = true;
+    }
     stream.onHead(head, end);
   }
 
@@ -296,10 +306,12 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
   }
 
   onWindowUpdate(id: number, increment: number): void {
+    // Paid for by the DATA that is sent.
+    this.#flood.idle();
     if (id !== 0) {
       const stream = this.#stream(id);
-      if (stream === undefined) this.#flood.idle();
-      else if (increment === 0) stream.break("WINDOW_UPDATE of nothing", ErrorCode.ProtocolError);
+      if (stream === undefined) return;
+      if (increment === 0) stream.break("WINDOW_UPDATE of nothing", ErrorCode.ProtocolError);
       else this.#widen(stream, increment);
       return;
     }
@@ -310,8 +322,8 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
     this.#sender.widened();
   }
 
-  onIgnored(): void {
-    this.#flood.idle();
+  onIgnored(bytes: number): void {
+    this.#flood.idle(bytes);
   }
 
   /** A peer that finds an error closes the connection (RFC 9113 §5.4.1); what does not is left, and those who wait. */
@@ -358,6 +370,8 @@ export class Connection implements FrameSink, SocketHandlers, SenderHost {
 
   /** §6.9.2; a window may become negative. */
   #widenAll(change: number): void {
+    // Costs something for each stream.
+    this.#flood.idle(16 * this.#streams.size);
     for (const stream of this.#streams.all()) {
       stream.sendWindow += change;
       if (stream.sendWindow > max31)

@@ -1,27 +1,33 @@
 import { ConnectionError, ErrorCode } from "./protocol.js";
 
-/** Frames that do nothing for any call: in one second without one that does, and waiting for their answer. */
+/** Frames that do nothing for any call: in one second, and waiting for their answer. */
 const maxIdleFrames = 10_000;
 const maxReplies = 10_000;
+/** How many of them one frame that does something pays for: a peer may send a few with each. */
+const credit = 16;
 
 /**
- * Counts the frames that cost a peer nothing and us something (RFC 9113 §10.5): pings, settings, resets and updates of
- * streams that are gone, empty data.
+ * Counts the frames that cost a peer nothing and us something (RFC 9113 §10.5): pings, settings, window updates,
+ * informational headers, resets of streams that are gone, padding, empty data. A large frame counts as several.
  */
 export class FloodGuard {
   #frames = 0;
   #since = 0;
   #replies = 0;
 
-  /** A frame that does something for a call. */
+  /** A frame that does something for a call, of either side. */
   useful(): void {
-    this.#frames = 0;
+    if (this.#frames > 0) this.#frames = Math.max(0, this.#frames - credit);
   }
 
-  /** @throws ConnectionError (ENHANCE_YOUR_CALM) where there are too many */
-  idle(): void {
+  /**
+   * A frame of so many bytes that does nothing for any call.
+   * @throws ConnectionError (ENHANCE_YOUR_CALM) where there are too many
+   */
+  idle(bytes = 0): void {
     if (this.#frames === 0) this.#since = performance.now();
-    if (++this.#frames < maxIdleFrames) return;
+    this.#frames += 1 + (bytes >> 10);
+    if (this.#frames < maxIdleFrames) return;
     this.#frames = 0;
     if (performance.now() - this.#since < 1000) throw flood("frames that do nothing");
   }

@@ -29,7 +29,7 @@ export interface FrameSink {
   /** `increment` may be 0, which is an error of the stream or of the connection (RFC 9113 §6.9). */
   onWindowUpdate(stream: number, increment: number): void;
   /** A frame that says nothing: PRIORITY, an unknown type, an empty part of a header block. */
-  onIgnored(): void;
+  onIgnored(bytes: number): void;
 }
 
 /** What comes next. */
@@ -145,7 +145,7 @@ export class FrameReader {
 
   #ignore(): void {
     if (this.#left > 0) this.#expect = Expect.Skip;
-    this.#sink.onIgnored();
+    this.#sink.onIgnored(this.#left);
   }
 
   #beginData(size: number): void {
@@ -280,7 +280,7 @@ export class FrameReader {
         ErrorCode.EnhanceYourCalm,
         `a header block of more than ${maxHeaderList} bytes`,
       );
-    if (from === to) this.#sink.onIgnored();
+    if (from === to) this.#sink.onIgnored(0);
     if (this.#block === undefined || size > this.#block.length) {
       const block = Buffer.allocUnsafeSlow(Math.min(maxHeaderList, Math.max(2 * size, 1024)));
       this.#block?.copy(block, 0, 0, this.#blockSize);

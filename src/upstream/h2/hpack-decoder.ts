@@ -11,6 +11,9 @@ export interface FieldSink {
 /** SETTINGS_HEADER_TABLE_SIZE as we leave it (RFC 9113 §6.5.2). */
 export const tableSize = 4096;
 
+/** Table size updates of one block; an encoder needs two (RFC 7541 §4.2). */
+const maxUpdates = 16;
+
 /** Decoded strings are read from here at once, so that all decoders share it. */
 const scratch = Buffer.allocUnsafeSlow(Math.ceil((maxHeaderList * 8) / 5));
 
@@ -30,6 +33,7 @@ export class HpackDecoder {
     this.#at = from;
     this.#end = to;
     let fields = false;
+    let updates = 0;
     while (this.#at < to) {
       const byte = block[this.#at]!;
       // The shape of the first bits tells the representation (§6).
@@ -43,6 +47,7 @@ export class HpackDecoder {
         fields = true;
       } else if (byte >= 0x20) {
         if (fields) throw malformed("a table size update after a header field");
+        if (++updates > maxUpdates) throw malformed(`more than ${maxUpdates} table size updates`);
         this.#resize(this.#integer(5));
       } else {
         sink.field(this.#literal(4));

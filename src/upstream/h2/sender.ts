@@ -12,6 +12,8 @@ export interface SenderHost {
   readonly peer: PeerSettings;
   /** Opens a stream; false where it cannot be. */
   open(stream: CallStream): boolean;
+  /** DATA of a stream is in the outbox. */
+  sentData(): void;
   /** All that was to be written has been given to the socket. */
   given(): void;
 }
@@ -103,7 +105,9 @@ export class Sender implements OutboxHost {
   /** Returns whether the stream has more to write. */
   #serve(stream: CallStream, maxFrame: number): boolean {
     if (stream.over || (stream.id === 0 && !this.#host.open(stream))) return false;
-    this.window -= stream.write(this.outbox.frames, Math.min(turn, this.window), maxFrame);
+    const written = stream.write(this.outbox.frames, Math.min(turn, this.window), maxFrame);
+    if (written > 0) this.#host.sentData();
+    this.window -= written;
     return stream.writable;
   }
 }

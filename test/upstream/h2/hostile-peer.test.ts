@@ -236,6 +236,98 @@ const onConnection: readonly ConnectionOffence[] = [
     code: ErrorCode.EnhanceYourCalm,
   },
   {
+    name: "a flood of informational headers",
+    says: Array.from({ length: 20_000 }, () =>
+      frame(Headers, Flag.EndHeaders, 1, block([[":status", "103"]])),
+    ),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of large informational headers",
+    says: Array.from({ length: 2_000 }, () =>
+      frame(
+        Headers,
+        Flag.EndHeaders,
+        1,
+        block([
+          [":status", "103"],
+          ["link", "x".repeat(15_000)],
+        ]),
+      ),
+    ),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of WINDOW_UPDATE for the stream",
+    says: Array.from({ length: 20_000 }, () => frame(WindowUpdate, 0, 1, uint32(1))),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of WINDOW_UPDATE for the connection",
+    says: Array.from({ length: 20_000 }, () => frame(WindowUpdate, 0, 0, uint32(1))),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of tiny DATA with large padding",
+    says: [
+      initialHeaders(1),
+      frame(Data, 0, 1, hex("00 00100000")),
+      ...Array.from({ length: 20_000 }, () =>
+        frame(Data, Flag.Padded, 1, Buffer.concat([hex("ff"), bytes(256)])),
+      ),
+    ],
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of PING with some DATA between",
+    says: [
+      initialHeaders(1),
+      frame(Data, 0, 1, hex("00 00100000")),
+      ...Array.from({ length: 20_000 }, (_, index) =>
+        index % 1000 === 0 ? frame(Data, 0, 1, bytes(16)) : frame(Ping, 0, 0, bytes(8)),
+      ),
+    ],
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of acknowledgements of SETTINGS",
+    says: Array.from({ length: 20_000 }, () => frame(Settings, Flag.Ack, 0)),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of acknowledgements of PING",
+    says: Array.from({ length: 20_000 }, () => frame(Ping, Flag.Ack, 0, bytes(8))),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of GOAWAY that allows all streams",
+    says: Array.from({ length: 20_000 }, () => frame(GoAway, 0, 0, hex("7fffffff 00000000"))),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of empty CONTINUATION",
+    says: [
+      frame(Headers, 0, 1, initialBlock),
+      ...Array.from({ length: 20_000 }, () => frame(Continuation, 0, 1)),
+    ],
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a flood of large unknown frames",
+    says: Array.from({ length: 2_000 }, () => frame(0x77, 0, 1, bytes(16_384))),
+    code: ErrorCode.EnhanceYourCalm,
+  },
+  {
+    name: "a header block of table size updates",
+    says: [frame(Headers, end, 1, Buffer.concat([Buffer.alloc(1000, 0x20), trailersOnlyOk]))],
+    code: ErrorCode.CompressionError,
+  },
+  {
+    name: "RST_STREAM of a stream never opened",
+    says: [frame(RstStream, 0, 7, uint32(8))],
+    code: ErrorCode.ProtocolError,
+  },
+  {
     name: "a flood of PRIORITY",
     says: Array.from({ length: 20_000 }, () => frame(Priority, 0, 1, bytes(5))),
     code: ErrorCode.EnhanceYourCalm,
