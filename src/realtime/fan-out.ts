@@ -1,6 +1,7 @@
 import type { Publisher } from "./connection.js";
 import { count, type RealtimeMetrics, type SentType } from "./metrics.js";
 import type { Room } from "./room.js";
+import type { RoomPacer } from "./room-pacer.js";
 import type { Socket } from "./socket.js";
 
 /** Bytes. */
@@ -26,6 +27,7 @@ export class FanOut {
   /** @param sweep looks at the buffers of a room's members */
   constructor(
     readonly metrics: RealtimeMetrics,
+    readonly pacer: RoomPacer,
     readonly sweep: (room: Room) => void,
   ) {}
 
@@ -54,6 +56,7 @@ export class FanOut {
       const started = performance.now();
       for (const publisher of this.#publishers) publisher.publish(room.topic, text);
       count(this.metrics.sent[type], recipients, bytes);
+      this.pacer.spend(room, recipients, bytes);
       this.metrics.fannedOut(recipients, performance.now() - started);
     }
     if (skipped) except.subscribe(room.topic);

@@ -9,6 +9,7 @@ import type { RealtimeMetrics } from "./metrics.js";
 import { OpenSockets } from "./open-sockets.js";
 import { namesOf, type Present, presentOf } from "./present.js";
 import { messageHead, type Room } from "./room.js";
+import { type Held, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
 import type { Socket, SocketOwner } from "./socket.js";
 
@@ -28,6 +29,7 @@ export class LocalHub implements Receiver, SocketOwner {
   /** From their opening to their end. */
   readonly open: OpenSockets;
   readonly #members: Memberships;
+  readonly #pacer: RoomPacer;
   readonly #rooms: ReadonlyMap<string, Room>;
   #limits: HubLimits;
 
@@ -38,7 +40,8 @@ export class LocalHub implements Receiver, SocketOwner {
     limits: HubLimits,
   ) {
     this.open = new OpenSockets(socket => this.#members.leaveAll(socket));
-    this.fanOut = new FanOut(metrics, room => this.slow.sweep(room));
+    this.#pacer = new RoomPacer(this);
+    this.fanOut = new FanOut(metrics, this.#pacer, room => this.slow.sweep(room));
     this.slow = new SlowConsumers(broker, metrics, this);
     this.#members = new Memberships(broker, metrics, this.slow, this);
     this.#rooms = this.#members.rooms;
@@ -88,7 +91,12 @@ export class LocalHub implements Receiver, SocketOwner {
     this.logger?.error({ err: error }, what);
   }
 
-  /** As `Memberships.join`. */
+  /** For the pacer: whether it has members still. */
+  isOpen(room: Room): boolean {
+    return this.#rooms.get(room.name) === room;
+  }
+
+  /** As `Memberships.join`; TOO_MANY_PENDING where the room cannot tell its members of another one now. */
   join(
     socket: Socket,
     name: string,
@@ -96,6 +104,7 @@ export class LocalHub implements Receiver, SocketOwner {
     since: Position | undefined,
     told: (joined: Joined) => void,
   ): void | Promise<void> {
+    if (!socket.rooms.has(name)) this.#requireTurn(name);
     return this.#members.join(socket, name, from, since, told);
   }
 
@@ -116,13 +125,14 @@ export class LocalHub implements Receiver, SocketOwner {
   /**
    * Publishes a message whose room and sender have been checked.
    * @param sender JSON text
-   * @throws GatewayError BODY_TOO_LARGE
+   * @throws GatewayError BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
    */
   send(name: string, sender: string, message: string, key?: string): Published | Promise<Published> {
     const { message: limit } = this.#limits;
     if (message.length * 3 > limit && Buffer.byteLength(message) > limit) {
       throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `a message may have ${limit} bytes`));
     }
+    this.#requireTurn(name);
     const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
     const at = Date.now();
     const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
@@ -159,25 +169,25 @@ export class LocalHub implements Receiver, SocketOwner {
   message(name: string, message: Message): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
-    if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
-    room.seq = message.seq;
-    this.metrics.delivered(Date.now() - message.at);
-    this.fanOut.publish(room, "receive-message", message.text, message.seq);
+    if (this.#pacer.isFree(room)) this.#message(room, message);
+    else if (isOverfull(room)) this.#holdGap(room, message.epoch, message.seq, message.seq);
+    else this.#pacer.hold(room, { bytes: message.text.length, say: () => this.#message(room, message) });
   }
 
-  notice(name: string, { text, except }: Notice): void {
+  notice(name: string, notice: Notice): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
-    const socket = except === undefined ? undefined : this.open.get(except);
-    this.fanOut.publish(room, "notice", text, 0, socket);
+    if (this.#pacer.isFree(room)) this.#notice(room, notice);
+    // It is no message: nobody asks for it again.
+    else if (isOverfull(room)) this.metrics.dropped.refused.inc();
+    else this.#pacer.hold(room, { bytes: notice.text.length, say: () => this.#notice(room, notice) });
   }
 
   gap(name: string, epoch: string, from: number, to: number): void {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
-    if (room.epoch !== epoch) this.slow.restart(room, epoch);
-    room.seq = Math.max(room.seq, to);
-    for (const socket of [...room.members.keys()]) this.slow.missed(socket, room, from);
+    if (this.#pacer.isFree(room)) this.#gap(room, epoch, from, to);
+    else this.#holdGap(room, epoch, from, to);
   }
 
   signal(text: string): void {
@@ -186,6 +196,53 @@ export class LocalHub implements Receiver, SocketOwner {
     } catch (error) {
       this.log(error, "a node said what this one does not understand");
     }
+  }
+
+  #message(room: Room, message: Message): void {
+    if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
+    room.seq = message.seq;
+    this.metrics.delivered(Date.now() - message.at);
+    this.fanOut.publish(room, "receive-message", message.text, message.seq);
+  }
+
+  #notice(room: Room, { text, except }: Notice): void {
+    const socket = except === undefined ? undefined : this.open.get(except);
+    this.fanOut.publish(room, "notice", text, 0, socket);
+  }
+
+  #gap(room: Room, epoch: string, from: number, to: number): void {
+    if (room.epoch !== epoch) this.slow.restart(room, epoch);
+    room.seq = Math.max(room.seq, to);
+    for (const socket of [...room.members.keys()]) this.slow.missed(socket, room, from);
+  }
+
+  /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */
+  #holdGap(room: Room, epoch: string, from: number, to: number): void {
+    const last = room.held.at(-1);
+    if (last instanceof HeldGap && last.epoch === epoch) last.to = to;
+    else this.#pacer.hold(room, new HeldGap(epoch, from, to, gap => this.#gap(room, epoch, from, gap.to)));
+  }
+
+  #requireTurn(name: string): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined || !isFull(room)) return;
+    const message = "the room has more to deliver than it can at once";
+    throw new GatewayError(gatewayFailure("TOO_MANY_PENDING", message, [], { retryAfter: 1 }));
+  }
+}
+
+class HeldGap implements Held {
+  readonly bytes = 0;
+
+  constructor(
+    readonly epoch: string,
+    readonly from: number,
+    public to: number,
+    readonly tell: (gap: HeldGap) => void,
+  ) {}
+
+  say(): void {
+    this.tell(this);
   }
 }
 

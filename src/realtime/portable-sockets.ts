@@ -53,10 +53,11 @@ export class PortableSockets implements Publisher, ConnectionOwner {
    * @returns false where it does not: nothing has been done then
    */
   take(request: IncomingMessage, net: NetSocket, head: Buffer): boolean {
-    const { method, url = "", headers } = request;
+    const { method, url = "", headers, httpVersion } = request;
     const mark = url.indexOf("?");
     const path = mark < 0 ? url : url.slice(0, mark);
-    if (method !== "GET" || path !== this.#options.path) return false;
+    // No upgrade counts by HTTP/1.0 (RFC 9110 section 7.8).
+    if (method !== "GET" || path !== this.#options.path || httpVersion !== "1.1") return false;
     if (!/(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")) return false;
     try {
       const opened = (socket: Socket, deflate: boolean): void => this.#open(socket, net, deflate, head);

@@ -1,5 +1,6 @@
 import type { Backlog } from "./backlog.js";
 import type { Replay } from "./broker.js";
+import type { Held } from "./room-pacer.js";
 import type { Socket } from "./socket.js";
 
 /** A room that has members on this node. */
@@ -16,6 +17,12 @@ export class Room {
   /** What is being asked of the broker for members that have missed everything from `next` on. */
   reading: { readonly epoch: string; readonly next: number; readonly answer: Promise<Replay> } | undefined =
     undefined;
+  /** What it says in turns of the event loop to come, in order. */
+  readonly held: Held[] = [];
+  heldBytes = 0;
+  /** The turn in which it last said something, and what it has spent of its share of that. */
+  turn = 0;
+  spent = 0;
   /** Bytes published since the members' buffers were last looked at. */
   unswept = 0;
   /** Sockets that wait for the broker to have subscribed. */

@@ -90,6 +90,19 @@ test("a client that ends its side without a close frame is gone, and so is one t
   await until(() => realtime.sockets.open.size === 0);
 });
 
+test("a request by HTTP/1.0 opens no socket", async t => {
+  const { port, realtime } = await serve(t, { server: portable });
+  const socket = connect(port, "127.0.0.1");
+  socket.write(
+    "GET /ws HTTP/1.0\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n" +
+      "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+  );
+  const [head] = (await once(socket, "data")) as [Buffer];
+  assert.doesNotMatch(head.toString(), / 101 /);
+  assert.equal(realtime.sockets.open.size, 0);
+  socket.destroy();
+});
+
 test("frames that come in one packet with the request for the socket are read", async t => {
   const { port } = await serve(t, { server: portable });
   const socket = connect(port, "127.0.0.1");

@@ -1,0 +1,120 @@
+import type { Room } from "./room.js";
+
+/** What rooms say that one turn of the event loop delivers, and of it what one room may, in units of `costOf`. */
+const turnBudget = 16_384;
+const roomBudget = 8192;
+/** Bytes that cost as much as one delivery more. */
+const unitBytes = 4096;
+/** What may wait for the turns to come in one room before nobody is let add to it: frames, and bytes of them. */
+const maxHeld = 4096;
+const maxHeldBytes = 16 * 1024 ** 2;
+
+/** Something that a room says in a later turn. */
+export interface Held {
+  readonly bytes: number;
+  say(): void;
+}
+
+export interface PacerOwner {
+  /** False for a room that its last member has left: what it was to say is dropped. */
+  isOpen(room: Room): boolean;
+  log(error: unknown, what: string): void;
+}
+
+/**
+ * Bounds what rooms make the process do in one turn of the event loop, however many frames have come in one packet: a
+ * room that has had its share goes on in the next turn, behind other rooms that wait, with everything in order.
+ */
+export class RoomPacer {
+  #spent = 0;
+  /** Its number, for `Room.turn`. */
+  #turn = 0;
+  #scheduled = false;
+  readonly #waiting = new Set<Room>();
+  readonly #owner: PacerOwner;
+
+  constructor(owner: PacerOwner) {
+    this.#owner = owner;
+  }
+
+  /** Whether the room can say something now. */
+  isFree(room: Room): boolean {
+    return room.held.length === 0 && this.#hasBudget(room, roomBudget);
+  }
+
+  /** The room says it in a later turn, behind all that it holds already. */
+  hold(room: Room, held: Held): void {
+    room.held.push(held);
+    room.heldBytes += held.bytes;
+    this.#waiting.add(room);
+    this.#schedule();
+  }
+
+  /** The room has said something. @param bytes of one frame */
+  spend(room: Room, recipients: number, bytes: number): void {
+    const cost = costOf(recipients, bytes);
+    if (room.turn !== this.#turn) {
+      room.turn = this.#turn;
+      room.spent = 0;
+    }
+    room.spent += cost;
+    this.#spent += cost;
+    // What comes in little by little costs no timer in each turn; so the budget is at least half of what it says.
+    if (this.#spent * 2 > turnBudget || room.spent * 2 > roomBudget) this.#schedule();
+  }
+
+  #hasBudget(room: Room, share: number): boolean {
+    return this.#spent < turnBudget && (room.turn !== this.#turn || room.spent < share);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#nextTurn());
+  }
+
+  #nextTurn(): void {
+    this.#scheduled = false;
+    this.#spent = 0;
+    this.#turn++;
+    const rooms = [...this.#waiting];
+    const share = Math.min(roomBudget, turnBudget / rooms.length);
+    for (const room of rooms) {
+      if (this.#spent >= turnBudget) break;
+      // Behind the others, if it is not done.
+      this.#waiting.delete(room);
+      if (!this.#owner.isOpen(room)) continue;
+      this.#resume(room, share);
+      if (room.held.length > 0) this.#waiting.add(room);
+    }
+    if (this.#waiting.size > 0) this.#schedule();
+  }
+
+  #resume(room: Room, share: number): void {
+    let said = 0;
+    for (; said < room.held.length && this.#hasBudget(room, share); said++) {
+      const held = room.held[said] as Held;
+      room.heldBytes -= held.bytes;
+      try {
+        held.say();
+      } catch (error) {
+        this.#owner.log(error, "members of a room could not be sent something");
+      }
+    }
+    room.held.splice(0, said);
+  }
+}
+
+/** Whether so much waits in the room that what can be refused is refused. */
+export function isFull({ held, heldBytes }: Room): boolean {
+  return held.length >= maxHeld || heldBytes >= maxHeldBytes;
+}
+
+/** Whether so much waits that what comes is given up; what cannot be refused (leaves, other nodes) has some room yet. */
+export function isOverfull({ held, heldBytes }: Room): boolean {
+  return held.length >= 2 * maxHeld || heldBytes >= 2 * maxHeldBytes;
+}
+
+function costOf(recipients: number, bytes: number): number {
+  return recipients * (1 + Math.floor(bytes / unitBytes));
+}

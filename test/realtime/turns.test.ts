@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { LocalHub, newSession } from "../../src/realtime/local-hub.js";
+import { MemoryBroker } from "../../src/realtime/memory-broker.js";
+import { RealtimeMetrics } from "../../src/realtime/metrics.js";
+import { Socket } from "../../src/realtime/socket.js";
+import { GatewayError } from "../../src/status/failure.js";
+import { socketEngineUnderTest } from "../engine.js";
+import { frameOf, rawSocket, serve } from "./harness.js";
+
+/** A hub whose members read everything at once, and what each turn of the event loop has brought them. */
+class Listeners {
+  readonly hub: LocalHub;
+  readonly broker = new MemoryBroker({ messages: 10, ttl: 3_600_000, maxBytes: 64 * 1024 ** 2 });
+  /** What was said, by the order in which it was. */
+  readonly said: string[] = [];
+  /** Of the turn that is under way. */
+  deliveries = 0;
+  bytes = 0;
+  most = { deliveries: 0, bytes: 0 };
+  readonly #topics = new Map<string, Set<Socket>>();
+
+  constructor() {
+    this.hub = new LocalHub(this.broker, new RealtimeMetrics(new Registry()), undefined, {
+      rooms: 1000,
+      message: 1024 ** 2,
+      backpressure: { max: 1024 ** 3, policy: "close" },
+      sentAt: "seconds",
+    });
+    this.broker.start(this.hub);
+    this.hub.fanOut.attach({
+      publish: (topic, text) => {
+        const members = this.#topics.get(topic)?.size ?? 0;
+        this.deliveries += members;
+        this.bytes += members * text.length;
+        this.said.push(text);
+      },
+    });
+  }
+
+  join(room: string, from: string): Socket {
+    const socket = new Socket(
+      newSession(),
+      { identity: undefined, clientAddress: "", requestId: "" },
+      this.hub,
+      1,
+    );
+    socket.connection = {
+      getBufferedAmount: () => 0,
+      send: () => undefined,
+      subscribe: topic => void this.#topics.set(topic, (this.#topics.get(topic) ?? new Set()).add(socket)),
+      unsubscribe: topic => this.#topics.get(topic)?.delete(socket) ?? false,
+      cork: write => write(),
+      end: () => undefined,
+      close: () => undefined,
+    };
+    this.hub.open.add(socket);
+    this.hub.join(socket, room, from, undefined, () => undefined);
+    return socket;
+  }
+
+  async fill(room: string, members: number): Promise<void> {
+    for (let i = 0; i < members; i++) this.join(room, `m${i}`);
+    await this.idle();
+    this.said.length = 0;
+    this.most = { deliveries: 0, bytes: 0 };
+  }
+
+  /** Until a turn has brought nothing. */
+  async idle(): Promise<number> {
+    for (let turns = 0; ; turns++) {
+      const { deliveries } = this;
+      await this.turn();
+      if (deliveries === 0 && turns > 2) return turns;
+    }
+  }
+
+  /** Ends a turn, and begins the next. */
+  async turn(): Promise<void> {
+    const { deliveries, bytes, most } = this;
+    this.most = { deliveries: Math.max(most.deliveries, deliveries), bytes: Math.max(most.bytes, bytes) };
+    this.deliveries = 0;
+    this.bytes = 0;
+    await nextTurn();
+  }
+}
+
+const numbers = (said: readonly string[]): number[] => said.map(text => Number(/"(\d+) x*"/.exec(text)?.[1]));
+
+describe("work of one turn of the event loop", () => {
+  test("140 messages of 60 KB to a room of 500 are delivered over many turns, in order", async () => {
+    const world = new Listeners();
+    await world.fill("x", 500);
+    const text = "x".repeat(60_000);
+    for (let i = 0; i < 140; i++) world.hub.send("x", '"a"', `${i} ${text}`);
+    assert.ok(world.bytes <= 70_000_000, `${world.bytes} bytes at once`);
+    const turns = await world.idle();
+    assert.ok(turns >= 70, `${turns} turns`);
+    assert.ok(world.most.bytes <= 70_000_000, `${world.most.bytes} bytes in one turn`);
+    assert.deepEqual(
+      numbers(world.said),
+      Array.from({ length: 140 }, (_, i) => i),
+    );
+    assert.equal(world.hub.room("x")?.held.length, 0);
+    assert.equal(world.hub.room("x")?.heldBytes, 0);
+  });
+
+  test("joins and leaves by the hundred are told over several turns, in order", async () => {
+    const world = new Listeners();
+    await world.fill("x", 500);
+    for (let i = 0; i < 148; i++) {
+      const socket = world.join("x", `j${i}`);
+      world.hub.leave(socket, "x");
+    }
+    assert.ok(world.deliveries <= 10_000, `${world.deliveries} at once`);
+    await world.idle();
+    assert.ok(world.most.deliveries <= 10_000, `${world.most.deliveries} in one turn`);
+    assert.equal(world.said.length, 296);
+    for (let i = 0; i < 148; i++) {
+      assert.match(world.said[2 * i] ?? "", new RegExp(`"join-room".*"j${i}"`));
+      assert.match(world.said[2 * i + 1] ?? "", new RegExp(`"leave-room".*"j${i}"`));
+    }
+  });
+
+  test("many rooms share a turn, and a room with little to say does not wait for one with much", async () => {
+    const world = new Listeners();
+    for (let room = 0; room < 20; room++) await world.fill(`r${room}`, 200);
+    for (let i = 0; i < 60; i++) {
+      for (let room = 0; room < 19; room++) world.hub.send(`r${room}`, '"a"', `${i} x`);
+    }
+    world.hub.send("r19", '"a"', "last x");
+    let turns = 0;
+    while (!world.said.some(text => text.includes("last x"))) {
+      await world.turn();
+      turns++;
+    }
+    assert.ok(turns <= 4, `${turns} turns`);
+    await world.idle();
+    assert.ok(world.most.deliveries <= 2 * 20_000, `${world.most.deliveries} in one turn`);
+    assert.equal(world.said.length, 60 * 19 + 1);
+  });
+
+  test("what waits in a room is bounded: whoever adds to it is refused and may come back in a second", async () => {
+    const world = new Listeners();
+    await world.fill("x", 500);
+    let sent = 0;
+    const refused = (): boolean => {
+      try {
+        world.hub.send("x", '"a"', `${sent} x`);
+        sent++;
+        return false;
+      } catch (error) {
+        assert.ok(error instanceof GatewayError);
+        assert.deepEqual([error.failure.reason, error.failure.retryAfter], ["TOO_MANY_PENDING", 1]);
+        return true;
+      }
+    };
+    while (!refused());
+    assert.ok(sent < 5000, `${sent} messages`);
+    assert.throws(() => world.join("x", "late"), /more to deliver/);
+    const other = world.join("y", "other");
+    assert.equal(other.rooms.size, 1);
+    await world.idle();
+    assert.equal(refused(), false);
+    await world.idle();
+    assert.deepEqual(
+      numbers(world.said.filter(text => text.includes("receive-message"))),
+      Array.from({ length: sent }, (_, i) => i),
+    );
+  });
+
+  test("what other nodes say beyond that is told as a gap, behind what waits already", async () => {
+    const world = new Listeners();
+    await world.fill("x", 500);
+    const epoch = world.hub.room("x")?.epoch ?? "";
+    for (let seq = 1; seq <= 20_000; seq++)
+      world.hub.message("x", { text: `{"m":"${seq} x"}`, epoch, seq, at: Date.now() });
+    const room = world.hub.room("x");
+    assert.ok(room !== undefined && room.held.length <= 8193, `${room?.held.length} wait`);
+    await world.idle();
+    assert.equal(room.seq, 20_000);
+    const told = numbers(world.said);
+    assert.deepEqual(
+      told,
+      Array.from({ length: told.length }, (_, i) => i + 1),
+    );
+  });
+
+  test("a room that everybody has left says nothing any more, and begins anew", async () => {
+    const world = new Listeners();
+    await world.fill("x", 500);
+    for (let i = 0; i < 100; i++) world.hub.send("x", '"a"', `${i} x`);
+    for (const socket of [...world.hub.open]) world.hub.leave(socket, "x");
+    await world.idle();
+    const said = world.said.length;
+    world.join("x", "new");
+    assert.equal(world.hub.room("x")?.seq, 100);
+    await world.idle();
+    assert.equal(world.said.length, said);
+  });
+});
+
+test(`frames that came in one packet are all delivered, in order (${socketEngineUnderTest()})`, async t => {
+  const { open, port } = await serve(t, {
+    settings: { backpressure: { max: 64 * 1024 ** 2, policy: "close" } },
+  });
+  const members = await Promise.all(Array.from({ length: 60 }, () => open()));
+  for (const [i, member] of members.entries()) await member.join("x", `m${i}`);
+  const sender = await rawSocket(port);
+  const say = (frame: object): Buffer => frameOf(0x81, Buffer.from(JSON.stringify(frame)));
+  const text = "x".repeat(20_000);
+  sender.write(
+    Buffer.concat([
+      say({ type: "join-room", room_id: "x", from: "S" }),
+      ...Array.from({ length: 120 }, (_, i) =>
+        say({ type: "send-message", room_id: "x", message: `${i} ${text}` }),
+      ),
+    ]),
+  );
+  for (const member of members) {
+    for (let i = 0; i < 120; i++)
+      assert.ok(String((await member.next("receive-message")).message).startsWith(`${i} `));
+  }
+  sender.destroy();
+});
