@@ -158,6 +158,7 @@ function livekitParts(
     model,
     channel,
     metrics: runtime.livekit,
+    removals: runtime.removals,
     publish:
       config.realtime?.rooms === true
         ? async (room, message) => void (await roomsOf(runtime).realtime.hub.publish({ room, ...message }))

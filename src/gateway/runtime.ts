@@ -4,6 +4,7 @@ import type { Endpoint } from "../bindings/endpoint.js";
 import type { Config } from "../config/schema.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
+import { Removals } from "../livekit/removals.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
 import type { Realtime } from "../realtime/realtime.js";
@@ -21,6 +22,7 @@ export interface Runtime {
   readonly limits: LimitsMetrics;
   readonly validation: ValidationMetrics;
   readonly livekit: LiveKitMetrics;
+  readonly removals: Removals;
   readonly realtime: RealtimeMetrics;
   readonly bridge: BridgeMetrics;
   /** What is served beside the configuration. */
@@ -49,6 +51,7 @@ export function createRuntime(
     limits: new LimitsMetrics(registry),
     validation: new ValidationMetrics(registry),
     livekit: new LiveKitMetrics(registry),
+    removals: new Removals(),
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
     endpoints,

@@ -7,6 +7,7 @@ import {
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { Code } from "../status/code.js";
 import { GatewayError, gatewayFailure, upstreamFailure } from "../status/failure.js";
+import { wholeSeconds } from "./grant.js";
 import type { LiveKitParts } from "./parts.js";
 
 /** Seconds that LiveKit may take to answer. */
@@ -15,6 +16,9 @@ const requestTimeout = 5;
 /** Who is in a room, and putting somebody out of it. */
 export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRoute[] {
   const { api_url, url, api_key, api_secret } = livekit;
+  const longestTtl = wholeSeconds(
+    Math.max(...livekit.routes.map(({ ttl }) => ttl ?? livekit.ttl), livekit.ttl),
+  );
   // Looking for another region would say so on standard error, beside the log.
   const client = new RoomServiceClient(api_url ?? url, api_key, api_secret, {
     requestTimeout,
@@ -33,6 +37,8 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
       method: "DELETE",
       path: "/livekit/rooms/:room/participants/:identity",
       async handle({ parameters: { room = "", identity = "" } }) {
+        // Also where LiveKit does not have the participant now: a token may be under way.
+        deps.removals.add(room, identity, longestTtl);
         await asked(client.removeParticipant(room, identity, { revokeTokenTs: revocation() }));
         deps.log("info", { room, identity }, "LiveKit participant removed");
         return { status: 204, body: undefined };
@@ -41,7 +47,10 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
   ];
 }
 
-/** Without it whoever was put out could join again with the same token. Tokens of this second count as old too. */
+/**
+ * From when on tokens are good again; those of this second count as old too. LiveKit Cloud refuses older ones, the
+ * open-source server ignores it.
+ */
 function revocation(): bigint {
   return BigInt(Math.floor(Date.now() / 1000) + 1);
 }

@@ -5,6 +5,7 @@ import type { Model } from "../descriptors/model.js";
 import type { Channel } from "../upstream/channel.js";
 import type { LiveKitMetrics } from "./metrics.js";
 import type { Problems } from "./problems.js";
+import type { Removals } from "./removals.js";
 
 /** A message for the members of a realtime room. */
 export interface RoomMessage {
@@ -18,6 +19,7 @@ export interface LiveKitDeps {
   /** The channel of an upstream of the configuration; asked when a call is made. */
   channel(upstream: string): Channel;
   readonly metrics: LiveKitMetrics;
+  readonly removals: Removals;
   /** Undefined without realtime rooms. */
   readonly publish: ((room: string, message: RoomMessage) => void | Promise<void>) | undefined;
   log(level: "info" | "warn", fields: Readonly<Record<string, unknown>>, message: string): void;

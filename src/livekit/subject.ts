@@ -9,7 +9,7 @@ import { compileSource, type Source } from "./source.js";
 import type { TokenSubject } from "./token.js";
 
 /** Bytes that LiveKit takes for names by default. */
-const longestName = 256;
+export const longestName = 256;
 /** Bytes of metadata or of one attribute: the token must fit into the URL of a WebSocket. */
 const longestText = 4 * 1024;
 

@@ -8,13 +8,15 @@ import type { Template } from "../httprule/template.js";
 import { TemplateError } from "../httprule/template.js";
 import { parseTemplate } from "../httprule/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { Reason } from "../status/reasons.js";
 import { type Authorize, compileAuthorize } from "./authorize.js";
 import { type InputNames, readInput, requireJsonBody, type TokenInput } from "./input.js";
 import type { TokenResult } from "./metrics.js";
 import type { LiveKitParts } from "./parts.js";
+import type { Removals } from "./removals.js";
 import { namesFrom, type Source } from "./source.js";
 import { compileSources, everySource, readSubject, type TokenSources } from "./subject.js";
-import { type SignToken, tokenSigner } from "./token.js";
+import { type SignToken, type TokenSubject, tokenSigner } from "./token.js";
 
 /** Bytes of a request body; texts are bounded by far less. */
 const bodyLimit = 16 * 1024;
@@ -25,6 +27,7 @@ interface TokenRoute {
   /** Whether this caller may ask for any identity. */
   mayActForOthers(caller: Identity | undefined): boolean;
   readonly authorize: Authorize | undefined;
+  readonly removals: Removals;
   readonly sign: SignToken;
   answer(jwt: string): EndpointAnswer;
 }
@@ -47,7 +50,8 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
       route.authorize === undefined
         ? undefined
         : compileAuthorize(route.authorize, [...at, "authorize"], parts),
-    sign: tokenSigner(livekit, route),
+    removals: deps.removals,
+    sign: tokenSigner(livekit, route, deps.removals),
     answer: jwt => ({
       status: 200,
       headers: [
@@ -115,7 +119,16 @@ async function answerToken(route: TokenRoute, request: EndpointRequest): Promise
     requireOwnIdentity(route.sources.identity, subject.identity, input);
   }
   if (route.authorize !== undefined) await route.authorize(subject.room, subject.identity, request);
+  refuseRemoved(route.removals, subject);
   return route.answer(await route.sign(subject));
+}
+
+/** @throws GatewayError PARTICIPANT_REMOVED */
+function refuseRemoved(removals: Removals, { room, identity }: TokenSubject): void {
+  const retryAfter = removals.secondsLeft(room, identity);
+  if (retryAfter === 0) return;
+  const message = "the identity was removed from the room and gets no token for it at present";
+  throw new GatewayError(gatewayFailure("PARTICIPANT_REMOVED", message, [], { retryAfter }));
 }
 
 /**
@@ -136,10 +149,10 @@ function mayActForOthers(
   return caller => caller !== undefined && allowed.scopes.every(scope => caller.scopes.has(scope));
 }
 
+const refusals: ReadonlySet<string> = new Set<Reason>(["IDENTITY_MISMATCH", "PARTICIPANT_REMOVED"]);
+
 function resultOf(error: unknown): TokenResult {
   // 499 is a client that did not wait.
   if (!(error instanceof GatewayError) || error.failure.httpStatus >= 499) return "failed";
-  return error.failure.origin === "upstream" || error.failure.reason === "IDENTITY_MISMATCH"
-    ? "refused"
-    : "invalid";
+  return error.failure.origin === "upstream" || refusals.has(error.failure.reason) ? "refused" : "invalid";
 }

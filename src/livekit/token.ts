@@ -1,6 +1,7 @@
 import { AccessToken, type AccessTokenOptions } from "livekit-server-sdk";
 import type { LiveKitConfig, LiveKitRouteConfig } from "../config/schema.js";
 import { roomConfiguration, videoGrant, wholeSeconds } from "./grant.js";
+import type { Removals } from "./removals.js";
 
 /** Whose token it is, and for which room. */
 export interface TokenSubject {
@@ -15,7 +16,11 @@ export interface TokenSubject {
 export type SignToken = (subject: TokenSubject) => Promise<string>;
 
 /** Every call makes an `AccessToken` of its own: two requests share nothing that one could write and the other read. */
-export function tokenSigner(livekit: LiveKitConfig, route: LiveKitRouteConfig): SignToken {
+export function tokenSigner(
+  livekit: LiveKitConfig,
+  route: LiveKitRouteConfig,
+  removals: Removals,
+): SignToken {
   const { api_key, api_secret } = livekit;
   const ttl = wholeSeconds(route.ttl ?? livekit.ttl);
   const profile = livekit.grants[route.grant] ?? {};
@@ -29,6 +34,7 @@ export function tokenSigner(livekit: LiveKitConfig, route: LiveKitRouteConfig): 
     token.addGrant(videoGrant(profile, subject.room));
     if (room !== undefined) token.roomConfig = room;
     if (route.room_preset !== undefined) token.roomPreset = route.room_preset;
+    removals.issued(ttl);
     return token.toJwt();
   };
 }

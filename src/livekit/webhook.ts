@@ -16,6 +16,9 @@ import { compileCall } from "./rpc.js";
 /** Bytes; events are a few kilobytes, those with many tracks some more. */
 const bodyLimit = 256 * 1024;
 
+/** Seconds that the clocks of LiveKit and gateway may be apart, for `nbf` and `exp` of the signature. */
+const clockTolerance = 60;
+
 /** How many events are remembered, so that one that comes again is not delivered again. */
 const remembered = 10_000;
 
@@ -68,7 +71,12 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
 
 /** The signature covers the bytes, so that they are read as text only to be given to the SDK. */
 function receive(receiver: WebhookReceiver, request: EndpointRequest): Promise<WebhookEvent> {
-  return receiver.receive(Buffer.from(request.body).toString("utf8"), request.header("authorization"));
+  return receiver.receive(
+    Buffer.from(request.body).toString("utf8"),
+    request.header("authorization"),
+    false,
+    clockTolerance,
+  );
 }
 
 function rejected(): GatewayError {

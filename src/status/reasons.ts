@@ -132,6 +132,11 @@ export const reasons = {
     code: Code.PERMISSION_DENIED,
     doc: "The request asks for a token of another identity than the caller's own.",
   },
+  PARTICIPANT_REMOVED: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "The identity was removed from the LiveKit room; until the tokens from before have ended it gets no other.",
+  },
   WEBHOOK_REJECTED: {
     httpStatus: 401,
     code: Code.UNAUTHENTICATED,

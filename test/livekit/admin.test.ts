@@ -4,9 +4,11 @@ import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { TokenVerifier } from "livekit-server-sdk";
 import type { AdminAnswer, AdminRoute } from "../../src/bindings/admin-route.js";
+import { Removals } from "../../src/livekit/removals.js";
 import { GatewayError } from "../../src/status/failure.js";
 import { Workspace } from "../config/workspace.js";
-import { apiKey, apiSecret, compileLiveKit, configuration } from "./system.js";
+import { send } from "../gateway/harness.js";
+import { apiKey, apiSecret, compileLiveKit, configuration, startLiveKit } from "./system.js";
 
 interface Twirp {
   readonly method: string;
@@ -56,9 +58,13 @@ async function ask(route: AdminRoute, parameters: Record<string, string>): Promi
   return route.handle({ parameters, query: new URLSearchParams(), body: "" });
 }
 
-async function routes(apiUrl: string, secret = apiSecret): Promise<{ list: AdminRoute; remove: AdminRoute }> {
+async function routes(
+  apiUrl: string,
+  secret = apiSecret,
+  removals = new Removals(),
+): Promise<{ list: AdminRoute; remove: AdminRoute }> {
   const yaml = configuration(`api_url: ${apiUrl}`).replace(apiSecret, secret);
-  const { adminRoutes, close } = await compileLiveKit(workspace, yaml);
+  const { adminRoutes, close } = await compileLiveKit(workspace, yaml, { removals });
   await close();
   const [list, remove] = adminRoutes;
   assert.ok(list !== undefined && remove !== undefined);
@@ -75,7 +81,7 @@ async function refusal(answer: Promise<unknown>): Promise<[status: number, reaso
   return [httpStatus, reason, message];
 }
 
-test("a participant is removed and the tokens that it has are revoked", async () => {
+test("a participant is removed, and LiveKit is told from when on tokens are good", async () => {
   const { remove } = await routes(`http://127.0.0.1:${port}`);
   assert.deepEqual([remove.method, remove.path], ["DELETE", "/livekit/rooms/:room/participants/:identity"]);
   const before = Math.floor(Date.now() / 1000);
@@ -85,6 +91,60 @@ test("a participant is removed and the tokens that it has are revoked", async ()
   assert.equal(call?.method, "RemoveParticipant");
   assert.deepEqual([call?.body.room, call?.body.identity], ["r1", "alice/1"]);
   assert.ok(Number(call?.body.revokeTokenTs) > before);
+});
+
+test("a removed identity, there or not, gets no further token for that room until the longest ttl has passed", async () => {
+  let now = Date.now();
+  const removals = new Removals(10, () => now);
+  const { remove } = await routes(`http://127.0.0.1:${port}`, apiSecret, removals);
+  const system = await startLiveKit(
+    "routes: [{ post: /token, room: body.room, identity: subject, grant: participant }]",
+    { removals },
+  );
+  const tokenFor = (subject: string, room: string) =>
+    send(`${system.url}/token`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-subject": subject },
+      body: JSON.stringify({ room }),
+    });
+  try {
+    await ask(remove, { room: "r1", identity: "alice/1" });
+    await refusal(ask(remove, { room: "r1", identity: "bob" }));
+    for (const identity of ["alice/1", "bob"]) {
+      const refused = await tokenFor(identity, "r1");
+      assert.deepEqual([refused.status, refused.json.reason], [403, "PARTICIPANT_REMOVED"]);
+    }
+    assert.equal((await tokenFor("alice/1", "r2")).status, 200);
+    assert.equal((await tokenFor("carol", "r1")).status, 200);
+    now += 599_000;
+    assert.equal((await tokenFor("alice/1", "r1")).status, 403);
+    now += 1_000;
+    assert.equal((await tokenFor("alice/1", "r1")).status, 200);
+  } finally {
+    await system.close();
+  }
+});
+
+test("removals are bounded, the oldest is forgotten first, and they last as long as the longest token given out", () => {
+  let now = 0;
+  const removals = new Removals(2, () => now);
+  removals.issued(3600);
+  removals.add("r", "a", 60);
+  assert.equal(removals.secondsLeft("r", "a"), 3600);
+  removals.add("r", "b", 7200);
+  removals.add("r", "c", 60);
+  assert.deepEqual(
+    ["a", "b", "c"].map(identity => removals.secondsLeft("r", identity)),
+    [0, 7200, 3600],
+  );
+  now = 3_600_000;
+  removals.add("r", "d", 60);
+  assert.deepEqual(
+    ["b", "c", "d"].map(identity => removals.secondsLeft("r", identity)),
+    [3600, 0, 3600],
+  );
+  removals.add("x".repeat(300), "a", 60);
+  assert.equal(removals.secondsLeft("x".repeat(300), "a"), 0);
 });
 
 test("participants are listed", async () => {

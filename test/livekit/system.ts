@@ -11,6 +11,7 @@ import { parseTemplate } from "../../src/httprule/template-parser.js";
 import { createLiveKit, type LiveKit } from "../../src/livekit/livekit.js";
 import { LiveKitMetrics } from "../../src/livekit/metrics.js";
 import type { RoomMessage } from "../../src/livekit/parts.js";
+import { Removals } from "../../src/livekit/removals.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { renderFailure } from "../../src/status/profiles.js";
 import { createCodecs } from "../../src/transcode/codecs.js";
@@ -49,6 +50,7 @@ message Room { string name = 1; int64 creation_time = 2; }
 export interface SystemOptions {
   /** Port of the gRPC backend behind the upstream `rooms`. */
   readonly upstream?: number;
+  readonly removals?: Removals;
   readonly publish?: (room: string, message: RoomMessage) => void | Promise<void>;
 }
 
@@ -107,6 +109,7 @@ export async function compileLiveKit(
     model,
     channel: name => channels.get(name) as Channel,
     metrics: new LiveKitMetrics(registry),
+    removals: options.removals ?? new Removals(),
     publish: options.publish,
     log: (level, fields, message) => log.push({ level, message, ...fields }),
     locate: path => loaded.locate(path),

@@ -96,6 +96,32 @@ test("an event that comes again, or twice at once, is delivered once", async () 
   }
 });
 
+test("a webhook of a LiveKit whose clock is up to a minute apart is taken", async () => {
+  const system = await startLiveKit("webhook: { path: /livekit/webhook }");
+  try {
+    const body = JSON.stringify(joined);
+    const hash = createHash("sha256").update(body).digest("base64");
+    const now = Math.floor(Date.now() / 1000);
+    const signed = (nbf: number, exp: number): Promise<string> =>
+      new SignJWT({ sha256: hash, nbf, exp })
+        .setProtectedHeader({ alg: "HS256" })
+        .setIssuer(apiKey)
+        .sign(new TextEncoder().encode(apiSecret));
+    for (const [nbf, exp, status] of [
+      [20, 300, 200],
+      [50, 300, 200],
+      [-300, -50, 200],
+      [90, 300, 401],
+      [-300, -90, 401],
+    ] as const) {
+      const answer = await deliver(system, joined, await signed(now + nbf, now + exp));
+      assert.equal(answer.status, status, `nbf ${nbf}, exp ${exp}`);
+    }
+  } finally {
+    await system.close();
+  }
+});
+
 test("what LiveKit has not signed is refused", async () => {
   let published = 0;
   const system = await startLiveKit(`webhook: { path: /livekit/webhook, publish: { room: all } }`, {
