@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Endpoint } from "../../src/bindings/endpoint.js";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
+import { yamlUnderTest } from "../descriptor-source.js";
 import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
 import { type Answer, type Sent, send } from "./http-client.js";
 
@@ -30,13 +31,13 @@ interface Variation {
   readonly endpoints?: readonly Endpoint[];
 }
 
-/** Starts both, on free ports, the gateway with the engine under test. */
+/** Starts both, on free ports, the gateway with the engine and the source of descriptors under test. */
 export async function startSystem(configFile: string, variation: Variation = {}): Promise<System> {
   const { change = yaml => yaml, endpoints = [] } = variation;
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   try {
     const file = join(folder, "gateway.yaml");
-    writeFileSync(file, change(onEngine(configFile)));
+    writeFileSync(file, await yamlUnderTest(change(onEngine(configFile)), folder));
     return await startFrom(file, endpoints);
   } finally {
     rmSync(folder, { recursive: true });

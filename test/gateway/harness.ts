@@ -9,6 +9,7 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import { startGateway } from "../../src/gateway/gateway.js";
+import { sourceUnderTest, yamlUnderTest } from "../descriptor-source.js";
 import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
 
 /** Answers one unary method in bytes. Identity serialization: what the gateway sent is what the handler sees. */
@@ -86,7 +87,8 @@ export interface TestGateway {
 }
 
 /**
- * A gateway from YAML and proto files in a folder of its own. Listeners are added: both on free ports, with the engine under test.
+ * A gateway from YAML and proto files in a folder of its own. Listeners are added: both on free ports, with the engine
+ * under test. Descriptors come from the source under test.
  * @param yaml everything but `listeners`
  * @param files by name, such as `protos/echo.proto`
  * @param onLog sees each log line, also those before the gateway is ready
@@ -104,7 +106,8 @@ export async function startTestGateway(
   for (const [name, text] of Object.entries(files)) write(name, text);
   const realtime = /^realtime:/m.test(yaml) ? "realtime: { address: 127.0.0.1:0 }, " : "";
   const listeners = `listeners: { http: { address: 127.0.0.1:0, engine: ${engineUnderTest()} }, ${realtime}admin: { address: 127.0.0.1:0 } }\n`;
-  write("gateway.yaml", listeners + yaml);
+  let written = listeners + yaml;
+  write("gateway.yaml", await yamlUnderTest(written, folder));
 
   const log: Record<string, unknown>[] = [];
   const waiting = new Set<() => void>();
@@ -138,8 +141,14 @@ export async function startTestGateway(
         waiting.add(look);
         look();
       }),
-    write: (name, text) => write(name, name === "gateway.yaml" ? listeners + text : text),
-    reload: () => gateway.reload(),
+    write: (name, text) => {
+      if (name === "gateway.yaml") written = listeners + text;
+      write(name, name === "gateway.yaml" ? written : text);
+    },
+    reload: async () => {
+      if (sourceUnderTest() !== "protos") write("gateway.yaml", await yamlUnderTest(written, folder));
+      await gateway.reload();
+    },
     close: async () => {
       await gateway.close();
       rmSync(folder, { recursive: true });

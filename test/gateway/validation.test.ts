@@ -16,7 +16,7 @@ service Meetings {
   }
   rpc Unchecked(TokenRequest) returns (TokenRequest) { option (google.api.http) = { post: "/unchecked" body: "*" }; }
   rpc Divide(Division) returns (Division) { option (google.api.http) = { get: "/divide/{by}" }; }
-  rpc Free(Free) returns (Free) { option (google.api.http) = { get: "/free/{by}" }; }
+  rpc Free(.meet.v1.Free) returns (.meet.v1.Free) { option (google.api.http) = { get: "/free/{by}" }; }
 }
 
 message TokenRequest {

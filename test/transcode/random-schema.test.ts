@@ -6,9 +6,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import protobuf from "protobufjs";
 import protojson from "protobufjs/ext/protojson.js";
-import { loadModel } from "../../src/descriptors/load.js";
 import { createCodecs } from "../../src/transcode/codecs.js";
 import { Writer } from "../../src/transcode/writer.js";
+import { loadUnderTest } from "../descriptor-source.js";
 import { SCALARS } from "./json-arbitrary.js";
 import { POLICY } from "./schema.js";
 
@@ -79,7 +79,7 @@ test("random messages of random types are transcoded as protobufjs transcodes th
       fc.asyncProperty(cases, async ([fields, messages]) => {
         const proto = protoOf(fields);
         await writeFile(join(folder, "random.proto"), proto);
-        const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
+        const { model } = await loadUnderTest(folder);
         const codec = createCodecs(model, POLICY).message(model.message("random.M")!);
         const reference = protobuf.parse(proto).root.resolveAll().lookupType("random.M");
         for (const message of messages) {

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import protobuf from "protobufjs";
-import { loadModel } from "../../src/descriptors/load.js";
 import type { MessageType } from "../../src/descriptors/model.js";
 import type { JsonPolicy } from "../../src/transcode/codec.js";
 import { createCodecs } from "../../src/transcode/codecs.js";
 import { TranscodeError } from "../../src/transcode/error.js";
 import { parseJson } from "../../src/transcode/parse-json.js";
 import { Writer } from "../../src/transcode/writer.js";
+import { loadUnderTest } from "../descriptor-source.js";
 
 const FOLDER = join(import.meta.dirname, "protos");
 
 /** Every kind of field in proto3, proto2 and an edition. */
-export const { model } = await loadModel([{ kind: "protos", folder: FOLDER, include: [] }]);
+export const { model } = await loadUnderTest(FOLDER);
 
 /** The same schema as protobufjs sees it: the reference for messages and JSON. */
 export const root = new protobuf.Root();

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Registry } from "prom-client";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { loadModel } from "../../src/descriptors/load.js";
 import { compileValidators } from "../../src/validation/compile.js";
 import { ValidationMetrics } from "../../src/validation/metrics.js";
+import { loadUnderTest } from "../descriptor-source.js";
 import { encode, model, typeOf } from "./model.js";
 
 async function validatorOf(name: string) {
@@ -23,7 +23,7 @@ async function problems(t: TestContext, source: string): Promise<string[]> {
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const head = `syntax = "proto3"; package edge; import "buf/validate/validate.proto";\n`;
   writeFileSync(join(folder, "test.proto"), head + source);
-  const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
+  const { model } = await loadUnderTest(folder);
   const { diagnostics } = await compileValidators(model, [typeOf(model, "Message")]);
   return diagnostics.map(formatDiagnostic);
 }

@@ -1,13 +1,13 @@
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../../src/descriptors/load.js";
 import type { MessageType, Model } from "../../src/descriptors/model.js";
 import { createCodecs } from "../../src/transcode/codecs.js";
 import { Writer } from "../../src/transcode/writer.js";
+import { loadUnderTest } from "../descriptor-source.js";
 
 export const folder = fileURLToPath(new URL("protos", import.meta.url));
 export const bundle = fileURLToPath(new URL("../../protos", import.meta.url));
 
-export const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
+export const { model } = await loadUnderTest(folder);
 
 export function typeOf(of: Model, name: string): MessageType {
   const type = of.message(`edge.${name}`);

@@ -4,12 +4,12 @@ import type { Identity } from "../../../src/auth/identity.js";
 import { parseExpression } from "../../../src/auth/policy/expression-parser.js";
 import { compileRule } from "../../../src/auth/policy/rule.js";
 import type { Truth } from "../../../src/auth/policy/truth.js";
-import { loadModel } from "../../../src/descriptors/load.js";
 import type { MessageType, MethodType } from "../../../src/descriptors/model.js";
+import { loadUnderTest } from "../../descriptor-source.js";
 
 const folder = import.meta.dirname;
 
-export const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
+export const { model } = await loadUnderTest(folder);
 
 /** The same types as protobufjs sees them. */
 export const reference = new protobuf.Root();

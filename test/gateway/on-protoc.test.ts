@@ -1,0 +1,11 @@
+import { repeatOnSource } from "../descriptor-source.js";
+
+await repeatOnSource(import.meta.url, "protoc", [
+  "answers",
+  "bad-input",
+  "guards",
+  "lifecycle",
+  "messages",
+  "metadata",
+  "validation",
+]);

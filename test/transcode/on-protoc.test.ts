@@ -1,0 +1,10 @@
+import { repeatOnSource } from "../descriptor-source.js";
+
+await repeatOnSource(import.meta.url, "protoc", [
+  "decode",
+  "encode",
+  "field-codec",
+  "random-schema",
+  "request",
+  "well-known",
+]);

@@ -1,0 +1,3 @@
+import { repeatOnSource } from "../descriptor-source.js";
+
+await repeatOnSource(import.meta.url, "set", ["compile", "rules"]);
