@@ -54,28 +54,53 @@ export function passUpgrade(
   const { socket: client } = request;
   const outgoing = ask(request, about, way);
   const timer = setTimeout(() => outgoing.destroy(timedOut()), way.timeout);
+  let settled = false;
   const early = readEarly(client, () => outgoing.destroy(new GatewayError(clientLeft())));
   const over = (): Buffer => {
     clearTimeout(timer);
     return early();
   };
-  outgoing.once("response", reply => {
-    over();
-    refused.answered(reply);
-  });
-  outgoing.once("error", error => {
-    over();
-    refused.failed(error);
-  });
+  /** The first event decides; what goes wrong in its handling must not end the process. */
+  const settle = (act: () => void): void => {
+    if (settled) return;
+    settled = true;
+    try {
+      act();
+    } catch (error) {
+      outgoing.destroy();
+      refused.failed(error instanceof Error ? error : new Error(String(error)));
+    }
+  };
+  outgoing.once("response", reply =>
+    settle(() => {
+      over();
+      if (!isFinal(reply.statusCode)) throw new Error("the upstream sent a status that is none");
+      reply.setTimeout(way.timeout, () => reply.destroy(timedOut()));
+      refused.answered(reply);
+    }),
+  );
+  outgoing.on("error", error =>
+    settle(() => {
+      over();
+      refused.failed(error);
+    }),
+  );
   outgoing.once("upgrade", (reply, backend: Socket, head: Buffer) => {
-    const first = Buffer.concat([upgrade.head, over()]);
-    const agreed = agreement(request, reply, upgrade.response);
-    upgrade.response.detachSocket(client);
-    client.write(agreed, "latin1");
-    if (head.length > 0) backend.unshift(head);
-    if (first.length > 0) client.unshift(first);
-    join(client, backend, way.timeout);
-    upgrade.answered(101);
+    backend.on("error", () => backend.destroy());
+    settle(() => {
+      const first = Buffer.concat([upgrade.head, over()]);
+      if (reply.headers.upgrade?.toLowerCase() !== "websocket") {
+        backend.destroy();
+        throw new Error("the upstream switched to another protocol");
+      }
+      const agreed = agreement(request, reply, upgrade.response);
+      upgrade.response.detachSocket(client);
+      client.write(agreed, "latin1");
+      if (head.length > 0) backend.unshift(head);
+      if (first.length > 0) client.unshift(first);
+      join(client, backend, way.timeout);
+      upgrade.answered(101);
+    });
   });
   outgoing.end();
 }
@@ -134,6 +159,11 @@ function withoutToken(header: string | undefined): string[] {
   const offered = offeredProtocols(header);
   offered.splice(offered.indexOf(bearer), 2);
   return offered;
+}
+
+/** RFC 9110 §15: what Node.js hands over as a response can have any number of three digits. */
+function isFinal(status = 0): boolean {
+  return status >= 200 && status <= 599;
 }
 
 /** The head of the reply that makes the connection a WebSocket. */

@@ -150,13 +150,12 @@ function createApp(): FastifyInstance {
     app.addHttpMethod(method, { hasBody: false, overrideExisting: true } as { hasBody: boolean });
   app.setNotFoundHandler((_request, reply) => refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", "no route")));
   app.setErrorHandler((error, _request, reply) => {
-    const { statusCode } = error as { statusCode?: number };
-    return refuse(
-      reply,
-      statusCode === 400
-        ? gatewayFailure("MALFORMED_PATH", "the path leads out of its prefix")
-        : gatewayFailure("INTERNAL", "the request could not be passed on"),
-    );
+    const { statusCode, code } = error as { statusCode?: number; code?: string };
+    if (statusCode === 400)
+      return refuse(reply, gatewayFailure("MALFORMED_PATH", "the path leads out of its prefix"));
+    // A body of which nothing has been sent; any other fault is one of the application.
+    if (code !== undefined && !code.startsWith("FST_")) return refuse(reply, backendFailure(error as Error));
+    return refuse(reply, gatewayFailure("INTERNAL", "the request could not be passed on"));
   });
   app.addHook("onSend", ({ raw }, _reply, payload, done) => {
     countReply(raw, payload);
