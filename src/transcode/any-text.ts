@@ -39,19 +39,23 @@ export class AnyPrinter {
     }
     if (reader.pos !== end) throw truncated();
     if (url === '""' && start === stop) return "{}";
-    const text = this.print(JSON.parse(url) as string, reader.bytes.subarray(start, stop), depth - 1);
+    const text = this.print(JSON.parse(url) as string, reader.bytes.subarray(start, stop), depth);
     reader.pos = end;
     return text;
   };
 
-  /** Never throws for what `value` may hold. */
+  /**
+   * Never throws for what `value` may hold.
+   * @param depth levels of JSON that may still open, the Any's own object included
+   */
   print(typeUrl: string, value: Uint8Array, depth: number): string {
     const head = `{"@type":${JSON.stringify(typeUrl)}`;
     const type = resolveAny(this.#model, typeUrl);
     if (type !== undefined) {
       try {
-        const text = this.#nodeOf(type).decode(new Reader(value), value.length, depth);
-        if (isWellKnown(type)) return `${head},"value":${text}}`;
+        const isBare = isWellKnown(type);
+        const text = this.#nodeOf(type).decode(new Reader(value), value.length, isBare ? depth - 1 : depth);
+        if (isBare) return `${head},"value":${text}}`;
         return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`;
       } catch (error) {
         if (!(error instanceof TranscodeError)) throw error;

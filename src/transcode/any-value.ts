@@ -50,7 +50,7 @@ export function anyEncoder(
         throw error instanceof TranscodeError ? error.within("value") : error;
       }
     } else {
-      nodeOf(type).encode(fieldsOf(type, value), writer, depth - 1);
+      nodeOf(type).encode(fieldsOf(type, value), writer, depth);
     }
     if (writer.length === start) writer.truncate(length);
     else writer.end(start);

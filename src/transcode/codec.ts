@@ -12,7 +12,7 @@ export interface JsonPolicy {
   /** `json`: lowerCamelCase or `json_name`. `proto`: names as in the proto. Reading accepts both. */
   readonly names: "json" | "proto";
   readonly unknownFields: "reject" | "ignore";
-  /** Most levels of nested messages, lists and JSON values, both ways. */
+  /** Most levels of nested JSON objects and lists, both ways. */
   readonly depth: number;
 }
 

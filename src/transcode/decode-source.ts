@@ -1,7 +1,7 @@
 import type { Field } from "../descriptors/model.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode-step.js";
 import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode-step.js";
-import { FunctionSource, literal } from "./function-source.js";
+import { BARE_LEVEL, FunctionSource, type Level, literal, OBJECT_LEVEL } from "./function-source.js";
 import { MOST_JSON } from "./limits.js";
 import { tooLarge, truncated } from "./reader.js";
 import type { PrintScalar } from "./scalar-print.js";
@@ -47,7 +47,7 @@ export interface ObjectOptions {
  * each field's text (messages: where they lie), then the fields are printed. A slot that holds "" is absent.
  */
 export function objectDecoder(fields: readonly DecodeField[], options: ObjectOptions): Decode {
-  const writer = new DecodeSource(fields, true);
+  const writer = new DecodeSource(fields, "object");
   const { source } = writer;
   const { extensions } = options;
   const printer = extensions === undefined ? "" : source.link(extensions);
@@ -76,7 +76,7 @@ export function objectDecoder(fields: readonly DecodeField[], options: ObjectOpt
 
 /** The decoder of the one field that is printed and present, as its bare value; `absent` where there is none. */
 export function bareDecoder(fields: readonly DecodeField[], absent: string): Decode {
-  const writer = new DecodeSource(fields, true);
+  const writer = new DecodeSource(fields, "bare");
   const { source } = writer;
   writer.open("");
   source.add(`let out = ${literal(absent)};`);
@@ -91,7 +91,7 @@ export function bareDecoder(fields: readonly DecodeField[], absent: string): Dec
 
 /** The decoder of a map's entries. */
 export function entryDecoder(key: DecodeField, value: DecodeField): DecodeEntry {
-  const writer = new DecodeSource([key, value], false);
+  const writer = new DecodeSource([key, value], "entry");
   const { source } = writer;
   writer.open("");
   if (value.value.kind === "message") {
@@ -108,13 +108,17 @@ export function entryDecoder(key: DecodeField, value: DecodeField): DecodeEntry 
 class DecodeSource {
   readonly source = new FunctionSource();
   readonly #fields: readonly DecodeField[];
+  readonly #object: boolean;
   /** False for map entries, whose fields print their defaults and are no message of their own. */
   readonly #message: boolean;
+  readonly #level: Level;
   readonly #oneofs = new Map<unknown, number>();
 
-  constructor(fields: readonly DecodeField[], message: boolean) {
+  constructor(fields: readonly DecodeField[], form: "object" | "bare" | "entry") {
     this.#fields = fields;
-    this.#message = message;
+    this.#object = form === "object";
+    this.#message = form !== "entry";
+    this.#level = this.#object ? OBJECT_LEVEL : BARE_LEVEL;
     for (const { field } of fields) {
       if (field.oneof !== undefined && !this.#oneofs.has(field.oneof)) {
         this.#oneofs.set(field.oneof, this.#oneofs.size);
@@ -125,7 +129,7 @@ class DecodeSource {
   /** The slots and the loop over tags. */
   open(extensions: string): void {
     const { source } = this;
-    if (this.#message) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
+    if (this.#object) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
     source.add("r.count();");
     source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found, i = -1;');
     this.#fields.forEach((_, index) => {
@@ -173,7 +177,12 @@ class DecodeSource {
     if (field.repeated) return `f${index} + "]"`;
     if (value.kind === "text") return `f${index}`;
     const node = this.source.link(value.node);
-    return `${this.source.link(messageText)}(r, s${index}, e${index}, m${index}, ${node}, depth - 1)`;
+    return `${this.source.link(messageText)}(r, s${index}, e${index}, m${index}, ${node}, ${this.#level.value})`;
+  }
+
+  /** Refuses a list or a map where no level is left for it. */
+  #opens(): string {
+    return `if (${this.#level.value} <= 0) throw ${this.source.link(tooDeep)}();`;
   }
 
   #slots(index: number): string {
@@ -189,18 +198,18 @@ class DecodeSource {
     if (value.kind === "map") {
       const node = this.source.link(value.node);
       return [
-        `case ${tagOf(field, LENGTH)}: ${begin} e = r.span(); ${node}.decode(r, e, depth, f${index} ??= new Map()); break;`,
+        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); ${node}.decode(r, e, ${this.#level.inside}, f${index} ??= new Map()); break;`,
       ];
     }
     if (value.kind === "message") return [`case ${this.#messageCase(index, field, value.node)} break;`];
     const type = wireType(field);
     if (!field.repeated) return [`case ${tagOf(field, type)}: ${begin} ${this.#singular(index)} break;`];
     const item = this.#append(index);
-    const cases = [`case ${tagOf(field, type)}: ${begin} ${item} break;`];
+    const cases = [`case ${tagOf(field, type)}: ${begin} ${this.#opens()} ${item} break;`];
     if (type !== LENGTH) {
       const check = `if (r.pos !== e) throw ${this.source.link(truncated)}();`;
       cases.push(
-        `case ${tagOf(field, LENGTH)}: ${begin} e = r.span(); while (r.pos < e) { ${item} } ${check} break;`,
+        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); while (r.pos < e) { ${item} } ${check} break;`,
       );
     }
     return cases;
@@ -235,8 +244,8 @@ class DecodeSource {
         ? `${tagOf(field, START_GROUP)}: at = ${index}; p = r.pos; e = r.group(${field.number}, depth - 1);`
         : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
-      const decode = `${this.source.link(node)}.decode(r, e, depth - 1)`;
-      return `${head} { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${MOST_JSON}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
+      const decode = `${this.source.link(node)}.decode(r, e, ${this.#level.inside})`;
+      return `${head} ${this.#opens()} { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${MOST_JSON}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
     }
     const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;
     const claim =

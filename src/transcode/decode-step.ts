@@ -5,7 +5,7 @@ import { malformed, Reader } from "./reader.js";
 
 /**
  * Turns wire bytes from `reader.pos` to `end` into JSON text and leaves `pos` at `end`.
- * @param depth levels of messages that may still open, this one included
+ * @param depth levels of JSON objects and lists that may still open, the value's own included
  */
 export type Decode = (reader: Reader, end: number, depth: number) => string;
 
@@ -120,7 +120,8 @@ export class ExtensionPrinter {
     let text = out;
     for (const number of [...found.keys()].sort((a, b) => a - b)) {
       const field = this.#model.extension(this.#extendee, number)!;
-      const value = joinedText(reader, found.get(number)!, this.#nodeOf(field), depth);
+      // A member of the object that `depth` counts.
+      const value = joinedText(reader, found.get(number)!, this.#nodeOf(field), depth - 1);
       if (value !== "") text += `${text === "" ? "{" : ","}${JSON.stringify(field.jsonName)}:${value}`;
     }
     return text;

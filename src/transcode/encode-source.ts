@@ -12,7 +12,7 @@ import {
   tooDeep,
   twice,
 } from "./encode-step.js";
-import { FunctionSource, literal } from "./function-source.js";
+import { BARE_LEVEL, FunctionSource, type Level, literal, OBJECT_LEVEL } from "./function-source.js";
 import { isJsonObject, type JsonValue } from "./json.js";
 import { END_GROUP, LENGTH, START_GROUP, wireType } from "./wire-type.js";
 
@@ -65,8 +65,9 @@ export function objectEncoder(
   extra: ExtraMembers,
   extendable: boolean,
 ): Encode {
-  const writer = new EncodeSource(fields);
+  const writer = new EncodeSource(fields, OBJECT_LEVEL);
   const { source } = writer;
+  source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
   writer.open();
   source.add(`if (!${source.link(isJsonObject)}(v)) throw ${source.link(notObject)}(v);`);
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
@@ -110,7 +111,7 @@ function claimCondition(source: FunctionSource, { value, nullable }: EncodeField
  * @param nullAbsent whether null means that the field is absent; else null is a value like others
  */
 export function bareEncoder(item: EncodeField, nullAbsent: boolean): Encode {
-  const writer = new EncodeSource([nullAbsent ? item : { ...item, nullable: true }]);
+  const writer = new EncodeSource([nullAbsent ? item : { ...item, nullable: true }], BARE_LEVEL);
   writer.open();
   writer.source.add("f0 = v;");
   writer.writeAll();
@@ -120,14 +121,16 @@ export function bareEncoder(item: EncodeField, nullAbsent: boolean): Encode {
 class EncodeSource {
   readonly source = new FunctionSource();
   readonly #fields: readonly EncodeField[];
+  readonly #level: Level;
 
-  constructor(fields: readonly EncodeField[]) {
+  constructor(fields: readonly EncodeField[], level: Level) {
     this.#fields = fields;
+    this.#level = level;
   }
 
   open(): void {
     const { source } = this;
-    source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`, "let at = -1, i = -1, key, n, p = 0;");
+    source.add("let at = -1, i = -1, key, n, p = 0;");
     this.#fields.forEach((_, index) => {
       source.add(`let f${index};`);
     });
@@ -159,41 +162,41 @@ class EncodeSource {
     const { field, key } = this.#fields[index]!;
     if (key !== undefined) return this.#map(index, slot);
     if (field.repeated) return this.#list(index, slot);
-    return this.#value(index, slot, tag(field, LENGTH), tag(field, wireType(field)), field);
+    return this.#value(index, slot, field, this.#level.value);
   }
 
   /** One value with its tag. */
-  #value(index: number, expression: string, lengthTag: string, scalarTag: string, field: Field): string {
+  #value(index: number, expression: string, field: Field, depth: string): string {
     const { value } = this.#fields[index]!;
     if (value.kind === "scalar") {
       const convert = `n = ${this.source.link(value.convert)}(${expression});`;
-      const write = `${scalarTag} ${this.#scalar(value.method, "n")}`;
+      const write = `${tag(field, wireType(field))} ${this.#scalar(value.method, "n")}`;
       const worth = field.repeated ? [] : skipsDefault(field);
       if (value.sparse) worth.push("n !== undefined");
       return worth.length === 0
         ? `${convert} ${write}`
         : `${convert} if (${worth.join(" && ")}) { ${write} }`;
     }
-    const encode = `${this.source.link(value.node)}.encode(${expression}, w, depth - 1);`;
+    const encode = `${this.source.link(value.node)}.encode(${expression}, w, ${depth});`;
     if (field.delimited) return `${tag(field, START_GROUP)} ${encode} ${tag(field, END_GROUP)}`;
-    return `${lengthTag} p = w.begin(); ${encode} w.end(p);`;
+    return `${tag(field, LENGTH)} p = w.begin(); ${encode} w.end(p);`;
   }
 
   #list(index: number, slot: string): string {
     const { field, value } = this.#fields[index]!;
-    const check = `if (!Array.isArray(${slot})) throw ${this.source.link(notList)}(${slot});`;
+    const check = `if (!Array.isArray(${slot})) throw ${this.source.link(notList)}(${slot}); ${this.#opens()}`;
     const loop = (body: string) => `for (i = 0; i < ${slot}.length; i++) { ${body} } i = -1;`;
     if (field.packed && value.kind === "scalar") {
       const write = `n = ${this.source.link(value.convert)}(${slot}[i]); ${value.sparse ? "if (n !== undefined) " : ""}${this.#scalar(value.method, "n")}`;
       return `${check} if (${slot}.length > 0) { ${tag(field, LENGTH)} p = w.begin(); ${loop(write)} w.end(p); }`;
     }
-    return `${check} ${loop(this.#value(index, `${slot}[i]`, tag(field, LENGTH), tag(field, wireType(field)), field))}`;
+    return `${check} ${loop(this.#value(index, `${slot}[i]`, field, this.#level.inside))}`;
   }
 
   #map(index: number, slot: string): string {
     const { field, key, value } = this.#fields[index]!;
     const entry = field.map!;
-    const check = `if (!${this.source.link(isJsonObject)}(${slot})) throw ${this.source.link(notObject)}(${slot});`;
+    const check = `if (!${this.source.link(isJsonObject)}(${slot})) throw ${this.source.link(notObject)}(${slot}); ${this.#opens()}`;
     const open = `${tag(field, LENGTH)} const start = w.begin(); ${tag(entry.key, wireType(entry.key))} ${this.#scalar(key!.method, "k")}`;
     const head = `const k = ${this.source.link(key!.convert)}(key);`;
     let body: string;
@@ -201,10 +204,15 @@ class EncodeSource {
       const convert = `n = ${this.source.link(value.convert)}(${slot}[key]);${value.sparse ? " if (n === undefined) continue;" : ""}`;
       body = `${head} ${convert} ${open} ${tag(entry.value, wireType(entry.value))} ${this.#scalar(value.method, "n")} w.end(start);`;
     } else {
-      const encode = `${this.source.link(value.node)}.encode(${slot}[key], w, depth - 1);`;
+      const encode = `${this.source.link(value.node)}.encode(${slot}[key], w, ${this.#level.inside});`;
       body = `${head} ${open} ${tag(entry.value, LENGTH)} p = w.begin(); ${encode} w.end(p); w.end(start);`;
     }
     return `${check} for (key in ${slot}) { ${body} } key = undefined;`;
+  }
+
+  /** Refuses a list or a map where no level is left for it. */
+  #opens(): string {
+    return `if (${this.#level.value} <= 0) throw ${this.source.link(tooDeep)}();`;
   }
 
   #scalar(method: WriterMethod, expression: string): string {

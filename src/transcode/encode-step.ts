@@ -8,13 +8,13 @@ import type { Writer } from "./writer.js";
 
 /**
  * Writes the content of a message, without tag and length, from its JSON value.
- * @param depth levels of messages that may still open, this one included
+ * @param depth levels of JSON objects and lists that may still open, the value's own included
  */
 export type Encode = (value: JsonValue, writer: Writer, depth: number) => void;
 
 /**
  * Writes the content of a message from the JSON text at the cursor, in one pass and without a tree.
- * @param depth levels of messages, lists and maps that may still open, this one included
+ * @param depth as for `Encode`
  * @throws BAIL or TranscodeError where the text may not be what the type wants; `Encode` then finds out
  */
 export type EncodeText = (cursor: JsonCursor, writer: Writer, depth: number) => void;
@@ -76,8 +76,9 @@ export class ExtraMembers {
 
   /** Writes extensions by number. */
   write(found: ReadonlyMap<Field, JsonValue>, writer: Writer, depth: number): void {
+    // Members of the object that `depth` counts.
     for (const [field, value] of [...found].sort(([a], [b]) => a.number - b.number)) {
-      this.#nodeOf(field).encode(value, writer, depth);
+      this.#nodeOf(field).encode(value, writer, depth - 1);
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Field } from "../descriptors/model.js";
 import type { EncodeField } from "./encode-source.js";
 import type { EncodeText } from "./encode-step.js";
-import { FunctionSource } from "./function-source.js";
+import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "./function-source.js";
 import { BAIL } from "./json-cursor.js";
 import { NameTable } from "./name-table.js";
 import { scalarCopy } from "./scalar-copy.js";
@@ -21,7 +21,7 @@ export function objectTextEncoder(
   names: ReadonlyMap<string, number>,
   apart: ReadonlySet<Field>,
 ): EncodeText {
-  const writer = new TextSource();
+  const writer = new TextSource(OBJECT_LEVEL);
   const { source } = writer;
   const bail = source.link(BAIL);
   const taken = new Map([...names].filter(([, index]) => !apart.has(fields[index]!.field)));
@@ -30,6 +30,7 @@ export function objectTextEncoder(
     taken,
   );
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
+  source.add(`if (depth <= 0) throw ${bail};`);
   writer.open();
   for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
   oneofs.forEach((_, index) => {
@@ -68,7 +69,7 @@ export function objectTextEncoder(
  * @param nullAbsent whether null means that the field is absent; else null is a value like others
  */
 export function bareTextEncoder(item: EncodeField, nullAbsent: boolean): EncodeText {
-  const writer = new TextSource();
+  const writer = new TextSource(BARE_LEVEL);
   writer.open();
   if (nullAbsent && !item.nullable) writer.source.add("if (c.null()) return;");
   writer.source.add(writer.field(item));
@@ -77,10 +78,14 @@ export function bareTextEncoder(item: EncodeField, nullAbsent: boolean): EncodeT
 
 class TextSource {
   readonly source = new FunctionSource();
+  readonly #level: Level;
+
+  constructor(level: Level) {
+    this.#level = level;
+  }
 
   open(): void {
-    const { source } = this;
-    source.add(`if (depth <= 0) throw ${source.link(BAIL)};`, "let p = 0, q = 0, key, keys;");
+    this.source.add("let p = 0, q = 0, key, keys;");
   }
 
   /** Copies a field's value, with its tags. */
@@ -89,10 +94,10 @@ class TextSource {
     if (field.map !== undefined) return this.#map(item, field.map);
     if (!field.repeated) {
       const sparse = field.presence === "implicit" && field.oneof === undefined;
-      return this.#value(item, field, "depth - 1", sparse);
+      return this.#value(item, field, this.#level.value, sparse);
     }
     if (!field.packed || item.value.kind === "message") {
-      return this.#inside("openList", "nextElement", this.#value(item, field, "depth - 2", false));
+      return this.#inside("openList", "nextElement", this.#value(item, field, this.#level.inside, false));
     }
     const copy = `${this.source.link(scalarCopy(field))}(c, w, 0, false);`;
     return this.#deep(
@@ -106,7 +111,7 @@ class TextSource {
       `key = c.key(); keys = ${this.source.link(addKey)}(keys, key);`,
       `w.uint32(${tag(item.field, LENGTH)}); q = w.begin();`,
       `w.uint32(${tag(entry.key, wireType(entry.key))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
-      this.#value(item, entry.value, "depth - 2", false),
+      this.#value(item, entry.value, this.#level.inside, false),
       "w.end(q);",
     ].join(" ");
     return `keys = undefined; ${this.#inside("openObject", "nextMember", body)}`;
@@ -127,7 +132,7 @@ class TextSource {
   }
 
   #deep(body: string): string {
-    return `if (depth <= 1) throw ${this.source.link(BAIL)}; ${body}`;
+    return `if (${this.#level.value} <= 0) throw ${this.source.link(BAIL)}; ${body}`;
   }
 }
 

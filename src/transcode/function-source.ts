@@ -30,6 +30,18 @@ export class FunctionSource {
   }
 }
 
+/** How many levels of JSON may still open at a value of a field, and inside it where it is a list or a map. */
+export interface Level {
+  readonly value: string;
+  readonly inside: string;
+}
+
+/** Members of an object, which is a level itself. */
+export const OBJECT_LEVEL: Level = { value: "depth - 1", inside: "depth - 2" };
+
+/** A value that stands alone. */
+export const BARE_LEVEL: Level = { value: "depth", inside: "depth - 1" };
+
 /** A JavaScript string literal. */
 export function literal(text: string): string {
   return JSON.stringify(text);

@@ -1,7 +1,7 @@
 import type { Field } from "../descriptors/model.js";
 import { type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./decode-source.js";
 import type { Print } from "./decode-step.js";
-import { FunctionSource } from "./function-source.js";
+import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "./function-source.js";
 import { BAIL } from "./json-cursor.js";
 import { JsonPiece } from "./json-writer.js";
 import { LENGTH, START_GROUP, wireType } from "./wire-type.js";
@@ -20,8 +20,8 @@ const OBJECT: Brackets = [0x7b, 0x7d];
  */
 export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
   const source = new FunctionSource();
-  source.add("j.byte(123);");
-  printFields(source, fields, options, item => `${JSON.stringify(item.name)}:`);
+  source.add(`if (depth <= 0) throw ${source.link(BAIL)};`, "j.byte(123);");
+  printFields(source, fields, options, OBJECT_LEVEL, item => `${JSON.stringify(item.name)}:`);
   source.add("j.close(125);");
   return source.compile<Print>("r", "end", "j", "depth");
 }
@@ -29,7 +29,7 @@ export function objectPrinter(fields: readonly DecodeField[], options: ObjectOpt
 /** The same for the bare value of a single field, which belongs to no oneof; prints nothing where it is absent. */
 export function barePrinter(field: DecodeField): Print {
   const source = new FunctionSource();
-  printFields(source, [field], { extensions: undefined, emitDefaults: false }, () => "");
+  printFields(source, [field], { extensions: undefined, emitDefaults: false }, BARE_LEVEL, () => "");
   return source.compile<Print>("r", "end", "j", "depth");
 }
 
@@ -38,11 +38,12 @@ function printFields(
   source: FunctionSource,
   fields: readonly DecodeField[],
   options: ObjectOptions,
+  level: Level,
   head: (item: DecodeField) => string,
 ): void {
   const bail = source.link(BAIL);
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
-  source.add(`if (depth <= 0 || --r.elements < 0) throw ${bail};`, "let e = 0, q = 0, key, keys, tag = 0;");
+  source.add(`if (--r.elements < 0) throw ${bail};`, "let e = 0, q = 0, key, keys, tag = 0;");
   for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
   oneofs.forEach((_, index) => {
     source.add(`let o${index} = false;`);
@@ -57,7 +58,7 @@ function printFields(
     const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
     const sparse = hasNoPresence(field) && !options.emitDefaults;
     const name = source.link(new JsonPiece(head(item)));
-    for (const [tag, body] of printCases(source, item, name, sparse)) {
+    for (const [tag, body] of printCases(source, item, name, sparse, level)) {
       source.add(`case ${tag}: ${first} ${body} break;`);
     }
   });
@@ -80,14 +81,16 @@ function printCases(
   item: DecodeField,
   name: string,
   sparse: boolean,
+  level: Level,
 ): (readonly [tag: number, body: string])[] {
   const { field, value } = item;
   const bail = source.link(BAIL);
-  const head = `j.piece(${name});`;
+  const isOpening = field.repeated || value.kind === "map";
+  const head = `${isOpening ? `if (${level.value} <= 0) throw ${bail}; ` : ""}j.piece(${name});`;
   if (field.delimited && value.kind !== "map") return [[tagOf(field, START_GROUP), `throw ${bail};`]];
-  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head)]];
+  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head, level)]];
   if (value.kind === "message") {
-    const print = `e = r.span(); ${source.link(value.node)}.print(r, e, j, depth - 1);`;
+    const print = `e = r.span(); ${source.link(value.node)}.print(r, e, j, ${field.repeated ? level.inside : level.value});`;
     const tag = tagOf(field, LENGTH);
     return [[tag, field.repeated ? printRun(tag, head, print, LIST) : `${head} ${print}`]];
   }
@@ -113,13 +116,14 @@ function printMap(
   { value, field }: DecodeField,
   entry: { readonly key: Field; readonly value: Field },
   head: string,
+  level: Level,
 ): string {
   if (value.kind !== "map") return "";
   const bail = source.link(BAIL);
   const { readKey, entry: reader } = value;
   const body =
     reader.kind === "message"
-      ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, depth - 1);`
+      ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, ${level.inside});`
       : `${source.link(reader.print)}(r, j, undefined, false);`;
   const one = [
     `if (--r.elements < 0) throw ${bail}; q = r.span();`,

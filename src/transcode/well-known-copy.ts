@@ -1,20 +1,17 @@
 import type { EncodeNode, EncodeText } from "./encode-step.js";
-import { BAIL } from "./json-cursor.js";
 import { readDecimal, readUtc } from "./json-number.js";
 import { finiteValue } from "./scalar-value.js";
 import { parseTimestamp } from "./timestamp.js";
 import { writeInstant } from "./well-known-value.js";
 
 /** Copies `google.protobuf.Timestamp` (`int64 seconds = 1; int32 nanos = 2`) from its JSON text. */
-export const copyTimestamp: EncodeText = (cursor, writer, depth) => {
-  if (depth <= 0) throw BAIL;
+export const copyTimestamp: EncodeText = (cursor, writer) => {
   writeInstant(writer, readUtc(cursor) ?? parseTimestamp(cursor.text()));
 };
 
 /** Copies by way of a tree: for types whose text cannot be read from its beginning, or is rare. */
 export function treeCopy(node: EncodeNode): EncodeText {
   return (cursor, writer, depth) => {
-    if (depth <= 0) throw BAIL;
     node.encode(cursor.tree(depth), writer, depth);
   };
 }
@@ -25,7 +22,6 @@ export function treeCopy(node: EncodeNode): EncodeText {
  */
 export function valueCopy(struct: EncodeNode, list: EncodeNode): EncodeText {
   return (cursor, writer, depth) => {
-    if (depth <= 0) throw BAIL;
     switch (cursor.bytes[cursor.pos]) {
       case 0x6e:
         cursor.null();
@@ -46,7 +42,7 @@ export function valueCopy(struct: EncodeNode, list: EncodeNode): EncodeText {
         const isList = cursor.bytes[cursor.pos] === 0x5b;
         writer.uint32(isList ? 50 : 42);
         const start = writer.begin();
-        (isList ? list : struct).encodeText(cursor, writer, depth - 1);
+        (isList ? list : struct).encodeText(cursor, writer, depth);
         writer.end(start);
         return;
       }

@@ -1,5 +1,4 @@
 import type { Decode, Print } from "./decode-step.js";
-import { tooDeep } from "./decode-step.js";
 import { formatDuration } from "./duration.js";
 import { formatMaskPath } from "./field-mask.js";
 import { BAIL } from "./json-cursor.js";
@@ -35,7 +34,6 @@ export const printTimestamp: Print = (reader, end, out, depth) => {
 };
 
 function readInstant(reader: Reader, end: number, depth: number): Instant {
-  if (depth <= 0) throw tooDeep();
   let seconds = 0;
   let nanos = 0;
   while (reader.pos < end) {
@@ -55,7 +53,6 @@ function readInstant(reader: Reader, end: number, depth: number): Instant {
 
 /** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */
 export const fieldMaskText: Decode = (reader, end, depth) => {
-  if (depth <= 0) throw tooDeep();
   let out = "";
   while (reader.pos < end) {
     const tag = reader.tag();

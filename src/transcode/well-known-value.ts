@@ -1,6 +1,6 @@
 import { parseDuration } from "./duration.js";
 import type { Encode, EncodeNode } from "./encode-step.js";
-import { halfPair, tooDeep } from "./encode-step.js";
+import { halfPair } from "./encode-step.js";
 import { parseFieldMask } from "./field-mask.js";
 import { JsonNumber, type JsonValue } from "./json.js";
 import { finiteValue } from "./scalar-value.js";
@@ -15,8 +15,7 @@ export const durationValue: Encode = instantEncoder(parseDuration);
 
 /** Both types are `int64 seconds = 1; int32 nanos = 2;`. */
 function instantEncoder(parse: (value: JsonValue) => Instant): Encode {
-  return (value, writer, depth) => {
-    if (depth <= 0) throw tooDeep();
+  return (value, writer) => {
     writeInstant(writer, parse(value));
   };
 }
@@ -34,8 +33,7 @@ export function writeInstant(writer: Writer, { seconds, nanos }: Instant): void 
 }
 
 /** Encodes `google.protobuf.FieldMask` (`repeated string paths = 1`) from its JSON text. */
-export const fieldMaskValue: Encode = (value, writer, depth) => {
-  if (depth <= 0) throw tooDeep();
+export const fieldMaskValue: Encode = (value, writer) => {
   for (const path of parseFieldMask(value)) {
     writer.uint32(10);
     writer.string(path);
@@ -48,7 +46,6 @@ export const fieldMaskValue: Encode = (value, writer, depth) => {
  */
 export function valueEncoder(struct: EncodeNode, list: EncodeNode): Encode {
   return (value, writer, depth) => {
-    if (depth <= 0) throw tooDeep();
     if (value === null) {
       writer.uint32(8);
       writer.uint32(0);
@@ -65,7 +62,7 @@ export function valueEncoder(struct: EncodeNode, list: EncodeNode): Encode {
       const isList = Array.isArray(value);
       writer.uint32(isList ? 50 : 42);
       const start = writer.begin();
-      (isList ? list : struct).encode(value, writer, depth - 1);
+      (isList ? list : struct).encode(value, writer, depth);
       writer.end(start);
     }
   };
