@@ -1,11 +1,13 @@
 import type { AuthNames } from "../config/auth-schema.js";
 import { methodPolicy } from "../config/method-policy.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
+import type { Model } from "../descriptors/model.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { JsonPolicy } from "../transcode/codec.js";
 import type { QueryPolicy } from "../transcode/request.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
 import { openimNames } from "./openim.js";
+import { wrapperTypes } from "./wrappers.js";
 
 /** What the configuration says of one method, in the form in which requests use it. */
 export interface RoutePolicy {
@@ -27,7 +29,12 @@ export interface RoutePolicy {
   readonly rateLimits: readonly string[];
 }
 
-export function routePolicy(config: Config, service: ServiceConfig, methodName: string): RoutePolicy {
+export function routePolicy(
+  config: Config,
+  service: ServiceConfig,
+  methodName: string,
+  model: Model,
+): RoutePolicy {
   // Loading has checked that the upstream exists.
   const upstream = config.upstreams[service.upstream] as UpstreamConfig;
   const policy = methodPolicy(config, service, upstream, methodName);
@@ -42,6 +49,7 @@ export function routePolicy(config: Config, service: ServiceConfig, methodName: 
       names: json.names,
       unknownFields: json.unknown_fields,
       depth: config.http.limits.depth,
+      wrappers: wrapperTypes(json.wrappers, errors, model),
     },
     errors,
     emptyStatus: policy.empty_response,

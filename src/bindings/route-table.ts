@@ -10,6 +10,7 @@ import { type OwnRoute, ownRoute, type PassThroughRule } from "./own-route.js";
 import { routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
 import { collectRules, type Locate, type RuleOfMethod, ruleOrigin } from "./rules.js";
+import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
   readonly routes: readonly Route[];
@@ -33,8 +34,9 @@ export function compileRoutes(
   const diagnostics: Diagnostic[] = [];
   const builder = new RouterBuilder<Origin>();
   const routes: Route[] = [];
+  diagnostics.push(...wrapperProblems(config, model, locate));
   for (const rule of collectRules(config, model, locate, diagnostics)) {
-    const policy = routePolicy(config, rule.service, rule.method.name);
+    const policy = routePolicy(config, rule.service, rule.method.name, model);
     try {
       const route = compileRoute(rule, policy, createCodecs(model, policy.json));
       const origin: Origin = { text: ruleOrigin(rule), path: rule.path, position: rule.position };

@@ -7,7 +7,7 @@ import type { Codecs } from "../transcode/codecs.js";
 import { type BodyTarget, RequestPlan } from "../transcode/request.js";
 import { type ResponsePlan, responsePlan } from "../transcode/response.js";
 import { isTextBindable } from "../transcode/text-value.js";
-import { isWellKnown } from "../transcode/well-known.js";
+import { isWellKnown, type OwnWrappers } from "../transcode/well-known.js";
 import { openimResponse } from "./openim.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, RuleOfMethod } from "./rules.js";
@@ -47,7 +47,9 @@ export class RouteError extends Error {
 export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Codecs): Route {
   const { method: rpc, service } = rule;
   const template = templateOf(rule);
-  const variables = template.variables.map(variable => variablePath(rpc.input, variable.path));
+  const variables = template.variables.map(variable =>
+    variablePath(rpc.input, variable.path, codecs.wrappers),
+  );
   refuseOverlap(variables);
   const body = bodyTarget(rpc.input, rule.rule.body, variables);
   const responseField =
@@ -90,12 +92,12 @@ function templateOf({ rule, service }: RuleOfMethod): Template {
 }
 
 /** The fields from the request down to the one that a template variable sets. */
-function variablePath(input: MessageType, names: readonly string[]): readonly Field[] {
+function variablePath(input: MessageType, names: readonly string[], wrappers: OwnWrappers): readonly Field[] {
   const variable = `{${names.join(".")}}`;
   const path: Field[] = [];
   let message: MessageType | undefined = input;
   for (const name of names) {
-    if (message === undefined || path.at(-1)?.repeated === true || isWellKnown(message)) {
+    if (message === undefined || path.at(-1)?.repeated === true || isWellKnown(message, wrappers)) {
       const parent = path.at(-1);
       throw new RouteError(
         `${variable}: "${parent?.name}" is not a singular message, so it has no field "${name}"`,
@@ -113,7 +115,7 @@ function variablePath(input: MessageType, names: readonly string[]): readonly Fi
     message = field.message;
   }
   const leaf = path.at(-1) as Field;
-  if (leaf.repeated || !isTextBindable(leaf)) {
+  if (leaf.repeated || !isTextBindable(leaf, wrappers)) {
     const what = leaf.map !== undefined ? "a map" : leaf.repeated ? "repeated" : "a message";
     throw new RouteError(`${variable}: "${leaf.name}" is ${what} and cannot come from the path`);
   }

@@ -9,6 +9,7 @@ import type { Candidate } from "../httprule/explanation.js";
 import { createCodecs } from "../transcode/codecs.js";
 import { TranscodeError } from "../transcode/error.js";
 import { eachParameter, resolveParameter } from "../transcode/query.js";
+import { NO_WRAPPERS } from "../transcode/well-known.js";
 import { readArguments, UsageError } from "./arguments.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
@@ -114,9 +115,14 @@ function explainMatch(
 
 function destination(route: Route, name: string): string {
   if (route.policy.query.ignore.has(name)) return "ignored (by the configuration)";
-  const resolution = resolveParameter(route.rpc.input, name);
-  if (resolution.kind === "target") return fieldText(resolution.target.path);
-  return route.policy.query.unknown === "ignore" ? "ignored (no such field)" : "refused";
+  const resolution = resolveParameter(route.rpc.input, name, route.policy.json.wrappers ?? NO_WRAPPERS);
+  if (resolution.kind === "target") {
+    const { path, part } = resolution.target;
+    return fieldText(part === undefined ? path : [...path, part]);
+  }
+  return resolution.kind === "unknown" && route.policy.query.unknown === "ignore"
+    ? "ignored (no such field)"
+    : "refused";
 }
 
 /** `message.author.login (string)` */

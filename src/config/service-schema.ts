@@ -18,6 +18,13 @@ const unknownFields = {
   description: "What to do with a field in a request body that the message does not have.",
 };
 
+const wrappers = Type.Optional(
+  listOf(text("fullName", { description: "Full name of a message." }), {
+    description:
+      "Messages with one field `value`, a scalar or an enum, that are printed and read as that bare value, like google.protobuf.StringValue. With `errors: openim` those of openim.protobuf, unless this list is given.",
+  }),
+);
+
 const nameOrNumber = ["name", "number"] as const;
 const stringOrNumber = ["string", "number"] as const;
 const jsonOrProto = ["json", "proto"] as const;
@@ -30,6 +37,7 @@ const json = section(
     emit_defaults: Type.Boolean({ ...emitDefaults, default: false }),
     names: choice(jsonOrProto, { ...names, default: "json" }),
     unknown_fields: choice(rejectOrIgnore, { ...unknownFields, default: "reject" }),
+    wrappers,
   },
   "How messages become JSON and back.",
 );
@@ -43,6 +51,7 @@ const jsonOverride = Type.Optional(
       emit_defaults: Type.Optional(Type.Boolean(emitDefaults)),
       names: Type.Optional(choice(jsonOrProto, names)),
       unknown_fields: Type.Optional(choice(rejectOrIgnore, unknownFields)),
+      wrappers,
     },
     "How messages become JSON and back. What is left out is as the service has it.",
   ),

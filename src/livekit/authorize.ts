@@ -8,6 +8,7 @@ import { setAt } from "../transcode/field-tree.js";
 import { createObject } from "../transcode/json.js";
 import { resolveParameter } from "../transcode/query.js";
 import { leafFromText } from "../transcode/text-value.js";
+import { NO_WRAPPERS } from "../transcode/well-known.js";
 import { Writer } from "../transcode/writer.js";
 import type { Metadata } from "../upstream/channel.js";
 import type { LiveKitParts } from "./parts.js";
@@ -61,7 +62,7 @@ type FieldPath =
   | { readonly why: string; readonly suggestion?: string | undefined };
 
 function fieldPath(input: MessageType, name: string): FieldPath {
-  const resolution = resolveParameter(input, name);
+  const resolution = resolveParameter(input, name, NO_WRAPPERS);
   if (resolution.kind === "unknown") {
     return { why: `${input.fullName} has no field "${name}"`, suggestion: resolution.suggestion };
   }

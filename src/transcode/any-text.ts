@@ -4,7 +4,7 @@ import { tooDeep } from "./decode-step.js";
 import { TranscodeError } from "./error.js";
 import { Reader, truncated } from "./reader.js";
 import { stringText } from "./scalar-text.js";
-import { isWellKnown } from "./well-known.js";
+import { isWellKnown, type OwnWrappers } from "./well-known.js";
 
 /**
  * Prints `google.protobuf.Any`. A type that the model lacks, or bytes that are not of the type, degrade to
@@ -12,10 +12,12 @@ import { isWellKnown } from "./well-known.js";
  */
 export class AnyPrinter {
   readonly #model: Model;
+  readonly #wrappers: OwnWrappers;
   readonly #nodeOf: (type: MessageType) => DecodeNode;
 
-  constructor(model: Model, nodeOf: (type: MessageType) => DecodeNode) {
+  constructor(model: Model, wrappers: OwnWrappers, nodeOf: (type: MessageType) => DecodeNode) {
     this.#model = model;
+    this.#wrappers = wrappers;
     this.#nodeOf = nodeOf;
   }
 
@@ -53,7 +55,7 @@ export class AnyPrinter {
     const type = resolveAny(this.#model, typeUrl);
     if (type !== undefined) {
       try {
-        const isBare = isWellKnown(type);
+        const isBare = isWellKnown(type, this.#wrappers);
         const text = this.#nodeOf(type).decode(new Reader(value), value.length, isBare ? depth - 1 : depth);
         if (isBare) return `${head},"value":${text}}`;
         return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`;

@@ -5,7 +5,7 @@ import { type Encode, type EncodeNode, halfPair, notObject, tooDeep } from "./en
 import { excerpt, TranscodeError } from "./error.js";
 import { createObject, isJsonObject, type JsonObject, type JsonValue } from "./json.js";
 import { invalid } from "./scalar-value.js";
-import { EMPTY, isWellKnown } from "./well-known.js";
+import { EMPTY, isWellKnown, type OwnWrappers } from "./well-known.js";
 
 /**
  * Encodes `google.protobuf.Any` (`string type_url = 1; bytes value = 2`) from `{"@type": url, ...fields}`, for types
@@ -15,6 +15,7 @@ import { EMPTY, isWellKnown } from "./well-known.js";
 export function anyEncoder(
   model: Model,
   ignoreUnknown: boolean,
+  wrappers: OwnWrappers,
   nodeOf: (type: MessageType) => EncodeNode,
 ): Encode {
   return (value, writer, depth) => {
@@ -42,7 +43,7 @@ export function anyEncoder(
     const length = writer.length;
     writer.uint32(18);
     const start = writer.begin();
-    if (isWellKnown(type)) {
+    if (isWellKnown(type, wrappers)) {
       const inner = onlyValue(type, value, ignoreUnknown);
       try {
         nodeOf(type).encode(inner, writer, depth - 1);

@@ -1,4 +1,5 @@
 import type { JsonValue } from "./json.js";
+import type { OwnWrappers } from "./well-known.js";
 import type { Writer } from "./writer.js";
 
 /** How ProtoJSON is printed and read. One codec is compiled for each message type and policy. */
@@ -14,6 +15,8 @@ export interface JsonPolicy {
   readonly unknownFields: "reject" | "ignore";
   /** Most levels of nested JSON objects and lists, both ways. */
   readonly depth: number;
+  /** Each has exactly one field, a scalar or enum named `value`, as `wrappedField` demands. None where it is left out. */
+  readonly wrappers?: OwnWrappers;
 }
 
 /**

@@ -11,6 +11,7 @@ import { JsonWriter } from "./json-writer.js";
 import { MOST_ELEMENTS } from "./limits.js";
 import { parseJson } from "./parse-json.js";
 import { Reader } from "./reader.js";
+import { NO_WRAPPERS, type OwnWrappers } from "./well-known.js";
 import type { Writer } from "./writer.js";
 
 /** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
@@ -43,6 +44,7 @@ export type TextCopy = (text: Uint8Array, into: Writer, depth: number) => boolea
 
 /** The codecs of one model under one policy. Each is compiled at its first use and kept. */
 export interface Codecs {
+  readonly wrappers: OwnWrappers;
   message(type: MessageType): Codec;
   field(field: Field): FieldCodec;
   /**
@@ -63,8 +65,8 @@ const known = new WeakMap<Model, Map<string, Codecs>>();
 
 /** The codecs of a model under a policy; equal policies share one set. */
 export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
-  const { enums, int64, emitDefaults, names, unknownFields, depth } = policy;
-  const key = [enums, int64, emitDefaults, names, unknownFields, depth].join();
+  const { enums, int64, emitDefaults, names, unknownFields, depth, wrappers = NO_WRAPPERS } = policy;
+  const key = [enums, int64, emitDefaults, names, unknownFields, depth, ...[...wrappers].sort()].join();
   let ofModel = known.get(model);
   if (ofModel === undefined) {
     ofModel = new Map();
@@ -72,7 +74,7 @@ export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
   }
   let codecs = ofModel.get(key);
   if (codecs === undefined) {
-    codecs = new CodecSet(model, { enums, int64, emitDefaults, names, unknownFields, depth });
+    codecs = new CodecSet(model, { enums, int64, emitDefaults, names, unknownFields, depth, wrappers });
     ofModel.set(key, codecs);
   }
   return codecs;
@@ -115,6 +117,7 @@ function decode(node: DecodeNode, wire: Uint8Array, depth: number): string {
 }
 
 class CodecSet implements Codecs {
+  readonly wrappers: OwnWrappers;
   readonly #depth: number;
   readonly #encoders: Encoders;
   readonly #decoders: Decoders;
@@ -122,6 +125,7 @@ class CodecSet implements Codecs {
   readonly #fields = new Map<Field, FieldCodec>();
 
   constructor(model: Model, policy: JsonPolicy) {
+    this.wrappers = policy.wrappers ?? NO_WRAPPERS;
     this.#depth = policy.depth;
     this.#encoders = new Encoders(model, policy);
     this.#decoders = new Decoders(model, policy);

@@ -49,6 +49,8 @@ import {
   isWellKnown,
   isWrapper,
   LIST_VALUE,
+  NO_WRAPPERS,
+  type OwnWrappers,
   STRUCT,
   TIMESTAMP,
   VALUE,
@@ -59,6 +61,7 @@ import { durationText, fieldMaskText, printTimestamp, timestampText } from "./we
 export class Decoders {
   readonly #model: Model;
   readonly #policy: JsonPolicy;
+  readonly #wrappers: OwnWrappers;
   readonly #messages = new Map<MessageType, DecodeNode>();
   readonly #bareFields = new Map<Field, DecodeNode>();
   readonly #any: AnyPrinter;
@@ -66,7 +69,8 @@ export class Decoders {
   constructor(model: Model, policy: JsonPolicy) {
     this.#model = model;
     this.#policy = policy;
-    this.#any = new AnyPrinter(model, type => this.message(type));
+    this.#wrappers = policy.wrappers ?? NO_WRAPPERS;
+    this.#any = new AnyPrinter(model, this.#wrappers, type => this.message(type));
   }
 
   /** Wire bytes of a message → its JSON text. */
@@ -149,7 +153,7 @@ export class Decoders {
       case LIST_VALUE:
         return this.#bareMessage(type, "[]");
       default: {
-        if (isWrapper(type) && type.fields[0] !== undefined)
+        if (isWrapper(type, this.#wrappers) && type.fields[0] !== undefined)
           return this.#bareMessage(type, this.zero(type.fields[0]));
         return objectDecoder(
           type.fields.map(field => this.#field(field)),
@@ -161,7 +165,7 @@ export class Decoders {
 
   #compilePrint(type: MessageType): Print {
     if (type.fullName === TIMESTAMP) return printTimestamp;
-    if (isWellKnown(type)) return textPrinter(this.message(type));
+    if (isWellKnown(type, this.#wrappers)) return textPrinter(this.message(type));
     return objectPrinter(
       type.fields.map(field => this.#field(field)),
       this.#options(type),

@@ -138,8 +138,10 @@ class EncodeSource {
   }
 
   close(): Encode {
-    const labels = this.source.link(this.#fields.map(item => item.label));
-    this.source.add(`} catch (error) { throw ${this.source.link(located)}(error, ${labels}[at], i, key); }`);
+    const fields = this.source.link(this.#fields);
+    const parent = this.#level === OBJECT_LEVEL ? "v" : "undefined";
+    const at = `${fields}[at], ${parent}, i, key`;
+    this.source.add(`} catch (error) { throw ${this.source.link(located)}(error, ${at}); }`);
     return this.source.compile<Encode>("v", "w", "depth");
   }
 
@@ -148,12 +150,12 @@ class EncodeSource {
     const order = this.#fields.map((_, index) => index);
     order.sort((a, b) => this.#fields[a]!.field.number - this.#fields[b]!.field.number);
     for (const index of order) {
-      const { field, nullable } = this.#fields[index]!;
+      const { field, label, nullable } = this.#fields[index]!;
       const slot = `f${index}`;
       const present = nullable ? `${slot} !== undefined` : `${slot} !== undefined && ${slot} !== null`;
       this.source.add(`if (${present}) { at = ${index}; ${this.#write(index, slot)} }`);
       if (field.presence === "required" && !field.repeated) {
-        this.source.add(`else { at = -1; throw ${this.source.link(missing)}(${literal(field.jsonName)}); }`);
+        this.source.add(`else { at = -1; throw ${this.source.link(missing)}(${literal(label)}); }`);
       }
     }
   }

@@ -1,7 +1,7 @@
 import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, Model } from "../descriptors/model.js";
 import { excerpt, keySegment, TranscodeError } from "./error.js";
-import type { JsonValue } from "./json.js";
+import { isJsonObject, type JsonValue } from "./json.js";
 import type { JsonCursor } from "./json-cursor.js";
 import { invalid } from "./scalar-value.js";
 import type { Writer } from "./writer.js";
@@ -122,15 +122,28 @@ export function conflict(name: string, other: string): TranscodeError {
   );
 }
 
-/** The error to throw on from a message: ours gets field name, and list index or map key, before its path. */
+/**
+ * The error to throw on from a message: ours gets field name, and list index or map key, before its path.
+ * @param item the field at fault, if it is one
+ * @param parent the object that gives the field by one of its names; undefined where a field stands alone
+ */
 export function located(
   error: unknown,
-  name: string | undefined,
+  item: { readonly label: string; readonly field: Field } | undefined,
+  parent: JsonValue | undefined,
   index: number,
   key: string | undefined,
 ): unknown {
   if (!(error instanceof TranscodeError)) return error;
   if (index >= 0) error.within(`[${index}]`);
   else if (key !== undefined) error.within(keySegment(key));
-  return error.within(name ?? "");
+  return error.within(item === undefined ? "" : sentName(item, parent));
+}
+
+function sentName(
+  { label, field }: { readonly label: string; readonly field: Field },
+  parent: JsonValue | undefined,
+): string {
+  if (parent === undefined || !isJsonObject(parent)) return label;
+  return [label, field.name, field.jsonName].find(name => parent[name] !== undefined) ?? label;
 }

@@ -31,7 +31,9 @@ import {
   FIELD_MASK,
   isWrapper,
   LIST_VALUE,
+  NO_WRAPPERS,
   NULL_VALUE,
+  type OwnWrappers,
   STRUCT,
   TIMESTAMP,
   VALUE,
@@ -43,12 +45,14 @@ import { durationValue, fieldMaskValue, timestampValue, valueEncoder } from "./w
 export class Encoders {
   readonly #model: Model;
   readonly #policy: JsonPolicy;
+  readonly #wrappers: OwnWrappers;
   readonly #messages = new Map<MessageType, EncodeNode>();
   readonly #bareFields = new Map<Field, EncodeNode>();
 
   constructor(model: Model, policy: JsonPolicy) {
     this.#model = model;
     this.#policy = policy;
+    this.#wrappers = policy.wrappers ?? NO_WRAPPERS;
   }
 
   /** JSON value → content of the message. */
@@ -99,11 +103,13 @@ export class Encoders {
       case FIELD_MASK:
         return fieldMaskValue;
       case ANY:
-        return anyEncoder(this.#model, this.#policy.unknownFields === "ignore", inner => this.message(inner));
+        return anyEncoder(this.#model, this.#policy.unknownFields === "ignore", this.#wrappers, inner =>
+          this.message(inner),
+        );
       case VALUE:
         return this.#compileValue(type);
       default:
-        return first !== undefined && isBare(type)
+        return first !== undefined && isBare(type, this.#wrappers)
           ? bareEncoder({ ...this.#field(first), label: "" }, false)
           : this.#compileObject(type);
     }
@@ -124,7 +130,8 @@ export class Encoders {
         return valueCopy(this.message(struct), this.message(list));
       }
       default:
-        if (first !== undefined && isBare(type)) return bareTextEncoder(this.#field(first), false);
+        if (first !== undefined && isBare(type, this.#wrappers))
+          return bareTextEncoder(this.#field(first), false);
     }
     const fields = type.fields.map(field => this.#fieldApart(field, apart));
     const bound = apart.flatMap(path => (path.length === 1 ? path : []));
@@ -249,8 +256,8 @@ function lazyNode(compile: () => Encode, compileText: () => EncodeText): EncodeN
 }
 
 /** Types whose JSON is that of their only field. */
-function isBare(type: MessageType): boolean {
-  return type.fullName === STRUCT || type.fullName === LIST_VALUE || isWrapper(type);
+function isBare(type: MessageType, wrappers: OwnWrappers): boolean {
+  return type.fullName === STRUCT || type.fullName === LIST_VALUE || isWrapper(type, wrappers);
 }
 
 function valueParts(type: MessageType) {

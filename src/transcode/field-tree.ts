@@ -34,9 +34,10 @@ export function valueAt(tree: JsonObject, path: readonly Field[]): JsonValue | u
 
 /**
  * The object that holds the leaf of a path, with the objects on the way made where they are missing.
+ * @param names what missing ones are called; without it by their JSON names
  * @throws TranscodeError INVALID_VALUE where something else than an object stands in the way
  */
-export function holderOf(tree: JsonObject, path: readonly Field[]): JsonObject {
+function holderOf(tree: JsonObject, path: readonly Field[], names?: readonly string[]): JsonObject {
   let holder = tree;
   for (let index = 0; index < path.length - 1; index += 1) {
     const field = path[index] as Field;
@@ -44,7 +45,7 @@ export function holderOf(tree: JsonObject, path: readonly Field[]): JsonObject {
     if (child === undefined || child === null) {
       if (child === null) delete holder[field.name];
       const made = createObject();
-      holder[field.jsonName] = made;
+      holder[names?.[index] ?? field.jsonName] = made;
       holder = made;
     } else if (isJsonObject(child)) {
       holder = child;
@@ -55,13 +56,36 @@ export function holderOf(tree: JsonObject, path: readonly Field[]): JsonObject {
   return holder;
 }
 
-/** Sets the leaf of a path, replacing what is there under either name. */
-export function setAt(tree: JsonObject, path: readonly Field[], value: JsonValue): void {
+/**
+ * Sets the leaf of a path, replacing what is there under either name.
+ * @param names what the fields are called where they are new; without it by their JSON names
+ */
+export function setAt(
+  tree: JsonObject,
+  path: readonly Field[],
+  value: JsonValue,
+  names?: readonly string[],
+): void {
   const leaf = path[path.length - 1] as Field;
-  const holder = holderOf(tree, path);
+  const holder = holderOf(tree, path, names);
+  const name = names?.[path.length - 1] ?? leaf.jsonName;
+  const other = name === leaf.name ? leaf.jsonName : leaf.name;
   // To delete what is not there costs as much as the rest.
-  if (leaf.name !== leaf.jsonName && holder[leaf.name] !== undefined) delete holder[leaf.name];
-  holder[leaf.jsonName] = value;
+  if (other !== name && holder[other] !== undefined) delete holder[other];
+  holder[name] = value;
+}
+
+/** The names by which a tree gives the fields of a path, as far as it does; then their JSON names. */
+export function namesIn(tree: JsonObject, path: readonly Field[]): string {
+  let holder: JsonValue | undefined = tree;
+  return path
+    .map(({ name, jsonName }) => {
+      const used: string =
+        holder !== undefined && isJsonObject(holder) && holder[name] !== undefined ? name : jsonName;
+      holder = holder !== undefined && isJsonObject(holder) ? holder[used] : undefined;
+      return used;
+    })
+    .join(".");
 }
 
 /** `message.author.login`, in JSON names. */

@@ -1,6 +1,6 @@
 import { excerpt } from "./error.js";
 
-/** A JSON number that a double cannot hold exactly (`9007199254740993`, `1e400`), kept as its source text. */
+/** A JSON number that a double would not print as it stands (`9007199254740993`, `1e400`, `1.0`), kept as its source text. */
 export class JsonNumber {
   constructor(readonly text: string) {}
 }

@@ -1,5 +1,4 @@
 import { isAscii, isUtf8 } from "node:buffer";
-import { exactInteger } from "./decimal.js";
 import { excerpt, keySegment, TranscodeError } from "./error.js";
 import { createObject, JsonNumber, type JsonObject, type JsonValue } from "./json.js";
 import { MOST_ELEMENTS } from "./limits.js";
@@ -11,8 +10,8 @@ export interface JsonLimits {
 
 /**
  * Parses one JSON text, strictly by RFC 8259: UTF-8 without errors, no repeated member names, no lone surrogates,
- * nothing after the value. A byte order mark is skipped. Numbers whose value a double would change to or among the
- * integers are kept as text (`JsonNumber`).
+ * nothing after the value. A byte order mark is skipped. Numbers that a double would not print as they
+ * stand are kept as text (`JsonNumber`).
  * @throws TranscodeError MALFORMED_JSON, DUPLICATE_KEY or TOO_DEEP, with line and column.
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits): JsonValue {
@@ -33,7 +32,7 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const BACKSLASH = 0x5c;
 
-/** A decimal with at most this many characters reads into a double without becoming or losing an integer. */
+/** A decimal with at most this many characters reads into a double without losing a digit. */
 const PLAIN_NUMBER = 15;
 
 /** What follows a backslash, beside `u`. */
@@ -251,7 +250,10 @@ class Parser {
     if (text.charCodeAt(at) === MINUS) at++;
     if (text.charCodeAt(at) === ZERO) at++;
     else at = this.#digits(at);
-    if (text.charCodeAt(at) === 0x2e) at = this.#digits(at + 1);
+    if (text.charCodeAt(at) === 0x2e) {
+      at = this.#digits(at + 1);
+      plain = isShortest(text, start, at);
+    }
     const code = text.charCodeAt(at);
     if (code === 0x65 || code === 0x45) {
       const sign = text.charCodeAt(at + 1);
@@ -300,16 +302,18 @@ class Parser {
   }
 }
 
-/** What the tree holds for a JSON number. */
+/** What the tree holds for a JSON number: a double only where it prints as the text that was read. */
 export function numberValue(source: string): number | JsonNumber {
   const number = Number(source);
-  return keepsValue(source, number) ? number : new JsonNumber(source);
+  const isSame = String(number) === source && (!Number.isInteger(number) || Number.isSafeInteger(number));
+  return isSame ? number : new JsonNumber(source);
 }
 
-/** True where the double is no integer, or is exactly the integer that was written. */
-function keepsValue(source: string, number: number): boolean {
-  if (!Number.isInteger(number)) return Number.isFinite(number);
-  return exactInteger(source) === BigInt(number);
+/** True where a double prints the decimal as it stands: without zeros at its end and not below a millionth. */
+function isShortest(text: string, start: number, end: number): boolean {
+  if (text.charCodeAt(end - 1) === ZERO) return false;
+  const first = text.charCodeAt(start) === MINUS ? start + 1 : start;
+  return text.charCodeAt(first) !== ZERO || !text.startsWith("0.000000", first);
 }
 
 function hexDigit(code: number): number {

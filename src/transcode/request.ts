@@ -3,10 +3,11 @@ import { BodyCopy } from "./body-copy.js";
 import type { Codec } from "./codec.js";
 import type { Codecs, FieldCodec } from "./codecs.js";
 import { TranscodeError } from "./error.js";
-import { pathText, setAt, valueAt } from "./field-tree.js";
+import { namesIn, pathText, setAt, valueAt } from "./field-tree.js";
 import { isHttpBody, writeHttpBody } from "./http-body.js";
 import { createObject, describeJson, isJsonObject, type JsonObject, type JsonValue } from "./json.js";
 import { parseJson } from "./parse-json.js";
+import { partedValue } from "./parted-value.js";
 import { eachParameter, type QueryTarget, resolveParameter } from "./query.js";
 import { leafFromText } from "./text-value.js";
 import { maskPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
@@ -134,12 +135,18 @@ export class RequestPlan {
   #bodyTree(bytes: Uint8Array): JsonObject {
     const { body, depth } = this.#spec;
     if (this.#rawBody || bytes.length === 0) return createObject();
-    const json = parseJson(bytes, { depth });
     if (body.kind === "field") {
+      let json: JsonValue;
+      try {
+        json = parseJson(bytes, { depth });
+      } catch (error) {
+        throw error instanceof TranscodeError ? error.within(body.field.jsonName) : error;
+      }
       const tree = createObject();
       tree[body.field.jsonName] = json;
       return tree;
     }
+    const json = parseJson(bytes, { depth });
     if (!isJsonObject(json)) {
       throw new TranscodeError(
         "INVALID_VALUE",
@@ -162,15 +169,18 @@ export class RequestPlan {
     for (let index = 0; index < paths.length; index += 1) {
       const path = paths[index] as readonly Field[];
       const leaf = path[path.length - 1] as Field;
-      const value = fromText(path, leaf, variables[index] as string);
+      const value = fromText(leaf, variables[index] as string, () => pathText(path));
       const found = valueAt(tree, path);
-      if (found !== undefined && found !== null) this.#refuseDifference(path, leaf, value, found, "the body");
+      if (found !== undefined && found !== null) {
+        this.#refuseDifference(leaf, value, found, "the body", () => namesIn(tree, path));
+      }
       setAt(tree, path, value);
     }
   }
 
   #setParameters(tree: JsonObject, rawQuery: string): void {
     const { query, body, input } = this.#spec;
+    let parted: Map<string, PartedParameter> | undefined;
     eachParameter(rawQuery, (name, text) => {
       if (query.ignore.size > 0 && query.ignore.has(name)) return;
       const target = this.#target(name);
@@ -182,37 +192,54 @@ export class RequestPlan {
           "this route takes its whole request from the body; query parameters are not accepted",
         );
       }
-      const { path, key, bound } = target;
+      const { path, names, key, part } = target;
       const leaf = path[path.length - 1] as Field;
       if (body.kind === "field" && path[0] === body.field) {
-        throw new TranscodeError(
-          "FIELD_COLLISION",
-          pathText(path),
-          `"${body.field.jsonName}" comes from the body`,
-        );
+        throw new TranscodeError("FIELD_COLLISION", name, `"${body.field.jsonName}" comes from the body`);
       }
-      if (leaf.map !== undefined && key !== undefined) {
-        const entries = mapOf(tree, path);
-        if (Object.hasOwn(entries, key)) throw repeatedParameter(name);
-        entries[key] = fromText(path, leaf.map.value, text);
+      if (part !== undefined) {
+        parted ??= new Map();
+        if (
+          !gatherPart(
+            parted,
+            name,
+            target,
+            part,
+            fromText(part, text, () => name),
+          )
+        )
+          throw repeated(name);
         return;
       }
-      const value = fromText(path, leaf, text);
+      if (leaf.map !== undefined && key !== undefined) {
+        const entries = mapOf(tree, path, names);
+        if (Object.hasOwn(entries, key)) throw repeated(name);
+        entries[key] = fromText(leaf.map.value, text, () => name);
+        return;
+      }
+      const value = fromText(leaf, text, () => name);
       if (leaf.repeated) {
         const list = valueAt(tree, path);
         if (Array.isArray(list)) list.push(value);
-        else setAt(tree, path, [value]);
+        else setAt(tree, path, [value], names);
         return;
       }
-      if (bound) {
-        this.#refuseDifference(path, leaf, valueAt(tree, path) as JsonValue, value, "the query");
-        return;
-      }
-      // Neither path nor body has set this field, so that only a parameter can have.
-      if (valueAt(tree, path) !== undefined) throw repeatedParameter(name);
-      setAt(tree, path, value);
+      this.#setParameter(tree, name, target, value, repeated);
     });
-    function repeatedParameter(name: string): TranscodeError {
+    if (parted === undefined) return;
+    for (const { name, target, parts } of parted.values()) {
+      const type = (target.path[target.path.length - 1] as Field).message as MessageType;
+      const value = named(
+        () => name,
+        () => partedValue(type, parts),
+      );
+      this.#setParameter(tree, name, target, value, wholeAndParts);
+    }
+    function wholeAndParts(name: string): TranscodeError {
+      const message = "the query gives this value as a whole and by its fields; send one of the two";
+      return new TranscodeError("REPEATED_PARAMETER", name, message);
+    }
+    function repeated(name: string): TranscodeError {
       return new TranscodeError(
         "REPEATED_PARAMETER",
         name,
@@ -221,32 +248,49 @@ export class RequestPlan {
     }
   }
 
-  /** Undefined where the policy ignores the name. */
+  /** Sets a field that holds one value. */
+  #setParameter(
+    tree: JsonObject,
+    name: string,
+    { path, names, bound }: PlannedTarget,
+    value: JsonValue,
+    repeated: (name: string) => TranscodeError,
+  ): void {
+    const found = valueAt(tree, path);
+    if (bound) {
+      const leaf = path[path.length - 1] as Field;
+      this.#refuseDifference(leaf, found as JsonValue, value, "the query", () => name);
+      return;
+    }
+    // Neither path nor body has set this field, so that only a parameter can have.
+    if (found !== undefined) throw repeated(name);
+    setAt(tree, path, value, names);
+  }
+
+  /** Undefined where the policy ignores the name, which it does only for names that are no field. */
   #target(name: string): PlannedTarget | undefined {
     const known = this.#targets.get(name);
     if (known !== undefined) return known;
-    const { query, input, variables } = this.#spec;
-    const resolution = resolveParameter(input, name);
+    const { query, input, variables, codecs } = this.#spec;
+    const resolution = resolveParameter(input, name, codecs.wrappers);
     if (resolution.kind === "target") {
-      const { path, key } = resolution.target;
-      const target = { path, key, bound: variables.some(variable => samePath(variable, path)) };
+      const { path } = resolution.target;
+      const target = { ...resolution.target, bound: variables.some(variable => samePath(variable, path)) };
       if (this.#targets.size < maxKnownNames) this.#targets.set(name, target);
       return target;
     }
-    if (query.unknown === "ignore") return undefined;
     if (resolution.kind === "unbindable") throw new TranscodeError("UNKNOWN_PARAMETER", name, resolution.why);
+    if (query.unknown === "ignore") return undefined;
     const message = `${input.fullName} has no field for this parameter`;
     throw new TranscodeError("UNKNOWN_PARAMETER", name, message, resolution.suggestion);
   }
 
-  /** A field bound by the path can never be changed by query or body (design section 3, declared precedence). */
-  #refuseDifference(
-    path: readonly Field[],
-    leaf: Field,
-    bound: JsonValue,
-    other: JsonValue,
-    from: string,
-  ): void {
+  /**
+   * A field bound by the path can never be changed by query or body (design section 3, declared precedence). The default
+   * of a field without presence counts as not sent.
+   * @param name the field as it was sent
+   */
+  #refuseDifference(leaf: Field, bound: JsonValue, other: JsonValue, from: string, name: () => string): void {
     let codec = this.#leafCodecs.get(leaf);
     if (codec === undefined) {
       codec = this.#spec.codecs.field(leaf);
@@ -256,10 +300,9 @@ export class RequestPlan {
     const two = new Writer();
     codec.encode(bound, one);
     codec.encode(other, two);
-    if (Buffer.compare(one.finish(), two.finish()) !== 0) {
-      const message = `the path binds this field and ${from} gives another value`;
-      throw new TranscodeError("FIELD_COLLISION", pathText(path), message);
-    }
+    if (two.length === 0 || Buffer.compare(one.finish(), two.finish()) === 0) return;
+    const message = `the path binds this field and ${from} gives another value`;
+    throw new TranscodeError("FIELD_COLLISION", name(), message);
   }
 
   #maskSource(tree: JsonObject): readonly string[] | undefined {
@@ -277,26 +320,58 @@ export class RequestPlan {
             .join("."),
         ),
     );
-    return maskPaths(body.field.message, value).filter(path => !bound.has(path));
+    return maskPaths(body.field.message, value, this.#spec.codecs.wrappers).filter(path => !bound.has(path));
   }
 }
 
-function fromText(path: readonly Field[], leaf: Field, text: string): JsonValue {
+/** A well-known type that the query gives field by field. */
+interface PartedParameter {
+  /** Of the first part. */
+  readonly name: string;
+  readonly target: PlannedTarget;
+  readonly parts: Map<Field, JsonValue>;
+}
+
+/** Adds one part. @returns false where a part that holds one value has come already */
+function gatherPart(
+  parted: Map<string, PartedParameter>,
+  name: string,
+  target: PlannedTarget,
+  part: Field,
+  value: JsonValue,
+): boolean {
+  const key = target.path.map(field => field.name).join(".");
+  let parameter = parted.get(key);
+  if (parameter === undefined) {
+    parameter = { name, target, parts: new Map() };
+    parted.set(key, parameter);
+  }
+  const before = parameter.parts.get(part);
+  if (Array.isArray(before)) before.push(value);
+  else if (before !== undefined) return false;
+  else parameter.parts.set(part, part.repeated ? [value] : value);
+  return true;
+}
+
+function fromText(leaf: Field, text: string, name: () => string): JsonValue {
+  return named(name, () => leafFromText(leaf, text));
+}
+
+/** Gives errors the name of what they are about. */
+function named<T>(name: () => string, work: () => T): T {
   try {
-    return leafFromText(leaf, text);
+    return work();
   } catch (error) {
-    if (error instanceof TranscodeError) {
-      throw new TranscodeError(error.reason, pathText(path), error.message, error.suggestion);
-    }
-    throw error;
+    if (!(error instanceof TranscodeError)) throw error;
+    throw new TranscodeError(error.reason, name(), error.message, error.suggestion);
   }
 }
 
-function mapOf(tree: JsonObject, path: readonly Field[]): JsonObject {
+function mapOf(tree: JsonObject, path: readonly Field[], names: readonly string[]): JsonObject {
   const found = valueAt(tree, path);
   if (found !== undefined && isJsonObject(found)) return found;
   const made = createObject();
-  setAt(tree, path, made);
+  setAt(tree, path, made, names);
   return made;
 }
 

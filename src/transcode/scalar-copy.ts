@@ -92,7 +92,8 @@ const copyDouble: CopyScalar = (cursor, writer, tag, sparse) => {
 };
 
 const copyFloat: CopyScalar = (cursor, writer, tag, sparse) => {
-  const value = floatValue(cursor.scalar());
+  let value = readDecimal(cursor);
+  if (Number.isNaN(value)) value = floatValue(cursor.scalar());
   if (sparse && Object.is(value, 0)) return;
   if (tag !== 0) writer.uint32(tag);
   writer.float(value);

@@ -104,9 +104,10 @@ export function enumValue(type: EnumType, ignoreUnknown: boolean): (value: JsonV
       );
     }
     if (value === null && nullable) return 0;
-    if (typeof value === "number" && (value | 0) === value) {
-      if (closed && !valuesByNumber.has(value)) throw invalid(`a value of ${fullName}`, value);
-      return value + 0;
+    const number = value instanceof JsonNumber ? Number(exactInteger(value.text)) : value;
+    if (typeof number === "number" && (number | 0) === number) {
+      if (closed && !valuesByNumber.has(number)) throw invalid(`a value of ${fullName}`, value);
+      return number + 0;
     }
     throw invalid(`the name or number of a value of ${fullName}`, value);
   };

@@ -15,16 +15,25 @@ import {
   uint64Value,
 } from "./scalar-value.js";
 import { parseTimestamp } from "./timestamp.js";
-import { DURATION, FIELD_MASK, isWrapper, NULL_VALUE, TIMESTAMP, VALUE } from "./well-known.js";
+import {
+  DURATION,
+  FIELD_MASK,
+  isWrapper,
+  NULL_VALUE,
+  type OwnWrappers,
+  TIMESTAMP,
+  VALUE,
+  wrappedField,
+} from "./well-known.js";
 
 /** True for fields whose values a path or a query can hold as text: scalars, enums, and well-known types with a text form. */
-export function isTextBindable(field: Field): boolean {
+export function isTextBindable(field: Field, wrappers: OwnWrappers): boolean {
   if (field.map !== undefined) return false;
-  return field.message === undefined || isTextType(field.message);
+  return field.message === undefined || isTextType(field.message, wrappers);
 }
 
-function isTextType(type: MessageType): boolean {
-  return [TIMESTAMP, DURATION, FIELD_MASK, VALUE].includes(type.fullName) || isWrapper(type);
+function isTextType(type: MessageType, wrappers: OwnWrappers): boolean {
+  return [TIMESTAMP, DURATION, FIELD_MASK, VALUE].includes(type.fullName) || isWrapper(type, wrappers);
 }
 
 /**
@@ -106,8 +115,8 @@ function wellKnownFromText(type: MessageType, text: string): JsonValue {
     case VALUE:
       return jsonLiteral(text);
     default: {
-      const wrapped = type.fields[0];
-      if (wrapped === undefined || !isWrapper(type)) throw invalid(`a value of ${type.fullName}`, text);
+      const wrapped = wrappedField(type);
+      if (wrapped === undefined) throw invalid(`a value of ${type.fullName}`, text);
       return leafFromText(wrapped, text);
     }
   }

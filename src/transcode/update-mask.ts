@@ -1,6 +1,6 @@
 import type { Field, MessageType } from "../descriptors/model.js";
 import { isJsonObject, type JsonObject } from "./json.js";
-import { isWellKnown } from "./well-known.js";
+import { isWellKnown, type OwnWrappers } from "./well-known.js";
 import { LENGTH } from "./wire-type.js";
 import type { Writer } from "./writer.js";
 
@@ -14,21 +14,27 @@ export function updateMaskOf(input: MessageType): Field | undefined {
  * The proto field paths that a JSON resource sets, depth first: sub-messages are followed to their leaves, lists,
  * maps and well-known types are leaves. Names that the type does not have are passed over.
  */
-export function maskPaths(type: MessageType, value: JsonObject): string[] {
+export function maskPaths(type: MessageType, value: JsonObject, wrappers: OwnWrappers): string[] {
   const paths: string[] = [];
-  collect(type, value, "", paths);
+  collect(type, value, "", wrappers, paths);
   return paths;
 }
 
-function collect(type: MessageType, value: JsonObject, prefix: string, paths: string[]): void {
+function collect(
+  type: MessageType,
+  value: JsonObject,
+  prefix: string,
+  wrappers: OwnWrappers,
+  paths: string[],
+): void {
   for (const name of Object.keys(value)) {
     const field = type.fieldsByName.get(name);
     if (field === undefined) continue;
     const path = prefix + field.name;
     const child = value[name];
-    const followed = field.message !== undefined && !field.repeated && !isWellKnown(field.message);
+    const followed = field.message !== undefined && !field.repeated && !isWellKnown(field.message, wrappers);
     if (followed && child !== undefined && isJsonObject(child) && Object.keys(child).length > 0) {
-      collect(field.message as MessageType, child, `${path}.`, paths);
+      collect(field.message as MessageType, child, `${path}.`, wrappers, paths);
     } else {
       paths.push(path);
     }

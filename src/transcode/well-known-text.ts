@@ -1,9 +1,9 @@
+import { isUtf8 } from "node:buffer";
 import type { Decode, Print } from "./decode-step.js";
 import { formatDuration } from "./duration.js";
 import { formatMaskPath } from "./field-mask.js";
 import { BAIL } from "./json-cursor.js";
 import { malformed, type Reader, truncated } from "./reader.js";
-import { stringText } from "./scalar-text.js";
 import { formatTimestamp, type Instant, isTimestamp } from "./timestamp.js";
 
 /** Decodes `google.protobuf.Timestamp` to its JSON text. */
@@ -53,19 +53,26 @@ function readInstant(reader: Reader, end: number, depth: number): Instant {
 
 /** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */
 export const fieldMaskText: Decode = (reader, end, depth) => {
-  let out = "";
+  // Each path has a tag and a length before it, which leaves room for the commas.
+  const out = Buffer.allocUnsafe(end - reader.pos);
+  let to = 0;
   while (reader.pos < end) {
     const tag = reader.tag();
     if (tag !== 10) {
       reader.skip(tag, depth);
       continue;
     }
-    const path = formatMaskPath(JSON.parse(stringText(reader)) as string);
-    if (path === undefined) throw malformed("a path of a field mask has no lowerCamelCase form");
-    out += out === "" ? path : `,${path}`;
+    const stop = reader.span();
+    if (to > 0) out[to++] = 0x2c;
+    to = formatMaskPath(reader.bytes, reader.pos, stop, out, to);
+    if (to < 0) throw malformed("a path of a field mask has no lowerCamelCase form");
+    reader.pos = stop;
   }
   finish(reader, end);
-  return `"${out}"`;
+  const text = out.subarray(0, to);
+  if (!isUtf8(text)) throw malformed("a string is not valid UTF-8");
+  // Keys of maps, in backticks, are of any characters.
+  return JSON.stringify(text.toString("utf8"));
 };
 
 function finish(reader: Reader, end: number): void {

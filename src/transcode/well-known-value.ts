@@ -1,7 +1,7 @@
 import { parseDuration } from "./duration.js";
 import type { Encode, EncodeNode } from "./encode-step.js";
 import { halfPair } from "./encode-step.js";
-import { parseFieldMask } from "./field-mask.js";
+import { writeFieldMask } from "./field-mask.js";
 import { JsonNumber, type JsonValue } from "./json.js";
 import { finiteValue } from "./scalar-value.js";
 import { type Instant, parseTimestamp } from "./timestamp.js";
@@ -33,12 +33,7 @@ export function writeInstant(writer: Writer, { seconds, nanos }: Instant): void 
 }
 
 /** Encodes `google.protobuf.FieldMask` (`repeated string paths = 1`) from its JSON text. */
-export const fieldMaskValue: Encode = (value, writer) => {
-  for (const path of parseFieldMask(value)) {
-    writer.uint32(10);
-    writer.string(path);
-  }
-};
+export const fieldMaskValue: Encode = (value, writer) => writeFieldMask(value, writer);
 
 /**
  * Encodes `google.protobuf.Value`: null_value 1, number_value 2, string_value 3, bool_value 4, struct_value 5,

@@ -1,4 +1,4 @@
-import type { MessageType } from "../descriptors/model.js";
+import type { Field, MessageType } from "../descriptors/model.js";
 
 /** The types that ProtoJSON writes as one text (https://protobuf.dev/programming-guides/json/). */
 export const TIMESTAMP = "google.protobuf.Timestamp";
@@ -11,7 +11,7 @@ export const LIST_VALUE = "google.protobuf.ListValue";
 export const NULL_VALUE = "google.protobuf.NullValue";
 export const EMPTY = "google.protobuf.Empty";
 
-const WRAPPERS = new Set(
+const WRAPPERS: ReadonlySet<string> = new Set(
   ["Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes"].map(
     kind => `google.protobuf.${kind}Value`,
   ),
@@ -19,12 +19,25 @@ const WRAPPERS = new Set(
 
 const SPECIAL = new Set([TIMESTAMP, DURATION, FIELD_MASK, ANY, STRUCT, VALUE, LIST_VALUE, ...WRAPPERS]);
 
+/** Full names of messages that a policy prints and reads as the bare value of their field, beside Google's wrappers. */
+export type OwnWrappers = ReadonlySet<string>;
+
+export const NO_WRAPPERS: OwnWrappers = new Set();
+
+/** The value of a message that can be a wrapper: a scalar or enum named `value`, and nothing beside it. */
+export function wrappedField(type: MessageType): Field | undefined {
+  const [field] = type.fields;
+  const isAlone = type.fields.length === 1 && !type.extendable;
+  if (!isAlone || field?.name !== "value" || field.repeated || field.message !== undefined) return undefined;
+  return field;
+}
+
 /** True for the wrapper of a scalar, `google.protobuf.StringValue` and the like. */
-export function isWrapper(type: MessageType): boolean {
-  return WRAPPERS.has(type.fullName);
+export function isWrapper(type: MessageType, own: OwnWrappers): boolean {
+  return WRAPPERS.has(type.fullName) || own.has(type.fullName);
 }
 
 /** True for types whose JSON is not an object of their fields. `Empty` is `{}` and so is not among them. */
-export function isWellKnown(type: MessageType | undefined): boolean {
-  return type !== undefined && SPECIAL.has(type.fullName);
+export function isWellKnown(type: MessageType | undefined, own: OwnWrappers): boolean {
+  return type !== undefined && (SPECIAL.has(type.fullName) || own.has(type.fullName));
 }

@@ -52,7 +52,7 @@ export function compileCalls(
 }
 
 function callPlan(config: Config, service: ServiceConfig, method: MethodType, model: Model): CallPlan {
-  const policy = routePolicy(config, service, method.name);
+  const policy = routePolicy(config, service, method.name, model);
   const codecs = createCodecs(model, policy.json);
   const ownTimeout = service.methods[method.name]?.timeout ?? service.timeout;
   return {

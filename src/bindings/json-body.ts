@@ -1,0 +1,67 @@
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { TranscodeError } from "../transcode/error.js";
+import { requestFailure } from "../transcode/failure.js";
+import { describeJson, isJsonObject, type JsonObject } from "../transcode/json.js";
+import { parseJson } from "../transcode/parse-json.js";
+
+/** The gateway's own bodies are flat; this is for naming the member of one that is not. */
+const depth = 32;
+
+const jsonTypes = /^application\/(json|[a-z0-9.!#$&^_-]+\+json)$/;
+
+/**
+ * Refuses content types other than JSON in UTF-8 (RFC 8259 §8.1). An empty `charset` counts as none.
+ * @throws GatewayError UNSUPPORTED_MEDIA_TYPE
+ */
+export function requireJsonType(contentType: string): void {
+  const [type = "", ...parameters] = contentType.toLowerCase().split(";");
+  if (!jsonTypes.test(type.trim())) {
+    throw unsupported(`expected content-type application/json, found "${contentType.slice(0, 64)}"`);
+  }
+  for (const parameter of parameters) {
+    const [name, value = ""] = parameter.split("=");
+    const charset = value.trim().replace(/^"(.*)"$/, "$1");
+    if (name?.trim() === "charset" && charset !== "" && charset !== "utf-8" && charset !== "utf8") {
+      throw unsupported(`expected charset utf-8, found "${charset.slice(0, 64)}"`);
+    }
+  }
+}
+
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE where the body is compressed */
+export function requireUncompressed(encoding: string | undefined): void {
+  if (encoding === undefined || encoding.trim().toLowerCase() === "identity") return;
+  throw unsupported(
+    `request bodies must not be compressed, found content-encoding "${encoding.slice(0, 64)}"`,
+  );
+}
+
+/** What `requireJsonType` and `requireUncompressed` say of a request that has a body; without a type it counts as JSON. */
+export function requireJsonBody(request: {
+  readonly body: Uint8Array;
+  header(name: string): string | undefined;
+}): void {
+  if (request.body.length === 0) return;
+  requireUncompressed(request.header("content-encoding"));
+  const contentType = request.header("content-type");
+  if (contentType !== undefined) requireJsonType(contentType);
+}
+
+/**
+ * The one JSON object that a body must be, read as strictly as messages are: no repeated names, no bytes that are not
+ * UTF-8, numbers with the digits that were sent.
+ * @throws GatewayError MALFORMED_JSON, DUPLICATE_KEY, TOO_DEEP or INVALID_VALUE
+ */
+export function parseJsonObject(body: Uint8Array): JsonObject {
+  try {
+    const json = parseJson(body, { depth });
+    if (isJsonObject(json)) return json;
+    const message = `the body must be a JSON object, found ${describeJson(json)}`;
+    throw new TranscodeError("INVALID_VALUE", "", message);
+  } catch (error) {
+    throw error instanceof TranscodeError ? new GatewayError(requestFailure(error)) : error;
+  }
+}
+
+function unsupported(message: string): GatewayError {
+  return new GatewayError(gatewayFailure("UNSUPPORTED_MEDIA_TYPE", message));
+}

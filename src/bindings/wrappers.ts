@@ -1,0 +1,84 @@
+import type { Diagnostic } from "../config/diagnostic.js";
+import { nearest } from "../config/nearest.js";
+import { formatPath, type Path } from "../config/path.js";
+import type { Config } from "../config/schema.js";
+import type { Model } from "../descriptors/model.js";
+import type { ErrorProfile } from "../status/profiles.js";
+import { type OwnWrappers, wrappedField } from "../transcode/well-known.js";
+import type { Locate } from "./rules.js";
+
+/** The wrappers of OpenIM's own protocol, which its Go clients and servers write as bare values. */
+const openimWrappers = [
+  "Double",
+  "Float",
+  "Int64",
+  "UInt64",
+  "Int32",
+  "UInt32",
+  "Bool",
+  "String",
+  "Bytes",
+].map(kind => `openim.protobuf.${kind}Value`);
+
+/**
+ * The messages that a route prints and reads as the bare value of their field. Names that are no wrappers are left out;
+ * `wrapperProblems` reports them.
+ * @param configured `json.wrappers`; undefined where it is not written
+ */
+export function wrapperTypes(
+  configured: readonly string[] | undefined,
+  errors: ErrorProfile,
+  model: Model,
+): OwnWrappers {
+  const names = configured ?? (errors === "openim" ? openimWrappers : []);
+  return new Set(
+    names.filter(name => {
+      const type = model.message(name);
+      return type !== undefined && wrappedField(type) !== undefined;
+    }),
+  );
+}
+
+/** What is wrong with the names under `json.wrappers` of services and methods. */
+export function wrapperProblems(config: Config, model: Model, locate: Locate): Diagnostic[] {
+  const problems: Diagnostic[] = [];
+  const check = (names: readonly string[] | undefined, at: Path): void => {
+    names?.forEach((name, index) => {
+      const type = model.message(name);
+      if (type !== undefined && wrappedField(type) !== undefined) return;
+      const path = [...at, "json", "wrappers", index];
+      const suggestion = type === undefined ? nearest(name, messageNames(model)) : undefined;
+      problems.push({
+        severity: "error",
+        message:
+          type === undefined
+            ? `the descriptors have no message "${name}"`
+            : `${name} cannot be written as a bare value; expected a message with exactly one field, a scalar or an enum named "value"`,
+        position: locate(path),
+        path: formatPath(path),
+        ...(suggestion !== undefined && { suggestion }),
+      });
+    });
+  };
+  config.services.forEach((service, index) => {
+    check(service.json.wrappers, ["services", index]);
+    for (const [name, method] of Object.entries(service.methods)) {
+      check(method.json?.wrappers, ["services", index, "methods", name]);
+    }
+  });
+  return problems;
+}
+
+/** Of the messages that services use. */
+function messageNames(model: Model): ReadonlySet<string> {
+  const names = new Set<string>();
+  const waiting = [...model.services.values()].flatMap(({ methods }) =>
+    methods.flatMap(({ input, output }) => [input, output]),
+  );
+  for (let type = waiting.pop(); type !== undefined; type = waiting.pop()) {
+    if (names.has(type.fullName)) continue;
+    names.add(type.fullName);
+    waiting.push(...type.fields.flatMap(({ message }) => message ?? []));
+  }
+  return names;
+}
