@@ -1,4 +1,5 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
+import { requireJsonType } from "../bindings/json-body.js";
 import { type Router, RouterBuilder } from "../httprule/router.js";
 import { parseTemplate } from "../httprule/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
@@ -12,7 +13,7 @@ export interface OperationRequest {
   readonly contentType: string | undefined;
   /** The page that sends the request, where a browser does. */
   readonly origin: string | undefined;
-  readonly body: string;
+  readonly body: Uint8Array;
 }
 
 export interface OperationAnswer {
@@ -70,9 +71,7 @@ export class Operations {
 function refuseForeign({ origin, contentType, body }: OperationRequest): void {
   if (origin !== undefined)
     throw refuse("MISDIRECTED_REQUEST", "requests of web pages are not answered here");
-  if (body !== "" && !/^application\/json\s*(;|$)/i.test(contentType ?? "")) {
-    throw refuse("UNSUPPORTED_MEDIA_TYPE", "expected a body of content-type application/json");
-  }
+  if (body.length > 0) requireJsonType(contentType ?? "");
 }
 
 function parameterNames(path: string): string[] {

@@ -62,7 +62,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
       refuse(reply, gatewayFailure("MALFORMED_PATH", error.message), request.url),
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   addGuards(app, options);
   addRoutes(app, options);
   await app.listen({ host: options.address.host, port: options.address.port });
@@ -95,7 +95,7 @@ function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions)
       query: new URLSearchParams(request.url.slice(path.length + 1)),
       contentType: request.headers["content-type"],
       origin: request.headers.origin,
-      body: typeof request.body === "string" ? request.body : "",
+      body: request.body instanceof Uint8Array ? request.body : new Uint8Array(0),
     });
     if (answer !== undefined) {
       reply.code(answer.status);

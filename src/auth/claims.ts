@@ -1,6 +1,8 @@
+import { exactInteger } from "../transcode/decimal.js";
+import { JsonNumber } from "../transcode/json.js";
 import { refuse } from "./provider.js";
 
-/** JSON values by name; no prototype. */
+/** JSON values by name, numbers as `JsonNumber` where a double would not print them as they stand; no prototype. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** A copy that no name can lead out of, `__proto__` included. */
@@ -70,8 +72,27 @@ function metadataValue(value: unknown): string | undefined {
   return encodeMetadata(plainText(value));
 }
 
-function plainText(value: unknown): string {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+/** A claim as text: texts as they are, whole numbers by their digits, anything else as JSON. */
+export function plainText(value: unknown): string {
+  if (value instanceof JsonNumber) return exactInteger(value.text)?.toString() ?? value.text;
+  return typeof value === "object" ? jsonText(value) : String(value);
+}
+
+/** JSON text with each number as it was read. */
+function jsonText(value: unknown): string {
+  if (value instanceof JsonNumber) return value.text;
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(",")}]`;
+  if (!isRecord(value)) return JSON.stringify(value);
+  const members = Object.entries(value).map(
+    ([name, member]) => `${JSON.stringify(name)}:${jsonText(member)}`,
+  );
+  return `{${members.join(",")}}`;
+}
+
+/** The whole number that a claim is, however it is written; undefined for any other value. */
+export function integerOf(claim: unknown): bigint | undefined {
+  if (claim instanceof JsonNumber) return exactInteger(claim.text);
+  return Number.isSafeInteger(claim) ? BigInt(claim as number) : undefined;
 }
 
 /**
@@ -92,5 +113,7 @@ function wellFormed(text: string): string {
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber)
+  );
 }

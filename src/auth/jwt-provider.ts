@@ -1,4 +1,5 @@
 import {
+  base64url,
   decodeJwt,
   decodeProtectedHeader,
   errors,
@@ -8,13 +9,19 @@ import {
   jwtVerify,
 } from "jose";
 import type { JwtConfig } from "../config/schema.js";
-import { bareClaims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
+import { TranscodeError } from "../transcode/error.js";
+import { isJsonObject } from "../transcode/json.js";
+import { parseJson } from "../transcode/parse-json.js";
+import { bareClaims, type Claims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";
 import { jwtKeys } from "./jwt-keys.js";
 import { type Provider, Refusal, type RefusalReason } from "./provider.js";
 import type { TokenKeys } from "./token-keys.js";
 import { TokenProvider, type Verified } from "./token-provider.js";
+
+/** Most levels of lists and objects in the claims of a token. */
+const depth = 100;
 
 /**
  * JSON Web Tokens by `jose`. Only the algorithms of the configuration are taken, and keys only from where it says:
@@ -46,25 +53,43 @@ export function jwtProvider(name: string, config: JwtConfig, dependencies: AuthD
     version: () => keys.version,
     verify: async (token): Promise<Verified> => {
       const time = now();
-      const claims = bareClaims(await verify(token, keys, { ...options, currentDate: new Date(time) }));
+      const dates = await verify(token, keys, { ...options, currentDate: new Date(time) });
+      const claims = exactClaims(token);
       const identity = Object.freeze({
         provider: name,
         subject: subjectOf(claimAt(claims, config.subject), config.subject),
         scopes: scopesOf(claimAt(claims, config.scopes)),
         claims,
         metadata: metadataOf(claims),
-        expiresAt: milliseconds(claims.exp),
+        expiresAt: milliseconds(dates.exp),
       });
-      return { identity, until: rememberedUntil(config, claims, time) };
+      return { identity, until: rememberedUntil(config, dates, time) };
     },
     close: () => keys.close(),
   });
 }
 
+/**
+ * The claims of a token that has been verified, read anew because `jose` reads numbers as doubles: a user's id of more than
+ * 53 bits would be that of another.
+ * @throws Refusal for names that come twice (RFC 7519 §4) and whatever else the strict reader does not take
+ */
+function exactClaims(token: string): Claims {
+  const [, payload = ""] = token.split(".");
+  try {
+    const claims = parseJson(base64url.decode(payload), { depth });
+    if (isJsonObject(claims)) return bareClaims(claims);
+  } catch (error) {
+    if (!(error instanceof TranscodeError)) throw error;
+    throw new Refusal("invalid", `claims: ${error.message}`, "TOKEN_MALFORMED");
+  }
+  throw new Refusal("invalid", "the claims are no JSON object", "TOKEN_MALFORMED");
+}
+
 /** The time that `exp`, or `max_age` and `iat`, leave within `cache`. */
 function rememberedUntil(
   { cache, clock_tolerance: tolerance, max_age: age }: JwtConfig,
-  claims: Readonly<Record<string, unknown>>,
+  claims: JWTPayload,
   now: number,
 ): number {
   const expires = milliseconds(claims.exp) ?? Number.POSITIVE_INFINITY;

@@ -12,7 +12,7 @@ export interface AdminRequest {
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** The JSON body as it came; empty without one. */
-  readonly body: string;
+  readonly body: Uint8Array;
 }
 
 export interface AdminAnswer {

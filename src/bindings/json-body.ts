@@ -14,6 +14,7 @@ const jsonTypes = /^application\/(json|[a-z0-9.!#$&^_-]+\+json)$/;
  * @throws GatewayError UNSUPPORTED_MEDIA_TYPE
  */
 export function requireJsonType(contentType: string): void {
+  if (contentType === "application/json") return;
   const [type = "", ...parameters] = contentType.toLowerCase().split(";");
   if (!jsonTypes.test(type.trim())) {
     throw unsupported(`expected content-type application/json, found "${contentType.slice(0, 64)}"`);
@@ -58,7 +59,10 @@ export function parseJsonObject(body: Uint8Array): JsonObject {
     const message = `the body must be a JSON object, found ${describeJson(json)}`;
     throw new TranscodeError("INVALID_VALUE", "", message);
   } catch (error) {
-    throw error instanceof TranscodeError ? new GatewayError(requestFailure(error)) : error;
+    if (!(error instanceof TranscodeError)) throw error;
+    const { reason, message } = error;
+    if (reason !== "MALFORMED_JSON") throw new GatewayError(requestFailure(error));
+    throw new GatewayError(gatewayFailure(reason, `the body is not valid JSON: ${message}`));
   }
 }
 

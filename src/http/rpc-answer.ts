@@ -1,9 +1,10 @@
+import { requireJsonType, requireUncompressed } from "../bindings/json-body.js";
 import type { RpcBinding } from "../bindings/snapshot.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { responseFailure } from "../transcode/failure.js";
 import { callFailure } from "../upstream/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
-import { acceptType, requireIdentity, requireJson } from "./content-type.js";
+import { acceptType } from "./content-type.js";
 import { type Exchange, noBody } from "./exchange.js";
 import { failureAnswer } from "./failure-answer.js";
 import { responseHeaders } from "./metadata.js";
@@ -12,9 +13,10 @@ import type { Answer, Progress } from "./progress.js";
 /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
 export function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
   progress.requestBytes = length;
-  requireIdentity(progress.exchange);
+  requireUncompressed(progress.exchange.header("content-encoding"));
   acceptType(progress.exchange, progress.snapshot.origins);
-  if (!route.request.takesRawBody) requireJson(progress.exchange);
+  const contentType = progress.exchange.header("content-type");
+  if (contentType !== undefined && !route.request.takesRawBody) requireJsonType(contentType);
 }
 
 /** @throws GatewayError VALIDATION_FAILED */

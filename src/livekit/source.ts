@@ -1,4 +1,4 @@
-import { claimAt } from "../auth/claims.js";
+import { claimAt, plainText } from "../auth/claims.js";
 import type { Identity } from "../auth/identity.js";
 import { type LiveKitSource, parseSource } from "../config/livekit-source.js";
 import { nearest } from "../config/nearest.js";
@@ -63,9 +63,8 @@ export function namesFrom(kind: "body" | "path" | "query", sources: readonly Sou
   return new Set(sources.filter(source => source.kind === kind).map(source => source.field));
 }
 
-/** Text as it is, anything else as JSON; undefined for what is not there. */
+/** Undefined for what is not there. */
 function claimText(identity: Identity | undefined, name: string): string | undefined {
   const claim = identity === undefined ? undefined : claimAt(identity.claims, name);
-  if (claim === undefined || claim === null) return undefined;
-  return typeof claim === "string" ? claim : JSON.stringify(claim);
+  return claim === undefined || claim === null ? undefined : plainText(claim);
 }

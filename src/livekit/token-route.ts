@@ -1,5 +1,6 @@
 import type { Identity } from "../auth/identity.js";
 import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
+import { requireJsonBody } from "../bindings/json-body.js";
 import { authNames } from "../config/auth-schema.js";
 import { tokenRouteMethods } from "../config/livekit-schema.js";
 import type { Path } from "../config/path.js";
@@ -10,7 +11,7 @@ import { parseTemplate } from "../httprule/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import { type Authorize, compileAuthorize } from "./authorize.js";
-import { type InputNames, readInput, requireJsonBody, type TokenInput } from "./input.js";
+import { type InputNames, readInput, type TokenInput } from "./input.js";
 import type { TokenResult } from "./metrics.js";
 import type { LiveKitParts } from "./parts.js";
 import type { Removals } from "./removals.js";

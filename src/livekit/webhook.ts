@@ -1,5 +1,6 @@
 import { type WebhookEvent, WebhookReceiver } from "livekit-server-sdk";
 import type { Endpoint, EndpointRequest } from "../bindings/endpoint.js";
+import { requireJsonBody } from "../bindings/json-body.js";
 import type { LiveKitWebhookConfig } from "../config/schema.js";
 import { TemplateError } from "../httprule/template.js";
 import { parseTemplate } from "../httprule/template-parser.js";
@@ -8,7 +9,6 @@ import { createCodecs } from "../transcode/codecs.js";
 import { Writer } from "../transcode/writer.js";
 import { Cancellation } from "../upstream/channel.js";
 import { eventDigest, realtimeRoom } from "./event.js";
-import { requireJsonBody } from "./input.js";
 import { Once } from "./once.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";

@@ -1,5 +1,7 @@
 import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
+import { parseJsonObject, requireJsonBody } from "../bindings/json-body.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { JsonObject } from "../transcode/json.js";
 import type { Session } from "./bridge.js";
 import type { Message } from "./broker.js";
 import { nameProblem } from "./frame-reader.js";
@@ -98,30 +100,26 @@ function sessionOf({ identity, clientAddress, requestId }: EndpointRequest, subj
   return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
 }
 
-/** Other content types could be sent by any page, without a preflight and with the cookies of whoever looks at it. */
-const jsonType = /^application\/([\w.!#$&^-]+\+)?json[\t ]*(;|$)/i;
-
-function fields(request: EndpointRequest, known: readonly string[]): Readonly<Record<string, unknown>> {
-  const contentType = request.header("content-type");
-  if (contentType !== undefined && !jsonType.test(contentType)) {
-    const message = `expected content-type application/json, found "${contentType.slice(0, 64)}"`;
-    throw new GatewayError(gatewayFailure("UNSUPPORTED_MEDIA_TYPE", message));
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(request.body));
-  } catch {
-    throw new GatewayError(gatewayFailure("MALFORMED_JSON", "the body is not valid JSON"));
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new GatewayError(gatewayFailure("INVALID_VALUE", "the body must be a JSON object"));
+function fields(request: EndpointRequest, known: readonly string[]): JsonObject {
+  requireJsonBody(request);
+  const value = bodyOf(request);
   for (const name of Object.keys(value)) {
     if (!known.includes(name))
       throw new GatewayError(
         gatewayFailure("UNKNOWN_FIELD", `unknown field ${JSON.stringify(name.slice(0, 64))}`),
       );
   }
-  return value as Record<string, unknown>;
+  return value;
+}
+
+/** Clients of this protocol know what is wrong by its text. */
+function bodyOf({ body }: EndpointRequest): JsonObject {
+  try {
+    return parseJsonObject(body);
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.failure.reason !== "MALFORMED_JSON") throw error;
+    throw new GatewayError(gatewayFailure("MALFORMED_JSON", "the body is not valid JSON"));
+  }
 }
 
 function text(name: string, value: unknown): string {

@@ -55,7 +55,7 @@ after(() => {
 const workspace = new Workspace();
 
 async function ask(route: AdminRoute, parameters: Record<string, string>): Promise<AdminAnswer> {
-  return route.handle({ parameters, query: new URLSearchParams(), body: "" });
+  return route.handle({ parameters, query: new URLSearchParams(), body: new Uint8Array(0) });
 }
 
 async function routes(

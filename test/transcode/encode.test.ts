@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { JsonPolicy } from "../../src/transcode/codec.js";
 import { TranscodeError } from "../../src/transcode/error.js";
-import { echo, encode, type } from "./schema.js";
+import { decode, echo, encode, type } from "./schema.js";
 import { group, int, len, wire } from "./wire-bytes.js";
 
 function failure(type: string, json: string, policy: Partial<JsonPolicy> = {}): TranscodeError {
@@ -167,12 +167,13 @@ for (const [kind, { takes, refuses }] of Object.entries(GRID)) {
     }
   });
 
-  test(`a ${kind} refuses what does not fit, naming the place`, () => {
+  test(`a ${kind} refuses what does not fit, naming the place as it was sent`, () => {
     for (const json of [...refuses]) {
       for (const [text, field] of [
-        [`{"o_${kind}":${json}}`, camel(`o_${kind}`)],
-        [`{"r_${kind}":[${json}]}`, `${camel(`r_${kind}`)}[0]`],
-        [`{"m_${kind}":{"k":${json}}}`, `${camel(`m_${kind}`)}["k"]`],
+        [`{"o_${kind}":${json}}`, `o_${kind}`],
+        [`{"${camel(`o_${kind}`)}":${json}}`, camel(`o_${kind}`)],
+        [`{"r_${kind}":[${json}]}`, `r_${kind}[0]`],
+        [`{"m_${kind}":{"k":${json}}}`, `m_${kind}["k"]`],
       ] as const) {
         const error = failure("three.All", text);
         assert.equal(error.reason, "INVALID_VALUE", text);
@@ -327,7 +328,8 @@ test("JSON names are data, whatever characters they have", () => {
   assert.equal(echo("three.All", json), json);
   assert.equal(echo("three.All", '{"__proto__":"x"}'), '{"__proto__":"x"}');
   assert.equal(echo("three.All", '{"prototype":"x"}', { names: "proto" }), '{"prototype":"x"}');
-  assert.equal(failure("three.All", '{"hostile":1}').field.startsWith('"); throw 1;'), true);
+  const hostile = JSON.stringify({ [type("three.All").fieldsByName.get("hostile")!.jsonName]: 1 });
+  assert.equal(failure("three.All", hostile).field.startsWith('"); throw 1;'), true);
 });
 
 test("extensions are read by full name, and only those of the type", () => {
@@ -350,6 +352,73 @@ test("nesting is bounded by the policy", () => {
   const nested = (levels: number) => `${'{"fAll":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
   assert.doesNotThrow(() => encode("three.All", nested(10), { depth: 10 }));
   assert.equal(failure("three.All", nested(11), { depth: 10 }).reason, "TOO_DEEP");
+});
+
+for (const [what, open, close] of [
+  ["Struct", '{"a":', "}"],
+  ["ListValue", "[", "]"],
+  ["Value", '[{"a":', "}]"],
+] as const) {
+  test(`a ${what} may nest as deep as the JSON around it, both ways`, () => {
+    const field = { Struct: "struct", ListValue: "list", Value: "value" }[what];
+    const each = open.length - open.replace(/[[{]/g, "").length;
+    const nested = (levels: number) =>
+      `{"${field}":${open.repeat(levels / each)}1${close.repeat(levels / each)}}`;
+    for (const inner of [98, 99].filter(levels => levels % each === 0)) {
+      const wire = encode("three.All", nested(inner));
+      assert.equal(decode("three.All", wire), nested(inner));
+      // One level of its own for the message.
+      assert.throws(() => decode("three.All", wire, { depth: inner }), /too deep/);
+      assert.equal(failure("three.All", nested(inner), { depth: inner }).reason, "TOO_DEEP");
+    }
+    assert.equal(failure("three.All", nested(100)).reason, "TOO_DEEP");
+  });
+}
+
+test("lists, maps and wrappers count as levels of JSON, both ways", () => {
+  for (const [json, levels] of [
+    ['{"rInt32":[1]}', 2],
+    ['{"unpacked":[1]}', 2],
+    ['{"rAll":[{"fInt32":1}]}', 3],
+    ['{"mAll":{"k":{"fInt32":1}}}', 3],
+    ['{"mInt32":{"k":1}}', 2],
+    ['{"rWrapper":["1"]}', 2],
+    ['{"mTimestamp":{"k":"1970-01-01T00:00:05Z"}}', 2],
+    ['{"wInt64":"1","timestamp":"1970-01-01T00:00:05Z","mask":"a","value":"x"}', 1],
+    ['{"any":{"@type":"x/three.All","fAll":{"rInt32":[1]}}}', 4],
+    ['{"any":{"@type":"x/google.protobuf.ListValue","value":[1]}}', 3],
+  ] as const) {
+    const wire = encode("three.All", json, { depth: levels });
+    assert.deepEqual(JSON.parse(decode("three.All", wire, { depth: levels })), JSON.parse(json));
+    assert.equal(failure("three.All", json, { depth: levels - 1 }).reason, "TOO_DEEP", json);
+    // What an Any holds degrades instead.
+    if (!json.includes("any"))
+      assert.throws(() => decode("three.All", wire, { depth: levels - 1 }), /too deep/, json);
+  }
+});
+
+test("a number that does not fit is shown with the digits that were sent", () => {
+  for (const [field, number] of [
+    ["fInt64", "9223372036854775808"],
+    ["fInt32", "1.50"],
+    ["fInt32", "1e30"],
+    ["fUint64", "18446744073709551616"],
+    ["rInt64", "9223372036854775807.5"],
+    ["fFloat", "3.5e38"],
+    ["fDouble", "1e999"],
+    ["fBool", "1.0"],
+    ["fColor", "99999999999"],
+    ["fString", "12345678901234567890"],
+    ["wInt64", "-9223372036854775809"],
+    ["timestamp", "1e3"],
+  ] as const) {
+    const json = field.startsWith("r") ? `{"${field}":[${number}]}` : `{"${field}":${number}}`;
+    assert.ok(failure("three.All", json).message.endsWith(`found the number ${number}`), json);
+  }
+  assert.match(
+    failure("three.All", '{"kInt64":{"9223372036854775808":""}}').message,
+    /"9223372036854775808"/,
+  );
 });
 
 test("an error repeats at most 64 characters of the input", () => {

@@ -110,13 +110,39 @@ test("a body that repeats what the path binds must agree with it, at any depth a
     assert.equal(send("three.All", "*", { f_int32: "5" }, json), '{"fInt32":5}');
     assert.equal(send("three.All", "f_all", { "f_all.f_int32": "5" }, json), '{"fAll":{"fInt32":5}}');
   }
-  for (const json of ['{"fInt32":6}', '{"f_int32":"6"}', '{"fInt32":0}', '{"\\u0066Int32":6}']) {
+  for (const [json, name] of [
+    ['{"fInt32":6}', "fInt32"],
+    ['{"f_int32":"6"}', "f_int32"],
+    ['{"\\u0066Int32":6}', "fInt32"],
+  ] as const) {
     assert.equal(refusal("three.All", "*", { f_int32: "5" }, json).reason, "FIELD_COLLISION", json);
     const inner = refusal("three.All", "f_all", { "f_all.f_int32": "5" }, json);
-    assert.deepEqual([inner.reason, inner.field], ["FIELD_COLLISION", "fAll.fInt32"]);
+    assert.deepEqual([inner.reason, inner.field], ["FIELD_COLLISION", `fAll.${name}`]);
     const nested = refusal("three.All", "*", { "f_all.f_int32": "5" }, `{"fAll":${json}}`);
-    assert.deepEqual([nested.reason, nested.field], ["FIELD_COLLISION", "fAll.fInt32"]);
+    assert.deepEqual([nested.reason, nested.field], ["FIELD_COLLISION", `fAll.${name}`]);
   }
+});
+
+test("the default of a field without presence counts as not sent beside what the path binds", () => {
+  for (const json of ['{"fString":""}', '{"f_string":""}', '{"fString":null}', "{}"]) {
+    assert.equal(send("three.All", "*", { f_string: "a" }, json), '{"fString":"a"}', json);
+    const nested = send("three.All", "*", { "f_all.f_string": "a" }, `{"fAll":${json}}`);
+    assert.equal(nested, '{"fAll":{"fString":"a"}}', json);
+  }
+  assert.equal(send("three.All", "f_all", { f_int32: "5" }, "{}", "f_int32=0"), '{"fInt32":5,"fAll":{}}');
+  for (const [path, json] of [
+    ["o_int32", '{"oInt32":0}'],
+    ["w_string", '{"wString":""}'],
+    ["c_int32", '{"cInt32":0}'],
+  ] as const) {
+    assert.equal(refusal("three.All", "*", { [path]: "1" }, json).reason, "FIELD_COLLISION", json);
+  }
+});
+
+test("malformed JSON in a body that is one field is placed under that field", () => {
+  assert.equal(refusal("three.Request", "message", {}, '{"text":x}').field, "message.text");
+  assert.equal(refusal("three.Request", "message", {}, "{").field, "message");
+  assert.equal(refusal("three.Request", "message", {}, '{"text":1}').field, "message.text");
 });
 
 test("a variable and a member of the same oneof conflict", () => {

@@ -1,5 +1,6 @@
 import { nearest } from "../../config/nearest.js";
 import type { EnumType } from "../../descriptors/model.js";
+import { integerOf } from "../claims.js";
 import { ExpressionError } from "./expression.js";
 import type { Operand, Type } from "./operand.js";
 import type { Condition, Truth } from "./truth.js";
@@ -86,8 +87,9 @@ function enumEquality(type: EnumType, other: Operand): Equality {
   }
   if (other.type.kind === "claim") {
     return (value, claim) => {
-      const number = typeof claim === "string" ? type.valuesByName.get(claim)?.number : claim;
-      return value === undefined || !Number.isSafeInteger(number) ? undefined : value === number;
+      const named = typeof claim === "string" ? type.valuesByName.get(claim)?.number : undefined;
+      const number = named === undefined ? integerOf(claim) : BigInt(named);
+      return value === undefined || number === undefined ? undefined : BigInt(value as number) === number;
     };
   }
   if (other.type.kind === "integer") {
@@ -115,17 +117,15 @@ function converted(kind: "text" | "integer" | "boolean" | "list"): Equality {
   };
 }
 
-/** Beyond 2^53 a JSON number has lost what it was. */
 function claimText(claim: unknown): string | undefined {
-  if (typeof claim === "string") return claim;
-  return Number.isSafeInteger(claim) ? String(claim) : undefined;
+  return typeof claim === "string" ? claim : integerOf(claim)?.toString();
 }
 
 const decimal = /^(0|-?[1-9]\d{0,19})$/;
 
 function claimInteger(claim: unknown): bigint | undefined {
   if (typeof claim === "string") return decimal.test(claim) ? BigInt(claim) : undefined;
-  return Number.isSafeInteger(claim) ? BigInt(claim as number) : undefined;
+  return integerOf(claim);
 }
 
 function claimBoolean(claim: unknown): boolean | undefined {
@@ -134,6 +134,11 @@ function claimBoolean(claim: unknown): boolean | undefined {
 
 /** Claims are equal where they are of one kind and have one value. */
 export function sameClaims(left: unknown, right: unknown): Truth {
+  const number = integerOf(left);
+  if (number !== undefined) {
+    const other = integerOf(right);
+    return other === undefined ? undefined : number === other;
+  }
   if (!isComparable(left) || !isComparable(right) || typeof left !== typeof right) return undefined;
   return left === right;
 }
@@ -143,7 +148,7 @@ function isUnknown({ type }: Operand, value: unknown): boolean {
 }
 
 function isComparable(claim: unknown): boolean {
-  return typeof claim === "string" || typeof claim === "boolean" || Number.isSafeInteger(claim);
+  return typeof claim === "string" || typeof claim === "boolean" || integerOf(claim) !== undefined;
 }
 
 function swapped(same: Equality): Equality {

@@ -1,5 +1,6 @@
 import { nearest } from "../../config/nearest.js";
 import type { MessageType } from "../../descriptors/model.js";
+import { isRecord } from "../claims.js";
 import type { Identity } from "../identity.js";
 import { equal, within } from "./comparison.js";
 import { type Expression, ExpressionError, type Reference } from "./expression.js";
@@ -166,9 +167,8 @@ function inputOf({ column }: Reference, { input, room }: RuleScope): MessageType
 function claimAt({ claims }: Identity, names: readonly string[]): unknown {
   let value: unknown = claims;
   for (const name of names) {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-    if (!Object.hasOwn(value, name)) return undefined;
-    value = (value as Readonly<Record<string, unknown>>)[name];
+    if (!isRecord(value) || !Object.hasOwn(value, name)) return undefined;
+    value = value[name];
   }
   return value;
 }

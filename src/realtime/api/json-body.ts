@@ -1,3 +1,4 @@
+import { parseJsonObject } from "../../bindings/json-body.js";
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import { invalid } from "./rooms-api.js";
 
@@ -8,9 +9,9 @@ export interface JsonBody {
   texts(name: string): readonly string[];
 }
 
-/** @throws GatewayError MALFORMED_JSON, INVALID_VALUE, and UNKNOWN_FIELD for members that are not `known` */
-export function jsonBody(text: string, known: readonly string[]): JsonBody {
-  const members = objectOf(text);
+/** @throws GatewayError as `parseJsonObject` does, and UNKNOWN_FIELD for members that are not `known` */
+export function jsonBody(body: Uint8Array, known: readonly string[]): JsonBody {
+  const members = parseJsonObject(body);
   for (const name of Object.keys(members)) {
     if (known.includes(name)) continue;
     const message = `unknown field ${JSON.stringify(name.slice(0, 64))}; expected ${known.join(", ")}`;
@@ -30,21 +31,9 @@ export function jsonBody(text: string, known: readonly string[]): JsonBody {
     },
     texts: name => {
       const value = members[name];
-      if (Array.isArray(value) && value.every(each => typeof each === "string")) return value;
+      if (Array.isArray(value) && value.every((each): each is string => typeof each === "string"))
+        return value;
       throw invalid(name, value === undefined ? "not provided" : "expected a list of strings");
     },
   };
-}
-
-function objectOf(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new GatewayError(gatewayFailure("MALFORMED_JSON", "the body is not valid JSON"));
-  }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Readonly<Record<string, unknown>>;
-  }
-  throw invalid("", "the body must be a JSON object");
 }
