@@ -256,9 +256,42 @@ test("claims of any name cannot reach a prototype", async () => {
   assert.equal(Object.getPrototypeOf(claims), null);
   assert.equal(claims.admin, undefined);
   assert.equal((claims as { toString?: unknown }).toString, undefined);
-  assert.deepEqual(Object.getOwnPropertyDescriptor(claims, "__proto__")?.value, { admin: true });
+  const inner = Object.getOwnPropertyDescriptor(claims, "__proto__")?.value as object;
+  assert.deepEqual(Object.entries(inner), [["admin", true]]);
   assert.equal(({} as { admin?: boolean }).admin, undefined);
   assert.deepEqual(metadata, [["x-c", "true"]]);
+});
+
+function rawToken(payload: string): string {
+  const token = forged({ alg: "HS256" }, payload);
+  return token + createHmac("sha256", secret).update(token.slice(0, -1)).digest("base64url");
+}
+
+test("numbers in claims keep their digits, alone, in lists, in objects and by a way of dots", async () => {
+  const tested = providers(
+    `users: { type: jwt, secret: "${secret}", algorithms: [HS256], claims_to_metadata: { uid: x-uid, ids: x-ids, org: x-org, org.id: x-org-id, rate: x-rate, whole: x-whole, small: x-small, uid.text: x-none } }`,
+  );
+  const claims = `"uid":9007199254740993,"ids":[9007199254740993,18446744073709551617,1],"org":{"id":-9007199254740993,"deep":[{"n":9007199254740995}]},"rate":0.10000000000000000555,"whole":1e3,"small":5`;
+  const { metadata, expiresAt } = await tested.ask(
+    bearer(rawToken(`{"sub":"ada","exp":${inAnHour()},${claims}}`)),
+  );
+  assert.deepEqual(metadata, [
+    ["x-uid", "9007199254740993"],
+    ["x-ids", "9007199254740993,18446744073709551617,1"],
+    ["x-org", '{"id":-9007199254740993,"deep":[{"n":9007199254740995}]}'],
+    ["x-org-id", "-9007199254740993"],
+    ["x-rate", "0.10000000000000000555"],
+    ["x-whole", "1000"],
+    ["x-small", "5"],
+  ]);
+  assert.equal(typeof expiresAt, "number");
+});
+
+test("claims that are no strict JSON are refused: names given twice, bytes that are not UTF-8", async () => {
+  const tested = providers(shared);
+  const twice = rawToken(`{"sub":"ada","exp":${inAnHour()},"role":"user","role":"admin"}`);
+  await rejects(tested, twice, /two members named "role"/, "TOKEN_MALFORMED");
+  await rejects(tested, rawToken(`{"sub":"\\ud800","exp":${inAnHour()}}`), /surrogate/, "TOKEN_MALFORMED");
 });
 
 test("subject and scopes come from the claims that are configured", async () => {

@@ -182,7 +182,7 @@ describe("explain", () => {
   it("tells what a refused request is refused for", async () => {
     const { code, out } = await explain("GET", "/v1/messages/1?message_id=2");
     assert.equal(code, 1);
-    assert.match(out, /refused with 400 FIELD_COLLISION: messageId: the path binds this field/);
+    assert.match(out, /refused with 400 FIELD_COLLISION: message_id: the path binds this field/);
   });
 });
 
