@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { ExpressionError } from "../../../src/auth/policy/expression.js";
 import { parseExpression } from "../../../src/auth/policy/expression-parser.js";
 import { compileRule } from "../../../src/auth/policy/rule.js";
+import { JsonNumber } from "../../../src/transcode/json.js";
 import { evaluate, identity, message } from "./guarded.js";
 
 const jdoe = identity({ sub: "jdoe", org: "acme", orgs: ["acme", "umbrella"], level: "HIGH" });
@@ -121,6 +122,34 @@ test("integers are compared exactly, and with claims by their decimal text", () 
   assert.equal(evaluate("claim.id == request.number", identity({ id: 42 }), { number: 42 }), true);
   assert.equal(evaluate("claim.id == request.user_id", identity({ id: 42 }), { user_id: "42" }), true);
   assert.equal(evaluate("claim.id == request.number", identity({ id: "-42" }), { number: -42 }), true);
+});
+
+test("claims beyond 53 bits are compared with all their digits, alone and in lists", () => {
+  const exact = "9007199254740993";
+  const id = new JsonNumber(exact);
+  for (const rule of [
+    "claim.id == request.number",
+    "claim.id == request.user_id",
+    `claim.id == ${exact}`,
+    `claim.id == '${exact}'`,
+    "claim.id in claim.ids",
+    `${exact} in claim.ids`,
+    "claim.id in request.ids",
+    "claim.inner.id == claim.id",
+  ]) {
+    const claims = { id, ids: [1, new JsonNumber("9007199254740993.0")], inner: { id } };
+    const message = { number: exact, user_id: exact, ids: [exact] };
+    assert.equal(evaluate(rule, identity(claims), message), true, rule);
+    const near = {
+      id: new JsonNumber("9007199254740994"),
+      ids: [new JsonNumber("9007199254740992")],
+      inner: { id },
+    };
+    assert.equal(evaluate(rule, identity(near), message), false, rule);
+  }
+  assert.equal(evaluate("claim.id == 42", identity({ id: new JsonNumber("42.0") })), true);
+  assert.equal(evaluate("claim.id == 42", identity({ id: new JsonNumber("42.5") })), undefined);
+  assert.equal(evaluate("has(claim.id.text)", identity({ id })), false);
 });
 
 test("a claim of another type, or one that JSON has rounded, is not compared at all", () => {
