@@ -60,7 +60,11 @@ export function apiKeyProvider(
       if (key === AMBIGUOUS) refuse("the request has more than one key");
       if (key.length > longestCredential) refuse(`the key is longer than ${longestCredential} characters`);
       const identity = file.content.keys.get(tokenHash(key));
-      if (identity === undefined) refuse("the key is not in the file");
+      if (identity === undefined) {
+        // Whoever was given a key that the file of now should have is not to throw it away.
+        if (file.problem !== undefined) throw new Refusal("unavailable", "the file of keys has errors");
+        refuse("the key is not in the file");
+      }
       if (identity.expiresAt !== undefined && identity.expiresAt <= now()) {
         throw new Refusal("expired", `the key of "${identity.subject}" has expired`);
       }

@@ -3,12 +3,13 @@ import { readFileSync, statSync } from "node:fs";
 import { fileProblem } from "../config/file-problem.js";
 import { Formats } from "../config/format.js";
 import type { JwtConfig } from "../config/schema.js";
+import { shownUrl } from "../config/shown-url.js";
 import type { AuthDependencies, AuthEvent } from "./dependencies.js";
 import { jwkSetLimit, parseJwkSet } from "./jwk-set.js";
 import { reasonOf } from "./provider.js";
 import { publicKey } from "./public-key.js";
 import { RemoteKeySet } from "./remote-key-set.js";
-import { fixedKey, KeySet, type TokenKeys } from "./token-keys.js";
+import { fixedKey, KeySet, type TokenKeys, unknownKey } from "./token-keys.js";
 import { watchedFile } from "./watched-file.js";
 
 /** Milliseconds for a whole key set to arrive. */
@@ -68,7 +69,13 @@ function fileKeys(file: string, say: Say): TokenKeys {
     get version() {
       return keys.version;
     },
-    candidates: (...token) => keys.candidates(...token),
+    candidates: async (...token) => {
+      try {
+        return await keys.candidates(...token);
+      } catch (error) {
+        throw watched.problem === undefined ? error : unknownKey(error, "the file of the key set has errors");
+      }
+    },
     close: () => watched.close(),
   };
 }
@@ -109,9 +116,7 @@ function remoteKeys(
   };
 }
 
-/** Without the query, which may hold a secret. */
 function notFetched(url: string, reason: string, before: boolean): string {
   if (before) return `the key set ${reason}; the last good one stays`;
-  const [place] = url.split("?");
-  return `no key set from ${place} yet: ${reason}; tokens are refused with 503`;
+  return `no key set from ${shownUrl(url)} yet: ${reason}; tokens are refused with 503`;
 }

@@ -69,7 +69,9 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
   const results = new Set([...(seen?.values() ?? [])].map(refusal => refusal.result));
   if (results.has("unavailable")) {
     return new GatewayError(
-      gatewayFailure("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment"),
+      gatewayFailure("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment", [], {
+        retryAfter: 1,
+      }),
     );
   }
   const reason = reasonOf([...(seen?.values() ?? [])]);

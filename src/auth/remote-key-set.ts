@@ -1,7 +1,7 @@
 import { errors, type JWTVerifyGetKey } from "jose";
 import { jwkSetLimit, parseJwkSet } from "./jwk-set.js";
 import { Refusal, reasonOf } from "./provider.js";
-import { KeySet, type TokenKeys } from "./token-keys.js";
+import { KeySet, type TokenKeys, unknownKey } from "./token-keys.js";
 
 export interface RemoteKeySetOptions {
   readonly url: string;
@@ -57,8 +57,17 @@ export class RemoteKeySet implements TokenKeys {
     try {
       return await this.#keys.candidates(...token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !(await this.#look())) throw error;
-      return this.#keys.candidates(...token);
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (!(await this.#look()) && this.#failures === 0) throw error;
+      return this.#again(...token);
+    }
+  }
+
+  async #again(...token: Parameters<JWTVerifyGetKey>) {
+    try {
+      return await this.#keys.candidates(...token);
+    } catch (error) {
+      throw this.#failures > 0 ? unknownKey(error, "the key set of the issuer cannot be fetched") : error;
     }
   }
 

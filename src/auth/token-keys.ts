@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import { keyTexts } from "./jwk-set.js";
+import { Refusal } from "./provider.js";
 
 type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
 
@@ -19,6 +20,14 @@ const mostCandidates = 8;
 export function fixedKey(key: Key): TokenKeys {
   const candidates = Promise.resolve([key]);
   return { version: 0, candidates: () => candidates, close: () => undefined };
+}
+
+/**
+ * What it means that no key fits a token while the newest set cannot be had: the issuer may have signed it with a new one.
+ * @param problem why it cannot
+ */
+export function unknownKey(error: unknown, problem: string): unknown {
+  return error instanceof errors.JWKSNoMatchingKey ? new Refusal("unavailable", problem) : error;
 }
 
 /** A set of keys that can be replaced. */

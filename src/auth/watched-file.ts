@@ -7,6 +7,8 @@ const interval = 1000;
 /** What a file holds, as of its last good reading. */
 export interface WatchedFile<T> {
   readonly content: T;
+  /** What the last reading threw: the content is older than the file. Undefined where it was good. */
+  readonly problem: unknown;
   close(): void;
 }
 
@@ -23,6 +25,7 @@ export function watchedFile<T>(
   // Before the reading, so that no change after it is missed.
   let seen = describe(statSync(file, { bigint: true, throwIfNoEntry: false }));
   let content = read();
+  let problem: unknown;
   let looking = false;
   let closed = false;
 
@@ -32,7 +35,7 @@ export function watchedFile<T>(
     looking = false;
     if (closed || found === seen) return;
     seen = found;
-    let problem: unknown;
+    problem = undefined;
     try {
       content = read();
     } catch (error) {
@@ -48,6 +51,9 @@ export function watchedFile<T>(
   return {
     get content() {
       return content;
+    },
+    get problem() {
+      return problem;
     },
     close: () => {
       closed = true;

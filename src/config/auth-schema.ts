@@ -82,7 +82,7 @@ const JwtSchema = mapping(
       }),
     ),
     secret: Type.Optional(
-      text("nonempty", { description: "Secret shared with the issuer, for HS256 to HS512." }),
+      text("secret", { description: "Secret shared with the issuer, for HS256 to HS512." }),
     ),
     algorithms: Type.Unsafe<JwtAlgorithm[]>({
       type: "array",

@@ -195,6 +195,8 @@ export class Decoder {
   #scalar(schema: SchemaNode, node: Scalar | undefined, place: Place): unknown {
     const read = this.#read(node, place.path);
     if (read === undefined) return undefined;
+    const secret = schema.format === undefined ? undefined : Formats[schema.format].secret;
+    if (secret !== undefined) this.findings.keepSecret(place.path, undefined, secret);
     const shown = this.findings.show(place.path, read.value);
     const value = read.substituted ? converted(read.value, schema) : read.value;
     if (isUnavailableValue(place.at, value)) return this.#unavailable(schema, place, shown);
@@ -249,7 +251,7 @@ export class Decoder {
     if (typeof value !== "string" || !hasSubstitution(value)) return { value, substituted: false };
     const { text, secret, problems } = substitute(value, this.scope);
     for (const problem of problems) this.findings.error(path, problem);
-    if (secret) this.findings.keepSecret(path, value);
+    if (secret) this.findings.keepSecret(path, value, "always");
     return problems.length === 0 ? { value: text, substituted: true } : undefined;
   }
 

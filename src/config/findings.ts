@@ -1,5 +1,6 @@
 import type { Diagnostic, Position } from "./diagnostic.js";
 import { formatPath, type Path } from "./path.js";
+import { shownUrl } from "./shown-url.js";
 import type { Source } from "./source.js";
 
 const limit = 1000;
@@ -8,7 +9,8 @@ const limit = 1000;
 export class Findings {
   readonly #found: Diagnostic[] = [];
   /** Source text by path of the values that hold something from the environment or a file. */
-  readonly #secrets = new Map<string, string>();
+  readonly #secrets = new Map<string, string | undefined>();
+  readonly #kept = new Set<string>();
   #left = 0;
 
   constructor(readonly source: Source) {}
@@ -48,9 +50,15 @@ export class Findings {
     });
   }
 
-  /** Remembers that the value at `path` must not be shown; `written` is what the file says instead. */
-  keepSecret(path: Path, written: string): void {
-    this.#secrets.set(formatPath(path), written);
+  /**
+   * Remembers that the value at `path` must not be shown.
+   * @param written what the file says instead; undefined where it says the value itself
+   * @param from operators of a running gateway, or `always`, that is, by messages as well
+   */
+  keepSecret(path: Path, written: string | undefined, from: "operators" | "always"): void {
+    const at = formatPath(path);
+    this.#kept.add(at);
+    if (from === "always" && !this.#secrets.has(at)) this.#secrets.set(at, written);
   }
 
   isSecret(path: Path): boolean {
@@ -58,15 +66,17 @@ export class Findings {
   }
 
   get secrets(): ReadonlySet<string> {
-    return new Set(this.#secrets.keys());
+    return this.#kept;
   }
 
   /** The value as a message may show it: quoted and shortened, and never a secret. */
   show(path: Path, value: string | number | boolean | null): string {
-    const written = this.#secrets.get(formatPath(path));
+    const at = formatPath(path);
+    const written = this.#secrets.get(at);
     if (written !== undefined) return `the value of "${shortened(written)}"`;
     if (value === null) return "nothing";
-    return typeof value === "string" ? `"${shortened(value)}"` : String(value);
+    if (this.#secrets.has(at)) return value === "" ? '""' : "a value that is not shown";
+    return typeof value === "string" ? `"${shortened(shownUrl(value))}"` : String(value);
   }
 
   /** All problems in the order of the file; at most a thousand and a count of those left out. */

@@ -11,6 +11,8 @@ export interface Format {
   read(text: string): string | number | undefined;
   /** True where the text names a file or folder, which whoever knows the configuration's folder makes absolute. */
   isPath?(text: string): boolean;
+  /** For what operators are not shown of a running gateway, or nobody, messages about the file included. */
+  readonly secret?: "operators" | "always";
   /** What was most likely meant by a text that does not fit; whoever asks checks that it does. */
   suggest?(text: string): string | undefined;
 }
@@ -58,6 +60,7 @@ const identifier = "[A-Za-z_][A-Za-z0-9_]*";
 const formats = {
   any: { expected: "a string", pattern: undefined, read: text => text },
   nonempty: matching("^.", "a string that is not empty"),
+  secret: { ...matching("^.", "a string that is not empty"), secret: "always" },
   duration: {
     expected: "a duration such as 250ms, 5s, 10m or 1h",
     pattern: "^[0-9]{1,12}(ms|s|m|h)$",
@@ -87,6 +90,12 @@ const formats = {
     read: text => (isHost(text) ? text : undefined),
   },
   path: { ...matching("^[^\\u0000]+$", "the path of a file or folder"), isPath: () => true },
+  /** Of a private key. */
+  keyPath: {
+    ...matching("^[^\\u0000]+$", "the path of a file or folder"),
+    isPath: () => true,
+    secret: "operators",
+  },
   pathOrUrl: {
     expected: "the path of a file, or a URL with http or https",
     pattern: "^[^\\u0000]+$",

@@ -6,7 +6,7 @@ const addressForms =
 
 const certificate = {
   cert: text("path", { description: "File of the certificate chain, PEM." }),
-  key: text("path", { description: "File of the private key, PEM." }),
+  key: text("keyPath", { description: "File of the private key, PEM." }),
 };
 const tlsDescription = "Serve TLS with this certificate. Without it the listener speaks plain text.";
 const tls = Type.Optional(mapping(certificate, tlsDescription));

@@ -210,8 +210,8 @@ export const LiveKitSchema = mapping(
     api_url: Type.Optional(
       text("nonempty", { description: "Where the gateway reaches LiveKit's server API, in place of `url`." }),
     ),
-    api_key: text("nonempty", { description: "The API key, the issuer of tokens." }),
-    api_secret: text("nonempty", {
+    api_key: text("secret", { description: "The API key, the issuer of tokens." }),
+    api_secret: text("secret", {
       description: "The API secret, at least 32 characters, that signs tokens.",
     }),
     ttl: duration(

@@ -144,13 +144,13 @@ const api = Type.Optional(
         mapping(
           {
             cert: text("path", { description: "File of the certificate chain, PEM." }),
-            key: text("path", { description: "File of the private key, PEM." }),
+            key: text("keyPath", { description: "File of the private key, PEM." }),
           },
           "Serve TLS with this certificate. Without it the listener speaks plain text.",
         ),
       ),
       token: Type.Optional(
-        text("nonempty", {
+        text("secret", {
           description: "What callers send as authorization: Bearer …. Only on loopback may it be left out.",
         }),
       ),

@@ -30,7 +30,9 @@ const tls = Type.Union(
           text("path", { description: "File of the authorities to trust, PEM. Without it, the system's." }),
         ),
         cert: Type.Optional(text("path", { description: "File of the client certificate, PEM, for mTLS." })),
-        key: Type.Optional(text("path", { description: "File of the client's private key, PEM, for mTLS." })),
+        key: Type.Optional(
+          text("keyPath", { description: "File of the client's private key, PEM, for mTLS." }),
+        ),
         server_name: Type.Optional(
           text("host", {
             description: "The name to expect in the server's certificate, in place of the target's.",

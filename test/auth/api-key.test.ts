@@ -83,6 +83,8 @@ test("the file is read again when it changes, and one with errors changes nothin
   const { message } = await tested.logged("errors");
   assert.match(message, /stay: .*keys\.yaml:1:\d+: error: .*subjct/);
   assert.ok(await ask());
+  const unknown = await tested.refused({ headers: { "x-api-key": "not-a-key" } });
+  assert.deepEqual([unknown.reason, unknown.retryAfter], ["AUTH_UNAVAILABLE", 1]);
   workspace.write("keys.yaml", `- { hash: "${hashApiKey(globex)}", subject: globex }\n`);
   assert.match((await tested.logged("read again")).message, /1 keys/);
   assert.equal((await tested.refused({ headers: { "x-api-key": acme } })).reason, "CREDENTIALS_INVALID");

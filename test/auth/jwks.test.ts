@@ -142,7 +142,39 @@ test("while the issuer is down the last good keys stay", async () => {
   await issuer.close();
   assert.match((await tested.logged("stays")).message, /cannot be fetched: .*the last good one stays/);
   assert.ok(await tested.ask(bearer(await one.sign({ sub: "bob" }))));
+  assert.deepEqual(await refusal(tested, await two.sign()), unavailable);
+});
+
+test("a token of a key that is not known is a 503 while the keys cannot be fetched, and a 401 once they can", async () => {
+  const issuer = await startIssuer(one.jwk);
+  const tested = provider(issuer, { cooldown: 0 });
+  assert.ok(await tested.ask(bearer(await one.sign())));
+  const { answer } = issuer;
+  issuer.answer = (_, response) => response.writeHead(500).end();
+  const failure = await tested.refused(bearer(await two.sign()));
+  assert.deepEqual([failure.httpStatus, failure.reason, failure.retryAfter], [503, "AUTH_UNAVAILABLE", 1]);
+  const { kid } = two.jwk;
+  const forged = await two.sign({}, { kid: String(one.jwk.kid) });
+  assert.deepEqual(await refusal(tested, forged), invalid, `the key of ${kid} is not the one that it names`);
+  assert.ok(await tested.ask(bearer(await one.sign({ sub: "new" }))), "known keys go on");
+  issuer.answer = answer;
   assert.deepEqual(await refusal(tested, await two.sign()), invalid);
+  issuer.serve(one.jwk, two.jwk);
+  assert.ok(await tested.ask(bearer(await two.sign())));
+});
+
+test("within the cool-down after a fetch that failed an unknown key is a 503 without another fetch", async () => {
+  const issuer = await startIssuer(one.jwk);
+  let time = 0;
+  const keys = new RemoteKeySet({ ...options(issuer), clock: () => time });
+  after(() => keys.close());
+  const find = (kid: string) => keys.candidates({ alg: "ES256", kid }, { payload: "", signature: "" });
+  await find("one");
+  await assert.rejects(find("two"), { code: "ERR_JWKS_NO_MATCHING_KEY" });
+  time += 30_000;
+  issuer.answer = (_, response) => response.writeHead(500).end();
+  for (let i = 0; i < 3; i++) await assert.rejects(find("two"), { name: "Refusal", result: "unavailable" });
+  assert.equal(issuer.fetches, 2);
 });
 
 test("an issuer that was never there is a 503, without a fetch for each request", async () => {

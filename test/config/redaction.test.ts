@@ -55,3 +55,60 @@ rate_limits:
   assert.match(shown, /rediss:\/\/\[redacted\]@redis\.internal"/);
   assert.doesNotMatch(shown, /hunter2|p@ss/);
 });
+
+test("each server of a list loses its credentials, and URLs their queries", () => {
+  const yaml = `
+listeners: { http: { address: ":0" } }
+auth: { providers: { users: { type: jwt, issuer: "https://id.example.com/?key=s3cret-1", jwks: "https://id.example.com/jwks?sig=s3cret-3#s3cret-4", algorithms: [RS256] } } }
+upstreams: { legacy: { protocol: http, targets: ["http://a.internal:80"] } }
+realtime:
+  path: /ws
+  broker: { type: nats, url: "nats://a:s3cret-5@n1:4222, nats://b:s3cret-6@n2:4222,tls://s3cret-7@n3" }
+`;
+  const { config, secrets } = workspace.load(yaml);
+  assert.ok(config !== undefined);
+  const shown = JSON.stringify(redact(config, secrets));
+  assert.doesNotMatch(shown, /s3cret/);
+  for (const kept of ["n1:4222", "n2:4222", "n3", "id.example.com/jwks", "http://a.internal:80"])
+    assert.ok(shown.includes(kept), kept);
+});
+
+test("what the schema calls a secret is redacted as well where it is written in the file or is a default", () => {
+  const secret = "s3cret-of-at-least-thirty-two-letters";
+  const yaml = `
+listeners: { http: { address: ":0" } }
+auth:
+  providers:
+    users: { type: jwt, secret: "${secret}", algorithms: [HS256], cookie: session }
+    others: { type: jwt, secret: "§{ABSENT:-${secret}}", algorithms: [HS256], header: token }
+livekit:
+  url: wss://livekit.example.com
+  api_key: s3cret-key
+  api_secret: ${secret}
+  grants: { participant: { roomJoin: true } }
+  routes: [{ post: /token, room: body.room, identity: body.identity, grant: participant, auth: [users] }]
+realtime: { path: /ws, api: { address: "127.0.0.1:0", token: s3cret-token } }
+http: { cors: { origins: [https://app.example.com], credentials: true } }
+`.replaceAll("§", "$");
+  const { config, secrets } = workspace.load(yaml, {});
+  assert.ok(config !== undefined);
+  const shown = redact(config, secrets) as typeof config;
+  assert.doesNotMatch(JSON.stringify(shown), /s3cret/);
+  assert.equal(shown.http.cors?.credentials, true);
+  const { users, others } = shown.auth.providers as Record<string, Record<string, unknown>>;
+  assert.deepEqual([users?.cookie, users?.secret], ["session", "[redacted]"]);
+  assert.deepEqual([others?.header, others?.secret], ["token", "[redacted]"]);
+});
+
+test("no message repeats a secret or the credentials of a URL", () => {
+  const problems = workspace.problems(`
+listeners: { http: { address: ":0" } }
+auth: { providers: { users: { type: jwt, secret: 83746, algorithms: [HS256] } } }
+upstreams:
+  legacy: { protocol: http, targets: ["http://u:s3cret@a.internal/path?key=s3cret"] }
+  chat: { targets: ["http://u:s3cret@a.internal:80"] }
+`);
+  assert.ok(problems.length >= 3, problems.join("\n"));
+  assert.doesNotMatch(problems.join("\n"), /s3cret|83746/);
+  assert.match(problems.join("\n"), /expected a string.*found a value that is not shown/);
+});
