@@ -187,7 +187,7 @@ function cutFailure(error: Error): Failure {
 /** RFC 9112 §6.3: without either header a request has no body. */
 export function announcesBody(request: IncomingMessage): boolean {
   const length = request.headers["content-length"];
-  return (length !== undefined && length !== "0") || request.headers["transfer-encoding"] !== undefined;
+  return Number(length ?? 0) !== 0 || request.headers["transfer-encoding"] !== undefined;
 }
 
 /** RFC 9112 §3.2: servers accept the absolute form too; the asterisk form has no path. */

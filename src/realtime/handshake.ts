@@ -16,7 +16,7 @@ export function requireHandshake(header: (name: string) => string | undefined): 
   // Several lines are joined; which of them is meant nobody can tell.
   if (header("host")?.includes(",") !== false) throw malformed("expected one host header");
   // Its bytes would be read as frames.
-  if ((header("content-length") ?? "0") !== "0" || header("transfer-encoding") !== undefined)
+  if (Number(header("content-length") ?? 0) !== 0 || header("transfer-encoding") !== undefined)
     throw malformed("a request for a WebSocket has no body");
 }
 

@@ -3,7 +3,7 @@ import type { Metadata, UnaryResult } from "./channel.js";
 
 /** A call that did not end with OK. Addresses and other internals of the transport stay out of the message. */
 export function callFailure(result: Pick<UnaryResult, "status" | "trailers" | "attempts">): Failure {
-  const { code, message, origin } = result.status;
+  const { code, message, origin, limit } = result.status;
   switch (origin) {
     case "connect":
       return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
@@ -15,10 +15,12 @@ export function callFailure(result: Pick<UnaryResult, "status" | "trailers" | "a
       return gatewayFailure("CLIENT_CLOSED", "the client went away");
     case "request":
       return gatewayFailure("INTERNAL", "the call could not be written; the request id leads to the log");
-    case "size":
+    case "size": {
+      const most = `than ${limit} bytes, the max_message_size of its upstream`;
       return result.attempts === 0
-        ? gatewayFailure("REQUEST_TOO_LARGE", "the request message is larger than the upstream takes")
-        : gatewayFailure("RESPONSE_TOO_LARGE", "the answer of the upstream is larger than the gateway takes");
+        ? gatewayFailure("REQUEST_TOO_LARGE", `the request message is larger ${most}`)
+        : gatewayFailure("RESPONSE_TOO_LARGE", `the response message is larger ${most}`);
+    }
     default:
       return upstreamFailure(code, message, detailsOf(result.trailers));
   }

@@ -64,6 +64,8 @@ export interface CallStatus {
   readonly message: string;
   /** Undefined when code is 0. */
   readonly origin: FailureOrigin | undefined;
+  /** Most bytes of a message (`max_message_size`); set by the channel where the origin is `size`. */
+  readonly limit?: number;
 }
 
 export interface UnaryResult {

@@ -144,7 +144,8 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     const seconds = (performance.now() - this.#started) / 1000;
     this.host.observer?.finished(path, status.code, seconds);
     this.host.ended();
-    this.conclude(status, trailers, seconds);
+    const { maxMessageSize: limit } = this.host;
+    this.conclude(status.origin === "size" ? { ...status, limit } : status, trailers, seconds);
   }
 
   onEnd(ending: Ending): void {

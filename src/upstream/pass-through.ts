@@ -219,7 +219,7 @@ function proxyOptions(target: PassThroughTarget): Parameters<typeof httpProxy>[1
 }
 
 function hasBody(headers: IncomingHttpHeaders): boolean {
-  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0;
 }
 
 /** The hook of the application sees to it that each request has some. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { Metadata, type ServerUnaryCall, status } from "@grpc/grpc-js";
 import { Code } from "../../src/status/code.js";
+import { callFailure } from "../../src/upstream/call-failure.js";
 import { Cancellation, type Channel } from "../../src/upstream/channel.js";
 import { createChannel } from "../../src/upstream/grpc-channel.js";
 import {
@@ -194,7 +195,12 @@ test("a request that is too large is not sent", async () => {
     code: Code.RESOURCE_EXHAUSTED,
     message: "the request message has 1001 bytes, at most 1000 are allowed",
     origin: "size",
+    limit: 1000,
   });
+  assert.match(
+    callFailure(result).message,
+    /request message is larger than 1000 bytes, the max_message_size/,
+  );
   assert.equal(result.attempts, 0);
   assert.equal(backend.calls, calls);
 });
@@ -204,6 +210,10 @@ test("an answer that is too large fails the call", async () => {
   const result = await channel.unary(unaryCall());
   assert.equal(result.status.code, Code.RESOURCE_EXHAUSTED);
   assert.equal(result.status.origin, "size");
+  assert.match(
+    callFailure(result).message,
+    /response message is larger than 1000 bytes, the max_message_size/,
+  );
   assert.equal(result.attempts, 1);
 });
 
