@@ -101,7 +101,7 @@ export class NodeConnection {
   #goOn(): void {
     this.#allowed = this.#begun + batch;
     this.#beginWaiting();
-    this.#stalled?.refresh();
+    if (this.#waiting.length > 0) this.#stalled = setTimeout(() => this.#goOn(), stallMs);
   }
 
   #hasRoom(): boolean {
