@@ -34,15 +34,24 @@ export async function buildPeer(file: string): Promise<void> {
 /** A Go backend that runs. */
 export interface Peer {
   readonly port: number;
-  close(): Promise<void>;
+  /** Resolves with the ids that `RotationService` has processed, and how many of them more than once. */
+  close(): Promise<Visits>;
+}
+
+export interface Visits {
+  readonly processed: number;
+  readonly repeated: number;
 }
 
 /** Starts a compiled backend; it ends with this process at the latest. */
-export async function startPeer(file: string, reflection: "v1" | "v1alpha" | "none"): Promise<Peer> {
+export async function startPeer(
+  file: string,
+  reflection: "v1" | "v1alpha" | "none",
+  maxConnectionAge = "0s",
+): Promise<Peer> {
   const imports = [peerProtos, join(root, "node_modules/google-proto-files")].join(",");
-  const child = spawn(file, ["-imports", imports, "-reflection", reflection], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const options = ["-imports", imports, "-reflection", reflection, "-max-connection-age", maxConnectionAge];
+  const child = spawn(file, options, { stdio: ["pipe", "pipe", "inherit"] });
   const exited = once(child, "exit");
   const lines = createInterface(child.stdout);
   const line = once(lines, "line").then(([text]) => String(text));
@@ -51,9 +60,12 @@ export async function startPeer(file: string, reflection: "v1" | "v1alpha" | "no
   return {
     port: Number(port),
     close: async () => {
+      const last = once(lines, "line").then(([text]) => String(text).split(" ").map(Number));
       child.stdin.end();
+      const [processed = 0, repeated = 0] = await last;
       await exited;
       lines.close();
+      return { processed, repeated };
     },
   };
 }

@@ -61,7 +61,8 @@ export class AnswerHead implements FieldSink {
         this.contentType = field.value;
         break;
       case FieldKind.GrpcStatus:
-        this.grpcStatus = field.value;
+        // Of two nobody can say which counts: together they are none.
+        this.grpcStatus = this.grpcStatus === undefined ? field.value : `${this.grpcStatus},${field.value}`;
         break;
       case FieldKind.GrpcMessage:
         this.grpcMessage = field.value;

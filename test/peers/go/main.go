@@ -1,7 +1,8 @@
 // Command peer is a gRPC backend on grpc-go for the gateway's tests. It parses its proto when it starts, so that it
 // has neither generated code nor anything else in common with the gateway.
 //
-// It prints its port as one line and runs until its standard input is closed.
+// It prints its port as one line and runs until its standard input is closed; then it prints how many ids
+// RotationService has seen, and how many of them more than once.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
@@ -29,8 +31,9 @@ import (
 func main() {
 	imports := flag.String("imports", "", "folders of .proto files, separated by commas")
 	version := flag.String("reflection", "v1", "server reflection to offer: v1, v1alpha or none")
+	age := flag.Duration("max-connection-age", 0, "after which a connection is told to go away; 0: never")
 	flag.Parse()
-	files, err := compile(strings.Split(*imports, ","), "peer/v1/peer_service.proto")
+	files, err := compile(strings.Split(*imports, ","), "peer/v1/peer_service.proto", "peer/v1/rotation_service.proto")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -39,8 +42,14 @@ func main() {
 		log.Fatal(err)
 	}
 
-	server := grpc.NewServer()
+	rotation, err := files.FindDescriptorByName("peer.v1.RotationService")
+	if err != nil {
+		log.Fatal(err)
+	}
+	seen := &visits{count: map[string]int{}}
+	server := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: *age}))
 	server.RegisterService(serviceDesc(descriptor.(protoreflect.ServiceDescriptor)), nil)
+	server.RegisterService(rotationDesc(rotation.(protoreflect.ServiceDescriptor), seen), nil)
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	options := reflection.ServerOptions{
 		Services:           server,
@@ -66,15 +75,17 @@ func main() {
 	if err := server.Serve(listener); err != nil {
 		log.Fatal(err)
 	}
+	processed, repeated := seen.totals()
+	fmt.Println(processed, repeated)
 }
 
-// compile gives the file and all that it imports.
-func compile(imports []string, path string) (*protoregistry.Files, error) {
+// compile gives the files and all that they import.
+func compile(imports []string, paths ...string) (*protoregistry.Files, error) {
 	compiler := protocompile.Compiler{
 		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: imports}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
-	linked, err := compiler.Compile(context.Background(), path)
+	linked, err := compiler.Compile(context.Background(), paths...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,94 @@
+import { HpackDecoder } from "../../src/upstream/h2/hpack-decoder.js";
+import { ErrorCode, Flag, FrameType } from "../../src/upstream/h2/protocol.js";
+import {
+  frame,
+  initialHeaders,
+  message,
+  okTrailers,
+  type RawFrame,
+  type RawPeer,
+  settings,
+  startRawServer,
+  uint32,
+} from "../upstream/h2/raw-server.js";
+import type { Peer } from "./go-peer.js";
+
+const follows = 3;
+
+/** Answers as `peer.v1.RotationService`, and tells all connections to go away every so many milliseconds. */
+export async function startGoAwayServer(period: number): Promise<Peer> {
+  const visits = new Map<string, number>();
+  const connections = new Set<Visited>();
+  const server = await startRawServer(peer => {
+    const connection = new Visited(peer, visits);
+    connections.add(connection);
+    void peer.closed.then(() => connections.delete(connection));
+  });
+  const timer = setInterval(() => {
+    for (const connection of connections) connection.goAway();
+  }, period);
+  return {
+    port: Number(server.address.split(":")[1]),
+    close: async () => {
+      clearInterval(timer);
+      await server.close();
+      const repeated = [...visits.values()].filter(count => count > 1).length;
+      return { processed: visits.size, repeated };
+    },
+  };
+}
+
+/** One connection: processes streams up to the last one of its GOAWAY, and ignores the others. */
+class Visited {
+  readonly #peer: RawPeer;
+  readonly #visits: Map<string, number>;
+  readonly #decoder = new HpackDecoder();
+  readonly #paths = new Map<number, string>();
+  readonly #content = new Map<number, Buffer[]>();
+  /** Of the last stream whose request was processed. */
+  #last = 0;
+  #gone = false;
+
+  constructor(peer: RawPeer, visits: Map<string, number>) {
+    this.#peer = peer;
+    this.#visits = visits;
+    peer.send(settings());
+    peer.onFrame(each => this.#read(each));
+  }
+
+  goAway(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    const payload = Buffer.concat([uint32(this.#last), uint32(ErrorCode.NoError)]);
+    this.#peer.send(frame(FrameType.GoAway, 0, 0, payload));
+  }
+
+  #read({ type, flags, stream, payload }: RawFrame): void {
+    if (type === FrameType.Headers) {
+      this.#decoder.decode(payload, (flags & Flag.Priority) === 0 ? 0 : 5, payload.length, {
+        field: ({ name, value }) => {
+          if (name === ":path") this.#paths.set(stream, value);
+        },
+      });
+      this.#content.set(stream, []);
+    } else if (type === FrameType.Data) {
+      this.#content.get(stream)?.push(payload);
+      if ((flags & Flag.EndStream) !== 0 && !this.#gone) this.#process(stream);
+    }
+  }
+
+  #process(stream: number): void {
+    this.#last = stream;
+    const request = Buffer.concat(this.#content.get(stream) ?? []).subarray(5);
+    this.#content.delete(stream);
+    const id = request.toString("latin1");
+    this.#visits.set(id, (this.#visits.get(id) ?? 0) + 1);
+    const count = this.#paths.get(stream)?.endsWith("/Follow") === true ? follows : 1;
+    const messages = Array.from({ length: count }, () => frame(FrameType.Data, 0, stream, message(request)));
+    // Responses of streams that were processed come after GOAWAY, too.
+    setTimeout(
+      () => this.#peer.send(initialHeaders(stream), ...messages, okTrailers(stream)),
+      Math.random() * 5,
+    );
+  }
+}

@@ -1,0 +1,25 @@
+/** Long runs that ask whether anything is lost: `npm run soak -- [--only NAME]…`. */
+import { parseArgs } from "node:util";
+import { nearest } from "../../src/config/nearest.js";
+import { soakRotation } from "./rotation.js";
+
+const soaks: ReadonlyMap<string, (print: (line: string) => void) => Promise<boolean>> = new Map([
+  ["rotation", soakRotation],
+]);
+
+function wanted(): readonly string[] {
+  const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
+  for (const name of only ?? []) {
+    if (soaks.has(name)) continue;
+    const near = nearest(name, soaks.keys());
+    const hint = near === undefined ? "" : `; did you mean ${near}?`;
+    throw new Error(`there is no soak "${name}": expected one of ${[...soaks.keys()].join(", ")}${hint}`);
+  }
+  return only ?? [...soaks.keys()];
+}
+
+for (const name of wanted()) {
+  process.stdout.write(`── ${name} ──\n`);
+  const passed = await soaks.get(name)?.(line => void process.stdout.write(`${line}\n`));
+  if (passed !== true) process.exitCode = 1;
+}

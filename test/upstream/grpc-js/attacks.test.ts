@@ -1,0 +1,2 @@
+import "./use-grpc-js.js";
+import "../attacks.test.js";
