@@ -31,7 +31,9 @@ for (const { name, act } of attacks) {
       });
     });
     const channel = openChannel([server.address]);
-    const { status, message } = await channel.unary(unaryCall({ timeout: successes.has(name) ? 10_000 : 300 }));
+    const { status, message } = await channel.unary(
+      unaryCall({ timeout: successes.has(name) ? 10_000 : 300 }),
+    );
     assert.ok(Number.isInteger(status.code) && status.code >= 0, `code ${status.code}`);
     assert.equal(status.origin === undefined, status.code === Code.OK);
     assert.equal(message === undefined, status.code !== Code.OK);
