@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { after, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { BUNDLE_FOLDER } from "../src/descriptors/bundle.js";
 import { decodeFile, decodeSet, encodeFile } from "../src/descriptors/descriptor-proto.js";
@@ -156,6 +156,15 @@ function protosIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter(name => name.endsWith(".proto"))
     .sort();
+}
+
+/** A set that the installed protoc makes of one file, without its imports; gone after the test. */
+export function setOf(t: TestContext, folder: string, name: string): string {
+  const out = mkdtempSync(join(tmpdir(), "protogate-protoc-"));
+  t.after(() => rmSync(out, { recursive: true }));
+  const file = join(out, "set.binpb");
+  execFileSync("protoc", [`-I${folder}`, `-I${BUNDLE_FOLDER}`, `-o${file}`, name]);
+  return file;
 }
 
 /** A server that reflects what is in a folder now, until the tests end. */

@@ -37,18 +37,14 @@ function spell(type: number, value: Literal): string | undefined {
   }
 }
 
-/** The shortest text that reads back as the same value, in C's `%g` form. */
-function spellFloat(value: number, type: number): string {
+/** The shorter of two precisions that reads back as the same value, in C's `%g` form: what protoc writes. */
+function spellFloat(exact: number, type: number): string {
+  const value = type === FLOAT ? Math.fround(exact) : exact;
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
   if (Object.is(value, -0)) return "-0";
-  const digits = type === FLOAT ? 9 : 17;
-  const same = (text: string) =>
-    type === FLOAT ? Math.fround(Number(text)) === Math.fround(value) : Number(text) === value;
-  for (let precision = type === FLOAT ? 6 : 15; precision < digits; precision++) {
-    const text = value.toPrecision(precision);
-    if (same(text)) return generalFormat(value, precision);
-  }
-  return generalFormat(value, digits);
+  const [short, long] = type === FLOAT ? [6, 9] : [15, 17];
+  const read = Number(value.toPrecision(short));
+  return generalFormat(value, (type === FLOAT ? Math.fround(read) : read) === value ? short : long);
 }
 
 function generalFormat(value: number, precision: number): string {

@@ -1,13 +1,15 @@
-import type {
-  EnumProto,
-  FieldProto,
-  HasOptions,
-  MessageProto,
-  RangeProto,
-  ServiceProto,
+import {
+  type EnumProto,
+  type FieldProto,
+  type HasOptions,
+  type MessageProto,
+  type RangeProto,
+  SCALAR_TYPES,
+  type ServiceProto,
 } from "./descriptor-proto.js";
 import { jsonName } from "./json-name.js";
-import type { Model, OptionValue } from "./model.js";
+import type { Field, MessageType, Model, OptionValue } from "./model.js";
+import { RETENTION_OPTION, RETENTION_SOURCE } from "./option-encoder.js";
 import { decodeMessage } from "./option-value.js";
 import type { Problems } from "./problems.js";
 import type { SourceFile } from "./source-file.js";
@@ -84,7 +86,7 @@ class Describer {
   field(proto: FieldProto): unknown {
     const { name, number, label, type, typeName = "", extendee = "", proto3Optional = false } = proto;
     const json = proto.jsonName || jsonName(name);
-    const defaultValue = Object.hasOwn(proto, "defaultValue") ? proto.defaultValue : null;
+    const defaultValue = Object.hasOwn(proto, "defaultValue") ? defaultOf(proto) : null;
     const oneof = Object.hasOwn(proto, "oneofIndex") ? proto.oneofIndex : null;
     const options = this.#options(proto, "Field");
     return [
@@ -126,10 +128,29 @@ class Describer {
     const type = this.model.message(`google.protobuf.${kind}Options`);
     if (options === undefined || options.length === 0 || type === undefined) return null;
     try {
-      return sorted(decodeMessage(type, options, this.model));
+      return this.#canonical(decodeMessage(type, options, this.model), type);
     } catch {
       return Buffer.from(options).toString("hex");
     }
+  }
+
+  /**
+   * A form that is the same for equal values. Releases of protoc differ in whether they keep what holds for sources only
+   * and what has its default without having presence.
+   */
+  #canonical(value: OptionValue, type: MessageType | undefined): unknown {
+    if (typeof value !== "object") return scalar(value);
+    if (value instanceof Uint8Array) return { hex: Buffer.from(value).toString("hex") };
+    if (Array.isArray(value)) return value.map(each => this.#canonical(each, type));
+    return Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([name, inner]) => {
+        const field = name.startsWith("[")
+          ? this.model.extensionByName(name.slice(1, -1))
+          : type?.fieldsByName.get(name);
+        if (field !== undefined && isLeftOut(field, inner)) return [];
+        return [[name, this.#canonical(inner, field?.map?.value.message ?? field?.message)]];
+      });
   }
 }
 
@@ -156,6 +177,13 @@ class ShapeDescriber extends Describer {
   }
 }
 
+/** Releases of protoc spell one number in different ways. */
+function defaultOf({ type, defaultValue = "" }: FieldProto): string {
+  const number = defaultValue.replace("inf", "Infinity");
+  if (type === SCALAR_TYPES.get("float")) return String(Math.fround(Number(number)));
+  return type === SCALAR_TYPES.get("double") ? String(Number(number)) : defaultValue;
+}
+
 function isMapEntry({ options }: HasOptions): boolean {
   return options !== undefined && varintField(options, MAP_ENTRY_OPTION) === 1;
 }
@@ -169,13 +197,16 @@ function range({ start, end }: RangeProto): unknown {
   return [start, end];
 }
 
-function sorted(value: OptionValue): unknown {
+function scalar(value: OptionValue): unknown {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
-  if (typeof value !== "object") return value;
-  if (value instanceof Uint8Array) return { hex: Buffer.from(value).toString("hex") };
-  if (Array.isArray(value)) return value.map(sorted);
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, inner]) => [name, sorted(inner)]);
+  return value;
+}
+
+function isLeftOut(field: Field, value: OptionValue): boolean {
+  if (varintField(field.options.bytes, RETENTION_OPTION) === RETENTION_SOURCE) return true;
+  if (field.presence !== "implicit" || field.repeated) return false;
+  if (field.kind === "enum") return field.enum?.valuesByNumber.get(0)?.name === value || value === 0;
+  if (value instanceof Uint8Array) return value.length === 0;
+  return value === "" || value === false || value === 0n || Object.is(value, 0);
 }

@@ -1,7 +1,11 @@
 import type { EnumType, Field, MessageType, Model } from "./model.js";
 import { wireTypeOf } from "./option-value.js";
 import type { AggregateField, Literal } from "./syntax.js";
-import { WireType, WireWriter } from "./wire.js";
+import { varintField, WireType, WireWriter } from "./wire.js";
+
+/** `retention` of google.protobuf.FieldOptions: what it holds for is left out of descriptors. */
+export const RETENTION_OPTION = 17;
+export const RETENTION_SOURCE = 2;
 
 /** A value that does not fit its field; the message is for people. */
 export class ValueFault extends Error {}
@@ -21,6 +25,7 @@ export class OptionEncoder {
    * @throws ValueFault
    */
   field(field: Field, literal: Literal, into: WireWriter): void {
+    if (varintField(field.options.bytes, RETENTION_OPTION) === RETENTION_SOURCE) return;
     if (literal.kind === "list") {
       if (!field.repeated) throw new ValueFault(`"${field.name}" is not repeated and cannot take a list`);
       for (const item of literal.items) this.field(field, item, into);
@@ -55,9 +60,26 @@ export class OptionEncoder {
     const ordered = [...values].sort(([a], [b]) => a.number - b.number);
     for (const [field, items] of ordered) {
       if (field.packed) writePacked(field, items, writer);
-      else for (const item of items) this.field(field, item, writer);
+      else for (const item of items) this.present(field, item, writer);
     }
     return writer.finish();
+  }
+
+  /**
+   * Writes `field` with its tag, unless it has its default and no presence.
+   * @throws ValueFault
+   */
+  present(field: Field, literal: Literal, into: WireWriter): void {
+    if (field.presence !== "implicit" || field.repeated || field.parent.mapEntry) {
+      this.field(field, literal, into);
+      return;
+    }
+    const value = new WireWriter();
+    this.field(field, literal, value);
+    const bytes = value.finish();
+    const tag = new WireWriter();
+    tag.tag(field.number, wireTypeOf(field.kind));
+    if (bytes.subarray(tag.finish().length).some(byte => byte !== 0)) into.raw(bytes);
   }
 
   #fieldOf(type: MessageType, part: AggregateField): Field {
@@ -152,7 +174,7 @@ function writeInteger(kind: Field["kind"], value: bigint, into: WireWriter): voi
 
 function stringValue(field: Field, literal: Literal): Uint8Array {
   if (literal.kind !== "string") throw mismatch(field, literal);
-  if (field.kind === "string" && Buffer.from(literal.value).toString().includes("\ufffd")) {
+  if (field.utf8 && Buffer.from(literal.value).toString().includes("\ufffd")) {
     try {
       new TextDecoder("utf-8", { fatal: true }).decode(literal.value);
     } catch {

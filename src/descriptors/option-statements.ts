@@ -25,8 +25,15 @@ export function encodeOptions(
   }
 }
 
+/** Standard options that are themselves subject to `retention`, which the first pass does not know yet. */
+const RETAINED: ReadonlySet<string> = new Set([
+  "verification",
+  "enforce_naming_style",
+  "default_symbol_visibility",
+]);
+
 function isCustom({ path, value }: OptionStatement): boolean {
-  return value.kind === "aggregate" || path.some(({ extension }) => extension);
+  return value.kind === "aggregate" || path.some(({ name, extension }) => extension || RETAINED.has(name));
 }
 
 class ListEncoder {
@@ -56,7 +63,7 @@ class ListEncoder {
     const last = fields.at(-1)!;
     try {
       let writer = new WireWriter();
-      this.#encoder.field(last, statement.value, writer);
+      this.#encoder.present(last, statement.value, writer);
       for (const field of fields.slice(0, -1).reverse()) {
         const outer = new WireWriter();
         writeMessage(field, writer.finish(), outer);

@@ -31,7 +31,7 @@ export function readEnum(context: ParseContext, into: Container, start: Start, v
       statements.push(readOption(scanner));
       context.endStatement();
     } else if (name === "reserved" && scanner.text !== "=") {
-      readReserved(context, type, MAX_INT32, true);
+      readReserved(context, type, MAX_INT32);
     } else {
       expect(scanner, "=");
       const value: EnumValueProto = {

@@ -3,7 +3,7 @@ import { type FieldProto, FieldType, Label, type MessageProto, SCALAR_TYPES } fr
 import { jsonName, pascalName } from "./json-name.js";
 import { readInlineOptions } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
-import { MAX_FIELD } from "./parse-range.js";
+import { MAX_FIELD, MAX_MESSAGE_SET_EXTENSION } from "./parse-range.js";
 import { qualify } from "./symbol-table.js";
 import type { OptionStatement } from "./syntax.js";
 import { accept, expect, readIdentifier, readInteger, readName, unexpected } from "./token.js";
@@ -40,9 +40,10 @@ export function readField(
   field.name = field.type === FieldType.GROUP ? name.toLowerCase() : name;
   expect(scanner, "=");
   field.number = readInteger(scanner, "the number of the field", false);
-  if (field.number === 0 || field.number > MAX_FIELD) {
-    throw scanner.fault(`field number ${field.number} is not between 1 and ${MAX_FIELD}`);
-  }
+  // Whether an extension extends a message set is known only once its extendee is.
+  const most = extra.extendee === undefined ? MAX_FIELD : MAX_MESSAGE_SET_EXTENSION;
+  if (field.number === 0 || field.number > most)
+    throw scanner.fault(`field number ${field.number} is not between 1 and ${most}`);
   if (entry !== undefined) {
     entry.name = `${pascalName(field.name)}Entry`;
     field.typeName = entry.name;
@@ -53,6 +54,14 @@ export function readField(
   const options = fieldOptions(field, readInlineOptions(scanner));
   field.jsonName ??= jsonName(field.name);
   context.addOptions(field, "Field", qualify(inner.scope, field.name), inner.scope, options);
+  // What a map with strings says of them is said of both its key and its value.
+  const utf8 = entry?.field.some(({ type }) => type === FieldType.STRING)
+    ? options.filter(isUtf8Feature)
+    : [];
+  for (const part of entry?.field ?? []) {
+    const element = qualify(qualify(inner.scope, entry?.name ?? ""), part.name);
+    context.addOptions(part, "Field", element, inner.scope, utf8);
+  }
   if (field.type === FieldType.GROUP) {
     field.typeName = name;
     // The comment is the group's message's, as in protoc.
@@ -116,6 +125,10 @@ function readMapType(context: ParseContext, field: FieldProto): MessageProto | u
   field.label = Label.REPEATED;
   field.type = FieldType.MESSAGE;
   return entry;
+}
+
+function isUtf8Feature({ path }: OptionStatement): boolean {
+  return path.map(({ name }) => name).join(".") === "features.utf8_validation";
 }
 
 /** `default` and `json_name` look like options but are fields of the descriptor. */

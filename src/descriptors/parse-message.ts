@@ -3,7 +3,7 @@ import { readOption } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
 import { readEnum } from "./parse-enum.js";
 import { newMessage, readField } from "./parse-field.js";
-import { MAX_FIELD, readExtensionRanges, readReserved } from "./parse-range.js";
+import { closeRanges, readExtensionRanges, readReserved } from "./parse-range.js";
 import { qualify } from "./symbol-table.js";
 import type { OptionStatement } from "./syntax.js";
 import { accept, expect, readIdentifier, readName, unexpected } from "./token.js";
@@ -66,7 +66,14 @@ function readMessageBody(
   while (!scanner.is("}")) readMember(context, message, inner, statements);
   context.close(location);
   context.addOptions(message, "Message", scope, into.scope, statements);
+  closeRanges(message, statements.some(isMessageSet));
   addSyntheticOneofs(message);
+}
+
+function isMessageSet({ path, value }: OptionStatement): boolean {
+  const [first] = path;
+  if (path.length !== 1 || first?.extension || first?.name !== "message_set_wire_format") return false;
+  return value.kind === "identifier" && value.text === "true";
 }
 
 function readMember(
@@ -94,7 +101,7 @@ function readMember(
       break;
     case "reserved":
       scanner.next();
-      readReserved(context, message, MAX_FIELD, false);
+      readReserved(context, message);
       break;
     default:
       if (!readCommon(context, inner, start))

@@ -6,12 +6,18 @@ import { accept, readIdentifier, readInteger, readString } from "./token.js";
 /** The highest field number. */
 export const MAX_FIELD = 536_870_911;
 
+/** Extensions of a message with `message_set_wire_format` are not limited by what fits a tag. */
+export const MAX_MESSAGE_SET_EXTENSION = 2_147_483_646;
+
+/** The end of a message's range up to `max` until the options that decide on it are read. */
+const OPEN_END = -1;
+
 /** Reads `extensions` after the keyword. */
 export function readExtensionRanges(context: ParseContext, message: MessageProto, inner: Container): void {
   const { scanner } = context;
   const ranges: RangeProto[] = [];
   do {
-    ranges.push(readRange(context, MAX_FIELD, false));
+    ranges.push(readRange(context));
   } while (accept(scanner, ","));
   const statements = readInlineOptions(scanner);
   for (const range of ranges) {
@@ -21,28 +27,34 @@ export function readExtensionRanges(context: ParseContext, message: MessageProto
   context.endStatement();
 }
 
-/** Reads `reserved` after the keyword: names, or numbers up to `most`. */
-export function readReserved(
-  context: ParseContext,
-  into: MessageProto | EnumProto,
-  most: number,
-  inclusive: boolean,
-): void {
+/**
+ * Reads `reserved` after the keyword: names or numbers.
+ * @param most what `max` means in an enum, where ends are inclusive; left out in a message
+ */
+export function readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): void {
   const { scanner } = context;
   do {
     if (scanner.kind === "string") into.reservedName.push(readString(scanner, "a reserved name").toString());
     else if (scanner.kind === "identifier")
       into.reservedName.push(readIdentifier(scanner, "a reserved name"));
-    else into.reservedRange.push(readRange(context, most, inclusive));
+    else into.reservedRange.push(readRange(context, most));
   } while (accept(scanner, ","));
   context.endStatement();
 }
 
-function readRange(context: ParseContext, most: number, inclusive: boolean): RangeProto {
-  const { scanner } = context;
+/** Gives the ranges up to `max` their end, once it is known whether the message is a message set. */
+export function closeRanges({ extensionRange, reservedRange }: MessageProto, messageSet: boolean): void {
+  const most = messageSet ? MAX_MESSAGE_SET_EXTENSION : MAX_FIELD;
+  for (const range of [...extensionRange, ...reservedRange]) if (range.end === OPEN_END) range.end = most + 1;
+}
+
+function readRange({ scanner }: ParseContext, most?: number): RangeProto {
+  const inclusive = most !== undefined;
   const start = readInteger(scanner, "a number", inclusive);
   let end = start;
-  if (accept(scanner, "to"))
-    end = accept(scanner, "max") ? most : readInteger(scanner, 'a number or "max"', inclusive);
+  if (accept(scanner, "to")) {
+    if (accept(scanner, "max")) return { start, end: most ?? OPEN_END };
+    end = readInteger(scanner, 'a number or "max"', inclusive);
+  }
   return { start, end: inclusive ? end : end + 1 };
 }

@@ -1,9 +1,17 @@
 import { type FieldProto, FieldType, type MessageProto, Path, SCALAR_TYPES } from "./descriptor-proto.js";
+import { MAX_FIELD } from "./parse-range.js";
 import { Problems } from "./problems.js";
 import { parentOf, type Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
 import { SourceInfo } from "./source-info.js";
-import { type DescriptorSymbol, nested, qualify, type SymbolTable, topLevel } from "./symbol-table.js";
+import {
+  type DescriptorSymbol,
+  type ExtensionSymbol,
+  nested,
+  qualify,
+  type SymbolTable,
+  topLevel,
+} from "./symbol-table.js";
 import { givesWay } from "./well-known.js";
 
 const SCALARS: ReadonlySet<number> = new Set(SCALAR_TYPES.values());
@@ -70,6 +78,7 @@ class Resolver {
           symbol.fullName,
           symbol.path,
         );
+        this.#extensionNumber(symbol);
         break;
       case "service":
         for (let index = 0; index < symbol.proto.method.length; index++) {
@@ -83,6 +92,14 @@ class Resolver {
       case "enum":
         break;
     }
+  }
+
+  #extensionNumber({ proto: { number, extendee = "" }, fullName, path }: ExtensionSymbol): void {
+    const target = this.table.symbols.get(extendee.slice(1));
+    if (number <= MAX_FIELD || target?.kind !== "message") return;
+    if (target.proto.extensionRange.some(({ start, end }) => number >= start && number < end)) return;
+    const message = `"${target.fullName}" does not declare ${number} as an extension number`;
+    this.problems.error({ message, ...this.#at(fullName, path) });
   }
 
   #fields(message: MessageProto, scope: string, path: string): void {

@@ -2,14 +2,22 @@ import type { SourceFile } from "./source-file.js";
 
 const PACKAGES: ReadonlySet<string> = new Set([
   "buf.validate",
+  "gogoproto",
   "google.api",
+  "google.longrunning",
   "google.protobuf",
+  "google.protobuf.compiler",
   "google.rpc",
+  "google.rpc.context",
   "google.type",
+  "grpc.gateway.protoc_gen_openapiv2.options",
+  "grpc.gateway.protoc_gen_swagger.options",
   "grpc.health.v1",
   "grpc.reflection.v1",
   "grpc.reflection.v1alpha",
+  "pb",
   "trpc.api",
+  "validate",
 ]);
 
 /**

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { bundledNames } from "../../src/descriptors/bundle.js";
+import { loadModel } from "../../src/descriptors/load.js";
+import type { Model } from "../../src/descriptors/model.js";
+import { protocSkipped, setOf } from "../descriptor-source.js";
+import { loadProtos, problemsOf } from "./workspace.js";
+
+const FOLDER = fileURLToPath(new URL("corners", import.meta.url));
+const TEXT = { kind: "protos", folder: FOLDER, include: [] } as const;
+/** Made from that folder by a release of protoc that strips what holds for sources only. */
+const SET = { kind: "set", file: `${FOLDER}.binpb` } as const;
+
+describe("corners that protoc has its own way with", () => {
+  let text: Model;
+  let set: Model;
+
+  before(async () => {
+    ({ model: text } = await loadModel([TEXT]));
+    ({ model: set } = await loadModel([SET]));
+  });
+
+  it("are no conflict between a .proto file and the set that protoc made of it", async () => {
+    for (const inputs of [
+      [TEXT, SET],
+      [SET, TEXT],
+    ])
+      assert.deepEqual((await loadModel(inputs)).diagnostics, []);
+  });
+
+  it("spell default values of float and double as protoc does", () => {
+    const defaults = (model: Model) =>
+      model.message("two.M")!.fields.map(({ name, defaultText }) => [name, defaultText]);
+    assert.deepEqual(defaults(text), defaults(set));
+    assert.deepEqual(defaults(text)[0], ["f", "1234.12341"]);
+  });
+
+  it("keep an option of proto2 whose text is not UTF-8", () => {
+    for (const model of [text, set]) {
+      const { bytes } = model.message("two.M")!.fieldsByName.get("rr")!.options;
+      assert.deepEqual([...bytes.slice(-2)], [0xff, 0xfe]);
+    }
+  });
+
+  it("leave out option values that hold for sources only, or are defaults without presence", () => {
+    for (const model of [text, set]) {
+      const options = (type: string, field: string) => model.message(type)!.fieldsByName.get(field)!.options;
+      assert.equal(options("two.M", "s").get("two.gone"), undefined);
+      assert.equal(options("two.M", "s").get("two.num"), 0);
+      assert.deepEqual(Object.entries(options("three.M", "a").get("three.rule")!), [
+        ["r", Object.create(null)],
+        ["ns", [0, 1]],
+        ["m", Object.assign(Object.create(null), { a: 0 })],
+        ["kk", 0],
+        ["oi", 0],
+      ]);
+    }
+  });
+
+  it("give a map's utf8_validation to its keys and values", () => {
+    for (const model of [text, set]) {
+      const utf8 = (name: string) => {
+        const map = model.message("ed.M")!.fieldsByName.get(name)!.map!;
+        return [map.key.utf8, map.value.utf8];
+      };
+      assert.deepEqual(utf8("m"), [false, false]);
+      assert.deepEqual(utf8("o"), [false, true]);
+    }
+  });
+
+  it("let the extensions of a message set have numbers up to 2147483646", async t => {
+    for (const model of [text, set])
+      assert.equal(model.extension("two.Set", 600_000_000)?.fullName, "two.Ext.e");
+    const found = await problemsOf(t, {
+      "a.proto":
+        'syntax = "proto2"; message M { extensions 4 to max; } extend M { optional int32 e = 600000000; }',
+    });
+    assert.deepEqual(found, [
+      'a.proto:1:66: error: "M" does not declare 600000000 as an extension number (at e)',
+    ]);
+  });
+
+  it("agree with the protoc that is installed", { skip: protocSkipped }, async t => {
+    for (const name of ["two.proto", "three.proto"]) {
+      const file = setOf(t, FOLDER, name);
+      assert.deepEqual((await loadModel([TEXT, { kind: "set", file }])).diagnostics, [], name);
+    }
+  });
+});
+
+it("every bundled file can be imported, also by the paths that Go modules use", async t => {
+  const wanted = [
+    ...bundledNames(),
+    "github.com/gogo/protobuf/gogoproto/gogo.proto",
+    "github.com/envoyproxy/protoc-gen-validate/validate/validate.proto",
+  ];
+  for (const name of [
+    "google/protobuf/go_features.proto",
+    "google/protobuf/java_features.proto",
+    "google/protobuf/cpp_features.proto",
+    "google/protobuf/compiler/plugin.proto",
+    "google/api/visibility.proto",
+    "google/api/service.proto",
+    "google/longrunning/operations.proto",
+    "protoc-gen-openapiv2/options/annotations.proto",
+    "protoc-gen-swagger/options/annotations.proto",
+    "validate/validate.proto",
+    "gogoproto/gogo.proto",
+  ])
+    assert.ok(wanted.includes(name), name);
+  const imports = wanted.map(name => `import "${name}";`).join("\n");
+  const source = `syntax = "proto3"; package t;\n${imports}
+    message M { string s = 1 [(gogoproto.nullable) = false, (validate.rules).string.min_len = 1]; }`;
+  const { model, diagnostics } = await loadProtos(t, { "t.proto": source });
+  assert.deepEqual(diagnostics, []);
+  assert.equal(model.message("t.M")!.fields[0]!.options.get("gogoproto.nullable"), false);
+});
