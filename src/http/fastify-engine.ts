@@ -105,9 +105,13 @@ class Listener {
     try {
       act();
     } catch (error) {
-      socket.destroy();
-      this.#options.crashed?.(error);
+      this.#crash(socket, error);
     }
+  }
+
+  #crash(socket: Socket, error: unknown): void {
+    socket.destroy();
+    this.#options.crashed?.(error);
   }
 
   accept(request: IncomingMessage, response: ServerResponse, target: string, upgradeHead?: Buffer): void {
@@ -134,14 +138,18 @@ class Listener {
       upgradeHead === undefined
         ? new Kind(request, response, target, options.requestTimeout)
         : new UpgradeExchange(request, response, target, options.requestTimeout, upgradeHead);
-    response.once("finish", () => this.guard(socket, () => this.#finished(socket, connection, exchange)));
+    response.once("finish", () => this.#finished(socket, connection, exchange));
     connection.begin(exchange);
   }
 
   #finished(socket: Socket, connection: NodeConnection, exchange: NodeExchange): void {
-    connection.finished(exchange);
-    const { broken, underWay } = connection;
-    if (broken !== undefined && underWay.size === 0 && socket.writable) this.#refuse(socket, broken);
+    try {
+      connection.finished(exchange);
+      const { broken, underWay } = connection;
+      if (broken !== undefined && underWay.size === 0 && socket.writable) this.#refuse(socket, broken);
+    } catch (error) {
+      this.#crash(socket, error);
+    }
   }
 
   /** @param parse gives the connection, which Node.js has taken its parser off, a new one */
