@@ -2,7 +2,7 @@ import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import type { ApiKeyConfig } from "../config/schema.js";
 import { readApiKeys } from "./api-key-file.js";
 import type { Caller } from "./caller.js";
-import { AMBIGUOUS, credentialReader, longestCredential, placementOf } from "./credential.js";
+import { AMBIGUOUS, credentialReader, isCredential, longestCredential, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";
 import type { Identity } from "./identity.js";
 import { type Provider, Refusal, refuse } from "./provider.js";
@@ -59,6 +59,8 @@ export function apiKeyProvider(
       if (key === undefined) return undefined;
       if (key === AMBIGUOUS) refuse("the request has more than one key");
       if (key.length > longestCredential) refuse(`the key is longer than ${longestCredential} characters`);
+      // HTTP has bytes where sockets have UTF-8: anything but ASCII would be one key here and another one there.
+      if (!isCredential(key)) refuse("the key has characters that no key has");
       const identity = file.content.keys.get(tokenHash(key));
       if (identity === undefined) {
         // Whoever was given a key that the file of now should have is not to throw it away.

@@ -7,6 +7,8 @@ import type { Lag, Socket } from "./socket.js";
 export interface CatchUpOwner {
   /** The socket is not behind in the room any more. */
   left(socket: Socket, room: Room): void;
+  /** The socket may be sent more when its budget has grown. */
+  paced(socket: Socket): void;
   /** The socket may be sent more. */
   drained(socket: Socket): void;
   log(error: unknown, what: string): void;
@@ -40,6 +42,10 @@ export class CatchUp {
         continue;
       }
       if (isAsking(socket)) return;
+      if (!affordable(socket, lag)) {
+        this.owner.paced(socket);
+        return;
+      }
       const replay = this.#read(room, lag.next);
       if (replay instanceof Promise) {
         this.#catchUpLater(socket, room, lag, replay);
@@ -51,7 +57,7 @@ export class CatchUp {
 
   /** Begins with what the broker has said already. */
   resume(socket: Socket, room: Room, lag: Lag, replay: Replay): void {
-    if (replay.position.seq >= lag.next && this.#ready(socket, room, lag))
+    if (replay.position.seq >= lag.next && this.#ready(socket, room, lag) && affordable(socket, lag))
       this.#send(socket, room, lag, replay);
     this.run(socket, room);
   }
@@ -121,9 +127,11 @@ export class CatchUp {
         if (message.seq > at) this.gap(socket, room, at, message.seq - 1);
         if (!socket.send(message.text)) return;
         at = message.seq + 1;
-        count(this.metrics.sent["receive-message"], 1, Buffer.byteLength(message.text));
+        const bytes = Buffer.byteLength(message.text);
+        count(this.metrics.sent["receive-message"], 1, bytes);
         this.metrics.replayed.inc();
-        if (socket.buffered > low) return;
+        if (message.seq <= lag.charged) socket.replay?.spend(bytes);
+        if (socket.buffered > low || !affordable(socket, { next: at, charged: lag.charged })) return;
       }
       if (at <= end) this.gap(socket, room, at, end);
       at = Math.max(at, end + 1);
@@ -138,6 +146,11 @@ export class CatchUp {
     count(this.metrics.sent.gap, 1, text.length);
     this.metrics.dropped.slow_consumer.value += to - from + 1;
   }
+}
+
+/** Whether the next message is one that the client has not asked for itself, or that its budget pays for. */
+function affordable({ replay }: Socket, { next, charged }: Pick<Lag, "next" | "charged">): boolean {
+  return next > charged || replay === undefined || replay.open(performance.now());
 }
 
 function isAsking({ lag }: Socket): boolean {

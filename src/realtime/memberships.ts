@@ -172,7 +172,7 @@ export class Memberships {
     // Of another epoch nothing can be missed by number: the room goes on from here.
     const same = since.epoch === epoch;
     told({ epoch, seq, recovered: replay.recovered && same });
-    this.slow.follow(socket, room, same ? Math.min(since.seq, seq) + 1 : seq + 1, replay);
+    this.slow.follow(socket, room, same ? Math.min(since.seq, seq) + 1 : seq + 1, replay, seq);
   }
 
   #exit(socket: Socket, room: Room): void {

@@ -180,6 +180,7 @@ export class Realtime {
   #tick(): void {
     const now = Date.now();
     this.#hub.open.tick();
+    this.#hub.slow.tick();
     if (++this.#ticks % expiryTicks !== 0 || this.#settings.authenticator === undefined) return;
     for (const socket of this.#hub.open) {
       const { expiresAt } = socket.identity ?? {};

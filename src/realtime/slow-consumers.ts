@@ -4,6 +4,7 @@ import { CatchUp } from "./catch-up.js";
 import { CloseCode } from "./close-code.js";
 import type { RealtimeMetrics } from "./metrics.js";
 import { PacedEndings } from "./paced-endings.js";
+import { ReplayBudget } from "./replay-budget.js";
 import type { Room } from "./room.js";
 import type { Lag, Socket } from "./socket.js";
 
@@ -35,6 +36,8 @@ export class SlowConsumers {
   #policy: "close" | "drop" = "close";
   /** Sockets that are behind. */
   readonly #behind = new Set<Socket>();
+  /** Those of them that wait for their budgets of replay. */
+  readonly #paced = new Set<Socket>();
   readonly #endings: PacedEndings;
   readonly #catchUp: CatchUp;
 
@@ -90,9 +93,11 @@ export class SlowConsumers {
   /**
    * The member is to be sent everything from that message on, and then what comes.
    * @param replay some of it, where the broker has been asked already
+   * @param charged the last message that the client has asked for itself; 0 for none
    */
-  follow(socket: Socket, room: Room, from: number, replay?: Replay): void {
-    const lag: Lag = { next: from, place: undefined, asked: false };
+  follow(socket: Socket, room: Room, from: number, replay?: Replay, charged = 0): void {
+    const lag: Lag = { next: from, place: undefined, asked: false, charged };
+    if (charged > 0) socket.replay ??= new ReplayBudget(performance.now());
     this.#fallBehind(socket, room, lag);
     if (replay === undefined) this.#catchUp.run(socket, room);
     else this.#catchUp.resume(socket, room, lag, replay);
@@ -130,6 +135,18 @@ export class SlowConsumers {
     for (const room of [...socket.lag.keys()]) this.#catchUp.run(socket, room);
   }
 
+  /** The socket has used its budget up: it is sent more at a later tick. */
+  paced(socket: Socket): void {
+    this.#paced.add(socket);
+  }
+
+  /** Time has passed, and budgets have grown. */
+  tick(): void {
+    const paced = [...this.#paced];
+    this.#paced.clear();
+    for (const socket of paced) this.drained(socket);
+  }
+
   /** The socket is not in the room any more. */
   left(socket: Socket, room: Room): void {
     const lag = socket.lag?.get(room);
@@ -140,6 +157,7 @@ export class SlowConsumers {
     if (socket.lag?.size !== 0) return;
     socket.lag = undefined;
     this.#behind.delete(socket);
+    this.#paced.delete(socket);
     this.#endings.delete(socket);
   }
 
@@ -167,7 +185,12 @@ export class SlowConsumers {
       if (socket.lag?.has(room)) continue;
       room.backlog ??= new Backlog();
       room.backlog.holders++;
-      this.#fallBehind(socket, room, { next: room.seq + 1, place: room.backlog.last, asked: false });
+      this.#fallBehind(socket, room, {
+        next: room.seq + 1,
+        place: room.backlog.last,
+        asked: false,
+        charged: 0,
+      });
     }
   }
 

@@ -3,6 +3,7 @@ import type { Said } from "./backlog.js";
 import type { Session } from "./bridge.js";
 import type { Connection } from "./connection.js";
 import type { RoomFrame } from "./frame.js";
+import type { ReplayBudget } from "./replay-budget.js";
 import type { Room } from "./room.js";
 
 /** What a socket may do in a while: so many at once, and so many a second. */
@@ -34,6 +35,8 @@ export interface Lag {
   place: Said | undefined;
   /** The broker is being asked for what follows. */
   asked: boolean;
+  /** The last message that the client itself has asked for, which its budget pays for; 0 for none. */
+  readonly charged: number;
 }
 
 /** A room of which a backend is being asked: what comes meanwhile waits. */
@@ -60,6 +63,8 @@ export class Socket implements Session {
   lanes: Map<string, Lane> | undefined = undefined;
   /** Frames that wait, of all rooms. */
   waiting = 0;
+  /** What it may have replayed; undefined where it has asked for nothing yet. */
+  replay: ReplayBudget | undefined = undefined;
   /** Give places of concurrency limits back. */
   releases: readonly (() => void)[] = none;
   ending: Ending | undefined = undefined;

@@ -46,6 +46,8 @@ test("an unknown key, a hash, and the key with anything around it are refused", 
     hashApiKey(acme),
     `${acme}, ${acme}`,
     `${acme},`,
+    `${acme}\u00e9`,
+    Buffer.from(`${acme}é`).toString("latin1"),
   ]) {
     const failure = await tested.refused({ headers: { "x-api-key": key } });
     assert.equal(failure.reason, "CREDENTIALS_INVALID", key);

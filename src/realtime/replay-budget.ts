@@ -1,0 +1,32 @@
+/** Bytes that a socket may have replayed at once, and each second after that. */
+export const replayBurst = 4 * 1024 ** 2;
+export const replayPerSecond = 1024 ** 2;
+
+/** Bytes that a message costs at least: short ones are not for nothing. */
+const leastCost = 256;
+
+/**
+ * What a socket may still have replayed of what it asks for by `since`. A frame of a hundred bytes can ask for megabytes,
+ * and its sender can leave the room and ask again: what is over the budget comes later, when there is room for it.
+ */
+export class ReplayBudget {
+  #left = replayBurst;
+  #at: number;
+
+  /** @param now milliseconds, of a clock that never goes back */
+  constructor(now: number) {
+    this.#at = now;
+  }
+
+  /** Whether one more message may be replayed now. */
+  open(now: number): boolean {
+    this.#left = Math.min(replayBurst, this.#left + ((now - this.#at) * replayPerSecond) / 1000);
+    this.#at = now;
+    return this.#left > 0;
+  }
+
+  /** A message has been replayed. */
+  spend(bytes: number): void {
+    this.#left -= Math.max(bytes, leastCost);
+  }
+}
