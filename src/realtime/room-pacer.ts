@@ -1,10 +1,14 @@
 import type { Room } from "./room.js";
 
-/** What rooms say that one turn of the event loop delivers, and of it what one room may, in units of `costOf`. */
-const turnBudget = 16_384;
-const roomBudget = 8192;
+/**
+ * What rooms say that one turn of the event loop delivers, in units of `costOf`, about a microsecond each. Less would cost
+ * more: what a turn sends to one socket is one write.
+ */
+const turnBudget = 32_768;
 /** Bytes that cost as much as one delivery more. */
-const unitBytes = 4096;
+const unitBytes = 1024;
+/** The share of the budget that may be spent over several turns, which then need no timer. */
+const unnoticed = turnBudget / 8;
 /** What may wait for the turns to come in one room before nobody is let add to it: frames, and bytes of them. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
@@ -27,8 +31,6 @@ export interface PacerOwner {
  */
 export class RoomPacer {
   #spent = 0;
-  /** Its number, for `Room.turn`. */
-  #turn = 0;
   #scheduled = false;
   readonly #waiting = new Set<Room>();
   readonly #owner: PacerOwner;
@@ -39,7 +41,7 @@ export class RoomPacer {
 
   /** Whether the room can say something now. */
   isFree(room: Room): boolean {
-    return room.held.length === 0 && this.#hasBudget(room, roomBudget);
+    return room.held.length === 0 && this.#spent < turnBudget;
   }
 
   /** The room says it in a later turn, behind all that it holds already. */
@@ -53,18 +55,9 @@ export class RoomPacer {
   /** The room has said something. @param bytes of one frame */
   spend(room: Room, recipients: number, bytes: number): void {
     const cost = costOf(recipients, bytes);
-    if (room.turn !== this.#turn) {
-      room.turn = this.#turn;
-      room.spent = 0;
-    }
     room.spent += cost;
     this.#spent += cost;
-    // What comes in little by little costs no timer in each turn; so the budget is at least half of what it says.
-    if (this.#spent * 2 > turnBudget || room.spent * 2 > roomBudget) this.#schedule();
-  }
-
-  #hasBudget(room: Room, share: number): boolean {
-    return this.#spent < turnBudget && (room.turn !== this.#turn || room.spent < share);
+    if (this.#spent > unnoticed) this.#schedule();
   }
 
   #schedule(): void {
@@ -76,9 +69,8 @@ export class RoomPacer {
   #nextTurn(): void {
     this.#scheduled = false;
     this.#spent = 0;
-    this.#turn++;
     const rooms = [...this.#waiting];
-    const share = Math.min(roomBudget, turnBudget / rooms.length);
+    const share = turnBudget / rooms.length;
     for (const room of rooms) {
       if (this.#spent >= turnBudget) break;
       // Behind the others, if it is not done.
@@ -92,7 +84,8 @@ export class RoomPacer {
 
   #resume(room: Room, share: number): void {
     let said = 0;
-    for (; said < room.held.length && this.#hasBudget(room, share); said++) {
+    room.spent = 0;
+    for (; said < room.held.length && room.spent < share; said++) {
       const held = room.held[said] as Held;
       room.heldBytes -= held.bytes;
       try {

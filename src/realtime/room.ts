@@ -20,8 +20,7 @@ export class Room {
   /** What it says in turns of the event loop to come, in order. */
   readonly held: Held[] = [];
   heldBytes = 0;
-  /** The turn in which it last said something, and what it has spent of its share of that. */
-  turn = 0;
+  /** What that has cost of its share of the turn. */
   spent = 0;
   /** Bytes published since the members' buffers were last looked at. */
   unswept = 0;
