@@ -36,11 +36,14 @@ export class RequestHead {
 
   /**
    * What is wrong with this head; undefined: nothing.
-   * @param limit bytes of the whole head
+   * @param limit bytes of the target, and of names and values of headers together
+   * @param headerLimit bytes of names and values of headers
    */
   fault(limit: number, headerLimit: number): Refusal | undefined {
     const { method, path, query } = this;
-    if (this.#size + method.length + path.length + query.length > limit)
+    // UTF-8 takes at most three bytes for a unit of the text.
+    const size = this.#size * 3 > headerLimit ? this.#bytes() : this.#size;
+    if (size > headerLimit || size + path.length + query.length >= limit)
       return refusal("HEADERS_TOO_LARGE", `request headers are limited to ${headerLimit} bytes`);
     if (this.#fault !== "") return refusal("MALFORMED_REQUEST", this.#fault);
     if (!methods.has(method)) return refusal("MALFORMED_REQUEST", "the method is not one of HTTP");
@@ -70,10 +73,15 @@ export class RequestHead {
     return value;
   }
 
+  #bytes(): number {
+    return this.#fields.reduce((size, text) => size + Buffer.byteLength(text), 0);
+  }
+
   add(name: string, value: string): void {
     this.#fields.push(name, value);
     this.#lengthsOfNames |= 1 << name.length;
-    this.#size += name.length + value.length + fieldOverhead;
+    this.#size += name.length + value.length;
+    if (value.includes(del)) this.#fault = "a header has a control character";
     switch (name) {
       case "host":
         this.#hosts++;
@@ -125,8 +133,8 @@ function known(method: string): string {
   }
 }
 
-/** Colon, space and line end. */
-const fieldOverhead = 4;
+/** The one control character that the addon takes. */
+const del = "\x7f";
 
 const methods: ReadonlySet<string> = new Set(METHODS);
 const visible = /^[\x21-\x7e]+$/;

@@ -1,9 +1,12 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { type ClientRequest, type IncomingMessage, request as openRequest, STATUS_CODES } from "node:http";
-import { connectionHeaders, connectionOptions } from "../config/own-header.js";
-import { gatewayFailure } from "../status/failure.js";
+import { connectionHeaders } from "../config/own-header.js";
+import { type Failure, gatewayFailure } from "../status/failure.js";
+import { renderFailure } from "../status/profiles.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { type HeaderList, isHeaderValue } from "./exchange.js";
+import { relayedHeaders } from "./uws-relay-headers.js";
+import { ReplyHeadWriter } from "./uws-reply-head.js";
 
 /** What of a request is passed on. */
 export interface RelayedRequest {
@@ -18,10 +21,15 @@ export interface RelayedRequest {
   readonly last: boolean;
 }
 
-/** Bytes of a reply that is not streamed. */
-const mostCollected = 16 << 20;
+/** Bytes of a response that is sent in one piece where its connection must end with it. */
+const maxCollected = 65_536;
+/** Milliseconds to wait for the end of such a response. */
+const maxCollecting = 25;
 
 const lineEnd = Buffer.from("\r\n");
+const closeLine = Buffer.from("\r\nconnection: close");
+
+const heads = new ReplyHeadWriter();
 
 /**
  * A request that is streamed to the application behind the listener, over its private socket, and the reply that is
@@ -32,11 +40,14 @@ export class UwsRelay {
   readonly #request: RelayedRequest;
   readonly #replyHeaders: HeaderList;
   readonly #done: (status: number) => void;
-  readonly #upstream: ClientRequest;
+  /** Undefined where the request cannot be written. */
+  readonly #upstream: ClientRequest | undefined;
   /** Bytes of the reply body; undefined where it is chunked. */
   #length: number | undefined;
   readonly #passed: Passed;
   #status = 0;
+  /** The head of the reply is out, so that no other one can take its place. */
+  #begun = false;
   #over = false;
   /** The body waits for the application. */
   #paused = false;
@@ -58,27 +69,42 @@ export class UwsRelay {
     this.#replyHeaders = replyHeaders;
     this.#done = done;
     const { method, target, fields } = request;
-    const { options, headers, close } = application.privately(passed);
-    this.#upstream = openRequest({ ...options, method, path: target, setHost: false });
-    for (const [name, values] of grouped(fields)) this.#upstream.setHeader(name, values);
-    // After those of the client, which could have the same names.
-    for (const [name, value] of Object.entries(headers)) this.#upstream.setHeader(name, value);
-    this.#upstream.on("response", reply => this.#begin(reply));
+    const { options, headers: own, close } = application.privately(passed);
+    // The gateway's after those of the client, which could have the same names.
+    const headers = { ...relayedHeaders(fields), ...own };
+    try {
+      // Checks everything before it takes a connection.
+      this.#upstream = openRequest({ ...options, method, path: target, setHost: false, headers });
+    } catch {
+      close();
+      const message = "the request has a target or a header that cannot be passed on";
+      setImmediate(() => this.#fail(gatewayFailure("MALFORMED_REQUEST", message)));
+      return;
+    }
+    let answered = false;
+    this.#upstream.on("response", reply => {
+      answered = true;
+      this.#begin(reply);
+    });
     this.#upstream.on("error", () => this.#fail());
-    this.#upstream.on("close", close);
+    this.#upstream.on("close", () => {
+      close();
+      if (!answered) this.#fail();
+    });
     this.#upstream.on("drain", () => this.#resume());
   }
 
   /** A part of the body; the last one may be empty. */
   send(chunk: Buffer, last: boolean): void {
-    if (this.#over || this.#upstream.destroyed) return;
-    if (chunk.length > 0 && !this.#upstream.write(chunk) && !last && !this.#paused && !this.#ending) {
+    const upstream = this.#upstream;
+    if (this.#over || upstream === undefined || upstream.destroyed) return;
+    if (chunk.length > 0 && !upstream.write(chunk) && !last && !this.#paused && !this.#ending) {
       this.#paused = true;
       this.#response.pause();
     }
     if (!last) return;
     this.#resume();
-    this.#upstream.end();
+    upstream.end();
   }
 
   /** The peer has gone. */
@@ -86,7 +112,7 @@ export class UwsRelay {
     if (this.#over) return;
     this.#over = true;
     this.#passed.failed(gatewayFailure("CLIENT_CLOSED", "the client left before its request was answered"));
-    this.#upstream.destroy();
+    this.#upstream?.destroy();
     this.#done(this.#status);
   }
 
@@ -107,6 +133,7 @@ export class UwsRelay {
     this.#length = length === undefined ? undefined : Number(length);
     const head = this.#head(reply, bodyless);
     if (bodyless) {
+      this.#begun = true;
       reply.resume();
       this.#resume();
       if (this.#request.last) {
@@ -121,33 +148,64 @@ export class UwsRelay {
       }
       return;
     }
-    if (this.#request.last) {
-      this.#collect(reply, head);
-    } else {
-      this.#cork(() => this.#response.writeStatus(head));
-      reply.on("data", (chunk: Buffer) => this.#pass(reply, chunk));
-      reply.on("end", () => this.#finish());
-    }
     reply.on("error", () => this.#fail());
-    // Cut short: an end without "end".
-    reply.on("close", () => this.#fail());
+    reply.on("close", () => {
+      // Cut short: an end without "end".
+      if (!reply.readableEnded) this.#fail();
+    });
+    if (this.#request.last && (this.#length ?? 0) <= maxCollected) this.#collect(reply, head);
+    else this.#stream(reply, head, []);
   }
 
-  /** A reply that is streamed cannot end its connection, so that this one is sent whole. */
+  /** Only a response in one piece ends together with its connection, so that a short one is sent like that. */
   #collect(reply: IncomingMessage, head: Buffer): void {
     const chunks: Buffer[] = [];
     let size = 0;
-    reply.on("data", (chunk: Buffer) => {
+    const collect = (chunk: Buffer): void => {
+      chunks.push(chunk);
       size += chunk.length;
-      if (size > mostCollected) this.#fail();
-      else chunks.push(chunk);
-    });
-    reply.on("end", () => {
+      if (size > maxCollected) stream();
+    };
+    const finish = (): void => {
+      clearTimeout(timer);
       if (this.#over) return;
       this.#resume();
+      this.#begun = true;
       this.#cork(() => this.#response.writeStatus(head).end(Buffer.concat(chunks, size), true));
       this.#end();
+    };
+    const stream = (): void => {
+      clearTimeout(timer);
+      if (this.#over) return;
+      reply.off("data", collect);
+      reply.off("end", finish);
+      this.#stream(reply, head, chunks);
+    };
+    const timer = setTimeout(stream, maxCollecting);
+    reply.once("close", () => clearTimeout(timer));
+    reply.on("data", collect);
+    reply.on("end", finish);
+  }
+
+  #stream(reply: IncomingMessage, head: Buffer, first: readonly Buffer[]): void {
+    this.#begun = true;
+    const { last, closing } = this.#request;
+    const ends = last && !closing ? Buffer.concat([head, closeLine]) : head;
+    this.#cork(() => {
+      this.#response.writeStatus(ends);
+      if (this.#overshoot > 0) this.#response.tryEnd("", this.#length ?? 0);
     });
+    for (const chunk of first) this.#pass(reply, chunk);
+    reply.on("data", (chunk: Buffer) => this.#pass(reply, chunk));
+    reply.on("end", () => this.#finish());
+  }
+
+  /**
+   * What is added to the announced length of a response whose connection must end with it: its last byte would else
+   * end the response, and with it the hold on the connection.
+   */
+  get #overshoot(): number {
+    return this.#request.last && (this.#length ?? 0) > 0 ? 1 : 0;
   }
 
   #head(reply: IncomingMessage, bodyless: boolean): Buffer {
@@ -177,7 +235,7 @@ export class UwsRelay {
       return;
     }
     const start = this.#response.getWriteOffset();
-    const total = this.#length;
+    const total = this.#length + this.#overshoot;
     // After its last byte the reply is dead, and what is left of the body stands before the next request.
     if (start + chunk.length >= total) {
       this.#resume();
@@ -204,14 +262,44 @@ export class UwsRelay {
 
   #finish(): void {
     if (this.#over) return;
+    if (this.#overshoot > 0) {
+      this.#closeWhenDrained();
+      return;
+    }
+    this.#resume();
     if (this.#length === undefined) {
-      this.#resume();
+      // Nothing ends these chunks together with their connection. Unread, it serves no further request, and the addon
+      // closes it within seconds.
+      if (this.#request.last) this.#response.pause();
       this.#cork(() => this.#response.end());
     } else if (this.#length === 0) {
-      this.#resume();
       this.#cork(() => this.#response.tryEnd("", 0));
     }
     this.#end();
+  }
+
+  #closeWhenDrained(): void {
+    const total = (this.#length ?? 0) + this.#overshoot;
+    const drained = (): boolean => this.#response.tryEnd("", total)[0];
+    const close = (): void => {
+      if (this.#over) return;
+      this.#end();
+      this.#response.close();
+    };
+    let taken = false;
+    this.#cork(() => {
+      taken = drained();
+    });
+    if (taken) {
+      close();
+      return;
+    }
+    this.#response.onWritable(() => {
+      if (this.#over || !drained()) return this.#over;
+      // Not from within a callback of the connection that this ends.
+      setImmediate(close);
+      return true;
+    });
   }
 
   #end(): void {
@@ -220,44 +308,35 @@ export class UwsRelay {
     this.#done(this.#status);
   }
 
-  #fail(): void {
+  #fail(failure: Failure = gatewayFailure("UPSTREAM_PROTOCOL", "the reply was cut short")): void {
     if (this.#over) return;
     this.#over = true;
-    this.#passed.failed(gatewayFailure("UPSTREAM_PROTOCOL", "the reply was cut short"));
-    this.#upstream.destroy();
-    this.#response.close();
+    this.#passed.failed(failure);
+    this.#upstream?.destroy();
+    if (this.#begun) this.#response.close();
+    else this.#answer(failure);
     this.#done(this.#status);
+  }
+
+  /** In place of a reply that does not come. What is left of the body is not waited for. */
+  #answer(failure: Failure): void {
+    const context = { requestId: "", path: this.#request.target.split("?", 1)[0] ?? "" };
+    const { status, contentType, body } = renderFailure("status", failure, [], context);
+    this.#status = status;
+    heads.begin(status);
+    heads.field("content-type", contentType);
+    for (const [name, value] of this.#replyHeaders) heads.field(name, value);
+    if (this.#request.method !== "HEAD") {
+      this.#cork(() => this.#response.writeStatus(heads.head).end(body, true));
+      return;
+    }
+    heads.field("connection", "close");
+    heads.lineEnd();
+    this.#cork(() => this.#response.writeStatus(heads.head));
+    this.#response.close();
   }
 
   #cork(write: () => void): void {
     this.#response.cork(write);
   }
-}
-
-/** What of the fields is for this connection alone, by the client's word. */
-function namedOptions(fields: readonly string[]): ReadonlySet<string> {
-  const lines: string[] = [];
-  for (let index = 0; index < fields.length; index += 2) {
-    if (fields[index] === "connection") lines.push(fields[index + 1] ?? "");
-  }
-  const named = connectionOptions(lines.join());
-  // Both say where the body ends.
-  named.delete("content-length");
-  named.delete("host");
-  return named;
-}
-
-/** Each name once, with all of its values. */
-function grouped(fields: readonly string[]): Map<string, string[]> {
-  const all = new Map<string, string[]>();
-  const named = namedOptions(fields);
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] ?? "";
-    const value = fields[index + 1] ?? "";
-    if (connectionHeaders.has(name) || name === "date" || named.has(name)) continue;
-    const values = all.get(name);
-    if (values === undefined) all.set(name, [value]);
-    else values.push(value);
-  }
-  return all;
 }

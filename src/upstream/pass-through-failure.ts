@@ -8,6 +8,8 @@ export function refuse(reply: FastifyReply, failure: Failure): FastifyReply {
   const { raw, url } = reply.request;
   passed.get(raw)?.failed(failure);
   const context = { requestId: "", path: url.split("?", 1)[0] ?? url };
+  // What a backend said of a body that does not come.
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   const rendered = renderFailure("status", failure, [], context);
   // A request whose body was not read to its end cannot share the connection with another one.
   if (!raw.complete) reply.header("connection", "close");

@@ -13,11 +13,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import httpProxy from "@fastify/http-proxy";
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { type Failure, gatewayFailure } from "../status/failure.js";
+import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import { BackendClient, type BackendRequest, badStatus, isFinalStatus } from "./pass-through-backend.js";
 import { cutBody, passedBody } from "./pass-through-body.js";
 import { backendFailure, refuse } from "./pass-through-failure.js";
 import { repliedHeaders, ticketHeader, toldHeaders } from "./pass-through-headers.js";
+import { backendTarget } from "./pass-through-path.js";
 import { type Passed, passed } from "./pass-through-request.js";
 import { passUpgrade, type Upgrade } from "./pass-through-upgrade.js";
 
@@ -91,7 +93,10 @@ export async function createPassThrough(
     // Whoever opened the socket is not this process.
     if (!passed.has(raw)) throw new Error("nothing is known of the request");
   });
-  for (const target of targets) app.register(httpProxy, proxyOptions(target) as never);
+  const clients = targets.map(({ timeout, tls }) => new BackendClient(timeout, tls));
+  targets.forEach((target, index) => {
+    app.register(httpProxy, proxyOptions(target, clients[index] as BackendClient) as never);
+  });
   const folder = socket ? mkdtempSync(join(tmpdir(), "protogate-")) : undefined;
   const socketPath = folder === undefined ? undefined : join(folder, "http.sock");
   const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
@@ -135,6 +140,7 @@ export async function createPassThrough(
     agent.destroy();
     for (const socket of open) socket.destroy();
     await app.close();
+    await Promise.all(clients.map(client => client.close()));
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -150,12 +156,7 @@ function createApp(): FastifyInstance {
     app.addHttpMethod(method, { hasBody: false, overrideExisting: true } as { hasBody: boolean });
   app.setNotFoundHandler((_request, reply) => refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", "no route")));
   app.setErrorHandler((error, _request, reply) => {
-    const { statusCode, code } = error as { statusCode?: number; code?: string };
-    if (statusCode === 400)
-      return refuse(reply, gatewayFailure("MALFORMED_PATH", "the path leads out of its prefix"));
-    // A body of which nothing has been sent; any other fault is one of the application.
-    if (code !== undefined && !code.startsWith("FST_")) return refuse(reply, backendFailure(error as Error));
-    return refuse(reply, gatewayFailure("INTERNAL", "the request could not be passed on"));
+    return refuse(reply, applicationFailure(error as Error & { statusCode?: number }));
   });
   app.addHook("onSend", ({ raw }, _reply, payload, done) => {
     countReply(raw, payload);
@@ -163,6 +164,16 @@ function createApp(): FastifyInstance {
   });
   return app;
 }
+
+function applicationFailure(error: Error & { statusCode?: number }): Failure {
+  if (error.statusCode === 400) return gatewayFailure("MALFORMED_PATH", "the path leads out of its prefix");
+  // The body of a reply that failed before any of it was sent.
+  if (error instanceof GatewayError || bodyErrors.has(error)) return backendFailure(error);
+  return gatewayFailure("INTERNAL", "the request could not be passed on");
+}
+
+/** What bodies of replies failed of. */
+const bodyErrors = new WeakSet<Error>();
 
 /** What Node.js can read, but what no backend is asked: a tunnel, and to say what it was asked. */
 const passedMethods = METHODS.filter(method => method !== "CONNECT" && method !== "TRACE");
@@ -175,13 +186,15 @@ function countReply(request: IncomingMessage, payload: unknown): void {
   const stream = payload as Readable;
   stream.on("data", (chunk: Buffer) => about.sent(chunk.length));
   stream.on("error", (error: Error & { code?: string }) => {
+    bodyErrors.add(error);
     // The client has left, which the engine tells.
-    if (error.code !== "UND_ERR_ABORTED") about.failed(backendFailure(error));
+    if (error.code !== "UND_ERR_ABORTED" && error.name !== "AbortError") about.failed(backendFailure(error));
   });
 }
 
-function proxyOptions(target: PassThroughTarget): Parameters<typeof httpProxy>[1] {
-  const { prefix, rewrite = prefix, timeout, tls } = target;
+function proxyOptions(target: PassThroughTarget, client: BackendClient): Parameters<typeof httpProxy>[1] {
+  const { prefix, rewrite = prefix } = target;
+  const ways = new WeakMap<IncomingMessage, BackendRequest>();
   return {
     prefix,
     rewritePrefix: rewrite,
@@ -189,33 +202,42 @@ function proxyOptions(target: PassThroughTarget): Parameters<typeof httpProxy>[1
     proxyPayloads: false as const,
     httpMethods: passedMethods,
     internalRewriteLocationHeader: false,
-    undici: {
-      connections: 128,
-      headersTimeout: timeout,
-      bodyTimeout: timeout,
-      // Else no certificate would be asked for.
-      connect: { rejectUnauthorized: true, ...tls },
-    },
+    undici: client as never,
     preHandler: (request, reply, done) => {
-      const upgrade = upgrades.get(request.raw as IncomingMessage);
+      const raw = request.raw as IncomingMessage;
+      const upgrade = upgrades.get(raw);
+      const path = backendTarget(request.url, prefix, rewrite);
       if (upgrade !== undefined) {
-        passOnUpgrade(request as never, reply as never, upgrade, target);
+        passOnUpgrade(raw, reply as never, upgrade, target, path);
         return;
       }
-      const raw = request.raw as IncomingMessage;
+      ways.set(raw, { target: path, signal: untilClosed(reply.raw as ServerResponse) });
       if (hasBody(raw.headers)) request.body = passedBody(raw, about(raw));
       done();
     },
+    // An empty path would be taken for the request's own; the client has the whole target.
+    handler: (_request, reply, path, options) => reply.from(path || "/", options),
     replyOptions: {
       getUpstream: () => target.next(),
-      rewriteRequestHeaders: ({ raw }, headers) =>
-        toldHeaders(headers, about(raw as IncomingMessage)) as never,
+      rewriteRequestHeaders: ({ raw }, headers) => {
+        client.prepare(ways.get(raw as IncomingMessage));
+        return toldHeaders(headers, about(raw as IncomingMessage)) as never;
+      },
       rewriteHeaders: headers => repliedHeaders(headers, prefix, rewrite),
       // What a backend refuses it refuses to the client.
       retryDelay: () => null,
       onError: (reply, { error }) => void refuse(reply as unknown as FastifyReply, backendFailure(error)),
     },
   } satisfies Parameters<typeof httpProxy>[1];
+}
+
+/** Aborted when the response is over, whether all of it was sent or the client left. */
+function untilClosed(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) controller.abort();
+  });
+  return controller.signal;
 }
 
 function hasBody(headers: IncomingHttpHeaders): boolean {
@@ -228,16 +250,14 @@ function about(request: IncomingMessage): Passed {
 }
 
 function passOnUpgrade(
-  { raw, url, params }: FastifyRequest,
+  raw: IncomingMessage,
   reply: FastifyReply,
   upgrade: Upgrade,
   target: PassThroughTarget,
+  path: string,
 ): void {
   const { prefix, rewrite = prefix, timeout, tls } = target;
-  // Checks that the path stays below its prefix, but writes the query anew.
-  const [path] = (reply as unknown as Mapped).fromParameters(url, params, prefix).url.split("?", 1);
-  const mark = url.indexOf("?");
-  const way = { origin: target.next(), target: `${path}${mark < 0 ? "" : url.slice(mark)}`, timeout, tls };
+  const way = { origin: target.next(), target: path, timeout, tls };
   const own = {
     ...upgrade,
     answered: (status: number) => {
@@ -247,14 +267,15 @@ function passOnUpgrade(
   };
   passUpgrade(raw, own, about(raw), way, {
     answered: answer => {
-      reply.code(answer.statusCode ?? 502).headers(repliedHeaders(answer.headers, prefix, rewrite));
+      const { statusCode = 0 } = answer;
+      if (!isFinalStatus(statusCode)) {
+        answer.destroy();
+        refuse(reply, backendFailure(badStatus(statusCode)));
+        return;
+      }
+      reply.code(statusCode).headers(repliedHeaders(answer.headers, prefix, rewrite));
       reply.send(answer);
     },
     failed: error => refuse(reply, backendFailure(error)),
   });
-}
-
-/** What `@fastify/http-proxy` adds to replies. */
-interface Mapped {
-  fromParameters(url: string, params: unknown, prefix: string): { readonly url: string };
 }
