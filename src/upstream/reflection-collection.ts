@@ -1,4 +1,5 @@
 import { codeName } from "../status/code.js";
+import { undefinedTypes } from "./reflected-types.js";
 import { decodeFileHead, type ReflectionRequest } from "./reflection-message.js";
 import type { ReflectionSession } from "./reflection-session.js";
 
@@ -37,6 +38,7 @@ export class ReflectionCollection {
     }
     await this.#ask(await this.#extensions());
     await this.#imports();
+    await this.#missingTypes();
     const names = [...this.#files.keys()].sort();
     return { files: names.map(name => this.#files.get(name)!), services: [...services].sort() };
   }
@@ -66,6 +68,21 @@ export class ReflectionCollection {
       if (missing.length === 0) return;
       for (const name of missing) this.#asked.add(name);
       await this.#ask(missing.map(name => ({ kind: "file", name })));
+    }
+  }
+
+  /**
+   * Asks by symbol for what files use and no file has brought: some servers know a file by another name than those that
+   * import it.
+   */
+  async #missingTypes(): Promise<void> {
+    const asked = new Set<string>();
+    while ([...this.#asked].some(name => !this.#files.has(name))) {
+      const missing = undefinedTypes(this.#files.values()).filter(symbol => !asked.has(symbol));
+      if (missing.length === 0) return;
+      for (const symbol of missing) asked.add(symbol);
+      await this.#ask(missing.map(symbol => ({ kind: "symbol", symbol })));
+      await this.#imports();
     }
   }
 
