@@ -12,7 +12,8 @@ export function checkDescriptors(draft: Draft, findings: Findings): void {
       checkUpstreamName([...path, "reflection"], source.reflection, draft, findings);
     }
     if (!("protos" in source)) return;
-    checkPath([...path, "protos"], source.protos, "folder", findings);
+    const expected = source.protos?.endsWith(".proto") ? "file" : "folder";
+    checkPath([...path, "protos"], source.protos, expected, findings);
     source.include?.forEach((folder, at) => {
       checkPath([...path, "include", at], folder, "folder", findings);
     });

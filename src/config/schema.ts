@@ -13,13 +13,15 @@ const DescriptorsSchema = Type.Union(
   [
     mapping(
       {
-        protos: text("path", { description: "A folder of .proto files; imports resolve in it first." }),
+        protos: text("path", {
+          description: "A folder of .proto files, or one .proto file; imports resolve in the folder first.",
+        }),
         include: Type.Array(text("path", { description: "A folder." }), {
           default: [],
           description: "Further folders that imports resolve in, before the bundled ones.",
         }),
       },
-      "A folder of .proto files, parsed when the gateway starts.",
+      "A folder of .proto files, or one file with what it imports, parsed when the gateway starts.",
     ),
     mapping(
       { set: text("path", { description: "A file from `protoc --descriptor_set_out` or `buf build`." }) },

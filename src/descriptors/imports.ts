@@ -1,5 +1,7 @@
+import { dirname } from "node:path";
 import type { Imported } from "./file-table.js";
 import type { Problems } from "./problems.js";
+import { hasProto } from "./proto-folder.js";
 import type { SourceFile } from "./source-file.js";
 
 /** The files of all inputs, and how one names another. */
@@ -30,12 +32,23 @@ export function checkImports(file: SourceFile, table: ImportTable, problems: Pro
     file.incomplete = true;
     if (broken.has(name)) continue;
     const searched = [...new Set(table.searched(file))].join(", ");
-    const message = `imports "${name}", which was not found in ${searched}`;
+    const root = outerRoot(file.origin, name);
+    const advice =
+      root === undefined ? "" : `; it is below ${root}: use that folder as "protos", or add it to "include"`;
+    const message = `imports "${name}", which was not found in ${searched}${advice}`;
     const position = { file: file.origin, line, column };
     // The usual mistake is a folder that is not the one that imports start from.
     const suggestion = endingWith(table.names(), `/${name}`);
     if (suggestion !== undefined) problems.error({ message, position, suggestion });
     else problems.error({ message, position }, table.names(), name);
+  }
+}
+
+/** The nearest folder above a file that an import path would lead from to a file. */
+function outerRoot(origin: string, name: string): string | undefined {
+  for (let folder = dirname(origin); ; folder = dirname(folder)) {
+    if (hasProto(folder, name)) return folder;
+    if (folder === dirname(folder)) return undefined;
   }
 }
 

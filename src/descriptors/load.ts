@@ -1,3 +1,4 @@
+import { dirname, relative, sep } from "node:path";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { BUNDLE_FOLDER } from "./bundle.js";
 import { readFiles, readSet } from "./descriptor-set.js";
@@ -18,7 +19,10 @@ import { givesWay } from "./well-known.js";
 
 /** One place that descriptors come from. */
 export type DescriptorInput =
-  /** All `.proto` files below a folder; imports are looked for in it, then in `include`, then in the bundled files. */
+  /**
+   * All `.proto` files below a folder, or one `.proto` file and what it imports. Imports are looked for in the folder,
+   * then in `include`, then in the bundled files. A file below an included folder has the path in it as its name.
+   */
   | { readonly kind: "protos"; readonly folder: string; readonly include: readonly string[] }
   /** A serialized `google.protobuf.FileDescriptorSet`. */
   | { readonly kind: "set"; readonly file: string }
@@ -118,13 +122,15 @@ class Loader {
   }
 
   async #readFolder(
-    folder: string,
+    given: string,
     include: readonly string[],
     enter: (file: SourceFile) => void,
   ): Promise<void> {
+    const { folder, names } = given.endsWith(".proto") ? singleFile(given, include) : { folder: given };
     const files: SourceFile[] = [];
     const known = new Set<string>();
     const searched = [folder, ...include, BUNDLE_FOLDER];
+    const roots = names === undefined ? include : [folder, ...include];
     const read = (from: string, name: string) => {
       known.add(name);
       const file = readProto(from, name, "protos", this.problems);
@@ -136,11 +142,11 @@ class Loader {
       files.push(file);
       enter(file);
     };
-    await this.#each(listProtos(folder, this.problems), name => read(folder, name));
+    await this.#each(names ?? listProtos(folder, this.problems), name => read(folder, name));
     // Grows while it is walked: included files have imports too.
     for (const file of files) {
       for (const { name } of file.parsed?.imports ?? []) {
-        const from = known.has(name) ? undefined : include.find(each => hasProto(each, name));
+        const from = known.has(name) ? undefined : roots.find(each => hasProto(each, name));
         if (from !== undefined) read(from, name);
       }
     }
@@ -162,4 +168,10 @@ class Loader {
       await new Promise(resolve => setImmediate(resolve));
     }
   }
+}
+
+/** The folder that a single file's imports start from, and its import path there. */
+function singleFile(file: string, include: readonly string[]): { folder: string; names: string[] } {
+  const folder = include.find(each => file.startsWith(`${each}${sep}`)) ?? dirname(file);
+  return { folder, names: [relative(folder, file).replaceAll(sep, "/")] };
 }

@@ -42,7 +42,7 @@ describe("imports", () => {
       "some/long/root/api/b.proto": HEAD,
     };
     assert.deepEqual(await problemsOf(t, files), [
-      'some/long/root/api/a.proto:1:38: error: imports "api/b.proto", which was not found in <folder>, <bundle>; did you mean "some/long/root/api/b.proto"?',
+      'some/long/root/api/a.proto:1:38: error: imports "api/b.proto", which was not found in <folder>, <bundle>; it is below some/long/root: use that folder as "protos", or add it to "include"; did you mean "some/long/root/api/b.proto"?',
     ]);
   });
 
@@ -89,6 +89,37 @@ describe("imports", () => {
     });
     assert.equal(found.length, 2);
     for (const line of found) assert.match(line, /imports ".*", which was not found/);
+  });
+
+  it("of a single file bring what it needs and nothing else", async t => {
+    const folder = folderOf(t, {
+      "etcd/api/rpc.proto": `${HEAD} import "etcd/api/kv.proto"; message R { K k = 1; }`,
+      "etcd/api/kv.proto": `${HEAD} message K {}`,
+      "etcd/api/broken.proto": "never read",
+    });
+    const file = join(folder, "etcd/api/rpc.proto");
+    const { model, diagnostics } = await loadModel([{ kind: "protos", folder: file, include: [folder] }]);
+    assert.deepEqual(diagnostics, []);
+    assert.equal(model.message("t.R")?.fields[0]?.message?.file.name, "etcd/api/kv.proto");
+    assert.equal(model.message("t.R")?.file.name, "etcd/api/rpc.proto");
+    const beside = folderOf(t, {
+      "a.proto": `${HEAD} import "b.proto"; message A { B b = 1; }`,
+      "b.proto": `${HEAD} message B {}`,
+    });
+    const alone = await loadModel([{ kind: "protos", folder: join(beside, "a.proto"), include: [] }]);
+    assert.ok(alone.model.message("t.B"));
+  });
+
+  it("that start further up are told which folder to include", async t => {
+    const outer = folderOf(t, {
+      "etcd/api/rpc.proto": `${HEAD} import "etcd/api/kv.proto";`,
+      "etcd/api/kv.proto": HEAD,
+    });
+    const folder = join(outer, "etcd/api");
+    const found = await problems(outer, () => loadModel([{ kind: "protos", folder, include: [] }]));
+    assert.deepEqual(found, [
+      'etcd/api/rpc.proto:1:38: error: imports "etcd/api/kv.proto", which was not found in etcd/api, <bundle>; it is below <folder>: use that folder as "protos", or add it to "include"',
+    ]);
   });
 
   it("cannot lead out of the folder", async t => {
