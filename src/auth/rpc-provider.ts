@@ -1,6 +1,6 @@
 import type { RpcAuthConfig } from "../config/schema.js";
 import { Code } from "../status/code.js";
-import { businessStatus } from "../status/openim-code.js";
+import { openimStatus } from "../status/openim-code.js";
 import { type CallStatus, Cancellation, type Metadata } from "../upstream/channel.js";
 import type { Caller } from "./caller.js";
 import { metadataMapper } from "./claims.js";
@@ -97,7 +97,7 @@ function refusalOf({ code, message, origin }: CallStatus, token: string): Refusa
 }
 
 function isRefusal(code: number): boolean {
-  return refusals.has(code) || (code > Code.UNAUTHENTICATED && businessStatus(code) < 500);
+  return refusals.has(code) || (code > Code.UNAUTHENTICATED && openimStatus(code) < 500);
 }
 
 /** Headers that metadata cannot carry are left out. */

@@ -7,6 +7,12 @@ import { parseJson } from "../transcode/parse-json.js";
 /** The gateway's own bodies are flat; this is for naming the member of one that is not. */
 const depth = 32;
 
+/** Whether a content type, whatever its parameters, is JSON. */
+export function isJsonType(contentType: string): boolean {
+  const [type = ""] = contentType.toLowerCase().split(";");
+  return jsonTypes.test(type.trim());
+}
+
 const jsonTypes = /^application\/(json|[a-z0-9.!#$&^_-]+\+json)$/;
 
 /**
@@ -15,8 +21,8 @@ const jsonTypes = /^application\/(json|[a-z0-9.!#$&^_-]+\+json)$/;
  */
 export function requireJsonType(contentType: string): void {
   if (contentType === "application/json") return;
-  const [type = "", ...parameters] = contentType.toLowerCase().split(";");
-  if (!jsonTypes.test(type.trim())) {
+  const [, ...parameters] = contentType.toLowerCase().split(";");
+  if (!isJsonType(contentType)) {
     throw unsupported(`expected content-type application/json, found "${contentType.slice(0, 64)}"`);
   }
   for (const parameter of parameters) {

@@ -1,7 +1,10 @@
 import type { AuthNames } from "../config/auth-schema.js";
 import { methodPolicy } from "../config/method-policy.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
+import { codeRange } from "../config/status-codes.js";
 import type { Model } from "../descriptors/model.js";
+import { type StatusOfCode, serverError } from "../status/failure.js";
+import { openimStatus } from "../status/openim-code.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { JsonPolicy } from "../transcode/codec.js";
 import type { QueryPolicy } from "../transcode/request.js";
@@ -16,6 +19,12 @@ export interface RoutePolicy {
   readonly json: JsonPolicy;
   readonly errors: ErrorProfile;
   readonly emptyStatus: 200 | 204;
+  /** Whether a body is read as JSON whatever its content type says. */
+  readonly anyContentType: boolean;
+  /** The HTTP status of a code of the backend's own, above those that gRPC defines. */
+  readonly statusOf: StatusOfCode;
+  /** Lower-case name of the response metadata that chooses the status of a success. */
+  readonly successStatus: string | undefined;
   readonly requestNames: readonly ForwardedName[];
   readonly responseNames: readonly ForwardedName[];
   readonly query: QueryPolicy;
@@ -53,6 +62,9 @@ export function routePolicy(
     },
     errors,
     emptyStatus: policy.empty_response,
+    anyContentType: policy.content_types === "any",
+    statusOf: statusOfCode(policy.status_codes, errors === "openim" ? openimStatus : serverError),
+    successStatus: policy.success_status,
     requestNames:
       errors === "openim" ? requestNames.filter(({ name }) => !openimNames.has(name)) : requestNames,
     responseNames: forwardedNames(policy.metadata.response),
@@ -62,4 +74,21 @@ export function routePolicy(
     auth: policy.auth,
     rateLimits: policy.rate_limits,
   };
+}
+
+/**
+ * @param levels statuses by code or range; an earlier level beats a later one, within a level a code beats a range
+ * @param otherwise the status of what none of them lists
+ */
+function statusOfCode(
+  levels: readonly Readonly<Record<string, number>>[],
+  otherwise: StatusOfCode,
+): StatusOfCode {
+  const entries = levels.flatMap(level =>
+    Object.entries(level)
+      .map(([key, status]) => ({ ...codeRange(key), status }))
+      .sort((one, two) => one.last - one.first - (two.last - two.first)),
+  );
+  if (entries.length === 0) return otherwise;
+  return code => entries.find(({ first, last }) => first <= code && code <= last)?.status ?? otherwise(code);
 }

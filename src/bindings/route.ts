@@ -81,10 +81,10 @@ export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Co
   };
 }
 
-function templateOf({ rule, service }: RuleOfMethod): Template {
+function templateOf({ rule, prefix }: RuleOfMethod): Template {
   try {
     const template = parseTemplate(rule.template);
-    return service.prefix === "" ? template : parseTemplate(prefixTemplate(service.prefix, rule.template));
+    return prefix === "" ? template : parseTemplate(prefixTemplate(prefix, rule.template));
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new RouteError(`template "${rule.template}": ${error.message} (at character ${error.offset + 1})`);

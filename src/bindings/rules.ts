@@ -5,6 +5,7 @@ import type { Config, RuleConfig, ServiceConfig } from "../config/schema.js";
 import { unknownService } from "../config/unknown-service.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
 import { automaticRule, conventionalRule } from "./convention.js";
+import { type ExposedService, exposedServices, patternPrefix } from "./exposed-services.js";
 import { flattenRule, type HttpRule, HttpRuleError, type RawRule, rawRuleOf } from "./http-rule.js";
 
 /** Where a binding comes from. */
@@ -15,6 +16,8 @@ export interface RuleOfMethod {
   readonly rule: HttpRule;
   readonly method: MethodType;
   readonly service: ServiceConfig;
+  /** Put before the template; empty for none. */
+  readonly prefix: string;
   readonly source: BindingSource;
   /** Where a person would change it. */
   readonly position: Position | undefined;
@@ -36,46 +39,85 @@ export function collectRules(
   locate: Locate,
   diagnostics: Diagnostic[],
 ): RuleOfMethod[] {
-  const configured = configuredRules(config, model, locate, diagnostics);
+  const exposed = exposedServices(config, model);
+  const configured = configuredRules(config, exposed, locate, diagnostics);
   const collected: RuleOfMethod[] = [];
-  for (const [index, service] of config.services.entries()) {
+  const byEntry = config.services.map((): ExposedService[] => []);
+  for (const service of exposed.values()) byEntry[service.index]?.push(service);
+  for (const [index, entry] of config.services.entries()) {
     const path = `services[${index}]`;
-    const type = model.services.get(service.service);
-    if (type === undefined) {
-      diagnostics.push({
-        severity: "error",
-        ...unknownService(service.service, model.services.keys(), config.descriptors.length > 0),
-        position: locate(["services", index, "service"]),
-        path: `${path}.service`,
-      });
+    const services = byEntry[index] ?? [];
+    const types = services.map(({ type }) => type);
+    if (types.length === 0) {
+      const missing = missingServices(entry.service, config, model);
+      if (missing !== undefined)
+        diagnostics.push({
+          ...missing,
+          position: locate(["services", index, "service"]),
+          path: `${path}.service`,
+        });
       continue;
     }
-    for (const name of Object.keys(service.methods)) {
-      if (!type.methods.some(method => method.name === name)) {
-        diagnostics.push({
-          severity: "error",
-          message: `${type.fullName} has no method "${name}"`,
-          position: locate(["services", index, "methods", name]),
-          path: `${path}.methods.${name}`,
-          ...suggest(
-            name,
-            type.methods.map(method => method.name),
-          ),
-        });
-      }
+    const methods = types.flatMap(type => type.methods.map(method => method.name));
+    for (const name of Object.keys(entry.methods)) {
+      if (methods.includes(name)) continue;
+      const owner = types.length === 1 ? types[0]?.fullName : `none of the services of ${entry.service}`;
+      diagnostics.push({
+        severity: "error",
+        message: types.length === 1 ? `${owner} has no method "${name}"` : `${owner} has a method "${name}"`,
+        position: locate(["services", index, "methods", name]),
+        path: `${path}.methods.${name}`,
+        ...suggest(name, methods),
+      });
     }
     const before = collected.length;
-    for (const method of type.methods) collected.push(...rulesOf(method, service, configured, diagnostics));
+    for (const service of services) {
+      const settings = bindingSettings(service, config);
+      for (const method of service.type.methods)
+        collected.push(...rulesOf(method, settings, configured, diagnostics));
+    }
     if (collected.length === before) {
+      const what = types.length === 1 ? types[0]?.fullName : `${entry.service} (${types.length} services)`;
       diagnostics.push({
         severity: "warning",
-        message: `${type.fullName} gets no routes: none of its methods is annotated; add "convention" or "auto" to bindings, or http.rules`,
+        message: `${what} gets no routes: none of its methods is annotated; add "convention" or "auto" to bindings, or http.rules`,
         position: locate(["services", index]),
         path,
       });
     }
   }
   return collected;
+}
+
+/** What to say of an entry that exposes nothing; undefined where more specific entries expose all that it names. */
+function missingServices(
+  name: string,
+  config: Config,
+  model: Model,
+): Pick<Diagnostic, "severity" | "message" | "suggestion"> | undefined {
+  const prefix = patternPrefix(name);
+  const declared = config.descriptors.length > 0;
+  const known = [...model.services.keys()];
+  if (prefix === undefined) return { severity: "error", ...unknownService(name, known, declared) };
+  if (known.some(each => each.startsWith(prefix))) return undefined;
+  const packages = new Set(known.flatMap(each => `${each.slice(0, each.lastIndexOf("."))}.**`));
+  return { severity: "error", ...unknownService(name, packages, declared) };
+}
+
+/** What decides of the rules of a service. */
+interface BindingSettings {
+  readonly service: ServiceConfig;
+  readonly bindings: readonly string[];
+  readonly prefix: string;
+}
+
+function bindingSettings({ config: service, type }: ExposedService, config: Config): BindingSettings {
+  const { bindings, prefix } = config.service_defaults;
+  return {
+    service,
+    bindings: service.bindings ?? bindings,
+    prefix: (service.prefix ?? prefix).replaceAll("{package}", type.file.package),
+  };
 }
 
 interface ConfiguredRule {
@@ -86,14 +128,11 @@ interface ConfiguredRule {
 
 function configuredRules(
   config: Config,
-  model: Model,
+  exposed: ReadonlyMap<string, ExposedService>,
   locate: Locate,
   diagnostics: Diagnostic[],
 ): Map<string, ConfiguredRule[]> {
-  const exposed = new Set(config.services.map(service => service.service));
-  const methods = [...exposed].flatMap(
-    name => model.services.get(name)?.methods.map(each => each.fullName) ?? [],
-  );
+  const methods = [...exposed.values()].flatMap(({ type }) => type.methods.map(each => each.fullName));
   const known = new Set(methods);
   const rules = new Map<string, ConfiguredRule[]>();
   for (const [index, raw] of config.http.rules.entries()) {
@@ -118,7 +157,7 @@ function configuredRules(
 
 function rulesOf(
   method: MethodType,
-  service: ServiceConfig,
+  { service, bindings, prefix }: BindingSettings,
   configured: ReadonlyMap<string, readonly ConfiguredRule[]>,
   diagnostics: Diagnostic[],
 ): RuleOfMethod[] {
@@ -129,6 +168,7 @@ function rulesOf(
     rule,
     method,
     service,
+    prefix,
     source,
     position,
     path: method.fullName,
@@ -137,19 +177,19 @@ function rulesOf(
   if (declared !== undefined) {
     for (const { raw, position, path } of declared) {
       for (const rule of flatten(raw, position, path, "error", diagnostics)) {
-        rules.push({ rule, method, service, source: "config", position, path });
+        rules.push({ rule, method, service, prefix, source: "config", position, path });
       }
     }
   } else {
-    if (service.bindings.includes("annotations")) {
+    if (bindings.includes("annotations")) {
       const annotated = annotatedRules(method, position, diagnostics);
       rules.push(...annotated.map(rule => of(rule, "annotation")));
     }
-    if (rules.length === 0 && service.bindings.includes("convention")) {
+    if (rules.length === 0 && bindings.includes("convention")) {
       rules.push(of(conventionalRule(method), "convention"));
     }
   }
-  if (service.bindings.includes("auto")) {
+  if (bindings.includes("auto")) {
     const automatic = automaticRule(method);
     if (!rules.some(({ rule }) => sameRoute(rule, automatic))) rules.push(of(automatic, "auto"));
   }

@@ -2,6 +2,7 @@ import type { Diagnostic } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
 import { formatPath, type Path } from "../config/path.js";
 import type { Config } from "../config/schema.js";
+import { serviceOptions } from "../config/service-options.js";
 import type { Model } from "../descriptors/model.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import { type OwnWrappers, wrappedField } from "../transcode/well-known.js";
@@ -42,8 +43,9 @@ export function wrapperTypes(
 /** What is wrong with the names under `json.wrappers` of services and methods. */
 export function wrapperProblems(config: Config, model: Model, locate: Locate): Diagnostic[] {
   const problems: Diagnostic[] = [];
-  const check = (names: readonly string[] | undefined, at: Path): void => {
+  const check = (names: readonly (string | undefined)[] | undefined, at: Path): void => {
     names?.forEach((name, index) => {
+      if (name === undefined) return;
       const type = model.message(name);
       if (type !== undefined && wrappedField(type) !== undefined) return;
       const path = [...at, "json", "wrappers", index];
@@ -60,12 +62,7 @@ export function wrapperProblems(config: Config, model: Model, locate: Locate): D
       });
     });
   };
-  config.services.forEach((service, index) => {
-    check(service.json.wrappers, ["services", index]);
-    for (const [name, method] of Object.entries(service.methods)) {
-      check(method.json?.wrappers, ["services", index, "methods", name]);
-    }
-  });
+  for (const { path, options } of serviceOptions(config)) check(options.json?.wrappers, path);
   return problems;
 }
 

@@ -8,21 +8,18 @@ import type { Findings } from "./findings.js";
 import { Formats } from "./format.js";
 import { nearest } from "./nearest.js";
 import { isReservedMetadata } from "./own-header.js";
-import type { Path } from "./path.js";
+import { formatPath, type Path } from "./path.js";
 import type { JwtConfig, ProviderConfig } from "./schema.js";
+import { serviceOptions } from "./service-options.js";
 import { checkUpstreamName } from "./upstream-check.js";
 
 type ProviderDraft = DraftOf<ProviderConfig>;
 
 export function checkAuth(draft: Draft, findings: Findings): void {
   checkProviderNames(["auth", "default"], draft.auth?.default, draft, findings);
-  draft.services?.forEach((service, index) => {
-    const path = ["services", index];
-    checkProviderNames([...path, "auth"], service?.auth, draft, findings);
-    for (const [name, method] of Object.entries(service?.methods ?? {})) {
-      checkProviderNames([...path, "methods", name, "auth"], method?.auth, draft, findings);
-    }
-  });
+  for (const { path, options } of serviceOptions(draft)) {
+    checkProviderNames([...path, "auth"], options.auth, draft, findings);
+  }
   const passed = passedHeaders(draft);
   for (const [name, provider] of Object.entries(draft.auth?.providers ?? {})) {
     if (provider === undefined) continue;
@@ -115,15 +112,10 @@ function urlOf(at: Path, file: string, findings: Findings): string | undefined {
 /** Names of request headers that some service passes to its backend, and where it says so. */
 export function passedHeaders(draft: Draft): ReadonlyMap<string, string> {
   const passed = new Map<string, string>();
-  draft.services?.forEach((service, index) => {
-    const lists: [string, readonly (string | undefined)[] | undefined][] = [
-      [`services[${index}].metadata.request`, service?.metadata?.request],
-    ];
-    for (const [name, method] of Object.entries(service?.methods ?? {})) {
-      lists.push([`services[${index}].methods.${name}.metadata.request`, method?.metadata?.request]);
-    }
-    for (const [where, names] of lists) for (const name of names ?? []) if (name) passed.set(name, where);
-  });
+  for (const { path, options } of serviceOptions(draft)) {
+    const where = formatPath([...path, "metadata", "request"]);
+    for (const name of options.metadata?.request ?? []) if (name) passed.set(name, where);
+  }
   return passed;
 }
 

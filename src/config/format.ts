@@ -121,6 +121,10 @@ const formats = {
     `^${identifier}(\\.${identifier})*/${identifier}$`,
     "a method such as package.Service/Method",
   ),
+  servicePattern: matching(
+    `^${identifier}(\\.${identifier})*(\\.\\*\\*)?$`,
+    "a full name such as package.Service, or package.** for all services of a package",
+  ),
   fullName: matching(`^${identifier}(\\.${identifier})*$`, "a full name such as package.Service"),
   methodName: {
     ...matching(`^${identifier}(\\.${identifier})*$`, "a full name such as package.Service.Method"),
@@ -135,6 +139,10 @@ const formats = {
     "^(/|(/[A-Za-z0-9._~@!$&'()+,;=-]+)*)$",
     'a path such as /chat, without "/" at its end and without variables; "/" or "" for the root',
     text => (text === "/" ? "" : text),
+  ),
+  servicePrefix: matching(
+    "^((/([A-Za-z0-9._~@!$&'()+,;=-]+|\\{package\\}))+)?$",
+    'a path such as /blog or /{package}, without "/" at its end and without other variables',
   ),
   template: matching("^/", "a path template that begins with /, such as /v1/{name=messages/*}"),
   httpMethod: matching("^(\\*|[A-Z]{1,32})$", "an HTTP method in capitals, such as HEAD"),

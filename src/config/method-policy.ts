@@ -6,14 +6,20 @@ import type {
   MetadataConfig,
   QueryConfig,
   ServiceConfig,
+  ServiceDefaults,
   UpstreamConfig,
 } from "./schema.js";
 
-/** What holds for one method when its own keys, its service's and the defaults are laid over each other. */
+/** What holds for one method when its own keys, its service's and `service_defaults` are laid over each other. */
 export interface MethodPolicy {
   readonly json: JsonConfig;
-  readonly errors: ServiceConfig["errors"];
-  readonly empty_response: ServiceConfig["empty_response"];
+  readonly content_types: ServiceDefaults["content_types"];
+  /** HTTP statuses by code or range of codes; what an earlier entry says counts. */
+  readonly status_codes: readonly Readonly<Record<string, number>>[];
+  /** Name of the response metadata that chooses the status of a success. */
+  readonly success_status: string | undefined;
+  readonly errors: ServiceDefaults["errors"];
+  readonly empty_response: ServiceDefaults["empty_response"];
   /** Milliseconds. */
   readonly timeout: number;
   readonly metadata: MetadataConfig;
@@ -33,20 +39,26 @@ export function methodPolicy(
   upstream: UpstreamConfig,
   name: string,
 ): MethodPolicy {
+  const defaults = config.service_defaults;
   const own = service.methods[name];
-  const auth = authNames(own?.auth ?? service.auth ?? config.auth.default);
-  const query = { ...config.http.query, ...service.query, ...own?.query };
+  const levels = [own ?? {}, service, defaults];
+  const auth = authNames(own?.auth ?? service.auth ?? defaults.auth ?? config.auth.default);
+  const query = { ...config.http.query, ...defaults.query, ...service.query, ...own?.query };
+  const body = levels.map(level => level.limits?.body).find(each => each !== undefined);
   return {
-    json: { ...service.json, ...own?.json },
-    errors: own?.errors ?? service.errors,
-    empty_response: own?.empty_response ?? service.empty_response,
-    timeout: own?.timeout ?? service.timeout ?? upstream.timeout,
-    metadata: { ...service.metadata, ...own?.metadata },
+    json: { ...defaults.json, ...service.json, ...own?.json },
+    content_types: own?.content_types ?? service.content_types ?? defaults.content_types,
+    status_codes: levels.map(level => level.status_codes ?? {}),
+    success_status: own?.success_status ?? service.success_status ?? defaults.success_status,
+    errors: own?.errors ?? service.errors ?? defaults.errors,
+    empty_response: own?.empty_response ?? service.empty_response ?? defaults.empty_response,
+    timeout: own?.timeout ?? service.timeout ?? defaults.timeout ?? upstream.timeout,
+    metadata: { ...defaults.metadata, ...service.metadata, ...own?.metadata },
     query: { ...query, ignore: [...query.ignore, ...credentialParameters(config, auth)] },
-    limits: { body: own?.limits?.body ?? service.limits?.body ?? config.http.limits.body },
-    validate: own?.validate ?? service.validate,
+    limits: { body: body ?? config.http.limits.body },
+    validate: own?.validate ?? service.validate ?? defaults.validate,
     auth,
-    rate_limits: limitNames(own?.rate_limit ?? service.rate_limit),
+    rate_limits: limitNames(own?.rate_limit ?? service.rate_limit ?? defaults.rate_limit),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Path } from "./path.js";
 import { limitKey } from "./rate-limit-key.js";
 import { limitNames } from "./rate-limit-schema.js";
 import type { RateLimitConfig } from "./schema.js";
+import { serviceOptions } from "./service-options.js";
 
 /** Milliseconds. */
 const longestRefill = 30 * 86_400_000;
@@ -13,13 +14,9 @@ export function checkRateLimits(draft: Draft, findings: Findings): void {
   for (const [name, limit] of Object.entries(draft.rate_limits ?? {})) {
     if (limit !== undefined) checkLimit(["rate_limits", name], limit, findings);
   }
-  draft.services?.forEach((service, index) => {
-    const path = ["services", index];
-    checkLimitNames([...path, "rate_limit"], service?.rate_limit, draft, findings);
-    for (const [name, method] of Object.entries(service?.methods ?? {})) {
-      checkLimitNames([...path, "methods", name, "rate_limit"], method?.rate_limit, draft, findings);
-    }
-  });
+  for (const { path, options } of serviceOptions(draft)) {
+    checkLimitNames([...path, "rate_limit"], options.rate_limit, draft, findings);
+  }
 }
 
 /** Adds an error for each name that is not under `rate_limits`. */

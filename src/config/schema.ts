@@ -6,7 +6,7 @@ import { ListenersSchema } from "./listener-schema.js";
 import { LiveKitSchema } from "./livekit-schema.js";
 import { RateLimitsSchema } from "./rate-limit-schema.js";
 import { RealtimeSchema } from "./realtime-schema.js";
-import { ServiceSchema } from "./service-schema.js";
+import { ServiceDefaultsSchema, ServiceSchema } from "./service-schema.js";
 import { UpstreamSchema } from "./upstream-schema.js";
 
 const DescriptorsSchema = Type.Union(
@@ -83,6 +83,7 @@ export const ConfigSchema = mapping(
       default: [],
       description: "Which RPC services are exposed, through which upstream, and how.",
     }),
+    service_defaults: ServiceDefaultsSchema,
     http: HttpSchema,
     auth: AuthSchema,
     rate_limits: RateLimitsSchema,
@@ -118,8 +119,9 @@ export type UpstreamTlsConfig = NonNullable<UpstreamConfig["tls"]>;
 export type RetryConfig = NonNullable<UpstreamConfig["retry"]>;
 export type ServiceConfig = Config["services"][number];
 export type MethodConfig = ServiceConfig["methods"][string];
-export type JsonConfig = ServiceConfig["json"];
-export type MetadataConfig = ServiceConfig["metadata"];
+export type ServiceDefaults = Config["service_defaults"];
+export type JsonConfig = ServiceDefaults["json"];
+export type MetadataConfig = ServiceDefaults["metadata"];
 export type HttpConfig = Config["http"];
 export type RuleConfig = HttpConfig["rules"][number];
 /** A rule's further route: the rule without selector and additional_bindings. */

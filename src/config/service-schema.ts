@@ -1,4 +1,4 @@
-import Type from "typebox";
+import Type, { type Static } from "typebox";
 import { authReference } from "./auth-schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
 import { rateLimitReference } from "./rate-limit-schema.js";
@@ -42,7 +42,7 @@ const json = section(
   "How messages become JSON and back.",
 );
 
-/** The same keys without defaults: what is left out is the service's. */
+/** The same keys without defaults: what is left out is the outer level's. */
 const jsonOverride = Type.Optional(
   mapping(
     {
@@ -53,7 +53,7 @@ const jsonOverride = Type.Optional(
       unknown_fields: Type.Optional(choice(rejectOrIgnore, unknownFields)),
       wrappers,
     },
-    "How messages become JSON and back. What is left out is as the service has it.",
+    "How messages become JSON and back. What is left out is as the service, or `service_defaults`, has it.",
   ),
 );
 
@@ -75,7 +75,7 @@ const metadataOverride = Type.Optional(
       request: Type.Optional(listOf(headerName, request)),
       response: Type.Optional(listOf(headerName, response)),
     },
-    "Which headers and metadata pass. A list replaces the service's; one left out is the service's.",
+    "Which headers and metadata pass. A list replaces that of the service or of `service_defaults`; one left out does not.",
   ),
 );
 
@@ -127,53 +127,89 @@ const auth = Type.Optional(
   ),
 );
 
-export const MethodSchema = mapping(
-  {
-    json: jsonOverride,
-    errors: Type.Optional(choice(errorProfiles, errors)),
-    empty_response: Type.Optional(choice(emptyStatuses, emptyResponse)),
-    timeout,
-    metadata: metadataOverride,
-    query: queryOverride,
-    limits,
-    validate: Type.Optional(Type.Boolean(validate)),
-    auth,
-    rate_limit: rateLimitReference,
-  },
-  "What one method does otherwise than its service.",
+const contentTypes = {
+  description:
+    "Which content types of a request body are read as JSON. `json`: application/json and its kin, others are 415; `any`: all, and none.",
+};
+export const contentTypeRules = ["json", "any"] as const;
+const successStatus = Type.Optional(
+  text("header", {
+    description:
+      "Response metadata with which the backend chooses the HTTP status of a success, 200 to 299; other values are ignored.",
+  }),
 );
+const statusCodes = {
+  description:
+    "HTTP statuses of the backend's own codes, those above 16: a code such as 5002, or a range such as 2000-2999. A code that is not listed is 500.",
+};
+const statusCodesSchema = Type.Record(
+  Type.String({ pattern: "^[0-9]{1,10}(-[0-9]{1,10})?$" }),
+  Type.Integer({ minimum: 400, maximum: 599, description: "An HTTP status." }),
+  { propertyNames: { description: "a code such as 5002, or a range such as 2000-2999" }, ...statusCodes },
+);
+const bindingSources = choice(["annotations", "convention", "auto"], {
+  description: "A source of bindings.",
+});
+const bindings = {
+  description:
+    "Where its routes come from. `annotations`: google.api.http options; `convention`: method names such as GetArticle; `auto`: POST /package.Service/Method. Rules under `http.rules` count always.",
+};
+const prefix = {
+  description:
+    'Put before the path of every route, such as `/blog`; "" for none. `{package}` stands for the package of the service.',
+};
+
+/** What a service and each of its methods may say; what is left out is the outer level's. */
+const options = {
+  json: jsonOverride,
+  content_types: Type.Optional(choice(contentTypeRules, contentTypes)),
+  status_codes: Type.Optional(statusCodesSchema),
+  success_status: successStatus,
+  errors: Type.Optional(choice(errorProfiles, errors)),
+  empty_response: Type.Optional(choice(emptyStatuses, emptyResponse)),
+  timeout,
+  metadata: metadataOverride,
+  query: queryOverride,
+  limits,
+  validate: Type.Optional(Type.Boolean(validate)),
+  auth,
+  rate_limit: rateLimitReference,
+};
+
+export const MethodSchema = mapping(options, "What one method does otherwise than its service.");
 
 export const ServiceSchema = mapping(
   {
-    service: text("fullName", { description: "Full name of the RPC service, `package.Service`." }),
-    upstream: text("nonempty", { description: "Name of an upstream." }),
-    bindings: listOf(
-      choice(["annotations", "convention", "auto"], { description: "A source of bindings." }),
-      {
-        description:
-          "Where its routes come from. `annotations`: google.api.http options; `convention`: method names such as GetArticle; `auto`: POST /package.Service/Method. Rules under `http.rules` count always.",
-        default: ["annotations"],
-      },
-    ),
-    prefix: text("prefix", {
-      description: 'Put before the path of every route, such as `/blog`; "" for none.',
-      default: "",
+    service: text("servicePattern", {
+      description:
+        "Full name of the RPC service, `package.Service`, or `package.**` for all services of a package and of those below it. An exact name beats a pattern, a longer pattern a shorter one.",
     }),
-    json,
-    errors: choice(errorProfiles, { ...errors, default: "status" }),
-    empty_response: choice(emptyStatuses, { ...emptyResponse, default: 200 }),
-    timeout,
-    metadata,
-    query: queryOverride,
-    limits,
-    validate: Type.Boolean({ ...validate, default: true }),
-    auth,
-    rate_limit: rateLimitReference,
+    upstream: text("nonempty", { description: "Name of an upstream." }),
+    bindings: Type.Optional(listOf(bindingSources, bindings)),
+    prefix: Type.Optional(text("servicePrefix", prefix)),
+    ...options,
     methods: Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), MethodSchema, {
       default: {},
       propertyNames: { description: "the name of a method, without its service" },
       description: "What single methods do otherwise, by the method's name.",
     }),
   },
-  "An RPC service to expose.",
+  "RPC services to expose.",
+);
+
+/** `service_defaults`: the outermost level, with the defaults of the program. */
+export const ServiceDefaultsSchema = section(
+  {
+    ...options,
+    bindings: listOf(bindingSources, { ...bindings, default: ["annotations"] }),
+    prefix: text("servicePrefix", { ...prefix, default: "" }),
+    json,
+    content_types: choice(contentTypeRules, { ...contentTypes, default: "json" }),
+    status_codes: Type.Unsafe<Static<typeof statusCodesSchema>>({ ...statusCodesSchema, default: {} }),
+    errors: choice(errorProfiles, { ...errors, default: "status" }),
+    empty_response: choice(emptyStatuses, { ...emptyResponse, default: 200 }),
+    metadata,
+    validate: Type.Boolean({ ...validate, default: true }),
+  },
+  "What holds for every service that does not say otherwise.",
 );

@@ -2,6 +2,7 @@ import type { Authorizer } from "../auth/authorizer.js";
 import type { Identity } from "../auth/identity.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { Endpoint } from "../bindings/endpoint.js";
+import { type ExposedService, exposedServices } from "../bindings/exposed-services.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
@@ -109,16 +110,19 @@ export function realtimeSettings(
  */
 export function callCheck({
   loaded: { config },
+  model,
   routes,
   authorizers,
   callAuthorizers,
   validators,
 }: Compiled): CallCheck {
   const checks = new Map<MethodType, MethodCheck>();
+  const exposed = exposedServices(config, model);
   return (session, method, message) => {
     let check = checks.get(method);
     if (check === undefined) {
-      check = methodCheck(config, method, routes, authorizers, callAuthorizers.get(method));
+      const names = authOfMethod(config, exposed, method);
+      check = methodCheck(names, method, routes, authorizers, callAuthorizers.get(method));
       checks.set(method, check);
     }
     check(session.identity, message);
@@ -134,7 +138,7 @@ export function callCheck({
 type MethodCheck = (identity: Identity | undefined, message: Uint8Array) => void;
 
 function methodCheck(
-  config: Config,
+  names: AuthNames,
   method: MethodType,
   routes: readonly Route[],
   authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>,
@@ -142,7 +146,6 @@ function methodCheck(
 ): MethodCheck {
   const demanded = [own, ...routes.filter(({ rpc }) => rpc === method).map(route => authorizers.get(route))];
   const all = demanded.filter(each => each !== undefined);
-  const names = authOfMethod(config, method);
   return (identity, message) => {
     if (names !== "none" && (identity === undefined || !names.includes(identity.provider))) {
       throw refuse(
@@ -160,8 +163,12 @@ function methodCheck(
   };
 }
 
-function authOfMethod(config: Config, method: MethodType): AuthNames {
-  const service = config.services.find(each => each.service === method.service.fullName);
+function authOfMethod(
+  config: Config,
+  exposed: ReadonlyMap<string, ExposedService>,
+  method: MethodType,
+): AuthNames {
+  const service = exposed.get(method.service.fullName)?.config;
   if (service === undefined) return authNames(config.auth.default);
   // Loading has checked that the upstream exists.
   const upstream = config.upstreams[service.upstream] as UpstreamConfig;

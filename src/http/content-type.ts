@@ -1,4 +1,5 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
+import { isJsonType } from "../bindings/json-body.js";
 import type { Exchange } from "./exchange.js";
 
 /**
@@ -7,4 +8,12 @@ import type { Exchange } from "./exchange.js";
  */
 export function acceptType(exchange: Exchange, origins: RequestOrigins): void {
   if (exchange.header("content-type") === undefined) origins.requireForBody(exchange);
+}
+
+/**
+ * Does the same for every type that is not JSON, since pages may send some of those (text, forms) without a preflight.
+ * @throws GatewayError ORIGIN_NOT_ALLOWED
+ */
+export function acceptAnyType(exchange: Exchange, origins: RequestOrigins): void {
+  if (!isJsonType(exchange.header("content-type") ?? "")) origins.requireForBody(exchange);
 }

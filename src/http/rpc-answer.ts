@@ -4,7 +4,7 @@ import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { responseFailure } from "../transcode/failure.js";
 import { callFailure } from "../upstream/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
-import { acceptType } from "./content-type.js";
+import { acceptAnyType, acceptType } from "./content-type.js";
 import { type Exchange, noBody } from "./exchange.js";
 import { failureAnswer } from "./failure-answer.js";
 import { responseHeaders } from "./metadata.js";
@@ -13,9 +13,14 @@ import type { Answer, Progress } from "./progress.js";
 /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
 export function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
   progress.requestBytes = length;
-  requireUncompressed(progress.exchange.header("content-encoding"));
-  acceptType(progress.exchange, progress.snapshot.origins);
-  const contentType = progress.exchange.header("content-type");
+  const { exchange, snapshot } = progress;
+  requireUncompressed(exchange.header("content-encoding"));
+  if (route.policy.anyContentType) {
+    acceptAnyType(exchange, snapshot.origins);
+    return;
+  }
+  acceptType(exchange, snapshot.origins);
+  const contentType = exchange.header("content-type");
   if (contentType !== undefined && !route.request.takesRawBody) requireJsonType(contentType);
 }
 
@@ -47,15 +52,32 @@ export function decodeResponse(progress: Progress, binding: RpcBinding, result: 
   const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
   if (result.message === undefined) {
     progress.detail = `${result.status.origin}: ${result.status.message}`;
-    return failureAnswer(progress, callFailure(result), headers);
+    return failureAnswer(progress, callFailure(result, policy.statusOf), headers);
   }
-  if (response.empty && policy.emptyStatus === 204) return { status: 204, headers, body: noBody };
+  const chosen = policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, result);
+  const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
+  if (withoutContent(status)) return { status, headers, body: noBody };
   try {
     const { contentType, body } = response.decode(result.message);
     headers.unshift(["content-type", contentType]);
-    return { status: 200, headers, body };
+    return { status, headers, body };
   } catch (error) {
     progress.detail = String(error);
     return failureAnswer(progress, responseFailure(), headers);
   }
+}
+
+/** What the backend has chosen by metadata; trailers beat headers. Undefined unless it is a status of success. */
+function successStatus(name: string, { headers, trailers }: UnaryResult): number | undefined {
+  for (const metadata of [trailers, headers]) {
+    for (const [each, value] of metadata) {
+      if (each === name && typeof value === "string" && /^2\d\d$/.test(value)) return Number(value);
+    }
+  }
+  return undefined;
+}
+
+/** RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it. */
+function withoutContent(status: number): boolean {
+  return status === 204 || status === 205;
 }

@@ -8,7 +8,6 @@ import {
   type FieldViolation,
   holds,
 } from "./details.js";
-import { businessStatus } from "./openim-code.js";
 import { type Reason, reasons } from "./reasons.js";
 
 export type { AnyValue, FieldViolation } from "./details.js";
@@ -33,6 +32,12 @@ export interface Failure {
   /** Further response headers: `WWW-Authenticate`, `RateLimit`. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
+
+/** The HTTP status, 400 to 599, of a code above those that gRPC defines. */
+export type StatusOfCode = (code: number) => number;
+
+/** What a code is that only its backend can read. */
+export const serverError: StatusOfCode = () => 500;
 
 /** What a failure of the gateway may carry beside its reason. */
 export interface FailureExtra {
@@ -79,14 +84,19 @@ export function gatewayFailure(
  *
  * `code` and `message` are `grpc-status` (not 0) and `grpc-message`; `detailsBin` is `grpc-status-details-bin`, a
  * serialized `google.rpc.Status`. Where both speak, the headers win; a malformed `detailsBin` is ignored. A code that
- * gRPC does not define is kept, and gets the HTTP status of OpenIM's code of that number. Never throws.
+ * gRPC does not define is kept, and gets the HTTP status that `statusOf` gives it. Never throws.
  */
-export function upstreamFailure(code: number, message: string, detailsBin: Uint8Array | undefined): Failure {
+export function upstreamFailure(
+  code: number,
+  message: string,
+  detailsBin: Uint8Array | undefined,
+  statusOf: StatusOfCode = serverError,
+): Failure {
   const status = detailsBin === undefined ? undefined : decodeStatus(detailsBin);
   const details = status?.details ?? [];
   return {
     origin: "upstream",
-    httpStatus: code > Code.UNAUTHENTICATED ? businessStatus(code) : httpStatus(code),
+    httpStatus: code > Code.UNAUTHENTICATED ? statusOf(code) : httpStatus(code),
     code,
     reason: firstOf(details, "google.rpc.ErrorInfo", decodeErrorReason) ?? codeName(code),
     message: message === "" ? (status?.message ?? "") : message,

@@ -26,10 +26,10 @@ const groupStatuses: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * The HTTP status that says the same as a code above those of gRPC: by OpenIM's groups, which are the only such codes
- * with a published meaning; 500 for 500, for infrastructure (8xxxx, 9xxxx) and for every code that is not known.
+ * The HTTP status that says the same as a code of OpenIM, by its groups; 500 for 500, for infrastructure (8xxxx, 9xxxx)
+ * and for every code that is not known.
  */
-export function businessStatus(code: number): number {
+export function openimStatus(code: number): number {
   return statuses.get(code) ?? groupStatuses.get(Math.trunc(code / 100)) ?? 500;
 }
 

@@ -1,8 +1,11 @@
-import { type Failure, gatewayFailure, upstreamFailure } from "../status/failure.js";
+import { type Failure, gatewayFailure, type StatusOfCode, upstreamFailure } from "../status/failure.js";
 import type { Metadata, UnaryResult } from "./channel.js";
 
 /** A call that did not end with OK. Addresses and other internals of the transport stay out of the message. */
-export function callFailure(result: Pick<UnaryResult, "status" | "trailers" | "attempts">): Failure {
+export function callFailure(
+  result: Pick<UnaryResult, "status" | "trailers" | "attempts">,
+  statusOf?: StatusOfCode,
+): Failure {
   const { code, message, origin, limit } = result.status;
   switch (origin) {
     case "connect":
@@ -22,7 +25,7 @@ export function callFailure(result: Pick<UnaryResult, "status" | "trailers" | "a
         : gatewayFailure("RESPONSE_TOO_LARGE", `the response message is larger ${most}`);
     }
     default:
-      return upstreamFailure(code, message, detailsOf(result.trailers));
+      return upstreamFailure(code, message, detailsOf(result.trailers), statusOf);
   }
 }
 

@@ -211,3 +211,20 @@ test("names that the descriptors do not have are errors with the nearest name", 
   );
   assert.match(problems[1] ?? "", /t\.S has no method "GetN".*did you mean "GetM"\?/);
 });
+
+test("a pattern without services names the nearest package", async () => {
+  const { problems } = await compile(annotated("Get", 'get: "/a"'), {
+    yaml: "",
+    service: ' }, { service: "tt.**", upstream: u',
+  });
+  assert.deepEqual(problems, [
+    'gateway.yaml:4:54: error: the descriptors have no service "tt.**" (at services[1].service); did you mean "t.**"?',
+  ]);
+});
+
+test("a pattern whose services more specific entries expose is no error", async () => {
+  const { routes, problems } = await compile(annotated("Get", 'get: "/a"'), {
+    service: ' }, { service: "t.**", upstream: u',
+  });
+  assert.deepEqual([routes, problems], [["GET /a → Get (annotation)"], []]);
+});

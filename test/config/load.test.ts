@@ -22,6 +22,17 @@ test("a file with only a listener gets every default", () => {
     descriptors: [],
     upstreams: {},
     services: [],
+    service_defaults: {
+      bindings: ["annotations"],
+      prefix: "",
+      json: { enums: "name", int64: "string", emit_defaults: false, names: "json", unknown_fields: "reject" },
+      content_types: "json",
+      status_codes: {},
+      errors: "status",
+      empty_response: 200,
+      metadata: { request: [], response: [] },
+      validate: true,
+    },
     http: {
       rules: [],
       limits: { body: 1_048_576, header: 16_384, depth: 100, request_timeout: 30_000 },
@@ -66,13 +77,6 @@ services:
     {
       service: "chat.v1.Rooms",
       upstream: "chat",
-      bindings: ["annotations"],
-      prefix: "",
-      json: { enums: "name", int64: "string", emit_defaults: false, names: "json", unknown_fields: "reject" },
-      errors: "status",
-      empty_response: 200,
-      metadata: { request: [], response: [] },
-      validate: true,
       methods: { Get: {} },
     },
   ]);

@@ -438,8 +438,37 @@ server: {}
     yaml: `${upstream}services: [{ service: /a.B, upstream: chat, prefix: blog/ }]
 `,
     said: [
-      'gateway.yaml:3:23: error: expected a full name such as package.Service, found "/a.B" (at services[0].service)',
-      'gateway.yaml:3:53: error: expected a path such as /blog, without "/" at its end and without variables, found "blog/" (at services[0].prefix)',
+      'gateway.yaml:3:23: error: expected a full name such as package.Service, or package.** for all services of a package, found "/a.B" (at services[0].service)',
+      'gateway.yaml:3:53: error: expected a path such as /blog or /{package}, without "/" at its end and without other variables, found "blog/" (at services[0].prefix)',
+    ],
+  },
+  {
+    what: "status codes that gRPC defines, that overlap, that end below their beginning or are no statuses of errors",
+    yaml: `${upstream}services:
+  - service: a.B
+    upstream: chat
+    status_codes: { 5: 404, 2000-2999: 400, 2500-3000: 409, 2500: 404, 9-8: 400, x: 400, 7000: 200, 99999999999: 500 }
+service_defaults: { status_codes: { 16-20: 401 } }
+`,
+    said: [
+      'gateway.yaml:6:24: error: "5" has codes that gRPC defines, whose statuses are fixed; expected codes from 17 (at services[0].status_codes["5"])',
+      'gateway.yaml:6:56: error: "2500-3000" overlaps "2000-2999"; expected separate ranges (at services[0].status_codes["2500-3000"])',
+      'gateway.yaml:6:77: error: "9-8" ends below its beginning; expected "8-9" (at services[0].status_codes["9-8"])',
+      'gateway.yaml:6:82: error: "x" cannot be a name here; expected a code such as 5002, or a range such as 2000-2999 (at services[0].status_codes.x)',
+      'gateway.yaml:6:96: error: expected a whole number from 400 to 599, found 200 (at services[0].status_codes["7000"])',
+      'gateway.yaml:6:101: error: "99999999999" cannot be a name here; expected a code such as 5002, or a range such as 2000-2999 (at services[0].status_codes["99999999999"])',
+      'gateway.yaml:7:44: error: "16-20" has codes that gRPC defines, whose statuses are fixed; expected codes from 17 (at service_defaults.status_codes["16-20"])',
+    ],
+  },
+  {
+    what: "references of service_defaults that lead nowhere",
+    yaml: `${upstream}service_defaults: { auth: [users], rate_limit: logins, metadata: { request: [host] }, upstream: chat }
+`,
+    said: [
+      'gateway.yaml:3:28: error: there is no provider "users"; none is declared (at service_defaults.auth[0])',
+      'gateway.yaml:3:48: error: there is no rate limit "logins"; none is declared (at service_defaults.rate_limit)',
+      'gateway.yaml:3:78: error: "host" cannot be passed on; the gateway and gRPC write it themselves (at service_defaults.metadata.request[0])',
+      'gateway.yaml:3:87: error: unknown key "upstream"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, metadata, query, limits, validate, auth, rate_limit, bindings or prefix (at service_defaults.upstream)',
     ],
   },
   {
@@ -467,8 +496,8 @@ server: {}
 `,
     said: [
       'gateway.yaml:3:55: error: "a.B" cannot be a name here; expected the name of a method, without its service (at services[0].methods["a.B"])',
-      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
-      'gateway.yaml:3:81: error: unknown key "upstream"; expected json, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.upstream)',
+      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
+      'gateway.yaml:3:81: error: unknown key "upstream"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.upstream)',
       'gateway.yaml:3:126: error: "user-agent" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.request[0])',
       'gateway.yaml:3:150: error: "te" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[0])',
       'gateway.yaml:3:154: error: "x-request-id" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[1])',

@@ -106,7 +106,7 @@ services:
   );
   const service = config.services[0];
   assert.deepEqual(
-    [service?.empty_response, service?.errors, service?.json.emit_defaults],
+    [service?.empty_response, service?.errors, service?.json?.emit_defaults],
     [204, "google", true],
   );
 });

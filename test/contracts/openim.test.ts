@@ -151,7 +151,12 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
   let system: System;
   before(async () => {
     system = await startVariant(yaml =>
-      yaml.replace("errors: openim", "errors: status\n    metadata: { request: [operationID] }"),
+      yaml.replace(
+        "errors: openim",
+        `errors: status
+    metadata: { request: [operationID] }
+    status_codes: { 1001: 400, 1002: 403, 20001: 401, 20002: 404 }`,
+      ),
     );
   });
   after(() => system.close());
@@ -162,7 +167,7 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
     assert.equal(JSON.parse(answer.body).userID, john);
   });
 
-  it("gives business codes real statuses, and keeps them with their details", async () => {
+  it("gives business codes the statuses of status_codes, and keeps them with their details", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "yyy" });
     assert.equal(answer.status, 401);
     assert.deepEqual(JSON.parse(answer.body), {

@@ -50,9 +50,12 @@ test("a backend that sends only a code and a message is reported by the name of 
   });
 });
 
-test("codes above 16 survive", () => {
-  const failure = upstreamFailure(1501, "token expired", undefined);
-  assert.deepEqual([failure.code, failure.httpStatus, failure.reason], [1501, 401, "CODE_1501"]);
+test("codes above 16 survive, with the status that the caller gives them, else 500", () => {
+  const plain = upstreamFailure(1501, "token expired", undefined);
+  assert.deepEqual([plain.code, plain.httpStatus, plain.reason], [1501, 500, "CODE_1501"]);
+  const mapped = upstreamFailure(1501, "token expired", undefined, code => (code === 1501 ? 401 : 500));
+  assert.deepEqual([mapped.code, mapped.httpStatus, mapped.reason], [1501, 401, "CODE_1501"]);
+  assert.equal(upstreamFailure(5, "", undefined, () => 418).httpStatus, 404, "gRPC's own codes are fixed");
 });
 
 test("reason and Retry-After come from the details, and every detail is kept in order", () => {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Failure, gatewayFailure, upstreamFailure } from "../../src/status/failure.js";
 import { openimSuccess } from "../../src/status/openim.js";
-import { businessStatus } from "../../src/status/openim-code.js";
+import { openimStatus } from "../../src/status/openim-code.js";
 import { renderFailure } from "../../src/status/profiles.js";
 import { encode } from "./reference.js";
 
@@ -25,8 +25,8 @@ test("business codes have the HTTP status that says the same, unknown ones 500",
   };
   for (const [status, codes] of Object.entries(expected)) {
     for (const code of codes) {
-      assert.equal(businessStatus(code), Number(status), String(code));
-      const failure = upstreamFailure(code, "", undefined);
+      assert.equal(openimStatus(code), Number(status), String(code));
+      const failure = upstreamFailure(code, "", undefined, openimStatus);
       assert.deepEqual([failure.httpStatus, failure.code], [Number(status), code]);
     }
   }

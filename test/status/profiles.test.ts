@@ -64,7 +64,12 @@ test("google: status is a google.rpc.Code, also for a code that gRPC does not de
     [1501, "UNAUTHENTICATED", 401],
     [7777, "UNKNOWN", 500],
   ] as const) {
-    const { body } = renderFailure("google", upstreamFailure(code, "no", undefined), [], context);
+    const { body } = renderFailure(
+      "google",
+      upstreamFailure(code, "no", undefined, () => httpStatus),
+      [],
+      context,
+    );
     assert.equal(JSON.parse(body).error.status, status);
     assert.equal(JSON.parse(body).error.code, httpStatus);
   }

@@ -1,3 +1,4 @@
+import { exposedServices } from "../../bindings/exposed-services.js";
 import { routePolicy } from "../../bindings/policy.js";
 import { nearest } from "../../config/nearest.js";
 import type { Config, ServiceConfig } from "../../config/schema.js";
@@ -17,25 +18,26 @@ export function compileCalls(
   report: Report,
 ): ReadonlyMap<string, CallPlan> {
   const calls = new Map<string, CallPlan>();
+  const exposed = exposedServices(config, model);
   selectors.forEach((selector, index) => {
     const path = ["realtime", "calls", index];
     const name = selector.slice(0, selector.indexOf("/"));
-    const service = config.services.find(each => each.service === name);
-    if (service === undefined) {
-      const exposed = config.services.map(each => each.service);
+    const found = exposed.get(name);
+    if (found === undefined) {
+      // An unknown service is reported where it is exposed.
+      if (config.services.some(each => each.service === name)) return;
       const message = `no service "${name}" is exposed; a service that sockets call must stand under services`;
-      report("error", path, message, nearest(name, exposed));
+      report("error", path, message, nearest(name, exposed.keys()));
       return;
     }
-    // An unknown service is reported where it is exposed.
-    const methods = model.services.get(name)?.methods ?? [];
+    const { config: service, type } = found;
+    const { methods } = type;
     if (selector.endsWith("/*")) {
       for (const method of methods) {
         if (!method.clientStreaming) add(method, service);
       }
       return;
     }
-    if (methods.length === 0) return;
     const method = findMethod(selector, model, path, report);
     if (method?.clientStreaming) {
       const message = `${selector} streams from the client; sockets call unary and server-streaming methods`;
@@ -54,7 +56,8 @@ export function compileCalls(
 function callPlan(config: Config, service: ServiceConfig, method: MethodType, model: Model): CallPlan {
   const policy = routePolicy(config, service, method.name, model);
   const codecs = createCodecs(model, policy.json);
-  const ownTimeout = service.methods[method.name]?.timeout ?? service.timeout;
+  const ownTimeout =
+    service.methods[method.name]?.timeout ?? service.timeout ?? config.service_defaults.timeout;
   return {
     upstream: service.upstream,
     method,
