@@ -7,16 +7,22 @@ export interface Authorizer {
   /**
    * What needs no field of the request: scopes and claims. Runs before the body is read.
    * @param segments of the path, split on `/` and decoded once, a verb included
+   * @param method of the request; undefined where there is none, and then policies on any method hold
    * @throws GatewayError POLICY_DENIED, SCOPE_MISSING; its `cause` names the policy, for the log
    */
-  before(identity: Identity | undefined, segments: readonly string[]): void;
+  before(identity: Identity | undefined, segments: readonly string[], method?: string): void;
   /**
    * What compares with fields of the request, read from the very bytes that the backend gets; undefined where no
    * policy does. To be called for every message that the client sends.
    * @throws GatewayError POLICY_DENIED
    */
   readonly after:
-    | ((identity: Identity | undefined, message: Uint8Array, segments: readonly string[]) => void)
+    | ((
+        identity: Identity | undefined,
+        message: Uint8Array,
+        segments: readonly string[],
+        method?: string,
+      ) => void)
     | undefined;
 }
 

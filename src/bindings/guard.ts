@@ -5,6 +5,8 @@ import type { Admission, Limiter } from "../limits/limiter.js";
 
 /** What a request has come by on its way through a guard; made by the pipeline, filled by the guard. */
 export interface Passage {
+  /** The HTTP method as it came. */
+  readonly method: string;
   identity: Identity | undefined;
   /** For the reply, whatever it is. */
   readonly headers: [name: string, value: string][];
@@ -56,9 +58,9 @@ export class Guard {
    * @param message the bytes that the backend gets
    * @throws GatewayError
    */
-  check(message: Uint8Array, path: string, { identity }: Passage): void {
+  check(message: Uint8Array, path: string, { identity, method }: Passage): void {
     const after = this.#authorizer?.after;
-    if (after !== undefined) after(identity, message, this.#segments(path));
+    if (after !== undefined) after(identity, message, this.#segments(path), method);
   }
 
   #identify(caller: Caller, path: string, passage: Passage): void | Promise<void> {
@@ -80,8 +82,8 @@ export class Guard {
     this.#decide(path, passage);
   }
 
-  #decide(path: string, { identity }: Passage): void {
-    this.#authorizer?.before(identity, this.#segments(path));
+  #decide(path: string, { identity, method }: Passage): void {
+    this.#authorizer?.before(identity, this.#segments(path), method);
   }
 
   /** The router has accepted the path, so that every escape in it is good. */

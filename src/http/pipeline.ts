@@ -120,7 +120,7 @@ export class Pipeline {
     progress.binding = binding;
     if (binding.errors === "openim") requireOperationId(exchange);
     if (binding.guard !== undefined) {
-      const passage: Passage = { identity: undefined, headers: [], releases: [] };
+      const passage: Passage = { method: exchange.method, identity: undefined, headers: [], releases: [] };
       progress.passage = passage;
       const caller = new ExchangeCaller(exchange, progress.snapshot.origins);
       const admitted = binding.guard.admit(caller, exchange.path, passage);

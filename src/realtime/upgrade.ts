@@ -57,7 +57,7 @@ export class Upgrade implements Applicant {
   readonly request: UpgradeRequest;
   readonly path: string;
   readonly requestId: string;
-  readonly passage: Passage = { identity: undefined, headers: [], releases: [] };
+  readonly passage: Passage = { method: "GET", identity: undefined, headers: [], releases: [] };
   readonly gone = (): boolean => this.#pending.over;
   readonly #realtime: Realtime;
   readonly #options: UpgradeOptions;

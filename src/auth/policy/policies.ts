@@ -67,10 +67,11 @@ interface Matcher {
   readonly rpcs: Set<string>;
 }
 
-/** A demand at a route; `glob` where it holds for some paths only. */
+/** A demand at a route; `glob` where it holds for some paths only, `methods` where for some methods only. */
 interface Applied {
   readonly demand: Demand;
   readonly glob: PathGlob | undefined;
+  readonly methods: ReadonlySet<string> | undefined;
 }
 
 const noMessage = new Uint8Array(0);
@@ -116,7 +117,8 @@ class CompiledPolicies implements Policies {
       if (demand === undefined) continue;
       const glob = coverage === "depends" ? matcher.glob : undefined;
       if (glob === undefined && !target.authenticated) this.#requireIdentity(matcher, demand, place);
-      applied.push({ demand, glob });
+      // A route for any method is under the policy only where it is called with one that the policy names.
+      applied.push({ demand, glob, methods: target.method === "*" ? matcher.methods : undefined });
     }
     return applied.length === 0 ? undefined : authorizerOf(applied);
   }
@@ -205,7 +207,6 @@ class CompiledPolicies implements Policies {
 function coverageOf({ glob, rpc, methods, room }: Matcher, target: AuthorizationTarget): Coverage {
   if (room !== undefined) return "never";
   if (rpc !== undefined && (target.rpc === undefined || !rpc(target.rpc))) return "never";
-  // A route for any method may be called with one that the policy names.
   if (methods !== undefined && target.method !== "*" && !methods.has(asGet(target.method))) return "never";
   return glob === undefined ? "always" : glob.coverage(target.template);
 }
@@ -221,14 +222,20 @@ function placeOf({ method, template, rpc }: AuthorizationTarget): string {
     : `${method} ${template.text} (${rpc.path.slice(1)})`;
 }
 
+function holds({ glob, methods }: Applied, segments: readonly string[], method: string | undefined): boolean {
+  if (methods !== undefined && method !== undefined && !methods.has(asGet(method))) return false;
+  return glob === undefined || glob.matches(segments);
+}
+
 function authorizerOf(applied: readonly Applied[]): Authorizer {
   const late = applied.filter(({ demand }) => demand.late.length > 0);
   return {
     usesPath: applied.some(({ glob }) => glob !== undefined),
-    before: (identity, segments) => {
+    before: (identity, segments, method) => {
       const facts = { identity, message: noMessage, room: "" };
-      for (const { demand, glob } of applied) {
-        if (glob !== undefined && !glob.matches(segments)) continue;
+      for (const each of applied) {
+        if (!holds(each, segments, method)) continue;
+        const { demand } = each;
         decideEarly(demand, facts);
         if (demand.late.length === 0) demand.policy.counters.allowed.inc();
       }
@@ -236,10 +243,11 @@ function authorizerOf(applied: readonly Applied[]): Authorizer {
     after:
       late.length === 0
         ? undefined
-        : (identity, message, segments) => {
+        : (identity, message, segments, method) => {
             const facts = { identity, message, room: "" };
-            for (const { demand, glob } of late) {
-              if (glob !== undefined && !glob.matches(segments)) continue;
+            for (const each of late) {
+              if (!holds(each, segments, method)) continue;
+              const { demand } = each;
               decideLate(demand, facts);
               demand.policy.counters.allowed.inc();
             }

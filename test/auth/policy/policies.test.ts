@@ -177,6 +177,24 @@ test("GET and HEAD are one method, and a route for any method has the policies o
   }
 });
 
+test("on a route for any method a policy holds for its own methods only", () => {
+  const all = policies(
+    { match: { route: "/legacy/**", methods: ["DELETE"] }, deny: true },
+    { match: { route: "/**", methods: ["PUT"] }, require: { rule: "request.user_id == subject" } },
+  );
+  const authorizer = all.authorizer(target("*", "/legacy/**"));
+  const before = (used?: string) =>
+    failureOf(() => authorizer?.before(user, ["legacy", "x"], used))?.failure.reason;
+  for (const used of ["GET", "HEAD", "POST", "PUT"]) assert.equal(before(used), undefined, used);
+  assert.equal(before("DELETE"), "POLICY_DENIED");
+  assert.equal(before(), "POLICY_DENIED");
+  const after = (used?: string) =>
+    failureOf(() => authorizer?.after?.(user, new Uint8Array(0), ["legacy", "x"], used))?.failure.reason;
+  assert.equal(after("GET"), undefined);
+  assert.equal(after("PUT"), "POLICY_DENIED");
+  assert.equal(after(), "POLICY_DENIED");
+});
+
 test("RPCs are matched by method, by service and by package", () => {
   for (const [rpc, matches] of [
     ["guarded.Orders/Get", true],
