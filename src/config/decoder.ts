@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { isMap, isScalar, isSeq, type Node, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
+import { isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
 import { defaultOf, emptyFor } from "./defaults.js";
 import type { Position } from "./diagnostic.js";
 import { boundsExpectation, expectation, oneOf } from "./expectation.js";
@@ -35,6 +35,7 @@ interface Place {
  */
 export class Decoder {
   #visited = 0;
+  #mergeReported = false;
 
   constructor(
     readonly findings: Findings,
@@ -67,7 +68,12 @@ export class Decoder {
   #mapping(schema: SchemaNode, map: YAMLMap, place: Place): unknown {
     const loaded = emptyFor(schema);
     const lines = new Map<string, number>();
+    const merges = map.items.some(isMerge);
     for (const pair of map.items) {
+      if (isMerge(pair)) {
+        this.#refuseMerge(pair, place);
+        continue;
+      }
       const position = this.findings.source.positionOf(pair.key);
       const key = keyText(pair);
       if (key === undefined) {
@@ -86,7 +92,8 @@ export class Decoder {
       loaded[key] = this.decode(child.schema, pair.value as Node | null, { path, at: child.at });
     }
     for (const key of requiredKeys(schema)) {
-      if (lines.has(key)) continue;
+      // What is merged may have it.
+      if (merges || lines.has(key)) continue;
       const expected = expectation(schema.properties?.[key] ?? {});
       this.findings.error(place.path, `missing key "${key}"; expected ${expected}`);
     }
@@ -94,6 +101,18 @@ export class Decoder {
       if (!lines.has(key) && property.default !== undefined) loaded[key] = defaultOf(property);
     }
     return loaded;
+  }
+
+  /** Once a file: whoever merges does so in many places, and all of them change together. */
+  #refuseMerge({ key }: Pair, place: Place): void {
+    if (this.#mergeReported) return;
+    this.#mergeReported = true;
+    const position = this.findings.source.positionOf(key);
+    this.findings.error(
+      [...place.path, "<<"],
+      '"<<" merges in YAML 1.1 only; give the keys here, or one alias for the whole value',
+      { position },
+    );
   }
 
   /** What belongs under a key; undefined, and an error, where the mapping has no such key. */
@@ -164,6 +183,8 @@ export class Decoder {
     if (shapes.every(each => each.properties?.type?.enum !== undefined)) {
       return this.#typed(shapes, node, place);
     }
+    const merge = node.items.find(isMerge);
+    if (merge !== undefined) return void this.#refuseMerge(merge, place);
     const keys = node.items.flatMap(pair => keyText(pair) ?? []);
     const [shape, ...others] = shapes.filter(each => requiredKeys(each).some(key => keys.includes(key)));
     if (shape !== undefined && others.length === 0) return this.#mapping(shape, node, place);
@@ -180,6 +201,8 @@ export class Decoder {
   #typed(shapes: readonly SchemaNode[], map: YAMLMap, place: Place): unknown {
     const words = shapes.flatMap(each => each.properties?.type?.enum ?? []).map(String);
     const pair = map.items.find(each => keyText(each) === "type");
+    const merge = map.items.find(isMerge);
+    if (pair === undefined && merge !== undefined) return void this.#refuseMerge(merge, place);
     if (pair === undefined) return this.#fail(place, `missing key "type"; expected ${oneOf(words)}`);
     const at = { path: [...place.path, "type"], at: `${place.at}.type` };
     const node = pair.value ? this.findings.source.resolve(pair.value as Node) : undefined;
@@ -268,6 +291,11 @@ export class Decoder {
     this.findings.error(place.path, message, more);
     return undefined;
   }
+}
+
+/** A key `<<` without quotes: YAML 1.1 would put the keys of its value into the mapping. */
+function isMerge({ key }: Pair): boolean {
+  return isScalar(key) && key.value === "<<" && key.type === "PLAIN";
 }
 
 /** What substitution put in for a number or a boolean, as such; anything else as the text that it is. */

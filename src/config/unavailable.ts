@@ -44,8 +44,6 @@ const values = new Map(
 
 /** Why a key of the mapping at `at` that the schema does not have is refused; undefined: it is unknown. */
 export function refusedKey(at: string, key: string): string | undefined {
-  if (key === "<<")
-    return '"<<" merges in YAML 1.1 only; give the keys here, or one alias for the whole value';
   const full = at === "" ? key : `${at}.${key}`;
   if (keys.has(full)) return `"${key}" is not available in this version`;
   return misplaced.get(full);

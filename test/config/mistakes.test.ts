@@ -79,6 +79,18 @@ const mistakes: readonly Mistake[] = [
     ],
   },
   {
+    what: "a merge key in many places",
+    yaml: `${listener}upstreams:
+  a: &base { targets: [a:1] }
+  b: { <<: *base, timeout: 1s }
+  c: { <<: *base }
+auth: { providers: { p: { <<: *base } } }
+`,
+    said: [
+      'gateway.yaml:4:8: error: "<<" merges in YAML 1.1 only; give the keys here, or one alias for the whole value (at upstreams.b["<<"])',
+    ],
+  },
+  {
     what: "a duplicate key",
     yaml: `${listener}server: {}
 server: {}
