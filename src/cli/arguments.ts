@@ -20,11 +20,13 @@ export interface Arguments {
   /** The value of `-c`/`--config`; empty only for commands that take none. */
   readonly config: string;
   readonly json: boolean;
+  readonly strict: boolean;
 }
 
 const known = {
   config: { type: "string", short: "c", multiple: true },
   json: { type: "boolean" },
+  strict: { type: "boolean" },
 } as const;
 
 /**
@@ -48,6 +50,7 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
       ? configOf(values.config ?? (expected.config === undefined ? [] : [expected.config]))
       : "",
     json: values.json ?? false,
+    strict: values.strict ?? false,
   };
 }
 
@@ -68,9 +71,9 @@ function parse(args: readonly string[], options: readonly (keyof typeof known)[]
   try {
     return parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true });
   } catch (error) {
-    // All names are known here: --config without a value, or --json with one.
-    const json = error instanceof Error && error.message.includes("--json");
-    throw new UsageError(json ? "--json takes no value" : "expected a file after -c");
+    // All names are known here: --config without a value, or a switch with one.
+    const [name] = (error instanceof Error && /--(json|strict)/.exec(error.message)) || [];
+    throw new UsageError(name === undefined ? "expected a file after -c" : `${name} takes no value`);
   }
 }
 

@@ -3,18 +3,22 @@ import type { Compiled } from "../gateway/compile.js";
 import { readArguments } from "./arguments.js";
 import { load } from "./load.js";
 
-/** Reports every problem of a configuration. Exit code 0 without errors, warnings or not; else 1. */
+/**
+ * Reports every problem of a configuration. Exit code 0 without errors, warnings or not; else 1. Under `--strict`
+ * a warning is enough for 1.
+ */
 export async function check(args: readonly string[]): Promise<number> {
-  const { config: file, json } = readArguments(args, { options: ["config", "json"] });
+  const { config: file, json, strict } = readArguments(args, { options: ["config", "json", "strict"] });
   const { diagnostics, compiled } = await tryLoad(file);
+  const ok = compiled !== undefined && !(strict && diagnostics.length > 0);
   if (json) {
     const routes = compiled === undefined ? 0 : routesOf(compiled);
-    process.stdout.write(`${JSON.stringify({ ok: compiled !== undefined, routes, diagnostics }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ ok, routes, diagnostics }, null, 2)}\n`);
   } else {
     for (const diagnostic of diagnostics) process.stdout.write(`${formatDiagnostic(diagnostic)}\n`);
-    process.stdout.write(`${file}: ${summary(diagnostics, compiled)}\n`);
+    process.stdout.write(`${file}: ${summary(diagnostics, compiled, ok)}\n`);
   }
-  return compiled === undefined ? 1 : 0;
+  return ok ? 0 : 1;
 }
 
 async function tryLoad(
@@ -29,13 +33,13 @@ async function tryLoad(
   }
 }
 
-function summary(diagnostics: readonly Diagnostic[], compiled: Compiled | undefined): string {
+function summary(diagnostics: readonly Diagnostic[], compiled: Compiled | undefined, ok: boolean): string {
   const count = (severity: Diagnostic["severity"]): number =>
     diagnostics.filter(diagnostic => diagnostic.severity === severity).length;
   const warnings = count("warning");
   const warned = warnings === 0 ? "" : `, ${plural(warnings, "warning")}`;
   if (compiled === undefined) return `${plural(count("error"), "error")}${warned}`;
-  return `ok, ${plural(routesOf(compiled), "route")}${warned}`;
+  return `${ok ? "ok" : "refused by --strict"}, ${plural(routesOf(compiled), "route")}${warned}`;
 }
 
 function routesOf({ routes, own }: Compiled): number {

@@ -22,8 +22,8 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     "check",
     {
-      takes: "-c FILE [--json]",
-      does: "report every problem of a configuration; exit 1 where there is an error",
+      takes: "-c FILE [--json] [--strict]",
+      does: "report every problem of a configuration; exit 1 where there is an error, with --strict also where there is a warning",
       load: async () => (await import("./check.js")).check,
     },
   ],

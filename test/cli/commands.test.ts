@@ -121,6 +121,38 @@ services: [{ service: x.Y, upstream: a }]
   });
 });
 
+describe("check --strict", () => {
+  it("exits 1 where there is a warning, as text and as JSON", async () => {
+    const file = join(folder, "warned.yaml");
+    writeFileSync(
+      file,
+      `listeners: { http: { address: "127.0.0.1:0" } }
+upstreams: { a: { targets: ["127.0.0.1:1"] } }
+services: [{ service: chat.v1.Rooms, upstream: a, bindings: [annotations] }]
+descriptors: [{ protos: "." }]
+`,
+    );
+    writeFileSync(
+      join(folder, "warned.proto"),
+      'syntax = "proto3"; package chat.v1; message M {} service Rooms { rpc Join(M) returns (M); }',
+    );
+    const lax = await run("check", "-c", file);
+    assert.equal(lax.code, 0, lax.out + lax.err);
+    assert.match(lax.out, /ok, 0 routes, 1 warning\n$/);
+    const strict = await run("check", "--strict", "-c", file);
+    assert.equal(strict.code, 1);
+    assert.match(strict.out, /refused by --strict, 0 routes, 1 warning\n$/);
+    const json = await run("check", "--strict", "--json", "-c", file);
+    assert.equal(json.code, 1);
+    assert.equal(JSON.parse(json.out).ok, false);
+  });
+
+  it("exits 0 where there is nothing wrong", async () => {
+    const { code, out } = await run("check", "--strict", "-c", "config/examples/killrchat.yaml");
+    assert.equal(code, 0, out);
+  });
+});
+
 describe("routes", () => {
   it("lists method, template, rpc, upstream and source", async () => {
     const { code, out } = await run("routes", "-c", "config/examples/blog.yaml");
@@ -192,7 +224,7 @@ describe("a command line that is wrong", () => {
     [["srve"], /unknown command "srve"; did you mean "serve"\?/],
     [
       ["check"],
-      /^protogate check: expected a configuration, -c FILE\nusage: protogate check -c FILE \[--json\]\n$/,
+      /^protogate check: expected a configuration, -c FILE\nusage: protogate check -c FILE \[--json\] \[--strict\]\n$/,
     ],
     [["check", "gateway.yaml"], /found gateway\.yaml; did you mean -c gateway\.yaml\?/],
     [["check", "-c"], /expected a file after -c/],
@@ -219,7 +251,7 @@ describe("a command line that is wrong", () => {
     it(`prints how to call it: ${args.join(" ")}`, async () => {
       const { code, out, err } = await run(...args);
       assert.deepEqual([code, err], [0, ""]);
-      assert.match(out, /protogate check {3}-c FILE \[--json\]/);
+      assert.match(out, /protogate check {3}-c FILE \[--json\] \[--strict\]/);
     });
   }
 
