@@ -1,4 +1,7 @@
+import { METHODS } from "node:http";
+import { nearest } from "../config/nearest.js";
 import type { OptionValue } from "../descriptors/model.js";
+import { anyMethod } from "../httprule/router.js";
 
 /** One HTTP method and template of a method, `google.api.HttpRule` flattened: additional bindings stand alone. */
 export interface HttpRule {
@@ -68,4 +71,30 @@ function single(raw: RawRule): HttpRule {
     throw new HttpRuleError(`custom.kind must be an HTTP method or "*", found "${raw.custom.kind ?? ""}"`);
   }
   return { method, template: raw.custom.path ?? "", body, responseBody };
+}
+
+/** Methods that `node:http` parses; a request with another one gets 400 before it is routed. */
+const parsed: ReadonlySet<string> = new Set(METHODS);
+
+/** Why requests do not reach a custom kind of the rule as it is declared, one text a kind. */
+export function kindWarnings({ custom, additional_bindings = [] }: RawRule): string[] {
+  const own = custom === undefined ? undefined : kindWarning(custom.kind ?? "");
+  return [...(own === undefined ? [] : [own]), ...additional_bindings.flatMap(kindWarnings)];
+}
+
+function kindWarning(kind: string): string | undefined {
+  const method = kind.toUpperCase();
+  if (kind === anyMethod) return undefined;
+  if (method === "CONNECT") {
+    return `custom.kind "${kind}" cannot be requested: CONNECT names an authority and has no path`;
+  }
+  if (!parsed.has(method)) {
+    const near = nearest(method, METHODS);
+    const hint = near === undefined ? "" : `; did you mean "${near}"?`;
+    return `custom.kind "${kind}" cannot be requested: expected a registered HTTP method or "*"${hint}`;
+  }
+  if (kind !== method) {
+    return `custom.kind "${kind}" is bound as ${method}: HTTP methods are in capitals, and case counts`;
+  }
+  return undefined;
 }

@@ -2,6 +2,7 @@ import type { Diagnostic, Position } from "../config/diagnostic.js";
 import { formatPath } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
+import { shadowedRoutes } from "../httprule/reachability.js";
 import { type Router, RouterBuilder } from "../httprule/router.js";
 import { TemplateError } from "../httprule/template.js";
 import { createCodecs } from "../transcode/codecs.js";
@@ -39,7 +40,13 @@ export function compileRoutes(
     const policy = routePolicy(config, rule.service, rule.method.name, model);
     try {
       const route = compileRoute(rule, policy, createCodecs(model, policy.json));
-      const origin: Origin = { text: ruleOrigin(rule), path: rule.path, position: rule.position };
+      const origin: Origin = {
+        text: ruleOrigin(rule),
+        route: routeText(route),
+        service: rule.service.service,
+        path: rule.path,
+        position: rule.position,
+      };
       const earlier = builder.add(route.method, route.template, origin);
       if (earlier === undefined) routes.push(route);
       else diagnostics.push(conflict(route, origin, earlier));
@@ -51,7 +58,8 @@ export function compileRoutes(
   const own: OwnRoute[] = [];
   for (const each of declared) {
     const path = formatPath(each.at);
-    const origin: Origin = { text: path, path, position: locate(each.at) };
+    const route = `${each.method} ${each.template}`;
+    const origin: Origin = { text: path, route, service: undefined, path, position: locate(each.at) };
     try {
       const route = ownRoute(each);
       const earlier = builder.add(route.method, route.template, origin);
@@ -66,12 +74,27 @@ export function compileRoutes(
       });
     }
   }
+  diagnostics.push(...shadowWarnings(builder));
   return { routes, own, diagnostics };
+}
+
+function shadowWarnings(builder: RouterBuilder<Origin>): Diagnostic[] {
+  return shadowedRoutes(builder.routes, builder.build()).map(({ route, by }) => ({
+    severity: "warning",
+    message: `no request reaches ${route.method} ${route.template.text}: its paths are taken by ${by
+      .map(({ route, text }) => `${route} of ${text}`)
+      .join(" and ")}`,
+    ...place(route.value),
+  }));
 }
 
 /** Who has declared a route, for messages. */
 interface Origin {
   readonly text: string;
+  /** `GET /v1/{name}` */
+  readonly route: string;
+  /** The RPC service; undefined where no RPC method answers. */
+  readonly service: string | undefined;
   readonly path: string;
   readonly position: Position | undefined;
 }
@@ -89,9 +112,24 @@ export function routerOf<R extends Pick<Route, "method" | "template">, T>(
 function conflict(route: Pick<Route, "method" | "template">, origin: Origin, earlier: Origin): Diagnostic {
   return {
     severity: "error",
-    message: `${route.method} ${route.template.text} is bound twice: by ${earlier.text} and by ${origin.text}; give one service a prefix or replace one rule under http.rules`,
+    message: `${route.method} ${route.template.text} is bound twice: by ${earlier.text} and by ${origin.text}; ${advice(origin, earlier)}`,
     ...place(origin),
   };
+}
+
+/** A prefix moves all routes of a service, so that it never parts two methods of one. */
+function advice({ service }: Origin, earlier: Origin): string {
+  if (service === undefined || earlier.service === undefined) {
+    return "give one of them another path";
+  }
+  if (service === earlier.service) {
+    return "give one of the methods another path by a rule under http.rules";
+  }
+  return "give one service a prefix or replace one rule under http.rules";
+}
+
+function routeText({ method, template }: Pick<Route, "method" | "template">): string {
+  return `${method} ${template.text}`;
 }
 
 function place({ path, position }: Pick<Origin, "path" | "position">): Pick<Diagnostic, "path" | "position"> {

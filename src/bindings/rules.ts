@@ -6,7 +6,14 @@ import { unknownService } from "../config/unknown-service.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { type ExposedService, exposedServices, patternPrefix } from "./exposed-services.js";
-import { flattenRule, type HttpRule, HttpRuleError, type RawRule, rawRuleOf } from "./http-rule.js";
+import {
+  flattenRule,
+  type HttpRule,
+  HttpRuleError,
+  kindWarnings,
+  type RawRule,
+  rawRuleOf,
+} from "./http-rule.js";
 
 /** Where a binding comes from. */
 export type BindingSource = "annotation" | "config" | "convention" | "auto";
@@ -226,7 +233,16 @@ function flatten(
   diagnostics: Diagnostic[],
 ): HttpRule[] {
   try {
-    return flattenRule(raw);
+    const rules = flattenRule(raw);
+    for (const message of kindWarnings(raw)) {
+      diagnostics.push({
+        severity: "warning",
+        message,
+        path,
+        ...(position === undefined ? {} : { position }),
+      });
+    }
+    return rules;
   } catch (error) {
     if (!(error instanceof HttpRuleError)) throw error;
     diagnostics.push({

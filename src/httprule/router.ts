@@ -40,9 +40,14 @@ export class RouterBuilder<T> {
     return undefined;
   }
 
+  /** What was added so far. */
+  get routes(): readonly Route<T>[] {
+    return [...this.#routes.values()].flatMap(routes => [...routes.values()]);
+  }
+
   /** The router over what was added so far; later additions do not reach it. */
   build(): Router<T> {
-    return new Router([...this.#routes.values()].flatMap(routes => [...routes.values()]));
+    return new Router(this.routes);
   }
 }
 

@@ -77,7 +77,42 @@ test("annotations bind their pattern and each additional binding", async () => {
     "GET /n/{child.id} → GetM (annotation)",
     "HEAD /m → GetM (annotation)",
   ]);
-  assert.deepEqual(problems, []);
+  assert.equal(problems.length, 1);
+  assert.match(
+    problems[0] ?? "",
+    /warning: custom\.kind "head" is bound as HEAD: HTTP methods are in capitals/,
+  );
+});
+
+test("a custom kind that no request can have is a warning", async () => {
+  const kinds = ["FOO", "CONNECT", "PROPFNID", "PROPFIND", "*"];
+  const { routes, problems } = await compile(
+    annotated(
+      "GetM",
+      `get: "/m" ${kinds.map((kind, i) => `additional_bindings { custom { kind: "${kind}" path: "/k${i}" } }`).join(" ")}`,
+    ),
+  );
+  assert.equal(routes.length, 6);
+  assert.equal(problems.length, 3);
+  assert.match(problems[0] ?? "", /warning: custom\.kind "FOO" cannot be requested: expected a registered/);
+  assert.match(problems[1] ?? "", /warning: custom\.kind "CONNECT" cannot be requested: CONNECT names/);
+  assert.match(problems[2] ?? "", /custom\.kind "PROPFNID" cannot be requested: .*did you mean "PROPFIND"\?/);
+});
+
+test("a route that others shadow is a warning that names them", async () => {
+  const { routes, problems } = await compile(
+    [
+      annotated("Get", 'get: "/d/{id=*/**}"'),
+      annotated("Child", 'get: "/d/{id=*/**}/{child.id}"'),
+      annotated("One", 'get: "/d/{id}"'),
+    ].join("\n"),
+  );
+  assert.equal(routes.length, 3);
+  assert.equal(problems.length, 1);
+  assert.match(
+    problems[0] ?? "",
+    /t\.proto:14.* warning: no request reaches GET \/d\/\{id=\*\/\*\*\}: its paths are taken by GET \/d\/\{id=\*\/\*\*\}\/\{child\.id\} of t\.S\.Child .* and GET \/d\/\{id\} of t\.S\.One/,
+  );
 });
 
 test("convention and auto bind what has no annotation, by the method's name", async () => {
@@ -126,7 +161,7 @@ test("two routes with one method and an equivalent template are an error that na
   assert.equal(problems.length, 1);
   assert.match(
     problems[0] ?? "",
-    /^\S*t\.proto:15.*error: GET \/m\/\{child\.id\} is bound twice: by t\.S\.A \(\S*t\.proto:14\) and by t\.S\.B/,
+    /^\S*t\.proto:15.*error: GET \/m\/\{child\.id\} is bound twice: by t\.S\.A \(\S*t\.proto:14\) and by t\.S\.B .*; give one of the methods another path by a rule under http\.rules/,
   );
 });
 
