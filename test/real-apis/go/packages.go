@@ -1,0 +1,25 @@
+package main
+
+import (
+	_ "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	_ "github.com/containerd/containerd/api/services/containers/v1"
+	_ "github.com/containerd/containerd/api/services/content/v1"
+	_ "github.com/containerd/containerd/api/services/diff/v1"
+	_ "github.com/containerd/containerd/api/services/events/v1"
+	_ "github.com/containerd/containerd/api/services/images/v1"
+	_ "github.com/containerd/containerd/api/services/introspection/v1"
+	_ "github.com/containerd/containerd/api/services/leases/v1"
+	_ "github.com/containerd/containerd/api/services/mounts/v1"
+	_ "github.com/containerd/containerd/api/services/namespaces/v1"
+	_ "github.com/containerd/containerd/api/services/sandbox/v1"
+	_ "github.com/containerd/containerd/api/services/snapshots/v1"
+	_ "github.com/containerd/containerd/api/services/streaming/v1"
+	_ "github.com/containerd/containerd/api/services/tasks/v1"
+	_ "github.com/containerd/containerd/api/services/transfer/v1"
+	_ "github.com/containerd/containerd/api/services/ttrpc/events/v1"
+	_ "github.com/containerd/containerd/api/services/version/v1"
+	_ "github.com/openfga/api/proto/openfga/v1"
+	_ "go.etcd.io/etcd/api/v3/etcdserverpb"
+	_ "go.temporal.io/api/operatorservice/v1"
+	_ "go.temporal.io/api/workflowservice/v1"
+)
