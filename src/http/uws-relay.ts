@@ -1,7 +1,7 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { type ClientRequest, type IncomingMessage, request as openRequest, STATUS_CODES } from "node:http";
 import { connectionHeaders } from "../config/own-header.js";
-import { type Failure, gatewayFailure } from "../status/failure.js";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { renderFailure } from "../status/profiles.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
 import { type HeaderList, isHeaderValue } from "./exchange.js";
@@ -25,6 +25,11 @@ export interface RelayedRequest {
 const maxCollected = 65_536;
 /** Milliseconds to wait for the end of such a response. */
 const maxCollecting = 25;
+
+const unwritable = gatewayFailure(
+  "MALFORMED_REQUEST",
+  "the request has a target or a header that cannot be passed on",
+);
 
 const lineEnd = Buffer.from("\r\n");
 const closeLine = Buffer.from("\r\nconnection: close");
@@ -70,15 +75,15 @@ export class UwsRelay {
     this.#done = done;
     const { method, target, fields } = request;
     const { options, headers: own, close } = application.privately(passed);
-    // The gateway's after those of the client, which could have the same names.
-    const headers = { ...relayedHeaders(fields), ...own };
     try {
+      // The gateway's after those of the client, which could have the same names.
+      const headers = { ...relayedHeaders(fields), ...own };
       // Checks everything before it takes a connection.
       this.#upstream = openRequest({ ...options, method, path: target, setHost: false, headers });
-    } catch {
+    } catch (error) {
       close();
-      const message = "the request has a target or a header that cannot be passed on";
-      setImmediate(() => this.#fail(gatewayFailure("MALFORMED_REQUEST", message)));
+      const failure = error instanceof GatewayError ? error.failure : unwritable;
+      setImmediate(() => this.#fail(failure));
       return;
     }
     let answered = false;

@@ -33,18 +33,21 @@ export class AddonError extends Error {
 
 /**
  * The native addon, loaded when it is first asked for.
- * @param headLimit bytes of a request head, which the addon reads from the environment when it is loaded; the first
- *   caller decides for the process, and every engine checks its own limit on top
+ * @param headLimit bytes of the target, names and values of a request head, which the addon reads from the environment
+ *   when it is loaded; the first caller decides for the process, and every engine checks its own limit on top
  * @throws AddonError that says in one line why it cannot be loaded here
  */
 export async function loadUws(headLimit: number): Promise<Uws> {
-  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(headLimit);
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(headLimit + framing);
   try {
     return (await import("uWebSockets.js")) as unknown as Uws;
   } catch (error) {
     throw new AddonError(explain(error), { cause: error });
   }
 }
+
+/** Bytes of a head that count for no limit of ours: method, version, and what separates names, values and lines. */
+const framing = 1024;
 
 function explain(error: unknown): string {
   const { platform, arch, version, versions } = process;

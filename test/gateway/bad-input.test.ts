@@ -490,10 +490,16 @@ describe("bad input", () => {
 
   it("answers headers beyond the limit with 431", async () => {
     const answer = await send(`${system.gateway.url}/v1/items/a`, {
-      headers: { "x-long": "x".repeat(14000) },
+      headers: { "x-long": "x".repeat(6000) },
     });
     assert.equal(answer.status, 431);
     assert.equal(answer.json.reason, "HEADERS_TOO_LARGE");
+    // Above what its parser takes uWebSockets.js refuses by itself, without a word of why.
+    const larger = await send(`${system.gateway.url}/v1/items/a`, {
+      headers: { "x-long": "x".repeat(14_000) },
+    });
+    assert.equal(larger.status, 431);
+    if (engineUnderTest() === "fastify") assert.equal(larger.json.reason, "HEADERS_TOO_LARGE");
   });
 
   it("refuses bytes that are not HTTP and closes that connection only", async () => {
