@@ -20,6 +20,14 @@ const DescriptorsSchema = Type.Union(
           default: [],
           description: "Further folders that imports resolve in, before the bundled ones.",
         }),
+        exclude: Type.Array(
+          text("nonempty", { description: "A glob, such as preview/** or *_test.proto." }),
+          {
+            default: [],
+            description:
+              "Files of the folder that are not loaded unless others import them, relative to the folder.",
+          },
+        ),
       },
       "A folder of .proto files, or one file with what it imports, parsed when the gateway starts.",
     ),

@@ -10,7 +10,7 @@ import type { Model } from "./model.js";
 import { checkOptions } from "./option-check.js";
 import { encodeOptions } from "./option-statements.js";
 import { Problems } from "./problems.js";
-import { hasProto, listProtos, readProto } from "./proto-folder.js";
+import { hasProto, listProtos, readProto, withoutExcluded } from "./proto-folder.js";
 import { resolveTypes } from "./resolve.js";
 import { Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
@@ -22,8 +22,14 @@ export type DescriptorInput =
   /**
    * All `.proto` files below a folder, or one `.proto` file and what it imports. Imports are looked for in the folder,
    * then in `include`, then in the bundled files. A file below an included folder has the path in it as its name.
+   * Files of the folder that fit a glob of `exclude` are read only where others import them.
    */
-  | { readonly kind: "protos"; readonly folder: string; readonly include: readonly string[] }
+  | {
+      readonly kind: "protos";
+      readonly folder: string;
+      readonly include: readonly string[];
+      readonly exclude?: readonly string[];
+    }
   /** A serialized `google.protobuf.FileDescriptorSet`. */
   | { readonly kind: "set"; readonly file: string }
   /**
@@ -64,7 +70,7 @@ class Loader {
     const enter = this.#files.input();
     switch (input.kind) {
       case "protos":
-        await this.#readFolder(input.folder, input.include, enter);
+        await this.#readFolder(input.folder, input.include, input.exclude ?? [], enter);
         break;
       case "set":
         for (const file of await readSet(input.file, this.problems)) enter(file);
@@ -124,13 +130,14 @@ class Loader {
   async #readFolder(
     given: string,
     include: readonly string[],
+    exclude: readonly string[],
     enter: (file: SourceFile) => void,
   ): Promise<void> {
     const { folder, names } = given.endsWith(".proto") ? singleFile(given, include) : { folder: given };
     const files: SourceFile[] = [];
     const known = new Set<string>();
     const searched = [folder, ...include, BUNDLE_FOLDER];
-    const roots = names === undefined ? include : [folder, ...include];
+    const roots = names === undefined && exclude.length === 0 ? include : [folder, ...include];
     const read = (from: string, name: string) => {
       known.add(name);
       const file = readProto(from, name, "protos", this.problems);
@@ -142,7 +149,13 @@ class Loader {
       files.push(file);
       enter(file);
     };
-    await this.#each(names ?? listProtos(folder, this.problems), name => read(folder, name));
+    const wanted = withoutExcluded(
+      names ?? listProtos(folder, this.problems),
+      exclude,
+      folder,
+      this.problems,
+    );
+    await this.#each(wanted, name => read(folder, name));
     // Grows while it is walked: included files have imports too.
     for (const file of files) {
       for (const { name } of file.parsed?.imports ?? []) {

@@ -47,6 +47,39 @@ export function listProtos(folder: string, problems: Problems): string[] {
   return found.sort();
 }
 
+/**
+ * The names that fit no glob: `*` and `?` stand for parts of a segment, `**` for any number of segments. A glob that
+ * fits nothing is a warning.
+ */
+export function withoutExcluded(
+  names: readonly string[],
+  globs: readonly string[],
+  folder: string,
+  problems: Problems,
+): readonly string[] {
+  let left = names;
+  for (const glob of globs) {
+    const pattern = globPattern(glob);
+    if (!names.some(name => pattern.test(name))) {
+      const message = `exclude: "${glob}" fits no .proto file; expected a path below the folder, such as preview/**`;
+      problems.warning({ message, position: { file: folder, line: 0, column: 0 } });
+    }
+    left = left.filter(name => !pattern.test(name));
+  }
+  return left;
+}
+
+function globPattern(glob: string): RegExp {
+  const parts: Readonly<Record<string, string>> = {
+    "**/": "(?:.*/)?",
+    "**": ".*",
+    "*": "[^/]*",
+    "?": "[^/]",
+  };
+  const source = glob.replace(/\*\*\/|\*\*|\*|\?|[.+^${}()|[\]\\]/g, part => parts[part] ?? `\\${part}`);
+  return new RegExp(`^${source}$`);
+}
+
 /** Whether the folder has such a file. Names that lead out of the folder are not looked for. */
 export function hasProto(folder: string, name: string): boolean {
   if (name.split("/").includes("..")) return false;

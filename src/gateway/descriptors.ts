@@ -12,7 +12,10 @@ export function reflectedUpstreams(config: Config): string[] {
 /** The configured sources in order, with what reflection has told filled in. */
 export function descriptorInputs(config: Config, reflected: ReflectedFiles): DescriptorInput[] {
   return config.descriptors.map(source => {
-    if ("protos" in source) return { kind: "protos", folder: source.protos, include: source.include };
+    if ("protos" in source) {
+      const { protos: folder, include, exclude } = source;
+      return { kind: "protos", folder, include, exclude };
+    }
     if ("set" in source) return { kind: "set", file: source.set };
     const origin = `reflection of upstream "${source.reflection}"`;
     return { kind: "files", origin, files: reflected.get(source.reflection) ?? [] };

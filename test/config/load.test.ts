@@ -147,7 +147,7 @@ test("every available key is loaded: durations as milliseconds, sizes as bytes, 
     admin: { address: ":9091", tls: { cert: file("tls/cert.pem"), key: file("tls/key.pem") } },
   });
   assert.deepEqual(plain(config.descriptors), [
-    { protos: file("protos"), include: [file("third_party")] },
+    { protos: file("protos"), include: [file("third_party")], exclude: [] },
     { set: file("api.binpb") },
     { reflection: "chat", refresh: 600_000 },
     { reflection: "plain" },

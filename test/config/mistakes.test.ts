@@ -299,7 +299,7 @@ server: {}
     yaml: `${listener}descriptors: [{ protos: folder, refresh: 1s }]
 `,
     said: [
-      'gateway.yaml:2:33: error: unknown key "refresh"; expected protos or include (at descriptors[0].refresh)',
+      'gateway.yaml:2:33: error: unknown key "refresh"; expected protos, include or exclude (at descriptors[0].refresh)',
     ],
   },
   {

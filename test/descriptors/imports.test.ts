@@ -200,3 +200,49 @@ describe("folders", () => {
     ]);
   });
 });
+
+describe("exclude", () => {
+  const files = {
+    "api/v1/a.proto": `${HEAD} import "preview/shared.proto"; message A { preview.Shared shared = 1; }`,
+    "api/v1/a_test.proto": "is not read",
+    "preview/shared.proto": 'syntax = "proto3"; package preview; message Shared {}',
+    "preview/x/y/broken.proto": "is not read",
+    "preview.proto": `${HEAD} message P {}`,
+  };
+
+  it("leaves out files of the folder by globs, unless others import them", async t => {
+    const folder = folderOf(t, files);
+    const exclude = ["preview/**", "**/*_test.proto"];
+    const { model, diagnostics } = await loadModel([{ kind: "protos", folder, include: [], exclude }]);
+    assert.deepEqual(diagnostics, []);
+    for (const name of ["api/v1/a.proto", "preview/shared.proto", "preview.proto"])
+      assert.ok(model.files.has(name), name);
+    for (const name of ["api/v1/a_test.proto", "preview/x/y/broken.proto"])
+      assert.ok(!model.files.has(name), name);
+  });
+
+  for (const [glob, left] of [
+    ["*.proto", ["api/v1/b.proto", "x/c.proto"]],
+    ["x/?.proto", ["a.proto", "api/v1/b.proto"]],
+    ["**/b.proto", ["a.proto", "x/c.proto"]],
+    ["**", []],
+    ["api/**/b.proto", ["a.proto", "x/c.proto"]],
+    ["a(.proto", ["a.proto", "api/v1/b.proto", "x/c.proto"]],
+  ] as const) {
+    it(`${glob} leaves ${left.join(", ") || "nothing"}`, async t => {
+      const folder = folderOf(t, { "a.proto": HEAD, "api/v1/b.proto": HEAD, "x/c.proto": HEAD });
+      const { model, diagnostics } = await loadModel([
+        { kind: "protos", folder, include: [], exclude: [glob] },
+      ]);
+      assert.deepEqual(
+        [...model.files.keys()].filter(name => /^(a|api\/v1\/b|x\/c)\.proto$/.test(name)).sort(),
+        left,
+      );
+      const unused = `exclude: "${glob}" fits no .proto file; expected a path below the folder, such as preview/**`;
+      assert.deepEqual(
+        diagnostics.map(({ message }) => message),
+        left.length === 3 ? [unused] : [],
+      );
+    });
+  }
+});

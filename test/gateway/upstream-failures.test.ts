@@ -89,8 +89,10 @@ describe("a backend that answers an error", () => {
     }
   });
 
-  it("keeps codes above 16, and answers 401 where OpenIM gives the code that meaning", async () => {
-    const system = await startEcho("", "", { Get: failing(1501, "token expired") });
+  it("keeps codes above 16, with the status that status_codes gives them", async () => {
+    const system = await startEcho("status_codes: { 1500-1599: 401 }", "", {
+      Get: failing(1501, "token expired"),
+    });
     try {
       const answer = await send(`${system.gateway.url}/v1/items/a`);
       assert.equal(answer.status, 401);
