@@ -9,8 +9,12 @@ const int64 = {
     "Print 64-bit integers as `string` (canonical), or as `number` where a double holds them exactly.",
 };
 const emitDefaults = {
-  description: "Print fields that hold their default: zeros, false, empty lists and texts.",
+  description:
+    "Print fields that hold their default: zeros, false, empty lists and texts. `with_null` also prints unset messages as null.",
 };
+const withNull = Type.Unsafe<boolean | "with_null">({
+  anyOf: [{ const: true }, { const: false }, { enum: ["with_null"] }],
+});
 const names = {
   description: "Print field names as `json` (lowerCamelCase) or as in the `proto`. Both are read.",
 };
@@ -34,7 +38,7 @@ const json = section(
   {
     enums: choice(nameOrNumber, { ...enums, default: "name" }),
     int64: choice(stringOrNumber, { ...int64, default: "string" }),
-    emit_defaults: Type.Boolean({ ...emitDefaults, default: false }),
+    emit_defaults: Type.Unsafe<boolean | "with_null">({ ...withNull, ...emitDefaults, default: false }),
     names: choice(jsonOrProto, { ...names, default: "json" }),
     unknown_fields: choice(rejectOrIgnore, { ...unknownFields, default: "reject" }),
     wrappers,
@@ -48,7 +52,7 @@ const jsonOverride = Type.Optional(
     {
       enums: Type.Optional(choice(nameOrNumber, enums)),
       int64: Type.Optional(choice(stringOrNumber, int64)),
-      emit_defaults: Type.Optional(Type.Boolean(emitDefaults)),
+      emit_defaults: Type.Optional(Type.Unsafe<boolean | "with_null">({ ...withNull, ...emitDefaults })),
       names: Type.Optional(choice(jsonOrProto, names)),
       unknown_fields: Type.Optional(choice(rejectOrIgnore, unknownFields)),
       wrappers,

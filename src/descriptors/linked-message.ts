@@ -139,6 +139,7 @@ export class LinkedField extends LinkedElement implements Field {
   readonly jsonName: string;
   readonly kind: Field["kind"];
   readonly repeated: boolean;
+  readonly proto3Optional: boolean;
   readonly presence: Presence;
   readonly packed: boolean;
   readonly delimited: boolean;
@@ -165,6 +166,7 @@ export class LinkedField extends LinkedElement implements Field {
     this.jsonName = extension ? `[${fullName}]` : proto.jsonName || jsonName(proto.name);
     this.kind = KINDS[proto.type] ?? "message";
     this.repeated = proto.label === Label.REPEATED;
+    this.proto3Optional = proto.proto3Optional === true;
     this.presence = presenceOf(proto, features, this.kind, oneof !== undefined || extension);
     this.packed = this.repeated && packable(this.kind) && isPacked(proto, features);
     this.delimited =

@@ -96,6 +96,8 @@ export interface Field extends Element {
   readonly enum: EnumType | undefined;
   /** True for repeated and for map fields. */
   readonly repeated: boolean;
+  /** True for `optional` in proto3, which descriptors write as a oneof of one field. */
+  readonly proto3Optional: boolean;
   /** Set exactly for map fields: the entry's key and value fields. */
   readonly map: { readonly key: Field; readonly value: Field } | undefined;
   /** Meaningless for repeated and map fields (`implicit`). */

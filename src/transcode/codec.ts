@@ -2,14 +2,20 @@ import type { JsonValue } from "./json.js";
 import type { OwnWrappers } from "./well-known.js";
 import type { Writer } from "./writer.js";
 
+export type EmitDefaults = boolean | "with_null";
+
 /** How ProtoJSON is printed and read. One codec is compiled for each message type and policy. */
 export interface JsonPolicy {
   /** `name`: value names, numbers only where a value has none. `number`: always numbers. */
   readonly enums: "name" | "number";
   /** `string` is canonical. `number`: as JSON numbers where exact in a double, else as strings. */
   readonly int64: "string" | "number";
-  /** True prints fields without presence that hold their default, empty lists and empty maps. */
-  readonly emitDefaults: boolean;
+  /**
+   * True prints fields without presence that hold their default, empty lists and empty maps. `with_null` also prints
+   * `null` for what has presence and is not set, as `EmitUnpopulated` of protojson in Go does: messages, and scalars of
+   * proto2 and editions, but no members of a oneof and nothing that is `optional` in proto3.
+   */
+  readonly emitDefaults: EmitDefaults;
   /** `json`: lowerCamelCase or `json_name`. `proto`: names as in the proto. Reading accepts both. */
   readonly names: "json" | "proto";
   readonly unknownFields: "reject" | "ignore";

@@ -1,4 +1,5 @@
 import type { Field } from "../descriptors/model.js";
+import type { EmitDefaults } from "./codec.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode-step.js";
 import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode-step.js";
 import { BARE_LEVEL, FunctionSource, type Level, literal, OBJECT_LEVEL } from "./function-source.js";
@@ -39,7 +40,7 @@ export interface DecodeField {
 
 export interface ObjectOptions {
   readonly extensions: ExtensionPrinter | undefined;
-  readonly emitDefaults: boolean;
+  readonly emitDefaults: EmitDefaults;
 }
 
 /**
@@ -59,8 +60,9 @@ export function objectDecoder(fields: readonly DecodeField[], options: ObjectOpt
     source.add(`if (${writer.present(index)}) { at = ${index}; ${lead} + ${writer.text(index)}; }`);
     if (item.field.presence === "required" && !item.field.repeated) {
       source.add(`else throw ${source.link(missing)}(${literal(item.name)});`);
-    } else if (options.emitDefaults && hasNoPresence(item.field)) {
-      source.add(`else ${lead} + ${literal(item.zero)};`);
+    } else {
+      const absent = absentText(item, options.emitDefaults);
+      if (absent !== undefined) source.add(`else ${lead} + ${literal(absent)};`);
     }
   });
   if (extensions !== undefined)
@@ -266,6 +268,14 @@ export function hasNoPresence(field: Field): boolean {
   return (
     field.repeated || (field.presence === "implicit" && field.kind !== "message" && field.oneof === undefined)
   );
+}
+
+/** JSON text that stands for an absent field; undefined where it is left out. */
+export function absentText({ field, zero }: DecodeField, emitDefaults: EmitDefaults): string | undefined {
+  if (emitDefaults === false) return undefined;
+  if (hasNoPresence(field)) return zero;
+  const isMember = field.oneof !== undefined || field.proto3Optional;
+  return emitDefaults === "with_null" && !isMember ? "null" : undefined;
 }
 
 export function tagOf(field: Field, type: number): number {

@@ -1,5 +1,5 @@
 import type { Field } from "../descriptors/model.js";
-import { type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./decode-source.js";
+import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./decode-source.js";
 import type { Print } from "./decode-step.js";
 import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "./function-source.js";
 import { BAIL } from "./json-cursor.js";
@@ -65,13 +65,15 @@ function printFields(
   source.add(options.extensions === undefined ? "default: r.skip(tag, depth);" : `default: throw ${bail};`);
   source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
   fields.forEach((item, index) => {
-    const { field, zero } = item;
+    const { field } = item;
     const unseen = `(s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0`;
     if (field.presence === "required" && !field.repeated) {
       source.add(`if (${unseen}) throw ${bail};`);
-    } else if (options.emitDefaults && hasNoPresence(field)) {
-      source.add(`if (${unseen}) j.piece(${source.link(new JsonPiece(`${head(item)}${zero},`))});`);
+      return;
     }
+    const absent = absentText(item, options.emitDefaults);
+    if (absent !== undefined)
+      source.add(`if (${unseen}) j.piece(${source.link(new JsonPiece(`${head(item)}${absent},`))});`);
   });
 }
 

@@ -195,7 +195,7 @@ server: {}
     yaml: `${upstream}services: [{ service: a.B, upstream: chat, json: { emit_defaults: yes } }]
 `,
     said: [
-      'gateway.yaml:3:67: error: expected true or false, found "yes" (at services[0].json.emit_defaults)',
+      'gateway.yaml:3:67: error: expected true, false or with_null, found "yes" (at services[0].json.emit_defaults)',
     ],
   },
   {

@@ -148,7 +148,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         [14, 503],
         [15, 500],
         [16, 401],
-        [1501, 401],
+        [1501, 500],
       ] as const;
       it("fails with the HTTP status of its code, codes beyond gRPC's own kept", async () => {
         for (const [code, status] of statuses) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { TranscodeError } from "../../src/transcode/error.js";
-import { decode, encode } from "./schema.js";
+import { decode, encode, model } from "./schema.js";
 import { group, int, len, tag, varint, wire } from "./wire-bytes.js";
 
 function failure(type: string, bytes: Uint8Array, depth = 100): TranscodeError {
@@ -183,6 +183,25 @@ test("emitDefaults prints fields without presence, empty lists and maps, and not
   );
   assert.equal(
     decode("three.All", wire(), { emitDefaults: true, int64: "number" }).includes('"fInt64":0,'),
+    true,
+  );
+});
+
+test("with_null prints null for what has presence and is not set, as protojson in Go does with EmitUnpopulated", () => {
+  for (const type of ["two.Plain", "three.All", "three.Message"]) {
+    const printed = JSON.parse(decode(type, wire(), { emitDefaults: "with_null" }));
+    for (const field of model.message(type)!.fields) {
+      const isMember = field.oneof !== undefined || field.proto3Optional;
+      // The only value of NullValue is null.
+      const isNull = field.presence === "explicit" || field.enum?.fullName === "google.protobuf.NullValue";
+      const expected = isMember ? "left out" : isNull && !field.repeated ? "null" : "a default";
+      const found = printed[field.jsonName];
+      const kind = found === undefined ? "left out" : found === null ? "null" : "a default";
+      assert.equal(kind, expected, field.fullName);
+    }
+  }
+  assert.equal(
+    decode("three.Message", wire(len(1, "x")), { emitDefaults: "with_null" }).includes('"text":"x"'),
     true,
   );
 });
