@@ -76,6 +76,9 @@ export interface PrivateWay {
 /** Bytes of a request's head on the private socket: more than a listener can be configured to take. */
 const privateHead = 4 << 20;
 
+/** Requests that may come in one turn: above it connecting fails at once. The system may allow less. */
+const privateBacklog = 65_535;
+
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 
 /** @param socket whether `privately` is used */
@@ -99,9 +102,9 @@ export async function createPassThrough(
   });
   const folder = socket ? mkdtempSync(join(tmpdir(), "protogate-")) : undefined;
   const socketPath = folder === undefined ? undefined : join(folder, "http.sock");
-  const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
+  const agent = new Agent({ keepAlive: true });
   if (socketPath === undefined) await app.ready();
-  else await app.listen({ path: socketPath });
+  else await app.listen({ path: socketPath, backlog: privateBacklog });
   const open = new Set<Duplex>();
   let closing: Promise<void> | undefined;
   return {
