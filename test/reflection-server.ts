@@ -24,11 +24,19 @@ export interface ReflectionServer {
  * A gRPC server on loopback that reflects these files byte for byte (v1), one file an answer, as grpc-java does.
  * @param files serialized FileDescriptorProtos
  * @param version of the reflection service
+ * @param silent requests that get no response, as they are in `asked`
+ * @param serve adds further services
  * @param names what the server knows its files by, where that is not their own name
  */
 export async function startReflectionServer(
   files: readonly Uint8Array[],
-  { version = "v1", names = new Map<string, string>(), port = 0 } = {},
+  {
+    version = "v1",
+    names = new Map<string, string>(),
+    port = 0,
+    silent = new Set<string>(),
+    serve = (_server: Server): void => undefined,
+  } = {},
 ): Promise<ReflectionServer> {
   const reflected = indexOf(files, names);
   const asked: string[] = [];
@@ -48,12 +56,16 @@ export async function startReflectionServer(
     },
     {
       info: (call: ServerDuplexStream<Buffer, Buffer>) => {
-        call.on("data", (request: Buffer) => call.write(Buffer.from(respond(request, reflected, asked))));
+        call.on("data", (request: Buffer) => {
+          const response = Buffer.from(respond(request, reflected, asked));
+          if (!silent.has(asked.at(-1) ?? "")) call.write(response);
+        });
         call.on("end", () => call.end());
         call.on("error", () => undefined);
       },
     },
   );
+  serve(server);
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
       error === null ? resolve(at) : reject(error),

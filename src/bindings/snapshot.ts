@@ -1,6 +1,7 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { Router } from "../httprule/router.js";
 import type { Template } from "../httprule/template.js";
+import type { AnyValue } from "../status/details.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
@@ -34,6 +35,8 @@ export interface RpcBinding extends Bound {
   readonly route: Route;
   readonly guard: Guard | undefined;
   readonly channel: Channel;
+  /** Undefined where the upstream cannot be asked for types that the model lacks. */
+  readonly details: DetailRenderer | undefined;
   /** Undefined where the request's type has no rules. */
   readonly validate: Validate | undefined;
 }
@@ -56,6 +59,18 @@ export interface PassThroughBinding extends Bound {
   readonly check: PassThroughRule["check"];
   /** Whether a header is the gateway's alone to send, by lower-case name. */
   readonly ownHeader: (name: string) => boolean;
+}
+
+/** Renders error details of one upstream, whose reflection is asked for types that the model lacks. */
+export interface DetailRenderer {
+  /**
+   * The JSON text of each; a promise, which never rejects, where types are asked for. Unknown types come as base64.
+   * @param names of fields, as in `JsonPolicy`
+   */
+  render(
+    details: readonly AnyValue[],
+    names: "json" | "proto",
+  ): readonly string[] | Promise<readonly string[]>;
 }
 
 export type Binding = RpcBinding | EndpointBinding | PassThroughBinding;

@@ -5,6 +5,7 @@ import type { PassThrough } from "../upstream/pass-through.js";
 import { watchDescriptors } from "../upstream/reflection.js";
 import { type Compiled, compile, type UsableConfig } from "./compile.js";
 import { reflectedUpstreams } from "./descriptors.js";
+import { ErrorDetails } from "./error-details.js";
 import { Leases } from "./leases.js";
 import { passThroughOf } from "./pass-through.js";
 import { createProtection, type Protection } from "./protection.js";
@@ -44,6 +45,7 @@ export class Generation {
   readonly #reflected = new Map<string, readonly Uint8Array[]>();
   readonly #missing: Set<string>;
   readonly #stops: (() => void)[] = [];
+  readonly #ended = new AbortController();
   #passThrough: PassThrough | undefined;
   /** Of the snapshot that serves. */
   #protection: Protection | undefined;
@@ -74,6 +76,7 @@ export class Generation {
     this.#retired = true;
     this.#abandon?.();
     for (const stop of this.#stops) stop();
+    this.#ended.abort();
     await this.#leases.free();
     this.#protection?.close();
     await Promise.all([...this.#channels.values()].map(channel => channel.close()));
@@ -162,9 +165,24 @@ export class Generation {
       passThrough: this.#passThrough,
       protection,
       leases: this.#leases,
+      details: this.#details(compiled),
     };
     this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), parts, compiled);
     before?.close();
+  }
+
+  #details({ model }: Compiled): Map<string, ErrorDetails> {
+    const { config } = this.#loaded;
+    const { signal } = this.#ended;
+    const details = new Map<string, ErrorDetails>();
+    for (const upstream of reflectedUpstreams(config)) {
+      const channel = this.#channels.get(upstream) as Channel;
+      details.set(
+        upstream,
+        new ErrorDetails(model, { upstream, channel, signal, depth: config.http.limits.depth }),
+      );
+    }
+    return details;
   }
 }
 

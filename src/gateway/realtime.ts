@@ -282,9 +282,9 @@ export class RealtimeService implements Rooms {
     });
   }
 
-  #useTarget({ compiled, channels }: RealtimeParts): void {
+  #useTarget({ compiled, channels, details }: RealtimeParts): void {
     if (compiled.bridge === undefined) return;
-    this.#bridge.use({ plan: compiled.bridge, channels, check: callCheck(compiled) });
+    this.#bridge.use({ plan: compiled.bridge, channels, check: callCheck(compiled), details });
   }
 }
 

@@ -3,7 +3,7 @@ import { Guard } from "../bindings/guard.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
-import type { Binding, Snapshot } from "../bindings/snapshot.js";
+import type { Binding, DetailRenderer, Snapshot } from "../bindings/snapshot.js";
 import { limitNames } from "../config/rate-limit-schema.js";
 import { createCors } from "../http/cors.js";
 import { securityHeaders } from "../http/security-headers.js";
@@ -21,12 +21,14 @@ export interface SnapshotParts {
   readonly passThrough: PassThrough | undefined;
   readonly protection: Protection;
   readonly leases: Leases;
+  /** By the names of the upstreams whose reflection is asked. */
+  readonly details: ReadonlyMap<string, DetailRenderer>;
 }
 
 /** Binds compiled routes to channels, guards and metrics. */
 export function createSnapshot(
   compiled: Compiled,
-  { channels, passThrough, protection, leases }: SnapshotParts,
+  { channels, passThrough, protection, leases, details: asking }: SnapshotParts,
   { metrics, validation }: Runtime,
 ): Snapshot {
   const { model, routes, own, validators } = compiled;
@@ -93,6 +95,7 @@ export function createSnapshot(
       route,
       // Loading has checked that the upstream exists.
       channel: channels.get(route.upstream) as Channel,
+      details: asking.get(route.upstream),
       validate: validate && validation.counted(validate, service, rpc.name),
     };
   };

@@ -20,16 +20,21 @@ export function failed(progress: Progress, error: unknown): Answer {
   );
 }
 
-/** @param headers of the backend, for the reply */
+/**
+ * @param headers of the backend, for the reply
+ * @param details the JSON text of each detail
+ */
 export function failureAnswer(
   progress: Progress,
   failure: Failure,
   headers: readonly [string, string][],
+  details: readonly string[] = failure.details.map(detail =>
+    progress.snapshot.renderDetail(detail.typeUrl, detail.value),
+  ),
 ): Answer {
   progress.failure = failure;
   const { exchange, snapshot, binding, requestId } = progress;
   const profile: ErrorProfile = binding?.errors ?? snapshot.errors;
-  const details = failure.details.map(detail => snapshot.renderDetail(detail.typeUrl, detail.value));
   const rendered = renderFailure(profile, failure, details, {
     requestId,
     path: exchange.path,

@@ -183,13 +183,13 @@ export class Pipeline {
     };
     binding.channel.begin(call, result => {
       progress.upstreamSeconds = result.seconds;
-      let answer: Answer;
+      let answer: Answer | Promise<Answer>;
       try {
         answer = decodeResponse(progress, binding, result);
       } catch (error) {
         answer = failed(progress, error);
       }
-      this.#finish(progress, answer);
+      this.#settle(progress, answer);
     });
   }
 }

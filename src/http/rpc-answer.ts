@@ -47,12 +47,21 @@ export function encodeRequest(
 }
 
 /** What a backend has answered, its failures too, as an answer over HTTP. */
-export function decodeResponse(progress: Progress, binding: RpcBinding, result: UnaryResult): Answer {
+export function decodeResponse(
+  progress: Progress,
+  binding: RpcBinding,
+  result: UnaryResult,
+): Answer | Promise<Answer> {
   const { response, policy } = binding.route;
   const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
   if (result.message === undefined) {
     progress.detail = `${result.status.origin}: ${result.status.message}`;
-    return failureAnswer(progress, callFailure(result, policy.statusOf), headers);
+    const failure = callFailure(result, policy.statusOf);
+    const details =
+      failure.details.length === 0 ? undefined : binding.details?.render(failure.details, "json");
+    if (details instanceof Promise)
+      return details.then(rendered => failureAnswer(progress, failure, headers, rendered));
+    return failureAnswer(progress, failure, headers, details);
   }
   const chosen = policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, result);
   const status = chosen ?? (response.empty ? policy.emptyStatus : 200);

@@ -14,8 +14,14 @@ export interface ReflectedDescriptors {
 /** Options that custom annotations extend: the files that declare those are found only by asking for them. */
 const extendedTypes = ["google.protobuf.MethodOptions", "google.protobuf.ServiceOptions"];
 
-const maxFiles = 10_000;
-const maxBytes = 64 * 1024 * 1024;
+/** Most that an upstream may reflect. */
+export interface ReflectionLimits {
+  readonly files: number;
+  /** Of serialized descriptors. */
+  readonly bytes: number;
+}
+
+const wholeUpstream: ReflectionLimits = { files: 10_000, bytes: 64 * 1024 * 1024 };
 
 /** Gathers all files of an upstream over one session. */
 export class ReflectionCollection {
@@ -24,10 +30,12 @@ export class ReflectionCollection {
   /** Names of files that were asked for, found or not. */
   readonly #asked = new Set<string>();
   readonly #imported = new Set<string>();
+  readonly #limits: ReflectionLimits;
   #bytes = 0;
 
-  constructor(session: ReflectionSession) {
+  constructor(session: ReflectionSession, limits = wholeUpstream) {
     this.#session = session;
+    this.#limits = limits;
   }
 
   async collect(): Promise<ReflectedDescriptors> {
@@ -39,8 +47,19 @@ export class ReflectionCollection {
     await this.#ask(await this.#extensions());
     await this.#imports();
     await this.#missingTypes();
-    const names = [...this.#files.keys()].sort();
-    return { files: names.map(name => this.#files.get(name)!), services: [...services].sort() };
+    return { files: this.#sorted(), services: [...services].sort() };
+  }
+
+  /** The files that define these symbols, and all that those import. Symbols that the upstream lacks bring none. */
+  async collectSymbols(symbols: readonly string[]): Promise<readonly Uint8Array[]> {
+    await this.#ask(symbols.map(symbol => ({ kind: "symbol", symbol })));
+    await this.#imports();
+    await this.#missingTypes();
+    return this.#sorted();
+  }
+
+  #sorted(): readonly Uint8Array[] {
+    return [...this.#files.keys()].sort().map(name => this.#files.get(name)!);
   }
 
   async #services(): Promise<readonly string[]> {
@@ -57,7 +76,7 @@ export class ReflectionCollection {
       const type = extendedTypes[index]!;
       if (response.kind !== "extensions") return [];
       return response.numbers
-        .slice(0, maxFiles)
+        .slice(0, this.#limits.files)
         .map(number => ({ kind: "extension" as const, type, number }));
     });
   }
@@ -97,10 +116,9 @@ export class ReflectionCollection {
     const { name, dependencies } = decodeFileHead(file);
     if (this.#files.has(name)) return;
     this.#bytes += file.length;
-    if (this.#files.size >= maxFiles || this.#bytes > maxBytes) {
-      throw new Error(
-        `the upstream reflects more than ${maxFiles} files or ${maxBytes} bytes of descriptors`,
-      );
+    const { files, bytes } = this.#limits;
+    if (this.#files.size >= files || this.#bytes > bytes) {
+      throw new Error(`the upstream reflects more than ${files} files or ${bytes} bytes of descriptors`);
     }
     this.#files.set(name, file);
     for (const dependency of dependencies) this.#imported.add(dependency);

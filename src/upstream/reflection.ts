@@ -1,7 +1,11 @@
 import { Code, codeName } from "../status/code.js";
 import { Backoff } from "./backoff.js";
 import type { Channel } from "./channel.js";
-import { type ReflectedDescriptors, ReflectionCollection } from "./reflection-collection.js";
+import {
+  type ReflectedDescriptors,
+  ReflectionCollection,
+  type ReflectionLimits,
+} from "./reflection-collection.js";
 import { ReflectionEnded, ReflectionSession } from "./reflection-session.js";
 
 export type { ReflectedDescriptors } from "./reflection-collection.js";
@@ -21,16 +25,38 @@ export interface FetchOptions {
  * common ones are bundled, and the loader names what is missing.
  * @throws Error saying what went wrong: not reachable, no reflection, no answer in time, more than 10,000 files or 64 MiB
  */
-export async function fetchDescriptors(
+export function fetchDescriptors(channel: Channel, options: FetchOptions): Promise<ReflectedDescriptors> {
+  return overReflection(channel, options, session => new ReflectionCollection(session).collect());
+}
+
+/**
+ * Asks an upstream for the files that define these symbols and what they import, as serialized FileDescriptorProtos.
+ * @throws Error as `fetchDescriptors` does, with the limits given; its cause is a ReflectionEnded where another attempt
+ * may succeed
+ */
+export function fetchSymbols(
+  channel: Channel,
+  symbols: readonly string[],
+  limits: ReflectionLimits,
+  options: FetchOptions,
+): Promise<readonly Uint8Array[]> {
+  return overReflection(channel, options, session =>
+    new ReflectionCollection(session, limits).collectSymbols(symbols),
+  );
+}
+
+/** Runs `collect` over the version of reflection that the upstream offers. */
+async function overReflection<T>(
   channel: Channel,
   { timeout, signal }: FetchOptions,
-): Promise<ReflectedDescriptors> {
+  collect: (session: ReflectionSession) => Promise<T>,
+): Promise<T> {
   const deadline = performance.now() + timeout;
   for (const version of versions) {
     const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
     const session = new ReflectionSession(channel, path, deadline - performance.now(), signal);
     try {
-      return await new ReflectionCollection(session).collect();
+      return await collect(session);
     } catch (error) {
       if (!(error instanceof ReflectionEnded)) throw error;
       const { code } = error.status;

@@ -46,9 +46,18 @@ export async function runCall(run: Run): Promise<number> {
     failure = failureOf(error);
   }
   if (failure === undefined) return Code.OK;
-  const details = failure.details.map(detail => bound.plan.renderDetail(detail.typeUrl, detail.value));
-  call.end(errorFrame(id, failure, details));
+  call.end(errorFrame(id, failure, await renderDetails(run, bound, failure)));
   return failure.code;
+}
+
+function renderDetails(
+  { route }: Run,
+  { plan, details }: Bound,
+  failure: Failure,
+): readonly string[] | Promise<readonly string[]> {
+  const renderer = failure.origin === "upstream" ? details.get(route.plan.upstream) : undefined;
+  if (renderer !== undefined) return renderer.render(failure.details, "proto");
+  return failure.details.map(({ typeUrl, value }) => plan.renderDetail(typeUrl, value));
 }
 
 export function notCallable(method: string): Failure {

@@ -1,3 +1,4 @@
+import type { DetailRenderer } from "../../bindings/snapshot.js";
 import type { MethodType } from "../../descriptors/model.js";
 import type { Channel } from "../../upstream/channel.js";
 import type { EventKind, Session } from "../bridge.js";
@@ -16,6 +17,8 @@ export interface BridgeTarget {
   /** By the names of upstreams; closed by whoever made them, which waits for the calls that began on them. */
   readonly channels: ReadonlyMap<string, Channel>;
   readonly check: CallCheck;
+  /** By the names of upstreams; those of others are rendered by the plan. */
+  readonly details?: ReadonlyMap<string, DetailRenderer>;
 }
 
 /** One upstream, with what bounds the calls to it. */
@@ -34,15 +37,17 @@ export interface Route<P extends EventPlan | CallPlan> {
 export class Bound {
   readonly plan: BridgePlan;
   readonly check: CallCheck;
+  readonly details: ReadonlyMap<string, DetailRenderer>;
   readonly streams: Gate;
   /** By the names of upstreams. */
   readonly ways = new Map<string, Way>();
 
   /** @param before of which what is under way or waits counts here, too */
-  constructor({ plan, channels, check }: BridgeTarget, before: Bound | undefined) {
+  constructor({ plan, channels, check, details = new Map() }: BridgeTarget, before: Bound | undefined) {
     const { limits } = plan;
     this.plan = plan;
     this.check = check;
+    this.details = details;
     this.streams = resized(before?.streams, { concurrency: limits.streams, queue: 0 });
     for (const [name, channel] of channels) {
       const gate = resized(before?.ways.get(name)?.gate, limits);
