@@ -1,0 +1,2 @@
+import "./use-grpc-js.js";
+import "../reflection-symbols.test.js";
