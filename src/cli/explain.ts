@@ -5,12 +5,16 @@ import { routerOf } from "../bindings/route-table.js";
 import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
+import { isStream } from "../gateway/stream-warnings.js";
 import type { Candidate } from "../httprule/explanation.js";
+import { type Reason, reasons } from "../status/reasons.js";
 import { createCodecs } from "../transcode/codecs.js";
 import { TranscodeError } from "../transcode/error.js";
+import { requestFailure } from "../transcode/failure.js";
 import { eachParameter, resolveParameter } from "../transcode/query.js";
 import { NO_WRAPPERS } from "../transcode/well-known.js";
 import { readArguments, UsageError } from "./arguments.js";
+import { type Condition, conditionsOf } from "./conditions.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
 
@@ -33,7 +37,14 @@ interface Explanation {
   /** The request message that path and query make, as JSON. */
   readonly request?: unknown;
   /** Why the request is refused before any call. */
-  readonly refused?: { readonly reason: string; readonly field: string; readonly message: string };
+  readonly refused?: {
+    readonly status: number;
+    readonly reason: string;
+    readonly field: string;
+    readonly message: string;
+  };
+  /** What the request can still be refused for. */
+  readonly conditions?: readonly Condition[];
   readonly allow?: readonly string[];
   readonly others: readonly { readonly method: string; readonly template: string; readonly reason: string }[];
 }
@@ -72,7 +83,7 @@ function explainRequest(compiled: Compiled, method: string, target: string): Exp
     case "method":
       return { ...base, allow: found.allow };
     case "malformed":
-      return { ...base, refused: { reason: "MALFORMED_PATH", field: "", message: found.message } };
+      return { ...base, refused: refusal("MALFORMED_PATH", found.message) };
     case "none":
       return base;
   }
@@ -83,18 +94,23 @@ function explainMatch(
   route: Route | OwnRoute,
   variables: readonly string[],
   query: string,
-): Pick<Explanation, "route" | "values" | "body" | "request" | "refused"> {
-  if (route.kind !== "rpc") return { route: describeRoute(route), body: "whatever answers" };
+): Pick<Explanation, "route" | "values" | "body" | "request" | "refused" | "conditions"> {
+  const conditions = conditionsOf(compiled, route);
+  if (route.kind !== "rpc") return { route: describeRoute(route), body: "whatever answers", conditions };
   const { body } = route;
   const taken =
     body.kind === "none" ? "not taken" : body.kind === "all" ? "the whole request" : fieldText([body.field]);
-  const described = { route: describeRoute(route), body: taken };
+  const described = { route: describeRoute(route), body: taken, conditions };
   const values: Placement[] = route.variables.map((fields, index) => ({
     from: "path",
     name: `{${route.template.variables[index]?.path.join(".")}}`,
     value: variables[index] ?? "",
     to: fieldText(fields),
   }));
+  if (isStream(route.rpc)) {
+    const message = `${route.rpc.fullName} streams; this version answers unary methods only`;
+    return { ...described, values, refused: refusal("STREAMING_NOT_SUPPORTED", message) };
+  }
   try {
     eachParameter(query, (name, value) =>
       values.push({ from: "query", name, value, to: destination(route, name) }),
@@ -107,10 +123,19 @@ function explainMatch(
     // A field that neither path nor query touches may come with the body.
     const touched = values.some(({ to, name }) => to.startsWith(`${error.field} `) || name === error.field);
     if (body.kind !== "none" && error.field !== "" && !touched) return { ...described, values };
-    const { reason, field, message, suggestion } = error;
+    const { field, message, suggestion } = error;
+    const { reason, httpStatus } = requestFailure(error);
     const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
-    return { ...described, values, refused: { reason, field, message: `${message}${hint}` } };
+    return {
+      ...described,
+      values,
+      refused: { status: httpStatus, reason, field, message: `${message}${hint}` },
+    };
   }
+}
+
+function refusal(reason: Reason, message: string): NonNullable<Explanation["refused"]> {
+  return { status: reasons[reason].httpStatus, reason, field: "", message };
 }
 
 function destination(route: Route, name: string): string {
@@ -143,10 +168,11 @@ function losers(candidates: readonly Candidate<Route | OwnRoute>[]): Explanation
 }
 
 function print(explanation: Explanation): string {
-  const { method, path, route, values = [], refused, allow, others, request } = explanation;
+  const { method, path, route, values = [], refused, conditions = [], allow, others, request } = explanation;
   const lines: string[] = [];
   if (route !== undefined) {
-    lines.push(`${method} ${path} is answered by ${route.method} ${route.template}`);
+    const outcome = refused === undefined ? "is answered by" : `is ${refused.status}, matched by`;
+    lines.push(`${method} ${path} ${outcome} ${route.method} ${route.template}`);
     const target = route.rpc === "" ? "the gateway itself" : `${route.rpc} on upstream "${route.upstream}"`;
     lines.push(`  ${target} (${route.source})`, "");
     const rows = values.map(({ from, name, value, to }) => [
@@ -164,7 +190,10 @@ function print(explanation: Explanation): string {
   }
   if (refused !== undefined) {
     const at = refused.field === "" ? "" : `${refused.field}: `;
-    lines.push(`  refused with 400 ${refused.reason}: ${at}${refused.message}`);
+    lines.push(`  refused with ${refused.status} ${refused.reason}: ${at}${refused.message}`);
+  } else if (conditions.length > 0) {
+    const rows = conditions.map(({ status, reason, when }) => [`  ${status}`, reason, when]);
+    lines.push("", "Refused before the call:", table([["  STATUS", "REASON", "WHEN"], ...rows]).trimEnd());
   }
   if (others.length > 0) {
     const rows = others.map(other => [`  ${other.method}`, other.template, other.reason]);

@@ -24,6 +24,7 @@ import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
 import { passThroughRules } from "./pass-through.js";
 import { realtimeEndpoints, socketAuth } from "./realtime-settings.js";
 import { type Runtime, roomsOf } from "./runtime.js";
+import { streamWarnings } from "./stream-warnings.js";
 import { tlsProblems } from "./tls.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -110,6 +111,7 @@ export async function compile(
     ...diagnostics,
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
+    ...streamWarnings(config, model, table.routes, locate),
     ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
     ...checkProviders(config, model, locate),

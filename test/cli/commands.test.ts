@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { after, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 
 const root = resolve(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
@@ -215,6 +215,93 @@ describe("explain", () => {
     const { code, out } = await explain("GET", "/v1/messages/1?message_id=2");
     assert.equal(code, 1);
     assert.match(out, /refused with 400 FIELD_COLLISION: message_id: the path binds this field/);
+  });
+});
+
+describe("explain and check on routes that are refused", () => {
+  const file = join(folder, "refusing.yaml");
+  const protos = join(folder, "refusing");
+  const explain = async (method: string, path: string) => {
+    const { code, out } = await run("explain", "-c", file, method, path, "--json");
+    return { code, explanation: JSON.parse(out) };
+  };
+
+  before(() => {
+    mkdirSync(protos);
+    writeFileSync(
+      join(protos, "a.proto"),
+      `syntax = "proto3"; package a; import "google/api/annotations.proto"; message M { string id = 1; }
+service S {
+  rpc Put(M) returns (M) { option (google.api.http) = { put: "/m/{id}" body: "*" }; }
+  rpc Watch(M) returns (stream M) { option (google.api.http) = { get: "/watch/{id}" }; }
+  rpc Send(stream M) returns (M) { option (google.api.http) = { post: "/send" body: "*" }; }
+}`,
+    );
+    writeFileSync(
+      file,
+      `listeners: { http: { address: ":0" } }
+descriptors: [{ protos: ./refusing }]
+upstreams: { a: { targets: ["127.0.0.1:1"] }, old: { protocol: http, targets: ["http://127.0.0.1:1"] } }
+services: [{ service: a.S, upstream: a, auth: [users], rate_limit: all, limits: { body: 2KiB } }]
+rate_limits: { all: { requests: 1, per: 1s, key: ip } }
+auth:
+  providers: { users: { type: jwt, secret: "0123456789012345678901234567890123", algorithms: [HS256] } }
+  policies: [{ match: { rpc: a.S/Put }, require: { scopes: [write] } }]
+http: { proxy: [{ prefix: /old, upstream: old, auth: [users] }] }
+`,
+    );
+  });
+
+  it("explain says what a request can still be refused for, in the order of the decisions", async () => {
+    const { code, explanation } = await explain("PUT", "/m/1");
+    assert.deepEqual([code, explanation.refused], [0, undefined]);
+    assert.deepEqual(
+      explanation.conditions.map(
+        ({ status, reason, when }: Record<string, unknown>) => `${status} ${reason}: ${when}`,
+      ),
+      [
+        "429 RATE_LIMITED: the limit all is exceeded",
+        "401 CREDENTIALS_MISSING: no credentials that users accepts",
+        "403 POLICY_DENIED: a policy under auth.policies refuses the caller",
+        "415 UNSUPPORTED_MEDIA_TYPE: the body has a content-type other than application/json",
+        "413 BODY_TOO_LARGE: the body is larger than 2048 bytes",
+      ],
+    );
+  });
+
+  for (const [method, path, name] of [
+    ["GET", "/watch/1", "Watch"],
+    ["POST", "/send", "Send"],
+  ] as const) {
+    it(`explain says that ${method} ${path} is 501, since its method streams`, async () => {
+      const { code, explanation } = await explain(method, path);
+      assert.equal(code, 1);
+      assert.deepEqual(explanation.refused, {
+        status: 501,
+        reason: "STREAMING_NOT_SUPPORTED",
+        field: "",
+        message: `a.S.${name} streams; this version answers unary methods only`,
+      });
+      const { out } = await run("explain", "-c", file, method, path);
+      assert.match(out, new RegExp(`^${method} ${path} is 501, matched by `));
+    });
+  }
+
+  it("explain says who may use a prefix that is passed through", async () => {
+    const { explanation } = await explain("GET", "/old/x");
+    assert.deepEqual(
+      explanation.conditions.map(({ status }: { status: number }) => status),
+      [401],
+    );
+  });
+
+  it("check warns once about the methods of a service that stream", async () => {
+    const { code, out } = await run("check", "-c", file);
+    assert.equal(code, 0);
+    assert.match(
+      out,
+      /refusing\.yaml:4:12: warning: a\.S: Watch, Send stream; REST routes of methods that stream are answered 501 in this version \(at services\[0\]\)\n/,
+    );
   });
 });
 
