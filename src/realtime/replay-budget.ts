@@ -2,6 +2,9 @@
 export const replayBurst = 4 * 1024 ** 2;
 export const replayPerSecond = 1024 ** 2;
 
+/** Bytes that a budget which was used up must have again, so that history is read in slices worth their work. */
+const replayQuantum = 64 * 1024;
+
 /** Bytes that a message costs at least: short ones are not for nothing. */
 const leastCost = 256;
 
@@ -11,6 +14,7 @@ const leastCost = 256;
  */
 export class ReplayBudget {
   #left = replayBurst;
+  #usedUp = false;
   #at: number;
 
   /** @param now milliseconds, of a clock that never goes back */
@@ -22,7 +26,8 @@ export class ReplayBudget {
   open(now: number): boolean {
     this.#left = Math.min(replayBurst, this.#left + ((now - this.#at) * replayPerSecond) / 1000);
     this.#at = now;
-    return this.#left > 0;
+    this.#usedUp = this.#left < (this.#usedUp ? replayQuantum : 1);
+    return !this.#usedUp;
   }
 
   /** A message has been replayed. */
