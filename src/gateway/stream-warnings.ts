@@ -32,7 +32,7 @@ export function streamWarnings(
     const more = names.size > maxShown ? ` and ${names.size - maxShown} more` : "";
     return {
       severity: "warning",
-      message: `${service}: ${shown}${more} ${names.size === 1 ? "streams" : "stream"}; REST routes of methods that stream are answered 501 in this version`,
+      message: `${service} has methods that stream (${shown}${more}); their REST routes are answered 501 in this version`,
       position: locate(["services", index]),
       path: `services[${index}]`,
     };

@@ -300,7 +300,7 @@ http: { proxy: [{ prefix: /old, upstream: old, auth: [users] }] }
     assert.equal(code, 0);
     assert.match(
       out,
-      /refusing\.yaml:4:12: warning: a\.S: Watch, Send stream; REST routes of methods that stream are answered 501 in this version \(at services\[0\]\)\n/,
+      /refusing\.yaml:4:12: warning: a\.S has methods that stream \(Watch, Send\); their REST routes are answered 501 in this version \(at services\[0\]\)\n/,
     );
   });
 });

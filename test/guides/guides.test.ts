@@ -109,13 +109,13 @@ for (const guide of guides) {
     });
 
     it("the configuration passes check", async () => {
-      assert.match(await check(here(main)), /: ok, \d+ routes$/m);
+      assertPasses(await check(here(main)));
     });
 
     for (const [index, fragment] of more.entries())
       it(`fragment ${index + 1} (${Object.keys(parse(fragment)).join(", ")}) passes check within the configuration`, async () => {
         const merged = merge(parse(here(main)), parse(here(fragment)));
-        assert.match(await check(stringify(merged)), /: ok, \d+ routes$/m);
+        assertPasses(await check(stringify(merged)));
       });
 
     for (const { command, answer } of page.sessions())
@@ -147,6 +147,12 @@ for (const guide of guides) {
       return guide.varying.reduce((known, [pattern, mask]) => known.replace(pattern, mask), text);
     }
   });
+}
+
+/** Nothing but methods that stream is warned of, as the pages say. */
+function assertPasses(output: string): void {
+  const lines = output.split("\n").filter(line => !/: warning: \S+ has methods that stream/.test(line));
+  assert.match(lines.join("\n"), /^\S+: ok, \d+ routes(, \d+ warnings?)?$/);
 }
 
 /** Mappings are merged, elements of `services` by position; anything else is the fragment's. */
