@@ -10,14 +10,27 @@ const anyOf =
   (value: unknown) =>
     typeof value === "string" && words.includes(value);
 
+/** Where options of services are written. */
+const serviceLevels = ["services.*", "services.*.methods.*", "service_defaults"];
+
 /** Everything that belongs to the format of the configuration but that this version does not do. */
 const unavailable: readonly Unavailable[] = [
   { at: "upstreams.*.protocol", when: anyOf("trpc") },
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },
-  { at: "http.docs" },
+  ...["http2", "name", "hosts", "redirect_to_https", "proxy_protocol"].map(key => ({
+    at: `listeners.http.${key}`,
+  })),
+  ...["http", "realtime", "admin"].map(name => ({ at: `listeners.${name}.tls.min_version` })),
+  ...["token", "client_ca"].map(key => ({ at: `listeners.admin.${key}` })),
+  { at: "include" },
+  ...serviceLevels.flatMap(level =>
+    ["compat", "protocols", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
+  ),
+  ...["hosts", "split", "compression", "uploads", "docs"].map(key => ({ at: `http.${key}` })),
   { at: "telemetry.tracing" },
-  { at: "server.workers", when: value => typeof value === "number" && value > 1 },
+  { at: "server.workers", when: value => value === "auto" || (typeof value === "number" && value > 1) },
+  { at: "reload" },
 ];
 
 /** Keys that are known where they are not allowed, and what to do instead. */

@@ -15,13 +15,26 @@ const files = [
   "build/api.binpb",
   "secrets/api-keys.yaml",
 ];
-const environment = { OPENIM_SECRET: "s", LIVEKIT_API_KEY: "k", LIVEKIT_API_SECRET: "s" };
+const environment = { ADMIN_TOKEN: "t", OPENIM_SECRET: "s", LIVEKIT_API_KEY: "k", LIVEKIT_API_SECRET: "s" };
 
 const unavailable = [
-  'gateway.yaml:29:5: error: "circuit_breaker" is not available in this version (at upstreams.chat.circuit_breaker)',
-  'gateway.yaml:30:5: error: "outlier" is not available in this version (at upstreams.chat.outlier)',
-  'gateway.yaml:56:3: error: "docs" is not available in this version (at http.docs)',
-  'gateway.yaml:126:3: error: "tracing" is not available in this version (at telemetry.tracing)',
+  'gateway.yaml:7:55: error: "http2" is not available in this version (at listeners.http.http2)',
+  'gateway.yaml:7:117: error: "min_version" is not available in this version (at listeners.http.tls.min_version)',
+  'gateway.yaml:10:40: error: "token" is not available in this version (at listeners.admin.token)',
+  'gateway.yaml:11:1: error: "include" is not available in this version (at include)',
+  'gateway.yaml:32:5: error: "circuit_breaker" is not available in this version (at upstreams.chat.circuit_breaker)',
+  'gateway.yaml:33:5: error: "outlier" is not available in this version (at upstreams.chat.outlier)',
+  'gateway.yaml:44:5: error: "compat" is not available in this version (at services[0].compat)',
+  'gateway.yaml:46:5: error: "protocols" is not available in this version (at services[0].protocols)',
+  'gateway.yaml:47:5: error: "stream" is not available in this version (at services[0].stream)',
+  'gateway.yaml:53:98: error: "prefix" is not available in this version (at services[0].metadata.prefix)',
+  'gateway.yaml:64:3: error: "hosts" is not available in this version (at http.hosts)',
+  'gateway.yaml:65:3: error: "split" is not available in this version (at http.split)',
+  'gateway.yaml:66:3: error: "compression" is not available in this version (at http.compression)',
+  'gateway.yaml:67:3: error: "uploads" is not available in this version (at http.uploads)',
+  'gateway.yaml:71:3: error: "docs" is not available in this version (at http.docs)',
+  'gateway.yaml:119:3: error: "tracing" is not available in this version (at telemetry.tracing)',
+  'gateway.yaml:122:1: error: "reload" is not available in this version (at reload)',
 ];
 
 test("the reference file gives one error for each unavailable key and no other", () => {
