@@ -1,7 +1,8 @@
 /** An engine that answers every request at once by a prepared reply: what HTTP alone costs. `ENGINE` names it. */
-import { startFastifyEngine } from "../../src/http/fastify-engine.js";
-import { startUwsEngine } from "../../src/http/uws-engine.js";
+
 import { growYoungGenerationAtOnce } from "../../src/net/young-generation.js";
+import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { smallReply } from "../content.js";
 
 growYoungGenerationAtOnce();

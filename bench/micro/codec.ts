@@ -1,11 +1,11 @@
 import { deepEqual } from "node:assert/strict";
 import type protobuf from "protobufjs";
+import type { JsonPolicy } from "../../src/codec/codec.js";
+import { createCodecs } from "../../src/codec/codecs.js";
+import { parseJson } from "../../src/codec/parse-json.js";
+import { Writer } from "../../src/codec/writer.js";
 import { loadModel } from "../../src/descriptors/load.js";
 import type { Model } from "../../src/descriptors/model.js";
-import type { JsonPolicy } from "../../src/transcode/codec.js";
-import { createCodecs } from "../../src/transcode/codecs.js";
-import { parseJson } from "../../src/transcode/parse-json.js";
-import { Writer } from "../../src/transcode/writer.js";
 import { message, reading, rows, smallReply } from "../content.js";
 import type { Context, Finding, Group } from "../group.js";
 import { encode, loadTypes, protoFolders } from "../protobuf.js";

@@ -1,4 +1,4 @@
-import { type Router, RouterBuilder } from "../../src/httprule/router.js";
+import { type Router, RouterBuilder } from "../../src/routing/router.js";
 import type { Context, Finding, Group } from "../group.js";
 import { interleave, microRounds } from "./interleave.js";
 import { type BenchRoute, publicRoutes } from "./templates.js";

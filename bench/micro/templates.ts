@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { equivalenceKey, type Segment, type Template } from "../../src/httprule/template.js";
-import { parseTemplate } from "../../src/httprule/template-parser.js";
+import { equivalenceKey, type Segment, type Template } from "../../src/routing/template.js";
+import { parseTemplate } from "../../src/routing/template-parser.js";
 import { root } from "../repository.js";
 
 export interface BenchRoute {

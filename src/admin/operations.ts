@@ -1,7 +1,7 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { requireJsonType } from "../bindings/json-body.js";
-import { type Router, RouterBuilder } from "../httprule/router.js";
-import { parseTemplate } from "../httprule/template-parser.js";
+import { type Router, RouterBuilder } from "../routing/router.js";
+import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 
 /** A request to the admin listener that no page of its own answers. */

@@ -8,10 +8,10 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
+import { TranscodeError } from "../codec/error.js";
+import { isJsonObject } from "../codec/json.js";
+import { parseJson } from "../codec/parse-json.js";
 import type { JwtConfig } from "../config/schema.js";
-import { TranscodeError } from "../transcode/error.js";
-import { isJsonObject } from "../transcode/json.js";
-import { parseJson } from "../transcode/parse-json.js";
 import { bareClaims, type Claims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";

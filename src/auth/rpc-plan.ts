@@ -1,9 +1,9 @@
+import type { JsonPolicy } from "../codec/codec.js";
+import { createCodecs } from "../codec/codecs.js";
+import { Writer } from "../codec/writer.js";
 import { nearest } from "../config/nearest.js";
 import type { RpcAuthConfig } from "../config/schema.js";
 import type { Field, MessageType, MethodType, Model } from "../descriptors/model.js";
-import type { JsonPolicy } from "../transcode/codec.js";
-import { createCodecs } from "../transcode/codecs.js";
-import { Writer } from "../transcode/writer.js";
 import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "./claims.js";
 
 /** How a method is asked about a token, and what its reply says. */

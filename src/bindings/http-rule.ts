@@ -1,7 +1,7 @@
 import { METHODS } from "node:http";
 import { nearest } from "../config/nearest.js";
 import type { OptionValue } from "../descriptors/model.js";
-import { anyMethod } from "../httprule/router.js";
+import { anyMethod } from "../routing/router.js";
 
 /** One HTTP method and template of a method, `google.api.HttpRule` flattened: additional bindings stand alone. */
 export interface HttpRule {

@@ -1,8 +1,8 @@
+import { TranscodeError } from "../codec/error.js";
+import { requestFailure } from "../codec/failure.js";
+import { describeJson, isJsonObject, type JsonObject } from "../codec/json.js";
+import { parseJson } from "../codec/parse-json.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import { TranscodeError } from "../transcode/error.js";
-import { requestFailure } from "../transcode/failure.js";
-import { describeJson, isJsonObject, type JsonObject } from "../transcode/json.js";
-import { parseJson } from "../transcode/parse-json.js";
 
 /** The gateway's own bodies are flat; this is for naming the member of one that is not. */
 const depth = 32;

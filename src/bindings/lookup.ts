@@ -1,4 +1,4 @@
-import type { Match, Router } from "../httprule/router.js";
+import type { Match, Router } from "../routing/router.js";
 
 /** What answers a request: a route, the gateway itself for OPTIONS, or nothing. `allow` is sorted and complete. */
 export type Lookup<T> =

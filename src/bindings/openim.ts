@@ -1,6 +1,6 @@
+import type { ResponsePlan } from "../codec/response.js";
 import type { MessageType } from "../descriptors/model.js";
 import { openimSuccess } from "../status/openim.js";
-import type { ResponsePlan } from "../transcode/response.js";
 
 /** Metadata that the profile `openim` writes itself; headers of these names never pass from a client. */
 export const openimNames: ReadonlySet<string> = new Set([

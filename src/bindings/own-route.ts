@@ -1,8 +1,8 @@
 import type { OriginRequest } from "../auth/request-origins.js";
 import type { AuthNames } from "../config/auth-schema.js";
 import type { Path } from "../config/path.js";
-import type { Template } from "../httprule/template.js";
-import { parseTemplate } from "../httprule/template-parser.js";
+import type { Template } from "../routing/template.js";
+import { parseTemplate } from "../routing/template-parser.js";
 import type { Endpoint } from "./endpoint.js";
 
 /** A prefix that the configuration passes through to an HTTP backend. */

@@ -1,3 +1,5 @@
+import type { JsonPolicy } from "../codec/codec.js";
+import type { QueryPolicy } from "../codec/request.js";
 import type { AuthNames } from "../config/auth-schema.js";
 import { methodPolicy } from "../config/method-policy.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
@@ -6,8 +8,6 @@ import type { Model } from "../descriptors/model.js";
 import { type StatusOfCode, serverError } from "../status/failure.js";
 import { openimStatus } from "../status/openim-code.js";
 import type { ErrorProfile } from "../status/profiles.js";
-import type { JsonPolicy } from "../transcode/codec.js";
-import type { QueryPolicy } from "../transcode/request.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
 import { openimNames } from "./openim.js";
 import { wrapperTypes } from "./wrappers.js";

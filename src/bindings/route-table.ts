@@ -1,11 +1,11 @@
+import { createCodecs } from "../codec/codecs.js";
 import type { Diagnostic, Position } from "../config/diagnostic.js";
 import { formatPath } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
-import { shadowedRoutes } from "../httprule/reachability.js";
-import { type Router, RouterBuilder } from "../httprule/router.js";
-import { TemplateError } from "../httprule/template.js";
-import { createCodecs } from "../transcode/codecs.js";
+import { shadowedRoutes } from "../routing/reachability.js";
+import { type Router, RouterBuilder } from "../routing/router.js";
+import { TemplateError } from "../routing/template.js";
 import type { Endpoint } from "./endpoint.js";
 import { type OwnRoute, ownRoute, type PassThroughRule } from "./own-route.js";
 import { routePolicy } from "./policy.js";

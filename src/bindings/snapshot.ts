@@ -1,6 +1,6 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
-import type { Router } from "../httprule/router.js";
-import type { Template } from "../httprule/template.js";
+import type { Router } from "../routing/router.js";
+import type { Template } from "../routing/template.js";
 import type { AnyValue } from "../status/details.js";
 import type { ErrorProfile } from "../status/profiles.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";

@@ -1,3 +1,4 @@
+import { type OwnWrappers, wrappedField } from "../codec/well-known.js";
 import type { Diagnostic } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
 import { formatPath, type Path } from "../config/path.js";
@@ -5,7 +6,6 @@ import type { Config } from "../config/schema.js";
 import { serviceOptions } from "../config/service-options.js";
 import type { Model } from "../descriptors/model.js";
 import type { ErrorProfile } from "../status/profiles.js";
-import { type OwnWrappers, wrappedField } from "../transcode/well-known.js";
 import type { Locate } from "./rules.js";
 
 /** The wrappers of OpenIM's own protocol, which its Go clients and servers write as bare values. */

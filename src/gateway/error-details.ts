@@ -1,8 +1,8 @@
 import type { DetailRenderer } from "../bindings/snapshot.js";
+import { createCodecs } from "../codec/codecs.js";
 import { loadModel } from "../descriptors/load.js";
 import type { Model } from "../descriptors/model.js";
 import type { AnyValue } from "../status/details.js";
-import { createCodecs } from "../transcode/codecs.js";
 import type { Channel } from "../upstream/channel.js";
 import { fetchSymbols } from "../upstream/reflection.js";
 import { ReflectionEnded } from "../upstream/reflection-session.js";

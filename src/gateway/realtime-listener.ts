@@ -1,13 +1,13 @@
-import { clientCertificate } from "../http/client-certificate.js";
-import type { Engine, EngineOptions } from "../http/engine.js";
-import { startFastifyEngine } from "../http/fastify-engine.js";
-import { startUwsEngine } from "../http/uws-engine.js";
 import { requireUsable } from "../net/server-tls.js";
 import { AddonError, loadUws } from "../net/uws-addon.js";
 import { acceptPortableSockets, type PortableSockets } from "../realtime/portable-sockets.js";
 import type { Realtime } from "../realtime/realtime.js";
 import type { UpgradeOptions } from "../realtime/upgrade.js";
 import { acceptUwsSockets } from "../realtime/uws-sockets.js";
+import type { Engine, EngineOptions } from "../server/engine.js";
+import { clientCertificate } from "../server/node/client-certificate.js";
+import { startFastifyEngine } from "../server/node/fastify-engine.js";
+import { startUwsEngine } from "../server/uws/uws-engine.js";
 
 /** What reads and writes the frames of sockets: uWebSockets.js, or `ws` on a server of Node.js. */
 export type SocketEngine = "uws" | "portable";

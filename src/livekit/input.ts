@@ -1,12 +1,12 @@
 import type { Identity } from "../auth/identity.js";
 import type { EndpointRequest } from "../bindings/endpoint.js";
 import { parseJsonObject } from "../bindings/json-body.js";
+import { TranscodeError } from "../codec/error.js";
+import { requestFailure } from "../codec/failure.js";
+import { describeJson } from "../codec/json.js";
+import { eachParameter } from "../codec/query.js";
 import { nearest } from "../config/nearest.js";
 import { GatewayError } from "../status/failure.js";
-import { TranscodeError } from "../transcode/error.js";
-import { requestFailure } from "../transcode/failure.js";
-import { describeJson } from "../transcode/json.js";
-import { eachParameter } from "../transcode/query.js";
 
 /** Everything that a token may be made of. */
 export interface TokenInput {

@@ -3,7 +3,7 @@ import type { Identity } from "../auth/identity.js";
 import { type LiveKitSource, parseSource } from "../config/livekit-source.js";
 import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
-import type { Template } from "../httprule/template.js";
+import type { Template } from "../routing/template.js";
 import type { TokenInput } from "./input.js";
 import type { Problems } from "./problems.js";
 

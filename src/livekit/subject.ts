@@ -1,6 +1,6 @@
 import type { Path } from "../config/path.js";
 import type { LiveKitRouteConfig } from "../config/schema.js";
-import type { Template } from "../httprule/template.js";
+import type { Template } from "../routing/template.js";
 import type { FieldViolation } from "../status/details.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { TokenInput } from "./input.js";

@@ -1,12 +1,12 @@
 import { type WebhookEvent, WebhookReceiver } from "livekit-server-sdk";
 import type { Endpoint, EndpointRequest } from "../bindings/endpoint.js";
 import { requireJsonBody } from "../bindings/json-body.js";
+import { createCodecs } from "../codec/codecs.js";
+import { Writer } from "../codec/writer.js";
 import type { LiveKitWebhookConfig } from "../config/schema.js";
-import { TemplateError } from "../httprule/template.js";
-import { parseTemplate } from "../httprule/template-parser.js";
+import { TemplateError } from "../routing/template.js";
+import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import { createCodecs } from "../transcode/codecs.js";
-import { Writer } from "../transcode/writer.js";
 import { Cancellation } from "../upstream/channel.js";
 import { eventDigest, realtimeRoom } from "./event.js";
 import { Once } from "./once.js";

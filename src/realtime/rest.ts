@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
 import { parseJsonObject, requireJsonBody } from "../bindings/json-body.js";
+import type { JsonObject } from "../codec/json.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import type { JsonObject } from "../transcode/json.js";
 import type { Session } from "./bridge.js";
 import type { Message } from "./broker.js";
 import { nameProblem } from "./frame-reader.js";

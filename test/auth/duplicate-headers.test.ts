@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { startFastifyEngine } from "../../src/http/fastify-engine.js";
-import { startUwsEngine } from "../../src/http/uws-engine.js";
+import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
 
 for (const [name, start] of [

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseJsonObject, requireJsonBody, requireJsonType } from "../../src/bindings/json-body.js";
+import { JsonNumber } from "../../src/codec/json.js";
 import { GatewayError } from "../../src/status/failure.js";
-import { JsonNumber } from "../../src/transcode/json.js";
 
 function reasonOf(work: () => unknown): string {
   try {

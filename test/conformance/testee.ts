@@ -3,12 +3,12 @@
  * length before it (32 bits, little-endian). Requests and answers are themselves transcoded by the codec under test.
  */
 import { readSync, writeSync } from "node:fs";
+import type { JsonPolicy } from "../../src/codec/codec.js";
+import { type Codecs, createCodecs } from "../../src/codec/codecs.js";
+import { TranscodeError } from "../../src/codec/error.js";
+import { Writer } from "../../src/codec/writer.js";
 import { loadModel } from "../../src/descriptors/load.js";
 import type { MessageType } from "../../src/descriptors/model.js";
-import type { JsonPolicy } from "../../src/transcode/codec.js";
-import { type Codecs, createCodecs } from "../../src/transcode/codecs.js";
-import { TranscodeError } from "../../src/transcode/error.js";
-import { Writer } from "../../src/transcode/writer.js";
 import { PROTOS } from "./runner.js";
 
 const STDIN = 0;

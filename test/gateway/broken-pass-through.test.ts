@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { engineUnderTest } from "../engine.js";
-import { converse, statusesOf } from "../http/raw-client.js";
+import { converse, statusesOf } from "../server/raw-client.js";
 import { send, startTestGateway, type TestGateway } from "./harness.js";
 
 /** What a backend sends, and the status that a client gets; undefined: the response may also be cut. */

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { engineUnderTest } from "../engine.js";
-import { converse, statusesOf } from "../http/raw-client.js";
+import { converse, statusesOf } from "../server/raw-client.js";
 import { startTestGateway, type TestGateway } from "./harness.js";
 
 const descriptors = "/proc/self/fd";

@@ -7,7 +7,7 @@ import { type ConnectionOptions, connect } from "node:tls";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { Authority, type Pair, withoutOpenssl } from "../auth/certificates.js";
 import { engineUnderTest } from "../engine.js";
-import { statusesOf } from "../http/raw-client.js";
+import { statusesOf } from "../server/raw-client.js";
 import { echo, send, startBackend } from "./harness.js";
 
 const proto = `

@@ -5,8 +5,8 @@ import { status as Code } from "@grpc/grpc-js";
 import { hashApiKey } from "../../src/auth/api-key-file.js";
 import { forged, signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
-import { converse } from "../http/raw-client.js";
 import { noRedis, RedisServer } from "../limits/redis-server.js";
+import { converse } from "../server/raw-client.js";
 import { echo, send, startBackend, startTestGateway } from "./harness.js";
 
 const proto = `

@@ -8,7 +8,7 @@ import { WebSocketServer } from "ws";
 import { hashApiKey } from "../../src/auth/api-key-file.js";
 import { signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
-import { converse, statusesOf } from "../http/raw-client.js";
+import { converse, statusesOf } from "../server/raw-client.js";
 import { startTestGateway } from "./harness.js";
 
 const secret = "0123456789abcdef0123456789abcdef";

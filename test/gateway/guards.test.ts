@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { after, describe, test } from "node:test";
 import { forged, inAnHour, signer, signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
-import { converse, statusesOf } from "../http/raw-client.js";
+import { converse, statusesOf } from "../server/raw-client.js";
 import { echo, send, startBackend, startTestGateway } from "./harness.js";
 
 const secret = "0123456789abcdef0123456789abcdef";

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { engineUnderTest } from "../engine.js";
-import { converse, statusesOf } from "../http/raw-client.js";
+import { converse, statusesOf } from "../server/raw-client.js";
 import { echoProto } from "./echo.js";
 import { type Backend, echo, startBackend, startTestGateway, type TestGateway } from "./harness.js";
 

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { after, before, describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { engineUnderTest } from "../engine.js";
-import { readResponses } from "../http/response-reader.js";
+import { readResponses } from "../server/response-reader.js";
 import { startTestGateway, type TestGateway } from "./harness.js";
 
 const descriptors = "/proc/self/fd";

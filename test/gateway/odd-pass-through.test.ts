@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { engineUnderTest } from "../engine.js";
-import { converse, statusesOf } from "../http/raw-client.js";
+import { converse, statusesOf } from "../server/raw-client.js";
 import { startTestGateway, type TestGateway } from "./harness.js";
 
 /** What the backend was asked. */

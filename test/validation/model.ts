@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
+import { createCodecs } from "../../src/codec/codecs.js";
+import { Writer } from "../../src/codec/writer.js";
 import type { MessageType, Model } from "../../src/descriptors/model.js";
-import { createCodecs } from "../../src/transcode/codecs.js";
-import { Writer } from "../../src/transcode/writer.js";
 import { loadUnderTest } from "../descriptor-source.js";
 
 export const folder = fileURLToPath(new URL("protos", import.meta.url));

@@ -1,6 +1,6 @@
+import { malformed, Reader } from "../../codec/reader.js";
+import { LENGTH, START_GROUP, wireType } from "../../codec/wire-type.js";
 import type { Field } from "../../descriptors/model.js";
-import { malformed, Reader } from "../../transcode/reader.js";
-import { LENGTH, START_GROUP, wireType } from "../../transcode/wire-type.js";
 
 /**
  * The value of a field as a rule compares it: integers of any width as bigint, enums by number, repeated fields as

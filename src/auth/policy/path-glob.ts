@@ -1,5 +1,5 @@
-import { decodeText } from "../../httprule/percent.js";
-import type { Template } from "../../httprule/template.js";
+import { decodeText } from "../../routing/percent.js";
+import type { Template } from "../../routing/template.js";
 import { wildcard } from "./wildcard.js";
 
 /** Whether the paths of a template are under a glob: all of them, none, or as each one is. */

@@ -2,7 +2,7 @@ import type { Diagnostic, Position } from "../../config/diagnostic.js";
 import { formatPath, type Path } from "../../config/path.js";
 import type { PolicyConfig } from "../../config/schema.js";
 import type { MethodType } from "../../descriptors/model.js";
-import type { Template } from "../../httprule/template.js";
+import type { Template } from "../../routing/template.js";
 import type { Authorizer, RoomAuthorizer } from "../authorizer.js";
 import { ExpressionError } from "./expression.js";
 import { type Coverage, type PathGlob, pathGlob } from "./path-glob.js";

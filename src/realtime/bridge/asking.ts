@@ -1,6 +1,6 @@
+import { TranscodeError } from "../../codec/error.js";
+import { requestFailure } from "../../codec/failure.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import { TranscodeError } from "../../transcode/error.js";
-import { requestFailure } from "../../transcode/failure.js";
 import { callFailure } from "../../upstream/call-failure.js";
 import type { Cancellation, Channel, FailureOrigin, Metadata } from "../../upstream/channel.js";
 import type { Session } from "../bridge.js";

@@ -1,7 +1,7 @@
+import { responseFailure } from "../../codec/failure.js";
+import { Writer } from "../../codec/writer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import { responseFailure } from "../../transcode/failure.js";
-import { Writer } from "../../transcode/writer.js";
 import { callFailure } from "../../upstream/call-failure.js";
 import type { CallStatus, Metadata } from "../../upstream/channel.js";
 import type { Session } from "../bridge.js";

@@ -1,9 +1,9 @@
 import type { Locate } from "../../bindings/rules.js";
+import { type Codecs, createCodecs } from "../../codec/codecs.js";
 import type { Diagnostic } from "../../config/diagnostic.js";
 import { formatPath } from "../../config/path.js";
 import type { Config, UpstreamConfig } from "../../config/schema.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
-import { type Codecs, createCodecs } from "../../transcode/codecs.js";
 import type { EventKind } from "../bridge.js";
 import type { BridgeConfig, EventConfig } from "./bridge-config.js";
 import { compileCalls } from "./compile-calls.js";

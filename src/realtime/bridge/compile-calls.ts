@@ -1,9 +1,9 @@
 import { exposedServices } from "../../bindings/exposed-services.js";
 import { routePolicy } from "../../bindings/policy.js";
+import { createCodecs } from "../../codec/codecs.js";
 import { nearest } from "../../config/nearest.js";
 import type { Config, ServiceConfig } from "../../config/schema.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
-import { createCodecs } from "../../transcode/codecs.js";
 import { findMethod, type Report } from "./find-method.js";
 import type { CallPlan } from "./plan.js";
 

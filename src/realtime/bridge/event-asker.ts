@@ -1,7 +1,7 @@
+import { responseFailure } from "../../codec/failure.js";
+import { Writer } from "../../codec/writer.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
-import { responseFailure } from "../../transcode/failure.js";
-import { Writer } from "../../transcode/writer.js";
 import type { Cancellation } from "../../upstream/channel.js";
 import type { EventFrames, EventKind, Session, Verdict } from "../bridge.js";
 import { type Answer, ask, failureOf, type Put } from "./asking.js";

@@ -1,6 +1,6 @@
+import { createObject, type JsonObject, type JsonValue } from "../../codec/json.js";
+import { EMPTY, STRUCT } from "../../codec/well-known.js";
 import type { Field, MessageType } from "../../descriptors/model.js";
-import { createObject, type JsonObject, type JsonValue } from "../../transcode/json.js";
-import { EMPTY, STRUCT } from "../../transcode/well-known.js";
 import type { EventFrames, EventKind, Session } from "../bridge.js";
 
 /** What a request can learn of an event: the members of its frame, and whose socket it is. */

@@ -1,5 +1,5 @@
+import type { Codec } from "../../codec/codec.js";
 import type { MessageType } from "../../descriptors/model.js";
-import type { Codec } from "../../transcode/codec.js";
 import type { EventFrames, EventKind } from "../bridge.js";
 
 /** The members of a frame that a reply may rewrite. The room never is one, nor is who is authenticated. */

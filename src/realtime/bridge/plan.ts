@@ -1,5 +1,5 @@
+import type { Codec } from "../../codec/codec.js";
 import type { MethodType } from "../../descriptors/model.js";
-import type { Codec } from "../../transcode/codec.js";
 import type { EventKind } from "../bridge.js";
 import type { EventRequest } from "./event-fields.js";
 import type { EventReply } from "./event-reply.js";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type FieldValue, fieldReader, type PathStep } from "../../../src/auth/policy/field-path.js";
+import { TranscodeError } from "../../../src/codec/error.js";
 import type { MessageType } from "../../../src/descriptors/model.js";
 import { WireWriter } from "../../../src/descriptors/wire.js";
-import { TranscodeError } from "../../../src/transcode/error.js";
 import { message, order, reference } from "./guarded.js";
 
 const type = reference.lookupType("guarded.Order");

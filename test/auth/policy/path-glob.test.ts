@@ -5,9 +5,9 @@ import { Registry } from "prom-client";
 import { pathGlob } from "../../../src/auth/policy/path-glob.js";
 import { createPolicies } from "../../../src/auth/policy/policies.js";
 import { PolicyMetrics } from "../../../src/auth/policy/policy-metrics.js";
-import { RouterBuilder } from "../../../src/httprule/router.js";
-import type { Template } from "../../../src/httprule/template.js";
-import { parseTemplate } from "../../../src/httprule/template-parser.js";
+import { RouterBuilder } from "../../../src/routing/router.js";
+import type { Template } from "../../../src/routing/template.js";
+import { parseTemplate } from "../../../src/routing/template-parser.js";
 import { GatewayError } from "../../../src/status/failure.js";
 
 const nowhere = { file: "gateway.yaml", line: 0, column: 0 };

@@ -9,7 +9,7 @@ import {
 } from "../../../src/auth/policy/policies.js";
 import { PolicyMetrics } from "../../../src/auth/policy/policy-metrics.js";
 import type { PolicyConfig } from "../../../src/config/schema.js";
-import { parseTemplate } from "../../../src/httprule/template-parser.js";
+import { parseTemplate } from "../../../src/routing/template-parser.js";
 import { type Failure, GatewayError } from "../../../src/status/failure.js";
 import { identity, method, order } from "./guarded.js";
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ExpressionError } from "../../../src/auth/policy/expression.js";
 import { parseExpression } from "../../../src/auth/policy/expression-parser.js";
 import { compileRule } from "../../../src/auth/policy/rule.js";
-import { JsonNumber } from "../../../src/transcode/json.js";
+import { JsonNumber } from "../../../src/codec/json.js";
 import { evaluate, identity, message } from "./guarded.js";
 
 const jdoe = identity({ sub: "jdoe", org: "acme", orgs: ["acme", "umbrella"], level: "HIGH" });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { echo, send, startBackend, startTestGateway } from "../../../gateway/harness.js";
-import { converse, statusesOf } from "../../../http/raw-client.js";
+import { converse, statusesOf } from "../../../server/raw-client.js";
 import { signShared } from "../../tokens.js";
 
 const secret = "0123456789abcdef0123456789abcdef";

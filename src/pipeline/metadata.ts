@@ -1,0 +1,79 @@
+import type { Identity } from "../auth/identity.js";
+import type { RequestOrigins } from "../auth/request-origins.js";
+import type { ForwardedName } from "../bindings/forwarded-name.js";
+import { type Exchange, isHeaderValue } from "../server/exchange.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { passedTrace } from "../telemetry/traceparent.js";
+import type { Metadata } from "../upstream/channel.js";
+import { forwardedOf } from "./forwarded.js";
+
+/**
+ * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
+ * that are none of these; cookies only where they count.
+ * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
+ */
+export function requestMetadata(
+  exchange: Exchange,
+  names: readonly ForwardedName[],
+  identity: Pick<Identity, "metadata"> | undefined,
+  requestId: string,
+  origins: RequestOrigins,
+): Metadata {
+  const forwarded = forwardedOf(exchange, origins.trustedHops);
+  const metadata: [string, string | Uint8Array][] = [
+    ["x-request-id", requestId],
+    ["x-forwarded-for", forwarded.for],
+    ["x-forwarded-host", forwarded.host],
+    ["x-forwarded-proto", forwarded.proto],
+  ];
+  const traceparent = exchange.header("traceparent");
+  const trace = traceparent && passedTrace(traceparent, exchange.header("tracestate"));
+  if (trace) {
+    metadata.push(["traceparent", trace.traceparent]);
+    if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
+  }
+  if (identity !== undefined) for (const entry of identity.metadata) metadata.push([...entry]);
+  const own = metadata.length;
+  for (const { name, binary } of names) {
+    const value = name === "cookie" ? origins.cookies(exchange) : exchange.header(name);
+    if (value === undefined) continue;
+    if (metadata.some(([sent], index) => index < own && sent === name)) continue;
+    if (binary) {
+      // Several binary values of one name arrive joined by commas (gRPC over HTTP/2, Custom-Metadata).
+      for (const part of value.split(",")) metadata.push([name, decodeBase64(name, part.trim())]);
+    } else {
+      metadata.push([name, ascii(name, value)]);
+    }
+  }
+  return metadata;
+}
+
+/** The declared metadata of an answer, headers before trailers, as response headers. */
+export function responseHeaders(
+  names: readonly ForwardedName[],
+  headers: Metadata,
+  trailers: Metadata,
+): [string, string][] {
+  const found: [string, string][] = [];
+  if (names.length === 0) return found;
+  for (const [name, value] of [...headers, ...trailers]) {
+    if (!names.some(declared => declared.name === name)) continue;
+    const text = typeof value === "string" ? value : Buffer.from(value).toString("base64");
+    // A backend cannot be trusted to keep to the characters that a header line may have.
+    if (isHeaderValue(text)) found.push([name, text]);
+  }
+  return found;
+}
+
+function decodeBase64(name: string, text: string): Uint8Array {
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) {
+    throw new GatewayError(gatewayFailure("INVALID_HEADER", `header "${name}" must be base64`));
+  }
+  return Buffer.from(text, "base64");
+}
+
+function ascii(name: string, value: string): string {
+  if (/^[\x20-\x7e]*$/.test(value)) return value;
+  const message = `header "${name}" must be printable ASCII to be passed on; use a "-bin" header for other bytes`;
+  throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
+}

@@ -1,0 +1,92 @@
+import { requireJsonType, requireUncompressed } from "../bindings/json-body.js";
+import type { RpcBinding } from "../bindings/snapshot.js";
+import { responseFailure } from "../codec/failure.js";
+import { type Exchange, noBody } from "../server/exchange.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { callFailure } from "../upstream/call-failure.js";
+import type { UnaryResult } from "../upstream/channel.js";
+import { acceptAnyType, acceptType } from "./content-type.js";
+import { failureAnswer } from "./failure-answer.js";
+import { responseHeaders } from "./metadata.js";
+import type { Answer, Progress } from "./progress.js";
+
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
+export function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
+  progress.requestBytes = length;
+  const { exchange, snapshot } = progress;
+  requireUncompressed(exchange.header("content-encoding"));
+  if (route.policy.anyContentType) {
+    acceptAnyType(exchange, snapshot.origins);
+    return;
+  }
+  acceptType(exchange, snapshot.origins);
+  const contentType = exchange.header("content-type");
+  if (contentType !== undefined && !route.request.takesRawBody) requireJsonType(contentType);
+}
+
+/** @throws GatewayError VALIDATION_FAILED */
+export function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
+  if (violationsOf === undefined) return;
+  const violations = violationsOf(request);
+  const [first] = violations;
+  if (first === undefined) return;
+  const more = violations.length === 1 ? "" : ` (and ${violations.length - 1} more)`;
+  const message = `${first.field === "" ? "" : `${first.field}: `}${first.description}${more}`;
+  throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+}
+
+/** @throws TranscodeError */
+export function encodeRequest(
+  binding: RpcBinding,
+  variables: readonly string[],
+  exchange: Exchange,
+  bytes: Uint8Array,
+): Uint8Array {
+  const contentType = exchange.header("content-type") ?? "";
+  return binding.route.request.encode(variables, exchange.query, { contentType, bytes });
+}
+
+/** What a backend has answered, its failures too, as an answer over HTTP. */
+export function decodeResponse(
+  progress: Progress,
+  binding: RpcBinding,
+  result: UnaryResult,
+): Answer | Promise<Answer> {
+  const { response, policy } = binding.route;
+  const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
+  if (result.message === undefined) {
+    progress.detail = `${result.status.origin}: ${result.status.message}`;
+    const failure = callFailure(result, policy.statusOf);
+    const details =
+      failure.details.length === 0 ? undefined : binding.details?.render(failure.details, "json");
+    if (details instanceof Promise)
+      return details.then(rendered => failureAnswer(progress, failure, headers, rendered));
+    return failureAnswer(progress, failure, headers, details);
+  }
+  const chosen = policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, result);
+  const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
+  if (withoutContent(status)) return { status, headers, body: noBody };
+  try {
+    const { contentType, body } = response.decode(result.message);
+    headers.unshift(["content-type", contentType]);
+    return { status, headers, body };
+  } catch (error) {
+    progress.detail = String(error);
+    return failureAnswer(progress, responseFailure(), headers);
+  }
+}
+
+/** What the backend has chosen by metadata; trailers beat headers. Undefined unless it is a status of success. */
+function successStatus(name: string, { headers, trailers }: UnaryResult): number | undefined {
+  for (const metadata of [trailers, headers]) {
+    for (const [each, value] of metadata) {
+      if (each === name && typeof value === "string" && /^2\d\d$/.test(value)) return Number(value);
+    }
+  }
+  return undefined;
+}
+
+/** RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it. */
+function withoutContent(status: number): boolean {
+  return status === 204 || status === 205;
+}

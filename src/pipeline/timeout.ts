@@ -1,0 +1,56 @@
+import type { Exchange } from "../server/exchange.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
+
+const unitMilliseconds: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 0.001,
+  n: 0.000001,
+};
+
+/**
+ * Milliseconds of a `grpc-timeout` header: at most 8 digits and a unit (gRPC over HTTP/2, Timeout).
+ * Undefined where it is malformed.
+ */
+export function parseGrpcTimeout(text: string): number | undefined {
+  const match = /^([0-9]{1,8})([HMSmun])$/.exec(text);
+  if (match === null) return undefined;
+  return Number(match[1]) * (unitMilliseconds[match[2] ?? ""] ?? 0);
+}
+
+/**
+ * Milliseconds of an `x-request-timeout` header: `250ms`, `1.5s`, `2m`, or a bare number of seconds.
+ * Undefined where it is malformed.
+ */
+export function parseRequestTimeout(text: string): number | undefined {
+  const match = /^([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m)?$/.exec(text);
+  if (match === null) return undefined;
+  const unit = match[2] === "ms" ? 1 : match[2] === "m" ? 60_000 : 1_000;
+  return Number(match[1]) * unit;
+}
+
+/**
+ * Milliseconds that a call may take: what the client asks for by `grpc-timeout` or `x-request-timeout`, and never
+ * more than the route allows.
+ * @throws GatewayError INVALID_TIMEOUT
+ */
+export function clientTimeout(exchange: Exchange, allowed: number): number {
+  let timeout = allowed;
+  const grpc = exchange.header("grpc-timeout");
+  if (grpc !== undefined)
+    timeout = Math.min(timeout, parsed("grpc-timeout", parseGrpcTimeout(grpc), "100m or 5S"));
+  const plain = exchange.header("x-request-timeout");
+  if (plain !== undefined) {
+    timeout = Math.min(timeout, parsed("x-request-timeout", parseRequestTimeout(plain), "250ms, 1.5s or 2m"));
+  }
+  return timeout;
+}
+
+function parsed(name: string, milliseconds: number | undefined, examples: string): number {
+  if (milliseconds !== undefined && milliseconds > 0) return milliseconds;
+  throw new GatewayError(
+    gatewayFailure("INVALID_TIMEOUT", `${name} must be a positive time such as ${examples}`),
+  );
+}

@@ -1,0 +1,282 @@
+import { type IncomingMessage, METHODS, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { SecureContextOptions, TlsOptions } from "node:tls";
+import Fastify, { type FastifyInstance } from "fastify";
+import type { ServerTls } from "../../net/server-tls.js";
+import { type Engine, type EngineOptions, refusal, targetLimit } from "../engine.js";
+import { BodyTimeoutError, MalformedBodyError } from "../exchange.js";
+import { ExpectingExchange } from "../expecting-exchange.js";
+import { closeLingering, lingerAfterLast } from "../lingering-close.js";
+import { UpgradeExchange } from "../upgrade-exchange.js";
+import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
+import { NodeExchange, originForm } from "./node-exchange.js";
+import { asksForWebSocket, holdUntilIdle, putBack } from "./node-upgrade.js";
+
+/** Listens with Fastify. One wildcard route takes everything: matching is ours, on the raw path. */
+export async function startFastifyEngine(options: EngineOptions): Promise<Engine> {
+  const listener = new Listener(options);
+  const limits = {
+    maxHeaderSize: options.headerLimit + targetLimit,
+    requestTimeout: options.requestTimeout,
+    headersTimeout: options.requestTimeout,
+    connectionsCheckingInterval: 1000,
+    // Refused in `fault`, where it is counted.
+    requireHostHeader: false,
+    // Node.js would else keep the first of two `authorization` lines and say nothing of the other.
+    joinDuplicateHeaders: true,
+  };
+  const app = Fastify({
+    logger: false,
+    return503OnClosing: false,
+    forceCloseConnections: "idle",
+    requestTimeout: options.requestTimeout,
+    rewriteUrl: () => "/",
+    clientErrorHandler: (error, socket) => listener.guard(socket, () => listener.failed(error, socket)),
+    ...(options.tls === undefined
+      ? { http: limits }
+      : { https: { ...limits, ...secureOptions(options.tls), handshakeTimeout: options.requestTimeout } }),
+  }) as unknown as FastifyInstance;
+
+  for (const method of METHODS) {
+    if (method !== "CONNECT" && !app.supportedMethods.includes(method))
+      app.addHttpMethod(method, { hasBody: true });
+  }
+  // Before Fastify looks at content types: what a body may be is for the route to say.
+  app.addHook("onRequest", (request, reply) => {
+    reply.hijack();
+    const { raw, originalUrl } = request;
+    listener.guard(raw.socket, () => listener.accept(raw, reply.raw, originalUrl));
+  });
+  app.route({ method: app.supportedMethods, url: "/", exposeHeadRoute: false, handler: () => undefined });
+  const { server } = app;
+  // Node.js would keep the first thousand headers and say nothing of the others; `maxHeaderSize` bounds them all.
+  server.maxHeadersCount = 0;
+  const connected = options.tls === undefined ? "connection" : "secureConnection";
+  server.on(connected, socket => void listener.connections.of(socket));
+  // An expectation that is not known is passed over (RFC 9110 §10.1.1); Node.js alone would answer 417.
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  server.on("checkContinue", (request, response) => {
+    expecting.add(request);
+    server.emit("request", request, response);
+  });
+  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
+    listener.guard(socket, () => listener.upgrade(request, head, () => server.emit(connected, socket))),
+  );
+  server.on("connect", (_request: IncomingMessage, socket: Socket) =>
+    listener.guard(socket, () => listener.connect(socket)),
+  );
+
+  await app.listen({ host: options.host, port: options.port });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      const closed = app.close();
+      listener.connections.endIdle();
+      return closed;
+    },
+    destroy: () => listener.connections.destroy(),
+  };
+}
+
+function secureOptions({ cert, key, client }: ServerTls): SecureContextOptions & TlsOptions {
+  if (client === undefined) return { cert, key };
+  return { cert, key, ca: client.ca, requestCert: true, rejectUnauthorized: client.required };
+}
+
+/** What a server does with its connections and the requests on them. */
+class Listener {
+  readonly connections: NodeConnections;
+  readonly #options: EngineOptions;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.connections = new NodeConnections(exchange => {
+      try {
+        options.handle(exchange);
+      } catch (error) {
+        exchange.abandon();
+        options.crashed?.(error);
+      }
+    });
+  }
+
+  /** Whatever goes wrong in the handling of one connection must not end the process, and so all others. */
+  guard(socket: Socket, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#crash(socket, error);
+    }
+  }
+
+  #crash(socket: Socket, error: unknown): void {
+    socket.destroy();
+    this.#options.crashed?.(error);
+  }
+
+  accept(request: IncomingMessage, response: ServerResponse, target: string, upgradeHead?: Buffer): void {
+    const { socket } = request;
+    const connection = this.connections.of(socket);
+    // A request behind one that was the last.
+    if (!socket.writable || connection.last) return;
+    const options = this.#options;
+    const found = fault(request, connection.underWay.size, options);
+    if (found !== undefined) {
+      connection.last = true;
+      lingerAfterLast(socket, options.requestTimeout);
+      refuseInTurn(response, found, options);
+      return;
+    }
+    // Its framing is in doubt, so that nothing behind it is read (RFC 9112 §6.1).
+    if (request.httpVersionMinor === 0 && request.headers["transfer-encoding"] !== undefined) {
+      connection.last = true;
+      lingerAfterLast(socket, options.requestTimeout);
+      response.shouldKeepAlive = false;
+    }
+    const Kind = expecting.has(request) ? ExpectingExchange : NodeExchange;
+    const exchange =
+      upgradeHead === undefined
+        ? new Kind(request, response, target, options.requestTimeout)
+        : new UpgradeExchange(request, response, target, options.requestTimeout, upgradeHead);
+    response.once("finish", () => this.#finished(socket, connection, exchange));
+    connection.begin(exchange);
+  }
+
+  #finished(socket: Socket, connection: NodeConnection, exchange: NodeExchange): void {
+    try {
+      connection.finished(exchange);
+      const { broken, underWay } = connection;
+      if (broken !== undefined && underWay.size === 0 && socket.writable) this.#refuse(socket, broken);
+    } catch (error) {
+      this.#crash(socket, error);
+    }
+  }
+
+  /** @param parse gives the connection, which Node.js has taken its parser off, a new one */
+  upgrade(request: IncomingMessage, head: Buffer, parse: () => void): void {
+    const { socket } = request;
+    const connection = this.connections.of(socket);
+    const asks = asksForWebSocket(request);
+    if (!asks || connection.underWay.size > 0 || connection.last) {
+      putBack(request, head, asks, connection, parse);
+      return;
+    }
+    const options = this.#options;
+    if (fault(request, 0, options) === undefined && options.takeUpgrade?.(request, socket, head) === true) {
+      this.connections.release(socket);
+      return;
+    }
+    const target = request.url ?? "/";
+    if (options.upgrades?.(originForm(target)) !== true) {
+      putBack(request, head, false, connection, parse);
+      return;
+    }
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.shouldKeepAlive = false;
+    response.once("finish", () => closeLingering(socket, options.requestTimeout));
+    this.accept(request, response, target, head);
+  }
+
+  /** Nobody is a tunnel here (RFC 9110 §9.3.6). */
+  connect(socket: Socket): void {
+    holdUntilIdle(socket, this.connections.of(socket), () => socket.destroy());
+  }
+
+  /** Node.js could not read on. A request that is under way is answered by its exchange, what is none by us. */
+  failed(error: Error & { code?: string }, socket: Socket): void {
+    const connection = this.connections.of(socket);
+    const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+    const silent = timedOut && socket.bytesRead === 0;
+    // Over a handshake that has failed nothing can be said.
+    const handshake = error.code !== undefined && /^ERR_(TLS|SSL)_/.test(error.code);
+    if (error.code === "ECONNRESET" || silent || handshake) {
+      socket.destroy();
+      return;
+    }
+    const { underWay } = connection;
+    for (const exchange of underWay) exchange.failBody(bodyError(error.code));
+    // Whoever leaves in the middle of the only body waits for no reply.
+    if (error.code === "HPE_INVALID_EOF_STATE" && underWay.size === 1) socket.destroy();
+    if (connection.last || !socket.writable) return;
+    connection.last = true;
+    connection.broken =
+      error.code === "HPE_HEADER_OVERFLOW"
+        ? tooLarge(this.#options)
+        : timedOut
+          ? ["REQUEST_TIMEOUT", `the request did not arrive within ${this.#options.requestTimeout} ms`]
+          : ["MALFORMED_REQUEST", "the request is not valid HTTP/1.1"];
+    if (underWay.size === 0) this.#refuse(socket, connection.broken);
+  }
+
+  #refuse(socket: Socket, [reason, message]: Fault): void {
+    const { failure, body } = refusal(reason, message);
+    this.#options.refused(failure);
+    closeLingering(
+      socket,
+      this.#options.requestTimeout,
+      `HTTP/1.1 ${failure.httpStatus} ${reason}\r\ncontent-type: application/json\r\nconnection: close\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+}
+
+/** Whose client waits to be asked for the body. */
+const expecting = new WeakSet<IncomingMessage>();
+
+/** What Node.js takes and we do not. */
+function fault(request: IncomingMessage, underWay: number, options: EngineOptions): Fault | undefined {
+  const coding = request.headers["transfer-encoding"];
+  // Node.js takes other codings before `chunked` and leaves them in the body.
+  if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+    return ["MALFORMED_REQUEST", "transfer codings other than chunked are not read"];
+  }
+  if (request.httpVersionMajor < 1) {
+    return ["MALFORMED_REQUEST", "the request line has no version of HTTP"];
+  }
+  if (underWay >= maxPipelined) {
+    return ["MALFORMED_REQUEST", `a connection may have ${maxPipelined} requests under way`];
+  }
+  const { rawHeaders } = request;
+  let size = 0;
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    size += name.length + (rawHeaders[index + 1] as string).length;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  if (size > options.headerLimit) return tooLarge(options);
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1")) {
+    return ["MALFORMED_REQUEST", "expected one Host header (RFC 9112 §3.2)"];
+  }
+  return undefined;
+}
+
+function tooLarge(options: EngineOptions): Fault {
+  return ["HEADERS_TOO_LARGE", `request headers are limited to ${options.headerLimit} bytes`];
+}
+
+function bodyError(code: string | undefined): Error {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return new BodyTimeoutError();
+  // The peer ended its side in the middle of the body.
+  if (code === "HPE_INVALID_EOF_STATE") return new Error("the request ended before its body was complete");
+  return new MalformedBodyError();
+}
+
+/** Behind the replies that are due before it. */
+function refuseInTurn(
+  response: ServerResponse,
+  [reason, message]: Fault,
+  { refused, requestTimeout }: EngineOptions,
+): void {
+  const { failure, body } = refusal(reason, message);
+  refused(failure);
+  response.writeHead(failure.httpStatus, reason, {
+    "content-type": "application/json",
+    connection: "close",
+    "content-length": Buffer.byteLength(body),
+  });
+  response.end(body);
+  // Behind others its client is not to blame for what waits.
+  if (response.socket !== null && response.writableLength > 0) response.socket.setTimeout(requestTimeout);
+}

@@ -1,0 +1,129 @@
+import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
+import { PeerAddresses } from "../../net/peer-address.js";
+import { loadUws, type Uws, type UwsApp } from "../../net/uws-addon.js";
+import { type HeldCork, holdCork } from "../../net/uws-cork.js";
+import { createApp, listen } from "../../net/uws-listener.js";
+import { type Engine, type EngineOptions, type Refusal, targetLimit } from "../engine.js";
+import { UwsExchange, type UwsListener } from "./uws-exchange.js";
+import { RequestHead } from "./uws-head.js";
+
+/**
+ * Listens with uWebSockets.js. One wildcard route takes everything: matching is ours, on the raw path.
+ *
+ * What its parser refuses it answers itself, with a page of its own and the status 400, 431 or 505; heads that never
+ * end and idle connections it closes after about 10 seconds, bodies that come slower than 16 KiB a second too.
+ * @throws AddonError where the addon cannot be loaded
+ * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen
+ * @throws Error where the certificate cannot be used
+ */
+export async function startUwsEngine(options: EngineOptions): Promise<Engine> {
+  const uws = await loadUws(options.headerLimit + targetLimit);
+  const engine = new UwsEngine(uws, options);
+  await engine.listen();
+  return engine;
+}
+
+class UwsEngine implements Engine, UwsListener {
+  readonly encrypted: boolean;
+  readonly requestTimeout: number;
+  readonly peers = new PeerAddresses();
+  readonly #uws: Uws;
+  readonly #options: EngineOptions;
+  readonly #app: UwsApp;
+  #socket: us_listen_socket | undefined;
+  #port = 0;
+  /** Where sockets come in. */
+  #cork: HeldCork | undefined;
+  #underWay = 0;
+  #closed: (() => void) | undefined;
+
+  constructor(uws: Uws, options: EngineOptions) {
+    this.#uws = uws;
+    this.#options = options;
+    this.encrypted = options.tls !== undefined;
+    this.requestTimeout = options.requestTimeout;
+    this.#app = createApp(uws, options.tls);
+    this.#app.filter((response, change) => this.peers.counted(response, change));
+    options.attach?.(this.#app, this.peers, act => (this.#cork === undefined ? act() : this.#cork.run(act)));
+    this.#app.any("/*", (response, request) => this.#accept(response, request));
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = this.#options;
+    if (this.#options.attach !== undefined) this.#cork = await holdCork(this.#uws);
+    const socket = await listen(this.#uws, this.#app, host, port).catch((error: unknown) => {
+      this.#cork?.close();
+      throw error;
+    });
+    this.#socket = socket;
+    this.#port = this.#uws.us_socket_local_port(socket);
+  }
+
+  close(sockets?: Promise<void>): Promise<void> {
+    if (sockets !== undefined) {
+      this.#underWay++;
+      const over = (): void => this.finished();
+      void sockets.then(over, over);
+    }
+    if (this.#socket !== undefined) this.#uws.us_listen_socket_close(this.#socket);
+    this.#socket = undefined;
+    return new Promise(resolve => {
+      this.#closed = resolve;
+      this.#endWhenIdle();
+    });
+  }
+
+  destroy(): void {
+    this.#app.close();
+    this.#cork?.close();
+    this.#cork = undefined;
+  }
+
+  finished(): void {
+    this.#underWay--;
+    this.#endWhenIdle();
+  }
+
+  /** With nothing under way the connections that are left are idle ones. */
+  #endWhenIdle(): void {
+    if (this.#closed === undefined || this.#underWay > 0) return;
+    const closed = this.#closed;
+    this.#closed = undefined;
+    // Not from within a callback of a connection that this ends.
+    setImmediate(() => {
+      this.destroy();
+      closed();
+    });
+  }
+
+  #accept(response: HttpResponse, request: HttpRequest): void {
+    const head = new RequestHead(request);
+    const { headerLimit } = this.#options;
+    const fault = head.fault(headerLimit + targetLimit, headerLimit);
+    this.#underWay++;
+    if (fault === undefined) this.#options.handle(new UwsExchange(response, head, this));
+    else this.#refuse(response, fault);
+  }
+
+  #refuse(response: HttpResponse, { failure, body }: Refusal): void {
+    this.#options.refused(failure);
+    let aborted = false;
+    response.onAborted(() => {
+      aborted = true;
+      this.finished();
+    });
+    // Not within the parser, which would go on to the bytes behind this request.
+    setImmediate(() => {
+      if (aborted) return;
+      response.cork(() => {
+        response.writeStatus(`${failure.httpStatus} ${failure.reason}\r\ncontent-type: application/json`);
+        response.end(body, true);
+      });
+      this.finished();
+    });
+  }
+}

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Engine, EngineOptions } from "../../src/server/engine.js";
+import { BodyTimeoutError, BodyTooLargeError, type Exchange } from "../../src/server/exchange.js";
+import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
+import { uwsSkipped } from "../engine.js";
+
+const options: EngineOptions = {
+  host: "127.0.0.1",
+  port: 0,
+  tls: undefined,
+  headerLimit: 4096,
+  requestTimeout: 60_000,
+  handle: () => undefined,
+  refused: () => undefined,
+};
+
+function start(handle: (exchange: Exchange) => void, more: Partial<EngineOptions> = {}): Promise<Engine> {
+  return startUwsEngine({ ...options, ...more, handle });
+}
+
+/** A promise and what settles it. */
+function signal<T>(): { readonly promise: Promise<T>; readonly give: (value: T) => void } {
+  let give: (value: T) => void = () => undefined;
+  const promise = new Promise<T>(resolve => {
+    give = resolve;
+  });
+  return { promise, give };
+}
+
+function open(engine: Engine, text: string): Socket {
+  const socket = connect(engine.port, "127.0.0.1");
+  socket.setEncoding("latin1");
+  socket.write(text);
+  return socket;
+}
+
+/** All that comes back until the server ends the connection. */
+async function untilClosed(socket: Socket): Promise<string> {
+  let text = "";
+  socket.on("data", chunk => {
+    text += chunk;
+  });
+  socket.on("error", () => undefined);
+  // `once` would reject where the connection is reset.
+  await new Promise(resolve => socket.on("close", resolve));
+  return text;
+}
+
+const head = "HTTP/1.1\r\nhost: a\r\n";
+const last = `${head}connection: close\r\n\r\n`;
+
+describe("the uws engine", { skip: await uwsSkipped() }, () => {
+  describe("replies", () => {
+    it("has several headers of one name, and bytes above ASCII as they are", async () => {
+      const cookies: [string, string][] = [
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=\xe9"],
+      ];
+      const engine = await start(exchange => exchange.reply(200, cookies, "ok"));
+      const text = await untilClosed(open(engine, `GET / ${last}`));
+      assert.match(text, /\r\nset-cookie: a=1\r\nset-cookie: b=\xe9\r\n/);
+      await engine.close();
+    });
+
+    it("has headers of every length, one reply after the other", async () => {
+      const engine = await start(exchange =>
+        exchange.reply(200, [["x", "v".repeat(Number(exchange.query))]], ""),
+      );
+      for (const length of [0, 10, 1000, 5000, 20_000, 10, 6000, 0]) {
+        const text = await untilClosed(open(engine, `GET /?${length} ${last}`));
+        assert.equal(/\r\nx: (v*)\r\n/.exec(text)?.[1]?.length, length);
+      }
+      await engine.close();
+    });
+
+    it("leaves out headers whose value would begin another line", async () => {
+      const engine = await start(exchange => exchange.reply(200, [["x", "1\r\ny: 2"]], "ok"));
+      const text = await untilClosed(open(engine, `GET / ${last}`));
+      assert.doesNotMatch(text, /\r\n[xy]:/);
+      await engine.close();
+    });
+
+    it("ends the connection with the last one: what stands behind it is not served", async () => {
+      const seen: string[] = [];
+      const engine = await start(exchange => {
+        seen.push(exchange.path);
+        exchange.reply(200, [], "ok");
+      });
+      const text = await untilClosed(open(engine, `GET /a ${last}GET /b ${head}\r\nGET /c ${head}\r\n`));
+      assert.deepEqual(seen, ["/a"]);
+      assert.doesNotMatch(text, /200.*200/s);
+      await engine.close();
+    });
+
+    it("counts the body for HEAD and sends none", async () => {
+      const engine = await start(exchange => exchange.reply(200, [], "h\xe9llo"));
+      const text = await untilClosed(open(engine, `HEAD / ${last}`));
+      assert.match(text, /\r\ncontent-length: 6\r\n/i);
+      assert.match(text, /\r\n\r\n$/);
+      await engine.close();
+    });
+
+    it("has neither body nor length with 204, also where the connection ends with it", async () => {
+      const engine = await start(exchange => exchange.reply(204, [["x", "1"]], ""));
+      const close = `connection: close\r\n`;
+      for (const lines of [close, `${close}content-length: 2\r\n`]) {
+        const text = await untilClosed(open(engine, `POST / ${head}${lines}\r\n`));
+        assert.match(text, /^HTTP\/1\.1 204 [^\r]*\r\nx: 1\r\n/);
+        assert.match(text, /\r\nconnection: close\r\n/i);
+        assert.match(text, /\r\n\r\n$/);
+        assert.doesNotMatch(text, /content-length|transfer-encoding/i);
+      }
+      await engine.close();
+    });
+
+    it("sends what a slow reader takes bit by bit, whole", async () => {
+      const body = Buffer.alloc(16 << 20, "0123456789");
+      const engine = await start(exchange => exchange.reply(200, [], body));
+      const socket = connect(engine.port, "127.0.0.1");
+      socket.pause();
+      socket.write(`GET / ${last}`);
+      await once(socket, "readable");
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk as Buffer);
+      const received = Buffer.concat(chunks);
+      assert.ok(received.subarray(received.indexOf("\r\n\r\n") + 4).equals(body));
+      await engine.close();
+    });
+
+    it("does nothing once the peer has gone", async () => {
+      const arrived = signal<Exchange>();
+      const engine = await start(arrived.give);
+      const socket = open(engine, `GET / ${head}\r\n`);
+      const exchange = await arrived.promise;
+      const cancelled = new Promise<void>(resolve => exchange.cancellation.listen(resolve));
+      socket.destroy();
+      await cancelled;
+      exchange.reply(200, [], "late");
+      assert.equal(exchange.remoteAddress, "");
+      await engine.close();
+    });
+  });
+
+  describe("bodies", () => {
+    it("are kept until they are asked for, and then come whole", async () => {
+      const arrived = signal<Exchange>();
+      const engine = await start(arrived.give);
+      const body = "x".repeat(3 << 20);
+      const reply = fetch(`http://127.0.0.1:${engine.port}/`, { method: "POST", body });
+      const exchange = await arrived.promise;
+      for (let turns = 0; turns < 50; turns++) await turn();
+      assert.equal((await exchange.body(4 << 20)).length, body.length);
+      exchange.reply(200, [], "ok");
+      assert.equal((await reply).status, 200);
+      await engine.close();
+    });
+
+    it("of nothing are there at once", async () => {
+      const engine = await start(exchange =>
+        exchange.reply(200, [], String(exchange.body(1) instanceof Uint8Array)),
+      );
+      assert.match(await untilClosed(open(engine, `GET / ${last}`)), /true$/);
+      await engine.close();
+    });
+
+    it("that are announced too large are refused before they come", async () => {
+      const engine = await start(async exchange => {
+        await assert.rejects(async () => exchange.body(10), BodyTooLargeError);
+        exchange.reply(413, [], "no");
+      });
+      const text = await untilClosed(open(engine, `POST / ${head}content-length: 11\r\n\r\n`));
+      assert.match(text, /^HTTP\/1\.1 413 [\s\S]*connection: close/i);
+      await engine.close();
+    });
+
+    it("that do not arrive in time are given up", async () => {
+      const engine = await start(
+        async exchange => {
+          await assert.rejects(async () => exchange.body(10), BodyTimeoutError);
+          exchange.reply(408, [], "slow");
+        },
+        { requestTimeout: 50 },
+      );
+      const text = await untilClosed(open(engine, `POST / ${head}content-length: 5\r\n\r\nab`));
+      assert.match(text, /^HTTP\/1\.1 408 [\s\S]*connection: close/i);
+      await engine.close();
+    });
+  });
+
+  it("ends connections whose head never ends", async () => {
+    const engine = await start(() => undefined);
+    const socket = open(engine, `GET / ${head}`);
+    const drip = setInterval(() => socket.write("x: y\r\n"), 500);
+    await untilClosed(socket);
+    clearInterval(drip);
+    await engine.close();
+  });
+
+  it("finishes what is under way before it is closed, and ends idle connections", async () => {
+    const arrived = signal<Exchange>();
+    const engine = await start(arrived.give);
+    const idle = untilClosed(open(engine, ""));
+    const busy = untilClosed(open(engine, `GET / ${head}\r\n`));
+    const exchange = await arrived.promise;
+    const closed = engine.close();
+    await turn();
+    exchange.reply(200, [["connection", "close"]], "done");
+    assert.match(await busy, /done$/);
+    await idle;
+    await closed;
+  });
+
+  it("ends what is still under way when it is told to", async () => {
+    const arrived = signal<Exchange>();
+    const engine = await start(arrived.give);
+    const busy = untilClosed(open(engine, `GET / ${head}\r\n`));
+    const exchange = await arrived.promise;
+    const closed = engine.close();
+    engine.destroy();
+    await closed;
+    assert.equal(exchange.cancellation.cancelled, true);
+    assert.equal(await busy, "");
+  });
+
+  it("says why it cannot listen", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const address = taken.address();
+    const port = typeof address === "object" ? (address?.port ?? 0) : 0;
+    await assert.rejects(
+      start(() => undefined, { port }),
+      { code: "EADDRINUSE" },
+    );
+    taken.close();
+  });
+
+  it("counts what it refuses", async () => {
+    const reasons: string[] = [];
+    const engine = await start(() => undefined, { refused: ({ reason }) => reasons.push(reason) });
+    await untilClosed(open(engine, `FOO / ${head}\r\n`));
+    await untilClosed(open(engine, `GET / ${head}x: ${"y".repeat(15_000)}\r\n\r\n`));
+    assert.deepEqual(reasons, ["MALFORMED_REQUEST", "HEADERS_TOO_LARGE"]);
+    await engine.close();
+  });
+});
