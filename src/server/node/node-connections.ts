@@ -58,7 +58,7 @@ export class NodeConnection {
       this.#stalled?.refresh();
     }
     if (this.underWay.size > 0) {
-      this.current?.watchClient();
+      this.current?.takeTurn();
       return;
     }
     const resume = this.#parked;

@@ -24,6 +24,7 @@ export class NodeExchange implements Exchange {
   #passing = false;
   #rejectBody: ((error: Error) => void) | undefined;
   #bodyError: Error | undefined;
+  #abandoned = false;
 
   /** @param patience milliseconds that a client may leave a reply unread */
   constructor(request: IncomingMessage, response: ServerResponse, target: string, patience: number) {
@@ -127,7 +128,13 @@ export class NodeExchange implements Exchange {
     this.#response.once("finish", () => this.#request.resume());
   }
 
-  /** The responses before are out: from now on the client is waited for, if anything is to be sent to it. */
+  /** The responses before are out: the connection is this response's, to be written or to be ended. */
+  takeTurn(): void {
+    if (this.#abandoned) this.#request.socket.destroy();
+    else this.watchClient();
+  }
+
+  /** From now on the client is waited for, if anything is to be sent to it. */
   watchClient(): void {
     this.#request.socket.setTimeout(this.#passing || this.unsentBytes > 0 ? this.#patience : 0);
   }
@@ -171,6 +178,8 @@ export class NodeExchange implements Exchange {
   }
 
   abandon(): void {
+    this.#abandoned = true;
+    // Ends the connection only once the responses before are out, which some versions of Node.js forget: see `takeTurn`.
     this.#response.destroy();
   }
 }
