@@ -1,6 +1,6 @@
 import { connect } from "node:http2";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { Cancellation } from "../../src/upstream/channel.js";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { createChannel } from "../../src/upstream/grpc-channel.js";
 import type { TransportKind } from "../../src/upstream/options.js";
 

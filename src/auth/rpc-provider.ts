@@ -1,7 +1,8 @@
 import type { RpcAuthConfig } from "../config/schema.js";
+import { Cancellation } from "../net/cancellation.js";
 import { Code } from "../status/code.js";
 import { openimStatus } from "../status/openim-code.js";
-import { type CallStatus, Cancellation, type Metadata } from "../upstream/channel.js";
+import type { CallStatus, Metadata } from "../upstream/channel.js";
 import type { Caller } from "./caller.js";
 import { metadataMapper } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";

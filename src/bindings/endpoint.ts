@@ -1,7 +1,7 @@
 import type { Identity } from "../auth/identity.js";
 import type { Path } from "../config/path.js";
+import type { Cancellation } from "../net/cancellation.js";
 import type { ErrorProfile } from "../status/profiles.js";
-import type { Cancellation } from "../upstream/channel.js";
 import type { Guard } from "./guard.js";
 
 /** A route that the gateway answers itself. It sits in the same router as the bindings of RPC methods. */

@@ -2,9 +2,10 @@ import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import type { MethodType, Model } from "../descriptors/model.js";
+import type { Cancellation } from "../net/cancellation.js";
 import { GatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call-failure.js";
-import type { Cancellation, Channel, Metadata } from "../upstream/channel.js";
+import type { Channel, Metadata } from "../upstream/channel.js";
 import type { Problems } from "./problems.js";
 
 /** A unary method of a backend that LiveKit's routes call for its status alone. */

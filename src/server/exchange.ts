@@ -1,5 +1,5 @@
 import type { ClientCertificate } from "../auth/caller.js";
-import type { Cancellation } from "../upstream/channel.js";
+import type { Cancellation } from "../net/cancellation.js";
 import type { Passed, PassThrough } from "../upstream/pass-through.js";
 
 /** Header names in lower case, one entry a field line, in the order in which they are sent. */

@@ -1,32 +1,12 @@
 /** The seam between the gateway and any transport: bytes, metadata and a status in and out. */
 
+import type { Cancellation } from "../net/cancellation.js";
+
 /**
  * Metadata in wire order, one entry a value, names in lower case.
  * Values of `-bin` names are raw bytes, all others are ASCII text.
  */
 export type Metadata = readonly (readonly [name: string, value: string | Uint8Array])[];
-
-/** A cancellation that costs nothing until it happens. One listener: the call that is under way. */
-export class Cancellation {
-  #cancelled = false;
-  #listener: (() => void) | undefined;
-
-  get cancelled(): boolean {
-    return this.#cancelled;
-  }
-
-  cancel(): void {
-    if (this.#cancelled) return;
-    this.#cancelled = true;
-    this.#listener?.();
-  }
-
-  /** Replaces the listener; runs it at once when already cancelled. */
-  listen(listener: (() => void) | undefined): void {
-    this.#listener = listener;
-    if (this.#cancelled) listener?.();
-  }
-}
 
 export interface UnaryCall {
   /** `/package.Service/Method` */

@@ -1,8 +1,9 @@
 import { performance } from "node:perf_hooks";
+import type { Cancellation } from "../net/cancellation.js";
 import { Linked } from "../net/ring.js";
 import { Code } from "../status/code.js";
 import { Backoff } from "./backoff.js";
-import type { CallStatus, Cancellation, Metadata } from "./channel.js";
+import type { CallStatus, Metadata } from "./channel.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 import type { Endpoint } from "./endpoint.js";
 import { noMetadata } from "./metadata.js";

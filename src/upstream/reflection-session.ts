@@ -1,4 +1,5 @@
-import { type CallStatus, Cancellation, type Channel, type StreamHandle } from "./channel.js";
+import { Cancellation } from "../net/cancellation.js";
+import type { CallStatus, Channel, StreamHandle } from "./channel.js";
 import {
   decodeResponse,
   encodeRequest,

@@ -11,11 +11,12 @@ import { createLiveKit, type LiveKit } from "../../src/livekit/livekit.js";
 import { LiveKitMetrics } from "../../src/livekit/metrics.js";
 import type { RoomMessage } from "../../src/livekit/parts.js";
 import { Removals } from "../../src/livekit/removals.js";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { RouterBuilder } from "../../src/routing/router.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { renderFailure } from "../../src/status/profiles.js";
-import { Cancellation, type Channel } from "../../src/upstream/channel.js";
+import type { Channel } from "../../src/upstream/channel.js";
 import { createChannel } from "../../src/upstream/grpc-channel.js";
 import { Workspace } from "../config/workspace.js";
 

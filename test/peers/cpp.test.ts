@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
-import { type CallStatus, Cancellation, type Channel, type Metadata } from "../../src/upstream/channel.js";
+import type { CallStatus, Channel, Metadata } from "../../src/upstream/channel.js";
 import { openChannel, unaryCall, until } from "../upstream/backend.js";
 import { buildCppPeer, type CppPeer, startCppPeer } from "./cpp-peer.js";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EndpointAnswer, EndpointRequest } from "../../src/bindings/endpoint.js";
+import { Cancellation } from "../../src/net/cancellation.js";
 import type { Bridge } from "../../src/realtime/bridge.js";
 import { restEndpoints } from "../../src/realtime/rest.js";
 import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
-import { Cancellation } from "../../src/upstream/channel.js";
 import { serve, type TestServer } from "./harness.js";
 
 /** Has an endpoint of the REST twin answer, as the pipeline would. */

@@ -9,7 +9,8 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Cancellation, type Channel, type UnaryCall } from "../../src/upstream/channel.js";
+import { Cancellation } from "../../src/net/cancellation.js";
+import type { Channel, UnaryCall } from "../../src/upstream/channel.js";
 import {
   type ChannelOptions,
   createChannel,

@@ -5,8 +5,9 @@ import { createServer } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
-import { Cancellation, type Channel } from "../../src/upstream/channel.js";
+import type { Channel } from "../../src/upstream/channel.js";
 import type { Balancing } from "../../src/upstream/options.js";
 import { type Backend, openChannel, refusingAddress, startBackend, unaryCall, until } from "./backend.js";
 

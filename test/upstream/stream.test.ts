@@ -2,14 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { Metadata, type ServerDuplexStream } from "@grpc/grpc-js";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
-import {
-  type CallStatus,
-  Cancellation,
-  type Channel,
-  type StreamCall,
-  type StreamHandle,
-} from "../../src/upstream/channel.js";
+import type { CallStatus, Channel, StreamCall, StreamHandle } from "../../src/upstream/channel.js";
 import {
   type Backend,
   openChannel,

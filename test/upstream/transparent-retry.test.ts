@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { constants, createServer, type ServerHttp2Stream } from "node:http2";
 import { test } from "node:test";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
-import { type CallStatus, Cancellation } from "../../src/upstream/channel.js";
+import type { CallStatus } from "../../src/upstream/channel.js";
 import type { UpstreamObserver } from "../../src/upstream/options.js";
 import { listen, openChannel, streamPath, unaryCall } from "./backend.js";
 

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { Metadata, type ServerUnaryCall, status } from "@grpc/grpc-js";
+import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
 import { callFailure } from "../../src/upstream/call-failure.js";
-import { Cancellation, type Channel } from "../../src/upstream/channel.js";
+import type { Channel } from "../../src/upstream/channel.js";
 import { createChannel } from "../../src/upstream/grpc-channel.js";
 import {
   type Backend,

@@ -1,8 +1,8 @@
 import { responseFailure } from "../../codec/failure.js";
 import { Writer } from "../../codec/writer.js";
+import type { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
-import type { Cancellation } from "../../upstream/channel.js";
 import type { EventFrames, EventKind, Session, Verdict } from "../bridge.js";
 import { type Answer, ask, failureOf, type Put } from "./asking.js";
 import type { Gate } from "./gate.js";

@@ -1,5 +1,5 @@
+import type { Cancellation } from "../../net/cancellation.js";
 import { Linked, Ring } from "../../net/ring.js";
-import type { Cancellation } from "../../upstream/channel.js";
 
 /** Both from 0. */
 export interface GateLimits {

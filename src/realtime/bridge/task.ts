@@ -1,5 +1,5 @@
+import { Cancellation } from "../../net/cancellation.js";
 import { Linked } from "../../net/ring.js";
-import { Cancellation } from "../../upstream/channel.js";
 
 /** What a backend is being asked for a socket, from beginning to end. */
 export class Task extends Linked {

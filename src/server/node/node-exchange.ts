@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientCertificate } from "../../auth/caller.js";
+import { Cancellation } from "../../net/cancellation.js";
 import { plainAddress } from "../../net/peer-address.js";
 import { type Failure, GatewayError } from "../../status/failure.js";
-import { Cancellation } from "../../upstream/channel.js";
 import type { Passed, PassThrough } from "../../upstream/pass-through.js";
 import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "../exchange.js";
 import { bodyFailure } from "../incoming-body.js";

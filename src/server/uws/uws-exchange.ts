@@ -1,6 +1,6 @@
 import type { HttpResponse } from "uWebSockets.js";
+import { Cancellation } from "../../net/cancellation.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
-import { Cancellation } from "../../upstream/channel.js";
 import type { Passed, PassThrough } from "../../upstream/pass-through.js";
 import { type Exchange, type HeaderList, noBody } from "../exchange.js";
 import { IncomingBody } from "../incoming-body.js";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
+import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
-import { Cancellation, type Metadata, type UnaryResult } from "../../../src/upstream/channel.js";
+import type { Metadata, UnaryResult } from "../../../src/upstream/channel.js";
 import { percentDecode } from "../../../src/upstream/h2/answer-status.js";
 import { Flag, FrameType } from "../../../src/upstream/h2/protocol.js";
 import { openChannel, streamPath, unaryCall } from "../backend.js";

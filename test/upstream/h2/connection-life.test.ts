@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
-import { Cancellation, type UnaryResult } from "../../../src/upstream/channel.js";
+import type { UnaryResult } from "../../../src/upstream/channel.js";
 import { CallStream } from "../../../src/upstream/h2/call-stream.js";
 import { openSocket } from "../../../src/upstream/h2/connect.js";
 import { Connection } from "../../../src/upstream/h2/connection.js";

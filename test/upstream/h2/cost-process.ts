@@ -1,6 +1,6 @@
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { Cancellation } from "../../../src/upstream/channel.js";
+import { Cancellation } from "../../../src/net/cancellation.js";
 import { createChannel } from "../../../src/upstream/grpc-channel.js";
 import type { TransportKind } from "../../../src/upstream/options.js";
 

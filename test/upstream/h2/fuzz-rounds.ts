@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Cancellation } from "../../../src/upstream/channel.js";
+import { Cancellation } from "../../../src/net/cancellation.js";
 import { createChannel } from "../../../src/upstream/grpc-channel.js";
 import { FrameReader } from "../../../src/upstream/h2/frame-reader.js";
 import { HpackDecoder } from "../../../src/upstream/h2/hpack-decoder.js";
