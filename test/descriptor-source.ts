@@ -8,8 +8,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { BUNDLE_FOLDER } from "../src/descriptors/bundle.js";
 import { decodeFile, decodeSet, encodeFile } from "../src/descriptors/descriptor-proto.js";
 import { type DescriptorInput, loadModel } from "../src/descriptors/load.js";
-import { createChannel } from "../src/upstream/grpc-channel.js";
-import { fetchDescriptors } from "../src/upstream/reflection.js";
+import { createChannel } from "../src/upstream/create-channel.js";
+import { fetchDescriptors } from "../src/upstream/reflection/reflection.js";
 import { type ReflectionServer, startReflectionServer } from "./reflection-server.js";
 
 /** `set` is what our own linker exports, `protoc` what protoc writes; `reflection` is served by a real gRPC server. */

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { CallStatus } from "../../src/upstream/channel.js";
-import type { LeanTransport as Transport } from "../../src/upstream/h2/lean-transport.js";
+import type { Http2Transport as Transport } from "../../src/upstream/grpc/http2-transport.js";
 import type { TransportListener, TransportStream } from "../../src/upstream/transport.js";
 import { smallReply } from "../content.js";
 import { encode, loadTypes } from "../protobuf.js";

@@ -1,7 +1,7 @@
 import { connect } from "node:http2";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { Cancellation } from "../../src/net/cancellation.js";
-import { createChannel } from "../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../src/upstream/create-channel.js";
 import type { TransportKind } from "../../src/upstream/options.js";
 
 /** Hears of a call's end: of what failed, or of the reply. */

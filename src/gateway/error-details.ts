@@ -4,8 +4,8 @@ import { loadModel } from "../descriptors/load.js";
 import type { Model } from "../descriptors/model.js";
 import type { AnyValue } from "../status/details.js";
 import type { Channel } from "../upstream/channel.js";
-import { fetchSymbols } from "../upstream/reflection.js";
-import { ReflectionEnded } from "../upstream/reflection-session.js";
+import { fetchSymbols } from "../upstream/reflection/reflection.js";
+import { ReflectionEnded } from "../upstream/reflection/session.js";
 import { ExtendedModel } from "./extended-model.js";
 
 /** Milliseconds that one response waits for types, at most. */

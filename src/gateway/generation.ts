@@ -1,8 +1,8 @@
 import type { Snapshot } from "../bindings/snapshot.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
-import type { UpstreamObserver } from "../upstream/grpc-channel.js";
+import type { UpstreamObserver } from "../upstream/create-channel.js";
 import type { PassThrough } from "../upstream/pass-through.js";
-import { watchDescriptors } from "../upstream/reflection.js";
+import { watchDescriptors } from "../upstream/reflection/reflection.js";
 import { type Compiled, compile, type UsableConfig } from "./compile.js";
 import { reflectedUpstreams } from "./descriptors.js";
 import { ErrorDetails } from "./error-details.js";

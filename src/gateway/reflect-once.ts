@@ -1,5 +1,5 @@
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import { fetchDescriptors } from "../upstream/reflection.js";
+import { fetchDescriptors } from "../upstream/reflection/reflection.js";
 import type { UsableConfig } from "./compile.js";
 import { type ReflectedFiles, reflectedUpstreams } from "./descriptors.js";
 import { createChannels } from "./upstreams.js";

@@ -4,7 +4,7 @@ import type { UpstreamConfig } from "../config/schema.js";
 import { Code } from "../status/code.js";
 import { version } from "../telemetry/version.js";
 import type { Channel } from "../upstream/channel.js";
-import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/grpc-channel.js";
+import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
 import type { UsableConfig } from "./compile.js";
 
 /**

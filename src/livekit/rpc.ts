@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import type { Cancellation } from "../net/cancellation.js";
 import { GatewayError } from "../status/failure.js";
-import { callFailure } from "../upstream/call-failure.js";
+import { callFailure } from "../upstream/call/call-failure.js";
 import type { Channel, Metadata } from "../upstream/channel.js";
 import type { Problems } from "./problems.js";
 

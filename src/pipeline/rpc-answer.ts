@@ -3,7 +3,7 @@ import type { RpcBinding } from "../bindings/snapshot.js";
 import { responseFailure } from "../codec/failure.js";
 import { type Exchange, noBody } from "../server/exchange.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import { callFailure } from "../upstream/call-failure.js";
+import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import { acceptAnyType, acceptType } from "./content-type.js";
 import { failureAnswer } from "./failure-answer.js";

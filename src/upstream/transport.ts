@@ -22,14 +22,14 @@ export interface TransportCall {
  * `refused` the peer said that it did not process it (REFUSED_STREAM, or a stream above the last one of GOAWAY);
  * `sent` the backend may have processed it.
  */
-export type Progress = "declined" | "unsent" | "refused" | "sent";
+export type AttemptProgress = "declined" | "unsent" | "refused" | "sent";
 
 /** How a call on a transport ended. */
-export interface Ending {
+export interface StreamOutcome {
   readonly status: CallStatus;
   readonly trailers: Metadata;
   /** Anything but `sent`: response headers have not come, and the call may be sent again. */
-  readonly progress: Progress;
+  readonly progress: AttemptProgress;
 }
 
 /** Hears of one call. Called asynchronously, never from within a method of the stream; must not throw. */
@@ -41,7 +41,7 @@ export interface TransportListener {
   /** The message given to `send` was written; the next may be sent. */
   onWritten(): void;
   /** The last event, exactly once unless the call was cancelled. */
-  onEnd(ending: Ending): void;
+  onEnd(ending: StreamOutcome): void;
 }
 
 export interface TransportStream {

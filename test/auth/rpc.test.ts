@@ -16,7 +16,7 @@ import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { loadModel } from "../../src/descriptors/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import type { Channel } from "../../src/upstream/channel.js";
-import { createChannel } from "../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../src/upstream/create-channel.js";
 import { Workspace } from "../config/workspace.js";
 import { bearer, type TestOptions, type TestProviders, testProviders } from "./harness.js";
 

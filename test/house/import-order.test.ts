@@ -16,7 +16,7 @@ const order: readonly (readonly string[])[] = [
   ["auth", "limits", "validation"],
   ["codec", "upstream"],
   ["routing", "descriptors"],
-  ["telemetry"],
+  ["telemetry", "h2"],
   ["config", "status", "net"],
 ];
 

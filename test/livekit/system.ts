@@ -17,7 +17,7 @@ import { parseTemplate } from "../../src/routing/template-parser.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { renderFailure } from "../../src/status/profiles.js";
 import type { Channel } from "../../src/upstream/channel.js";
-import { createChannel } from "../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../src/upstream/create-channel.js";
 import { Workspace } from "../config/workspace.js";
 
 export const apiKey = "APIkey";

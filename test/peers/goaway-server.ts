@@ -1,5 +1,5 @@
-import { HpackDecoder } from "../../src/upstream/h2/hpack-decoder.js";
-import { ErrorCode, Flag, FrameType } from "../../src/upstream/h2/protocol.js";
+import { ErrorCode, Flag, FrameType } from "../../src/h2/protocol.js";
+import { HpackDecoder } from "../../src/upstream/grpc/hpack-decoder.js";
 import {
   frame,
   initialHeaders,

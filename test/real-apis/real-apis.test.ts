@@ -8,7 +8,7 @@ import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
 import type { Model } from "../../src/descriptors/model.js";
-import { fetchDescriptors } from "../../src/upstream/reflection.js";
+import { fetchDescriptors } from "../../src/upstream/reflection/reflection.js";
 import { dumpEnum, dumpMessage, dumpService } from "../descriptors/dump.js";
 import { startReflectionServer } from "../reflection-server.js";
 import { openChannel } from "../upstream/backend.js";

@@ -1,5 +1,5 @@
 import { deflateSync, gzipSync } from "node:zlib";
-import { ErrorCode, Flag, FrameType } from "../../src/upstream/h2/protocol.js";
+import { ErrorCode, Flag, FrameType } from "../../src/h2/protocol.js";
 import { hex } from "./h2/bytes.js";
 import {
   answer,

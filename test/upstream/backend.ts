@@ -15,7 +15,7 @@ import {
   type ChannelOptions,
   createChannel,
   type UpstreamObserver,
-} from "../../src/upstream/grpc-channel.js";
+} from "../../src/upstream/create-channel.js";
 import { underTest } from "./transport-under-test.js";
 
 // What a failing test leaves open must not keep the process alive.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { Deadlines, type Expiring } from "../../src/upstream/deadlines.js";
+import { Deadlines, type Expiring } from "../../src/upstream/call/deadlines.js";
 import { grownOldSpace } from "../old-space.js";
 
 test("what has passed expires once, what was removed never, what is far away stays", async () => {

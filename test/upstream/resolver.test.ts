@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { type Lookup, NameResolver } from "../../src/upstream/resolver.js";
+import { type HostLookup, NameResolver } from "../../src/upstream/balancing/resolver.js";
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
 afterEach(() => mock.timers.reset());
@@ -9,7 +9,7 @@ afterEach(() => mock.timers.reset());
 class Zone {
   records: readonly string[] | Error = [];
   asked = 0;
-  readonly lookup: Lookup = async () => {
+  readonly lookup: HostLookup = async () => {
     this.asked++;
     if (this.records instanceof Error) throw this.records;
     return this.records.map(address => ({ address }));

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
 import { Code } from "../../src/status/code.js";
+import { pushback, RetryBudget } from "../../src/upstream/call/retry.js";
 import type { RetryOptions } from "../../src/upstream/options.js";
-import { pushback, RetryBudget } from "../../src/upstream/retry.js";
 import { openChannel, refusingAddress, startBackend, type UnaryHandler, unaryCall } from "./backend.js";
 
 const policy: RetryOptions = { attempts: 3, on: [Code.UNAVAILABLE], backoff: 1, maxBackoff: 2, budget: 1 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseTarget } from "../../src/upstream/target.js";
+import { parseTarget } from "../../src/upstream/balancing/target.js";
 
 const addresses: readonly (readonly [text: string, uri: string, authority: string])[] = [
   ["10.0.0.7:50051", "ipv4:10.0.0.7:50051", "10.0.0.7:50051"],

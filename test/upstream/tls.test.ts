@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { Code } from "../../src/status/code.js";
 import type { CallStatus } from "../../src/upstream/channel.js";
-import { createChannel } from "../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../src/upstream/create-channel.js";
 import type { TlsOptions } from "../../src/upstream/options.js";
 import { type Backend, openChannel, startBackend, type UnaryHandler, unaryCall } from "./backend.js";
 import { underTest } from "./transport-under-test.js";

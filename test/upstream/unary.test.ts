@@ -4,9 +4,9 @@ import { after, before, test } from "node:test";
 import { Metadata, type ServerUnaryCall, status } from "@grpc/grpc-js";
 import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
-import { callFailure } from "../../src/upstream/call-failure.js";
+import { callFailure } from "../../src/upstream/call/call-failure.js";
 import type { Channel } from "../../src/upstream/channel.js";
-import { createChannel } from "../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../src/upstream/create-channel.js";
 import {
   type Backend,
   openChannel,

@@ -2,7 +2,7 @@ import { TranscodeError } from "../../codec/error.js";
 import { requestFailure } from "../../codec/failure.js";
 import type { Cancellation } from "../../net/cancellation.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import { callFailure } from "../../upstream/call-failure.js";
+import { callFailure } from "../../upstream/call/call-failure.js";
 import type { Channel, FailureOrigin, Metadata } from "../../upstream/channel.js";
 import type { Session } from "../bridge.js";
 import type { Gate } from "./gate.js";

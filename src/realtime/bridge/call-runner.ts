@@ -2,7 +2,7 @@ import { responseFailure } from "../../codec/failure.js";
 import { Writer } from "../../codec/writer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import { callFailure } from "../../upstream/call-failure.js";
+import { callFailure } from "../../upstream/call/call-failure.js";
 import type { CallStatus, Metadata } from "../../upstream/channel.js";
 import type { Session } from "../bridge.js";
 import type { FrameId } from "../frame.js";

@@ -16,7 +16,7 @@ import { createBridge, type RpcBridge } from "../../../src/realtime/bridge/rpc-b
 import type { CallCheck } from "../../../src/realtime/bridge/target.js";
 import type { Session } from "../../../src/realtime/bridge.js";
 import type { Channel } from "../../../src/upstream/channel.js";
-import { createChannel } from "../../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../../src/upstream/create-channel.js";
 import { roomsProto } from "./rooms-backend.js";
 
 export interface Compiled {

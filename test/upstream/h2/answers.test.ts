@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
+import { Flag, FrameType } from "../../../src/h2/protocol.js";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
 import type { Metadata, UnaryResult } from "../../../src/upstream/channel.js";
-import { percentDecode } from "../../../src/upstream/h2/answer-status.js";
-import { Flag, FrameType } from "../../../src/upstream/h2/protocol.js";
+import { percentDecode } from "../../../src/upstream/grpc/stream-outcome.js";
 import { openChannel, streamPath, unaryCall } from "../backend.js";
 import { block, frame, initialBlock, message, okTrailers, settings, startRawServer } from "./raw-server.js";
 

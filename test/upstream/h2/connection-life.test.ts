@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ErrorCode, Flag, FrameType } from "../../../src/h2/protocol.js";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
+import { parseTarget } from "../../../src/upstream/balancing/target.js";
 import type { UnaryResult } from "../../../src/upstream/channel.js";
-import { CallStream } from "../../../src/upstream/h2/call-stream.js";
-import { openSocket } from "../../../src/upstream/h2/connect.js";
-import { Connection } from "../../../src/upstream/h2/connection.js";
-import { ErrorCode, Flag, FrameType } from "../../../src/upstream/h2/protocol.js";
-import { RequestHeads } from "../../../src/upstream/h2/request-head.js";
-import { parseTarget } from "../../../src/upstream/target.js";
-import type { Ending } from "../../../src/upstream/transport.js";
+import { CallStream } from "../../../src/upstream/grpc/call-stream.js";
+import { openSocket } from "../../../src/upstream/grpc/connect.js";
+import { Http2Connection } from "../../../src/upstream/grpc/connection.js";
+import { RequestHeads } from "../../../src/upstream/grpc/request-head.js";
+import type { StreamOutcome } from "../../../src/upstream/transport.js";
 import { openChannel, unaryCall, until } from "../backend.js";
 import { hex } from "./bytes.js";
 import {
@@ -330,14 +330,14 @@ test("a connection whose stream ids run out takes no more calls, and those under
     onTooManyPings: () => {},
     onClosed: () => {},
   };
-  const connection = new Connection(
+  const connection = new Http2Connection(
     handlers => openSocket(target.address, target, undefined, handlers),
     undefined,
     host,
     0x7fff_ffff - 2 ** 21,
   );
   await ready;
-  const ending = await new Promise<Ending>(resolve => {
+  const ending = await new Promise<StreamOutcome>(resolve => {
     const call = { path: "/a/b", metadata: [], timeout: undefined, previousAttempts: 0 };
     const listener = { onHeaders: () => {}, onMessage: () => {}, onWritten: () => {}, onEnd: resolve };
     const stream = new CallStream(call, listener, 1000, heads.block("/a/b"), 100);

@@ -1,7 +1,7 @@
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Cancellation } from "../../../src/net/cancellation.js";
-import { createChannel } from "../../../src/upstream/grpc-channel.js";
+import { createChannel } from "../../../src/upstream/create-channel.js";
 import type { TransportKind } from "../../../src/upstream/options.js";
 
 const [role, transport, port] = process.argv.slice(2);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FrameReader } from "../../../src/upstream/h2/frame-reader.js";
-import { FrameWriter } from "../../../src/upstream/h2/frame-writer.js";
-import { ConnectionError, Flag } from "../../../src/upstream/h2/protocol.js";
+import { FrameReader } from "../../../src/h2/frame-reader.js";
+import { FrameWriter } from "../../../src/h2/frame-writer.js";
+import { ConnectionError, Flag } from "../../../src/h2/protocol.js";
 import { Recorder, randomFrames, readInChunks } from "./fuzz-frames.js";
 import { frame, settings } from "./raw-server.js";
 

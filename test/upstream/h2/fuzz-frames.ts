@@ -1,4 +1,4 @@
-import type { FrameReader, FrameSink } from "../../../src/upstream/h2/frame-reader.js";
+import type { FrameReader, FrameSink } from "../../../src/h2/frame-reader.js";
 import { frame } from "./raw-server.js";
 
 /** Notes what a reader finds, in words. */

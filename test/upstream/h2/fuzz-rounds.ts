@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
+import { FrameReader } from "../../../src/h2/frame-reader.js";
+import { ConnectionError } from "../../../src/h2/protocol.js";
 import { Cancellation } from "../../../src/net/cancellation.js";
-import { createChannel } from "../../../src/upstream/grpc-channel.js";
-import { FrameReader } from "../../../src/upstream/h2/frame-reader.js";
-import { HpackDecoder } from "../../../src/upstream/h2/hpack-decoder.js";
-import { ConnectionError } from "../../../src/upstream/h2/protocol.js";
+import { createChannel } from "../../../src/upstream/create-channel.js";
+import { HpackDecoder } from "../../../src/upstream/grpc/hpack-decoder.js";
 import { Recorder, randomFrames, randomNumbers, readInChunks } from "./fuzz-frames.js";
 import { answer, initialHeaders, message, okTrailers, settings, startRawServer } from "./raw-server.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ErrorCode, FrameType } from "../../../src/h2/protocol.js";
 import { Code } from "../../../src/status/code.js";
-import { ErrorCode, FrameType } from "../../../src/upstream/h2/protocol.js";
 import { openChannel, unaryCall, until } from "../backend.js";
 import {
   answer,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ErrorCode, Flag, FrameType } from "../../../src/h2/protocol.js";
 import { Code } from "../../../src/status/code.js";
 import type { CallStatus } from "../../../src/upstream/channel.js";
-import { ErrorCode, Flag, FrameType } from "../../../src/upstream/h2/protocol.js";
 import { openChannel, unaryCall } from "../backend.js";
 import { hex } from "./bytes.js";
 import {

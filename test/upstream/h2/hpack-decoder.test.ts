@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ByteWriter } from "../../../src/upstream/h2/byte-writer.js";
-import { HeaderField } from "../../../src/upstream/h2/header-field.js";
-import { HpackDecoder } from "../../../src/upstream/h2/hpack-decoder.js";
-import { encodedName, writeInteger, writeString } from "../../../src/upstream/h2/hpack-encoder.js";
-import { DynamicTable } from "../../../src/upstream/h2/hpack-table.js";
-import { decodeHuffman, huffmanLengths } from "../../../src/upstream/h2/huffman.js";
-import { ConnectionError, ErrorCode } from "../../../src/upstream/h2/protocol.js";
+import { ByteWriter } from "../../../src/h2/bytes.js";
+import { encodedName, writeInteger, writeString } from "../../../src/h2/hpack-encoder.js";
+import { decodeHuffman, huffmanLengths } from "../../../src/h2/huffman.js";
+import { ConnectionError, ErrorCode } from "../../../src/h2/protocol.js";
+import { HeaderField } from "../../../src/upstream/grpc/header-field.js";
+import { HpackDecoder } from "../../../src/upstream/grpc/hpack-decoder.js";
+import { DynamicTable } from "../../../src/upstream/grpc/hpack-table.js";
 import { encodeHuffman, hex } from "./bytes.js";
 
 type Fields = readonly (readonly [name: string, value: string])[];

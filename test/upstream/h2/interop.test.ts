@@ -11,7 +11,7 @@ import protobuf from "protobufjs";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
 import type { CallStatus, Channel } from "../../../src/upstream/channel.js";
-import { fetchDescriptors } from "../../../src/upstream/reflection.js";
+import { fetchDescriptors } from "../../../src/upstream/reflection/reflection.js";
 import { buildPeer, type Peer, startPeer, whyNoGo } from "../../peers/go-peer.js";
 import { listen, openChannel, streamPath, unaryCall, until } from "../backend.js";
 

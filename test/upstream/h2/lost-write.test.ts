@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { test } from "node:test";
-import { CallStream } from "../../../src/upstream/h2/call-stream.js";
-import { Connection } from "../../../src/upstream/h2/connection.js";
-import { RequestHeads } from "../../../src/upstream/h2/request-head.js";
-import type { Ending } from "../../../src/upstream/transport.js";
+import { CallStream } from "../../../src/upstream/grpc/call-stream.js";
+import { Http2Connection } from "../../../src/upstream/grpc/connection.js";
+import { RequestHeads } from "../../../src/upstream/grpc/request-head.js";
+import type { StreamOutcome } from "../../../src/upstream/transport.js";
 import { settings } from "./raw-server.js";
 
 const heads = new RequestHeads({ secure: false, authority: "test", userAgent: "test" });
 
 /** How a call ends whose connection fails at its write: at once, or after the write was taken. */
-async function callOn(fails: (callback: (error: Error) => void) => void): Promise<Ending> {
+async function callOn(fails: (callback: (error: Error) => void) => void): Promise<StreamOutcome> {
   let writes = 0;
   const socket = new Duplex({
     read() {},
@@ -35,7 +35,7 @@ async function callOn(fails: (callback: (error: Error) => void) => void): Promis
     onTooManyPings: ignore,
     onClosed: ignore,
   };
-  const connection = new Connection(
+  const connection = new Http2Connection(
     handlers => {
       socket.once("close", () => handlers.onClose(new Error("write EPIPE")));
       setImmediate(() => {

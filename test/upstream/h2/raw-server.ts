@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { ByteWriter } from "../../../src/upstream/h2/byte-writer.js";
-import { encodedName, writeString } from "../../../src/upstream/h2/hpack-encoder.js";
-import { Flag, FrameType } from "../../../src/upstream/h2/protocol.js";
+import { ByteWriter } from "../../../src/h2/bytes.js";
+import { encodedName, writeString } from "../../../src/h2/hpack-encoder.js";
+import { Flag, FrameType } from "../../../src/h2/protocol.js";
 
 export interface RawFrame {
   readonly type: number;

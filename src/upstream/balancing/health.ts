@@ -1,0 +1,84 @@
+import { Reader, Writer } from "protobufjs";
+import { Code } from "../../status/code.js";
+import { Backoff } from "../backoff.js";
+import { noMetadata } from "../metadata.js";
+import type { StreamOutcome, TransportListener, TransportStream } from "../transport.js";
+import type { Endpoint } from "./endpoint.js";
+
+/** Milliseconds before a broken watch is opened again, at first and at most. */
+const firstPause = 1_000;
+const maxPause = 30_000;
+
+/** `grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING` */
+const serving = 1;
+
+/**
+ * Follows what an endpoint says of its health (`grpc.health.v1.Health/Watch`) and keeps `endpoint.healthy` in step.
+ * While nothing is known, because the watch broke or the endpoint does not know the protocol, it counts as healthy:
+ * whether it can be reached is the transport's to tell.
+ */
+export class HealthWatch implements TransportListener {
+  readonly #endpoint: Endpoint;
+  readonly #request: Uint8Array;
+  readonly #backoff = new Backoff(firstPause, maxPause);
+  #stream: TransportStream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Starts at once. `service` is empty for the server as a whole. */
+  constructor(endpoint: Endpoint, service: string) {
+    this.#endpoint = endpoint;
+    this.#request = Writer.create().uint32(10).string(service).finish();
+    this.#start();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#stream?.cancel();
+  }
+
+  onHeaders(): void {}
+
+  onWritten(): void {}
+
+  onMessage(message: Uint8Array): void {
+    this.#endpoint.healthy = servingStatus(message) === serving;
+    this.#backoff.reset();
+    this.#stream?.read();
+  }
+
+  onEnd({ status }: StreamOutcome): void {
+    this.#stream = undefined;
+    this.#endpoint.healthy = true;
+    const pause = status.code === Code.UNIMPLEMENTED ? maxPause : this.#backoff.next();
+    this.#timer = setTimeout(() => this.#start(), pause).unref();
+  }
+
+  #start(): void {
+    const call = {
+      path: "/grpc.health.v1.Health/Watch",
+      metadata: noMetadata,
+      timeout: undefined,
+      previousAttempts: 0,
+    };
+    this.#stream = this.#endpoint.transport.start(call, this);
+    this.#stream.send(this.#request);
+    this.#stream.end();
+    this.#stream.read();
+  }
+}
+
+/** Field 1 of a HealthCheckResponse; undefined where the bytes are none. */
+function servingStatus(message: Uint8Array): number | undefined {
+  try {
+    const reader = Reader.create(message);
+    let status = 0;
+    while (reader.pos < reader.len) {
+      const tag = reader.uint32();
+      if (tag === 8) status = reader.int32();
+      else reader.skipType(tag & 7);
+    }
+    return status;
+  } catch {
+    return undefined;
+  }
+}

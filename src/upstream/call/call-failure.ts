@@ -1,0 +1,37 @@
+import { type Failure, gatewayFailure, type StatusOfCode, upstreamFailure } from "../../status/failure.js";
+import type { Metadata, UnaryResult } from "../channel.js";
+
+/** A call that did not end with OK. Addresses and other internals of the transport stay out of the message. */
+export function callFailure(
+  result: Pick<UnaryResult, "status" | "trailers" | "attempts">,
+  statusOf?: StatusOfCode,
+): Failure {
+  const { code, message, origin, limit } = result.status;
+  switch (origin) {
+    case "connect":
+      return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
+    case "protocol":
+      return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the gRPC protocol");
+    case "deadline":
+      return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
+    case "cancelled":
+      return gatewayFailure("CLIENT_CLOSED", "the client went away");
+    case "request":
+      return gatewayFailure("INTERNAL", "the call could not be written; the request id leads to the log");
+    case "size": {
+      const most = `than ${limit} bytes, the max_message_size of its upstream`;
+      return result.attempts === 0
+        ? gatewayFailure("REQUEST_TOO_LARGE", `the request message is larger ${most}`)
+        : gatewayFailure("RESPONSE_TOO_LARGE", `the response message is larger ${most}`);
+    }
+    default:
+      return upstreamFailure(code, message, detailsOf(result.trailers), statusOf);
+  }
+}
+
+function detailsOf(trailers: Metadata): Uint8Array | undefined {
+  for (const [name, value] of trailers) {
+    if (name === "grpc-status-details-bin" && typeof value !== "string") return value;
+  }
+  return undefined;
+}

@@ -1,0 +1,268 @@
+import { performance } from "node:perf_hooks";
+import type { Cancellation } from "../../net/cancellation.js";
+import { Linked } from "../../net/ring.js";
+import { Code } from "../../status/code.js";
+import { Backoff } from "../backoff.js";
+import type { Endpoint } from "../balancing/endpoint.js";
+import type { CallStatus, Metadata } from "../channel.js";
+import { noMetadata } from "../metadata.js";
+import type { UpstreamObserver } from "../options.js";
+import type { AttemptProgress, StreamOutcome, TransportListener, TransportStream } from "../transport.js";
+import { Deadlines, type Expiring } from "./deadlines.js";
+import type { RetryPolicy } from "./retry.js";
+
+/** What a call needs of its channel. */
+export interface CallHost {
+  readonly maxMessageSize: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly observer: UpstreamObserver | undefined;
+  /** See `Balancer.pick`. */
+  pick(avoid: readonly Endpoint[]): Endpoint | undefined;
+  /** What to wait for before `pick` can find anything; undefined where waiting does not help. */
+  pending(): Promise<unknown> | undefined;
+  /** Why `pick` finds nothing. */
+  unavailable(): string;
+  /** A call is over. */
+  ended(): void;
+}
+
+/** The common part of UnaryCall and StreamCall. */
+export interface CallOptions {
+  readonly path: string;
+  readonly metadata: Metadata;
+  readonly timeout: number | undefined;
+  readonly cancellation: Cancellation;
+}
+
+/** Milliseconds from which on a deadline needs no timer of its own. */
+const far = 1000;
+
+const deadlines = new Deadlines();
+
+const noEndpoints: Endpoint[] = [];
+
+/** How often a call that was refused is sent again: at once the first time, then after growing pauses (milliseconds). */
+const maxRefusals = 8;
+const refusalPause = 50;
+const maxRefusalPause = 1000;
+
+/**
+ * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that the backend certainly
+ * did not process is sent again by itself, whether or not it may be repeated (RFC 9113 §6.8, gRFC A6).
+ */
+export abstract class OpenCall extends Linked implements TransportListener, Expiring {
+  protected readonly host: CallHost;
+  protected stream: TransportStream | undefined;
+  /** How often the call was sent, the attempt under way not counted. */
+  protected sent = 0;
+  readonly #options: CallOptions;
+  readonly #started = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #endpoint: Endpoint | undefined;
+  #tried: Endpoint[] = noEndpoints;
+  #refusals = 0;
+  #refusalBackoff: Backoff | undefined;
+  /** The attempt that was refused last. */
+  #refused: TransportStream | undefined;
+  #over = false;
+
+  protected constructor(host: CallHost, options: CallOptions) {
+    super();
+    this.host = host;
+    this.#options = options;
+    host.observer?.started(options.path);
+  }
+
+  /** An attempt begins: sends what there is to send and reads. */
+  protected abstract launched(stream: TransportStream): void;
+  /** True while nothing would be lost if the call began anew. */
+  protected abstract restartable(): boolean;
+  /** An attempt ended; calls `again` or `finish`. */
+  protected abstract settle(ending: StreamOutcome): void;
+  /** Tells the caller; called exactly once. */
+  protected abstract conclude(status: CallStatus, trailers: Metadata, seconds: number): void;
+
+  abstract onHeaders(headers: Metadata): void;
+  abstract onMessage(message: Uint8Array): void;
+  abstract onWritten(): void;
+
+  protected get over(): boolean {
+    return this.#over;
+  }
+
+  get deadline(): number {
+    return this.#started + (this.#options.timeout ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Milliseconds until the deadline. */
+  protected get remaining(): number {
+    return this.#options.timeout === undefined ? Number.POSITIVE_INFINITY : this.deadline - performance.now();
+  }
+
+  protected begin(): void {
+    const { timeout, cancellation } = this.#options;
+    cancellation.listen(() =>
+      this.abort({ code: Code.CANCELLED, message: "the caller went away", origin: "cancelled" }),
+    );
+    if (this.#over) return;
+    if (timeout !== undefined && timeout <= 0) {
+      this.expire();
+      return;
+    }
+    const remaining = timeout ?? Number.POSITIVE_INFINITY;
+    this.#watchDeadline(remaining);
+    this.#next(remaining);
+  }
+
+  /** Starts another attempt after a pause in milliseconds, at another endpoint where there is one. */
+  protected again(pause: number): void {
+    // The pause ends before the deadline, so one timer does for both.
+    this.#unwatchDeadline();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const { remaining } = this;
+      this.#watchDeadline(remaining);
+      this.#next(remaining);
+    }, pause);
+  }
+
+  /** Ends the call from our side, whatever it is doing. */
+  protected abort(status: CallStatus): void {
+    if (this.#over) return;
+    if (this.stream !== undefined) {
+      this.stream.cancel();
+      this.#leave();
+      this.sent++;
+    }
+    this.finish(status, noMetadata);
+  }
+
+  protected finish(status: CallStatus, trailers: Metadata): void {
+    const { path, cancellation } = this.#options;
+    this.#over = true;
+    this.#unwatchDeadline();
+    cancellation.listen(undefined);
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.host.observer?.finished(path, status.code, seconds);
+    this.host.ended();
+    const { maxMessageSize: limit } = this.host;
+    this.conclude(status.origin === "size" ? { ...status, limit } : status, trailers, seconds);
+  }
+
+  onEnd(ending: StreamOutcome): void {
+    const { progress, status } = ending;
+    if (progress === "refused") this.#refused = this.stream;
+    const endpoint = this.#leave();
+    if (progress === "sent") {
+      this.sent++;
+      this.#tried = [endpoint];
+      // A server that ends a call for its deadline may be quicker to say so than we are to notice.
+      if (status.code === Code.CANCELLED && status.origin === "http" && this.remaining <= 0) {
+        this.finish(this.#expired(endpoint), noMetadata);
+        return;
+      }
+    } else {
+      if (!this.#tried.includes(endpoint)) this.#tried = [...this.#tried, endpoint];
+      if (this.#resend(progress)) return;
+    }
+    this.settle(ending);
+  }
+
+  /** Sends again what the backend did not process; returns false where that must not or cannot be. */
+  #resend(progress: Exclude<AttemptProgress, "sent">): boolean {
+    if (!this.restartable()) return false;
+    if (progress === "refused" && ++this.#refusals > 1) return this.#resendLater();
+    const endpoint = this.host.pick(this.#tried);
+    if (endpoint === undefined) return false;
+    if (progress === "declined" && (endpoint.state === "failing" || this.#tried.includes(endpoint)))
+      return false;
+    this.host.observer?.resent(this.#options.path, progress === "refused" ? "refused" : "unsent");
+    this.#launch(endpoint, this.remaining);
+    return true;
+  }
+
+  #resendLater(): boolean {
+    if (this.#refusals > maxRefusals) return false;
+    this.#refusalBackoff ??= new Backoff(refusalPause, maxRefusalPause);
+    const pause = this.#refusalBackoff.next();
+    if (pause >= this.remaining) return false;
+    this.host.observer?.resent(this.#options.path, "refused");
+    this.again(pause);
+    return true;
+  }
+
+  #watchDeadline(remaining: number): void {
+    if (remaining === Number.POSITIVE_INFINITY) return;
+    if (remaining >= far) deadlines.add(this);
+    else this.#timer = setTimeout(() => this.expire(), Math.max(remaining, 0));
+  }
+
+  #unwatchDeadline(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    else deadlines.remove(this);
+  }
+
+  #next(remaining: number): void {
+    if (this.#over) return;
+    const endpoint = this.host.pick(this.#tried);
+    if (endpoint !== undefined) {
+      this.#launch(endpoint, remaining);
+      return;
+    }
+    const pending = this.host.pending();
+    if (pending !== undefined) {
+      pending.then(() => this.#next(this.remaining));
+      return;
+    }
+    const message = this.host.unavailable();
+    this.finish({ code: Code.UNAVAILABLE, message, origin: "connect" }, noMetadata);
+  }
+
+  /** `remaining`: milliseconds until the deadline. */
+  #launch(endpoint: Endpoint, remaining: number): void {
+    const { path, metadata } = this.#options;
+    const call = {
+      path,
+      metadata,
+      timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
+      previousAttempts: this.sent,
+      avoid: this.#refused,
+    };
+    let stream: TransportStream;
+    try {
+      stream = endpoint.transport.start(call, this);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.finish({ code: Code.INTERNAL, message, origin: "request" }, noMetadata);
+      return;
+    }
+    endpoint.acquire();
+    this.#endpoint = endpoint;
+    this.stream = stream;
+    this.launched(stream);
+  }
+
+  #leave(): Endpoint {
+    const endpoint = this.#endpoint!;
+    this.#endpoint = undefined;
+    this.stream = undefined;
+    endpoint.release();
+    return endpoint;
+  }
+
+  expire(): void {
+    this.abort(this.#expired(this.#endpoint));
+  }
+
+  #expired(endpoint: Endpoint | undefined): CallStatus {
+    const from = endpoint === undefined ? "" : ` from ${endpoint.address}`;
+    const message = `no answer${from} within ${this.#options.timeout} ms`;
+    return { code: Code.DEADLINE_EXCEEDED, message, origin: "deadline" };
+  }
+}
+
+/** The status of a message that is not sent because it is too large; sizes in bytes. */
+export function tooLarge(size: number, max: number): CallStatus {
+  const message = `the request message has ${size} bytes, at most ${max} are allowed`;
+  return { code: Code.RESOURCE_EXHAUSTED, message, origin: "size" };
+}

@@ -1,0 +1,90 @@
+import { Backoff } from "../backoff.js";
+import type { CallStatus, Metadata } from "../channel.js";
+import { metadataText } from "../metadata.js";
+import type { RetryOptions } from "../options.js";
+
+/** When and how soon a call is sent again (gRFC A6, with a budget in place of its token bucket). */
+export class RetryPolicy {
+  readonly #attempts: number;
+  readonly #codes: ReadonlySet<number>;
+  readonly #backoff: number;
+  readonly #maxBackoff: number;
+  readonly budget: RetryBudget;
+
+  constructor({ attempts, on, backoff, maxBackoff, budget }: RetryOptions) {
+    this.#attempts = attempts;
+    this.#codes = new Set(on);
+    this.#backoff = backoff;
+    this.#maxBackoff = maxBackoff;
+    this.budget = new RetryBudget(budget);
+  }
+
+  /** The pauses of one call. */
+  backoff(): Backoff {
+    return new Backoff(this.#backoff, this.#maxBackoff);
+  }
+
+  /**
+   * True where an attempt that ended so may be followed by another, the budget aside.
+   * `attempt` counts from 1. What our own side ended (deadline, caller, size) is never tried again.
+   */
+  allows(attempt: number, { code, origin }: CallStatus): boolean {
+    if (attempt >= this.#attempts || !this.#codes.has(code)) return false;
+    return origin === "connect" || origin === "protocol" || origin === "http" || origin === "backend";
+  }
+}
+
+/** Milliseconds over which what happened counts less and less: after one window, 37 % of it. */
+const window = 10_000;
+/** Retries that a window always has, so that a quiet upstream gets any. */
+const floor = 3;
+
+/** Keeps retries to a share of the calls, so that an upstream in trouble is not given more to do. */
+export class RetryBudget {
+  readonly #ratio: number;
+  readonly #now: () => number;
+  #calls = 0;
+  #retries = 0;
+  #updated: number;
+
+  /** `ratio`: retries for each call, 0..1; 0 forbids all. `now`: a clock in milliseconds. */
+  constructor(ratio: number, now: () => number = () => performance.now()) {
+    this.#ratio = ratio;
+    this.#now = now;
+    this.#updated = now();
+  }
+
+  /** Counts a call. */
+  call(): void {
+    this.#decay();
+    this.#calls++;
+  }
+
+  /** Takes one retry from the budget; false where nothing is left. */
+  take(): boolean {
+    this.#decay();
+    if (this.#ratio === 0 || this.#retries + 1 > Math.max(floor, this.#ratio * this.#calls)) return false;
+    this.#retries++;
+    return true;
+  }
+
+  #decay(): void {
+    const now = this.#now();
+    // Exponentials of tiny steps cost more than they change.
+    if (now - this.#updated < 100) return;
+    const factor = Math.exp((this.#updated - now) / window);
+    this.#calls *= factor;
+    this.#retries *= factor;
+    this.#updated = now;
+  }
+}
+
+/**
+ * What the upstream asks for in `grpc-retry-pushback-ms` (gRFC A6): milliseconds to wait, or `"never"`, which an
+ * invalid value means too. Undefined where it asks for nothing.
+ */
+export function pushback(trailers: Metadata): number | "never" | undefined {
+  const text = metadataText(trailers, "grpc-retry-pushback-ms");
+  if (text === undefined) return undefined;
+  return /^\d{1,9}$/.test(text) ? Number(text) : "never";
+}

@@ -1,0 +1,166 @@
+import { messageHeadSize } from "../../h2/frame-writer.js";
+import type { CallStatus, Metadata, StreamCall, StreamHandle } from "../channel.js";
+import type { StreamOutcome, TransportStream } from "../transport.js";
+import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
+
+/** Bytes that wait to be written before a sender is asked to wait. */
+const highWater = 64 * 1024;
+/** Bytes of messages that are kept after they were handed over, so that the stream can begin anew. */
+const maxReplay = 64 * 1024;
+
+/** Opens a stream. Nothing is called before the handle is returned. */
+export function openStream(host: CallHost, call: StreamCall): StreamHandle {
+  const stream = new OpenStream(host, call);
+  queueMicrotask(() => stream.run());
+  return stream;
+}
+
+class OpenStream extends OpenCall implements StreamHandle {
+  readonly #call: StreamCall;
+  /** Messages not yet given to the transport. */
+  readonly #queue: Uint8Array[] = [];
+  /** Bytes of the queue and of the message being written. */
+  #buffered = 0;
+  /** The message being written. */
+  #writing: Uint8Array | undefined;
+  /** All that was handed to the transport, to begin anew; undefined once that is too much, or was answered. */
+  #replay: Uint8Array[] | undefined = [];
+  #replayBytes = 0;
+  #endRequested = false;
+  #drainWanted = false;
+  #paused = false;
+  /** A message was asked for and has not come. */
+  #reading = false;
+  /** A message that came while paused. */
+  #held: Uint8Array | undefined;
+  /** How the stream ended, while a held message is still to be delivered. */
+  #ending: StreamOutcome | undefined;
+
+  constructor(host: CallHost, call: StreamCall) {
+    super(host, call);
+    this.#call = call;
+  }
+
+  run(): void {
+    if (!this.over) this.begin();
+  }
+
+  send(message: Uint8Array): boolean {
+    if (this.over || this.#endRequested) return false;
+    const { maxMessageSize } = this.host;
+    if (message.length > maxMessageSize) {
+      this.abort(tooLarge(message.length, maxMessageSize));
+      return false;
+    }
+    this.#queue.push(message);
+    this.#buffered += message.length;
+    this.#write();
+    if (this.#buffered <= highWater) return true;
+    this.#drainWanted = true;
+    return false;
+  }
+
+  end(): void {
+    if (this.over || this.#endRequested) return;
+    this.#endRequested = true;
+    if (this.#queue.length === 0) this.stream?.end();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    const held = this.#held;
+    if (held !== undefined) {
+      this.#held = undefined;
+      this.#call.onMessage(held);
+    }
+    if (this.over) return;
+    if (this.#ending !== undefined) this.finish(this.#ending.status, this.#ending.trailers);
+    else this.#read();
+  }
+
+  onHeaders(headers: Metadata): void {
+    this.#replay = undefined;
+    this.#call.onHeaders?.(headers);
+  }
+
+  onMessage(message: Uint8Array): void {
+    this.#reading = false;
+    if (this.#paused) {
+      this.#held = message;
+    } else {
+      this.#call.onMessage(message);
+      this.#read();
+    }
+  }
+
+  onWritten(): void {
+    if (this.#writing === undefined) return;
+    this.#buffered -= this.#writing.length;
+    this.#writing = undefined;
+    this.#write();
+    if (!this.#drainWanted || this.#buffered > highWater) return;
+    this.#drainWanted = false;
+    this.#call.onDrain?.();
+  }
+
+  protected launched(stream: TransportStream): void {
+    // Even while paused: a transport may take in without limit what it was never asked for.
+    this.#reading = true;
+    stream.read();
+    this.#rewind();
+    if (this.#queue.length > 0) this.#write();
+    else if (this.#endRequested) stream.end();
+  }
+
+  protected restartable(): boolean {
+    return this.#replay !== undefined;
+  }
+
+  protected settle(ending: StreamOutcome): void {
+    if (this.#held !== undefined) this.#ending = ending;
+    else this.finish(ending.status, ending.trailers);
+  }
+
+  protected conclude(status: CallStatus, trailers: Metadata): void {
+    this.#queue.length = 0;
+    this.#held = undefined;
+    this.#call.onEnd(status, trailers);
+  }
+
+  /** Puts what an attempt before this one was given back to the front of the queue. */
+  #rewind(): void {
+    if (this.#replay === undefined || this.#replay.length === 0) return;
+    this.#queue.unshift(...this.#replay);
+    this.#writing = undefined;
+    this.#replay = [];
+    this.#replayBytes = 0;
+    this.#buffered = this.#queue.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  #read(): void {
+    if (this.#paused || this.#reading || this.stream === undefined) return;
+    this.#reading = true;
+    this.stream.read();
+  }
+
+  #keep(message: Uint8Array): void {
+    this.#replayBytes += message.length + messageHeadSize;
+    if (this.#replayBytes > maxReplay) this.#replay = undefined;
+    else this.#replay?.push(message);
+  }
+
+  #write(): void {
+    if (this.stream === undefined || this.#writing !== undefined) return;
+    const message = this.#queue.shift();
+    if (message === undefined) return;
+    this.#keep(message);
+    this.#writing = message;
+    this.stream.send(message);
+    if (this.#endRequested && this.#queue.length === 0) this.stream.end();
+  }
+}

@@ -1,0 +1,100 @@
+import { Code } from "../../status/code.js";
+import type { Backoff } from "../backoff.js";
+import type { CallStatus, Metadata, UnaryCall, UnaryResult } from "../channel.js";
+import { protocolFailure } from "../grpc/grpc-js-status.js";
+import { noMetadata } from "../metadata.js";
+import type { StreamOutcome, TransportStream } from "../transport.js";
+import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
+import { pushback } from "./retry.js";
+
+/** Makes one unary call and tells its result, exactly once. */
+export function callUnary(host: CallHost, call: UnaryCall, answered: (result: UnaryResult) => void): void {
+  new OpenUnary(host, call, answered).run();
+}
+
+class OpenUnary extends OpenCall {
+  readonly #call: UnaryCall;
+  readonly #answered: (result: UnaryResult) => void;
+  #headers: Metadata = noMetadata;
+  #message: Uint8Array | undefined;
+  #attempt = 1;
+  #backoff: Backoff | undefined;
+
+  constructor(host: CallHost, call: UnaryCall, answered: (result: UnaryResult) => void) {
+    super(host, call);
+    this.#call = call;
+    this.#answered = answered;
+  }
+
+  run(): void {
+    const { request } = this.#call;
+    const { maxMessageSize, retry } = this.host;
+    if (request.length > maxMessageSize) {
+      this.abort(tooLarge(request.length, maxMessageSize));
+    } else {
+      retry?.budget.call();
+      this.begin();
+    }
+  }
+
+  onHeaders(headers: Metadata): void {
+    this.#headers = headers;
+  }
+
+  onMessage(message: Uint8Array): void {
+    if (this.#message === undefined) {
+      this.#message = message;
+      this.stream?.read();
+    } else {
+      this.abort(protocolFailure("the answer of a unary call has more than one message").status);
+    }
+  }
+
+  onWritten(): void {}
+
+  protected launched(stream: TransportStream): void {
+    stream.send(this.#call.request);
+    stream.end();
+    stream.read();
+  }
+
+  protected restartable(): boolean {
+    return true;
+  }
+
+  protected settle(ending: StreamOutcome): void {
+    const { status, trailers } = ending;
+    if (status.code === Code.OK && this.#message === undefined) {
+      this.settle(protocolFailure("the answer has no message"));
+    } else if (!this.#retries(ending)) {
+      this.finish(status, trailers);
+    }
+  }
+
+  #retries({ status, trailers }: StreamOutcome): boolean {
+    const { retry, observer } = this.host;
+    if (retry === undefined || !this.#call.retryable || !retry.allows(this.#attempt, status)) return false;
+    const asked = pushback(trailers);
+    if (asked === "never") return false;
+    this.#backoff ??= retry.backoff();
+    const pause = asked ?? this.#backoff.next();
+    if (pause >= this.remaining || !retry.budget.take()) return false;
+    observer?.retried(this.#call.path, status.code);
+    this.#attempt++;
+    this.#headers = noMetadata;
+    this.#message = undefined;
+    this.again(pause);
+    return true;
+  }
+
+  protected conclude(status: CallStatus, trailers: Metadata, seconds: number): void {
+    this.#answered({
+      status,
+      message: status.code === Code.OK ? this.#message : undefined,
+      headers: this.#headers,
+      trailers,
+      attempts: this.sent,
+      seconds,
+    });
+  }
+}

@@ -1,0 +1,142 @@
+import { type Balancer, createBalancer } from "./balancing/balancer.js";
+import type { Endpoint } from "./balancing/endpoint.js";
+import { EndpointSet } from "./balancing/endpoint-set.js";
+import { HealthWatch } from "./balancing/health.js";
+import type { EndpointAddress, UpstreamTarget } from "./balancing/target.js";
+import type { CallHost } from "./call/open-call.js";
+import { RetryPolicy } from "./call/retry.js";
+import { openStream } from "./call/stream.js";
+import { callUnary } from "./call/unary.js";
+import type { Channel, EndpointState, StreamCall, StreamHandle, UnaryCall, UnaryResult } from "./channel.js";
+import { createSecrets } from "./grpc/connect.js";
+import { createCredentials, GrpcJsTransport } from "./grpc/grpc-js-transport.js";
+import { Http2Transport } from "./grpc/http2-transport.js";
+import type { ChannelOptions, UpstreamObserver } from "./options.js";
+import type { Transport } from "./transport.js";
+
+export type { ChannelOptions, UpstreamObserver } from "./options.js";
+
+/**
+ * Opens a channel to a gRPC upstream. Names are resolved at once; connections are made by the first calls, or by the
+ * health checks where there are any.
+ * @throws Error naming the upstream where a target cannot be parsed or the TLS material cannot be used
+ */
+export function createChannel(options: ChannelOptions, observer?: UpstreamObserver): Channel {
+  try {
+    return new BalancedChannel(options, observer);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`upstream "${options.name}": ${message}`, { cause: error });
+  }
+}
+
+/** What opens the transport of an endpoint; `onFailing` is called when connecting has failed. */
+function connector(
+  options: ChannelOptions,
+  onFailing: () => void,
+): (address: EndpointAddress, target: UpstreamTarget) => Transport {
+  if (options.transport === "grpc-js") {
+    const credentials = createCredentials(options);
+    return (address, target) => new GrpcJsTransport(address, target, credentials, options, onFailing);
+  }
+  const secrets = createSecrets(options);
+  return (address, target) => new Http2Transport(address, target, secrets, options, onFailing);
+}
+
+class BalancedChannel implements Channel, CallHost {
+  readonly maxMessageSize: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly observer: UpstreamObserver | undefined;
+  readonly #balancer: Balancer;
+  readonly #endpoints: EndpointSet;
+  readonly #watches = new Map<Endpoint, HealthWatch>();
+  #open = 0;
+  #closed = false;
+  #closing: Promise<void> | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: ChannelOptions, observer: UpstreamObserver | undefined) {
+    const { retry, health } = options;
+    this.maxMessageSize = options.maxMessageSize;
+    this.retry = retry === undefined ? undefined : new RetryPolicy(retry);
+    this.observer = observer;
+    this.#balancer = createBalancer(options.balancing);
+    this.#endpoints = new EndpointSet({
+      targets: options.targets,
+      connect: connector(options, () => this.#endpoints.refresh()),
+      onAdded: endpoint => {
+        if (health !== undefined) this.#watches.set(endpoint, new HealthWatch(endpoint, health.service));
+      },
+      onRemoved: endpoint => {
+        this.#watches.get(endpoint)?.stop();
+        this.#watches.delete(endpoint);
+      },
+    });
+  }
+
+  unary(call: UnaryCall): Promise<UnaryResult> {
+    return new Promise(resolve => this.begin(call, resolve));
+  }
+
+  begin(call: UnaryCall, answered: (result: UnaryResult) => void): void {
+    callUnary(this.#admit(), call, answered);
+  }
+
+  stream(call: StreamCall): StreamHandle {
+    return openStream(this.#admit(), call);
+  }
+
+  state(): EndpointState[] {
+    return this.#endpoints.list.map(({ address, state, pending }) => ({ address, state, pending }));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  pick(avoid: readonly Endpoint[]): Endpoint | undefined {
+    return this.#balancer.pick(this.#endpoints.list, avoid);
+  }
+
+  pending(): Promise<unknown> | undefined {
+    if (this.#endpoints.list.length > 0) return undefined;
+    this.#endpoints.refresh();
+    return this.#endpoints.resolving;
+  }
+
+  unavailable(): string {
+    if (this.#endpoints.list.length > 0) return "every endpoint says that it is not serving";
+    return this.#endpoints.failure;
+  }
+
+  ended(): void {
+    this.#open--;
+    if (this.#open === 0) this.#onIdle?.();
+  }
+
+  /** Counts a new call and tells where it goes: after `close` nowhere. */
+  #admit(): CallHost {
+    this.#open++;
+    if (!this.#closed) return this;
+    return {
+      maxMessageSize: this.maxMessageSize,
+      retry: undefined,
+      observer: this.observer,
+      pick: () => undefined,
+      pending: () => undefined,
+      unavailable: () => "the channel is closed",
+      ended: () => this.ended(),
+    };
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    if (this.#open > 0) {
+      await new Promise<void>(resolve => {
+        this.#onIdle = resolve;
+      });
+    }
+    this.#endpoints.close();
+  }
+}

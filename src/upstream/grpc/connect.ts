@@ -1,0 +1,96 @@
+import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
+import type { EndpointAddress, UpstreamTarget } from "../balancing/target.js";
+import type { ChannelOptions } from "../options.js";
+
+/** What a connection over TLS needs. */
+export interface Secrets {
+  readonly context: SecureContext;
+  /** The name expected in the certificate; undefined: that of the target. */
+  readonly serverName: string | undefined;
+}
+
+/**
+ * The TLS side of an upstream; undefined for plain text.
+ * @throws Error where certificate or key is not PEM, or they do not belong together
+ */
+export function createSecrets({ tls }: ChannelOptions): Secrets | undefined {
+  if (tls === undefined) return undefined;
+  const { ca, cert, key, serverName } = tls;
+  const context = createSecureContext({
+    minVersion: "TLSv1.2",
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  });
+  return { context, serverName };
+}
+
+/** One read at a time, and all of it is used before the next: all connections share the room. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+export interface SocketHandlers {
+  /** The socket is open and, with TLS, the peer speaks HTTP/2 by ALPN. */
+  onOpen(): void;
+  /** Bytes, to be used at once: the first `length` of `bytes`. */
+  onRead(length: number, bytes: Buffer): void;
+  /** The last event, exactly once. `error`: why, where it was not in order. */
+  onClose(error: Error | undefined): void;
+}
+
+/** Opens a socket to an address, with TLS where there are secrets. */
+export function openSocket(
+  address: EndpointAddress,
+  target: UpstreamTarget,
+  secrets: Secrets | undefined,
+  handlers: SocketHandlers,
+): Socket {
+  const place = placeOf(address);
+  const onread = readInto(handlers);
+  let failure: Error | undefined;
+  let socket: Socket;
+  if (secrets === undefined) {
+    socket = connectPlain({ ...place, onread, noDelay: true });
+    socket.once("connect", () => handlers.onOpen());
+  } else {
+    const serverName = secrets.serverName ?? (target.kind === "name" ? target.host : undefined);
+    const options = {
+      ...place,
+      onread,
+      noDelay: true,
+      secureContext: secrets.context,
+      ALPNProtocols: ["h2"],
+      ...(serverName !== undefined && { servername: serverName }),
+    };
+    const tls = connectTls(options);
+    tls.once("secureConnect", () => {
+      if (tls.alpnProtocol === "h2") handlers.onOpen();
+      else tls.destroy(new Error("the server did not agree to speak HTTP/2 (TLS ALPN h2)"));
+    });
+    socket = tls;
+  }
+  socket.on("error", error => {
+    failure ??= error;
+  });
+  socket.once("end", () => socket.destroySoon());
+  socket.once("close", () => handlers.onClose(failure));
+  return socket;
+}
+
+function readInto(handlers: SocketHandlers) {
+  return {
+    buffer: readBuffer,
+    callback: (length: number, bytes: Uint8Array): boolean => {
+      handlers.onRead(length, bytes as Buffer);
+      return true;
+    },
+  };
+}
+
+/** `address.uri` as Node names places. */
+function placeOf({ uri }: EndpointAddress): { path: string } | { host: string; port: number } {
+  const [, path] = /^unix:(.*)$/s.exec(uri) ?? [];
+  if (path !== undefined) return { path };
+  const [, host = "", port] = /^ipv[46]:\[?([^\]]*?)\]?:(\d+)$/.exec(uri) ?? [];
+  return { host, port: Number(port) };
+}

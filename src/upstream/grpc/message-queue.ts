@@ -1,0 +1,110 @@
+import { readUint32 } from "../../h2/bytes.js";
+import { messageHeadSize } from "../../h2/frame-writer.js";
+import { Code } from "../../status/code.js";
+import type { StreamOutcome } from "../transport.js";
+import { protocolFailure } from "./grpc-js-status.js";
+import { failure } from "./stream-outcome.js";
+
+/** Bytes of a message that are made room for before any came: what a peer only announces costs no memory. */
+const firstRoom = 64 * 1024;
+
+/** A message as it came. */
+export interface QueuedMessage {
+  readonly compressed: boolean;
+  readonly bytes: Buffer;
+}
+
+/** Joins length-prefixed messages from the DATA of a stream, and keeps them until they are asked for. */
+export class MessageQueue {
+  readonly #maxSize: number;
+  readonly #messages: QueuedMessage[] = [];
+  /** Bytes of the messages that wait, heads included. */
+  #waiting = 0;
+  readonly #head = Buffer.alloc(messageHeadSize);
+  #headSize = 0;
+  /** What has come of the message whose head is whole; undefined before. */
+  #message: Buffer | undefined;
+  #size = 0;
+  #received = 0;
+
+  /** `maxSize`: bytes of a message, without its head. */
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  /** Whole messages that wait. */
+  get length(): number {
+    return this.#messages.length;
+  }
+
+  /** Bytes of whole messages that wait. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Bytes that have come of a message that is not whole. */
+  get partial(): number {
+    return this.#headSize + this.#received;
+  }
+
+  /** Bytes that are known to be missing of it. */
+  get missing(): number {
+    return this.#message === undefined ? 0 : this.#size - this.#received;
+  }
+
+  shift(): QueuedMessage | undefined {
+    const message = this.#messages.shift();
+    if (message !== undefined) this.#waiting -= messageHeadSize + message.bytes.length;
+    return message;
+  }
+
+  /** Takes bytes of the stream. Returns how the call fails where they are no messages, or one is too large. */
+  push(bytes: Buffer, from: number, to: number): StreamOutcome | undefined {
+    let at = from;
+    while (at < to) {
+      if (this.#message === undefined) {
+        const count = Math.min(messageHeadSize - this.#headSize, to - at);
+        bytes.copy(this.#head, this.#headSize, at, at + count);
+        this.#headSize += count;
+        at += count;
+        if (this.#headSize < messageHeadSize) return undefined;
+        const wrong = checkMessageHead(this.#head, 0, this.#maxSize);
+        if (wrong !== undefined) return wrong;
+        this.#size = readUint32(this.#head, 1);
+        this.#message = Buffer.allocUnsafe(Math.min(this.#size, firstRoom));
+      }
+      const count = Math.min(this.#size - this.#received, to - at);
+      this.#append(this.#message, bytes, at, at + count);
+      at += count;
+      if (this.#received === this.#size) this.#complete();
+    }
+    return undefined;
+  }
+
+  #append(message: Buffer, bytes: Buffer, from: number, to: number): void {
+    const size = this.#received + to - from;
+    let target = message;
+    if (size > target.length) {
+      target = Buffer.allocUnsafe(Math.min(this.#size, Math.max(size, 2 * target.length)));
+      message.copy(target, 0, 0, this.#received);
+      this.#message = target;
+    }
+    bytes.copy(target, this.#received, from, to);
+    this.#received = size;
+  }
+
+  #complete(): void {
+    this.#messages.push({ compressed: this.#head[0] === 1, bytes: this.#message! });
+    this.#waiting += messageHeadSize + this.#size;
+    this.#message = undefined;
+    this.#headSize = this.#size = this.#received = 0;
+  }
+}
+
+/** How the call fails where the head of a message at `at` is none, or announces one that is too large. */
+export function checkMessageHead(bytes: Buffer, at: number, maxSize: number): StreamOutcome | undefined {
+  if (bytes[at]! > 1) return protocolFailure("the answer is not made of gRPC messages");
+  const size = readUint32(bytes, at + 1);
+  if (size <= maxSize) return undefined;
+  return failure(Code.RESOURCE_EXHAUSTED, "size", `Received message larger than max (${size} vs ${maxSize})`);
+}

@@ -1,0 +1,118 @@
+import { ByteWriter } from "../../h2/bytes.js";
+import { encodedName, writeIndexedName, writeString } from "../../h2/hpack-encoder.js";
+import { maxHeaderList } from "../../h2/protocol.js";
+import type { Metadata } from "../channel.js";
+import { checkMetadata } from "./request-metadata.js";
+
+const legalPath = /^\/[\x21-\x7e]+$/;
+
+/** Blocks of this many paths are kept; more than that come only from outside, and do not repeat. */
+const maxPaths = 4096;
+/** Bytes of a block that is kept. */
+const maxBlock = 1024;
+
+/** Indexes of RFC 7541 Appendix A whose names, or names and values, requests use. */
+const Static = {
+  Authority: 1,
+  MethodPost: 3,
+  Path: 4,
+  SchemeHttp: 6,
+  SchemeHttps: 7,
+  ContentType: 31,
+  UserAgent: 58,
+} as const;
+
+/** What the requests of one endpoint have in common. */
+export interface RequestOrigin {
+  readonly secure: boolean;
+  readonly authority: string;
+  readonly userAgent: string;
+}
+
+/**
+ * Writes the header blocks of requests (gRPC over HTTP/2, Requests). What depends only on the path is written once. The
+ * dynamic table is left alone: it would cost more here than it saves on the wire.
+ */
+export class RequestHeads {
+  readonly #origin: RequestOrigin;
+  readonly #blocks = new Map<string, Buffer>();
+
+  constructor(origin: RequestOrigin) {
+    this.#origin = origin;
+  }
+
+  /**
+   * The part of the block that depends on the path alone.
+   * @throws Error where it is no path of a gRPC method
+   */
+  block(path: string): Buffer {
+    let block = this.#blocks.get(path);
+    if (block === undefined) {
+      if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
+      block = this.#encode(path);
+      if (block.length > maxBlock) return block;
+      if (this.#blocks.size >= maxPaths) this.#blocks.clear();
+      this.#blocks.set(path, block);
+    }
+    return block;
+  }
+
+  #encode(path: string): Buffer {
+    const { secure, authority, userAgent } = this.#origin;
+    const out = new ByteWriter(256);
+    out.append(
+      Uint8Array.of(0x80 | Static.MethodPost, 0x80 | (secure ? Static.SchemeHttps : Static.SchemeHttp)),
+    );
+    writeIndexedName(out, Static.Path, path);
+    writeIndexedName(out, Static.Authority, authority);
+    out.append(encodedName("te"));
+    writeString(out, "trailers");
+    writeIndexedName(out, Static.ContentType, "application/grpc");
+    writeIndexedName(out, Static.UserAgent, userAgent);
+    out.append(encodedName("grpc-accept-encoding"));
+    writeString(out, "identity,gzip");
+    return Buffer.from(out.bytes.subarray(0, out.length));
+  }
+}
+
+/**
+ * Checks what a call wants to send beside the block of its path. Returns how large both are as
+ * SETTINGS_MAX_HEADER_LIST_SIZE counts, nearly: every field of a block has at least its bytes, and 32 more.
+ * @throws Error naming what HTTP/2 cannot carry, what is the transport's own, or that it is more than 64 KiB
+ */
+export function checkHead(block: Buffer, metadata: Metadata): number {
+  const size = block.length + fixedFields * 32 + checkMetadata(metadata);
+  if (size > maxHeaderList)
+    throw new Error(`metadata of ${size} bytes cannot be sent, at most ${maxHeaderList} are allowed`);
+  return size;
+}
+
+/** Fields of the block of a path, and `grpc-timeout` and `grpc-previous-rpc-attempts`. */
+const fixedFields = 10;
+
+const timeoutName = encodedName("grpc-timeout");
+const attemptsName = encodedName("grpc-previous-rpc-attempts");
+
+/**
+ * A table of size 0 (RFC 7541 §6.3), which the first block of a connection begins with: a peer that wants a smaller one
+ * than the initial 4,096 bytes must be told so (§4.2), and whatever it wants later is no smaller.
+ */
+export const noTable = Uint8Array.of(0x20);
+
+/** `timeout`: milliseconds. */
+export function writeTimeout(out: ByteWriter, timeout: number): void {
+  out.append(timeoutName);
+  writeString(out, timeoutText(timeout));
+}
+
+export function writePreviousAttempts(out: ByteWriter, attempts: number): void {
+  out.append(attemptsName);
+  writeString(out, String(attempts));
+}
+
+/** gRPC over HTTP/2, Timeout: at most eight digits and a unit. */
+function timeoutText(milliseconds: number): string {
+  const whole = Math.max(1, Math.ceil(milliseconds));
+  if (whole < 1e8) return `${whole}m`;
+  return `${Math.min(Math.ceil(whole / 1000), 99_999_999)}S`;
+}

@@ -1,0 +1,249 @@
+import { copyOf, readUint32 } from "../../h2/bytes.js";
+import { messageHeadSize } from "../../h2/frame-writer.js";
+import { ErrorCode } from "../../h2/protocol.js";
+import { streamWindow } from "../../h2/settings.js";
+import { Code } from "../../status/code.js";
+import type { StreamOutcome, TransportListener } from "../transport.js";
+import { isGrpcType, protocolFailure } from "./grpc-js-status.js";
+import { inflate } from "./inflate.js";
+import { checkMessageHead, MessageQueue } from "./message-queue.js";
+import type { ResponseHead } from "./response-head.js";
+import { contentTypeFailure, failure, httpFailure, outcomeOf, resetFailure } from "./stream-outcome.js";
+
+/**
+ * The answer of one call, from its header block to its end: the receiving half of an HTTP/2 stream. Messages reach the
+ * listener as it asks for them; the end reaches it after them.
+ */
+export abstract class ResponseStream {
+  protected readonly listener: TransportListener;
+  readonly #maxMessageSize: number;
+  /** What the peer may still send. */
+  receiveWindow = streamWindow;
+  /** How large `receiveWindow` is made again. */
+  windowTarget = streamWindow;
+  /** `performance.now()` of the last WINDOW_UPDATE. */
+  windowUpdated = 0;
+  /** Nothing more comes from the peer, or is of interest. */
+  over = false;
+
+  #answered = false;
+  #httpStatus = 0;
+  #encoding: string | undefined;
+  /** The listener has asked for a message. */
+  #wanted = false;
+  /** Messages that came before they were asked for, or in pieces. */
+  #queue: MessageQueue | undefined;
+  /** A message is being handed over: the listener may ask for the next meanwhile. */
+  #delivering = false;
+  /** A message is being decompressed. */
+  #inflating = false;
+  /** How the call ended, while messages are still to be delivered. */
+  #ending: StreamOutcome | undefined;
+  /** The listener hears nothing more. */
+  #closed = false;
+
+  protected constructor(listener: TransportListener, maxMessageSize: number) {
+    this.listener = listener;
+    this.#maxMessageSize = maxMessageSize;
+  }
+
+  /** All of the request was written. */
+  protected abstract get requestEnded(): boolean;
+  /** Gives up the place on the connection; resets the stream where a code is given. */
+  protected abstract leave(code: ErrorCode | undefined): void;
+  /** The peer may send more, where its window was kept small. */
+  protected abstract grantWindow(): void;
+
+  read(): void {
+    this.#wanted = true;
+    const queue = this.#queue;
+    if (queue === undefined || this.#delivering || this.#inflating) return;
+    if (queue.length > 0) queueMicrotask(() => this.#deliver(queue));
+    else this.grantWindow();
+  }
+
+  /** The listener hears nothing more. Returns false where that was so before. */
+  protected silence(): boolean {
+    if (this.#closed) return false;
+    this.#closed = true;
+    this.#queue = undefined;
+    return true;
+  }
+
+  /** Response headers have come: the backend has begun to process the call. */
+  get headersReceived(): boolean {
+    return this.#answered;
+  }
+
+  get undelivered(): MessageQueue | undefined {
+    return this.#queue;
+  }
+
+  get wanted(): boolean {
+    return this.#wanted;
+  }
+
+  /** A header block of the answer came; `end`: with END_STREAM. */
+  onHead(head: ResponseHead, end: boolean): void {
+    if (head.malformed !== undefined) this.#break(head.malformed);
+    else if (head.tooLarge) this.#abort(tooMuchMetadata, ErrorCode.Cancel);
+    else if (this.#answered) this.#onTrailers(head, end);
+    else if (head.httpStatus === 0) this.#break("the answer has no :status");
+    else if (head.httpStatus < 200) {
+      // 101 does not exist in HTTP/2 (RFC 9113 §8.6).
+      if (end || head.httpStatus === 101) this.#break(`informational status ${head.httpStatus}`);
+    } else this.#onInitial(head, end);
+  }
+
+  #onInitial(head: ResponseHead, end: boolean): void {
+    const { httpStatus, contentType, metadata } = head;
+    this.#answered = true;
+    this.#httpStatus = httpStatus;
+    if (end) {
+      this.#finish(outcomeOf(head, httpStatus));
+    } else if (!isGrpcType(contentType)) {
+      // What follows is a page for people.
+      this.#abort(
+        httpStatus === 200 ? contentTypeFailure(contentType ?? "") : httpFailure(httpStatus),
+        ErrorCode.Cancel,
+      );
+    } else {
+      this.#encoding = head.grpcEncoding;
+      this.listener.onHeaders(metadata);
+    }
+  }
+
+  #onTrailers(head: ResponseHead, end: boolean): void {
+    if (!end) this.#break("header fields between the messages");
+    else if (head.httpStatus !== 0) this.#break("a pseudo-header among the trailers");
+    else this.#finish(outcomeOf(head, this.#httpStatus));
+  }
+
+  /** Bytes of the answer's content; `end`: the last of the stream. */
+  onData(bytes: Buffer, from: number, to: number, end: boolean): void {
+    if (!this.#answered) {
+      this.#break("DATA before the header fields");
+      return;
+    }
+    if (from < to) this.#take(bytes, from, to);
+    if (end && !this.over)
+      this.#finish(
+        this.#httpStatus === 200
+          ? failure(Code.INTERNAL, "protocol", "Call ended without gRPC status")
+          : httpFailure(this.#httpStatus),
+      );
+  }
+
+  #take(bytes: Buffer, from: number, to: number): void {
+    const size = to - from - messageHeadSize;
+    // Most answers are one small message in one frame, and waited for.
+    if (
+      this.#queue === undefined &&
+      this.#wanted &&
+      size >= 0 &&
+      bytes[from] === 0 &&
+      readUint32(bytes, from + 1) === size
+    ) {
+      const wrong = checkMessageHead(bytes, from, this.#maxMessageSize);
+      if (wrong !== undefined) {
+        this.#refuseContent(wrong);
+        return;
+      }
+      const message = copyOf(bytes, from + messageHeadSize, to);
+      this.#wanted = false;
+      this.listener.onMessage(message);
+      return;
+    }
+    this.#queue ??= new MessageQueue(this.#maxMessageSize);
+    const wrong = this.#queue.push(bytes, from, to);
+    if (wrong !== undefined) this.#refuseContent(wrong);
+    else this.#deliver(this.#queue);
+  }
+
+  /** Of a failed HTTP response the status says more than that its content is no message. */
+  #refuseContent(wrong: StreamOutcome): void {
+    this.#abort(this.#httpStatus === 200 ? wrong : httpFailure(this.#httpStatus), ErrorCode.Cancel);
+  }
+
+  /** The peer reset the stream. */
+  onReset(code: number): void {
+    this.#finish(resetFailure(code, this.#answered));
+  }
+
+  /** Ends the call because the peer broke the rules for this stream. */
+  break(message: string, code: ErrorCode): void {
+    this.#abort(protocolFailure(message), code);
+  }
+
+  #break(message: string): void {
+    this.break(message, ErrorCode.ProtocolError);
+  }
+
+  #abort(ending: StreamOutcome, code: ErrorCode): void {
+    this.leave(code);
+    this.settle(ending);
+  }
+
+  /** The peer has ended the stream. */
+  #finish(ending: StreamOutcome): void {
+    // What we have not sent nobody waits for any more (RFC 9113 §8.1).
+    this.leave(this.requestEnded ? undefined : ErrorCode.NoError);
+    const cut = ending.status.code === Code.OK && this.#queue !== undefined && this.#queue.partial > 0;
+    this.settle(cut ? protocolFailure("the answer ends within a message") : ending);
+  }
+
+  /** Tells the listener of the end, once it has had all messages. */
+  protected settle(ending: StreamOutcome): void {
+    if (this.#closed) return;
+    if (this.#delivering || this.#inflating || (this.#queue !== undefined && this.#queue.length > 0)) {
+      this.#ending ??= ending;
+    } else {
+      this.#closed = true;
+      this.listener.onEnd(ending);
+    }
+  }
+
+  /** Hands over messages while they are asked for. */
+  #deliver(queue: MessageQueue): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    while (this.#wanted && !this.#inflating && !this.#closed) {
+      const message = queue.shift();
+      if (message === undefined) break;
+      if (message.compressed) {
+        this.#inflate(message.bytes);
+      } else {
+        this.#wanted = false;
+        this.listener.onMessage(message.bytes);
+      }
+    }
+    this.#delivering = false;
+    if (this.#closed) return;
+    if (this.#ending !== undefined) this.settle(this.#ending);
+    else if (!this.over) this.grantWindow();
+  }
+
+  #inflate(bytes: Buffer): void {
+    this.#inflating = true;
+    inflate(bytes, this.#encoding, this.#maxMessageSize, result => {
+      this.#inflating = false;
+      if (this.#closed) return;
+      if (!Buffer.isBuffer(result)) {
+        this.#queue = undefined;
+        this.#ending = undefined;
+        if (this.over) this.settle(result);
+        else this.#abort(result, ErrorCode.Cancel);
+        return;
+      }
+      this.#wanted = false;
+      this.listener.onMessage(result);
+      if (this.#queue !== undefined) this.#deliver(this.#queue);
+    });
+  }
+}
+
+const tooMuchMetadata = failure(
+  Code.RESOURCE_EXHAUSTED,
+  "size",
+  "the answer has more than 64 KiB of metadata",
+);

@@ -1,0 +1,126 @@
+import { codeName } from "../../status/code.js";
+import { decodeFileHead, type ReflectionRequest } from "./message.js";
+import type { ReflectionSession } from "./session.js";
+import { undefinedTypes } from "./undefined-types.js";
+
+/** Everything that an upstream tells of itself. */
+export interface ReflectedDescriptors {
+  /** Serialized FileDescriptorProtos, one a file name, sorted by it. */
+  readonly files: readonly Uint8Array[];
+  /** Full names of the services, sorted. */
+  readonly services: readonly string[];
+}
+
+/** Options that custom annotations extend: the files that declare those are found only by asking for them. */
+const extendedTypes = ["google.protobuf.MethodOptions", "google.protobuf.ServiceOptions"];
+
+/** Most that an upstream may reflect. */
+export interface ReflectionLimits {
+  readonly files: number;
+  /** Of serialized descriptors. */
+  readonly bytes: number;
+}
+
+const wholeUpstream: ReflectionLimits = { files: 10_000, bytes: 64 * 1024 * 1024 };
+
+/** Gathers all files of an upstream over one session. */
+export class ReflectionCollection {
+  readonly #session: ReflectionSession;
+  readonly #files = new Map<string, Uint8Array>();
+  /** Names of files that were asked for, found or not. */
+  readonly #asked = new Set<string>();
+  readonly #imported = new Set<string>();
+  readonly #limits: ReflectionLimits;
+  #bytes = 0;
+
+  constructor(session: ReflectionSession, limits = wholeUpstream) {
+    this.#session = session;
+    this.#limits = limits;
+  }
+
+  async collect(): Promise<ReflectedDescriptors> {
+    const services = await this.#services();
+    await this.#ask(services.map(symbol => ({ kind: "symbol", symbol })));
+    if (services.length > 0 && this.#files.size === 0) {
+      throw new Error("the upstream lists services, but gives the file of none of them");
+    }
+    await this.#ask(await this.#extensions());
+    await this.#imports();
+    await this.#missingTypes();
+    return { files: this.#sorted(), services: [...services].sort() };
+  }
+
+  /** The files that define these symbols, and all that those import. Symbols that the upstream lacks bring none. */
+  async collectSymbols(symbols: readonly string[]): Promise<readonly Uint8Array[]> {
+    await this.#ask(symbols.map(symbol => ({ kind: "symbol", symbol })));
+    await this.#imports();
+    await this.#missingTypes();
+    return this.#sorted();
+  }
+
+  #sorted(): readonly Uint8Array[] {
+    return [...this.#files.keys()].sort().map(name => this.#files.get(name)!);
+  }
+
+  async #services(): Promise<readonly string[]> {
+    const [response] = await this.#session.ask([{ kind: "services" }]);
+    if (response?.kind === "services") return response.services;
+    const why =
+      response?.kind === "error" ? `${codeName(response.code)}: ${response.message}` : "no list came";
+    throw new Error(`the upstream does not list its services: ${why}`);
+  }
+
+  async #extensions(): Promise<ReflectionRequest[]> {
+    const responses = await this.#session.ask(extendedTypes.map(type => ({ kind: "extensions", type })));
+    return responses.flatMap((response, index) => {
+      const type = extendedTypes[index]!;
+      if (response.kind !== "extensions") return [];
+      return response.numbers
+        .slice(0, this.#limits.files)
+        .map(number => ({ kind: "extension" as const, type, number }));
+    });
+  }
+
+  async #imports(): Promise<void> {
+    for (;;) {
+      const missing = [...this.#imported].filter(name => !this.#files.has(name) && !this.#asked.has(name));
+      if (missing.length === 0) return;
+      for (const name of missing) this.#asked.add(name);
+      await this.#ask(missing.map(name => ({ kind: "file", name })));
+    }
+  }
+
+  /**
+   * Asks by symbol for what files use and no file has brought: some servers know a file by another name than those that
+   * import it.
+   */
+  async #missingTypes(): Promise<void> {
+    const asked = new Set<string>();
+    while ([...this.#asked].some(name => !this.#files.has(name))) {
+      const missing = undefinedTypes(this.#files.values()).filter(symbol => !asked.has(symbol));
+      if (missing.length === 0) return;
+      for (const symbol of missing) asked.add(symbol);
+      await this.#ask(missing.map(symbol => ({ kind: "symbol", symbol })));
+      await this.#imports();
+    }
+  }
+
+  /** Keeps the files of the answers; a request that fails brings none. */
+  async #ask(requests: readonly ReflectionRequest[]): Promise<void> {
+    for (const response of await this.#session.ask(requests)) {
+      if (response.kind === "files") for (const file of response.files) this.#keep(file);
+    }
+  }
+
+  #keep(file: Uint8Array): void {
+    const { name, dependencies } = decodeFileHead(file);
+    if (this.#files.has(name)) return;
+    this.#bytes += file.length;
+    const { files, bytes } = this.#limits;
+    if (this.#files.size >= files || this.#bytes > bytes) {
+      throw new Error(`the upstream reflects more than ${files} files or ${bytes} bytes of descriptors`);
+    }
+    this.#files.set(name, file);
+    for (const dependency of dependencies) this.#imported.add(dependency);
+  }
+}
