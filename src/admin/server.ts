@@ -2,9 +2,9 @@ import type https from "node:https";
 import type { AddressInfo } from "node:net";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import type { AdminRoute } from "../bindings/admin-route.js";
+import { statusDialect } from "../dialects/status.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import { renderFailure } from "../status/profiles.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { hostCheck } from "./host-check.js";
 import { Operations } from "./operations.js";
@@ -137,7 +137,7 @@ function sendJson(reply: Reply, value: unknown): Reply {
 }
 
 function refuse(reply: Reply, failure: Failure, url: string): Reply {
-  const rendered = renderFailure("status", failure, [], { requestId: "", path: pathOf(url) });
+  const rendered = statusDialect.renderFailure(failure, [], { requestId: "", path: pathOf(url) });
   if (failure.allow !== undefined) reply.header("allow", failure.allow.join(", "));
   return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
 }

@@ -1,28 +1,20 @@
 import type { RpcAuthConfig } from "../config/schema.js";
+import { credentialVerdict } from "../dialects/dialects.js";
 import { Cancellation } from "../net/cancellation.js";
 import { Code } from "../status/code.js";
-import { openimStatus } from "../status/openim-code.js";
 import type { CallStatus, Metadata } from "../upstream/channel.js";
 import type { Caller } from "./caller.js";
 import { metadataMapper } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";
-import { type Provider, Refusal, type RefusalReason, reasonOf } from "./provider.js";
+import { type Provider, Refusal, reasonOf } from "./provider.js";
 import { rpcPlan } from "./rpc-plan.js";
 import { TokenProvider, type Verified } from "./token-provider.js";
 
 /** Most milliseconds for which a refusal is remembered: a token may become good (an account is unlocked). */
 const refusedFor = 5000;
 
-/** What OpenIM's backends say of a token. */
-const businessRefusals: ReadonlyMap<number, RefusalReason> = new Map([
-  [1501, "TOKEN_EXPIRED"],
-  [1503, "TOKEN_MALFORMED"],
-  [1504, "TOKEN_NOT_YET_VALID"],
-  [1506, "TOKEN_REVOKED"],
-]);
-
-/** Codes by which a backend says that the token is not good; so do business codes that mean 401, 403 or 404. */
+/** Codes by which a backend says that the token is not good; so do the business codes of a dialect that mean 4xx. */
 const refusals: ReadonlySet<number> = new Set([
   Code.UNAUTHENTICATED,
   Code.PERMISSION_DENIED,
@@ -90,15 +82,14 @@ export function rpcProvider(
   }
 }
 
-/** Backends that name the token are not to bring it into the log. */
+/** The token is removed from what the backend says, which goes into the log. */
 function refusalOf({ code, message, origin }: CallStatus, token: string): Refusal {
   const text = `${origin} ${code}: ${message.replaceAll(token, "[token]")}`;
-  if (origin !== "backend" || !isRefusal(code)) return new Refusal("unavailable", text);
-  return new Refusal(code === 1501 ? "expired" : "invalid", text, businessRefusals.get(code));
-}
-
-function isRefusal(code: number): boolean {
-  return refusals.has(code) || (code > Code.UNAUTHENTICATED && openimStatus(code) < 500);
+  if (origin !== "backend") return new Refusal("unavailable", text);
+  if (refusals.has(code)) return new Refusal("invalid", text);
+  const { refused, reason } = credentialVerdict(code);
+  if (!refused) return new Refusal("unavailable", text);
+  return new Refusal(reason === "TOKEN_EXPIRED" ? "expired" : "invalid", text, reason);
 }
 
 /** Headers that metadata cannot carry are left out. */

@@ -1,7 +1,7 @@
 import type { Identity } from "../auth/identity.js";
 import type { Path } from "../config/path.js";
+import type { Dialect } from "../dialects/dialect.js";
 import type { Cancellation } from "../net/cancellation.js";
-import type { ErrorProfile } from "../status/profiles.js";
 import type { Guard } from "./guard.js";
 
 /** A route that the gateway answers itself. It sits in the same router as the bindings of RPC methods. */
@@ -20,7 +20,7 @@ export interface Endpoint {
   readonly rateLimit: string | readonly string[] | undefined;
   /** Decides in place of the guard that `auth`, `rateLimit` and policies make. */
   readonly guard?: Pick<Guard, "admit">;
-  readonly errors: ErrorProfile;
+  readonly dialect: Dialect;
   /** Bytes; undefined: as `http.limits.body` says. */
   readonly bodyLimit: number | undefined;
   /** @throws GatewayError */

@@ -5,11 +5,10 @@ import { methodPolicy } from "../config/method-policy.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
 import { codeRange } from "../config/status-codes.js";
 import type { Model } from "../descriptors/model.js";
+import type { Dialect } from "../dialects/dialect.js";
+import { dialects } from "../dialects/dialects.js";
 import { type StatusOfCode, serverError } from "../status/failure.js";
-import { openimStatus } from "../status/openim-code.js";
-import type { ErrorProfile } from "../status/profiles.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
-import { openimNames } from "./openim.js";
 import { wrapperTypes } from "./wrappers.js";
 
 /** What the configuration says of one method, in the form in which requests use it. */
@@ -17,7 +16,7 @@ export interface RoutePolicy {
   /** Milliseconds. */
   readonly timeout: number;
   readonly json: JsonPolicy;
-  readonly errors: ErrorProfile;
+  readonly dialect: Dialect;
   readonly emptyStatus: 200 | 204;
   /** Whether a body is read as JSON whatever its content type says. */
   readonly anyContentType: boolean;
@@ -47,7 +46,9 @@ export function routePolicy(
   // Loading has checked that the upstream exists.
   const upstream = config.upstreams[service.upstream] as UpstreamConfig;
   const policy = methodPolicy(config, service, upstream, methodName);
-  const { json, errors } = policy;
+  const { json } = policy;
+  const dialect: Dialect = dialects[policy.errors];
+  const ownNames = dialect.callerMetadata?.names;
   const requestNames = forwardedNames(policy.metadata.request);
   return {
     timeout: policy.timeout,
@@ -58,15 +59,15 @@ export function routePolicy(
       names: json.names,
       unknownFields: json.unknown_fields,
       depth: config.http.limits.depth,
-      wrappers: wrapperTypes(json.wrappers, errors, model),
+      wrappers: wrapperTypes(json.wrappers, dialect, model),
     },
-    errors,
+    dialect,
     emptyStatus: policy.empty_response,
     anyContentType: policy.content_types === "any",
-    statusOf: statusOfCode(policy.status_codes, errors === "openim" ? openimStatus : serverError),
+    statusOf: statusOfCode(policy.status_codes, dialect.statusOfCode ?? serverError),
     successStatus: policy.success_status,
     requestNames:
-      errors === "openim" ? requestNames.filter(({ name }) => !openimNames.has(name)) : requestNames,
+      ownNames === undefined ? requestNames : requestNames.filter(({ name }) => !ownNames.has(name)),
     responseNames: forwardedNames(policy.metadata.response),
     query: { unknown: policy.query.unknown, ignore: new Set(policy.query.ignore) },
     bodyLimit: policy.limits.body,

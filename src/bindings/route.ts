@@ -5,10 +5,10 @@ import { isTextBindable } from "../codec/text-value.js";
 import { isWellKnown, type OwnWrappers } from "../codec/well-known.js";
 import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, MethodType } from "../descriptors/model.js";
+import type { Dialect } from "../dialects/dialect.js";
 import { prefixTemplate } from "../routing/prefix.js";
 import { type Template, TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
-import { openimResponse } from "./openim.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, RuleOfMethod } from "./rules.js";
 
@@ -76,8 +76,24 @@ export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Co
       fillUpdateMask: method === "PATCH",
       depth: policy.json.depth,
     }),
-    response: policy.errors === "openim" ? openimResponse(response, rpc.output) : response,
+    response: enveloped(response, rpc.output, policy.dialect),
     retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",
+  };
+}
+
+/** Puts JSON responses into the envelope of the dialect, where it has one. Raw bodies (`google.api.HttpBody`) stay. */
+function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: Dialect): ResponsePlan {
+  if (renderSuccess === undefined) return plan;
+  if (output.fields.length === 0) {
+    const bare = { contentType: "application/json", body: renderSuccess(undefined) };
+    return { empty: false, decode: () => bare };
+  }
+  return {
+    empty: false,
+    decode: message => {
+      const { contentType, body } = plan.decode(message);
+      return { contentType, body: typeof body === "string" ? renderSuccess(body) : body };
+    },
   };
 }
 

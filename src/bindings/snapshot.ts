@@ -1,8 +1,8 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
+import type { Dialect } from "../dialects/dialect.js";
 import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";
 import type { AnyValue } from "../status/details.js";
-import type { ErrorProfile } from "../status/profiles.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
 import type { PassThrough } from "../upstream/pass-through.js";
@@ -21,7 +21,7 @@ interface Bound {
   readonly template: Template;
   /** Full name of the RPC service, or of the part of the gateway that answers. */
   readonly service: string;
-  readonly errors: ErrorProfile;
+  readonly dialect: Dialect;
   /** Undefined where everybody may call as often as they like. */
   readonly guard: (Pick<Guard, "admit"> & Partial<Pick<Guard, "challenges">>) | undefined;
   /** Most bytes of a request body. */
@@ -87,8 +87,8 @@ export interface Snapshot {
     requestMethod: string | undefined,
     allow: readonly string[],
   ): HeaderList | undefined;
-  /** The shape of error bodies where no route answers. */
-  readonly errors: ErrorProfile;
+  /** For errors where no route matches. */
+  readonly dialect: Dialect;
   /** Which pages may act for whoever looks at them, and how many proxies in front may be believed. */
   readonly origins: RequestOrigins;
   /** The JSON text of one error detail; never throws. */

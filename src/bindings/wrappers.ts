@@ -5,21 +5,8 @@ import { formatPath, type Path } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import { serviceOptions } from "../config/service-options.js";
 import type { Model } from "../descriptors/model.js";
-import type { ErrorProfile } from "../status/profiles.js";
+import type { Dialect } from "../dialects/dialect.js";
 import type { Locate } from "./rules.js";
-
-/** The wrappers of OpenIM's own protocol, which its Go clients and servers write as bare values. */
-const openimWrappers = [
-  "Double",
-  "Float",
-  "Int64",
-  "UInt64",
-  "Int32",
-  "UInt32",
-  "Bool",
-  "String",
-  "Bytes",
-].map(kind => `openim.protobuf.${kind}Value`);
 
 /**
  * The messages that a route prints and reads as the bare value of their field. Names that are no wrappers are left out;
@@ -28,10 +15,10 @@ const openimWrappers = [
  */
 export function wrapperTypes(
   configured: readonly string[] | undefined,
-  errors: ErrorProfile,
+  dialect: Dialect,
   model: Model,
 ): OwnWrappers {
-  const names = configured ?? (errors === "openim" ? openimWrappers : []);
+  const names = configured ?? dialect.wrappers ?? [];
   return new Set(
     names.filter(name => {
       const type = model.message(name);

@@ -18,8 +18,8 @@ export function conditionsOf(compiled: Compiled, route: Route | OwnRoute): reado
   const add = (reason: Reason, when: string): void => {
     conditions.push({ status: reasons[reason].httpStatus, reason, when });
   };
-  if (route.kind === "rpc" && route.policy.errors === "openim")
-    add("MISSING_HEADER", "a POST has no header operationID");
+  const accept = route.kind === "rpc" ? route.policy.dialect.accept : undefined;
+  if (accept !== undefined) add("MISSING_HEADER", accept.when);
   const limits = limitsOf(route);
   if (limits.length > 0) add("RATE_LIMITED", `the limit ${limits.join(" or ")} is exceeded`);
   const names = authOf(route, compiled.loaded.config.auth.default);

@@ -1,7 +1,8 @@
 import Type from "typebox";
+import { dialectNames } from "../dialects/dialects.js";
 import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
 import { ProxySchema } from "./proxy-schema.js";
-import { errorProfiles, QuerySchema } from "./service-schema.js";
+import { QuerySchema } from "./service-schema.js";
 
 const template = (method: string) =>
   Type.Optional(
@@ -130,7 +131,7 @@ export const HttpSchema = section(
     cors: Type.Optional(CorsSchema),
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,
-    errors: choice(errorProfiles, {
+    errors: choice(dialectNames, {
       description: "The shape of error bodies where no route answers.",
       default: "status",
     }),

@@ -1,4 +1,5 @@
 import Type from "typebox";
+import { dialectNames } from "../dialects/dialects.js";
 import { authReference } from "./auth-schema.js";
 import { choice, duration, listOf, mapping, section, text } from "./kind.js";
 
@@ -164,7 +165,7 @@ const TokenRouteSchema = mapping(
       ),
     ),
     rate_limit: Type.Optional(text("nonempty", { description: "Name under `rate_limits`." })),
-    errors: choice(["status", "google", "problem", "openim", "chat-api"], {
+    errors: choice(dialectNames, {
       description: "The body of an error, as for services.",
       default: "status",
     }),

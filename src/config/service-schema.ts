@@ -1,4 +1,5 @@
 import Type, { type Static } from "typebox";
+import { dialectNames } from "../dialects/dialects.js";
 import { authReference } from "./auth-schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
 import { rateLimitReference } from "./rate-limit-schema.js";
@@ -110,7 +111,6 @@ const errors = {
   description:
     "The body of an error. `status`: code, reason, message and details; `google`: AIP-193; `problem`: RFC 9457; `openim`: the envelope of OpenIM, for successes as well, and what its clients and backends expect of headers and metadata; `chat-api`: only a text.",
 };
-export const errorProfiles = ["status", "google", "problem", "openim", "chat-api"] as const;
 const emptyResponse = {
   description: "How a reply of google.protobuf.Empty is answered: 200 with {}, or 204.",
 };
@@ -169,7 +169,7 @@ const options = {
   content_types: Type.Optional(choice(contentTypeRules, contentTypes)),
   status_codes: Type.Optional(statusCodesSchema),
   success_status: successStatus,
-  errors: Type.Optional(choice(errorProfiles, errors)),
+  errors: Type.Optional(choice(dialectNames, errors)),
   empty_response: Type.Optional(choice(emptyStatuses, emptyResponse)),
   timeout,
   metadata: metadataOverride,
@@ -210,7 +210,7 @@ export const ServiceDefaultsSchema = section(
     json,
     content_types: choice(contentTypeRules, { ...contentTypes, default: "json" }),
     status_codes: Type.Unsafe<Static<typeof statusCodesSchema>>({ ...statusCodesSchema, default: {} }),
-    errors: choice(errorProfiles, { ...errors, default: "status" }),
+    errors: choice(dialectNames, { ...errors, default: "status" }),
     empty_response: choice(emptyStatuses, { ...emptyResponse, default: 200 }),
     metadata,
     validate: Type.Boolean({ ...validate, default: true }),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Endpoint, EndpointAnswer } from "../bindings/endpoint.js";
+import { statusDialect } from "../dialects/status.js";
 
 /** Only what the page brings itself, only from its own host, and never text as markup. */
 const policy = [
@@ -52,7 +53,7 @@ function fixed(template: string, answer: EndpointAnswer): Endpoint {
     service: "demo",
     auth: "none",
     rateLimit: undefined,
-    errors: "status",
+    dialect: statusDialect,
     bodyLimit: undefined,
     answer: () => answer,
   };

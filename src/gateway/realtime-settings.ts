@@ -10,6 +10,7 @@ import { methodPolicy } from "../config/method-policy.js";
 import { limitNames } from "../config/rate-limit-schema.js";
 import type { Config, RealtimeConfig, UpstreamConfig } from "../config/schema.js";
 import type { MethodType } from "../descriptors/model.js";
+import { statusDialect } from "../dialects/status.js";
 import type { CallCheck } from "../realtime/bridge/target.js";
 import type { Bridge } from "../realtime/bridge.js";
 import type { RealtimeSettings } from "../realtime/realtime.js";
@@ -62,7 +63,7 @@ function socketEndpoint(config: Config, section: RealtimeConfig, rooms: () => Ro
     auth: socketAuth(config, section),
     rateLimit: section.rate_limit,
     guard: closedGate(rooms, socketPath(section)),
-    errors: "status",
+    dialect: statusDialect,
     bodyLimit: undefined,
     answer() {
       throw new Error("the gate lets nobody through");

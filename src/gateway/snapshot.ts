@@ -6,6 +6,8 @@ import { routerOf } from "../bindings/route-table.js";
 import type { Binding, DetailRenderer, Snapshot } from "../bindings/snapshot.js";
 import { createCodecs } from "../codec/codecs.js";
 import { limitNames } from "../config/rate-limit-schema.js";
+import { dialects } from "../dialects/dialects.js";
+import { statusDialect } from "../dialects/status.js";
 import { createCors } from "../pipeline/cors.js";
 import { securityHeaders } from "../pipeline/security-headers.js";
 import type { Channel } from "../upstream/channel.js";
@@ -60,7 +62,7 @@ export function createSnapshot(
       return {
         kind: "endpoint",
         ...bound,
-        errors: endpoint.errors,
+        dialect: endpoint.dialect,
         bodyLimit: endpoint.bodyLimit ?? http.limits.body,
         endpoint,
       };
@@ -68,7 +70,7 @@ export function createSnapshot(
     return {
       kind: "pass-through",
       ...bound,
-      errors: "status",
+      dialect: statusDialect,
       bodyLimit: http.limits.body,
       upstream: route.rule.upstream,
       websocket: route.rule.websocket,
@@ -88,7 +90,7 @@ export function createSnapshot(
       method,
       template,
       service,
-      errors: policy.errors,
+      dialect: policy.dialect,
       guard: guardOf(route, policy.rateLimits),
       bodyLimit: policy.bodyLimit,
       metrics: metrics.route(template.text, method, service),
@@ -125,7 +127,7 @@ export function createSnapshot(
       return http.cors === undefined ? always : [...always, ...cors.answer(origin)];
     },
     preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
-    errors: http.errors,
+    dialect: dialects[http.errors],
     origins: new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops),
     renderDetail: (typeUrl, value) => details.renderAny(typeUrl, value),
     acquire: () => leases.acquire(),

@@ -5,6 +5,7 @@ import { authNames } from "../config/auth-schema.js";
 import { tokenRouteMethods } from "../config/livekit-schema.js";
 import type { Path } from "../config/path.js";
 import type { LiveKitRouteConfig } from "../config/schema.js";
+import { dialects } from "../dialects/dialects.js";
 import type { Template } from "../routing/template.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
@@ -75,7 +76,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
     service: "livekit",
     auth: route.auth === undefined ? undefined : authNames(route.auth),
     rateLimit: route.rate_limit,
-    errors: route.errors,
+    dialect: dialects[route.errors],
     bodyLimit,
     async answer(request) {
       try {

@@ -4,6 +4,7 @@ import { requireJsonBody } from "../bindings/json-body.js";
 import { createCodecs } from "../codec/codecs.js";
 import { Writer } from "../codec/writer.js";
 import type { LiveKitWebhookConfig } from "../config/schema.js";
+import { statusDialect } from "../dialects/status.js";
 import { Cancellation } from "../net/cancellation.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
@@ -42,7 +43,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
     // The signature is the authentication.
     auth: "none",
     rateLimit: undefined,
-    errors: "status",
+    dialect: statusDialect,
     bodyLimit,
     async answer(request) {
       requireJsonBody(request);

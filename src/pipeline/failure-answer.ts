@@ -1,7 +1,6 @@
 import { TranscodeError } from "../codec/error.js";
 import { requestFailure } from "../codec/failure.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import { type ErrorProfile, renderFailure } from "../status/profiles.js";
 import type { Reason } from "../status/reasons.js";
 import type { Answer, Progress } from "./progress.js";
 
@@ -34,8 +33,8 @@ export function failureAnswer(
 ): Answer {
   progress.failure = failure;
   const { exchange, snapshot, binding, requestId } = progress;
-  const profile: ErrorProfile = binding?.errors ?? snapshot.errors;
-  const rendered = renderFailure(profile, failure, details, {
+  const { dialect } = binding ?? snapshot;
+  const rendered = dialect.renderFailure(failure, details, {
     requestId,
     path: exchange.path,
   });

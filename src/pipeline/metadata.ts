@@ -1,6 +1,6 @@
-import type { Identity } from "../auth/identity.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { ForwardedName } from "../bindings/forwarded-name.js";
+import type { MetadataEntries } from "../dialects/dialect.js";
 import { type Exchange, isHeaderValue } from "../server/exchange.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
@@ -15,7 +15,7 @@ import { forwardedOf } from "./forwarded.js";
 export function requestMetadata(
   exchange: Exchange,
   names: readonly ForwardedName[],
-  identity: Pick<Identity, "metadata"> | undefined,
+  caller: MetadataEntries | undefined,
   requestId: string,
   origins: RequestOrigins,
 ): Metadata {
@@ -32,7 +32,7 @@ export function requestMetadata(
     metadata.push(["traceparent", trace.traceparent]);
     if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
   }
-  if (identity !== undefined) for (const entry of identity.metadata) metadata.push([...entry]);
+  if (caller !== undefined) for (const entry of caller) metadata.push([...entry]);
   const own = metadata.length;
   for (const { name, binary } of names) {
     const value = name === "cookie" ? origins.cookies(exchange) : exchange.header(name);

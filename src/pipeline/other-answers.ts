@@ -3,7 +3,6 @@ import { type HeaderList, noBody } from "../server/exchange.js";
 import { arrived } from "./arrival.js";
 import { ExchangeCaller } from "./caller.js";
 import { acceptType } from "./content-type.js";
-import { openimAnswer } from "./openim.js";
 import { passOn, type Told } from "./pass-on.js";
 import { type Answer, everyReply, type Progress } from "./progress.js";
 
@@ -54,6 +53,11 @@ export async function answerEndpoint(
     cancellation: exchange.cancellation,
     header: name => exchange.header(name),
   });
-  const answer = binding.errors === "openim" ? openimAnswer(own) : own;
-  return { status: answer.status, headers: answer.headers.map(entry => [...entry]), body: answer.body };
+  const { renderSuccess } = binding.dialect;
+  const enveloped = renderSuccess !== undefined && own.status === 200 && typeof own.body === "string";
+  return {
+    status: own.status,
+    headers: own.headers.map(entry => [...entry]),
+    body: enveloped ? renderSuccess(own.body as string) : own.body,
+  };
 }

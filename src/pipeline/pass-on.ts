@@ -72,7 +72,7 @@ function passedHeaders(
   origins: RequestOrigins,
 ): PassedHeaders {
   const headers: Record<string, string | undefined> = { forwarded: undefined, "x-real-ip": undefined };
-  for (const [name, value] of requestMetadata(exchange, [], identity, requestId, origins)) {
+  for (const [name, value] of requestMetadata(exchange, [], identity?.metadata, requestId, origins)) {
     if (typeof value === "string") headers[name] = value;
   }
   return headers;

@@ -12,7 +12,6 @@ import { ExchangeCaller } from "./caller.js";
 import { describe, failed, refuse } from "./failure-answer.js";
 import { find } from "./match.js";
 import { requestMetadata } from "./metadata.js";
-import { openimCaller, requireOperationId } from "./openim.js";
 import { answerEndpoint, passThrough } from "./other-answers.js";
 import { type Answer, everyReply, type Outcome, type Progress } from "./progress.js";
 import { type Records, record } from "./record.js";
@@ -118,7 +117,7 @@ export class Pipeline {
     if ("status" in found) return found;
     const { binding, variables } = found;
     progress.binding = binding;
-    if (binding.errors === "openim") requireOperationId(exchange);
+    binding.dialect.accept?.check(exchange);
     if (binding.guard !== undefined) {
       const passage: Passage = { method: exchange.method, identity: undefined, headers: [], releases: [] };
       progress.passage = passage;
@@ -167,13 +166,16 @@ export class Pipeline {
     validate(binding, request);
     if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
     const identity = progress.passage?.identity;
+    const { callerMetadata } = binding.dialect;
     const call = {
       path: route.rpc.path,
       request,
       metadata: requestMetadata(
         exchange,
         route.policy.requestNames,
-        binding.errors === "openim" ? openimCaller(exchange, identity, progress.requestId) : identity,
+        callerMetadata === undefined
+          ? identity?.metadata
+          : callerMetadata.entries(exchange, identity, progress.requestId),
         progress.requestId,
         progress.snapshot.origins,
       ),

@@ -1,5 +1,5 @@
+import { statusDialect } from "../dialects/status.js";
 import type { Failure } from "../status/failure.js";
-import { renderFailure } from "../status/profiles.js";
 
 /** What a refusal carries beside the failure's own headers. */
 export type MoreHeaders = readonly (readonly [name: string, value: string])[];
@@ -12,7 +12,7 @@ export interface Refusal {
 }
 
 export function refusalOf(failure: Failure, requestId: string, path: string, more: MoreHeaders): Refusal {
-  const { status, contentType, body } = renderFailure("status", failure, [], { requestId, path });
+  const { status, contentType, body } = statusDialect.renderFailure(failure, [], { requestId, path });
   const headers: [string, string][] = [
     ["content-type", contentType],
     ["x-request-id", requestId],

@@ -1,6 +1,7 @@
 import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
 import { parseJsonObject, requireJsonBody } from "../bindings/json-body.js";
 import type { JsonObject } from "../codec/json.js";
+import { chatApiDialect } from "../dialects/chat-api.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Session } from "./bridge.js";
 import type { Message } from "./broker.js";
@@ -33,7 +34,7 @@ export function restEndpoints(
     service: "realtime",
     auth,
     rateLimit,
-    errors: "chat-api",
+    dialect: chatApiDialect,
     bodyLimit: undefined,
     answer: request => answer(realtime(), request),
   });

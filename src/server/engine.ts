@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { statusDialect } from "../dialects/status.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { ServerTls } from "../net/server-tls.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
-import { renderFailure } from "../status/profiles.js";
 import type { Reason } from "../status/reasons.js";
 import type { Exchange } from "./exchange.js";
 
@@ -60,5 +60,5 @@ export interface Refusal {
 
 export function refusal(reason: Reason, message: string): Refusal {
   const failure = gatewayFailure(reason, message);
-  return { failure, body: renderFailure("status", failure, [], { requestId: "", path: "" }).body };
+  return { failure, body: statusDialect.renderFailure(failure, [], { requestId: "", path: "" }).body };
 }

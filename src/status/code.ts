@@ -1,3 +1,5 @@
+import { STATUS_CODES } from "node:http";
+
 /** gRPC status codes (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
 export const Code = {
   OK: 0,
@@ -21,7 +23,7 @@ export const Code = {
 
 const names: readonly string[] = Object.keys(Code);
 
-/** HTTP status by gRPC code (design section 5). */
+/** HTTP status by gRPC code. */
 const statuses: readonly number[] = [
   200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
 ];
@@ -40,4 +42,9 @@ export function httpStatus(code: number): number {
 export function codeOfStatus(status: number): number {
   const code = statuses.indexOf(status);
   return code === -1 ? Code.UNKNOWN : code;
+}
+
+/** The reason phrase of an HTTP status. */
+export function statusPhrase(status: number): string {
+  return status === 499 ? "Client Closed Request" : (STATUS_CODES[status] ?? "Unknown Error");
 }

@@ -1,6 +1,6 @@
 import type { FastifyReply } from "fastify";
+import { statusDialect } from "../dialects/status.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import { renderFailure } from "../status/profiles.js";
 import { passed } from "./pass-through-request.js";
 
 /** Answers in place of a backend. */
@@ -10,7 +10,7 @@ export function refuse(reply: FastifyReply, failure: Failure): FastifyReply {
   const context = { requestId: "", path: url.split("?", 1)[0] ?? url };
   // What a backend said of a body that does not come.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
-  const rendered = renderFailure("status", failure, [], context);
+  const rendered = statusDialect.renderFailure(failure, [], context);
   // A request whose body was not read to its end cannot share the connection with another one.
   if (!raw.complete) reply.header("connection", "close");
   return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);

@@ -17,7 +17,9 @@ const order: readonly (readonly string[])[] = [
   ["codec", "upstream"],
   ["routing", "descriptors"],
   ["telemetry", "h2"],
-  ["config", "status", "net"],
+  ["config"],
+  ["dialects"],
+  ["status", "net"],
 ];
 
 const root = resolve(import.meta.dirname, "../../src");

@@ -15,7 +15,6 @@ import { Cancellation } from "../../src/net/cancellation.js";
 import { RouterBuilder } from "../../src/routing/router.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../src/status/failure.js";
-import { renderFailure } from "../../src/status/profiles.js";
 import type { Channel } from "../../src/upstream/channel.js";
 import { createChannel } from "../../src/upstream/create-channel.js";
 import { Workspace } from "../config/workspace.js";
@@ -205,7 +204,7 @@ function failureAnswer(endpoint: Endpoint, error: unknown): EndpointAnswer {
   const failure: Failure =
     error instanceof GatewayError ? error.failure : gatewayFailure("INTERNAL", String(error));
   const details = failure.details.map(detail => renderDetail(detail.typeUrl, detail.value));
-  const rendered = renderFailure(endpoint.errors, failure, details, { requestId: "request-1", path: "/" });
+  const rendered = endpoint.dialect.renderFailure(failure, details, { requestId: "request-1", path: "/" });
   return {
     status: rendered.status,
     headers: [["content-type", rendered.contentType], ...failure.headers],

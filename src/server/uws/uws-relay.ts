@@ -1,8 +1,8 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { type ClientRequest, type IncomingMessage, request as openRequest, STATUS_CODES } from "node:http";
 import { connectionHeaders } from "../../config/own-header.js";
+import { statusDialect } from "../../dialects/status.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import { renderFailure } from "../../status/profiles.js";
 import type { Passed, PassThrough } from "../../upstream/pass-through.js";
 import { type HeaderList, isHeaderValue } from "../exchange.js";
 import { relayedHeaders } from "./uws-relay-headers.js";
@@ -326,7 +326,7 @@ export class UwsRelay {
   /** In place of a reply that does not come. What is left of the body is not waited for. */
   #answer(failure: Failure): void {
     const context = { requestId: "", path: this.#request.target.split("?", 1)[0] ?? "" };
-    const { status, contentType, body } = renderFailure("status", failure, [], context);
+    const { status, contentType, body } = statusDialect.renderFailure(failure, [], context);
     this.#status = status;
     heads.begin(status);
     heads.field("content-type", contentType);

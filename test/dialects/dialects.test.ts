@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { dialectNames, dialects } from "../../src/dialects/dialects.js";
 import { gatewayFailure, upstreamFailure } from "../../src/status/failure.js";
-import { type ErrorProfile, renderFailure } from "../../src/status/profiles.js";
-import { any, encode } from "./reference.js";
+import { any, encode } from "../status/reference.js";
 
 const context = { requestId: "r-1", path: "/v1/messages/1" };
 const violation = { field: "login", description: "taken" };
 const badRequestJson = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"login","description":"taken"}]}`;
-const profiles: readonly ErrorProfile[] = ["status", "google", "problem", "openim", "chat-api"];
 
 test("status: code, reason, message and details", () => {
   const failure = gatewayFailure("INVALID_VALUE", "login is taken", [violation]);
-  assert.deepEqual(renderFailure("status", failure, [badRequestJson], context), {
+  assert.deepEqual(dialects.status.renderFailure(failure, [badRequestJson], context), {
     status: 400,
     contentType: "application/json",
     body: `{"code":3,"reason":"INVALID_VALUE","message":"login is taken","details":[${badRequestJson}]}`,
@@ -20,13 +19,13 @@ test("status: code, reason, message and details", () => {
 });
 
 test("status: details are an empty list where there are none", () => {
-  const { body } = renderFailure("status", upstreamFailure(5, "no such user", undefined), [], context);
+  const { body } = dialects.status.renderFailure(upstreamFailure(5, "no such user", undefined), [], context);
   assert.equal(body, `{"code":5,"reason":"NOT_FOUND","message":"no such user","details":[]}`);
 });
 
 test("google: AIP-193 with an ErrorInfo added for what the gateway found itself", () => {
   const failure = gatewayFailure("INVALID_VALUE", "login is taken", [violation]);
-  const { status, contentType, body } = renderFailure("google", failure, [badRequestJson], context);
+  const { status, contentType, body } = dialects.google.renderFailure(failure, [badRequestJson], context);
   assert.equal(status, 400);
   assert.equal(contentType, "application/json");
   assert.deepEqual(JSON.parse(body), {
@@ -50,12 +49,12 @@ test("google: the details of a backend are passed on as they are", () => {
   const details = [any("google.rpc.ErrorInfo", { reason: "FULL", domain: "chat" })];
   const failure = upstreamFailure(8, "full", encode("google.rpc.Status", { details }));
   const json = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"FULL","domain":"chat"}`;
-  const { body } = renderFailure("google", failure, [json], context);
+  const { body } = dialects.google.renderFailure(failure, [json], context);
   assert.equal(
     body,
     `{"error":{"code":429,"message":"full","status":"RESOURCE_EXHAUSTED","details":[${json}]}}`,
   );
-  const bare = renderFailure("google", upstreamFailure(5, "gone", undefined), [], context).body;
+  const bare = dialects.google.renderFailure(upstreamFailure(5, "gone", undefined), [], context).body;
   assert.equal(bare, `{"error":{"code":404,"message":"gone","status":"NOT_FOUND","details":[]}}`);
 });
 
@@ -64,8 +63,7 @@ test("google: status is a google.rpc.Code, also for a code that gRPC does not de
     [1501, "UNAUTHENTICATED", 401],
     [7777, "UNKNOWN", 500],
   ] as const) {
-    const { body } = renderFailure(
-      "google",
+    const { body } = dialects.google.renderFailure(
       upstreamFailure(code, "no", undefined, () => httpStatus),
       [],
       context,
@@ -76,8 +74,7 @@ test("google: status is a google.rpc.Code, also for a code that gRPC does not de
 });
 
 test("problem: RFC 9457 members and extensions", () => {
-  const { status, contentType, body } = renderFailure(
-    "problem",
+  const { status, contentType, body } = dialects.problem.renderFailure(
     gatewayFailure("INVALID_VALUE", "login is taken", [violation]),
     [badRequestJson],
     context,
@@ -98,7 +95,9 @@ test("problem: RFC 9457 members and extensions", () => {
 });
 
 test("problem: an empty message leaves the detail out, and 499 has a title", () => {
-  const problem = JSON.parse(renderFailure("problem", upstreamFailure(1, "", undefined), [], context).body);
+  const problem = JSON.parse(
+    dialects.problem.renderFailure(upstreamFailure(1, "", undefined), [], context).body,
+  );
   assert.equal(problem.title, "Client Closed Request");
   assert.ok(!("detail" in problem));
 });
@@ -112,7 +111,7 @@ test("problem: the instance is a URI reference whatever the path holds", () => {
     ["/\ud800", "/%EF%BF%BD"],
   ] as const;
   for (const [path, instance] of paths) {
-    const { body } = renderFailure("problem", gatewayFailure("ROUTE_NOT_FOUND", "m"), [], {
+    const { body } = dialects.problem.renderFailure(gatewayFailure("ROUTE_NOT_FOUND", "m"), [], {
       requestId: "",
       path,
     });
@@ -121,8 +120,7 @@ test("problem: the instance is a URI reference whatever the path holds", () => {
 });
 
 test("chat-api: one message, never empty", () => {
-  const { status, contentType, body } = renderFailure(
-    "chat-api",
+  const { status, contentType, body } = dialects["chat-api"].renderFailure(
     upstreamFailure(3, "room_id not provided", undefined),
     [],
     context,
@@ -131,16 +129,16 @@ test("chat-api: one message, never empty", () => {
     [status, contentType, body],
     [400, "application/json", `{"error":"room_id not provided"}`],
   );
-  const silent = renderFailure("chat-api", upstreamFailure(5, "", undefined), [], context);
+  const silent = dialects["chat-api"].renderFailure(upstreamFailure(5, "", undefined), [], context);
   assert.equal(silent.body, `{"error":"Not Found"}`);
 });
 
-test("every profile writes valid JSON whatever text it is given", () => {
+test("every dialect writes valid JSON whatever text it is given", () => {
   const text = fc.string({ unit: "binary" });
   fc.assert(
-    fc.property(fc.constantFrom(...profiles), text, text, text, (profile, message, path, requestId) => {
+    fc.property(fc.constantFrom(...dialectNames), text, text, text, (name, message, path, requestId) => {
       const failure = upstreamFailure(5, message, undefined);
-      JSON.parse(renderFailure(profile, failure, ["{}"], { requestId, path }).body);
+      JSON.parse(dialects[name].renderFailure(failure, ["{}"], { requestId, path }).body);
     }),
     { numRuns: 500 },
   );

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { openimStatus } from "../../src/dialects/openim/codes.js";
+import { openimDialect } from "../../src/dialects/openim/dialect.js";
+import { openimSuccess } from "../../src/dialects/openim/envelope.js";
 import { type Failure, gatewayFailure, upstreamFailure } from "../../src/status/failure.js";
-import { openimSuccess } from "../../src/status/openim.js";
-import { openimStatus } from "../../src/status/openim-code.js";
-import { renderFailure } from "../../src/status/profiles.js";
-import { encode } from "./reference.js";
+import { encode } from "../status/reference.js";
 
 function rendered(failure: Failure): { readonly status: number; readonly envelope: unknown } {
-  const { status, contentType, body } = renderFailure("openim", failure, [], { requestId: "r", path: "/" });
+  const { status, contentType, body } = openimDialect.renderFailure(failure, [], {
+    requestId: "r",
+    path: "/",
+  });
   assert.equal(contentType, "application/json");
   return { status, envelope: JSON.parse(body) };
 }

@@ -1,13 +1,13 @@
-import { holds, readFields } from "./details.js";
-import type { Failure } from "./failure.js";
-import { businessError } from "./openim-code.js";
+import { holds, readFields } from "../../status/details.js";
+import type { Failure } from "../../status/failure.js";
+import { businessError } from "./codes.js";
 
 /** Codes below are not OpenIM's: its backends count from here. */
-const leastBusinessCode = 100;
+const minBusinessCode = 100;
 
 /**
  * The envelope of a success.
- * @param json JSON text of the reply; undefined where its message has no fields, and `data` is left out
+ * @param json JSON text of the response message; undefined where its type has no fields, and `data` is left out
  */
 export function openimSuccess(json: string | undefined): string {
   const data = json === undefined || json === "null" ? "" : `,"data":${json}`;
@@ -20,7 +20,7 @@ export function openimSuccess(json: string | undefined): string {
  * itself the code's name, with what is wrong as the detail.
  */
 export function openimFailure(failure: Failure): string {
-  const own = failure.code < leastBusinessCode ? businessError(failure) : undefined;
+  const own = failure.code < minBusinessCode ? businessError(failure) : undefined;
   const fromBackend = failure.origin === "upstream";
   const code = own?.code ?? failure.code;
   const message = fromBackend && failure.message !== "" ? failure.message : (own?.name ?? failure.reason);
@@ -29,7 +29,7 @@ export function openimFailure(failure: Failure): string {
 }
 
 /** 200 for every outcome but two: the limiter's 429, and 500 where the gateway itself failed. */
-export function openimStatus({ origin, httpStatus, reason }: Failure): number {
+export function httpStatusOf({ origin, httpStatus, reason }: Failure): number {
   return origin === "gateway" && (httpStatus === 429 || reason === "INTERNAL") ? httpStatus : 200;
 }
 

@@ -1,4 +1,5 @@
-import type { Failure } from "./failure.js";
+import type { Failure } from "../../status/failure.js";
+import type { CredentialReason } from "../dialect.js";
 
 /**
  * The HTTP status of single business codes of OpenIM. Its backends put them straight into `grpc-status`, far above the
@@ -32,6 +33,14 @@ const groupStatuses: ReadonlyMap<number, number> = new Map([
 export function openimStatus(code: number): number {
   return statuses.get(code) ?? groupStatuses.get(Math.trunc(code / 100)) ?? 500;
 }
+
+/** What OpenIM's backends say of a token. */
+export const openimCredentialReasons: ReadonlyMap<number, CredentialReason> = new Map([
+  [1501, "TOKEN_EXPIRED"],
+  [1503, "TOKEN_MALFORMED"],
+  [1504, "TOKEN_NOT_YET_VALID"],
+  [1506, "TOKEN_REVOKED"],
+]);
 
 /** A business code with the name that OpenIM sends as `errMsg`. */
 export interface BusinessError {

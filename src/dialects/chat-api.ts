@@ -1,0 +1,15 @@
+import { statusPhrase } from "../status/code.js";
+import type { Dialect } from "./dialect.js";
+
+/** Only a text, as simple chat APIs answer. */
+export const chatApiDialect: Dialect = {
+  name: "chat-api",
+  renderFailure({ httpStatus, message }) {
+    const text = message === "" ? statusPhrase(httpStatus) : message;
+    return {
+      status: httpStatus,
+      contentType: "application/json",
+      body: `{"error":${JSON.stringify(text)}}`,
+    };
+  },
+};

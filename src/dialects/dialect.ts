@@ -1,0 +1,74 @@
+import type { Failure, StatusOfCode } from "../status/failure.js";
+
+/** How errors, successes and the caller's metadata look to the clients and backends of one ecosystem. */
+export interface Dialect {
+  /** As `errors` names it in the configuration. */
+  readonly name: string;
+  /**
+   * The error response.
+   * @param detailsJson each detail of the failure as the JSON text of an Any, in the same order; inserted as it is
+   */
+  renderFailure(failure: Failure, detailsJson: readonly string[], context: FailureContext): RenderedFailure;
+  /**
+   * The body of a success.
+   * @param json JSON text of the response message; undefined where its type has no fields
+   */
+  renderSuccess?(json: string | undefined): string;
+  /** What the dialect demands of a request before anything else is decided. */
+  readonly accept?: AcceptRule;
+  /** What it sends to backends about the caller, and the names of request metadata that it alone writes. */
+  readonly callerMetadata?: CallerMetadata;
+  /** The HTTP status of its codes above those that gRPC defines; 500 for codes that it does not know. */
+  readonly statusOfCode?: StatusOfCode;
+  /** Why a backend refuses a credential, by its code above those that gRPC defines. */
+  readonly credentialReasons?: ReadonlyMap<number, CredentialReason>;
+  /** Messages with one field that its clients and servers write as bare values, unless `json.wrappers` is given. */
+  readonly wrappers?: readonly string[];
+}
+
+export interface FailureContext {
+  readonly requestId: string;
+  /** Raw path of the request, without the query. */
+  readonly path: string;
+}
+
+/** An error response, headers aside. */
+export interface RenderedFailure {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** What a dialect reads of a request. */
+export interface DialectRequest {
+  /** In upper case. */
+  readonly method: string;
+  /** @param name in lower case */
+  header(name: string): string | undefined;
+}
+
+export interface AcceptRule {
+  /** The condition under which a request is refused with MISSING_HEADER, for `explain`. */
+  readonly when: string;
+  /** @throws GatewayError MISSING_HEADER, INVALID_HEADER */
+  check(request: DialectRequest): void;
+}
+
+/** What a dialect reads of an authenticated caller. Identities are shared between requests and never change. */
+export interface DialectIdentity {
+  readonly subject: string;
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly metadata: MetadataEntries;
+}
+
+export type MetadataEntries = readonly (readonly [name: string, value: string])[];
+
+export interface CallerMetadata {
+  /** Lower-case names; headers of these names never pass from a client. */
+  readonly names: ReadonlySet<string>;
+  /** @throws GatewayError CREDENTIALS_INVALID where metadata cannot carry the subject */
+  entries(request: DialectRequest, identity: DialectIdentity | undefined, requestId: string): MetadataEntries;
+}
+
+/** Reasons that say what is wrong with a credential. */
+export type CredentialReason = "TOKEN_EXPIRED" | "TOKEN_MALFORMED" | "TOKEN_NOT_YET_VALID" | "TOKEN_REVOKED";

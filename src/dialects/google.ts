@@ -1,0 +1,29 @@
+import { Code, codeName, codeOfStatus } from "../status/code.js";
+import { holds } from "../status/details.js";
+import type { Failure } from "../status/failure.js";
+import type { Dialect } from "./dialect.js";
+
+/** AIP-193, HTTP/1.1+JSON representation. */
+export const googleDialect: Dialect = {
+  name: "google",
+  renderFailure(failure, detailsJson) {
+    const { httpStatus, code, message } = failure;
+    const status = codeName(code <= Code.UNAUTHENTICATED ? code : codeOfStatus(httpStatus));
+    const details = needsErrorInfo(failure) ? [errorInfo(failure), ...detailsJson] : detailsJson;
+    const body =
+      `{"error":{"code":${httpStatus},"message":${JSON.stringify(message)},"status":"${status}",` +
+      `"details":[${details.join(",")}]}}`;
+    return { status: httpStatus, contentType: "application/json", body };
+  },
+};
+
+/** AIP-193 asks for an ErrorInfo in every error; the gateway speaks for itself only, not for a backend. */
+function needsErrorInfo(failure: Failure): boolean {
+  return (
+    failure.origin === "gateway" && !failure.details.some(detail => holds(detail, "google.rpc.ErrorInfo"))
+  );
+}
+
+function errorInfo({ reason }: Failure): string {
+  return `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":${JSON.stringify(reason)},"domain":"protogate"}`;
+}

@@ -1,0 +1,79 @@
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { AcceptRule, CallerMetadata, DialectIdentity, MetadataEntries } from "../dialect.js";
+
+/** The client's name for what it does is required of POST, as OpenIM's own gateway requires it. */
+export const openimAccept: AcceptRule = {
+  when: "a POST has no header operationID",
+  check(request) {
+    const operationId = request.header("operationid");
+    if (operationId === undefined || operationId === "") {
+      if (request.method !== "POST") return;
+      throw new GatewayError(gatewayFailure("MISSING_HEADER", "header must have operationID"));
+    }
+    if (!printable.test(operationId))
+      throw new GatewayError(gatewayFailure("INVALID_HEADER", "operationID must be printable ASCII"));
+  },
+};
+
+/**
+ * The caller as OpenIM's backends expect it: `operationid`, the request's id where the client sent none; `connid`, the
+ * request's id too, as HTTP has no lasting connection; and what is known of an identity.
+ */
+export const openimCallerMetadata: CallerMetadata = {
+  names: new Set(["operationid", "opuserid", "opusertype", "platform", "connid", "customheader"]),
+  entries(request, identity, requestId) {
+    const operationId = request.header("operationid") || requestId;
+    const call = [["operationid", operationId] as const, ["connid", requestId] as const];
+    return identity === undefined ? call : [...call, ...identityMetadata(identity)];
+  },
+};
+
+/** Identities are shared between requests, so their metadata is computed once each. */
+const metadataByIdentity = new WeakMap<DialectIdentity, MetadataEntries>();
+
+function identityMetadata(identity: DialectIdentity): MetadataEntries {
+  let metadata = metadataByIdentity.get(identity);
+  if (metadata === undefined) {
+    metadata = describeIdentity(identity);
+    metadataByIdentity.set(identity, metadata);
+  }
+  return metadata;
+}
+
+/**
+ * `opuserid`, `platform` and `opusertype`, then the claims that the provider forwards; backends read of all that is not
+ * OpenIM's own only what `customheader` names.
+ */
+function describeIdentity({ subject, claims, metadata }: DialectIdentity): MetadataEntries {
+  if (!printable.test(subject))
+    throw new GatewayError(gatewayFailure("CREDENTIALS_INVALID", "the user ID must be printable ASCII"));
+  const entries: [string, string][] = [["opuserid", subject]];
+  const platform = platforms[Number(claims.PlatformID ?? claims.platformID)];
+  if (platform !== undefined) entries.push(["platform", platform]);
+  const userType = Number(claims.UserType ?? claims.userType);
+  if (userType === 1 || userType === 2) {
+    entries.push(["customheader", "opUserType"], ["opusertype", String(userType)]);
+  }
+  for (const [name, value] of metadata) {
+    if (!openimCallerMetadata.names.has(name)) entries.push(["customheader", name], [name, value]);
+  }
+  return entries;
+}
+
+/** Names of platforms by `PlatformID`, which counts from 1. */
+const platforms: readonly (string | undefined)[] = [
+  undefined,
+  "IOS",
+  "Android",
+  "Windows",
+  "OSX",
+  "Web",
+  "MiniWeb",
+  "Linux",
+  "APad",
+  "IPad",
+  "Admin",
+  "HarmonyOS",
+];
+
+const printable = /^[\x20-\x7e]+$/;

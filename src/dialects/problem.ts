@@ -1,0 +1,26 @@
+import { statusPhrase } from "../status/code.js";
+import type { Dialect } from "./dialect.js";
+
+/**
+ * RFC 9457. The type is `about:blank`, so that the title is the phrase of the HTTP status (section 4.2.1); what is
+ * particular is in the extension members.
+ */
+export const problemDialect: Dialect = {
+  name: "problem",
+  renderFailure({ httpStatus, code, reason, message }, detailsJson, { path, requestId }) {
+    const detail = message === "" ? "" : `"detail":${JSON.stringify(message)},`;
+    const body =
+      `{"type":"about:blank","title":${JSON.stringify(statusPhrase(httpStatus))},"status":${httpStatus},${detail}` +
+      `"instance":${JSON.stringify(uriReference(path))},"code":${code},"reason":${JSON.stringify(reason)},` +
+      `"details":[${detailsJson.join(",")}],"request_id":${JSON.stringify(requestId)}}`;
+    return { status: httpStatus, contentType: "application/problem+json", body };
+  },
+};
+
+/** The path as a URI reference (RFC 3986 section 4.2): nothing unescaped, and never read as `//host`. */
+function uriReference(path: string): string {
+  const escaped = path
+    .replace(/[\ud800-\udfff]/gu, "\ufffd")
+    .replace(/%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/gu, encodeURIComponent);
+  return escaped.startsWith("//") ? `/.${escaped}` : escaped;
+}

@@ -1,0 +1,12 @@
+import type { Dialect } from "./dialect.js";
+
+/** The default: code, reason, message and details, with the real HTTP status. */
+export const statusDialect: Dialect = {
+  name: "status",
+  renderFailure({ httpStatus, code, reason, message }, detailsJson) {
+    const body =
+      `{"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)},` +
+      `"details":[${detailsJson.join(",")}]}`;
+    return { status: httpStatus, contentType: "application/json", body };
+  },
+};
