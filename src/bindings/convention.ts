@@ -22,7 +22,7 @@ export function firstWord(name: string): string {
 }
 
 /**
- * The binding of a method without annotation by the naming convention (design section 3): the first word of its
+ * The binding of a method without annotation by the naming convention: the first word of its
  * name decides the HTTP method, the path is the RPC's own.
  */
 export function conventionalRule(method: MethodType): HttpRule {

@@ -26,7 +26,7 @@ export interface JsonPolicy {
 }
 
 /**
- * ProtoJSON ⇄ wire for one message type and policy (design: bytes across the seams).
+ * ProtoJSON ⇄ wire for one message type and policy.
  * Codecs are immutable and may be shared by any number of requests.
  */
 export interface Codec {

@@ -286,7 +286,7 @@ export class RequestPlan {
   }
 
   /**
-   * A field bound by the path can never be changed by query or body (design section 3, declared precedence). The default
+   * A field bound by the path can never be changed by query or body (docs/reference/routes.md). The default
    * of a field without presence counts as not sent.
    * @param name the field as it was sent
    */

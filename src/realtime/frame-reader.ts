@@ -19,7 +19,7 @@ type Check = (value: unknown) => string | undefined;
 
 interface Shape {
   readonly fields: ReadonlyMap<string, Check>;
-  /** Each with how a person is told that it is missing (contract D). */
+  /** The fields that must be there. */
   readonly required: readonly string[];
 }
 

@@ -18,7 +18,7 @@ export interface RestOptions {
   readonly rateLimit: Endpoint["rateLimit"];
 }
 
-/** `GET /rooms`, `POST /send` and `POST /receive` (contract D). */
+/** `GET /rooms`, `POST /send` and `POST /receive`. */
 export function restEndpoints(
   realtime: () => Realtime,
   { prefix, auth, rateLimit }: RestOptions,

@@ -6,7 +6,7 @@ import type { Passed, PassThrough } from "../upstream/pass-through.js";
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
 /**
- * One HTTP request and its reply as the pipeline sees them, whatever engine is behind (design section 1).
+ * One HTTP request and its reply as the pipeline sees them, whatever engine is behind.
  * An engine makes one per request and keeps nothing of it after the reply.
  */
 export interface Exchange {

@@ -23,7 +23,7 @@ export const Code = {
 
 const names: readonly string[] = Object.keys(Code);
 
-/** HTTP status by gRPC code. */
+/** HTTP status by gRPC code (docs/reference/errors.md). */
 const statuses: readonly number[] = [
   200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
 ];

@@ -29,7 +29,7 @@ interface Failed {
   readonly details: readonly unknown[];
 }
 
-describe("contract B through config/examples/blog.yaml", () => {
+describe("config/examples/blog.yaml", () => {
   let system: System;
   before(async () => {
     system = await startSystem(resolve(import.meta.dirname, "../../config/examples/blog.yaml"));

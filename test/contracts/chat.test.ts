@@ -13,7 +13,7 @@ const room_id = "Will Test Room";
 const will = "Will Hall";
 const hello = { type: "send-message", room_id, from: will, message: "Hello world!" };
 
-describe("contract D through config/examples/chat.yaml", () => {
+describe("config/examples/chat.yaml", () => {
   let system: System;
   const clients: Client[] = [];
   beforeEach(async () => {

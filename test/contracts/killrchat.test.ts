@@ -34,7 +34,7 @@ interface Message {
   readonly creationDate: string;
 }
 
-describe("contract C through config/examples/killrchat.yaml", () => {
+describe("config/examples/killrchat.yaml", () => {
   let system: System;
   before(async () => {
     system = await startSystem(resolve(import.meta.dirname, "../../config/examples/killrchat.yaml"));

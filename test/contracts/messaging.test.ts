@@ -52,7 +52,7 @@ function bodyOf(row: (typeof rows)[number]) {
   return "body" in row ? { body: row.body } : {};
 }
 
-describe("contract A through config/examples/messaging.yaml", () => {
+describe("config/examples/messaging.yaml", () => {
   let system: System;
   before(async () => {
     system = await startSystem(join(root, "config/examples/messaging.yaml"));
@@ -222,7 +222,7 @@ function withoutAnnotation(source: string, option: string): string {
 
 for (const dropped of ["none", "google.api", "trpc.api"]) {
   const annotations = dropped === "none" ? "both annotations" : `all annotations but (${dropped}.http)`;
-  describe(`contract A with ${annotations}, each service alone`, () => {
+  describe(`config/examples/messaging.yaml with ${annotations}, each service alone`, () => {
     let folder: string;
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), "protogate-messaging-"));

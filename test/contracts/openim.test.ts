@@ -17,7 +17,7 @@ import {
 } from "./openim-client.js";
 import { type System, startSystem } from "./system.js";
 
-describe("contract E through config/examples/openim.yaml", () => {
+describe("config/examples/openim.yaml", () => {
   let system: System;
   let token: string;
   before(async () => {

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse, stringify } from "yaml";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
+import { Page, root } from "../docs/page.js";
 import { freePorts, untilAccepts } from "../ports.js";
-import { Page, root } from "../readme/page.js";
 import { moduleFolder, whyNoApis } from "../real-apis/apis.js";
 
 /** A page that puts the gateway in front of a real server, whose configurations and commands are executed. */
