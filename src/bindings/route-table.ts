@@ -3,6 +3,7 @@ import type { Diagnostic, Position } from "../config/diagnostic.js";
 import { formatPath } from "../config/path.js";
 import type { Config } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
+import type { Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
 import { TemplateError } from "../routing/template.js";
@@ -26,17 +27,19 @@ export interface RouteTable {
  * no route, a rule of the configuration that does not fit is an error.
  * @param declared what no RPC method answers
  */
-export function compileRoutes(
+export async function compileRoutes(
   config: Config,
   model: Model,
   locate: Locate,
+  pace: Pace,
   declared: readonly (Endpoint | PassThroughRule)[] = [],
-): RouteTable {
+): Promise<RouteTable> {
   const diagnostics: Diagnostic[] = [];
   const builder = new RouterBuilder<Origin>();
   const routes: Route[] = [];
   diagnostics.push(...wrapperProblems(config, model, locate));
-  for (const rule of collectRules(config, model, locate, diagnostics)) {
+  for (const rule of await collectRules(config, model, locate, diagnostics, pace)) {
+    if (pace.spent(routeUnits)) await pace.nextTurn();
     const policy = routePolicy(config, rule.service, rule.method.name, model);
     try {
       const route = compileRoute(rule, policy, createCodecs(model, policy.json));
@@ -74,12 +77,17 @@ export function compileRoutes(
       });
     }
   }
-  diagnostics.push(...shadowWarnings(builder));
+  diagnostics.push(...(await shadowWarnings(builder, pace)));
   return { routes, own, diagnostics };
 }
 
-function shadowWarnings(builder: RouterBuilder<Origin>): Diagnostic[] {
-  return shadowedRoutes(builder.routes, builder.build()).map(({ route, by }) => ({
+/** What compiling one route costs. */
+const routeUnits = 60;
+
+async function shadowWarnings(builder: RouterBuilder<Origin>, pace: Pace): Promise<Diagnostic[]> {
+  const router = await builder.buildInTurns(pace);
+  const shadowed = await shadowedRoutes(builder.routes, router, pace);
+  return shadowed.map(({ route, by }) => ({
     severity: "warning",
     message: `no request reaches ${route.method} ${route.template.text}: its paths are taken by ${by
       .map(({ route, text }) => `${route} of ${text}`)
@@ -100,14 +108,21 @@ interface Origin {
 }
 
 /** The router over values made from routes, which are known to be free of conflicts. */
-export function routerOf<R extends Pick<Route, "method" | "template">, T>(
+export async function routerOf<R extends Pick<Route, "method" | "template">, T>(
   routes: readonly R[],
   make: (route: R) => T,
-): Router<T> {
+  pace: Pace,
+): Promise<Router<T>> {
   const builder = new RouterBuilder<T>();
-  for (const route of routes) builder.add(route.method, route.template, make(route));
-  return builder.build();
+  for (const route of routes) {
+    builder.add(route.method, route.template, make(route));
+    if (pace.spent(bindUnits)) await pace.nextTurn();
+  }
+  return builder.buildInTurns(pace);
 }
+
+/** What binding one route costs. */
+const bindUnits = 15;
 
 function conflict(route: Pick<Route, "method" | "template">, origin: Origin, earlier: Origin): Diagnostic {
   return {

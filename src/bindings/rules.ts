@@ -4,6 +4,7 @@ import type { Path } from "../config/path.js";
 import type { Config, RuleConfig, ServiceConfig } from "../config/schema.js";
 import { unknownService } from "../config/unknown-service.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
+import type { Pace } from "../net/pace.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { type ExposedService, exposedServices, patternPrefix } from "./exposed-services.js";
 import {
@@ -40,14 +41,15 @@ const annotations = ["google.api.http", "trpc.api.http"] as const;
  * Every rule of every exposed method, in the order of the configuration and the protos.
  * Problems are pushed to `diagnostics`.
  */
-export function collectRules(
+export async function collectRules(
   config: Config,
   model: Model,
   locate: Locate,
   diagnostics: Diagnostic[],
-): RuleOfMethod[] {
+  pace: Pace,
+): Promise<RuleOfMethod[]> {
   const exposed = exposedServices(config, model);
-  const configured = configuredRules(config, exposed, locate, diagnostics);
+  const configured = await configuredRules(config, exposed, locate, diagnostics, pace);
   const collected: RuleOfMethod[] = [];
   const byEntry = config.services.map((): ExposedService[] => []);
   for (const service of exposed.values()) byEntry[service.index]?.push(service);
@@ -65,9 +67,10 @@ export function collectRules(
         });
       continue;
     }
-    const methods = types.flatMap(type => type.methods.map(method => method.name));
+    const methods = new Set(types.flatMap(type => type.methods.map(method => method.name)));
     for (const name of Object.keys(entry.methods)) {
-      if (methods.includes(name)) continue;
+      if (methods.has(name)) continue;
+      if (pace.spent(methods.size)) await pace.nextTurn();
       const owner = types.length === 1 ? types[0]?.fullName : `none of the services of ${entry.service}`;
       diagnostics.push({
         severity: "error",
@@ -80,8 +83,10 @@ export function collectRules(
     const before = collected.length;
     for (const service of services) {
       const settings = bindingSettings(service, config);
-      for (const method of service.type.methods)
+      for (const method of service.type.methods) {
         collected.push(...rulesOf(method, settings, configured, diagnostics));
+        if (pace.spent(methodUnits)) await pace.nextTurn();
+      }
     }
     if (collected.length === before) {
       const what = types.length === 1 ? types[0]?.fullName : `${entry.service} (${types.length} services)`;
@@ -95,6 +100,9 @@ export function collectRules(
   }
   return collected;
 }
+
+/** What reading the rules of one method costs. */
+const methodUnits = 25;
 
 /** What to say of an entry that exposes nothing; undefined where more specific entries expose all that it names. */
 function missingServices(
@@ -133,19 +141,22 @@ interface ConfiguredRule {
   readonly path: string;
 }
 
-function configuredRules(
+async function configuredRules(
   config: Config,
   exposed: ReadonlyMap<string, ExposedService>,
   locate: Locate,
   diagnostics: Diagnostic[],
-): Map<string, ConfiguredRule[]> {
+  pace: Pace,
+): Promise<Map<string, ConfiguredRule[]>> {
   const methods = [...exposed.values()].flatMap(({ type }) => type.methods.map(each => each.fullName));
   const known = new Set(methods);
   const rules = new Map<string, ConfiguredRule[]>();
   for (const [index, raw] of config.http.rules.entries()) {
     const position = locate(["http", "rules", index]);
     const path = `http.rules[${index}]`;
+    if (pace.spent(methodUnits)) await pace.nextTurn();
     if (!known.has(raw.selector)) {
+      pace.spent(methods.length);
       diagnostics.push({
         severity: "error",
         message: `no exposed service has the method "${raw.selector}"; its service must stand under services`,

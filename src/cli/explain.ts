@@ -11,6 +11,7 @@ import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
 import { isStream } from "../gateway/stream-warnings.js";
+import { createPace } from "../net/pace.js";
 import type { Candidate } from "../routing/explanation.js";
 import { type Reason, reasons } from "../status/reasons.js";
 import { readArguments, UsageError } from "./arguments.js";
@@ -60,18 +61,19 @@ export async function explain(args: readonly string[]): Promise<number> {
   const target = address.replace(/^https?:\/\/[^/?#]+(?=\/)/, "");
   if (!target.startsWith("/")) throw new UsageError(`the path must begin with "/", found "${address}"`);
   const compiled = await load(config);
-  const explanation = explainRequest(compiled, method.toUpperCase(), target);
+  const explanation = await explainRequest(compiled, method.toUpperCase(), target);
   process.stdout.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : print(explanation));
   return explanation.refused === undefined && ["found", "options"].includes(explanation.outcome) ? 0 : 1;
 }
 
-function explainRequest(compiled: Compiled, method: string, target: string): Explanation {
+async function explainRequest(compiled: Compiled, method: string, target: string): Promise<Explanation> {
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
-  const router = routerOf<Route | OwnRoute, Route | OwnRoute>(
+  const router = await routerOf<Route | OwnRoute, Route | OwnRoute>(
     [...compiled.routes, ...compiled.own],
     route => route,
+    createPace(),
   );
   const found = lookUp(router, method, path);
   const others = found.kind === "malformed" ? [] : losers(router.explain(method, path));

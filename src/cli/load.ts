@@ -2,6 +2,7 @@ import type { Diagnostic } from "../config/diagnostic.js";
 import { type Compiled, compile, readConfig, type UsableConfig } from "../gateway/compile.js";
 import { reflectOnce } from "../gateway/reflect-once.js";
 import { createRuntime } from "../gateway/runtime.js";
+import { createPace } from "../net/pace.js";
 import { createLogger } from "../telemetry/logger.js";
 
 /**
@@ -11,7 +12,8 @@ import { createLogger } from "../telemetry/logger.js";
 export async function load(file: string): Promise<Compiled> {
   const loaded: UsableConfig = readConfig(file, process.env);
   const runtime = createRuntime(loaded.config, createLogger("silent"));
-  const compiled = await compile(loaded, await reflectOnce(loaded), { runtime, channel: notConnected });
+  const reflected = await reflectOnce(loaded);
+  const compiled = await compile(loaded, reflected, { runtime, pace: createPace(), channel: notConnected });
   return { ...compiled, diagnostics: [...compiled.diagnostics, ...notExposed(compiled, file)] };
 }
 

@@ -2,7 +2,6 @@ import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
-import type { Endpoint } from "../bindings/endpoint.js";
 import { type OwnRoute, ownRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
@@ -14,6 +13,7 @@ import { loadModel } from "../descriptors/load.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import type { LiveKit } from "../livekit/livekit.js";
 import type { LiveKitDeps } from "../livekit/parts.js";
+import type { Pace } from "../net/pace.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
 import type { BridgePlan } from "../realtime/bridge/plan.js";
@@ -57,6 +57,8 @@ export interface Compiled {
 /** What compiled parts reach for once there are requests. */
 export interface Surroundings {
   readonly runtime: Runtime;
+  /** Of compiling, which goes on in turns of the event loop. */
+  readonly pace: Pace;
   /** The channel of an upstream of the configuration. */
   channel(upstream: string): Channel;
 }
@@ -79,6 +81,7 @@ export async function compile(
 ): Promise<Compiled> {
   const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
   const { config, locate } = loaded;
+  const { pace } = surroundings;
   const livekit = config.livekit && (await livekitOf(config.livekit, loaded, model, surroundings));
   const realtime = realtimeEndpoints(config, () => roomsOf(surroundings.runtime));
   const declared = [
@@ -88,15 +91,19 @@ export async function compile(
     ...passThroughRules(config),
     ...surroundings.runtime.endpoints,
   ];
-  const table = compileRoutes(config, model, locate, declared);
+  const table = await compileRoutes(config, model, locate, pace, declared);
   const policies = createPolicies(config.auth.policies, { locate, metrics: surroundings.runtime.policies });
-  const realtimeOwn = [...realtime.rest, realtime.path].flatMap(endpoint =>
-    endpoint === undefined ? [] : [ownOf(endpoint, table)],
+  const onHttp = new Map(
+    table.own.flatMap(route => (route.kind === "endpoint" ? [[route.endpoint, route] as const] : [])),
   );
-  const authorizers = authorizersOf(
+  const realtimeOwn = [...realtime.rest, realtime.path].flatMap(endpoint =>
+    endpoint === undefined ? [] : [onHttp.get(endpoint) ?? ownRoute(endpoint)],
+  );
+  const authorizers = await authorizersOf(
     new Set([...table.routes, ...table.own, ...realtimeOwn]),
     config,
     policies,
+    pace,
   );
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
   const rooms = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
@@ -105,6 +112,7 @@ export async function compile(
   const validators = await compileValidators(
     model,
     validated.map(({ rpc }) => rpc.input),
+    pace,
   );
   const all = [
     ...loaded.diagnostics,
@@ -170,16 +178,13 @@ function livekitParts(
   };
 }
 
-/** The route of the HTTP listener, where it serves the endpoint. */
-function ownOf(endpoint: Endpoint, { own }: RouteTable): OwnRoute {
-  return own.find(route => route.kind === "endpoint" && route.endpoint === endpoint) ?? ownRoute(endpoint);
-}
-
-function authorizersOf(
+async function authorizersOf(
   routes: Iterable<Route | OwnRoute>,
   { auth }: Config,
   policies: Policies,
-): Map<Route | OwnRoute, Authorizer> {
+  pace: Pace,
+): Promise<Map<Route | OwnRoute, Authorizer>> {
+  const units = 1 + auth.policies.length;
   const authorizers = new Map<Route | OwnRoute, Authorizer>();
   for (const route of routes) {
     const { method, template } = route;
@@ -187,6 +192,7 @@ function authorizersOf(
     const authenticated = authOf(route, auth.default) !== "none";
     const authorizer = policies.authorizer({ method, template, rpc, authenticated });
     if (authorizer !== undefined) authorizers.set(route, authorizer);
+    if (pace.spent(units)) await pace.nextTurn();
   }
   return authorizers;
 }

@@ -250,11 +250,11 @@ class RunningGateway implements Gateway {
     return new Generation(loaded, this.#runtime, {
       protection: () => this.#protection,
       prepare: compiled => this.#prepareRealtime(compiled),
-      snapshot: (snapshot, parts, compiled) => {
-        const { diagnostics, adminRoutes } = compiled;
+      snapshot: (snapshot, parts) => {
+        const { diagnostics, adminRoutes } = parts.compiled;
         this.#snapshot = snapshot;
         this.#protection = parts.protection;
-        this.#useRealtime({ compiled, ...parts });
+        this.#useRealtime(parts);
         this.#adminRoutes = adminRoutes;
         this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
         this.#report(diagnostics);

@@ -1,4 +1,5 @@
 import type { Snapshot } from "../bindings/snapshot.js";
+import { createPace } from "../net/pace.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
 import type { UpstreamObserver } from "../upstream/create-channel.js";
 import type { PassThrough } from "../upstream/pass-through.js";
@@ -9,13 +10,15 @@ import { ErrorDetails } from "./error-details.js";
 import { Leases } from "./leases.js";
 import { passThroughOf } from "./pass-through.js";
 import { createProtection, type Protection } from "./protection.js";
+import type { RealtimeParts } from "./realtime.js";
+import { realtimeSnapshot } from "./realtime-snapshot.js";
 import type { Runtime } from "./runtime.js";
-import { createSnapshot, type SnapshotParts } from "./snapshot.js";
+import { createSnapshot } from "./snapshot.js";
 import { createChannels } from "./upstreams.js";
 
 export interface GenerationEvents {
   /** A new snapshot takes over. */
-  snapshot(snapshot: Snapshot, parts: SnapshotParts, compiled: Compiled): void;
+  snapshot(snapshot: Snapshot, parts: RealtimeParts): void;
   /** Before a snapshot that was compiled so takes over. */
   prepare(compiled: Compiled): Promise<void>;
   /** Of the snapshot that serves now. */
@@ -149,26 +152,37 @@ export class Generation {
   }
 
   async #build(): Promise<void> {
+    const pace = createPace();
     const compiled = await compile(this.#loaded, this.#reflected, {
+      pace,
       runtime: this.#runtime,
       // Loading has checked that the upstream exists.
       channel: name => this.#channels.get(name) as Channel,
     });
     await this.#events.prepare(compiled);
     if (this.#retired) throw overtaken();
-    const before = this.#protection;
-    const previous = before ?? this.#events.protection();
+    const previous = this.#protection ?? this.#events.protection();
     const protection = createProtection(compiled, this.#channels, this.#runtime, previous);
+    try {
+      const parts = {
+        channels: this.#channels,
+        passThrough: this.#passThrough,
+        protection,
+        leases: this.#leases,
+        details: this.#details(compiled),
+      };
+      const snapshot = await createSnapshot(compiled, parts, this.#runtime, pace);
+      const { realtime } = this.#loaded.config;
+      const socketListener =
+        realtime && (await realtimeSnapshot(compiled, realtime, parts, this.#runtime, pace));
+      if (this.#retired) throw overtaken();
+      this.#events.snapshot(snapshot, { ...parts, compiled, socketListener });
+    } catch (error) {
+      protection.close();
+      throw error;
+    }
+    this.#protection?.close();
     this.#protection = protection;
-    const parts = {
-      channels: this.#channels,
-      passThrough: this.#passThrough,
-      protection,
-      leases: this.#leases,
-      details: this.#details(compiled),
-    };
-    this.#events.snapshot(createSnapshot(compiled, parts, this.#runtime), parts, compiled);
-    before?.close();
   }
 
   #details({ model }: Compiled): Map<string, ErrorDetails> {

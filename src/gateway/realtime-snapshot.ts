@@ -1,5 +1,6 @@
 import type { Snapshot } from "../bindings/snapshot.js";
 import type { Config, CorsConfig, RealtimeConfig } from "../config/schema.js";
+import type { Pace } from "../net/pace.js";
 import type { Compiled } from "./compile.js";
 import type { Runtime } from "./runtime.js";
 import { createSnapshot, type SnapshotParts } from "./snapshot.js";
@@ -13,11 +14,12 @@ export function realtimeSnapshot(
   section: RealtimeConfig,
   parts: SnapshotParts,
   runtime: Runtime,
-): Snapshot {
+  pace: Pace,
+): Promise<Snapshot> {
   const { config } = compiled.loaded;
   const http = { ...config.http, errors: "chat-api" as const, cors: corsOf(config, section) };
   const loaded = { ...compiled.loaded, config: { ...config, http } as Config };
-  return createSnapshot({ ...compiled, loaded, routes: [], own: compiled.realtimeOwn }, parts, runtime);
+  return createSnapshot({ ...compiled, loaded, routes: [], own: compiled.realtimeOwn }, parts, runtime, pace);
 }
 
 function corsOf({ http }: Config, { origins }: RealtimeConfig): CorsConfig | undefined {

@@ -31,7 +31,6 @@ import {
   startRealtimeListener,
 } from "./realtime-listener.js";
 import { callCheck, realtimeSettings, servesHttp, socketPath } from "./realtime-settings.js";
-import { realtimeSnapshot } from "./realtime-snapshot.js";
 import type { Rooms, Runtime } from "./runtime.js";
 import type { SnapshotParts } from "./snapshot.js";
 
@@ -52,6 +51,8 @@ export interface SocketSurroundings {
 /** What of a loaded configuration the sockets hold on to. */
 export interface RealtimeParts extends SnapshotParts {
   readonly compiled: Compiled;
+  /** What the listener of the sockets answers beside them. */
+  readonly socketListener: Snapshot | undefined;
 }
 
 /** Loads what connects the rooms; they begin with the first snapshot that has them. */
@@ -122,7 +123,8 @@ export class RealtimeService implements Rooms {
       metrics: runtime.realtime,
       logger: runtime.log,
     });
-    this.#snapshot = realtimeSnapshot(parts.compiled, section, parts, runtime);
+    // A configuration with rooms has one.
+    this.#snapshot = parts.socketListener as Snapshot;
   }
 
   get port(): number {
@@ -225,14 +227,15 @@ export class RealtimeService implements Rooms {
   /** What a reload changes; sockets stay open. */
   update(parts: RealtimeParts): void {
     const { realtime: section } = parts.compiled.loaded.config;
-    if (section === undefined) return;
+    const { socketListener } = parts;
+    if (section === undefined || socketListener === undefined) return;
     if (!isDeepStrictEqual(fixed(section), this.#fixed))
       this.#log.warn(
         "realtime: path, message, idle_timeout, deflate, history, broker and api change with a restart only",
       );
     this.#useTarget(parts);
     this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
-    this.#snapshot = realtimeSnapshot(parts.compiled, section, parts, this.#runtime);
+    this.#snapshot = socketListener;
     const before = this.#leases;
     this.#leases = parts.leases;
     this.#leases.acquire();

@@ -8,6 +8,7 @@ import { createCodecs } from "../codec/codecs.js";
 import { limitNames } from "../config/rate-limit-schema.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
+import type { Pace } from "../net/pace.js";
 import { createCors } from "../pipeline/cors.js";
 import { securityHeaders } from "../pipeline/security-headers.js";
 import type { Channel } from "../upstream/channel.js";
@@ -28,11 +29,12 @@ export interface SnapshotParts {
 }
 
 /** Binds compiled routes to channels, guards and metrics. */
-export function createSnapshot(
+export async function createSnapshot(
   compiled: Compiled,
   { channels, passThrough, protection, leases, details: asking }: SnapshotParts,
   { metrics, validation }: Runtime,
-): Snapshot {
+  pace: Pace,
+): Promise<Snapshot> {
   const { model, routes, own, validators } = compiled;
   const { http, auth } = compiled.loaded.config;
 
@@ -103,11 +105,15 @@ export function createSnapshot(
   };
 
   const bindings: Binding[] = [];
-  const router = routerOf<Route | OwnRoute, Binding>([...routes, ...own], route => {
-    const binding = route.kind === "rpc" ? bindRpc(route) : bindOwn(route);
-    bindings.push(binding);
-    return binding;
-  });
+  const router = await routerOf<Route | OwnRoute, Binding>(
+    [...routes, ...own],
+    route => {
+      const binding = route.kind === "rpc" ? bindRpc(route) : bindOwn(route);
+      bindings.push(binding);
+      return binding;
+    },
+    pace,
+  );
   const details = createCodecs(model, {
     enums: "name",
     int64: "string",

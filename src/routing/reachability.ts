@@ -1,3 +1,4 @@
+import type { Pace } from "../net/pace.js";
 import { encodeText } from "./percent.js";
 import { anyMethod, type Router } from "./router.js";
 import type { Segment, Template } from "./template.js";
@@ -11,6 +12,8 @@ export interface Shadowed<T> {
 }
 
 const maxShown = 3;
+/** What trying one path costs. */
+const matchUnits = 15;
 
 /**
  * The routes that no path without empty segments reaches, because others precede them.
@@ -20,24 +23,36 @@ const maxShown = 3;
  * of them. Which of two matching templates precedes the other does not depend on the path. And once its `**` takes
  * more segments than any template has, a longer one changes nothing.
  */
-export function shadowedRoutes<T>(routes: readonly Route<T>[], router: Router<T>): Shadowed<T>[] {
+export async function shadowedRoutes<T>(
+  routes: readonly Route<T>[],
+  router: Router<T>,
+  pace: Pace,
+): Promise<Shadowed<T>[]> {
   const fresh = freshText(routes);
   const longest = Math.max(0, ...routes.map(({ template }) => template.segments.length)) + 1;
   const shadowed: Shadowed<T>[] = [];
   for (const route of routes) {
-    const by = takersOf(route, router, fresh, longest);
+    const by = takersOf(route, router, fresh, longest, pace);
     if (by.length > 0) shadowed.push({ route, by });
+    if (pace.spent(0)) await pace.nextTurn();
   }
   return shadowed;
 }
 
 /** Who takes the paths of a route; none where one path reaches it. */
-function takersOf<T>(route: Route<T>, router: Router<T>, fresh: string, longest: number): readonly T[] {
+function takersOf<T>(
+  route: Route<T>,
+  router: Router<T>,
+  fresh: string,
+  longest: number,
+  pace: Pace,
+): readonly T[] {
   const { method, template, value } = route;
   const takers = new Set<T>();
   const widest = template.segments.some(({ kind }) => kind === "multi") ? longest : 0;
   for (let width = widest; width >= 0; width -= 1) {
     const path = pathOf(template, fresh, width);
+    pace.spent(matchUnits);
     // A route for any method has to win among its like only: some method has no routes of its own.
     const match = router.match(method === anyMethod ? "" : method, path);
     if (match.kind !== "found") continue;

@@ -1,3 +1,4 @@
+import type { Pace } from "../net/pace.js";
 import { type Candidate, explainRoutes } from "./explanation.js";
 import { PathScan } from "./path-scan.js";
 import { equivalenceKey, type Template } from "./template.js";
@@ -47,8 +48,50 @@ export class RouterBuilder<T> {
 
   /** The router over what was added so far; later additions do not reach it. */
   build(): Router<T> {
-    return new Router(this.routes);
+    const steps = buildRouter(this.routes);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
   }
+
+  /** As `build`, in turns of the event loop. Meanwhile nothing may be added. */
+  async buildInTurns(pace: Pace): Promise<Router<T>> {
+    const steps = buildRouter(this.routes);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      if (pace.spent(insertUnits)) await pace.nextTurn();
+    }
+  }
+}
+
+/** What inserting one route into one trie costs. */
+const insertUnits = 15;
+
+/** Pauses after each insertion. */
+function* buildRouter<T>(routes: readonly Route<T>[]): Generator<undefined, Router<T>> {
+  const tables = new Map<string, MethodTable<T>>();
+  const any = new MethodTable<T>();
+  // The first of two equivalent routes stays: a method's own come before those for any method.
+  for (const route of routes) {
+    if (route.method === anyMethod) continue;
+    let table = tables.get(route.method);
+    if (table === undefined) {
+      table = new MethodTable();
+      tables.set(route.method, table);
+    }
+    table.insert(route);
+    yield;
+  }
+  for (const route of routes) {
+    if (route.method !== anyMethod) continue;
+    for (const table of [...tables.values(), any]) {
+      table.insert(route);
+      yield;
+    }
+  }
+  return new Router(routes, tables, any);
 }
 
 /**
@@ -62,23 +105,15 @@ export class RouterBuilder<T> {
  */
 export class Router<T> {
   readonly #routes: readonly Route<T>[];
-  readonly #tables = new Map<string, MethodTable<T>>();
+  readonly #tables: ReadonlyMap<string, MethodTable<T>>;
   readonly #any: MethodTable<T>;
   readonly #scan = new PathScan();
 
-  /** Use `RouterBuilder`: routes must not hold two equivalent templates for one method. */
-  constructor(routes: readonly Route<T>[]) {
+  /** Use `RouterBuilder`. */
+  constructor(routes: readonly Route<T>[], tables: ReadonlyMap<string, MethodTable<T>>, any: MethodTable<T>) {
     this.#routes = routes;
-    const forAny = routes.filter(route => route.method === anyMethod);
-    const byMethod = new Map<string, Route<T>[]>();
-    for (const route of routes) {
-      if (route.method === anyMethod) continue;
-      const own = byMethod.get(route.method);
-      if (own === undefined) byMethod.set(route.method, [route]);
-      else own.push(route);
-    }
-    for (const [method, own] of byMethod) this.#tables.set(method, new MethodTable([...own, ...forAny]));
-    this.#any = new MethodTable(forAny);
+    this.#tables = tables;
+    this.#any = any;
   }
 
   /**
@@ -133,15 +168,14 @@ class MethodTable<T> {
   readonly #root = new TrieNode<T>("head", 0, 0);
   readonly #verbs = new Set<string>();
 
-  constructor(routes: readonly Route<T>[]) {
-    for (const route of routes) {
-      insertRoute(this.#root, route);
-      const { template, value } = route;
-      if (template.verb !== undefined) this.#verbs.add(template.verb);
-      const path = fixedPath(template);
-      if (path !== undefined && !this.fixed.has(path)) {
-        this.fixed.set(path, { kind: "found", value, variables: [] });
-      }
+  /** The first of two equivalent routes stays. */
+  insert(route: Route<T>): void {
+    insertRoute(this.#root, route);
+    const { template, value } = route;
+    if (template.verb !== undefined) this.#verbs.add(template.verb);
+    const path = fixedPath(template);
+    if (path !== undefined && !this.fixed.has(path)) {
+      this.fixed.set(path, { kind: "found", value, variables: [] });
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { MessageType, Model } from "../descriptors/model.js";
+import type { Pace } from "../net/pace.js";
 import { RuleFinder } from "./rules.js";
 import type { Validate } from "./validator.js";
 
@@ -15,10 +16,21 @@ export interface Validators {
  * Compiles the `buf.validate` rules of `types` and of every type within them, each once. The library that enforces
  * them is loaded only where there are any.
  */
-export async function compileValidators(model: Model, types: Iterable<MessageType>): Promise<Validators> {
+export async function compileValidators(
+  model: Model,
+  types: Iterable<MessageType>,
+  pace: Pace,
+): Promise<Validators> {
   const finder = new RuleFinder();
-  const ruled = [...new Set(types)].filter(type => finder.hasRules(type));
+  const ruled: MessageType[] = [];
+  for (const type of new Set(types)) {
+    if (finder.hasRules(type)) ruled.push(type);
+    if (pace.spent(searchUnits)) await pace.nextTurn();
+  }
   if (ruled.length === 0) return { byType: new Map(), diagnostics: [] };
   const { enforceRules } = await import("./protovalidate.js");
   return enforceRules(model, ruled);
 }
+
+/** What searching one message type for rules costs. */
+const searchUnits = 10;

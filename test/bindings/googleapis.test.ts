@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { compileRoutes } from "../../src/bindings/route-table.js";
 import { loadConfig } from "../../src/config/load.js";
 import { loadModel } from "../../src/descriptors/load.js";
+import { createPace } from "../../src/net/pace.js";
 
 const source = resolve(import.meta.dirname, "../../node_modules/google-proto-files");
 
@@ -33,7 +34,7 @@ ${services.map(name => `  - { service: ${name}, upstream: google, prefix: /${nam
     );
     const { config, locate } = loadConfig(file, {});
     assert.ok(config !== undefined);
-    const { routes, diagnostics } = compileRoutes(config, model, locate);
+    const { routes, diagnostics } = await compileRoutes(config, model, locate, createPace());
 
     // A few services bind two methods to one path on purpose: gRPC tells them apart, REST cannot.
     const conflicts = diagnostics.filter(({ severity }) => severity === "error");

@@ -8,6 +8,7 @@ import { compileRoutes } from "../../src/bindings/route-table.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { loadConfig } from "../../src/config/load.js";
 import { loadModel } from "../../src/descriptors/load.js";
+import { createPace } from "../../src/net/pace.js";
 
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -51,7 +52,7 @@ ${yaml}`,
   assert.deepEqual(diagnostics.map(formatDiagnostic), []);
   assert.ok(config !== undefined);
   const { model } = await loadModel([{ kind: "protos", folder: join(own, "protos"), include: [] }]);
-  const table = compileRoutes(config, model, locate);
+  const table = await compileRoutes(config, model, locate, createPace());
   return {
     routes: table.routes.map(describe),
     problems: table.diagnostics.map(problem => formatDiagnostic(problem).replaceAll(`${own}/`, "")),

@@ -7,6 +7,7 @@ import { compileRoutes } from "../../src/bindings/route-table.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { loadConfig } from "../../src/config/load.js";
 import { loadModel } from "../../src/descriptors/load.js";
+import { createPace } from "../../src/net/pace.js";
 
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -55,16 +56,24 @@ services:
   const { config, locate, diagnostics } = loadConfig(file, {});
   assert.deepEqual(diagnostics.map(formatDiagnostic), []);
   assert.ok(config !== undefined);
-  return compileRoutes(config, model, locate);
+  return compileRoutes(config, model, locate, createPace());
 }
 
-function problems(service: string): string[] {
-  return table(service).diagnostics.map(problem => formatDiagnostic(problem).replaceAll(`${folder}/`, ""));
+async function problems(service: string): Promise<string[]> {
+  return (await table(service)).diagnostics.map(problem =>
+    formatDiagnostic(problem).replaceAll(`${folder}/`, ""),
+  );
 }
 
 /** The JSON that a body becomes on the way to the backend and back. */
-function echo(service: string, name: string, variable: string, body: string, query = ""): unknown {
-  const { routes } = table(service);
+async function echo(
+  service: string,
+  name: string,
+  variable: string,
+  body: string,
+  query = "",
+): Promise<unknown> {
+  const { routes } = await table(service);
   const route = routes.find(({ rpc }) => rpc.name === name);
   assert.ok(route !== undefined);
   const bytes = Buffer.from(body);
@@ -76,37 +85,43 @@ function echo(service: string, name: string, variable: string, body: string, que
 const bare = '{"nickname":"x","numbers":[1,0],"names":{"a":""}}';
 const envelope = (data: unknown) => ({ errCode: 0, errMsg: "", errDlt: "", data });
 
-test("under errors: openim the wrappers of openim.protobuf are bare values both ways", () => {
-  assert.deepEqual(echo("errors: openim", "Set", "1", bare), envelope({ id: "1", ...JSON.parse(bare) }));
+test("under errors: openim the wrappers of openim.protobuf are bare values both ways", async () => {
   assert.deepEqual(
-    echo("errors: openim", "Get", "x", "", "numbers=5&names[a]=b&id=1"),
+    await echo("errors: openim", "Set", "1", bare),
+    envelope({ id: "1", ...JSON.parse(bare) }),
+  );
+  assert.deepEqual(
+    await echo("errors: openim", "Get", "x", "", "numbers=5&names[a]=b&id=1"),
     envelope({ id: "1", nickname: "x", numbers: [5], names: { a: "b" } }),
   );
 });
 
-test("other dialects write them as messages, unless json.wrappers names them", () => {
-  assert.throws(() => echo("errors: google", "Set", "1", bare), /expected an object/);
+test("other dialects write them as messages, unless json.wrappers names them", async () => {
+  await assert.rejects(() => echo("errors: google", "Set", "1", bare), /expected an object/);
   const named = "json: { wrappers: [openim.protobuf.StringValue, openim.protobuf.Int32Value] }";
-  assert.deepEqual(echo(named, "Set", "1", bare), { id: "1", ...JSON.parse(bare) });
+  assert.deepEqual(await echo(named, "Set", "1", bare), { id: "1", ...JSON.parse(bare) });
 });
 
-test("json.wrappers replaces what the dialect brings, for a service and for a method", () => {
-  assert.throws(
+test("json.wrappers replaces what the dialect brings, for a service and for a method", async () => {
+  await assert.rejects(
     () => echo("json: { wrappers: [] }\n    errors: openim", "Set", "1", bare),
     /expected an object/,
   );
   const method = "methods: { Set: { json: { wrappers: [t.Own] } } }";
-  assert.deepEqual(echo(method, "Set", "1", '{"own":"x","nickname":{"value":"y"}}'), {
+  assert.deepEqual(await echo(method, "Set", "1", '{"own":"x","nickname":{"value":"y"}}'), {
     id: "1",
     nickname: { value: "y" },
     own: "x",
   });
 });
 
-test("a name under json.wrappers that is no message, or no wrapper, is an error in its place", () => {
-  assert.deepEqual(problems("json: { wrappers: [openim.protobuf.StringVale, t.Own, t.Two] }").slice(0, 2), [
-    'gateway.yaml:7:24: error: the descriptors have no message "openim.protobuf.StringVale" (at services[0].json.wrappers[0]); did you mean "openim.protobuf.StringValue"?',
-    'gateway.yaml:7:59: error: t.Two cannot be written as a bare value; expected a message with exactly one field, a scalar or an enum named "value" (at services[0].json.wrappers[2])',
-  ]);
-  assert.equal(problems("methods: { Set: { json: { wrappers: [t.M] } } }").length > 0, true);
+test("a name under json.wrappers that is no message, or no wrapper, is an error in its place", async () => {
+  assert.deepEqual(
+    (await problems("json: { wrappers: [openim.protobuf.StringVale, t.Own, t.Two] }")).slice(0, 2),
+    [
+      'gateway.yaml:7:24: error: the descriptors have no message "openim.protobuf.StringVale" (at services[0].json.wrappers[0]); did you mean "openim.protobuf.StringValue"?',
+      'gateway.yaml:7:59: error: t.Two cannot be written as a bare value; expected a message with exactly one field, a scalar or an enum named "value" (at services[0].json.wrappers[2])',
+    ],
+  );
+  assert.equal((await problems("methods: { Set: { json: { wrappers: [t.M] } } }")).length > 0, true);
 });

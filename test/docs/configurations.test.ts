@@ -9,6 +9,7 @@ import { formatDiagnostic, LoadError } from "../../src/config/diagnostic.js";
 import { loadConfig } from "../../src/config/load.js";
 import { compile, readConfig } from "../../src/gateway/compile.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
+import { createPace } from "../../src/net/pace.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { readme, root } from "./page.js";
@@ -99,7 +100,7 @@ describe("the configurations of the README", { skip: withoutOpenssl }, () => {
     const runtime = createRuntime(loaded.config, createLogger("silent"));
     const channel = () => assert.fail("nothing is called");
     try {
-      const compiled = await compile(loaded, new Map(), { runtime, channel });
+      const compiled = await compile(loaded, new Map(), { runtime, pace: createPace(), channel });
       return compiled.diagnostics.map(formatDiagnostic);
     } catch (error) {
       if (error instanceof LoadError) return error.diagnostics.map(formatDiagnostic);

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { createPace } from "../../src/net/pace.js";
 import { shadowedRoutes } from "../../src/routing/reachability.js";
 import { RouterBuilder } from "../../src/routing/router.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
 
-function shadowed(...routes: readonly string[]): Map<string, readonly string[]> {
+async function shadowed(...routes: readonly string[]): Promise<Map<string, readonly string[]>> {
   const builder = builderOf(routes);
-  return new Map(shadowedRoutes(builder.routes, builder.build()).map(({ route, by }) => [route.value, by]));
+  const found = await shadowedRoutes(builder.routes, builder.build(), createPace());
+  return new Map(found.map(({ route, by }) => [route.value, by]));
 }
 
 function builderOf(routes: readonly string[]): RouterBuilder<string> {
@@ -19,23 +21,23 @@ function builderOf(routes: readonly string[]): RouterBuilder<string> {
   return builder;
 }
 
-test("a route whose every path is taken by more specific routes is shadowed by them", () => {
+test("a route whose every path is taken by more specific routes is shadowed by them", async () => {
   const [deep, child, one] = ["GET /d/{name=*/**}", "GET /d/{name=*/**}/{c}", "GET /d/{c}"] as const;
-  assert.deepEqual(shadowed(deep, child, one), new Map([[deep, [child, one]]]));
-  assert.deepEqual(shadowed(deep, child), new Map());
-  assert.deepEqual(shadowed(deep, one), new Map());
+  assert.deepEqual(await shadowed(deep, child, one), new Map([[deep, [child, one]]]));
+  assert.deepEqual(await shadowed(deep, child), new Map());
+  assert.deepEqual(await shadowed(deep, one), new Map());
 });
 
-test("a route of another method shadows nothing, and one for any method only what is for any method", () => {
-  assert.deepEqual(shadowed("GET /{a=*/**}", "POST /{a=*/**}/{b}", "POST /{b}"), new Map());
-  assert.deepEqual(shadowed("* /{a=*/**}", "GET /{a=*/**}/{b}", "GET /{b}"), new Map());
-  assert.equal(shadowed("GET /{a=*/**}", "* /{a=*/**}/{b}", "* /{b}").size, 1);
-  assert.equal(shadowed("* /{a=*/**}", "* /{a=*/**}/{b}", "* /{b}").size, 1);
+test("a route of another method shadows nothing, and one for any method only what is for any method", async () => {
+  assert.deepEqual(await shadowed("GET /{a=*/**}", "POST /{a=*/**}/{b}", "POST /{b}"), new Map());
+  assert.deepEqual(await shadowed("* /{a=*/**}", "GET /{a=*/**}/{b}", "GET /{b}"), new Map());
+  assert.equal((await shadowed("GET /{a=*/**}", "* /{a=*/**}/{b}", "* /{b}")).size, 1);
+  assert.equal((await shadowed("* /{a=*/**}", "* /{a=*/**}/{b}", "* /{b}")).size, 1);
 });
 
-test("a verb is a path of its own", () => {
-  assert.deepEqual(shadowed("GET /{a=*/**}:v", "GET /{a=*/**}/{b}", "GET /{b}"), new Map());
-  assert.equal(shadowed("GET /{a=*/**}:v", "GET /{a=*/**}/{b}:v", "GET /{b}:v").size, 1);
+test("a verb is a path of its own", async () => {
+  assert.deepEqual(await shadowed("GET /{a=*/**}:v", "GET /{a=*/**}/{b}", "GET /{b}"), new Map());
+  assert.equal((await shadowed("GET /{a=*/**}:v", "GET /{a=*/**}/{b}:v", "GET /{b}:v")).size, 1);
 });
 
 const segment = fc.constantFrom("a", "b", "*", "*");
@@ -53,15 +55,17 @@ const path = fc
   .tuple(fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 7 }), fc.constantFrom("", ":v", ":w"))
   .map(([texts, verb]) => `/${texts.join("/")}${texts.length === 0 ? "" : verb}`);
 
-test("no path reaches a shadowed route", () => {
-  fc.assert(
-    fc.property(
+test("no path reaches a shadowed route", async () => {
+  await fc.assert(
+    fc.asyncProperty(
       fc.uniqueArray(route, { minLength: 1, maxLength: 12 }),
       fc.array(path, { minLength: 200, maxLength: 200 }),
-      (routes, paths) => {
+      async (routes, paths) => {
         const builder = builderOf(routes);
         const router = builder.build();
-        const found = new Set(shadowedRoutes(builder.routes, router).map(each => each.route.value));
+        const found = new Set(
+          (await shadowedRoutes(builder.routes, router, createPace())).map(each => each.route.value),
+        );
         for (const each of paths) {
           for (const method of ["GET", "PUT"]) {
             const match = router.match(method, each);

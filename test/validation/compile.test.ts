@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Registry } from "prom-client";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
+import { createPace } from "../../src/net/pace.js";
 import { compileValidators } from "../../src/validation/compile.js";
 import { ValidationMetrics } from "../../src/validation/metrics.js";
 import { loadUnderTest } from "../descriptor-source.js";
@@ -12,7 +13,7 @@ import { encode, model, typeOf } from "./model.js";
 
 async function validatorOf(name: string) {
   const type = typeOf(model, name);
-  const validate = (await compileValidators(model, [type])).byType.get(type);
+  const validate = (await compileValidators(model, [type], createPace())).byType.get(type);
   assert.ok(validate !== undefined);
   return (json: unknown) => validate(encode(type, json));
 }
@@ -24,19 +25,23 @@ async function problems(t: TestContext, source: string): Promise<string[]> {
   const head = `syntax = "proto3"; package edge; import "buf/validate/validate.proto";\n`;
   writeFileSync(join(folder, "test.proto"), head + source);
   const { model } = await loadUnderTest(folder);
-  const { diagnostics } = await compileValidators(model, [typeOf(model, "Message")]);
+  const { diagnostics } = await compileValidators(model, [typeOf(model, "Message")], createPace());
   return diagnostics.map(formatDiagnostic);
 }
 
 test("types without rules within their reach get no validator, whatever else the model holds", async () => {
   const types = ["Free", "FreeTree"].map(name => typeOf(model, name));
-  assert.deepEqual(await compileValidators(model, types), { byType: new Map(), diagnostics: [] });
+  assert.deepEqual(await compileValidators(model, types, createPace()), {
+    byType: new Map(),
+    diagnostics: [],
+  });
 });
 
 test("a type whose rules are only in types within gets a validator", async () => {
   const { byType } = await compileValidators(
     model,
     ["Outer", "Inner", "Free"].map(name => typeOf(model, name)),
+    createPace(),
   );
   assert.deepEqual([...byType.keys()].map(type => type.name).sort(), ["Inner", "Outer"]);
 });
@@ -112,7 +117,7 @@ test("failures are counted by method", async () => {
   const registry = new Registry();
   const metrics = new ValidationMetrics(registry);
   const type = typeOf(model, "Required");
-  const validate = (await compileValidators(model, [type])).byType.get(type)!;
+  const validate = (await compileValidators(model, [type], createPace())).byType.get(type)!;
   const counted = metrics.counted(validate, "edge.Rooms", "Join");
   assert.equal(counted(encode(type, {})).length, 3);
   assert.deepEqual(counted(encode(type, { room: "a", person: { login: "b" }, tags: ["c"] })), []);

@@ -5,6 +5,7 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator } from "@bufbuild/protovalidate";
 import fc from "fast-check";
+import { createPace } from "../../src/net/pace.js";
 import { compileValidators } from "../../src/validation/compile.js";
 import { encode, model, typeOf } from "./model.js";
 
@@ -67,7 +68,7 @@ for (const [name, arbitrary] of Object.entries(arbitraries)) {
   test(`any message of ${name} breaks the rules that the library alone finds broken`, async () => {
     const type = typeOf(model, name);
     const schema = registry.getMessage(type.fullName)!;
-    const validate = (await compileValidators(model, [type])).byType.get(type)!;
+    const validate = (await compileValidators(model, [type], createPace())).byType.get(type)!;
     fc.assert(
       fc.property(arbitrary as fc.Arbitrary<unknown>, json => {
         const bytes = encode(type, json);

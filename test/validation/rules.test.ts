@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createPace } from "../../src/net/pace.js";
 import { compileValidators } from "../../src/validation/compile.js";
 import { encode, model, typeOf } from "./model.js";
 
@@ -23,6 +24,7 @@ const names = [
 const { byType, diagnostics } = await compileValidators(
   model,
   names.map(name => typeOf(model, name)),
+  createPace(),
 );
 
 function violations(name: string, json: unknown): string[] {

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
 import type { Model } from "../../src/descriptors/model.js";
+import { createPace } from "../../src/net/pace.js";
 import { compileValidators } from "../../src/validation/compile.js";
 import { bundle, encode, folder, typeOf } from "./model.js";
 
@@ -26,7 +27,7 @@ const messages: readonly [name: string, json: unknown][] = [
 
 async function judged(model: Model): Promise<unknown[]> {
   const types = messages.map(([name]) => typeOf(model, name));
-  const { byType, diagnostics } = await compileValidators(model, types);
+  const { byType, diagnostics } = await compileValidators(model, types, createPace());
   assert.deepEqual(diagnostics, []);
   return messages.map(([, json], index) => {
     const type = types[index]!;
