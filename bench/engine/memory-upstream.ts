@@ -1,5 +1,5 @@
 /**
- * Preloaded (`--import`) into a gateway: calls of its lean transport are answered from memory, in the turn of the event
+ * Preloaded (`--import`) into a gateway: calls of its own HTTP/2 transport are answered from memory, in the turn of the event
  * loop after they were made, by the reply to the small GET. Nothing else of the gateway is changed.
  */
 import { join } from "node:path";
@@ -11,8 +11,8 @@ import { smallReply } from "../content.js";
 import { encode, loadTypes } from "../protobuf.js";
 import { root } from "../repository.js";
 
-const module = pathToFileURL(join(root, "dist/upstream/h2/lean-transport.js")).href;
-const { LeanTransport } = (await import(module)) as { readonly LeanTransport: typeof Transport };
+const module = pathToFileURL(join(root, "dist/upstream/grpc/http2-transport.js")).href;
+const { Http2Transport } = (await import(module)) as { readonly Http2Transport: typeof Transport };
 const reply = encode(loadTypes().lookupType("bench.v1.GetMessageResponse"), smallReply);
 const status: CallStatus = { code: 0, message: "", origin: undefined };
 const ending = { status, trailers: [], progress: "sent" as const };
@@ -33,7 +33,7 @@ function answerAll(): void {
   }
 }
 
-LeanTransport.prototype.start = (_call, listener) => {
+Http2Transport.prototype.start = (_call, listener) => {
   if (waiting.push(listener) === 1) setImmediate(answerAll);
   return stream;
 };

@@ -8,6 +8,14 @@ import type { Cancellation } from "../net/cancellation.js";
  */
 export type Metadata = readonly (readonly [name: string, value: string | Uint8Array])[];
 
+export const noMetadata: Metadata = [];
+
+/** The first text value of a name. */
+export function metadataText(metadata: Metadata, name: string): string | undefined {
+  for (const [entry, value] of metadata) if (entry === name && typeof value === "string") return value;
+  return undefined;
+}
+
 export interface UnaryCall {
   /** `/package.Service/Method` */
   readonly path: string;

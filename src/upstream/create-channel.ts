@@ -2,17 +2,13 @@ import { type Balancer, createBalancer } from "./balancing/balancer.js";
 import type { Endpoint } from "./balancing/endpoint.js";
 import { EndpointSet } from "./balancing/endpoint-set.js";
 import { HealthWatch } from "./balancing/health.js";
-import type { EndpointAddress, UpstreamTarget } from "./balancing/target.js";
 import type { CallHost } from "./call/open-call.js";
 import { RetryPolicy } from "./call/retry.js";
 import { openStream } from "./call/stream.js";
 import { callUnary } from "./call/unary.js";
 import type { Channel, EndpointState, StreamCall, StreamHandle, UnaryCall, UnaryResult } from "./channel.js";
-import { createSecrets } from "./grpc/connect.js";
-import { createCredentials, GrpcJsTransport } from "./grpc/grpc-js-transport.js";
-import { Http2Transport } from "./grpc/http2-transport.js";
 import type { ChannelOptions, UpstreamObserver } from "./options.js";
-import type { Transport } from "./transport.js";
+import { transports } from "./transports.js";
 
 export type { ChannelOptions, UpstreamObserver } from "./options.js";
 
@@ -28,19 +24,6 @@ export function createChannel(options: ChannelOptions, observer?: UpstreamObserv
     const message = error instanceof Error ? error.message : String(error);
     throw new Error(`upstream "${options.name}": ${message}`, { cause: error });
   }
-}
-
-/** What opens the transport of an endpoint; `onFailing` is called when connecting has failed. */
-function connector(
-  options: ChannelOptions,
-  onFailing: () => void,
-): (address: EndpointAddress, target: UpstreamTarget) => Transport {
-  if (options.transport === "grpc-js") {
-    const credentials = createCredentials(options);
-    return (address, target) => new GrpcJsTransport(address, target, credentials, options, onFailing);
-  }
-  const secrets = createSecrets(options);
-  return (address, target) => new Http2Transport(address, target, secrets, options, onFailing);
 }
 
 class BalancedChannel implements Channel, CallHost {
@@ -61,9 +44,10 @@ class BalancedChannel implements Channel, CallHost {
     this.retry = retry === undefined ? undefined : new RetryPolicy(retry);
     this.observer = observer;
     this.#balancer = createBalancer(options.balancing);
+    const connect = transports[options.transport].connector(options);
     this.#endpoints = new EndpointSet({
       targets: options.targets,
-      connect: connector(options, () => this.#endpoints.refresh()),
+      connect: (address, target) => connect(address, target, () => this.#endpoints.refresh()),
       onAdded: endpoint => {
         if (health !== undefined) this.#watches.set(endpoint, new HealthWatch(endpoint, health.service));
       },

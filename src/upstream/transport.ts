@@ -1,4 +1,7 @@
-import type { CallStatus, Metadata } from "./channel.js";
+import { Code } from "../status/code.js";
+import type { EndpointAddress, UpstreamTarget } from "./balancing/target.js";
+import { type CallStatus, type FailureOrigin, type Metadata, noMetadata } from "./channel.js";
+import type { ChannelOptions } from "./options.js";
 
 /** `failing`: the last attempt to connect failed, or has taken too long. */
 export type TransportState = "idle" | "connecting" | "ready" | "failing";
@@ -32,6 +35,21 @@ export interface StreamOutcome {
   readonly progress: AttemptProgress;
 }
 
+/** The outcome of a call that fails on this side of the backend, or without any status of it. */
+export function failure(
+  code: number,
+  origin: FailureOrigin,
+  message: string,
+  progress: AttemptProgress = "sent",
+): StreamOutcome {
+  return { status: { code, message, origin }, trailers: noMetadata, progress };
+}
+
+/** The outcome of a call whose upstream breaks gRPC or HTTP/2. */
+export function protocolFailure(message: string): StreamOutcome {
+  return failure(Code.INTERNAL, "protocol", message);
+}
+
 /** Hears of one call. Called asynchronously, never from within a method of the stream; must not throw. */
 export interface TransportListener {
   /** Initial metadata; at most once, before any message. */
@@ -62,4 +80,20 @@ export interface Transport {
   start(call: TransportCall, listener: TransportListener): TransportStream;
   /** Closes once the calls under way have ended. No call may be started afterwards. */
   close(): void;
+}
+
+/** Opens the transport of one endpoint; `onFailing` is called when connecting has failed. */
+export type Connector = (
+  address: EndpointAddress,
+  target: UpstreamTarget,
+  onFailing: () => void,
+) => Transport;
+
+/** A way to speak to endpoints, as `transport` of an upstream selects it. */
+export interface TransportType {
+  /**
+   * Prepares what all endpoints of a channel share.
+   * @throws Error where the TLS material cannot be used: certificate or key is not PEM, or they do not belong together
+   */
+  connector(options: ChannelOptions): Connector;
 }

@@ -1,7 +1,7 @@
 import { Reader, Writer } from "protobufjs";
 import { Code } from "../../status/code.js";
 import { Backoff } from "../backoff.js";
-import { noMetadata } from "../metadata.js";
+import { noMetadata } from "../channel.js";
 import type { StreamOutcome, TransportListener, TransportStream } from "../transport.js";
 import type { Endpoint } from "./endpoint.js";
 

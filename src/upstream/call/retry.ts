@@ -1,6 +1,6 @@
 import { Backoff } from "../backoff.js";
-import type { CallStatus, Metadata } from "../channel.js";
-import { metadataText } from "../metadata.js";
+import { type CallStatus, type Metadata, metadataText } from "../channel.js";
+
 import type { RetryOptions } from "../options.js";
 
 /** When and how soon a call is sent again (gRFC A6, with a budget in place of its token bucket). */

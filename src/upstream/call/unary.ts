@@ -1,9 +1,8 @@
 import { Code } from "../../status/code.js";
 import type { Backoff } from "../backoff.js";
-import type { CallStatus, Metadata, UnaryCall, UnaryResult } from "../channel.js";
-import { protocolFailure } from "../grpc/grpc-js-status.js";
-import { noMetadata } from "../metadata.js";
-import type { StreamOutcome, TransportStream } from "../transport.js";
+import { type CallStatus, type Metadata, noMetadata, type UnaryCall, type UnaryResult } from "../channel.js";
+
+import { protocolFailure, type StreamOutcome, type TransportStream } from "../transport.js";
 import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
 import { pushback } from "./retry.js";
 

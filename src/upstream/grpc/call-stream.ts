@@ -1,12 +1,17 @@
 import { type FrameWriter, messageHeadSize } from "../../h2/frame-writer.js";
 import { ErrorCode } from "../../h2/protocol.js";
 import { Code } from "../../status/code.js";
-import type { StreamOutcome, TransportCall, TransportListener, TransportStream } from "../transport.js";
+import {
+  failure,
+  type StreamOutcome,
+  type TransportCall,
+  type TransportListener,
+  type TransportStream,
+} from "../transport.js";
 import type { Http2Connection } from "./connection.js";
+import { writeMetadata } from "./metadata.js";
 import { noTable, writePreviousAttempts, writeTimeout } from "./request-head.js";
-import { writeMetadata } from "./request-metadata.js";
 import { ResponseStream } from "./response-stream.js";
-import { failure } from "./stream-outcome.js";
 
 /** One call: an HTTP/2 stream, or what waits to become one. */
 export class CallStream extends ResponseStream implements TransportStream {

@@ -8,7 +8,7 @@ import { StreamTable } from "../../h2/stream-table.js";
 import { Code } from "../../status/code.js";
 import type { FailureOrigin } from "../channel.js";
 import type { KeepaliveOptions } from "../options.js";
-import type { AttemptProgress } from "../transport.js";
+import { type AttemptProgress, failure } from "../transport.js";
 import type { CallStream } from "./call-stream.js";
 import type { SocketHandlers } from "./connect.js";
 import { HpackDecoder } from "./hpack-decoder.js";
@@ -16,7 +16,6 @@ import { Keepalive } from "./keepalive.js";
 import { windowIncrement } from "./receive-window.js";
 import { ResponseHead } from "./response-head.js";
 import { Sender, type SenderHost } from "./sender.js";
-import { failure } from "./stream-outcome.js";
 
 /** From here on a connection takes no more streams: ids are not used again (RFC 9113 §5.1.1), and some are on their way. */
 const lastUsableId = max31 - 2 ** 21;

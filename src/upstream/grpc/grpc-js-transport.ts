@@ -1,37 +1,58 @@
-import {
-  type ChannelCredentials,
-  connectivityState,
-  credentials,
+import { createRequire } from "node:module";
+import type {
+  ChannelCredentials,
   Channel as GrpcChannel,
-  type Metadata as GrpcMetadata,
-  type ChannelOptions as GrpcOptions,
-  logVerbosity,
-  type StatusObject,
-  setLogVerbosity,
+  Metadata as GrpcMetadata,
+  ChannelOptions as GrpcOptions,
+  StatusObject,
 } from "@grpc/grpc-js";
 import { Code } from "../../status/code.js";
-import type { EndpointAddress, UpstreamTarget } from "../balancing/target.js";
-import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "../metadata.js";
+import type { UpstreamTarget } from "../balancing/target.js";
+import { type CallStatus, type FailureOrigin, type Metadata, noMetadata } from "../channel.js";
 import type { ChannelOptions } from "../options.js";
-import type {
-  Transport,
-  TransportCall,
-  TransportListener,
-  TransportState,
-  TransportStream,
+import {
+  type AttemptProgress,
+  protocolFailure,
+  type StreamOutcome,
+  type Transport,
+  type TransportCall,
+  type TransportListener,
+  type TransportState,
+  type TransportStream,
+  type TransportType,
 } from "../transport.js";
-import { grpcJsOutcome, isGrpcType, protocolFailure, unexpectedContentType } from "./grpc-js-status.js";
-
-// grpc-js writes to stderr what a backend can provoke; failures reach the log as statuses. GRPC_VERBOSITY brings it back.
-if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+import { asBuffer, checkMetadata, ownNames } from "./metadata.js";
+import { checkPath, timeoutText } from "./request-head.js";
+import { contentTypeFailure, isGrpcType } from "./stream-outcome.js";
 
 /** Milliseconds after which an address that does not finish connecting counts as failing. */
 const connectTimeout = 3_000;
 
 type GrpcCall = ReturnType<GrpcChannel["createCall"]>;
 
-/** @throws Error where certificate or key is not PEM, or they do not belong together */
-export function createCredentials({ tls }: ChannelOptions): ChannelCredentials {
+type GrpcJs = typeof import("@grpc/grpc-js");
+
+/** Loads grpc-js when the first upstream selects it: it takes time to load, and 15 MiB. */
+function loadGrpcJs(): GrpcJs {
+  const grpc = createRequire(import.meta.url)("@grpc/grpc-js") as GrpcJs;
+  // It writes to stderr what a backend can provoke; failures reach the log as statuses. GRPC_VERBOSITY brings it back.
+  if (process.env.GRPC_VERBOSITY === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+  return grpc;
+}
+
+/** `transport: grpc-js` */
+export const grpcJsTransport: TransportType = {
+  connector(options) {
+    const grpc = loadGrpcJs();
+    const credentials = createCredentials(grpc, options);
+    return (address, target, onFailing) => {
+      const channel = new grpc.Channel(address.uri, credentials, grpcOptions(options, target));
+      return new GrpcJsTransport(grpc, channel, onFailing);
+    };
+  },
+};
+
+function createCredentials({ credentials }: GrpcJs, { tls }: ChannelOptions): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
   return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
 }
@@ -67,21 +88,16 @@ function grpcOptions(
 }
 
 /** One grpc-js channel, used below its Client: a call costs no emitter and no stack trace, and is read on demand. */
-export class GrpcJsTransport implements Transport {
+class GrpcJsTransport implements Transport {
+  readonly #grpc: GrpcJs;
   readonly #channel: GrpcChannel;
   readonly #onFailing: () => void;
   #state: TransportState = "idle";
   #connectingSince = 0;
 
-  /** `onFailing` is called when connecting has failed. */
-  constructor(
-    address: EndpointAddress,
-    target: UpstreamTarget,
-    secrets: ChannelCredentials,
-    options: ChannelOptions,
-    onFailing: () => void,
-  ) {
-    this.#channel = new GrpcChannel(address.uri, secrets, grpcOptions(options, target));
+  constructor(grpc: GrpcJs, channel: GrpcChannel, onFailing: () => void) {
+    this.#grpc = grpc;
+    this.#channel = channel;
     this.#onFailing = onFailing;
     this.#watch();
   }
@@ -92,8 +108,8 @@ export class GrpcJsTransport implements Transport {
   }
 
   start(call: TransportCall, listener: TransportListener): TransportStream {
-    if (!legalPath.test(call.path)) throw new Error(`expected a path /service/method, found ${call.path}`);
-    const metadata = toGrpcMetadata(call.metadata);
+    checkPath(call.path);
+    const metadata = this.#metadata(call.metadata);
     if (call.timeout !== undefined) metadata.set("grpc-timeout", timeoutText(call.timeout));
     if (call.previousAttempts > 0) metadata.set("grpc-previous-rpc-attempts", String(call.previousAttempts));
     const grpcCall = this.#channel.createCall(call.path, Number.POSITIVE_INFINITY, null, null, null);
@@ -104,7 +120,17 @@ export class GrpcJsTransport implements Transport {
     this.#channel.close();
   }
 
+  /** @throws Error naming the entry that HTTP/2 cannot carry or that is the transport's own */
+  #metadata(metadata: Metadata): GrpcMetadata {
+    checkMetadata(metadata);
+    const result = new this.#grpc.Metadata();
+    for (const [name, value] of metadata)
+      result.add(name, typeof value === "string" ? value : asBuffer(value));
+    return result;
+  }
+
   #watch(): void {
+    const { connectivityState } = this.#grpc;
     const current = this.#channel.getConnectivityState(false);
     switch (current) {
       case connectivityState.READY:
@@ -129,13 +155,14 @@ export class GrpcJsTransport implements Transport {
   }
 }
 
-const legalPath = /^\/[\x21-\x7e]+$/;
-
-/** gRPC over HTTP/2, Timeout: at most eight digits and a unit. */
-function timeoutText(milliseconds: number): string {
-  const whole = Math.max(1, Math.ceil(milliseconds));
-  if (whole < 1e8) return `${whole}m`;
-  return `${Math.min(Math.ceil(whole / 1000), 99_999_999)}S`;
+/** What the upstream sent, without the entries that concern only the transport. */
+function fromGrpcMetadata(metadata: GrpcMetadata): Metadata {
+  const result: [string, string | Uint8Array][] = [];
+  for (const [name, values] of Object.entries(metadata.toJSON())) {
+    if (ownNames.has(name)) continue;
+    for (const value of values) result.push([name, value]);
+  }
+  return result;
 }
 
 /** Both ends of one grpc-js call. */
@@ -194,7 +221,7 @@ class GrpcJsCall implements TransportStream {
       this.#listener.onMessage(message);
     } else {
       this.cancel();
-      this.#listener.onEnd(protocolFailure(unexpectedContentType(this.#foreignType)));
+      this.#listener.onEnd(contentTypeFailure(this.#foreignType));
     }
   }
 
@@ -203,4 +230,66 @@ class GrpcJsCall implements TransportStream {
     this.#ended = true;
     this.#listener.onEnd(grpcJsOutcome(status, { headers: this.#headers, foreignType: this.#foreignType }));
   }
+}
+
+/** What was seen of an answer before its end. */
+interface ReceivedHead {
+  /** Initial metadata of a gRPC answer came. */
+  readonly headers: boolean;
+  /** The content type of an answer that is not gRPC; undefined where it is, or where none came. */
+  readonly foreignType: string | undefined;
+}
+
+/**
+ * grpc-js tells its own failures from the backend's by nothing but these texts (subchannel-call.ts,
+ * load-balancing-call.ts, load-balancer-pick-first.ts, stream-decoder.ts, compression-filter.ts of 1.14). A backend
+ * that answers with one of them is taken at its word.
+ */
+const unseen: readonly (readonly [RegExp, AttemptProgress])[] = [
+  [/^(No connection established|Channel closed before call started)/, "declined"],
+  [/^Failed to start HTTP\/2 stream/, "unsent"],
+  [/^Stream refused by server$/, "refused"],
+];
+const lost = /^(Connection dropped$|Write error: |Write failed with error |(read|write|connect) E[A-Z]+)/;
+const tooLarge = /^Received message (larger than max|that decompresses to a size larger than)/;
+const broken =
+  /^(Received HTTP status code |Received RST_STREAM with code |No status information |Failed to decompress )/;
+const http =
+  /^(Received HTTP status code (401|403|404|429|502|503|504)$|Call cancelled$|Bandwidth exhausted |Protocol not secure )/;
+const httpStatus = /^Received HTTP status code (?!200$)/;
+
+/** Turns the end of a grpc-js call into ours: whose failure it is, and whether the call may have been seen. */
+function grpcJsOutcome({ code, details, metadata }: StatusObject, answer: ReceivedHead): StreamOutcome {
+  const contentType = metadata.get("content-type")[0];
+  const trailersOnly = !answer.headers && contentType !== undefined;
+  const foreign =
+    answer.foreignType ?? (trailersOnly && !isGrpcType(contentType) ? String(contentType) : undefined);
+  if (foreign !== undefined && !httpStatus.test(details)) return contentTypeFailure(foreign);
+  // A frame that cannot be decoded ends a call with an exception for a status.
+  if (!Number.isInteger(code) || code < 0) return protocolFailure("the answer has no valid status");
+  if (code === Code.OK) return ended(Code.OK, "", undefined, metadata);
+  const progress = unseen.find(([text]) => text.test(details))?.[1];
+  if (progress !== undefined) {
+    const status: CallStatus = { code: Code.UNAVAILABLE, message: details, origin: "connect" };
+    return { status, trailers: noMetadata, progress: answer.headers ? "sent" : progress };
+  }
+  return ended(code, details, originOf(code, details, answer.headers || trailersOnly), metadata);
+}
+
+function originOf(code: number, details: string, answered: boolean): FailureOrigin {
+  if (tooLarge.test(details)) return "size";
+  if (http.test(details)) return "http";
+  if (broken.test(details)) return "protocol";
+  if (lost.test(details)) return "connect";
+  if (answered) return "backend";
+  return code === Code.UNAVAILABLE ? "connect" : "protocol";
+}
+
+function ended(
+  code: number,
+  message: string,
+  origin: FailureOrigin | undefined,
+  metadata: StatusObject["metadata"],
+): StreamOutcome {
+  return { status: { code, message, origin }, trailers: fromGrpcMetadata(metadata), progress: "sent" };
 }

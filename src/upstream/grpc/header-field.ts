@@ -1,5 +1,5 @@
 import type { Metadata } from "../channel.js";
-import { ownNames } from "../metadata.js";
+import { ownNames } from "./metadata.js";
 
 /** What a header field of an answer is to a gRPC client. */
 export const FieldKind = {

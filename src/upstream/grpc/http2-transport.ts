@@ -2,18 +2,19 @@ import { Code } from "../../status/code.js";
 import { Backoff } from "../backoff.js";
 import type { EndpointAddress, UpstreamTarget } from "../balancing/target.js";
 import type { ChannelOptions, KeepaliveOptions } from "../options.js";
-import type {
-  Transport,
-  TransportCall,
-  TransportListener,
-  TransportState,
-  TransportStream,
+import {
+  failure,
+  type Transport,
+  type TransportCall,
+  type TransportListener,
+  type TransportState,
+  type TransportStream,
+  type TransportType,
 } from "../transport.js";
 import { CallStream } from "./call-stream.js";
-import { openSocket, type Secrets } from "./connect.js";
+import { createSecrets, openSocket, type Secrets } from "./connect.js";
 import { type ConnectionHost, Http2Connection } from "./connection.js";
 import { checkHead, RequestHeads } from "./request-head.js";
-import { failure } from "./stream-outcome.js";
 
 /** Milliseconds after which an address that does not finish connecting counts as failing, and is given up. */
 const slowConnect = 3_000;
@@ -29,6 +30,14 @@ const maxConnections = 8;
 const maxUseless = 3;
 /** Calls that wait for a stream. */
 const maxQueue = 10_000;
+
+/** `transport: lean` */
+export const http2Transport: TransportType = {
+  connector(options) {
+    const secrets = createSecrets(options);
+    return (address, target, onFailing) => new Http2Transport(address, target, secrets, options, onFailing);
+  },
+};
 
 /** gRPC over our own HTTP/2 connections. */
 export class Http2Transport implements Transport, ConnectionHost {

@@ -1,8 +1,6 @@
 import { gunzip } from "node:zlib";
 import { Code } from "../../status/code.js";
-import type { StreamOutcome } from "../transport.js";
-import { protocolFailure } from "./grpc-js-status.js";
-import { failure } from "./stream-outcome.js";
+import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 
 /**
  * Decompresses a message that is marked as compressed. Never gives more than `maxSize` bytes, nor makes them.

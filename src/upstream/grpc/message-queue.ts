@@ -1,9 +1,7 @@
 import { readUint32 } from "../../h2/bytes.js";
 import { messageHeadSize } from "../../h2/frame-writer.js";
 import { Code } from "../../status/code.js";
-import type { StreamOutcome } from "../transport.js";
-import { protocolFailure } from "./grpc-js-status.js";
-import { failure } from "./stream-outcome.js";
+import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 
 /** Bytes of a message that are made room for before any came: what a peer only announces costs no memory. */
 const firstRoom = 64 * 1024;

@@ -2,9 +2,14 @@ import { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, writeIndexedName, writeString } from "../../h2/hpack-encoder.js";
 import { maxHeaderList } from "../../h2/protocol.js";
 import type { Metadata } from "../channel.js";
-import { checkMetadata } from "./request-metadata.js";
+import { checkMetadata } from "./metadata.js";
 
 const legalPath = /^\/[\x21-\x7e]+$/;
+
+/** @throws Error where it is no path of a gRPC method */
+export function checkPath(path: string): void {
+  if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
+}
 
 /** Blocks of this many paths are kept; more than that come only from outside, and do not repeat. */
 const maxPaths = 4096;
@@ -48,7 +53,7 @@ export class RequestHeads {
   block(path: string): Buffer {
     let block = this.#blocks.get(path);
     if (block === undefined) {
-      if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
+      checkPath(path);
       block = this.#encode(path);
       if (block.length > maxBlock) return block;
       if (this.#blocks.size >= maxPaths) this.#blocks.clear();
@@ -111,7 +116,7 @@ export function writePreviousAttempts(out: ByteWriter, attempts: number): void {
 }
 
 /** gRPC over HTTP/2, Timeout: at most eight digits and a unit. */
-function timeoutText(milliseconds: number): string {
+export function timeoutText(milliseconds: number): string {
   const whole = Math.max(1, Math.ceil(milliseconds));
   if (whole < 1e8) return `${whole}m`;
   return `${Math.min(Math.ceil(whole / 1000), 99_999_999)}S`;

@@ -1,6 +1,6 @@
 import { maxHeaderList } from "../../h2/protocol.js";
-import type { Metadata } from "../channel.js";
-import { noMetadata } from "../metadata.js";
+import { type Metadata, noMetadata } from "../channel.js";
+
 import { FieldKind, type HeaderField } from "./header-field.js";
 import type { FieldSink } from "./hpack-decoder.js";
 

@@ -3,12 +3,11 @@ import { messageHeadSize } from "../../h2/frame-writer.js";
 import { ErrorCode } from "../../h2/protocol.js";
 import { streamWindow } from "../../h2/settings.js";
 import { Code } from "../../status/code.js";
-import type { StreamOutcome, TransportListener } from "../transport.js";
-import { isGrpcType, protocolFailure } from "./grpc-js-status.js";
+import { failure, protocolFailure, type StreamOutcome, type TransportListener } from "../transport.js";
 import { inflate } from "./inflate.js";
 import { checkMessageHead, MessageQueue } from "./message-queue.js";
 import type { ResponseHead } from "./response-head.js";
-import { contentTypeFailure, failure, httpFailure, outcomeOf, resetFailure } from "./stream-outcome.js";
+import { contentTypeFailure, httpFailure, isGrpcType, outcomeOf, resetFailure } from "./stream-outcome.js";
 
 /**
  * The answer of one call, from its header block to its end: the receiving half of an HTTP/2 stream. Messages reach the

@@ -1,19 +1,8 @@
 import { ErrorCode } from "../../h2/protocol.js";
 import { Code } from "../../status/code.js";
-import type { CallStatus, FailureOrigin, Metadata } from "../channel.js";
-import { noMetadata } from "../metadata.js";
-import type { AttemptProgress, StreamOutcome } from "../transport.js";
-import { isGrpcType, protocolFailure, unexpectedContentType } from "./grpc-js-status.js";
+import { type CallStatus, type Metadata, noMetadata } from "../channel.js";
+import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 import type { ResponseHead } from "./response-head.js";
-
-export function failure(
-  code: number,
-  origin: FailureOrigin,
-  message: string,
-  progress: AttemptProgress = "sent",
-): StreamOutcome {
-  return { status: { code, message, origin }, trailers: noMetadata, progress };
-}
 
 /**
  * How a stream ends whose last header block this is. `httpStatus` is that of the first block. A block that is both has
@@ -35,8 +24,16 @@ function statusOf(code: number, message: string | undefined): CallStatus {
   return { code, message: message === undefined ? "" : percentDecode(message), origin: "backend" };
 }
 
+/** `application/grpc`, also with a subtype such as `+proto` or with parameters. */
+export function isGrpcType(contentType: unknown): boolean {
+  return typeof contentType === "string" && /^application\/grpc($|[+;])/i.test(contentType);
+}
+
+/** The outcome of a response that is not gRPC. */
 export function contentTypeFailure(contentType: string): StreamOutcome {
-  return protocolFailure(unexpectedContentType(contentType));
+  return protocolFailure(
+    `the response has the content type "${contentType.slice(0, 64)}", expected application/grpc`,
+  );
 }
 
 /** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, without those that say nothing of the call. */

@@ -1,7 +1,69 @@
+import { ownHeaders } from "../../config/own-header.js";
 import type { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, writeString } from "../../h2/hpack-encoder.js";
 import type { Metadata } from "../channel.js";
-import { asBuffer, illegalMetadata, legalName, legalValue, ownNames, singleNames } from "../metadata.js";
+
+const legalName = /^[0-9a-z_.-]+$/;
+const legalValue = /^[\x20-\x7e]*$/;
+
+/** Names that the transport sets itself or that HTTP/2 forbids (RFC 9113 §8.2.2). */
+export const ownNames: ReadonlySet<string> = new Set([
+  ...ownHeaders,
+  "__proto__",
+  "grpc-accept-encoding",
+  "grpc-encoding",
+  "grpc-message",
+  "grpc-status",
+  "grpc-timeout",
+]);
+
+/**
+ * Names that Node's HTTP/2 sends once only; it throws at a second value, and grpc-js then gives up the whole
+ * connection with every other call on it.
+ */
+const singleNames: ReadonlySet<string> = new Set([
+  "access-control-allow-credentials",
+  "access-control-max-age",
+  "access-control-request-method",
+  "age",
+  "authorization",
+  "content-encoding",
+  "content-language",
+  "content-location",
+  "content-md5",
+  "content-range",
+  "date",
+  "dnt",
+  "etag",
+  "expires",
+  "from",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "last-modified",
+  "location",
+  "max-forwards",
+  "proxy-authorization",
+  "range",
+  "referer",
+  "retry-after",
+  "tk",
+  "upgrade-insecure-requests",
+  "x-content-type-options",
+]);
+
+/** The error of an entry that cannot be sent. */
+function illegalMetadata(name: string, why: string): Error {
+  return new Error(`metadata ${JSON.stringify(name.slice(0, 64))} cannot be sent: ${why}`);
+}
+
+/** The same bytes as a Buffer, not copied. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 /** Names come from configuration, nearly all of them; those that callers make up must not pile up. */
 const maxNames = 1024;
@@ -13,6 +75,10 @@ interface MetadataName {
   readonly single: boolean;
 }
 
+/**
+ * All connections share it. A call looks its names up twice, when it is checked and when it is written; clearing it
+ * between costs time only.
+ */
 const names = new Map<string, MetadataName>();
 
 /** @throws Error naming what HTTP/2 cannot carry or what is the transport's own */
