@@ -1,6 +1,6 @@
 import { ConnectionError, ErrorCode } from "./protocol.js";
 
-/** Frames that do nothing for any call: in one second, and waiting for their answer. */
+/** Frames that do nothing for any call: in one second, and replies to them that wait to be written. */
 const maxIdleFrames = 10_000;
 const maxReplies = 10_000;
 /** How many of them one frame that does something pays for: a peer may send a few with each. */
@@ -33,15 +33,15 @@ export class FloodGuard {
   }
 
   /**
-   * A frame that has to be answered.
-   * @throws ConnectionError (ENHANCE_YOUR_CALM) where too many answers wait to be written
+   * A frame that asks for a reply.
+   * @throws ConnectionError (ENHANCE_YOUR_CALM) where too many replies wait to be written
    */
   reply(): void {
     this.idle();
-    if (++this.#replies > maxReplies) throw flood("frames that ask for an answer, none of which is read");
+    if (++this.#replies > maxReplies) throw flood("frames that ask for a reply, none of which is read");
   }
 
-  /** All answers were written. */
+  /** All replies were written. */
   written(): void {
     this.#replies = 0;
   }

@@ -1,14 +1,15 @@
 import { readUint31, readUint32 } from "./bytes.js";
-import { checkFrame, frameSizeError, protocolError } from "./frame-rules.js";
 import {
   ConnectionError,
+  checkFrame,
   ErrorCode,
   Flag,
   FrameType,
   frameHeadSize,
-  maxFrameSize,
-  maxHeaderList,
+  frameSizeError,
+  protocolError,
 } from "./protocol.js";
+import type { LocalSettings } from "./settings.js";
 
 /** Hears of frames. Bytes are to be used or copied before a method returns; `from` and `to` are offsets into them. */
 export interface FrameSink {
@@ -28,9 +29,11 @@ export interface FrameSink {
   onGoAway(lastStream: number, code: number, debug: string): void;
   /** `increment` may be 0, which is an error of the stream or of the connection (RFC 9113 §6.9). */
   onWindowUpdate(stream: number, increment: number): void;
-  /** A frame that says nothing: PRIORITY, an unknown type, an empty part of a header block. */
+  /** A frame without meaning: PRIORITY, an unknown type, an empty part of a header block. */
   onIgnored(bytes: number): void;
 }
+
+export type FrameLimits = Pick<LocalSettings, "maxFrameSize" | "maxHeaderListSize">;
 
 /** What comes next. */
 const Expect = { Head: 0, PadLength: 1, Data: 2, Padding: 3, Payload: 4, Skip: 5 } as const;
@@ -42,6 +45,8 @@ type Expect = (typeof Expect)[keyof typeof Expect];
  */
 export class FrameReader {
   readonly #sink: FrameSink;
+  readonly #maxFrameSize: number;
+  readonly #maxBlockSize: number;
   #expect: Expect = Expect.Head;
   /** Bytes of the chunk under way. */
   #length = 0;
@@ -53,7 +58,7 @@ export class FrameReader {
   #flags = 0;
   #stream = 0;
   /** Bytes that are still to come: of the payload, or of the data of a DATA frame. */
-  #left = 0;
+  #remaining = 0;
   #padding = 0;
   /** Payload of a frame that is split between chunks. */
   #payload: Buffer | undefined;
@@ -64,8 +69,11 @@ export class FrameReader {
   #block: Buffer | undefined;
   #blockSize = 0;
 
-  constructor(sink: FrameSink) {
+  /** Frames and header blocks may be as large as the limits say. What precedes the first frame of a client (§3.4) is not read here. */
+  constructor(sink: FrameSink, { maxFrameSize, maxHeaderListSize }: FrameLimits) {
     this.#sink = sink;
+    this.#maxFrameSize = maxFrameSize;
+    this.#maxBlockSize = maxHeaderListSize;
   }
 
   /**
@@ -93,10 +101,10 @@ export class FrameReader {
           at = this.#readPayload(chunk, at);
           break;
         case Expect.Skip: {
-          const count = Math.min(this.#left, length - at);
-          this.#left -= count;
+          const count = Math.min(this.#remaining, length - at);
+          this.#remaining -= count;
           at += count;
-          if (this.#left === 0) this.#expect = Expect.Head;
+          if (this.#remaining === 0) this.#expect = Expect.Head;
         }
       }
     }
@@ -125,11 +133,11 @@ export class FrameReader {
     if (this.#blockStream !== 0 && (type !== FrameType.Continuation || stream !== this.#blockStream))
       throw protocolError("a header block that is interrupted");
     if (this.#first) this.#checkFirst(type, flags);
-    checkFrame(type, flags, stream, size);
+    checkFrame(type, flags, stream, size, this.#maxFrameSize);
     this.#type = type;
     this.#flags = flags;
     this.#stream = stream;
-    this.#left = size;
+    this.#remaining = size;
     if (type === FrameType.Data) this.#beginData(size);
     else if (type > FrameType.Continuation || type === FrameType.Priority) this.#ignore();
     else if (size > 0) this.#expect = Expect.Payload;
@@ -140,12 +148,12 @@ export class FrameReader {
   #checkFirst(type: number, flags: number): void {
     this.#first = false;
     if (type !== FrameType.Settings || (flags & Flag.Ack) !== 0)
-      throw protocolError("the server does not speak HTTP/2: it does not begin with SETTINGS");
+      throw protocolError("the peer does not speak HTTP/2: it does not begin with SETTINGS");
   }
 
   #ignore(): void {
-    if (this.#left > 0) this.#expect = Expect.Skip;
-    this.#sink.onIgnored(this.#left);
+    if (this.#remaining > 0) this.#expect = Expect.Skip;
+    this.#sink.onIgnored(this.#remaining);
   }
 
   #beginData(size: number): void {
@@ -162,17 +170,17 @@ export class FrameReader {
 
   #readPadLength(chunk: Buffer, at: number): number {
     this.#padding = chunk[at]!;
-    this.#left -= 1 + this.#padding;
-    if (this.#left < 0) throw protocolError("padding longer than its frame");
-    this.#expect = this.#left > 0 ? Expect.Data : this.#padding > 0 ? Expect.Padding : Expect.Head;
+    this.#remaining -= 1 + this.#padding;
+    if (this.#remaining < 0) throw protocolError("padding longer than its frame");
+    this.#expect = this.#remaining > 0 ? Expect.Data : this.#padding > 0 ? Expect.Padding : Expect.Head;
     this.#emitData(chunk, at, at, 1);
     return at + 1;
   }
 
   #readData(chunk: Buffer, at: number): number {
-    const count = Math.min(this.#left, this.#length - at);
-    this.#left -= count;
-    if (this.#left === 0) this.#expect = this.#padding > 0 ? Expect.Padding : Expect.Head;
+    const count = Math.min(this.#remaining, this.#length - at);
+    this.#remaining -= count;
+    if (this.#remaining === 0) this.#expect = this.#padding > 0 ? Expect.Padding : Expect.Head;
     this.#emitData(chunk, at, at + count, count);
     return at + count;
   }
@@ -192,17 +200,17 @@ export class FrameReader {
 
   #readPayload(chunk: Buffer, at: number): number {
     const available = this.#length - at;
-    if (this.#payloadSize === 0 && available >= this.#left) {
+    if (this.#payloadSize === 0 && available >= this.#remaining) {
       this.#expect = Expect.Head;
-      this.#dispatch(chunk, at, at + this.#left);
-      return at + this.#left;
+      this.#dispatch(chunk, at, at + this.#remaining);
+      return at + this.#remaining;
     }
-    this.#payload ??= Buffer.allocUnsafeSlow(maxFrameSize);
-    const count = Math.min(this.#left, available);
+    this.#payload ??= Buffer.allocUnsafeSlow(this.#maxFrameSize);
+    const count = Math.min(this.#remaining, available);
     chunk.copy(this.#payload, this.#payloadSize, at, at + count);
     this.#payloadSize += count;
-    this.#left -= count;
-    if (this.#left === 0) {
+    this.#remaining -= count;
+    if (this.#remaining === 0) {
       const size = this.#payloadSize;
       this.#payloadSize = 0;
       this.#expect = Expect.Head;
@@ -274,15 +282,13 @@ export class FrameReader {
 
   #appendBlock(bytes: Buffer, from: number, to: number): void {
     const size = this.#blockSize + to - from;
+    const max = this.#maxBlockSize;
     // The block cannot be left undecoded: all that follow depend on it.
-    if (size > maxHeaderList)
-      throw new ConnectionError(
-        ErrorCode.EnhanceYourCalm,
-        `a header block of more than ${maxHeaderList} bytes`,
-      );
+    if (size > max)
+      throw new ConnectionError(ErrorCode.EnhanceYourCalm, `a header block of more than ${max} bytes`);
     if (from === to) this.#sink.onIgnored(0);
     if (this.#block === undefined || size > this.#block.length) {
-      const block = Buffer.allocUnsafeSlow(Math.min(maxHeaderList, Math.max(2 * size, 1024)));
+      const block = Buffer.allocUnsafeSlow(Math.min(max, Math.max(2 * size, 1024)));
       this.#block?.copy(block, 0, 0, this.#blockSize);
       this.#block = block;
     }

@@ -1,9 +1,6 @@
 import { ByteWriter, writeUint32 } from "./bytes.js";
 import { type ErrorCode, Flag, FrameType, frameHeadSize } from "./protocol.js";
 
-/** Bytes before each gRPC message: a flag for compression and the length (gRPC over HTTP/2, Length-Prefixed-Message). */
-export const messageHeadSize = 5;
-
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /** Collects frames, one behind the other (RFC 9113 §4.1). */
@@ -44,11 +41,11 @@ export class FrameWriter extends ByteWriter {
     this.#uint32(code);
   }
 
-  /** `reason` is for people at the other end. No stream of the peer was ever taken. */
-  goAway(code: ErrorCode, reason: string): void {
+  /** `lastStream`: the last stream of the peer that is processed, 0 for none. `reason` is for people at the other end. */
+  goAway(lastStream: number, code: ErrorCode, reason: string): void {
     const text = Buffer.from(reason);
     this.#head(8 + text.length, FrameType.GoAway, 0, 0);
-    this.#uint32(0);
+    this.#uint32(lastStream);
     this.#uint32(code);
     this.append(text);
   }
@@ -90,30 +87,13 @@ export class FrameWriter extends ByteWriter {
     }
   }
 
-  /** `count` bytes of a framed, uncompressed gRPC message, from `offset`; its head is at offset 0. */
-  data(stream: number, message: Uint8Array, offset: number, count: number, end: boolean): void {
-    this.#head(count, FrameType.Data, end ? Flag.EndStream : 0, stream);
-    const to = offset + count;
-    let at = offset;
-    if (at === 0 && count >= messageHeadSize) {
-      this.bytes[this.length] = 0;
-      writeUint32(this.bytes, this.length + 1, message.length);
-      this.length += messageHeadSize;
-      at = messageHeadSize;
-    }
-    for (; at < to && at < messageHeadSize; at++)
-      this.bytes[this.length++] = at === 0 ? 0 : message.length >>> (8 * (messageHeadSize - 1 - at));
-    if (at === to) return;
-    const whole = to - at === message.length;
-    this.bytes.set(
-      whole ? message : message.subarray(at - messageHeadSize, to - messageHeadSize),
-      this.length,
-    );
-    this.length += to - at;
+  /** The head of a DATA frame; the caller writes its `size` bytes next, for which room is reserved. */
+  beginData(stream: number, size: number, end: boolean): void {
+    this.#head(size, FrameType.Data, end ? Flag.EndStream : 0, stream);
   }
 
-  /** No more messages, and none in this frame. */
-  end(stream: number): void {
+  /** END_STREAM, in a frame without content. */
+  endStream(stream: number): void {
     this.#head(0, FrameType.Data, Flag.EndStream, stream);
   }
 

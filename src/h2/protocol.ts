@@ -39,15 +39,18 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 /** Bytes before the payload of every frame (§4.1). */
 export const frameHeadSize = 9;
-/** Largest payload that we take: the initial SETTINGS_MAX_FRAME_SIZE, which is never raised (§6.5.2). */
+/** Largest payload of a frame before any SETTINGS, and the least that a peer may set (§6.5.2). */
 export const maxFrameSize = 16_384;
 /** Largest flow-control window (§6.9.1) and largest stream id (§5.1.1). */
 export const max31 = 0x7fff_ffff;
 /** Flow-control windows before any SETTINGS or WINDOW_UPDATE (§6.9.2). */
 export const initialWindow = 65_535;
 
-/** Header names and values together, 32 added for each as §6.5.2 counts, and bytes of one compressed block. */
-export const maxHeaderList = 64 * 1024;
+/** Bytes of the table of header fields before any SETTINGS (§6.5.2). */
+export const initialTableSize = 4096;
+
+/** Which end of a connection. */
+export type Role = "client" | "server";
 
 /** What the peer did ends the connection (§5.4.1). */
 export class ConnectionError extends Error {
@@ -59,4 +62,60 @@ export class ConnectionError extends Error {
     super(message);
     this.code = code;
   }
+}
+
+/** Frame types that belong to a stream, and those that belong to the connection. WINDOW_UPDATE belongs to either. */
+const ofStream =
+  (1 << FrameType.Data) |
+  (1 << FrameType.Headers) |
+  (1 << FrameType.Priority) |
+  (1 << FrameType.RstStream) |
+  (1 << FrameType.Continuation);
+const ofConnection = (1 << FrameType.Settings) | (1 << FrameType.Ping) | (1 << FrameType.GoAway);
+
+/**
+ * Checks what a frame's head alone shows to be wrong (RFC 9113 §6). `maxSize` is our SETTINGS_MAX_FRAME_SIZE.
+ * @throws ConnectionError
+ */
+export function checkFrame(type: number, flags: number, stream: number, size: number, maxSize: number): void {
+  if (size > maxSize) throw frameSizeError(`a frame of ${size} bytes`);
+  if (type > FrameType.Continuation) return;
+  if (stream === 0 && (ofStream & (1 << type)) !== 0)
+    throw protocolError(`a frame of type ${type} without a stream`);
+  if (stream !== 0 && (ofConnection & (1 << type)) !== 0)
+    throw protocolError(`a frame of type ${type} on a stream`);
+  switch (type) {
+    case FrameType.Data:
+      if (size === 0 && (flags & Flag.Padded) !== 0)
+        throw frameSizeError("DATA without the length of its padding");
+      break;
+    case FrameType.Priority:
+      if (size !== 5) throw frameSizeError(`PRIORITY of ${size} bytes`);
+      break;
+    case FrameType.RstStream:
+      if (size !== 4) throw frameSizeError(`RST_STREAM of ${size} bytes`);
+      break;
+    case FrameType.Settings:
+      if ((flags & Flag.Ack) !== 0 ? size !== 0 : size % 6 !== 0)
+        throw frameSizeError(`SETTINGS of ${size} bytes`);
+      break;
+    case FrameType.PushPromise:
+      throw protocolError("PUSH_PROMISE, which is not allowed");
+    case FrameType.Ping:
+      if (size !== 8) throw frameSizeError(`PING of ${size} bytes`);
+      break;
+    case FrameType.GoAway:
+      if (size < 8) throw frameSizeError(`GOAWAY of ${size} bytes`);
+      break;
+    case FrameType.WindowUpdate:
+      if (size !== 4) throw frameSizeError(`WINDOW_UPDATE of ${size} bytes`);
+  }
+}
+
+export function protocolError(message: string): ConnectionError {
+  return new ConnectionError(ErrorCode.ProtocolError, message);
+}
+
+export function frameSizeError(message: string): ConnectionError {
+  return new ConnectionError(ErrorCode.FrameSizeError, message);
 }

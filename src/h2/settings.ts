@@ -1,8 +1,17 @@
 import { readUint32 } from "./bytes.js";
-import { ConnectionError, ErrorCode, initialWindow, max31, maxFrameSize, maxHeaderList } from "./protocol.js";
+import {
+  ConnectionError,
+  ErrorCode,
+  initialTableSize,
+  initialWindow,
+  max31,
+  maxFrameSize,
+  type Role,
+} from "./protocol.js";
 
 /** RFC 9113 §6.5.2 */
 const Setting = {
+  HeaderTableSize: 1,
   EnablePush: 2,
   MaxConcurrentStreams: 3,
   InitialWindowSize: 4,
@@ -10,25 +19,59 @@ const Setting = {
   MaxHeaderListSize: 6,
 } as const;
 
-/** Our flow-control windows, in bytes: of a stream at first and at most, and of a connection. */
-export const streamWindow = 256 * 1024;
-export const maxStreamWindow = 4 * 1024 * 1024;
-export const connectionWindow = 16 * 1024 * 1024;
+/** What we tell a peer of ourselves. */
+export interface LocalSettings {
+  /** Bytes of the table that the peer's header blocks may refer to. */
+  readonly headerTableSize: number;
+  /** False of a client: it takes no pushed streams. Undefined of a server, which has nothing to say of them. */
+  readonly enablePush?: false;
+  /** Streams that the peer may have open at once. Undefined: no limit. */
+  readonly maxConcurrentStreams?: number;
+  /** Bytes that the peer may send on a new stream. */
+  readonly initialWindowSize: number;
+  /** Bytes of a frame's payload. */
+  readonly maxFrameSize: number;
+  /** Bytes of a header list as §6.5.2 counts them, and of a header block. */
+  readonly maxHeaderListSize: number;
+}
 
-/** What we tell the peer. SETTINGS_HEADER_TABLE_SIZE and SETTINGS_MAX_FRAME_SIZE stay as they are. */
-export const ourSettings: readonly (readonly [id: number, value: number])[] = [
-  [Setting.EnablePush, 0],
-  [Setting.InitialWindowSize, streamWindow],
-  [Setting.MaxHeaderListSize, maxHeaderList],
-];
+/** The entries of our SETTINGS frame: those that differ from what holds without them. */
+export function settingsEntries(settings: LocalSettings): (readonly [id: number, value: number])[] {
+  const {
+    headerTableSize,
+    enablePush,
+    maxConcurrentStreams,
+    initialWindowSize,
+    maxFrameSize: frame,
+  } = settings;
+  return [
+    ...(headerTableSize === initialTableSize ? [] : [[Setting.HeaderTableSize, headerTableSize] as const]),
+    ...(enablePush === undefined ? [] : [[Setting.EnablePush, 0] as const]),
+    ...(maxConcurrentStreams === undefined
+      ? []
+      : [[Setting.MaxConcurrentStreams, maxConcurrentStreams] as const]),
+    [Setting.InitialWindowSize, initialWindowSize],
+    ...(frame === maxFrameSize ? [] : [[Setting.MaxFrameSize, frame] as const]),
+    [Setting.MaxHeaderListSize, settings.maxHeaderListSize],
+  ];
+}
 
-/** What the peer has told. SETTINGS_HEADER_TABLE_SIZE means nothing to us: our encoder says at once that it has no table. */
+/**
+ * What the peer has told of itself. SETTINGS_HEADER_TABLE_SIZE is ignored: our encoder says at once that it has no
+ * table.
+ */
 export class PeerSettings {
+  readonly #role: Role;
   maxConcurrentStreams = Number.POSITIVE_INFINITY;
   initialWindow = initialWindow;
   maxFrameSize = maxFrameSize;
   /** Advice only (§6.5.2). */
   maxHeaderList = Number.POSITIVE_INFINITY;
+
+  /** `role` is that of the peer. */
+  constructor(role: Role) {
+    this.#role = role;
+  }
 
   /**
    * Takes the entries of a SETTINGS frame, in their order; unknown ones are ignored.
@@ -42,7 +85,8 @@ export class PeerSettings {
   #set(id: number, value: number): void {
     switch (id) {
       case Setting.EnablePush:
-        if (value !== 0) throw illegal(ErrorCode.ProtocolError, "SETTINGS_ENABLE_PUSH", value);
+        if (value > 1 || (value === 1 && this.#role === "server"))
+          throw illegal(ErrorCode.ProtocolError, "SETTINGS_ENABLE_PUSH", value);
         break;
       case Setting.MaxConcurrentStreams:
         this.maxConcurrentStreams = value;

@@ -1,3 +1,5 @@
+import type { KeepaliveOptions } from "../h2/keepalive.js";
+
 /** How an upstream is reached, in normalized units: milliseconds, bytes, PEM. */
 export interface ChannelOptions {
   /** The upstream's name, for messages to people. */
@@ -31,13 +33,6 @@ export interface TlsOptions {
   readonly key?: Buffer;
   /** The name expected in the certificate and sent as authority, in place of the target's host. */
   readonly serverName?: string;
-}
-
-export interface KeepaliveOptions {
-  /** Milliseconds of silence after which a ping is sent, calls or not. */
-  readonly time: number;
-  /** Milliseconds after which an unanswered ping ends the connection. */
-  readonly timeout: number;
 }
 
 export interface HealthOptions {

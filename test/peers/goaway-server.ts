@@ -1,5 +1,5 @@
 import { ErrorCode, Flag, FrameType } from "../../src/h2/protocol.js";
-import { HpackDecoder } from "../../src/upstream/grpc/hpack-decoder.js";
+import { hpackDecoder } from "../h2/parts.js";
 import {
   frame,
   initialHeaders,
@@ -42,7 +42,7 @@ export async function startGoAwayServer(period: number): Promise<Peer> {
 class Visited {
   readonly #peer: RawPeer;
   readonly #visits: Map<string, number>;
-  readonly #decoder = new HpackDecoder();
+  readonly #decoder = hpackDecoder();
   readonly #paths = new Map<number, string>();
   readonly #content = new Map<number, Buffer[]>();
   /** Of the last stream whose request was processed. */

@@ -1,6 +1,6 @@
 import { deflateSync, gzipSync } from "node:zlib";
 import { ErrorCode, Flag, FrameType } from "../../src/h2/protocol.js";
-import { hex } from "./h2/bytes.js";
+import { hex } from "../h2/bytes.js";
 import {
   answer,
   block,

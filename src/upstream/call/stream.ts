@@ -1,4 +1,3 @@
-import { messageHeadSize } from "../../h2/frame-writer.js";
 import type { CallStatus, Metadata, StreamCall, StreamHandle } from "../channel.js";
 import type { StreamOutcome, TransportStream } from "../transport.js";
 import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
@@ -7,6 +6,8 @@ import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
 const highWater = 64 * 1024;
 /** Bytes of messages that are kept after they were handed over, so that the stream can begin anew. */
 const maxReplay = 64 * 1024;
+/** Bytes counted for each of them beside its own, so that empty messages are bounded, too. */
+const messageOverhead = 5;
 
 /** Opens a stream. Nothing is called before the handle is returned. */
 export function openStream(host: CallHost, call: StreamCall): StreamHandle {
@@ -149,7 +150,7 @@ class OpenStream extends OpenCall implements StreamHandle {
   }
 
   #keep(message: Uint8Array): void {
-    this.#replayBytes += message.length + messageHeadSize;
+    this.#replayBytes += message.length + messageOverhead;
     if (this.#replayBytes > maxReplay) this.#replay = undefined;
     else this.#replay?.push(message);
   }

@@ -1,5 +1,8 @@
-import { type FrameWriter, messageHeadSize } from "../../h2/frame-writer.js";
+import type { FrameWriter } from "../../h2/frame-writer.js";
+import { noTable } from "../../h2/hpack-encoder.js";
 import { ErrorCode } from "../../h2/protocol.js";
+import type { PeerSettings } from "../../h2/settings.js";
+import { type StreamHost, StreamState } from "../../h2/stream.js";
 import { Code } from "../../status/code.js";
 import {
   failure,
@@ -8,12 +11,12 @@ import {
   type TransportListener,
   type TransportStream,
 } from "../transport.js";
-import type { Http2Connection } from "./connection.js";
+import { messageHeadSize, writeMessagePart } from "./messages.js";
 import { writeMetadata } from "./metadata.js";
-import { noTable, writePreviousAttempts, writeTimeout } from "./request-head.js";
+import { writePreviousAttempts, writeTimeout } from "./request-head.js";
 import { ResponseStream } from "./response-stream.js";
 
-/** One call: an HTTP/2 stream, or what waits to become one. */
+/** One call: an HTTP/2 stream, or what waits to become one. Adds the request to the response of ResponseStream. */
 export class CallStream extends ResponseStream implements TransportStream {
   readonly #call: TransportCall;
   /** The part of the header block that depends on the path alone. */
@@ -22,21 +25,14 @@ export class CallStream extends ResponseStream implements TransportStream {
   readonly #headSize: number;
 
   /** Where it is; undefined while it waits, and after its end. */
-  #connection: Http2Connection | undefined;
-  /** The last connection that it had a place on. */
-  place: Http2Connection | undefined;
+  #connection: StreamHost | undefined;
+  /** The last connection that it was on. */
+  #lastConnection: StreamHost | undefined;
   /** A connection that is used for it only where no other can be opened. */
-  avoided: Http2Connection | undefined;
-  /** 0 until the header block is written. */
-  id = 0;
-  /** What the peer still lets us send; may be negative (RFC 9113 §6.9.2). */
-  sendWindow = 0;
-  /** In the connection's list of streams that have something to write. */
-  listed = false;
+  avoided: StreamHost | undefined;
   #message: Uint8Array | undefined;
   #offset = 0;
   #endRequested = false;
-  #endWritten = false;
 
   /** `block` and `headSize` are those of RequestHeads. */
   constructor(
@@ -50,7 +46,7 @@ export class CallStream extends ResponseStream implements TransportStream {
     this.#call = call;
     this.#block = block;
     this.#headSize = headSize;
-    if (call.avoid instanceof CallStream) this.avoided = call.avoid.place;
+    if (call.avoid instanceof CallStream) this.avoided = call.avoid.#lastConnection;
   }
 
   send(message: Uint8Array): void {
@@ -65,50 +61,47 @@ export class CallStream extends ResponseStream implements TransportStream {
   }
 
   cancel(): void {
-    if (this.silence() && !this.over) this.leave(ErrorCode.Cancel);
+    if (this.silence() && !this.closed) this.leave(ErrorCode.Cancel);
   }
 
-  /** There is something to write, and the stream's own window lets it go. */
   get writable(): boolean {
-    return this.#message === undefined ? this.#endRequested && !this.#endWritten : this.sendWindow > 0;
+    return this.#message === undefined ? this.#endRequested && this.sending : this.sendWindow > 0;
   }
 
-  /** Takes a place on a connection. */
-  join(connection: Http2Connection): void {
+  /** Waits on a connection to be opened. */
+  join(connection: StreamHost): void {
     this.#connection = connection;
-    this.place = connection;
+    this.#lastConnection = connection;
     connection.enlist(this);
   }
 
-  /**
-   * Opens the stream: writes its header block.
-   * Returns false where the peer has said that the block is larger than it takes; the call fails then.
-   */
-  open(id: number, connection: Http2Connection, out: FrameWriter): boolean {
-    const { maxHeaderList, maxFrameSize, initialWindow } = connection.peer;
-    if (this.#headSize > maxHeaderList) {
-      const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${maxHeaderList}`;
-      this.over = true;
-      queueMicrotask(() => this.conclude(failure(Code.RESOURCE_EXHAUSTED, "request", text, "declined")));
+  /** Returns false where the peer has said that the block is larger than it takes; the call fails then. */
+  open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean {
+    if (this.#headSize > peer.maxHeaderList) {
+      this.#refuseHead(peer.maxHeaderList);
       return false;
     }
     const { timeout, previousAttempts, metadata } = this.#call;
-    this.id = id;
-    this.sendWindow = initialWindow;
+    this.opened(id, peer.initialWindow);
     const start = out.beginHeaders();
-    if (connection.untouched) out.append(noTable);
+    if (first) out.append(noTable);
     out.append(this.#block);
     if (timeout !== undefined) writeTimeout(out, timeout);
     if (previousAttempts > 0) writePreviousAttempts(out, previousAttempts);
     writeMetadata(out, metadata);
-    out.endHeaders(start, id, 0, maxFrameSize);
+    out.endHeaders(start, id, 0, peer.maxFrameSize);
     return true;
   }
 
-  /**
-   * Writes at most `room` bytes of what there is to send, in frames of at most `maxFrame`. Returns how many bytes were
-   * written of the message, which is what flow control counts.
-   */
+  #refuseHead(max: number): void {
+    this.state = StreamState.Closed;
+    const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${max}`;
+    queueMicrotask(() => {
+      this.leave(undefined);
+      this.settle(failure(Code.RESOURCE_EXHAUSTED, "request", text, "declined"));
+    });
+  }
+
   write(out: FrameWriter, room: number, maxFrame: number): number {
     const message = this.#message;
     let written = 0;
@@ -118,41 +111,36 @@ export class CallStream extends ResponseStream implements TransportStream {
       while (this.#offset < until) {
         const count = Math.min(until - this.#offset, maxFrame);
         const last = this.#endRequested && this.#offset + count === total;
-        out.data(this.id, message, this.#offset, count, last);
+        writeMessagePart(out, this.id, message, this.#offset, count, last);
         this.#offset += count;
-        this.#endWritten = last;
+        if (last) this.endedLocally();
         written += count;
       }
       this.sendWindow -= written;
       if (this.#offset < total) return written;
       this.#message = undefined;
-      this.#connection?.wrote(this);
+      this.flushed = true;
     }
-    if (this.#endRequested && !this.#endWritten) {
-      this.#endWritten = true;
-      out.end(this.id);
+    if (this.#endRequested && this.sending) {
+      this.endedLocally();
+      out.endStream(this.id);
     }
     return written;
   }
 
-  /** The message that was written is on its way. */
-  announceWritten(): void {
-    if (!this.over) this.listener.onWritten();
+  announceFlushed(): void {
+    if (!this.closed) this.listener.onWritten();
   }
 
   /** Ends the call for a reason that lies in the connection, which forgets the stream by itself. */
-  conclude(ending: StreamOutcome): void {
-    this.over = true;
+  conclude(outcome: StreamOutcome): void {
+    this.state = StreamState.Closed;
     this.#connection = undefined;
-    this.settle(ending);
-  }
-
-  protected get requestEnded(): boolean {
-    return this.#endWritten;
+    this.settle(outcome);
   }
 
   protected leave(code: ErrorCode | undefined): void {
-    this.over = true;
+    this.state = StreamState.Closed;
     this.#message = undefined;
     this.#connection?.release(this, code);
     this.#connection = undefined;

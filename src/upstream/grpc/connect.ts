@@ -1,5 +1,6 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
+import type { SocketHandlers } from "../../h2/connection.js";
 import type { EndpointAddress, UpstreamTarget } from "../balancing/target.js";
 import type { ChannelOptions } from "../options.js";
 
@@ -26,17 +27,11 @@ export function createSecrets({ tls }: ChannelOptions): Secrets | undefined {
   return { context, serverName };
 }
 
-/** One read at a time, and all of it is used before the next: all connections share the room. */
+/**
+ * All connections read into it: a socket fills it and calls back at once, and whoever gets the bytes uses or copies them
+ * before it returns. No await between.
+ */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
-
-export interface SocketHandlers {
-  /** The socket is open and, with TLS, the peer speaks HTTP/2 by ALPN. */
-  onOpen(): void;
-  /** Bytes, to be used at once: the first `length` of `bytes`. */
-  onRead(length: number, bytes: Buffer): void;
-  /** The last event, exactly once. `error`: why, where it was not in order. */
-  onClose(error: Error | undefined): void;
-}
 
 /** Opens a socket to an address, with TLS where there are secrets. */
 export function openSocket(
@@ -45,17 +40,17 @@ export function openSocket(
   secrets: Secrets | undefined,
   handlers: SocketHandlers,
 ): Socket {
-  const place = placeOf(address);
+  const location = locationOf(address);
   const onread = readInto(handlers);
   let failure: Error | undefined;
   let socket: Socket;
   if (secrets === undefined) {
-    socket = connectPlain({ ...place, onread, noDelay: true });
+    socket = connectPlain({ ...location, onread, noDelay: true });
     socket.once("connect", () => handlers.onOpen());
   } else {
     const serverName = secrets.serverName ?? (target.kind === "name" ? target.host : undefined);
     const options = {
-      ...place,
+      ...location,
       onread,
       noDelay: true,
       secureContext: secrets.context,
@@ -87,8 +82,8 @@ function readInto(handlers: SocketHandlers) {
   };
 }
 
-/** `address.uri` as Node names places. */
-function placeOf({ uri }: EndpointAddress): { path: string } | { host: string; port: number } {
+/** `address.uri` as Node names it. */
+function locationOf({ uri }: EndpointAddress): { path: string } | { host: string; port: number } {
   const [, path] = /^unix:(.*)$/s.exec(uri) ?? [];
   if (path !== undefined) return { path };
   const [, host = "", port] = /^ipv[46]:\[?([^\]]*?)\]?:(\d+)$/.exec(uri) ?? [];

@@ -1,7 +1,8 @@
+import type { KeepaliveOptions } from "../../h2/keepalive.js";
 import { Code } from "../../status/code.js";
 import { Backoff } from "../backoff.js";
 import type { EndpointAddress, UpstreamTarget } from "../balancing/target.js";
-import type { ChannelOptions, KeepaliveOptions } from "../options.js";
+import type { ChannelOptions } from "../options.js";
 import {
   failure,
   type Transport,
@@ -13,7 +14,7 @@ import {
 } from "../transport.js";
 import { CallStream } from "./call-stream.js";
 import { createSecrets, openSocket, type Secrets } from "./connect.js";
-import { type ConnectionHost, Http2Connection } from "./connection.js";
+import { ClientConnection, type ConnectionHost } from "./connection.js";
 import { checkHead, RequestHeads } from "./request-head.js";
 
 /** Milliseconds after which an address that does not finish connecting counts as failing, and is given up. */
@@ -51,9 +52,9 @@ export class Http2Transport implements Transport, ConnectionHost {
   #keepalive: KeepaliveOptions | undefined;
 
   /** Those that take streams; others finish by themselves. */
-  #connections: readonly Http2Connection[] = [];
+  #connections: readonly ClientConnection[] = [];
   /** The one that is not ready yet. */
-  #connecting: Http2Connection | undefined;
+  #connecting: ClientConnection | undefined;
   #connectingSince = 0;
   #connectTimer: NodeJS.Timeout | undefined;
   #backoffTimer: NodeJS.Timeout | undefined;
@@ -120,11 +121,11 @@ export class Http2Transport implements Transport, ConnectionHost {
     if (this.#closed) this.#settle();
   }
 
-  onDraining(connection: Http2Connection): void {
+  onDraining(connection: ClientConnection): void {
     this.#lose(connection);
   }
 
-  onRefused(connection: Http2Connection): void {
+  onRefused(connection: ClientConnection): void {
     // Others come first from now on.
     if (this.#connections.includes(connection))
       this.#connections = [...this.#connections.filter(other => other !== connection), connection];
@@ -136,7 +137,7 @@ export class Http2Transport implements Transport, ConnectionHost {
       this.#keepalive = { ...keepalive, time: Math.min(2 * keepalive.time, maxKeepaliveTime) };
   }
 
-  onClosed(connection: Http2Connection, reason: string | undefined): void {
+  onClosed(connection: ClientConnection, reason: string | undefined): void {
     if (connection.responded) this.#backoff.reset();
     if (connection === this.#connecting) {
       this.#connecting = undefined;
@@ -147,7 +148,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   }
 
   /** A connection that was ready takes no more streams. */
-  #lose(connection: Http2Connection): void {
+  #lose(connection: ClientConnection): void {
     const before = this.#connections;
     this.#connections = before.filter(other => other !== connection);
     if (this.#connections.length < before.length)
@@ -165,7 +166,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   }
 
   /** The first connection with room: the others become idle where one is enough. */
-  #roomFor({ avoided }: CallStream): Http2Connection | undefined {
+  #roomFor({ avoided }: CallStream): ClientConnection | undefined {
     for (const connection of this.#connections)
       if (connection !== avoided && connection.room) return connection;
     return undefined;
@@ -177,7 +178,7 @@ export class Http2Transport implements Transport, ConnectionHost {
       queueMicrotask(() => end(stream, text, "declined"));
       return;
     }
-    if (this.#queue.length >= maxQueue) this.#queue = this.#queue.filter(({ over }) => !over);
+    if (this.#queue.length >= maxQueue) this.#queue = this.#queue.filter(({ closed }) => !closed);
     if (this.#queue.length >= maxQueue) {
       queueMicrotask(() => end(stream, `${maxQueue} calls wait for the upstream already`, "declined"));
       return;
@@ -186,14 +187,14 @@ export class Http2Transport implements Transport, ConnectionHost {
     this.#connect();
   }
 
-  /** Gives places to the calls that wait, and sees that there will be more. */
+  /** Gives the calls that wait to connections with room, and opens another where calls are left. */
   #serve(): void {
     const queue = this.#queue;
     const kept: CallStream[] = [];
     let next = 0;
     for (; next < queue.length; next++) {
       const stream = queue[next]!;
-      if (stream.over) continue;
+      if (stream.closed) continue;
       const connection = this.#roomFor(stream);
       if (connection !== undefined) connection.adopt(stream);
       else if (stream.avoided !== undefined) kept.push(stream);
@@ -213,7 +214,7 @@ export class Http2Transport implements Transport, ConnectionHost {
 
   #openConnection(): void {
     this.#connectingSince = performance.now();
-    const connection = new Http2Connection(
+    const connection = new ClientConnection(
       handlers => openSocket(this.#address, this.#target, this.#secrets, handlers),
       this.#keepalive,
       this,
@@ -259,7 +260,7 @@ export class Http2Transport implements Transport, ConnectionHost {
 
   /** After `close`: ends what no call needs. */
   #settle(): void {
-    if (this.#queue.some(({ over }) => !over)) return;
+    if (this.#queue.some(({ closed }) => !closed)) return;
     clearTimeout(this.#backoffTimer);
     this.#connecting?.abort("closed");
     for (const connection of this.#connections) connection.drain();
@@ -268,5 +269,5 @@ export class Http2Transport implements Transport, ConnectionHost {
 
 /** Ends a call that was never sent, unless it was cancelled meanwhile. */
 function end(stream: CallStream, text: string, progress: "declined" | "unsent"): void {
-  if (!stream.over) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progress));
+  if (!stream.closed) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progress));
 }

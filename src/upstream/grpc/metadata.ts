@@ -3,6 +3,9 @@ import type { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, writeString } from "../../h2/hpack-encoder.js";
 import type { Metadata } from "../channel.js";
 
+/** Bytes of a header list, 32 added for each field as RFC 9113 §6.5.2 counts: of a request that we send, and of a response. */
+export const maxHeaderList = 64 * 1024;
+
 const legalName = /^[0-9a-z_.-]+$/;
 const legalValue = /^[\x20-\x7e]*$/;
 

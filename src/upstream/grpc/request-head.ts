@@ -1,8 +1,7 @@
 import { ByteWriter } from "../../h2/bytes.js";
-import { encodedName, writeIndexedName, writeString } from "../../h2/hpack-encoder.js";
-import { maxHeaderList } from "../../h2/protocol.js";
+import { encodedName, indexedField, writeIndexedName, writeString } from "../../h2/hpack-encoder.js";
 import type { Metadata } from "../channel.js";
-import { checkMetadata } from "./metadata.js";
+import { checkMetadata, maxHeaderList } from "./metadata.js";
 
 const legalPath = /^\/[\x21-\x7e]+$/;
 
@@ -66,7 +65,10 @@ export class RequestHeads {
     const { secure, authority, userAgent } = this.#origin;
     const out = new ByteWriter(256);
     out.append(
-      Uint8Array.of(0x80 | Static.MethodPost, 0x80 | (secure ? Static.SchemeHttps : Static.SchemeHttp)),
+      Uint8Array.of(
+        indexedField(Static.MethodPost),
+        indexedField(secure ? Static.SchemeHttps : Static.SchemeHttp),
+      ),
     );
     writeIndexedName(out, Static.Path, path);
     writeIndexedName(out, Static.Authority, authority);
@@ -97,12 +99,6 @@ const fixedFields = 10;
 
 const timeoutName = encodedName("grpc-timeout");
 const attemptsName = encodedName("grpc-previous-rpc-attempts");
-
-/**
- * A table of size 0 (RFC 7541 §6.3), which the first block of a connection begins with: a peer that wants a smaller one
- * than the initial 4,096 bytes must be told so (§4.2), and whatever it wants later is no smaller.
- */
-export const noTable = Uint8Array.of(0x20);
 
 /** `timeout`: milliseconds. */
 export function writeTimeout(out: ByteWriter, timeout: number): void {

@@ -1,11 +1,64 @@
-import { maxHeaderList } from "../../h2/protocol.js";
+import { HeaderField, isLegalName, isLegalValue } from "../../h2/header-field.js";
+import type { FieldSink } from "../../h2/hpack-decoder.js";
+import { fieldType } from "../../h2/hpack-table.js";
 import { type Metadata, noMetadata } from "../channel.js";
+import { maxHeaderList, ownNames } from "./metadata.js";
 
-import { FieldKind, type HeaderField } from "./header-field.js";
-import type { FieldSink } from "./hpack-decoder.js";
+/** What a header field of a response is to a gRPC client. */
+const FieldKind = {
+  Metadata: 0,
+  /** Concerns only the transport, and nothing that we look at. */
+  Ignored: 1,
+  /** RFC 9113 §8.2 forbids it, or it is a pseudo-header that responses do not have. */
+  Malformed: 2,
+  HttpStatus: 3,
+  ContentType: 4,
+  GrpcStatus: 5,
+  GrpcMessage: 6,
+  GrpcEncoding: 7,
+} as const;
 
-/** One header block of an answer: initial metadata or trailers. */
-export class ResponseHead implements FieldSink {
+type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
+
+const kinds = new Map<string, FieldKind>([
+  [":status", FieldKind.HttpStatus],
+  ["content-type", FieldKind.ContentType],
+  ["grpc-status", FieldKind.GrpcStatus],
+  ["grpc-message", FieldKind.GrpcMessage],
+  ["grpc-encoding", FieldKind.GrpcEncoding],
+]);
+for (const name of ownNames)
+  if (!kinds.has(name)) kinds.set(name, isLegalName(name) ? FieldKind.Ignored : FieldKind.Malformed);
+
+function kindOf(name: string, value: string): FieldKind {
+  const kind = kinds.get(name) ?? (isLegalName(name) ? FieldKind.Metadata : FieldKind.Malformed);
+  return isLegalValue(value) ? kind : FieldKind.Malformed;
+}
+
+/** One field of a response, with what a gRPC client makes of it. */
+export class ResponseField extends HeaderField {
+  readonly kind: FieldKind;
+  #entries: Metadata | undefined;
+
+  constructor(name: string, value: string) {
+    super(name, value);
+    this.kind = kindOf(name, value);
+  }
+
+  /** As metadata: one entry, or for a `-bin` name one for each of the values joined by commas. */
+  get entries(): Metadata {
+    const { name, value } = this;
+    this.#entries ??= name.endsWith("-bin")
+      ? value.split(",").map(part => [name, Buffer.from(part, "base64")])
+      : [[name, value]];
+    return this.#entries;
+  }
+}
+
+export const responseFields = fieldType((name, value) => new ResponseField(name, value));
+
+/** One header block of a response: initial metadata or trailers. */
+export class ResponseHead implements FieldSink<ResponseField> {
   /** What is wrong with it (RFC 9113 §8.1.1); undefined where nothing is. */
   malformed: string | undefined;
   tooLarge = false;
@@ -41,7 +94,7 @@ export class ResponseHead implements FieldSink {
     return this.httpStatus >= 100 && this.httpStatus < 200;
   }
 
-  field(field: HeaderField): void {
+  field(field: ResponseField): void {
     this.#size += field.size;
     if (this.#size > maxHeaderList) {
       this.tooLarge = true;

@@ -1,30 +1,22 @@
 import { copyOf, readUint32 } from "../../h2/bytes.js";
-import { messageHeadSize } from "../../h2/frame-writer.js";
 import { ErrorCode } from "../../h2/protocol.js";
-import { streamWindow } from "../../h2/settings.js";
+import { Http2Stream } from "../../h2/stream.js";
 import { Code } from "../../status/code.js";
 import { failure, protocolFailure, type StreamOutcome, type TransportListener } from "../transport.js";
-import { inflate } from "./inflate.js";
-import { checkMessageHead, MessageQueue } from "./message-queue.js";
+import { checkMessageHead, inflate, MessageQueue, messageHeadSize } from "./messages.js";
 import type { ResponseHead } from "./response-head.js";
 import { contentTypeFailure, httpFailure, isGrpcType, outcomeOf, resetFailure } from "./stream-outcome.js";
 
+/** Bytes that a peer may send on a stream before any WINDOW_UPDATE. */
+export const streamWindow = 256 * 1024;
+
 /**
- * The answer of one call, from its header block to its end: the receiving half of an HTTP/2 stream. Messages reach the
+ * The response of one call, from its header block to its end: the receiving half of an HTTP/2 stream. Messages reach the
  * listener as it asks for them; the end reaches it after them.
  */
-export abstract class ResponseStream {
+export abstract class ResponseStream extends Http2Stream {
   protected readonly listener: TransportListener;
   readonly #maxMessageSize: number;
-  /** What the peer may still send. */
-  receiveWindow = streamWindow;
-  /** How large `receiveWindow` is made again. */
-  windowTarget = streamWindow;
-  /** `performance.now()` of the last WINDOW_UPDATE. */
-  windowUpdated = 0;
-  /** Nothing more comes from the peer, or is of interest. */
-  over = false;
-
   #answered = false;
   #httpStatus = 0;
   #encoding: string | undefined;
@@ -37,18 +29,17 @@ export abstract class ResponseStream {
   /** A message is being decompressed. */
   #inflating = false;
   /** How the call ended, while messages are still to be delivered. */
-  #ending: StreamOutcome | undefined;
+  #outcome: StreamOutcome | undefined;
   /** The listener hears nothing more. */
-  #closed = false;
+  #silent = false;
 
   protected constructor(listener: TransportListener, maxMessageSize: number) {
+    super(streamWindow);
     this.listener = listener;
     this.#maxMessageSize = maxMessageSize;
   }
 
-  /** All of the request was written. */
-  protected abstract get requestEnded(): boolean;
-  /** Gives up the place on the connection; resets the stream where a code is given. */
+  /** Closes the stream and leaves the connection; resets the stream where a code is given. */
   protected abstract leave(code: ErrorCode | undefined): void;
   /** The peer may send more, where its window was kept small. */
   protected abstract grantWindow(): void;
@@ -63,8 +54,8 @@ export abstract class ResponseStream {
 
   /** The listener hears nothing more. Returns false where that was so before. */
   protected silence(): boolean {
-    if (this.#closed) return false;
-    this.#closed = true;
+    if (this.#silent) return false;
+    this.#silent = true;
     this.#queue = undefined;
     return true;
   }
@@ -125,7 +116,7 @@ export abstract class ResponseStream {
       return;
     }
     if (from < to) this.#take(bytes, from, to);
-    if (end && !this.over)
+    if (end && !this.closed)
       this.#finish(
         this.#httpStatus === 200
           ? failure(Code.INTERNAL, "protocol", "Call ended without gRPC status")
@@ -178,27 +169,27 @@ export abstract class ResponseStream {
     this.break(message, ErrorCode.ProtocolError);
   }
 
-  #abort(ending: StreamOutcome, code: ErrorCode): void {
+  #abort(outcome: StreamOutcome, code: ErrorCode): void {
     this.leave(code);
-    this.settle(ending);
+    this.settle(outcome);
   }
 
   /** The peer has ended the stream. */
-  #finish(ending: StreamOutcome): void {
+  #finish(outcome: StreamOutcome): void {
     // What we have not sent nobody waits for any more (RFC 9113 §8.1).
-    this.leave(this.requestEnded ? undefined : ErrorCode.NoError);
-    const cut = ending.status.code === Code.OK && this.#queue !== undefined && this.#queue.partial > 0;
-    this.settle(cut ? protocolFailure("the answer ends within a message") : ending);
+    this.leave(this.sending ? ErrorCode.NoError : undefined);
+    const cut = outcome.status.code === Code.OK && this.#queue !== undefined && this.#queue.partial > 0;
+    this.settle(cut ? protocolFailure("the answer ends within a message") : outcome);
   }
 
   /** Tells the listener of the end, once it has had all messages. */
-  protected settle(ending: StreamOutcome): void {
-    if (this.#closed) return;
+  protected settle(outcome: StreamOutcome): void {
+    if (this.#silent) return;
     if (this.#delivering || this.#inflating || (this.#queue !== undefined && this.#queue.length > 0)) {
-      this.#ending ??= ending;
+      this.#outcome ??= outcome;
     } else {
-      this.#closed = true;
-      this.listener.onEnd(ending);
+      this.#silent = true;
+      this.listener.onEnd(outcome);
     }
   }
 
@@ -206,7 +197,7 @@ export abstract class ResponseStream {
   #deliver(queue: MessageQueue): void {
     if (this.#delivering) return;
     this.#delivering = true;
-    while (this.#wanted && !this.#inflating && !this.#closed) {
+    while (this.#wanted && !this.#inflating && !this.#silent) {
       const message = queue.shift();
       if (message === undefined) break;
       if (message.compressed) {
@@ -217,20 +208,20 @@ export abstract class ResponseStream {
       }
     }
     this.#delivering = false;
-    if (this.#closed) return;
-    if (this.#ending !== undefined) this.settle(this.#ending);
-    else if (!this.over) this.grantWindow();
+    if (this.#silent) return;
+    if (this.#outcome !== undefined) this.settle(this.#outcome);
+    else if (!this.closed) this.grantWindow();
   }
 
   #inflate(bytes: Buffer): void {
     this.#inflating = true;
     inflate(bytes, this.#encoding, this.#maxMessageSize, result => {
       this.#inflating = false;
-      if (this.#closed) return;
+      if (this.#silent) return;
       if (!Buffer.isBuffer(result)) {
         this.#queue = undefined;
-        this.#ending = undefined;
-        if (this.over) this.settle(result);
+        this.#outcome = undefined;
+        if (this.closed) this.settle(result);
         else this.#abort(result, ErrorCode.Cancel);
         return;
       }

@@ -7,11 +7,11 @@ import { parseTarget } from "../../../src/upstream/balancing/target.js";
 import type { UnaryResult } from "../../../src/upstream/channel.js";
 import { CallStream } from "../../../src/upstream/grpc/call-stream.js";
 import { openSocket } from "../../../src/upstream/grpc/connect.js";
-import { Http2Connection } from "../../../src/upstream/grpc/connection.js";
+import { ClientConnection } from "../../../src/upstream/grpc/connection.js";
 import { RequestHeads } from "../../../src/upstream/grpc/request-head.js";
 import type { StreamOutcome } from "../../../src/upstream/transport.js";
+import { hex } from "../../h2/bytes.js";
 import { openChannel, unaryCall, until } from "../backend.js";
-import { hex } from "./bytes.js";
 import {
   answer,
   frame,
@@ -330,7 +330,7 @@ test("a connection whose stream ids run out takes no more calls, and those under
     onTooManyPings: () => {},
     onClosed: () => {},
   };
-  const connection = new Http2Connection(
+  const connection = new ClientConnection(
     handlers => openSocket(target.address, target, undefined, handlers),
     undefined,
     host,

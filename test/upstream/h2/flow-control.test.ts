@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ErrorCode, FrameType } from "../../../src/h2/protocol.js";
-import { streamWindow } from "../../../src/h2/settings.js";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
 import type { CallStatus, Channel, StreamHandle } from "../../../src/upstream/channel.js";
+import { streamWindow } from "../../../src/upstream/grpc/response-stream.js";
 import { openChannel, streamPath, unaryCall } from "../backend.js";
 import {
   answer,

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { FrameReader } from "../../../src/h2/frame-reader.js";
 import { ConnectionError } from "../../../src/h2/protocol.js";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { createChannel } from "../../../src/upstream/create-channel.js";
-import { HpackDecoder } from "../../../src/upstream/grpc/hpack-decoder.js";
-import { Recorder, randomFrames, randomNumbers, readInChunks } from "./fuzz-frames.js";
+import { Recorder, randomFrames, randomNumbers, readInChunks } from "../../h2/fuzz-frames.js";
+import { frameReader, hpackDecoder } from "../../h2/parts.js";
 import { answer, initialHeaders, message, okTrailers, settings, startRawServer } from "./raw-server.js";
 
 /** Frames made at random are read, in pieces, or end with a ConnectionError. */
@@ -12,7 +11,7 @@ export function fuzzFrames(seed: number): void {
   const random = randomNumbers(seed);
   const cuts = Array.from({ length: 5 }, () => 1 + Math.floor(random() * 40));
   try {
-    readInChunks(new FrameReader(new Recorder()), Buffer.concat([settings(), randomFrames(seed)]), cuts);
+    readInChunks(frameReader(new Recorder()), Buffer.concat([settings(), randomFrames(seed)]), cuts);
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error;
   }
@@ -21,7 +20,7 @@ export function fuzzFrames(seed: number): void {
 /** Header blocks made at random are decoded by one decoder, or end with a ConnectionError. */
 export function fuzzHpack(seed: number): void {
   const random = randomNumbers(seed);
-  const decoder = new HpackDecoder();
+  const decoder = hpackDecoder();
   try {
     for (let blocks = 0; blocks < 5; blocks++) {
       const bytes = Array.from({ length: Math.floor(random() * 60) }, () => {

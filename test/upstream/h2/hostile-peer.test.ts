@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { ErrorCode, Flag, FrameType } from "../../../src/h2/protocol.js";
 import { Code } from "../../../src/status/code.js";
 import type { CallStatus } from "../../../src/upstream/channel.js";
+import { hex } from "../../h2/bytes.js";
 import { openChannel, unaryCall } from "../backend.js";
-import { hex } from "./bytes.js";
 import {
   answer,
   block,

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { test } from "node:test";
 import { CallStream } from "../../../src/upstream/grpc/call-stream.js";
-import { Http2Connection } from "../../../src/upstream/grpc/connection.js";
+import { ClientConnection } from "../../../src/upstream/grpc/connection.js";
 import { RequestHeads } from "../../../src/upstream/grpc/request-head.js";
 import type { StreamOutcome } from "../../../src/upstream/transport.js";
 import { settings } from "./raw-server.js";
@@ -35,7 +35,7 @@ async function callOn(fails: (callback: (error: Error) => void) => void): Promis
     onTooManyPings: ignore,
     onClosed: ignore,
   };
-  const connection = new Http2Connection(
+  const connection = new ClientConnection(
     handlers => {
       socket.once("close", () => handlers.onClose(new Error("write EPIPE")));
       setImmediate(() => {

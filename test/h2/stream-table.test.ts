@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { StreamTable } from "../../../src/h2/stream-table.js";
-import { grownOldSpace } from "../../old-space.js";
+import { StreamTable } from "../../src/h2/stream-table.js";
+import { grownOldSpace } from "../old-space.js";
 
 const ids = fc.integer({ min: 1, max: 2 ** 31 - 1 });
 

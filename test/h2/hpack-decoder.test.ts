@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ByteWriter } from "../../../src/h2/bytes.js";
-import { encodedName, writeInteger, writeString } from "../../../src/h2/hpack-encoder.js";
-import { decodeHuffman, huffmanLengths } from "../../../src/h2/huffman.js";
-import { ConnectionError, ErrorCode } from "../../../src/h2/protocol.js";
-import { HeaderField } from "../../../src/upstream/grpc/header-field.js";
-import { HpackDecoder } from "../../../src/upstream/grpc/hpack-decoder.js";
-import { DynamicTable } from "../../../src/upstream/grpc/hpack-table.js";
+import { ByteWriter } from "../../src/h2/bytes.js";
+import { HeaderField } from "../../src/h2/header-field.js";
+import type { HpackDecoder } from "../../src/h2/hpack-decoder.js";
+import { encodedName, writeInteger, writeString } from "../../src/h2/hpack-encoder.js";
+import { DynamicTable } from "../../src/h2/hpack-table.js";
+import { decodeHuffman, huffmanLengths } from "../../src/h2/huffman.js";
+import { ConnectionError, ErrorCode } from "../../src/h2/protocol.js";
 import { encodeHuffman, hex } from "./bytes.js";
+import { hpackDecoder } from "./parts.js";
 
 type Fields = readonly (readonly [name: string, value: string])[];
 
-function decode(decoder: HpackDecoder, block: Buffer): [string, string][] {
+function decode(decoder: HpackDecoder<HeaderField>, block: Buffer): [string, string][] {
   const fields: [string, string][] = [];
   decoder.decode(block, 0, block.length, { field: ({ name, value }) => fields.push([name, value]) });
   return fields;
@@ -123,7 +124,7 @@ const vectors: readonly { name: string; blocks: readonly (readonly [block: strin
 
 for (const { name, blocks } of vectors) {
   test(`RFC 7541 ${name}`, () => {
-    const decoder = new HpackDecoder();
+    const decoder = hpackDecoder();
     for (const [block, fields] of blocks) assert.deepEqual(decode(decoder, hex(block)), fields);
   });
 }
@@ -159,7 +160,7 @@ test("integers come back as they went, in every place", () => {
       const out = new ByteWriter(16);
       out.append(encodedName("x-name"));
       writeString(out, "v".repeat(length));
-      const fields = decode(new HpackDecoder(), Buffer.from(out.bytes.subarray(0, out.length)));
+      const fields = decode(hpackDecoder(), Buffer.from(out.bytes.subarray(0, out.length)));
       assert.equal(fields[0]?.[1].length, length);
     }),
     { numRuns: 200 },
@@ -196,7 +197,7 @@ test("whatever a peer puts into the table is found there again", () => {
   const field = fc.tuple(name, fc.string({ maxLength: 200 }), fc.boolean());
   fc.assert(
     fc.property(fc.array(fc.array(field, { maxLength: 8 }), { maxLength: 30 }), blocks => {
-      const decoder = new HpackDecoder();
+      const decoder = hpackDecoder();
       const table: string[] = [];
       let size = 0;
       for (const block of blocks) {
@@ -243,7 +244,7 @@ for (const [what, block] of [
 ] as const) {
   test(`${what} is a COMPRESSION_ERROR`, () => {
     assert.throws(
-      () => decode(new HpackDecoder(), hex(block)),
+      () => decode(hpackDecoder(), hex(block)),
       (error: unknown) => error instanceof ConnectionError && error.code === ErrorCode.CompressionError,
     );
   });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FrameReader } from "../../../src/h2/frame-reader.js";
-import { FrameWriter } from "../../../src/h2/frame-writer.js";
-import { ConnectionError, Flag } from "../../../src/h2/protocol.js";
+import { FrameWriter } from "../../src/h2/frame-writer.js";
+import { ConnectionError, Flag } from "../../src/h2/protocol.js";
+import { writeMessagePart } from "../../src/upstream/grpc/messages.js";
+import { frame, settings } from "../upstream/h2/raw-server.js";
 import { Recorder, randomFrames, readInChunks } from "./fuzz-frames.js";
-import { frame, settings } from "./raw-server.js";
+import { frameReader } from "./parts.js";
 
 test("frames are the same however their bytes are chunked", () => {
   fc.assert(
@@ -15,9 +16,9 @@ test("frames are the same however their bytes are chunked", () => {
       (frames, cuts) => {
         const bytes = Buffer.concat([settings(), ...frames]);
         const whole = new Recorder();
-        new FrameReader(whole).read(bytes, bytes.length);
+        frameReader(whole).read(bytes, bytes.length);
         const cut = new Recorder();
-        readInChunks(new FrameReader(cut), bytes, cuts);
+        readInChunks(frameReader(cut), bytes, cuts);
         assert.deepEqual(cut.joined(), whole.joined());
       },
     ),
@@ -68,7 +69,7 @@ test("bytes of any kind are frames or a ConnectionError, and never anything else
       fc.array(fc.integer({ min: 1, max: 30 })),
       (bytes, cuts) => {
         try {
-          readInChunks(new FrameReader(new Recorder()), Buffer.concat([settings(), bytes]), cuts);
+          readInChunks(frameReader(new Recorder()), Buffer.concat([settings(), bytes]), cuts);
         } catch (error) {
           assert.ok(error instanceof ConnectionError, String(error));
         }
@@ -81,7 +82,7 @@ test("bytes of any kind are frames or a ConnectionError, and never anything else
 test("frames made at random are frames or a ConnectionError", () => {
   for (let seed = 1; seed <= 300; seed++) {
     try {
-      readInChunks(new FrameReader(new Recorder()), Buffer.concat([settings(), randomFrames(seed)]), [
+      readInChunks(frameReader(new Recorder()), Buffer.concat([settings(), randomFrames(seed)]), [
         (seed % 64) + 1,
       ]);
     } catch (error) {
@@ -100,12 +101,12 @@ test("a message is written as one, however it is cut", () => {
         const total = message.length + 5;
         for (let offset = 0, index = 0; offset < total; index++) {
           const count = Math.min(cuts[index % cuts.length]!, total - offset);
-          out.data(1, message, offset, count, offset + count === total);
+          writeMessagePart(out, 1, message, offset, count, offset + count === total);
           offset += count;
         }
         const sink = new Recorder();
         const bytes = Buffer.concat([settings(), out.bytes.subarray(0, out.length)]);
-        new FrameReader(sink).read(bytes, bytes.length);
+        frameReader(sink).read(bytes, bytes.length);
         const head = Buffer.alloc(5);
         head.writeUInt32BE(message.length, 1);
         const data = sink.joined().filter(event => event.startsWith("data "));

@@ -1,19 +1,54 @@
-import { readUint32 } from "../../h2/bytes.js";
-import { messageHeadSize } from "../../h2/frame-writer.js";
+import { gunzip } from "node:zlib";
+import { readUint32, writeUint32 } from "../../h2/bytes.js";
+import type { FrameWriter } from "../../h2/frame-writer.js";
+import type { Undelivered } from "../../h2/stream.js";
 import { Code } from "../../status/code.js";
 import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
+
+/** Bytes before each gRPC message: a flag for compression and the length (gRPC over HTTP/2, Length-Prefixed-Message). */
+export const messageHeadSize = 5;
+
+/**
+ * Writes a DATA frame with `count` bytes of a message and its head, not compressed, from `offset`; the head is at offset
+ * 0. `end`: with END_STREAM.
+ */
+export function writeMessagePart(
+  out: FrameWriter,
+  stream: number,
+  message: Uint8Array,
+  offset: number,
+  count: number,
+  end: boolean,
+): void {
+  out.beginData(stream, count, end);
+  const { bytes } = out;
+  const to = offset + count;
+  let at = offset;
+  if (at === 0 && count >= messageHeadSize) {
+    bytes[out.length] = 0;
+    writeUint32(bytes, out.length + 1, message.length);
+    out.length += messageHeadSize;
+    at = messageHeadSize;
+  }
+  for (; at < to && at < messageHeadSize; at++)
+    bytes[out.length++] = at === 0 ? 0 : message.length >>> (8 * (messageHeadSize - 1 - at));
+  if (at === to) return;
+  const whole = to - at === message.length;
+  bytes.set(whole ? message : message.subarray(at - messageHeadSize, to - messageHeadSize), out.length);
+  out.length += to - at;
+}
 
 /** Bytes of a message that are made room for before any came: what a peer only announces costs no memory. */
 const firstRoom = 64 * 1024;
 
 /** A message as it came. */
-export interface QueuedMessage {
+interface QueuedMessage {
   readonly compressed: boolean;
   readonly bytes: Buffer;
 }
 
 /** Joins length-prefixed messages from the DATA of a stream, and keeps them until they are asked for. */
-export class MessageQueue {
+export class MessageQueue implements Undelivered {
   readonly #maxSize: number;
   readonly #messages: QueuedMessage[] = [];
   /** Bytes of the messages that wait, heads included. */
@@ -101,8 +136,37 @@ export class MessageQueue {
 
 /** How the call fails where the head of a message at `at` is none, or announces one that is too large. */
 export function checkMessageHead(bytes: Buffer, at: number, maxSize: number): StreamOutcome | undefined {
-  if (bytes[at]! > 1) return protocolFailure("the answer is not made of gRPC messages");
+  if (bytes[at]! > 1) return protocolFailure("the response is not made of gRPC messages");
   const size = readUint32(bytes, at + 1);
   if (size <= maxSize) return undefined;
   return failure(Code.RESOURCE_EXHAUSTED, "size", `Received message larger than max (${size} vs ${maxSize})`);
+}
+
+/**
+ * Decompresses a message that is marked as compressed. Never gives more than `maxSize` bytes, nor makes them.
+ * `encoding` is the response's `grpc-encoding`. `done` is called
+ * later, with the message or with how the call fails.
+ */
+export function inflate(
+  bytes: Buffer,
+  encoding: string | undefined,
+  maxSize: number,
+  done: (result: Buffer | StreamOutcome) => void,
+): void {
+  if (encoding !== "gzip") {
+    const name = encoding === undefined ? "no grpc-encoding" : `grpc-encoding "${encoding.slice(0, 64)}"`;
+    queueMicrotask(() => done(protocolFailure(`a message is compressed with ${name}, expected gzip`)));
+    return;
+  }
+  // One byte beyond the limit tells what is too large from what is just as large.
+  gunzip(bytes, { maxOutputLength: maxSize + 1 }, (error, message) => {
+    if (error === null && message.length <= maxSize) {
+      done(message);
+    } else if (error === null || ("code" in error && error.code === "ERR_BUFFER_TOO_LARGE")) {
+      const text = `Received message that decompresses to a size larger than max (${maxSize})`;
+      done(failure(Code.RESOURCE_EXHAUSTED, "size", text));
+    } else {
+      done(protocolFailure(`Failed to decompress a message: ${error.message}`));
+    }
+  });
 }

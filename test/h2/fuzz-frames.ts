@@ -1,5 +1,5 @@
-import type { FrameReader, FrameSink } from "../../../src/h2/frame-reader.js";
-import { frame } from "./raw-server.js";
+import type { FrameReader, FrameSink } from "../../src/h2/frame-reader.js";
+import { frame } from "../upstream/h2/raw-server.js";
 
 /** Notes what a reader finds, in words. */
 export class Recorder implements FrameSink {

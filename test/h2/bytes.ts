@@ -1,4 +1,4 @@
-import { huffmanCodes, huffmanLengths } from "../../../src/h2/huffman.js";
+import { huffmanCodes, huffmanLengths } from "../../src/h2/huffman.js";
 
 /** Bytes written as hexadecimal digits; white space does not matter. */
 export function hex(text: string): Buffer {

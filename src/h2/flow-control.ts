@@ -1,0 +1,41 @@
+import type { Http2Stream } from "./stream.js";
+
+/** How much we let a peer send ahead of what is taken, in bytes. */
+export interface WindowSizes {
+  /** Of a stream at first, and at most. */
+  readonly stream: number;
+  readonly maxStream: number;
+  /** Of all streams of a connection together. */
+  readonly connection: number;
+}
+
+/**
+ * How much more a stream may be sent by its peer: bytes for a WINDOW_UPDATE (RFC 9113 §6.9), 0 for none now. What the
+ * owner has not asked for takes from the window; of a message that it waits for, all that is missing is let in at once. A
+ * window that is used up within two round trips is what slows the stream, and grows up to `maxWindow`.
+ *
+ * An example: of a window of 256 KiB, 160 KiB have come and were taken. 96 KiB are left, so that the increment is 160 KiB:
+ * at least half, so that it is sent. Were 100 KiB of these 160 still undelivered and nobody asked for them, the increment
+ * would be 60 KiB: less than half, so that the peer has to wait.
+ * @param roundTrip milliseconds
+ */
+export function windowIncrement(stream: Http2Stream, roundTrip: number, maxWindow: number): number {
+  const { undelivered, wanted, windowTarget } = stream;
+  let window = windowTarget;
+  if (undelivered !== undefined) {
+    window -= undelivered.waiting + (wanted ? 0 : undelivered.partial);
+    if (wanted) window = Math.max(window, undelivered.missing);
+  }
+  const increment = window - stream.receiveWindow;
+  if (increment < windowTarget / 2) return 0;
+  if (undelivered === undefined || wanted) grow(stream, roundTrip, maxWindow);
+  stream.receiveWindow += increment;
+  return increment;
+}
+
+function grow(stream: Http2Stream, roundTrip: number, maxWindow: number): void {
+  const now = performance.now();
+  if (now - stream.windowUpdated < 2 * roundTrip)
+    stream.windowTarget = Math.min(2 * stream.windowTarget, maxWindow);
+  stream.windowUpdated = now;
+}

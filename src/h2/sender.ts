@@ -1,0 +1,209 @@
+import type { Socket } from "node:net";
+import type { FloodGuard } from "./flood-guard.js";
+import { FrameWriter } from "./frame-writer.js";
+import { initialWindow } from "./protocol.js";
+import type { PeerSettings } from "./settings.js";
+import { type Http2Stream, StreamState } from "./stream.js";
+import type { StreamTable } from "./stream-table.js";
+
+/** Bytes that a stream writes before the next one has its turn. */
+const turn = 64 * 1024;
+/** Bytes that are collected while the socket is busy, before streams have to wait. */
+const highWater = 256 * 1024;
+const firstCapacity = 16 * 1024;
+/** Milliseconds after which a peer that does not read our last frames, or does not close, is left. */
+const closeGraceMs = 1_000;
+/** Max delay of frames that are not urgent, so that they share a write with others. */
+const coalesceDelayMs = 2;
+
+/**
+ * The sending half of a connection: its window, whose turn it is, and the socket. Frames are collected and given to the
+ * socket in one write a turn of the event loop, and none while one is under way; two buffers take turns.
+ *
+ * It calls streams, the table and the flood guard, and nothing calls back: a connection only adds frames and streams.
+ */
+export class Sender<S extends Http2Stream> {
+  readonly #socket: Socket;
+  readonly #peer: PeerSettings;
+  readonly #flood: FloodGuard;
+  readonly #table: StreamTable<S>;
+  /** Bytes that the peer lets the connection send (RFC 9113 §6.9). */
+  window = initialWindow;
+  /** Streams that have something to write which their own window does not hold back. */
+  readonly #listed: S[] = [];
+  /** Streams whose bytes are all in the buffer; two lists that take turns. */
+  #flushed: S[] = [];
+  #announced: S[] = [];
+  readonly #firstId: number;
+  #nextId: number;
+  #unsentId: number;
+  #frames = new FrameWriter(firstCapacity);
+  #spare = new FrameWriter(firstCapacity);
+  #scheduled = false;
+  #writing = false;
+  #delayed = false;
+  #closed = false;
+
+  /** Streams that it opens are added to `table`, the first with `firstId`, the others by two more each. */
+  constructor(socket: Socket, peer: PeerSettings, flood: FloodGuard, table: StreamTable<S>, firstId: number) {
+    this.#socket = socket;
+    this.#peer = peer;
+    this.#flood = flood;
+    this.#table = table;
+    this.#firstId = firstId;
+    this.#nextId = firstId;
+    this.#unsentId = firstId;
+  }
+
+  /** What is added here goes out with the next turn of the event loop. */
+  get frames(): FrameWriter {
+    this.#schedule();
+    return this.#frames;
+  }
+
+  /** What is added here goes out with other frames, or after `coalesceDelayMs`. */
+  get delayedFrames(): FrameWriter {
+    if (!this.#scheduled && !this.#writing && !this.#delayed && !this.#closed) {
+      this.#delayed = true;
+      setTimeout(this.#onDelay, coalesceDelayMs).unref();
+    }
+    return this.#frames;
+  }
+
+  /** The id of the stream that is opened next. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
+  /** Of the streams from this id on nothing was given to the socket. */
+  get unsentId(): number {
+    return this.#unsentId;
+  }
+
+  /** Streams that wait to be opened. */
+  get unopened(): S[] {
+    return this.#listed.filter(({ state }) => state === StreamState.Idle);
+  }
+
+  /** The stream may have something to write. */
+  enlist(stream: S): void {
+    if (stream.listed || (stream.id !== 0 && !stream.writable)) return;
+    stream.listed = true;
+    this.#listed.push(stream);
+    this.#schedule();
+  }
+
+  /** Adds to the connection's window. Returns false where it would become larger than HTTP/2 allows. */
+  widen(increment: number, max: number): boolean {
+    this.window += increment;
+    if (this.window > max) return false;
+    if (this.#listed.length > 0) this.#schedule();
+    return true;
+  }
+
+  /** Gives the last frames to the socket and ends it. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    const { bytes, length } = this.#frames;
+    if (length > 0) socket.write(bytes.subarray(0, length));
+    // A socket that is destroyed while the peer writes is reset, and our last frames are lost with it.
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), closeGraceMs).unref();
+    socket.once("close", () => clearTimeout(timer));
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#writing || this.#closed) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  readonly #onDelay = (): void => {
+    this.#delayed = false;
+    if (this.#frames.length > 0) this.#schedule();
+  };
+
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    // What a socket at its end is given goes nowhere; streams that are not opened on it can go elsewhere.
+    if (this.#closed || !this.#socket.writable) return;
+    this.#fill();
+    const frames = this.#frames;
+    if (frames.length === 0) return;
+    this.#writing = true;
+    this.#frames = this.#spare;
+    this.#spare = frames;
+    this.#socket.write(frames.bytes.subarray(0, frames.length), this.#onWritten);
+    // A write that fails at once has taken nothing.
+    if (this.#socket.errored !== null) return;
+    this.#unsentId = this.#nextId;
+    this.#flood.written();
+  };
+
+  readonly #onWritten = (): void => {
+    this.#writing = false;
+    if (this.#closed) return;
+    const spare = this.#spare;
+    if (spare.bytes.length > 2 * highWater) this.#spare = new FrameWriter(firstCapacity);
+    else spare.length = 0;
+    this.#flush();
+  };
+
+  /** Adds what streams have to write, as long as the buffer is not full. */
+  #fill(): void {
+    let progress = true;
+    while (progress && this.#listed.length > 0 && this.#frames.length < highWater) {
+      progress = this.#round();
+      this.#announce();
+    }
+  }
+
+  /** Streams may be given the next bytes at once, and these go out with the others. */
+  #announce(): void {
+    const flushed = this.#flushed;
+    this.#flushed = this.#announced;
+    this.#announced = flushed;
+    for (const stream of flushed) {
+      stream.flushed = false;
+      stream.announceFlushed();
+    }
+    flushed.length = 0;
+  }
+
+  /** Gives each stream a turn. Returns whether any could use it. */
+  #round(): boolean {
+    const listed = this.#listed;
+    const frames = this.#frames;
+    const { maxFrameSize } = this.#peer;
+    const before = frames.length;
+    let kept = 0;
+    for (let index = 0; index < listed.length; index++) {
+      const stream = listed[index]!;
+      if (frames.length >= highWater || this.#serve(stream, maxFrameSize)) listed[kept++] = stream;
+      else stream.listed = false;
+    }
+    listed.length = kept;
+    return frames.length > before;
+  }
+
+  /** Returns whether the stream has more to write. */
+  #serve(stream: S, maxFrame: number): boolean {
+    if (stream.closed || (stream.id === 0 && !this.#open(stream))) return false;
+    const written = stream.write(this.#frames, Math.min(turn, this.window), maxFrame);
+    if (written > 0) this.#flood.useful();
+    if (stream.flushed) this.#flushed.push(stream);
+    this.window -= written;
+    return stream.writable;
+  }
+
+  #open(stream: S): boolean {
+    const id = this.#nextId;
+    if (!stream.open(id, this.#peer, this.#frames, id === this.#firstId)) return false;
+    this.#nextId += 2;
+    this.#table.add(stream);
+    return true;
+  }
+}
