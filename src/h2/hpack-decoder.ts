@@ -1,4 +1,4 @@
-import type { FieldType, HeaderField } from "./header-field.js";
+import type { FieldType, HeaderField } from "./hpack-table.js";
 import { DynamicTable } from "./hpack-table.js";
 import { decodeHuffman } from "./huffman.js";
 import { ConnectionError, ErrorCode } from "./protocol.js";

@@ -1,7 +1,6 @@
 import { FrameReader, type FrameSink } from "../../src/h2/frame-reader.js";
-import { HeaderField } from "../../src/h2/header-field.js";
 import { HpackDecoder } from "../../src/h2/hpack-decoder.js";
-import { fieldType } from "../../src/h2/hpack-table.js";
+import { fieldType, HeaderField } from "../../src/h2/hpack-table.js";
 
 const maxHeaderListSize = 64 * 1024;
 const plainFields = fieldType((name, value) => new HeaderField(name, value));

@@ -8,12 +8,12 @@ import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import protobuf from "protobufjs";
 import type { Channel } from "../../src/upstream/channel.js";
-import { decodeFileHead } from "../../src/upstream/reflection/message.js";
 import {
   fetchDescriptors,
   type ReflectedDescriptors,
   watchDescriptors,
 } from "../../src/upstream/reflection/reflection.js";
+import { decodeFileHead } from "../../src/upstream/reflection/session.js";
 import { type Backend, openChannel, refusingAddress, startBackend, until } from "./backend.js";
 
 let folder: string;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { type HostLookup, NameResolver } from "../../src/upstream/balancing/resolver.js";
+import { type HostLookup, NameResolver } from "../../src/upstream/balancing/target.js";
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
 afterEach(() => mock.timers.reset());

@@ -1,6 +1,5 @@
-import { HeaderField, isLegalName, isLegalValue } from "../../h2/header-field.js";
 import type { FieldSink } from "../../h2/hpack-decoder.js";
-import { fieldType } from "../../h2/hpack-table.js";
+import { fieldType, HeaderField, isLegalName, isLegalValue } from "../../h2/hpack-table.js";
 import { type Metadata, noMetadata } from "../channel.js";
 import { maxHeaderList, ownNames } from "./metadata.js";
 
