@@ -1,5 +1,5 @@
-import { exactInteger } from "../codec/decimal.js";
 import { JsonNumber } from "../codec/json.js";
+import { exactInteger } from "../codec/json-to-wire/decimal.js";
 import { refuse } from "./provider.js";
 
 /** JSON values by name, numbers as `JsonNumber` where a double would not print them as they stand; no prototype. */

@@ -10,7 +10,7 @@ import {
 } from "jose";
 import { TranscodeError } from "../codec/error.js";
 import { isJsonObject } from "../codec/json.js";
-import { parseJson } from "../codec/parse-json.js";
+import { parseJson } from "../codec/json-to-wire/parse-json.js";
 import type { JwtConfig } from "../config/schema.js";
 import { bareClaims, type Claims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";

@@ -1,6 +1,6 @@
 import type { JsonPolicy } from "../codec/codec.js";
 import { createCodecs } from "../codec/codecs.js";
-import { Writer } from "../codec/writer.js";
+import { Writer } from "../codec/json-to-wire/writer.js";
 import { nearest } from "../config/nearest.js";
 import type { RpcAuthConfig } from "../config/schema.js";
 import type { Field, MessageType, MethodType, Model } from "../descriptors/model.js";

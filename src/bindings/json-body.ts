@@ -1,7 +1,6 @@
-import { TranscodeError } from "../codec/error.js";
-import { requestFailure } from "../codec/failure.js";
+import { requestFailure, TranscodeError } from "../codec/error.js";
 import { describeJson, isJsonObject, type JsonObject } from "../codec/json.js";
-import { parseJson } from "../codec/parse-json.js";
+import { parseJson } from "../codec/json-to-wire/parse-json.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 
 /** The gateway's own bodies are flat; this is for naming the member of one that is not. */

@@ -1,5 +1,5 @@
 import type { JsonPolicy } from "../codec/codec.js";
-import type { QueryPolicy } from "../codec/request.js";
+import type { QueryPolicy } from "../codec/json-to-wire/request.js";
 import type { AuthNames } from "../config/auth-schema.js";
 import { methodPolicy } from "../config/method-policy.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";

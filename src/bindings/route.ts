@@ -1,14 +1,13 @@
 import type { Codecs } from "../codec/codecs.js";
-import { type BodyTarget, RequestPlan } from "../codec/request.js";
-import { type ResponsePlan, responsePlan } from "../codec/response.js";
-import { isTextBindable } from "../codec/text-value.js";
+import { type BodyTarget, RequestPlan } from "../codec/json-to-wire/request.js";
+import { isTextBindable } from "../codec/json-to-wire/text-value.js";
 import { isWellKnown, type OwnWrappers } from "../codec/well-known.js";
+import { type ResponsePlan, responsePlan } from "../codec/wire-to-json/response.js";
 import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, MethodType } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
-import { prefixTemplate } from "../routing/prefix.js";
 import { type Template, TemplateError } from "../routing/template.js";
-import { parseTemplate } from "../routing/template-parser.js";
+import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, RuleOfMethod } from "./rules.js";
 

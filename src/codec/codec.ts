@@ -1,6 +1,6 @@
 import type { JsonValue } from "./json.js";
+import type { Writer } from "./json-to-wire/writer.js";
 import type { OwnWrappers } from "./well-known.js";
-import type { Writer } from "./writer.js";
 
 export type EmitDefaults = boolean | "with_null";
 

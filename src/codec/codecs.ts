@@ -1,18 +1,18 @@
 import type { Field, MessageType, Model } from "../descriptors/model.js";
 import type { Codec, JsonPolicy } from "./codec.js";
-import type { DecodeNode } from "./decode-step.js";
-import { Decoders } from "./decoder.js";
-import type { EncodeNode, EncodeText } from "./encode-step.js";
-import { Encoders } from "./encoder.js";
 import { TranscodeError } from "./error.js";
 import type { JsonValue } from "./json.js";
-import { BAIL, JsonCursor } from "./json-cursor.js";
-import { JsonWriter } from "./json-writer.js";
-import { MOST_ELEMENTS } from "./limits.js";
-import { parseJson } from "./parse-json.js";
-import { Reader } from "./reader.js";
+import type { EncodeNode, EncodeText } from "./json-to-wire/encode.js";
+import { Encoders } from "./json-to-wire/encoders.js";
+import { BAIL, JsonCursor } from "./json-to-wire/json-cursor.js";
+import { parseJson } from "./json-to-wire/parse-json.js";
+import type { Writer } from "./json-to-wire/writer.js";
 import { NO_WRAPPERS, type OwnWrappers } from "./well-known.js";
-import type { Writer } from "./writer.js";
+import type { DecodeNode } from "./wire-to-json/decode.js";
+import { Decoders } from "./wire-to-json/decoders.js";
+import { JsonWriter } from "./wire-to-json/json-writer.js";
+import { Reader } from "./wire-to-json/reader.js";
+import { MAX_ELEMENTS } from "./work.js";
 
 /** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
 export interface FieldCodec {
@@ -51,9 +51,9 @@ export interface Codecs {
    * The one-pass half of `Codec.encodeText`, for messages whose fields at `paths` come from elsewhere: it fails for texts
    * that give one of them. The fields may not belong to oneofs.
    */
-  messageApart(type: MessageType, paths: readonly (readonly Field[])[]): TextCopy;
+  textEncoderExcluding(type: MessageType, paths: readonly (readonly Field[])[]): TextCopy;
   /** The same for `FieldCodec.encodeText`; only paths that begin with the field matter. */
-  fieldApart(field: Field, paths: readonly (readonly Field[])[]): TextCopy;
+  fieldTextEncoderExcluding(field: Field, paths: readonly (readonly Field[])[]): TextCopy;
   /**
    * The JSON text of an Any; where the type is not in the model or the bytes are not of that type,
    * `{"@type": url, "value": base64}`. Never throws.
@@ -91,7 +91,7 @@ function encodeText(node: EncodeNode, text: Uint8Array, into: Writer, depth: num
 /** @returns false, with something written, where the tree has to decide */
 function copyText(copy: EncodeText, text: Uint8Array, into: Writer, depth: number): boolean {
   try {
-    const cursor = new JsonCursor(text, MOST_ELEMENTS);
+    const cursor = new JsonCursor(text, MAX_ELEMENTS);
     copy(cursor, into, depth);
     cursor.finish();
     return true;
@@ -164,12 +164,12 @@ class CodecSet implements Codecs {
     return codec;
   }
 
-  messageApart(type: MessageType, paths: readonly (readonly Field[])[]): TextCopy {
-    return this.#textCopy(this.#encoders.messageApart(type, paths));
+  textEncoderExcluding(type: MessageType, paths: readonly (readonly Field[])[]): TextCopy {
+    return this.#textCopy(this.#encoders.textEncoderExcluding(type, paths));
   }
 
-  fieldApart(field: Field, paths: readonly (readonly Field[])[]): TextCopy {
-    return this.#textCopy(this.#encoders.bareFieldApart(field, paths));
+  fieldTextEncoderExcluding(field: Field, paths: readonly (readonly Field[])[]): TextCopy {
+    return this.#textCopy(this.#encoders.fieldTextEncoderExcluding(field, paths));
   }
 
   #textCopy(copy: EncodeText): TextCopy {

@@ -1,3 +1,5 @@
+import { type Failure, gatewayFailure } from "../status/failure.js";
+import type { Reason } from "../status/reasons.js";
 /** Why JSON or a message could not be transcoded. */
 export type TranscodeReason =
   /** The bytes are not JSON text in UTF-8 (RFC 8259). */
@@ -34,8 +36,8 @@ export interface JsonPlace {
 const NOWHERE: JsonPlace = { line: 0, column: 0 };
 
 /** Longest piece of somebody else's text that an error repeats. */
-const EXCERPT = 64;
-const LONGEST_PATH = 256;
+const MAX_EXCERPT_CHARS = 64;
+const MAX_PATH_CHARS = 256;
 
 /**
  * JSON or wire bytes that cannot be transcoded. `message` says what was found and what was expected, without the
@@ -68,7 +70,7 @@ export class TranscodeError extends Error {
 
   /** Puts a field name, `[index]` or `["key"]` before the path; used while the error rises through the message. */
   within(segment: string): this {
-    if (segment === "" || this.#field.length > LONGEST_PATH) return this;
+    if (segment === "" || this.#field.length > MAX_PATH_CHARS) return this;
     const joint = this.#field === "" || this.#field.startsWith("[") ? "" : ".";
     this.#field = segment + joint + this.#field;
     return this;
@@ -76,11 +78,28 @@ export class TranscodeError extends Error {
 }
 
 /** At most 64 characters of untrusted text. */
-export function excerpt(text: string, length = EXCERPT): string {
+export function excerpt(text: string, length = MAX_EXCERPT_CHARS): string {
   return text.length <= length ? text : `${text.slice(0, length)}…`;
 }
 
 /** The path segment of a map key, `["a b"]`. */
 export function keySegment(key: string): string {
   return `[${JSON.stringify(excerpt(key, 24))}]`;
+}
+
+/** A request that could not be turned into a message; names the field in the message and as a typed violation. */
+export function requestFailure(error: TranscodeError): Failure {
+  const hint = error.suggestion === undefined ? "" : `; did you mean "${error.suggestion}"?`;
+  const text = `${error.message}${hint}`;
+  const reason: Reason = error.reason === "MALFORMED_MESSAGE" ? "INVALID_VALUE" : error.reason;
+  if (error.field === "") return gatewayFailure(reason, text);
+  return gatewayFailure(reason, `${error.field}: ${text}`, [{ field: error.field, description: text }]);
+}
+
+/** A reply that is not the message its method declares. What is wrong with it is for the log, not for the client. */
+export function responseFailure(): Failure {
+  return gatewayFailure(
+    "UPSTREAM_MALFORMED_MESSAGE",
+    "the upstream's answer is not the message that its method declares",
+  );
 }

@@ -1,6 +1,6 @@
 import { TranscodeError } from "./error.js";
 import { describeJson, type JsonValue } from "./json.js";
-import type { Writer } from "./writer.js";
+import type { Writer } from "./json-to-wire/writer.js";
 
 const UNDERSCORE = 0x5f;
 const BACKTICK = 0x60;

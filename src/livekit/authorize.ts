@@ -1,11 +1,11 @@
 import type { EndpointRequest } from "../bindings/endpoint.js";
 import { createCodecs } from "../codec/codecs.js";
-import { setAt } from "../codec/field-tree.js";
 import { createObject } from "../codec/json.js";
-import { resolveParameter } from "../codec/query.js";
-import { leafFromText } from "../codec/text-value.js";
+import { setAt } from "../codec/json-to-wire/field-tree.js";
+import { resolveParameter } from "../codec/json-to-wire/query.js";
+import { leafFromText } from "../codec/json-to-wire/text-value.js";
+import { Writer } from "../codec/json-to-wire/writer.js";
 import { NO_WRAPPERS } from "../codec/well-known.js";
-import { Writer } from "../codec/writer.js";
 import type { Path } from "../config/path.js";
 import type { LiveKitRouteConfig } from "../config/schema.js";
 import type { Field, MessageType } from "../descriptors/model.js";

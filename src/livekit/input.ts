@@ -1,10 +1,9 @@
 import type { Identity } from "../auth/identity.js";
 import type { EndpointRequest } from "../bindings/endpoint.js";
 import { parseJsonObject } from "../bindings/json-body.js";
-import { TranscodeError } from "../codec/error.js";
-import { requestFailure } from "../codec/failure.js";
+import { requestFailure, TranscodeError } from "../codec/error.js";
 import { describeJson } from "../codec/json.js";
-import { eachParameter } from "../codec/query.js";
+import { eachParameter } from "../codec/json-to-wire/query.js";
 import { nearest } from "../config/nearest.js";
 import { GatewayError } from "../status/failure.js";
 

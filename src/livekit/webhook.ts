@@ -2,7 +2,7 @@ import { type WebhookEvent, WebhookReceiver } from "livekit-server-sdk";
 import type { Endpoint, EndpointRequest } from "../bindings/endpoint.js";
 import { requireJsonBody } from "../bindings/json-body.js";
 import { createCodecs } from "../codec/codecs.js";
-import { Writer } from "../codec/writer.js";
+import { Writer } from "../codec/json-to-wire/writer.js";
 import type { LiveKitWebhookConfig } from "../config/schema.js";
 import { statusDialect } from "../dialects/status.js";
 import { Cancellation } from "../net/cancellation.js";

@@ -1,5 +1,4 @@
-import { TranscodeError } from "../codec/error.js";
-import { requestFailure } from "../codec/failure.js";
+import { requestFailure, TranscodeError } from "../codec/error.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { Answer, Progress } from "./progress.js";

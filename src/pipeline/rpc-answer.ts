@@ -1,6 +1,6 @@
 import { requireJsonType, requireUncompressed } from "../bindings/json-body.js";
 import type { RpcBinding } from "../bindings/snapshot.js";
-import { responseFailure } from "../codec/failure.js";
+import { responseFailure } from "../codec/error.js";
 import { type Exchange, noBody } from "../server/exchange.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Encoders } from "../../src/codec/encoder.js";
-import { BAIL, JsonCursor } from "../../src/codec/json-cursor.js";
-import { Writer } from "../../src/codec/writer.js";
+import { Encoders } from "../../src/codec/json-to-wire/encoders.js";
+import { BAIL, JsonCursor } from "../../src/codec/json-to-wire/json-cursor.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import { ALL } from "./json-arbitrary.js";
 import { decode, encode, model, POLICY, type } from "./schema.js";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { TranscodeError } from "../../src/codec/error.js";
 import { JsonNumber, type JsonValue } from "../../src/codec/json.js";
-import { parseJson } from "../../src/codec/parse-json.js";
+import { parseJson } from "../../src/codec/json-to-wire/parse-json.js";
 
 function parse(text: string | Uint8Array, depth = 100): JsonValue {
   return parseJson(typeof text === "string" ? Buffer.from(text) : text, { depth });

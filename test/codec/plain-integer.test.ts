@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { exactInteger, plainInteger } from "../../src/codec/decimal.js";
+import { exactInteger, plainInteger } from "../../src/codec/json-to-wire/decimal.js";
 
 const number = fc.oneof(
   fc.bigInt({ min: -(10n ** 18n), max: 10n ** 18n }).map(String),

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Decoders } from "../../src/codec/decoder.js";
 import { TranscodeError } from "../../src/codec/error.js";
-import { BAIL } from "../../src/codec/json-cursor.js";
-import { JsonWriter } from "../../src/codec/json-writer.js";
-import { Reader } from "../../src/codec/reader.js";
+import { BAIL } from "../../src/codec/json-to-wire/json-cursor.js";
+import { Decoders } from "../../src/codec/wire-to-json/decoders.js";
+import { JsonWriter } from "../../src/codec/wire-to-json/json-writer.js";
+import { Reader } from "../../src/codec/wire-to-json/reader.js";
 import { ALL } from "./json-arbitrary.js";
 import { encode, model, POLICY, type } from "./schema.js";
 import { int, len, tag, varint, wire } from "./wire-bytes.js";

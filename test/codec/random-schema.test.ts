@@ -7,7 +7,7 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import protojson from "protobufjs/ext/protojson.js";
 import { createCodecs } from "../../src/codec/codecs.js";
-import { Writer } from "../../src/codec/writer.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import { loadUnderTest } from "../descriptor-source.js";
 import { SCALARS } from "./json-arbitrary.js";
 import { POLICY } from "./schema.js";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BodyCopy } from "../../src/codec/body-copy.js";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
-import { type BodyTarget, RequestPlan } from "../../src/codec/request.js";
-import { Writer } from "../../src/codec/writer.js";
+import { BodyCopy } from "../../src/codec/json-to-wire/body-copy.js";
+import { type BodyTarget, RequestPlan } from "../../src/codec/json-to-wire/request.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import type { Field } from "../../src/descriptors/model.js";
 import { decode, model, POLICY, type } from "./schema.js";
 

@@ -4,8 +4,8 @@ import protobuf from "protobufjs";
 import type { JsonPolicy } from "../../src/codec/codec.js";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
-import { parseJson } from "../../src/codec/parse-json.js";
-import { Writer } from "../../src/codec/writer.js";
+import { parseJson } from "../../src/codec/json-to-wire/parse-json.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import type { MessageType } from "../../src/descriptors/model.js";
 import { loadUnderTest } from "../descriptor-source.js";
 

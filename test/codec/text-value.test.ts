@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
-import { isTextBindable, leafFromText } from "../../src/codec/text-value.js";
+import { isTextBindable, leafFromText } from "../../src/codec/json-to-wire/text-value.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import { NO_WRAPPERS } from "../../src/codec/well-known.js";
-import { Writer } from "../../src/codec/writer.js";
 import type { Field } from "../../src/descriptors/model.js";
 import { model, POLICY, type } from "./schema.js";
 

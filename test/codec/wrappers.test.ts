@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
-import { RequestPlan } from "../../src/codec/request.js";
+import { RequestPlan } from "../../src/codec/json-to-wire/request.js";
 import { wrappedField } from "../../src/codec/well-known.js";
 import { decode, echo, encode, model, POLICY, type } from "./schema.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Writer } from "../../src/codec/writer.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import { varint } from "./wire-bytes.js";
 
 test("what was finished stays as it is when the writer is used again", () => {

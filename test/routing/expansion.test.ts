@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { expandTemplate } from "../../src/routing/expansion.js";
 import { encodeText } from "../../src/routing/percent.js";
 import { RouterBuilder } from "../../src/routing/router.js";
 import { equivalenceKey, type Template } from "../../src/routing/template.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
+import { expandTemplate } from "./expansion.js";
 import { filledTemplate } from "./template-arbitrary.js";
 
 /** Writes a parsed template without looking at its text. */

@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { expandTemplate } from "../../src/routing/expansion.js";
 import { RouterBuilder } from "../../src/routing/router.js";
 import type { Template } from "../../src/routing/template.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
+import { expandTemplate } from "./expansion.js";
 
 const rule = /^[^\n/]*?\b(get|put|post|delete|patch)\s*:\s*((?:"[^"\n]*"\s*)+)/gm;
 

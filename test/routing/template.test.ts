@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { prefixTemplate } from "../../src/routing/prefix.js";
 import {
   equivalenceKey,
   type Segment,
@@ -8,7 +7,7 @@ import {
   TemplateError,
   templateLimits,
 } from "../../src/routing/template.js";
-import { parseTemplate } from "../../src/routing/template-parser.js";
+import { parseTemplate, prefixTemplate } from "../../src/routing/template-parser.js";
 
 const single: Segment = { kind: "single" };
 const multi: Segment = { kind: "multi" };

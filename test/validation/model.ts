@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { createCodecs } from "../../src/codec/codecs.js";
-import { Writer } from "../../src/codec/writer.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import type { MessageType, Model } from "../../src/descriptors/model.js";
 import { loadUnderTest } from "../descriptor-source.js";
 

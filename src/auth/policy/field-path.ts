@@ -1,4 +1,4 @@
-import { malformed, Reader } from "../../codec/reader.js";
+import { malformed, Reader } from "../../codec/wire-to-json/reader.js";
 import { LENGTH, START_GROUP, wireType } from "../../codec/wire-type.js";
 import type { Field } from "../../descriptors/model.js";
 

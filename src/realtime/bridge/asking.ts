@@ -1,5 +1,4 @@
-import { TranscodeError } from "../../codec/error.js";
-import { requestFailure } from "../../codec/failure.js";
+import { requestFailure, TranscodeError } from "../../codec/error.js";
 import type { Cancellation } from "../../net/cancellation.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { callFailure } from "../../upstream/call/call-failure.js";

@@ -1,5 +1,5 @@
-import { responseFailure } from "../../codec/failure.js";
-import { Writer } from "../../codec/writer.js";
+import { responseFailure } from "../../codec/error.js";
+import { Writer } from "../../codec/json-to-wire/writer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { callFailure } from "../../upstream/call/call-failure.js";

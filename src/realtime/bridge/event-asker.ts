@@ -1,5 +1,5 @@
-import { responseFailure } from "../../codec/failure.js";
-import { Writer } from "../../codec/writer.js";
+import { responseFailure } from "../../codec/error.js";
+import { Writer } from "../../codec/json-to-wire/writer.js";
 import type { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";

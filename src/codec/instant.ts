@@ -1,0 +1,151 @@
+import { TranscodeError } from "./error.js";
+import { describeJson, type JsonValue } from "./json.js";
+
+/** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds of the Unix epoch. */
+const MIN_TIME_SECONDS = -62135596800;
+const MAX_TIME_SECONDS = 253402300799;
+
+const TIME_SYNTAX = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))$/;
+
+/** Seconds and the nanoseconds after them, as Timestamp and Duration hold them. */
+export interface Instant {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/**
+ * Reads `2006-01-02T15:04:05.999999999Z`: RFC 3339 with up to nine digits of a second and `Z` or an offset.
+ * @throws TranscodeError INVALID_VALUE
+ */
+export function parseTimestamp(value: JsonValue): Instant {
+  const match = typeof value === "string" ? TIME_SYNTAX.exec(value) : null;
+  if (match === null) throw invalid(value);
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as Six;
+  const offsetHour = Number(match[9] ?? 0);
+  const offsetMinute = Number(match[10] ?? 0);
+  if (hour > 23 || minute > 59 || second > 59 || offsetHour > 23 || offsetMinute > 59) throw invalid(value);
+  // Date.UTC reads the years 0 to 99 as those of the 20th century; four centuries on, the calendar is the same.
+  const shifted = new Date(Date.UTC(year + 400, month - 1, day, hour, minute, second));
+  if (shifted.getUTCMonth() !== month - 1 || shifted.getUTCDate() !== day) throw invalid(value);
+  const offset = (offsetHour * 60 + offsetMinute) * (match[8] === "-" ? -60 : 60);
+  const seconds = shifted.getTime() / 1000 - FOUR_CENTURIES - offset;
+  if (seconds < MIN_TIME_SECONDS || seconds > MAX_TIME_SECONDS) throw invalid(value);
+  return { seconds, nanos: parseNanos(match[7]) };
+}
+
+/** Seconds of the epoch from a date and the second of its day; undefined for no date of the years 0001 to 9999. */
+export function secondsOf(year: number, month: number, day: number, second: number): number | undefined {
+  if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1)) return undefined;
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  if (day > DAYS[month - 1]! + (month === 2 && leap ? 1 : 0)) return undefined;
+  // Years that begin with March have the leap day at their end.
+  const shifted = month > 2 ? year : year - 1;
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
+  const days =
+    shifted * 365 +
+    Math.floor(shifted / 4) -
+    Math.floor(shifted / 100) +
+    Math.floor(shifted / 400) +
+    dayOfYear;
+  return (days - EPOCH_DAY) * 86400 + second;
+}
+
+/** The Gregorian date of a day counted from 1970-01-01. */
+export function civilDate(day: number): {
+  readonly year: number;
+  readonly month: number;
+  readonly date: number;
+} {
+  const shifted = day + EPOCH_DAY;
+  const era = Math.floor(shifted / ERA_DAYS);
+  const ofEra = shifted - era * ERA_DAYS;
+  const yearOfEra = Math.floor(
+    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
+  );
+  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const fromMarch = Math.floor((5 * ofYear + 2) / 153);
+  const date = ofYear - Math.floor((153 * fromMarch + 2) / 5) + 1;
+  const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
+  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, date };
+}
+
+/** Days of four centuries, after which the calendar repeats. */
+const ERA_DAYS = 146_097;
+
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+/** Days from the first of March of the year 0 to the first of January 1970. */
+const EPOCH_DAY = 719_468;
+
+type Six = [number, number, number, number, number, number];
+
+const FOUR_CENTURIES = ERA_DAYS * 86400;
+
+/** True for the years 0001 to 9999 and for nanoseconds of one second. */
+export function isTimestamp(seconds: number, nanos: number): boolean {
+  return seconds >= MIN_TIME_SECONDS && seconds <= MAX_TIME_SECONDS && nanos >= 0 && nanos <= 999_999_999;
+}
+
+/** Undefined where the instant is outside the years 0001 to 9999 or `nanos` outside 0 to 999,999,999. */
+export function formatTimestamp(seconds: number, nanos: number): string | undefined {
+  if (!isTimestamp(seconds, nanos)) return undefined;
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}${formatNanos(nanos)}Z`;
+}
+
+/** The nanoseconds of up to nine digits after the point. */
+export function parseNanos(fraction: string | undefined): number {
+  return fraction === undefined ? 0 : Number(fraction.padEnd(9, "0"));
+}
+
+/** Nothing, or a point and three, six or nine digits. */
+export function formatNanos(nanos: number): string {
+  if (nanos === 0) return "";
+  const digits = String(nanos).padStart(9, "0");
+  if (nanos % 1_000_000 === 0) return `.${digits.slice(0, 3)}`;
+  return nanos % 1000 === 0 ? `.${digits.slice(0, 6)}` : `.${digits}`;
+}
+
+function invalid(value: JsonValue): TranscodeError {
+  return new TranscodeError(
+    "INVALID_VALUE",
+    "",
+    `expected a time such as "2006-01-02T15:04:05Z" in the years 0001 to 9999, found ${describeJson(value)}`,
+  );
+}
+
+/** About 10,000 years (google/protobuf/duration.proto). */
+const MAX_DURATION_SECONDS = 315_576_000_000;
+
+const DURATION_SYNTAX = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
+
+/**
+ * Reads `1.5s`: seconds with up to nine digits after the point, within ±315,576,000,000 s.
+ * @throws TranscodeError INVALID_VALUE
+ */
+export function parseDuration(value: JsonValue): Instant {
+  const match = typeof value === "string" ? DURATION_SYNTAX.exec(value) : null;
+  const seconds = match === null ? Number.NaN : Number(match[2]);
+  if (match === null || !(seconds <= MAX_DURATION_SECONDS)) {
+    throw new TranscodeError(
+      "INVALID_VALUE",
+      "",
+      `expected a duration such as "1.5s", at most ${MAX_DURATION_SECONDS}s, found ${describeJson(value)}`,
+    );
+  }
+  const nanos = parseNanos(match[3]);
+  return match[1] === "" ? { seconds, nanos } : { seconds: 0 - seconds, nanos: 0 - nanos };
+}
+
+/** Undefined where a part is out of range or the two have different signs. */
+export function formatDuration(seconds: number, nanos: number): string | undefined {
+  const whole = Math.abs(seconds);
+  const part = Math.abs(nanos);
+  if (
+    !(whole <= MAX_DURATION_SECONDS) ||
+    part > 999_999_999 ||
+    (seconds < 0 && nanos > 0) ||
+    (seconds > 0 && nanos < 0)
+  ) {
+    return undefined;
+  }
+  return `${seconds < 0 || nanos < 0 ? "-" : ""}${whole}${formatNanos(part)}s`;
+}

@@ -1,0 +1,379 @@
+import type { Field, MessageType } from "../../descriptors/model.js";
+import type { Codec } from "../codec.js";
+import type { Codecs, FieldCodec } from "../codecs.js";
+import { TranscodeError } from "../error.js";
+import { isHttpBody, writeHttpBody } from "../http-body.js";
+import { createObject, describeJson, isJsonObject, type JsonObject, type JsonValue } from "../json.js";
+import { BodyCopy } from "./body-copy.js";
+import { namesIn, pathText, setAt, valueAt } from "./field-tree.js";
+import { parseJson } from "./parse-json.js";
+import { eachParameter, type QueryTarget, resolveParameter } from "./query.js";
+import { leafFromText, partedValue } from "./text-value.js";
+import { maskPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
+import { Writer } from "./writer.js";
+
+/** Where the body of a request goes. */
+export type BodyTarget =
+  | { readonly kind: "none" }
+  | { readonly kind: "all" }
+  | { readonly kind: "field"; readonly field: Field };
+
+/** What to do with query parameters that name no field. */
+export interface QueryPolicy {
+  readonly unknown: "reject" | "ignore";
+  /** Names that are passed over whatever `unknown` says. */
+  readonly ignore: ReadonlySet<string>;
+}
+
+export interface RequestSpec {
+  readonly input: MessageType;
+  readonly codecs: Codecs;
+  /** The field path of each template variable, in the template's order. Leaves take text (`isTextBindable`). */
+  readonly variables: readonly (readonly Field[])[];
+  readonly body: BodyTarget;
+  readonly query: QueryPolicy;
+  /** True fills `update_mask` from the body where the caller sent none (PATCH). */
+  readonly fillUpdateMask: boolean;
+  /** Most levels of nested JSON. */
+  readonly depth: number;
+}
+
+export interface RequestBody {
+  /** The Content-Type header; empty where there was none. */
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** `bound`: a template variable sets the same field. */
+interface PlannedTarget extends QueryTarget {
+  readonly bound: boolean;
+}
+
+/** Names of parameters that a plan remembers; there are endless ones where types nest or map keys are free. */
+const maxKnownNames = 256;
+
+/** Requests are encoded one after the other, so they can share one buffer. */
+const writer = new Writer();
+
+/** Turns path variables, query and body into the bytes of one request message. Built once a binding, immutable. */
+export class RequestPlan {
+  readonly #spec: RequestSpec;
+  #codec: Codec | undefined;
+  readonly #rawBody: boolean;
+  readonly #updateMask: Field | undefined;
+  /** Planned at the first request, as most routes of a large API are never called; undefined where there can be none. */
+  #bodyCopy: BodyCopy | "unplanned" | undefined;
+  readonly #leafCodecs = new Map<Field, FieldCodec>();
+  readonly #targets = new Map<string, PlannedTarget>();
+
+  constructor(spec: RequestSpec) {
+    this.#spec = spec;
+    const { body } = spec;
+    this.#rawBody =
+      body.kind === "all"
+        ? isHttpBody(spec.input)
+        : body.kind === "field" && !body.field.repeated && isHttpBody(body.field.message);
+    this.#updateMask = spec.fillUpdateMask && body.kind === "field" ? updateMaskOf(spec.input) : undefined;
+    const needsTree = body.kind === "none" || this.#rawBody || this.#updateMask !== undefined;
+    this.#bodyCopy = needsTree ? undefined : "unplanned";
+  }
+
+  /** True where the body is taken as it is, whatever its content type (`google.api.HttpBody`). */
+  get takesRawBody(): boolean {
+    return this.#rawBody;
+  }
+
+  /**
+   * @param variables decoded path values, in the template's order
+   * @param rawQuery the query without `?`, as it came
+   * @throws TranscodeError naming the field or parameter
+   */
+  encode(variables: readonly string[], rawQuery: string, body: RequestBody): Uint8Array {
+    if (rawQuery === "" && body.bytes.length > 0 && this.#copy(variables, body.bytes)) return writer.finish();
+    const tree = this.#bodyTree(body.bytes);
+    const sent = this.#updateMask === undefined ? undefined : this.#maskSource(tree);
+    this.#setVariables(tree, variables);
+    if (rawQuery !== "") this.#setParameters(tree, rawQuery);
+
+    writer.reset();
+    // Compiled at the first request: most routes of a large API are never called.
+    this.#codec ??= this.#spec.codecs.message(this.#spec.input);
+    this.#codec.encode(tree, writer);
+    if (this.#rawBody) {
+      const target = this.#spec.body;
+      writeHttpBody(
+        writer,
+        target.kind === "field" ? target.field.number : undefined,
+        body.contentType,
+        body.bytes,
+      );
+    }
+    if (
+      this.#updateMask !== undefined &&
+      sent !== undefined &&
+      valueAt(tree, [this.#updateMask]) === undefined
+    ) {
+      writeUpdateMask(writer, this.#updateMask, sent);
+    }
+    return writer.finish();
+  }
+
+  /** Writes the request in one pass over its body, where that can be. */
+  #copy(variables: readonly string[], bytes: Uint8Array): boolean {
+    if (this.#bodyCopy === undefined) return false;
+    if (this.#bodyCopy === "unplanned") {
+      const { codecs, input, body, depth } = this.#spec;
+      const field = body.kind === "field" ? body.field : undefined;
+      this.#bodyCopy = BodyCopy.plan(codecs, input, field, this.#spec.variables, depth);
+      return this.#copy(variables, bytes);
+    }
+    writer.reset();
+    return this.#bodyCopy.write(bytes, variables, writer);
+  }
+
+  #bodyTree(bytes: Uint8Array): JsonObject {
+    const { body, depth } = this.#spec;
+    if (this.#rawBody || bytes.length === 0) return createObject();
+    if (body.kind === "field") {
+      let json: JsonValue;
+      try {
+        json = parseJson(bytes, { depth });
+      } catch (error) {
+        throw error instanceof TranscodeError ? error.within(body.field.jsonName) : error;
+      }
+      const tree = createObject();
+      tree[body.field.jsonName] = json;
+      return tree;
+    }
+    const json = parseJson(bytes, { depth });
+    if (!isJsonObject(json)) {
+      throw new TranscodeError(
+        "INVALID_VALUE",
+        "",
+        `the body must be a JSON object, found ${describeJson(json)}`,
+      );
+    }
+    if (body.kind === "none" && Object.keys(json).length > 0) {
+      throw new TranscodeError(
+        "UNEXPECTED_BODY",
+        "",
+        "this route takes no body; send the values in the query",
+      );
+    }
+    return json;
+  }
+
+  #setVariables(tree: JsonObject, variables: readonly string[]): void {
+    const paths = this.#spec.variables;
+    for (let index = 0; index < paths.length; index += 1) {
+      const path = paths[index] as readonly Field[];
+      const leaf = path[path.length - 1] as Field;
+      const value = fromText(leaf, variables[index] as string, () => pathText(path));
+      const found = valueAt(tree, path);
+      if (found !== undefined && found !== null) {
+        this.#refuseDifference(leaf, value, found, "the body", () => namesIn(tree, path));
+      }
+      setAt(tree, path, value);
+    }
+  }
+
+  #setParameters(tree: JsonObject, rawQuery: string): void {
+    const { query, body, input } = this.#spec;
+    let parted: Map<string, PartedParameter> | undefined;
+    eachParameter(rawQuery, (name, text) => {
+      if (query.ignore.size > 0 && query.ignore.has(name)) return;
+      const target = this.#target(name);
+      if (target === undefined) return;
+      if (body.kind === "all") {
+        throw new TranscodeError(
+          "UNKNOWN_PARAMETER",
+          name,
+          "this route takes its whole request from the body; query parameters are not accepted",
+        );
+      }
+      const { path, names, key, part } = target;
+      const leaf = path[path.length - 1] as Field;
+      if (body.kind === "field" && path[0] === body.field) {
+        throw new TranscodeError("FIELD_COLLISION", name, `"${body.field.jsonName}" comes from the body`);
+      }
+      if (part !== undefined) {
+        parted ??= new Map();
+        if (
+          !gatherPart(
+            parted,
+            name,
+            target,
+            part,
+            fromText(part, text, () => name),
+          )
+        )
+          throw repeated(name);
+        return;
+      }
+      if (leaf.map !== undefined && key !== undefined) {
+        const entries = mapOf(tree, path, names);
+        if (Object.hasOwn(entries, key)) throw repeated(name);
+        entries[key] = fromText(leaf.map.value, text, () => name);
+        return;
+      }
+      const value = fromText(leaf, text, () => name);
+      if (leaf.repeated) {
+        const list = valueAt(tree, path);
+        if (Array.isArray(list)) list.push(value);
+        else setAt(tree, path, [value], names);
+        return;
+      }
+      this.#setParameter(tree, name, target, value, repeated);
+    });
+    if (parted === undefined) return;
+    for (const { name, target, parts } of parted.values()) {
+      const type = (target.path[target.path.length - 1] as Field).message as MessageType;
+      const value = named(
+        () => name,
+        () => partedValue(type, parts),
+      );
+      this.#setParameter(tree, name, target, value, wholeAndParts);
+    }
+    function wholeAndParts(name: string): TranscodeError {
+      const message = "the query gives this value as a whole and by its fields; send one of the two";
+      return new TranscodeError("REPEATED_PARAMETER", name, message);
+    }
+    function repeated(name: string): TranscodeError {
+      return new TranscodeError(
+        "REPEATED_PARAMETER",
+        name,
+        `this is not a list in ${input.fullName}; send it once`,
+      );
+    }
+  }
+
+  /** Sets a field that holds one value. */
+  #setParameter(
+    tree: JsonObject,
+    name: string,
+    { path, names, bound }: PlannedTarget,
+    value: JsonValue,
+    repeated: (name: string) => TranscodeError,
+  ): void {
+    const found = valueAt(tree, path);
+    if (bound) {
+      const leaf = path[path.length - 1] as Field;
+      this.#refuseDifference(leaf, found as JsonValue, value, "the query", () => name);
+      return;
+    }
+    // Neither path nor body has set this field, so that only a parameter can have.
+    if (found !== undefined) throw repeated(name);
+    setAt(tree, path, value, names);
+  }
+
+  /** Undefined where the policy ignores the name, which it does only for names that are no field. */
+  #target(name: string): PlannedTarget | undefined {
+    const known = this.#targets.get(name);
+    if (known !== undefined) return known;
+    const { query, input, variables, codecs } = this.#spec;
+    const resolution = resolveParameter(input, name, codecs.wrappers);
+    if (resolution.kind === "target") {
+      const { path } = resolution.target;
+      const target = { ...resolution.target, bound: variables.some(variable => samePath(variable, path)) };
+      if (this.#targets.size < maxKnownNames) this.#targets.set(name, target);
+      return target;
+    }
+    if (resolution.kind === "unbindable") throw new TranscodeError("UNKNOWN_PARAMETER", name, resolution.why);
+    if (query.unknown === "ignore") return undefined;
+    const message = `${input.fullName} has no field for this parameter`;
+    throw new TranscodeError("UNKNOWN_PARAMETER", name, message, resolution.suggestion);
+  }
+
+  /**
+   * A field bound by the path can never be changed by query or body (docs/reference/routes.md). The default
+   * of a field without presence counts as not sent.
+   * @param name the field as it was sent
+   */
+  #refuseDifference(leaf: Field, bound: JsonValue, other: JsonValue, from: string, name: () => string): void {
+    let codec = this.#leafCodecs.get(leaf);
+    if (codec === undefined) {
+      codec = this.#spec.codecs.field(leaf);
+      this.#leafCodecs.set(leaf, codec);
+    }
+    const one = new Writer();
+    const two = new Writer();
+    codec.encode(bound, one);
+    codec.encode(other, two);
+    if (two.length === 0 || Buffer.compare(one.finish(), two.finish()) === 0) return;
+    const message = `the path binds this field and ${from} gives another value`;
+    throw new TranscodeError("FIELD_COLLISION", name(), message);
+  }
+
+  #maskSource(tree: JsonObject): readonly string[] | undefined {
+    const { body, variables } = this.#spec;
+    if (body.kind !== "field" || body.field.message === undefined || body.field.repeated) return undefined;
+    const value = tree[body.field.jsonName];
+    if (value === undefined || !isJsonObject(value)) return undefined;
+    const bound = new Set(
+      variables
+        .filter(path => path[0] === body.field)
+        .map(path =>
+          path
+            .slice(1)
+            .map(field => field.name)
+            .join("."),
+        ),
+    );
+    return maskPaths(body.field.message, value, this.#spec.codecs.wrappers).filter(path => !bound.has(path));
+  }
+}
+
+/** A well-known type that the query gives field by field. */
+interface PartedParameter {
+  /** Of the first part. */
+  readonly name: string;
+  readonly target: PlannedTarget;
+  readonly parts: Map<Field, JsonValue>;
+}
+
+/** Adds one part. @returns false where a part that holds one value has come already */
+function gatherPart(
+  parted: Map<string, PartedParameter>,
+  name: string,
+  target: PlannedTarget,
+  part: Field,
+  value: JsonValue,
+): boolean {
+  const key = target.path.map(field => field.name).join(".");
+  let parameter = parted.get(key);
+  if (parameter === undefined) {
+    parameter = { name, target, parts: new Map() };
+    parted.set(key, parameter);
+  }
+  const before = parameter.parts.get(part);
+  if (Array.isArray(before)) before.push(value);
+  else if (before !== undefined) return false;
+  else parameter.parts.set(part, part.repeated ? [value] : value);
+  return true;
+}
+
+function fromText(leaf: Field, text: string, name: () => string): JsonValue {
+  return named(name, () => leafFromText(leaf, text));
+}
+
+/** Gives errors the name of what they are about. */
+function named<T>(name: () => string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TranscodeError)) throw error;
+    throw new TranscodeError(error.reason, name(), error.message, error.suggestion);
+  }
+}
+
+function mapOf(tree: JsonObject, path: readonly Field[], names: readonly string[]): JsonObject {
+  const found = valueAt(tree, path);
+  if (found !== undefined && isJsonObject(found)) return found;
+  const made = createObject();
+  setAt(tree, path, made, names);
+  return made;
+}
+
+function samePath(one: readonly Field[], two: readonly Field[]): boolean {
+  return one.length === two.length && one.every((field, index) => field === two[index]);
+}

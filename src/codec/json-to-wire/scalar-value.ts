@@ -1,0 +1,194 @@
+import { nearest } from "../../config/nearest.js";
+import type { EnumType, Field } from "../../descriptors/model.js";
+import { excerpt, TranscodeError } from "../error.js";
+import { describeJson, JsonNumber, type JsonValue } from "../json.js";
+import { exactInteger, isNumberText, plainInteger } from "./decimal.js";
+
+const MIN_INT32 = -0x8000_0000n;
+const MAX_INT32 = 0x7fff_ffffn;
+const MAX_UINT32 = 0xffff_ffffn;
+const MIN_INT64 = -0x8000_0000_0000_0000n;
+const MAX_INT64 = 0x7fff_ffff_ffff_ffffn;
+const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
+
+/** int32, sint32, sfixed32. @throws TranscodeError INVALID_VALUE, as every function here */
+export function int32Value(value: JsonValue): number {
+  const plain = plainNumber(value);
+  // Adding 0 makes 0 of -0.
+  if ((plain | 0) === plain) return plain + 0;
+  return Number(integer(value, MIN_INT32, MAX_INT32));
+}
+
+/** uint32, fixed32. */
+export function uint32Value(value: JsonValue): number {
+  const plain = plainNumber(value);
+  if (plain >>> 0 === plain) return plain + 0;
+  return Number(integer(value, 0n, MAX_UINT32));
+}
+
+/** int64, sint64, sfixed64: a number where a double is exact, else a bigint. */
+export function int64Value(value: JsonValue): number | bigint {
+  const plain = plainNumber(value);
+  if (Number.isSafeInteger(plain)) return plain + 0;
+  return narrow(integer(value, MIN_INT64, MAX_INT64));
+}
+
+/** uint64, fixed64: a number where a double is exact, else a bigint. */
+export function uint64Value(value: JsonValue): number | bigint {
+  const plain = plainNumber(value);
+  if (Number.isSafeInteger(plain) && plain >= 0) return plain + 0;
+  return narrow(integer(value, 0n, MAX_UINT64));
+}
+
+export function doubleValue(value: JsonValue): number {
+  if (typeof value === "number") return value;
+  if (value instanceof JsonNumber || (typeof value === "string" && isNumberText(value))) {
+    const number = Number(value instanceof JsonNumber ? value.text : value);
+    if (Number.isFinite(number)) return number;
+  }
+  if (value === "NaN") return Number.NaN;
+  if (value === "Infinity") return Number.POSITIVE_INFINITY;
+  if (value === "-Infinity") return Number.NEGATIVE_INFINITY;
+  throw invalid('a number, "NaN", "Infinity" or "-Infinity"', value);
+}
+
+export function floatValue(value: JsonValue): number {
+  const number = doubleValue(value);
+  if (Number.isFinite(number) && !Number.isFinite(Math.fround(number))) {
+    throw invalid("a number in the range of a 32-bit float", value);
+  }
+  return number;
+}
+
+/** `google.protobuf.Value.number_value`. */
+export function finiteValue(value: JsonNumber | number): number {
+  const number = typeof value === "number" ? value : Number(value.text);
+  if (!Number.isFinite(number)) throw invalid("a number in the range of a double", value);
+  return number;
+}
+
+export function boolValue(value: JsonValue): boolean {
+  if (typeof value === "boolean") return value;
+  throw invalid("true or false", value);
+}
+
+export function stringValue(value: JsonValue): string {
+  if (typeof value === "string") return value;
+  throw invalid("a string", value);
+}
+
+export function bytesValue(value: JsonValue): Uint8Array {
+  const bytes = typeof value === "string" ? decodeBase64(value) : undefined;
+  if (bytes === undefined) throw invalid("bytes as a base64 string", value);
+  return bytes;
+}
+
+/**
+ * The number of an enum value given by name or number. With unknown fields ignored an unknown name gives undefined:
+ * the value is to be left out.
+ */
+export function enumValue(type: EnumType, ignoreUnknown: boolean): (value: JsonValue) => number | undefined {
+  const { fullName, valuesByName, valuesByNumber, closed } = type;
+  const nullable = fullName === "google.protobuf.NullValue";
+  return value => {
+    if (typeof value === "string") {
+      const known = valuesByName.get(value);
+      if (known !== undefined) return known.number;
+      if (ignoreUnknown) return undefined;
+      throw new TranscodeError(
+        "INVALID_VALUE",
+        "",
+        `${fullName} has no value named ${JSON.stringify(excerpt(value))}`,
+        nearest(excerpt(value), valuesByName.keys()),
+      );
+    }
+    if (value === null && nullable) return 0;
+    const number = value instanceof JsonNumber ? Number(exactInteger(value.text)) : value;
+    if (typeof number === "number" && (number | 0) === number) {
+      if (closed && !valuesByNumber.has(number)) throw invalid(`a value of ${fullName}`, value);
+      return number + 0;
+    }
+    throw invalid(`the name or number of a value of ${fullName}`, value);
+  };
+}
+
+/** The error for a value that does not fit; says what was expected and what was found. */
+export function invalid(expected: string, found: JsonValue): TranscodeError {
+  return new TranscodeError("INVALID_VALUE", "", `expected ${expected}, found ${describeJson(found)}`);
+}
+
+/** NaN where the value is no number, or one that is not written plainly. */
+function plainNumber(value: JsonValue): number {
+  if (typeof value === "number") return value;
+  return typeof value === "string" ? plainInteger(value) : Number.NaN;
+}
+
+function integer(value: JsonValue, least: bigint, most: bigint): bigint {
+  let exact: bigint | undefined;
+  if (typeof value === "string") exact = exactInteger(value);
+  else if (value instanceof JsonNumber) exact = exactInteger(value.text);
+  else if (typeof value === "number" && Number.isInteger(value)) exact = BigInt(value);
+  if (exact === undefined || exact < least || exact > most) {
+    throw invalid(`an integer from ${least} to ${most}`, value);
+  }
+  return exact;
+}
+
+function narrow(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/**
+ * Bytes from base64 in the standard (RFC 4648 §4) or the URL-safe alphabet (§5), with all padding or none.
+ * Undefined where the text is anything else.
+ */
+export function decodeBase64(text: string): Buffer | undefined {
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const symbols = text.length - padding;
+  if (symbols % 4 === 1 || (padding > 0 && text.length % 4 !== 0)) return undefined;
+  const bytes = Buffer.from(text, "base64");
+  // Node passes over characters outside the alphabets, which leaves fewer bytes than the symbols make.
+  return bytes.length === Math.floor((symbols * 3) / 4) ? bytes : undefined;
+}
+
+/** One spelling a number, so that two names cannot mean one key. */
+const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]{0,19})$/;
+
+type KeyValue = string | boolean | number | bigint;
+
+/**
+ * How the member names of a map's JSON object become keys.
+ * @throws TranscodeError INVALID_VALUE (the function returned) where a name is no key of that kind
+ */
+export function mapKeyValue(key: Field): (name: string) => KeyValue {
+  switch (key.kind) {
+    case "string":
+      return name => name;
+    case "bool":
+      return name => {
+        if (name !== "true" && name !== "false") throw invalid('the map key "true" or "false"', name);
+        return name === "true";
+      };
+    case "int32":
+    case "sint32":
+    case "sfixed32":
+      return integerKey(int32Value);
+    case "uint32":
+    case "fixed32":
+      return integerKey(uint32Value);
+    case "int64":
+    case "sint64":
+    case "sfixed64":
+      return integerKey(int64Value);
+    default:
+      return integerKey(uint64Value);
+  }
+}
+
+function integerKey(convert: (value: JsonValue) => number | bigint): (name: string) => KeyValue {
+  return name => {
+    if (!CANONICAL_INTEGER.test(name)) throw invalid("an integer as map key", name);
+    return convert(name);
+  };
+}

@@ -1,0 +1,148 @@
+import type { Field } from "../../descriptors/model.js";
+import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
+import { END_GROUP, LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import type { EncodeText } from "./encode.js";
+import { BAIL } from "./json-cursor.js";
+import { NameTable } from "./name-table.js";
+import { scalarCopy } from "./scalar-copy.js";
+import type { EncodeField } from "./tree-encoder.js";
+
+/** Members that one word of bits can note as seen. */
+const WORD = 31;
+
+/**
+ * The one-pass encoder of a message from an object. Generated: one loop over the members, each copied to the wire where
+ * it stands.
+ * @param names every name that a member may have, and its field's place among `fields`
+ * @param apart fields that come from elsewhere: their members bail, and they are not missed where they are required
+ */
+export function objectTextEncoder(
+  fields: readonly EncodeField[],
+  names: ReadonlyMap<string, number>,
+  apart: ReadonlySet<Field>,
+): EncodeText {
+  const writer = new TextSource(OBJECT_LEVEL);
+  const { source } = writer;
+  const bail = source.link(BAIL);
+  const taken = new Map([...names].filter(([, index]) => !apart.has(fields[index]!.field)));
+  const table = new NameTable(
+    fields.map(item => item.label),
+    taken,
+  );
+  const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
+  source.add(`if (depth <= 0) throw ${bail};`);
+  writer.open();
+  for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
+  oneofs.forEach((_, index) => {
+    source.add(`let o${index} = false;`);
+  });
+  source.add(
+    "let k = -1;",
+    "if (c.openObject()) do {",
+    `k = c.member(${source.link(table)}, k + 1);`,
+    "switch (k) {",
+  );
+  fields.forEach((item, index) => {
+    const { field, nullable } = item;
+    if (apart.has(field)) return;
+    const seen = `s${Math.floor(index / WORD)}`;
+    const bit = 1 << (index % WORD);
+    const isRequired = field.presence === "required" && !field.repeated;
+    source.add(`case ${index}: if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};`);
+    if (!nullable) source.add(`if (c.null()) ${isRequired ? `throw ${bail}` : "break"};`);
+    if (field.oneof !== undefined) {
+      const claimed = `o${oneofs.indexOf(field.oneof)}`;
+      source.add(`if (${claimed}) throw ${bail}; ${claimed} = true;`);
+    }
+    source.add(`${writer.field(item)} break;`);
+  });
+  source.add(`default: throw ${bail};`, "}", "} while (c.nextMember());");
+  fields.forEach(({ field }, index) => {
+    if (field.presence !== "required" || field.repeated || apart.has(field)) return;
+    source.add(`if ((s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0) throw ${bail};`);
+  });
+  return source.compile<EncodeText>("c", "w", "depth");
+}
+
+/**
+ * The one-pass encoder of a single field, tag included, from its bare value.
+ * @param nullAbsent whether null means that the field is absent; else null is a value like others
+ */
+export function bareTextEncoder(item: EncodeField, nullAbsent: boolean): EncodeText {
+  const writer = new TextSource(BARE_LEVEL);
+  writer.open();
+  if (nullAbsent && !item.nullable) writer.source.add("if (c.null()) return;");
+  writer.source.add(writer.field(item));
+  return writer.source.compile<EncodeText>("c", "w", "depth");
+}
+
+class TextSource {
+  readonly source = new FunctionSource();
+  readonly #level: Level;
+
+  constructor(level: Level) {
+    this.#level = level;
+  }
+
+  open(): void {
+    this.source.add("let p = 0, q = 0, key, keys;");
+  }
+
+  /** Copies a field's value, with its tags. */
+  field(item: EncodeField): string {
+    const { field } = item;
+    if (field.map !== undefined) return this.#map(item, field.map);
+    if (!field.repeated) {
+      const sparse = field.presence === "implicit" && field.oneof === undefined;
+      return this.#value(item, field, this.#level.value, sparse);
+    }
+    if (!field.packed || item.value.kind === "message") {
+      return this.#inside("openList", "nextElement", this.#value(item, field, this.#level.inside, false));
+    }
+    const copy = `${this.source.link(scalarCopy(field))}(c, w, 0, false);`;
+    return this.#deep(
+      `if (c.openList()) { w.uint32(${tag(field, LENGTH)}); p = w.begin(); do { ${copy} } while (c.nextElement()); w.end(p); }`,
+    );
+  }
+
+  #map(item: EncodeField, entry: { readonly key: Field; readonly value: Field }): string {
+    const key = item.key!;
+    const body = [
+      `key = c.key(); keys = ${this.source.link(addKey)}(keys, key);`,
+      `w.uint32(${tag(item.field, LENGTH)}); q = w.begin();`,
+      `w.uint32(${tag(entry.key, wireType(entry.key))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
+      this.#value(item, entry.value, this.#level.inside, false),
+      "w.end(q);",
+    ].join(" ");
+    return `keys = undefined; ${this.#inside("openObject", "nextMember", body)}`;
+  }
+
+  #value({ value }: EncodeField, field: Field, depth: string, sparse: boolean): string {
+    if (value.kind === "scalar") {
+      return `${this.source.link(scalarCopy(field))}(c, w, ${tag(field, wireType(field))}, ${sparse});`;
+    }
+    const encode = `${this.source.link(value.node)}.encodeText(c, w, ${depth});`;
+    return field.delimited && !field.parent.mapEntry
+      ? `w.uint32(${tag(field, START_GROUP)}); ${encode} w.uint32(${tag(field, END_GROUP)});`
+      : `w.uint32(${tag(field, LENGTH)}); p = w.begin(); ${encode} w.end(p);`;
+  }
+
+  #inside(open: string, next: string, body: string): string {
+    return this.#deep(`if (c.${open}()) do { ${body} } while (c.${next}());`);
+  }
+
+  #deep(body: string): string {
+    return `if (${this.#level.value} <= 0) throw ${this.source.link(BAIL)}; ${body}`;
+  }
+}
+
+/** The keys of a map so far and one more. */
+function addKey(keys: Set<string> | undefined, key: string): Set<string> {
+  if (keys === undefined) return new Set([key]);
+  if (keys.has(key)) throw BAIL;
+  return keys.add(key);
+}
+
+function tag(field: Field, type: number): number {
+  return ((field.number << 3) | type) >>> 0;
+}

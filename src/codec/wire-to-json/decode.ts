@@ -1,0 +1,145 @@
+import type { Field, Model } from "../../descriptors/model.js";
+import { TranscodeError } from "../error.js";
+import type { JsonWriter } from "./json-writer.js";
+import { malformed, Reader } from "./reader.js";
+
+/**
+ * Turns wire bytes from `reader.pos` to `end` into JSON text and leaves `pos` at `end`.
+ * @param depth levels of JSON objects and lists that may still open, the value's own included
+ */
+export type Decode = (reader: Reader, end: number, depth: number) => string;
+
+/**
+ * Prints wire bytes from `reader.pos` to `end` as JSON, with a comma after it, in one pass.
+ * @throws BAIL or TranscodeError where `Decode` has to find out what the bytes mean
+ */
+export type Print = (reader: Reader, end: number, out: JsonWriter, depth: number) => void;
+
+/** A decoder that other decoders refer to; compiled at its first use, so types may recur. */
+export interface DecodeNode {
+  decode: Decode;
+  print: Print;
+}
+
+/** Prints by way of a string. */
+export function textPrinter(node: Pick<DecodeNode, "decode">): Print {
+  return (reader, end, out, depth) => {
+    out.text(node.decode(reader, end, depth));
+    out.byte(0x2c);
+  };
+}
+
+/** Reads one map entry into `entries`, from the key's JSON text to the value's. */
+export type DecodeEntry = (reader: Reader, end: number, depth: number, entries: Map<string, string>) => void;
+
+export interface EntryNode {
+  decode: DecodeEntry;
+}
+
+/** Starts and ends of the pieces of a value, in turn. */
+export type Spans = number[];
+
+/** The pieces so far and one more; messages that come in pieces are merged by joining these. */
+export function withSpan(
+  spans: Spans | undefined,
+  firstStart: number,
+  firstEnd: number,
+  start: number,
+  end: number,
+): Spans {
+  if (spans === undefined) return [firstStart, firstEnd, start, end];
+  spans.push(start, end);
+  return spans;
+}
+
+/** Decodes a message field from its one span, or from all its pieces where it came in several. */
+export function messageText(
+  reader: Reader,
+  start: number,
+  end: number,
+  spans: Spans | undefined,
+  node: DecodeNode,
+  depth: number,
+): string {
+  if (spans !== undefined) return joinedText(reader, spans, node, depth);
+  reader.pos = start;
+  return node.decode(reader, end, depth);
+}
+
+function joinedText(reader: Reader, spans: Spans, node: DecodeNode, depth: number): string {
+  const pieces: Uint8Array[] = [];
+  for (let index = 0; index < spans.length; index += 2) {
+    pieces.push(reader.bytes.subarray(spans[index], spans[index + 1]));
+  }
+  const joined = new Reader(Buffer.concat(pieces), reader.elements);
+  const text = node.decode(joined, joined.bytes.length, depth);
+  reader.elements = joined.elements;
+  return text;
+}
+
+/** The object of a map field. */
+export function mapText(entries: ReadonlyMap<string, string>): string {
+  let out = "";
+  for (const [key, value] of entries) out += `${out === "" ? "{" : ","}${key}:${value}`;
+  return `${out}}`;
+}
+
+/** Gathers and prints the extension fields of one message type. */
+export class ExtensionPrinter {
+  readonly #model: Model;
+  readonly #extendee: string;
+  readonly #nodeOf: (field: Field) => DecodeNode;
+
+  /** @param nodeOf gives the decoder of one field from the bytes of its parent; empty text where it is absent */
+  constructor(model: Model, extendee: string, nodeOf: (field: Field) => DecodeNode) {
+    this.#model = model;
+    this.#extendee = extendee;
+    this.#nodeOf = nodeOf;
+  }
+
+  /** Passes over a field that the type does not declare, and notes where it is when it is an extension. */
+  gather(
+    reader: Reader,
+    tag: number,
+    start: number,
+    found: Map<number, Spans> | undefined,
+    depth: number,
+  ): Map<number, Spans> | undefined {
+    reader.skip(tag, depth);
+    const number = tag >>> 3;
+    if (this.#model.extension(this.#extendee, number) === undefined) return found;
+    const all = found ?? new Map<number, Spans>();
+    const spans = all.get(number);
+    if (spans === undefined) all.set(number, [start, reader.pos]);
+    else spans.push(start, reader.pos);
+    return all;
+  }
+
+  /** `out`, an unfinished object, and the extensions found, by number. */
+  print(reader: Reader, found: ReadonlyMap<number, Spans>, out: string, depth: number): string {
+    let text = out;
+    for (const number of [...found.keys()].sort((a, b) => a - b)) {
+      const field = this.#model.extension(this.#extendee, number)!;
+      // A member of the object that `depth` counts.
+      const value = joinedText(reader, found.get(number)!, this.#nodeOf(field), depth - 1);
+      if (value !== "") text += `${text === "" ? "{" : ","}${JSON.stringify(field.jsonName)}:${value}`;
+    }
+    return text;
+  }
+}
+
+export function tooDeep(): TranscodeError {
+  return new TranscodeError("TOO_DEEP", "", "the message nests too deep");
+}
+
+export function missing(name: string): TranscodeError {
+  return malformed(`the required field ${name} is missing`);
+}
+
+/** The error to throw on from a message: ours gets the field's name, and an index of 0 or more, before its path. */
+export function located(error: unknown, name: string | undefined, index: number): unknown {
+  if (error instanceof TranscodeError) return error.within(index < 0 ? "" : `[${index}]`).within(name ?? "");
+  // V8 has no text longer than about half a gigabyte.
+  if (error instanceof RangeError) return malformed("the message is too large to be written as JSON");
+  return error;
+}

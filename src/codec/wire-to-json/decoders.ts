@@ -1,0 +1,299 @@
+import type { EnumType, Field, MessageType, Model } from "../../descriptors/model.js";
+import type { JsonPolicy } from "../codec.js";
+import {
+  ANY,
+  DURATION,
+  FIELD_MASK,
+  isWellKnown,
+  isWrapper,
+  LIST_VALUE,
+  NO_WRAPPERS,
+  type OwnWrappers,
+  STRUCT,
+  TIMESTAMP,
+  VALUE,
+} from "../well-known.js";
+import {
+  type Decode,
+  type DecodeNode,
+  type EntryNode,
+  ExtensionPrinter,
+  type Print,
+  textPrinter,
+} from "./decode.js";
+import { barePrinter, objectPrinter } from "./printer.js";
+import { scalarPrint } from "./scalar-print.js";
+import {
+  asKey,
+  asNumber,
+  boolText,
+  bytesText,
+  doubleText,
+  enumText,
+  finiteText,
+  fixed32Text,
+  fixed64Text,
+  floatText,
+  int32Text,
+  int64Text,
+  looseStringText,
+  type ReadText,
+  sfixed32Text,
+  sfixed64Text,
+  sint32Text,
+  sint64Text,
+  stringText,
+  uint32Text,
+  uint64Text,
+} from "./scalar-text.js";
+import {
+  bareDecoder,
+  type DecodeField,
+  entryDecoder,
+  type ObjectOptions,
+  objectDecoder,
+  type ValueReader,
+} from "./text-decoder.js";
+import { AnyPrinter, durationText, fieldMaskText, printTimestamp, timestampText } from "./well-known-text.js";
+
+/** Compiles decoders for one model and policy, each at its first use. */
+export class Decoders {
+  readonly #model: Model;
+  readonly #policy: JsonPolicy;
+  readonly #wrappers: OwnWrappers;
+  readonly #messages = new Map<MessageType, DecodeNode>();
+  readonly #bareFields = new Map<Field, DecodeNode>();
+  readonly #any: AnyPrinter;
+
+  constructor(model: Model, policy: JsonPolicy) {
+    this.#model = model;
+    this.#policy = policy;
+    this.#wrappers = policy.wrappers ?? NO_WRAPPERS;
+    this.#any = new AnyPrinter(model, this.#wrappers, type => this.message(type));
+  }
+
+  /** Wire bytes of a message → its JSON text. */
+  message(type: MessageType): DecodeNode {
+    let node = this.#messages.get(type);
+    if (node === undefined) {
+      node = lazyNode(
+        () => this.#compile(type),
+        () => this.#compilePrint(type),
+      );
+      this.#messages.set(type, node);
+    }
+    return node;
+  }
+
+  /** Wire bytes of a field's parent → JSON text of the field alone, empty where it is absent. */
+  bareField(field: Field): DecodeNode {
+    let node = this.#bareFields.get(field);
+    if (node === undefined) {
+      const printOne = field.oneof === undefined ? () => barePrinter(this.#field(field)) : undefined;
+      node = lazyNode(() => {
+        const all = field.oneof?.fields ?? [field];
+        return bareDecoder(
+          all.map(each => ({ ...this.#field(each), printed: each === field })),
+          "",
+        );
+      }, printOne);
+      this.#bareFields.set(field, node);
+    }
+    return node;
+  }
+
+  /** JSON text that stands for an absent field: `0`, `""`, `[]`, `{}`; `null` for messages. */
+  zero(field: Field): string {
+    if (field.map !== undefined) return "{}";
+    return field.repeated ? "[]" : this.#valueZero(field);
+  }
+
+  #valueZero(field: Field): string {
+    switch (field.kind) {
+      case "message":
+        return "null";
+      case "enum":
+        return this.#enumZero(field.enum!);
+      case "bool":
+        return "false";
+      case "string":
+      case "bytes":
+        return '""';
+      case "int64":
+      case "uint64":
+      case "sint64":
+      case "fixed64":
+      case "sfixed64":
+        return this.#policy.int64 === "string" ? '"0"' : "0";
+      default:
+        return "0";
+    }
+  }
+
+  /** `{"@type", ...}`, degraded to base64 where the type or the bytes are not understood. Never throws. */
+  renderAny(typeUrl: string, value: Uint8Array): string {
+    return this.#any.print(typeUrl, value, this.#policy.depth);
+  }
+
+  #compile(type: MessageType): Decode {
+    switch (type.fullName) {
+      case TIMESTAMP:
+        return timestampText;
+      case DURATION:
+        return durationText;
+      case FIELD_MASK:
+        return fieldMaskText;
+      case ANY:
+        return this.#any.decode;
+      case VALUE:
+        return this.#bareMessage(type, "null");
+      case STRUCT:
+        return this.#bareMessage(type, "{}");
+      case LIST_VALUE:
+        return this.#bareMessage(type, "[]");
+      default: {
+        if (isWrapper(type, this.#wrappers) && type.fields[0] !== undefined)
+          return this.#bareMessage(type, this.zero(type.fields[0]));
+        return objectDecoder(
+          type.fields.map(field => this.#field(field)),
+          this.#options(type),
+        );
+      }
+    }
+  }
+
+  #compilePrint(type: MessageType): Print {
+    if (type.fullName === TIMESTAMP) return printTimestamp;
+    if (isWellKnown(type, this.#wrappers)) return textPrinter(this.message(type));
+    return objectPrinter(
+      type.fields.map(field => this.#field(field)),
+      this.#options(type),
+    );
+  }
+
+  #options(type: MessageType): ObjectOptions {
+    const extensions = type.extendable
+      ? new ExtensionPrinter(this.#model, type.fullName, field => this.bareField(field))
+      : undefined;
+    return { extensions, emitDefaults: this.#policy.emitDefaults };
+  }
+
+  #bareMessage(type: MessageType, absent: string): Decode {
+    return bareDecoder(
+      type.fields.map(field => this.#field(field)),
+      absent,
+    );
+  }
+
+  #field(field: Field): DecodeField {
+    const name = this.#policy.names === "proto" && !field.extension ? field.name : field.jsonName;
+    return { field, name, value: this.#value(field), zero: this.zero(field), printed: true };
+  }
+
+  #value(field: Field): ValueReader {
+    if (field.map === undefined) return this.#single(field);
+    const { key, value } = field.map;
+    return {
+      kind: "map",
+      node: this.#entry(key, value),
+      readKey: asKey(scalarReader(key)),
+      entry: this.#single(value),
+    };
+  }
+
+  #single(field: Field): Exclude<ValueReader, { readonly kind: "map" }> {
+    if (field.message !== undefined) return { kind: "message", node: this.message(field.message) };
+    const read = field.enum === undefined ? this.#scalar(field) : enumText(field.enum, this.#policy.enums);
+    const print = scalarPrint(field, read, this.#valueZero(field), this.#policy.enums);
+    return { kind: "text", read, print, sparse: field.enum?.closed === true };
+  }
+
+  #entry(key: Field, value: Field): EntryNode {
+    const node: EntryNode = {
+      decode: (reader, end, depth, entries) => {
+        const read = asKey(scalarReader(key));
+        // Entries add nothing to the path of an error.
+        node.decode = entryDecoder(
+          {
+            ...this.#field(key),
+            name: "",
+            value: { kind: "text", read, print: scalarPrint(key, read, "", "name"), sparse: false },
+            zero: keyText(this.zero(key)),
+          },
+          { ...this.#field(value), name: "" },
+        );
+        node.decode(reader, end, depth, entries);
+      },
+    };
+    return node;
+  }
+
+  #scalar(field: Field): ReadText {
+    if (field.parent.fullName === VALUE && field.kind === "double") return finiteText;
+    const read = scalarReader(field);
+    return this.#policy.int64 === "number" && LONG_READERS.has(read) ? asNumber(read) : read;
+  }
+
+  #enumZero(type: EnumType): string {
+    if (type.fullName === "google.protobuf.NullValue") return "null";
+    const value = type.closed ? type.values[0] : type.valuesByNumber.get(0);
+    if (value === undefined) return "0";
+    return this.#policy.enums === "name" ? JSON.stringify(value.name) : String(value.number);
+  }
+}
+
+const LONG_READERS = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
+
+function scalarReader(field: Field): ReadText {
+  switch (field.kind) {
+    case "double":
+      return doubleText;
+    case "float":
+      return floatText;
+    case "int32":
+      return int32Text;
+    case "int64":
+      return int64Text;
+    case "uint32":
+      return uint32Text;
+    case "uint64":
+      return uint64Text;
+    case "sint32":
+      return sint32Text;
+    case "sint64":
+      return sint64Text;
+    case "fixed32":
+      return fixed32Text;
+    case "fixed64":
+      return fixed64Text;
+    case "sfixed32":
+      return sfixed32Text;
+    case "sfixed64":
+      return sfixed64Text;
+    case "bool":
+      return boolText;
+    case "bytes":
+      return bytesText;
+    default:
+      return field.utf8 ? stringText : looseStringText;
+  }
+}
+
+function keyText(zero: string): string {
+  return zero.startsWith('"') ? zero : `"${zero}"`;
+}
+
+/** @param compilePrint undefined where one pass does not do */
+function lazyNode(compile: () => Decode, compilePrint: (() => Print) | undefined): DecodeNode {
+  const node: DecodeNode = {
+    decode: (reader, end, depth) => {
+      node.decode = compile();
+      return node.decode(reader, end, depth);
+    },
+    print: (reader, end, out, depth) => {
+      node.print = compilePrint?.() ?? textPrinter(node);
+      node.print(reader, end, out, depth);
+    },
+  };
+  return node;
+}

@@ -1,0 +1,138 @@
+import type { Field } from "../../descriptors/model.js";
+import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
+import { BAIL } from "../json-to-wire/json-cursor.js";
+import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import type { Print } from "./decode.js";
+import { JsonPiece } from "./json-writer.js";
+import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./text-decoder.js";
+
+/** Members that one word of bits can note as seen. */
+const WORD = 31;
+
+/** Codes of what goes around elements. */
+type Brackets = readonly [open: number, close: number];
+const LIST: Brackets = [0x5b, 0x5d];
+const OBJECT: Brackets = [0x7b, 0x7d];
+
+/**
+ * The one-pass printer of a message as an object of its fields, in the order in which they come. Generated: one loop over
+ * tags prints each field where it stands. A field that comes in pieces, or that another of its oneof replaces, bails.
+ */
+export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
+  const source = new FunctionSource();
+  source.add(`if (depth <= 0) throw ${source.link(BAIL)};`, "j.byte(123);");
+  printFields(source, fields, options, OBJECT_LEVEL, item => `${JSON.stringify(item.name)}:`);
+  source.add("j.close(125);");
+  return source.compile<Print>("r", "end", "j", "depth");
+}
+
+/** The same for the bare value of a single field, which belongs to no oneof; prints nothing where it is absent. */
+export function barePrinter(field: DecodeField): Print {
+  const source = new FunctionSource();
+  printFields(source, [field], { extensions: undefined, emitDefaults: false }, BARE_LEVEL, () => "");
+  return source.compile<Print>("r", "end", "j", "depth");
+}
+
+/** @param head what is printed before a field's value */
+function printFields(
+  source: FunctionSource,
+  fields: readonly DecodeField[],
+  options: ObjectOptions,
+  level: Level,
+  head: (item: DecodeField) => string,
+): void {
+  const bail = source.link(BAIL);
+  const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
+  source.add(`if (--r.elements < 0) throw ${bail};`, "let e = 0, q = 0, key, keys, tag = 0;");
+  for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
+  oneofs.forEach((_, index) => {
+    source.add(`let o${index} = false;`);
+  });
+  source.add("while (r.pos < end) {", "tag = r.tag();", "switch (tag) {");
+  fields.forEach((item, index) => {
+    const { field } = item;
+    const seen = `s${Math.floor(index / WORD)}`;
+    const bit = 1 << (index % WORD);
+    const claimed = field.oneof === undefined ? "" : `o${oneofs.indexOf(field.oneof)}`;
+    const claim = claimed === "" ? "" : ` if (${claimed}) throw ${bail}; ${claimed} = true;`;
+    const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
+    const sparse = hasNoPresence(field) && !options.emitDefaults;
+    const name = source.link(new JsonPiece(head(item)));
+    for (const [tag, body] of printCases(source, item, name, sparse, level)) {
+      source.add(`case ${tag}: ${first} ${body} break;`);
+    }
+  });
+  source.add(options.extensions === undefined ? "default: r.skip(tag, depth);" : `default: throw ${bail};`);
+  source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
+  fields.forEach((item, index) => {
+    const { field } = item;
+    const unseen = `(s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0`;
+    if (field.presence === "required" && !field.repeated) {
+      source.add(`if (${unseen}) throw ${bail};`);
+      return;
+    }
+    const absent = absentText(item, options.emitDefaults);
+    if (absent !== undefined)
+      source.add(`if (${unseen}) j.piece(${source.link(new JsonPiece(`${head(item)}${absent},`))});`);
+  });
+}
+
+/** Each tag that the field may come with, and what prints it. */
+function printCases(
+  source: FunctionSource,
+  item: DecodeField,
+  name: string,
+  sparse: boolean,
+  level: Level,
+): (readonly [tag: number, body: string])[] {
+  const { field, value } = item;
+  const bail = source.link(BAIL);
+  const isOpening = field.repeated || value.kind === "map";
+  const head = `${isOpening ? `if (${level.value} <= 0) throw ${bail}; ` : ""}j.piece(${name});`;
+  if (field.delimited && value.kind !== "map") return [[tagOf(field, START_GROUP), `throw ${bail};`]];
+  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head, level)]];
+  if (value.kind === "message") {
+    const print = `e = r.span(); ${source.link(value.node)}.print(r, e, j, ${field.repeated ? level.inside : level.value});`;
+    const tag = tagOf(field, LENGTH);
+    return [[tag, field.repeated ? printRun(tag, head, print, LIST) : `${head} ${print}`]];
+  }
+  const tag = tagOf(field, wireType(field));
+  if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
+  const one = `if (--r.elements < 0) throw ${bail}; ${source.link(value.print)}(r, j, undefined, false);`;
+  const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, LIST)]];
+  if (wireType(field) !== LENGTH) {
+    const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
+    cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, LIST)]);
+  }
+  return cases;
+}
+
+/** What comes under one tag without another between. */
+function printRun(tag: number, head: string, one: string, [open, close]: Brackets): string {
+  return `${head} j.byte(${open}); do { ${one} } while (r.pos < end && r.continues(${tag})); j.close(${close});`;
+}
+
+/** Entries with a key and then a value; other forms are legal and rare. */
+function printMap(
+  source: FunctionSource,
+  { value, field }: DecodeField,
+  entry: { readonly key: Field; readonly value: Field },
+  head: string,
+  level: Level,
+): string {
+  if (value.kind !== "map") return "";
+  const bail = source.link(BAIL);
+  const { readKey, entry: reader } = value;
+  const body =
+    reader.kind === "message"
+      ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, ${level.inside});`
+      : `${source.link(reader.print)}(r, j, undefined, false);`;
+  const one = [
+    `if (--r.elements < 0) throw ${bail}; q = r.span();`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireType(entry.key))}) throw ${bail};`,
+    `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,
+    `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};`,
+  ].join(" ");
+  return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, OBJECT)}`;
+}

@@ -1,0 +1,37 @@
+import type { Field, MessageType } from "../../descriptors/model.js";
+import type { Codec } from "../codec.js";
+import type { Codecs } from "../codecs.js";
+import { isHttpBody, readHttpBody } from "../http-body.js";
+import { EMPTY } from "../well-known.js";
+
+export interface ResponseBody {
+  readonly contentType: string;
+  readonly body: string | Uint8Array;
+}
+
+/** Turns the bytes of a response message into the body of an HTTP reply. Built once a binding, immutable. */
+export interface ResponsePlan {
+  /** True for `google.protobuf.Empty`, which a policy may answer with 204. */
+  readonly empty: boolean;
+  /** @throws TranscodeError where the bytes are not a message of the declared type */
+  decode(message: Uint8Array): ResponseBody;
+}
+
+/** @param field the `response_body` field; undefined for the whole message */
+export function responsePlan(output: MessageType, field: Field | undefined, codecs: Codecs): ResponsePlan {
+  if (isHttpBody(output) && field === undefined) {
+    return { empty: false, decode: message => readHttpBody(message) };
+  }
+  if (field !== undefined && !field.repeated && isHttpBody(field.message)) {
+    return { empty: false, decode: message => readHttpBody(message, field.number) };
+  }
+  let codec: Pick<Codec, "decode"> | undefined;
+  return {
+    empty: field === undefined && output.fullName === EMPTY,
+    decode: message => {
+      // Compiled at the first reply: most routes of a large API are never called.
+      codec ??= field === undefined ? codecs.message(output) : codecs.field(field);
+      return { contentType: "application/json", body: codec.decode(message) };
+    },
+  };
+}

@@ -1,0 +1,156 @@
+import { isUtf8 } from "node:buffer";
+import type { EnumType, Field } from "../../descriptors/model.js";
+import { BAIL } from "../json-to-wire/json-cursor.js";
+import { JsonPiece, type JsonWriter } from "./json-writer.js";
+import type { Reader } from "./reader.js";
+import type { ReadText } from "./scalar-text.js";
+
+/**
+ * Prints one scalar from the wire as JSON, with a comma after it.
+ * @param name the member's name with quotes and colon, printed before the value; undefined for elements
+ * @param sparse true prints nothing for the default of the kind
+ * @throws BAIL or TranscodeError where this is not for one pass to decide
+ */
+export type PrintScalar = (
+  reader: Reader,
+  out: JsonWriter,
+  name: JsonPiece | undefined,
+  sparse: boolean,
+) => void;
+
+const COMMA = 0x2c;
+const QUOTE = 0x22;
+const TRUE = new JsonPiece("true");
+const FALSE = new JsonPiece("false");
+
+/**
+ * @param read gives the same value as text; used for the kinds that have no faster way
+ * @param zero text of the kind's default
+ * @param enums how the values of enums are printed
+ */
+export function scalarPrint(
+  field: Field,
+  read: ReadText,
+  zero: string,
+  enums: "name" | "number",
+): PrintScalar {
+  switch (field.kind) {
+    case "string":
+      return printString;
+    case "bool":
+      return printBool;
+    case "int32":
+      return printInt32;
+    case "uint32":
+      return printUint32;
+    case "enum":
+      return field.enum!.fullName === "google.protobuf.NullValue"
+        ? printText(read, zero)
+        : printEnum(field.enum!, enums);
+    case "double":
+      return printDouble;
+    case "int64":
+    case "uint64":
+      // Else the policy asks for numbers.
+      return zero === '"0"' ? (field.kind === "int64" ? printInt64 : printUint64) : printText(read, zero);
+    default:
+      return printText(read, zero);
+  }
+}
+
+const printString: PrintScalar = (reader, out, name, sparse) => {
+  const end = reader.span();
+  const start = reader.pos;
+  reader.pos = end;
+  if (sparse && start === end) return;
+  if (name !== undefined) out.piece(name);
+  if (!out.quoted(reader.bytes, start, end)) {
+    const { bytes } = reader;
+    if (!isUtf8(bytes.subarray(start, end))) throw BAIL;
+    out.text(JSON.stringify(bytes.toString("utf8", start, end)));
+  }
+  out.byte(COMMA);
+};
+
+const printBool: PrintScalar = (reader, out, name, sparse) => {
+  reader.varint64();
+  const value = reader.low !== 0 || reader.high !== 0;
+  if (sparse && !value) return;
+  if (name !== undefined) out.piece(name);
+  out.piece(value ? TRUE : FALSE);
+  out.byte(COMMA);
+};
+
+const printInt32: PrintScalar = (reader, out, name, sparse) => {
+  const value = reader.uint32() | 0;
+  if (sparse && value === 0) return;
+  if (name !== undefined) out.piece(name);
+  out.integer(value);
+  out.byte(COMMA);
+};
+
+const printUint32: PrintScalar = (reader, out, name, sparse) => {
+  const value = reader.uint32();
+  if (sparse && value === 0) return;
+  if (name !== undefined) out.piece(name);
+  out.integer(value);
+  out.byte(COMMA);
+};
+
+const printInt64: PrintScalar = (reader, out, name, sparse) => printLong(reader, out, name, sparse, true);
+
+const printUint64: PrintScalar = (reader, out, name, sparse) => printLong(reader, out, name, sparse, false);
+
+function printLong(
+  reader: Reader,
+  out: JsonWriter,
+  name: JsonPiece | undefined,
+  sparse: boolean,
+  signed: boolean,
+): void {
+  reader.varint64();
+  if (sparse && reader.low === 0 && reader.high === 0) return;
+  if (name !== undefined) out.piece(name);
+  out.byte(QUOTE);
+  out.long(reader.low, reader.high, signed);
+  out.byte(QUOTE);
+  out.byte(COMMA);
+}
+
+const printDouble: PrintScalar = (reader, out, name, sparse) => {
+  const value = reader.double();
+  if (sparse && Object.is(value, 0)) return;
+  if (name !== undefined) out.piece(name);
+  if (Number.isFinite(value)) out.double(value);
+  else out.text(`"${value}"`);
+  out.byte(COMMA);
+};
+
+function printEnum(type: EnumType, policy: "name" | "number"): PrintScalar {
+  const texts = new Map<number, JsonPiece>();
+  for (const [number, { name }] of type.valuesByNumber) {
+    texts.set(number, new JsonPiece(policy === "name" ? JSON.stringify(name) : String(number)));
+  }
+  const first = type.closed ? type.values[0]?.number : 0;
+  const { closed } = type;
+  return (reader, out, name, sparse) => {
+    const value = reader.uint32() | 0;
+    if (sparse && value === first) return;
+    const text = texts.get(value);
+    if (text === undefined && closed) throw BAIL;
+    if (name !== undefined) out.piece(name);
+    if (text === undefined) out.integer(value);
+    else out.piece(text);
+    out.byte(COMMA);
+  };
+}
+
+function printText(read: ReadText, zero: string): PrintScalar {
+  return (reader, out, name, sparse) => {
+    const text = read(reader);
+    if (sparse && text === zero) return;
+    if (name !== undefined) out.piece(name);
+    out.text(text);
+    out.byte(COMMA);
+  };
+}

@@ -1,0 +1,193 @@
+import { isUtf8 } from "node:buffer";
+import type { EnumType } from "../../descriptors/model.js";
+import { malformed, type Reader } from "./reader.js";
+
+/** Reads one value from the wire and gives its JSON text. */
+export type ReadText = (reader: Reader) => string;
+
+export function int32Text(reader: Reader): string {
+  return String(reader.uint32() | 0);
+}
+
+export function uint32Text(reader: Reader): string {
+  return String(reader.uint32());
+}
+
+export function sint32Text(reader: Reader): string {
+  const bits = reader.uint32();
+  return String((bits >>> 1) ^ -(bits & 1));
+}
+
+export function fixed32Text(reader: Reader): string {
+  return String(reader.fixed32());
+}
+
+export function sfixed32Text(reader: Reader): string {
+  return String(reader.fixed32() | 0);
+}
+
+export function int64Text(reader: Reader): string {
+  reader.varint64();
+  return `"${signed(reader.low, reader.high)}"`;
+}
+
+export function uint64Text(reader: Reader): string {
+  reader.varint64();
+  return `"${unsigned(reader.low, reader.high)}"`;
+}
+
+export function sint64Text(reader: Reader): string {
+  reader.varint64();
+  const mask = -(reader.low & 1);
+  const low = ((reader.low >>> 1) | (reader.high << 31)) ^ mask;
+  const high = (reader.high >>> 1) ^ mask;
+  return `"${signed(low >>> 0, high >>> 0)}"`;
+}
+
+export function fixed64Text(reader: Reader): string {
+  reader.fixed64();
+  return `"${unsigned(reader.low, reader.high)}"`;
+}
+
+export function sfixed64Text(reader: Reader): string {
+  reader.fixed64();
+  return `"${signed(reader.low, reader.high)}"`;
+}
+
+/** The same integers as JSON numbers where a double holds them exactly, else as strings still. */
+export function asNumber(read: ReadText): ReadText {
+  return reader => {
+    const text = read(reader);
+    const digits = text.slice(1, -1);
+    return digits.length < 16 || Number.isSafeInteger(Number(digits)) ? digits : text;
+  };
+}
+
+/** Map keys are strings, whatever their kind. */
+export function asKey(read: ReadText): ReadText {
+  return reader => {
+    const text = read(reader);
+    return text.startsWith('"') ? text : `"${text}"`;
+  };
+}
+
+export function boolText(reader: Reader): string {
+  reader.varint64();
+  return reader.low !== 0 || reader.high !== 0 ? "true" : "false";
+}
+
+export function doubleText(reader: Reader): string {
+  return numberText(reader.double());
+}
+
+export function floatText(reader: Reader): string {
+  const value = reader.float();
+  const text = numberText(value);
+  // A float has at most nine significant digits, its double mostly more: 0.1 would be 0.10000000149011612.
+  if (text.length <= 8 || !Number.isFinite(value)) return text;
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
+}
+
+/** `google.protobuf.Value.number_value`, which has no text for NaN and the infinities. */
+export function finiteText(reader: Reader): string {
+  const value = reader.double();
+  if (!Number.isFinite(value))
+    throw malformed(`google.protobuf.Value cannot hold the number ${value} in JSON`);
+  return numberText(value);
+}
+
+function numberText(value: number): string {
+  if (Number.isFinite(value)) return value === 0 && 1 / value < 0 ? "-0" : String(value);
+  return `"${value}"`;
+}
+
+/** A string that must be valid UTF-8. */
+export function stringText(reader: Reader): string {
+  return readString(reader, true);
+}
+
+/** A string of proto2, where bytes that are not UTF-8 become U+FFFD. */
+export function looseStringText(reader: Reader): string {
+  return readString(reader, false);
+}
+
+/** Up to this length a string is made faster from its codes than by a native call. */
+const MAX_HAND_COPIED_CHARS = 16;
+
+function readString(reader: Reader, strict: boolean): string {
+  const end = reader.span();
+  const start = reader.pos;
+  const { bytes } = reader;
+  reader.pos = end;
+  let at = start;
+  for (; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c) break;
+  }
+  if (at === end) {
+    return end - start <= MAX_HAND_COPIED_CHARS
+      ? shortText(bytes, start, end)
+      : `"${bytes.toString("latin1", start, end)}"`;
+  }
+  const text = bytes.toString("utf8", start, end);
+  if (strict && text.includes("\ufffd") && !isUtf8(bytes.subarray(start, end))) {
+    throw malformed("a string is not valid UTF-8");
+  }
+  return JSON.stringify(text);
+}
+
+/** Quotes plain ASCII. */
+function shortText(bytes: Uint8Array, start: number, end: number): string {
+  let text = '"';
+  let at = start;
+  for (; at + 3 < end; at += 4) {
+    text += String.fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!);
+  }
+  for (; at < end; at++) text += String.fromCharCode(bytes[at]!);
+  return `${text}"`;
+}
+
+export function bytesText(reader: Reader): string {
+  const end = reader.span();
+  const text = `"${reader.bytes.toString("base64", reader.pos, end)}"`;
+  reader.pos = end;
+  return text;
+}
+
+/**
+ * Enum values by name, unknown ones by number. For a closed enum an unknown number gives the empty text: such a value
+ * belongs to the unknown fields.
+ */
+export function enumText(type: EnumType, policy: "name" | "number"): ReadText {
+  if (type.fullName === "google.protobuf.NullValue") {
+    return reader => {
+      reader.varint64();
+      return "null";
+    };
+  }
+  const texts = new Map<number, string>();
+  for (const [number, value] of type.valuesByNumber) {
+    texts.set(number, policy === "name" ? JSON.stringify(value.name) : String(number));
+  }
+  const { closed } = type;
+  return reader => {
+    const number = reader.uint32() | 0;
+    return texts.get(number) ?? (closed ? "" : String(number));
+  };
+}
+
+function unsigned(low: number, high: number): string {
+  if (high < 0x20_0000) return String(high * 0x1_0000_0000 + low);
+  return ((BigInt(high) << 32n) | BigInt(low)).toString();
+}
+
+function signed(low: number, high: number): string {
+  if (high < 0x20_0000) return String(high * 0x1_0000_0000 + low);
+  const top = high | 0;
+  if (top < 0 && top >= -0x20_0000) return String(top * 0x1_0000_0000 + low);
+  return ((BigInt(top) << 32n) | BigInt(low)).toString();
+}

@@ -1,0 +1,150 @@
+import { isUtf8 } from "node:buffer";
+import type { MessageType, Model } from "../../descriptors/model.js";
+import { TranscodeError } from "../error.js";
+import { formatMaskPath } from "../field-mask.js";
+import { formatDuration, formatTimestamp, type Instant, isTimestamp } from "../instant.js";
+import { BAIL } from "../json-to-wire/json-cursor.js";
+import { isWellKnown, type OwnWrappers } from "../well-known.js";
+import { type Decode, type DecodeNode, type Print, tooDeep } from "./decode.js";
+import { malformed, Reader, truncated } from "./reader.js";
+import { stringText } from "./scalar-text.js";
+
+/** Decodes `google.protobuf.Timestamp` to its JSON text. */
+export const timestampText: Decode = instantDecoder("timestamp", formatTimestamp);
+
+/** Decodes `google.protobuf.Duration` to its JSON text. */
+export const durationText: Decode = instantDecoder("duration", formatDuration);
+
+type Format = (seconds: number, nanos: number) => string | undefined;
+
+/** Both types are `int64 seconds = 1; int32 nanos = 2;`. */
+function instantDecoder(what: string, format: Format): Decode {
+  return (reader, end, depth) => {
+    const { seconds, nanos } = readInstant(reader, end, depth);
+    const text = format(seconds, nanos);
+    if (text === undefined)
+      throw malformed(`a ${what} of ${seconds} seconds and ${nanos} nanos is out of range`);
+    return `"${text}"`;
+  };
+}
+
+/** Prints `google.protobuf.Timestamp` without making a string of it. */
+export const printTimestamp: Print = (reader, end, out, depth) => {
+  const { seconds, nanos } = readInstant(reader, end, depth);
+  if (!isTimestamp(seconds, nanos)) throw BAIL;
+  out.utc(seconds, nanos);
+  out.byte(0x2c);
+};
+
+function readInstant(reader: Reader, end: number, depth: number): Instant {
+  let seconds = 0;
+  let nanos = 0;
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    if (tag === 8) {
+      reader.varint64();
+      seconds = (reader.high | 0) * 0x1_0000_0000 + reader.low;
+    } else if (tag === 16) {
+      nanos = reader.uint32() | 0;
+    } else {
+      reader.skip(tag, depth);
+    }
+  }
+  finish(reader, end);
+  return { seconds, nanos };
+}
+
+/** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */
+export const fieldMaskText: Decode = (reader, end, depth) => {
+  // Each path has a tag and a length before it, which leaves room for the commas.
+  const out = Buffer.allocUnsafe(end - reader.pos);
+  let to = 0;
+  while (reader.pos < end) {
+    const tag = reader.tag();
+    if (tag !== 10) {
+      reader.skip(tag, depth);
+      continue;
+    }
+    const stop = reader.span();
+    if (to > 0) out[to++] = 0x2c;
+    to = formatMaskPath(reader.bytes, reader.pos, stop, out, to);
+    if (to < 0) throw malformed("a path of a field mask has no lowerCamelCase form");
+    reader.pos = stop;
+  }
+  finish(reader, end);
+  const text = out.subarray(0, to);
+  if (!isUtf8(text)) throw malformed("a string is not valid UTF-8");
+  // Keys of maps, in backticks, are of any characters.
+  return JSON.stringify(text.toString("utf8"));
+};
+
+function finish(reader: Reader, end: number): void {
+  if (reader.pos !== end) throw truncated();
+}
+
+/**
+ * Prints `google.protobuf.Any`. A type that the model lacks, or bytes that are not of the type, degrade to
+ * `{"@type": url, "value": base64}`: an opaque detail must not destroy the reply that carries it.
+ */
+export class AnyPrinter {
+  readonly #model: Model;
+  readonly #wrappers: OwnWrappers;
+  readonly #nodeOf: (type: MessageType) => DecodeNode;
+
+  constructor(model: Model, wrappers: OwnWrappers, nodeOf: (type: MessageType) => DecodeNode) {
+    this.#model = model;
+    this.#wrappers = wrappers;
+    this.#nodeOf = nodeOf;
+  }
+
+  /** Decodes the Any message itself: `string type_url = 1; bytes value = 2;`. */
+  readonly decode: Decode = (reader, end, depth) => {
+    if (depth <= 0) throw tooDeep();
+    let url = '""';
+    let start = end;
+    let stop = end;
+    while (reader.pos < end) {
+      const tag = reader.tag();
+      if (tag === 10) {
+        url = stringText(reader);
+      } else if (tag === 18) {
+        stop = reader.span();
+        start = reader.pos;
+        reader.pos = stop;
+      } else {
+        reader.skip(tag, depth);
+      }
+    }
+    if (reader.pos !== end) throw truncated();
+    if (url === '""' && start === stop) return "{}";
+    const text = this.print(JSON.parse(url) as string, reader.bytes.subarray(start, stop), depth);
+    reader.pos = end;
+    return text;
+  };
+
+  /**
+   * Never throws for what `value` may hold.
+   * @param depth levels of JSON that may still open, the Any's own object included
+   */
+  print(typeUrl: string, value: Uint8Array, depth: number): string {
+    const head = `{"@type":${JSON.stringify(typeUrl)}`;
+    const type = resolveAny(this.#model, typeUrl);
+    if (type !== undefined) {
+      try {
+        const isBare = isWellKnown(type, this.#wrappers);
+        const text = this.#nodeOf(type).decode(new Reader(value), value.length, isBare ? depth - 1 : depth);
+        if (isBare) return `${head},"value":${text}}`;
+        return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`;
+      } catch (error) {
+        if (!(error instanceof TranscodeError)) throw error;
+      }
+    }
+    const base64 = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
+    return `${head},"value":"${base64}"}`;
+  }
+}
+
+/** The type that a type URL names: what follows its last slash. */
+export function resolveAny(model: Model, typeUrl: string): MessageType | undefined {
+  return model.message(typeUrl.slice(typeUrl.lastIndexOf("/") + 1));
+}
