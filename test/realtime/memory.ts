@@ -147,7 +147,7 @@ await repeat("messages above the limit, in one frame and in many", async ({ memb
   const sockets = await raw(port, 20);
   for (const socket of sockets) {
     socket.write(frameOf(0x01, Buffer.alloc(9000, "x")));
-    for (let i = 0; i < 8; i++) socket.write(frameOf(0x00, Buffer.alloc(9000, "x")));
+    for (let i = 1; i < 9; i++) socket.write(frameOf(i < 8 ? 0x00 : 0x80, Buffer.alloc(9000, "x")));
   }
   await Promise.all([all(clients, ({ closed }) => closed), over(sockets)]);
 });
