@@ -8,7 +8,7 @@ import type { Identity } from "../../src/auth/identity.js";
 import { RequestOrigins } from "../../src/auth/request-origins.js";
 import { startRealtimeListener } from "../../src/gateway/realtime-listener.js";
 import { loadUws } from "../../src/net/uws-addon.js";
-import { MemoryBroker } from "../../src/realtime/memory-broker.js";
+import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime } from "../../src/realtime/realtime.js";
 import { answers } from "../process/control-probe.js";

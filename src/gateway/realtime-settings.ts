@@ -12,9 +12,9 @@ import type { Config, RealtimeConfig, UpstreamConfig } from "../config/schema.js
 import type { MethodType } from "../descriptors/model.js";
 import { statusDialect } from "../dialects/status.js";
 import type { CallCheck } from "../realtime/bridge/target.js";
-import type { Bridge } from "../realtime/bridge.js";
+import type { Bridge } from "../realtime/bridge/bridge.js";
 import type { RealtimeSettings } from "../realtime/realtime.js";
-import { restEndpoints } from "../realtime/rest.js";
+import { restEndpoints } from "../realtime/api/rest.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Compiled } from "./compile.js";
 import type { Protection } from "./protection.js";

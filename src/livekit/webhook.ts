@@ -10,7 +10,7 @@ import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { eventDigest, realtimeRoom } from "./event.js";
-import { Once } from "./once.js";
+import { Once } from "./idempotency-cache.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";
 

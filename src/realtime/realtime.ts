@@ -5,18 +5,18 @@ import type { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
 import type { Limiter } from "../limits/limiter.js";
 import type { Logger } from "../telemetry/logger.js";
-import type { Bridge } from "./bridge.js";
-import type { Broker } from "./broker.js";
-import { Chat } from "./chat.js";
-import { CloseCode } from "./close-code.js";
-import type { Publisher } from "./connection.js";
-import type { Hub } from "./hub.js";
-import { LocalHub } from "./local-hub.js";
+import type { Bridge } from "./bridge/bridge.js";
+import type { Broker } from "./brokers/broker.js";
+import { Chat } from "./chat/chat.js";
+import { CloseCode } from "./chat/close-code.js";
+import type { Publisher } from "./rooms/connection.js";
+import type { Hub } from "./rooms/hub.js";
+import { LocalHub } from "./rooms/local-hub.js";
 import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
 import { SendRate } from "./send-rate.js";
-import { ServerHub } from "./server-hub.js";
-import type { SlowPolicy } from "./slow-consumers.js";
-import type { Rate } from "./socket.js";
+import { ServerHub } from "./rooms/server-hub.js";
+import type { SlowPolicy } from "./rooms/slow-consumers.js";
+import type { Rate } from "./rooms/socket.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {

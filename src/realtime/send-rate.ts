@@ -3,7 +3,7 @@ import type { Limited } from "../limits/limiter.js";
 import { createMemoryStore, type MemoryStore } from "../limits/memory-store.js";
 import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../limits/rate.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Rate } from "./socket.js";
+import type { Rate } from "./rooms/socket.js";
 
 const keyOf = callerKey({ kind: "subject" });
 

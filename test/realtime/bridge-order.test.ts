@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Bridge, EventFrames, EventKind, Verdict } from "../../src/realtime/bridge.js";
+import type { Bridge, EventFrames, EventKind, Verdict } from "../../src/realtime/bridge/bridge.js";
 import { gatewayFailure } from "../../src/status/failure.js";
 import { serve, until } from "./harness.js";
 import { SlowBroker } from "./slow-broker.js";

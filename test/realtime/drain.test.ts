@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { WebSocket } from "ws";
 import { RequestOrigins } from "../../src/auth/request-origins.js";
-import type { Bridge } from "../../src/realtime/bridge.js";
+import type { Bridge } from "../../src/realtime/bridge/bridge.js";
 import { type Client, serve, until } from "./harness.js";
 
 test("a drain closes every socket with 1012 and when to come back, one after the other", async t => {

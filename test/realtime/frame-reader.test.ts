@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { frameTypes, nameProblem, readFrame } from "../../src/realtime/frame-reader.js";
+import { frameTypes, nameProblem, readFrame } from "../../src/realtime/chat/frame-reader.js";
 
 test("whatever is read is a frame of a known type, or a fault that says why; nothing throws", () => {
   fc.assert(

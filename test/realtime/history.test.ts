@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { History } from "../../src/realtime/history.js";
+import { History } from "../../src/realtime/brokers/history.js";
 import { grownOldSpace } from "../old-space.js";
 
 const limits = { messages: 5, ttl: 1000, maxBytes: 1024 ** 2 };

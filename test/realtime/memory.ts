@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Socket as NetSocket } from "node:net";
 import type { TestContext } from "node:test";
 import { WebSocket } from "ws";
-import { MemoryBroker } from "../../src/realtime/memory-broker.js";
+import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
 import { startBridge } from "./bridge/bridge-system.js";
 import { collect } from "./bridge/heap.js";
 import { type Streaming, startRoomsBackend, type Unary } from "./bridge/rooms-backend.js";

@@ -8,11 +8,11 @@ import {
   type Receiver,
   type Replay,
   stamped,
-} from "../../src/realtime/broker.js";
-import { History } from "../../src/realtime/history.js";
-import { type HubLimits, LocalHub } from "../../src/realtime/local-hub.js";
+} from "../../src/realtime/brokers/broker.js";
+import { History } from "../../src/realtime/brokers/history.js";
+import { type HubLimits, LocalHub } from "../../src/realtime/rooms/local-hub.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
-import { Socket } from "../../src/realtime/socket.js";
+import { Socket } from "../../src/realtime/rooms/socket.js";
 
 /** Rooms and sockets without a network: what leaves a socket's buffer when is for the test to say. */
 export class World {

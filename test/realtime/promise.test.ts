@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import type { Position } from "../../src/realtime/broker.js";
-import type { HubLimits } from "../../src/realtime/local-hub.js";
-import { ack } from "../../src/realtime/notices.js";
+import type { Position } from "../../src/realtime/brokers/broker.js";
+import type { HubLimits } from "../../src/realtime/rooms/local-hub.js";
+import { ack } from "../../src/realtime/chat/notices.js";
 import { type Wire, World } from "./model.js";
 
 const rooms = ["a", "b", "c"];

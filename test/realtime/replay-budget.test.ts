@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ReplayBudget, replayBurst, replayPerSecond } from "../../src/realtime/replay-budget.js";
+import { ReplayBudget, replayBurst, replayPerSecond } from "../../src/realtime/rooms/replay-budget.js";
 import { serve, until } from "./harness.js";
 
 test("a budget of replay is spent by bytes, short messages cost something, and it grows with time", () => {

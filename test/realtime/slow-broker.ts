@@ -1,5 +1,5 @@
-import type { Broker, Draft, Position, Published, Receiver } from "../../src/realtime/broker.js";
-import { MemoryBroker } from "../../src/realtime/memory-broker.js";
+import type { Broker, Draft, Position, Published, Receiver } from "../../src/realtime/brokers/broker.js";
+import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
 import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 
 /** A broker elsewhere: every answer takes turns of the event loop, and deliveries come on their own. */

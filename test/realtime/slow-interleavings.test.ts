@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { Position, Replay } from "../../src/realtime/broker.js";
-import { ack } from "../../src/realtime/notices.js";
+import type { Position, Replay } from "../../src/realtime/brokers/broker.js";
+import { ack } from "../../src/realtime/chat/notices.js";
 import { type Client, type Json, serve, type TestServer, until } from "./harness.js";
 import { World } from "./model.js";
 import { SlowBroker } from "./slow-broker.js";

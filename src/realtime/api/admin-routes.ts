@@ -1,6 +1,6 @@
 import type { AdminAnswer, AdminRequest, AdminRoute } from "../../bindings/admin-route.js";
-import type { Message, Position } from "../broker.js";
-import type { Hub } from "../hub.js";
+import type { Message, Position } from "../brokers/broker.js";
+import type { Hub } from "../rooms/hub.js";
 import { jsonBody } from "./json-body.js";
 import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
 

@@ -1,6 +1,6 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Member, Message, Position, Published } from "../broker.js";
-import type { Hub, Post, RoomSummary } from "../hub.js";
+import type { Member, Message, Position, Published } from "../brokers/broker.js";
+import type { Hub, Post, RoomSummary } from "../rooms/hub.js";
 
 /** What servers ask of rooms, by whatever protocol: bounds and defaults are here, the rest is the hub's. */
 export interface RoomsApi {

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Hub } from "../hub.js";
+import type { Hub } from "../rooms/hub.js";
 import { createRoomsApi } from "./rooms-api.js";
 import { loadRoomsProto } from "./rooms-proto.js";
 import { roomsService } from "./rooms-service.js";

@@ -9,7 +9,7 @@ import {
 import type { Method, Root, Type } from "protobufjs";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Message, Position, Published } from "../broker.js";
+import type { Message, Position, Published } from "../brokers/broker.js";
 import type { RoomsApi } from "./rooms-api.js";
 
 const serviceName = "protogate.realtime.v1.Rooms";

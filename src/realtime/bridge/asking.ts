@@ -3,8 +3,8 @@ import type { Cancellation } from "../../net/cancellation.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { callFailure } from "../../upstream/call/call-failure.js";
 import type { Channel, FailureOrigin, Metadata } from "../../upstream/channel.js";
-import type { Session } from "../bridge.js";
-import type { Gate } from "./gate.js";
+import type { Session } from "./bridge.js";
+import type { Gate } from "./semaphore.js";
 
 /** One unary call on behalf of a session. */
 export interface Question {

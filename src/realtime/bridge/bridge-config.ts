@@ -1,4 +1,4 @@
-import type { EventKind } from "../bridge.js";
+import type { EventKind } from "./bridge.js";
 import type { Rewritten } from "./event-reply.js";
 
 /** `realtime.events.<kind>` */

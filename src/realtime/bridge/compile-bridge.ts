@@ -4,7 +4,7 @@ import type { Diagnostic } from "../../config/diagnostic.js";
 import { formatPath } from "../../config/path.js";
 import type { Config, UpstreamConfig } from "../../config/schema.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
-import type { EventKind } from "../bridge.js";
+import type { EventKind } from "./bridge.js";
 import type { BridgeConfig, EventConfig } from "./bridge-config.js";
 import { compileCalls } from "./compile-calls.js";
 import { eventRequest, requestProblems } from "./event-fields.js";

@@ -3,9 +3,9 @@ import { Writer } from "../../codec/json-to-wire/writer.js";
 import type { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
-import type { EventFrames, EventKind, Session, Verdict } from "../bridge.js";
+import type { EventFrames, EventKind, Session, Verdict } from "./bridge.js";
 import { type Answer, ask, failureOf, type Put } from "./asking.js";
-import type { Gate } from "./gate.js";
+import type { Gate } from "./semaphore.js";
 import type { EventPlan } from "./plan.js";
 import type { Route } from "./target.js";
 

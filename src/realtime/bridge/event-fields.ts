@@ -1,7 +1,7 @@
 import { createObject, type JsonObject, type JsonValue } from "../../codec/json.js";
 import { EMPTY, STRUCT } from "../../codec/well-known.js";
 import type { Field, MessageType } from "../../descriptors/model.js";
-import type { EventFrames, EventKind, Session } from "../bridge.js";
+import type { EventFrames, EventKind, Session } from "./bridge.js";
 
 /** What a request can learn of an event: the members of its frame, and whose socket it is. */
 const offered = {

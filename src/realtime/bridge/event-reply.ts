@@ -1,6 +1,6 @@
 import type { Codec } from "../../codec/codec.js";
 import type { MessageType } from "../../descriptors/model.js";
-import type { EventFrames, EventKind } from "../bridge.js";
+import type { EventFrames, EventKind } from "./bridge.js";
 
 /** The members of a frame that a reply may rewrite. The room never is one, nor is who is authenticated. */
 export type Rewritten = "message" | "from";

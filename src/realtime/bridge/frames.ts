@@ -1,5 +1,5 @@
 import type { Failure } from "../../status/failure.js";
-import type { FrameId } from "../frame.js";
+import type { FrameId } from "../chat/frames.js";
 
 /** The frames that answer a call. `body` is JSON text. */
 

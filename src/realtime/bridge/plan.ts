@@ -1,6 +1,6 @@
 import type { Codec } from "../../codec/codec.js";
 import type { MethodType } from "../../descriptors/model.js";
-import type { EventKind } from "../bridge.js";
+import type { EventKind } from "./bridge.js";
 import type { EventRequest } from "./event-fields.js";
 import type { EventReply } from "./event-reply.js";
 

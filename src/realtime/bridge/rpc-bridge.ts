@@ -1,13 +1,13 @@
 import { Ring } from "../../net/ring.js";
 import { gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
-import type { Bridge, EventFrames, EventKind, Session, Verdict } from "../bridge.js";
-import type { CallFrame, FrameId } from "../frame.js";
+import type { Bridge, EventFrames, EventKind, Session, Verdict } from "./bridge.js";
+import type { CallFrame, FrameId } from "../chat/frames.js";
 import type { BridgeMetrics } from "./bridge-metrics.js";
 import { notCallable, type Run, runCall } from "./call-runner.js";
 import { decide } from "./event-asker.js";
 import { errorFrame } from "./frames.js";
-import { Gate } from "./gate.js";
+import { Gate } from "./semaphore.js";
 import { SessionCalls, type SocketCall } from "./session-calls.js";
 import { Bound, type BridgeTarget } from "./target.js";
 import { Task } from "./task.js";

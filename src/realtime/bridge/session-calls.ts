@@ -1,6 +1,6 @@
 import type { StreamHandle } from "../../upstream/channel.js";
-import type { Session } from "../bridge.js";
-import type { FrameId } from "../frame.js";
+import type { Session } from "./bridge.js";
+import type { FrameId } from "../chat/frames.js";
 import { Task } from "./task.js";
 
 /** Bytes that a client may be behind before streams to it wait. */

@@ -1,8 +1,8 @@
 import type { DetailRenderer } from "../../bindings/snapshot.js";
 import type { MethodType } from "../../descriptors/model.js";
 import type { Channel } from "../../upstream/channel.js";
-import type { EventKind, Session } from "../bridge.js";
-import { Gate, type GateLimits } from "./gate.js";
+import type { EventKind, Session } from "./bridge.js";
+import { Gate, type GateLimits } from "./semaphore.js";
 import type { BridgePlan, CallPlan, EventPlan } from "./plan.js";
 
 /**

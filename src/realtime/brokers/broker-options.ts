@@ -1,5 +1,5 @@
 import type { Logger } from "../../telemetry/logger.js";
-import type { HistoryLimits } from "../broker.js";
+import type { HistoryLimits } from "./broker.js";
 
 export interface BrokerOptions {
   /** As `realtime.broker.url`. */

@@ -10,7 +10,7 @@ import type {
   Published,
   Receiver,
   Replay,
-} from "../broker.js";
+} from "./broker.js";
 import type { BrokerOptions } from "./broker-options.js";
 import { NatsLink } from "./nats-link.js";
 import { asMessage, NatsLog, ofRepublished } from "./nats-log.js";

@@ -7,7 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { createInbox, headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { randomHex } from "../../telemetry/random-hex.js";
-import type { Message, Position } from "../broker.js";
+import type { Message, Position } from "./broker.js";
 import type { Nats } from "./nats-link.js";
 
 /** What stands in a room's subject: a message, or a mark that keeps the place of a room without messages. */

@@ -1,4 +1,4 @@
-import type { Member, Presence } from "../broker.js";
+import type { Member, Presence } from "./broker.js";
 import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { NatsLog } from "./nats-log.js";
 import { roomKey } from "./room-key.js";

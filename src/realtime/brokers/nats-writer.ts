@@ -1,6 +1,6 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/random-hex.js";
-import { type Draft, type Position, type Published, stamped } from "../broker.js";
+import { type Draft, type Position, type Published, stamped } from "./broker.js";
 import { brokerUnavailable } from "./failure.js";
 import type { NatsLink } from "./nats-link.js";
 import type { NatsLog } from "./nats-log.js";

@@ -9,7 +9,7 @@ import type {
   Published,
   Receiver,
   Replay,
-} from "../broker.js";
+} from "./broker.js";
 import type { BrokerOptions } from "./broker-options.js";
 import { brokerUnavailable } from "./failure.js";
 import { RedisLink } from "./redis-link.js";

@@ -1,4 +1,4 @@
-import type { Member, Presence } from "../broker.js";
+import type { Member, Presence } from "./broker.js";
 import type { RedisLink } from "./redis-link.js";
 import { roomKey } from "./room-key.js";
 

@@ -1,4 +1,4 @@
-import type { Message, Position, Receiver, Replay } from "../broker.js";
+import type { Message, Position, Receiver, Replay } from "./broker.js";
 
 /** What is held back while a feed reads what it missed; shared by the feeds of a broker. */
 export class HoldingSpace {

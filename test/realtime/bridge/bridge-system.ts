@@ -14,7 +14,7 @@ import { compileBridge } from "../../../src/realtime/bridge/compile-bridge.js";
 import type { BridgePlan } from "../../../src/realtime/bridge/plan.js";
 import { createBridge, type RpcBridge } from "../../../src/realtime/bridge/rpc-bridge.js";
 import type { CallCheck } from "../../../src/realtime/bridge/target.js";
-import type { Session } from "../../../src/realtime/bridge.js";
+import type { Session } from "../../../src/realtime/bridge/bridge.js";
 import type { Channel } from "../../../src/upstream/channel.js";
 import { createChannel } from "../../../src/upstream/create-channel.js";
 import { roomsProto } from "./rooms-backend.js";

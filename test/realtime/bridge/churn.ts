@@ -1,9 +1,9 @@
 import { Registry } from "prom-client";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { BridgeMetrics } from "../../../src/realtime/bridge/bridge-metrics.js";
-import { Gate } from "../../../src/realtime/bridge/gate.js";
+import { Gate } from "../../../src/realtime/bridge/semaphore.js";
 import { createBridge, type RpcBridge } from "../../../src/realtime/bridge/rpc-bridge.js";
-import type { CallFrame, SendFrame } from "../../../src/realtime/frame.js";
+import type { CallFrame, SendFrame } from "../../../src/realtime/chat/frames.js";
 import type { Channel, UnaryResult } from "../../../src/upstream/channel.js";
 import { compileTestBridge, type TestSession, testSession } from "./bridge-system.js";
 import { grownOldSpaceOf } from "./heap.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Broker, Draft, HistoryLimits, Published } from "../../../src/realtime/broker.js";
+import type { Broker, Draft, HistoryLimits, Published } from "../../../src/realtime/brokers/broker.js";
 import { GatewayError } from "../../../src/status/failure.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { startWire, type TestServer } from "./servers.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { type BrokerConfig, loadBroker } from "../../../src/realtime/brokers/load-broker.js";
+import { type BrokerConfig, loadBroker } from "../../../src/realtime/brokers/registry.js";
 import { type Client, type Json, serve, type TestServer, until } from "../harness.js";
 import { missing, type TestServer as Server, startNats, startRedis, startWire } from "./servers.js";
 

@@ -1,4 +1,4 @@
-import type { Message, Notice, Receiver } from "../../../src/realtime/broker.js";
+import type { Message, Notice, Receiver } from "../../../src/realtime/brokers/broker.js";
 
 export type Recorded =
   | { readonly kind: "message"; readonly room: string; readonly message: Message }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Message, Position, Replay } from "../../../src/realtime/broker.js";
+import type { Message, Position, Replay } from "../../../src/realtime/brokers/broker.js";
 import { HoldingSpace, RoomFeed } from "../../../src/realtime/brokers/room-feed.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 

@@ -1,0 +1,144 @@
+import type { Endpoint, EndpointAnswer, EndpointRequest } from "../../bindings/endpoint.js";
+import { parseJsonObject, requireJsonBody } from "../../bindings/json-body.js";
+import type { JsonObject } from "../../codec/json.js";
+import { chatApiDialect } from "../../dialects/chat-api.js";
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Session } from "../bridge/bridge.js";
+import type { Message } from "../brokers/broker.js";
+import { nameProblem } from "../chat/frame-reader.js";
+import { newSession } from "../rooms/local-hub.js";
+import type { Realtime } from "../realtime.js";
+
+/** Where the REST twin of protocol `chat` stands. */
+export interface RestOptions {
+  /** Put before the paths, such as `/chat`; empty for none. */
+  readonly prefix: string;
+  /** As for the sockets. */
+  readonly auth: Endpoint["auth"];
+  readonly rateLimit: Endpoint["rateLimit"];
+}
+
+/** `GET /rooms`, `POST /send` and `POST /receive`. */
+export function restEndpoints(
+  realtime: () => Realtime,
+  { prefix, auth, rateLimit }: RestOptions,
+): readonly Endpoint[] {
+  const endpoint = (
+    method: string,
+    path: string,
+    answer: (realtime: Realtime, request: EndpointRequest) => EndpointAnswer | Promise<EndpointAnswer>,
+  ): Endpoint => ({
+    method,
+    template: `${prefix}${path}`,
+    at: ["realtime", "rest"],
+    service: "realtime",
+    auth,
+    rateLimit,
+    dialect: chatApiDialect,
+    bodyLimit: undefined,
+    answer: request => answer(realtime(), request),
+  });
+  return [
+    endpoint("GET", "/rooms", listRooms),
+    endpoint("POST", "/send", send),
+    endpoint("POST", "/receive", receive),
+  ];
+}
+
+/** The rooms that hold messages, as far as the caller may use them. */
+function listRooms(
+  { hub, settings }: Realtime,
+  { identity }: EndpointRequest,
+): EndpointAnswer | Promise<EndpointAnswer> {
+  const answer = (all: readonly string[]): EndpointAnswer => {
+    const { roomPolicy } = settings;
+    const rooms = roomPolicy === undefined ? all : all.filter(room => roomPolicy.allows(identity, room));
+    return json({ rooms });
+  };
+  const names = hub.roomNames();
+  return names instanceof Promise ? names.then(answer) : answer(names);
+}
+
+/** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
+async function send(
+  { hub, settings, sendRate }: Realtime,
+  request: EndpointRequest,
+): Promise<EndpointAnswer> {
+  const { identity } = request;
+  sendRate.admit(request, identity?.subject);
+  const { room_id: room, from: claim, message } = fields(request, ["room_id", "from", "message"]);
+  if (identity !== undefined && claim !== undefined && claim !== identity.subject)
+    throw new GatewayError(gatewayFailure("FROM_MISMATCH", "from: expected who the caller is"));
+  const from = identity?.subject ?? text("from", claim);
+  named("room_id", room);
+  named("from", from);
+  const name = text("room_id", room);
+  settings.roomPolicy?.require(identity, name);
+  const frame = { type: "send-message", room_id: name, from, message: text("message", message) } as const;
+  const verdict = await settings.bridge?.event("message", sessionOf(request, from), frame);
+  if (verdict?.allow === false) throw new GatewayError(verdict.failure);
+  const accepted = verdict?.frame ?? frame;
+  const place = await hub.publish({ room: name, from: accepted.from ?? from, message: accepted.message });
+  const { messages } = await hub.since(name, { epoch: place.epoch, seq: place.seq - 1 });
+  const sent = messages.find(({ seq }) => seq === place.seq);
+  const { type, ...answer } = { ...frame, ...accepted, seq: place.seq, epoch: place.epoch };
+  return sent === undefined ? json({ type: "receive-message", ...answer }) : raw(sent.text);
+}
+
+/** The messages that a room holds, oldest first. */
+async function receive({ hub, settings }: Realtime, request: EndpointRequest): Promise<EndpointAnswer> {
+  const { room_id: room } = fields(request, ["room_id"]);
+  named("room_id", room);
+  const name = text("room_id", room);
+  settings.roomPolicy?.require(request.identity, name);
+  const messages: readonly Message[] = await hub.history(name);
+  return raw(`{"messages":[${messages.map(each => each.text).join(",")}]}`);
+}
+
+/** Whoever sends by HTTP has no socket that an answer could go to. */
+function sessionOf({ identity, clientAddress, requestId }: EndpointRequest, subject: string): Session {
+  const send = () => false;
+  return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
+}
+
+function fields(request: EndpointRequest, known: readonly string[]): JsonObject {
+  requireJsonBody(request);
+  const value = bodyOf(request);
+  for (const name of Object.keys(value)) {
+    if (!known.includes(name))
+      throw new GatewayError(
+        gatewayFailure("UNKNOWN_FIELD", `unknown field ${JSON.stringify(name.slice(0, 64))}`),
+      );
+  }
+  return value;
+}
+
+/** Clients of this protocol know what is wrong by its text. */
+function bodyOf({ body }: EndpointRequest): JsonObject {
+  try {
+    return parseJsonObject(body);
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.failure.reason !== "MALFORMED_JSON") throw error;
+    throw new GatewayError(gatewayFailure("MALFORMED_JSON", "the body is not valid JSON"));
+  }
+}
+
+function text(name: string, value: unknown): string {
+  if (typeof value === "string") return value;
+  const message = value === undefined ? `${name} not provided` : `${name}: expected a string`;
+  throw new GatewayError(gatewayFailure("INVALID_VALUE", message));
+}
+
+function named(name: string, value: unknown): void {
+  const expected = nameProblem(text(name, value));
+  if (expected !== undefined)
+    throw new GatewayError(gatewayFailure("INVALID_VALUE", `${name}: expected ${expected}`));
+}
+
+function json(value: unknown): EndpointAnswer {
+  return raw(JSON.stringify(value));
+}
+
+function raw(body: string): EndpointAnswer {
+  return { status: 200, headers: [["content-type", "application/json"]], body };
+}

@@ -1,0 +1,73 @@
+import type { Identity } from "../../auth/identity.js";
+import type { Failure } from "../../status/failure.js";
+import type {
+  CallFrame,
+  ConnectFrame,
+  DisconnectFrame,
+  FrameId,
+  JoinFrame,
+  LeaveFrame,
+  SendFrame,
+} from "../chat/frames.js";
+
+/** A client's connection as the bridge sees it. Safe to use at any time, after its end too. */
+export interface Session {
+  /** Unique among all nodes. */
+  readonly id: string;
+  readonly identity: Identity | undefined;
+  /** The authenticated subject; without authentication whatever `from` the client claimed last, at first empty. */
+  readonly subject: string;
+  readonly clientAddress: string;
+  readonly requestId: string;
+  /**
+   * Sends the JSON text of one frame.
+   * @returns false where it was not sent, because the socket is closed or too far behind
+   */
+  send(frame: string): boolean;
+  /** Bytes that wait for the client to read them. */
+  readonly buffered: number;
+  readonly closed: boolean;
+}
+
+/** What happens on a socket and a backend may be asked about, with the frame that says it. */
+export interface EventFrames {
+  readonly connect: ConnectFrame;
+  readonly join: JoinFrame;
+  readonly message: SendFrame;
+  readonly leave: LeaveFrame;
+  readonly disconnect: DisconnectFrame;
+}
+export type EventKind = keyof EventFrames;
+
+/**
+ * What became of an event. Of a frame that was rewritten `from` and `message` count; what the backend made of them is
+ * checked like a client's. A `leave` or `disconnect` cannot be refused.
+ */
+export type Verdict<F = EventFrames[EventKind]> =
+  | { readonly allow: true; readonly frame: F }
+  | { readonly allow: false; readonly failure: Failure };
+
+/** What sockets ask of backends. One for all sockets; outlived by none of them. */
+export interface Bridge {
+  /**
+   * Asked before the event takes effect; `connect` before the upgrade, when nothing can be sent yet. Answers at once
+   * where no backend wants to know. The events of one session and room are asked one after the other. Never throws or rejects.
+   */
+  event<K extends EventKind>(
+    kind: K,
+    session: Session,
+    frame: EventFrames[K],
+  ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>>;
+  /**
+   * Answers by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id.
+   * @param text the frame as the client wrote it: numbers of the body keep their digits
+   */
+  call(session: Session, frame: CallFrame, text: string): void;
+  cancel(session: Session, id: FrameId): void;
+  /** The client has read what the session was behind with: streams that waited for it go on. */
+  drained(session: Session): void;
+  /** The session's calls have nobody to answer to any more. */
+  sessionClosed(session: Session): void;
+  /** Ends all calls, and gives up what backends are still asked. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,277 @@
+import type { RoomAuthorizer } from "../../auth/authorizer.js";
+import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Bridge } from "../bridge/bridge.js";
+import { CloseCode } from "./close-code.js";
+import type {
+  ClientFrame,
+  FrameId,
+  JoinFrame,
+  LeaveFrame,
+  PresenceFrame,
+  RoomFrame,
+  SendFrame,
+} from "./frames.js";
+import { readFrame } from "./frame-reader.js";
+import { claimed, notMember, refused, rewrittenName, roomOf, tooFast } from "./frame-rules.js";
+import { inTurn, maxWaiting } from "./lanes.js";
+import type { LocalHub } from "../rooms/local-hub.js";
+import { count } from "../metrics.js";
+import { ack, failed, presence } from "./notices.js";
+import type { Rate, Socket } from "../rooms/socket.js";
+
+export interface ChatOptions {
+  readonly rate: Rate;
+  /** False: only calls are served. */
+  readonly rooms: boolean;
+  readonly policy: RoomAuthorizer | undefined;
+  readonly bridge: Bridge | undefined;
+}
+
+/** Members that `presence` names. */
+const maxNamed = 1000;
+
+/** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
+export class Chat {
+  readonly #farewells = new Set<Promise<void>>();
+  readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
+
+  constructor(
+    readonly hub: LocalHub,
+    public options: ChatOptions,
+  ) {}
+
+  /** A text frame has come. Never throws. */
+  receive(socket: Socket, text: string, bytes: number): void {
+    if (socket.closed) return;
+    const now = performance.now();
+    const { metrics } = this.hub;
+    const { frame, fault } = readFrame(text);
+    const type = frame?.type ?? "invalid";
+    const traffic = metrics.received.get(type);
+    if (traffic !== undefined) count(traffic, 1, bytes);
+    if (frame === undefined) {
+      metrics.dropped.invalid.inc();
+      this.#refuse(socket, fault.failure, fault.id, fault.room);
+      this.#strike(socket, now, CloseCode.abuse);
+      return;
+    }
+    if (!socket.admits(now, this.options.rate)) {
+      metrics.dropped.rate_limited.inc();
+      this.#refuse(socket, tooFast(this.options.rate), frame.id, roomOf(frame));
+      this.#strike(socket, now, CloseCode.flood);
+      return;
+    }
+    this.#take(socket, frame, text);
+  }
+
+  binary(socket: Socket, bytes: number): void {
+    if (socket.closed) return;
+    const { metrics } = this.hub;
+    const traffic = metrics.received.get("invalid");
+    if (traffic !== undefined) count(traffic, 1, bytes);
+    metrics.dropped.invalid.inc();
+    this.#refuse(socket, gatewayFailure("BINARY_FRAME", "frames must be text"), undefined, undefined);
+    this.#strike(socket, performance.now(), CloseCode.abuse);
+  }
+
+  /** The socket is over: backends are told that it left its rooms. @param code of the close */
+  closed(socket: Socket, code: number): void {
+    const { bridge } = this.options;
+    const left = this.hub.open.remove(socket);
+    if (bridge === undefined) return;
+    bridge.sessionClosed(socket);
+    const leaves = Array.from(
+      left,
+      ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
+    );
+    const told = this.#tellClosed(bridge, socket, leaves, code).finally(() => this.#farewells.delete(told));
+    this.#farewells.add(told);
+  }
+
+  /** Resolves when backends have been told of all sockets that are over. */
+  async settled(): Promise<void> {
+    while (this.#farewells.size > 0) await Promise.all(this.#farewells);
+  }
+
+  /** Behind what backends are still asked about the rooms. */
+  async #tellClosed(bridge: Bridge, socket: Socket, leaves: readonly LeaveFrame[], code: number) {
+    const { lanes } = socket;
+    const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
+    const left = leaves.map(async leave => {
+      await running.get(leave.room_id);
+      await bridge.event("leave", socket, leave);
+    });
+    await Promise.all([...left, ...running.values()]);
+    await bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code });
+  }
+
+  #take(socket: Socket, frame: ClientFrame, text: string): void {
+    const { bridge } = this.options;
+    if (frame.type === "call" || frame.type === "cancel") {
+      if (bridge === undefined) {
+        const failure = gatewayFailure("ROUTE_NOT_FOUND", "no method can be called over this socket");
+        this.#refuse(socket, failure, frame.id, undefined);
+      } else if (frame.type === "call") bridge.call(socket, frame, text);
+      else bridge.cancel(socket, frame.id);
+      return;
+    }
+    if (!this.options.rooms) {
+      const failure = gatewayFailure("ROUTE_NOT_FOUND", "there are no rooms here; expected a call");
+      this.#refuse(socket, failure, frame.id, frame.room_id);
+      return;
+    }
+    if (inTurn(socket, frame, this.#runner)) return;
+    const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
+      retryAfter: 1,
+    });
+    this.#refuse(socket, failure, frame.id, frame.room_id);
+  }
+
+  /** @returns a promise, which never rejects, where somebody else must be asked */
+  #run(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
+    try {
+      const done = this.#dispatch(socket, frame);
+      return done?.catch((error: unknown) => this.#failed(socket, frame, error));
+    } catch (error) {
+      this.#failed(socket, frame, error);
+      return undefined;
+    }
+  }
+
+  #dispatch(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
+    switch (frame.type) {
+      case "send-message":
+        return this.#send(socket, frame);
+      case "join-room":
+        return this.#join(socket, frame);
+      case "leave-room":
+        return this.#leave(socket, frame);
+      case "presence":
+        return this.#presence(socket, frame);
+    }
+  }
+
+  #join(socket: Socket, frame: JoinFrame): Promise<void> | undefined {
+    const { policy, bridge } = this.options;
+    const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
+    policy?.require(socket.identity, frame.room_id);
+    if (socket.identity === undefined) socket.subject = from;
+    if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
+    this.hub.requireRoom(socket);
+    return when(bridge.event("join", socket, { ...frame, from }), verdict => {
+      if (!verdict.allow) throw refused(verdict);
+      return this.#enterAllowed(bridge, socket, frame, rewrittenName(verdict.frame.from, from));
+    });
+  }
+
+  /** Where it does not get in after all, the backend believes that it is. */
+  async #enterAllowed(bridge: Bridge, socket: Socket, frame: JoinFrame, from: string): Promise<void> {
+    try {
+      await this.#enter(socket, frame, from);
+    } catch (error) {
+      await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
+      throw error;
+    }
+  }
+
+  #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
+    const done = this.hub.join(socket, room, from, since, joined => {
+      if (id !== undefined || since !== undefined) {
+        this.#answer(socket, ack(id, room, joined, joined.recovered));
+      }
+    });
+    return done ?? undefined;
+  }
+
+  #leave(socket: Socket, frame: LeaveFrame): Promise<void> | undefined {
+    const { bridge } = this.options;
+    const { room_id: name, id } = frame;
+    const joined = socket.rooms.get(name)?.members.get(socket);
+    if (joined === undefined) throw notMember(name);
+    const from = claimed(socket, frame, joined);
+    this.hub.leave(socket, name);
+    if (id !== undefined) this.#answer(socket, ack(id, name, undefined));
+    if (bridge === undefined) return undefined;
+    return when(bridge.event("leave", socket, { ...frame, from }), () => undefined);
+  }
+
+  #send(socket: Socket, frame: SendFrame): Promise<void> | undefined {
+    const { policy, bridge } = this.options;
+    const joined = socket.rooms.get(frame.room_id)?.members.get(socket);
+    if (joined === undefined) throw notMember(frame.room_id);
+    const from = claimed(socket, frame, joined);
+    policy?.require(socket.identity, frame.room_id);
+    if (bridge === undefined) return this.#publish(socket, frame, from, frame.message);
+    return when(bridge.event("message", socket, { ...frame, from }), verdict => {
+      if (!verdict.allow) throw refused(verdict);
+      const { message } = verdict.frame;
+      return this.#publish(
+        socket,
+        frame,
+        rewrittenName(verdict.frame.from, from),
+        typeof message === "string" ? message : frame.message,
+      );
+    });
+  }
+
+  #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
+    const { room_id: room, id } = frame;
+    // It was a member when it spoke: what its backend has let pass is said, even if it has gone meanwhile.
+    const published = this.hub.send(room, JSON.stringify(from), message);
+    if (!(published instanceof Promise)) {
+      if (id !== undefined) this.#answer(socket, ack(id, room, published));
+      return undefined;
+    }
+    // The broker keeps the order of the calls: what comes for the room need not wait.
+    published.then(
+      place => {
+        if (id !== undefined) this.#answer(socket, ack(id, room, place));
+      },
+      (error: unknown) => this.#failed(socket, frame, error),
+    );
+    return undefined;
+  }
+
+  #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
+    if (!socket.rooms.has(room)) throw notMember(room);
+    return when(this.hub.present(room, maxNamed), ({ count: sessions, names }) => {
+      const text = presence(id, room, sessions, names);
+      if (socket.send(text)) count(this.hub.metrics.sent.presence, 1, text.length);
+    });
+  }
+
+  #answer(socket: Socket, text: string): undefined {
+    if (socket.send(text)) count(this.hub.metrics.sent.ack, 1, text.length);
+    return undefined;
+  }
+
+  #failed(socket: Socket, frame: RoomFrame, error: unknown): void {
+    let failure: Failure;
+    if (error instanceof GatewayError) failure = error.failure;
+    else {
+      this.hub.log(error, "a frame could not be processed");
+      failure = gatewayFailure("INTERNAL", "the gateway failed; its log says more");
+    }
+    this.hub.metrics.dropped.refused.inc();
+    this.#refuse(socket, failure, frame.id, frame.room_id);
+  }
+
+  #refuse(socket: Socket, failure: Failure, id: FrameId | undefined, room: string | undefined): void {
+    const text = failed(failure, id, room);
+    if (socket.send(text)) count(this.hub.metrics.sent.error, 1, text.length);
+  }
+
+  #strike(socket: Socket, now: number, code: number): void {
+    if (!socket.strike(now)) return;
+    const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
+    this.hub.open.end(socket, code, `{"reason":"${reason}"}`);
+  }
+}
+
+/** Goes on at once where there is nothing to wait for. */
+function when<T>(
+  value: T | Promise<T>,
+  then: (value: T) => Promise<void> | undefined | void,
+): Promise<void> | undefined {
+  return value instanceof Promise ? value.then(then) : (then(value) ?? undefined);
+}

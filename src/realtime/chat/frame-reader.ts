@@ -1,0 +1,137 @@
+import { nearest } from "../../config/nearest.js";
+import { type Failure, gatewayFailure } from "../../status/failure.js";
+import type { Reason } from "../../status/reasons.js";
+import type { ClientFrame, FrameId } from "./frames.js";
+
+/** A frame that cannot be read, with its id where that much could be. */
+export interface FrameFault {
+  readonly failure: Failure;
+  readonly id: FrameId | undefined;
+  readonly room: string | undefined;
+}
+
+export type ReadFrame =
+  | { readonly frame: ClientFrame; readonly fault: undefined }
+  | { readonly frame: undefined; readonly fault: FrameFault };
+
+/** What a value must be, to follow "expected"; undefined: it is. */
+type Check = (value: unknown) => string | undefined;
+
+interface Shape {
+  readonly fields: ReadonlyMap<string, Check>;
+  /** The fields that must be there. */
+  readonly required: readonly string[];
+}
+
+/** UTF-16 units. */
+export const nameLimit = 128;
+
+/** Control characters and what breaks lines have no place in a name, and half a surrogate pair is no character. */
+const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
+/** Almost every name. */
+const plain = /^[\x20-\x7e]+$/;
+
+/** What is wrong with the name of a room or a person, to follow "expected"; undefined: nothing. */
+export function nameProblem(value: unknown): string | undefined {
+  if (typeof value !== "string" || value.length === 0 || value.length > nameLimit) return nameExpected;
+  return plain.test(value) || !unprintable.test(value) ? undefined : nameExpected;
+}
+
+const nameExpected = `a string of 1 to ${nameLimit} characters without control characters`;
+
+function isFrameId(value: unknown): value is FrameId {
+  if (typeof value === "number") return Number.isSafeInteger(value);
+  return typeof value === "string" && value.length > 0 && value.length <= 64;
+}
+
+const id: Check = value => (isFrameId(value) ? undefined : "a string of 1 to 64 characters or an integer");
+const message: Check = value => (typeof value === "string" ? undefined : "a string");
+const object: Check = value => (isObject(value) ? undefined : "an object");
+const method: Check = value =>
+  typeof value === "string" && methodName.test(value) ? undefined : "a method such as package.Service/Method";
+const since: Check = value => {
+  if (!isObject(value) || Object.keys(value).length !== 2) return sinceExpected;
+  const { epoch, seq } = value;
+  const known = typeof epoch === "string" && epochText.test(epoch) && Number.isSafeInteger(seq);
+  return known && (seq as number) >= 0 ? undefined : sinceExpected;
+};
+const sinceExpected = '{"epoch": string, "seq": integer from 0}';
+const epochText = /^[A-Za-z0-9_-]{1,64}$/;
+const methodName = /^[A-Za-z_][\w.]{0,254}\/[A-Za-z_]\w{0,126}$/;
+const anything: Check = () => undefined;
+
+function shape(required: readonly string[], fields: Readonly<Record<string, Check>>): Shape {
+  return { required, fields: new Map([["type", anything], ["id", id], ...Object.entries(fields)]) };
+}
+
+/** The schema of every frame that a client can send. */
+const shapes: ReadonlyMap<string, Shape> = new Map([
+  ["join-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem, since })],
+  ["leave-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem })],
+  ["send-message", shape(["room_id", "message"], { room_id: nameProblem, from: nameProblem, message })],
+  ["presence", shape(["room_id"], { room_id: nameProblem })],
+  ["call", shape(["id", "method"], { method, body: object })],
+  ["cancel", shape(["id"], {})],
+]);
+
+/** Types of frames that clients send. */
+export const frameTypes: readonly string[] = [...shapes.keys()];
+
+/** Reads and checks a text frame. Never throws. */
+export function readFrame(text: string): ReadFrame {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return faulty("MALFORMED_JSON", "the frame is not valid JSON", undefined);
+  }
+  if (!isObject(value)) return faulty("INVALID_VALUE", "the frame must be a JSON object", undefined);
+  const { type } = value;
+  if (type === undefined) return faulty("INVALID_VALUE", "type not provided", value);
+  const known = typeof type === "string" ? shapes.get(type) : undefined;
+  if (known === undefined) return faulty("UNKNOWN_TYPE", unknownType(type), value);
+  const { fields, required } = known;
+  for (const name in value) {
+    const check = fields.get(name);
+    if (check === undefined)
+      return faulty("UNKNOWN_FIELD", unknownField(name, type as string, fields), value);
+    const expected = check(value[name]);
+    if (expected !== undefined) return faulty("INVALID_VALUE", `${name}: expected ${expected}`, value);
+  }
+  for (const name of required) {
+    if (value[name] === undefined) return faulty("INVALID_VALUE", `${name} not provided`, value);
+  }
+  return { frame: value as unknown as ClientFrame, fault: undefined };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function faulty(reason: Reason, message: string, value: Record<string, unknown> | undefined): ReadFrame {
+  return {
+    frame: undefined,
+    fault: {
+      failure: gatewayFailure(reason, message),
+      id: isFrameId(value?.id) ? value.id : undefined,
+      room: nameProblem(value?.room_id) === undefined ? (value?.room_id as string | undefined) : undefined,
+    },
+  };
+}
+
+function unknownType(type: unknown): string {
+  if (typeof type !== "string") return "type: expected a string";
+  return `unknown type ${shown(type)}${hint(nearest(type.slice(0, 64), frameTypes))}`;
+}
+
+function unknownField(name: string, type: string, fields: ReadonlyMap<string, Check>): string {
+  return `unknown field ${shown(name)} in ${type}${hint(nearest(name.slice(0, 64), [...fields.keys()]))}`;
+}
+
+function hint(near: string | undefined): string {
+  return near === undefined ? "" : `; did you mean "${near}"?`;
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 64 ? `${text.slice(0, 61)}...` : text);
+}

@@ -1,0 +1,164 @@
+import type { Broker, Replay } from "../brokers/broker.js";
+import { count, type RealtimeMetrics } from "../metrics.js";
+import { gap as gapText } from "../chat/notices.js";
+import type { Room } from "./room.js";
+import type { Lag, Socket } from "./socket.js";
+
+export interface CatchUpOwner {
+  /** The socket is not behind in the room any more. */
+  left(socket: Socket, room: Room): void;
+  /** The socket may be sent more when its budget has grown. */
+  paced(socket: Socket): void;
+  /** The socket may be sent more. */
+  drained(socket: Socket): void;
+  log(error: unknown, what: string): void;
+}
+
+/** Sends members that are behind what follows on their place: from the room's backlog, or from history. */
+export class CatchUp {
+  /** Bytes in its own buffer up to which a socket is sent more. */
+  low = 0;
+
+  constructor(
+    readonly broker: Broker,
+    readonly metrics: RealtimeMetrics,
+    readonly owner: CatchUpOwner,
+  ) {}
+
+  /** Sends what there is room for; with the last of it the socket is back on its topic. */
+  run(socket: Socket, room: Room): void {
+    while (!socket.closed) {
+      const lag = socket.lag?.get(room);
+      if (lag === undefined || lag.asked) return;
+      const { place } = lag;
+      if (place === undefined ? lag.next > room.seq : place.next === undefined) {
+        this.owner.left(socket, room);
+        socket.subscribe(room.topic);
+        return;
+      }
+      if (socket.buffered > this.low) return;
+      if (place !== undefined) {
+        this.#sendBacklog(socket, lag);
+        continue;
+      }
+      if (isAsking(socket)) return;
+      if (!affordable(socket, lag)) {
+        this.owner.paced(socket);
+        return;
+      }
+      const replay = this.#read(room, lag.next);
+      if (replay instanceof Promise) {
+        this.#catchUpLater(socket, room, lag, replay);
+        return;
+      }
+      this.#send(socket, room, lag, replay);
+    }
+  }
+
+  /** Begins with what the broker has said already. */
+  resume(socket: Socket, room: Room, lag: Lag, replay: Replay): void {
+    if (replay.position.seq >= lag.next && this.#ready(socket, room, lag) && affordable(socket, lag))
+      this.#send(socket, room, lag, replay);
+    this.run(socket, room);
+  }
+
+  /** Whether it is behind by that still, and can be sent something. */
+  #ready(socket: Socket, room: Room, lag: Lag): boolean {
+    return !socket.closed && socket.lag?.get(room) === lag && socket.buffered <= this.low;
+  }
+
+  /** Members of one room that have all missed the same are given one answer. */
+  #read(room: Room, next: number): Replay | Promise<Replay> {
+    const { epoch, reading } = room;
+    if (reading?.next === next && reading.epoch === epoch) return reading.answer;
+    const answer = this.broker.since(room.name, { epoch, seq: next - 1 }, replayLimit, replaySlice);
+    if (!(answer instanceof Promise)) return answer;
+    room.reading = { epoch, next, answer };
+    const done = (): void => {
+      if (room.reading?.answer === answer) room.reading = undefined;
+    };
+    answer.then(done, (error: unknown) => {
+      done();
+      this.owner.log(error, "the history of a room could not be read");
+    });
+    return answer;
+  }
+
+  /** Until the answer is here the socket asks nothing else: what it can hold in answers is one. */
+  #catchUpLater(socket: Socket, room: Room, lag: Lag, answer: Promise<Replay>): void {
+    lag.asked = true;
+    const resume = (replay: Replay): void => {
+      lag.asked = false;
+      // Else what other rooms have sent meanwhile must be read first, and the broker be asked again.
+      if (this.#ready(socket, room, lag)) this.#send(socket, room, lag, replay);
+      if (!socket.closed) this.owner.drained(socket);
+    };
+    answer.then(resume, () => resume({ position: room, recovered: false, messages: [] }));
+  }
+
+  /** Sends from its place on as much as there is room for. */
+  #sendBacklog(socket: Socket, lag: Lag): void {
+    const low = this.low;
+    socket.corked(() => {
+      for (let said = lag.place?.next; said !== undefined; said = said.next) {
+        if (said.except !== socket) {
+          if (socket.buffered > low || !socket.send(said.text)) return;
+          count(this.metrics.sent[said.type], 1, said.bytes);
+        }
+        lag.place = said;
+        if (said.seq > 0) lag.next = said.seq + 1;
+      }
+    });
+  }
+
+  /** Sends from `lag.next` on as much as there is room for; what is not there any more is a gap. */
+  #send(socket: Socket, room: Room, lag: Lag, { position, messages, more }: Replay): void {
+    const { next } = lag;
+    // What has come since the broker was asked is asked for anew; what it does not know of any more is lost.
+    const known = position.epoch === room.epoch && position.seq >= next;
+    const reach = more ? (messages.at(-1)?.seq ?? 0) : position.seq;
+    const end = known ? Math.min(reach, room.seq) : room.seq;
+    const low = this.low;
+    let at = next;
+    socket.corked(() => {
+      for (const message of messages) {
+        // What the room's other members have not been sent yet comes by the topic.
+        if (message.seq < at || message.seq > end || message.epoch !== room.epoch) continue;
+        if (message.seq > at) this.gap(socket, room, at, message.seq - 1);
+        if (!socket.send(message.text)) return;
+        at = message.seq + 1;
+        const bytes = Buffer.byteLength(message.text);
+        count(this.metrics.sent["receive-message"], 1, bytes);
+        this.metrics.replayed.inc();
+        if (message.seq <= lag.charged) socket.replay?.spend(bytes);
+        if (socket.buffered > low || !affordable(socket, { next: at, charged: lag.charged })) return;
+      }
+      if (at <= end) this.gap(socket, room, at, end);
+      at = Math.max(at, end + 1);
+    });
+    lag.next = at;
+  }
+
+  /** The client is never sent these. */
+  gap(socket: Socket, room: Pick<Room, "name" | "epoch">, from: number, to: number): void {
+    const text = gapText(room.name, room.epoch, from, to);
+    socket.send(text);
+    count(this.metrics.sent.gap, 1, text.length);
+    this.metrics.dropped.slow_consumer.value += to - from + 1;
+  }
+}
+
+/** Whether the next message is one that the client has not asked for itself, or that its budget pays for. */
+function affordable({ replay }: Socket, { next, charged }: Pick<Lag, "next" | "charged">): boolean {
+  return next > charged || replay === undefined || replay.open(performance.now());
+}
+
+function isAsking({ lag }: Socket): boolean {
+  for (const { asked } of lag?.values() ?? []) if (asked) return true;
+  return false;
+}
+
+/** Messages that are replayed at most to who has missed them. */
+export const replayLimit = 10_000;
+/** How many of them are read at once: about what one client takes in a turn. */
+export const replaySlice = 32;

@@ -1,0 +1,252 @@
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Logger } from "../../telemetry/logger.js";
+import { randomHex } from "../../telemetry/random-hex.js";
+import type { Broker, Member, Message, Notice, Position, Published, Receiver } from "../brokers/broker.js";
+import { FanOut } from "./fan-out.js";
+import type { Disconnection } from "./hub.js";
+import { type Joined, Memberships } from "./memberships.js";
+import type { RealtimeMetrics } from "../metrics.js";
+import { OpenSockets } from "./open-sockets.js";
+import { namesOf, type Present, presentOf } from "./present.js";
+import { messageHead, type Room } from "./room.js";
+import { type Held, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
+import type { Socket, SocketOwner } from "./socket.js";
+
+export interface HubLimits {
+  /** How many rooms a socket may be in. */
+  readonly rooms: number;
+  readonly backpressure: SlowPolicy;
+  /** Bytes of a message: more would make every member of its room too slow at once. */
+  readonly message: number;
+  readonly sentAt: "seconds" | "milliseconds";
+}
+
+/** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
+export class LocalHub implements Receiver, SocketOwner {
+  readonly fanOut: FanOut;
+  readonly slow: SlowConsumers;
+  /** From their opening to their end. */
+  readonly open: OpenSockets;
+  readonly #members: Memberships;
+  readonly #pacer: RoomPacer;
+  readonly #rooms: ReadonlyMap<string, Room>;
+  #limits: HubLimits;
+
+  constructor(
+    readonly broker: Broker,
+    readonly metrics: RealtimeMetrics,
+    readonly logger: Logger | undefined,
+    limits: HubLimits,
+  ) {
+    this.open = new OpenSockets(socket => this.#members.leaveAll(socket));
+    this.#pacer = new RoomPacer(this);
+    this.fanOut = new FanOut(metrics, this.#pacer, room => this.slow.sweep(room));
+    this.slow = new SlowConsumers(broker, metrics, this);
+    this.#members = new Memberships(broker, metrics, this.slow, this);
+    this.#rooms = this.#members.rooms;
+    this.#limits = limits;
+    this.limits = limits;
+  }
+
+  set limits(limits: HubLimits) {
+    this.#limits = limits;
+    this.slow.policy = limits.backpressure;
+    this.fanOut.limits = { max: limits.backpressure.max, rooms: limits.rooms };
+  }
+
+  /** How many rooms a socket may be in. */
+  get roomLimit(): number {
+    return this.#limits.rooms;
+  }
+
+  get sendLimit(): number {
+    const { max, policy } = this.#limits.backpressure;
+    return policy === "close" ? max : 2 * max;
+  }
+
+  /** Memberships of all rooms. */
+  get memberships(): number {
+    return this.#members.size;
+  }
+
+  get openRooms(): number {
+    return this.#rooms.size;
+  }
+
+  tooSlow(socket: Socket): void {
+    this.slow.end(socket);
+  }
+
+  drained(socket: Socket): void {
+    if (socket.ending === undefined) this.slow.drained(socket);
+    else if (socket.buffered === 0) socket.end(socket.ending.code, socket.ending.reason);
+  }
+
+  end(socket: Socket, code: number, reason: string): void {
+    this.open.end(socket, code, reason);
+  }
+
+  log(error: unknown, what: string): void {
+    this.logger?.error({ err: error }, what);
+  }
+
+  /** For the pacer: whether it has members still. */
+  isOpen(room: Room): boolean {
+    return this.#rooms.get(room.name) === room;
+  }
+
+  /** As `Memberships.join`; TOO_MANY_PENDING where the room cannot tell its members of another one now. */
+  join(
+    socket: Socket,
+    name: string,
+    from: string,
+    since: Position | undefined,
+    told: (joined: Joined) => void,
+  ): void | Promise<void> {
+    if (!socket.rooms.has(name)) this.#requireTurn(name);
+    return this.#members.join(socket, name, from, since, told);
+  }
+
+  /** @throws GatewayError TOO_MANY_ROOMS where the socket can be in no other room */
+  requireRoom(socket: Socket): void {
+    this.#members.requireRoom(socket);
+  }
+
+  /** @returns whether the socket was a member */
+  leave(socket: Socket, name: string): boolean {
+    return this.#members.leave(socket, name);
+  }
+
+  room(name: string): Room | undefined {
+    return this.#rooms.get(name);
+  }
+
+  /**
+   * Publishes a message whose room and sender have been checked.
+   * @param sender JSON text
+   * @throws GatewayError BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
+   */
+  send(name: string, sender: string, message: string, key?: string): Published | Promise<Published> {
+    const { message: limit } = this.#limits;
+    if (message.length * 3 > limit && Buffer.byteLength(message) > limit) {
+      throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `a message may have ${limit} bytes`));
+    }
+    this.#requireTurn(name);
+    const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
+    const at = Date.now();
+    const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
+    const frame = `${head}${sender},"message":${JSON.stringify(message)},"sent_at":${sentAt}}`;
+    return this.broker.publish(name, { frame, kept: true, key, except: undefined, at }) as
+      | Published
+      | Promise<Published>;
+  }
+
+  /** Members of a room on all nodes. */
+  members(name: string): readonly Member[] | Promise<readonly Member[]> {
+    if (this.broker.presence !== undefined) return this.broker.presence.members(name);
+    const members = this.#rooms.get(name)?.members ?? [];
+    return Array.from(members, ([{ id }, from]) => ({ session: id, from }));
+  }
+
+  /** How many sessions are in a room on all nodes, and at most `most` of their names, each once. */
+  present(name: string, most: number): Present | Promise<Present> {
+    const { presence } = this.broker;
+    if (presence !== undefined) {
+      return presence.members(name).then(all => presentOf(all.length, namesOf(all), most));
+    }
+    const members = this.#rooms.get(name)?.members ?? new Map<Socket, string>();
+    return presentOf(members.size, members.values(), most);
+  }
+
+  /** The rooms that have members here. */
+  rooms(): IterableIterator<Room> {
+    return this.#rooms.values();
+  }
+
+  // What the broker tells.
+
+  message(name: string, message: Message): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return;
+    if (this.#pacer.isFree(room)) this.#message(room, message);
+    else if (isOverfull(room)) this.#holdGap(room, message.epoch, message.seq, message.seq);
+    else this.#pacer.hold(room, { bytes: message.text.length, say: () => this.#message(room, message) });
+  }
+
+  notice(name: string, notice: Notice): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return;
+    if (this.#pacer.isFree(room)) this.#notice(room, notice);
+    // It is no message: nobody asks for it again.
+    else if (isOverfull(room)) this.metrics.dropped.refused.inc();
+    else this.#pacer.hold(room, { bytes: notice.text.length, say: () => this.#notice(room, notice) });
+  }
+
+  gap(name: string, epoch: string, from: number, to: number): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return;
+    if (this.#pacer.isFree(room)) this.#gap(room, epoch, from, to);
+    else this.#holdGap(room, epoch, from, to);
+  }
+
+  signal(text: string): void {
+    try {
+      this.open.disconnect(JSON.parse(text) as Disconnection);
+    } catch (error) {
+      this.log(error, "a node said what this one does not understand");
+    }
+  }
+
+  #message(room: Room, message: Message): void {
+    if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
+    room.seq = message.seq;
+    this.metrics.delivered(Date.now() - message.at);
+    this.fanOut.publish(room, "receive-message", message.text, message.seq);
+  }
+
+  #notice(room: Room, { text, except }: Notice): void {
+    const socket = except === undefined ? undefined : this.open.get(except);
+    this.fanOut.publish(room, "notice", text, 0, socket);
+  }
+
+  #gap(room: Room, epoch: string, from: number, to: number): void {
+    if (room.epoch !== epoch) this.slow.restart(room, epoch);
+    room.seq = Math.max(room.seq, to);
+    for (const socket of [...room.members.keys()]) this.slow.missed(socket, room, from);
+  }
+
+  /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */
+  #holdGap(room: Room, epoch: string, from: number, to: number): void {
+    const last = room.held.at(-1);
+    if (last instanceof HeldGap && last.epoch === epoch) last.to = to;
+    else this.#pacer.hold(room, new HeldGap(epoch, from, to, gap => this.#gap(room, epoch, from, gap.to)));
+  }
+
+  #requireTurn(name: string): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined || !isFull(room)) return;
+    const message = "the room has more to deliver than it can at once";
+    throw new GatewayError(gatewayFailure("TOO_MANY_PENDING", message, [], { retryAfter: 1 }));
+  }
+}
+
+class HeldGap implements Held {
+  readonly bytes = 0;
+
+  constructor(
+    readonly epoch: string,
+    readonly from: number,
+    public to: number,
+    readonly tell: (gap: HeldGap) => void,
+  ) {}
+
+  say(): void {
+    this.tell(this);
+  }
+}
+
+/** Unique among all nodes. */
+export function newSession(): string {
+  return randomHex(9);
+}

@@ -1,0 +1,67 @@
+import { CloseCode } from "../chat/close-code.js";
+import type { Disconnection } from "./hub.js";
+import type { Socket } from "./socket.js";
+
+/** How long a socket that is being ended may take to read what was sent, milliseconds. */
+const endingPatience = 30_000;
+
+/** The sockets of this node, from their opening to their end. */
+export class OpenSockets {
+  readonly #all = new Map<string, Socket>();
+  readonly #ending = new Set<Socket>();
+
+  /** @param leaveAll takes a socket out of its rooms, and tells which they were, with its name in each */
+  constructor(readonly leaveAll: (socket: Socket) => ReadonlyMap<string, string>) {}
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get(id: string): Socket | undefined {
+    return this.#all.get(id);
+  }
+
+  [Symbol.iterator](): IterableIterator<Socket> {
+    return this.#all.values();
+  }
+
+  add(socket: Socket): void {
+    this.#all.set(socket.id, socket);
+  }
+
+  /** The socket is over. @returns the rooms that it was in until then, or until it was ended, with its name there */
+  remove(socket: Socket): ReadonlyMap<string, string> {
+    const left = socket.ending?.left ?? this.leaveAll(socket);
+    this.#all.delete(socket.id);
+    this.#ending.delete(socket);
+    return left;
+  }
+
+  /** Takes the socket out of everything; it is closed with that code once its client has read what was sent. */
+  end(socket: Socket, code: number, reason: string): void {
+    if (socket.closed) return;
+    const left = new Map<string, string>();
+    socket.ending = { code, reason, until: performance.now() + endingPatience, left };
+    this.#ending.add(socket);
+    for (const [room, name] of this.leaveAll(socket)) left.set(room, name);
+    if (socket.buffered === 0) socket.end(code, reason);
+  }
+
+  /** Ends what can wait no longer. */
+  tick(): void {
+    const now = performance.now();
+    for (const socket of this.#ending) {
+      if (socket.ending !== undefined && socket.ending.until <= now) socket.terminate();
+    }
+  }
+
+  /** Closes the sockets of a subject, or one of them. @returns how many */
+  disconnect(who: Disconnection): number {
+    const found =
+      "session" in who
+        ? [this.#all.get(who.session)].filter(socket => socket !== undefined)
+        : [...this.#all.values()].filter(socket => socket.subject === who.subject);
+    for (const socket of found) this.end(socket, CloseCode.disconnected, who.reason);
+    return found.length;
+  }
+}

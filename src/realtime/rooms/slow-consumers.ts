@@ -1,0 +1,232 @@
+import { Backlog } from "./backlog.js";
+import type { Broker, Replay } from "../brokers/broker.js";
+import { CatchUp } from "./catch-up.js";
+import { CloseCode } from "../chat/close-code.js";
+import type { RealtimeMetrics } from "../metrics.js";
+import { PacedEndings } from "./throttled-closer.js";
+import { ReplayBudget } from "./replay-budget.js";
+import type { Room } from "./room.js";
+import type { Lag, Socket } from "./socket.js";
+
+/** What is done about a client that reads more slowly than its rooms speak. */
+export interface SlowPolicy {
+  /** Bytes that may wait for one client. */
+  readonly max: number;
+  /** `close` with 4008, or `drop` what it misses and tell it what that was. */
+  readonly policy: "close" | "drop";
+}
+
+/** What becomes of a socket that is to be ended. */
+export interface SlowOwner {
+  /** Takes the socket out of everything; it is closed with that code once its client has read what was sent. */
+  end(socket: Socket, code: number, reason: string): void;
+  log(error: unknown, what: string): void;
+}
+
+/**
+ * Keeps every member exactly informed: it gets each message of its room in order, or a gap that names those it never
+ * gets. Who has more than a little in its own buffer is behind: it is taken off its topic and keeps its place in the
+ * room's backlog, so that what waits for many is there once. For whom too much waits, the policy decides: its socket
+ * is closed, or it gives up its place, and is sent what it missed from history as far as that reaches.
+ */
+export class SlowConsumers {
+  #max = 0;
+  /** Bytes in its own buffer above which a socket is behind. */
+  #most = 0;
+  #policy: "close" | "drop" = "close";
+  /** Sockets that are behind. */
+  readonly #behind = new Set<Socket>();
+  /** Those of them that wait for their budgets of replay. */
+  readonly #paced = new Set<Socket>();
+  readonly #endings: PacedEndings;
+  readonly #catchUp: CatchUp;
+
+  constructor(
+    readonly broker: Broker,
+    readonly metrics: RealtimeMetrics,
+    readonly owner: SlowOwner,
+  ) {
+    this.#endings = new PacedEndings(socket => this.end(socket));
+    this.#catchUp = new CatchUp(broker, metrics, this);
+  }
+
+  set policy({ max, policy }: SlowPolicy) {
+    this.#max = max;
+    this.#most = Math.min(mostOwn, max >> 1);
+    this.#policy = policy;
+    this.#catchUp.low = this.#most >> 1;
+    if (policy === "close") return;
+    for (const socket of this.#endings) {
+      this.#endings.delete(socket);
+      this.metrics.slow.drop.inc();
+      this.drained(socket);
+    }
+  }
+
+  /** Sockets that are behind. */
+  get size(): number {
+    return this.#behind.size;
+  }
+
+  /** Sockets that are to be ended soon. */
+  get due(): number {
+    return this.#endings.size;
+  }
+
+  /** Looks at what waits for each of the room's members. */
+  sweep(room: Room): void {
+    let found: Socket[] | undefined;
+    for (const socket of room.members.keys()) {
+      const slow = socket.lag?.has(room) ? waiting(socket) > this.#max : socket.buffered > this.#most;
+      if (!slow) continue;
+      found ??= [];
+      found.push(socket);
+    }
+    for (const socket of found ?? []) {
+      if (socket.lag?.has(room)) this.#giveUp(socket);
+      else this.#keepPlaces(socket);
+    }
+    // Afterwards, because ending one tells the others, who may be swept again by that.
+    this.#endings.some();
+  }
+
+  /**
+   * The member is to be sent everything from that message on, and then what comes.
+   * @param replay some of it, where the broker has been asked already
+   * @param charged the last message that the client has asked for itself; 0 for none
+   */
+  follow(socket: Socket, room: Room, from: number, replay?: Replay, charged = 0): void {
+    const lag: Lag = { next: from, place: undefined, asked: false, charged };
+    if (charged > 0) socket.replay ??= new ReplayBudget(performance.now());
+    this.#fallBehind(socket, room, lag);
+    if (replay === undefined) this.#catchUp.run(socket, room);
+    else this.#catchUp.resume(socket, room, lag, replay);
+  }
+
+  /** Messages from that one on did not come from the broker, and are only in its history, if anywhere. */
+  missed(socket: Socket, room: Room, from: number): void {
+    const lag = socket.lag?.get(room);
+    if (lag === undefined) {
+      this.follow(socket, room, from);
+      return;
+    }
+    leavePlace(room, lag);
+    lag.next = Math.min(lag.next, from);
+  }
+
+  /** The room's messages are lost, and it counts anew: what its members were still to be sent they never get. */
+  restart(room: Room, epoch: string): void {
+    const behind = [...room.members.keys()].filter(socket => socket.lag?.has(room));
+    const before = { name: room.name, epoch: room.epoch };
+    const last = room.seq;
+    room.epoch = epoch;
+    room.seq = 0;
+    for (const socket of behind) {
+      const lag = socket.lag?.get(room);
+      if (lag === undefined) continue;
+      if (lag.next <= last) this.#catchUp.gap(socket, before, lag.next, last);
+      this.follow(socket, room, 1);
+    }
+  }
+
+  /** The client has read some of what waited for it. */
+  drained(socket: Socket): void {
+    if (socket.lag === undefined || socket.buffered > this.#catchUp.low || this.#endings.has(socket)) return;
+    for (const room of [...socket.lag.keys()]) this.#catchUp.run(socket, room);
+  }
+
+  /** The socket has used its budget up: it is sent more at a later tick. */
+  paced(socket: Socket): void {
+    this.#paced.add(socket);
+  }
+
+  /** Time has passed, and budgets have grown. */
+  tick(): void {
+    const paced = [...this.#paced];
+    this.#paced.clear();
+    for (const socket of paced) this.drained(socket);
+  }
+
+  /** The socket is not in the room any more. */
+  left(socket: Socket, room: Room): void {
+    const lag = socket.lag?.get(room);
+    if (lag === undefined) return;
+    leavePlace(room, lag);
+    socket.lag?.delete(room);
+    room.lagging--;
+    if (socket.lag?.size !== 0) return;
+    socket.lag = undefined;
+    this.#behind.delete(socket);
+    this.#paced.delete(socket);
+    this.#endings.delete(socket);
+  }
+
+  log(error: unknown, what: string): void {
+    this.owner.log(error, what);
+  }
+
+  /** Closes it, whatever the policy. */
+  end(socket: Socket): void {
+    if (socket.closed) return;
+    this.metrics.slow.close.inc();
+    this.owner.end(socket, CloseCode.slow, slowReason);
+  }
+
+  /** Too much waits for the client: until its turn to be ended comes, nothing is kept for it either. */
+  #giveUp(socket: Socket): void {
+    for (const [room, lag] of socket.lag ?? []) leavePlace(room, lag);
+    if (this.#policy === "close") this.#endings.add(socket);
+    else this.metrics.slow.drop.inc();
+  }
+
+  /** In all its rooms: each could send it something more before it is looked at. */
+  #keepPlaces(socket: Socket): void {
+    for (const room of socket.rooms.values()) {
+      if (socket.lag?.has(room)) continue;
+      room.backlog ??= new Backlog();
+      room.backlog.holders++;
+      this.#fallBehind(socket, room, {
+        next: room.seq + 1,
+        place: room.backlog.last,
+        asked: false,
+        charged: 0,
+      });
+    }
+  }
+
+  #fallBehind(socket: Socket, room: Room, lag: Lag): void {
+    // What it has just been sent may have ended it.
+    if (socket.closed || socket.rooms.get(room.name) !== room) {
+      leavePlace(room, lag);
+      return;
+    }
+    socket.unsubscribe(room.topic);
+    socket.lag ??= new Map();
+    const before = socket.lag.get(room);
+    if (before === undefined) room.lagging++;
+    else leavePlace(room, before);
+    socket.lag.set(room, lag);
+    this.#behind.add(socket);
+  }
+}
+
+/** What follows is read from history. */
+function leavePlace(room: Room, lag: Lag): void {
+  const { backlog } = room;
+  if (lag.place === undefined || backlog === undefined) return;
+  lag.place = undefined;
+  if (--backlog.holders === 0) room.backlog = undefined;
+}
+
+/** Bytes that wait for the socket in the backlogs of its rooms. */
+function waiting(socket: Socket): number {
+  let bytes = 0;
+  for (const [{ backlog }, { place }] of socket.lag ?? []) {
+    if (place !== undefined && backlog !== undefined) bytes += backlog.since(place);
+  }
+  return bytes;
+}
+
+/** Bytes. */
+const mostOwn = 16_384;
+const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';

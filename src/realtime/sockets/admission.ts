@@ -1,0 +1,131 @@
+import { requireHost } from "../../auth/host-header.js";
+import type { Passage } from "../../bindings/guard.js";
+import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Reason } from "../../status/reasons.js";
+import { requireHandshake } from "./handshake.js";
+import { newSession } from "../rooms/local-hub.js";
+import type { UpgradeResult } from "../metrics.js";
+import type { Realtime } from "../realtime.js";
+import { Socket } from "../rooms/socket.js";
+import type { UpgradeRequest } from "./upgrade-request.js";
+
+/** A request for a WebSocket on its way to one. */
+export interface Applicant {
+  readonly request: UpgradeRequest;
+  /** Raw. */
+  readonly path: string;
+  readonly requestId: string;
+  /** What limits and providers have made of it; the socket takes over the places that it holds. */
+  readonly passage: Passage;
+  /** The client has left, so that nobody need be asked any more. */
+  readonly gone: () => boolean;
+}
+
+/**
+ * Decides on a request for a WebSocket, whichever listener it came by: what needs nobody's name, then who asks, then
+ * backends. Synchronous where they are. The socket counts as pending until `opened` or `abandoned` is told of it.
+ * @throws GatewayError (or rejects with it); it has been counted, and gives everything back
+ */
+export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | Promise<Socket> {
+  realtime.pending++;
+  try {
+    check(realtime, applicant.request);
+    const { request, path, passage } = applicant;
+    const admitted = realtime.guard.admit(request, path, passage);
+    const socket =
+      admitted === undefined ? ask(realtime, applicant) : admitted.then(() => ask(realtime, applicant));
+    if (!(socket instanceof Promise)) return socket;
+    return socket.catch((error: unknown) => {
+      throw refused(realtime, applicant, error);
+    });
+  } catch (error) {
+    throw refused(realtime, applicant, error);
+  }
+}
+
+/** The socket is open. */
+export function opened(realtime: Realtime): void {
+  realtime.pending--;
+  realtime.metrics.upgrade("accepted");
+}
+
+/** The client has gone before its socket could be opened. */
+export function abandoned(realtime: Realtime, socket: Socket): void {
+  realtime.pending--;
+  realtime.metrics.upgrade("aborted");
+  for (const release of socket.releases) release();
+  socket.gone();
+  const { bridge } = realtime.settings;
+  if (bridge === undefined) return;
+  void bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code: 1006 });
+}
+
+/** @throws GatewayError for what can be refused without knowing who asks */
+function check({ settings, sockets, pending, draining }: Realtime, request: UpgradeRequest): void {
+  if (draining) throw fault("SHUTTING_DOWN", "the gateway is shutting down", 1);
+  requireHost(request.header("host"));
+  requireHandshake(name => request.header(name));
+  const { connections } = settings.limits;
+  if (sockets.open.size + pending > connections)
+    throw fault("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, 5);
+  settings.origins.requireForSocket(request);
+}
+
+/** Backends, whether they want the socket. */
+function ask(
+  { settings, sockets }: Realtime,
+  { request, requestId, passage, gone }: Applicant,
+): Socket | Promise<Socket> {
+  if (gone()) throw fault("CLIENT_CLOSED", "the client has gone");
+  const { clientAddress } = request;
+  const client = { identity: passage.identity, clientAddress, requestId };
+  const socket = new Socket(newSession(), client, sockets, settings.limits.burst);
+  const admit = (): Socket => {
+    socket.releases = passage.releases.splice(0);
+    return socket;
+  };
+  if (settings.bridge === undefined) return admit();
+  const verdict = settings.bridge.event("connect", socket, { type: "connect", from: socket.subject });
+  if (verdict instanceof Promise)
+    return verdict.then(known => {
+      if (!known.allow) throw new GatewayError(known.failure);
+      return admit();
+    });
+  if (!verdict.allow) throw new GatewayError(verdict.failure);
+  return admit();
+}
+
+/** Counts a refusal. What was not foreseen is logged, and says nothing of itself to the client. */
+function refused(realtime: Realtime, { passage, gone }: Applicant, error: unknown): GatewayError {
+  let known: GatewayError;
+  if (error instanceof GatewayError) known = error;
+  else {
+    realtime.logger?.error({ err: error }, "an upgrade could not be processed");
+    known = fault("INTERNAL", "the gateway failed; its log says more");
+  }
+  realtime.pending--;
+  for (const release of passage.releases.splice(0)) release();
+  realtime.metrics.upgrade(gone() ? "aborted" : resultOf(known.failure));
+  return known;
+}
+
+const results: ReadonlyMap<number, UpgradeResult> = new Map([
+  [400, "malformed"],
+  [401, "unauthenticated"],
+  [403, "forbidden"],
+  [426, "malformed"],
+  [429, "rate_limited"],
+  [503, "unavailable"],
+  [504, "unavailable"],
+]);
+
+function resultOf({ reason, httpStatus }: Failure): UpgradeResult {
+  if (reason === "ORIGIN_NOT_ALLOWED") return "origin";
+  if (reason === "TOO_MANY_CONNECTIONS") return "too_many";
+  return results.get(httpStatus) ?? (httpStatus < 500 ? "forbidden" : "internal");
+}
+
+function fault(reason: Reason, message: string, retryAfter?: number): GatewayError {
+  const extra = retryAfter === undefined ? {} : { retryAfter };
+  return new GatewayError(gatewayFailure(reason, message, [], extra));
+}

@@ -1,0 +1,119 @@
+import type { Caller } from "../../auth/caller.js";
+import type { Passage } from "../../bindings/guard.js";
+import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
+import { requestIdOf } from "../../telemetry/request-id.js";
+import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
+import type { Realtime } from "../realtime.js";
+import { type MoreHeaders, type Refusal, refusalOf } from "./refusal.js";
+import type { Socket } from "../rooms/socket.js";
+import { UpgradeRequest } from "./upgrade-request.js";
+
+/** How a listener takes sockets in, whichever its engine. */
+export interface UpgradeOptions {
+  /** Such as `/ws`; `/` for the root. */
+  readonly path: string;
+  readonly encrypted: boolean;
+  /** Largest message that is read, bytes; a larger one ends its socket. */
+  readonly messageLimit: number;
+  /** A client that says nothing for so long, pings unanswered too, is gone; milliseconds from 8000 to 960000. */
+  readonly idleTimeout: number;
+  /** Compresses messages, at the price of CPU and memory for each socket. */
+  readonly deflate: boolean;
+  /** How many proxies in front may be believed. */
+  readonly trustedHops: number;
+  /** What refusals carry beside their own headers. @param origin the Origin header */
+  replyHeaders?(origin: string | undefined): MoreHeaders;
+  /** A request is over. */
+  answered?(upgrade: AnsweredUpgrade): void;
+}
+
+/** What became of a request for a WebSocket. */
+export interface AnsweredUpgrade {
+  readonly path: string;
+  readonly requestId: string;
+  /** Undefined where the socket is open. */
+  readonly failure: Failure | undefined;
+  /** Until the answer. */
+  readonly seconds: number;
+  /** Of the answer's body. */
+  readonly bytes: number;
+}
+
+/** A request for a WebSocket as an engine has it. */
+export interface PendingUpgrade {
+  /** Raw. */
+  readonly path: string;
+  readonly caller: Caller;
+  /** Nothing can be sent any more: the client has gone, or has its answer. */
+  readonly over: boolean;
+  /** @param protocol the subprotocol; empty for none */
+  open(socket: Socket, protocol: string): void;
+  /** Ends the connection as well: what a client has sent behind its request are frames, no further requests. */
+  refuse(refusal: Refusal): void;
+}
+
+/** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
+export class Upgrade implements Applicant {
+  readonly request: UpgradeRequest;
+  readonly path: string;
+  readonly requestId: string;
+  readonly passage: Passage = { method: "GET", identity: undefined, headers: [], releases: [] };
+  readonly gone = (): boolean => this.#pending.over;
+  readonly #realtime: Realtime;
+  readonly #options: UpgradeOptions;
+  readonly #pending: PendingUpgrade;
+  readonly #started = performance.now();
+
+  constructor(realtime: Realtime, options: UpgradeOptions, pending: PendingUpgrade) {
+    this.#realtime = realtime;
+    this.#options = options;
+    this.#pending = pending;
+    this.path = pending.path;
+    this.requestId = requestIdOf(pending.caller.header("x-request-id"));
+    this.request = new UpgradeRequest(pending.caller, realtime.settings.origins);
+  }
+
+  /** Synchronous as far as its parts are. */
+  run(): void {
+    let admitted: Socket | Promise<Socket>;
+    try {
+      admitted = admitSocket(this.#realtime, this);
+    } catch (error) {
+      this.#refuse((error as GatewayError).failure);
+      return;
+    }
+    if (!(admitted instanceof Promise)) this.#accept(admitted);
+    else
+      admitted
+        .then(
+          socket => this.#accept(socket),
+          (error: GatewayError) => this.#refuse(error.failure),
+        )
+        .catch((error: unknown) => this.#realtime.logger?.error({ err: error }, "an upgrade failed"));
+  }
+
+  #accept(socket: Socket): void {
+    const open = !this.#pending.over;
+    if (open) {
+      opened(this.#realtime);
+      this.#pending.open(socket, this.request.protocol);
+    } else abandoned(this.#realtime, socket);
+    this.#report(open ? undefined : gatewayFailure("CLIENT_CLOSED", "the client has gone"), 0);
+  }
+
+  #refuse(failure: Failure): void {
+    const more = [
+      ...(this.#options.replyHeaders?.(this.request.header("origin")) ?? []),
+      ...this.passage.headers,
+    ];
+    const refusal = refusalOf(failure, this.requestId, this.path, more);
+    if (!this.#pending.over) this.#pending.refuse(refusal);
+    this.#report(failure, Buffer.byteLength(refusal.body));
+  }
+
+  #report(failure: Failure | undefined, bytes: number): void {
+    const { path, requestId } = this;
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.#options.answered?.({ path, requestId, failure, seconds, bytes });
+  }
+}

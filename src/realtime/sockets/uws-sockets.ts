@@ -1,0 +1,136 @@
+import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
+import type { Caller } from "../../auth/caller.js";
+import { clientAddress } from "../../net/client-address.js";
+import type { PeerAddresses } from "../../net/peer-address.js";
+import type { UwsApp } from "../../net/uws-addon.js";
+import type { Realtime } from "../realtime.js";
+import type { Refusal } from "./refusal.js";
+import type { Socket } from "../rooms/socket.js";
+import { SocketEvents } from "./socket-events.js";
+import { type PendingUpgrade, Upgrade, type UpgradeOptions } from "./upgrade.js";
+
+/** How sockets come in by an app of uWebSockets.js. */
+export interface UwsSocketOptions extends UpgradeOptions {
+  readonly peers: PeerAddresses;
+  /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
+  cork(open: () => void): void;
+}
+
+/** What uWebSockets.js keeps with a WebSocket. */
+interface SocketData {
+  readonly socket: Socket;
+}
+
+/** `uWS.SHARED_COMPRESSOR`, without a window for each socket. */
+const sharedCompressor = 1;
+
+/** Takes WebSockets of `realtime` in by that app. Whatever is refused is answered as HTTP, before the upgrade. */
+export function acceptUwsSockets(app: UwsApp, realtime: Realtime, options: UwsSocketOptions): void {
+  const { messageLimit, deflate } = options;
+  const events = new SocketEvents(realtime);
+  app.ws<SocketData>(options.path, {
+    // The addon ends the connection without a code; up to that it is for the gateway to close it with one.
+    maxPayloadLength: 2 * messageLimit,
+    idleTimeout: Math.ceil(options.idleTimeout / 1000),
+    compression: deflate ? sharedCompressor : 0,
+    // What a socket is behind is bounded by `SlowConsumers`; uWebSockets.js would drop without telling whom.
+    maxBackpressure: 0,
+    sendPingsAutomatically: true,
+    upgrade: (response, request, context) => {
+      try {
+        new Upgrade(realtime, options, new UwsUpgrade(options, response, request, context)).run();
+      } catch (error) {
+        // It would end the process.
+        realtime.logger?.error({ err: error }, "an upgrade failed");
+      }
+    },
+    open: ws => events.opened(ws.getUserData().socket, ws),
+    message: (ws, message, isBinary) => {
+      const { socket } = ws.getUserData();
+      const { byteLength } = message;
+      if (byteLength > messageLimit) events.tooLarge(socket);
+      else if (isBinary) events.binary(socket, byteLength);
+      else events.text(socket, textOf(message), byteLength);
+    },
+    // Its pong is on its way already.
+    ping: ws => void events.ping(ws.getUserData().socket),
+    pong: ws => events.pong(ws.getUserData().socket),
+    drain: ws => events.drained(ws.getUserData().socket),
+    close: (ws, code) => events.closed(ws.getUserData().socket, code),
+  });
+  realtime.attach({ publish: (topic, text) => app.publish(topic, text, false, deflate) });
+}
+
+function textOf(message: ArrayBuffer): string {
+  return Buffer.from(message).toString("utf8");
+}
+
+class UwsUpgrade implements PendingUpgrade {
+  readonly path: string;
+  readonly caller: Caller;
+  over = false;
+  readonly #options: UwsSocketOptions;
+  readonly #response: HttpResponse;
+  readonly #context: us_socket_context_t;
+
+  constructor(
+    options: UwsSocketOptions,
+    response: HttpResponse,
+    request: HttpRequest,
+    context: us_socket_context_t,
+  ) {
+    this.#options = options;
+    this.#response = response;
+    this.#context = context;
+    response.onAborted(() => {
+      this.over = true;
+    });
+    this.path = request.getUrl();
+    const headers = headersOf(request);
+    const header = (name: string): string | undefined => headers.get(name);
+    const { peers, trustedHops, encrypted } = options;
+    this.caller = {
+      clientAddress: clientAddress(peers.addressOf(response), header("x-forwarded-for"), trustedHops),
+      query: request.getQuery() ?? "",
+      encrypted,
+      header,
+      cookies: () => header("cookie"),
+      certificate: () => undefined,
+    };
+  }
+
+  open(socket: Socket, protocol: string): void {
+    const { header } = this.caller;
+    this.over = true;
+    this.#options.cork(() => {
+      this.#response.upgrade<SocketData>(
+        { socket },
+        header("sec-websocket-key") ?? "",
+        protocol,
+        header("sec-websocket-extensions") ?? "",
+        this.#context,
+      );
+    });
+  }
+
+  refuse({ status, headers, body }: Refusal): void {
+    const response = this.#response;
+    this.over = true;
+    response.cork(() => {
+      response.writeStatus(`${status} ${STATUS_CODES[status] ?? "unknown"}`);
+      for (const [name, value] of headers) response.writeHeader(name, value);
+      response.end(body, true);
+    });
+  }
+}
+
+/** Headers by lower-case name; several lines of one are joined. */
+function headersOf(request: HttpRequest): Map<string, string> {
+  const headers = new Map<string, string>();
+  request.forEach((name, value) => {
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}${name === "cookie" ? ";" : ","} ${value}`);
+  });
+  return headers;
+}
