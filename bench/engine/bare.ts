@@ -1,11 +1,11 @@
 /** An engine that answers every request at once by a prepared reply: what HTTP alone costs. `ENGINE` names it. */
 
-import { growYoungGenerationAtOnce } from "../../src/net/young-generation.js";
+import { presizeYoungGeneration } from "../../src/net/young-generation.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { smallReply } from "../content.js";
 
-growYoungGenerationAtOnce();
+presizeYoungGeneration();
 const headers = [["content-type", "application/json"]] as const;
 const body = JSON.stringify(smallReply);
 const start = process.env.ENGINE === "uws" ? startUwsEngine : startFastifyEngine;

@@ -1,5 +1,5 @@
 import { type Gateway, startGateway } from "../gateway/gateway.js";
-import { growYoungGenerationAtOnce } from "../net/young-generation.js";
+import { presizeYoungGeneration } from "../net/young-generation.js";
 import { readArguments } from "./arguments.js";
 
 /** Runs the gateway until SIGTERM or SIGINT. SIGHUP loads the configuration again. */
@@ -18,7 +18,7 @@ const oneSignal = 500;
 export async function untilSignalled(
   start: () => Promise<Pick<Gateway, "close" | "reload">>,
 ): Promise<number> {
-  growYoungGenerationAtOnce();
+  presizeYoungGeneration();
   let asked: number | undefined;
   const signalled = new Promise<void>(resolve => {
     for (const [signal, code] of [

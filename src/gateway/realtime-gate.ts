@@ -1,5 +1,5 @@
 import type { Guard } from "../bindings/guard.js";
-import { requireHandshake } from "../realtime/sockets/handshake.js";
+import { requireHandshake } from "../realtime/sockets/upgrade-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Rooms } from "./runtime.js";
 

@@ -1,7 +1,7 @@
 import { requireUsable } from "../net/server-tls.js";
 import { AddonError, loadUws } from "../net/uws-addon.js";
-import { acceptPortableSockets, type PortableSockets } from "../realtime/sockets/portable-sockets.js";
 import type { Realtime } from "../realtime/realtime.js";
+import { acceptPortableSockets, type PortableSockets } from "../realtime/sockets/portable-sockets.js";
 import type { UpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets } from "../realtime/sockets/uws-sockets.js";
 import type { Engine, EngineOptions } from "../server/engine.js";

@@ -12,9 +12,9 @@ import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/brokers/broker.js";
 import { loadBroker } from "../realtime/brokers/registry.js";
-import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
 import { Realtime } from "../realtime/realtime.js";
-import type { AnsweredUpgrade, UpgradeOptions } from "../realtime/sockets/upgrade.js";
+import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
+import type { FinishedUpgrade, UpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws-sockets.js";
 import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
@@ -113,7 +113,7 @@ export class RealtimeService implements Rooms {
       idleTimeout: section.limits.idle_timeout,
       deflate: section.deflate,
       trustedHops: http.forwarded.trusted_hops,
-      answered: upgrade => this.#record(upgrade),
+      finished: upgrade => this.#record(upgrade),
     };
     this.#bridge = createBridge(runtime.bridge);
     this.#useTarget(parts);
@@ -261,7 +261,7 @@ export class RealtimeService implements Rooms {
   }
 
   /** A log line as other requests have it; how long a socket lives is no latency. */
-  #record({ path, requestId, failure, seconds, bytes }: AnsweredUpgrade): void {
+  #record({ path, requestId, failure, seconds, bytes }: FinishedUpgrade): void {
     const route = this.#sockets.path;
     const status = failure?.httpStatus ?? 101;
     const code = failure?.code ?? Code.OK;

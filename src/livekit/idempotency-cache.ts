@@ -1,5 +1,5 @@
 /** Does what belongs to an id once, as long as the id is remembered: the last ids, and those under way. */
-export class Once {
+export class IdempotencyCache {
   readonly #limit: number;
   readonly #known = new Map<string, Promise<void>>();
 

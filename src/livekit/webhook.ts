@@ -10,7 +10,7 @@ import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { eventDigest, realtimeRoom } from "./event.js";
-import { Once } from "./idempotency-cache.js";
+import { IdempotencyCache } from "./idempotency-cache.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";
 
@@ -34,7 +34,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
   refuseVariables(webhook.path, parts);
   const receiver = new WebhookReceiver(livekit.api_key, livekit.api_secret);
   const deliveries = compileDeliveries(webhook, parts);
-  const once = new Once(remembered);
+  const once = new IdempotencyCache(remembered);
   return {
     method: "POST",
     template: webhook.path,

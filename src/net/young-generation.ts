@@ -6,6 +6,6 @@ import { setFlagsFromString } from "node:v8";
  * hundred requests or so, and take those under way for survivors. Sets a flag of the process that V8 reads whenever
  * that part grows.
  */
-export function growYoungGenerationAtOnce(): void {
+export function presizeYoungGeneration(): void {
   setFlagsFromString("--semi-space-growth-factor=16");
 }

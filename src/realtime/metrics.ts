@@ -5,8 +5,8 @@ import {
   type HistogramChild,
   HistogramSeries,
 } from "../telemetry/series.js";
-import { countedCodes } from "./chat/close-code.js";
 import { frameTypes } from "./chat/frame-reader.js";
+import { countedCodes } from "./chat/frames.js";
 
 /** What the gauges are made of at each scrape. */
 export interface RealtimeCensus {

@@ -3,20 +3,21 @@ import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import type { Authenticator } from "../auth/identity.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
-import type { Limiter } from "../limits/limiter.js";
+import { callerKey } from "../limits/caller-key.js";
+import type { Limited, Limiter } from "../limits/limiter.js";
+import { createMemoryStore, type MemoryStore } from "../limits/memory-store.js";
+import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../limits/rate.js";
+import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { Bridge } from "./bridge/bridge.js";
 import type { Broker } from "./brokers/broker.js";
 import { Chat } from "./chat/chat.js";
-import { CloseCode } from "./chat/close-code.js";
-import type { Publisher } from "./rooms/connection.js";
-import type { Hub } from "./rooms/hub.js";
-import { LocalHub } from "./rooms/local-hub.js";
+import { CloseCode } from "./chat/frames.js";
 import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
-import { SendRate } from "./send-rate.js";
-import { ServerHub } from "./rooms/server-hub.js";
+import { type Hub, ServerHub } from "./rooms/hub.js";
+import { LocalHub } from "./rooms/local-hub.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
-import type { Rate } from "./rooms/socket.js";
+import type { FrameRate, Publisher } from "./rooms/socket.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {
@@ -79,7 +80,7 @@ export class Realtime {
   constructor({ settings, broker, metrics, logger }: RealtimeOptions) {
     this.#settings = settings;
     this.#guard = guardOf(settings);
-    this.#sendRate = new SendRate(rateOf(settings));
+    this.#sendRate = new SendRate(frameRateOf(settings));
     this.#broker = broker;
     this.metrics = metrics;
     this.logger = logger;
@@ -108,7 +109,7 @@ export class Realtime {
   }
 
   /** For whoever opens sockets. */
-  get sockets(): LocalHub {
+  get local(): LocalHub {
     return this.#hub;
   }
 
@@ -130,7 +131,7 @@ export class Realtime {
   set settings(settings: RealtimeSettings) {
     this.#settings = settings;
     this.#guard = guardOf(settings);
-    const rate = rateOf(settings);
+    const rate = frameRateOf(settings);
     if (!this.#sendRate.is(rate)) this.#sendRate = new SendRate(rate);
     this.#hub.limits = hubLimits(settings);
     this.chat.options = chatOptions(settings);
@@ -206,7 +207,7 @@ function guardOf({ authenticator, limiters, authorizer }: RealtimeSettings): Gua
   return new Guard({ authenticator, limiters, authorizer });
 }
 
-function rateOf({ limits }: RealtimeSettings): Rate {
+function frameRateOf({ limits }: RealtimeSettings): FrameRate {
   return { perSecond: limits.messagesPerSecond, burst: limits.burst };
 }
 
@@ -216,5 +217,34 @@ function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {
 
 function chatOptions(settings: RealtimeSettings) {
   const { rooms = true, roomPolicy, bridge } = settings;
-  return { rate: rateOf(settings), rooms, policy: roomPolicy, bridge };
+  return { rate: frameRateOf(settings), rooms, policy: roomPolicy, bridge };
+}
+
+const keyOf = callerKey({ kind: "subject" });
+
+/** Bounds what is sent by REST as a socket bounds its frames: for each subject, or address of those without a name. */
+class SendRate {
+  readonly #rate: FrameRate;
+  readonly #bucket: BucketRate;
+  readonly #store: MemoryStore;
+
+  constructor(rate: FrameRate) {
+    this.#rate = rate;
+    this.#bucket = rateOf(rate.perSecond, 1000, rate.burst);
+    this.#store = createMemoryStore(this.#bucket, monotonicTicks);
+  }
+
+  is({ perSecond, burst }: FrameRate): boolean {
+    return perSecond === this.#rate.perSecond && burst === this.#rate.burst;
+  }
+
+  /** @throws GatewayError RATE_LIMITED */
+  admit(caller: Limited, subject: string | undefined): void {
+    const { admitted, debt } = this.#store.take(keyOf(caller, subject));
+    if (admitted) return;
+    const message = `a sender may send ${this.#rate.perSecond} messages a second`;
+    throw new GatewayError(
+      gatewayFailure("RATE_LIMITED", message, [], refusalOf("messages", this.#bucket, debt)),
+    );
+  }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createRuntime } from "../../src/gateway/runtime.js";
-import { CloseCode } from "../../src/realtime/chat/close-code.js";
 import { frameTypes } from "../../src/realtime/chat/frame-reader.js";
+import { CloseCode } from "../../src/realtime/chat/frames.js";
 import { reasons } from "../../src/status/reasons.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { readme } from "./page.js";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Once } from "../../src/livekit/idempotency-cache.js";
+import { IdempotencyCache } from "../../src/livekit/idempotency-cache.js";
 
 test("work of one id runs once, after a failure again, and without an id always", async () => {
-  const once = new Once(10);
+  const once = new IdempotencyCache(10);
   let runs = 0;
   const work = async (): Promise<void> => void runs++;
   assert.equal(await once.run("a", work), true);
@@ -16,7 +16,7 @@ test("work of one id runs once, after a failure again, and without an id always"
 });
 
 test("who comes while the work runs shares its failure", async () => {
-  const once = new Once(10);
+  const once = new IdempotencyCache(10);
   let fail = (_error: Error): void => undefined;
   const first = once.run("a", () => new Promise((_resolve, reject) => (fail = reject)));
   const second = once.run("a", () => Promise.resolve());
@@ -27,7 +27,7 @@ test("who comes while the work runs shares its failure", async () => {
 });
 
 test("only so many ids are remembered, the oldest is forgotten first", async () => {
-  const once = new Once(3);
+  const once = new IdempotencyCache(3);
   const done = (): Promise<void> => Promise.resolve();
   for (const id of ["a", "b", "c", "d"]) assert.equal(await once.run(id, done), true);
   assert.equal(await once.run("d", done), false);

@@ -79,7 +79,7 @@ test("who is refused a room is not in it, and nobody hears of it", async t => {
   await until(() => asked.length === 1);
   asked[0]?.refuse();
   assert.equal((await client.next()).message, "the backend says no");
-  assert.equal(realtime.sockets.openRooms, 0);
+  assert.equal(realtime.local.openRooms, 0);
 });
 
 test("frames that wait for a backend are bounded", async t => {
@@ -122,7 +122,7 @@ test("a socket that ends while its join is decided is not in the room, and its b
   await empty();
   asked[0]?.answer();
   await until(() => all.includes("leave") && all.includes("disconnect"));
-  assert.equal(realtime.sockets.openRooms, 0);
+  assert.equal(realtime.local.openRooms, 0);
 });
 
 test("a refused connect is an HTTP answer", async t => {
@@ -191,7 +191,7 @@ test("what a backend has let pass is said, even where its sender has gone meanwh
   sender.say({ type: "send-message", room_id: "x", message: "last words" });
   await until(() => asked.length === 1);
   sender.socket.terminate();
-  await until(() => realtime.sockets.open.size === 1);
+  await until(() => realtime.local.open.size === 1);
   asked[0]?.answer();
   const { message, from } = await other.next("receive-message");
   assert.deepEqual([message, from], ["last words", "A"]);

@@ -113,7 +113,7 @@ test("a socket that joins twice is one member, and the others hear of it once", 
   assert.equal((await a.next()).type, "receive-message");
   await b.settled();
   assert.equal(b.frames.length, 1);
-  assert.equal(realtime.sockets.memberships, 2);
+  assert.equal(realtime.local.memberships, 2);
 });
 
 test("a client that comes back gets what it missed, in order, before what is new", async t => {

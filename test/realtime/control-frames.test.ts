@@ -81,7 +81,7 @@ describe(`control frames (${socketEngineUnderTest()})`, () => {
     deaf.pause();
     let most = 0;
     const watch = setInterval(() => {
-      for (const socket of realtime.sockets.open) most = Math.max(most, socket.buffered);
+      for (const socket of realtime.local.open) most = Math.max(most, socket.buffered);
     }, 1);
     await flood(deaf, Buffer.concat(Array.from({ length: 500 }, () => ping)), 400);
     await empty();
@@ -101,12 +101,12 @@ describe(`control frames (${socketEngineUnderTest()})`, () => {
     deaf.write(frameOf(0x81, Buffer.from('{"type":"join-room","room_id":"x","from":"deaf"}')));
     await speaker.next("join-room");
     deaf.pause();
-    const socket = [...realtime.sockets.open].find(each => each.subject === "deaf");
-    for (let i = 0; socket?.ending === undefined; i++)
+    const socket = [...realtime.local.open].find(each => each.subject === "deaf");
+    for (let i = 0; socket?.pendingClose === undefined; i++)
       await speaker.ask({ type: "send-message", room_id: "x", message: "x".repeat(60_000), id: i });
-    assert.equal(socket.ending.code, 4008);
+    assert.equal(socket.pendingClose.code, 4008);
     await flood(deaf, Buffer.concat(Array.from({ length: 30 }, () => ping)), 1);
-    await until(() => realtime.sockets.open.size === 1);
+    await until(() => realtime.local.open.size === 1);
     deaf.destroy();
     speaker.socket.terminate();
     await empty();
@@ -131,8 +131,8 @@ describe(`control frames (${socketEngineUnderTest()})`, () => {
     deaf.pause();
     const bad = frameOf(0x81, Buffer.from(`{"type":"${"x".repeat(100)}"}`));
     await flood(deaf, Buffer.concat(Array.from({ length: 1000 }, () => bad)), 20);
-    await until(() => [...realtime.sockets.open].every(socket => socket.closed));
-    for (const socket of realtime.sockets.open) assert.ok(socket.buffered < 100_000);
+    await until(() => [...realtime.local.open].every(socket => socket.closed));
+    for (const socket of realtime.local.open) assert.ok(socket.buffered < 100_000);
     deaf.destroy();
     await empty();
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { acceptDeflate } from "../../src/realtime/sockets/deflate-offer.js";
+import { acceptDeflate } from "../../src/realtime/sockets/portable-upgrade.js";
 
 const accepted = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 

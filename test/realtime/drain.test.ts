@@ -15,7 +15,7 @@ test("a drain closes every socket with 1012 and when to come back, one after the
     clients.push(client);
   }
   const left: number[] = [];
-  for (const client of clients) void client.closed.then(() => left.push(realtime.sockets.open.size));
+  for (const client of clients) void client.closed.then(() => left.push(realtime.local.open.size));
   stop();
   await realtime.close(2000);
   const closes = await Promise.all(clients.map(client => client.closed));
@@ -26,7 +26,7 @@ test("a drain closes every socket with 1012 and when to come back, one after the
     assert.ok(retry_after >= 1 && retry_after <= 2);
   }
   assert.ok(new Set(left).size > 2, "they were closed all at once");
-  assert.equal(realtime.sockets.openRooms, 0);
+  assert.equal(realtime.local.openRooms, 0);
 });
 
 test("while a gateway drains it takes no more sockets", async t => {
@@ -39,7 +39,7 @@ test("while a gateway drains it takes no more sockets", async t => {
   const [, response] = await once(late, "unexpected-response");
   assert.deepEqual([response.statusCode, response.headers["retry-after"]], [503, "1"]);
   await drained;
-  assert.equal(realtime.sockets.open.size, 0);
+  assert.equal(realtime.local.open.size, 0);
 });
 
 test("a client that does not read cannot hold a drain up", async t => {
@@ -50,11 +50,11 @@ test("a client that does not read cannot hold a drain up", async t => {
   await sender.join("x", "S");
   await deaf.join("x", "D");
   (deaf.socket as unknown as { _socket: { pause(): void } })._socket.pause();
-  const buffered = () => [...realtime.sockets.open].some(socket => socket.buffered > 100_000);
+  const buffered = () => [...realtime.local.open].some(socket => socket.buffered > 100_000);
   for (let i = 0; !buffered(); i++)
     await sender.ask({ type: "send-message", room_id: "x", message: "x".repeat(60_000), id: i });
   await realtime.close(300);
-  await until(() => realtime.sockets.open.size === 0);
+  await until(() => realtime.local.open.size === 0);
 });
 
 test("a socket ends when its credential does", async t => {

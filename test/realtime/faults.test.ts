@@ -45,7 +45,7 @@ test("a message in fragments, with a ping between them, is one message", async t
   }
   assert.deepEqual(await member.next(), { type: "join-room", room_id: "x", from: "raw" });
   socket.destroy();
-  await until(() => realtime.sockets.memberships === 1);
+  await until(() => realtime.local.memberships === 1);
 });
 
 test("a message above the limit ends its socket alone, in one frame or in many", async t => {
@@ -112,7 +112,7 @@ test("a frame that is not masked is not read as what it seems to say", async t =
   socket.write(Buffer.concat([frameOf(text, join, false), Buffer.alloc(4)]));
   const [answer] = (await once(socket, "data")) as [Buffer];
   assert.match(answer.toString(), socketEngineUnderTest() === "uws" ? /MALFORMED_JSON/ : /PROTOCOL_ERROR/);
-  assert.equal(realtime.sockets.memberships, 0);
+  assert.equal(realtime.local.memberships, 0);
   socket.destroy();
 });
 
@@ -180,7 +180,7 @@ test("a storm of joins and leaves ends where it began", async t => {
   assert.equal(await metric("protogate_ws_members"), 0);
   assert.equal(await metric("protogate_ws_rooms"), 0);
   assert.equal(await metric("protogate_ws_history_bytes"), 0);
-  assert.equal(realtime.sockets.slow.size, 0);
+  assert.equal(realtime.local.slow.size, 0);
 });
 
 test("a socket can be in 1,000 rooms, is refused one more, and leaves them all at its end", async t => {
@@ -190,7 +190,7 @@ test("a socket can be in 1,000 rooms, is refused one more, and leaves them all a
   await other.join("room 500", "O");
   for (let i = 0; i < 1000; i++) client.say({ type: "join-room", room_id: `room ${i}`, from: "A" });
   assert.equal((await client.join("one more", "A")).reason, "TOO_MANY_ROOMS");
-  assert.equal(realtime.sockets.memberships, 1001);
+  assert.equal(realtime.local.memberships, 1001);
   for (let i = 0; i < 1000; i++) client.say({ type: "send-message", room_id: `room ${i}`, message: `${i}` });
   for (let i = 0; i < 1000; i++) assert.equal((await client.next("receive-message")).message, `${i}`);
   client.socket.terminate();
@@ -224,7 +224,7 @@ test("a handle that outlives its socket does nothing", async t => {
   const { open, realtime, empty } = await serve(t);
   const client = await open();
   await client.join("x", "A");
-  const [socket] = realtime.sockets.open;
+  const [socket] = realtime.local.open;
   assert.ok(socket !== undefined);
   client.socket.terminate();
   await empty();
@@ -235,10 +235,10 @@ test("a handle that outlives its socket does nothing", async t => {
   socket.subscribe("x");
   socket.end(1000, "");
   socket.terminate();
-  realtime.sockets.open.end(socket, 1000, "");
-  realtime.sockets.drained(socket);
+  realtime.local.open.end(socket, 1000, "");
+  realtime.local.drained(socket);
   realtime.chat.receive(socket, '{"type":"join-room","room_id":"x","from":"A"}', 1);
-  assert.equal(realtime.sockets.openRooms, 0);
+  assert.equal(realtime.local.openRooms, 0);
 });
 
 test("no more sockets are opened than the limit allows, and a place is free again at once", async t => {

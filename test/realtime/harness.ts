@@ -98,7 +98,7 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
   const { port } = engine;
   const scheme = options.server?.tls === undefined ? "ws" : "wss";
   const url = `${scheme}://127.0.0.1:${port}`;
-  const hub = realtime.sockets;
+  const hub = realtime.local;
   return {
     realtime,
     stop,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EndpointAnswer, EndpointRequest } from "../../src/bindings/endpoint.js";
 import { Cancellation } from "../../src/net/cancellation.js";
-import type { Bridge } from "../../src/realtime/bridge/bridge.js";
 import { restEndpoints } from "../../src/realtime/api/rest.js";
+import type { Bridge } from "../../src/realtime/bridge/bridge.js";
 import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { serve, type TestServer } from "./harness.js";
 

@@ -24,7 +24,7 @@ test("a socket that is ended by the answer to its own join is behind nowhere, an
       greedy.say({ type: "join-room", room_id: "x", from: "G", since: { epoch, seq: 0 } });
     await until(() => greedy.socket.bufferedAmount === 0);
   }
-  assert.equal(realtime.sockets.slow.size, 0);
+  assert.equal(realtime.local.slow.size, 0);
   other.frames.length = 0;
   other.say({ type: "send-message", room_id: "x", message: "last" });
   assert.equal((await other.next("receive-message")).message, "last");
@@ -41,8 +41,8 @@ test("joins that wait for the broker together do not pass the limit of rooms", a
   while (answers.length < 10) answers.push(await client.next());
   assert.equal(answers.filter(({ type }) => type === "ack").length, 3);
   assert.equal(answers.filter(({ reason }) => reason === "TOO_MANY_ROOMS").length, 7);
-  assert.equal(realtime.sockets.memberships, 3);
-  await until(() => realtime.sockets.openRooms === 3);
+  assert.equal(realtime.local.memberships, 3);
+  await until(() => realtime.local.openRooms === 3);
 });
 
 test("a member that resumes again while the broker is read gets all that it asked for", async t => {
@@ -71,10 +71,10 @@ test("a room that began anew while a member catches up goes on for it, and what 
   const asked: (() => void)[] = [];
   const read = broker.since;
   broker.since = (...of) => new Promise(resolve => asked.push(() => resolve(read(...of))));
-  realtime.sockets.gap("x", String(epoch), 4, 6);
+  realtime.local.gap("x", String(epoch), 4, 6);
   await until(() => asked.length === 1);
   const anew = { epoch: "anew", seq: 1, at: Date.now() };
-  realtime.sockets.message("x", { ...anew, text: '{"type":"receive-message","seq":1,"epoch":"anew"}' });
+  realtime.local.message("x", { ...anew, text: '{"type":"receive-message","seq":1,"epoch":"anew"}' });
   asked[0]?.();
   client.frames.length = 0;
   await until(() => client.frames.some(frame => frame.epoch === "anew"));
@@ -91,7 +91,7 @@ test("a room that began anew while a member catches up goes on for it, and what 
       ["receive-message", "anew", 1, 1],
     ],
   );
-  assert.equal(realtime.sockets.slow.size, 0);
+  assert.equal(realtime.local.slow.size, 0);
 });
 
 test("who is in a large room can ask who is there without a list of all of them", async t => {
@@ -102,7 +102,7 @@ test("who is in a large room can ask who is there without a list of all of them"
   const answer = await first?.ask({ type: "presence", room_id: "x", id: 1 });
   assert.equal(answer?.count, 50);
   assert.equal(new Set(answer?.members as string[]).size, 25);
-  assert.equal(realtime.sockets.memberships, 50);
+  assert.equal(realtime.local.memberships, 50);
 });
 
 test("what fails inside when a socket ends costs nobody else anything", async t => {
@@ -123,6 +123,6 @@ test("what fails inside when a socket ends costs nobody else anything", async t 
   const [one, other] = [await open(), await open()];
   await one.join("x", "one");
   one.socket.terminate();
-  await until(() => realtime.sockets.open.size === 1);
+  await until(() => realtime.local.open.size === 1);
   await other.join("x", "other");
 });

@@ -63,7 +63,7 @@ async function repeat(
         }),
       ),
     census: () => realtime.census(),
-    sockets: () => [...realtime.sockets.open],
+    sockets: () => [...realtime.local.open],
   };
   const used = [];
   for (let i = -before; i < repetitions; i++) {

@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { Registry } from "prom-client";
 import {
   type Broker,
-  type Draft,
-  type Position,
   type Published,
   type Receiver,
   type Replay,
+  type RoomDraft,
+  type RoomPosition,
   stamped,
 } from "../../src/realtime/brokers/broker.js";
 import { History } from "../../src/realtime/brokers/history.js";
-import { type HubLimits, LocalHub } from "../../src/realtime/rooms/local-hub.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
+import { type HubLimits, LocalHub } from "../../src/realtime/rooms/local-hub.js";
 import { Socket } from "../../src/realtime/rooms/socket.js";
 
 /** Rooms and sockets without a network: what leaves a socket's buffer when is for the test to say. */
@@ -153,15 +153,15 @@ interface Frame {
   readonly recovered?: boolean;
   readonly from: number;
   readonly to: number;
-  readonly since?: Position;
+  readonly since?: RoomPosition;
 }
 
 /** Where a client believes that it is in each of its rooms; it refuses whatever does not follow on that. */
 export class Reader {
-  readonly places = new Map<string, Position>();
+  readonly places = new Map<string, RoomPosition>();
   readonly texts: string[] = [];
   /** What it has asked to be sent from on, by room, in the order of its joins. */
-  readonly asked = new Map<string, (Position | undefined)[]>();
+  readonly asked = new Map<string, (RoomPosition | undefined)[]>();
 
   /** @param ends where epochs ended */
   constructor(
@@ -205,7 +205,7 @@ export class Reader {
     }
   }
 
-  #follows(place: Position, epoch: string, seq: number, what: string): void {
+  #follows(place: RoomPosition, epoch: string, seq: number, what: string): void {
     if (place.epoch === epoch) assert.equal(seq, place.seq + 1, what);
     else {
       // Whoever was not behind when the room began anew has had all that this node has had.
@@ -235,7 +235,7 @@ export class ModelBroker implements Broker {
     this.#receiver = receiver;
   }
 
-  publish(room: string, { frame, kept, except, at }: Draft): Published | undefined {
+  publish(room: string, { frame, kept, except, at }: RoomDraft): Published | undefined {
     if (!kept) {
       if (this.held.has(room)) this.#receiver?.notice(room, { text: frame, except, at });
       return undefined;
@@ -261,7 +261,7 @@ export class ModelBroker implements Broker {
     for (const room of this.held) this.log.hold(room, true);
   }
 
-  subscribe(room: string): Position {
+  subscribe(room: string): RoomPosition {
     this.held.add(room);
     const { epoch, seq } = this.log.hold(room, true);
     return { epoch, seq };
@@ -272,7 +272,7 @@ export class ModelBroker implements Broker {
     this.log.hold(room, false);
   }
 
-  since(room: string, { epoch, seq }: Position, limit: number, first?: number): Replay | Promise<Replay> {
+  since(room: string, { epoch, seq }: RoomPosition, limit: number, first?: number): Replay | Promise<Replay> {
     const read = () => this.log.since(room, epoch, seq, limit, first);
     if (!this.asynchronous) return read();
     return new Promise(resolve => this.questions.push(() => resolve(read())));

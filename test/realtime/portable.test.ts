@@ -82,12 +82,12 @@ test("a client that ends its side without a close frame is gone, and so is one t
   const half = await rawSocket(port);
   half.end();
   await once(half.resume(), "close");
-  await until(() => realtime.sockets.open.size === 0);
+  await until(() => realtime.local.open.size === 0);
   assert.equal(await metric('protogate_ws_closes_total{code="1006"}'), 1);
   const closing = await rawSocket(port);
   closing.write(frameOf(0x88, Buffer.from([0x03, 0xe8])));
   assert.equal(await closeCodeOf(closing), 1000);
-  await until(() => realtime.sockets.open.size === 0);
+  await until(() => realtime.local.open.size === 0);
 });
 
 test("a request by HTTP/1.0 opens no socket", async t => {
@@ -99,7 +99,7 @@ test("a request by HTTP/1.0 opens no socket", async t => {
   );
   const [head] = (await once(socket, "data")) as [Buffer];
   assert.doesNotMatch(head.toString(), / 101 /);
-  assert.equal(realtime.sockets.open.size, 0);
+  assert.equal(realtime.local.open.size, 0);
   socket.destroy();
 });
 

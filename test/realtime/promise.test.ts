@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import type { Position } from "../../src/realtime/brokers/broker.js";
+import type { RoomPosition } from "../../src/realtime/brokers/broker.js";
+import { ack } from "../../src/realtime/chat/frames.js";
 import type { HubLimits } from "../../src/realtime/rooms/local-hub.js";
-import { ack } from "../../src/realtime/chat/notices.js";
 import { type Wire, World } from "./model.js";
 
 const rooms = ["a", "b", "c"];
@@ -68,7 +68,7 @@ class Run {
   readonly world: World;
   readonly wires: Wire[] = [];
   /** The last place of each client in each room, which outlives its sockets. */
-  readonly places = new Map<string, Position>();
+  readonly places = new Map<string, RoomPosition>();
   readonly joining = new Set<string>();
   now = 0;
 
@@ -166,17 +166,17 @@ class Run {
     }
   }
 
-  placeOf(index: number, name: string): Position | undefined {
+  placeOf(index: number, name: string): RoomPosition | undefined {
     return this.places.get(`${index} ${name}`);
   }
 
   /** As `Chat` does it: nothing of a client about a room is dealt with before what it has said before. */
-  join(index: number, name: string, since: Position | undefined): void {
+  join(index: number, name: string, since: RoomPosition | undefined): void {
     const { hub } = this.world;
     const wire = this.wires[index] as Wire;
     const key = `${index} ${name}`;
     if (this.joining.has(key) || wire.socket.closed) return;
-    const told = (joined: Position & { recovered: boolean | undefined }) => {
+    const told = (joined: RoomPosition & { recovered: boolean | undefined }) => {
       const text = ack(1, name, joined, joined.recovered);
       const asked = wire.seen.asked.get(name);
       if (asked === undefined) wire.seen.asked.set(name, [since]);

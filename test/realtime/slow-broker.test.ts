@@ -51,14 +51,14 @@ test("while the broker is away joins and messages are refused with its reason, a
   const client = await open();
   broker.failing = true;
   assert.equal((await client.join("x", "A")).message, "the broker is away");
-  assert.equal(realtime.sockets.openRooms, 0);
+  assert.equal(realtime.local.openRooms, 0);
   broker.failing = false;
   assert.equal((await client.join("x", "A")).type, "ack");
   for (let i = 0; i < 10; i++) await later(() => {});
   broker.failing = true;
   assert.equal((await client.ask({ type: "send-message", room_id: "x", message: "m", id: 1 })).type, "error");
   assert.equal((await client.ask({ type: "leave-room", room_id: "x", id: 2 })).type, "ack");
-  await until(() => realtime.sockets.openRooms === 0);
+  await until(() => realtime.local.openRooms === 0);
   for (let i = 0; i < 10; i++) await later(() => {});
   assert.equal(await metric("protogate_ws_broker_failures_total"), 1);
 });
@@ -81,9 +81,9 @@ test("what the broker has lost is told as a gap to every member, behind what cam
   const { epoch } = await client.join("x", "A");
   await client.ask({ type: "send-message", room_id: "x", message: "1", id: 1 });
   await client.next("receive-message");
-  realtime.sockets.gap("x", String(epoch), 2, 4);
+  realtime.local.gap("x", String(epoch), 2, 4);
   assert.deepEqual(await client.next("gap"), { type: "gap", room_id: "x", epoch, from: 2, to: 4 });
-  realtime.sockets.message("x", {
+  realtime.local.message("x", {
     epoch: String(epoch),
     seq: 5,
     at: 0,

@@ -1,4 +1,10 @@
-import type { Broker, Draft, Position, Published, Receiver } from "../../src/realtime/brokers/broker.js";
+import type {
+  Broker,
+  Published,
+  Receiver,
+  RoomDraft,
+  RoomPosition,
+} from "../../src/realtime/brokers/broker.js";
 import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
 import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 
@@ -23,14 +29,14 @@ export class SlowBroker implements Broker {
     });
   }
 
-  publish(room: string, draft: Draft): Promise<Published | undefined> {
+  publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
     return later(() => {
       if (this.failing) throw new GatewayError(gatewayFailure("INTERNAL", "the broker is away"));
       return this.inner.publish(room, draft);
     });
   }
 
-  subscribe(room: string): Promise<Position> {
+  subscribe(room: string): Promise<RoomPosition> {
     this.subscribed.push(`+${room}`);
     return later(() => {
       if (this.failing) throw new GatewayError(gatewayFailure("INTERNAL", "the broker is away"));
@@ -43,7 +49,7 @@ export class SlowBroker implements Broker {
     this.inner.unsubscribe(room);
   }
 
-  since = (room: string, position: Position, limit: number) =>
+  since = (room: string, position: RoomPosition, limit: number) =>
     later(() => this.inner.since(room, position, limit));
   history = (room: string, limit: number) => later(() => this.inner.history(room, limit));
   rooms = (limit: number) => later(() => this.inner.rooms(limit));

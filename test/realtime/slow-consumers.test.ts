@@ -58,7 +58,7 @@ test("a client that does not read is closed with 4008, which it gets behind what
     await publish(sender, sent + 1, sent + 50);
     sent += 50;
   }
-  assert.equal(realtime.sockets.memberships, 1);
+  assert.equal(realtime.local.memberships, 1);
   readOn(slow);
   const { code, reason } = await slow.closed;
   assert.equal(code, 4008);
@@ -87,21 +87,21 @@ test("with policy drop a client that reads again is sent what it missed, or the 
   let sent = 0;
   for (let round = 0; round < 3; round++) {
     stopReading(slow);
-    while (realtime.sockets.slow.size === 0) {
+    while (realtime.local.slow.size === 0) {
       await publish(sender, sent + 1, sent + 50);
       sent += 50;
     }
     await publish(sender, sent + 1, sent + 100);
     sent += 100;
     readOn(slow);
-    await until(() => realtime.sockets.slow.size === 0);
+    await until(() => realtime.local.slow.size === 0);
   }
   await publish(sender, sent + 1, ++sent);
   await until(() => slow.frames.at(-1)?.seq === sent);
   const { lost, got } = accountOf(slow.frames, sent);
   assert.ok(lost.length > 0 && got.length > 0);
   assert.equal(await metric('protogate_ws_dropped_total{reason="slow_consumer"}'), lost.length);
-  assert.equal(realtime.sockets.memberships, 2);
+  assert.equal(realtime.local.memberships, 2);
 });
 
 test("what is still kept is not lost with policy drop", async t => {
@@ -115,7 +115,7 @@ test("what is still kept is not lost with policy drop", async t => {
   await slow.join("x", "slow");
   stopReading(slow);
   let sent = 0;
-  while (realtime.sockets.slow.size === 0) {
+  while (realtime.local.slow.size === 0) {
     await publish(sender, sent + 1, sent + 50);
     sent += 50;
   }
@@ -142,7 +142,7 @@ test("nobody's own buffer grows beyond a little and what its rooms may say unsee
   }
   stopReading(slow);
   let most = 0;
-  const socket = [...realtime.sockets.open].find(
+  const socket = [...realtime.local.open].find(
     each => [...each.rooms.values()][0]?.members.get(each) === "slow",
   );
   for (let i = 0; i < 2000; i++) {
@@ -152,7 +152,7 @@ test("nobody's own buffer grows beyond a little and what its rooms may say unsee
   }
   await sender.settled();
   assert.ok(most > 0 && most <= 16_384 + max + 32 * 16_384, `${most} bytes`);
-  assert.equal(realtime.sockets.slow.size, 1);
+  assert.equal(realtime.local.slow.size, 1);
 });
 
 test("what waits for many is there once; who reads on gets all of it in order, joins and leaves too", async t => {
@@ -170,7 +170,7 @@ test("what waits for many is there once; who reads on gets all of it in order, j
     stopReading(client);
   }
   let sent = 0;
-  while (realtime.sockets.slow.size < slow.length) {
+  while (realtime.local.slow.size < slow.length) {
     await publish(sender, sent + 1, sent + 50);
     sent += 50;
   }
@@ -182,7 +182,7 @@ test("what waits for many is there once; who reads on gets all of it in order, j
     visitor.say({ type: "leave-room", room_id: "x" });
     await visitor.settled();
   }
-  const own = [...realtime.sockets.open].reduce((sum, { buffered }) => sum + buffered, 0);
+  const own = [...realtime.local.open].reduce((sum, { buffered }) => sum + buffered, 0);
   assert.ok(own < slow.length * 64 * 1024, `${own} bytes`);
   for (const client of slow) readOn(client);
   await publish(sender, sent + 1, ++sent);
@@ -200,9 +200,9 @@ test("what waits for many is there once; who reads on gets all of it in order, j
     ]);
     assert.deepEqual(visits, expected.flat());
   }
-  assert.equal(realtime.sockets.slow.size, 0);
+  assert.equal(realtime.local.slow.size, 0);
   assert.equal(await metric("protogate_ws_replayed_total"), 0);
-  assert.equal(realtime.sockets.room("x")?.backlog, undefined);
+  assert.equal(realtime.local.room("x")?.backlog, undefined);
 });
 
 test("many that are too slow are not ended all at once", async t => {
@@ -214,12 +214,12 @@ test("many that are too slow are not ended all at once", async t => {
   const slow = await Promise.all(Array.from({ length: 100 }, () => open()));
   for (const [i, client] of slow.entries()) await client.join("x", `slow ${i}`);
   for (const client of slow) stopReading(client);
-  let before = realtime.sockets.memberships;
+  let before = realtime.local.memberships;
   let most = 0;
   while ((await metric('protogate_ws_slow_consumers_total{policy="close"}')) < slow.length) {
     sender.say({ type: "send-message", room_id: "x", message: "x".repeat(60_000) });
     await sender.settled();
-    const { memberships } = realtime.sockets;
+    const { memberships } = realtime.local;
     most = Math.max(most, before - memberships);
     before = memberships;
   }
@@ -270,13 +270,13 @@ test("of 1,000 members 200 that do not read are found, and the others get every 
   }
   const slow = clients.filter((_, i) => i % 5 === 0);
   const fast = clients.filter((_, i) => i % 5 !== 0);
-  await until(() => realtime.sockets.memberships === 1000);
+  await until(() => realtime.local.memberships === 1000);
   const sender = await open();
   await sender.join("x", "S");
   // What fills the buffers of the slow ones, so that the others need not read as much.
   for (const { client } of slow) client.say({ type: "join-room", room_id: "filler", from: "slow" });
   await sender.join("filler", "S");
-  await until(() => realtime.sockets.memberships === 1002 + slow.length);
+  await until(() => realtime.local.memberships === 1002 + slow.length);
   for (const { client } of slow) stopReading(client);
   let sent = 0;
   while ((await metric('protogate_ws_slow_consumers_total{policy="close"}')) < slow.length) {
@@ -286,7 +286,7 @@ test("of 1,000 members 200 that do not read are found, and the others get every 
   }
   const all = Array.from({ length: sent }, (_, i) => i + 1);
   for (const { seqs } of fast) assert.deepEqual(seqs, all);
-  assert.equal(realtime.sockets.memberships, fast.length + 2);
+  assert.equal(realtime.local.memberships, fast.length + 2);
   for (const { client } of slow) readOn(client);
   const codes = await Promise.all(slow.map(async ({ client }) => (await client.closed).code));
   assert.deepEqual(new Set(codes), new Set([4008]));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { Position, Replay } from "../../src/realtime/brokers/broker.js";
-import { ack } from "../../src/realtime/chat/notices.js";
+import type { Replay, RoomPosition } from "../../src/realtime/brokers/broker.js";
+import { ack } from "../../src/realtime/chat/frames.js";
 import { type Client, type Json, serve, type TestServer, until } from "./harness.js";
 import { World } from "./model.js";
 import { SlowBroker } from "./slow-broker.js";
@@ -41,7 +41,7 @@ async function withSocketDue(t: TestContext): Promise<Due> {
   await slow.join("filler", "slow");
   await slow.join("x", "slow");
   netSocket(slow).pause();
-  while (server.realtime.sockets.slow.due === 0) await fill(sender);
+  while (server.realtime.local.slow.due === 0) await fill(sender);
   return { ...server, clock, sender, slow };
 }
 
@@ -65,15 +65,15 @@ test("who joins a room while its last member is ended is in a room that is open"
     messagesOf(visitor).map(({ message }) => message),
     ["hello"],
   );
-  assert.equal(realtime.sockets.memberships, 2);
+  assert.equal(realtime.local.memberships, 2);
 });
 
 test("who is ended while it joins is a member of nothing", async t => {
   const { realtime, clock, slow, sender, empty } = await withSocketDue(t);
   clock.now = 1000;
   slow.say({ type: "join-room", room_id: "z", from: "slow" });
-  await until(() => realtime.sockets.slow.due === 0);
-  assert.equal(realtime.sockets.memberships, 1);
+  await until(() => realtime.local.slow.due === 0);
+  assert.equal(realtime.local.memberships, 1);
   netSocket(slow).resume();
   assert.equal((await slow.closed).code, 4008);
   sender.socket.terminate();
@@ -83,18 +83,18 @@ test("who is ended while it joins is a member of nothing", async t => {
 test("nothing is kept for who is to be ended", async t => {
   const { realtime, sender } = await withSocketDue(t);
   for (let i = 0; i < 5; i++) await fill(sender);
-  assert.equal(realtime.sockets.room("filler")?.backlog, undefined);
+  assert.equal(realtime.local.room("filler")?.backlog, undefined);
 });
 
 test("who is to be ended and leaves the rooms that it is behind in stays", async t => {
   const { realtime, clock, slow, sender } = await withSocketDue(t);
   for (const room of ["filler", "x"]) slow.say({ type: "leave-room", room_id: room });
-  await until(() => realtime.sockets.slow.due === 0);
+  await until(() => realtime.local.slow.due === 0);
   clock.now = 1000;
   await fill(sender);
   netSocket(slow).resume();
   // An answer that finds more than `max` unread in its own buffer ends it, too.
-  await until(() => [...realtime.sockets.open].every(({ buffered }) => buffered === 0));
+  await until(() => [...realtime.local.open].every(({ buffered }) => buffered === 0));
   await slow.settled();
 });
 
@@ -104,14 +104,14 @@ test("who is to be ended when slow members are no longer closed stays, and is to
   clock.now = 1000;
   await fill(sender);
   netSocket(slow).resume();
-  await until(() => realtime.sockets.slow.size === 0);
+  await until(() => realtime.local.slow.size === 0);
   await slow.settled();
   let next = 1;
   for (const { type, seq, from, to } of messagesOf(slow)) {
     assert.equal(type === "gap" ? from : seq, next);
     next = Number(type === "gap" ? to : seq) + 1;
   }
-  assert.equal(next - 1, realtime.sockets.room("filler")?.seq);
+  assert.equal(next - 1, realtime.local.room("filler")?.seq);
 });
 
 test("a member that joins again while it is behind is told where it is, not where its room is", async t => {
@@ -123,7 +123,7 @@ test("a member that joins again while it is behind is told where it is, not wher
   await sender.join("x", "S");
   await slow.join("x", "slow");
   netSocket(slow).pause();
-  while (realtime.sockets.slow.size === 0) {
+  while (realtime.local.slow.size === 0) {
     for (let i = 0; i < 20; i++) sender.say({ type: "send-message", room_id: "x", message: big });
     await sender.settled();
   }
@@ -133,7 +133,7 @@ test("a member that joins again while it is behind is told where it is, not wher
   await until(() => slow.socket.bufferedAmount === 0);
   await sender.settled();
   netSocket(slow).resume();
-  await until(() => realtime.sockets.slow.size === 0);
+  await until(() => realtime.local.slow.size === 0);
   await slow.settled();
   const told = slow.frames.findIndex(({ id }) => id === "again");
   assert.ok(told > 0);
@@ -142,7 +142,7 @@ test("a member that joins again while it is behind is told where it is, not wher
     if (type === "ack") assert.equal(seq, at);
     else if (type === "receive-message") assert.equal(seq, ++at);
   }
-  assert.equal(at, realtime.sockets.room("x")?.seq);
+  assert.equal(at, realtime.local.room("x")?.seq);
 });
 
 /** A broker whose answers about history wait until the test lets them go. */
@@ -150,7 +150,7 @@ class AskedBroker extends SlowBroker {
   readonly asked: (() => void)[] = [];
   questions = 0;
 
-  override since = (room: string, position: Position, limit: number, first?: number): Promise<Replay> => {
+  override since = (room: string, position: RoomPosition, limit: number, first?: number): Promise<Replay> => {
     this.questions++;
     return new Promise(resolve =>
       this.asked.push(() => resolve(this.inner.since(room, position, limit, first))),
@@ -173,13 +173,13 @@ test("who comes back gets nothing twice when the broker has lost something meanw
   late.say({ type: "join-room", room_id: "x", from: "L", since: { epoch, seq: 1 }, id: "late" });
   await until(() => broker.asked.length === 1);
   const [about] = broker.asked.splice(0);
-  realtime.sockets.gap("x", String(epoch), 4, 5);
+  realtime.local.gap("x", String(epoch), 4, 5);
   broker.answer();
   await late.settled();
   about?.();
   const answering = setInterval(() => broker.answer(), 1);
   t.after(() => clearInterval(answering));
-  await until(() => realtime.sockets.slow.size === 0 && realtime.sockets.memberships === 2);
+  await until(() => realtime.local.slow.size === 0 && realtime.local.memberships === 2);
   await late.settled();
   const told = late.frames.filter(({ type }) => type !== "join-room");
   assert.deepEqual(
@@ -202,7 +202,7 @@ test("who comes back to a room that began anew meanwhile is not told that nothin
   late.say({ type: "join-room", room_id: "x", from: "L", since: { epoch, seq: 0 }, id: "late" });
   await until(() => broker.asked.length === 1);
   const anew = { epoch: "anew", seq: 1, at: Date.now() };
-  realtime.sockets.message("x", { ...anew, text: '{"type":"receive-message","seq":1,"epoch":"anew"}' });
+  realtime.local.message("x", { ...anew, text: '{"type":"receive-message","seq":1,"epoch":"anew"}' });
   broker.answer();
   const { recovered, epoch: now, seq } = await late.next("ack");
   assert.deepEqual([recovered, now, seq], [false, "anew", 1]);
@@ -215,11 +215,11 @@ test("members that have missed the same ask the broker once", async t => {
   const [epoch] = await Promise.all(
     clients.map(async (client, i) => (await client.join("x", `c${i}`)).epoch as string),
   );
-  realtime.sockets.gap("x", String(epoch), 1, 7);
+  realtime.local.gap("x", String(epoch), 1, 7);
   assert.equal(broker.questions, 1);
   broker.answer();
   for (const client of clients) assert.deepEqual((await client.next("gap")).to, 7);
-  assert.equal(realtime.sockets.slow.size, 0);
+  assert.equal(realtime.local.slow.size, 0);
 });
 
 test("who comes back to many rooms at once is sent no more than it reads", async t => {
@@ -243,8 +243,8 @@ test("who comes back to many rooms at once is sent no more than it reads", async
   broker.answer();
   const answering = setInterval(() => broker.answer(), 1);
   t.after(() => clearInterval(answering));
-  await until(() => realtime.sockets.memberships === rooms || realtime.sockets.open.size === 0);
-  const [socket] = realtime.sockets.open;
+  await until(() => realtime.local.memberships === rooms || realtime.local.open.size === 0);
+  const [socket] = realtime.local.open;
   assert.ok((socket?.buffered ?? 0) < 256 * 1024);
   netSocket(client).resume();
   await until(() => messagesOf(client).length === rooms || client.socket.readyState !== 1);
@@ -265,7 +265,7 @@ test("rooms that a socket has more of than it may have since do not fill its buf
   const { settings } = realtime;
   realtime.settings = { ...settings, limits: { ...settings.limits, roomsPerConnection: 1 } };
   netSocket(slow).pause();
-  const socket = [...realtime.sockets.open].find(
+  const socket = [...realtime.local.open].find(
     each => [...each.rooms.values()][0]?.members.get(each) === "slow",
   );
   let most = 0;
@@ -296,7 +296,7 @@ test("to replay a long history takes as much work as it has messages, however li
   const wire = world.open();
   wire.stalled = true;
   wire.seen.asked.set("x", [from]);
-  const told = (joined: Position) => wire.socket.send(ack(1, "x", joined, true));
+  const told = (joined: RoomPosition) => wire.socket.send(ack(1, "x", joined, true));
   void hub.join(wire.socket, "x", "A", from, told);
   while (hub.slow.size > 0) wire.read(5);
   wire.read(messages);

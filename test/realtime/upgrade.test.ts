@@ -119,7 +119,7 @@ test("an upgrade whose client goes while others are asked leaves nothing behind"
   answer(identityOf("gone"));
   await until(() => realtime.pending === 0);
   assert.equal(await metric('protogate_ws_upgrades_total{result="aborted"}'), 1);
-  assert.equal(realtime.sockets.open.size, 1);
+  assert.equal(realtime.local.open.size, 1);
 });
 
 test("a socket that was decided on later stays open, whatever its memory was used for before", async t => {

@@ -1,7 +1,8 @@
 import type { AdminAnswer, AdminRequest, AdminRoute } from "../../bindings/admin-route.js";
-import type { Message, Position } from "../brokers/broker.js";
+import { parseJsonObject } from "../../bindings/json-body.js";
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Message, RoomPosition } from "../brokers/broker.js";
 import type { Hub } from "../rooms/hub.js";
-import { jsonBody } from "./json-body.js";
 import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
 
 /**
@@ -66,7 +67,7 @@ async function disconnect(api: RoomsApi, request: AdminRequest): Promise<unknown
   return { closed: await api.disconnect(who, body.optionalText("reason")) };
 }
 
-function sinceOf(query: URLSearchParams): Position | undefined {
+function sinceOf(query: URLSearchParams): RoomPosition | undefined {
   const epoch = query.get("epoch");
   if (epoch === null && !query.has("seq")) return undefined;
   if (epoch === null || epoch === "") throw invalid("epoch", "expected the epoch that seq belongs to");
@@ -83,4 +84,40 @@ function wholeNumber(query: URLSearchParams, name: string, least: number): numbe
 /** The frame that members got. */
 function frameOf({ text }: Message): unknown {
   return JSON.parse(text);
+}
+
+/** The members of a JSON object, each read as what it must be. @throws GatewayError naming the member */
+interface JsonBody {
+  text(name: string): string;
+  optionalText(name: string): string | undefined;
+  texts(name: string): readonly string[];
+}
+
+/** @throws GatewayError as `parseJsonObject` does, and UNKNOWN_FIELD for members that are not `known` */
+function jsonBody(body: Uint8Array, known: readonly string[]): JsonBody {
+  const members = parseJsonObject(body);
+  for (const name of Object.keys(members)) {
+    if (known.includes(name)) continue;
+    const message = `unknown field ${JSON.stringify(name.slice(0, 64))}; expected ${known.join(", ")}`;
+    throw new GatewayError(gatewayFailure("UNKNOWN_FIELD", message));
+  }
+  const optionalText = (name: string): string | undefined => {
+    const value = members[name];
+    if (value === undefined || value === null || typeof value === "string") return value ?? undefined;
+    throw invalid(name, "expected a string");
+  };
+  return {
+    optionalText,
+    text: name => {
+      const value = optionalText(name);
+      if (value === undefined) throw invalid(name, "not provided");
+      return value;
+    },
+    texts: name => {
+      const value = members[name];
+      if (Array.isArray(value) && value.every((each): each is string => typeof each === "string"))
+        return value;
+      throw invalid(name, value === undefined ? "not provided" : "expected a list of strings");
+    },
+  };
 }

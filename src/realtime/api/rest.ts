@@ -6,8 +6,8 @@ import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Session } from "../bridge/bridge.js";
 import type { Message } from "../brokers/broker.js";
 import { nameProblem } from "../chat/frame-reader.js";
-import { newSession } from "../rooms/local-hub.js";
 import type { Realtime } from "../realtime.js";
+import { newSession } from "../rooms/local-hub.js";
 
 /** Where the REST twin of protocol `chat` stands. */
 export interface RestOptions {

@@ -1,5 +1,5 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Member, Message, Position, Published } from "../brokers/broker.js";
+import type { Member, Message, Published, RoomPosition } from "../brokers/broker.js";
 import type { Hub, Post, RoomSummary } from "../rooms/hub.js";
 
 /** What servers ask of rooms, by whatever protocol: bounds and defaults are here, the rest is the hub's. */
@@ -8,12 +8,12 @@ export interface RoomsApi {
   broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]>;
   rooms(): Promise<readonly RoomSummary[]>;
   members(room: string): Promise<readonly Member[]>;
-  history(room: string, since: Position | undefined, limit: number | undefined): Promise<HistoryPage>;
-  disconnect(who: Target, reason: string | undefined): Promise<number>;
+  history(room: string, since: RoomPosition | undefined, limit: number | undefined): Promise<HistoryPage>;
+  disconnect(who: DisconnectTarget, reason: string | undefined): Promise<number>;
 }
 
 /** Exactly one of the two is given, and not empty. */
-export interface Target {
+export interface DisconnectTarget {
   readonly subject?: string | undefined;
   readonly session?: string | undefined;
 }
@@ -22,7 +22,7 @@ export interface HistoryPage {
   /** Oldest first. */
   readonly messages: readonly Message[];
   /** What `since` asked for; undefined where it was left out. */
-  readonly replay: { readonly position: Position; readonly recovered: boolean } | undefined;
+  readonly replay: { readonly position: RoomPosition; readonly recovered: boolean } | undefined;
 }
 
 const mostRooms = 1000;
@@ -55,7 +55,10 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
   };
 }
 
-function whoOf({ subject, session }: Target): { readonly subject: string } | { readonly session: string } {
+function whoOf({
+  subject,
+  session,
+}: DisconnectTarget): { readonly subject: string } | { readonly session: string } {
   if (subject !== undefined && subject !== "" && session === undefined) return { subject };
   if (session !== undefined && session !== "" && subject === undefined) return { session };
   throw invalid("", "expected either subject or session");

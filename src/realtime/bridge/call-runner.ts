@@ -3,21 +3,19 @@ import { Writer } from "../../codec/json-to-wire/writer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { callFailure } from "../../upstream/call/call-failure.js";
-import type { CallStatus, Metadata } from "../../upstream/channel.js";
-import type { Session } from "./bridge.js";
+import type { CallStatus, Metadata, StreamHandle } from "../../upstream/channel.js";
 import type { FrameId } from "../chat/frames.js";
-import { ask, failureOf, type Put, sessionMetadata } from "./asking.js";
-import { endFrame, errorFrame, eventFrame, replyFrame } from "./frames.js";
+import { endFrame, errorFrame, eventFrame, replyFrame } from "../chat/frames.js";
+import type { Session } from "./bridge.js";
+import type { BoundPlan, CallPlan, CallRoute } from "./bridge-plan.js";
 import { jsonMembers } from "./json-members.js";
-import type { CallPlan } from "./plan.js";
-import type { SocketCall } from "./session-calls.js";
-import type { Bound, Route } from "./target.js";
+import { callUnary, failureOf, type PreparedCall, sessionMetadata, Task } from "./unary-call.js";
 
 /** A call that is about to be made. */
-export interface Run {
+export interface SocketCallRequest {
   /** What holds at the time; a reload may change it while the call waits. */
-  bound(): Bound;
-  readonly route: Route<CallPlan>;
+  bound(): BoundPlan;
+  readonly route: CallRoute<CallPlan>;
   /** `package.Service/Method` */
   readonly method: string;
   readonly session: Session;
@@ -34,7 +32,7 @@ const writer = new Writer();
  * Makes the call and sends all frames that answer it. Never rejects.
  * @returns the gRPC code that it ended with
  */
-export async function runCall(run: Run): Promise<number> {
+export async function runCall(run: SocketCallRequest): Promise<number> {
   const { id, call } = run;
   const bound = run.bound();
   let failure: Failure | undefined;
@@ -51,8 +49,8 @@ export async function runCall(run: Run): Promise<number> {
 }
 
 function renderDetails(
-  { route }: Run,
-  { plan, details }: Bound,
+  { route }: SocketCallRequest,
+  { plan, details }: BoundPlan,
   failure: Failure,
 ): readonly string[] | Promise<readonly string[]> {
   const renderer = failure.origin === "upstream" ? details.get(route.plan.upstream) : undefined;
@@ -66,8 +64,8 @@ export function notCallable(method: string): Failure {
 
 /** @throws GatewayError, TranscodeError */
 async function checkedRequest(
-  { route: { plan }, session, call, text }: Run,
-  bound: Bound,
+  { route: { plan }, session, call, text }: SocketCallRequest,
+  bound: BoundPlan,
 ): Promise<Uint8Array> {
   const body = jsonMembers(text).get("body") ?? "{}";
   writer.reset();
@@ -78,43 +76,46 @@ async function checkedRequest(
   return request;
 }
 
-async function unary(run: Run, request: Uint8Array): Promise<Failure | undefined> {
+async function unary(run: SocketCallRequest, request: Uint8Array): Promise<Failure | undefined> {
   const { route, method, session, id, call } = run;
-  const { plan, way } = route;
-  const put = (): Put | undefined => {
+  const { plan, lane } = route;
+  const prepare = (): PreparedCall | undefined => {
     const now = run.bound().call(method);
-    return now && { channel: now.way.channel, path: plan.method.path, request, retryable: plan.retryable };
+    return now && { channel: now.lane.channel, path: plan.method.path, request, retryable: plan.retryable };
   };
-  const question = { session, timeout: plan.timeout as number, cancellation: call.cancellation, put };
-  const answer = await ask(question, [way.gate]);
-  if (answer === undefined) return notCallable(method);
-  if (answer.message === undefined) return answer.origin === "cancelled" ? cancelled(call) : answer.failure;
-  const body = reply(plan, answer.message);
+  const timeoutMs = plan.timeout as number;
+  const unaryRequest = { session, timeoutMs, cancellation: call.cancellation, prepare };
+  const response = await callUnary(unaryRequest, [lane.semaphore]);
+  if (response === undefined) return notCallable(method);
+  if (response.message === undefined) {
+    return response.origin === "cancelled" ? cancelled(call) : response.failure;
+  }
+  const body = decoded(plan, response.message);
   if (body === undefined) return responseFailure();
   call.end(replyFrame(id, body));
   return undefined;
 }
 
-async function stream(run: Run, request: Uint8Array): Promise<Failure | undefined> {
+async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Failure | undefined> {
   const { method, session, id, call } = run;
   const { plan } = run.route;
   const bound = run.bound();
   // The check may have taken its time.
   const now = bound.call(method);
   if (now === undefined) return notCallable(method);
-  if (bound.streams.enter(0) !== true) {
+  if (bound.streams.acquire(0) !== true) {
     return gatewayFailure("TOO_MANY_CALLS", "the gateway carries as many streams as it may");
   }
   let malformed = false;
   const ending = await new Promise<{ status: CallStatus; trailers: Metadata }>(resolve => {
-    const handle = now.way.channel.stream({
+    const handle = now.lane.channel.stream({
       path: plan.method.path,
       metadata: sessionMetadata(session),
       timeout: plan.timeout,
       cancellation: call.cancellation,
       onMessage: message => {
         if (malformed) return;
-        const body = reply(plan, message);
+        const body = decoded(plan, message);
         if (body !== undefined) {
           call.send(eventFrame(id, body));
         } else {
@@ -128,7 +129,7 @@ async function stream(run: Run, request: Uint8Array): Promise<Failure | undefine
     handle.send(request);
     handle.end();
   });
-  bound.streams.leave();
+  bound.streams.release();
   if (malformed) return responseFailure();
   if (ending.status.code !== Code.OK) {
     return ending.status.origin === "cancelled" ? cancelled(call) : callFailure({ ...ending, attempts: 1 });
@@ -137,8 +138,8 @@ async function stream(run: Run, request: Uint8Array): Promise<Failure | undefine
   return undefined;
 }
 
-/** The JSON of a reply; undefined where the bytes are none. */
-function reply({ output }: CallPlan, message: Uint8Array): string | undefined {
+/** The response message as JSON; undefined where the bytes are no such message. */
+function decoded({ output }: CallPlan, message: Uint8Array): string | undefined {
   try {
     return output.decode(message);
   } catch {
@@ -150,4 +151,88 @@ function cancelled(call: SocketCall): Failure {
   return call.cancelled
     ? gatewayFailure("CALL_CANCELLED", "the call was cancelled")
     : gatewayFailure("SHUTTING_DOWN", "the gateway ended the call");
+}
+
+/** Bytes that a client may be behind before streams to it wait. */
+const enough = 64 * 1024;
+
+/** One call of a socket, from its frame to the last frame that answers it. */
+export class SocketCall extends Task {
+  /** Set while a stream is open. */
+  stream: StreamHandle | undefined;
+  /** True where the client itself ended it. */
+  cancelled = false;
+  readonly #session: Session;
+  readonly #over: () => void;
+  /** Frames that the socket did not take; a paused stream adds no more. */
+  readonly #held: string[] = [];
+  #paused = false;
+  #ended = false;
+
+  /** @param over called once, when the last frame is with the socket */
+  constructor(
+    readonly id: FrameId,
+    session: Session,
+    over: () => void,
+  ) {
+    super();
+    this.#session = session;
+    this.#over = over;
+  }
+
+  /** Sends a frame, now or when the client has caught up. */
+  send(frame: string): void {
+    if (this.#held.length > 0 || !this.#session.send(frame)) this.#held.push(frame);
+    if (this.#held.length === 0 && this.#session.buffered <= enough) return;
+    this.#paused = true;
+    this.stream?.pause();
+  }
+
+  /** Sends the last frame. */
+  end(frame: string): void {
+    this.#ended = true;
+    this.stream = undefined;
+    this.send(frame);
+    if (this.#held.length === 0 || this.#session.closed) this.#over();
+  }
+
+  /** The client has caught up. */
+  drained(): void {
+    while (this.#held.length > 0 && this.#session.send(this.#held[0]!)) this.#held.shift();
+    if (this.#held.length > 0) return;
+    if (this.#ended) {
+      this.#over();
+    } else if (this.#paused && this.#session.buffered <= enough) {
+      this.#paused = false;
+      this.stream?.resume();
+    }
+  }
+}
+
+/** The calls under way of one socket. They are few. */
+export class SessionCalls {
+  readonly #calls: SocketCall[] = [];
+
+  get size(): number {
+    return this.#calls.length;
+  }
+
+  /** @param id that the client gave it */
+  get(id: FrameId): SocketCall | undefined {
+    return this.#calls.find(call => call.id === id);
+  }
+
+  open(session: Session, id: FrameId): SocketCall {
+    const call = new SocketCall(id, session, () => {
+      const at = this.#calls.indexOf(call);
+      if (at >= 0) this.#calls.splice(at, 1);
+    });
+    this.#calls.push(call);
+    return call;
+  }
+
+  /** All of them; they may end while one walks over them. */
+  all(): readonly SocketCall[] {
+    return [...this.#calls];
+  }
 }

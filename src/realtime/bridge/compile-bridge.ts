@@ -1,16 +1,15 @@
+import { exposedServices } from "../../bindings/exposed-services.js";
+import { routePolicy } from "../../bindings/policy.js";
 import type { Locate } from "../../bindings/rules.js";
 import { type Codecs, createCodecs } from "../../codec/codecs.js";
 import type { Diagnostic } from "../../config/diagnostic.js";
-import { formatPath } from "../../config/path.js";
-import type { Config, UpstreamConfig } from "../../config/schema.js";
+import { nearest } from "../../config/nearest.js";
+import { formatPath, type Path } from "../../config/path.js";
+import type { Config, ServiceConfig, UpstreamConfig } from "../../config/schema.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
 import type { EventKind } from "./bridge.js";
-import type { BridgeConfig, EventConfig } from "./bridge-config.js";
-import { compileCalls } from "./compile-calls.js";
-import { eventRequest, requestProblems } from "./event-fields.js";
-import { eventReply, rewrites } from "./event-reply.js";
-import { findMethod, type Report } from "./find-method.js";
-import type { BridgePlan, EventPlan } from "./plan.js";
+import type { BridgePlan, CallPlan, EventPlan } from "./bridge-plan.js";
+import { eventReply, eventRequest, type Rewritten, requestProblems, rewrites } from "./event-messages.js";
 
 export interface CompiledBridge {
   readonly plan: BridgePlan;
@@ -101,4 +100,114 @@ function eventPlan(
     input: codecs.message(method.input),
     reply: eventReply(method.output, codecs.message(method.output), rewrite),
   };
+}
+
+/** `realtime.events.<kind>` */
+export interface EventConfig {
+  readonly upstream: string;
+  /** `package.Service/Method` */
+  readonly method: string;
+  /** Milliseconds; left out, the upstream's. */
+  readonly timeout?: number | undefined;
+  readonly on_failure: "refuse" | "allow";
+  /** Members that a reply may rewrite; left out, `message` where replies have a text of that name. */
+  readonly rewrite?: readonly Rewritten[] | undefined;
+}
+
+/** The part of `realtime` that speaks of backends. */
+export interface BridgeConfig {
+  readonly events: { readonly [K in EventKind]?: EventConfig | undefined };
+  /** `package.Service/Method`, or `package.Service/*`. */
+  readonly calls: readonly string[];
+  readonly bridge: {
+    readonly concurrency: number;
+    readonly queue: number;
+    readonly streams: number;
+    readonly calls_per_connection: number;
+  };
+}
+
+/**
+ * The methods that `realtime.calls` lists, by `package.Service/Method`. A service must stand under `services`, which
+ * say through which upstream and how it is called. Of `package.Service/*` methods that stream from the client are left out.
+ */
+function compileCalls(
+  config: Config,
+  selectors: readonly string[],
+  model: Model,
+  report: Report,
+): ReadonlyMap<string, CallPlan> {
+  const calls = new Map<string, CallPlan>();
+  const exposed = exposedServices(config, model);
+  selectors.forEach((selector, index) => {
+    const path = ["realtime", "calls", index];
+    const name = selector.slice(0, selector.indexOf("/"));
+    const found = exposed.get(name);
+    if (found === undefined) {
+      // An unknown service is reported where it is exposed.
+      if (config.services.some(each => each.service === name)) return;
+      const message = `no service "${name}" is exposed; a service that sockets call must stand under services`;
+      report("error", path, message, nearest(name, exposed.keys()));
+      return;
+    }
+    const { config: service, type } = found;
+    const { methods } = type;
+    if (selector.endsWith("/*")) {
+      for (const method of methods) {
+        if (!method.clientStreaming) add(method, service);
+      }
+      return;
+    }
+    const method = findMethod(selector, model, path, report);
+    if (method?.clientStreaming) {
+      const message = `${selector} streams from the client; sockets call unary and server-streaming methods`;
+      report("error", path, message);
+    } else if (method !== undefined) {
+      add(method, service);
+    }
+  });
+  return calls;
+
+  function add(method: MethodType, service: ServiceConfig): void {
+    calls.set(method.path.slice(1), callPlan(config, service, method, model));
+  }
+}
+
+function callPlan(config: Config, service: ServiceConfig, method: MethodType, model: Model): CallPlan {
+  const policy = routePolicy(config, service, method.name, model);
+  const codecs = createCodecs(model, policy.json);
+  const ownTimeout =
+    service.methods[method.name]?.timeout ?? service.timeout ?? config.service_defaults.timeout;
+  return {
+    upstream: service.upstream,
+    method,
+    timeout: method.serverStreaming ? ownTimeout : policy.timeout,
+    input: codecs.message(method.input),
+    output: codecs.message(method.output),
+    retryable: method.idempotency !== "unknown",
+  };
+}
+
+/** Tells of a problem at a place of the configuration. */
+type Report = (severity: Diagnostic["severity"], path: Path, message: string, suggestion?: string) => void;
+
+/** The method that `package.Service/Method` names, or undefined with the problem reported. */
+function findMethod(name: string, model: Model, path: Path, report: Report): MethodType | undefined {
+  const slash = name.indexOf("/");
+  const service = model.services.get(name.slice(0, slash));
+  if (service === undefined) {
+    const near = nearest(name.slice(0, slash), model.services.keys());
+    report("error", path, `the descriptors have no service "${name.slice(0, slash)}"`, near);
+    return undefined;
+  }
+  const wanted = name.slice(slash + 1);
+  const method = service.methods.find(each => each.name === wanted);
+  if (method === undefined) {
+    const near = nearest(
+      wanted,
+      service.methods.map(each => each.name),
+    );
+    report("error", path, `${service.fullName} has no method "${wanted}"`, near);
+  }
+  return method;
 }

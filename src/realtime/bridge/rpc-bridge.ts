@@ -1,16 +1,20 @@
 import { Ring } from "../../net/ring.js";
 import { gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
+import { type CallFrame, errorFrame, type FrameId } from "../chat/frames.js";
 import type { Bridge, EventFrames, EventKind, Session, Verdict } from "./bridge.js";
-import type { CallFrame, FrameId } from "../chat/frames.js";
 import type { BridgeMetrics } from "./bridge-metrics.js";
-import { notCallable, type Run, runCall } from "./call-runner.js";
-import { decide } from "./event-asker.js";
-import { errorFrame } from "./frames.js";
-import { Gate } from "./semaphore.js";
-import { SessionCalls, type SocketCall } from "./session-calls.js";
-import { Bound, type BridgeTarget } from "./target.js";
-import { Task } from "./task.js";
+import { BoundPlan, type BridgeTarget } from "./bridge-plan.js";
+import {
+  notCallable,
+  runCall,
+  SessionCalls,
+  type SocketCall,
+  type SocketCallRequest,
+} from "./call-runner.js";
+import { decideEvent } from "./decide-event.js";
+import { Semaphore } from "./semaphore.js";
+import { Task } from "./unary-call.js";
 
 /** A bridge that lives as long as the sockets do; what it asks, and whom, is replaced by each reload. */
 export interface RpcBridge extends Bridge {
@@ -28,7 +32,7 @@ const turnsOfSession = { concurrency: 8, queue: 4096 };
 
 /** What one socket has under way. */
 interface Work {
-  turns: Gate | undefined;
+  turns: Semaphore | undefined;
   calls: SessionCalls | undefined;
 }
 
@@ -37,7 +41,7 @@ class SocketBridge implements RpcBridge {
   readonly #work = new WeakMap<Session, Work>();
   /** Of all sockets. */
   readonly #underWay = new Ring<Task>();
-  #bound: Bound | undefined;
+  #bound: BoundPlan | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -47,7 +51,7 @@ class SocketBridge implements RpcBridge {
   }
 
   use(target: BridgeTarget): void {
-    this.#bound = new Bound(target, this.#bound);
+    this.#bound = new BoundPlan(target, this.#bound);
   }
 
   event<K extends EventKind>(
@@ -69,10 +73,10 @@ class SocketBridge implements RpcBridge {
     const task = new Task();
     this.#begin(task);
     const work = this.#workOf(session);
-    work.turns ??= new Gate(turnsOfSession);
+    work.turns ??= new Semaphore(turnsOfSession);
     const { turns } = work;
     const route = () => this.#bound?.event(kind);
-    const { verdict, code } = await decide(route, turns, session, frame, task.cancellation);
+    const { verdict, code } = await decideEvent(route, turns, session, frame, task.cancellation);
     if (turns.running === 0) work.turns = undefined;
     this.#metrics.ended(kind, code, (performance.now() - started) / 1000);
     this.#end(task);
@@ -99,7 +103,7 @@ class SocketBridge implements RpcBridge {
       session.send(errorFrame(id, notCallable(method), []));
     } else {
       void this.#run({
-        bound: () => this.#bound as Bound,
+        bound: () => this.#bound as BoundPlan,
         route,
         method,
         session,
@@ -110,7 +114,7 @@ class SocketBridge implements RpcBridge {
     }
   }
 
-  async #run(run: Run): Promise<void> {
+  async #run(run: SocketCallRequest): Promise<void> {
     const started = performance.now();
     this.#begin(run.call);
     const code = await runCall(run);

@@ -2,7 +2,7 @@ import type { Cancellation } from "../../net/cancellation.js";
 import { Linked, Ring } from "../../net/ring.js";
 
 /** Both from 0. */
-export interface GateLimits {
+export interface SemaphoreLimits {
   readonly concurrency: number;
   readonly queue: number;
 }
@@ -19,12 +19,12 @@ class Waiting extends Linked {
  * Bounds how many calls are under way at once. The rest wait in line, oldest first, and of those there is a bound too:
  * a backend that hangs costs a fixed amount of memory and no other upstream.
  */
-export class Gate {
+export class Semaphore {
   readonly #waiting = new Ring<Waiting>();
-  #limits: GateLimits;
+  #limits: SemaphoreLimits;
   #running = 0;
 
-  constructor(limits: GateLimits) {
+  constructor(limits: SemaphoreLimits) {
     this.#limits = limits;
   }
 
@@ -37,7 +37,7 @@ export class Gate {
   }
 
   /** Bounds what comes from now on; whoever has a place, or waits for one, keeps it. */
-  resize(limits: GateLimits): void {
+  resize(limits: SemaphoreLimits): void {
     this.#limits = limits;
     this.#admit();
   }
@@ -49,7 +49,7 @@ export class Gate {
    * @returns true with a place, false where the line is full, or the promise of either once it is known; that one is
    * also false where the patience is over
    */
-  enter(patience: number, cancellation?: Cancellation): boolean | Promise<boolean> {
+  acquire(patience: number, cancellation?: Cancellation): boolean | Promise<boolean> {
     if (this.#running < this.#limits.concurrency) {
       this.#running++;
       return true;
@@ -69,7 +69,7 @@ export class Gate {
   }
 
   /** Gives a place back, to the one that has waited longest. */
-  leave(): void {
+  release(): void {
     this.#running--;
     this.#admit();
   }

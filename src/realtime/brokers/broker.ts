@@ -1,10 +1,13 @@
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Logger } from "../../telemetry/logger.js";
+
 /**
  * Where room messages get their place and are kept. The memory broker serves one process and answers at once; the
  * others serve many nodes, of which each subscribes only to the rooms that have members there.
  */
 
 /** A place in a room. Numbers of different epochs do not compare: an epoch ends where the history was lost. */
-export interface Position {
+export interface RoomPosition {
   /** Random, 8 to 32 characters of `[A-Za-z0-9_-]`. */
   readonly epoch: string;
   /** The first message of an epoch is 1; 0 stands before it. */
@@ -12,7 +15,7 @@ export interface Position {
 }
 
 /** Something for the members of a room, before it has a place. */
-export interface Draft {
+export interface RoomDraft {
   /** JSON text of the frame that members get: an object that has at least one key, and neither `seq` nor `epoch`. */
   readonly frame: string;
   /** True for messages, which get a place and are kept; notices such as joins are delivered and forgotten. */
@@ -26,7 +29,7 @@ export interface Draft {
 }
 
 /** A message that has its place. */
-export interface Message extends Position {
+export interface Message extends RoomPosition {
   /** The frame with `seq` and `epoch`, as `stamped` writes it. */
   readonly text: string;
   /** Milliseconds since 1970. */
@@ -40,7 +43,7 @@ export interface Notice {
   readonly at: number;
 }
 
-export interface Published extends Position {
+export interface Published extends RoomPosition {
   /** True where the key was known: nothing was published, and the place is that of the first. */
   readonly duplicate: boolean;
 }
@@ -48,7 +51,7 @@ export interface Published extends Position {
 /** What follows a place in a room. */
 export interface Replay {
   /** Where the room is now; replayed messages reach up to it, unless there are more. */
-  readonly position: Position;
+  readonly position: RoomPosition;
   /** False where messages after the place asked for are lost, or where it is of another epoch. */
   readonly recovered: boolean;
   /** In order, without a hole among them. */
@@ -74,7 +77,7 @@ export interface Receiver {
 }
 
 /** Who is in which room on any node; entries of a node that died expire. */
-export interface Presence {
+export interface BrokerPresence {
   enter(room: string, member: Member): void;
   exit(room: string, member: Member): void;
   members(room: string): Promise<readonly Member[]>;
@@ -86,22 +89,22 @@ export interface Presence {
  */
 export interface Broker {
   /** Undefined where this process is the only node: the hub knows its own members. */
-  readonly presence: Presence | undefined;
+  readonly presence: BrokerPresence | undefined;
   /** Called once, before anything else. */
   start(receiver: Receiver): void | Promise<void>;
   /**
    * Gives the draft its place, in the order of the calls, keeps it, and hands it to every subscribed node, to this one maybe within the call.
    * @returns undefined for notices
    */
-  publish(room: string, draft: Draft): Published | undefined | Promise<Published | undefined>;
+  publish(room: string, draft: RoomDraft): Published | undefined | Promise<Published | undefined>;
   /** Begins to receive a room. @returns its position: messages behind it are received, none before it. */
-  subscribe(room: string): Position | Promise<Position>;
+  subscribe(room: string): RoomPosition | Promise<RoomPosition>;
   unsubscribe(room: string): void;
   /**
    * The messages behind a place, the latest `limit` at most; where there were more, it is not recovered.
    * @param first how many of these are needed now: a broker that need not give more says that there are `more`
    */
-  since(room: string, position: Position, limit: number, first?: number): Replay | Promise<Replay>;
+  since(room: string, position: RoomPosition, limit: number, first?: number): Replay | Promise<Replay>;
   /** The latest messages, at most `limit`, oldest first. */
   history(room: string, limit: number): readonly Message[] | Promise<readonly Message[]>;
   /** Names of the rooms that hold messages, at most `limit`. */
@@ -128,4 +131,34 @@ export interface HistoryLimits {
 /** The frame with its place, as members get it. */
 export function stamped(frame: string, epoch: string, seq: number): string {
   return `${frame.slice(0, -1)},"seq":${seq},"epoch":"${epoch}"}`;
+}
+
+export interface BrokerOptions {
+  /** As `realtime.broker.url`. */
+  readonly url: string;
+  /** What keys or subjects begin with. */
+  readonly prefix: string;
+  readonly history: HistoryLimits;
+  readonly logger: Logger | undefined;
+  /** Milliseconds until a server that says nothing is given up; 5000 where left out. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The server of the broker cannot do what it was asked; whether it did is not known. */
+export function brokerUnavailable(): GatewayError {
+  return new GatewayError(
+    gatewayFailure("BROKER_UNAVAILABLE", "the broker cannot be reached", [], { retryAfter: 1 }),
+  );
+}
+
+/**
+ * A room's name in letters that keys and subjects of any server take: base64url of its UTF-8. Different names give
+ * different texts, without dots, spaces or wildcards.
+ */
+export function roomKey(room: string): string {
+  return Buffer.from(room).toString("base64url");
+}
+
+export function roomOfKey(key: string): string {
+  return Buffer.from(key, "base64url").toString();
 }

@@ -1,12 +1,12 @@
 import {
   type Broker,
-  type Draft,
   type HistoryLimits,
   type Message,
-  type Position,
   type Published,
   type Receiver,
   type Replay,
+  type RoomDraft,
+  type RoomPosition,
   stamped,
 } from "./broker.js";
 import { History } from "./history.js";
@@ -44,7 +44,7 @@ export class MemoryBroker implements Broker {
     this.#receiver = receiver;
   }
 
-  publish(room: string, draft: Draft): Published | undefined {
+  publish(room: string, draft: RoomDraft): Published | undefined {
     const { frame, kept, key, except, at } = draft;
     if (!kept) {
       if (this.#history.find(room)?.held === true) this.#receiver?.notice(room, { text: frame, except, at });
@@ -62,7 +62,7 @@ export class MemoryBroker implements Broker {
     return { epoch, seq, duplicate: false };
   }
 
-  subscribe(room: string): Position {
+  subscribe(room: string): RoomPosition {
     const { epoch, seq } = this.#history.hold(room, true);
     return { epoch, seq };
   }
@@ -71,7 +71,7 @@ export class MemoryBroker implements Broker {
     if (this.#history.find(room) !== undefined) this.#history.hold(room, false);
   }
 
-  since(room: string, { epoch, seq }: Position, limit: number, first?: number): Replay {
+  since(room: string, { epoch, seq }: RoomPosition, limit: number, first?: number): Replay {
     this.#expire();
     return this.#history.since(room, epoch, seq, limit, first);
   }

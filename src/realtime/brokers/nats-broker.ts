@@ -2,22 +2,22 @@ import { headers, type Msg, type Subscription } from "@nats-io/transport-node";
 import { randomHex } from "../../telemetry/random-hex.js";
 import type {
   Broker,
-  Draft,
+  BrokerOptions,
+  BrokerPresence,
   HistoryLimits,
   Message,
-  Position,
-  Presence,
   Published,
   Receiver,
   Replay,
+  RoomDraft,
+  RoomPosition,
 } from "./broker.js";
-import type { BrokerOptions } from "./broker-options.js";
+import { roomKey, roomOfKey } from "./broker.js";
 import { NatsLink } from "./nats-link.js";
 import { asMessage, NatsLog, ofRepublished } from "./nats-log.js";
 import { membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
-import { roomKey, roomOfKey } from "./room-key.js";
 
 /** Most messages read at once to fill a hole. */
 const mostReplayed = 10_000;
@@ -53,7 +53,7 @@ class NatsBroker implements Broker {
   #receiver: Receiver | undefined;
   #signals: Subscription | undefined;
 
-  constructor({ url, prefix, history, logger, patience = 5000 }: BrokerOptions) {
+  constructor({ url, prefix, history, logger, timeoutMs: patience = 5000 }: BrokerOptions) {
     const grace = Math.max(leastGrace, history.ttl / 10);
     const stream = `${prefix}_rooms`;
     this.#prefix = prefix;
@@ -78,7 +78,7 @@ class NatsBroker implements Broker {
     this.#timer.unref();
   }
 
-  get presence(): Presence {
+  get presence(): BrokerPresence {
     return this.#presence;
   }
 
@@ -91,7 +91,7 @@ class NatsBroker implements Broker {
     return this.#link.start({ connected: () => this.#connected() });
   }
 
-  async publish(room: string, draft: Draft): Promise<Published | undefined> {
+  async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
     const key = roomKey(room);
     if (!draft.kept) {
       const head = headers();
@@ -106,12 +106,12 @@ class NatsBroker implements Broker {
     });
   }
 
-  async subscribe(room: string): Promise<Position> {
+  async subscribe(room: string): Promise<RoomPosition> {
     const receiver = this.#receiver;
     if (receiver === undefined) throw new Error("the broker is not started");
     const key = roomKey(room);
     this.unsubscribe(room);
-    const read = (after: Position): Promise<Replay> => this.since(room, after, mostReplayed);
+    const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, mostReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
     const reception = { feed, subscription: this.#receive(room, feed) };
     this.#rooms.set(room, reception);
@@ -134,7 +134,7 @@ class NatsBroker implements Broker {
     this.#rooms.delete(room);
   }
 
-  async since(room: string, { epoch, seq }: Position, limit: number): Promise<Replay> {
+  async since(room: string, { epoch, seq }: RoomPosition, limit: number): Promise<Replay> {
     const key = roomKey(room);
     const last = await this.#link.ask(nats => this.#log.last(nats, key));
     if (last === undefined)

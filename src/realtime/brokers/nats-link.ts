@@ -10,7 +10,7 @@ import {
 } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "../../telemetry/logger.js";
-import { brokerUnavailable } from "./failure.js";
+import { brokerUnavailable } from "./broker.js";
 
 /** A stream of messages that the broker needs; everything else of it is the same for all. */
 export interface StreamNeeds {

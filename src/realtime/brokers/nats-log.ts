@@ -7,11 +7,11 @@ import {
 } from "@nats-io/jetstream";
 import { createInbox, headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { randomHex } from "../../telemetry/random-hex.js";
-import type { Message, Position } from "./broker.js";
+import type { Message, RoomPosition } from "./broker.js";
 import type { Nats } from "./nats-link.js";
 
 /** What stands in a room's subject: a message, or a mark that keeps the place of a room without messages. */
-export interface Entry extends Position {
+export interface LogEntry extends RoomPosition {
   readonly kind: "message" | "mark";
   /** The room, as `roomKey` writes it. */
   readonly key: string;
@@ -47,13 +47,13 @@ export class NatsLog {
   }
 
   /** The last entry of a room; undefined where it has none. */
-  async last({ streams }: Nats, key: string): Promise<Entry | undefined> {
+  async last({ streams }: Nats, key: string): Promise<LogEntry | undefined> {
     const stored = await streams.streams.getMessage(this.#stream, { last_by_subj: this.#subjects + key });
     return stored === null ? undefined : ofStored(stored);
   }
 
   /** The entry with a number in the stream; undefined where it is not kept any more. */
-  async at({ streams }: Nats, seq: number): Promise<Entry | undefined> {
+  async at({ streams }: Nats, seq: number): Promise<LogEntry | undefined> {
     const stored = await streams.streams.getMessage(this.#stream, { seq });
     return stored === null ? undefined : ofStored(stored);
   }
@@ -67,7 +67,7 @@ export class NatsLog {
   async append(
     { messages }: Nats,
     key: string,
-    entry: Omit<Entry, "stored" | "kind" | "key">,
+    entry: Omit<LogEntry, "stored" | "kind" | "key">,
     after: number,
     id: string | undefined,
   ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
@@ -95,11 +95,11 @@ export class NatsLog {
    * Reads entries in their order, at most `limit`.
    * @param each all entries that the filter matches, or the last one of each subject without its text
    */
-  async read(nats: Nats, filter: string, each: "all" | "last", limit: number): Promise<Entry[]> {
+  async read(nats: Nats, filter: string, each: "all" | "last", limit: number): Promise<LogEntry[]> {
     const { connection, streams } = nats;
     const inbox = createInbox();
     const name = `protogate-${randomHex(8)}`;
-    const found: Entry[] = [];
+    const found: LogEntry[] = [];
     let wanted = Number.POSITIVE_INFINITY;
     let arrived = (): void => undefined;
     const done = new Promise<void>(resolve => {
@@ -142,21 +142,21 @@ export class NatsLog {
 }
 
 /** An entry as the stream publishes it again to those who listen; undefined for what is none. */
-export function ofRepublished(message: Msg): Entry | undefined {
+export function ofRepublished(message: Msg): LogEntry | undefined {
   const stored = Number(message.headers?.get(STORED));
   return stored > 0 ? entryOf(message, message.headers, stored) : undefined;
 }
 
-export function asMessage({ epoch, seq, at, text }: Entry): Message {
+export function asMessage({ epoch, seq, at, text }: LogEntry): Message {
   return { epoch, seq, at, text };
 }
 
-function ofStored(message: StoredMsg): Entry {
+function ofStored(message: StoredMsg): LogEntry {
   return entryOf(message, message.header, message.seq);
 }
 
 /** The number in the stream stands in the reply subject, `$JS.ACK.<stream>.<consumer>.<times>.<stream seq>.….` */
-function ofDelivered(message: Msg): Entry {
+function ofDelivered(message: Msg): LogEntry {
   const words = (message.reply ?? "").split(".");
   return entryOf(message, message.headers, Number(words.at(-4)));
 }
@@ -165,7 +165,7 @@ function entryOf(
   message: { readonly subject: string; string(): string },
   head: MsgHdrs | undefined,
   stored: number,
-): Entry {
+): LogEntry {
   const text = message.string();
   const size = head?.has(SIZE) ? Number(head.get(SIZE)) : text.length;
   return {

@@ -1,7 +1,7 @@
-import type { Member, Presence } from "./broker.js";
+import type { BrokerPresence, Member } from "./broker.js";
+import { roomKey } from "./broker.js";
 import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { NatsLog } from "./nats-log.js";
-import { roomKey } from "./room-key.js";
 
 /** Milliseconds after which what a node said of a room does not count any more. */
 const patience = 60_000;
@@ -28,7 +28,7 @@ export function membersStream(prefix: string): StreamNeeds {
  * Who is in which room: each node says who of a room is with it, again and again, under a subject for the room and the
  * node. What a dead node said the server forgets after a minute.
  */
-export class NatsPresence implements Presence {
+export class NatsPresence implements BrokerPresence {
   readonly #link: NatsLink;
   readonly #log: NatsLog;
   readonly #prefix: string;

@@ -1,12 +1,11 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/random-hex.js";
-import { type Draft, type Position, type Published, stamped } from "./broker.js";
-import { brokerUnavailable } from "./failure.js";
+import { brokerUnavailable, type Published, type RoomDraft, type RoomPosition, stamped } from "./broker.js";
 import type { NatsLink } from "./nats-link.js";
 import type { NatsLog } from "./nats-log.js";
 
 /** Where a room is, and the number in the stream of its last entry. */
-export interface Head extends Position {
+export interface Head extends RoomPosition {
   readonly stored: number;
 }
 
@@ -54,7 +53,7 @@ export class NatsWriter {
    * @param continued where the room goes on if the stream has forgotten it: what this node has received without a hole
    * @throws GatewayError BROKER_UNAVAILABLE (rejects)
    */
-  publish(key: string, draft: Draft, continued: () => Position | undefined): Promise<Published> {
+  publish(key: string, draft: RoomDraft, continued: () => RoomPosition | undefined): Promise<Published> {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#patience; ; ) {
         const head = this.#heads.get(key) ?? (await this.#look(key)) ?? begin(continued());
@@ -77,7 +76,7 @@ export class NatsWriter {
   }
 
   /** Where the room is; a room that nobody knows begins here, with a mark that keeps its epoch. */
-  open(key: string): Promise<Position> {
+  open(key: string): Promise<RoomPosition> {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#patience; performance.now() < until; ) {
         const head = await this.#look(key);
@@ -89,7 +88,7 @@ export class NatsWriter {
   }
 
   /** Keeps the place of a room whose messages are too old, for the members that it has here. */
-  keep(key: string, place: Position): Promise<void> {
+  keep(key: string, place: RoomPosition): Promise<void> {
     return this.#inTurn(key, () => this.#mark(key, this.#heads.get(key) ?? begin(place)));
   }
 
@@ -134,6 +133,6 @@ export class NatsWriter {
   }
 }
 
-function begin(place: Position | undefined): Head {
+function begin(place: RoomPosition | undefined): Head {
   return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0 };
 }

@@ -1,22 +1,20 @@
 import { randomHex } from "../../telemetry/random-hex.js";
 import type {
   Broker,
-  Draft,
+  BrokerOptions,
+  BrokerPresence,
   HistoryLimits,
   Message,
-  Position,
-  Presence,
   Published,
   Receiver,
   Replay,
+  RoomDraft,
+  RoomPosition,
 } from "./broker.js";
-import type { BrokerOptions } from "./broker-options.js";
-import { brokerUnavailable } from "./failure.js";
-import { RedisLink } from "./redis-link.js";
+import { brokerUnavailable, roomKey, roomOfKey } from "./broker.js";
+import { headGrace, openRoom, publishMessage, RedisLink, readRoom } from "./redis-link.js";
 import { RedisPresence } from "./redis-presence.js";
-import { headGrace, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
-import { roomKey, roomOfKey } from "./room-key.js";
 
 /** Most messages read at once to fill a hole. */
 const mostReplayed = 10_000;
@@ -40,7 +38,7 @@ class RedisBroker implements Broker {
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
 
-  constructor({ url, prefix, history, logger, patience = 5000 }: BrokerOptions) {
+  constructor({ url, prefix, history, logger, timeoutMs: patience = 5000 }: BrokerOptions) {
     this.#link = new RedisLink(url, logger, patience);
     this.#prefix = prefix;
     this.#limits = history;
@@ -51,7 +49,7 @@ class RedisBroker implements Broker {
     this.#timer.unref();
   }
 
-  get presence(): Presence {
+  get presence(): BrokerPresence {
     return this.#presence;
   }
 
@@ -67,7 +65,7 @@ class RedisBroker implements Broker {
     });
   }
 
-  async publish(room: string, draft: Draft): Promise<Published | undefined> {
+  async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
     const { frame, kept, key, except, at } = draft;
     const channel = this.#channel(room);
     if (!kept) {
@@ -81,10 +79,10 @@ class RedisBroker implements Broker {
     return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
   }
 
-  async subscribe(room: string): Promise<Position> {
+  async subscribe(room: string): Promise<RoomPosition> {
     const receiver = this.#receiver;
     if (receiver === undefined || !this.#link.ready) throw brokerUnavailable();
-    const read = (after: Position): Promise<Replay> => this.since(room, after, mostReplayed);
+    const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, mostReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
     this.#feeds.get(room)?.close();
     this.#feeds.set(room, feed);
@@ -109,7 +107,7 @@ class RedisBroker implements Broker {
     this.#link.unsubscribe(this.#channel(room));
   }
 
-  async since(room: string, { epoch, seq }: Position, limit: number): Promise<Replay> {
+  async since(room: string, { epoch, seq }: RoomPosition, limit: number): Promise<Replay> {
     const found = await this.#read(room, epoch, seq, limit);
     if (found === undefined)
       return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
@@ -145,7 +143,7 @@ class RedisBroker implements Broker {
     const [head, log] = this.#roomKeys(room);
     const found = await this.#link.run(readRoom, [head, log], [epoch, seq, limit]);
     if (found.length === 0) return undefined;
-    const position: Position = { epoch: String(found[0]), seq: Number(found[1]) };
+    const position: RoomPosition = { epoch: String(found[0]), seq: Number(found[1]) };
     const oldest = Date.now() - this.#limits.ttl;
     const messages: Message[] = [];
     for (let index = 2; index + 2 < found.length; index += 3) {

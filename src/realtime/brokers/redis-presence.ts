@@ -1,6 +1,6 @@
-import type { Member, Presence } from "./broker.js";
+import type { BrokerPresence, Member } from "./broker.js";
+import { roomKey } from "./broker.js";
 import type { RedisLink } from "./redis-link.js";
-import { roomKey } from "./room-key.js";
 
 /** Milliseconds after which a node that says nothing is taken for dead. */
 const patience = 30_000;
@@ -13,7 +13,7 @@ const renewBeats = Math.floor(roomLife / heartbeat / 3);
  * Who is in which room, in one hash a room: session → node and name. A node proves with one key that it lives; what a
  * dead one left is passed over, and removed by whoever finds it.
  */
-export class RedisPresence implements Presence {
+export class RedisPresence implements BrokerPresence {
   readonly #link: RedisLink;
   readonly #prefix: string;
   readonly #node: string;

@@ -1,6 +1,5 @@
-import type { Broker } from "./broker.js";
+import type { Broker, BrokerOptions } from "./broker.js";
 import { MemoryBroker } from "./memory-broker.js";
-import type { BrokerOptions } from "./broker-options.js";
 
 /** `realtime.broker` */
 export type BrokerConfig =

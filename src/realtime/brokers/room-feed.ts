@@ -1,4 +1,4 @@
-import type { Message, Position, Receiver, Replay } from "./broker.js";
+import type { Message, Receiver, Replay, RoomPosition } from "./broker.js";
 
 /** What is held back while a feed reads what it missed; shared by the feeds of a broker. */
 export class HoldingSpace {
@@ -30,9 +30,9 @@ const retryPause = 1000;
 export class RoomFeed {
   readonly #room: string;
   readonly #receiver: Receiver;
-  readonly #read: (after: Position) => Promise<Replay>;
+  readonly #read: (after: RoomPosition) => Promise<Replay>;
   readonly #space: HoldingSpace;
-  #last: Position | undefined;
+  #last: RoomPosition | undefined;
   /** What arrived while a place or the history is read, in order. */
   #held: Message[] = [];
   #heldSize = 0;
@@ -48,7 +48,7 @@ export class RoomFeed {
   constructor(
     room: string,
     receiver: Receiver,
-    read: (after: Position) => Promise<Replay>,
+    read: (after: RoomPosition) => Promise<Replay>,
     space: HoldingSpace,
   ) {
     this.#room = room;
@@ -58,7 +58,7 @@ export class RoomFeed {
   }
 
   /** Where the room is, as far as it has been received; undefined until `open`. */
-  get position(): Position | undefined {
+  get position(): RoomPosition | undefined {
     return this.#last;
   }
 
@@ -68,7 +68,7 @@ export class RoomFeed {
   }
 
   /** Begins with what follows a place; messages may have arrived before. */
-  open(position: Position): void {
+  open(position: RoomPosition): void {
     this.#last = position;
     this.#release();
   }
@@ -98,7 +98,7 @@ export class RoomFeed {
 
   /** @returns false where something is missing before the message */
   #deliver(message: Message): boolean {
-    const last = this.#last as Position;
+    const last = this.#last as RoomPosition;
     const { epoch, seq } = message;
     if (epoch === last.epoch && seq <= last.seq) return true;
     if (seq !== (epoch === last.epoch ? last.seq + 1 : 1)) return false;
@@ -138,7 +138,7 @@ export class RoomFeed {
   #fill(): void {
     this.#reading = true;
     this.#again = false;
-    this.#read(this.#last as Position).then(
+    this.#read(this.#last as RoomPosition).then(
       replay => {
         if (this.#closed) return;
         this.#reading = false;
@@ -155,7 +155,7 @@ export class RoomFeed {
   #apply({ position, messages }: Replay): void {
     // A room that the server has forgotten begins anew with its next message.
     if (position.seq === 0) return;
-    const { epoch } = this.#last as Position;
+    const { epoch } = this.#last as RoomPosition;
     if (epoch !== position.epoch) {
       for (const message of this.#held) if (message.epoch === epoch) this.#deliver(message);
       this.#held = this.#held.filter(message => message.epoch !== epoch);
@@ -175,8 +175,8 @@ export class RoomFeed {
   }
 
   /** Goes on to a place; what lies before it is lost. */
-  #skip({ epoch, seq }: Position): void {
-    const last = this.#last as Position;
+  #skip({ epoch, seq }: RoomPosition): void {
+    const last = this.#last as RoomPosition;
     const next = epoch === last.epoch ? last.seq + 1 : 1;
     if (seq < next) return;
     this.#last = { epoch, seq };

@@ -1,7 +1,20 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Bridge } from "../bridge/bridge.js";
-import { CloseCode } from "./close-code.js";
+import { count } from "../metrics.js";
+import type { LocalHub } from "../rooms/local-hub.js";
+import type { FrameRate, Socket } from "../rooms/socket.js";
+import { readFrame } from "./frame-reader.js";
+import {
+  claimed,
+  inTurn,
+  maxWaiting,
+  notMember,
+  refused,
+  rewrittenName,
+  roomOf,
+  tooFast,
+} from "./frame-rules.js";
 import type {
   ClientFrame,
   FrameId,
@@ -11,16 +24,10 @@ import type {
   RoomFrame,
   SendFrame,
 } from "./frames.js";
-import { readFrame } from "./frame-reader.js";
-import { claimed, notMember, refused, rewrittenName, roomOf, tooFast } from "./frame-rules.js";
-import { inTurn, maxWaiting } from "./lanes.js";
-import type { LocalHub } from "../rooms/local-hub.js";
-import { count } from "../metrics.js";
-import { ack, failed, presence } from "./notices.js";
-import type { Rate, Socket } from "../rooms/socket.js";
+import { ack, CloseCode, failed, presence } from "./frames.js";
 
 export interface ChatOptions {
-  readonly rate: Rate;
+  readonly rate: FrameRate;
   /** False: only calls are served. */
   readonly rooms: boolean;
   readonly policy: RoomAuthorizer | undefined;
@@ -36,7 +43,7 @@ export class Chat {
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
   constructor(
-    readonly hub: LocalHub,
+    readonly local: LocalHub,
     public options: ChatOptions,
   ) {}
 
@@ -44,7 +51,7 @@ export class Chat {
   receive(socket: Socket, text: string, bytes: number): void {
     if (socket.closed) return;
     const now = performance.now();
-    const { metrics } = this.hub;
+    const { metrics } = this.local;
     const { frame, fault } = readFrame(text);
     const type = frame?.type ?? "invalid";
     const traffic = metrics.received.get(type);
@@ -66,7 +73,7 @@ export class Chat {
 
   binary(socket: Socket, bytes: number): void {
     if (socket.closed) return;
-    const { metrics } = this.hub;
+    const { metrics } = this.local;
     const traffic = metrics.received.get("invalid");
     if (traffic !== undefined) count(traffic, 1, bytes);
     metrics.dropped.invalid.inc();
@@ -77,7 +84,7 @@ export class Chat {
   /** The socket is over: backends are told that it left its rooms. @param code of the close */
   closed(socket: Socket, code: number): void {
     const { bridge } = this.options;
-    const left = this.hub.open.remove(socket);
+    const left = this.local.open.remove(socket);
     if (bridge === undefined) return;
     bridge.sessionClosed(socket);
     const leaves = Array.from(
@@ -157,7 +164,7 @@ export class Chat {
     policy?.require(socket.identity, frame.room_id);
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
-    this.hub.requireRoom(socket);
+    this.local.requireRoom(socket);
     return when(bridge.event("join", socket, { ...frame, from }), verdict => {
       if (!verdict.allow) throw refused(verdict);
       return this.#enterAllowed(bridge, socket, frame, rewrittenName(verdict.frame.from, from));
@@ -175,7 +182,7 @@ export class Chat {
   }
 
   #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
-    const done = this.hub.join(socket, room, from, since, joined => {
+    const done = this.local.join(socket, room, from, since, joined => {
       if (id !== undefined || since !== undefined) {
         this.#answer(socket, ack(id, room, joined, joined.recovered));
       }
@@ -189,7 +196,7 @@ export class Chat {
     const joined = socket.rooms.get(name)?.members.get(socket);
     if (joined === undefined) throw notMember(name);
     const from = claimed(socket, frame, joined);
-    this.hub.leave(socket, name);
+    this.local.leave(socket, name);
     if (id !== undefined) this.#answer(socket, ack(id, name, undefined));
     if (bridge === undefined) return undefined;
     return when(bridge.event("leave", socket, { ...frame, from }), () => undefined);
@@ -217,7 +224,7 @@ export class Chat {
   #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
     const { room_id: room, id } = frame;
     // It was a member when it spoke: what its backend has let pass is said, even if it has gone meanwhile.
-    const published = this.hub.send(room, JSON.stringify(from), message);
+    const published = this.local.send(room, JSON.stringify(from), message);
     if (!(published instanceof Promise)) {
       if (id !== undefined) this.#answer(socket, ack(id, room, published));
       return undefined;
@@ -234,14 +241,14 @@ export class Chat {
 
   #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
     if (!socket.rooms.has(room)) throw notMember(room);
-    return when(this.hub.present(room, maxNamed), ({ count: sessions, names }) => {
+    return when(this.local.present(room, maxNamed), ({ count: sessions, names }) => {
       const text = presence(id, room, sessions, names);
-      if (socket.send(text)) count(this.hub.metrics.sent.presence, 1, text.length);
+      if (socket.send(text)) count(this.local.metrics.sent.presence, 1, text.length);
     });
   }
 
   #answer(socket: Socket, text: string): undefined {
-    if (socket.send(text)) count(this.hub.metrics.sent.ack, 1, text.length);
+    if (socket.send(text)) count(this.local.metrics.sent.ack, 1, text.length);
     return undefined;
   }
 
@@ -249,22 +256,22 @@ export class Chat {
     let failure: Failure;
     if (error instanceof GatewayError) failure = error.failure;
     else {
-      this.hub.log(error, "a frame could not be processed");
+      this.local.log(error, "a frame could not be processed");
       failure = gatewayFailure("INTERNAL", "the gateway failed; its log says more");
     }
-    this.hub.metrics.dropped.refused.inc();
+    this.local.metrics.dropped.refused.inc();
     this.#refuse(socket, failure, frame.id, frame.room_id);
   }
 
   #refuse(socket: Socket, failure: Failure, id: FrameId | undefined, room: string | undefined): void {
     const text = failed(failure, id, room);
-    if (socket.send(text)) count(this.hub.metrics.sent.error, 1, text.length);
+    if (socket.send(text)) count(this.local.metrics.sent.error, 1, text.length);
   }
 
   #strike(socket: Socket, now: number, code: number): void {
     if (!socket.strike(now)) return;
     const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
-    this.hub.open.end(socket, code, `{"reason":"${reason}"}`);
+    this.local.open.end(socket, code, `{"reason":"${reason}"}`);
   }
 }
 

@@ -1,9 +1,9 @@
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
 import type { Verdict } from "../bridge/bridge.js";
-import type { ClientFrame, PresenceFrame, RoomFrame } from "./frames.js";
+import type { FrameRate, Lane, Socket } from "../rooms/socket.js";
 import { nameProblem } from "./frame-reader.js";
-import type { Rate, Socket } from "../rooms/socket.js";
+import type { ClientFrame, PresenceFrame, RoomFrame } from "./frames.js";
 
 /**
  * Who a frame is from: the authenticated subject, else who joined the room, else who it claims.
@@ -45,7 +45,7 @@ export function refused({ failure }: Extract<Verdict, { allow: false }>): Gatewa
 }
 
 /** The socket has sent more than its rate. */
-export function tooFast({ perSecond }: Rate): Failure {
+export function tooFast({ perSecond }: FrameRate): Failure {
   return gatewayFailure("RATE_LIMITED", `a socket may send ${perSecond} frames a second`, [], {
     retryAfter: 1,
   });
@@ -54,4 +54,49 @@ export function tooFast({ perSecond }: Rate): Failure {
 /** The room that a frame is about, where it is about one. */
 export function roomOf(frame: ClientFrame): string | undefined {
   return "room_id" in frame ? frame.room_id : undefined;
+}
+
+/** Frames of one socket that may wait for backends. */
+export const maxWaiting = 64;
+
+/** Does what a frame says. @returns a promise, which never rejects, where somebody else must be asked */
+type Run = (socket: Socket, frame: RoomFrame) => Promise<void> | undefined;
+
+/**
+ * Runs a frame when those before it about the same room are done, at once where there are none.
+ * @returns false where too many wait already: it is never run then
+ */
+export function inTurn(socket: Socket, frame: RoomFrame, run: Run): boolean {
+  const lane = socket.lanes?.get(frame.room_id);
+  if (lane === undefined) {
+    const done = run(socket, frame);
+    if (done !== undefined) hold(socket, frame.room_id, done, run);
+    return true;
+  }
+  if (socket.waiting >= maxWaiting) return false;
+  socket.waiting++;
+  lane.waiting.push(frame);
+  return true;
+}
+
+/** What comes for the room waits until `running` is done. */
+function hold(socket: Socket, room: string, running: Promise<void>, run: Run): void {
+  const lane: Lane = { waiting: [], running };
+  socket.lanes ??= new Map();
+  socket.lanes.set(room, lane);
+  const next = (): void => {
+    while (!socket.closed) {
+      const frame = lane.waiting.shift();
+      if (frame === undefined) break;
+      socket.waiting--;
+      const done = run(socket, frame);
+      if (done === undefined) continue;
+      lane.running = done;
+      void done.then(next);
+      return;
+    }
+    socket.lanes?.delete(room);
+    if (socket.lanes?.size === 0) socket.lanes = undefined;
+  };
+  void running.then(next);
 }

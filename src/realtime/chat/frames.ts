@@ -1,4 +1,5 @@
-import type { Position } from "../brokers/broker.js";
+import type { Failure } from "../../status/failure.js";
+import type { RoomPosition } from "../brokers/broker.js";
 
 /** What a client may name its frame, to find the answer to it: a string of 1 to 64 characters or an integer. */
 export type FrameId = string | number;
@@ -8,7 +9,7 @@ export interface JoinFrame {
   readonly room_id: string;
   readonly from?: string;
   readonly id?: FrameId;
-  readonly since?: Position;
+  readonly since?: RoomPosition;
 }
 
 export interface LeaveFrame {
@@ -63,4 +64,109 @@ export interface DisconnectFrame {
   readonly from: string;
   /** Close code of RFC 6455 section 7.4, 1006 where none was received. */
   readonly code: number;
+}
+
+/** The frames that the gateway itself says, as JSON text. */
+
+/** What members are told of someone who joins or leaves (contract D). */
+export function notice(type: "join-room" | "leave-room", room: string, from: string): string {
+  return `{"type":"${type}","room_id":${quote(room)},"from":${quote(from)}}`;
+}
+
+/** A frame with an id has taken effect; `recovered` answers `since`. */
+export function ack(
+  id: FrameId | undefined,
+  room: string,
+  position: RoomPosition | undefined,
+  recovered?: boolean,
+): string {
+  const place = position === undefined ? "" : `,"seq":${position.seq},"epoch":${quote(position.epoch)}`;
+  const answer = recovered === undefined ? "" : `,"recovered":${recovered}`;
+  return `{"type":"ack"${idField(id)},"room_id":${quote(room)}${place}${answer}}`;
+}
+
+/** What the client is never told of a room: `from` to `to`, both lost. */
+export function gap(room: string, epoch: string, from: number, to: number): string {
+  return `{"type":"gap","room_id":${quote(room)},"epoch":${quote(epoch)},"from":${from},"to":${to}}`;
+}
+
+/** Who is there: each name once, at most a thousand of them, and how many sessions in all. */
+export function presence(
+  id: FrameId | undefined,
+  room: string,
+  count: number,
+  names: Iterable<string>,
+): string {
+  return `{"type":"presence"${idField(id)},"room_id":${quote(room)},"count":${count},"members":${JSON.stringify([...names])}}`;
+}
+
+export function failed(
+  { reason, message, retryAfter }: Failure,
+  id: FrameId | undefined,
+  room: string | undefined,
+): string {
+  const where = room === undefined ? "" : `,"room_id":${quote(room)}`;
+  const wait = retryAfter === undefined ? "" : `,"retry_after":${retryAfter}`;
+  return `{"type":"error"${idField(id)}${where},"reason":${quote(reason)},"message":${quote(message)}${wait}}`;
+}
+
+function idField(id: FrameId | undefined): string {
+  return id === undefined ? "" : `,"id":${JSON.stringify(id)}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+/** Why the gateway ends a socket: RFC 6455 section 7.4, and of the private range those whose last digits say the HTTP status. */
+export const CloseCode = {
+  /** A message above the limit. */
+  tooLarge: 1009,
+  restart: 1012,
+  /** Too many frames that could not be read. */
+  abuse: 4400,
+  /** The credential of the upgrade is no longer valid. */
+  expired: 4401,
+  /** A server asked for it. */
+  disconnected: 4403,
+  /** The client reads more slowly than its rooms speak; it can resume by `since`. */
+  slow: 4008,
+  /** Too many frames. */
+  flood: 4029,
+} as const;
+
+/** Those that are counted one by one; all others that clients may send are one. */
+export const countedCodes: ReadonlySet<number> = new Set([
+  1000,
+  1001,
+  1002,
+  1003,
+  1005,
+  1006,
+  1007,
+  1008,
+  1011,
+  ...Object.values(CloseCode),
+]);
+
+/** The frames that answer a call. `body` is JSON text. */
+
+export function replyFrame(id: FrameId, body: string): string {
+  return `{"type":"reply","id":${JSON.stringify(id)},"body":${body}}`;
+}
+
+export function eventFrame(id: FrameId, body: string): string {
+  return `{"type":"event","id":${JSON.stringify(id)},"body":${body}}`;
+}
+
+export function endFrame(id: FrameId): string {
+  return `{"type":"end","id":${JSON.stringify(id)}}`;
+}
+
+/** @param details each detail of the failure as the JSON text of an Any */
+export function errorFrame(id: FrameId, failure: Failure, details: readonly string[]): string {
+  const { code, reason, message, retryAfter } = failure;
+  const wait = retryAfter === undefined ? "" : `,"retry_after":${retryAfter}`;
+  const more = details.length === 0 ? "" : `,"details":[${details.join(",")}]`;
+  return `{"type":"error","id":${JSON.stringify(id)},"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)}${wait}${more}}`;
 }

@@ -1,8 +1,7 @@
 import type { Broker, Replay } from "../brokers/broker.js";
+import { gap as gapText } from "../chat/frames.js";
 import { count, type RealtimeMetrics } from "../metrics.js";
-import { gap as gapText } from "../chat/notices.js";
-import type { Room } from "./room.js";
-import type { Lag, Socket } from "./socket.js";
+import type { Lag, Room, Socket } from "./socket.js";
 
 export interface CatchUpOwner {
   /** The socket is not behind in the room any more. */
@@ -30,7 +29,7 @@ export class CatchUp {
     while (!socket.closed) {
       const lag = socket.lag?.get(room);
       if (lag === undefined || lag.asked) return;
-      const { place } = lag;
+      const { position: place } = lag;
       if (place === undefined ? lag.next > room.seq : place.next === undefined) {
         this.owner.left(socket, room);
         socket.subscribe(room.topic);
@@ -100,12 +99,12 @@ export class CatchUp {
   #sendBacklog(socket: Socket, lag: Lag): void {
     const low = this.low;
     socket.corked(() => {
-      for (let said = lag.place?.next; said !== undefined; said = said.next) {
+      for (let said = lag.position?.next; said !== undefined; said = said.next) {
         if (said.except !== socket) {
           if (socket.buffered > low || !socket.send(said.text)) return;
           count(this.metrics.sent[said.type], 1, said.bytes);
         }
-        lag.place = said;
+        lag.position = said;
         if (said.seq > 0) lag.next = said.seq + 1;
       }
     });

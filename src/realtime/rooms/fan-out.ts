@@ -1,8 +1,6 @@
-import type { Publisher } from "./connection.js";
 import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
-import type { Room } from "./room.js";
 import type { RoomPacer } from "./room-pacer.js";
-import type { Socket } from "./socket.js";
+import type { Publisher, Room, Socket } from "./socket.js";
 
 /** Bytes. */
 export interface FanOutLimits {
@@ -61,9 +59,9 @@ export class FanOut {
       this.metrics.fannedOut(recipients, performance.now() - started);
     }
     if (skipped) except.subscribe(room.topic);
-    room.unswept += bytes;
-    if (room.unswept < this.#quota) return;
-    room.unswept = 0;
+    room.bytesSinceSweep += bytes;
+    if (room.bytesSinceSweep < this.#quota) return;
+    room.bytesSinceSweep = 0;
     this.sweep(room);
   }
 }

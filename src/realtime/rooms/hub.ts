@@ -1,4 +1,8 @@
-import type { Member, Message, Position, Published, Replay } from "../brokers/broker.js";
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Broker, Member, Message, Published, Replay, RoomPosition } from "../brokers/broker.js";
+import { nameProblem } from "../chat/frame-reader.js";
+import type { LocalHub } from "./local-hub.js";
+import type { DisconnectRequest } from "./open-sockets.js";
 
 /** What servers may do with rooms and sockets, whichever node they ask. */
 export interface Hub {
@@ -18,13 +22,13 @@ export interface Hub {
   /** The latest messages, oldest first. @param limit at most; left out, all that are kept */
   history(room: string, limit?: number): readonly Message[] | Promise<readonly Message[]>;
   /** The messages behind a position. */
-  since(room: string, position: Position, limit?: number): Replay | Promise<Replay>;
+  since(room: string, position: RoomPosition, limit?: number): Replay | Promise<Replay>;
   /**
    * Closes the sockets of a subject or of one session, on all nodes.
    * @returns how many were closed on this one
    * @throws GatewayError INVALID_VALUE where the reason is too long
    */
-  disconnect(who: Disconnection): number;
+  disconnect(who: DisconnectRequest): number;
   /** Whether messages can be published now. */
   readonly ready: boolean;
 }
@@ -45,7 +49,89 @@ export interface RoomSummary {
   readonly held: boolean;
 }
 
-export type Disconnection = ({ readonly subject: string } | { readonly session: string }) & {
-  /** What the client is told, at most 123 bytes. */
-  readonly reason: string;
-};
+/** Most names or messages that are listed at once. */
+const listLimit = 10_000;
+
+/** What servers may do with the rooms of all nodes, by way of this one. Checks what it is given. */
+export class ServerHub implements Hub {
+  readonly #local: LocalHub;
+  readonly #broker: Broker;
+
+  constructor(local: LocalHub) {
+    this.#local = local;
+    this.#broker = local.broker;
+  }
+
+  get ready(): boolean {
+    return this.#broker.ready;
+  }
+
+  publish({ room, from, message, id }: Post): Published | Promise<Published> {
+    checkName("room", room);
+    checkName("from", from);
+    if (typeof message !== "string") throw invalid("message: expected a string");
+    if (id !== undefined && (typeof id !== "string" || !key.test(id)))
+      throw invalid("id: expected 1 to 128 visible characters");
+    return this.#local.send(room, JSON.stringify(from), message, id);
+  }
+
+  async broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]> {
+    for (const room of rooms) checkName("room", room);
+    return Promise.all(rooms.map(room => this.publish({ ...post, room })));
+  }
+
+  rooms(): readonly RoomSummary[] | Promise<readonly RoomSummary[]> {
+    const held = this.roomNames();
+    return held instanceof Promise ? held.then(names => this.#summaries(names)) : this.#summaries(held);
+  }
+
+  roomNames(): readonly string[] | Promise<readonly string[]> {
+    return this.#broker.rooms(listLimit);
+  }
+
+  members(name: string): readonly Member[] | Promise<readonly Member[]> {
+    checkName("room", name);
+    return this.#local.members(name);
+  }
+
+  history(name: string, limit = listLimit): readonly Message[] | Promise<readonly Message[]> {
+    checkName("room", name);
+    return this.#broker.history(name, limit);
+  }
+
+  since(name: string, position: RoomPosition, limit = listLimit): Replay | Promise<Replay> {
+    checkName("room", name);
+    return this.#broker.since(name, position, limit);
+  }
+
+  disconnect(who: DisconnectRequest): number {
+    if (Buffer.byteLength(who.reason) > maxReason)
+      throw invalid(`reason: expected at most ${maxReason} bytes`);
+    this.#broker.signal(JSON.stringify(who));
+    return this.#local.open.disconnect(who);
+  }
+
+  #summaries(held: readonly string[]): readonly RoomSummary[] {
+    const rooms = new Map<string, RoomSummary>();
+    for (const { name, members } of this.#local.rooms()) {
+      if (rooms.size >= listLimit) break;
+      rooms.set(name, { room: name, members: members.size, held: false });
+    }
+    for (const room of held) rooms.set(room, { room, members: rooms.get(room)?.members ?? 0, held: true });
+    return [...rooms.values()].sort((a, b) => (a.room < b.room ? -1 : 1));
+  }
+}
+
+/** What a close frame has room for (RFC 6455 section 5.5). */
+const maxReason = 123;
+const key = /^[\x21-\x7e]{1,128}$/;
+
+function checkName(field: string, value: unknown): void {
+  const expected = nameProblem(value);
+  if (value === undefined || value === "") throw invalid(`${field} not provided`);
+  if (expected !== undefined) throw invalid(`${field}: expected ${expected}`);
+}
+
+function invalid(message: string): GatewayError {
+  return new GatewayError(gatewayFailure("INVALID_VALUE", message));
+}

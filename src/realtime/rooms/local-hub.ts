@@ -1,17 +1,23 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { randomHex } from "../../telemetry/random-hex.js";
-import type { Broker, Member, Message, Notice, Position, Published, Receiver } from "../brokers/broker.js";
-import { FanOut } from "./fan-out.js";
-import type { Disconnection } from "./hub.js";
-import { type Joined, Memberships } from "./memberships.js";
+import type {
+  Broker,
+  Member,
+  Message,
+  Notice,
+  Published,
+  Receiver,
+  RoomPosition,
+} from "../brokers/broker.js";
 import type { RealtimeMetrics } from "../metrics.js";
-import { OpenSockets } from "./open-sockets.js";
-import { namesOf, type Present, presentOf } from "./present.js";
-import { messageHead, type Room } from "./room.js";
-import { type Held, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import { FanOut } from "./fan-out.js";
+import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
+import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
+import { isFull, isOverfull, RoomPacer } from "./room-pacer.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
-import type { Socket, SocketOwner } from "./socket.js";
+import type { HeldDelivery, Socket, SocketOwner } from "./socket.js";
+import { messageHead, type Room } from "./socket.js";
 
 export interface HubLimits {
   /** How many rooms a socket may be in. */
@@ -79,8 +85,8 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   drained(socket: Socket): void {
-    if (socket.ending === undefined) this.slow.drained(socket);
-    else if (socket.buffered === 0) socket.end(socket.ending.code, socket.ending.reason);
+    if (socket.pendingClose === undefined) this.slow.drained(socket);
+    else if (socket.buffered === 0) socket.end(socket.pendingClose.code, socket.pendingClose.reason);
   }
 
   end(socket: Socket, code: number, reason: string): void {
@@ -101,7 +107,7 @@ export class LocalHub implements Receiver, SocketOwner {
     socket: Socket,
     name: string,
     from: string,
-    since: Position | undefined,
+    since: RoomPosition | undefined,
     told: (joined: Joined) => void,
   ): void | Promise<void> {
     if (!socket.rooms.has(name)) this.#requireTurn(name);
@@ -150,7 +156,7 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   /** How many sessions are in a room on all nodes, and at most `most` of their names, each once. */
-  present(name: string, most: number): Present | Promise<Present> {
+  present(name: string, most: number): RoomOccupants | Promise<RoomOccupants> {
     const { presence } = this.broker;
     if (presence !== undefined) {
       return presence.members(name).then(all => presentOf(all.length, namesOf(all), most));
@@ -171,7 +177,11 @@ export class LocalHub implements Receiver, SocketOwner {
     if (room === undefined) return;
     if (this.#pacer.isFree(room)) this.#message(room, message);
     else if (isOverfull(room)) this.#holdGap(room, message.epoch, message.seq, message.seq);
-    else this.#pacer.hold(room, { bytes: message.text.length, say: () => this.#message(room, message) });
+    else
+      this.#pacer.hold(room, {
+        byteLength: message.text.length,
+        deliver: () => this.#message(room, message),
+      });
   }
 
   notice(name: string, notice: Notice): void {
@@ -180,7 +190,8 @@ export class LocalHub implements Receiver, SocketOwner {
     if (this.#pacer.isFree(room)) this.#notice(room, notice);
     // It is no message: nobody asks for it again.
     else if (isOverfull(room)) this.metrics.dropped.refused.inc();
-    else this.#pacer.hold(room, { bytes: notice.text.length, say: () => this.#notice(room, notice) });
+    else
+      this.#pacer.hold(room, { byteLength: notice.text.length, deliver: () => this.#notice(room, notice) });
   }
 
   gap(name: string, epoch: string, from: number, to: number): void {
@@ -192,7 +203,7 @@ export class LocalHub implements Receiver, SocketOwner {
 
   signal(text: string): void {
     try {
-      this.open.disconnect(JSON.parse(text) as Disconnection);
+      this.open.disconnect(JSON.parse(text) as DisconnectRequest);
     } catch (error) {
       this.log(error, "a node said what this one does not understand");
     }
@@ -231,8 +242,8 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 }
 
-class HeldGap implements Held {
-  readonly bytes = 0;
+class HeldGap implements HeldDelivery {
+  readonly byteLength = 0;
 
   constructor(
     readonly epoch: string,
@@ -241,7 +252,7 @@ class HeldGap implements Held {
     readonly tell: (gap: HeldGap) => void,
   ) {}
 
-  say(): void {
+  deliver(): void {
     this.tell(this);
   }
 }

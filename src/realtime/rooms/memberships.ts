@@ -1,14 +1,13 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Broker, Draft, Position, Replay } from "../brokers/broker.js";
-import { replayLimit, replaySlice } from "./catch-up.js";
+import type { Broker, Member, Replay, RoomDraft, RoomPosition } from "../brokers/broker.js";
+import { notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
-import { notice } from "../chat/notices.js";
-import { Room } from "./room.js";
+import { replayLimit, replaySlice } from "./catch-up.js";
 import type { SlowConsumers } from "./slow-consumers.js";
-import type { Socket } from "./socket.js";
+import { Room, type Socket } from "./socket.js";
 
 /** Where a socket stands in a room that it has just joined. */
-export interface Joined extends Position {
+export interface Joined extends RoomPosition {
   /** Whether everything since the place that was asked for follows; undefined where none was. */
   readonly recovered: boolean | undefined;
 }
@@ -50,7 +49,7 @@ export class Memberships {
     socket: Socket,
     name: string,
     from: string,
-    since: Position | undefined,
+    since: RoomPosition | undefined,
     told: (joined: Joined) => void,
   ): void | Promise<void> {
     const present = socket.rooms.get(name);
@@ -116,7 +115,7 @@ export class Memberships {
     return room;
   }
 
-  #opened(room: Room, { epoch, seq }: Position): void {
+  #opened(room: Room, { epoch, seq }: RoomPosition): void {
     room.opening = undefined;
     // What was received meanwhile is further than where the broker began.
     if (room.epoch !== "") return;
@@ -131,7 +130,7 @@ export class Memberships {
   }
 
   /** What has followed the place that a client knows; undefined where it knows none. */
-  #missed(room: Room, since: Position | undefined): Replay | undefined | Promise<Replay> {
+  #missed(room: Room, since: RoomPosition | undefined): Replay | undefined | Promise<Replay> {
     return since === undefined ? undefined : this.broker.since(room.name, since, replayLimit, replaySlice);
   }
 
@@ -157,7 +156,7 @@ export class Memberships {
   #begin(
     socket: Socket,
     room: Room,
-    since: Position | undefined,
+    since: RoomPosition | undefined,
     replay: Replay | undefined,
     told: (joined: Joined) => void,
   ): void {
@@ -188,7 +187,7 @@ export class Memberships {
   }
 
   #tell(room: string, frame: string, except: string): void {
-    const draft: Draft = { frame, kept: false, key: undefined, except, at: Date.now() };
+    const draft: RoomDraft = { frame, kept: false, key: undefined, except, at: Date.now() };
     try {
       const told = this.broker.publish(room, draft);
       if (told instanceof Promise) told.catch((error: unknown) => this.#untold(error));
@@ -202,4 +201,27 @@ export class Memberships {
     this.metrics.brokerFailures.inc();
     this.owner.log(error, "members could not be told of a join or leave");
   }
+}
+
+/** Who is in a room, as far as members are told. */
+export interface RoomOccupants {
+  /** Sessions. */
+  readonly count: number;
+  /** Each once, and not all of them where they are many. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** @param most names */
+export function presentOf(count: number, all: Iterable<string>, most: number): RoomOccupants {
+  const names = new Set<string>();
+  for (const name of all) {
+    if (names.size === most) break;
+    names.add(name);
+  }
+  return { count, names };
+}
+
+/** Who the members are, by their names. */
+export function* namesOf(members: readonly Member[]): Iterable<string> {
+  for (const { from } of members) yield from;
 }

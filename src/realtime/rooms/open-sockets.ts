@@ -1,6 +1,10 @@
-import { CloseCode } from "../chat/close-code.js";
-import type { Disconnection } from "./hub.js";
+import { CloseCode } from "../chat/frames.js";
 import type { Socket } from "./socket.js";
+
+export type DisconnectRequest = ({ readonly subject: string } | { readonly session: string }) & {
+  /** What the client is told, at most 123 bytes. */
+  readonly reason: string;
+};
 
 /** How long a socket that is being ended may take to read what was sent, milliseconds. */
 const endingPatience = 30_000;
@@ -31,7 +35,7 @@ export class OpenSockets {
 
   /** The socket is over. @returns the rooms that it was in until then, or until it was ended, with its name there */
   remove(socket: Socket): ReadonlyMap<string, string> {
-    const left = socket.ending?.left ?? this.leaveAll(socket);
+    const left = socket.pendingClose?.left ?? this.leaveAll(socket);
     this.#all.delete(socket.id);
     this.#ending.delete(socket);
     return left;
@@ -41,7 +45,7 @@ export class OpenSockets {
   end(socket: Socket, code: number, reason: string): void {
     if (socket.closed) return;
     const left = new Map<string, string>();
-    socket.ending = { code, reason, until: performance.now() + endingPatience, left };
+    socket.pendingClose = { code, reason, until: performance.now() + endingPatience, left };
     this.#ending.add(socket);
     for (const [room, name] of this.leaveAll(socket)) left.set(room, name);
     if (socket.buffered === 0) socket.end(code, reason);
@@ -51,12 +55,12 @@ export class OpenSockets {
   tick(): void {
     const now = performance.now();
     for (const socket of this.#ending) {
-      if (socket.ending !== undefined && socket.ending.until <= now) socket.terminate();
+      if (socket.pendingClose !== undefined && socket.pendingClose.until <= now) socket.terminate();
     }
   }
 
   /** Closes the sockets of a subject, or one of them. @returns how many */
-  disconnect(who: Disconnection): number {
+  disconnect(who: DisconnectRequest): number {
     const found =
       "session" in who
         ? [this.#all.get(who.session)].filter(socket => socket !== undefined)

@@ -1,4 +1,4 @@
-import type { Room } from "./room.js";
+import type { HeldDelivery, Room } from "./socket.js";
 
 /**
  * What rooms say that one turn of the event loop delivers, in units of `costOf`, about a microsecond each. Less would cost
@@ -12,12 +12,6 @@ const unnoticed = turnBudget / 8;
 /** What may wait for the turns to come in one room before nobody is let add to it: frames, and bytes of them. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
-
-/** Something that a room says in a later turn. */
-export interface Held {
-  readonly bytes: number;
-  say(): void;
-}
 
 export interface PacerOwner {
   /** False for a room that its last member has left: what it was to say is dropped. */
@@ -45,9 +39,9 @@ export class RoomPacer {
   }
 
   /** The room says it in a later turn, behind all that it holds already. */
-  hold(room: Room, held: Held): void {
+  hold(room: Room, held: HeldDelivery): void {
     room.held.push(held);
-    room.heldBytes += held.bytes;
+    room.heldBytes += held.byteLength;
     this.#waiting.add(room);
     this.#schedule();
   }
@@ -86,10 +80,10 @@ export class RoomPacer {
     let said = 0;
     room.spent = 0;
     for (; said < room.held.length && room.spent < share; said++) {
-      const held = room.held[said] as Held;
-      room.heldBytes -= held.bytes;
+      const held = room.held[said] as HeldDelivery;
+      room.heldBytes -= held.byteLength;
       try {
-        held.say();
+        held.deliver();
       } catch (error) {
         this.#owner.log(error, "members of a room could not be sent something");
       }

@@ -1,12 +1,11 @@
-import { Backlog } from "./backlog.js";
 import type { Broker, Replay } from "../brokers/broker.js";
-import { CatchUp } from "./catch-up.js";
-import { CloseCode } from "../chat/close-code.js";
+import { CloseCode } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
-import { PacedEndings } from "./throttled-closer.js";
+import { CatchUp } from "./catch-up.js";
 import { ReplayBudget } from "./replay-budget.js";
-import type { Room } from "./room.js";
-import type { Lag, Socket } from "./socket.js";
+import type { Lag, Room, Socket } from "./socket.js";
+import { Backlog } from "./socket.js";
+import { ThrottledCloser } from "./throttled-closer.js";
 
 /** What is done about a client that reads more slowly than its rooms speak. */
 export interface SlowPolicy {
@@ -38,7 +37,7 @@ export class SlowConsumers {
   readonly #behind = new Set<Socket>();
   /** Those of them that wait for their budgets of replay. */
   readonly #paced = new Set<Socket>();
-  readonly #endings: PacedEndings;
+  readonly #endings: ThrottledCloser;
   readonly #catchUp: CatchUp;
 
   constructor(
@@ -46,13 +45,13 @@ export class SlowConsumers {
     readonly metrics: RealtimeMetrics,
     readonly owner: SlowOwner,
   ) {
-    this.#endings = new PacedEndings(socket => this.end(socket));
+    this.#endings = new ThrottledCloser(socket => this.end(socket));
     this.#catchUp = new CatchUp(broker, metrics, this);
   }
 
   set policy({ max, policy }: SlowPolicy) {
     this.#max = max;
-    this.#most = Math.min(mostOwn, max >> 1);
+    this.#most = Math.min(maxOwnBytes, max >> 1);
     this.#policy = policy;
     this.#catchUp.low = this.#most >> 1;
     if (policy === "close") return;
@@ -87,7 +86,7 @@ export class SlowConsumers {
       else this.#keepPlaces(socket);
     }
     // Afterwards, because ending one tells the others, who may be swept again by that.
-    this.#endings.some();
+    this.#endings.closeSome();
   }
 
   /**
@@ -96,7 +95,7 @@ export class SlowConsumers {
    * @param charged the last message that the client has asked for itself; 0 for none
    */
   follow(socket: Socket, room: Room, from: number, replay?: Replay, charged = 0): void {
-    const lag: Lag = { next: from, place: undefined, asked: false, charged };
+    const lag: Lag = { next: from, position: undefined, asked: false, charged };
     if (charged > 0) socket.replay ??= new ReplayBudget(performance.now());
     this.#fallBehind(socket, room, lag);
     if (replay === undefined) this.#catchUp.run(socket, room);
@@ -187,7 +186,7 @@ export class SlowConsumers {
       room.backlog.holders++;
       this.#fallBehind(socket, room, {
         next: room.seq + 1,
-        place: room.backlog.last,
+        position: room.backlog.last,
         asked: false,
         charged: 0,
       });
@@ -213,20 +212,20 @@ export class SlowConsumers {
 /** What follows is read from history. */
 function leavePlace(room: Room, lag: Lag): void {
   const { backlog } = room;
-  if (lag.place === undefined || backlog === undefined) return;
-  lag.place = undefined;
+  if (lag.position === undefined || backlog === undefined) return;
+  lag.position = undefined;
   if (--backlog.holders === 0) room.backlog = undefined;
 }
 
 /** Bytes that wait for the socket in the backlogs of its rooms. */
 function waiting(socket: Socket): number {
   let bytes = 0;
-  for (const [{ backlog }, { place }] of socket.lag ?? []) {
+  for (const [{ backlog }, { position: place }] of socket.lag ?? []) {
     if (place !== undefined && backlog !== undefined) bytes += backlog.since(place);
   }
   return bytes;
 }
 
 /** Bytes. */
-const mostOwn = 16_384;
+const maxOwnBytes = 16_384;
 const slowReason = '{"reason":"SLOW_CONSUMER","resume":"since"}';

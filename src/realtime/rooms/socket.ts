@@ -1,13 +1,12 @@
 import type { Identity } from "../../auth/identity.js";
-import type { Said } from "./backlog.js";
 import type { Session } from "../bridge/bridge.js";
-import type { Connection } from "./connection.js";
+import type { Replay } from "../brokers/broker.js";
 import type { RoomFrame } from "../chat/frames.js";
+import type { SentType } from "../metrics.js";
 import type { ReplayBudget } from "./replay-budget.js";
-import type { Room } from "./room.js";
 
 /** What a socket may do in a while: so many at once, and so many a second. */
-export interface Rate {
+export interface FrameRate {
   readonly perSecond: number;
   readonly burst: number;
 }
@@ -32,7 +31,7 @@ export interface Lag {
   /** The first message not sent. */
   next: number;
   /** Its place in the room's backlog; undefined where what follows is read from history. */
-  place: Said | undefined;
+  position: BacklogEntry | undefined;
   /** The broker is being asked for what follows. */
   asked: boolean;
   /** The last message that the client itself has asked for, which its budget pays for; 0 for none. */
@@ -67,7 +66,7 @@ export class Socket implements Session {
   replay: ReplayBudget | undefined = undefined;
   /** Give places of concurrency limits back. */
   releases: readonly (() => void)[] = none;
-  ending: Ending | undefined = undefined;
+  pendingClose: PendingClose | undefined = undefined;
   #gone = false;
   #credit: number;
   #creditAt = 0;
@@ -88,7 +87,7 @@ export class Socket implements Session {
   }
 
   get closed(): boolean {
-    return this.#gone || this.ending !== undefined;
+    return this.#gone || this.pendingClose !== undefined;
   }
 
   get buffered(): number {
@@ -97,7 +96,7 @@ export class Socket implements Session {
 
   send(text: string): boolean {
     const { connection } = this;
-    if (connection === undefined || this.ending !== undefined) return false;
+    if (connection === undefined || this.pendingClose !== undefined) return false;
     if (connection.getBufferedAmount() > this.owner.sendLimit) {
       this.owner.tooSlow(this);
       return false;
@@ -138,7 +137,7 @@ export class Socket implements Session {
   }
 
   /** True where the client may send one more frame now. @param now milliseconds */
-  admits(now: number, { perSecond, burst }: Rate): boolean {
+  admits(now: number, { perSecond, burst }: FrameRate): boolean {
     const credit = Math.min(burst, this.#credit + ((now - this.#creditAt) * perSecond) / 1000);
     this.#creditAt = now;
     this.#credit = credit < 1 ? credit : credit - 1;
@@ -156,7 +155,7 @@ export class Socket implements Session {
 const none: readonly (() => void)[] = [];
 
 /** Of a socket that is being ended: with what, once all is sent. */
-export interface Ending {
+export interface PendingClose {
   readonly code: number;
   readonly reason: string;
   /** Of `performance.now`. */
@@ -167,3 +166,127 @@ export interface Ending {
 
 /** Frames refused at once before the socket is closed; one more may be each second. */
 const patience = 20;
+
+/** A room that has members on this node. */
+export class Room {
+  /** Each with the name that it joined by. */
+  readonly members = new Map<Socket, string>();
+  /** Where the room is, as far as its members here have been told. */
+  epoch = "";
+  seq = 0;
+  /** Members that are behind, and not subscribed until they have caught up. */
+  lagging = 0;
+  /** What those of them are still to be sent that are not further behind than a client may be. */
+  backlog: Backlog | undefined = undefined;
+  /** What is being asked of the broker for members that have missed everything from `next` on. */
+  reading: { readonly epoch: string; readonly next: number; readonly answer: Promise<Replay> } | undefined =
+    undefined;
+  /** What it says in turns of the event loop to come, in order. */
+  readonly held: HeldDelivery[] = [];
+  heldBytes = 0;
+  /** What that has cost of its share of the turn. */
+  spent = 0;
+  /** Bytes published since the members' buffers were last looked at. */
+  bytesSinceSweep = 0;
+  /** Sockets that wait for the broker to have subscribed. */
+  joining = 0;
+  /** Until the broker has subscribed. */
+  opening: Promise<void> | undefined = undefined;
+  /** `messageHead` of its name. */
+  readonly messageHead: string;
+
+  /** @param topic by which its members are reached, unique among the rooms of the process */
+  constructor(
+    readonly name: string,
+    readonly topic: string,
+  ) {
+    this.messageHead = messageHead(name);
+  }
+
+  /** True where nobody needs the room here. */
+  get unused(): boolean {
+    return this.members.size === 0 && this.joining === 0;
+  }
+}
+
+/** The frame of every message of a room, up to the sender's name. */
+export function messageHead(room: string): string {
+  return `{"type":"receive-message","room_id":${JSON.stringify(room)},"from":`;
+}
+
+/**
+ * What a room has said since one of its members fell behind, as a list: who is behind holds its place in it, and what
+ * everybody has passed is garbage. However many are behind, there is one copy of everything.
+ */
+export class Backlog {
+  /** Members that hold a place. */
+  holders = 0;
+  #last: BacklogEntry = {
+    text: "",
+    type: "notice",
+    seq: 0,
+    except: undefined,
+    bytes: 0,
+    end: 0,
+    next: undefined,
+  };
+
+  /** The place of who has been sent all of it. */
+  get last(): BacklogEntry {
+    return this.#last;
+  }
+
+  /** @param seq 0 for what has none */
+  add(type: SentType, text: string, bytes: number, seq: number, except: Socket | undefined): void {
+    const end = this.#last.end + bytes;
+    const said: BacklogEntry = { text, type, seq, except, bytes, end, next: undefined };
+    this.#last.next = said;
+    this.#last = said;
+  }
+
+  /** Bytes that were said after that. */
+  since(place: BacklogEntry): number {
+    return this.#last.end - place.end;
+  }
+}
+
+/** One frame of a room; as a place, what stands behind it is still to be sent. */
+interface BacklogEntry {
+  readonly text: string;
+  readonly type: SentType;
+  readonly seq: number;
+  /** Does not get it. */
+  readonly except: Socket | undefined;
+  readonly bytes: number;
+  /** Bytes of all that was said up to its end. */
+  readonly end: number;
+  next: BacklogEntry | undefined;
+}
+
+/** What carries the frames of one open socket; a WebSocket of uWebSockets.js is one. Not to be used after its end. */
+export interface Connection {
+  /** Bytes that wait for the client to read them. */
+  getBufferedAmount(): number;
+  send(text: string, isBinary: false): unknown;
+  subscribe(topic: string): unknown;
+  /** @returns whether it was subscribed */
+  unsubscribe(topic: string): boolean | undefined;
+  /** Runs `write` so that all it sends goes out in one piece. */
+  cork(write: () => void): unknown;
+  /** Sends a close frame behind everything else; the socket is over for the gateway at once. */
+  end(code: number, reason: string): void;
+  /** Ends the connection without a close frame. */
+  close(): void;
+}
+
+/** Reaches the sockets of one listener. */
+export interface Publisher {
+  /** Sends a text frame to every subscriber of the topic. */
+  publish(topic: string, text: string): void;
+}
+
+/** Something that a room says in a later turn. */
+export interface HeldDelivery {
+  readonly byteLength: number;
+  deliver(): void;
+}

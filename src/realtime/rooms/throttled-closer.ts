@@ -10,14 +10,14 @@ const least = 20;
 const most = 250;
 
 /** Ends sockets a few at a time: many at once would hold up everybody who is told that they left. */
-export class PacedEndings {
+export class ThrottledCloser {
   readonly #due = new Set<Socket>();
   #last = 0;
   /** Who is told that one leaves may be found to be too slow by that. */
   #busy = false;
   #late: NodeJS.Timeout | undefined;
 
-  constructor(readonly end: (socket: Socket) => void) {}
+  constructor(readonly close: (socket: Socket) => void) {}
 
   get size(): number {
     return this.#due.size;
@@ -41,7 +41,7 @@ export class PacedEndings {
   }
 
   /** Something has been sent to many: a good time. */
-  some(): void {
+  closeSome(): void {
     if (this.#due.size === 0) return;
     if (!this.#busy && performance.now() - this.#last >= least) this.#endSome();
     if (this.#due.size > 0) this.#late ??= setTimeout(() => this.#retry(), most).unref();
@@ -49,7 +49,7 @@ export class PacedEndings {
 
   #retry(): void {
     this.#late = undefined;
-    this.some();
+    this.closeSome();
   }
 
   #endSome(): void {
@@ -59,7 +59,7 @@ export class PacedEndings {
       if (told >= notices) break;
       told += socket.rooms.size;
       this.#due.delete(socket);
-      this.end(socket);
+      this.close(socket);
     }
     this.#busy = false;
     this.#last = performance.now();

@@ -2,12 +2,12 @@ import { requireHost } from "../../auth/host-header.js";
 import type { Passage } from "../../bindings/guard.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
-import { requireHandshake } from "./handshake.js";
-import { newSession } from "../rooms/local-hub.js";
 import type { UpgradeResult } from "../metrics.js";
 import type { Realtime } from "../realtime.js";
+import { newSession } from "../rooms/local-hub.js";
 import { Socket } from "../rooms/socket.js";
 import type { UpgradeRequest } from "./upgrade-request.js";
+import { requireHandshake } from "./upgrade-request.js";
 
 /** A request for a WebSocket on its way to one. */
 export interface Applicant {
@@ -61,7 +61,7 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
 }
 
 /** @throws GatewayError for what can be refused without knowing who asks */
-function check({ settings, sockets, pending, draining }: Realtime, request: UpgradeRequest): void {
+function check({ settings, local: sockets, pending, draining }: Realtime, request: UpgradeRequest): void {
   if (draining) throw fault("SHUTTING_DOWN", "the gateway is shutting down", 1);
   requireHost(request.header("host"));
   requireHandshake(name => request.header(name));
@@ -73,7 +73,7 @@ function check({ settings, sockets, pending, draining }: Realtime, request: Upgr
 
 /** Backends, whether they want the socket. */
 function ask(
-  { settings, sockets }: Realtime,
+  { settings, local: sockets }: Realtime,
   { request, requestId, passage, gone }: Applicant,
 ): Socket | Promise<Socket> {
   if (gone()) throw fault("CLIENT_CLOSED", "the client has gone");

@@ -1,8 +1,7 @@
 import type { Socket as NetSocket } from "node:net";
 import { closeCodeOf, type Deflate, type FrameReceiver } from "../../net/ws-parser.js";
-import type { Connection } from "../rooms/connection.js";
+import type { Connection, Socket } from "../rooms/socket.js";
 import { closeFrame, opcode, serverFrame, textFrame } from "./server-frames.js";
-import type { Socket } from "../rooms/socket.js";
 import { type SocketEvents, tooLargeReason } from "./socket-events.js";
 
 /** What the connections of one listener share. */

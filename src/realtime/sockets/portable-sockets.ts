@@ -1,14 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import { type Deflate, loadWs, type Ws } from "../../net/ws-parser.js";
-import type { Publisher } from "../rooms/connection.js";
+import type { Realtime } from "../realtime.js";
+import type { Publisher, Socket } from "../rooms/socket.js";
 import { type ConnectionOwner, PortableConnection } from "./portable-connection.js";
 import { type PortableOptions, PortableUpgrade } from "./portable-upgrade.js";
-import type { Realtime } from "../realtime.js";
 import { deflatedTextFrame, textFrame } from "./server-frames.js";
-import type { Socket } from "../rooms/socket.js";
 import { SocketEvents } from "./socket-events.js";
-import { Upgrade } from "./upgrade.js";
+import { SocketUpgrade } from "./upgrade.js";
 
 const tickInterval = 1000;
 /** Fewest pieces that a message may come in, whatever its limit, and the bytes of which each may be one. */
@@ -61,7 +60,7 @@ export class PortableSockets implements Publisher, ConnectionOwner {
     if (!/(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")) return false;
     try {
       const opened = (socket: Socket, deflate: boolean): void => this.#open(socket, net, deflate, head);
-      new Upgrade(
+      new SocketUpgrade(
         this.#realtime,
         this.#options,
         new PortableUpgrade(this.#options, request, net, opened),

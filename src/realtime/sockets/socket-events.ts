@@ -1,8 +1,6 @@
-import { CloseCode } from "../chat/close-code.js";
-import type { Connection } from "../rooms/connection.js";
-import { pingReceived, pongReceived } from "./control-frames.js";
+import { CloseCode } from "../chat/frames.js";
 import type { Realtime } from "../realtime.js";
-import type { Socket } from "../rooms/socket.js";
+import type { Connection, Socket } from "../rooms/socket.js";
 
 /** What happens on open sockets, whichever engine tells it. Nothing is thrown: it could end the process. */
 export class SocketEvents {
@@ -14,7 +12,7 @@ export class SocketEvents {
 
   opened(socket: Socket, connection: Connection): void {
     this.#guarded(() => {
-      const { sockets, draining } = this.#realtime;
+      const { local: sockets, draining } = this.#realtime;
       socket.connection = connection;
       sockets.open.add(socket);
       // It was being upgraded when the gateway began to shut down.
@@ -33,7 +31,7 @@ export class SocketEvents {
 
   /** A message is larger than the limit. */
   tooLarge(socket: Socket): void {
-    this.#guarded(() => this.#realtime.sockets.open.end(socket, CloseCode.tooLarge, tooLargeReason));
+    this.#guarded(() => this.#realtime.local.open.end(socket, CloseCode.tooLarge, tooLargeReason));
   }
 
   /** @returns whether it gets a pong */
@@ -48,7 +46,7 @@ export class SocketEvents {
   /** The client has read some of what waited for it. */
   drained(socket: Socket): void {
     this.#guarded(() => {
-      this.#realtime.sockets.drained(socket);
+      this.#realtime.local.drained(socket);
       if (!socket.closed) this.#realtime.settings.bridge?.drained(socket);
     });
   }
@@ -74,3 +72,41 @@ export class SocketEvents {
 }
 
 export const tooLargeReason = '{"reason":"MESSAGE_TOO_LARGE"}';
+
+/**
+ * A client has sent a ping. It counts as any other frame does, since its pong waits for the client like other frames.
+ * @returns whether it gets a pong, where that is for the gateway to decide
+ */
+function pingReceived({ chat, local: sockets }: Realtime, socket: Socket): boolean {
+  const now = performance.now();
+  if (socket.pendingClose !== undefined) {
+    // Whoever reads does not send pings by the dozen meanwhile.
+    if (socket.strike(now)) endNow(socket);
+    return false;
+  }
+  if (!socket.admits(now, chat.options.rate)) {
+    sockets.metrics.dropped.rate_limited.inc();
+    if (socket.strike(now)) flooded({ local: sockets }, socket);
+    return false;
+  }
+  if (socket.buffered <= sockets.sendLimit) return true;
+  sockets.tooSlow(socket);
+  return false;
+}
+
+/** A pong costs a strike, whether asked for or not: the gateway sends far fewer pings than the client has strikes. */
+function pongReceived({ local: sockets }: Realtime, socket: Socket): void {
+  if (!socket.strike(performance.now())) return;
+  if (socket.pendingClose !== undefined) endNow(socket);
+  else flooded({ local: sockets }, socket);
+}
+
+function flooded({ local: sockets }: Pick<Realtime, "local">, socket: Socket): void {
+  sockets.open.end(socket, CloseCode.flood, '{"reason":"RATE_LIMITED"}');
+}
+
+/** Without waiting for the client to read: every frame that it sends until then could make it wait for more. */
+function endNow(socket: Socket): void {
+  const { pendingClose: ending } = socket;
+  if (ending !== undefined) socket.end(ending.code, ending.reason);
+}

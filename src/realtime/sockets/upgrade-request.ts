@@ -1,6 +1,7 @@
 import type { Caller, ClientCertificate } from "../../auth/caller.js";
 import type { RequestOrigins } from "../../auth/request-origins.js";
 import { bearer, bearerToken, offeredProtocols } from "../../net/bearer-protocol.js";
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
 
 /**
  * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and the
@@ -50,4 +51,40 @@ export class UpgradeRequest implements Caller {
   certificate(): ClientCertificate | undefined {
     return this.#caller.certificate();
   }
+}
+
+/**
+ * Whether a request is an opening handshake (RFC 6455 section 4.2.1).
+ * @param header the value of a request header by lower-case name, several lines joined by `, `
+ * @throws GatewayError UPGRADE_REQUIRED for a request for something else or another version, MALFORMED_REQUEST for one
+ *   that is broken
+ */
+export function requireHandshake(header: (name: string) => string | undefined): void {
+  if (!lists(header("upgrade"), "websocket") || !lists(header("connection"), "upgrade"))
+    throw upgradeRequired("this is the path of a WebSocket", ["upgrade", "websocket"]);
+  if (header("sec-websocket-version") !== "13")
+    throw upgradeRequired("expected sec-websocket-version: 13", ["sec-websocket-version", "13"]);
+  if (!key.test(header("sec-websocket-key") ?? ""))
+    throw malformed("expected one sec-websocket-key of 16 bytes in base64");
+  // Several lines are joined; which of them is meant nobody can tell.
+  if (header("host")?.includes(",") !== false) throw malformed("expected one host header");
+  // Its bytes would be read as frames.
+  if (Number(header("content-length") ?? 0) !== 0 || header("transfer-encoding") !== undefined)
+    throw malformed("a request for a WebSocket has no body");
+}
+
+const key = /^[A-Za-z0-9+/]{22}==$/;
+
+function lists(value: string | undefined, token: string): boolean {
+  if (value === undefined) return false;
+  const lower = value.toLowerCase();
+  return lower === token || lower.split(",").some(each => each.trim() === token);
+}
+
+function upgradeRequired(message: string, header: readonly [name: string, value: string]): GatewayError {
+  return new GatewayError(gatewayFailure("UPGRADE_REQUIRED", message, [], { headers: [header] }));
+}
+
+function malformed(message: string): GatewayError {
+  return new GatewayError(gatewayFailure("MALFORMED_REQUEST", message));
 }

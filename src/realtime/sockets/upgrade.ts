@@ -1,11 +1,11 @@
 import type { Caller } from "../../auth/caller.js";
 import type { Passage } from "../../bindings/guard.js";
+import { statusDialect } from "../../dialects/status.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
 import { requestIdOf } from "../../telemetry/request-id.js";
-import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
 import type { Realtime } from "../realtime.js";
-import { type MoreHeaders, type Refusal, refusalOf } from "./refusal.js";
 import type { Socket } from "../rooms/socket.js";
+import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
 import { UpgradeRequest } from "./upgrade-request.js";
 
 /** How a listener takes sockets in, whichever its engine. */
@@ -24,11 +24,11 @@ export interface UpgradeOptions {
   /** What refusals carry beside their own headers. @param origin the Origin header */
   replyHeaders?(origin: string | undefined): MoreHeaders;
   /** A request is over. */
-  answered?(upgrade: AnsweredUpgrade): void;
+  finished?(upgrade: FinishedUpgrade): void;
 }
 
 /** What became of a request for a WebSocket. */
-export interface AnsweredUpgrade {
+export interface FinishedUpgrade {
   readonly path: string;
   readonly requestId: string;
   /** Undefined where the socket is open. */
@@ -49,11 +49,11 @@ export interface PendingUpgrade {
   /** @param protocol the subprotocol; empty for none */
   open(socket: Socket, protocol: string): void;
   /** Ends the connection as well: what a client has sent behind its request are frames, no further requests. */
-  refuse(refusal: Refusal): void;
+  refuse(refusal: UpgradeRefusal): void;
 }
 
 /** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
-export class Upgrade implements Applicant {
+export class SocketUpgrade implements Applicant {
   readonly request: UpgradeRequest;
   readonly path: string;
   readonly requestId: string;
@@ -114,6 +114,30 @@ export class Upgrade implements Applicant {
   #report(failure: Failure | undefined, bytes: number): void {
     const { path, requestId } = this;
     const seconds = (performance.now() - this.#started) / 1000;
-    this.#options.answered?.({ path, requestId, failure, seconds, bytes });
+    this.#options.finished?.({ path, requestId, failure, seconds, bytes });
   }
 }
+
+/** What a refusal carries beside the failure's own headers. */
+type MoreHeaders = readonly (readonly [name: string, value: string])[];
+
+/** What a request for a WebSocket is refused with: the same body as the HTTP listener would send. */
+export interface UpgradeRefusal {
+  readonly status: number;
+  readonly headers: MoreHeaders;
+  readonly body: string;
+}
+
+function refusalOf(failure: Failure, requestId: string, path: string, more: MoreHeaders): UpgradeRefusal {
+  const { status, contentType, body } = statusDialect.renderFailure(failure, [], { requestId, path });
+  const headers: [string, string][] = [
+    ["content-type", contentType],
+    ["x-request-id", requestId],
+  ];
+  if (failure.retryAfter !== undefined) headers.push(["retry-after", String(failure.retryAfter)]);
+  for (const [name, value] of [...failure.headers, ...more]) headers.push([name, value]);
+  return { status, headers: headers.filter(([, value]) => fieldValue.test(value)), body };
+}
+
+/** What a header can carry as the engines write it, without line ends above all. */
+const fieldValue = /^[\t\x20-\x7e]*$/;

@@ -5,10 +5,10 @@ import { clientAddress } from "../../net/client-address.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
 import type { UwsApp } from "../../net/uws-addon.js";
 import type { Realtime } from "../realtime.js";
-import type { Refusal } from "./refusal.js";
 import type { Socket } from "../rooms/socket.js";
 import { SocketEvents } from "./socket-events.js";
-import { type PendingUpgrade, Upgrade, type UpgradeOptions } from "./upgrade.js";
+import type { UpgradeRefusal } from "./upgrade.js";
+import { type PendingUpgrade, SocketUpgrade, type UpgradeOptions } from "./upgrade.js";
 
 /** How sockets come in by an app of uWebSockets.js. */
 export interface UwsSocketOptions extends UpgradeOptions {
@@ -39,7 +39,7 @@ export function acceptUwsSockets(app: UwsApp, realtime: Realtime, options: UwsSo
     sendPingsAutomatically: true,
     upgrade: (response, request, context) => {
       try {
-        new Upgrade(realtime, options, new UwsUpgrade(options, response, request, context)).run();
+        new SocketUpgrade(realtime, options, new UwsUpgrade(options, response, request, context)).run();
       } catch (error) {
         // It would end the process.
         realtime.logger?.error({ err: error }, "an upgrade failed");
@@ -114,7 +114,7 @@ class UwsUpgrade implements PendingUpgrade {
     });
   }
 
-  refuse({ status, headers, body }: Refusal): void {
+  refuse({ status, headers, body }: UpgradeRefusal): void {
     const response = this.#response;
     this.over = true;
     response.cork(() => {

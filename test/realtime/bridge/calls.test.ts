@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Metadata, type ServerWritableStream, status } from "@grpc/grpc-js";
-import type { BridgeConfig } from "../../../src/realtime/bridge/bridge-config.js";
-import type { CallCheck } from "../../../src/realtime/bridge/target.js";
+import type { CallCheck } from "../../../src/realtime/bridge/bridge-plan.js";
+import type { BridgeConfig } from "../../../src/realtime/bridge/compile-bridge.js";
 import type { CallFrame } from "../../../src/realtime/chat/frames.js";
 import { GatewayError, gatewayFailure } from "../../../src/status/failure.js";
 import { type BridgeSystem, startBridge, type TestSession, testSession } from "./bridge-system.js";

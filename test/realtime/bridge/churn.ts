@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import { Cancellation } from "../../../src/net/cancellation.js";
 import { BridgeMetrics } from "../../../src/realtime/bridge/bridge-metrics.js";
-import { Gate } from "../../../src/realtime/bridge/semaphore.js";
 import { createBridge, type RpcBridge } from "../../../src/realtime/bridge/rpc-bridge.js";
+import { Semaphore } from "../../../src/realtime/bridge/semaphore.js";
 import type { CallFrame, SendFrame } from "../../../src/realtime/chat/frames.js";
 import type { Channel, UnaryResult } from "../../../src/upstream/channel.js";
 import { compileTestBridge, type TestSession, testSession } from "./bridge-system.js";
@@ -15,18 +15,18 @@ const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 /** A line in which a hundred always wait. */
 async function line(): Promise<number> {
-  const gate = new Gate({ concurrency: 1, queue: 1000 });
-  gate.enter(60_000);
+  const gate = new Semaphore({ concurrency: 1, queue: 1000 });
+  gate.acquire(60_000);
   const wait = async (): Promise<void> => {
     const what = new Array(100).fill(0);
-    await gate.enter(60_000, new Cancellation());
+    await gate.acquire(60_000, new Cancellation());
     what.pop();
   };
   for (let i = 0; i < 100; i++) void wait();
   const pass = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i++) {
       void wait();
-      gate.leave();
+      gate.release();
       if (i % 20 === 0) await turn();
     }
   };
@@ -34,7 +34,7 @@ async function line(): Promise<number> {
     () => pass(1000),
     () => pass(40_000),
   );
-  while (gate.waiting > 0) gate.leave();
+  while (gate.waiting > 0) gate.release();
   return grown;
 }
 

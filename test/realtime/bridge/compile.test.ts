@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BridgeConfig } from "../../../src/realtime/bridge/bridge-config.js";
+import type { BridgeConfig } from "../../../src/realtime/bridge/compile-bridge.js";
 import { compileTestBridge } from "./bridge-system.js";
 
 async function problems(realtime: Partial<BridgeConfig>, services?: string): Promise<string[]> {

@@ -3,8 +3,8 @@ import { createServer, type Socket } from "node:net";
 import { after, test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
 import type { Identity } from "../../../src/auth/identity.js";
-import type { BridgeConfig, EventConfig } from "../../../src/realtime/bridge/bridge-config.js";
 import type { EventFrames, Verdict } from "../../../src/realtime/bridge/bridge.js";
+import type { BridgeConfig, EventConfig } from "../../../src/realtime/bridge/compile-bridge.js";
 import { type BridgeSystem, startBridge, testSession } from "./bridge-system.js";
 import { type RoomsBackend, startRoomsBackend, type Unary } from "./rooms-backend.js";
 

@@ -1,49 +1,49 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Gate } from "../../../src/realtime/bridge/semaphore.js";
+import { Semaphore } from "../../../src/realtime/bridge/semaphore.js";
 
 test("places are given at once, then in the order of asking, then not at all", async () => {
-  const gate = new Gate({ concurrency: 2, queue: 2 });
-  assert.equal(gate.enter(1000), true);
-  assert.equal(gate.enter(1000), true);
+  const gate = new Semaphore({ concurrency: 2, queue: 2 });
+  assert.equal(gate.acquire(1000), true);
+  assert.equal(gate.acquire(1000), true);
   const order: string[] = [];
-  const first = Promise.resolve(gate.enter(1000)).then(place => order.push(`first ${place}`));
-  const second = Promise.resolve(gate.enter(1000)).then(place => order.push(`second ${place}`));
-  assert.equal(gate.enter(1000), false);
-  gate.leave();
+  const first = Promise.resolve(gate.acquire(1000)).then(place => order.push(`first ${place}`));
+  const second = Promise.resolve(gate.acquire(1000)).then(place => order.push(`second ${place}`));
+  assert.equal(gate.acquire(1000), false);
+  gate.release();
   await first;
-  gate.leave();
+  gate.release();
   await second;
   assert.deepEqual(order, ["first true", "second true"]);
   assert.deepEqual([gate.running, gate.waiting], [2, 0]);
-  gate.leave();
-  gate.leave();
+  gate.release();
+  gate.release();
   assert.equal(gate.running, 0);
 });
 
 test("whoever waits longer than its patience goes without a place and leaves the line", async () => {
-  const gate = new Gate({ concurrency: 1, queue: 1 });
-  gate.enter(1);
-  assert.equal(await gate.enter(1), false);
+  const gate = new Semaphore({ concurrency: 1, queue: 1 });
+  gate.acquire(1);
+  assert.equal(await gate.acquire(1), false);
   assert.equal(gate.waiting, 0);
-  gate.leave();
-  assert.equal(gate.enter(1), true);
+  gate.release();
+  assert.equal(gate.acquire(1), true);
 });
 
 test("a gate that grows lets those in who wait; one that shrinks lets nobody in until there is room", async () => {
-  const gate = new Gate({ concurrency: 1, queue: 3 });
-  gate.enter(1000);
+  const gate = new Semaphore({ concurrency: 1, queue: 3 });
+  gate.acquire(1000);
   const order: string[] = [];
-  const waiting = ["a", "b", "c"].map(async name => order.push(`${name} ${await gate.enter(1000)}`));
+  const waiting = ["a", "b", "c"].map(async name => order.push(`${name} ${await gate.acquire(1000)}`));
   gate.resize({ concurrency: 3, queue: 1 });
   await Promise.all(waiting.slice(0, 2));
   assert.deepEqual([order, gate.running, gate.waiting], [["a true", "b true"], 3, 1]);
-  assert.equal(gate.enter(1000), false);
+  assert.equal(gate.acquire(1000), false);
   gate.resize({ concurrency: 1, queue: 1 });
-  gate.leave();
-  gate.leave();
+  gate.release();
+  gate.release();
   assert.deepEqual([gate.running, gate.waiting], [1, 1]);
-  gate.leave();
+  gate.release();
   await Promise.all(waiting);
   assert.deepEqual([order.at(-1), gate.running, gate.waiting], ["c true", 1, 0]);
 });

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { type TestContext, test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
 import { WebSocket } from "ws";
-import type { BridgeConfig } from "../../../src/realtime/bridge/bridge-config.js";
+import type { BridgeConfig } from "../../../src/realtime/bridge/compile-bridge.js";
 import { type Json, serve, type TestServer, until } from "../harness.js";
 import { type BridgeSystem, bridgeDefaults, startBridge } from "./bridge-system.js";
 import { type RoomsBackend, type Streaming, startRoomsBackend, type Unary } from "./rooms-backend.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Broker, Draft, HistoryLimits, Published } from "../../../src/realtime/brokers/broker.js";
+import type { Broker, HistoryLimits, Published, RoomDraft } from "../../../src/realtime/brokers/broker.js";
 import { GatewayError } from "../../../src/status/failure.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { startWire, type TestServer } from "./servers.js";
@@ -22,7 +22,7 @@ export interface Node {
 
 const limits: HistoryLimits = { messages: 50, ttl: 60_000, maxBytes: 1 << 20 };
 
-export function draft(text: string, more: Partial<Draft> = {}): Draft {
+export function draft(text: string, more: Partial<RoomDraft> = {}): RoomDraft {
   const frame = JSON.stringify({ type: "receive-message", message: text });
   return { frame, kept: true, key: undefined, except: undefined, at: Date.now(), ...more };
 }

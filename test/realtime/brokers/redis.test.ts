@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Redis } from "ioredis";
+import { roomKey } from "../../../src/realtime/brokers/broker.js";
 import { createRedisBroker } from "../../../src/realtime/brokers/redis-broker.js";
-import { roomKey } from "../../../src/realtime/brokers/room-key.js";
 import { describeBroker, draft } from "./broker-contract.js";
 import { createRecorder } from "./recorder.js";
 import { missing, startRedis } from "./servers.js";
@@ -41,7 +41,7 @@ test("a Redis server that hangs is given up, and what was published meanwhile is
     prefix: "hang",
     history,
     logger: undefined,
-    patience: 300,
+    timeoutMs: 300,
   });
   const recorder = createRecorder();
   await broker.start(recorder);

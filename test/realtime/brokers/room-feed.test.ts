@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Message, Position, Replay } from "../../../src/realtime/brokers/broker.js";
+import type { Message, Replay, RoomPosition } from "../../../src/realtime/brokers/broker.js";
 import { HoldingSpace, RoomFeed } from "../../../src/realtime/brokers/room-feed.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 
@@ -23,8 +23,8 @@ function short(recorder: Recorder): string[] {
 /** A feed whose reads are answered by hand. */
 function setup(space = 10_000) {
   const recorder = createRecorder();
-  const reads: { after: Position; answer(replay: Replay): Promise<void> }[] = [];
-  const read = (after: Position): Promise<Replay> =>
+  const reads: { after: RoomPosition; answer(replay: Replay): Promise<void> }[] = [];
+  const read = (after: RoomPosition): Promise<Replay> =>
     new Promise(resolve => {
       reads.push({
         after,

@@ -1,62 +1,67 @@
 import { requestFailure, TranscodeError } from "../../codec/error.js";
-import type { Cancellation } from "../../net/cancellation.js";
+import { Cancellation } from "../../net/cancellation.js";
+import { Linked } from "../../net/ring.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { callFailure } from "../../upstream/call/call-failure.js";
 import type { Channel, FailureOrigin, Metadata } from "../../upstream/channel.js";
 import type { Session } from "./bridge.js";
-import type { Gate } from "./semaphore.js";
+import type { Semaphore } from "./semaphore.js";
 
 /** One unary call on behalf of a session. */
-export interface Question {
+export interface UnaryRequest {
   readonly session: Session;
-  /** Milliseconds, waiting in line included. */
-  readonly timeout: number;
+  /** Includes the time in the queue. */
+  readonly timeoutMs: number;
   readonly cancellation: Cancellation;
   /**
-   * What is sent, and where to: asked for when its turn has come, since a reload closes the channel of before.
-   * @returns undefined where a reload has left nobody to ask
+   * Resolved lazily: a reload replaces the channel.
+   * @returns undefined where a reload has removed the upstream
    */
-  put(): Put | undefined;
+  prepare(): PreparedCall | undefined;
 }
 
-export interface Put {
+export interface PreparedCall {
   readonly channel: Channel;
   readonly path: string;
   readonly request: Uint8Array;
   readonly retryable: boolean;
 }
 
-export type Answer =
+export type BridgeReply =
   | { readonly message: Uint8Array }
   | {
       readonly message: undefined;
       readonly failure: Failure;
-      /** Why there is no answer of the backend; `line` where it was not even asked. */
+      /** What ended the call; `line` where it was never sent. */
       readonly origin: FailureOrigin | "line";
     };
 
 /**
- * Passes the gates in order, calls, and gives the places back. Rejects with what `put` throws, and nothing else.
- * @returns undefined where there was nobody to ask
+ * Acquires a permit of each semaphore in order, calls, and releases them. Rejects with what `prepare` throws, and
+ * nothing else.
+ * @returns undefined where `prepare` returned undefined
  */
-export async function ask(question: Question, gates: readonly Gate[]): Promise<Answer | undefined> {
+export async function callUnary(
+  unaryRequest: UnaryRequest,
+  semaphores: readonly Semaphore[],
+): Promise<BridgeReply | undefined> {
   const started = performance.now();
-  const left = (): number => question.timeout - (performance.now() - started);
-  const { cancellation } = question;
-  let entered = 0;
+  const left = (): number => unaryRequest.timeoutMs - (performance.now() - started);
+  const { cancellation } = unaryRequest;
+  let acquired = 0;
   try {
-    for (const gate of gates) {
-      const place = gate.enter(Math.max(1, left()), cancellation);
-      if (!(place === true || (await place))) return cancellation.cancelled ? givenUp() : busy();
-      entered++;
+    for (const semaphore of semaphores) {
+      const permit = semaphore.acquire(Math.max(1, left()), cancellation);
+      if (!(permit === true || (await permit))) return cancellation.cancelled ? givenUp() : busy();
+      acquired++;
     }
-    const put = question.put();
-    if (put === undefined) return undefined;
-    const { channel, path, request, retryable } = put;
+    const prepared = unaryRequest.prepare();
+    if (prepared === undefined) return undefined;
+    const { channel, path, request, retryable } = prepared;
     const result = await channel.unary({
       path,
       request,
-      metadata: sessionMetadata(question.session),
+      metadata: sessionMetadata(unaryRequest.session),
       timeout: left(),
       retryable,
       cancellation,
@@ -64,11 +69,11 @@ export async function ask(question: Question, gates: readonly Gate[]): Promise<A
     if (result.message !== undefined) return { message: result.message };
     return { message: undefined, failure: callFailure(result), origin: result.status.origin ?? "backend" };
   } finally {
-    while (entered > 0) gates[--entered]?.leave();
+    while (acquired > 0) semaphores[--acquired]?.release();
   }
 }
 
-function busy(): Answer {
+function busy(): BridgeReply {
   const failure = gatewayFailure(
     "TOO_MANY_CALLS",
     "too many calls wait for the backend; try again later",
@@ -80,13 +85,12 @@ function busy(): Answer {
   return { message: undefined, failure, origin: "line" };
 }
 
-/** Whoever asked does not want to know any more. */
-function givenUp(): Answer {
+function givenUp(): BridgeReply {
   const failure = gatewayFailure("CALL_CANCELLED", "the call was cancelled");
   return { message: undefined, failure, origin: "cancelled" };
 }
 
-/** What a backend is told of a socket beside the message. */
+/** The metadata of every call for a socket. */
 export function sessionMetadata({ requestId, clientAddress, identity }: Session): Metadata {
   const own: Metadata = [
     ["x-request-id", requestId],
@@ -99,5 +103,10 @@ export function sessionMetadata({ requestId, clientAddress, identity }: Session)
 export function failureOf(error: unknown): Failure {
   if (error instanceof GatewayError) return error.failure;
   if (error instanceof TranscodeError) return requestFailure(error);
-  return gatewayFailure("INTERNAL", "the gateway failed");
+  return gatewayFailure("INTERNAL", "internal error; see the gateway log");
+}
+
+/** Something under way at a backend for a socket. */
+export class Task extends Linked {
+  readonly cancellation = new Cancellation();
 }

@@ -4,13 +4,12 @@ import type { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
 import type { EventFrames, EventKind, Session, Verdict } from "./bridge.js";
-import { type Answer, ask, failureOf, type Put } from "./asking.js";
-import type { Gate } from "./semaphore.js";
-import type { EventPlan } from "./plan.js";
-import type { Route } from "./target.js";
+import type { CallRoute, EventPlan } from "./bridge-plan.js";
+import type { Semaphore } from "./semaphore.js";
+import { type BridgeReply, callUnary, failureOf, type PreparedCall } from "./unary-call.js";
 
 /** A verdict and the gRPC code that it rests on. */
-export interface Decision<F> {
+interface EventDecision<F> {
   readonly verdict: Verdict<F>;
   readonly code: number;
 }
@@ -19,48 +18,48 @@ export interface Decision<F> {
 const writer = new Writer();
 
 /**
- * Puts an event to its backend. Never rejects.
- * @param route where it goes by the configuration that holds when it is called; it waits in the line of the first
+ * Asks a backend about an event. Never rejects.
+ * @param route resolved when its turn comes: a reload replaces the lane; it queues for the semaphore of the first
  */
-export async function decide<K extends EventKind>(
-  route: () => Route<EventPlan> | undefined,
-  turns: Gate,
+export async function decideEvent<K extends EventKind>(
+  route: () => CallRoute<EventPlan> | undefined,
+  turns: Semaphore,
   session: Session,
   frame: EventFrames[K],
   cancellation: Cancellation,
-): Promise<Decision<EventFrames[K]>> {
+): Promise<EventDecision<EventFrames[K]>> {
   const allowed = { allow: true, frame } as const;
   const first = route();
   if (first === undefined) return { verdict: allowed, code: Code.OK };
   let { plan } = first;
-  let answer: Answer | undefined;
-  const put = (): Put | undefined => {
+  let response: BridgeReply | undefined;
+  const prepare = (): PreparedCall | undefined => {
     const now = route();
     if (now === undefined) return undefined;
     plan = now.plan;
     writer.reset();
     plan.input.encode(plan.request(session, frame), writer);
     return {
-      channel: now.way.channel,
+      channel: now.lane.channel,
       path: plan.method.path,
       request: writer.finish(),
       retryable: plan.method.idempotency !== "unknown",
     };
   };
   try {
-    const question = { session, timeout: plan.timeout, cancellation, put };
-    answer = await ask(question, [turns, first.way.gate]);
+    const request = { session, timeoutMs: plan.timeout, cancellation, prepare };
+    response = await callUnary(request, [turns, first.lane.semaphore]);
   } catch (error) {
     return refused(failureOf(error));
   }
-  if (answer === undefined) return { verdict: allowed, code: Code.OK };
-  if (answer.message === undefined) {
-    const { failure } = answer;
-    if (plan.onFailure === "refuse" || decided(answer)) return refused(failure);
+  if (response === undefined) return { verdict: allowed, code: Code.OK };
+  if (response.message === undefined) {
+    const { failure } = response;
+    if (plan.onFailure === "refuse" || decided(response)) return refused(failure);
     return { verdict: allowed, code: failure.code };
   }
   try {
-    const rewritten = plan.reply?.(frame, answer.message) ?? frame;
+    const rewritten = plan.reply?.(frame, response.message) ?? frame;
     return { verdict: { allow: true, frame: rewritten as EventFrames[K] }, code: Code.OK };
   } catch {
     return refused(responseFailure());
@@ -68,10 +67,10 @@ export async function decide<K extends EventKind>(
 }
 
 /** Whether the backend itself said no; a status of UNAVAILABLE or a deadline says that it could not look. */
-function decided({ origin, failure }: Answer & { readonly message: undefined }): boolean {
+function decided({ origin, failure }: BridgeReply & { readonly message: undefined }): boolean {
   return origin === "backend" && failure.code !== Code.UNAVAILABLE && failure.code !== Code.DEADLINE_EXCEEDED;
 }
 
-function refused<F>(failure: Failure): Decision<F> {
+function refused<F>(failure: Failure): EventDecision<F> {
   return { verdict: { allow: false, failure }, code: failure.code };
 }
