@@ -68,7 +68,7 @@ export interface DisconnectFrame {
 
 /** The frames that the gateway itself says, as JSON text. */
 
-/** What members are told of someone who joins or leaves (contract D). */
+/** What members are told of someone who joins or leaves. */
 export function notice(type: "join-room" | "leave-room", room: string, from: string): string {
   return `{"type":"${type}","room_id":${quote(room)},"from":${quote(from)}}`;
 }
