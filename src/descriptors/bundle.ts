@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { atOnce, type Steps } from "../net/pace.js";
 import { Problems } from "./problems.js";
 import { hasProto, listProtos, readProto } from "./proto-folder.js";
 import type { SourceFile } from "./source-file.js";
@@ -39,7 +40,7 @@ let names: readonly string[] | undefined;
 
 /** Import paths of all bundled files. */
 export function bundledNames(): readonly string[] {
-  names ??= listProtos(BUNDLE_FOLDER, new Problems()).filter(name =>
+  names ??= atOnce(listProtos(BUNDLE_FOLDER, new Problems())).filter(name =>
     PARTS.some(part => name.startsWith(part)),
   );
   return names;
@@ -60,10 +61,10 @@ export function bundledFilesOf(packageName: string): readonly string[] {
 }
 
 /** A fresh copy of a bundled file, since linking changes it; undefined where there is none of that name. */
-export function readBundled(name: string, problems: Problems): SourceFile | undefined {
+export function* readBundled(name: string, problems: Problems): Steps<SourceFile | undefined> {
   const target = ALIASES.get(name) ?? name;
   if (!PARTS.some(part => target.startsWith(part)) || !hasProto(BUNDLE_FOLDER, target)) return undefined;
-  const file = readProto(BUNDLE_FOLDER, target, "bundle", problems);
+  const file = yield* readProto(BUNDLE_FOLDER, target, "bundle", problems);
   if (file === undefined) return undefined;
   file.name = name;
   file.proto.name = name;

@@ -1,4 +1,6 @@
 import protobuf from "protobufjs";
+import { atOnce, type Steps } from "../net/pace.js";
+import { WireReader, WireType } from "./wire.js";
 
 /**
  * `google/protobuf/descriptor.proto` as far as linking needs it. Options and source info stay serialized: so custom
@@ -227,8 +229,13 @@ const infoType = root.lookupType("SourceCodeInfo");
 for (const type of root.nestedArray) if (type instanceof protobuf.Type) readAbsentBytesAsEmpty(type);
 
 /** @throws RangeError or Error where the bytes are not a FileDescriptorProto. */
+export function* decodeFileInSteps(bytes: Uint8Array): Steps<FileProto> {
+  return (yield* decode(fileType, bytes)) as unknown as FileProto;
+}
+
+/** The same at once. */
 export function decodeFile(bytes: Uint8Array): FileProto {
-  return decode(fileType, bytes) as unknown as FileProto;
+  return atOnce(decodeFileInSteps(bytes));
 }
 
 export function encodeFile(file: FileProto): Uint8Array {
@@ -237,7 +244,7 @@ export function encodeFile(file: FileProto): Uint8Array {
 
 /** The serialized files of a FileDescriptorSet. @throws RangeError or Error where the bytes are not one. */
 export function decodeSet(bytes: Uint8Array): Uint8Array[] {
-  return (decode(setType, bytes) as unknown as { file: Uint8Array[] }).file;
+  return (decodePiece(setType, bytes) as unknown as { file: Uint8Array[] }).file;
 }
 
 export function encodeSet(file: readonly Uint8Array[]): Uint8Array {
@@ -245,18 +252,77 @@ export function encodeSet(file: readonly Uint8Array[]): Uint8Array {
 }
 
 /** @throws RangeError or Error where the bytes are not a SourceCodeInfo. */
-export function decodeLocations(bytes: Uint8Array): LocationProto[] {
-  return (decode(infoType, bytes) as unknown as { location: LocationProto[] }).location;
+export function* decodeLocations(bytes: Uint8Array): Steps<LocationProto[]> {
+  return ((yield* decode(infoType, bytes)) as unknown as { location: LocationProto[] }).location;
 }
 
-export function encodeLocations(location: readonly LocationProto[]): Uint8Array {
-  return infoType.encode({ location } as never).finish();
+export function* encodeLocations(locations: readonly LocationProto[]): Steps<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let start = 0; start < locations.length; start += LOCATIONS_PER_STEP) {
+    const location = locations.slice(start, start + LOCATIONS_PER_STEP);
+    pieces.push(infoType.encode({ location } as never).finish());
+    yield location.length;
+  }
+  return Buffer.concat(pieces);
 }
 
-function decode(type: protobuf.Type, bytes: Uint8Array): protobuf.Message {
+const LOCATIONS_PER_STEP = 100;
+const BYTES_PER_STEP = 4_096;
+const MAX_DEPTH = 100;
+
+/**
+ * Decodes a message a piece a step, since parts of a serialized message are messages that merge. Repeated messages that
+ * are larger than a piece are decoded the same way.
+ */
+function* decode(type: protobuf.Type, bytes: Uint8Array, depth = 0): Steps<protobuf.Message> {
+  if (depth > MAX_DEPTH) throw new RangeError("nested too deep");
+  const message = decodePiece(type, bytes.subarray(0, 0));
+  const reader = new WireReader(bytes);
+  let start = 0;
+  let end = 0;
+  while (reader.next()) {
+    const field = type.fieldsById[reader.number];
+    const content = reader.wireType === WireType.BYTES ? reader.delimited() : undefined;
+    if (content === undefined) reader.skip();
+    const inner = field?.resolve().resolvedType;
+    const large = content !== undefined && content.length > BYTES_PER_STEP;
+    if (field !== undefined && large && inner instanceof protobuf.Type) {
+      decodePiece(type, bytes.subarray(start, end), message);
+      yield unitsOf(end - start);
+      const list = message as unknown as Record<string, protobuf.Message[]>;
+      if (!Object.hasOwn(list, field.name)) list[field.name] = [];
+      list[field.name]?.push(yield* decode(inner, content, depth + 1));
+      start = reader.position;
+    }
+    end = reader.position;
+    if (end - start < BYTES_PER_STEP) continue;
+    decodePiece(type, bytes.subarray(start, end), message);
+    yield unitsOf(end - start);
+    start = end;
+  }
+  decodePiece(type, bytes.subarray(start), message);
+  yield unitsOf(bytes.length - start);
+  return message;
+}
+
+/** Of a piece. What makes one larger than others is source info and options, which are only copied. */
+function unitsOf(bytes: number): number {
+  return 1 + Math.min(bytes, BYTES_PER_STEP) / 20 + bytes / 4_000;
+}
+
+type Decode = (
+  reader: protobuf.Reader,
+  length: undefined,
+  group: undefined,
+  depth: number,
+  into: protobuf.Message | undefined,
+) => protobuf.Message;
+
+/** @param into what to merge the piece into */
+function decodePiece(type: protobuf.Type, bytes: Uint8Array, into?: protobuf.Message): protobuf.Message {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = false;
-  return type.decode(reader);
+  return (type.decode as Decode)(reader, undefined, undefined, 0, into);
 }
 
 /** protobufjs gives an absent `bytes` field an empty array, which nothing that reads bytes can take. */

@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
-import { decodeFile, decodeSet } from "./descriptor-proto.js";
+import { inTurns, type Pace, type Steps } from "../net/pace.js";
+import { decodeFileInSteps, decodeSet } from "./descriptor-proto.js";
 import type { Problems } from "./problems.js";
 import { readFailure } from "./proto-folder.js";
 import type { SourceFile } from "./source-file.js";
@@ -9,7 +10,7 @@ const MAX_FILES = 50_000;
 const MAX_SET_SIZE = 512 * 1024 * 1024;
 
 /** Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it. */
-export async function readSet(file: string, problems: Problems): Promise<SourceFile[]> {
+export async function readSet(file: string, pace: Pace, problems: Problems): Promise<SourceFile[]> {
   let bytes: Uint8Array;
   try {
     const { size } = await stat(file);
@@ -37,45 +38,44 @@ export async function readSet(file: string, problems: Problems): Promise<SourceF
   }
   if (files.length === 0)
     problems.warning({ message: "the descriptor set has no files", position: at(file) });
-  return readFiles("set", file, files, problems);
+  return inTurns(pace, readFiles("set", file, files, problems));
 }
 
 /** @param files serialized `google.protobuf.FileDescriptorProto`s */
-export function readFiles(
+export function* readFiles(
   source: "set" | "files",
   origin: string,
   files: readonly Uint8Array[],
   problems: Problems,
-): SourceFile[] {
+): Steps<SourceFile[]> {
   if (files.length > MAX_FILES) {
     problems.error({ message: `more than ${MAX_FILES} descriptor files`, position: at(origin) });
     return [];
   }
-  return files.flatMap((raw, index) => {
+  const read: SourceFile[] = [];
+  for (const [index, raw] of files.entries()) {
     try {
-      const proto = decodeFile(raw);
+      const proto = yield* decodeFileInSteps(raw);
       if (proto.name === "") throw new RangeError("no name");
-      if (source === "files") markOptional(proto);
+      if (source === "files") yield* markOptional(proto);
       const { name } = proto;
-      return [
-        {
-          name,
-          source,
-          origin,
-          proto,
-          parsed: undefined,
-          raw,
-          dropped: new Set(),
-          adopted: new Set(),
-          incomplete: false,
-        },
-      ];
+      read.push({
+        name,
+        source,
+        origin,
+        proto,
+        parsed: undefined,
+        raw,
+        dropped: new Set(),
+        adopted: new Set(),
+        incomplete: false,
+      });
     } catch {
       const message = `entry ${index + 1} is not a serialized google.protobuf.FileDescriptorProto`;
       problems.error({ message, position: at(origin) });
-      return [];
     }
-  });
+  }
+  return read;
 }
 
 function at(file: string) {

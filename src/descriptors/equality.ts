@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import {
   type EnumProto,
   type FieldProto,
@@ -24,13 +25,14 @@ const MAP_ENTRY_OPTION = 7;
  * Reports the names that were defined twice with different content. Comments and places do not count, nor do the options
  * and reservations of reflected types: some servers leave those out.
  */
-export function checkDuplicates(duplicates: readonly Duplicate[], model: Model, problems: Problems): void {
+export function* checkDuplicates(duplicates: readonly Duplicate[], model: Model, problems: Problems): Steps {
   for (const { first, second } of duplicates) {
+    yield 1;
     if (first.file !== second.file && isWellKnown(second.file.proto.package)) continue;
     const same = first.kind === second.kind && first.file !== second.file;
     const reflected = first.file.source === "files" || second.file.source === "files";
     const describer = reflected ? new ShapeDescriber(model) : new Describer(model);
-    if (same && describe(first, describer) === describe(second, describer)) continue;
+    if (same && equal(yield* describe(first, describer), yield* describe(second, describer))) continue;
     const message =
       first.file === second.file
         ? `${second.kind} "${second.fullName}" is defined twice in ${whereabouts(second.file)}`
@@ -47,40 +49,52 @@ function whereabouts(file: SourceFile): string {
   return file.parsed === undefined ? `"${file.proto.name}" of ${file.origin}` : file.origin;
 }
 
-/** A text that is the same for equal content, however it was written or serialized. */
-function describe(symbol: DescriptorSymbol, describer: Describer): string {
-  const syntax = symbol.file.proto.syntax === "proto2" ? "" : (symbol.file.proto.syntax ?? "");
-  const shape = (() => {
-    switch (symbol.kind) {
-      case "message":
-        return describer.message(symbol.proto);
-      case "enum":
-        return describer.enum(symbol.proto);
-      case "service":
-        return describer.service(symbol.proto);
-      case "extension":
-        return describer.field(symbol.proto);
-    }
-  })();
-  return JSON.stringify([syntax, shape]);
+function equal(first: readonly string[], second: readonly string[]): boolean {
+  return first.length === second.length && first.every((part, index) => part === second[index]);
 }
 
+/** Texts that are the same for equal content, however it was written or serialized. */
+function* describe(symbol: DescriptorSymbol, describer: Describer): Steps<string[]> {
+  const syntax = symbol.file.proto.syntax === "proto2" ? "" : (symbol.file.proto.syntax ?? "");
+  const parts = [syntax];
+  for (const part of describer.parts(symbol)) {
+    yield 5;
+    parts.push(JSON.stringify(part));
+  }
+  return parts;
+}
+
+/** Describes a definition in parts, a part for itself and one for each of its members. */
 class Describer {
   constructor(readonly model: Model) {}
 
-  message(proto: MessageProto): unknown {
-    return [
-      proto.name,
-      proto.field.map(field => this.field(field)),
-      proto.extension.map(field => this.field(field)),
-      proto.nestedType.map(nested => this.message(nested)),
-      proto.enumType.map(nested => this.enum(nested)),
-      proto.extensionRange.map(range),
-      proto.oneofDecl.map(oneof => [oneof.name, this.#options(oneof, "Oneof")]),
-      proto.reservedRange.map(range),
-      proto.reservedName,
-      this.#options(proto, "Message"),
-    ];
+  *parts(symbol: DescriptorSymbol): Generator<unknown> {
+    switch (symbol.kind) {
+      case "message":
+        yield* this.message(symbol.proto);
+        break;
+      case "enum":
+        yield* this.enum(symbol.proto);
+        break;
+      case "service":
+        yield* this.service(symbol.proto);
+        break;
+      case "extension":
+        yield this.field(symbol.proto);
+        break;
+    }
+  }
+
+  /** The counts keep lists of members apart. */
+  *message(proto: MessageProto): Generator<unknown> {
+    const { name, field, extension, nestedType, enumType, oneofDecl } = proto;
+    yield [name, field.length, extension.length, nestedType.length, enumType.length, oneofDecl.length];
+    yield [proto.extensionRange.map(range), proto.reservedRange.map(range), proto.reservedName];
+    yield this.#options(proto, "Message");
+    for (const each of [...field, ...extension]) yield this.field(each);
+    for (const oneof of oneofDecl) yield [oneof.name, this.#options(oneof, "Oneof")];
+    for (const each of nestedType) yield* this.message(each);
+    for (const each of enumType) yield* this.enum(each);
   }
 
   field(proto: FieldProto): unknown {
@@ -104,23 +118,18 @@ class Describer {
     ];
   }
 
-  enum(proto: EnumProto): unknown {
-    const values = proto.value.map(value => [value.name, value.number, this.#options(value, "EnumValue")]);
-    return [
-      proto.name,
-      values,
-      proto.reservedRange.map(range),
-      proto.reservedName,
-      this.#options(proto, "Enum"),
-    ];
+  *enum(proto: EnumProto): Generator<unknown> {
+    yield [proto.name, proto.value.length, proto.reservedRange.map(range), proto.reservedName];
+    yield this.#options(proto, "Enum");
+    for (const value of proto.value) yield [value.name, value.number, this.#options(value, "EnumValue")];
   }
 
-  service(proto: ServiceProto): unknown {
-    const methods = proto.method.map(method => {
+  *service(proto: ServiceProto): Generator<unknown> {
+    yield [proto.name, proto.method.length, this.#options(proto, "Service")];
+    for (const method of proto.method) {
       const { name, inputType, outputType, clientStreaming = false, serverStreaming = false } = method;
-      return [name, inputType, outputType, clientStreaming, serverStreaming, this.#options(method, "Method")];
-    });
-    return [proto.name, methods, this.#options(proto, "Service")];
+      yield [name, inputType, outputType, clientStreaming, serverStreaming, this.#options(method, "Method")];
+    }
   }
 
   /** Decoded, since one value has many serializations; options that the model does not know do not count. */
@@ -156,7 +165,7 @@ class Describer {
 
 /** Describes what messages and enums look like on the wire and in JSON. */
 class ShapeDescriber extends Describer {
-  override message({ name, field, oneofDecl, nestedType, enumType }: MessageProto): unknown {
+  override *message({ name, field, oneofDecl, nestedType, enumType }: MessageProto): Generator<unknown> {
     const entries = new Map(nestedType.filter(isMapEntry).map(entry => [entry.name, entry]));
     const describe = (each: FieldProto, inEntry: boolean): unknown => {
       const oneof = Object.hasOwn(each, "oneofIndex") ? oneofDecl[each.oneofIndex ?? 0]?.name : null;
@@ -167,13 +176,16 @@ class ShapeDescriber extends Describer {
         entry === undefined ? [each.type, typeName] : entry.field.map(inner => describe(inner, true));
       return [each.name, each.number, each.label, each.jsonName || jsonName(each.name), oneof, type];
     };
-    const fields = field.map(each => describe(each, false));
-    const nested = byName(nestedType.filter(each => !isMapEntry(each))).map(each => this.message(each));
-    return [name, fields, nested, byName(enumType).map(each => this.enum(each))];
+    const nested = byName(nestedType.filter(each => !isMapEntry(each)));
+    yield [name, field.length, nested.length, enumType.length];
+    for (const each of field) yield describe(each, false);
+    for (const each of nested) yield* this.message(each);
+    for (const each of byName(enumType)) yield* this.enum(each);
   }
 
-  override enum({ name, value }: EnumProto): unknown {
-    return [name, value.map(each => [each.name, each.number])];
+  override *enum({ name, value }: EnumProto): Generator<unknown> {
+    yield [name, value.length];
+    for (const each of value) yield [each.name, each.number];
   }
 }
 

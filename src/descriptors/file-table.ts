@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { alwaysBundled, bundledFilesOf, bundledNames, readBundled } from "./bundle.js";
 import type { Problems } from "./problems.js";
 import type { SourceFile } from "./source-file.js";
@@ -24,6 +25,7 @@ export class FileTable {
   readonly #uses = new Map<string, number>();
   /** Files that are no part of the model, since others define all that is in them. */
   readonly #repeated: SourceFile[] = [];
+  #byLastSegment: Map<string, string[]> | undefined;
 
   /** Enters the files of one input, one after the other. */
   input(): (file: SourceFile) => void {
@@ -32,15 +34,18 @@ export class FileTable {
   }
 
   /** Adds the bundled files that are imported, always needed, or of a package that an input has a poor copy of. */
-  enterBundled(problems: Problems): void {
+  *enterBundled(problems: Problems): Steps {
     const enter = this.input();
     const wanted = new Set(alwaysBundled());
-    for (const { proto } of this.#byName.values()) for (const name of proto.dependency) wanted.add(name);
+    for (const { proto } of this.#byName.values()) {
+      yield 1 + proto.dependency.length / 10;
+      for (const name of proto.dependency) wanted.add(name);
+    }
     const copies = [...this.#byName.values()].filter(givesWay).map(({ proto }) => proto.package);
     for (const name of [...new Set(copies)].flatMap(bundledFilesOf)) wanted.add(name);
     for (const name of wanted) {
       if (this.#byName.has(name) || this.broken.has(name)) continue;
-      const file = readBundled(name, problems);
+      const file = yield* readBundled(name, problems);
       if (file === undefined) continue;
       enter(file);
       for (const dependency of file.proto.dependency) wanted.add(dependency);
@@ -48,15 +53,26 @@ export class FileTable {
   }
 
   /** Takes out the files that add nothing to the model, once all symbols are known. */
-  removeRepeated(table: SymbolTable): void {
-    const imported = new Set(this.model().flatMap(({ proto }) => proto.dependency));
+  *removeRepeated(table: SymbolTable): Steps {
+    const imported = new Set<string>();
+    for (const { proto } of this.#byName.values()) {
+      yield 1 + proto.dependency.length / 10;
+      for (const name of proto.dependency) imported.add(name);
+    }
     for (const file of this.#byName.values()) {
       const path = file.proto.name;
       const first = file.name === path ? undefined : this.#byName.get(path);
-      const owners = [...topLevel(file)].map(({ fullName }) => table.symbols.get(fullName)?.file);
-      const repeated = givesWay(file)
-        ? file.source !== "bundle" && !owners.includes(file) && (first !== undefined || !imported.has(path))
-        : first !== undefined && owners.every(owner => owner === first);
+      const replaceable = givesWay(file)
+        ? file.source !== "bundle" && (first !== undefined || !imported.has(path))
+        : first !== undefined;
+      const owners = new Set<SourceFile | undefined>();
+      for (const { fullName } of replaceable ? topLevel(file) : []) {
+        yield 1;
+        owners.add(table.symbols.get(fullName)?.file);
+      }
+      const repeated =
+        replaceable &&
+        (givesWay(file) ? !owners.has(file) : owners.size === 0 || (owners.size === 1 && owners.has(first)));
       if (!repeated) continue;
       this.#byName.delete(file.name);
       this.#repeated.push(file);
@@ -79,8 +95,22 @@ export class FileTable {
   }
 
   /** Everything that could be imported. */
-  names(): Iterable<string> {
-    return new Set([...this.#byName.keys(), ...bundledNames()]);
+  *names(): Iterable<string> {
+    yield* this.#byName.keys();
+    yield* bundledNames();
+  }
+
+  /** One of these names that ends in `/` and the given path. */
+  endingIn(path: string): string | undefined {
+    if (this.#byLastSegment === undefined) {
+      this.#byLastSegment = new Map();
+      for (const name of this.names()) {
+        const known = this.#byLastSegment.get(lastSegment(name));
+        if (known === undefined) this.#byLastSegment.set(lastSegment(name), [name]);
+        else known.push(name);
+      }
+    }
+    return this.#byLastSegment.get(lastSegment(path))?.find(name => name.endsWith(`/${path}`));
   }
 
   #enter(file: SourceFile, renamed: Renamed): void {
@@ -107,4 +137,8 @@ export class FileTable {
       return name;
     }
   }
+}
+
+function lastSegment(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }

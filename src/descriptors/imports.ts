@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import type { Steps } from "../net/pace.js";
 import type { Imported } from "./file-table.js";
 import type { Problems } from "./problems.js";
 import { hasProto } from "./proto-folder.js";
@@ -13,13 +14,20 @@ export interface ImportTable {
   searched(file: SourceFile): readonly string[];
   /** Names that could have been meant. */
   names(): Iterable<string>;
+  /** One of these names that ends in `/` and the given path. */
+  endingIn(path: string): string | undefined;
 }
 
+/** Looking for the folder that an import would be found in asks the file system a few times. */
+const UNITS_PER_SEARCH = 50;
+
 /** Reports imports that name no file, and marks the files that have such. */
-export function checkImports(file: SourceFile, table: ImportTable, problems: Problems): void {
+export function* checkImports(file: SourceFile, table: ImportTable, problems: Problems): Steps {
   const { imported, broken } = table;
+  yield 1;
   if (file.parsed === undefined) {
     for (const name of file.proto.dependency) {
+      yield 1;
       if (imported(file, name) !== undefined) continue;
       // Sets may leave files out whose options or types nothing uses; a type that is missing is reported as such.
       const message = `"${file.proto.name}" imports "${name}", which is in no descriptor source`;
@@ -28,9 +36,15 @@ export function checkImports(file: SourceFile, table: ImportTable, problems: Pro
     return;
   }
   for (const { name, line, column } of file.parsed.imports) {
+    yield 1;
     if (imported(file, name) !== undefined) continue;
     file.incomplete = true;
     if (broken.has(name)) continue;
+    if (problems.full) {
+      problems.errors++;
+      continue;
+    }
+    yield UNITS_PER_SEARCH;
     const searched = [...new Set(table.searched(file))].join(", ");
     const root = outerRoot(file.origin, name);
     const advice =
@@ -38,7 +52,7 @@ export function checkImports(file: SourceFile, table: ImportTable, problems: Pro
     const message = `imports "${name}", which was not found in ${searched}${advice}`;
     const position = { file: file.origin, line, column };
     // The usual mistake is a folder that is not the one that imports start from.
-    const suggestion = endingWith(table.names(), `/${name}`);
+    const suggestion = table.endingIn(name);
     if (suggestion !== undefined) problems.error({ message, position, suggestion });
     else problems.error({ message, position }, table.names(), name);
   }
@@ -52,18 +66,14 @@ function outerRoot(origin: string, name: string): string | undefined {
   }
 }
 
-function endingWith(names: Iterable<string>, end: string): string | undefined {
-  for (const name of names) if (name.endsWith(end)) return name;
-  return undefined;
-}
-
 /** Reports every circle of imports once, at the import that closes it. */
-export function checkCycles(files: readonly SourceFile[], imports: Imported, problems: Problems): void {
+export function* checkCycles(files: readonly SourceFile[], imports: Imported, problems: Problems): Steps {
   const done = new Set<SourceFile>();
   for (const root of files) {
     const chain: { file: SourceFile; next: number }[] = [{ file: root, next: 0 }];
     const open = new Set([root]);
     for (let top = chain.at(-1); top !== undefined; top = chain.at(-1)) {
+      yield 1;
       const name = done.has(top.file) ? undefined : top.file.proto.dependency[top.next++];
       if (name === undefined) {
         done.add(top.file);
@@ -74,7 +84,13 @@ export function checkCycles(files: readonly SourceFile[], imports: Imported, pro
       const imported = imports(top.file, name);
       if (imported === undefined || done.has(imported)) continue;
       if (open.has(imported)) {
-        reportCycle([...chain.map(({ file }) => file)], imported, problems);
+        if (problems.full) problems.errors++;
+        else
+          yield reportCycle(
+            chain.map(({ file }) => file),
+            imported,
+            problems,
+          );
       } else {
         open.add(imported);
         chain.push({ file: imported, next: 0 });
@@ -83,10 +99,12 @@ export function checkCycles(files: readonly SourceFile[], imports: Imported, pro
   }
 }
 
-function reportCycle(chain: readonly SourceFile[], imported: SourceFile, problems: Problems): void {
+/** @returns the units that it took */
+function reportCycle(chain: readonly SourceFile[], imported: SourceFile, problems: Problems): number {
   const names = [...chain.slice(chain.indexOf(imported)), imported].map(file => `"${file.proto.name}"`);
   const last = chain.at(-1)!;
   const place = last.parsed?.imports.find(({ name }) => name === imported.proto.name);
   const position = { file: last.origin, line: place?.line ?? 0, column: place?.column ?? 0 };
   problems.error({ message: `imports form a circle: ${names.join(" imports ")}`, position });
+  return names.length / 10;
 }

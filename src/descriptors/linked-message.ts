@@ -1,3 +1,4 @@
+import { atOnce, type Steps } from "../net/pace.js";
 import { type FieldProto, FieldType, Label, type OneofProto, Path } from "./descriptor-proto.js";
 import { FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
 import { jsonName } from "./json-name.js";
@@ -55,59 +56,69 @@ export class LinkedMessage extends LinkedElement implements MessageType {
   }
 
   get fields(): readonly LinkedField[] {
-    return this.#link().fields;
+    return this.#linked().fields;
   }
 
   get fieldsByName(): ReadonlyMap<string, LinkedField> {
-    return this.#link().byName;
+    return this.#linked().byName;
   }
 
   get fieldsByNumber(): ReadonlyMap<number, LinkedField> {
-    return this.#link().byNumber;
+    return this.#linked().byNumber;
   }
 
   get oneofs(): readonly Oneof[] {
-    return this.#link().oneofs;
+    return this.#linked().oneofs;
   }
 
-  #link(): Members {
-    if (this.#members !== undefined) return this.#members;
+  /** Links the members now. */
+  *link(): Steps {
+    this.#members ??= yield* this.#link();
+  }
+
+  #linked(): Members {
+    this.#members ??= atOnce(this.#link());
+    return this.#members;
+  }
+
+  *#link(): Steps<Members> {
     const { proto, path } = this.#symbol;
-    const oneofs = proto.oneofDecl.map(
-      (one, index) => new LinkedOneof(this.model, one, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`),
-    );
-    const fields = proto.field.map((field, index) => {
+    const oneofs: LinkedOneof[] = [];
+    const features: Features[] = [];
+    for (const [index, oneof] of proto.oneofDecl.entries()) {
+      yield 1;
+      oneofs.push(new LinkedOneof(this.model, oneof, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`));
+      features.push(resolveFeatures(this.features, oneof.options, FEATURES_FIELD.oneof));
+    }
+    const fields: LinkedField[] = [];
+    const byName = new Map<string, LinkedField>();
+    const byNumber = new Map<number, LinkedField>();
+    for (const [index, field] of proto.field.entries()) {
+      yield 5;
       const position =
-        Object.hasOwn(field, "oneofIndex") && !field.proto3Optional ? field.oneofIndex : undefined;
-      const oneof = position === undefined ? undefined : oneofs[position];
-      const inherited =
-        position === undefined
-          ? this.features
-          : resolveFeatures(this.features, proto.oneofDecl[position]?.options, FEATURES_FIELD.oneof);
-      return new LinkedField(
+        Object.hasOwn(field, "oneofIndex") && !field.proto3Optional ? (field.oneofIndex ?? 0) : -1;
+      const linked = new LinkedField(
         this.model,
         this.file,
         field,
         qualify(this.fullName, field.name),
         `${path},${Path.MESSAGE_FIELD},${index}`,
-        inherited,
+        features[position] ?? this.features,
         this,
-        oneof,
+        oneofs[position],
         false,
       );
-    });
-    for (const field of fields) (field.oneof as LinkedOneof | undefined)?.add(field);
-    const byName = new Map<string, LinkedField>();
-    for (const field of fields) byName.set(field.jsonName, field);
+      oneofs[position]?.add(linked);
+      fields.push(linked);
+      byName.set(linked.jsonName, linked);
+      byNumber.set(linked.number, linked);
+    }
     // Where a JSON name is also another field's own name, the own name decides.
-    for (const field of fields) byName.set(field.name, field);
-    this.#members = {
-      fields,
-      byName,
-      byNumber: new Map(fields.map(field => [field.number, field])),
-      oneofs: oneofs.filter(({ fields }) => fields.length > 0),
-    };
-    return this.#members;
+    for (const field of fields) {
+      yield 0.1;
+      byName.set(field.name, field);
+    }
+    return { fields, byName, byNumber, oneofs: oneofs.filter(({ fields }) => fields.length > 0) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { atOnce, type Steps } from "../net/pace.js";
 import {
   decodeLocations,
   encodeFile,
@@ -10,7 +11,7 @@ import type { Imported } from "./file-table.js";
 import { LinkedFile } from "./linked-element.js";
 import { LinkedEnum } from "./linked-enum.js";
 import { LinkedField, LinkedMessage } from "./linked-message.js";
-import { LinkedService } from "./linked-service.js";
+import { linkService } from "./linked-service.js";
 import type { EnumType, Field, FileDescriptor, MessageType, Model, ServiceType } from "./model.js";
 import type { SourceFile } from "./source-file.js";
 import type {
@@ -18,99 +19,155 @@ import type {
   EnumSymbol,
   ExtensionSymbol,
   MessageSymbol,
+  ServiceSymbol,
   SymbolTable,
 } from "./symbol-table.js";
+
+/** What all models over one table of symbols share: nothing of it depends on options. */
+export interface Linkage {
+  readonly table: SymbolTable;
+  /** Dependencies first. */
+  readonly sources: readonly SourceFile[];
+  /** Names in the model of what each file imports. */
+  readonly dependencies: ReadonlyMap<SourceFile, readonly string[]>;
+  readonly extensions: ReadonlyMap<string, ReadonlyMap<number, ExtensionSymbol>>;
+  readonly services: readonly ServiceSymbol[];
+  /** Messages and enums with so many members that linking them takes several steps. */
+  readonly large: readonly (MessageSymbol | EnumSymbol)[];
+}
+
+const MANY_MEMBERS = 1_000;
+const MANY_BYTES = 16 * 1024;
+
+/** @param files the files in the order of their names' first mention */
+export function* createLinkage(
+  files: readonly SourceFile[],
+  table: SymbolTable,
+  imported: Imported,
+): Steps<Linkage> {
+  const sources = yield* dependenciesFirst(files, imported);
+  const dependencies = new Map<SourceFile, string[]>();
+  for (const source of sources) {
+    const declared = source.proto.dependency.map(path => imported(source, path)?.name ?? path);
+    // Servers may merge files, so what they use can be circular, which imports cannot be.
+    const added = [...source.adopted].filter(file => dependencies.has(file)).map(({ name }) => name);
+    dependencies.set(source, [...new Set([...declared, ...added])]);
+    yield 1 + (declared.length + added.length) / 5;
+  }
+  const extensions = new Map<string, Map<number, ExtensionSymbol>>();
+  const services: ServiceSymbol[] = [];
+  const large: (MessageSymbol | EnumSymbol)[] = [];
+  for (const symbol of table.symbols.values()) {
+    yield 0.2;
+    if (symbol.kind === "service") services.push(symbol);
+    else if (symbol.kind === "extension") enterExtension(symbol, extensions);
+    else if (
+      symbol.kind === "message"
+        ? symbol.proto.field.length > MANY_MEMBERS
+        : symbol.proto.value.length > MANY_MEMBERS
+    )
+      large.push(symbol);
+  }
+  return { table, sources, dependencies, extensions, services, large };
+}
+
+function enterExtension(symbol: ExtensionSymbol, into: Map<string, Map<number, ExtensionSymbol>>): void {
+  const extendee = symbol.proto.extendee?.slice(1) ?? "";
+  const known = into.get(extendee);
+  const { number } = symbol.proto;
+  if (known === undefined) into.set(extendee, new Map([[number, symbol]]));
+  else if (!known.has(number)) known.set(number, symbol);
+}
+
+/** A model without services, in which options can be looked up. */
+export function* linkModel(linkage: Linkage): Steps<LinkedModel> {
+  const files = new Map<SourceFile, LinkedFile>();
+  for (const source of linkage.sources) {
+    yield 1;
+    files.set(source, new LinkedFile(source, linkage.dependencies.get(source) ?? []));
+  }
+  return new LinkedModel(linkage, files);
+}
 
 /** The model over a table of symbols. Types are linked when first asked for, and then kept. */
 export class LinkedModel implements Model {
   readonly files: ReadonlyMap<string, FileDescriptor>;
-  readonly #sources: readonly SourceFile[];
-  readonly #table: SymbolTable;
+  /** Empty until `complete`. */
+  readonly services = new Map<string, ServiceType>();
+  readonly #linkage: Linkage;
   readonly #linkedFiles: ReadonlyMap<SourceFile, LinkedFile>;
   readonly #messages = new Map<string, LinkedMessage>();
   readonly #enums = new Map<string, LinkedEnum>();
   readonly #extensions = new Map<string, Field>();
-  readonly #extensionsByNumber = new Map<string, Map<number, ExtensionSymbol>>();
-  #services: ReadonlyMap<string, ServiceType> | undefined;
 
-  /** @param sources the files in the order of their names' first mention */
-  constructor(sources: readonly SourceFile[], table: SymbolTable, imported: Imported) {
-    this.#sources = dependenciesFirst(sources, imported);
-    this.#table = table;
-    const linked = new Map<SourceFile, LinkedFile>();
-    for (const source of this.#sources) {
-      const declared = source.proto.dependency.map(path => imported(source, path)?.name ?? path);
-      // Servers may merge files, so what they use can be circular, which imports cannot be.
-      const added = [...source.adopted].filter(file => linked.has(file)).map(({ name }) => name);
-      linked.set(source, new LinkedFile(source, [...new Set([...declared, ...added])]));
-    }
-    this.#linkedFiles = linked;
-    this.files = new Map([...this.#linkedFiles.values()].map(file => [file.name, file]));
-    for (const symbol of table.symbols.values())
-      if (symbol.kind === "extension") this.#enterExtension(symbol);
+  constructor(linkage: Linkage, files: ReadonlyMap<SourceFile, LinkedFile>) {
+    this.#linkage = linkage;
+    this.#linkedFiles = files;
+    this.files = new Map([...files.values()].map(file => [file.name, file]));
   }
 
-  get services(): ReadonlyMap<string, ServiceType> {
-    this.#services ??= this.#linkServices();
-    return this.#services;
+  /** Links the members of large messages and enums, which asking for them would link all at once. */
+  *linkLarge(): Steps {
+    for (const symbol of this.#linkage.large) {
+      const linked = symbol.kind === "message" ? this.#message(symbol) : this.#enum(symbol);
+      yield* linked.link();
+    }
+  }
+
+  /** Links services, whose methods have lines that are read while routes are compiled. */
+  *linkServices(): Steps {
+    for (const symbol of this.#linkage.services) {
+      const file = this.#file(symbol);
+      if ((symbol.file.proto.sourceCodeInfo?.length ?? 0) > MANY_BYTES) yield* file.info.decode();
+      this.services.set(symbol.fullName, yield* linkService(this, file, symbol));
+    }
   }
 
   message(fullName: string): MessageType | undefined {
     const linked = this.#messages.get(fullName);
     if (linked !== undefined) return linked;
-    const symbol = this.#table.symbols.get(fullName);
-    return symbol?.kind === "message" ? this.#linkMessage(symbol) : undefined;
+    const symbol = this.#linkage.table.symbols.get(fullName);
+    return symbol?.kind === "message" ? this.#message(symbol) : undefined;
   }
 
   enum(fullName: string): EnumType | undefined {
     const linked = this.#enums.get(fullName);
     if (linked !== undefined) return linked;
-    const symbol = this.#table.symbols.get(fullName);
-    return symbol?.kind === "enum" ? this.#linkEnum(symbol) : undefined;
+    const symbol = this.#linkage.table.symbols.get(fullName);
+    return symbol?.kind === "enum" ? this.#enum(symbol) : undefined;
   }
 
   extension(extendee: string, number: number): Field | undefined {
-    const symbol = this.#extensionsByNumber.get(extendee)?.get(number);
+    const symbol = this.#linkage.extensions.get(extendee)?.get(number);
     return symbol === undefined ? undefined : this.extensionByName(symbol.fullName);
   }
 
   extensionByName(fullName: string): Field | undefined {
     const linked = this.#extensions.get(fullName);
     if (linked !== undefined) return linked;
-    const symbol = this.#table.symbols.get(fullName);
+    const symbol = this.#linkage.table.symbols.get(fullName);
     return symbol?.kind === "extension" ? this.#linkExtension(symbol) : undefined;
   }
 
   descriptorSet(): Uint8Array {
-    return encodeSet(this.#sources.map(source => this.#serialize(source)));
+    return encodeSet(this.#linkage.sources.map(source => this.#serialize(source)));
   }
 
-  #enterExtension(symbol: ExtensionSymbol): void {
-    const extendee = symbol.proto.extendee?.slice(1) ?? "";
-    const known = this.#extensionsByNumber.get(extendee);
-    const { number } = symbol.proto;
-    if (known === undefined) this.#extensionsByNumber.set(extendee, new Map([[number, symbol]]));
-    else if (!known.has(number)) known.set(number, symbol);
-  }
-
-  #linkServices(): ReadonlyMap<string, ServiceType> {
-    const services = new Map<string, ServiceType>();
-    for (const symbol of this.#table.symbols.values()) {
-      if (symbol.kind !== "service") continue;
-      services.set(symbol.fullName, new LinkedService(this, this.#file(symbol), symbol));
+  #message(symbol: MessageSymbol): LinkedMessage {
+    let linked = this.#messages.get(symbol.fullName);
+    if (linked === undefined) {
+      linked = new LinkedMessage(this, this.#file(symbol), symbol, this.#inherited(symbol));
+      this.#messages.set(symbol.fullName, linked);
     }
-    return services;
-  }
-
-  #linkMessage(symbol: MessageSymbol): LinkedMessage {
-    const linked = new LinkedMessage(this, this.#file(symbol), symbol, this.#inherited(symbol));
-    this.#messages.set(symbol.fullName, linked);
     return linked;
   }
 
-  #linkEnum(symbol: EnumSymbol): LinkedEnum {
-    const linked = new LinkedEnum(this, this.#file(symbol), symbol, this.#inherited(symbol));
-    this.#enums.set(symbol.fullName, linked);
+  #enum(symbol: EnumSymbol): LinkedEnum {
+    let linked = this.#enums.get(symbol.fullName);
+    if (linked === undefined) {
+      linked = new LinkedEnum(this, this.#file(symbol), symbol, this.#inherited(symbol));
+      this.#enums.set(symbol.fullName, linked);
+    }
     return linked;
   }
 
@@ -136,8 +193,7 @@ export class LinkedModel implements Model {
 
   #inherited(symbol: DescriptorSymbol) {
     const { parent } = symbol;
-    if (parent === undefined) return this.#file(symbol).features;
-    return (this.#messages.get(parent.fullName) ?? this.#linkMessage(parent)).features;
+    return parent === undefined ? this.#file(symbol).features : this.#message(parent).features;
   }
 
   #file(symbol: DescriptorSymbol): LinkedFile {
@@ -160,19 +216,25 @@ export class LinkedModel implements Model {
     const { package: scope } = proto;
     const keep = <T extends object>(elements: readonly T[]) =>
       elements.filter(element => !dropped.has(element));
-    const copy = { ...proto, ...{ name: source.name, package: scope } };
-    copy.dependency = [...this.#linkedFiles.get(source)!.dependencies];
+    const dependencies = new Set(this.#linkedFiles.get(source)!.dependencies);
+    const copy = {
+      ...proto,
+      name: source.name,
+      package: scope,
+      publicDependency: [...proto.publicDependency],
+    };
     copy.messageType = keep(proto.messageType);
     copy.enumType = keep(proto.enumType);
     copy.service = keep(proto.service);
     copy.extension = keep(proto.extension);
     for (const element of dropped) {
       const name = (element as { name: string }).name;
-      const owner = this.#table.symbols.get(scope === "" ? name : `${scope}.${name}`)?.file.name;
-      if (owner === undefined || owner === source.name || copy.dependency.includes(owner)) continue;
-      copy.publicDependency = [...copy.publicDependency, copy.dependency.length];
-      copy.dependency.push(owner);
+      const owner = this.#linkage.table.symbols.get(scope === "" ? name : `${scope}.${name}`)?.file.name;
+      if (owner === undefined || owner === source.name || dependencies.has(owner)) continue;
+      copy.publicDependency.push(dependencies.size);
+      dependencies.add(owner);
     }
+    copy.dependency = [...dependencies];
     if (proto.sourceCodeInfo !== undefined) copy.sourceCodeInfo = pruneLocations(proto, dropped);
     return copy;
   }
@@ -180,24 +242,29 @@ export class LinkedModel implements Model {
 
 /** Source info addresses elements by index, so what follows a dropped element moves up. */
 function pruneLocations(proto: FileProto, dropped: ReadonlySet<object>): Uint8Array {
-  const lists = new Map<number, readonly object[]>([
-    [Path.FILE_MESSAGE, proto.messageType],
-    [Path.FILE_ENUM, proto.enumType],
-    [Path.FILE_SERVICE, proto.service],
-    [Path.FILE_EXTENSION, proto.extension],
+  const indexes = new Map<number, readonly (number | undefined)[]>([
+    [Path.FILE_MESSAGE, keptIndexes(proto.messageType, dropped)],
+    [Path.FILE_ENUM, keptIndexes(proto.enumType, dropped)],
+    [Path.FILE_SERVICE, keptIndexes(proto.service, dropped)],
+    [Path.FILE_EXTENSION, keptIndexes(proto.extension, dropped)],
   ]);
-  const kept = decodeLocations(proto.sourceCodeInfo ?? new Uint8Array()).flatMap(location => {
+  const kept = atOnce(decodeLocations(proto.sourceCodeInfo ?? new Uint8Array())).flatMap(location => {
     const [list = 0, index] = location.path;
-    const elements = lists.get(list);
-    if (elements === undefined || index === undefined) return [location];
-    if (dropped.has(elements[index] ?? elements)) return [];
-    const moved = index - elements.slice(0, index).filter(element => dropped.has(element)).length;
-    return [{ ...location, path: [list, moved, ...location.path.slice(2)] }];
+    const moved = indexes.get(list);
+    if (moved === undefined || index === undefined) return [location];
+    const at = moved[index];
+    return at === undefined ? [] : [{ ...location, path: [list, at, ...location.path.slice(2)] }];
   });
-  return encodeLocations(kept);
+  return atOnce(encodeLocations(kept));
 }
 
-function dependenciesFirst(sources: readonly SourceFile[], imported: Imported): SourceFile[] {
+/** By the index that an element has, the one that it will have; undefined for those that are dropped. */
+function keptIndexes(elements: readonly object[], dropped: ReadonlySet<object>): (number | undefined)[] {
+  let kept = 0;
+  return elements.map(element => (dropped.has(element) ? undefined : kept++));
+}
+
+function* dependenciesFirst(sources: readonly SourceFile[], imported: Imported): Steps<SourceFile[]> {
   const ordered = new Set<SourceFile>();
   const entered = new Set<SourceFile>();
   for (const root of sources) {
@@ -213,6 +280,7 @@ function dependenciesFirst(sources: readonly SourceFile[], imported: Imported): 
       const used = [...declared.map(path => imported(file!, path)), ...file.adopted];
       for (const dependency of used.reverse())
         if (dependency !== undefined && !entered.has(dependency)) stack.push(dependency);
+      yield 1 + used.length / 5;
     }
   }
   return [...ordered];

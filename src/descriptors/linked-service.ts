@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { type MethodProto, Path } from "./descriptor-proto.js";
 import { LinkedElement, type LinkedFile } from "./linked-element.js";
 import type { MessageType, MethodType, Model, ServiceType } from "./model.js";
@@ -7,17 +8,24 @@ import { varintField } from "./wire.js";
 const IDEMPOTENCY_OPTION = 34;
 const IDEMPOTENCY = ["unknown", "no_side_effects", "idempotent"] as const;
 
-export class LinkedService extends LinkedElement implements ServiceType {
+class LinkedService extends LinkedElement implements ServiceType {
   readonly kind = "service";
-  readonly methods: readonly MethodType[];
+  readonly methods: MethodType[] = [];
 
   constructor(model: Model, file: LinkedFile, symbol: ServiceSymbol) {
     super(model, file, symbol.fullName, symbol.proto, symbol.path, "Service");
-    this.methods = symbol.proto.method.map(
-      (method, index) =>
-        new LinkedMethod(model, this, method, `${symbol.path},${Path.SERVICE_METHOD},${index}`),
-    );
   }
+}
+
+/** A service with all its methods. */
+export function* linkService(model: Model, file: LinkedFile, symbol: ServiceSymbol): Steps<ServiceType> {
+  const service = new LinkedService(model, file, symbol);
+  for (const [index, method] of symbol.proto.method.entries()) {
+    yield 3;
+    const path = `${symbol.path},${Path.SERVICE_METHOD},${index}`;
+    service.methods.push(new LinkedMethod(model, service, method, path));
+  }
+  return service;
 }
 
 class LinkedMethod extends LinkedElement implements MethodType {

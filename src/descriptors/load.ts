@@ -1,16 +1,17 @@
 import { dirname, relative, sep } from "node:path";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
+import { createPace, inTurns, type Pace, type Steps } from "../net/pace.js";
 import { BUNDLE_FOLDER } from "./bundle.js";
 import { readFiles, readSet } from "./descriptor-set.js";
 import { checkDuplicates } from "./equality.js";
 import { FileTable } from "./file-table.js";
 import { checkCycles, checkImports } from "./imports.js";
-import { LinkedModel } from "./linked-model.js";
+import { createLinkage, linkModel } from "./linked-model.js";
 import type { Model } from "./model.js";
 import { checkOptions } from "./option-check.js";
 import { encodeOptions } from "./option-statements.js";
 import { Problems } from "./problems.js";
-import { hasProto, listProtos, readProto, withoutExcluded } from "./proto-folder.js";
+import { hasProto, listProtos, readProto, UNITS_PER_LOOK, withoutExcluded } from "./proto-folder.js";
 import { resolveTypes } from "./resolve.js";
 import { Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
@@ -42,22 +43,22 @@ export type DescriptorInput =
 /**
  * Loads all inputs into one model. Definitions that are equal may come more than once, and a path names a file within
  * its input only. Definitions of the user replace the bundled ones, which complete the model: well-known types and `google.rpc` errors are always in it.
+ * @param pace bounds what is done in one turn of the event loop
  * @returns the model, and warnings
  * @throws LoadError with all problems: unreadable or malformed files, missing or circular imports, unknown types,
  * option values that do not fit, different definitions of one name
  */
 export async function loadModel(
   inputs: readonly DescriptorInput[],
+  pace: Pace = createPace(),
 ): Promise<{ model: Model; diagnostics: readonly Diagnostic[] }> {
   const loader = new Loader();
-  for (const input of inputs) await loader.read(input);
-  const model = await loader.link();
+  for (const input of inputs) await loader.read(input, pace);
+  const model = await inTurns(pace, loader.link());
   const { diagnostics, errors } = loader.problems;
   if (errors > 0 || model === undefined) throw new LoadError(diagnostics);
   return { model, diagnostics };
 }
-
-const FILES_PER_TURN = 100;
 
 class Loader {
   readonly problems = new Problems();
@@ -66,81 +67,92 @@ class Loader {
   readonly #table = new SymbolTable();
   readonly #scopes = new Map<SourceFile, Scope>();
 
-  async read(input: DescriptorInput): Promise<void> {
+  async read(input: DescriptorInput, pace: Pace): Promise<void> {
     const enter = this.#files.input();
     switch (input.kind) {
       case "protos":
-        await this.#readFolder(input.folder, input.include, input.exclude ?? [], enter);
+        await inTurns(pace, this.#readFolder(input.folder, input.include, input.exclude ?? [], enter));
         break;
       case "set":
-        for (const file of await readSet(input.file, this.problems)) enter(file);
+        for (const file of await readSet(input.file, pace, this.problems)) enter(file);
         break;
-      case "files":
-        for (const file of readFiles("files", input.origin, input.files, this.problems)) enter(file);
+      case "files": {
+        const files = readFiles("files", input.origin, input.files, this.problems);
+        for (const file of await inTurns(pace, files)) enter(file);
         break;
+      }
     }
   }
 
   /** The linked model; undefined where problems left nothing to link. */
-  async link(): Promise<Model | undefined> {
+  *link(): Steps<Model | undefined> {
+    const model = yield* this.#link();
+    yield* this.problems.suggest();
+    return model;
+  }
+
+  *#link(): Steps<Model | undefined> {
     const { problems } = this;
     const files = this.#files;
-    files.enterBundled(problems);
-    this.#define(files.all());
-    files.removeRepeated(this.#table);
+    yield* files.enterBundled(problems);
+    yield* this.#define(files.all());
+    yield* files.removeRepeated(this.#table);
     const all = files.all();
     const imports = {
       imported: files.imported,
       broken: files.broken,
       searched: (file: SourceFile) => this.#searched.get(file) ?? [BUNDLE_FOLDER],
       names: () => files.names(),
+      endingIn: (path: string) => files.endingIn(path),
     };
-    for (const file of all) checkImports(file, imports, problems);
-    for (const file of all) checkOptions(file, problems);
-    checkCycles(files.model(), files.imported, problems);
-    await this.#each(all, file => resolveTypes(file, this.#table, () => this.#scope(file), problems));
+    for (const file of all) yield* checkImports(file, imports, problems);
+    for (const file of all) yield* checkOptions(file, problems);
+    yield* checkCycles(files.model(), files.imported, problems);
+    for (const file of all) {
+      yield* resolveTypes(file, this.#table, () => this.#scope(file), problems);
+      yield 1 + (this.#scopes.get(file)?.files.size ?? 0) / 5;
+    }
     if (problems.errors > 0) return undefined;
 
+    // Options change how types are linked, so each stage links anew.
+    const linkage = yield* createLinkage(files.model(), this.#table, files.imported);
     for (const pass of ["standard", "custom"] as const) {
-      const model = this.#model();
-      await this.#each(all, file => {
+      const model = yield* linkModel(linkage);
+      for (const file of all) {
         // A user's older copy may not know an option that a bundled file uses, which is nobody's mistake.
         const report = file.source === "bundle" ? new Problems() : problems;
-        encodeOptions(file, pass, model, () => this.#scope(file), report);
-      });
+        yield* encodeOptions(file, pass, model, () => this.#scope(file), report);
+      }
     }
-    const model = this.#model();
-    checkDuplicates(this.#table.duplicates, model, problems);
+    const model = yield* linkModel(linkage);
+    yield* checkDuplicates(this.#table.duplicates, model, problems);
+    yield* model.linkLarge();
+    yield* model.linkServices();
     for (const file of all) file.parsed = undefined;
     return model;
   }
 
   /** The first definition of a name stays, so that files that give way come last, reflected copies after the bundle. */
-  #define(files: readonly SourceFile[]): void {
+  *#define(files: readonly SourceFile[]): Steps {
     const rank = (file: SourceFile) => (givesWay(file) ? (file.source === "bundle" ? 1 : 2) : 0);
     for (const wanted of [0, 1, 2])
-      for (const file of files) if (rank(file) === wanted) this.#table.add(file);
+      for (const file of files) if (rank(file) === wanted) yield* this.#table.add(file);
   }
 
-  /** Options change how types are linked, so each stage links anew. */
-  #model(): LinkedModel {
-    return new LinkedModel(this.#files.model(), this.#table, this.#files.imported);
-  }
-
-  async #readFolder(
+  *#readFolder(
     given: string,
     include: readonly string[],
     exclude: readonly string[],
     enter: (file: SourceFile) => void,
-  ): Promise<void> {
+  ): Steps {
     const { folder, names } = given.endsWith(".proto") ? singleFile(given, include) : { folder: given };
     const files: SourceFile[] = [];
     const known = new Set<string>();
     const searched = [folder, ...include, BUNDLE_FOLDER];
     const roots = names === undefined && exclude.length === 0 ? include : [folder, ...include];
-    const read = (from: string, name: string) => {
+    const read = function* (this: Loader, from: string, name: string): Steps {
       known.add(name);
-      const file = readProto(from, name, "protos", this.problems);
+      const file = yield* readProto(from, name, "protos", this.problems);
       if (file === undefined) {
         this.#files.broken.add(name);
         return;
@@ -148,19 +160,21 @@ class Loader {
       this.#searched.set(file, searched);
       files.push(file);
       enter(file);
-    };
+    }.bind(this);
     const wanted = withoutExcluded(
-      names ?? listProtos(folder, this.problems),
+      names ?? (yield* listProtos(folder, this.problems)),
       exclude,
       folder,
       this.problems,
     );
-    await this.#each(wanted, name => read(folder, name));
+    for (const name of wanted) yield* read(folder, name);
     // Grows while it is walked: included files have imports too.
     for (const file of files) {
       for (const { name } of file.parsed?.imports ?? []) {
-        const from = known.has(name) ? undefined : roots.find(each => hasProto(each, name));
-        if (from !== undefined) read(from, name);
+        if (known.has(name)) continue;
+        yield roots.length * UNITS_PER_LOOK;
+        const from = roots.find(each => hasProto(each, name));
+        if (from !== undefined) yield* read(from, name);
       }
     }
   }
@@ -172,14 +186,6 @@ class Loader {
       this.#scopes.set(file, scope);
     }
     return scope;
-  }
-
-  /** Lets other work go on between the parts of a long run, so that a reload does not stall requests. */
-  async #each<T>(items: readonly T[], visit: (item: T) => void): Promise<void> {
-    for (let start = 0; start < items.length; start += FILES_PER_TURN) {
-      for (const item of items.slice(start, start + FILES_PER_TURN)) visit(item);
-      await new Promise(resolve => setImmediate(resolve));
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import type { HasOptions } from "./descriptor-proto.js";
 import { FEATURES_FIELD } from "./features.js";
 import type { Problems } from "./problems.js";
@@ -6,10 +7,13 @@ import { type DescriptorSymbol, nested, qualify, topLevel } from "./symbol-table
 import { givesWay } from "./well-known.js";
 import { WireReader, WireType } from "./wire.js";
 
+const BYTES_PER_UNIT = 20;
+
 /** Reports options of a received file that are no messages, so that reading them later cannot fail. */
-export function checkOptions(file: SourceFile, problems: Problems): void {
+export function* checkOptions(file: SourceFile, problems: Problems): Steps {
   if (file.raw === undefined) return;
   for (const [element, { options }, features] of optionsOf(file)) {
+    yield 1 + (options?.length ?? 0) / BYTES_PER_UNIT;
     if (options === undefined || options.length === 0 || isMessage(options, features)) continue;
     const position = { file: file.origin, line: 0, column: 0 };
     problems.error({ message: `the options of "${element}" are malformed`, position, path: element });

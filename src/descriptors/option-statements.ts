@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import type { Field, MessageType, Model } from "./model.js";
 import { OptionEncoder, ValueFault, writeMessage } from "./option-encoder.js";
 import type { Problems } from "./problems.js";
@@ -12,18 +13,22 @@ import { sortFields, WireWriter } from "./wire.js";
  * of all files come before the custom ones of any.
  * @param pass which of the two to encode
  */
-export function encodeOptions(
+export function* encodeOptions(
   file: SourceFile,
   pass: "standard" | "custom",
   model: Model,
   scope: () => Scope,
   problems: Problems,
-): void {
+): Steps {
   for (const list of file.parsed?.options ?? []) {
+    yield 1;
     const statements = list.statements.filter(each => isCustom(each) === (pass === "custom"));
-    if (statements.length > 0) new ListEncoder(file, list, model, scope, problems).encode(statements);
+    if (statements.length > 0) yield* new ListEncoder(file, list, model, scope, problems).encode(statements);
   }
 }
+
+const UNITS_PER_STATEMENT = 10;
+const BYTES_PER_UNIT = 20;
 
 /** Standard options that are themselves subject to `retention`, which the first pass does not know yet. */
 const RETAINED: ReadonlySet<string> = new Set([
@@ -49,12 +54,16 @@ class ListEncoder {
     this.#encoder = new OptionEncoder(model, name => this.#extension(name));
   }
 
-  encode(statements: readonly OptionStatement[]): void {
+  *encode(statements: readonly OptionStatement[]): Steps {
     const writer = new WireWriter();
     const { target } = this.list;
     if (target.options !== undefined) writer.raw(target.options);
-    for (const statement of statements) this.#statement(statement, writer);
+    for (const statement of statements) {
+      this.#statement(statement, writer);
+      yield UNITS_PER_STATEMENT;
+    }
     target.options = sortFields(writer.finish());
+    yield target.options.length / BYTES_PER_UNIT;
   }
 
   #statement(statement: OptionStatement, into: WireWriter): void {

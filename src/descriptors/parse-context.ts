@@ -3,6 +3,8 @@ import { Scanner } from "./scanner.js";
 import type { Import, OptionList, OptionStatement } from "./syntax.js";
 import { expect } from "./token.js";
 
+const CHARACTERS_PER_UNIT = 10;
+
 /** Where a declaration starts, and the comment before it. */
 export interface Start {
   readonly line: number;
@@ -30,10 +32,20 @@ export class ParseContext {
   syntax: "proto2" | "proto3" | "editions" = "proto2";
   /** The leading comment of the coming declaration: read once, when the one before it ended. */
   leading: string;
+  /** Up to where the work of parsing has been counted. */
+  #counted = 0;
 
   constructor(source: string) {
     this.scanner = new Scanner(source);
     this.leading = this.scanner.comments().leading;
+  }
+
+  /** Units of the work since the last call: a declaration takes about as long as its characters are many. */
+  work(): number {
+    const { start } = this.scanner;
+    const characters = start - this.#counted;
+    this.#counted = start;
+    return 1 + characters / CHARACTERS_PER_UNIT;
   }
 
   /** Marks the token as the first of a declaration, which takes the comment before it. */

@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { type EnumProto, type EnumValueProto, Path } from "./descriptor-proto.js";
 import { readInlineOptions, readOption } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
@@ -9,7 +10,7 @@ import { expect, readIdentifier, readInteger } from "./token.js";
 const MAX_INT32 = 2_147_483_647;
 
 /** Reads an enum after its keyword. */
-export function readEnum(context: ParseContext, into: Container, start: Start, visibility: number): void {
+export function* readEnum(context: ParseContext, into: Container, start: Start, visibility: number): Steps {
   const { scanner } = context;
   const type: EnumProto = {
     name: readIdentifier(scanner, "the name of the enum"),
@@ -24,6 +25,7 @@ export function readEnum(context: ParseContext, into: Container, start: Start, v
   const scope = qualify(into.scope, type.name);
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
+    yield context.work();
     const valueStart = context.start();
     if (context.acceptEmpty()) continue;
     const name = readIdentifier(scanner, "the name of an enum value");
@@ -31,7 +33,7 @@ export function readEnum(context: ParseContext, into: Container, start: Start, v
       statements.push(readOption(scanner));
       context.endStatement();
     } else if (name === "reserved" && scanner.text !== "=") {
-      readReserved(context, type, MAX_INT32);
+      yield* readReserved(context, type, MAX_INT32);
     } else {
       expect(scanner, "=");
       const value: EnumValueProto = {

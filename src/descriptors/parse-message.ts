@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { type FieldProto, type MessageProto, type OneofProto, Path } from "./descriptor-proto.js";
 import { readOption } from "./literal.js";
 import type { Container, ParseContext, Start } from "./parse-context.js";
@@ -11,7 +12,7 @@ import { accept, expect, readIdentifier, readName, unexpected } from "./token.js
 const MAX_DEPTH = 64;
 
 /** Declarations that files and messages share; false where the token starts none. */
-export function readCommon(context: ParseContext, into: Container, start: Start): boolean {
+export function* readCommon(context: ParseContext, into: Container, start: Start): Steps<boolean> {
   const { scanner } = context;
   let visibility = 0;
   if (context.syntax === "editions" && (scanner.is("export") || scanner.is("local"))) {
@@ -26,29 +27,29 @@ export function readCommon(context: ParseContext, into: Container, start: Start)
       const message = newMessage(readIdentifier(scanner, "the name of the message"));
       if (visibility !== 0) message.visibility = visibility;
       into.messages.push(message);
-      readMessageBody(context, message, into, path, start);
+      yield* readMessageBody(context, message, into, path, start);
       return true;
     }
     case "enum":
       scanner.next();
-      readEnum(context, into, start, visibility);
+      yield* readEnum(context, into, start, visibility);
       return true;
     case "extend":
       scanner.next();
-      readExtend(context, into);
+      yield* readExtend(context, into);
       return true;
     default:
       return false;
   }
 }
 
-function readMessageBody(
+function* readMessageBody(
   context: ParseContext,
   message: MessageProto,
   into: Container,
   path: readonly number[],
   start: Start,
-): void {
+): Steps {
   if (into.depth >= MAX_DEPTH) throw context.scanner.fault(`messages are nested more than ${MAX_DEPTH} deep`);
   const { scanner } = context;
   const location = context.open(path, start);
@@ -63,11 +64,14 @@ function readMessageBody(
     numbers: { message: Path.MESSAGE_NESTED, enum: Path.MESSAGE_ENUM, extension: Path.MESSAGE_EXTENSION },
   };
   const statements: OptionStatement[] = [];
-  while (!scanner.is("}")) readMember(context, message, inner, statements);
+  while (!scanner.is("}")) {
+    yield context.work();
+    yield* readMember(context, message, inner, statements);
+  }
   context.close(location);
   context.addOptions(message, "Message", scope, into.scope, statements);
   closeRanges(message, statements.some(isMessageSet));
-  addSyntheticOneofs(message);
+  yield* addSyntheticOneofs(message);
 }
 
 function isMessageSet({ path, value }: OptionStatement): boolean {
@@ -76,12 +80,12 @@ function isMessageSet({ path, value }: OptionStatement): boolean {
   return value.kind === "identifier" && value.text === "true";
 }
 
-function readMember(
+function* readMember(
   context: ParseContext,
   message: MessageProto,
   inner: Container,
   statements: OptionStatement[],
-): void {
+): Steps {
   const { scanner } = context;
   const start = context.start();
   if (context.acceptEmpty()) return;
@@ -93,38 +97,38 @@ function readMember(
       break;
     case "oneof":
       scanner.next();
-      readOneof(context, message, inner, start);
+      yield* readOneof(context, message, inner, start);
       break;
     case "extensions":
       scanner.next();
-      readExtensionRanges(context, message, inner);
+      yield* readExtensionRanges(context, message, inner);
       break;
     case "reserved":
       scanner.next();
-      readReserved(context, message);
+      yield* readReserved(context, message);
       break;
     default:
-      if (!readCommon(context, inner, start))
-        readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, start, {});
+      if (!(yield* readCommon(context, inner, start)))
+        yield* readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, start, {});
   }
 }
 
-function readMemberField(
+function* readMemberField(
   context: ParseContext,
   fields: FieldProto[],
   inner: Container,
   pathNumber: number,
   start: Start,
   extra: Partial<FieldProto>,
-): void {
+): Steps {
   const group = readField(context, fields, inner, pathNumber, start, extra);
   if (group === undefined) return;
   const path = [...inner.path, inner.numbers.message, inner.messages.length];
   inner.messages.push(group);
-  readMessageBody(context, group, inner, path, start);
+  yield* readMessageBody(context, group, inner, path, start);
 }
 
-function readOneof(context: ParseContext, message: MessageProto, inner: Container, start: Start): void {
+function* readOneof(context: ParseContext, message: MessageProto, inner: Container, start: Start): Steps {
   const { scanner } = context;
   const oneof: OneofProto = { name: readIdentifier(scanner, "the name of the oneof") };
   const oneofIndex = message.oneofDecl.length;
@@ -132,37 +136,40 @@ function readOneof(context: ParseContext, message: MessageProto, inner: Containe
   const location = context.open([...inner.path, Path.MESSAGE_ONEOF, oneofIndex], start);
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
+    yield context.work();
     const fieldStart = context.start();
     if (context.acceptEmpty()) continue;
     if (accept(scanner, "option")) {
       statements.push(readOption(scanner));
       context.endStatement();
     } else {
-      readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, fieldStart, { oneofIndex });
+      yield* readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, fieldStart, { oneofIndex });
     }
   }
   context.close(location);
   context.addOptions(oneof, "Oneof", qualify(inner.scope, oneof.name), inner.scope, statements);
 }
 
-function readExtend(context: ParseContext, into: Container): void {
+function* readExtend(context: ParseContext, into: Container): Steps {
   const { scanner } = context;
   const extendee = readName(scanner, "the name of the message to extend");
   expect(scanner, "{");
   context.leading = scanner.comments().leading;
   while (!scanner.is("}")) {
+    yield context.work();
     const start = context.start();
     if (!context.acceptEmpty())
-      readMemberField(context, into.extensions, into, into.numbers.extension, start, { extendee });
+      yield* readMemberField(context, into.extensions, into, into.numbers.extension, start, { extendee });
   }
   context.endStatement("}");
 }
 
-function addSyntheticOneofs(message: MessageProto): void {
+function* addSyntheticOneofs(message: MessageProto): Steps {
   const optional = message.field.filter(field => field.proto3Optional === true);
   if (optional.length === 0) return;
   const taken = new Set([...message.field, ...message.oneofDecl].map(({ name }) => name));
   for (const field of optional) {
+    yield 1;
     let name = field.name.startsWith("_") ? field.name : `_${field.name}`;
     while (taken.has(name)) name = `X${name}`;
     taken.add(name);

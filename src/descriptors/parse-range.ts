@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import type { EnumProto, MessageProto, RangeProto } from "./descriptor-proto.js";
 import { readInlineOptions } from "./literal.js";
 import type { Container, ParseContext } from "./parse-context.js";
@@ -13,10 +14,11 @@ export const MAX_MESSAGE_SET_EXTENSION = 2_147_483_646;
 const OPEN_END = -1;
 
 /** Reads `extensions` after the keyword. */
-export function readExtensionRanges(context: ParseContext, message: MessageProto, inner: Container): void {
+export function* readExtensionRanges(context: ParseContext, message: MessageProto, inner: Container): Steps {
   const { scanner } = context;
   const ranges: RangeProto[] = [];
   do {
+    yield context.work();
     ranges.push(readRange(context));
   } while (accept(scanner, ","));
   const statements = readInlineOptions(scanner);
@@ -31,9 +33,10 @@ export function readExtensionRanges(context: ParseContext, message: MessageProto
  * Reads `reserved` after the keyword: names or numbers.
  * @param most what `max` means in an enum, where ends are inclusive; left out in a message
  */
-export function readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): void {
+export function* readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): Steps {
   const { scanner } = context;
   do {
+    yield context.work();
     if (scanner.kind === "string") into.reservedName.push(readString(scanner, "a reserved name").toString());
     else if (scanner.kind === "identifier")
       into.reservedName.push(readIdentifier(scanner, "a reserved name"));

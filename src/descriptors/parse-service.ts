@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { type FileProto, type MethodProto, Path, type ServiceProto } from "./descriptor-proto.js";
 import { readOption } from "./literal.js";
 import type { ParseContext, Start } from "./parse-context.js";
@@ -6,7 +7,7 @@ import type { OptionStatement } from "./syntax.js";
 import { accept, expect, readIdentifier, readName } from "./token.js";
 
 /** Reads a service after its keyword. */
-export function readService(context: ParseContext, file: FileProto, start: Start): void {
+export function* readService(context: ParseContext, file: FileProto, start: Start): Steps {
   const { scanner } = context;
   const service: ServiceProto = { name: readIdentifier(scanner, "the name of the service"), method: [] };
   const path = [Path.FILE_SERVICE, file.service.length];
@@ -15,6 +16,7 @@ export function readService(context: ParseContext, file: FileProto, start: Start
   const scope = qualify(file.package, service.name);
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
+    yield context.work();
     const methodStart = context.start();
     if (context.acceptEmpty()) continue;
     if (accept(scanner, "option")) {

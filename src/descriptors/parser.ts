@@ -1,3 +1,4 @@
+import { atOnce, type Steps } from "../net/pace.js";
 import { EDITIONS, encodeLocations, type FileProto, Path } from "./descriptor-proto.js";
 import { readOption } from "./literal.js";
 import { type Container, ParseContext } from "./parse-context.js";
@@ -7,10 +8,11 @@ import type { OptionStatement, ParsedFile } from "./syntax.js";
 import { expect, readName, readString, unexpected } from "./token.js";
 
 /**
- * Parses one `.proto` file (https://protobuf.dev/reference/protobuf/edition-2023-spec/, also proto2, proto3).
+ * Parses one `.proto` file (https://protobuf.dev/reference/protobuf/edition-2023-spec/, also proto2, proto3), a
+ * declaration a step.
  * @throws SyntaxFault
  */
-export function parseProto(source: string): ParsedFile {
+export function* parseInSteps(source: string): Steps<ParsedFile> {
   const proto: FileProto = {
     name: "",
     package: "",
@@ -29,6 +31,7 @@ export function parseProto(source: string): ParsedFile {
   readSyntax(context, proto);
   let container = fileContainer(proto);
   while (scanner.kind !== "end") {
+    yield context.work();
     const start = context.start();
     if (context.acceptEmpty()) continue;
     switch (scanner.text) {
@@ -49,15 +52,20 @@ export function parseProto(source: string): ParsedFile {
         break;
       case "service":
         scanner.next();
-        readService(context, proto, start);
+        yield* readService(context, proto, start);
         break;
       default:
-        if (!readCommon(context, container, start)) throw unexpected(scanner, "a declaration");
+        if (!(yield* readCommon(context, container, start))) throw unexpected(scanner, "a declaration");
     }
   }
   context.addOptions(proto, "File", proto.package, proto.package, statements);
-  if (context.locations.length > 0) proto.sourceCodeInfo = encodeLocations(context.locations);
+  if (context.locations.length > 0) proto.sourceCodeInfo = yield* encodeLocations(context.locations);
   return { proto, imports: context.imports, options: context.options };
+}
+
+/** Parses one `.proto` file at once. @throws SyntaxFault */
+export function parseProto(source: string): ParsedFile {
+  return atOnce(parseInSteps(source));
 }
 
 function fileContainer(proto: FileProto): Container {

@@ -1,14 +1,28 @@
 import type { Diagnostic } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
+import type { Steps } from "../net/pace.js";
 
-const MAX_ERRORS = 1000;
+const MAX_DIAGNOSTICS = 1000;
 const MAX_SUGGESTIONS = 20;
+const NAMES_PER_STEP = 100;
+
+/** A diagnostic whose suggestion is still to be found. */
+interface Search {
+  readonly index: number;
+  readonly wanted: string;
+  readonly candidates: Iterable<string>;
+}
 
 /** Collects diagnostics. Searching for the nearest of many names is slow, so only the first problems get one. */
 export class Problems {
   readonly diagnostics: Diagnostic[] = [];
   errors = 0;
-  #suggestions = 0;
+  readonly #searches: Search[] = [];
+
+  /** Whether further diagnostics are only counted. */
+  get full(): boolean {
+    return this.diagnostics.length >= MAX_DIAGNOSTICS;
+  }
 
   error(diagnostic: Omit<Diagnostic, "severity">, candidates?: Iterable<string>, wanted?: string): void {
     this.errors++;
@@ -19,15 +33,36 @@ export class Problems {
     this.#add({ severity: "warning", ...diagnostic }, candidates, wanted);
   }
 
-  #add(diagnostic: Diagnostic, candidates: Iterable<string> = [], wanted = ""): void {
-    if (this.diagnostics.length >= MAX_ERRORS) return;
-    const suggestion = this.#suggest(wanted, candidates);
-    this.diagnostics.push(suggestion === undefined ? diagnostic : { ...diagnostic, suggestion });
+  /** Finds the suggestions of all diagnostics that have candidates. */
+  *suggest(): Steps {
+    for (const { index, wanted, candidates } of this.#searches.splice(0)) {
+      const suggestion = yield* nearestInSteps(wanted, candidates);
+      if (suggestion !== undefined) this.diagnostics[index] = { ...this.diagnostics[index]!, suggestion };
+    }
   }
 
-  #suggest(wanted: string, candidates: Iterable<string>): string | undefined {
-    if (wanted === "" || this.#suggestions >= MAX_SUGGESTIONS) return undefined;
-    this.#suggestions++;
-    return nearest(wanted, candidates);
+  #add(diagnostic: Diagnostic, candidates: Iterable<string> = [], wanted = ""): void {
+    if (this.full) return;
+    if (wanted !== "" && this.#searches.length < MAX_SUGGESTIONS)
+      this.#searches.push({ index: this.diagnostics.length, wanted, candidates });
+    this.diagnostics.push(diagnostic);
   }
+}
+
+function* nearestInSteps(wanted: string, candidates: Iterable<string>): Steps<string | undefined> {
+  const best: string[] = [];
+  let names: string[] = [];
+  const search = () => {
+    const found = nearest(wanted, names);
+    if (found !== undefined) best.push(found);
+    names = [];
+  };
+  for (const name of candidates) {
+    names.push(name);
+    if (names.length < NAMES_PER_STEP) continue;
+    search();
+    yield NAMES_PER_STEP;
+  }
+  search();
+  return nearest(wanted, best);
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseProto } from "./parser.js";
+import type { Steps } from "../net/pace.js";
+import { parseInSteps } from "./parser.js";
 import type { Problems } from "./problems.js";
 import { SyntaxFault } from "./scanner.js";
 import type { SourceFile } from "./source-file.js";
@@ -8,27 +9,32 @@ import type { SourceFile } from "./source-file.js";
 const MAX_FILES = 50_000;
 const MAX_FILE_SIZE = 16 * 1024 * 1024;
 const MAX_DEPTH = 64;
+/** Units that a call of the file system takes. */
+export const UNITS_PER_LOOK = 10;
+const BYTES_PER_UNIT = 2_000;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Import paths of all `.proto` files below a folder, sorted. Hidden folders and `node_modules` are left out; a folder
  * that is reached twice through symbolic links is read once.
  */
-export function listProtos(folder: string, problems: Problems): string[] {
+export function* listProtos(folder: string, problems: Problems): Steps<string[]> {
   const found: string[] = [];
   const entered = new Set<string>();
-  const walk = (path: string, name: string, depth: number): void => {
+  const walk = function* (path: string, name: string, depth: number): Steps {
     try {
+      yield 2 * UNITS_PER_LOOK;
       const real = realpathSync(path);
       if (entered.has(real) || depth > MAX_DEPTH) return;
       entered.add(real);
       for (const entry of readdirSync(path, { withFileTypes: true })) {
         if (found.length > MAX_FILES) return;
+        yield entry.isSymbolicLink() ? UNITS_PER_LOOK : 1;
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
         const child = join(path, entry.name);
         const childName = name === "" ? entry.name : `${name}/${entry.name}`;
         const target = entry.isSymbolicLink() ? entryAt(child) : entry;
-        if (target?.isDirectory()) walk(child, childName, depth + 1);
+        if (target?.isDirectory()) yield* walk(child, childName, depth + 1);
         else if (target?.isFile() && entry.name.endsWith(".proto")) found.push(childName);
       }
     } catch (error) {
@@ -36,7 +42,7 @@ export function listProtos(folder: string, problems: Problems): string[] {
       problems.error({ message, position: { file: path, line: 0, column: 0 } });
     }
   };
-  walk(folder, "", 0);
+  yield* walk(folder, "", 0);
   const position = { file: folder, line: 0, column: 0 };
   if (found.length > MAX_FILES) {
     problems.error({ message: `more than ${MAX_FILES} .proto files`, position });
@@ -87,12 +93,12 @@ export function hasProto(folder: string, name: string): boolean {
 }
 
 /** Reads and parses one file; undefined, with the problem reported, where that fails. */
-export function readProto(
+export function* readProto(
   folder: string,
   name: string,
   source: "bundle" | "protos",
   problems: Problems,
-): SourceFile | undefined {
+): Steps<SourceFile | undefined> {
   const origin = join(folder, name);
   const fail = (message: string, line = 0, column = 0): undefined => {
     problems.error({ message, position: { file: origin, line, column } });
@@ -102,6 +108,7 @@ export function readProto(
     const { size } = statSync(origin);
     if (size > MAX_FILE_SIZE) return fail(`the file has ${size} bytes, more than ${MAX_FILE_SIZE}`);
     bytes = readFileSync(origin);
+    yield 2 * UNITS_PER_LOOK + size / BYTES_PER_UNIT;
   } catch (error) {
     return fail(`cannot read the file: ${readFailure(error)}`);
   }
@@ -112,7 +119,7 @@ export function readProto(
     return fail("the file is not valid UTF-8");
   }
   try {
-    const parsed = parseProto(text);
+    const parsed = yield* parseInSteps(text);
     parsed.proto.name = name;
     const { proto } = parsed;
     return {

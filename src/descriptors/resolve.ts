@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { type FieldProto, FieldType, type MessageProto, Path, SCALAR_TYPES } from "./descriptor-proto.js";
 import { MAX_FIELD } from "./parse-range.js";
 import { Problems } from "./problems.js";
@@ -26,24 +27,26 @@ type Wanted = "message" | "type";
  * resolved is an error; where an import is missing already, that is the one problem to report. In a reflected file a
  * type of another file that is not imported is only a warning, one for all.
  */
-export function resolveTypes(
+export function* resolveTypes(
   file: SourceFile,
   table: SymbolTable,
   scope: () => Scope,
   problems: Problems,
-): void {
+): Steps {
   const resolver = new Resolver(file, table, scope, problems);
   // What another file defines already is only compared with that, and one that cannot be resolved is different.
   const quiet = new Resolver(file, table, scope, new Problems());
   for (const symbol of topLevel(file)) {
-    if (!file.dropped.has(symbol.proto)) resolver.resolve(symbol, file.proto.package);
-    else if (!givesWay(file)) quiet.resolve(symbol, file.proto.package);
+    if (!file.dropped.has(symbol.proto)) yield* resolver.resolve(symbol, file.proto.package);
+    else if (!givesWay(file)) yield* quiet.resolve(symbol, file.proto.package);
   }
-  resolver.finish();
+  yield* resolver.finish();
 }
 
 class Resolver {
   #info: SourceInfo | undefined;
+  /** Errors to report once the places of the file's elements are decoded. */
+  readonly #reports: (() => void)[] = [];
   /** Names of the types that were found without an import. */
   readonly #adopted = new Set<string>();
 
@@ -54,8 +57,16 @@ class Resolver {
     readonly problems: Problems,
   ) {}
 
-  /** Reports what was found without an import. */
-  finish(): void {
+  /** Reports what cannot be resolved, and what was found without an import. */
+  *finish(): Steps {
+    if (this.#reports.length > 0 && this.file.parsed !== undefined) {
+      this.#info = new SourceInfo(this.file.proto.sourceCodeInfo);
+      yield* this.#info.decode();
+    }
+    for (const report of this.#reports) {
+      yield 1;
+      report();
+    }
     const names = [...this.#adopted];
     if (names.length === 0) return;
     const more = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : "";
@@ -63,11 +74,12 @@ class Resolver {
     this.problems.warning({ message, position: { file: this.file.origin, line: 0, column: 0 } });
   }
 
-  resolve(symbol: DescriptorSymbol, outer: string): void {
+  *resolve(symbol: DescriptorSymbol, outer: string): Steps {
+    yield 1;
     switch (symbol.kind) {
       case "message":
-        this.#fields(symbol.proto, symbol.fullName, symbol.path);
-        for (const child of nested(symbol)) this.resolve(child, symbol.fullName);
+        yield* this.#fields(symbol.proto, symbol.fullName, symbol.path);
+        for (const child of nested(symbol)) yield* this.resolve(child, symbol.fullName);
         break;
       case "extension":
         this.#field(symbol.proto, outer, symbol.path);
@@ -82,6 +94,7 @@ class Resolver {
         break;
       case "service":
         for (let index = 0; index < symbol.proto.method.length; index++) {
+          yield 2;
           const method = symbol.proto.method[index]!;
           const path = `${symbol.path},${Path.SERVICE_METHOD},${index}`;
           const element = qualify(symbol.fullName, method.name);
@@ -99,11 +112,12 @@ class Resolver {
     if (number <= MAX_FIELD || target?.kind !== "message") return;
     if (target.proto.extensionRange.some(({ start, end }) => number >= start && number < end)) return;
     const message = `"${target.fullName}" does not declare ${number} as an extension number`;
-    this.problems.error({ message, ...this.#at(fullName, path) });
+    this.#reports.push(() => this.problems.error({ message, ...this.#at(fullName, path) }));
   }
 
-  #fields(message: MessageProto, scope: string, path: string): void {
+  *#fields(message: MessageProto, scope: string, path: string): Steps {
     for (let index = 0; index < message.field.length; index++) {
+      yield 1;
       this.#field(message.field[index]!, scope, `${path},${Path.MESSAGE_FIELD},${index}`);
     }
   }
@@ -112,7 +126,8 @@ class Resolver {
     const element = qualify(scope, field.name);
     if (field.typeName === undefined || field.typeName === "") {
       if (SCALARS.has(field.type)) return;
-      this.problems.error({ message: `field "${element}" has no type`, ...this.#at(element, path) });
+      const message = `field "${element}" has no type`;
+      this.#reports.push(() => this.problems.error({ message, ...this.#at(element, path) }));
       return;
     }
     field.typeName = this.#name(field.typeName, scope, "type", element, path);
@@ -120,7 +135,7 @@ class Resolver {
     if (field.type === 0) field.type = target?.kind === "enum" ? FieldType.ENUM : FieldType.MESSAGE;
     if (target !== undefined && (target.kind === "enum") !== (field.type === FieldType.ENUM)) {
       const message = `type "${target.fullName}" of field "${element}" is ${aKind(target)}, which its descriptor denies`;
-      this.problems.error({ message, ...this.#at(element, path) });
+      this.#reports.push(() => this.problems.error({ message, ...this.#at(element, path) }));
     }
   }
 
@@ -142,7 +157,7 @@ class Resolver {
       if (reflected && !this.scope().sees(fitting)) this.#adopt(fitting);
       return `.${fitting.fullName}`;
     }
-    if (!this.file.incomplete) this.#report(written, found, wanted, element, path);
+    if (!this.file.incomplete) this.#reports.push(() => this.#report(written, found, wanted, element, path));
     return written;
   }
 
@@ -213,8 +228,7 @@ class Resolver {
   }
 
   #at(element: string, path: string) {
-    this.#info ??= new SourceInfo(this.file.proto.sourceCodeInfo);
-    const { line, column } = this.file.parsed === undefined ? { line: 0, column: 0 } : this.#info.at(path);
+    const { line = 0, column = 0 } = this.#info?.at(path) ?? {};
     return { position: { file: this.file.origin, line, column }, path: element };
   }
 }

@@ -37,12 +37,14 @@ export class Scanner {
   /** End of the previous token. */
   previousEnd = 0;
   readonly #source: string;
-  /** Everything before `#counted` is in `line` and `#lineStart`. */
-  #counted = 0;
+  /** The lines before the one that starts here are in `line`. */
   #lineStart = 0;
+  /** Where that line ends. It is kept, since a line can have any number of tokens. */
+  #lineEnd: number;
 
   constructor(source: string) {
     this.#source = source;
+    this.#lineEnd = lineEnd(source, 0);
     this.end = source.startsWith("\ufeff") ? 1 : 0;
     this.next();
   }
@@ -139,16 +141,18 @@ export class Scanner {
   }
 
   #count(position: number): void {
-    const source = this.#source;
-    for (;;) {
-      const newline = source.indexOf("\n", this.#counted);
-      if (newline < 0 || newline >= position) break;
+    while (this.#lineEnd < position) {
       this.line++;
-      this.#counted = newline + 1;
-      this.#lineStart = newline + 1;
+      this.#lineStart = this.#lineEnd + 1;
+      this.#lineEnd = lineEnd(this.#source, this.#lineStart);
     }
     this.column = position - this.#lineStart + 1;
   }
+}
+
+function lineEnd(source: string, from: number): number {
+  const newline = source.indexOf("\n", from);
+  return newline < 0 ? source.length : newline;
 }
 
 function isDigit(code: number): boolean {

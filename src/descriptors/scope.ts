@@ -64,14 +64,18 @@ export class Scope {
 
 function visibleFiles(file: SourceFile, imported: Imported): Set<SourceFile> {
   const visible = new Set([file]);
-  const enter = (importer: SourceFile, name: string) => {
-    const found = imported(importer, name);
-    if (found === undefined || visible.has(found)) return;
-    visible.add(found);
-    for (const index of found.proto.publicDependency) enter(found, found.proto.dependency[index] ?? "");
-  };
-  for (const name of file.proto.dependency) enter(file, name);
-  for (const name of file.proto.optionDependency) enter(file, name);
+  for (const name of [...file.proto.dependency, ...file.proto.optionDependency]) {
+    const found = imported(file, name);
+    if (found !== undefined) visible.add(found);
+  }
+  // Grows while it is walked: public imports have public imports too.
+  for (const importer of visible) {
+    if (importer === file) continue;
+    for (const index of importer.proto.publicDependency) {
+      const found = imported(importer, importer.proto.dependency[index] ?? "");
+      if (found !== undefined) visible.add(found);
+    }
+  }
   return visible;
 }
 

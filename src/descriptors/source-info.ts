@@ -1,3 +1,4 @@
+import { atOnce, type Steps } from "../net/pace.js";
 import { decodeLocations, type LocationProto } from "./descriptor-proto.js";
 
 export interface Place {
@@ -18,15 +19,21 @@ export class SourceInfo {
 
   /** @param path field numbers and indexes from the file down, joined by commas */
   at(path: string): Place {
-    this.#places ??= decode(this.bytes);
-    return this.#places.get(path) ?? NOWHERE;
+    if (this.#places === undefined) atOnce(this.decode());
+    return this.#places?.get(path) ?? NOWHERE;
+  }
+
+  /** Decodes what is left until somebody asks otherwise. */
+  *decode(): Steps {
+    this.#places ??= yield* decode(this.bytes);
   }
 }
 
-function decode(bytes: Uint8Array | undefined): Map<string, Place> {
+function* decode(bytes: Uint8Array | undefined): Steps<Map<string, Place>> {
   const places = new Map<string, Place>();
   if (bytes === undefined || bytes.length === 0) return places;
-  for (const { path, span, leadingComments, trailingComments } of locations(bytes)) {
+  for (const { path, span, leadingComments, trailingComments } of yield* locations(bytes)) {
+    yield 1;
     // Elements have a path of even length; the others are their names, numbers and types.
     if (path.length % 2 !== 0) continue;
     const [line = -1, column = -1] = span;
@@ -37,9 +44,9 @@ function decode(bytes: Uint8Array | undefined): Map<string, Place> {
 }
 
 /** Source info is only a help: one that cannot be read is as good as none. */
-function locations(bytes: Uint8Array): LocationProto[] {
+function* locations(bytes: Uint8Array): Steps<LocationProto[]> {
   try {
-    return decodeLocations(bytes);
+    return yield* decodeLocations(bytes);
   } catch {
     return [];
   }
@@ -48,8 +55,8 @@ function locations(bytes: Uint8Array): LocationProto[] {
 /** Takes off the space that follows comment marks, and blank lines around the text. */
 function clean(comment: string): string {
   if (comment === "") return "";
-  return comment
-    .replace(/^ /gm, "")
-    .replace(/[ \t\r]+$/gm, "")
-    .replace(/^\n+|\n+$/g, "");
+  const lines = comment.split("\n").map(line => (line.startsWith(" ") ? line.slice(1) : line).trimEnd());
+  const first = lines.findIndex(line => line !== "");
+  const last = lines.findLastIndex(line => line !== "");
+  return first < 0 ? "" : lines.slice(first, last + 1).join("\n");
 }

@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import type { EnumProto, FieldProto, MessageProto, ServiceProto } from "./descriptor-proto.js";
 import { Path } from "./descriptor-proto.js";
 import type { SourceFile } from "./source-file.js";
@@ -34,8 +35,8 @@ export class SymbolTable {
   readonly #definers = new Map<string, SourceFile[]>();
 
   /** Enters all elements of a file. Elements that are known already are dropped from it. */
-  add(file: SourceFile): void {
-    for (const symbol of topLevel(file)) this.#add(symbol);
+  *add(file: SourceFile): Steps {
+    for (const symbol of topLevel(file)) yield* this.#add(symbol);
   }
 
   /** Whether `file`'s elements include one of that name, be it a dropped one. */
@@ -44,24 +45,26 @@ export class SymbolTable {
     return this.#definers.get(symbol.fullName)?.some(file => visible.has(file)) ?? false;
   }
 
-  #add(symbol: DescriptorSymbol): void {
+  *#add(symbol: DescriptorSymbol): Steps {
+    yield 1;
     const { fullName, file } = symbol;
     const known = this.symbols.get(fullName);
     if (known === undefined) {
       this.symbols.set(fullName, symbol);
-      if (symbol.kind === "message") for (const child of nested(symbol)) this.#add(child);
+      if (symbol.kind === "message") for (const child of nested(symbol)) yield* this.#add(child);
       return;
     }
     if (symbol.parent === undefined) file.dropped.add(symbol.proto);
     if (!givesWay(file) || known.file === file) this.duplicates.push({ first: known, second: symbol });
-    this.#define(symbol);
+    yield* this.#define(symbol);
   }
 
-  #define(symbol: DescriptorSymbol): void {
+  *#define(symbol: DescriptorSymbol): Steps {
+    yield 1;
     const definers = this.#definers.get(symbol.fullName);
     if (definers === undefined) this.#definers.set(symbol.fullName, [symbol.file]);
     else definers.push(symbol.file);
-    if (symbol.kind === "message") for (const child of nested(symbol)) this.#define(child);
+    if (symbol.kind === "message") for (const child of nested(symbol)) yield* this.#define(child);
   }
 }
 

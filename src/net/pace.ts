@@ -26,3 +26,19 @@ export function createPace(maxUnits = unitsPerTurn): Pace {
     },
   };
 }
+
+/** Work that stops after every small step, and yields the units that the step took. */
+export type Steps<Result = void> = Generator<number, Result>;
+
+/** Does the work in as many turns as it needs. */
+export async function inTurns<Result>(pace: Pace, steps: Steps<Result>): Promise<Result> {
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) return step.value;
+    if (pace.spent(step.value)) await pace.nextTurn();
+  }
+}
+
+/** Does the work at once, for what is known to be small. */
+export function atOnce<Result>(steps: Steps<Result>): Result {
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+}
