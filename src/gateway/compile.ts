@@ -79,9 +79,9 @@ export async function compile(
   reflected: ReflectedFiles,
   surroundings: Surroundings,
 ): Promise<Compiled> {
-  const { model, diagnostics } = await loadModel(descriptorInputs(loaded.config, reflected));
   const { config, locate } = loaded;
   const { pace } = surroundings;
+  const { model, diagnostics } = await loadModel(descriptorInputs(config, reflected), pace);
   const livekit = config.livekit && (await livekitOf(config.livekit, loaded, model, surroundings));
   const realtime = realtimeEndpoints(config, () => roomsOf(surroundings.runtime));
   const declared = [
