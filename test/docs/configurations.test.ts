@@ -12,7 +12,7 @@ import { createRuntime } from "../../src/gateway/runtime.js";
 import { createPace } from "../../src/net/pace.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
-import { readme, root } from "./page.js";
+import { isGuide, type Page, pages, root } from "./page.js";
 
 type Section = Record<string, unknown>;
 
@@ -56,30 +56,37 @@ function isSection(value: unknown): value is Section {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-describe("the configurations of the README", { skip: withoutOpenssl }, () => {
-  const folder = mkdtempSync(join(tmpdir(), "protogate-readme-"));
-  after(() => rmSync(folder, { recursive: true }));
+const folder = mkdtempSync(join(tmpdir(), "protogate-docs-"));
+after(() => rmSync(folder, { recursive: true }));
+
+for (const page of pages)
+  if (!isGuide(page) && page.blocks("yaml").length > 0)
+    describe(`the configurations of ${page.path}`, { skip: withoutOpenssl }, () => describeYaml(page));
+
+function describeYaml(page: Page): void {
+  const own = join(folder, page.path.replaceAll("/", "-"));
 
   /** The files that they name. */
   before(() => {
-    for (const name of ["protos", "third_party", "secrets", "build"]) mkdirSync(join(folder, name));
-    const [keys = ""] = readme.blocks("yaml").filter(block => Array.isArray(parse(block)));
-    writeFileSync(join(folder, "secrets/api-keys.yaml"), keys);
-    writeFileSync(join(folder, "build/api.binpb"), "");
-    const authority = new Authority("README");
+    for (const name of ["protos", "third_party", "secrets", "build"])
+      mkdirSync(join(own, name), { recursive: true });
+    const keys = pages.flatMap(each => each.blocks("yaml")).find(block => Array.isArray(parse(block)));
+    writeFileSync(join(own, "secrets/api-keys.yaml"), keys ?? "");
+    writeFileSync(join(own, "build/api.binpb"), "");
+    const authority = new Authority("Docs");
     const server = authority.issue("server", "/CN=localhost");
     for (const name of ["server", "client"]) {
-      writeFileSync(join(folder, `${name}.pem`), server.cert);
-      writeFileSync(join(folder, `${name}.key`), server.key);
+      writeFileSync(join(own, `${name}.pem`), server.cert);
+      writeFileSync(join(own, `${name}.key`), server.key);
     }
-    writeFileSync(join(folder, "ca.pem"), authority.ca.cert);
+    writeFileSync(join(own, "ca.pem"), authority.ca.cert);
   });
 
-  for (const [index, block] of readme.blocks("yaml").entries()) {
+  for (const [index, block] of page.blocks("yaml").entries()) {
     const given: unknown = parse(block);
-    const keys = Array.isArray(given) ? "keys" : Object.keys(given as Section).join(", ");
-    it(`${index}, ${keys}: can be used`, async () => {
-      const file = join(folder, `${index}.yaml`);
+    const keys = Array.isArray(given) ? "a key file" : Object.keys(given as Section).join(", ");
+    it(`block ${index + 1} (${keys}) loads without a warning`, async () => {
+      const file = join(own, `${index}.yaml`);
       if (Array.isArray(given)) {
         writeFileSync(file, block);
         const { diagnostics } = readApiKeys(file, "partners", new Map());
@@ -94,32 +101,36 @@ describe("the configurations of the README", { skip: withoutOpenssl }, () => {
       assert.deepEqual(await problems(file), []);
     });
   }
+}
 
-  async function problems(file: string): Promise<readonly string[]> {
-    const loaded = readConfig(file, env);
-    const runtime = createRuntime(loaded.config, createLogger("silent"));
-    const channel = () => assert.fail("nothing is called");
-    try {
-      const compiled = await compile(loaded, new Map(), { runtime, pace: createPace(), channel });
-      return compiled.diagnostics.map(formatDiagnostic);
-    } catch (error) {
-      if (error instanceof LoadError) return error.diagnostics.map(formatDiagnostic);
-      throw error;
-    }
+async function problems(file: string): Promise<readonly string[]> {
+  const loaded = readConfig(file, env);
+  const runtime = createRuntime(loaded.config, createLogger("silent"));
+  const channel = () => assert.fail("nothing is called");
+  try {
+    const compiled = await compile(loaded, new Map(), { runtime, pace: createPace(), channel });
+    return compiled.diagnostics.map(formatDiagnostic);
+  } catch (error) {
+    if (error instanceof LoadError) return error.diagnostics.map(formatDiagnostic);
+    throw error;
   }
-});
+}
 
-describe("the protos of the README", () => {
+describe("the proto blocks of the pages", () => {
   const folders = [join(root, "protos"), join(import.meta.dirname, "protos")];
-  const files = folders.flatMap(folder =>
-    readdirSync(folder, { recursive: true, encoding: "utf8" })
+  const files = folders.flatMap(each =>
+    readdirSync(each, { recursive: true, encoding: "utf8" })
       .filter(name => name.endsWith(".proto"))
-      .map(name => new Set(lines(readFileSync(join(folder, name), "utf8")))),
+      .map(name => new Set(lines(readFileSync(join(each, name), "utf8")))),
   );
 
-  for (const block of readme.blocks("proto"))
-    it(`stand in a file: ${lines(block)[0]}`, () =>
-      assert.ok(files.some(file => lines(block).every(line => file.has(line)))));
+  for (const page of pages)
+    for (const block of page.blocks("proto")) {
+      // A whole file is loaded where the page's commands are executed.
+      if (lines(block)[0]?.startsWith("syntax")) continue;
+      it(`${page.path}: "${lines(block)[0]}" is part of a .proto file`, () =>
+        assert.ok(files.some(file => lines(block).every(line => file.has(line)))));
+    }
 });
 
 function lines(proto: string): string[] {

@@ -7,14 +7,14 @@ import { parse, parseAllDocuments } from "yaml";
 import { publishedSchema } from "../../src/config/json-schema.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
 import { createLogger } from "../../src/telemetry/logger.js";
-import { readme, root } from "./page.js";
+import { reference, root } from "./page.js";
 
 const withoutPromtool = spawnSync("promtool", ["--version"]).status !== 0 && "promtool is not installed";
 
 describe("config/alerts.yaml", () => {
   const file = join(root, "config/alerts.yaml");
 
-  it("asks for metrics that the gateway has", async () => {
+  it("uses only metrics that the gateway has", async () => {
     const telemetry = { log: { level: "silent" }, metrics: { buckets: [1] } } as const;
     const config = { telemetry } as unknown as Parameters<typeof createRuntime>[0];
     const served = await createRuntime(config, createLogger("silent")).metrics.text();
@@ -25,7 +25,7 @@ describe("config/alerts.yaml", () => {
     assert.ok(rules.length > 5);
   });
 
-  it("is what Prometheus can read", { skip: withoutPromtool }, () => {
+  it("passes promtool check rules", { skip: withoutPromtool }, () => {
     execFileSync("promtool", ["check", "rules", file], { stdio: "pipe" });
   });
 });
@@ -37,7 +37,7 @@ describe("config/kubernetes.yaml", () => {
   const pod = deployment.spec.template.spec;
   const [container] = pod.containers;
 
-  it("asks the admin listener, and leads nobody else there", () => {
+  it("probes the admin listener, which the service does not expose", () => {
     const { startupProbe, livenessProbe, readinessProbe } = container;
     const asked = [startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => Object.values(httpGet));
     assert.deepEqual(asked, [
@@ -51,16 +51,16 @@ describe("config/kubernetes.yaml", () => {
     );
   });
 
-  it("leaves the time that draining takes", () => {
+  it("has a grace period longer than draining takes", () => {
     const [, drain = ""] = /^(\d+)s$/.exec(String(defaultOf("server.drain"))) ?? [];
     const seconds = Number(container.lifecycle.preStop.exec.command[1]) + Number(drain);
     assert.ok(pod.terminationGracePeriodSeconds > seconds, String(seconds));
   });
 });
 
-describe("the limits in the README", () => {
-  for (const [key = "", limit = ""] of readme.tableRows("key", "default", "what it bounds"))
-    it(`are the defaults: ${key}`, () => {
+describe("the defaults in docs/reference/limits.md are those of the configuration", () => {
+  for (const [key = "", limit = ""] of reference("limits").tableRows("key", "default", "what it bounds"))
+    it(`${key} is ${limit}`, () => {
       assert.equal(limit, String(defaultOf(key.replaceAll("`", "").replace("<name>", "*"))));
     });
 });

@@ -118,12 +118,12 @@ for (const guide of guides) {
         assertPasses(await check(stringify(merged)));
       });
 
-    for (const { command, answer } of page.sessions())
+    for (const { command, output: expected } of page.sessions())
       it(`responds as the page says to ${command}`, async () => {
         const output = await bash(command.replaceAll("localhost:8080", `127.0.0.1:${gateway.httpPort}`));
         for (const [name, pattern] of Object.entries(guide.captures))
           variables[name] ??= pattern.exec(output)?.[1] as string;
-        assert.equal(masked(output), masked(answer));
+        assert.equal(masked(output), masked(expected));
       });
 
     /** The configuration against the port of this run. */
