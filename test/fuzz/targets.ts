@@ -4,15 +4,15 @@ import { parseExpression } from "../../src/auth/policy/expression-parser.js";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
 import { JsonNumber, type JsonValue } from "../../src/codec/json.js";
-import { parseJson } from "../../src/codec/parse-json.js";
-import { eachParameter } from "../../src/codec/query.js";
-import { RequestPlan } from "../../src/codec/request.js";
-import { Writer } from "../../src/codec/writer.js";
+import { parseJson } from "../../src/codec/json-to-wire/parse-json.js";
+import { eachParameter } from "../../src/codec/json-to-wire/query.js";
+import { RequestPlan } from "../../src/codec/json-to-wire/request.js";
+import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import { readFiles } from "../../src/descriptors/descriptor-set.js";
 import { parseProto } from "../../src/descriptors/parser.js";
 import { Problems } from "../../src/descriptors/problems.js";
 import { SyntaxFault } from "../../src/descriptors/scanner.js";
-import { FrameReader } from "../../src/h2/frame-reader.js";
+import type { FrameReader } from "../../src/h2/frame-reader.js";
 import { ConnectionError } from "../../src/h2/protocol.js";
 import { isHostHeader, trustedAddresses } from "../../src/net/forwarded-list.js";
 import { readFrame } from "../../src/realtime/frame-reader.js";
@@ -21,9 +21,9 @@ import { segmentText, TemplateError } from "../../src/routing/template.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
 import { decodeStatus } from "../../src/status/details.js";
 import { parseTraceparent } from "../../src/telemetry/traceparent.js";
-import { HpackDecoder } from "../../src/upstream/grpc/hpack-decoder.js";
 import { model, POLICY, type } from "../codec/schema.js";
-import { Recorder, readInChunks } from "../upstream/h2/fuzz-frames.js";
+import { Recorder, readInChunks } from "../h2/fuzz-frames.js";
+import { frameReader, hpackDecoder } from "../h2/parts.js";
 
 /** A reader of bytes that strangers send, and what must hold of every input. */
 export interface FuzzTarget {
@@ -159,11 +159,7 @@ export const targets: readonly FuzzTarget[] = [
   },
   {
     name: "query",
-    seeds: [
-      "fInt32=1&fString=a+b&rInt64=1&rInt64=2",
-      "mString[a%5D]=%41&timestamp.seconds=5",
-      "a=%zz&&b",
-    ],
+    seeds: ["fInt32=1&fString=a+b&rInt64=1&rInt64=2", "mString[a%5D]=%41&timestamp.seconds=5", "a=%zz&&b"],
     /** Names and values are those of URLSearchParams; a request is read or refused with a TranscodeError. */
     run(input) {
       const raw = input.toString("latin1");
@@ -234,7 +230,7 @@ export const targets: readonly FuzzTarget[] = [
     ],
     /** Ends in fields or in a ConnectionError; so does the next block of the same connection. */
     run(input) {
-      const decoder = new HpackDecoder();
+      const decoder = hpackDecoder();
       expecting(ConnectionError, () => {
         for (let round = 0; round < 2; round++)
           decoder.decode(input, 0, input.length, {
@@ -256,7 +252,7 @@ export const targets: readonly FuzzTarget[] = [
         const recorder = new Recorder();
         let fault: unknown;
         try {
-          feed(new FrameReader(recorder));
+          feed(frameReader(recorder));
         } catch (error) {
           if (!(error instanceof ConnectionError)) throw error;
           fault = error.message;
