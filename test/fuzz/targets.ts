@@ -15,7 +15,8 @@ import { SyntaxFault } from "../../src/descriptors/scanner.js";
 import type { FrameReader } from "../../src/h2/frame-reader.js";
 import { ConnectionError } from "../../src/h2/protocol.js";
 import { isHostHeader, trustedAddresses } from "../../src/net/forwarded-list.js";
-import { readFrame } from "../../src/realtime/frame-reader.js";
+import { atOnce } from "../../src/net/pace.js";
+import { readFrame } from "../../src/realtime/chat/frame-reader.js";
 import { RouterBuilder } from "../../src/routing/router.js";
 import { segmentText, TemplateError } from "../../src/routing/template.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
@@ -217,7 +218,7 @@ export const targets: readonly FuzzTarget[] = [
     /** Ends in a file or in a problem that is reported. */
     run(input) {
       const problems = new Problems();
-      const files = readFiles("set", "fuzz", [input], problems);
+      const files = atOnce(readFiles("set", "fuzz", [input], problems));
       assert.equal(files.length + problems.errors, 1);
     },
   },
