@@ -1,21 +1,31 @@
-import type { Diagnostic } from "../config/diagnostic.js";
-import { type Compiled, compile, readConfig, type UsableConfig } from "../gateway/compile.js";
-import { reflectOnce } from "../gateway/reflect-once.js";
+import { type Diagnostic, LoadError } from "../config/diagnostic.js";
+import { createChannels, type ReflectedFiles, reflectedUpstreams } from "../gateway/backends.js";
+import { type Compiled, compile } from "../gateway/compile.js";
+import { readConfig, type UsableConfig } from "../gateway/read-config.js";
+import type { Rooms } from "../gateway/realtime-settings.js";
 import { createRuntime } from "../gateway/runtime.js";
 import { createPace } from "../net/pace.js";
 import { createLogger } from "../telemetry/logger.js";
+import { fetchDescriptors } from "../upstream/reflection/reflection.js";
 
 /**
  * Loads and compiles a configuration without listening. Reflection, where the file asks for it, is asked once.
  * @throws LoadError
  */
 export async function load(file: string): Promise<Compiled> {
-  const loaded: UsableConfig = readConfig(file, process.env);
+  const loaded = readConfig(file, process.env);
   const runtime = createRuntime(loaded.config, createLogger("silent"));
   const reflected = await reflectOnce(loaded);
-  const compiled = await compile(loaded, reflected, { runtime, pace: createPace(), channel: notConnected });
+  const pace = createPace();
+  const compiled = await compile(loaded, reflected, { runtime, rooms: noRooms, channel: notConnected, pace });
   return { ...compiled, diagnostics: [...compiled.diagnostics, ...notExposed(compiled, file)] };
 }
+
+const noRooms: Rooms = {
+  get realtime(): never {
+    throw new Error("there are no rooms: nothing is served");
+  },
+};
 
 /** Names at most. */
 const shown = 20;
@@ -32,4 +42,41 @@ function notExposed({ loaded, model, routes, own }: Compiled, file: string): rea
 
 function notConnected(upstream: string): never {
   throw new Error(`upstream ${upstream} is not connected: nothing is served`);
+}
+
+/** Milliseconds that reflection of one upstream may take. */
+const timeout = 10_000;
+
+/**
+ * Asks every reflecting upstream once.
+ * @throws LoadError naming each upstream whose reflection fails
+ */
+async function reflectOnce(loaded: UsableConfig): Promise<ReflectedFiles> {
+  const names = reflectedUpstreams(loaded.config);
+  const reflected = new Map<string, readonly Uint8Array[]>();
+  if (names.length === 0) return reflected;
+  const channels = createChannels(loaded, () => undefined);
+  const problems: Diagnostic[] = [];
+  await Promise.all(
+    names.map(async name => {
+      const channel = channels.get(name);
+      if (channel === undefined) return;
+      try {
+        reflected.set(name, (await fetchDescriptors(channel, { timeout })).files);
+      } catch (error) {
+        const index = loaded.config.descriptors.findIndex(
+          source => "reflection" in source && source.reflection === name,
+        );
+        problems.push({
+          severity: "error",
+          message: `upstream "${name}" cannot be reflected: ${error instanceof Error ? error.message : error}`,
+          position: loaded.locate(["descriptors", index, "reflection"]),
+          path: `descriptors[${index}].reflection`,
+        });
+      }
+    }),
+  );
+  await Promise.all([...channels.values()].map(channel => channel.close()));
+  if (problems.length > 0) throw new LoadError(problems);
+  return reflected;
 }

@@ -2,17 +2,16 @@ import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
-import { type OwnRoute, ownRoute } from "../bindings/own-route.js";
+import type { Endpoint } from "../bindings/endpoint.js";
+import { type OwnRoute, ownRoute, type PassThroughRule } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import { type LoadedConfig, loadConfig } from "../config/load.js";
 import type { Config, LiveKitConfig } from "../config/schema.js";
-import { loadModel } from "../descriptors/load.js";
-import type { MethodType, Model } from "../descriptors/model.js";
+import { type DescriptorInput, loadModel } from "../descriptors/load.js";
+import type { MessageType, MethodType, Model } from "../descriptors/model.js";
 import type { LiveKit } from "../livekit/livekit.js";
-import type { LiveKitDeps } from "../livekit/parts.js";
 import type { Pace } from "../net/pace.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
@@ -20,17 +19,12 @@ import { compileBridge } from "../realtime/bridge/compile-bridge.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
-import { descriptorInputs, type ReflectedFiles } from "./descriptors.js";
+import type { ReflectedFiles } from "./backends.js";
 import { passThroughRules } from "./pass-through.js";
-import { realtimeEndpoints, socketAuth } from "./realtime-settings.js";
-import { type Runtime, roomsOf } from "./runtime.js";
+import type { UsableConfig } from "./read-config.js";
+import { type RealtimeEndpoints, type Rooms, realtimeEndpoints, socketAuth } from "./realtime-settings.js";
+import type { Runtime } from "./runtime.js";
 import { streamWarnings } from "./stream-warnings.js";
-import { tlsProblems } from "./tls.js";
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** A configuration that can be used, with where its nodes stand. */
-export type UsableConfig = LoadedConfig & { readonly config: Config };
 
 /** Everything that a configuration file says, checked and compiled; nothing of it listens or connects. */
 export interface Compiled {
@@ -54,67 +48,40 @@ export interface Compiled {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What compiled parts reach for once there are requests. */
-export interface Surroundings {
+export interface CompileContext {
   readonly runtime: Runtime;
-  /** Of compiling, which goes on in turns of the event loop. */
-  readonly pace: Pace;
-  /** The channel of an upstream of the configuration. */
+  /** Serves the rooms of the configuration; asked when requests come. */
+  readonly rooms: Rooms;
+  /** The channel of an upstream of the configuration; asked when calls are made. */
   channel(upstream: string): Channel;
+  readonly pace: Pace;
 }
 
-/** @throws LoadError with every problem of the file */
-export function readConfig(file: string, environment: Environment): UsableConfig {
-  const loaded = loadConfig(file, environment);
-  if (loaded.config === undefined) throw new LoadError(loaded.diagnostics);
-  const usable = { ...loaded, config: loaded.config };
-  const problems = tlsProblems(usable);
-  if (problems.length > 0) throw new LoadError([...loaded.diagnostics, ...problems]);
-  return usable;
-}
-
-/** @throws LoadError with every problem of the descriptors, or of the routes */
+/**
+ * Compiles a configuration in turns of the event loop.
+ * @throws LoadError with every problem of the descriptors, or of the routes
+ */
 export async function compile(
   loaded: UsableConfig,
   reflected: ReflectedFiles,
-  surroundings: Surroundings,
+  context: CompileContext,
 ): Promise<Compiled> {
   const { config, locate } = loaded;
-  const { pace } = surroundings;
+  const { runtime, rooms, pace } = context;
   const { model, diagnostics } = await loadModel(descriptorInputs(config, reflected), pace);
-  const livekit = config.livekit && (await livekitOf(config.livekit, loaded, model, surroundings));
-  const realtime = realtimeEndpoints(config, () => roomsOf(surroundings.runtime));
-  const declared = [
-    ...(livekit?.endpoints ?? []),
-    ...realtime.rest,
-    ...(realtime.path !== undefined && realtime.pathOnHttp ? [realtime.path] : []),
-    ...passThroughRules(config),
-    ...surroundings.runtime.endpoints,
-  ];
+  const livekit = config.livekit && (await compileLiveKit(config.livekit, loaded, model, context));
+  const realtime = realtimeEndpoints(config, rooms);
+  const declared = builtIns(config, livekit, realtime, runtime);
   const table = await compileRoutes(config, model, locate, pace, declared);
-  const policies = createPolicies(config.auth.policies, { locate, metrics: surroundings.runtime.policies });
-  const onHttp = new Map(
-    table.own.flatMap(route => (route.kind === "endpoint" ? [[route.endpoint, route] as const] : [])),
-  );
-  const realtimeOwn = [...realtime.rest, realtime.path].flatMap(endpoint =>
-    endpoint === undefined ? [] : [onHttp.get(endpoint) ?? ownRoute(endpoint)],
-  );
-  const authorizers = await authorizersOf(
-    new Set([...table.routes, ...table.own, ...realtimeOwn]),
-    config,
-    policies,
-    pace,
-  );
+  const realtimeOwn = socketListenerRoutes(realtime, table);
+  const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
+  const all = new Set([...table.routes, ...table.own, ...realtimeOwn]);
+  const authorizers = await authorizersOf(all, config, policies, pace);
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
-  const rooms = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
+  const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
-  const validated = table.routes.filter(({ policy }) => policy.validate);
-  const validators = await compileValidators(
-    model,
-    validated.map(({ rpc }) => rpc.input),
-    pace,
-  );
-  const all = [
+  const validators = await compileValidators(model, validatedTypes(table), pace);
+  const problems = [
     ...loaded.diagnostics,
     ...diagnostics,
     ...(livekit?.diagnostics ?? []),
@@ -125,57 +92,89 @@ export async function compile(
     ...checkProviders(config, model, locate),
     ...validators.diagnostics,
   ];
-  if (all.some(each => each.severity === "error")) throw new LoadError(all);
-  const { routes, own } = table;
+  if (problems.some(each => each.severity === "error")) throw new LoadError(problems);
   return {
     loaded,
     model,
-    routes,
-    own,
+    routes: table.routes,
+    own: table.own,
     realtimeOwn,
     authorizers,
     validators,
-    rooms,
+    rooms: roomPolicy,
     bridge: bridge?.plan,
     callAuthorizers,
-    adminRoutes: [
-      ...(livekit?.adminRoutes ?? []),
-      ...(config.realtime === undefined
-        ? []
-        : roomsRoutes(() => roomsOf(surroundings.runtime).realtime.hub, config.realtime.rooms)),
-    ],
-    diagnostics: all,
+    adminRoutes: [...(livekit?.adminRoutes ?? []), ...roomsAdminRoutes(config, rooms)],
+    diagnostics: problems,
   };
 }
 
-/** Its SDK is loaded only where it is used. */
-async function livekitOf(
-  section: LiveKitConfig,
-  loaded: UsableConfig,
-  model: Model,
-  surroundings: Surroundings,
-): Promise<LiveKit> {
-  const { createLiveKit } = await import("../livekit/livekit.js");
-  return createLiveKit(loaded.config, section, livekitParts(loaded, model, surroundings));
+/** The configured sources of descriptors in order, with what reflection has brought. */
+export function descriptorInputs(config: Config, reflected: ReflectedFiles): DescriptorInput[] {
+  return config.descriptors.map(source => {
+    if ("protos" in source) {
+      const { protos: folder, include, exclude } = source;
+      return { kind: "protos", folder, include, exclude };
+    }
+    if ("set" in source) return { kind: "set", file: source.set };
+    const origin = `reflection of upstream "${source.reflection}"`;
+    return { kind: "files", origin, files: reflected.get(source.reflection) ?? [] };
+  });
 }
 
-function livekitParts(
+/** Its SDK is loaded only where it is used. */
+async function compileLiveKit(
+  section: LiveKitConfig,
   { config, locate }: UsableConfig,
   model: Model,
-  { runtime, channel }: Surroundings,
-): LiveKitDeps {
-  return {
+  { runtime, rooms, channel }: CompileContext,
+): Promise<LiveKit> {
+  const { createLiveKit } = await import("../livekit/livekit.js");
+  return createLiveKit(config, section, {
     model,
     channel,
     metrics: runtime.livekit,
     removals: runtime.removals,
     publish:
       config.realtime?.rooms === true
-        ? async (room, message) => void (await roomsOf(runtime).realtime.hub.publish({ room, ...message }))
+        ? async (room, message) => void (await rooms.realtime.hub.publish({ room, ...message }))
         : undefined,
     log: (level, fields, message) => runtime.log[level](fields, message),
     locate,
-  };
+  });
+}
+
+/** What the HTTP listener serves that no RPC method answers. */
+function builtIns(
+  config: Config,
+  livekit: LiveKit | undefined,
+  realtime: RealtimeEndpoints,
+  runtime: Runtime,
+): readonly (Endpoint | PassThroughRule)[] {
+  return [
+    ...(livekit?.endpoints ?? []),
+    ...realtime.rest,
+    ...(realtime.path !== undefined && realtime.pathOnHttp ? [realtime.path] : []),
+    ...passThroughRules(config),
+    ...runtime.endpoints,
+  ];
+}
+
+/** The same routes as on the HTTP listener, where that serves them. */
+function socketListenerRoutes({ rest, path }: RealtimeEndpoints, { own }: RouteTable): OwnRoute[] {
+  const onHttp = new Map(
+    own.flatMap(route => (route.kind === "endpoint" ? [[route.endpoint, route] as const] : [])),
+  );
+  const endpoints = path === undefined ? rest : [...rest, path];
+  return endpoints.map(endpoint => onHttp.get(endpoint) ?? ownRoute(endpoint));
+}
+
+function validatedTypes({ routes }: RouteTable): MessageType[] {
+  return routes.filter(({ policy }) => policy.validate).map(({ rpc }) => rpc.input);
+}
+
+function roomsAdminRoutes({ realtime }: Config, rooms: Rooms): readonly AdminRoute[] {
+  return realtime === undefined ? [] : roomsRoutes(() => rooms.realtime.hub, realtime.rooms);
 }
 
 async function authorizersOf(

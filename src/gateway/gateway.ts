@@ -1,10 +1,9 @@
-import { type AdminServer, startAdmin } from "../admin/server.js";
+import { type AdminServer, type Readiness, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { Endpoint } from "../bindings/endpoint.js";
-import type { Snapshot } from "../bindings/snapshot.js";
-import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
+import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
-import type { Config } from "../config/schema.js";
+import type { Config, RealtimeConfig } from "../config/schema.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import type { Engine } from "../server/engine.js";
 import { startFastifyEngine } from "../server/node/fastify-engine.js";
@@ -12,12 +11,13 @@ import { startUwsEngine } from "../server/uws/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
-import { type Compiled, type Environment, readConfig, type UsableConfig } from "./compile.js";
-import { Generation } from "./generation.js";
+import { Backends, type ReflectionEvents, superseded } from "./backends.js";
+import { buildGeneration, type Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
-import type { Protection } from "./protection.js";
-import type { RealtimeParts, RealtimeService } from "./realtime.js";
+import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
+import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
+import type { Rooms } from "./realtime-settings.js";
 import { restartOnly } from "./restart-only.js";
 import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
@@ -62,9 +62,13 @@ export async function startGateway(file: string, options: GatewayOptions = {}): 
   return gateway;
 }
 
-/** Milliseconds that WebSockets have at the end to take in why they are closed. */
-const lastWords = 1000;
+/** Milliseconds that forwarded WebSockets have, once everything else is over, to read why they are closed. */
+const closeGraceMs = 1000;
 
+/**
+ * The life of a gateway. Requests, sockets and operators find what serves in the fields `#generation`, `#backends` and
+ * `#realtime`, which change together in `#swap`.
+ */
 class RunningGateway implements Gateway {
   readonly #file: string;
   readonly #environment: Environment;
@@ -72,22 +76,23 @@ class RunningGateway implements Gateway {
   readonly #socketEngine: SocketEngine | undefined;
   /** The configuration that the process started with. */
   readonly #started: Config;
+  /** The configuration that serves, or is to serve first. */
   #loaded: UsableConfig;
   #generation: Generation | undefined;
-  #snapshot: Snapshot | undefined;
-  #protection: Protection | undefined;
+  /** Those of the generation, or of the first one that is to come. */
+  #backends: Backends | undefined;
   #realtime: RealtimeService | undefined;
-  #createRealtime: ((parts: RealtimeParts) => RealtimeService) | undefined;
-  #adminRoutes: readonly AdminRoute[] = [];
   #engine: Engine | undefined;
   #admin: AdminServer | undefined;
   #draining = false;
-  /** Being built by a reload; not yet serving. */
-  #next: Generation | undefined;
+  /** Of a reload that does not yet serve. */
+  #next: Backends | undefined;
+  /** All that are not closed. */
+  readonly #open = new Set<Backends>();
   #reloading: Promise<void> = Promise.resolve();
-  /** Generations that wait for their last requests. */
-  readonly #retiring = new Set<Promise<void>>();
-  readonly #retired = new Set<Generation>();
+  #building: Promise<void> = Promise.resolve();
+  /** What is being closed, and waits for its last users. */
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(file: string, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
     const { telemetry } = loaded.config;
@@ -98,7 +103,7 @@ class RunningGateway implements Gateway {
     const log = createLogger(telemetry.log.level, options.logTo);
     this.#runtime = createRuntime(loaded.config, log, options.endpoints);
     this.#socketEngine = options.socketEngine;
-    this.#runtime.metrics.endpointsFrom(() => this.#generation?.endpoints() ?? []);
+    this.#runtime.metrics.endpointsFrom(() => this.#backends?.endpoints() ?? []);
   }
 
   get httpPort(): number {
@@ -115,9 +120,10 @@ class RunningGateway implements Gateway {
 
   async start(): Promise<void> {
     await this.#startAdmin();
-    const generation = this.#createGeneration(this.#loaded);
-    this.#generation = generation;
-    await generation.start();
+    const backends = this.#createBackends(this.#loaded);
+    this.#backends = backends;
+    await backends.open(this.#reflectionEvents(backends));
+    await this.#build(backends);
     await this.#realtime?.start(this.#loaded);
     await this.#listen();
     this.#runtime.log.info(
@@ -125,17 +131,108 @@ class RunningGateway implements Gateway {
         http: this.httpPort,
         ...(this.#realtime === undefined ? {} : { realtime: this.realtimePort }),
         admin: this.adminPort,
-        bindings: this.#snapshot?.bindings.length,
+        bindings: this.#generation?.routes.bindings.length,
       },
       "ready",
     );
   }
 
   reload(): Promise<void> {
-    // A reload that still waits (for reflection, say) is overtaken by the newer one.
-    if (this.#next !== undefined) this.#retire(this.#next);
+    // A reload that still waits (for reflection, say) is superseded by the newer one.
+    if (this.#next !== undefined) this.#close(this.#next);
     this.#reloading = this.#reloading.then(() => this.#reload());
     return this.#reloading;
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#draining) return;
+    let next: Backends | undefined;
+    try {
+      const loaded = readConfig(this.#file, this.#environment);
+      next = this.#createBackends(loaded);
+      this.#next = next;
+      await next.open(this.#reflectionEvents(next));
+      await this.#build(next);
+      await this.#realtime?.start(loaded);
+      this.#warnOfRestartOnly(loaded.config);
+      this.#runtime.log.info(
+        { bindings: this.#generation?.routes.bindings.length },
+        "configuration reloaded",
+      );
+    } catch (error) {
+      this.#runtime.metrics.reloadFailed();
+      const kept = next !== this.#backends || next === undefined;
+      this.#runtime.log.error(
+        { error: describeError(error) },
+        kept
+          ? "reload failed; keeping the previous configuration"
+          : "the configuration was reloaded, but its sockets or rooms are not served",
+      );
+      if (next !== undefined && kept) this.#close(next);
+    }
+  }
+
+  /** An upstream has other descriptors than before. */
+  async #refresh(backends: Backends, upstream: string): Promise<void> {
+    try {
+      await this.#build(backends);
+    } catch (error) {
+      if (backends.signal.aborted) return;
+      this.#runtime.metrics.reloadFailed();
+      this.#runtime.log.error(
+        { error: describeError(error) },
+        `the new descriptors of upstream "${upstream}" cannot be used; keeping the previous ones`,
+      );
+    }
+  }
+
+  /**
+   * Builds a generation and lets it serve. Generations are built one after the other: one that was begun earlier never
+   * takes the place of one that was begun later.
+   */
+  #build(backends: Backends): Promise<void> {
+    const built = this.#building.then(() => this.#buildNext(backends));
+    this.#building = built.catch(() => undefined);
+    return built;
+  }
+
+  async #buildNext(backends: Backends): Promise<void> {
+    if (backends.signal.aborted) throw superseded();
+    const { config } = backends.loaded;
+    const realtime =
+      config.realtime && (this.#realtime ?? (await this.#openRealtime(config, config.realtime)));
+    try {
+      const generation = await buildGeneration(backends, {
+        runtime: this.#runtime,
+        rooms: realtime ?? noRooms,
+        previousGuards: this.#generation?.guards,
+      });
+      if (backends.signal.aborted) {
+        void generation.retire();
+        throw superseded();
+      }
+      this.#swap(backends, generation, realtime);
+    } catch (error) {
+      if (realtime !== this.#realtime) await realtime?.close(0);
+      throw error;
+    }
+  }
+
+  /** No await in here: whoever looks sees all of the old or all of the new. */
+  #swap(backends: Backends, generation: Generation, realtime: RealtimeService | undefined): void {
+    const [oldGeneration, oldBackends, oldRealtime] = [this.#generation, this.#backends, this.#realtime];
+    this.#generation = generation;
+    this.#backends = backends;
+    this.#realtime = realtime;
+    this.#loaded = backends.loaded;
+    if (this.#next === backends) this.#next = undefined;
+    if (generation.realtime !== undefined) realtime?.use(generation.realtime);
+    if (oldRealtime !== undefined && oldRealtime !== realtime)
+      this.#track(oldRealtime.close(backends.loaded.config.server.drain));
+    if (oldGeneration !== undefined) this.#track(oldGeneration.retire());
+    if (oldBackends !== undefined && oldBackends !== backends) this.#close(oldBackends);
+    this.#runtime.metrics.reloadSucceeded(generation.routes.bindings.length);
+    for (const diagnostic of generation.diagnostics) this.#runtime.log.warn(formatDiagnostic(diagnostic));
   }
 
   async close(): Promise<void> {
@@ -160,18 +257,57 @@ class RunningGateway implements Gateway {
     if (engine !== undefined) {
       const timer = setTimeout(() => {
         engine.destroy();
-        void this.#endAll();
+        void this.#endForwardedSockets();
       }, drain);
       await engine.close(realtime);
       clearTimeout(timer);
     }
     await realtime;
-    for (const generation of [this.#generation, this.#next])
-      if (generation !== undefined) this.#retire(generation);
-    const timer = setTimeout(() => void this.#endAll(), lastWords);
-    await Promise.all(this.#retiring);
+    if (this.#generation !== undefined) this.#track(this.#generation.retire());
+    for (const backends of this.#open) this.#close(backends);
+    const timer = setTimeout(() => void this.#endForwardedSockets(), closeGraceMs);
+    await Promise.all(this.#closing);
     clearTimeout(timer);
     await this.#admin?.close();
+  }
+
+  async #endForwardedSockets(): Promise<void> {
+    await Promise.all([...this.#open].map(backends => backends.endSockets()));
+  }
+
+  #createBackends(loaded: UsableConfig): Backends {
+    const backends = new Backends(loaded, this.#runtime.metrics);
+    this.#open.add(backends);
+    return backends;
+  }
+
+  #reflectionEvents(backends: Backends): ReflectionEvents {
+    return {
+      changed: upstream => void this.#refresh(backends, upstream),
+      // No fault of the gateway: a stack would tell nothing.
+      failed: (upstream, error) =>
+        this.#runtime.log.warn(
+          { error: error.message },
+          `reflection of upstream "${upstream}" failed; trying again`,
+        ),
+    };
+  }
+
+  #close(backends: Backends): void {
+    if (this.#next === backends) this.#next = undefined;
+    this.#track(backends.close().finally(() => this.#open.delete(backends)));
+  }
+
+  /** The end of the gateway waits for it. */
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#closing.delete(tracked));
+    this.#closing.add(tracked);
+  }
+
+  /** Rooms and what connects them are loaded only where they are used. */
+  async #openRealtime(config: Config, section: RealtimeConfig): Promise<RealtimeService> {
+    const { openRealtime } = await import("./realtime.js");
+    return openRealtime(config, section, this.#runtime, this.#socketEngine);
   }
 
   async #startAdmin(): Promise<void> {
@@ -183,8 +319,8 @@ class RunningGateway implements Gateway {
         metrics: this.#runtime.metrics,
         ready: () => this.#readiness(),
         config: () => redact(this.#loaded.config, this.#loaded.secrets),
-        bindings: () => this.#snapshot?.bindings.map(describeBinding) ?? [],
-        routes: () => this.#adminRoutes,
+        bindings: () => this.#generation?.routes.bindings.map(describeBinding) ?? [],
+        routes: () => this.#generation?.adminRoutes ?? noAdminRoutes,
       });
     this.#admin = await listening(this.#loaded, ["listeners", "admin"], start);
   }
@@ -193,8 +329,8 @@ class RunningGateway implements Gateway {
     const { listeners, http } = this.#loaded.config;
     const { address, tls } = listenerOf(this.#loaded, "http");
     const pipeline = new Pipeline({
-      // Requests are accepted only once there is a snapshot.
-      snapshot: () => this.#snapshot as Snapshot,
+      // Requests are accepted only once there is a generation.
+      snapshot: () => (this.#generation as Generation).routes,
       metrics: this.#runtime.metrics,
       accessLog: new AccessLog(this.#runtime.log),
       draining: () => this.#draining,
@@ -220,113 +356,38 @@ class RunningGateway implements Gateway {
     this.#engine = await listening(this.#loaded, ["listeners", "http"], start);
   }
 
-  /** Rooms and what connects them are loaded only where they are used. */
-  async #prepareRealtime({ loaded }: Compiled): Promise<void> {
-    const { realtime } = loaded.config;
-    if (realtime === undefined || this.#realtime !== undefined) return;
-    const { prepareRealtime } = await import("./realtime.js");
-    this.#createRealtime = await prepareRealtime(realtime, this.#runtime, {
-      engine: this.#socketEngine,
-      replyHeaders: (origin, encrypted) => (this.#snapshot as Snapshot).replyHeaders(origin, encrypted),
-    });
-  }
-
-  #useRealtime(parts: RealtimeParts): void {
-    const { config } = parts.compiled.loaded;
-    const { realtime } = config;
-    if (this.#realtime === undefined) {
-      if (realtime !== undefined) this.#realtime = this.#createRealtime?.(parts);
-    } else if (realtime !== undefined) {
-      this.#realtime.update(parts);
-    } else {
-      const ended = this.#realtime.close(config.server.drain).finally(() => this.#retiring.delete(ended));
-      this.#retiring.add(ended);
-      this.#realtime = undefined;
-    }
-    this.#runtime.rooms = this.#realtime;
-  }
-
-  #createGeneration(loaded: UsableConfig): Generation {
-    return new Generation(loaded, this.#runtime, {
-      protection: () => this.#protection,
-      prepare: compiled => this.#prepareRealtime(compiled),
-      snapshot: (snapshot, parts) => {
-        const { diagnostics, adminRoutes } = parts.compiled;
-        this.#snapshot = snapshot;
-        this.#protection = parts.protection;
-        this.#useRealtime(parts);
-        this.#adminRoutes = adminRoutes;
-        this.#runtime.metrics.reloadSucceeded(snapshot.bindings.length);
-        this.#report(diagnostics);
-      },
-      // No fault of the gateway: a stack would tell nothing.
-      retrying: (what, error) => this.#runtime.log.warn({ error: error.message }, what),
-      failed: (what, error) => this.#runtime.log.error({ error: describeError(error) }, what),
-    });
-  }
-
-  async #reload(): Promise<void> {
-    if (this.#draining) return;
-    try {
-      const loaded = readConfig(this.#file, this.#environment);
-      const next = this.#createGeneration(loaded);
-      this.#next = next;
-      await next.start();
-      const before = this.#generation;
-      this.#generation = next;
-      this.#next = undefined;
-      this.#loaded = loaded;
-      await this.#realtime?.start(loaded);
-      const unchanged = restartOnly(this.#started, loaded.config);
-      if (unchanged.length > 0)
-        this.#runtime.log.warn({ settings: unchanged }, "these settings change with a restart only");
-      if (before !== undefined) this.#retire(before);
-      this.#runtime.log.info({ bindings: this.#snapshot?.bindings.length }, "configuration reloaded");
-    } catch (error) {
-      this.#runtime.metrics.reloadFailed();
-      this.#runtime.log.error(
-        { error: describeError(error) },
-        "reload failed; the configuration from before stays",
-      );
-      if (this.#next !== undefined) this.#retire(this.#next);
-    }
-  }
-
-  #retire(generation: Generation): void {
-    if (this.#next === generation) this.#next = undefined;
-    this.#retired.add(generation);
-    const retired = generation.retire().finally(() => {
-      this.#retiring.delete(retired);
-      this.#retired.delete(generation);
-    });
-    this.#retiring.add(retired);
-  }
-
-  /** Ends the WebSockets that are passed through. */
-  async #endAll(): Promise<void> {
-    const all = [...this.#retired, this.#generation];
-    await Promise.all(all.map(generation => generation?.end()));
-  }
-
-  #readiness(): { ready: boolean; checks: Record<string, { ok: boolean; message: string }> } {
-    const checks: Record<string, { ok: boolean; message: string }> = {
+  #readiness(): Readiness {
+    const checks: Record<string, Check> = {
       gateway: this.#draining
         ? { ok: false, message: "shutting down" }
         : this.#engine === undefined
-          ? { ok: false, message: this.#generation?.waitingFor() ?? "starting" }
+          ? { ok: false, message: this.#backends?.waitingFor() ?? "starting" }
           : { ok: true, message: "listening" },
     };
     if (this.#realtime?.ready === false)
       checks.realtime = { ok: false, message: "the broker does not take messages" };
-    for (const { upstream, ok, message } of this.#generation?.health() ?? [])
+    for (const { upstream, ok, message } of this.#backends?.health() ?? [])
       checks[`upstream ${upstream}`] = { ok, message };
     return { ready: Object.values(checks).every(check => check.ok), checks };
   }
 
-  #report(diagnostics: readonly Diagnostic[]): void {
-    for (const diagnostic of diagnostics) this.#runtime.log.warn(formatDiagnostic(diagnostic));
+  #warnOfRestartOnly(config: Config): void {
+    const settings = restartOnly(this.#started, this.#realtime?.section, config);
+    if (settings.length > 0)
+      this.#runtime.log.warn({ settings }, "these settings take effect only after a restart");
   }
 }
+
+type Check = Readiness["checks"][string];
+
+const noAdminRoutes: readonly AdminRoute[] = [];
+
+/** For a configuration without `realtime`, which does not ask for them. */
+const noRooms: Rooms = {
+  get realtime(): never {
+    throw new Error("the configuration has no rooms");
+  },
+};
 
 function describeError(error: unknown): string {
   if (error instanceof LoadError) return error.message;

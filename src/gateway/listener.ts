@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
 import { type Address, parseAddress } from "../config/address.js";
 import { LoadError } from "../config/diagnostic.js";
 import { formatPath, type Path } from "../config/path.js";
 import type { ListenersConfig } from "../config/schema.js";
 import type { ServerTls } from "../net/server-tls.js";
 import { AddonError } from "../net/uws-addon.js";
-import type { UsableConfig } from "./compile.js";
+import type { UsableConfig } from "./read-config.js";
+import { readServerTls } from "./tls.js";
 
 export interface Listener {
   readonly address: Address;
@@ -18,20 +18,7 @@ export function listenerOf({ config }: UsableConfig, name: keyof ListenersConfig
   const { address, tls } = config.listeners[name] as ListenersConfig["http"];
   // Loading has checked the form of the address.
   const parsed = parseAddress(address) as Address;
-  if (tls === undefined) return { address: parsed, tls: undefined };
-  return {
-    address: parsed,
-    tls: {
-      certFile: tls.cert,
-      keyFile: tls.key,
-      cert: readFileSync(tls.cert),
-      key: readFileSync(tls.key),
-      ...("client_ca" in tls &&
-        tls.client_ca !== undefined && {
-          client: { ca: readFileSync(tls.client_ca), required: tls.client_auth === "require" },
-        }),
-    },
-  };
+  return { address: parsed, tls: tls && readServerTls(tls) };
 }
 
 /**

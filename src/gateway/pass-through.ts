@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughRule } from "../bindings/own-route.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
 import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
+import { readClientTls } from "./tls.js";
 
 /** What `http.proxy` adds to the route table. */
 export function passThroughRules(config: Config): PassThroughRule[] {
@@ -45,7 +45,7 @@ export async function passThroughOf(config: Config): Promise<PassThrough | undef
     const origins = upstream.targets.map(trimmed);
     let turn = 0;
     const next = () => origins[turn++ % origins.length] as string;
-    return { prefix, rewrite, websocket, next, timeout, tls: tlsOf(tls) };
+    return { prefix, rewrite, websocket, next, timeout, tls: clientTls(tls) };
   });
   if (targets.length === 0) return undefined;
   const { createPassThrough } = await import("../upstream/pass-through.js");
@@ -56,12 +56,9 @@ function trimmed(origin: string): string {
   return origin.replace(/\/$/, "");
 }
 
-function tlsOf(tls: UpstreamConfig["tls"]): PassThroughTarget["tls"] {
-  if (tls === undefined || tls === true) return undefined;
-  return {
-    ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
-    ...(tls.server_name === undefined ? {} : { servername: tls.server_name }),
-  };
+function clientTls(tls: UpstreamConfig["tls"]): PassThroughTarget["tls"] {
+  const { serverName, ...files } = readClientTls(tls === true ? undefined : tls) ?? {};
+  return tls === undefined || tls === true
+    ? undefined
+    : { ...files, ...(serverName === undefined ? {} : { servername: serverName }) };
 }

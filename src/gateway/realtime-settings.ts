@@ -1,25 +1,40 @@
-import type { Authorizer } from "../auth/authorizer.js";
+import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import type { Identity } from "../auth/identity.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { Endpoint } from "../bindings/endpoint.js";
 import { type ExposedService, exposedServices } from "../bindings/exposed-services.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
+import type { Snapshot } from "../bindings/snapshot.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
 import { methodPolicy } from "../config/method-policy.js";
 import { limitNames } from "../config/rate-limit-schema.js";
-import type { Config, RealtimeConfig, UpstreamConfig } from "../config/schema.js";
-import type { MethodType } from "../descriptors/model.js";
+import type { Config, CorsConfig, RealtimeConfig, UpstreamConfig } from "../config/schema.js";
+import type { MethodType, Model } from "../descriptors/model.js";
 import { statusDialect } from "../dialects/status.js";
+import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js";
+import { requireHandshake } from "../realtime/sockets/upgrade-request.js";
+import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
 import { restEndpoints } from "../realtime/api/rest.js";
-import type { Bridge } from "../realtime/bridge/bridge.js";
-import type { CallCheck } from "../realtime/bridge/bridge-plan.js";
-import type { RealtimeSettings } from "../realtime/realtime.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Compiled } from "./compile.js";
-import type { Protection } from "./protection.js";
-import { closedGate } from "./realtime-gate.js";
-import type { Rooms } from "./runtime.js";
+import type { Validators } from "../validation/compile.js";
+import type { Guards } from "./guards.js";
+
+/** What serves rooms and sockets; it outlives generations. */
+export interface Rooms {
+  readonly realtime: Realtime;
+}
+
+/** What sockets use of one generation. */
+export interface RealtimeParts {
+  readonly settings: Omit<RealtimeSettings, "bridge">;
+  /** What sockets call; undefined where they call nothing. */
+  readonly target: BridgeTarget | undefined;
+  /** What the listener of the sockets serves beside them. Acquired as long as the parts are used. */
+  readonly routes: Snapshot;
+  /** What responses of the HTTP listener carry, those to upgrades as well. */
+  readonly httpHeaders: Snapshot["replyHeaders"];
+}
 
 /** Who may open a socket. */
 export function socketAuth({ auth }: Config, realtime: RealtimeConfig): AuthNames {
@@ -36,13 +51,13 @@ export interface RealtimeEndpoints {
   readonly pathOnHttp: boolean;
 }
 
-export function realtimeEndpoints(config: Config, rooms: () => Rooms): RealtimeEndpoints {
+export function realtimeEndpoints(config: Config, rooms: Rooms): RealtimeEndpoints {
   const section = config.realtime;
   if (section === undefined) return { rest: [], path: undefined, pathOnHttp: false };
   const { rest: prefix, rate_limit: rateLimit } = section;
   const auth = socketAuth(config, section);
   return {
-    rest: prefix === undefined ? [] : restEndpoints(() => rooms().realtime, { prefix, auth, rateLimit }),
+    rest: prefix === undefined ? [] : restEndpoints(() => rooms.realtime, { prefix, auth, rateLimit }),
     path: socketEndpoint(config, section, rooms),
     pathOnHttp: servesHttp(section),
   };
@@ -54,7 +69,7 @@ export function servesHttp({ path }: RealtimeConfig): boolean {
 }
 
 /** The path of the sockets, for requests that are no upgrade. */
-function socketEndpoint(config: Config, section: RealtimeConfig, rooms: () => Rooms): Endpoint {
+function socketEndpoint(config: Config, section: RealtimeConfig, rooms: Rooms): Endpoint {
   return {
     method: "GET",
     template: socketPath(section),
@@ -76,47 +91,119 @@ export function socketPath({ path }: RealtimeConfig): string {
   return path === undefined ? "/ws" : path || "/";
 }
 
-/** What a loaded configuration says of sockets, in the form in which they use it. */
-export function realtimeSettings(
-  { loaded: { config }, rooms, realtimeOwn, authorizers: policies }: Compiled,
-  realtime: RealtimeConfig,
-  { authenticators, limits }: Protection,
-  bridge: Bridge,
-): RealtimeSettings {
-  const path = socketPath(realtime);
-  const route = realtimeOwn.find(({ method, template }) => method === "GET" && template.text === path);
+/**
+ * What requests meet at the path of the sockets in the router. Listeners take upgrades in before that: what is left is
+ * malformed by RFC 6455, or by another spelling of the path, which listeners compare as it is written.
+ */
+function closedGate(rooms: Rooms, socketPath: string): NonNullable<Endpoint["guard"]> {
   return {
-    origins: new RequestOrigins(realtime.origins, config.http.forwarded.trusted_hops),
-    authenticator: authenticators.authenticatorOf(socketAuth(config, realtime)),
-    limiters: limits.limitersOf(limitNames(realtime.rate_limit)),
-    authorizer: route && policies.get(route),
-    rooms: realtime.rooms,
-    roomPolicy: rooms,
-    bridge,
-    sentAt: realtime.sent_at,
-    limits: {
-      message: realtime.limits.message,
-      roomsPerConnection: realtime.limits.rooms_per_connection,
-      messagesPerSecond: realtime.limits.messages_per_second,
-      burst: realtime.limits.burst,
-      connections: realtime.limits.connections,
+    admit(caller, path) {
+      if (path !== socketPath) throw noSocketHere();
+      try {
+        requireHandshake(name => caller.header(name));
+      } catch (error) {
+        rooms.realtime.metrics.upgrade("malformed");
+        throw error;
+      }
+      throw noSocketHere();
     },
-    backpressure: realtime.backpressure,
   };
+}
+
+function noSocketHere(): GatewayError {
+  return new GatewayError(gatewayFailure("ROUTE_NOT_FOUND", "no WebSocket is served here"));
+}
+
+/** Who may open sockets and use rooms. */
+export type SocketGuard = Pick<RealtimeSettings, "authenticator" | "limiters" | "authorizer" | "roomPolicy">;
+
+/** Before the first generation is used nobody may. */
+export const closedSocketGuard: SocketGuard = {
+  authenticator: () => {
+    throw new Error("no generation is in use yet");
+  },
+  limiters: [],
+  roomPolicy: undefined,
+};
+
+/** @param authorizer of the route at the path of the sockets */
+export function socketGuard(
+  config: Config,
+  section: RealtimeConfig,
+  { authenticators, limits }: Guards,
+  authorizer: Authorizer | undefined,
+  roomPolicy: RoomAuthorizer | undefined,
+): SocketGuard {
+  return {
+    authenticator: authenticators.authenticatorOf(socketAuth(config, section)),
+    limiters: limits.limitersOf(limitNames(section.rate_limit)),
+    authorizer,
+    roomPolicy,
+  };
+}
+
+/** What a configuration says of sockets, in the form in which they use it. */
+export function realtimeSettings(
+  { http }: Config,
+  section: RealtimeConfig,
+  guard: SocketGuard,
+): RealtimeParts["settings"] {
+  return {
+    origins: new RequestOrigins(section.origins, http.forwarded.trusted_hops),
+    ...guard,
+    rooms: section.rooms,
+    sentAt: section.sent_at,
+    limits: {
+      message: section.limits.message,
+      roomsPerConnection: section.limits.rooms_per_connection,
+      messagesPerSecond: section.limits.messages_per_second,
+      burst: section.limits.burst,
+      connections: section.limits.connections,
+    },
+    backpressure: section.backpressure,
+  };
+}
+
+/**
+ * What holds for the listener of the sockets: the rooms' REST API is under the same limits, providers and policies as
+ * on the HTTP listener. Pages that may open sockets may read the responses.
+ */
+export function socketListenerHttp({ http }: Config, section: RealtimeConfig): Config["http"] {
+  const { cors: _, ...others } = http;
+  const cors = corsOf(http, section);
+  return { ...others, errors: "chat-api", ...(cors && { cors }) };
+}
+
+function corsOf(http: Config["http"], { origins }: RealtimeConfig): CorsConfig | undefined {
+  if (origins.length === 0) return undefined;
+  return {
+    allow_headers: ["authorization", "content-type", "x-request-id"],
+    expose_headers: ["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+    max_age: 600_000,
+    ...http.cors,
+    origins: [...origins],
+    // Cookies count from listed origins alone.
+    credentials: !origins.includes("*"),
+  };
+}
+
+/** What decides of calls by sockets. */
+export interface SocketCallRules {
+  readonly model: Model;
+  readonly routes: readonly Route[];
+  readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
+  readonly callAuthorizers: ReadonlyMap<MethodType, Authorizer>;
+  readonly validators: Validators;
 }
 
 /**
  * Whether a socket may call a method: all that would be asked of the caller on any of the method's routes is asked here
  * too, so that a socket is no way around a policy.
  */
-export function callCheck({
-  loaded: { config },
-  model,
-  routes,
-  authorizers,
-  callAuthorizers,
-  validators,
-}: Compiled): CallCheck {
+export function callCheck(
+  config: Config,
+  { model, routes, authorizers, callAuthorizers, validators }: SocketCallRules,
+): CallCheck {
   const checks = new Map<MethodType, MethodCheck>();
   const exposed = exposedServices(config, model);
   return (session, method, message) => {
@@ -155,9 +242,12 @@ function methodCheck(
       );
     }
     for (const authorizer of all) {
-      // What a policy says of paths cannot be told of a call that has none.
+      // A call over a socket has no path to match.
       if (authorizer.usesPath)
-        throw refuse("POLICY_DENIED", "a policy on paths guards the method; use its route");
+        throw refuse(
+          "POLICY_DENIED",
+          "this method is protected by a path policy and cannot be called over a WebSocket; use its HTTP route",
+        );
       authorizer.before(identity, []);
       authorizer.after?.(identity, message, []);
     }

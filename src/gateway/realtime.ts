@@ -1,10 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
-import { isDeepStrictEqual } from "node:util";
-import type { Snapshot } from "../bindings/snapshot.js";
 import { type Address, parseAddress } from "../config/address.js";
-import type { RealtimeConfig } from "../config/schema.js";
+import type { Config, RealtimeConfig } from "../config/schema.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import { Pipeline } from "../pipeline/pipeline.js";
@@ -12,77 +9,68 @@ import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/brokers/broker.js";
 import { loadBroker } from "../realtime/brokers/registry.js";
-import { Realtime } from "../realtime/realtime.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
+import { Realtime } from "../realtime/realtime.js";
 import type { FinishedUpgrade, UpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws-sockets.js";
 import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
 import { AccessLog } from "../telemetry/access-log.js";
-import type { Logger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
-import type { Compiled, UsableConfig } from "./compile.js";
-import type { Leases } from "./leases.js";
 import { listenerOf, listening } from "./listener.js";
+import type { UsableConfig } from "./read-config.js";
 import {
   chooseSocketEngine,
   portableSockets,
   type SocketEngine,
   startRealtimeListener,
 } from "./realtime-listener.js";
-import { callCheck, realtimeSettings, servesHttp, socketPath } from "./realtime-settings.js";
-import type { Rooms, Runtime } from "./runtime.js";
-import type { SnapshotParts } from "./snapshot.js";
+import {
+  closedSocketGuard,
+  type RealtimeParts,
+  type Rooms,
+  realtimeSettings,
+  servesHttp,
+  socketPath,
+} from "./realtime-settings.js";
+import type { Runtime } from "./runtime.js";
+import { readServerTls } from "./tls.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
 type SocketOptions = Omit<UpgradeOptions, "encrypted" | "replyHeaders">;
 
-/** What sockets have of the gateway around them. */
-export interface SocketSurroundings {
-  /** Undefined: uws, where its addon can be loaded. */
-  readonly engine: SocketEngine | undefined;
-  /** What responses of the HTTP listener carry. @param origin the Origin header */
-  replyHeaders(
-    origin: string | undefined,
-    encrypted: boolean,
-  ): ReturnType<NonNullable<UpgradeOptions["replyHeaders"]>>;
-}
-
-/** What of a loaded configuration the sockets hold on to. */
-export interface RealtimeParts extends SnapshotParts {
-  readonly compiled: Compiled;
-  /** What the listener of the sockets answers beside them. */
-  readonly socketListener: Snapshot | undefined;
-}
-
-/** Loads what connects the rooms; they begin with the first snapshot that has them. */
-export async function prepareRealtime(
+/**
+ * Makes rooms and sockets, which nobody reaches before `use` and `start`.
+ * @param section what broker and listener keep until a restart
+ * @param engine undefined: uws, where its addon can be loaded
+ */
+export async function openRealtime(
+  config: Config,
   section: RealtimeConfig,
   runtime: Runtime,
-  surroundings: SocketSurroundings,
-): Promise<(parts: RealtimeParts) => RealtimeService> {
+  engine: SocketEngine | undefined,
+): Promise<RealtimeService> {
   const { messages, ttl, max_bytes: maxBytes } = section.history;
   const broker = await loadBroker(section.broker, {
     history: { messages, ttl, maxBytes },
     logger: runtime.log,
   });
-  return parts => new RealtimeService(section, broker, parts, runtime, surroundings);
+  return new RealtimeService(config, section, broker, runtime, engine);
 }
 
 /** Rooms, sockets and their listener, which outlive reloads. */
 export class RealtimeService implements Rooms {
   readonly realtime: Realtime;
+  /** The configuration that it was opened with. */
+  readonly section: RealtimeConfig;
   readonly #runtime: Runtime;
-  readonly #surroundings: SocketSurroundings;
+  readonly #wantedEngine: SocketEngine | undefined;
   readonly #bridge: RpcBridge;
   readonly #sockets: SocketOptions;
-  readonly #fixed: unknown;
-  readonly #log: Logger;
   readonly #accessLog: AccessLog;
-  #snapshot: Snapshot;
-  /** Of what sockets use now: held until they use something else, or until the last of them is gone. */
-  #leases: Leases;
   readonly #servesHttp: boolean;
+  /** Held until others are used, or until the last socket is gone. */
+  #parts: RealtimeParts | undefined;
   #started = false;
   /** Undefined without a listener for sockets alone. */
   #engine: Engine | undefined;
@@ -90,41 +78,33 @@ export class RealtimeService implements Rooms {
   #portable: PortableSockets | undefined;
   #api: RoomsServer | undefined;
 
-  /** @param section of the configuration that the process started with: broker and listener stay as it says */
   constructor(
+    config: Config,
     section: RealtimeConfig,
     broker: Broker,
-    parts: RealtimeParts,
     runtime: Runtime,
-    surroundings: SocketSurroundings,
+    engine: SocketEngine | undefined,
   ) {
-    const { http } = parts.compiled.loaded.config;
-    this.#leases = parts.leases;
-    this.#leases.acquire();
-    this.#fixed = fixed(section);
+    this.section = section;
     this.#servesHttp = servesHttp(section);
     this.#runtime = runtime;
-    this.#surroundings = surroundings;
-    this.#log = runtime.log;
+    this.#wantedEngine = engine;
     this.#accessLog = new AccessLog(runtime.log);
     this.#sockets = {
       path: socketPath(section),
       messageLimit: section.limits.message,
       idleTimeout: section.limits.idle_timeout,
       deflate: section.deflate,
-      trustedHops: http.forwarded.trusted_hops,
+      trustedHops: config.http.forwarded.trusted_hops,
       finished: upgrade => this.#record(upgrade),
     };
     this.#bridge = createBridge(runtime.bridge);
-    this.#useTarget(parts);
     this.realtime = new Realtime({
-      settings: realtimeSettings(parts.compiled, section, parts.protection, this.#bridge),
+      settings: { ...realtimeSettings(config, section, closedSocketGuard), bridge: this.#bridge },
       broker,
       metrics: runtime.realtime,
       logger: runtime.log,
     });
-    // A configuration with rooms has one.
-    this.#snapshot = parts.socketListener as Snapshot;
   }
 
   get port(): number {
@@ -136,7 +116,16 @@ export class RealtimeService implements Rooms {
     return this.realtime.hub.ready;
   }
 
-  /** Connects to the broker and listens, the first time that it is called. */
+  /** What a generation says holds from now on; sockets stay open. */
+  use(parts: RealtimeParts): void {
+    parts.routes.acquire();
+    this.#parts?.routes.release();
+    this.#parts = parts;
+    if (parts.target !== undefined) this.#bridge.use(parts.target);
+    this.realtime.settings = { ...parts.settings, bridge: this.#bridge };
+  }
+
+  /** Connects to the broker and listens, the first time that it is called; after `use`. */
   async start(loaded: UsableConfig): Promise<void> {
     if (this.#started) return;
     await this.realtime.start();
@@ -153,9 +142,8 @@ export class RealtimeService implements Rooms {
     const { address, tls } = listenerOf(loaded, "realtime");
     const { limits } = loaded.config.http;
     const { metrics } = this.#runtime;
-    const snapshot = (): Snapshot => this.#snapshot;
     const pipeline = new Pipeline({
-      snapshot,
+      snapshot: () => this.#used.routes,
       metrics,
       accessLog: this.#accessLog,
       draining: () => this.realtime.draining,
@@ -174,18 +162,22 @@ export class RealtimeService implements Rooms {
           metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
         sockets: {
           ...this.#sockets,
-          replyHeaders: origin => snapshot().replyHeaders(origin, encrypted),
+          replyHeaders: origin => this.#used.routes.replyHeaders(origin, encrypted),
         },
       });
     this.#engine = await listening(loaded, ["listeners", "realtime"], start);
   }
 
+  /** Nobody listens before there are some. */
+  get #used(): RealtimeParts {
+    return this.#parts as RealtimeParts;
+  }
+
   async #chooseEngine(headerLimit: number): Promise<SocketEngine> {
-    const { engine: wanted } = this.#surroundings;
-    if (wanted !== undefined) return wanted;
+    if (this.#wantedEngine !== undefined) return this.#wantedEngine;
     const { engine, why } = await chooseSocketEngine(headerLimit + targetLimit);
     if (why !== undefined)
-      this.#log.info(
+      this.#runtime.log.info(
         { engine },
         `WebSockets are served by the portable engine, which is slower: uWebSockets.js ${why}`,
       );
@@ -198,9 +190,8 @@ export class RealtimeService implements Rooms {
     if (api === undefined) return;
     const { startRoomsServer } = await import("../realtime/api/rooms-server.js");
     const { address, token, tls } = api;
-    const files = tls && { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
     // Loading has checked the form of the address.
-    const options = { ...(parseAddress(address) as Address), tls: files, token };
+    const options = { ...(parseAddress(address) as Address), tls: tls && readServerTls(tls), token };
     this.#api = await listening(loaded, ["realtime", "api"], () =>
       startRoomsServer(() => this.realtime.hub, options),
     );
@@ -220,30 +211,12 @@ export class RealtimeService implements Rooms {
     return {
       ...this.#sockets,
       encrypted,
-      replyHeaders: origin => this.#surroundings.replyHeaders(origin, encrypted),
+      replyHeaders: origin => this.#used.httpHeaders(origin, encrypted),
     };
   }
 
-  /** What a reload changes; sockets stay open. */
-  update(parts: RealtimeParts): void {
-    const { realtime: section } = parts.compiled.loaded.config;
-    const { socketListener } = parts;
-    if (section === undefined || socketListener === undefined) return;
-    if (!isDeepStrictEqual(fixed(section), this.#fixed))
-      this.#log.warn(
-        "realtime: path, message, idle_timeout, deflate, history, broker and api change with a restart only",
-      );
-    this.#useTarget(parts);
-    this.realtime.settings = realtimeSettings(parts.compiled, section, parts.protection, this.#bridge);
-    this.#snapshot = socketListener;
-    const before = this.#leases;
-    this.#leases = parts.leases;
-    this.#leases.acquire();
-    before.release();
-  }
-
   async close(drain: number): Promise<void> {
-    const sockets = this.#end(drain);
+    const sockets = this.#closeSockets(drain);
     const closed = this.#engine?.close(sockets);
     try {
       await sockets;
@@ -251,11 +224,11 @@ export class RealtimeService implements Rooms {
       this.#engine?.destroy();
       await closed;
     } finally {
-      this.#leases.release();
+      this.#parts?.routes.release();
     }
   }
 
-  async #end(drain: number): Promise<void> {
+  async #closeSockets(drain: number): Promise<void> {
     await this.#api?.close();
     await this.realtime.close(drain);
   }
@@ -284,14 +257,4 @@ export class RealtimeService implements Rooms {
       detail: undefined,
     });
   }
-
-  #useTarget({ compiled, channels, details }: RealtimeParts): void {
-    if (compiled.bridge === undefined) return;
-    this.#bridge.use({ plan: compiled.bridge, channels, check: callCheck(compiled), details });
-  }
-}
-
-/** What no reload changes. */
-function fixed({ path, limits, deflate, history, broker, api }: RealtimeConfig): unknown {
-  return { path, message: limits.message, idle: limits.idle_timeout, deflate, history, broker, api };
 }

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Config } from "../config/schema.js";
+import type { Config, RealtimeConfig } from "../config/schema.js";
 
 /** What a reload does not change, by its path in the configuration. */
-const fixed: Readonly<Record<string, (config: Config) => unknown>> = {
+const fixedSettings: Readonly<Record<string, (config: Config) => unknown>> = {
   "listeners.http": ({ listeners }) => listeners.http,
   "listeners.realtime": ({ listeners }) => listeners.realtime,
   "listeners.admin": ({ listeners }) => listeners.admin,
@@ -11,9 +11,31 @@ const fixed: Readonly<Record<string, (config: Config) => unknown>> = {
   telemetry: ({ telemetry }) => telemetry,
 };
 
-/** What of a configuration holds only after a restart. @param started the one that the process started with */
-export function restartOnly(started: Config, loaded: Config): string[] {
+/** What a reload does not change as long as there are rooms. */
+const fixedOfRooms: Readonly<Record<string, (realtime: RealtimeConfig) => unknown>> = {
+  "realtime.path": ({ path }) => path,
+  "realtime.limits.message": ({ limits }) => limits.message,
+  "realtime.limits.idle_timeout": ({ limits }) => limits.idle_timeout,
+  "realtime.deflate": ({ deflate }) => deflate,
+  "realtime.history": ({ history }) => history,
+  "realtime.broker": ({ broker }) => broker,
+  "realtime.api": ({ api }) => api,
+};
+
+/**
+ * The settings that take effect only after a restart.
+ * @param started the configuration that the process started with
+ * @param rooms the one that the rooms were opened with
+ */
+export function restartOnly(started: Config, rooms: RealtimeConfig | undefined, loaded: Config): string[] {
+  const paths = changed(fixedSettings, started, loaded);
+  if (rooms !== undefined && loaded.realtime !== undefined)
+    paths.push(...changed(fixedOfRooms, rooms, loaded.realtime));
+  return paths;
+}
+
+function changed<T>(fixed: Readonly<Record<string, (from: T) => unknown>>, before: T, now: T): string[] {
   return Object.entries(fixed).flatMap(([path, of]) =>
-    isDeepStrictEqual(of(started), of(loaded)) ? [] : [path],
+    isDeepStrictEqual(of(before), of(now)) ? [] : [path],
   );
 }

@@ -7,7 +7,6 @@ import { LiveKitMetrics } from "../livekit/metrics.js";
 import { Removals } from "../livekit/removals.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
-import type { Realtime } from "../realtime/realtime.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
@@ -27,13 +26,6 @@ export interface Runtime {
   readonly bridge: BridgeMetrics;
   /** What is served beside the configuration. */
   readonly endpoints: readonly Endpoint[];
-  /** Rooms and sockets, once there are any. */
-  rooms: Rooms | undefined;
-}
-
-/** What other parts of the gateway ask of rooms. */
-export interface Rooms {
-  readonly realtime: Realtime;
 }
 
 export function createRuntime(
@@ -55,12 +47,5 @@ export function createRuntime(
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
     endpoints,
-    rooms: undefined,
   };
-}
-
-/** There are rooms wherever the configuration has them by the time that requests come. */
-export function roomsOf({ rooms }: Runtime): Rooms {
-  if (rooms === undefined) throw new Error("there are no rooms");
-  return rooms;
 }

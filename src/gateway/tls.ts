@@ -2,8 +2,10 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
+import type { LoadedConfig } from "../config/load.js";
 import { formatPath, type Path } from "../config/path.js";
-import type { UsableConfig } from "./compile.js";
+import type { Config, ListenersConfig, UpstreamConfig } from "../config/schema.js";
+import type { ServerTls } from "../net/server-tls.js";
 
 interface Files {
   readonly ca?: string;
@@ -11,8 +13,8 @@ interface Files {
   readonly key?: string;
 }
 
-/** Every certificate, key and authority of a configuration that cannot be used, each at its place. */
-export function tlsProblems({ config, locate }: UsableConfig): Diagnostic[] {
+/** Every certificate, key and authority of a configuration that cannot be used, each at its position. */
+export function tlsProblems(config: Config, locate: LoadedConfig["locate"]): Diagnostic[] {
   const problems: Diagnostic[] = [];
   const look = (path: Path, files: Files | true | undefined): void => {
     if (files === undefined || files === true) return;
@@ -66,4 +68,44 @@ function keyIn(file: string): KeyObject | undefined {
   } catch {
     return undefined;
   }
+}
+
+type ServerTlsConfig = NonNullable<NonNullable<ListenersConfig[keyof ListenersConfig]>["tls"]>;
+
+/** What a listener shows and asks of its clients. Loading has tried the files. */
+export function readServerTls(tls: ServerTlsConfig): ServerTls {
+  const clientCa = "client_ca" in tls ? tls.client_ca : undefined;
+  return {
+    certFile: tls.cert,
+    keyFile: tls.key,
+    cert: readFileSync(tls.cert),
+    key: readFileSync(tls.key),
+    ...(clientCa !== undefined && {
+      client: {
+        ca: readFileSync(clientCa),
+        required: "client_auth" in tls && tls.client_auth === "require",
+      },
+    }),
+  };
+}
+
+/** PEM; what is absent is the system's, or not sent. */
+export interface ClientTls {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  /** The name to verify in place of the target's. */
+  readonly serverName?: string;
+}
+
+/** What connections to an upstream are made with; undefined without TLS. Loading has tried the files. */
+export function readClientTls(tls: UpstreamConfig["tls"]): ClientTls | undefined {
+  if (tls === undefined) return undefined;
+  if (tls === true) return {};
+  return {
+    ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
+    ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
+    ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
+    ...(tls.server_name === undefined ? {} : { serverName: tls.server_name }),
+  };
 }

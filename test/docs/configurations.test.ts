@@ -7,7 +7,9 @@ import { parse, stringify } from "yaml";
 import { readApiKeys } from "../../src/auth/api-key-file.js";
 import { formatDiagnostic, LoadError } from "../../src/config/diagnostic.js";
 import { loadConfig } from "../../src/config/load.js";
-import { compile, readConfig } from "../../src/gateway/compile.js";
+import { compile } from "../../src/gateway/compile.js";
+import { readConfig } from "../../src/gateway/read-config.js";
+import type { Rooms } from "../../src/gateway/realtime-settings.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
 import { createPace } from "../../src/net/pace.js";
 import { createLogger } from "../../src/telemetry/logger.js";
@@ -107,8 +109,13 @@ async function problems(file: string): Promise<readonly string[]> {
   const loaded = readConfig(file, env);
   const runtime = createRuntime(loaded.config, createLogger("silent"));
   const channel = () => assert.fail("nothing is called");
+  const rooms: Rooms = {
+    get realtime() {
+      return assert.fail("nothing is served");
+    },
+  };
   try {
-    const compiled = await compile(loaded, new Map(), { runtime, pace: createPace(), channel });
+    const compiled = await compile(loaded, new Map(), { runtime, rooms, channel, pace: createPace() });
     return compiled.diagnostics.map(formatDiagnostic);
   } catch (error) {
     if (error instanceof LoadError) return error.diagnostics.map(formatDiagnostic);

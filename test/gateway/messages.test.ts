@@ -5,9 +5,9 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { readConfig, type UsableConfig } from "../../src/gateway/compile.js";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { listening } from "../../src/gateway/listener.js";
+import { readConfig, type UsableConfig } from "../../src/gateway/read-config.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { startTestGateway } from "./harness.js";
 

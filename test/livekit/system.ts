@@ -6,7 +6,7 @@ import type { Endpoint, EndpointAnswer } from "../../src/bindings/endpoint.js";
 import { createCodecs } from "../../src/codec/codecs.js";
 import type { Config } from "../../src/config/schema.js";
 import { loadModel } from "../../src/descriptors/load.js";
-import { descriptorInputs } from "../../src/gateway/descriptors.js";
+import { descriptorInputs } from "../../src/gateway/compile.js";
 import { createLiveKit, type LiveKit } from "../../src/livekit/livekit.js";
 import { LiveKitMetrics } from "../../src/livekit/metrics.js";
 import type { RoomMessage } from "../../src/livekit/parts.js";

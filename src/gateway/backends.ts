@@ -1,0 +1,212 @@
+import { type Diagnostic, LoadError } from "../config/diagnostic.js";
+import type { Config, UpstreamConfig } from "../config/schema.js";
+import { Code } from "../status/code.js";
+import { version } from "../telemetry/version.js";
+import type { Channel, EndpointState } from "../upstream/channel.js";
+import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
+import type { PassThrough } from "../upstream/pass-through.js";
+import { watchDescriptors } from "../upstream/reflection/reflection.js";
+import { passThroughOf } from "./pass-through.js";
+import type { UsableConfig } from "./read-config.js";
+import { RefCount } from "./ref-count.js";
+import type { Runtime } from "./runtime.js";
+import { readClientTls } from "./tls.js";
+
+/** The serialized files that reflection has brought, by upstream name. */
+export type ReflectedFiles = ReadonlyMap<string, readonly Uint8Array[]>;
+
+/** What happens to reflection while a configuration is loaded. */
+export interface ReflectionEvents {
+  /** After all upstreams have been asked: one has other descriptors now, which `reflected` has. */
+  changed(upstream: string): void;
+  /** It is tried again. */
+  failed(upstream: string, error: Error): void;
+}
+
+export interface UpstreamHealth {
+  readonly upstream: string;
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+/**
+ * The upstreams of one configuration while it is loaded: channels, forwarding, and what reflection brings. All
+ * generations of the configuration share them; reflection that changes makes another generation.
+ */
+export class Backends {
+  readonly loaded: UsableConfig;
+  readonly channels: ReadonlyMap<string, Channel>;
+  /** The generations that are built on them. */
+  readonly users = new RefCount();
+  readonly #reflected = new Map<string, readonly Uint8Array[]>();
+  readonly #missing: Set<string>;
+  readonly #stops: (() => void)[] = [];
+  readonly #closing = new AbortController();
+  #passThrough: PassThrough | undefined;
+  #closed: Promise<void> | undefined;
+
+  /** @throws LoadError where certificates or keys cannot be used */
+  constructor(loaded: UsableConfig, metrics: Runtime["metrics"]) {
+    this.loaded = loaded;
+    this.channels = createChannels(loaded, name => observer(name, metrics));
+    this.#missing = new Set(reflectedUpstreams(loaded.config));
+  }
+
+  /**
+   * Resolves when a generation can be built: waits for every upstream whose reflection is asked.
+   * @throws Error where they are closed before
+   */
+  async open(events: ReflectionEvents): Promise<void> {
+    if (this.#missing.size > 0) await this.#reflect(events);
+    this.#passThrough = await passThroughOf(this.loaded.config);
+  }
+
+  get reflected(): ReflectedFiles {
+    return this.#reflected;
+  }
+
+  /** Undefined where the configuration forwards nothing. */
+  get passThrough(): PassThrough | undefined {
+    return this.#passThrough;
+  }
+
+  /** Aborted by `close`. */
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Stops watching, waits for the generations and for WebSockets, closes what they used. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    for (const stop of this.#stops) stop();
+    await this.users.unused();
+    await Promise.all([...this.channels.values()].map(channel => channel.close()));
+    await this.#passThrough?.quiet();
+    await this.#passThrough?.close();
+  }
+
+  /** Ends the WebSockets that `close` waits for. */
+  async endSockets(): Promise<void> {
+    await this.#passThrough?.close();
+  }
+
+  /** What `open` waits for, for /readyz; undefined where it waits for nothing. */
+  waitingFor(): string | undefined {
+    if (this.#missing.size === 0) return undefined;
+    return `waiting for the reflection of ${[...this.#missing].join(", ")}`;
+  }
+
+  endpoints(): (readonly [upstream: string, endpoints: readonly EndpointState[]])[] {
+    return [...this.channels].map(([upstream, channel]) => [upstream, channel.state()]);
+  }
+
+  /** One entry for each upstream whose health is asked. */
+  health(): UpstreamHealth[] {
+    return this.endpoints().flatMap(([upstream, endpoints]) => {
+      if (this.loaded.config.upstreams[upstream]?.health === undefined) return [];
+      const usable = endpoints.filter(({ state }) => state !== "unhealthy" && state !== "failing").length;
+      return [{ upstream, ok: usable > 0, message: `${usable} of ${endpoints.length} endpoints usable` }];
+    });
+  }
+
+  #reflect({ changed, failed }: ReflectionEvents): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.signal.addEventListener("abort", () => reject(superseded()), { once: true });
+      for (const source of this.loaded.config.descriptors) {
+        if (!("reflection" in source)) continue;
+        const upstream = source.reflection;
+        const stop = watchDescriptors(this.channels.get(upstream) as Channel, {
+          ...(source.refresh !== undefined && { refresh: source.refresh }),
+          onChange: ({ files }) => {
+            this.#reflected.set(upstream, files);
+            if (!this.#missing.delete(upstream)) changed(upstream);
+            else if (this.#missing.size === 0) resolve();
+          },
+          onError: error => failed(upstream, error),
+        });
+        this.#stops.push(stop);
+      }
+    });
+  }
+}
+
+/** Why a generation is not built, or not used. */
+export function superseded(): Error {
+  return new Error("superseded by a newer configuration or by shutdown");
+}
+
+/** Names of the upstreams whose reflection is asked. */
+export function reflectedUpstreams(config: Config): string[] {
+  return config.descriptors.flatMap(source => ("reflection" in source ? [source.reflection] : []));
+}
+
+/**
+ * One channel for each gRPC upstream of the configuration, by name. Nothing connects before it is needed.
+ * @param observe what watches the calls of an upstream, by its name
+ * @throws LoadError naming each upstream whose certificates or keys cannot be used
+ */
+export function createChannels(
+  { config, locate }: UsableConfig,
+  observe: (upstream: string) => UpstreamObserver | undefined,
+): Map<string, Channel> {
+  const channels = new Map<string, Channel>();
+  const problems: Diagnostic[] = [];
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    if (upstream.protocol !== "grpc") continue;
+    try {
+      channels.set(name, createChannel(channelOptions(name, upstream), observe(name)));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      problems.push({
+        severity: "error",
+        message,
+        position: locate(["upstreams", name, "tls"]),
+        path: `upstreams.${name}`,
+      });
+    }
+  }
+  if (problems.length === 0) return channels;
+  for (const channel of channels.values()) void channel.close();
+  throw new LoadError(problems);
+}
+
+function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions {
+  const { retry } = upstream;
+  const tls = readClientTls(upstream.tls);
+  return {
+    name,
+    targets: upstream.targets,
+    balancing: upstream.balancing,
+    transport: upstream.transport,
+    maxMessageSize: upstream.max_message_size,
+    userAgent: `protogate/${version}`,
+    ...(tls === undefined ? {} : { tls }),
+    ...(upstream.keepalive === undefined ? {} : { keepalive: upstream.keepalive }),
+    ...(upstream.health === undefined ? {} : { health: upstream.health }),
+    ...(retry === undefined
+      ? {}
+      : {
+          retry: {
+            attempts: retry.attempts,
+            on: retry.on.map(code => Code[code]),
+            backoff: retry.backoff,
+            maxBackoff: retry.max_backoff,
+            budget: retry.budget,
+          },
+        }),
+  };
+}
+
+function observer(upstream: string, metrics: Runtime["metrics"]): UpstreamObserver {
+  return {
+    started: path => metrics.upstream(upstream, path).started(),
+    finished: (path, code, seconds) => metrics.upstream(upstream, path).handled(code, seconds),
+    retried: (path, code) => metrics.upstream(upstream, path).retried(code),
+    resent: (path, why) => metrics.upstream(upstream, path).resent(why),
+  };
+}

@@ -1,0 +1,195 @@
+import { RequestOrigins } from "../auth/request-origins.js";
+import { Guard } from "../bindings/guard.js";
+import type { OwnRoute } from "../bindings/own-route.js";
+import type { Route } from "../bindings/route.js";
+import { routerOf } from "../bindings/route-table.js";
+import type {
+  Binding,
+  DetailRenderer,
+  EndpointBinding,
+  PassThroughBinding,
+  RpcBinding,
+  Snapshot,
+} from "../bindings/snapshot.js";
+import { createCodecs } from "../codec/codecs.js";
+import { limitNames } from "../config/rate-limit-schema.js";
+import type { Config } from "../config/schema.js";
+import { dialects } from "../dialects/dialects.js";
+import { statusDialect } from "../dialects/status.js";
+import type { Pace } from "../net/pace.js";
+import { createCors } from "../pipeline/cors.js";
+import { securityHeaders } from "../pipeline/security-headers.js";
+import type { Channel } from "../upstream/channel.js";
+import type { PassThrough } from "../upstream/pass-through.js";
+import type { Backends } from "./backends.js";
+import { authOf, type Compiled } from "./compile.js";
+import type { Guards } from "./guards.js";
+import type { RefCount } from "./ref-count.js";
+import type { Runtime } from "./runtime.js";
+
+/** What the bindings of a generation hold on to. */
+export interface BindContext {
+  readonly compiled: Compiled;
+  readonly backends: Backends;
+  readonly guards: Guards;
+  /** By the names of the upstreams whose reflection is asked. */
+  readonly details: ReadonlyMap<string, DetailRenderer>;
+  /** The requests that hold the generation. */
+  readonly requests: RefCount;
+  readonly runtime: Runtime;
+  readonly pace: Pace;
+}
+
+/**
+ * Binds compiled routes to channels, guards and metrics, in turns of the event loop.
+ * @param http what holds for the listener that serves them
+ */
+export async function bindRoutes(
+  routes: readonly (Route | OwnRoute)[],
+  http: Config["http"],
+  context: BindContext,
+): Promise<Snapshot> {
+  const { compiled, requests, pace } = context;
+  const bindings: Binding[] = [];
+  const make = (route: Route | OwnRoute): Binding => {
+    const binding = bind(route, http, context);
+    bindings.push(binding);
+    return binding;
+  };
+  const router = await routerOf<Route | OwnRoute, Binding>(routes, make, pace);
+  return {
+    router,
+    bindings,
+    ...responseHeaders(http),
+    dialect: dialects[http.errors],
+    origins: new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops),
+    renderDetail: detailPrinter(compiled, http.limits.depth),
+    acquire: () => requests.acquire(),
+    release: () => requests.release(),
+  };
+}
+
+function bind(route: Route | OwnRoute, http: Config["http"], context: BindContext): Binding {
+  switch (route.kind) {
+    case "rpc":
+      return bindRpc(route, context);
+    case "endpoint":
+      return bindEndpoint(route, http, context);
+    case "pass-through":
+      return bindPassThrough(route, http, context);
+  }
+}
+
+function bindRpc(
+  route: Route,
+  { compiled, backends, details, runtime, ...context }: BindContext,
+): RpcBinding {
+  const { method, template, rpc, policy } = route;
+  const service = rpc.service.fullName;
+  const validate = policy.validate ? compiled.validators.byType.get(rpc.input) : undefined;
+  return {
+    kind: "rpc",
+    method,
+    template,
+    service,
+    dialect: policy.dialect,
+    guard: guardOf(route, policy.rateLimits, compiled, context.guards),
+    bodyLimit: policy.bodyLimit,
+    metrics: runtime.metrics.route(template.text, method, service),
+    route,
+    // Loading has checked that the upstream exists.
+    channel: backends.channels.get(route.upstream) as Channel,
+    details: details.get(route.upstream),
+    validate: validate && runtime.validation.counted(validate, service, rpc.name),
+  };
+}
+
+function bindEndpoint(
+  route: Extract<OwnRoute, { kind: "endpoint" }>,
+  http: Config["http"],
+  { compiled, guards, runtime }: BindContext,
+): EndpointBinding {
+  const { method, template, endpoint } = route;
+  const { service } = endpoint;
+  return {
+    kind: "endpoint",
+    method,
+    template,
+    service,
+    dialect: endpoint.dialect,
+    guard: endpoint.guard ?? guardOf(route, limitNames(endpoint.rateLimit), compiled, guards),
+    bodyLimit: endpoint.bodyLimit ?? http.limits.body,
+    metrics: runtime.metrics.route(template.text, method, service),
+    route,
+    endpoint,
+  };
+}
+
+function bindPassThrough(
+  route: Extract<OwnRoute, { kind: "pass-through" }>,
+  http: Config["http"],
+  { compiled, backends, guards, runtime }: BindContext,
+): PassThroughBinding {
+  const { method, template, rule } = route;
+  return {
+    kind: "pass-through",
+    method,
+    template,
+    service: rule.upstream,
+    dialect: statusDialect,
+    guard: guardOf(route, limitNames(rule.rateLimit), compiled, guards),
+    bodyLimit: http.limits.body,
+    metrics: runtime.metrics.route(template.text, method, rule.upstream),
+    route,
+    upstream: rule.upstream,
+    websocket: rule.websocket,
+    check: rule.check,
+    ownHeader: name => guards.authenticators.tells(name),
+    // There is one where there are such routes.
+    application: backends.passThrough as PassThrough,
+  };
+}
+
+/** Undefined where everybody may call as often as they like. */
+function guardOf(
+  route: Route | OwnRoute,
+  limits: readonly string[],
+  compiled: Compiled,
+  guards: Guards,
+): Guard | undefined {
+  const authenticator = guards.authenticators.authenticatorOf(
+    authOf(route, compiled.loaded.config.auth.default),
+  );
+  const authorizer = compiled.authorizers.get(route);
+  const limiters = guards.limits.limitersOf(limits);
+  if (authenticator === undefined && authorizer === undefined && limiters.length === 0) return undefined;
+  return new Guard({ authenticator, limiters, authorizer });
+}
+
+/** What every response of a listener carries, and those to CORS preflights. */
+function responseHeaders(http: Config["http"]): Pick<Snapshot, "replyHeaders" | "preflightHeaders"> {
+  const cors = createCors(http.cors);
+  const security = securityHeaders(http.security_headers);
+  const plain = security(false);
+  const encrypted = security(true);
+  return {
+    replyHeaders: (origin, overTls) => {
+      const always = overTls ? encrypted : plain;
+      return http.cors === undefined ? always : [...always, ...cors.answer(origin)];
+    },
+    preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
+  };
+}
+
+/** Prints error details of types that the model has. */
+function detailPrinter({ model }: Compiled, depth: number): Snapshot["renderDetail"] {
+  const codecs = createCodecs(model, {
+    enums: "name",
+    int64: "string",
+    emitDefaults: false,
+    names: "json",
+    unknownFields: "ignore",
+    depth,
+  });
+  return (typeUrl, value) => codecs.renderAny(typeUrl, value);
+}

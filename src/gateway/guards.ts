@@ -1,0 +1,39 @@
+import { type Authenticators, createAuthenticators } from "../auth/authenticators.js";
+import type { Config } from "../config/schema.js";
+import type { Model } from "../descriptors/model.js";
+import { createLimits, type Limits } from "../limits/limits.js";
+import type { Channel } from "../upstream/channel.js";
+import type { Runtime } from "./runtime.js";
+
+/** The providers and limits of one generation, which the guards of its routes are made of. */
+export interface Guards {
+  readonly authenticators: Authenticators;
+  readonly limits: Limits;
+  /** Stops refreshes and watchers, and releases connections. */
+  close(): void;
+}
+
+/** @param previous not yet closed; limits that are defined in the same way go on with its counts */
+export function createGuards(
+  config: Config,
+  model: Model,
+  channel: (upstream: string) => Channel,
+  { auth, limits: metrics, log }: Runtime,
+  previous: Guards | undefined,
+): Guards {
+  const authenticators = createAuthenticators(config, {
+    model,
+    channel,
+    metrics: auth,
+    log: ({ level, provider, message }) => log[level]({ provider }, message),
+  });
+  const limits = createLimits(config.rate_limits, { metrics, log, previous: previous?.limits });
+  return {
+    authenticators,
+    limits,
+    close: () => {
+      authenticators.close();
+      limits.close();
+    },
+  };
+}
