@@ -26,7 +26,7 @@ export type Phase = (typeof Phase)[keyof typeof Phase];
 const usefulData = 8;
 const pingPayload = Buffer.alloc(8);
 
-/** What a socket tells. */
+/** Events of a socket. */
 export interface SocketHandlers {
   /** The socket is open and, with TLS, the peer speaks HTTP/2 by ALPN. */
   onOpen(): void;
@@ -197,7 +197,7 @@ export abstract class Http2Connection<S extends Http2Stream>
   }
 
   onSettings(bytes: Buffer, from: number, to: number): void {
-    this.flood.reply();
+    this.flood.acknowledge();
     const { initialWindow: before } = this.peer;
     this.peer.apply(bytes, from, to);
     const change = this.peer.initialWindow - before;
@@ -220,7 +220,7 @@ export abstract class Http2Connection<S extends Http2Stream>
     if (ack) {
       this.flood.idle();
     } else {
-      this.flood.reply();
+      this.flood.acknowledge();
       // Some servers send a ping with each response: a write for that alone would cost as much as one for a call.
       this.sender.delayedFrames.ping(true, bytes, from);
     }
@@ -280,7 +280,7 @@ export abstract class Http2Connection<S extends Http2Stream>
     const { keepalive } = this.#options;
     if (keepalive === undefined) return;
     const ping = () => this.sender.frames.ping(false, pingPayload, 0);
-    const onDead = () => this.abort(`no answer to a ping within ${keepalive.timeout} ms`);
+    const onDead = () => this.abort(`no acknowledgement of a ping within ${keepalive.timeout} ms`);
     this.#keepalive = new Keepalive(keepalive, ping, onDead);
   }
 

@@ -1,8 +1,9 @@
 import { ConnectionError, ErrorCode } from "./protocol.js";
 
-/** Frames that do nothing for any call: in one second, and replies to them that wait to be written. */
+/** Frames that do nothing for any stream, in one second. */
 const maxIdleFrames = 10_000;
-const maxReplies = 10_000;
+/** Acknowledgements that wait to be written. */
+const maxAcknowledgements = 10_000;
 /** How many of them one frame that does something pays for: a peer may send a few with each. */
 const credit = 16;
 
@@ -13,15 +14,15 @@ const credit = 16;
 export class FloodGuard {
   #frames = 0;
   #since = 0;
-  #replies = 0;
+  #acknowledgements = 0;
 
-  /** A frame that does something for a call, of either side. */
+  /** A frame that does something for a stream, of either side. */
   useful(): void {
     if (this.#frames > 0) this.#frames = Math.max(0, this.#frames - credit);
   }
 
   /**
-   * A frame of so many bytes that does nothing for any call.
+   * A frame of so many bytes that does nothing for any stream.
    * @throws ConnectionError (ENHANCE_YOUR_CALM) where there are too many
    */
   idle(bytes = 0): void {
@@ -33,17 +34,18 @@ export class FloodGuard {
   }
 
   /**
-   * A frame that asks for a reply.
-   * @throws ConnectionError (ENHANCE_YOUR_CALM) where too many replies wait to be written
+   * A frame that asks for an acknowledgement.
+   * @throws ConnectionError (ENHANCE_YOUR_CALM) where too many wait to be written
    */
-  reply(): void {
+  acknowledge(): void {
     this.idle();
-    if (++this.#replies > maxReplies) throw flood("frames that ask for a reply, none of which is read");
+    if (++this.#acknowledgements > maxAcknowledgements)
+      throw flood("frames that ask for acknowledgements, none of which is read");
   }
 
-  /** All replies were written. */
+  /** All acknowledgements were written. */
   written(): void {
-    this.#replies = 0;
+    this.#acknowledgements = 0;
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from "./protocol.js";
 import type { LocalSettings } from "./settings.js";
 
-/** Hears of frames. Bytes are to be used or copied before a method returns; `from` and `to` are offsets into them. */
+/** Receives frames. Bytes are to be used or copied before a method returns; `from` and `to` are offsets into them. */
 export interface FrameSink {
   /**
    * Some bytes of a DATA frame. `consumed` is what they take of the flow-control windows, padding included. `end` comes
@@ -69,11 +69,14 @@ export class FrameReader {
   #block: Buffer | undefined;
   #blockSize = 0;
 
-  /** Frames and header blocks may be as large as the limits say. What precedes the first frame of a client (§3.4) is not read here. */
-  constructor(sink: FrameSink, { maxFrameSize, maxHeaderListSize }: FrameLimits) {
+  /**
+   * @param limits largest frame and header block, in bytes. The preface of a client (§3.4) is read before, by whoever found
+   * out that the connection speaks HTTP/2.
+   */
+  constructor(sink: FrameSink, limits: FrameLimits) {
     this.#sink = sink;
-    this.#maxFrameSize = maxFrameSize;
-    this.#maxBlockSize = maxHeaderListSize;
+    this.#maxFrameSize = limits.maxFrameSize;
+    this.#maxBlockSize = limits.maxHeaderListSize;
   }
 
   /**

@@ -155,7 +155,7 @@ export class HpackDecoder<F extends HeaderField> {
     this.#at = to;
     if (!coded) return this.#block.toString("latin1", from, to);
     const size = decodeHuffman(this.#block, from, to, scratch);
-    if (size < 0) throw malformed("a string is not Huffman-coded as it says");
+    if (size < 0) throw malformed("a string that is marked as Huffman-coded is not");
     return scratch.toString("latin1", 0, size);
   }
 

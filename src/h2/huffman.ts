@@ -1,6 +1,6 @@
 /**
  * RFC 7541 Appendix B: the bits of the code of each byte, and of EOS last. The code is canonical (codes of one length
- * are consecutive, in the order of their symbols), so that the lengths say all.
+ * are consecutive, in the order of their symbols), so that the lengths are enough.
  */
 export const huffmanLengths: readonly number[] = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28,

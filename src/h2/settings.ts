@@ -19,11 +19,11 @@ const Setting = {
   MaxHeaderListSize: 6,
 } as const;
 
-/** What we tell a peer of ourselves. */
+/** The settings that we announce. */
 export interface LocalSettings {
   /** Bytes of the table that the peer's header blocks may refer to. */
   readonly headerTableSize: number;
-  /** False of a client: it takes no pushed streams. Undefined of a server, which has nothing to say of them. */
+  /** False for a client: it takes no pushed streams. Undefined for a server. */
   readonly enablePush?: false;
   /** Streams that the peer may have open at once. Undefined: no limit. */
   readonly maxConcurrentStreams?: number;
@@ -35,7 +35,7 @@ export interface LocalSettings {
   readonly maxHeaderListSize: number;
 }
 
-/** The entries of our SETTINGS frame: those that differ from what holds without them. */
+/** The entries of our SETTINGS frame: those that differ from the initial values. */
 export function settingsEntries(settings: LocalSettings): (readonly [id: number, value: number])[] {
   const {
     headerTableSize,
@@ -57,8 +57,8 @@ export function settingsEntries(settings: LocalSettings): (readonly [id: number,
 }
 
 /**
- * What the peer has told of itself. SETTINGS_HEADER_TABLE_SIZE is ignored: our encoder says at once that it has no
- * table.
+ * The settings that the peer announces. SETTINGS_HEADER_TABLE_SIZE is ignored: our encoder uses no table, which its first
+ * block announces.
  */
 export class PeerSettings {
   readonly #role: Role;

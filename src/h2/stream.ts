@@ -34,7 +34,7 @@ export type StreamState = (typeof StreamState)[keyof typeof StreamState];
 export interface StreamHost {
   /** The stream may have something to write. */
   enlist(stream: Http2Stream): void;
-  /** The stream has ended on our side; the peer is told where a code is given. */
+  /** The stream has ended on our side; RST_STREAM is sent where a code is given. */
   release(stream: Http2Stream, code: ErrorCode | undefined): void;
   /** The stream takes more bytes: the peer may send them as soon as flow control allows. */
   grant(stream: Http2Stream): void;
@@ -65,7 +65,7 @@ export abstract class Http2Stream {
   windowUpdated = 0;
   /** In the sender's list of streams that have something to write. */
   listed = false;
-  /** All bytes that it was given are in the sender's buffer, and its owner was not told yet. */
+  /** All bytes that it was given are in the sender's buffer; `announceFlushed` is still to be called. */
   flushed = false;
 
   /** `receiveWindow`: bytes that our SETTINGS let the peer send at first. */
@@ -102,7 +102,7 @@ export abstract class Http2Stream {
    */
   abstract write(out: FrameWriter, room: number, maxFrame: number): number;
 
-  /** Tells the owner that the next bytes may be given; called where `flushed` was set. */
+  /** The next bytes may be given; called once after `flushed` was set. */
   abstract announceFlushed(): void;
 
   /** Ends the stream because the peer broke a rule for it. */

@@ -3,7 +3,7 @@ import type { Logger } from "./logger.js";
 import { none } from "./route-metrics.js";
 
 /**
- * One answered request. There is no place here for a body, a header or a query, so that none can be logged by
+ * One request with its response. It has no field for a body, a header or a query, so that none can be logged by
  * mistake.
  */
 export interface AccessEntry {
@@ -44,7 +44,7 @@ export class AccessLog {
     this.#logger = logger;
   }
 
-  /** Whether a request that was answered with this status is logged. */
+  /** Whether a request with this status is logged. */
   takes(status: number): boolean {
     return this.#logger.isLevelEnabled(levelOf(status));
   }

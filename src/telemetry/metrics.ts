@@ -58,7 +58,7 @@ export class Metrics {
     const metrics = this;
     new Gauge({
       name: "protogate_http_requests_in_flight",
-      help: "HTTP requests that are being answered.",
+      help: "HTTP requests under way.",
       registers,
       collect() {
         this.set(metrics.#inFlight);
@@ -79,13 +79,13 @@ export class Metrics {
     });
     new Gauge({
       name: "protogate_build_info",
-      help: "Always 1; the labels tell the versions of the gateway and of Node.js.",
+      help: "Always 1; the labels are the versions of the gateway and of Node.js.",
       labelNames: ["version", "node"],
       registers,
     }).set({ version, node: process.version }, 1);
     this.#reloads = new Counter({
       name: "protogate_config_reloads_total",
-      help: "Loads of the configuration by result, the one at the start included.",
+      help: "Loads of the configuration by result, including the first.",
       labelNames: ["result"],
       registers,
     });
@@ -97,14 +97,14 @@ export class Metrics {
     });
     this.#bindings = new Gauge({
       name: "protogate_bindings",
-      help: "Bindings of HTTP methods and templates to RPC methods that are being served.",
+      help: "Bindings of HTTP methods and templates to RPC methods that are served.",
       registers,
     });
   }
 
   /**
    * The metrics of a route, the same object for the same arguments.
-   * @param route its template, or `none` for requests that no route answers
+   * @param route its template, or `none` for requests that match no route
    * @param method as the client sent it; unknown ones are counted as one
    * @param service full name of the RPC service, or `none`
    */
@@ -170,7 +170,7 @@ function routeSeries(registry: Registry, buckets: readonly number[]): RouteSerie
     duration: new HistogramSeries(
       registry,
       "protogate_http_request_duration_seconds",
-      "Time from the head of a request to the end of its reply.",
+      "Time from the head of a request to the end of its response.",
       labels,
       buckets,
     ),
@@ -184,7 +184,7 @@ function routeSeries(registry: Registry, buckets: readonly number[]): RouteSerie
     responseSize: new HistogramSeries(
       registry,
       "protogate_http_response_size_bytes",
-      "Size of reply bodies as sent.",
+      "Size of response bodies as sent.",
       labels,
       sizeBuckets,
     ),
@@ -198,13 +198,13 @@ function upstreamSeries(registry: Registry, buckets: readonly number[]): Upstrea
     started: new CounterSeries(
       registry,
       "protogate_upstream_started_total",
-      "Calls to upstreams that were begun, retries not counted.",
+      "Upstream calls started, excluding retries.",
       labels,
     ),
     handled: new CounterSeries(
       registry,
       "protogate_upstream_handled_total",
-      "Calls to upstreams that are over, by gRPC code.",
+      "Upstream calls finished, by gRPC code.",
       coded,
     ),
     handling: new HistogramSeries(
@@ -217,13 +217,13 @@ function upstreamSeries(registry: Registry, buckets: readonly number[]): Upstrea
     retries: new CounterSeries(
       registry,
       "protogate_upstream_retries_total",
-      "Attempts that were sent again, by the gRPC code that they had ended with.",
+      "Retried attempts by the gRPC code of the failed attempt.",
       coded,
     ),
     transparentRetries: new CounterSeries(
       registry,
       "protogate_upstream_transparent_retries_total",
-      "Attempts that were sent again, whatever the retry policy, because the backend did not process them: `unsent` never left the gateway, `refused` was refused by the backend's server.",
+      "Attempts sent again outside the retry policy, because the backend did not process them: `unsent` never left the gateway, `refused` was refused by the server.",
       [...labels, "reason"],
     ),
   };

@@ -1,6 +1,9 @@
 import { randomFillSync } from "node:crypto";
 
-/** Random bytes are drawn in batches, since each draw is a system call. */
+/**
+ * Random bytes are drawn in batches, since each draw is a system call. A caller takes its bytes and moves `next` at once:
+ * no await between.
+ */
 const pool = Buffer.allocUnsafeSlow(4096);
 let next = pool.length;
 

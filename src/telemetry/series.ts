@@ -1,8 +1,13 @@
 import type { Metric, Registry } from "prom-client";
 
 /**
- * Counters and histograms whose children are plain numbers. prom-client's own children build a string of all their
- * labels for every observation; these are looked up once, when a route is built, and cost an addition afterwards.
+ * Counters and histograms of what happens for each request, whose children are plain numbers. prom-client builds a string
+ * of all labels for every observation; here a child is looked up once, when a route or method is first used, and costs
+ * an addition afterwards.
+ *
+ * There is one registry, prom-client's, and it prints everything. Which of the two a metric is:
+ * observed for each request, call or message: a Series;
+ * set rarely, or read at the scrape (gauges, reloads, the process): prom-client's Gauge or Counter.
  */
 
 type Labels = Readonly<Record<string, string>>;

@@ -29,12 +29,12 @@ export interface UnaryCall {
 }
 
 /**
- * Why a call failed before or beside an answer of the backend:
- * `http` something between gateway and backend answered, by an HTTP status or a reset of the stream whose meaning gRPC
+ * Why a call failed, before or beside a response of the backend:
+ * `http` something between gateway and backend responded, by an HTTP status or a reset of the stream whose meaning gRPC
  * defines (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md; gRPC over HTTP/2, Errors);
  * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
- * `cancelled` our caller went away; `size` a message was larger than allowed; `request` the call has a path or metadata
- * that HTTP/2 cannot carry and was never sent; `backend` the backend answered so.
+ * `cancelled` our caller left; `size` a message was larger than allowed; `request` the call has a path or metadata
+ * that HTTP/2 cannot carry and was never sent; `backend` the backend responded with this status.
  */
 export type FailureOrigin =
   | "connect"
@@ -107,8 +107,8 @@ export interface EndpointState {
 /** One upstream: balancing, deadlines, retries and health are inside. Never throws; failures are statuses. */
 export interface Channel {
   unary(call: UnaryCall): Promise<UnaryResult>;
-  /** The same without a promise: `answered` is called exactly once, perhaps before this returns; it must not throw. */
-  begin(call: UnaryCall, answered: (result: UnaryResult) => void): void;
+  /** The same without a promise: `onResult` is called exactly once, perhaps before this returns; it must not throw. */
+  begin(call: UnaryCall, onResult: (result: UnaryResult) => void): void;
   stream(call: StreamCall): StreamHandle;
   state(): EndpointState[];
   /** Refuses new calls, waits for those under way, then closes connections. */

@@ -62,8 +62,8 @@ class BalancedChannel implements Channel, CallHost {
     return new Promise(resolve => this.begin(call, resolve));
   }
 
-  begin(call: UnaryCall, answered: (result: UnaryResult) => void): void {
-    callUnary(this.#admit(), call, answered);
+  begin(call: UnaryCall, onResult: (result: UnaryResult) => void): void {
+    callUnary(this.#admit(), call, onResult);
   }
 
   stream(call: StreamCall): StreamHandle {
@@ -90,7 +90,7 @@ class BalancedChannel implements Channel, CallHost {
   }
 
   unavailable(): string {
-    if (this.#endpoints.list.length > 0) return "every endpoint says that it is not serving";
+    if (this.#endpoints.list.length > 0) return "every endpoint reports that it is not serving";
     return this.#endpoints.failure;
   }
 
@@ -99,7 +99,7 @@ class BalancedChannel implements Channel, CallHost {
     if (this.#open === 0) this.#onIdle?.();
   }
 
-  /** Counts a new call and tells where it goes: after `close` nowhere. */
+  /** Counts a new call. After `close` it goes nowhere. */
   #admit(): CallHost {
     this.#open++;
     if (!this.#closed) return this;

@@ -31,7 +31,7 @@ export interface TlsOptions {
   readonly ca?: Buffer;
   readonly cert?: Buffer;
   readonly key?: Buffer;
-  /** The name expected in the certificate and sent as authority, in place of the target's host. */
+  /** The name expected in the certificate and sent as authority, instead of the target's host. */
   readonly serverName?: string;
 }
 
@@ -56,7 +56,7 @@ export interface RetryOptions {
 /** Why an attempt is sent again although no retry was configured: nothing of it left, or the peer refused it. */
 export type ResendReason = "unsent" | "refused";
 
-/** Hears of every call, for metrics. `path` is the call's path. */
+/** Observes every call, for metrics. `path` is the call's path. */
 export interface UpstreamObserver {
   started(path: string): void;
   /** Exactly once for each `started`; retries and the waits between them are inside `seconds`. */

@@ -10,7 +10,7 @@ export type TransportState = "idle" | "connecting" | "ready" | "failing";
 export interface TransportCall {
   readonly path: string;
   readonly metadata: Metadata;
-  /** Milliseconds that the upstream is told it has (`grpc-timeout`); undefined: no limit. */
+  /** Milliseconds that the upstream has, sent as `grpc-timeout`; undefined: no limit. */
   readonly timeout: number | undefined;
   /** How often the call was sent before (`grpc-previous-rpc-attempts`). */
   readonly previousAttempts: number;
@@ -19,10 +19,10 @@ export interface TransportCall {
 }
 
 /**
- * How far a call came before it ended (gRFC A6 tells the same apart for transparent retries):
+ * How far a call came before it ended (gRFC A6 distinguishes the same for transparent retries):
  * `declined` this address cannot take it (no connection, a full queue, metadata too large), another may;
  * `unsent` nothing of it left the gateway;
- * `refused` the peer said that it did not process it (REFUSED_STREAM, or a stream above the last one of GOAWAY);
+ * `refused` the peer announced that it did not process it (REFUSED_STREAM, or a stream above the last one of GOAWAY);
  * `sent` the backend may have processed it.
  */
 export type AttemptProgress = "declined" | "unsent" | "refused" | "sent";
@@ -50,7 +50,7 @@ export function protocolFailure(message: string): StreamOutcome {
   return failure(Code.INTERNAL, "protocol", message);
 }
 
-/** Hears of one call. Called asynchronously, never from within a method of the stream; must not throw. */
+/** Receives the events of one call. Called asynchronously, never from within a method of the stream; must not throw. */
 export interface TransportListener {
   /** Initial metadata; at most once, before any message. */
   onHeaders(headers: Metadata): void;
@@ -59,7 +59,7 @@ export interface TransportListener {
   /** The message given to `send` was written; the next may be sent. */
   onWritten(): void;
   /** The last event, exactly once unless the call was cancelled. */
-  onEnd(ending: StreamOutcome): void;
+  onEnd(outcome: StreamOutcome): void;
 }
 
 export interface TransportStream {
@@ -69,7 +69,7 @@ export interface TransportStream {
   end(): void;
   /** Asks for one more message; what is not asked for waits in the upstream through flow control. */
   read(): void;
-  /** Resets the stream. The listener hears nothing more. */
+  /** Resets the stream. No event follows. */
   cancel(): void;
 }
 

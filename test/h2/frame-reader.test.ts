@@ -8,7 +8,7 @@ import { frame, settings } from "../upstream/h2/raw-server.js";
 import { Recorder, randomFrames, readInChunks } from "./fuzz-frames.js";
 import { frameReader } from "./parts.js";
 
-test("frames are the same however their bytes are chunked", () => {
+test("the reader finds the same frames however their bytes are chunked", () => {
   fc.assert(
     fc.property(
       fc.array(validFrame(), { maxLength: 20 }),
@@ -62,7 +62,7 @@ function validFrame(): fc.Arbitrary<Buffer> {
   );
 }
 
-test("bytes of any kind are frames or a ConnectionError, and never anything else", () => {
+test("arbitrary bytes end in frames or a ConnectionError", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 200 }),
@@ -79,7 +79,7 @@ test("bytes of any kind are frames or a ConnectionError, and never anything else
   );
 });
 
-test("frames made at random are frames or a ConnectionError", () => {
+test("random frames end in events or a ConnectionError, in chunks of any size", () => {
   for (let seed = 1; seed <= 300; seed++) {
     try {
       readInChunks(frameReader(new Recorder()), Buffer.concat([settings(), randomFrames(seed)]), [
@@ -91,7 +91,7 @@ test("frames made at random are frames or a ConnectionError", () => {
   }
 });
 
-test("a message is written as one, however it is cut", () => {
+test("a gRPC message is the same however it is cut into DATA frames", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 100 }),

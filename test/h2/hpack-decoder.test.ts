@@ -140,7 +140,7 @@ test("RFC 7541 C.1 integers", () => {
   }
 });
 
-test("RFC 7541 C.5: the table holds what its size lets it", () => {
+test("RFC 7541 C.5: the dynamic table evicts by its size", () => {
   const table = new DynamicTable(256);
   for (const [name, value] of response1) table.add(new HeaderField(name, value));
   assert.equal(table.size, 222);
@@ -153,7 +153,7 @@ test("RFC 7541 C.5: the table holds what its size lets it", () => {
   assert.equal(table.length, 0);
 });
 
-test("integers come back as they went, in every place", () => {
+test("HPACK integers are decoded as encoded, with every prefix", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 20_000 }), length => {
       const out = new ByteWriter(16);
@@ -166,7 +166,7 @@ test("integers come back as they went, in every place", () => {
   );
 });
 
-test("Huffman-coded strings come back as they went, all bytes included", () => {
+test("Huffman-coded strings are decoded as encoded, all bytes included", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
       const coded = encodeHuffman(bytes);
@@ -178,20 +178,20 @@ test("Huffman-coded strings come back as they went, all bytes included", () => {
   );
 });
 
-test("the code of the Appendix B table is complete", () => {
+test("the Huffman code of RFC 7541 Appendix B is complete", () => {
   const sum = huffmanLengths.reduce((total, length) => total + 2 ** -length, 0);
   assert.equal(sum, 1);
   assert.equal(huffmanLengths.length, 257);
 });
 
-test("strings with EOS, long padding or padding of zeros are no Huffman strings", () => {
+test("Huffman strings with EOS, long padding or padding of zeros are refused", () => {
   const target = Buffer.alloc(16);
   for (const coded of ["ffffffff", "ffff", "1fff", "18", "00"].map(hex))
     assert.equal(decodeHuffman(coded, 0, coded.length, target), -1, coded.toString("hex"));
 });
 
 /** The same blocks as another encoder may write them: indexed or not, Huffman-coded or not. */
-test("whatever a peer puts into the table is found there again", () => {
+test("every field that a peer adds to the dynamic table is found by its index", () => {
   const name = fc.constantFrom("x-a", "x-b", "content-type", "grpc-status");
   const field = fc.tuple(name, fc.string({ maxLength: 200 }), fc.boolean());
   fc.assert(

@@ -6,7 +6,7 @@ import { grownOldSpace } from "../old-space.js";
 
 const ids = fc.integer({ min: 1, max: 2 ** 31 - 1 });
 
-test("a table holds what a map holds", () => {
+test("a stream table holds what a Map would hold", () => {
   const step = fc.record({ id: fc.oneof(fc.integer({ min: 1, max: 40 }), ids), add: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 400 }), steps => {
@@ -33,7 +33,7 @@ test("a table holds what a map holds", () => {
   );
 });
 
-test("ids in turn, a few of which stay, are found however many there have been", () => {
+test("a stream table finds long-lived streams among many short ones", () => {
   const table = new StreamTable<{ readonly id: number }>();
   const staying = [1, 1001, 20_001];
   const window = 150;
@@ -47,7 +47,7 @@ test("ids in turn, a few of which stay, are found however many there have been",
   assert.equal(table.get(50_001), undefined);
 });
 
-test("a table that is old keeps nothing of what has left it", () => {
+test("an old stream table keeps no removed stream alive", () => {
   const table = new StreamTable<{ readonly id: number; readonly call: unknown }>();
   let id = 1;
   const streams = (count: number) => () => {

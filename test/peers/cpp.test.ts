@@ -57,7 +57,7 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
   const call = (path: string, metadata: Metadata = [], more: Partial<Parameters<typeof unaryCall>[0]> = {}) =>
     channel.unary(unaryCall({ path, metadata, ...more }));
 
-  test("answers calls, many at once", async () => {
+  test("a C++ backend responds to concurrent calls", async () => {
     const results = await Promise.all(Array.from({ length: 500 }, () => call("/peer/Echo")));
     for (const { status, message } of results) {
       assert.equal(status.code, Code.OK, status.message);
@@ -65,7 +65,7 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
     }
   });
 
-  test("hears and gives metadata of both kinds", async () => {
+  test("a C++ backend receives and sends metadata of both kinds", async () => {
     const bytes = Buffer.from([0, 255, 3]);
     const { headers, trailers } = await call("/peer/Echo", [["x-echo-bin", bytes]]);
     assert.deepEqual(new Map(headers).get("x-echo-bin"), bytes);
@@ -73,7 +73,7 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
     assert.equal(new Map(trailers).get("x-tail"), "t");
   });
 
-  test("fails with a code, text beyond ASCII and details", async () => {
+  test("a C++ backend fails with a code, text beyond ASCII and details", async () => {
     const details = Buffer.from([8, 5]);
     const { status, message, trailers } = await call("/peer/Echo", [
       ["x-code", "5"],
@@ -85,21 +85,21 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
     assert.deepEqual(new Map(trailers).get("grpc-status-details-bin"), details);
   });
 
-  test("fails with every code, those beyond gRPC's own kept", async () => {
+  test("a C++ backend fails with every code, and codes beyond gRPC's own are kept", async () => {
     for (const code of [...Array.from({ length: 16 }, (_, index) => index + 1), 17, 1501, 20_001]) {
       const { status } = await call("/peer/Echo", [["x-code", String(code)]]);
       assert.deepEqual([status.code, status.origin], [code, "backend"]);
     }
   });
 
-  test("compresses with gzip", async () => {
+  test("a C++ backend compresses with gzip", async () => {
     const request = Buffer.alloc(300_000, "compress me ");
     const { status, message } = await call("/peer/Echo", [["x-gzip", "1"]], { request });
     assert.equal(status.code, Code.OK, status.message);
     assert.ok(message !== undefined && request.equals(message));
   });
 
-  test("takes and gives messages of 16 MiB, several at once", async () => {
+  test("a C++ backend receives and sends messages of 16 MiB concurrently", async () => {
     const request = Buffer.alloc(16 << 20, "large");
     const results = await Promise.all(
       Array.from({ length: 4 }, () => call("/peer/Echo", [], { request, timeout: 60_000 })),
@@ -110,21 +110,21 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
     }
   });
 
-  test("streams to us", async () => {
+  test("a C++ backend streams responses", async () => {
     const metadata = [["x-copies", "5000"]] as const;
     const { status, got } = await converse(channel, { metadata, messages: [Buffer.alloc(100, "m")] });
     assert.equal(status.code, Code.OK, status.message);
     assert.equal(got.length, 5000);
   });
 
-  test("hears a stream from us", async () => {
+  test("a C++ backend receives a client stream", async () => {
     const messages = Array.from({ length: 500 }, () => Buffer.alloc(10_000, "m"));
     const { status, got } = await converse(channel, { path: "/peer/Count", messages });
     assert.equal(status.code, Code.OK, status.message);
     assert.deepEqual(got.map(String), ["500 5000000"]);
   });
 
-  test("streams both ways at once, compressed or not", async () => {
+  test("a C++ backend streams in both directions, compressed or not", async () => {
     const messages = Array.from({ length: 50 }, (_, index) => Buffer.alloc(index * 1000, "s"));
     for (const metadata of [
       [["x-copies", "3"]],
@@ -142,7 +142,7 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
     }
   });
 
-  test("fails a stream after its messages", async () => {
+  test("a C++ backend fails a stream after its messages", async () => {
     const metadata = [["x-code", "10"]] as const;
     const messages = [Buffer.from("a"), Buffer.from("b")];
     const { status, got, trailers } = await converse(channel, { metadata, messages });
@@ -151,13 +151,13 @@ describe("a C++ backend", { skip: missing ?? false }, () => {
     assert.equal(new Map(trailers).get("x-tail"), "t");
   });
 
-  test("is told how long a call has", async () => {
+  test("a C++ backend receives the deadline of a call", async () => {
     const { message } = await call("/peer/Deadline", [], { timeout: 5_000 });
     const left = Number(message);
     assert.ok(left > 0 && left <= 5_000, String(left));
   });
 
-  test("is told of calls whose time is over, and of those that are given up", async () => {
+  test("a C++ backend notices deadlines and cancellations", async () => {
     const silent = [["x-silent", "1"]] as const;
     const cancelled = async () => Number((await call("/peer/Cancelled")).message);
     const before = await cancelled();

@@ -70,13 +70,13 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         blob: "AP8Q",
       };
 
-      it("hears a body of every sort and is heard the same", async () => {
+      it("a Go backend receives every kind of body, and its responses are read the same", async () => {
         const answer = await call("POST", "/v1/echo", { body: request });
         assert.equal(answer.status, 200, answer.body);
         assert.deepEqual(JSON.parse(answer.body).request, request);
       });
 
-      it("hears a path and a query of every sort", async () => {
+      it("a Go backend receives every kind of path and query", async () => {
         const query =
           "number=-9223372036854775808&tags=a&tags=b&at=2015-03-14T20:31:48.000000001Z" +
           "&color=COLOR_RED&weights[a.b]=0.5&blob=AP8Q";
@@ -85,7 +85,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         assert.deepEqual(JSON.parse(answer.body).request, request);
       });
 
-      it("gets the headers that are declared, -bin as raw bytes, and no others", async () => {
+      it("a Go backend receives the declared headers only, -bin as raw bytes", async () => {
         const headers = { "x-request-tag": "t1", "x-blob-bin": "AP8Q", "x-other": "no" };
         const answer = await call("GET", "/v1/echo/a", { headers });
         const heard: readonly { readonly name: string; readonly value: string }[] =
@@ -97,7 +97,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         assert.deepEqual(values("x-other"), []);
       });
 
-      it("gives headers from initial and trailing metadata, -bin as base64, only those declared", async () => {
+      it("a Go backend's declared metadata become response headers, initial and trailing, -bin as base64", async () => {
         const { headers } = await call("GET", "/v1/echo/a");
         assert.equal(headers["x-peer"], "go");
         assert.equal(headers["x-peer-many"], "one, two");
@@ -106,7 +106,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         assert.equal(headers["x-peer-secret"], undefined);
       });
 
-      it("fails with its own reason, details and Retry-After", async () => {
+      it("a Go backend fails with its own reason, details and Retry-After", async () => {
         const body = { code: 14, message: "gone for lunch ☃", reason: "LUNCH", field: "at.noon" };
         const answer = await call("POST", "/v1/fail", { body });
         assert.equal(answer.status, 503);
@@ -150,7 +150,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         [16, 401],
         [1501, 500],
       ] as const;
-      it("fails with the HTTP status of its code, codes beyond gRPC's own kept", async () => {
+      it("a Go backend fails with the HTTP status of its code, and codes beyond gRPC's own are kept", async () => {
         for (const [code, status] of statuses) {
           const answer = await call("POST", "/v1/fail", { body: { code, message: "m" } });
           assert.equal(answer.status, status, `code ${code}`);
@@ -158,7 +158,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
         }
       });
 
-      it("is seen as healthy", async () => {
+      it("a Go gRPC server reports healthy", async () => {
         const ready = await send(gateway.adminPort, "GET", "/readyz");
         assert.equal(ready.status, 200, ready.body);
       });

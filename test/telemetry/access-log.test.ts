@@ -27,7 +27,7 @@ function linesOf(level: LogLevel, ...entries: AccessEntry[]): Record<string, unk
   return lines.map(line => JSON.parse(line));
 }
 
-test("a request is one JSON line with its outcome, route and durations", () => {
+test("an access-log entry is one JSON line with outcome, route and durations", () => {
   const [line] = linesOf("info", success);
   const { time, ...rest } = line!;
   assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -48,7 +48,7 @@ test("a request is one JSON line with its outcome, route and durations", () => {
   });
 });
 
-test("a request without route says so, and gives the reason", () => {
+test("an access-log entry without a route has <none> and the reason", () => {
   const [line] = linesOf("info", {
     ...success,
     route: undefined,
@@ -65,7 +65,7 @@ test("a request without route says so, and gives the reason", () => {
   assert.ok(!("upstream" in line!) && !("upstream_ms" in line!));
 });
 
-test("a server error is a warning with its detail, and codes above 16 keep their number", () => {
+test("an access-log entry of a server error is a warning with its detail, and codes above 16 keep their number", () => {
   const [line] = linesOf("warn", success, {
     ...success,
     status: 500,
@@ -77,7 +77,7 @@ test("a server error is a warning with its detail, and codes above 16 keep their
   assert.equal(line?.detail, "connection reset");
 });
 
-test("lines below the level are not written, and the log says which it takes", () => {
+test("access-log lines below the level are not written", () => {
   assert.deepEqual(linesOf("warn", success), []);
   assert.deepEqual(linesOf("error", { ...success, status: 503 }), []);
   const takes = (level: LogLevel) => {
@@ -90,7 +90,7 @@ test("lines below the level are not written, and the log says which it takes", (
   assert.deepEqual(takes("silent"), [false, false]);
 });
 
-test("long paths are cut, and line breaks in them cannot forge a line", () => {
+test("long paths are cut in the access log, and line breaks in them cannot forge a line", () => {
   const [line, ...more] = linesOf("info", { ...success, path: `/\n{"level":"error"}${"x".repeat(5000)}` });
   assert.equal(String(line?.path).length, 2048);
   assert.deepEqual(more, []);

@@ -30,7 +30,7 @@ test("requests are counted by route, method, real HTTP status, gRPC code and ser
   ]);
 });
 
-test("a route asked for again keeps its counts, as after a reload", async () => {
+test("a route keeps its counts over a reload", async () => {
   const metrics = metricsWith(1);
   metrics.route("/a", "GET", "s").observe(200, 0, 0, 0, 0);
   metrics.route("/a", "GET", "s").observe(200, 0, 0, 0, 0);
@@ -120,7 +120,7 @@ test("upstream calls are counted when they start, end and are sent again", async
   );
 });
 
-test("endpoint states are read at each scrape and forgotten with their upstream", async () => {
+test("endpoint states are read at each scrape and end with their upstream", async () => {
   const metrics = metricsWith(1);
   const name = "protogate_upstream_endpoints";
   metrics.endpointsFrom(() => [["chat", [{ state: "ready" }, { state: "ready" }, { state: "failing" }]]]);
@@ -135,7 +135,7 @@ test("endpoint states are read at each scrape and forgotten with their upstream"
   assert.deepEqual(await samples(metrics, name), []);
 });
 
-test("requests are in flight between start and end", async () => {
+test("the gauge of requests in flight counts them between start and end", async () => {
   const metrics = metricsWith(1);
   metrics.requestStarted();
   metrics.requestStarted();
@@ -145,7 +145,7 @@ test("requests are in flight between start and end", async () => {
   ]);
 });
 
-test("reloads tell their result, the time of the last good one and the bindings", async () => {
+test("metrics of reloads have the result, the time of the last success and the number of bindings", async () => {
   const metrics = metricsWith(1);
   metrics.reloadFailed();
   assert.deepEqual(await samples(metrics, "protogate_config_reloads_total"), [
@@ -164,7 +164,7 @@ test("label values are escaped", async () => {
   assert.match((await samples(metrics, "protogate_http_requests_total")).join(), /route="\/a\\"\\\\\\n"/);
 });
 
-test("process, event loop and build are told too", async () => {
+test("metrics cover the process, the event loop and the build", async () => {
   const text = await metricsWith(1).text();
   assert.match(text, /^process_cpu_seconds_total /m);
   assert.match(text, /^nodejs_eventloop_lag_p99_seconds /m);
@@ -173,7 +173,7 @@ test("process, event loop and build are told too", async () => {
 
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
 
-test("promtool finds nothing to say of the metrics", {
+test("promtool accepts the metrics", {
   skip: hasPromtool ? false : "promtool is not installed",
 }, async () => {
   const metrics = metricsWith(0.1, 1);

@@ -12,12 +12,12 @@ test("a valid traceparent is read", () => {
   assert.equal(parseTraceparent(`00-${traceId}-${parentId}-fe`)?.sampled, false);
 });
 
-test("a later version is read as version 00 and may have more behind it", () => {
+test("a traceparent of a later version is read as version 00 and may be longer", () => {
   assert.equal(parseTraceparent(`01-${traceId}-${parentId}-01`)?.traceId, traceId);
   assert.equal(parseTraceparent(`cc-${traceId}-${parentId}-01-what-comes`)?.traceId, traceId);
 });
 
-test("a malformed traceparent is none", () => {
+test("a malformed traceparent is ignored", () => {
   const malformed = [
     "",
     `ff-${traceId}-${parentId}-01`,
@@ -34,18 +34,18 @@ test("a malformed traceparent is none", () => {
   for (const text of malformed) assert.equal(parseTraceparent(text), undefined, JSON.stringify(text));
 });
 
-test("a valid trace is passed on as it came, with its state", () => {
+test("a valid traceparent is forwarded unchanged with its tracestate", () => {
   const traceparent = `00-${traceId}-${parentId}-01`;
   assert.deepEqual(passedTrace(traceparent, "a=1,b=2"), { traceparent, tracestate: "a=1,b=2" });
   assert.deepEqual(passedTrace(traceparent, undefined), { traceparent, tracestate: undefined });
 });
 
-test("without a valid traceparent nothing is passed on, the state neither", () => {
+test("without a valid traceparent nothing is forwarded, not even tracestate", () => {
   assert.equal(passedTrace(undefined, "a=1"), undefined);
   assert.equal(passedTrace("nonsense", "a=1"), undefined);
 });
 
-test("a long state loses whole entries from its end, and one that cannot be sent is dropped", () => {
+test("a long tracestate loses whole entries from its end, and one that cannot be sent is dropped", () => {
   const traceparent = `00-${traceId}-${parentId}-01`;
   const entries = Array.from({ length: 40 }, (_, i) => `vendor${i}=${"v".repeat(20)}`);
   const kept = passedTrace(traceparent, entries.join(","))?.tracestate?.split(",") ?? [];
@@ -56,7 +56,7 @@ test("a long state loses whole entries from its end, and one that cannot be sent
   assert.equal(passedTrace(traceparent, "a=é")?.tracestate, undefined);
 });
 
-test("whatever a client sends, what is passed on is valid", () => {
+test("a forwarded traceparent is valid whatever the client sends", () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), (traceparent, tracestate) => {
       const trace = passedTrace(traceparent, tracestate);

@@ -48,13 +48,13 @@ async function answers(channel: Channel, count: number): Promise<string> {
   return all;
 }
 
-test("round robin goes in turn, exactly", async () => {
+test("round robin picks endpoints strictly in turn", async () => {
   const channel = channelTo("round_robin");
   assert.equal(await answers(channel, 9), "012012012");
   await channel.close();
 });
 
-test("round robin spreads calls that are made at once", async () => {
+test("round robin spreads concurrent calls", async () => {
   const channel = channelTo("round_robin");
   const results = await Promise.all(Array.from({ length: 30 }, () => channel.unary(unaryCall())));
   for (const index of ["0", "1", "2"]) {
@@ -94,7 +94,7 @@ test("least request prefers the endpoint with fewer calls under way", async () =
   await channel.close();
 });
 
-test("least request evens out calls that are made at once", async () => {
+test("least request evens out concurrent calls", async () => {
   const channel = channelTo("least_request", [backends[0]!.address, backends[1]!.address]);
   const calls = Array.from({ length: 20 }, () => channel.unary(unaryCall({ request: Buffer.from("hold") })));
   assert.deepEqual(
@@ -141,7 +141,7 @@ test("an endpoint that comes back takes calls again", async () => {
   second.stop();
 });
 
-test("a server that comes up later is found", async () => {
+test("a server that starts later gets calls", async () => {
   const address = await refusingAddress();
   const channel = channelTo("round_robin", [address]);
   assert.equal((await channel.unary(unaryCall())).status.origin, "connect");
@@ -183,7 +183,7 @@ test("a name resolves to its addresses", async () => {
   await channel.close();
 });
 
-test("the authority is the target as configured", async () => {
+test("the :authority of calls is the target as configured", async () => {
   let authority = "";
   const backend = await startBackend({
     unary: (call, reply) => {
@@ -198,7 +198,7 @@ test("the authority is the target as configured", async () => {
   backend.stop();
 });
 
-test("a name that does not resolve fails at once and says so", async () => {
+test("a name that does not resolve fails calls at once with the reason", async () => {
   const channel = channelTo("round_robin", ["nowhere.invalid:50051"]);
   const { status } = await channel.unary(unaryCall({ timeout: 60_000 }));
   assert.equal(status.code, Code.UNAVAILABLE);
@@ -214,7 +214,7 @@ test("a name that does not resolve does not hold up the other targets", async ()
   await channel.close();
 });
 
-test("a call that waits for a name is cancelled at once", async () => {
+test("a call that waits for a name to resolve is cancelled at once", async () => {
   const channel = channelTo("round_robin", ["nowhere.invalid:50051"]);
   const cancellation = new Cancellation();
   const call = channel.unary(unaryCall({ cancellation }));
@@ -223,7 +223,7 @@ test("a call that waits for a name is cancelled at once", async () => {
   await channel.close();
 });
 
-test("a unix socket is a target", async () => {
+test("a UNIX socket can be a target", async () => {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   const path = join(folder, "backend.sock");
   const server = createServer();

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Deadlines, type Expiring } from "../../src/upstream/call/deadlines.js";
 import { grownOldSpace } from "../old-space.js";
 
-test("what has passed expires once, what was removed never, what is far away stays", async () => {
+test("deadlines expire once when they have passed, never after removal, and not before", async () => {
   const deadlines = new Deadlines();
   const expired: string[] = [];
   const over = new EventTarget();
@@ -30,7 +30,7 @@ test("what has passed expires once, what was removed never, what is far away sta
   deadlines.remove(far);
 });
 
-test("deadlines that are watched no more keep nothing of what came after them", () => {
+test("removed deadlines keep no later deadline alive", () => {
   const deadlines = new Deadlines();
   const watched: Expiring[] = [];
   const calls = (count: number) => () => {

@@ -49,7 +49,7 @@ test("an endpoint that stops serving takes no calls until it serves again", asyn
   for (const { stop } of backends) stop();
 });
 
-test("calls fail at once where every endpoint says that it is not serving", async () => {
+test("calls fail at once where every endpoint reports that it is not serving", async () => {
   const { health, extend } = healthy("");
   const backend = await startBackend({ extend });
   health.setStatus("", "NOT_SERVING");
@@ -58,7 +58,7 @@ test("calls fail at once where every endpoint says that it is not serving", asyn
   const { status } = await channel.unary(unaryCall());
   assert.deepEqual(status, {
     code: Code.UNAVAILABLE,
-    message: "every endpoint says that it is not serving",
+    message: "every endpoint reports that it is not serving",
     origin: "connect",
   });
   assert.equal(backend.calls, 0);
@@ -66,7 +66,7 @@ test("calls fail at once where every endpoint says that it is not serving", asyn
   backend.stop();
 });
 
-test("a service that the endpoint does not know is not served", async () => {
+test("health: a service that the endpoint does not know counts as not serving", async () => {
   const { extend } = healthy("chat");
   const backend = await startBackend({ extend });
   const channel = openChannel([backend.address], { health: { service: "other" } });
@@ -85,7 +85,7 @@ test("an endpoint without the health protocol counts as healthy", async () => {
   backend.stop();
 });
 
-test("an endpoint that goes away is failing, not unhealthy", async () => {
+test("an endpoint whose server stops is failing, not unhealthy", async () => {
   const { health, extend } = healthy("");
   const backend = await startBackend({ extend });
   const channel = openChannel([backend.address], { health: { service: "" } });

@@ -261,7 +261,7 @@ const oddities: readonly Oddity[] = [
 ];
 
 for (const { name, answer, code, origin, message } of oddities) {
-  test(`${name} is code ${code} of origin ${origin}`, async () => {
+  test(`a server that responds with ${name} fails the call with code ${code} and origin ${origin}`, async () => {
     const { status, message: bytes } = await callTo(answer);
     assertStatus(status, code, origin, message);
     assert.equal(bytes, undefined);
@@ -280,7 +280,7 @@ test("a content type with subtype or parameters is gRPC", async () => {
   }
 });
 
-test("an answer of trailers only is the backend's, codes above 16 included", async () => {
+test("a trailers-only response is the backend's, codes above 16 included", async () => {
   const { status, trailers } = await callTo(stream => {
     stream.respond(
       { ...grpcHeaders, "grpc-status": "1501", "grpc-message": "token%20expired", "x-more": "1" },
@@ -291,7 +291,7 @@ test("an answer of trailers only is the backend's, codes above 16 included", asy
   assert.equal(new Map(trailers).get("x-more"), "1");
 });
 
-test("GOAWAY lets the call under way finish", async () => {
+test("a call under way finishes after GOAWAY", async () => {
   const { status, message } = await callTo(stream => {
     stream.session?.goaway(constants.NGHTTP2_NO_ERROR);
     setImmediate(() => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "grpc-status": "0" }));
@@ -300,7 +300,7 @@ test("GOAWAY lets the call under way finish", async () => {
   assert.equal(String(message), "x");
 });
 
-test("metadata that is not ASCII does not fail an answer", async () => {
+test("response metadata that is not ASCII does not fail the call", async () => {
   const { status } = await callTo(stream =>
     respond(stream, { ...grpcHeaders, "x-name": "caf\u00e9" }, frame(Buffer.from("x")), {
       "grpc-status": "0",
@@ -331,12 +331,12 @@ test("a server that does not speak HTTP/2 cannot be connected to", async () => {
   assertStatus(status, Code.UNAVAILABLE, "connect", /No connection established/);
 });
 
-test("a server that hangs up at once cannot be connected to", async () => {
+test("a server that closes connections at once cannot be connected to", async () => {
   const { status } = await callToSocket(socket => socket.destroy(), 10_000);
   assertStatus(status, Code.UNAVAILABLE, "connect", /No connection established/);
 });
 
-test("a server that accepts and says nothing runs into the deadline", async () => {
+test("a call to a server that accepts and sends nothing ends with its deadline", async () => {
   const { status } = await callToSocket(() => {}, 50);
   assertStatus(status, Code.DEADLINE_EXCEEDED, "deadline", /within 50 ms/);
 });

@@ -75,11 +75,11 @@ for (const versions of [["v1", "v1alpha"], ["v1"], ["v1alpha"]]) {
   });
 }
 
-test("a server without reflection is said to have none", async () => {
+test("reflection of a server without it fails with that reason", async () => {
   await assert.rejects(fetchFrom(await startBackend()), /does not offer gRPC server reflection/);
 });
 
-test("a server that cannot be reached is said to be so", async () => {
+test("reflection of a server that cannot be reached fails with that reason", async () => {
   const channel = openChannel([await refusingAddress()]);
   await assert.rejects(
     fetchDescriptors(channel, { timeout: 10_000 }),
@@ -141,7 +141,7 @@ const notFound = bytes(
   protobuf.Writer.create().uint32(58).fork().uint32(8).int32(5).uint32(18).string("no").ldelim(),
 );
 
-test("imports are followed, files are kept once, and what the server cannot give is left out", async () => {
+test("reflection follows imports, keeps each file once and leaves out files that the server cannot give", async () => {
   const asked: string[] = [];
   const extend = handmade(request => {
     const text = String(request.subarray(2));
@@ -168,7 +168,7 @@ test("imports are followed, files are kept once, and what the server cannot give
   assert.deepEqual(asked.sort(), ["b.proto", "c.proto", "google/api/annotations.proto"]);
 });
 
-test("an endless chain of imports is cut off with an error", async () => {
+test("reflection ends an endless chain of imports with an error", async () => {
   let count = 0;
   const extend = handmade(request => {
     if (request[0] === 58) return services("a.A");
@@ -179,12 +179,12 @@ test("an endless chain of imports is cut off with an error", async () => {
   await assert.rejects(fetchFrom(await startBackend({ extend })), /more than 10000 files or 67108864 bytes/);
 });
 
-test("an answer that cannot be decoded is an error", async () => {
+test("a reflection response that cannot be decoded is an error", async () => {
   const extend = handmade(() => Buffer.from([255, 255, 255]));
   await assert.rejects(fetchFrom(await startBackend({ extend })), /malformed reflection response/);
 });
 
-test("a server that never answers runs into the timeout", async () => {
+test("reflection of a server that never responds ends with the timeout", async () => {
   const backend = await startBackend({ extend: handmade(() => undefined) });
   const channel = openChannel([backend.address]);
   await assert.rejects(
@@ -195,7 +195,7 @@ test("a server that never answers runs into the timeout", async () => {
   backend.stop();
 });
 
-test("services whose files the server does not give are an error", async () => {
+test("reflection fails where the server lists services and gives none of their files", async () => {
   const extend = handmade(request => (request[0] === 58 ? services("a.A") : notFound));
   await assert.rejects(fetchFrom(await startBackend({ extend })), /gives the file of none of them/);
 });
@@ -215,7 +215,7 @@ async function watched(channel: Channel, enough: (heard: string[]) => boolean): 
   return heard;
 }
 
-test("a watch tells of changes only", async () => {
+test("a watch of descriptors reports changes only", async () => {
   let fetched = 0;
   const extend = handmade(request => {
     if (request[0] === 58) {
@@ -233,7 +233,7 @@ test("a watch tells of changes only", async () => {
   backend.stop();
 });
 
-test("a watch tries again until the upstream is there", async () => {
+test("a watch of descriptors tries again until the upstream is reachable", async () => {
   const address = await refusingAddress();
   let backend: Backend | undefined;
   const channel = openChannel([address]);
@@ -250,7 +250,7 @@ test("a watch tries again until the upstream is there", async () => {
   backend?.stop();
 });
 
-test("a watch that is stopped ends its fetch, so that the channel can close", async () => {
+test("stopping a watch of descriptors ends its fetch, so that the channel can close", async () => {
   let asked = false;
   const extend = handmade(() => {
     asked = true;

@@ -20,7 +20,7 @@ function texts(resolver: NameResolver): string {
   return resolver.addresses.map(({ text }) => text).join();
 }
 
-test("every record is an address, IPv6 in brackets", async () => {
+test("every DNS record becomes an address, IPv6 in brackets", async () => {
   const zone = new Zone();
   zone.records = ["10.0.0.1", "2001:db8::1"];
   const resolver = new NameResolver("chat", 50051, () => {}, zone.lookup);
@@ -29,7 +29,7 @@ test("every record is an address, IPv6 in brackets", async () => {
   resolver.stop();
 });
 
-test("a name is resolved again every 30 seconds, and only changes are told", async () => {
+test("a name is resolved again every 30 seconds, and only changes are reported", async () => {
   const zone = new Zone();
   zone.records = ["10.0.0.1"];
   let changes = 0;
@@ -52,7 +52,7 @@ test("a name is resolved again every 30 seconds, and only changes are told", asy
   assert.equal(zone.asked, 3);
 });
 
-test("the last good addresses stay while DNS fails", async () => {
+test("the addresses of the last successful resolution stay while DNS fails", async () => {
   const zone = new Zone();
   zone.records = ["10.0.0.1"];
   const resolver = new NameResolver("chat", 80, () => {}, zone.lookup);
@@ -70,7 +70,7 @@ test("the last good addresses stay while DNS fails", async () => {
   resolver.stop();
 });
 
-test("whatever asks for it, a name is not resolved again within two seconds", async () => {
+test("a name is not resolved again within two seconds, however often that is requested", async () => {
   const zone = new Zone();
   zone.records = ["10.0.0.1"];
   const resolver = new NameResolver("chat", 80, () => {}, zone.lookup);

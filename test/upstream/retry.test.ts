@@ -43,7 +43,7 @@ test("a retryable call is sent until it succeeds", async () => {
   backend.stop();
 });
 
-test("a call is sent no more often than attempts allows, and ends with the last failure", async () => {
+test("a call is sent at most `attempts` times and ends with the last failure", async () => {
   const backend = await startBackend({ unary: unavailable });
   const channel = openChannel([backend.address], { retry: policy });
   const result = await channel.unary(unaryCall({ retryable: true }));
@@ -101,7 +101,7 @@ test("retries stay within the budget", async () => {
   backend.stop();
 });
 
-test("a budget of nothing forbids retries", async () => {
+test("a retry budget of 0 forbids retries", async () => {
   const backend = await startBackend({ unary: unavailable });
   const channel = openChannel([backend.address], { retry: { ...policy, budget: 0 } });
   assert.equal((await channel.unary(unaryCall({ retryable: true }))).attempts, 1);
@@ -109,7 +109,7 @@ test("a budget of nothing forbids retries", async () => {
   backend.stop();
 });
 
-test("a pause that would pass the deadline is not begun", async () => {
+test("a retry whose pause would pass the deadline is not made", async () => {
   const backend = await startBackend({ unary: unavailable });
   const channel = openChannel([backend.address], {
     retry: { ...policy, backoff: 60_000, maxBackoff: 60_000 },
@@ -143,7 +143,7 @@ for (const [text, attempts] of [
   });
 }
 
-test("a retryable call outlives a moment without any endpoint", async () => {
+test("a retryable call survives a moment without any endpoint", async () => {
   const address = await refusingAddress();
   const retries: number[] = [];
   let backend: Awaited<ReturnType<typeof startBackend>> | undefined;
@@ -170,7 +170,7 @@ test("a retryable call outlives a moment without any endpoint", async () => {
   backend?.stop();
 });
 
-test("a budget grows with calls and fades with time", () => {
+test("a retry budget grows with calls and fades with time", () => {
   let now = 0;
   const budget = new RetryBudget(0.5, () => now);
   const takeAll = () => {
@@ -185,7 +185,7 @@ test("a budget grows with calls and fades with time", () => {
   assert.equal(takeAll(), 3);
 });
 
-test("pushback reads milliseconds and takes anything else for never", () => {
+test("grpc-retry-pushback-ms is read as milliseconds, and anything else means never", () => {
   assert.equal(pushback([]), undefined);
   assert.equal(pushback([["grpc-retry-pushback-ms", "250"]]), 250);
   for (const text of ["", "-1", "1.5", "99999999999"])

@@ -67,7 +67,7 @@ async function using(
   }
 }
 
-test("a server stream brings headers, messages in order and trailers", async () => {
+test("a server stream delivers headers, messages in order and trailers", async () => {
   const answer: StreamHandler = call => {
     call.on("data", () => {
       for (const text of ["a", "b", "", "c"]) call.write(Buffer.from(text));
@@ -87,7 +87,7 @@ test("a server stream brings headers, messages in order and trailers", async () 
   });
 });
 
-test("a client stream sends many messages and gets one", async () => {
+test("a client stream sends many messages and receives one", async () => {
   const count: StreamHandler = call => {
     let total = 0;
     call.on("data", () => {
@@ -107,7 +107,7 @@ test("a client stream sends many messages and gets one", async () => {
   });
 });
 
-test("a bidi stream goes back and forth", async () => {
+test("a bidirectional stream alternates requests and responses", async () => {
   await using(undefined, async channel => {
     const recorder = new Recorder(channel, {
       onMessage: message => {
@@ -131,7 +131,7 @@ test("a stream that ends without any message ends with OK", async () => {
   });
 });
 
-test("a failure after messages comes last, with the backend's code", async () => {
+test("a stream that fails after messages delivers these first, then the backend's code", async () => {
   const failing: StreamHandler = call => {
     call.on("data", () => {
       call.write(Buffer.from("a"), () => {
@@ -147,7 +147,7 @@ test("a failure after messages comes last, with the backend's code", async () =>
   });
 });
 
-test("a paused stream stops the backend through flow control, and misses nothing", async () => {
+test("a paused stream stops the backend through flow control and loses no message", async () => {
   const total = 200;
   let written = 0;
   let blocked = false;
@@ -209,7 +209,7 @@ test("a stream that pauses at every message still gets each once", async () => {
   });
 });
 
-test("send asks to wait while the backend does not read, and drains once it does", async () => {
+test("send returns false while the backend does not read, and onDrain follows once it does", async () => {
   let backendCall: ServerDuplexStream<Buffer, Buffer> | undefined;
   let size = 0;
   const slow: StreamHandler = call => {
@@ -243,7 +243,7 @@ test("send asks to wait while the backend does not read, and drains once it does
   });
 });
 
-test("cancelling ends the stream at once and at the backend", async () => {
+test("cancelling a stream ends it at once, also at the backend", async () => {
   let cancelled: Promise<unknown> | undefined;
   const hang: StreamHandler = call => {
     cancelled = once(call, "cancelled");
@@ -259,7 +259,7 @@ test("cancelling ends the stream at once and at the backend", async () => {
   });
 });
 
-test("the deadline ends a stream, a paused one too", async () => {
+test("the deadline ends a stream, also a paused one", async () => {
   const flood: StreamHandler = call => {
     call.write(Buffer.from("a"));
     call.write(Buffer.from("b"));
@@ -274,7 +274,7 @@ test("the deadline ends a stream, a paused one too", async () => {
   });
 });
 
-test("a message that is too large ends the stream before it is sent", async () => {
+test("a request message that is too large ends the stream before it is sent", async () => {
   await using(undefined, async channel => {
     const recorder = new Recorder(channel);
     assert.equal(recorder.handle.send(Buffer.alloc(1024 * 1024 + 1)), false);
@@ -284,7 +284,7 @@ test("a message that is too large ends the stream before it is sent", async () =
   });
 });
 
-test("a stream that its endpoint never saw begins at another, with what was sent and the end", async () => {
+test("a stream that its endpoint never received is sent to another endpoint with its messages and its end", async () => {
   const backend = await startBackend();
   const channel = openChannel([await refusingAddress(), backend.address], { balancing: "pick_first" });
   for (const first of ["", "hello"]) {

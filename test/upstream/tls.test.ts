@@ -112,33 +112,33 @@ async function call(target: string, tls: TlsOptions | undefined): Promise<CallSt
   return status;
 }
 
-test("a server is accepted under the name of the target", { skip }, async () => {
+test("TLS: a server is accepted under the name of the target", { skip }, async () => {
   const status = await call(`dns:///localhost:${plainTls.port}`, { ca: pem("ca.pem") });
   assert.equal(status.code, Code.OK, status.message);
   assert.equal(authority, `localhost:${plainTls.port}`);
 });
 
-test("server_name takes the place of the target's name, as authority too", { skip }, async () => {
+test("TLS: server_name replaces the target's name, also as :authority", { skip }, async () => {
   const status = await call(plainTls.address, { ca: pem("ca.pem"), serverName: "chat.internal" });
   assert.equal(status.code, Code.OK, status.message);
   assert.equal(authority, "chat.internal");
 });
 
-test("a server under another name is refused", { skip }, async () => {
+test("TLS: a server under another name is refused", { skip }, async () => {
   const status = await call(plainTls.address, { ca: pem("ca.pem"), serverName: "other.internal" });
   assert.equal(status.code, Code.UNAVAILABLE);
   assert.equal(status.origin, "connect");
   assert.match(status.message, /other\.internal/);
 });
 
-test("a server of an unknown authority is refused", { skip }, async () => {
+test("TLS: a server with a certificate of an unknown authority is refused", { skip }, async () => {
   const status = await call(`localhost:${plainTls.port}`, {});
   assert.equal(status.code, Code.UNAVAILABLE);
   assert.equal(status.origin, "connect");
   assert.match(status.message, /certificate/);
 });
 
-test("a client certificate is shown to a server that wants one", { skip }, async () => {
+test("TLS: a client certificate is presented to a server that asks for one", { skip }, async () => {
   const ca = pem("ca.pem");
   const status = await call(`localhost:${mutualTls.port}`, {
     ca,
@@ -148,18 +148,18 @@ test("a client certificate is shown to a server that wants one", { skip }, async
   assert.equal(status.code, Code.OK, status.message);
 });
 
-test("a server that wants a client certificate cannot be called without one", { skip }, async () => {
+test("TLS: a server that requires a client certificate cannot be called without one", { skip }, async () => {
   const status = await call(`localhost:${mutualTls.port}`, { ca: pem("ca.pem") });
   assert.equal(status.code, Code.UNAVAILABLE);
   assert.equal(status.origin, "connect");
 });
 
-test("plain text to a TLS server cannot connect", { skip }, async () => {
+test("TLS: plain text to a TLS server cannot connect", { skip }, async () => {
   const status = await call(plainTls.address, undefined);
   assert.equal(status.origin, "connect");
 });
 
-test("material that is not PEM is an error with the upstream's name", () => {
+test("TLS: material that is not PEM is an error with the upstream's name", () => {
   const options = {
     name: "chat",
     targets: ["127.0.0.1:1"],

@@ -39,7 +39,7 @@ function nextCall(): Promise<ServerUnaryCall<Buffer, Buffer>> {
   });
 }
 
-test("request and answer pass as bytes", async () => {
+test("request and response pass as bytes", async () => {
   handler = (call, reply) => reply(null, Buffer.concat([call.request, Buffer.from([0, 255])]));
   const result = await channel.unary(unaryCall({ request: new Uint8Array([1, 2]) }));
   assert.deepEqual(result.status, { code: 0, message: "", origin: undefined });
@@ -47,14 +47,14 @@ test("request and answer pass as bytes", async () => {
   assert.equal(result.attempts, 1);
 });
 
-test("an empty message is a message", async () => {
+test("an empty response message is delivered", async () => {
   handler = (_call, reply) => reply(null, Buffer.alloc(0));
   const result = await channel.unary(unaryCall({ request: new Uint8Array(0) }));
   assert.equal(result.status.code, Code.OK);
   assert.equal(result.message?.length, 0);
 });
 
-test("metadata goes both ways, text as text and -bin as bytes", async () => {
+test("metadata passes in both directions, text as text and -bin as bytes", async () => {
   let received = new Metadata();
   handler = (call, reply) => {
     received = call.metadata;
@@ -108,7 +108,7 @@ for (const code of [
   });
 }
 
-test("a failure after initial metadata is the backend's too", async () => {
+test("a failure after initial metadata has the origin backend", async () => {
   handler = (call, reply) => {
     call.sendMetadata(new Metadata());
     reply({ code: status.UNAVAILABLE, details: "later" });
@@ -128,7 +128,7 @@ test("grpc-status-details-bin is among the trailers as bytes", async () => {
   assert.deepEqual(new Map(result.trailers).get("grpc-status-details-bin"), details);
 });
 
-test("the deadline ends the call, and the backend is told of it", async () => {
+test("the deadline ends the call and is sent to the backend", async () => {
   const arrived = nextCall();
   const pending = channel.unary(unaryCall({ timeout: 300 }));
   const call = await arrived;
@@ -137,7 +137,7 @@ test("the deadline ends the call, and the backend is told of it", async () => {
   const result = await pending;
   assert.equal(result.status.code, Code.DEADLINE_EXCEEDED);
   assert.equal(result.status.origin, "deadline");
-  assert.match(result.status.message, /^no answer from 127\.0\.0\.1:\d+ within 300 ms$/);
+  assert.match(result.status.message, /^no response from 127\.0\.0\.1:\d+ within 300 ms$/);
   assert.equal(result.attempts, 1);
 });
 
@@ -155,7 +155,7 @@ test("a deadline beyond what a timer can hold does not end the call at once", as
   assert.equal(result.status.code, Code.OK);
 });
 
-test("a caller that goes away cancels the call at the backend", async () => {
+test("a caller that leaves cancels the call at the backend", async () => {
   const arrived = nextCall();
   const cancellation = new Cancellation();
   const pending = channel.unary(unaryCall({ cancellation }));
@@ -165,7 +165,7 @@ test("a caller that goes away cancels the call at the backend", async () => {
   const result = await pending;
   assert.deepEqual(result.status, {
     code: Code.CANCELLED,
-    message: "the caller went away",
+    message: "the caller left",
     origin: "cancelled",
   });
   await cancelled;
@@ -181,7 +181,7 @@ test("a call cancelled beforehand is never sent", async () => {
   assert.equal(backend.calls, calls);
 });
 
-test("a cancellation after the end changes nothing", async () => {
+test("a cancellation after the end of a call changes nothing", async () => {
   handler = (call, reply) => reply(null, call.request);
   const cancellation = new Cancellation();
   const result = await channel.unary(unaryCall({ cancellation }));
@@ -206,7 +206,7 @@ test("a request that is too large is not sent", async () => {
   assert.equal(backend.calls, calls);
 });
 
-test("an answer that is too large fails the call", async () => {
+test("a response message that is too large fails the call", async () => {
   handler = (_call, reply) => reply(null, Buffer.alloc(1001));
   const result = await channel.unary(unaryCall());
   assert.equal(result.status.code, Code.RESOURCE_EXHAUSTED);
@@ -275,7 +275,7 @@ test("an upstream that cannot be reached fails at once and not at the deadline",
   await unreachable.close();
 });
 
-test("state counts the calls under way", async () => {
+test("the state of an endpoint counts the calls under way", async () => {
   const arrived = nextCall();
   const cancellation = new Cancellation();
   const pending = channel.unary(unaryCall({ cancellation }));
@@ -286,7 +286,7 @@ test("state counts the calls under way", async () => {
   assert.equal(channel.state()[0]?.pending, 0);
 });
 
-test("close waits for the calls under way and refuses new ones", async () => {
+test("closing a channel waits for the calls under way and refuses new ones", async () => {
   const closing = openChannel([backend.address]);
   const arrived = new Promise<() => void>(resolve => {
     handler = (call, reply) => resolve(() => reply(null, call.request));
@@ -306,7 +306,7 @@ test("close waits for the calls under way and refuses new ones", async () => {
   assert.equal(closing.close(), closing.close());
 });
 
-test("an observer hears of each call once", async () => {
+test("an observer is called once for each call", async () => {
   handler = (_call, reply) => reply({ code: status.NOT_FOUND, details: "" });
   const events: string[] = [];
   const observed = openChannel(

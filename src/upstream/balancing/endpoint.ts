@@ -7,7 +7,7 @@ export class Endpoint {
   /** `host:port` as resolved. */
   readonly address: string;
   readonly transport: Transport;
-  /** What the health protocol last said; true where nobody was asked. */
+  /** Reported by the health protocol; true without health checks. */
   healthy = true;
   #pending = 0;
   #retired = false;

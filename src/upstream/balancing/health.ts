@@ -13,9 +13,9 @@ const maxPause = 30_000;
 const serving = 1;
 
 /**
- * Follows what an endpoint says of its health (`grpc.health.v1.Health/Watch`) and keeps `endpoint.healthy` in step.
+ * Follows the health that an endpoint reports (`grpc.health.v1.Health/Watch`) and keeps `endpoint.healthy` in step.
  * While nothing is known, because the watch broke or the endpoint does not know the protocol, it counts as healthy:
- * whether it can be reached is the transport's to tell.
+ * whether it can be reached is for the transport to decide.
  */
 export class HealthWatch implements TransportListener {
   readonly #endpoint: Endpoint;

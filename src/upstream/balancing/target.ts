@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { parseTarget as parseConfigured } from "../../config/address.js";
 import { Backoff } from "../backoff.js";
 
-/** One address that can be connected to, in gRPC's naming and in words. */
+/** One address that can be connected to. */
 export interface EndpointAddress {
   /** `ipv4:10.0.0.7:50051`, `ipv6:[::1]:50051` or `unix:/run/x.sock`. */
   readonly uri: string;
@@ -67,7 +67,7 @@ export type HostLookup = (host: string) => Promise<readonly { readonly address: 
 const systemLookup: HostLookup = host => lookup(host, { all: true, verbatim: true });
 
 /**
- * Resolves one host name, again and again. The last good answer stays in force while DNS fails.
+ * Resolves one host name, again and again. The addresses of the last success stay in force while DNS fails.
  * Its timers do not keep the process alive.
  */
 export class NameResolver {

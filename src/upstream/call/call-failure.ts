@@ -13,7 +13,7 @@ export function callFailure(
     case "protocol":
       return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the gRPC protocol");
     case "deadline":
-      return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
+      return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not respond in time");
     case "cancelled":
       return gatewayFailure("CLIENT_CLOSED", "the client went away");
     case "request":

@@ -36,6 +36,7 @@ export interface CallOptions {
 /** Milliseconds from which on a deadline needs no timer of its own. */
 const far = 1000;
 
+/** The far deadlines of all calls. Only its own timer and the methods of calls use it, each without an await. */
 const deadlines = new Deadlines();
 
 const noEndpoints: Endpoint[] = [];
@@ -46,7 +47,7 @@ const refusalPause = 50;
 const maxRefusalPause = 1000;
 
 /**
- * A call under way: its deadline, its cancellation, and the endpoint that it is at. A call that the backend certainly
+ * A call under way: its deadline, its cancellation, and its endpoint. A call that the backend certainly
  * did not process is sent again by itself, whether or not it may be repeated (RFC 9113 §6.8, gRFC A6).
  */
 export abstract class OpenCall extends Linked implements TransportListener, Expiring {
@@ -77,8 +78,8 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   /** True while nothing would be lost if the call began anew. */
   protected abstract restartable(): boolean;
   /** An attempt ended; calls `again` or `finish`. */
-  protected abstract settle(ending: StreamOutcome): void;
-  /** Tells the caller; called exactly once. */
+  protected abstract settle(outcome: StreamOutcome): void;
+  /** Gives the caller the outcome; called exactly once. */
   protected abstract conclude(status: CallStatus, trailers: Metadata, seconds: number): void;
 
   abstract onHeaders(headers: Metadata): void;
@@ -101,7 +102,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   protected begin(): void {
     const { timeout, cancellation } = this.#options;
     cancellation.listen(() =>
-      this.abort({ code: Code.CANCELLED, message: "the caller went away", origin: "cancelled" }),
+      this.abort({ code: Code.CANCELLED, message: "the caller left", origin: "cancelled" }),
     );
     if (this.#over) return;
     if (timeout !== undefined && timeout <= 0) {
@@ -148,14 +149,14 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     this.conclude(status.origin === "size" ? { ...status, limit } : status, trailers, seconds);
   }
 
-  onEnd(ending: StreamOutcome): void {
-    const { progress, status } = ending;
+  onEnd(outcome: StreamOutcome): void {
+    const { progress, status } = outcome;
     if (progress === "refused") this.#refused = this.stream;
     const endpoint = this.#leave();
     if (progress === "sent") {
       this.sent++;
       this.#tried = [endpoint];
-      // A server that ends a call for its deadline may be quicker to say so than we are to notice.
+      // A server that ends a call for its deadline may report that sooner than we notice.
       if (status.code === Code.CANCELLED && status.origin === "http" && this.remaining <= 0) {
         this.finish(this.#expired(endpoint), noMetadata);
         return;
@@ -164,7 +165,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
       if (!this.#tried.includes(endpoint)) this.#tried = [...this.#tried, endpoint];
       if (this.#resend(progress)) return;
     }
-    this.settle(ending);
+    this.settle(outcome);
   }
 
   /** Sends again what the backend did not process; returns false where that must not or cannot be. */
@@ -255,7 +256,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
 
   #expired(endpoint: Endpoint | undefined): CallStatus {
     const from = endpoint === undefined ? "" : ` from ${endpoint.address}`;
-    const message = `no answer${from} within ${this.#options.timeout} ms`;
+    const message = `no response${from} within ${this.#options.timeout} ms`;
     return { code: Code.DEADLINE_EXCEEDED, message, origin: "deadline" };
   }
 }

@@ -24,7 +24,7 @@ class OpenStream extends OpenCall implements StreamHandle {
   #buffered = 0;
   /** The message being written. */
   #writing: Uint8Array | undefined;
-  /** All that was handed to the transport, to begin anew; undefined once that is too much, or was answered. */
+  /** All that was handed to the transport, to begin anew; undefined once that is too much, or response headers have come. */
   #replay: Uint8Array[] | undefined = [];
   #replayBytes = 0;
   #endRequested = false;
@@ -35,7 +35,7 @@ class OpenStream extends OpenCall implements StreamHandle {
   /** A message that came while paused. */
   #held: Uint8Array | undefined;
   /** How the stream ended, while a held message is still to be delivered. */
-  #ending: StreamOutcome | undefined;
+  #outcome: StreamOutcome | undefined;
 
   constructor(host: CallHost, call: StreamCall) {
     super(host, call);
@@ -80,7 +80,7 @@ class OpenStream extends OpenCall implements StreamHandle {
       this.#call.onMessage(held);
     }
     if (this.over) return;
-    if (this.#ending !== undefined) this.finish(this.#ending.status, this.#ending.trailers);
+    if (this.#outcome !== undefined) this.finish(this.#outcome.status, this.#outcome.trailers);
     else this.#read();
   }
 
@@ -122,9 +122,9 @@ class OpenStream extends OpenCall implements StreamHandle {
     return this.#replay !== undefined;
   }
 
-  protected settle(ending: StreamOutcome): void {
-    if (this.#held !== undefined) this.#ending = ending;
-    else this.finish(ending.status, ending.trailers);
+  protected settle(outcome: StreamOutcome): void {
+    if (this.#held !== undefined) this.#outcome = outcome;
+    else this.finish(outcome.status, outcome.trailers);
   }
 
   protected conclude(status: CallStatus, trailers: Metadata): void {

@@ -6,23 +6,23 @@ import { protocolFailure, type StreamOutcome, type TransportStream } from "../tr
 import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
 import { pushback } from "./retry.js";
 
-/** Makes one unary call and tells its result, exactly once. */
-export function callUnary(host: CallHost, call: UnaryCall, answered: (result: UnaryResult) => void): void {
-  new OpenUnary(host, call, answered).run();
+/** Makes one unary call; calls `onResult` exactly once. */
+export function callUnary(host: CallHost, call: UnaryCall, onResult: (result: UnaryResult) => void): void {
+  new OpenUnary(host, call, onResult).run();
 }
 
 class OpenUnary extends OpenCall {
   readonly #call: UnaryCall;
-  readonly #answered: (result: UnaryResult) => void;
+  readonly #onResult: (result: UnaryResult) => void;
   #headers: Metadata = noMetadata;
   #message: Uint8Array | undefined;
   #attempt = 1;
   #backoff: Backoff | undefined;
 
-  constructor(host: CallHost, call: UnaryCall, answered: (result: UnaryResult) => void) {
+  constructor(host: CallHost, call: UnaryCall, onResult: (result: UnaryResult) => void) {
     super(host, call);
     this.#call = call;
-    this.#answered = answered;
+    this.#onResult = onResult;
   }
 
   run(): void {
@@ -45,7 +45,7 @@ class OpenUnary extends OpenCall {
       this.#message = message;
       this.stream?.read();
     } else {
-      this.abort(protocolFailure("the answer of a unary call has more than one message").status);
+      this.abort(protocolFailure("the response of a unary call has more than one message").status);
     }
   }
 
@@ -61,11 +61,11 @@ class OpenUnary extends OpenCall {
     return true;
   }
 
-  protected settle(ending: StreamOutcome): void {
-    const { status, trailers } = ending;
+  protected settle(outcome: StreamOutcome): void {
+    const { status, trailers } = outcome;
     if (status.code === Code.OK && this.#message === undefined) {
-      this.settle(protocolFailure("the answer has no message"));
-    } else if (!this.#retries(ending)) {
+      this.settle(protocolFailure("the response has no message"));
+    } else if (!this.#retries(outcome)) {
       this.finish(status, trailers);
     }
   }
@@ -87,7 +87,7 @@ class OpenUnary extends OpenCall {
   }
 
   protected conclude(status: CallStatus, trailers: Metadata, seconds: number): void {
-    this.#answered({
+    this.#onResult({
       status,
       message: status.code === Code.OK ? this.#message : undefined,
       headers: this.#headers,

@@ -52,7 +52,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
   readonly #decoder = new HpackDecoder(responseFields, settings.headerTableSize, settings.maxHeaderListSize);
   readonly #head = new ResponseHead();
   readonly #firstId: number;
-  /** The last stream that the peer processes, as its GOAWAY says. */
+  /** The last stream that the peer processes, as its GOAWAY announces. */
   #lastStream = max31;
   #closeTimer: NodeJS.Timeout | undefined;
   #responded = false;
@@ -202,7 +202,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
   }
 }
 
-/** How far a stream came that the peer says it has not processed; one that it has responded to it has. */
+/** How far a stream came that is above the last one of GOAWAY. One with response headers was processed all the same. */
 function refused({ id, headersReceived }: CallStream): AttemptProgress {
   if (id === 0) return "unsent";
   return headersReceived ? "sent" : "refused";

@@ -210,7 +210,7 @@ class GrpcJsCall implements TransportStream {
       this.#headers = true;
       this.#listener.onHeaders(fromGrpcMetadata(metadata));
     } else {
-      // The end of the call tells the HTTP status, which says more than the content type.
+      // The end of the call brings the HTTP status, which is more telling than the content type.
       this.#foreignType = contentType === undefined ? "" : String(contentType);
     }
   }
@@ -232,18 +232,18 @@ class GrpcJsCall implements TransportStream {
   }
 }
 
-/** What was seen of an answer before its end. */
+/** What was received of a response before its end. */
 interface ReceivedHead {
-  /** Initial metadata of a gRPC answer came. */
+  /** Initial metadata of a gRPC response came. */
   readonly headers: boolean;
-  /** The content type of an answer that is not gRPC; undefined where it is, or where none came. */
+  /** The content type of a response that is not gRPC; undefined where it is, or where none came. */
   readonly foreignType: string | undefined;
 }
 
 /**
- * grpc-js tells its own failures from the backend's by nothing but these texts (subchannel-call.ts,
+ * grpc-js distinguishes its own failures from the backend's by nothing but these texts (subchannel-call.ts,
  * load-balancing-call.ts, load-balancer-pick-first.ts, stream-decoder.ts, compression-filter.ts of 1.14). A backend
- * that answers with one of them is taken at its word.
+ * that responds with one of them is misread.
  */
 const unseen: readonly (readonly [RegExp, AttemptProgress])[] = [
   [/^(No connection established|Channel closed before call started)/, "declined"],
@@ -259,29 +259,29 @@ const http =
 const httpStatus = /^Received HTTP status code (?!200$)/;
 
 /** Turns the end of a grpc-js call into ours: whose failure it is, and whether the call may have been seen. */
-function grpcJsOutcome({ code, details, metadata }: StatusObject, answer: ReceivedHead): StreamOutcome {
+function grpcJsOutcome({ code, details, metadata }: StatusObject, received: ReceivedHead): StreamOutcome {
   const contentType = metadata.get("content-type")[0];
-  const trailersOnly = !answer.headers && contentType !== undefined;
+  const trailersOnly = !received.headers && contentType !== undefined;
   const foreign =
-    answer.foreignType ?? (trailersOnly && !isGrpcType(contentType) ? String(contentType) : undefined);
+    received.foreignType ?? (trailersOnly && !isGrpcType(contentType) ? String(contentType) : undefined);
   if (foreign !== undefined && !httpStatus.test(details)) return contentTypeFailure(foreign);
   // A frame that cannot be decoded ends a call with an exception for a status.
-  if (!Number.isInteger(code) || code < 0) return protocolFailure("the answer has no valid status");
+  if (!Number.isInteger(code) || code < 0) return protocolFailure("the response has no valid status");
   if (code === Code.OK) return ended(Code.OK, "", undefined, metadata);
   const progress = unseen.find(([text]) => text.test(details))?.[1];
   if (progress !== undefined) {
     const status: CallStatus = { code: Code.UNAVAILABLE, message: details, origin: "connect" };
-    return { status, trailers: noMetadata, progress: answer.headers ? "sent" : progress };
+    return { status, trailers: noMetadata, progress: received.headers ? "sent" : progress };
   }
-  return ended(code, details, originOf(code, details, answer.headers || trailersOnly), metadata);
+  return ended(code, details, originOf(code, details, received.headers || trailersOnly), metadata);
 }
 
-function originOf(code: number, details: string, answered: boolean): FailureOrigin {
+function originOf(code: number, details: string, responded: boolean): FailureOrigin {
   if (tooLarge.test(details)) return "size";
   if (http.test(details)) return "http";
   if (broken.test(details)) return "protocol";
   if (lost.test(details)) return "connect";
-  if (answered) return "backend";
+  if (responded) return "backend";
   return code === Code.UNAVAILABLE ? "connect" : "protocol";
 }
 

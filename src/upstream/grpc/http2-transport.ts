@@ -161,7 +161,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   #releaseQueue(): void {
     const queue = this.#queue;
     this.#queue = [];
-    const text = "the upstream closes its connections before it answers any call";
+    const text = "the upstream closes its connections before it responds to any call";
     for (const stream of queue) end(stream, text, "unsent");
   }
 

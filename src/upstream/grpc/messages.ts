@@ -158,7 +158,7 @@ export function inflate(
     queueMicrotask(() => done(protocolFailure(`a message is compressed with ${name}, expected gzip`)));
     return;
   }
-  // One byte beyond the limit tells what is too large from what is just as large.
+  // One byte beyond the limit: a message of just the limit is allowed.
   gunzip(bytes, { maxOutputLength: maxSize + 1 }, (error, message) => {
     if (error === null && message.length <= maxSize) {
       done(message);

@@ -113,7 +113,7 @@ export class ResponseHead implements FieldSink<ResponseField> {
         this.contentType = field.value;
         break;
       case FieldKind.GrpcStatus:
-        // Of two nobody can say which counts: together they are none.
+        // Of two, neither is certain: joined they are malformed.
         this.grpcStatus = this.grpcStatus === undefined ? field.value : `${this.grpcStatus},${field.value}`;
         break;
       case FieldKind.GrpcMessage:

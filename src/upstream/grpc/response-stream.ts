@@ -17,7 +17,7 @@ export const streamWindow = 256 * 1024;
 export abstract class ResponseStream extends Http2Stream {
   protected readonly listener: TransportListener;
   readonly #maxMessageSize: number;
-  #answered = false;
+  #headersReceived = false;
   #httpStatus = 0;
   #encoding: string | undefined;
   /** The listener has asked for a message. */
@@ -30,7 +30,7 @@ export abstract class ResponseStream extends Http2Stream {
   #inflating = false;
   /** How the call ended, while messages are still to be delivered. */
   #outcome: StreamOutcome | undefined;
-  /** The listener hears nothing more. */
+  /** No event follows. */
   #silent = false;
 
   protected constructor(listener: TransportListener, maxMessageSize: number) {
@@ -52,7 +52,7 @@ export abstract class ResponseStream extends Http2Stream {
     else this.grantWindow();
   }
 
-  /** The listener hears nothing more. Returns false where that was so before. */
+  /** No event follows. Returns false where that was so before. */
   protected silence(): boolean {
     if (this.#silent) return false;
     this.#silent = true;
@@ -62,7 +62,7 @@ export abstract class ResponseStream extends Http2Stream {
 
   /** Response headers have come: the backend has begun to process the call. */
   get headersReceived(): boolean {
-    return this.#answered;
+    return this.#headersReceived;
   }
 
   get undelivered(): MessageQueue | undefined {
@@ -73,12 +73,12 @@ export abstract class ResponseStream extends Http2Stream {
     return this.#wanted;
   }
 
-  /** A header block of the answer came; `end`: with END_STREAM. */
+  /** A header block of the response came; `end`: with END_STREAM. */
   onHead(head: ResponseHead, end: boolean): void {
     if (head.malformed !== undefined) this.#break(head.malformed);
     else if (head.tooLarge) this.#abort(tooMuchMetadata, ErrorCode.Cancel);
-    else if (this.#answered) this.#onTrailers(head, end);
-    else if (head.httpStatus === 0) this.#break("the answer has no :status");
+    else if (this.#headersReceived) this.#onTrailers(head, end);
+    else if (head.httpStatus === 0) this.#break("the response has no :status");
     else if (head.httpStatus < 200) {
       // 101 does not exist in HTTP/2 (RFC 9113 §8.6).
       if (end || head.httpStatus === 101) this.#break(`informational status ${head.httpStatus}`);
@@ -87,7 +87,7 @@ export abstract class ResponseStream extends Http2Stream {
 
   #onInitial(head: ResponseHead, end: boolean): void {
     const { httpStatus, contentType, metadata } = head;
-    this.#answered = true;
+    this.#headersReceived = true;
     this.#httpStatus = httpStatus;
     if (end) {
       this.#finish(outcomeOf(head, httpStatus));
@@ -109,9 +109,9 @@ export abstract class ResponseStream extends Http2Stream {
     else this.#finish(outcomeOf(head, this.#httpStatus));
   }
 
-  /** Bytes of the answer's content; `end`: the last of the stream. */
+  /** Bytes of the response's content; `end`: the last of the stream. */
   onData(bytes: Buffer, from: number, to: number, end: boolean): void {
-    if (!this.#answered) {
+    if (!this.#headersReceived) {
       this.#break("DATA before the header fields");
       return;
     }
@@ -126,7 +126,7 @@ export abstract class ResponseStream extends Http2Stream {
 
   #take(bytes: Buffer, from: number, to: number): void {
     const size = to - from - messageHeadSize;
-    // Most answers are one small message in one frame, and waited for.
+    // Most responses are one small message in one frame, and waited for.
     if (
       this.#queue === undefined &&
       this.#wanted &&
@@ -150,14 +150,14 @@ export abstract class ResponseStream extends Http2Stream {
     else this.#deliver(this.#queue);
   }
 
-  /** Of a failed HTTP response the status says more than that its content is no message. */
+  /** Of a failed HTTP response the status explains more than that its content is no message. */
   #refuseContent(wrong: StreamOutcome): void {
     this.#abort(this.#httpStatus === 200 ? wrong : httpFailure(this.#httpStatus), ErrorCode.Cancel);
   }
 
   /** The peer reset the stream. */
   onReset(code: number): void {
-    this.#finish(resetFailure(code, this.#answered));
+    this.#finish(resetFailure(code, this.#headersReceived));
   }
 
   /** Ends the call because the peer broke the rules for this stream. */
@@ -176,13 +176,13 @@ export abstract class ResponseStream extends Http2Stream {
 
   /** The peer has ended the stream. */
   #finish(outcome: StreamOutcome): void {
-    // What we have not sent nobody waits for any more (RFC 9113 §8.1).
+    // What we have not sent is not needed any more (RFC 9113 §8.1).
     this.leave(this.sending ? ErrorCode.NoError : undefined);
     const cut = outcome.status.code === Code.OK && this.#queue !== undefined && this.#queue.partial > 0;
-    this.settle(cut ? protocolFailure("the answer ends within a message") : outcome);
+    this.settle(cut ? protocolFailure("the response ends within a message") : outcome);
   }
 
-  /** Tells the listener of the end, once it has had all messages. */
+  /** Gives the listener the outcome, after all messages. */
   protected settle(outcome: StreamOutcome): void {
     if (this.#silent) return;
     if (this.#delivering || this.#inflating || (this.#queue !== undefined && this.#queue.length > 0)) {
@@ -235,5 +235,5 @@ export abstract class ResponseStream extends Http2Stream {
 const tooMuchMetadata = failure(
   Code.RESOURCE_EXHAUSTED,
   "size",
-  "the answer has more than 64 KiB of metadata",
+  "the response has more than 64 KiB of metadata",
 );

@@ -5,7 +5,7 @@ import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 import type { ResponseHead } from "./response-head.js";
 
 /**
- * How a stream ends whose last header block this is. `httpStatus` is that of the first block. A block that is both has
+ * The outcome of a stream whose last header block this is. `httpStatus` is that of the first block. A block that is both has
  * the content type.
  */
 export function outcomeOf(head: ResponseHead, httpStatus: number): StreamOutcome {
@@ -13,7 +13,7 @@ export function outcomeOf(head: ResponseHead, httpStatus: number): StreamOutcome
   if (httpStatus === 200 && contentType !== undefined && !isGrpcType(contentType))
     return contentTypeFailure(contentType);
   if (grpcStatus === undefined) return httpFailure(httpStatus, metadata);
-  if (!/^\d{1,9}$/.test(grpcStatus)) return protocolFailure("the answer has no valid status");
+  if (!/^\d{1,9}$/.test(grpcStatus)) return protocolFailure("the response has no valid status");
   return { status: statusOf(Number(grpcStatus), head.grpcMessage), trailers: metadata, progress: "sent" };
 }
 
@@ -36,7 +36,7 @@ export function contentTypeFailure(contentType: string): StreamOutcome {
   );
 }
 
-/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, without those that say nothing of the call. */
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, without those that do not concern the call. */
 const httpCodes: ReadonlyMap<number, number> = new Map([
   [401, Code.UNAUTHENTICATED],
   [403, Code.PERMISSION_DENIED],
@@ -47,7 +47,7 @@ const httpCodes: ReadonlyMap<number, number> = new Map([
   [504, Code.UNAVAILABLE],
 ]);
 
-/** The end of an answer that has an HTTP status only; where gRPC gives it no meaning, the upstream broke the protocol. */
+/** The outcome of a response that has an HTTP status only; where gRPC gives it no meaning, the upstream broke the protocol. */
 export function httpFailure(status: number, trailers: Metadata = noMetadata): StreamOutcome {
   const code = httpCodes.get(status);
   const message = `Received HTTP status code ${status}`;
@@ -58,11 +58,16 @@ export function httpFailure(status: number, trailers: Metadata = noMetadata): St
   return { status: call, trailers, progress: "sent" };
 }
 
-/** The end of a stream that the peer resets (gRPC over HTTP/2, Errors). `answered`: its initial metadata has come. */
-export function resetFailure(code: number, answered: boolean): StreamOutcome {
+/** The outcome of a stream that the peer resets (gRPC over HTTP/2, Errors). `headersReceived`: its initial metadata has come. */
+export function resetFailure(code: number, headersReceived: boolean): StreamOutcome {
   switch (code) {
     case ErrorCode.RefusedStream:
-      return failure(Code.UNAVAILABLE, "connect", "Stream refused by server", answered ? "sent" : "refused");
+      return failure(
+        Code.UNAVAILABLE,
+        "connect",
+        "Stream refused by server",
+        headersReceived ? "sent" : "refused",
+      );
     case ErrorCode.Cancel:
       return failure(Code.CANCELLED, "http", "Call cancelled");
     case ErrorCode.EnhanceYourCalm:

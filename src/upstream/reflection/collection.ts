@@ -3,7 +3,7 @@ import { codeName } from "../../status/code.js";
 import type { ReflectionSession } from "./session.js";
 import { decodeFileHead, type ReflectionRequest } from "./session.js";
 
-/** Everything that an upstream tells of itself. */
+/** All descriptors that an upstream reflects. */
 export interface ReflectedDescriptors {
   /** Serialized FileDescriptorProtos, one a file name, sorted by it. */
   readonly files: readonly Uint8Array[];
@@ -105,7 +105,7 @@ export class ReflectionCollection {
     }
   }
 
-  /** Keeps the files of the answers; a request that fails brings none. */
+  /** Keeps the files of the responses; a request that fails brings none. */
   async #ask(requests: readonly ReflectionRequest[]): Promise<void> {
     for (const response of await this.#session.ask(requests)) {
       if (response.kind === "files") for (const file of response.files) this.#keep(file);

@@ -19,7 +19,7 @@ export interface FetchOptions {
 /**
  * Asks an upstream for its descriptors by gRPC server reflection. A file that the upstream cannot give is left out:
  * common ones are bundled, and the loader names what is missing.
- * @throws Error saying what went wrong: not reachable, no reflection, no answer in time, more than 10,000 files or 64 MiB
+ * @throws Error with what went wrong: not reachable, no reflection, no response in time, more than 10,000 files or 64 MiB
  */
 export function fetchDescriptors(channel: Channel, options: FetchOptions): Promise<ReflectedDescriptors> {
   return overReflection(channel, options, session => new ReflectionCollection(session).collect());

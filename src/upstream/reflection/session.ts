@@ -2,10 +2,10 @@ import { Reader, Writer } from "protobufjs";
 import { Cancellation } from "../../net/cancellation.js";
 import type { CallStatus, Channel, StreamHandle } from "../channel.js";
 
-/** Requests sent ahead of their answers. */
+/** Requests sent ahead of their responses. */
 const pipelined = 64;
 
-/** A reflection stream ended before it had answered. */
+/** A reflection stream ended before all responses came. */
 export class ReflectionEnded extends Error {
   override readonly name = "ReflectionEnded";
   constructor(readonly status: CallStatus) {
@@ -18,7 +18,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** One ServerReflectionInfo stream. The server answers requests in their order. */
+/** One ServerReflectionInfo stream. The server responds to requests in their order. */
 export class ReflectionSession {
   readonly #stream: StreamHandle;
   readonly #cancellation = new Cancellation();
@@ -44,8 +44,8 @@ export class ReflectionSession {
   }
 
   /**
-   * Asks all, answers in the same order.
-   * @throws ReflectionEnded, or Error where an answer cannot be understood
+   * Sends all; the responses are in the same order.
+   * @throws ReflectionEnded, or Error where a response cannot be understood
    */
   async ask(requests: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
     const responses: ReflectionResponse[] = [];
@@ -130,7 +130,7 @@ function encodeRequest(request: ReflectionRequest): Uint8Array {
   return writer.finish();
 }
 
-/** @throws Error where the bytes are no ServerReflectionResponse with an answer in it */
+/** @throws Error where the bytes are no ServerReflectionResponse with content */
 function decodeResponse(bytes: Uint8Array): ReflectionResponse {
   let response: ReflectionResponse | undefined;
   eachField(bytes, (field, reader) => {
@@ -151,7 +151,7 @@ function decodeResponse(bytes: Uint8Array): ReflectionResponse {
         return false;
     }
   });
-  if (response === undefined) throw new Error("a reflection response has no answer in it");
+  if (response === undefined) throw new Error("a reflection response has no content");
   return response;
 }
 

@@ -43,7 +43,7 @@ function text({ status, message }: UnaryResult): string {
   return status.code === Code.OK ? String(message) : `${status.code} ${status.origin}: ${status.message}`;
 }
 
-test("GOAWAY: streams above the last go elsewhere, the others finish, new calls get a new connection", async () => {
+test("after GOAWAY streams above the last one go to another endpoint, the others finish, and new calls get a new connection", async () => {
   const elsewhere = await startRawServer(answerAll);
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
@@ -106,7 +106,7 @@ test("a graceful GOAWAY in two steps loses no call", async () => {
   await server.close();
 });
 
-test("calls beyond MAX_CONCURRENT_STREAMS get more connections, up to eight, then wait their turn", async () => {
+test("calls beyond MAX_CONCURRENT_STREAMS open up to eight connections, then wait for a free stream", async () => {
   let open = 0;
   const waiting: (() => void)[] = [];
   const server = await startRawServer(peer => {
@@ -160,7 +160,7 @@ test("a call that waits for a stream can be cancelled and is never sent", async 
   await server.close();
 });
 
-test("a call that no connection takes waits until its deadline, and connections are opened ever more slowly", async () => {
+test("a call that no connection takes waits until its deadline, and new connections are opened with growing pauses", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings([MaxConcurrentStreams, 0]));
     setImmediate(() => peer.send(goAway(0)));
@@ -190,7 +190,7 @@ for (const [what, first] of [
   });
 }
 
-test("pings are answered with what they carry", async () => {
+test("a PING is acknowledged with its payload", async () => {
   const payload = hex("0102030405060708");
   const server = await startRawServer(peer => {
     peer.send(settings(), frame(Ping, 0, 0, payload));
@@ -205,7 +205,7 @@ test("pings are answered with what they carry", async () => {
   await server.close();
 });
 
-test("a connection whose pings are answered lives, one whose are not is given up with its calls", async () => {
+test("a connection lives while its pings are acknowledged, and is closed with its calls when they are not", async () => {
   let pings = 0;
   const server = await startRawServer(peer => {
     peer.send(settings());
@@ -218,13 +218,13 @@ test("a connection whose pings are answered lives, one whose are not is given up
   const channel = openChannel([server.address], { ...lean, keepalive: { time: 20, timeout: 500 } });
   const { status } = await channel.unary(unaryCall());
   assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "connect"]);
-  assert.match(status.message, /no answer to a ping within 500 ms/);
+  assert.match(status.message, /no acknowledgement of a ping within 500 ms/);
   assert.ok(pings >= 4, `${pings} pings`);
   await channel.close();
   await server.close();
 });
 
-test("a cancelled call is reset with CANCEL, and its late answer is ignored", async () => {
+test("a cancelled call is reset with CANCEL, and its late response is ignored", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings());
     peer.onRequest(async stream => {
@@ -250,7 +250,7 @@ test("a cancelled call is reset with CANCEL, and its late answer is ignored", as
   await server.close();
 });
 
-test("an answer before the end of the request ends the call; what is left of the request is not sent", async () => {
+test("a response before the end of the request ends the call, and the rest of the request is not sent", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings([4, 10]));
     peer.onRequest(stream => peer.send(answer(stream, "early")));
@@ -263,7 +263,7 @@ test("an answer before the end of the request ends the call; what is left of the
   await server.close();
 });
 
-test("metadata larger than the server takes fails the call before it is sent", async () => {
+test("metadata larger than the server's SETTINGS_MAX_HEADER_LIST_SIZE fails the call before it is sent", async () => {
   let requests = 0;
   const server = await startRawServer(peer => {
     peer.send(settings([MaxHeaderListSize, 2000]));
@@ -283,7 +283,7 @@ test("metadata larger than the server takes fails the call before it is sent", a
   await server.close();
 });
 
-test("large metadata goes out in CONTINUATION", async () => {
+test("metadata larger than a frame is sent in CONTINUATION frames", async () => {
   const server = await startRawServer(answerAll);
   const channel = openChannel([server.address], lean);
   const metadata = [
@@ -307,7 +307,7 @@ test("large metadata goes out in CONTINUATION", async () => {
   await server.close();
 });
 
-test("a connection whose stream ids run out takes no more calls, and those under way finish", async () => {
+test("a connection whose stream ids run out takes no new calls, and those under way finish", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings());
     peer.onRequest(stream => peer.send(answer(stream)));

@@ -64,7 +64,7 @@ function openStream(
   return { handle, ended };
 }
 
-test("a request goes out within the stream's window, however small", async () => {
+test("a request is sent within the stream's window, however small", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings([InitialWindow, 1]));
     peer.onFrame(({ type, stream, payload, flags }) => {
@@ -82,7 +82,7 @@ test("a request goes out within the stream's window, however small", async () =>
   await server.close();
 });
 
-test("a request waits for the connection's window, and streams share it", async () => {
+test("requests wait for the connection's window and share it", async () => {
   const size = 50_000;
   const server = await startRawServer(peer => {
     peer.send(settings([InitialWindow, 1 << 20]));
@@ -108,7 +108,7 @@ test("a request waits for the connection's window, and streams share it", async 
   await server.close();
 });
 
-test("a window may become negative, and opens again", async () => {
+test("a send window that SETTINGS made negative stops the request until it is positive again", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings([InitialWindow, 1000]));
     peer.onRequest(async stream => {
@@ -135,7 +135,7 @@ test("a window may become negative, and opens again", async () => {
   await server.close();
 });
 
-test("large requests are cut into frames of the size that the server takes", async () => {
+test("large requests are cut into frames of the server's SETTINGS_MAX_FRAME_SIZE", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings([InitialWindow, 1 << 20], [5, 40_000]), frame(WindowUpdate, 0, 0, uint32(1 << 20)));
     peer.onFrame(({ type, flags, stream }) => {
@@ -156,7 +156,7 @@ test("large requests are cut into frames of the size that the server takes", asy
   await server.close();
 });
 
-test("what is not asked for is not let in, and one stream that is not read does not stop the others", async () => {
+test("a stream that is not read stops its server by flow control and does not stop the other streams", async () => {
   const chunk = message(Buffer.alloc(16_000, "m"));
   let received = 0;
   let onFilled: () => void;
@@ -202,7 +202,7 @@ test("what is not asked for is not let in, and one stream that is not read does 
   await server.close();
 });
 
-test("a message larger than the window is let in at once, as far as it is known to go", async () => {
+test("the window is widened at once for a message larger than it", async () => {
   const size = 3 * 1024 * 1024;
   const server = await startRawServer(peer => {
     peer.send(settings());
@@ -225,7 +225,7 @@ test("a message larger than the window is let in at once, as far as it is known 
   await server.close();
 });
 
-test("a message that is announced and never sent takes no memory", async () => {
+test("a message that is announced and never sent allocates no memory for its size", async () => {
   const max = 1 << 30;
   const server = await startRawServer(peer => {
     peer.send(settings());
@@ -274,7 +274,7 @@ test("DATA beyond the stream's window fails the call", async () => {
   await server.close();
 });
 
-test("DATA of a stream that is gone still counts in the connection's window, and is let in again", async () => {
+test("DATA of a closed stream counts in the connection's window and is granted again", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings());
     peer.onRequest(stream => peer.send(initialHeaders(stream)));
@@ -296,7 +296,7 @@ test("DATA of a stream that is gone still counts in the connection's window, and
   await server.close();
 });
 
-test("SETTINGS are acknowledged, each once", async () => {
+test("every SETTINGS frame is acknowledged once", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings(), settings([3, 100]), frame(Settings, 1, 0));
     peer.onRequest(stream => peer.send(answer(stream)));

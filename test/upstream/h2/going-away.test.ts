@@ -29,7 +29,7 @@ function answerAll(peer: RawPeer): void {
   peer.onRequest(stream => peer.send(answer(stream, `connection ${peer.index}`)));
 }
 
-test("a server that goes away for an error and does not close, as it must, is left; what it answers meanwhile counts", async () => {
+test("closes the connection when the server sends GOAWAY with an error but stays open; responses until then count", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings());
     peer.onRequest(stream => {
@@ -53,7 +53,7 @@ test("a server that goes away for an error and does not close, as it must, is le
   await server.close();
 });
 
-test("of two GOAWAYs the second, with a lower last stream, gives further calls back", async () => {
+test("a second GOAWAY with a lower last stream lets further calls be sent again", async () => {
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
       answerAll(peer);
@@ -76,7 +76,7 @@ test("of two GOAWAYs the second, with a lower last stream, gives further calls b
   await server.close();
 });
 
-test("a call whose response headers have come is not sent again, whatever GOAWAY says of its stream", async () => {
+test("a call with response headers is not sent again, even above the last stream of GOAWAY", async () => {
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
       answerAll(peer);
@@ -115,7 +115,7 @@ test("a call refused on a connection with others under way is sent again on anot
   await server.close();
 });
 
-test("a call refused where no other connection can be opened goes back to the one that refused it", async () => {
+test("a refused call is sent again on the same connection when no other can be opened", async () => {
   let refused = 0;
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
@@ -134,7 +134,7 @@ test("a call refused where no other connection can be opened goes back to the on
   await server.close();
 });
 
-test("a server that goes away while calls are under way gets no further calls, and those it may have processed are not repeated", async () => {
+test("a server that closes with calls under way gets no further calls, and calls it may have processed are not repeated", async () => {
   const requests: number[] = [];
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
@@ -157,7 +157,7 @@ test("a server that goes away while calls are under way gets no further calls, a
   await server.close();
 });
 
-test("calls for which a server's limit of streams becomes too low before they are opened wait or go elsewhere", async () => {
+test("calls that wait to be opened when MAX_CONCURRENT_STREAMS falls go to another connection or wait", async () => {
   let open = 0;
   const server = await startRawServer(peer => {
     peer.send(settings([maxConcurrentStreams, 100]));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Code } from "../../../src/status/code.js";
 import { listen, openChannel, unaryCall } from "../backend.js";
 
-test("a server whose table of header fields becomes smaller gets blocks that say so", async () => {
+test("header blocks follow a server's smaller SETTINGS_HEADER_TABLE_SIZE with a table size update", async () => {
   const server = createServer({ settings: { headerTableSize: 0 } });
   const sessions: ServerHttp2Session[] = [];
   server.on("session", session => sessions.push(session));

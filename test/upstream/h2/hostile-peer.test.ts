@@ -621,7 +621,7 @@ for (const [what, says] of [
   ],
 ] as const) {
   for (const size of [1, 7, 100_000]) {
-    test(`an answer with ${what} is understood, ${size} bytes at a time`, async () => {
+    test(`a response with ${what} is read, ${size} bytes at a time`, async () => {
       const server = await startRawServer(peer => {
         peer.socket.setNoDelay(true);
         peer.send(settings());

@@ -60,7 +60,7 @@ describe("grpc-go", { skip: (await whyNoGo()) ?? false }, () => {
 
   const echo = (blob: Uint8Array) => protobuf.Writer.create().uint32(58).bytes(blob).finish();
 
-  test("answers calls, many at once", async () => {
+  test("grpc-go responds to concurrent calls", async () => {
     const calls = Array.from({ length: 500 }, () =>
       channel.unary(unaryCall({ path: "/grpc.health.v1.Health/Check", request: Buffer.alloc(0) })),
     );
@@ -70,7 +70,7 @@ describe("grpc-go", { skip: (await whyNoGo()) ?? false }, () => {
     }
   });
 
-  test("takes and gives messages near its limit of 4 MiB, many at once", async () => {
+  test("grpc-go receives and sends messages near its limit of 4 MiB concurrently", async () => {
     const blob = Buffer.alloc((4 << 20) - 100, "b");
     const calls = Array.from({ length: 8 }, () =>
       channel.unary(unaryCall({ path: "/peer.v1.PeerService/Echo", request: echo(blob), timeout: 60_000 })),
@@ -82,24 +82,24 @@ describe("grpc-go", { skip: (await whyNoGo()) ?? false }, () => {
     }
   });
 
-  test("refuses what is larger, in its own words", async () => {
+  test("grpc-go refuses larger messages with its own error", async () => {
     const { status } = await channel.unary(
       unaryCall({ path: "/peer.v1.PeerService/Echo", request: echo(Buffer.alloc(5 << 20)) }),
     );
     assert.deepEqual([status.code, status.origin], [Code.RESOURCE_EXHAUSTED, "backend"]);
   });
 
-  test("does not know a method", async () => {
+  test("grpc-go responds UNIMPLEMENTED to an unknown method", async () => {
     const { status } = await channel.unary(unaryCall({ path: "/peer.v1.PeerService/None" }));
     assert.deepEqual([status.code, status.origin], [Code.UNIMPLEMENTED, "backend"]);
   });
 
-  test("reflects over a stream both ways", async () => {
+  test("grpc-go reflects over a bidirectional stream", async () => {
     const { services } = await fetchDescriptors(channel, { timeout: 10_000 });
     assert.ok(services.includes("peer.v1.PeerService"), services.join());
   });
 
-  test("goes away and is found again", async () => {
+  test("grpc-go is called again after a restart", async () => {
     const own = await startPeer(join(folder, "peer"), "none");
     const other = openChannel([`127.0.0.1:${own.port}`], lean);
     const check = unaryCall({ path: "/grpc.health.v1.Health/Check", request: Buffer.alloc(0) });
@@ -130,7 +130,7 @@ describe("Python grpcio", { skip: noPython }, () => {
     await once(child, "exit");
   });
 
-  test("answers with metadata of both kinds", async () => {
+  test("grpcio responds with metadata of both kinds", async () => {
     const metadata = [["x-raw-bin", new Uint8Array([0, 255, 3])]] as const;
     const result = await channel.unary(unaryCall({ metadata }));
     assert.equal(String(result.message), "hello");
@@ -138,27 +138,27 @@ describe("Python grpcio", { skip: noPython }, () => {
     assert.equal(new Map(result.trailers).get("x-tail"), "t");
   });
 
-  test("compresses with gzip", async () => {
+  test("grpcio compresses with gzip", async () => {
     const request = Buffer.alloc(300_000, "compress me ");
     const { status, message } = await channel.unary(unaryCall({ request, metadata: [["x-gzip", "1"]] }));
     assert.equal(status.code, Code.OK, status.message);
     assert.deepEqual(message, request);
   });
 
-  test("fails with a status, text beyond ASCII and details", async () => {
+  test("grpcio fails with a status, text beyond ASCII and details", async () => {
     const { status, trailers } = await channel.unary(unaryCall({ metadata: [["x-fail", "1"]] }));
     assert.deepEqual(status, { code: Code.NOT_FOUND, message: "nicht da: täglich", origin: "backend" });
     assert.deepEqual(new Map(trailers).get("grpc-status-details-bin"), Buffer.from([8, 5]));
   });
 
-  test("takes and gives messages of 10 MiB", async () => {
+  test("grpcio receives and sends messages of 10 MiB", async () => {
     const request = Buffer.alloc(10 << 20, "large");
     const { status, message } = await channel.unary(unaryCall({ request, timeout: 30_000 }));
     assert.equal(status.code, Code.OK, status.message);
     assert.ok(message !== undefined && request.equals(message));
   });
 
-  test("streams both ways", async () => {
+  test("grpcio streams in both directions", async () => {
     const messages = Array.from({ length: 50 }, (_, index) => Buffer.alloc(index * 1000, "s"));
     const { status, got } = await converse(channel, streamPath, messages, 3);
     assert.equal(status.code, Code.OK, status.message);
@@ -168,7 +168,7 @@ describe("Python grpcio", { skip: noPython }, () => {
     );
   });
 
-  test("answers many calls at once", async () => {
+  test("grpcio responds to concurrent calls", async () => {
     const results = await Promise.all(Array.from({ length: 300 }, () => channel.unary(unaryCall())));
     for (const { status } of results) assert.equal(status.code, Code.OK, status.message);
   });
@@ -210,7 +210,7 @@ describe("nghttpd", { skip: noNghttpd }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("answers without gRPC are mapped by their HTTP status, with padding and few streams at once", async () => {
+  test("nghttpd: responses without gRPC are mapped by their HTTP status, with padding and few concurrent streams", async () => {
     const calls = Array.from({ length: 100 }, () => channel.unary(unaryCall({ path: "/none" })));
     for (const { status } of await Promise.all(calls))
       assert.deepEqual(status, {
@@ -220,7 +220,7 @@ describe("nghttpd", { skip: noNghttpd }, () => {
       });
   });
 
-  test("a page in place of an answer is named by its content type", async () => {
+  test("nghttpd: a page instead of a gRPC response fails with its content type", async () => {
     const { status } = await channel.unary(unaryCall({ path: "/page", request: Buffer.alloc(200_000) }));
     assert.deepEqual([status.code, status.origin], [Code.INTERNAL, "protocol"]);
     assert.match(status.message, /content type/);

@@ -59,11 +59,11 @@ async function callOn(fails: (callback: (error: Error) => void) => void): Promis
   });
 }
 
-test("a call whose write fails at once never left and may begin anew", async () => {
+test("a call whose write fails at once was never sent and may be sent again", async () => {
   assert.equal((await callOn(callback => callback(new Error("write EPIPE")))).progress, "unsent");
 });
 
-test("a call whose write fails later may have been seen and is not sent again", async () => {
+test("a call whose write fails later may have been processed and is not sent again", async () => {
   const ending = await callOn(callback => setImmediate(() => callback(new Error("write EPIPE"))));
   assert.equal(ending.progress, "sent");
 });

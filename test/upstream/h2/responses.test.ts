@@ -39,7 +39,7 @@ function trailersOnly(...fields: readonly (readonly [string, string])[]): Buffer
   return frame(Headers, end, 1, Buffer.concat([initialBlock, block(fields)]));
 }
 
-test("a gzip message is decompressed, and one beside it that is not is left alone", async () => {
+test("a gzip message is decompressed, and an uncompressed one beside it passes as it is", async () => {
   const text = "y".repeat(50_000);
   const { status, message: got } = await callTo(
     gzipHeaders(),
@@ -52,7 +52,7 @@ test("a gzip message is decompressed, and one beside it that is not is left alon
   assert.equal(String(plain.message), "p");
 });
 
-test("a message of just the largest size passes, compressed or not; one byte more does not", async () => {
+test("a message of exactly the maximum size passes, compressed or not; one byte more fails the call", async () => {
   for (const [size, code] of [
     [maxMessageSize, Code.OK],
     [maxMessageSize + 1, Code.RESOURCE_EXHAUSTED],
@@ -75,7 +75,7 @@ test("a message of just the largest size passes, compressed or not; one byte mor
   }
 });
 
-test("a gzip bomb fails with its size and is never inflated", async () => {
+test("a gzip bomb fails the call with RESOURCE_EXHAUSTED and is never inflated as a whole", async () => {
   const bomb = gzipSync(Buffer.alloc(64 << 20)).subarray();
   const { status } = await callTo(gzipHeaders(), ...pieces(message(bomb, 1)), okTrailers(1));
   assert.deepEqual([status.code, status.origin], [Code.RESOURCE_EXHAUSTED, "size"]);
@@ -96,7 +96,7 @@ test("a message that is zlib and not gzip, or cut short, fails the call", async 
   }
 });
 
-test("compressed messages of a stream come in order, plain ones between them, with a reader that pauses", async () => {
+test("compressed and plain messages of a stream arrive in order, also when the reader pauses", async () => {
   const texts = Array.from({ length: 30 }, (_, index) => `${index}`.repeat(index * 50 + 1));
   const frames = texts.map((text, index) =>
     frame(Data, 0, 1, index % 3 === 0 ? message(Buffer.from(text)) : message(gzipSync(text), 1)),
@@ -129,7 +129,7 @@ test("compressed messages of a stream come in order, plain ones between them, wi
   await server.close();
 });
 
-test("metadata comes as it was sent: in order, repeated, binary with and without padding, several joined", async () => {
+test("response metadata keeps order, repeated names and binary values, padded or not, also joined by commas", async () => {
   const sent = [
     ["x-a", "1"],
     ["x-b", "2, 3"],
@@ -193,7 +193,7 @@ for (const [http, code, origin] of [
   });
 }
 
-test("grpc-status counts more than the HTTP status where the answer is gRPC", async () => {
+test("grpc-status takes precedence over the HTTP status of a gRPC response", async () => {
   const fields = block([
     [":status", "503"],
     ["content-type", "application/grpc"],
@@ -203,7 +203,7 @@ test("grpc-status counts more than the HTTP status where the answer is gRPC", as
   assert.deepEqual(status, { code: Code.PERMISSION_DENIED, message: "", origin: "backend" });
 });
 
-test("grpc-message is decoded, and what is not encoded as it should be stays as it is", () => {
+test("grpc-message is percent-decoded, and malformed escapes stay as they are", () => {
   for (const [text, decoded] of [
     ["plain", "plain"],
     ["t%C3%A4glich%20100%25", "täglich 100%"],
