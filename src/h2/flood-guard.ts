@@ -5,7 +5,7 @@ const maxIdleFrames = 10_000;
 /** Acknowledgements that wait to be written. */
 const maxAcknowledgements = 10_000;
 /** How many of them one frame that does something pays for: a peer may send a few with each. */
-const credit = 16;
+const framesPerUseful = 16;
 
 /**
  * Counts the frames that cost a peer nothing and us something (RFC 9113 §10.5): pings, settings, window updates,
@@ -18,7 +18,7 @@ export class FloodGuard {
 
   /** A frame that does something for a stream, of either side. */
   useful(): void {
-    if (this.#frames > 0) this.#frames = Math.max(0, this.#frames - credit);
+    if (this.#frames > 0) this.#frames = Math.max(0, this.#frames - framesPerUseful);
   }
 
   /**

@@ -7,10 +7,10 @@ import { type Http2Stream, StreamState } from "./stream.js";
 import type { StreamTable } from "./stream-table.js";
 
 /** Bytes that a stream writes before the next one has its turn. */
-const turn = 64 * 1024;
+const bytesPerTurn = 64 * 1024;
 /** Bytes that are collected while the socket is busy, before streams have to wait. */
-const highWater = 256 * 1024;
-const firstCapacity = 16 * 1024;
+const maxBufferedBytes = 256 * 1024;
+const initialBufferBytes = 16 * 1024;
 /** Milliseconds after which a peer that does not read our last frames, or does not close, is left. */
 const closeGraceMs = 1_000;
 /** Max delay of frames that are not urgent, so that they share a write with others. */
@@ -37,8 +37,8 @@ export class Sender<S extends Http2Stream> {
   readonly #firstId: number;
   #nextId: number;
   #unsentId: number;
-  #frames = new FrameWriter(firstCapacity);
-  #spare = new FrameWriter(firstCapacity);
+  #frames = new FrameWriter(initialBufferBytes);
+  #spare = new FrameWriter(initialBufferBytes);
   #scheduled = false;
   #writing = false;
   #delayed = false;
@@ -147,7 +147,7 @@ export class Sender<S extends Http2Stream> {
     this.#writing = false;
     if (this.#closed) return;
     const spare = this.#spare;
-    if (spare.bytes.length > 2 * highWater) this.#spare = new FrameWriter(firstCapacity);
+    if (spare.bytes.length > 2 * maxBufferedBytes) this.#spare = new FrameWriter(initialBufferBytes);
     else spare.length = 0;
     this.#flush();
   };
@@ -155,7 +155,7 @@ export class Sender<S extends Http2Stream> {
   /** Adds what streams have to write, as long as the buffer is not full. */
   #fill(): void {
     let progress = true;
-    while (progress && this.#listed.length > 0 && this.#frames.length < highWater) {
+    while (progress && this.#listed.length > 0 && this.#frames.length < maxBufferedBytes) {
       progress = this.#round();
       this.#announce();
     }
@@ -182,7 +182,7 @@ export class Sender<S extends Http2Stream> {
     let kept = 0;
     for (let index = 0; index < listed.length; index++) {
       const stream = listed[index]!;
-      if (frames.length >= highWater || this.#serve(stream, maxFrameSize)) listed[kept++] = stream;
+      if (frames.length >= maxBufferedBytes || this.#serve(stream, maxFrameSize)) listed[kept++] = stream;
       else stream.listed = false;
     }
     listed.length = kept;
@@ -192,7 +192,7 @@ export class Sender<S extends Http2Stream> {
   /** Returns whether the stream has more to write. */
   #serve(stream: S, maxFrame: number): boolean {
     if (stream.closed || (stream.id === 0 && !this.#open(stream))) return false;
-    const written = stream.write(this.#frames, Math.min(turn, this.window), maxFrame);
+    const written = stream.write(this.#frames, Math.min(bytesPerTurn, this.window), maxFrame);
     if (written > 0) this.#flood.useful();
     if (stream.flushed) this.#flushed.push(stream);
     this.window -= written;

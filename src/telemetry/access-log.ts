@@ -55,7 +55,7 @@ export class AccessLog {
       request_id: entry.requestId,
       method: entry.method,
       route: entry.route ?? none,
-      path: bounded(entry.path),
+      path: truncate(entry.path),
       status: entry.status,
       grpc_code: codeName(entry.code),
       duration_ms: milliseconds(entry.seconds),
@@ -65,7 +65,7 @@ export class AccessLog {
       bytes_in: entry.requestBytes,
       bytes_out: entry.responseBytes,
       reason: entry.reason,
-      detail: entry.detail === undefined ? undefined : bounded(entry.detail),
+      detail: entry.detail === undefined ? undefined : truncate(entry.detail),
     });
   }
 }
@@ -74,7 +74,7 @@ function levelOf(status: number): "warn" | "info" {
   return status >= 500 ? "warn" : "info";
 }
 
-function bounded(text: string): string {
+function truncate(text: string): string {
   return text.length > maxText ? text.slice(0, maxText) : text;
 }
 

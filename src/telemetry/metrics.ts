@@ -110,7 +110,7 @@ export class Metrics {
    */
   route(route: string, method: string, service: string): RouteMetrics {
     const label = methodLabel(method);
-    return found(
+    return getOrCreate(
       this.#routeMetrics,
       `${route} ${label} ${service}`,
       () => new RouteMetrics(this.#routes, route, label, service),
@@ -119,8 +119,8 @@ export class Metrics {
 
   /** The metrics of the RPC method with that path (`/package.Service/Method`), the same object for the same arguments. */
   upstream(upstream: string, path: string): UpstreamMetrics {
-    const byPath = found(this.#upstreamMetrics, upstream, () => new Map<string, UpstreamMetrics>());
-    return found(byPath, path, () => new UpstreamMetrics(this.#upstreams, upstream, path));
+    const byPath = getOrCreate(this.#upstreamMetrics, upstream, () => new Map<string, UpstreamMetrics>());
+    return getOrCreate(byPath, path, () => new UpstreamMetrics(this.#upstreams, upstream, path));
   }
 
   /** Counts a request as in flight until `requestFinished`. */
@@ -229,7 +229,7 @@ function upstreamSeries(registry: Registry, buckets: readonly number[]): Upstrea
   };
 }
 
-function found<T>(known: Map<string, T>, key: string, make: () => T): T {
+function getOrCreate<T>(known: Map<string, T>, key: string, make: () => T): T {
   let value = known.get(key);
   if (value === undefined) {
     value = make();

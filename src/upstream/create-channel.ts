@@ -83,7 +83,7 @@ class BalancedChannel implements Channel, CallHost {
     return this.#balancer.pick(this.#endpoints.list, avoid);
   }
 
-  pending(): Promise<unknown> | undefined {
+  resolving(): Promise<unknown> | undefined {
     if (this.#endpoints.list.length > 0) return undefined;
     this.#endpoints.refresh();
     return this.#endpoints.resolving;
@@ -94,7 +94,7 @@ class BalancedChannel implements Channel, CallHost {
     return this.#endpoints.failure;
   }
 
-  ended(): void {
+  callEnded(): void {
     this.#open--;
     if (this.#open === 0) this.#onIdle?.();
   }
@@ -108,9 +108,9 @@ class BalancedChannel implements Channel, CallHost {
       retry: undefined,
       observer: this.observer,
       pick: () => undefined,
-      pending: () => undefined,
+      resolving: () => undefined,
       unavailable: () => "the channel is closed",
-      ended: () => this.ended(),
+      callEnded: () => this.callEnded(),
     };
   }
 

@@ -261,7 +261,7 @@ const oddities: readonly Oddity[] = [
 ];
 
 for (const { name, answer, code, origin, message } of oddities) {
-  test(`a server that responds with ${name} fails the call with code ${code} and origin ${origin}`, async () => {
+  test(`${name} fails the call with code ${code} and origin ${origin}`, async () => {
     const { status, message: bytes } = await callTo(answer);
     assertStatus(status, code, origin, message);
     assert.equal(bytes, undefined);

@@ -175,11 +175,11 @@ test("a retry budget grows with calls and fades with time", () => {
   const budget = new RetryBudget(0.5, () => now);
   const takeAll = () => {
     let taken = 0;
-    while (budget.take()) taken++;
+    while (budget.takeRetry()) taken++;
     return taken;
   };
   assert.equal(takeAll(), 3);
-  for (let call = 0; call < 20; call++) budget.call();
+  for (let call = 0; call < 20; call++) budget.countCall();
   assert.equal(takeAll(), 7);
   now += 3_600_000;
   assert.equal(takeAll(), 3);

@@ -6,8 +6,8 @@ import type { StreamOutcome, TransportListener, TransportStream } from "../trans
 import type { Endpoint } from "./endpoint.js";
 
 /** Milliseconds before a broken watch is opened again, at first and at most. */
-const firstPause = 1_000;
-const maxPause = 30_000;
+const firstPauseMs = 1_000;
+const maxPauseMs = 30_000;
 
 /** `grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING` */
 const serving = 1;
@@ -20,7 +20,7 @@ const serving = 1;
 export class HealthWatch implements TransportListener {
   readonly #endpoint: Endpoint;
   readonly #request: Uint8Array;
-  readonly #backoff = new Backoff(firstPause, maxPause);
+  readonly #backoff = new Backoff(firstPauseMs, maxPauseMs);
   #stream: TransportStream | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -49,7 +49,7 @@ export class HealthWatch implements TransportListener {
   onEnd({ status }: StreamOutcome): void {
     this.#stream = undefined;
     this.#endpoint.healthy = true;
-    const pause = status.code === Code.UNIMPLEMENTED ? maxPause : this.#backoff.next();
+    const pause = status.code === Code.UNIMPLEMENTED ? maxPauseMs : this.#backoff.next();
     this.#timer = setTimeout(() => this.#start(), pause).unref();
   }
 

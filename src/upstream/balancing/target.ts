@@ -54,9 +54,9 @@ function unknownForm(text: string): Error {
 }
 
 /** Milliseconds between two resolutions of a name that resolves. */
-const interval = 30_000;
+const intervalMs = 30_000;
 /** Milliseconds between two resolutions at least, whatever asks for them. */
-const minInterval = 2_000;
+const minIntervalMs = 2_000;
 /** A name that resolves to more addresses than this is cut. */
 const maxAddresses = 1_000;
 
@@ -75,7 +75,7 @@ export class NameResolver {
   readonly #port: number;
   readonly #onChange: () => void;
   readonly #lookup: HostLookup;
-  readonly #backoff = new Backoff(minInterval, interval);
+  readonly #backoff = new Backoff(minIntervalMs, intervalMs);
   #addresses: readonly EndpointAddress[] = [];
   #failure: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -111,7 +111,7 @@ export class NameResolver {
   /** Resolves again as soon as the minimal interval allows. */
   refresh(): void {
     if (this.#stopped || this.#running !== undefined) return;
-    const wait = this.#ended + minInterval - performance.now();
+    const wait = this.#ended + minIntervalMs - performance.now();
     if (wait <= 0) this.#run();
     else this.#schedule(wait);
   }
@@ -143,7 +143,7 @@ export class NameResolver {
       this.#failure = undefined;
       this.#backoff.reset();
       if (!this.#stopped) this.#accept(addresses);
-      return interval;
+      return intervalMs;
     } catch (error) {
       this.#failure = `"${this.#host}" does not resolve: ${error instanceof Error ? error.message : error}`;
       return this.#backoff.next();

@@ -9,7 +9,7 @@ export interface Expiring extends Linked {
 }
 
 /** Milliseconds between two looks at the deadlines, and so how late one can be noticed. */
-const period = 50;
+const periodMs = 50;
 
 /**
  * Deadlines that are far away, nearly all of which are removed long before they pass: one timer looks at all of them,
@@ -21,7 +21,7 @@ export class Deadlines {
 
   add(expiring: Expiring): void {
     this.#ring.add(expiring);
-    this.#timer ??= setInterval(() => this.#look(), period);
+    this.#timer ??= setInterval(() => this.#look(), periodMs);
   }
 
   /** Does nothing where it is not watched. */

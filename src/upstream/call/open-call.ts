@@ -18,11 +18,11 @@ export interface CallHost {
   /** See `Balancer.pick`. */
   pick(avoid: readonly Endpoint[]): Endpoint | undefined;
   /** What to wait for before `pick` can find anything; undefined where waiting does not help. */
-  pending(): Promise<unknown> | undefined;
+  resolving(): Promise<unknown> | undefined;
   /** Why `pick` finds nothing. */
   unavailable(): string;
   /** A call is over. */
-  ended(): void;
+  callEnded(): void;
 }
 
 /** The common part of UnaryCall and StreamCall. */
@@ -34,7 +34,7 @@ export interface CallOptions {
 }
 
 /** Milliseconds from which on a deadline needs no timer of its own. */
-const far = 1000;
+const timerBelowMs = 1000;
 
 /** The far deadlines of all calls. Only its own timer and the methods of calls use it, each without an await. */
 const deadlines = new Deadlines();
@@ -43,8 +43,8 @@ const noEndpoints: Endpoint[] = [];
 
 /** How often a call that was refused is sent again: at once the first time, then after growing pauses (milliseconds). */
 const maxRefusals = 8;
-const refusalPause = 50;
-const maxRefusalPause = 1000;
+const refusalPauseMs = 50;
+const maxRefusalPauseMs = 1000;
 
 /**
  * A call under way: its deadline, its cancellation, and its endpoint. A call that the backend certainly
@@ -54,7 +54,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   protected readonly host: CallHost;
   protected stream: TransportStream | undefined;
   /** How often the call was sent, the attempt under way not counted. */
-  protected sent = 0;
+  protected attempts = 0;
   readonly #options: CallOptions;
   readonly #started = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -74,13 +74,13 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   /** An attempt begins: sends what there is to send and reads. */
-  protected abstract launched(stream: TransportStream): void;
+  protected abstract startAttempt(stream: TransportStream): void;
   /** True while nothing would be lost if the call began anew. */
   protected abstract restartable(): boolean;
-  /** An attempt ended; calls `again` or `finish`. */
-  protected abstract settle(outcome: StreamOutcome): void;
+  /** An attempt ended; calls `restartAfter` or `finish`. */
+  protected abstract attemptEnded(outcome: StreamOutcome): void;
   /** Gives the caller the outcome; called exactly once. */
-  protected abstract conclude(status: CallStatus, trailers: Metadata, seconds: number): void;
+  protected abstract deliver(status: CallStatus, trailers: Metadata, seconds: number): void;
 
   abstract onHeaders(headers: Metadata): void;
   abstract onMessage(message: Uint8Array): void;
@@ -111,18 +111,18 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     }
     const remaining = timeout ?? Number.POSITIVE_INFINITY;
     this.#watchDeadline(remaining);
-    this.#next(remaining);
+    this.#pickEndpoint(remaining);
   }
 
   /** Starts another attempt after a pause in milliseconds, at another endpoint where there is one. */
-  protected again(pause: number): void {
+  protected restartAfter(pause: number): void {
     // The pause ends before the deadline, so one timer does for both.
     this.#unwatchDeadline();
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       const { remaining } = this;
       this.#watchDeadline(remaining);
-      this.#next(remaining);
+      this.#pickEndpoint(remaining);
     }, pause);
   }
 
@@ -131,8 +131,8 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     if (this.#over) return;
     if (this.stream !== undefined) {
       this.stream.cancel();
-      this.#leave();
-      this.sent++;
+      this.#releaseEndpoint();
+      this.attempts++;
     }
     this.finish(status, noMetadata);
   }
@@ -144,17 +144,17 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     cancellation.listen(undefined);
     const seconds = (performance.now() - this.#started) / 1000;
     this.host.observer?.finished(path, status.code, seconds);
-    this.host.ended();
+    this.host.callEnded();
     const { maxMessageSize: limit } = this.host;
-    this.conclude(status.origin === "size" ? { ...status, limit } : status, trailers, seconds);
+    this.deliver(status.origin === "size" ? { ...status, limit } : status, trailers, seconds);
   }
 
   onEnd(outcome: StreamOutcome): void {
     const { progress, status } = outcome;
     if (progress === "refused") this.#refused = this.stream;
-    const endpoint = this.#leave();
+    const endpoint = this.#releaseEndpoint();
     if (progress === "sent") {
-      this.sent++;
+      this.attempts++;
       this.#tried = [endpoint];
       // A server that ends a call for its deadline may report that sooner than we notice.
       if (status.code === Code.CANCELLED && status.origin === "http" && this.remaining <= 0) {
@@ -165,7 +165,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
       if (!this.#tried.includes(endpoint)) this.#tried = [...this.#tried, endpoint];
       if (this.#resend(progress)) return;
     }
-    this.settle(outcome);
+    this.attemptEnded(outcome);
   }
 
   /** Sends again what the backend did not process; returns false where that must not or cannot be. */
@@ -177,23 +177,23 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     if (progress === "declined" && (endpoint.state === "failing" || this.#tried.includes(endpoint)))
       return false;
     this.host.observer?.resent(this.#options.path, progress === "refused" ? "refused" : "unsent");
-    this.#launch(endpoint, this.remaining);
+    this.#startAt(endpoint, this.remaining);
     return true;
   }
 
   #resendLater(): boolean {
     if (this.#refusals > maxRefusals) return false;
-    this.#refusalBackoff ??= new Backoff(refusalPause, maxRefusalPause);
+    this.#refusalBackoff ??= new Backoff(refusalPauseMs, maxRefusalPauseMs);
     const pause = this.#refusalBackoff.next();
     if (pause >= this.remaining) return false;
     this.host.observer?.resent(this.#options.path, "refused");
-    this.again(pause);
+    this.restartAfter(pause);
     return true;
   }
 
   #watchDeadline(remaining: number): void {
     if (remaining === Number.POSITIVE_INFINITY) return;
-    if (remaining >= far) deadlines.add(this);
+    if (remaining >= timerBelowMs) deadlines.add(this);
     else this.#timer = setTimeout(() => this.expire(), Math.max(remaining, 0));
   }
 
@@ -202,16 +202,16 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     else deadlines.remove(this);
   }
 
-  #next(remaining: number): void {
+  #pickEndpoint(remaining: number): void {
     if (this.#over) return;
     const endpoint = this.host.pick(this.#tried);
     if (endpoint !== undefined) {
-      this.#launch(endpoint, remaining);
+      this.#startAt(endpoint, remaining);
       return;
     }
-    const pending = this.host.pending();
+    const pending = this.host.resolving();
     if (pending !== undefined) {
-      pending.then(() => this.#next(this.remaining));
+      pending.then(() => this.#pickEndpoint(this.remaining));
       return;
     }
     const message = this.host.unavailable();
@@ -219,13 +219,13 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   /** `remaining`: milliseconds until the deadline. */
-  #launch(endpoint: Endpoint, remaining: number): void {
+  #startAt(endpoint: Endpoint, remaining: number): void {
     const { path, metadata } = this.#options;
     const call = {
       path,
       metadata,
       timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
-      previousAttempts: this.sent,
+      previousAttempts: this.attempts,
       avoid: this.#refused,
     };
     let stream: TransportStream;
@@ -239,10 +239,10 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     endpoint.acquire();
     this.#endpoint = endpoint;
     this.stream = stream;
-    this.launched(stream);
+    this.startAttempt(stream);
   }
 
-  #leave(): Endpoint {
+  #releaseEndpoint(): Endpoint {
     const endpoint = this.#endpoint!;
     this.#endpoint = undefined;
     this.stream = undefined;

@@ -35,9 +35,9 @@ export class RetryPolicy {
 }
 
 /** Milliseconds over which what happened counts less and less: after one window, 37 % of it. */
-const window = 10_000;
+const windowMs = 10_000;
 /** Retries that a window always has, so that a quiet upstream gets any. */
-const floor = 3;
+const minRetries = 3;
 
 /** Keeps retries to a share of the calls, so that an upstream in trouble is not given more to do. */
 export class RetryBudget {
@@ -55,15 +55,16 @@ export class RetryBudget {
   }
 
   /** Counts a call. */
-  call(): void {
+  countCall(): void {
     this.#decay();
     this.#calls++;
   }
 
   /** Takes one retry from the budget; false where nothing is left. */
-  take(): boolean {
+  takeRetry(): boolean {
     this.#decay();
-    if (this.#ratio === 0 || this.#retries + 1 > Math.max(floor, this.#ratio * this.#calls)) return false;
+    if (this.#ratio === 0 || this.#retries + 1 > Math.max(minRetries, this.#ratio * this.#calls))
+      return false;
     this.#retries++;
     return true;
   }
@@ -72,7 +73,7 @@ export class RetryBudget {
     const now = this.#now();
     // Exponentials of tiny steps cost more than they change.
     if (now - this.#updated < 100) return;
-    const factor = Math.exp((this.#updated - now) / window);
+    const factor = Math.exp((this.#updated - now) / windowMs);
     this.#calls *= factor;
     this.#retries *= factor;
     this.#updated = now;

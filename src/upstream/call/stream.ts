@@ -109,7 +109,7 @@ class OpenStream extends OpenCall implements StreamHandle {
     this.#call.onDrain?.();
   }
 
-  protected launched(stream: TransportStream): void {
+  protected startAttempt(stream: TransportStream): void {
     // Even while paused: a transport may take in without limit what it was never asked for.
     this.#reading = true;
     stream.read();
@@ -122,12 +122,12 @@ class OpenStream extends OpenCall implements StreamHandle {
     return this.#replay !== undefined;
   }
 
-  protected settle(outcome: StreamOutcome): void {
+  protected attemptEnded(outcome: StreamOutcome): void {
     if (this.#held !== undefined) this.#outcome = outcome;
     else this.finish(outcome.status, outcome.trailers);
   }
 
-  protected conclude(status: CallStatus, trailers: Metadata): void {
+  protected deliver(status: CallStatus, trailers: Metadata): void {
     this.#queue.length = 0;
     this.#held = undefined;
     this.#call.onEnd(status, trailers);

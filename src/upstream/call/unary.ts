@@ -31,7 +31,7 @@ class OpenUnary extends OpenCall {
     if (request.length > maxMessageSize) {
       this.abort(tooLarge(request.length, maxMessageSize));
     } else {
-      retry?.budget.call();
+      retry?.budget.countCall();
       this.begin();
     }
   }
@@ -51,7 +51,7 @@ class OpenUnary extends OpenCall {
 
   onWritten(): void {}
 
-  protected launched(stream: TransportStream): void {
+  protected startAttempt(stream: TransportStream): void {
     stream.send(this.#call.request);
     stream.end();
     stream.read();
@@ -61,10 +61,10 @@ class OpenUnary extends OpenCall {
     return true;
   }
 
-  protected settle(outcome: StreamOutcome): void {
+  protected attemptEnded(outcome: StreamOutcome): void {
     const { status, trailers } = outcome;
     if (status.code === Code.OK && this.#message === undefined) {
-      this.settle(protocolFailure("the response has no message"));
+      this.attemptEnded(protocolFailure("the response has no message"));
     } else if (!this.#retries(outcome)) {
       this.finish(status, trailers);
     }
@@ -77,22 +77,22 @@ class OpenUnary extends OpenCall {
     if (asked === "never") return false;
     this.#backoff ??= retry.backoff();
     const pause = asked ?? this.#backoff.next();
-    if (pause >= this.remaining || !retry.budget.take()) return false;
+    if (pause >= this.remaining || !retry.budget.takeRetry()) return false;
     observer?.retried(this.#call.path, status.code);
     this.#attempt++;
     this.#headers = noMetadata;
     this.#message = undefined;
-    this.again(pause);
+    this.restartAfter(pause);
     return true;
   }
 
-  protected conclude(status: CallStatus, trailers: Metadata, seconds: number): void {
+  protected deliver(status: CallStatus, trailers: Metadata, seconds: number): void {
     this.#onResult({
       status,
       message: status.code === Code.OK ? this.#message : undefined,
       headers: this.#headers,
       trailers,
-      attempts: this.sent,
+      attempts: this.attempts,
       seconds,
     });
   }

@@ -245,14 +245,15 @@ interface ReceivedHead {
  * load-balancing-call.ts, load-balancer-pick-first.ts, stream-decoder.ts, compression-filter.ts of 1.14). A backend
  * that responds with one of them is misread.
  */
-const unseen: readonly (readonly [RegExp, AttemptProgress])[] = [
+const notProcessed: readonly (readonly [RegExp, AttemptProgress])[] = [
   [/^(No connection established|Channel closed before call started)/, "declined"],
   [/^Failed to start HTTP\/2 stream/, "unsent"],
   [/^Stream refused by server$/, "refused"],
 ];
-const lost = /^(Connection dropped$|Write error: |Write failed with error |(read|write|connect) E[A-Z]+)/;
+const connectionLost =
+  /^(Connection dropped$|Write error: |Write failed with error |(read|write|connect) E[A-Z]+)/;
 const tooLarge = /^Received message (larger than max|that decompresses to a size larger than)/;
-const broken =
+const protocolBroken =
   /^(Received HTTP status code |Received RST_STREAM with code |No status information |Failed to decompress )/;
 const http =
   /^(Received HTTP status code (401|403|404|429|502|503|504)$|Call cancelled$|Bandwidth exhausted |Protocol not secure )/;
@@ -268,7 +269,7 @@ function grpcJsOutcome({ code, details, metadata }: StatusObject, received: Rece
   // A frame that cannot be decoded ends a call with an exception for a status.
   if (!Number.isInteger(code) || code < 0) return protocolFailure("the response has no valid status");
   if (code === Code.OK) return ended(Code.OK, "", undefined, metadata);
-  const progress = unseen.find(([text]) => text.test(details))?.[1];
+  const progress = notProcessed.find(([text]) => text.test(details))?.[1];
   if (progress !== undefined) {
     const status: CallStatus = { code: Code.UNAVAILABLE, message: details, origin: "connect" };
     return { status, trailers: noMetadata, progress: received.headers ? "sent" : progress };
@@ -279,8 +280,8 @@ function grpcJsOutcome({ code, details, metadata }: StatusObject, received: Rece
 function originOf(code: number, details: string, responded: boolean): FailureOrigin {
   if (tooLarge.test(details)) return "size";
   if (http.test(details)) return "http";
-  if (broken.test(details)) return "protocol";
-  if (lost.test(details)) return "connect";
+  if (protocolBroken.test(details)) return "protocol";
+  if (connectionLost.test(details)) return "connect";
   if (responded) return "backend";
   return code === Code.UNAVAILABLE ? "connect" : "protocol";
 }

@@ -18,17 +18,17 @@ import { ClientConnection, type ConnectionHost } from "./connection.js";
 import { checkHead, RequestHeads } from "./request-head.js";
 
 /** Milliseconds after which an address that does not finish connecting counts as failing, and is given up. */
-const slowConnect = 3_000;
-const connectTimeout = 10_000;
+const slowConnectMs = 3_000;
+const connectTimeoutMs = 10_000;
 /** Milliseconds before a failed address is connected to again, at first and at most. */
-const firstPause = 200;
-const maxPause = 5_000;
+const firstPauseMs = 200;
+const maxPauseMs = 5_000;
 /** Milliseconds between pings, however often the peer finds them too many. */
-const maxKeepaliveTime = 3_600_000;
+const maxKeepaliveMs = 3_600_000;
 /** Connections to one address, where the peer takes too few streams on each. */
 const maxConnections = 8;
 /** Connections in turn that took streams and went away without any response, before the address counts as failing. */
-const maxUseless = 3;
+const maxUnresponsive = 3;
 /** Calls that wait for a stream. */
 const maxQueue = 10_000;
 
@@ -48,7 +48,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   readonly #maxMessageSize: number;
   readonly #heads: RequestHeads;
   readonly #onFailing: () => void;
-  readonly #backoff = new Backoff(firstPause, maxPause);
+  readonly #backoff = new Backoff(firstPauseMs, maxPauseMs);
   #keepalive: KeepaliveOptions | undefined;
 
   /** Those that take streams; others finish by themselves. */
@@ -61,7 +61,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   /** Why the last attempt to connect failed; undefined after one that did not. */
   #failure: string | undefined;
   /** Connections in turn that became ready and went away before they had brought any response. */
-  #useless = 0;
+  #unresponsive = 0;
   /** Calls that wait for a stream, oldest first. */
   #queue: CallStream[] = [];
   #closed = false;
@@ -89,9 +89,9 @@ export class Http2Transport implements Transport, ConnectionHost {
 
   get state(): TransportState {
     if (this.#connections.length > 0) return "ready";
-    if (this.#failure !== undefined || this.#useless >= maxUseless) return "failing";
+    if (this.#failure !== undefined || this.#unresponsive >= maxUnresponsive) return "failing";
     if (this.#connecting === undefined) return "idle";
-    return performance.now() - this.#connectingSince > slowConnect ? "failing" : "connecting";
+    return performance.now() - this.#connectingSince > slowConnectMs ? "failing" : "connecting";
   }
 
   start(call: TransportCall, listener: TransportListener): TransportStream {
@@ -100,13 +100,13 @@ export class Http2Transport implements Transport, ConnectionHost {
     const stream = new CallStream(call, listener, this.#maxMessageSize, block, size);
     const connection = this.#queue.length > 0 ? undefined : this.#roomFor(stream);
     if (connection !== undefined) connection.adopt(stream);
-    else this.#wait(stream);
+    else this.#enqueue(stream);
     return stream;
   }
 
   close(): void {
     this.#closed = true;
-    this.#settle();
+    this.#closeWhenIdle();
   }
 
   onReady(): void {
@@ -117,12 +117,12 @@ export class Http2Transport implements Transport, ConnectionHost {
   }
 
   onRoom(): void {
-    if (this.#queue.length > 0) this.#serve();
-    if (this.#closed) this.#settle();
+    if (this.#queue.length > 0) this.#assignQueued();
+    if (this.#closed) this.#closeWhenIdle();
   }
 
   onDraining(connection: ClientConnection): void {
-    this.#lose(connection);
+    this.#removeConnection(connection);
   }
 
   onRefused(connection: ClientConnection): void {
@@ -134,27 +134,27 @@ export class Http2Transport implements Transport, ConnectionHost {
   onTooManyPings(): void {
     const keepalive = this.#keepalive;
     if (keepalive !== undefined)
-      this.#keepalive = { ...keepalive, time: Math.min(2 * keepalive.time, maxKeepaliveTime) };
+      this.#keepalive = { ...keepalive, time: Math.min(2 * keepalive.time, maxKeepaliveMs) };
   }
 
   onClosed(connection: ClientConnection, reason: string | undefined): void {
     if (connection.responded) this.#backoff.reset();
     if (connection === this.#connecting) {
       this.#connecting = undefined;
-      this.#fail(reason ?? "the connection was closed");
+      this.#connectFailed(reason ?? "the connection was closed");
       return;
     }
-    this.#lose(connection);
+    this.#removeConnection(connection);
   }
 
   /** A connection that was ready takes no more streams. */
-  #lose(connection: ClientConnection): void {
+  #removeConnection(connection: ClientConnection): void {
     const before = this.#connections;
     this.#connections = before.filter(other => other !== connection);
     if (this.#connections.length < before.length)
-      this.#useless = connection.responded ? 0 : this.#useless + 1;
-    if (this.#connections.length === 0 && this.#useless > 1) this.#releaseQueue();
-    else this.#serve();
+      this.#unresponsive = connection.responded ? 0 : this.#unresponsive + 1;
+    if (this.#connections.length === 0 && this.#unresponsive > 1) this.#releaseQueue();
+    else this.#assignQueued();
   }
 
   /** Calls that wait may go elsewhere, or come back to wait until their deadline. */
@@ -162,7 +162,7 @@ export class Http2Transport implements Transport, ConnectionHost {
     const queue = this.#queue;
     this.#queue = [];
     const text = "the upstream closes its connections before it responds to any call";
-    for (const stream of queue) end(stream, text, "unsent");
+    for (const stream of queue) failUnsent(stream, text, "unsent");
   }
 
   /** The first connection with room: the others become idle where one is enough. */
@@ -172,15 +172,15 @@ export class Http2Transport implements Transport, ConnectionHost {
     return undefined;
   }
 
-  #wait(stream: CallStream): void {
+  #enqueue(stream: CallStream): void {
     if (this.#connections.length === 0 && this.#failure !== undefined) {
       const text = this.#unreachable();
-      queueMicrotask(() => end(stream, text, "declined"));
+      queueMicrotask(() => failUnsent(stream, text, "declined"));
       return;
     }
     if (this.#queue.length >= maxQueue) this.#queue = this.#queue.filter(({ closed }) => !closed);
     if (this.#queue.length >= maxQueue) {
-      queueMicrotask(() => end(stream, `${maxQueue} calls wait for the upstream already`, "declined"));
+      queueMicrotask(() => failUnsent(stream, `${maxQueue} calls wait for the upstream already`, "declined"));
       return;
     }
     this.#queue.push(stream);
@@ -188,7 +188,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   }
 
   /** Gives the calls that wait to connections with room, and opens another where calls are left. */
-  #serve(): void {
+  #assignQueued(): void {
     const queue = this.#queue;
     const kept: CallStream[] = [];
     let next = 0;
@@ -208,7 +208,7 @@ export class Http2Transport implements Transport, ConnectionHost {
     if (this.#connecting !== undefined || this.#backoffTimer !== undefined) return;
     if (this.#connections.length >= maxConnections) return;
     // A peer that takes connections but no calls is not to be tried again and again at once.
-    if (this.#useless > 1) this.#connectLater();
+    if (this.#unresponsive > 1) this.#connectLater();
     else this.#openConnection();
   }
 
@@ -221,29 +221,29 @@ export class Http2Transport implements Transport, ConnectionHost {
     );
     this.#connecting = connection;
     this.#connectTimer = setTimeout(
-      () => connection.abort(`not connected within ${connectTimeout} ms`),
-      connectTimeout,
+      () => connection.abort(`not connected within ${connectTimeoutMs} ms`),
+      connectTimeoutMs,
     ).unref();
   }
 
   /** Connecting failed: calls that wait go elsewhere, and it is tried again later. */
-  #fail(reason: string): void {
+  #connectFailed(reason: string): void {
     clearTimeout(this.#connectTimer);
     if (this.#closed && this.#queue.length === 0) return;
     this.#connectLater();
     // What is connected already goes on, for those too that looked for another connection.
     if (this.#connections.length > 0) {
       for (const stream of this.#queue) stream.avoided = undefined;
-      this.#serve();
+      this.#assignQueued();
       return;
     }
     this.#failure = reason;
     const queue = this.#queue;
     this.#queue = [];
     const text = this.#unreachable();
-    for (const stream of queue) end(stream, text, "declined");
+    for (const stream of queue) failUnsent(stream, text, "declined");
     this.#onFailing();
-    if (this.#closed) this.#settle();
+    if (this.#closed) this.#closeWhenIdle();
   }
 
   #connectLater(): void {
@@ -259,7 +259,7 @@ export class Http2Transport implements Transport, ConnectionHost {
   }
 
   /** After `close`: ends what no call needs. */
-  #settle(): void {
+  #closeWhenIdle(): void {
     if (this.#queue.some(({ closed }) => !closed)) return;
     clearTimeout(this.#backoffTimer);
     this.#connecting?.abort("closed");
@@ -268,6 +268,6 @@ export class Http2Transport implements Transport, ConnectionHost {
 }
 
 /** Ends a call that was never sent, unless it was cancelled meanwhile. */
-function end(stream: CallStream, text: string, progress: "declined" | "unsent"): void {
+function failUnsent(stream: CallStream, text: string, progress: "declined" | "unsent"): void {
   if (!stream.closed) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progress));
 }

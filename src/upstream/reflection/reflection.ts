@@ -77,15 +77,15 @@ export interface DescriptorWatch {
   onError?(error: Error): void;
 }
 
-const defaultTimeout = 30_000;
+const defaultTimeoutMs = 30_000;
 /** Milliseconds before a failed fetch is tried again, at first and at most. */
-const firstPause = 500;
-const maxPause = 30_000;
+const firstPauseMs = 500;
+const maxPauseMs = 30_000;
 
 /** Fetches descriptors until it succeeds, then again at every refresh. Returns what stops it; timers end with it. */
 export function watchDescriptors(channel: Channel, watch: DescriptorWatch): () => void {
-  const { refresh, timeout = defaultTimeout } = watch;
-  const backoff = new Backoff(firstPause, maxPause);
+  const { refresh, timeout = defaultTimeoutMs } = watch;
+  const backoff = new Backoff(firstPauseMs, maxPauseMs);
   let last: ReflectedDescriptors | undefined;
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;

@@ -3,7 +3,7 @@ import { Cancellation } from "../../net/cancellation.js";
 import type { CallStatus, Channel, StreamHandle } from "../channel.js";
 
 /** Requests sent ahead of their responses. */
-const pipelined = 64;
+const maxPipelined = 64;
 
 /** A reflection stream ended before all responses came. */
 export class ReflectionEnded extends Error {
@@ -49,8 +49,8 @@ export class ReflectionSession {
    */
   async ask(requests: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
     const responses: ReflectionResponse[] = [];
-    for (let start = 0; start < requests.length; start += pipelined) {
-      const batch = requests.slice(start, start + pipelined);
+    for (let start = 0; start < requests.length; start += maxPipelined) {
+      const batch = requests.slice(start, start + maxPipelined);
       responses.push(...(await Promise.all(batch.map(request => this.#ask(request)))));
     }
     return responses;

@@ -166,7 +166,7 @@ test("calls that wait to be opened when MAX_CONCURRENT_STREAMS falls go to anoth
     peer.onRequest(stream => {
       here++;
       open++;
-      // Lowered while 256 KiB of the first call fill the outbox and the next ones wait behind it.
+      // Lowered while 256 KiB of the first call fill the buffer and the next ones wait behind it.
       if (open === 1) peer.send(settings([maxConcurrentStreams, limit]));
       if (here > limit && peer.index === 0) peer.send(refuse(stream));
       else setImmediate(() => peer.send(answer(stream)));
