@@ -2,7 +2,6 @@ import { deflateSync, gzipSync } from "node:zlib";
 import { ErrorCode, Flag, FrameType } from "../../src/h2/protocol.js";
 import { hex } from "../h2/bytes.js";
 import {
-  answer,
   block,
   frame,
   initialBlock,
@@ -10,6 +9,7 @@ import {
   message,
   okTrailers,
   type RawPeer,
+  response,
   settings,
   trailersOnlyOk,
   uint32,
@@ -185,7 +185,7 @@ export const attacks: readonly Attack[] = [
   says(
     "a hundred informational heads and a response",
     ...Array.from({ length: 100 }, () => head([[":status", "103"]])),
-    answer,
+    response,
   ),
   // Messages
   says("a length of 4 GiB", initialHeaders, data(hex("00ffffffff"))),
@@ -226,8 +226,8 @@ export const attacks: readonly Attack[] = [
       raw(RstStream, 0, uint32(code)),
     ),
   ),
-  says("a reset with NO_ERROR behind a whole response", answer, raw(RstStream, 0, uint32(0))),
-  says("a reset before anything, and then a response", raw(RstStream, 0, uint32(ErrorCode.Cancel)), answer),
+  says("a reset with NO_ERROR behind a whole response", response, raw(RstStream, 0, uint32(0))),
+  says("a reset before anything, and then a response", raw(RstStream, 0, uint32(ErrorCode.Cancel)), response),
   // Ends of the connection
   cut("FIN before anything", Buffer.alloc(0), "end"),
   cut("FIN within the head of a frame", hex("000001"), "end"),
@@ -263,14 +263,14 @@ export const attacks: readonly Attack[] = [
   says("a promise of a push", raw(PushPromise, Flag.EndHeaders, hex("00000002 88"))),
   says("a frame of 2^24 - 1 bytes", () => hex("ffffff 00 00 00000001")),
   says("a frame whose reserved bit is set", stream => {
-    const bytes = answer(stream);
+    const bytes = response(stream);
     bytes[5] = 0x80;
     return bytes;
   }),
   says("a PING of 9 bytes", () => frame(Ping, 0, 0, Buffer.alloc(9))),
   says("WINDOW_UPDATE that overflows the connection", () => frame(WindowUpdate, 0, 0, uint32(0x7fff_ffff))),
   says("WINDOW_UPDATE of nothing", raw(WindowUpdate, 0, uint32(0))),
-  says("SETTINGS that close every window, and a response", () => settings([4, 0], [6, 0]), answer),
+  says("SETTINGS that close every window, and a response", () => settings([4, 0], [6, 0]), response),
   says("SETTINGS of a frame size of nothing", () => settings([5, 0])),
   says("a response cut off by GOAWAY that counts it in", initialHeaders, stream =>
     frame(GoAway, 0, 0, Buffer.concat([uint32(stream), uint32(2), Buffer.alloc(10_000, "d")])),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Code } from "../../src/status/code.js";
 import { attacks } from "./attack-inputs.js";
 import { openChannel, unaryCall } from "./backend.js";
-import { answer, settings, startRawServer } from "./h2/raw-server.js";
+import { response, settings, startRawServer } from "./h2/raw-server.js";
 import { underTest } from "./transport-under-test.js";
 
 /** Odd, and within the rules: what they say is taken. */
@@ -27,7 +27,7 @@ for (const { name, act } of attacks) {
       peer.send(settings());
       peer.onRequest(stream => {
         if (peer.index === 0 && stream === 1) act(stream, peer);
-        else peer.send(answer(stream, "fine"));
+        else peer.send(response(stream, "fine"));
       });
     });
     const channel = openChannel([server.address]);

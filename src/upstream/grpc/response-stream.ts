@@ -115,7 +115,7 @@ export abstract class ResponseStream extends Http2Stream {
       this.#break("DATA before the header fields");
       return;
     }
-    if (from < to) this.#take(bytes, from, to);
+    if (from < to) this.#receive(bytes, from, to);
     if (end && !this.closed)
       this.#finish(
         this.#httpStatus === 200
@@ -124,7 +124,7 @@ export abstract class ResponseStream extends Http2Stream {
       );
   }
 
-  #take(bytes: Buffer, from: number, to: number): void {
+  #receive(bytes: Buffer, from: number, to: number): void {
     const size = to - from - messageHeadSize;
     // Most responses are one small message in one frame, and waited for.
     if (

@@ -13,12 +13,12 @@ import type { StreamOutcome } from "../../../src/upstream/transport.js";
 import { hex } from "../../h2/bytes.js";
 import { openChannel, unaryCall, until } from "../backend.js";
 import {
-  answer,
   frame,
   initialHeaders,
   message,
   okTrailers,
   type RawPeer,
+  response,
   settings,
   startRawServer,
   uint32,
@@ -34,7 +34,7 @@ function goAway(lastStream: number, code = 0, debug = ""): Buffer {
 
 function answerAll(peer: RawPeer): void {
   peer.send(settings());
-  peer.onRequest(stream => peer.send(answer(stream, `connection ${peer.index}`)));
+  peer.onRequest(stream => peer.send(response(stream, `connection ${peer.index}`)));
 }
 
 const lean = { transport: "lean" } as const;
@@ -54,7 +54,7 @@ test("after GOAWAY streams above the last one go to another endpoint, the others
     peer.onRequest(async stream => {
       if (stream !== 5) return;
       peer.send(goAway(3));
-      peer.send(answer(1, "first"), answer(3, "second"));
+      peer.send(response(1, "first"), response(3, "second"));
     });
   });
   const channel = openChannel([server.address, elsewhere.address], { ...lean, balancing: "pick_first" });
@@ -96,7 +96,7 @@ test("a graceful GOAWAY in two steps loses no call", async () => {
     peer.send(settings());
     peer.onRequest(stream => {
       peer.send(goAway(0x7fff_ffff));
-      setImmediate(() => peer.send(goAway(stream), answer(stream, "last")));
+      setImmediate(() => peer.send(goAway(stream), response(stream, "last")));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -118,7 +118,7 @@ test("calls beyond MAX_CONCURRENT_STREAMS open up to eight connections, then wai
       assert.ok(here <= 2, `${here} streams on one connection`);
       waiting.push(() => {
         here--;
-        peer.send(answer(stream));
+        peer.send(response(stream));
       });
     });
   });
@@ -142,7 +142,7 @@ test("a call that waits for a stream can be cancelled and is never sent", async 
     peer.send(settings([MaxConcurrentStreams, 0]));
     peer.onRequest(stream => {
       requests.push(stream);
-      peer.send(answer(stream, "now"));
+      peer.send(response(stream, "now"));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -196,7 +196,7 @@ test("a PING is acknowledged with its payload", async () => {
     peer.send(settings(), frame(Ping, 0, 0, payload));
     peer.onRequest(async stream => {
       await peer.seen(({ type, flags, payload: got }) => type === Ping && flags === 1 && got.equals(payload));
-      peer.send(answer(stream));
+      peer.send(response(stream));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -232,7 +232,7 @@ test("a cancelled call is reset with CANCEL, and its late response is ignored", 
         peer.send(initialHeaders(1));
         await peer.seen(({ type }) => type === RstStream);
         peer.send(frame(Data, 0, 1, message(Buffer.from("late"))), okTrailers(1));
-      } else peer.send(answer(stream, "fine"));
+      } else peer.send(response(stream, "fine"));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -253,7 +253,7 @@ test("a cancelled call is reset with CANCEL, and its late response is ignored", 
 test("a response before the end of the request ends the call, and the rest of the request is not sent", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings([4, 10]));
-    peer.onRequest(stream => peer.send(answer(stream, "early")));
+    peer.onRequest(stream => peer.send(response(stream, "early")));
   });
   const channel = openChannel([server.address], lean);
   assert.equal(text(await channel.unary(unaryCall({ request: Buffer.alloc(1000) }))), "early");
@@ -269,7 +269,7 @@ test("metadata larger than the server's SETTINGS_MAX_HEADER_LIST_SIZE fails the 
     peer.send(settings([MaxHeaderListSize, 2000]));
     peer.onRequest(stream => {
       requests++;
-      peer.send(answer(stream));
+      peer.send(response(stream));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -310,7 +310,7 @@ test("metadata larger than a frame is sent in CONTINUATION frames", async () => 
 test("a connection whose stream ids run out takes no new calls, and those under way finish", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings());
-    peer.onRequest(stream => peer.send(answer(stream)));
+    peer.onRequest(stream => peer.send(response(stream)));
   });
   const target = parseTarget(server.address);
   assert.ok(target.kind === "address");

@@ -7,12 +7,12 @@ import type { CallStatus, Channel, StreamHandle } from "../../../src/upstream/ch
 import { streamWindow } from "../../../src/upstream/grpc/response-stream.js";
 import { openChannel, streamPath, unaryCall } from "../backend.js";
 import {
-  answer,
   frame,
   initialHeaders,
   message,
   okTrailers,
   type RawPeer,
+  response,
   settings,
   startRawServer,
   uint32,
@@ -70,7 +70,7 @@ test("a request is sent within the stream's window, however small", async () => 
     peer.onFrame(({ type, stream, payload, flags }) => {
       if (type !== Data) return;
       assert.ok(payload.length <= 1);
-      if ((flags & 1) !== 0) peer.send(answer(stream));
+      if ((flags & 1) !== 0) peer.send(response(stream));
       else peer.send(frame(WindowUpdate, 0, stream, uint32(1)));
     });
   });
@@ -96,7 +96,7 @@ test("requests wait for the connection's window and share it", async () => {
       peer.send(frame(WindowUpdate, 0, 0, uint32(1 << 20)));
     });
     peer.onFrame(({ type, flags, stream }) => {
-      if (type === Data && (flags & 1) !== 0) peer.send(answer(stream));
+      if (type === Data && (flags & 1) !== 0) peer.send(response(stream));
     });
   });
   const channel = openChannel([server.address], { transport: "lean" });
@@ -124,7 +124,7 @@ test("a send window that SETTINGS made negative stops the request until it is po
       peer.send(settings([InitialWindow, 100_000]));
     });
     peer.onFrame(({ type, flags, stream }) => {
-      if (type === Data && (flags & 1) !== 0) peer.send(answer(stream));
+      if (type === Data && (flags & 1) !== 0) peer.send(response(stream));
     });
   });
   const channel = openChannel([server.address], { transport: "lean" });
@@ -139,7 +139,7 @@ test("large requests are cut into frames of the server's SETTINGS_MAX_FRAME_SIZE
   const server = await startRawServer(peer => {
     peer.send(settings([InitialWindow, 1 << 20], [5, 40_000]), frame(WindowUpdate, 0, 0, uint32(1 << 20)));
     peer.onFrame(({ type, flags, stream }) => {
-      if (type === Data && (flags & 1) !== 0) peer.send(answer(stream));
+      if (type === Data && (flags & 1) !== 0) peer.send(response(stream));
     });
   });
   const channel = openChannel([server.address], { transport: "lean" });
@@ -167,7 +167,7 @@ test("a stream that is not read stops its server by flow control and does not st
     peer.send(settings());
     peer.onRequest(async stream => {
       if (stream !== 1) {
-        peer.send(answer(stream));
+        peer.send(response(stream));
         return;
       }
       peer.send(initialHeaders(1));
@@ -251,7 +251,7 @@ test("DATA beyond the stream's window fails the call", async () => {
     peer.send(settings());
     peer.onRequest(stream => {
       if (stream !== 1) {
-        peer.send(answer(stream, "fine"));
+        peer.send(response(stream, "fine"));
         return;
       }
       peer.send(initialHeaders(1));
@@ -299,7 +299,7 @@ test("DATA of a closed stream counts in the connection's window and is granted a
 test("every SETTINGS frame is acknowledged once", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings(), settings([3, 100]), frame(Settings, 1, 0));
-    peer.onRequest(stream => peer.send(answer(stream)));
+    peer.onRequest(stream => peer.send(response(stream)));
   });
   const channel = openChannel([server.address], { transport: "lean" });
   assert.equal((await channel.unary(unaryCall())).status.code, Code.OK);

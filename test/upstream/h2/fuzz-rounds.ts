@@ -4,7 +4,7 @@ import { Cancellation } from "../../../src/net/cancellation.js";
 import { createChannel } from "../../../src/upstream/create-channel.js";
 import { Recorder, randomFrames, randomNumbers, readInChunks } from "../../h2/fuzz-frames.js";
 import { frameReader, hpackDecoder } from "../../h2/parts.js";
-import { answer, initialHeaders, message, okTrailers, settings, startRawServer } from "./raw-server.js";
+import { initialHeaders, message, okTrailers, response, settings, startRawServer } from "./raw-server.js";
 
 /** Frames made at random are read, in pieces, or end with a ConnectionError. */
 export function fuzzFrames(seed: number): void {
@@ -44,7 +44,7 @@ export async function fuzzConnection(seed: number): Promise<void> {
   });
   const good = await startRawServer(peer => {
     peer.send(settings());
-    peer.onRequest(stream => peer.send(answer(stream)));
+    peer.onRequest(stream => peer.send(response(stream)));
   });
   const options = { name: "fuzz", balancing: "pick_first", maxMessageSize: 1000, transport: "lean" } as const;
   const toBad = createChannel({ ...options, targets: [bad.address] });
@@ -75,7 +75,7 @@ function damaged(stream: number, seed: number, random: () => number): Buffer {
   const whole = Buffer.concat([
     initialHeaders(stream),
     ...(random() < 0.3 ? [randomFrames(seed * 1000 + stream)] : []),
-    answer(stream).subarray(initialHeaders(stream).length, -okTrailers(stream).length),
+    response(stream).subarray(initialHeaders(stream).length, -okTrailers(stream).length),
     ...(random() < 0.2 ? [message(Buffer.alloc(upTo(20)))] : []),
     okTrailers(stream),
   ]);

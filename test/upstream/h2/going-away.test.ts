@@ -4,10 +4,10 @@ import { ErrorCode, FrameType } from "../../../src/h2/protocol.js";
 import { Code } from "../../../src/status/code.js";
 import { openChannel, unaryCall, until } from "../backend.js";
 import {
-  answer,
   frame,
   initialHeaders,
   type RawPeer,
+  response,
   settings,
   startRawServer,
   uint32,
@@ -24,19 +24,19 @@ function refuse(stream: number): Buffer {
   return frame(FrameType.RstStream, 0, stream, uint32(ErrorCode.RefusedStream));
 }
 
-function answerAll(peer: RawPeer): void {
+function respondToAll(peer: RawPeer): void {
   peer.send(settings());
-  peer.onRequest(stream => peer.send(answer(stream, `connection ${peer.index}`)));
+  peer.onRequest(stream => peer.send(response(stream, `connection ${peer.index}`)));
 }
 
 test("closes the connection when the server sends GOAWAY with an error but stays open; responses until then count", async () => {
   const server = await startRawServer(peer => {
     peer.send(settings());
     peer.onRequest(stream => {
-      if (peer.index > 0) peer.send(answer(stream, "another connection"));
+      if (peer.index > 0) peer.send(response(stream, "another connection"));
       if (stream !== 3) return;
       const payload = Buffer.concat([uint32(3), uint32(ErrorCode.CompressionError)]);
-      peer.send(frame(FrameType.GoAway, 0, 0, payload), answer(1, "meanwhile"));
+      peer.send(frame(FrameType.GoAway, 0, 0, payload), response(1, "meanwhile"));
     });
   });
   const channel = openChannel([server.address], { transport: "lean" });
@@ -56,14 +56,14 @@ test("closes the connection when the server sends GOAWAY with an error but stays
 test("a second GOAWAY with a lower last stream lets further calls be sent again", async () => {
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
-      answerAll(peer);
+      respondToAll(peer);
       return;
     }
     peer.send(settings());
     peer.onRequest(stream => {
       if (stream !== 7) return;
       peer.send(goAway(5));
-      setImmediate(() => peer.send(goAway(1), answer(1, "processed")));
+      setImmediate(() => peer.send(goAway(1), response(1, "processed")));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -79,7 +79,7 @@ test("a second GOAWAY with a lower last stream lets further calls be sent again"
 test("a call with response headers is not sent again, even above the last stream of GOAWAY", async () => {
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
-      answerAll(peer);
+      respondToAll(peer);
       return;
     }
     peer.send(settings());
@@ -98,7 +98,7 @@ test("a call refused on a connection with others under way is sent again on anot
     peer.send(settings());
     peer.onRequest(stream => {
       streams.push(peer.index);
-      if (peer.index > 0) peer.send(answer(stream, "elsewhere"));
+      if (peer.index > 0) peer.send(response(stream, "elsewhere"));
       else if (stream !== 1) peer.send(refuse(stream));
     });
   });
@@ -109,7 +109,7 @@ test("a call refused on a connection with others under way is sent again on anot
   assert.deepEqual(streams, [0, 0, 1]);
   // The connection that refused comes last from now on.
   assert.equal(String((await channel.unary(unaryCall())).message), "elsewhere");
-  server.peers[0]!.send(answer(1, "late"));
+  server.peers[0]!.send(response(1, "late"));
   assert.equal(String((await first).message), "late");
   await channel.close();
   await server.close();
@@ -125,7 +125,7 @@ test("a refused call is sent again on the same connection when no other can be o
     peer.send(settings());
     peer.onRequest(stream => {
       if (refused++ === 0) peer.send(refuse(stream));
-      else peer.send(answer(stream, "taken"));
+      else peer.send(response(stream, "taken"));
     });
   });
   const channel = openChannel([server.address], lean);
@@ -138,7 +138,7 @@ test("a server that closes with calls under way gets no further calls, and calls
   const requests: number[] = [];
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
-      answerAll(peer);
+      respondToAll(peer);
       return;
     }
     peer.send(settings());
@@ -169,7 +169,7 @@ test("calls that wait to be opened when MAX_CONCURRENT_STREAMS falls go to anoth
       // Lowered while 256 KiB of the first call fill the buffer and the next ones wait behind it.
       if (open === 1) peer.send(settings([maxConcurrentStreams, limit]));
       if (here > limit && peer.index === 0) peer.send(refuse(stream));
-      else setImmediate(() => peer.send(answer(stream)));
+      else setImmediate(() => peer.send(response(stream)));
     });
   });
   const channel = openChannel([server.address], lean);

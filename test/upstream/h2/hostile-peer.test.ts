@@ -6,7 +6,6 @@ import type { CallStatus } from "../../../src/upstream/channel.js";
 import { hex } from "../../h2/bytes.js";
 import { openChannel, unaryCall } from "../backend.js";
 import {
-  answer,
   block,
   frame,
   initialBlock,
@@ -15,6 +14,7 @@ import {
   okBlock,
   okTrailers,
   type RawPeer,
+  response,
   settings,
   startRawServer,
   trailersOnlyOk,
@@ -339,7 +339,7 @@ const onConnection: readonly ConnectionOffence[] = [
   },
   {
     name: "a flood of resets of a stream that is gone",
-    says: [answer(1), ...Array.from({ length: 20_000 }, () => frame(RstStream, 0, 1, uint32(8)))],
+    says: [response(1), ...Array.from({ length: 20_000 }, () => frame(RstStream, 0, 1, uint32(8)))],
     code: ErrorCode.EnhanceYourCalm,
   },
 ];
@@ -347,7 +347,7 @@ const onConnection: readonly ConnectionOffence[] = [
 /** Answers every call on every connection but the first. */
 function answerAll(peer: RawPeer): void {
   peer.send(settings());
-  peer.onRequest(stream => peer.send(answer(stream, "fine")));
+  peer.onRequest(stream => peer.send(response(stream, "fine")));
 }
 
 for (const { name, says, code } of onConnection) {
@@ -556,7 +556,7 @@ for (const { name, says, code, origin, message: text } of onStream) {
   test(`${name} fails the call with code ${code}, and the connection goes on`, async () => {
     const server = await startRawServer(peer => {
       peer.send(settings());
-      peer.onRequest(stream => (stream === 1 ? peer.send(...says) : peer.send(answer(stream, "fine"))));
+      peer.onRequest(stream => (stream === 1 ? peer.send(...says) : peer.send(response(stream, "fine"))));
     });
     const channel = openChannel([server.address], { transport: "lean" });
     const { status } = await channel.unary(unaryCall());
@@ -582,14 +582,17 @@ for (const [what, says] of [
           ["link", "x"],
         ]),
       ),
-      answer(1),
+      response(1),
     ],
   ],
   [
     "unknown frames and settings between",
-    [frame(0x42, 0xff, 1, bytes(100)), settings([0x7777, 1]), answer(1), frame(0x42, 0, 0)],
+    [frame(0x42, 0xff, 1, bytes(100)), settings([0x7777, 1]), response(1), frame(0x42, 0, 0)],
   ],
-  ["PRIORITY for any stream", [frame(Priority, 0, 1, bytes(5)), frame(Priority, 0, 99, bytes(5)), answer(1)]],
+  [
+    "PRIORITY for any stream",
+    [frame(Priority, 0, 1, bytes(5)), frame(Priority, 0, 99, bytes(5)), response(1)],
+  ],
   [
     "padding and priority in every frame",
     [
@@ -617,7 +620,13 @@ for (const [what, says] of [
   ],
   [
     "stray frames of the stream after its end",
-    [answer(1), frame(WindowUpdate, 0, 1, uint32(1)), frame(RstStream, 0, 1, uint32(0)), data, okTrailers(1)],
+    [
+      response(1),
+      frame(WindowUpdate, 0, 1, uint32(1)),
+      frame(RstStream, 0, 1, uint32(0)),
+      data,
+      okTrailers(1),
+    ],
   ],
 ] as const) {
   for (const size of [1, 7, 100_000]) {
@@ -633,7 +642,7 @@ for (const [what, says] of [
           }
         };
         peer.onRequest(stream => {
-          sending = sending.then(() => send(stream === 1 ? Buffer.concat(says) : answer(stream, "fine")));
+          sending = sending.then(() => send(stream === 1 ? Buffer.concat(says) : response(stream, "fine")));
         });
       });
       const channel = openChannel([server.address], { transport: "lean" });

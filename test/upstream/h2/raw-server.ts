@@ -69,7 +69,7 @@ export function okTrailers(stream: number): Buffer {
 }
 
 /** A whole answer with one message. */
-export function answer(stream: number, text = "x"): Buffer {
+export function response(stream: number, text = "x"): Buffer {
   const data = frame(FrameType.Data, 0, stream, message(Buffer.from(text)));
   return Buffer.concat([initialHeaders(stream), data, okTrailers(stream)]);
 }

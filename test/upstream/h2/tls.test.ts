@@ -9,7 +9,7 @@ import { createServer, type TLSSocket } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { Code } from "../../../src/status/code.js";
 import { listen, openChannel, startBackend, unaryCall } from "../backend.js";
-import { answer, RawPeer, settings } from "./raw-server.js";
+import { RawPeer, response, settings } from "./raw-server.js";
 
 const skip = spawnSync("openssl", ["version"]).error === undefined ? false : "openssl is not installed";
 
@@ -81,7 +81,7 @@ test("an address is checked against the certificate where no name is configured"
   const server = createServer({ key, cert, ALPNProtocols: ["h2"] }, socket => {
     const peer = new RawPeer(socket, 0);
     peer.send(settings());
-    peer.onRequest(stream => peer.send(answer(stream)));
+    peer.onRequest(stream => peer.send(response(stream)));
   });
   const channel = openChannel([await listen(server)], { transport: "lean", tls: { ca: cert } });
   const { status } = await channel.unary(unaryCall());
