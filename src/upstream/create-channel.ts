@@ -1,6 +1,5 @@
 import { type Balancer, createBalancer } from "./balancing/balancer.js";
-import type { Endpoint } from "./balancing/endpoint.js";
-import { EndpointSet } from "./balancing/endpoint.js";
+import { type Endpoint, EndpointSet } from "./balancing/endpoint.js";
 import { HealthWatch } from "./balancing/health.js";
 import type { CallHost } from "./call/open-call.js";
 import { RetryPolicy } from "./call/retry.js";

@@ -71,25 +71,25 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
       };
 
       it("a Go backend receives every kind of body, and its responses are read the same", async () => {
-        const answer = await call("POST", "/v1/echo", { body: request });
-        assert.equal(answer.status, 200, answer.body);
-        assert.deepEqual(JSON.parse(answer.body).request, request);
+        const response = await call("POST", "/v1/echo", { body: request });
+        assert.equal(response.status, 200, response.body);
+        assert.deepEqual(JSON.parse(response.body).request, request);
       });
 
       it("a Go backend receives every kind of path and query", async () => {
         const query =
           "number=-9223372036854775808&tags=a&tags=b&at=2015-03-14T20:31:48.000000001Z" +
           "&color=COLOR_RED&weights[a.b]=0.5&blob=AP8Q";
-        const answer = await call("GET", `/v1/echo/Zo%C3%AB%20%E2%98%83?${query}`);
-        assert.equal(answer.status, 200, answer.body);
-        assert.deepEqual(JSON.parse(answer.body).request, request);
+        const response = await call("GET", `/v1/echo/Zo%C3%AB%20%E2%98%83?${query}`);
+        assert.equal(response.status, 200, response.body);
+        assert.deepEqual(JSON.parse(response.body).request, request);
       });
 
       it("a Go backend receives the declared headers only, -bin as raw bytes", async () => {
         const headers = { "x-request-tag": "t1", "x-blob-bin": "AP8Q", "x-other": "no" };
-        const answer = await call("GET", "/v1/echo/a", { headers });
+        const response = await call("GET", "/v1/echo/a", { headers });
         const heard: readonly { readonly name: string; readonly value: string }[] =
-          JSON.parse(answer.body).metadata ?? [];
+          JSON.parse(response.body).metadata ?? [];
         const values = (wanted: string) =>
           heard.filter(datum => datum.name === wanted).map(datum => datum.value);
         assert.deepEqual(values("x-request-tag"), [Buffer.from("t1").toString("base64")]);
@@ -108,10 +108,10 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
 
       it("a Go backend fails with its own reason, details and Retry-After", async () => {
         const body = { code: 14, message: "gone for lunch ☃", reason: "LUNCH", field: "at.noon" };
-        const answer = await call("POST", "/v1/fail", { body });
-        assert.equal(answer.status, 503);
-        assert.equal(answer.headers["retry-after"], "2");
-        assert.deepEqual(JSON.parse(answer.body), {
+        const response = await call("POST", "/v1/fail", { body });
+        assert.equal(response.status, 503);
+        assert.equal(response.headers["retry-after"], "2");
+        assert.deepEqual(JSON.parse(response.body), {
           code: 14,
           reason: "LUNCH",
           message: "gone for lunch ☃",
@@ -152,9 +152,9 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
       ] as const;
       it("a Go backend fails with the HTTP status of its code, and codes beyond gRPC's own are kept", async () => {
         for (const [code, status] of statuses) {
-          const answer = await call("POST", "/v1/fail", { body: { code, message: "m" } });
-          assert.equal(answer.status, status, `code ${code}`);
-          assert.equal(JSON.parse(answer.body).code, code);
+          const response = await call("POST", "/v1/fail", { body: { code, message: "m" } });
+          assert.equal(response.status, status, `code ${code}`);
+          assert.equal(JSON.parse(response.body).code, code);
         }
       });
 

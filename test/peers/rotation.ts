@@ -48,15 +48,15 @@ realtime: { auth: none, calls: [peer.v1.RotationService/Follow], limits: { messa
   const fail = (how: string): void => void failures.set(how, (failures.get(how) ?? 0) + 1);
   const visit = async (index: number): Promise<void> => {
     const id = `call-${index}`;
-    const answer = await (index % 2 === 0
+    const response = await (index % 2 === 0
       ? send(`${gateway.url}/v1/visits/${id}`)
       : send(`${gateway.url}/v1/visits`, {
           method: "POST",
           headers: { "content-type": "application/json" },
           body: JSON.stringify({ id }),
         }));
-    if (answer.status !== 200 || answer.json.id !== id)
-      fail(`${answer.status} ${answer.json.reason}: ${answer.json.message}`);
+    if (response.status !== 200 || response.json.id !== id)
+      fail(`${response.status} ${response.json.reason}: ${response.json.message}`);
   };
   const url = `ws://127.0.0.1:${gateway.realtimePort}/ws`;
   const clients =

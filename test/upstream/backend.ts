@@ -63,7 +63,7 @@ const echoStream: StreamHandler = call => {
   call.on("end", () => call.end());
 };
 
-/** A real gRPC server on loopback; answers with what it is sent unless told otherwise. */
+/** A real gRPC server on loopback; echoes unless the options have handlers. */
 export async function startBackend(options: BackendOptions = {}): Promise<Backend> {
   const { unary = echo, stream = echoStream, credentials = ServerCredentials.createInsecure() } = options;
   let calls = 0;

@@ -11,7 +11,7 @@ import type { Channel } from "../../src/upstream/channel.js";
 import type { Balancing } from "../../src/upstream/options.js";
 import { type Backend, openChannel, refusingAddress, startBackend, unaryCall, until } from "./backend.js";
 
-/** Backends that answer with their own index, and hold calls that say "hold". */
+/** Backends that respond with their own index, and hold calls whose request is "hold". */
 let backends: Backend[];
 const held: (() => void)[] = [];
 
@@ -20,9 +20,9 @@ before(async () => {
     [0, 1, 2].map(index =>
       startBackend({
         unary: (call, reply) => {
-          const answer = () => reply(null, Buffer.from(String(index)));
-          if (String(call.request) === "hold") held.push(answer);
-          else answer();
+          const respond = () => reply(null, Buffer.from(String(index)));
+          if (String(call.request) === "hold") held.push(respond);
+          else respond();
         },
       }),
     ),
@@ -37,8 +37,8 @@ function channelTo(balancing: Balancing, addresses = backends.map(({ address }) 
   return openChannel(addresses, { balancing });
 }
 
-/** Which backend answered each of these calls. */
-async function answers(channel: Channel, count: number): Promise<string> {
+/** Which backend responded to each of these calls. */
+async function responders(channel: Channel, count: number): Promise<string> {
   let all = "";
   for (let index = 0; index < count; index++) {
     const { status, message } = await channel.unary(unaryCall());
@@ -50,7 +50,7 @@ async function answers(channel: Channel, count: number): Promise<string> {
 
 test("round robin picks endpoints strictly in turn", async () => {
   const channel = channelTo("round_robin");
-  assert.equal(await answers(channel, 9), "012012012");
+  assert.equal(await responders(channel, 9), "012012012");
   await channel.close();
 });
 
@@ -65,7 +65,7 @@ test("round robin spreads concurrent calls", async () => {
 
 test("pick first stays with the first target", async () => {
   const channel = channelTo("pick_first");
-  assert.equal(await answers(channel, 5), "00000");
+  assert.equal(await responders(channel, 5), "00000");
   assert.deepEqual(
     channel.state().map(({ state }) => state),
     ["ready", "idle", "idle"],
@@ -79,7 +79,7 @@ test("pick first moves on from a target that refuses, and stays there", async ()
     backends[2]!.address,
     backends[1]!.address,
   ]);
-  assert.equal(await answers(channel, 4), "2222");
+  assert.equal(await responders(channel, 4), "2222");
   await channel.close();
 });
 
@@ -88,7 +88,7 @@ test("least request prefers the endpoint with fewer calls under way", async () =
   const stuck = channel.unary(unaryCall({ request: Buffer.from("hold") }));
   await until(() => held.length === 1);
   const idle = channel.state().findIndex(({ pending }) => pending === 0);
-  assert.equal(await answers(channel, 10), String(idle).repeat(10));
+  assert.equal(await responders(channel, 10), String(idle).repeat(10));
   for (const release of held.splice(0)) release();
   await stuck;
   await channel.close();
@@ -123,7 +123,7 @@ test("no call fails when one of the endpoints stops, and none goes there afterwa
   const results = await Promise.all(Array.from({ length: 20 }, () => channel.unary(unaryCall())));
   for (const { status } of results) assert.equal(status.code, Code.OK, status.message);
   await until(() => channel.state()[0]?.state === "failing");
-  assert.equal(await answers(channel, 4).then(text => text.length), 4);
+  assert.equal(await responders(channel, 4).then(text => text.length), 4);
   await channel.close();
 });
 
@@ -210,7 +210,7 @@ test("a name that does not resolve fails calls at once with the reason", async (
 
 test("a name that does not resolve does not hold up the other targets", async () => {
   const channel = channelTo("round_robin", ["nowhere.invalid:50051", backends[1]!.address]);
-  assert.equal(await answers(channel, 2), "11");
+  assert.equal(await responders(channel, 2), "11");
   await channel.close();
 });
 

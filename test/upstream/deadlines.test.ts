@@ -36,7 +36,7 @@ test("removed deadlines keep no later deadline alive", () => {
   const calls = (count: number) => () => {
     for (let i = 0; i < count; i++) {
       const call = { deadline: 2 ** 50 + i, earlier: undefined, later: undefined, expire() {} };
-      const expiring = Object.assign(call, { answer: new Array(100).fill(i) });
+      const expiring = Object.assign(call, { response: new Array(100).fill(i) });
       deadlines.add(expiring);
       const ended = watched[i % 100];
       if (ended !== undefined) deadlines.remove(ended);

@@ -32,7 +32,7 @@ function respond(
 }
 
 /** What a call to a server of this behaviour comes to. */
-async function callTo(answer: (stream: ServerHttp2Stream) => void): Promise<UnaryResult> {
+async function callTo(serve: (stream: ServerHttp2Stream) => void): Promise<UnaryResult> {
   const server = createServer();
   const sessions = new Set<{ destroy(): void }>();
   server.on("session", session => {
@@ -41,7 +41,7 @@ async function callTo(answer: (stream: ServerHttp2Stream) => void): Promise<Unar
   });
   server.on("stream", stream => {
     stream.on("error", () => {});
-    answer(stream);
+    serve(stream);
   });
   const channel = openChannel([await listen(server)], { maxMessageSize });
   const result = await channel.unary(unaryCall());
@@ -64,7 +64,7 @@ function assertStatus(status: CallStatus, code: number, origin: CallStatus["orig
 
 interface Oddity {
   readonly name: string;
-  readonly answer: (stream: ServerHttp2Stream) => void;
+  readonly serve: (stream: ServerHttp2Stream) => void;
   readonly code: number;
   readonly origin: CallStatus["origin"];
   readonly message: RegExp;
@@ -73,7 +73,7 @@ interface Oddity {
 const oddities: readonly Oddity[] = [
   {
     name: "an HTML page with status 200",
-    answer: stream =>
+    serve: stream =>
       respond(
         stream,
         { ":status": 200, "content-type": "text/html" },
@@ -85,7 +85,7 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "frames under another content type",
-    answer: stream =>
+    serve: stream =>
       respond(stream, { ":status": 200, "content-type": "application/grpc-web" }, frame(Buffer.from("x")), {
         "grpc-status": "0",
       }),
@@ -94,15 +94,15 @@ const oddities: readonly Oddity[] = [
     message: /content type "application\/grpc-web"/,
   },
   {
-    name: "an empty answer of another content type",
-    answer: stream => respond(stream, { ":status": 200, "content-type": "application/json" }),
+    name: "an empty response of another content type",
+    serve: stream => respond(stream, { ":status": 200, "content-type": "application/json" }),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /content type "application\/json"/,
   },
   {
     name: "HTTP 503 with a page",
-    answer: stream =>
+    serve: stream =>
       respond(stream, { ":status": 503, "content-type": "text/html" }, Buffer.from("<html>try again</html>")),
     code: Code.UNAVAILABLE,
     origin: "http",
@@ -110,14 +110,14 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "HTTP 404 without a body",
-    answer: stream => respond(stream, { ":status": 404 }),
+    serve: stream => respond(stream, { ":status": 404 }),
     code: Code.UNIMPLEMENTED,
     origin: "http",
     message: /^Received HTTP status code 404$/,
   },
   {
     name: "HTTP 503 with a page of the content type of gRPC",
-    answer: stream =>
+    serve: stream =>
       respond(stream, { ...grpcHeaders, ":status": 503 }, Buffer.from("<html>try again</html>")),
     code: Code.UNAVAILABLE,
     origin: "http",
@@ -125,7 +125,7 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "HTTP 429 with a page and trailers",
-    answer: stream =>
+    serve: stream =>
       respond(stream, { ":status": 429, "content-type": "text/plain" }, Buffer.from("slow down"), {
         "x-t": "1",
       }),
@@ -135,49 +135,49 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "HTTP 401 with trailers that lack grpc-status",
-    answer: stream => respond(stream, { ...grpcHeaders, ":status": 401 }, undefined, { "x-t": "1" }),
+    serve: stream => respond(stream, { ...grpcHeaders, ":status": 401 }, undefined, { "x-t": "1" }),
     code: Code.UNAUTHENTICATED,
     origin: "http",
     message: /^Received HTTP status code 401$/,
   },
   {
     name: "a message and no trailers",
-    answer: stream => respond(stream, grpcHeaders, frame(Buffer.from("x"))),
+    serve: stream => respond(stream, grpcHeaders, frame(Buffer.from("x"))),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /Call ended without gRPC status/,
   },
   {
     name: "trailers without grpc-status",
-    answer: stream => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "x-other": "1" }),
+    serve: stream => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "x-other": "1" }),
     code: Code.UNKNOWN,
     origin: "protocol",
     message: /^Received HTTP status code 200$/,
   },
   {
     name: "a grpc-status that is no number",
-    answer: stream => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "grpc-status": "fine" }),
+    serve: stream => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "grpc-status": "fine" }),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /no valid status/,
   },
   {
     name: "a negative grpc-status",
-    answer: stream => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "grpc-status": "-1" }),
+    serve: stream => respond(stream, grpcHeaders, frame(Buffer.from("x")), { "grpc-status": "-1" }),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /no valid status/,
   },
   {
     name: "OK without a message",
-    answer: stream => respond(stream, grpcHeaders, undefined, { "grpc-status": "0" }),
+    serve: stream => respond(stream, grpcHeaders, undefined, { "grpc-status": "0" }),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /has no message/,
   },
   {
     name: "OK with half a message",
-    answer: stream =>
+    serve: stream =>
       respond(stream, grpcHeaders, frame(Buffer.from("abc")).subarray(0, 6), { "grpc-status": "0" }),
     code: Code.INTERNAL,
     origin: "protocol",
@@ -185,7 +185,7 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "two messages to a unary call",
-    answer: stream =>
+    serve: stream =>
       respond(stream, grpcHeaders, Buffer.concat([frame(Buffer.from("a")), frame(Buffer.from("b"))]), {
         "grpc-status": "0",
       }),
@@ -195,14 +195,14 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "a compressed frame without a compression",
-    answer: stream => respond(stream, grpcHeaders, frame(Buffer.from("x"), 1), { "grpc-status": "0" }),
+    serve: stream => respond(stream, grpcHeaders, frame(Buffer.from("x"), 1), { "grpc-status": "0" }),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /no valid status|compressed with no grpc-encoding/,
   },
   {
     name: "a gzip frame that is none",
-    answer: stream =>
+    serve: stream =>
       respond(stream, { ...grpcHeaders, "grpc-encoding": "gzip" }, frame(Buffer.from("not gzip"), 1), {
         "grpc-status": "0",
       }),
@@ -212,7 +212,7 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "a message that says it is larger than allowed",
-    answer: stream => {
+    serve: stream => {
       stream.respond(grpcHeaders);
       stream.write(frame(Buffer.alloc(maxMessageSize + 1)));
     },
@@ -222,35 +222,35 @@ const oddities: readonly Oddity[] = [
   },
   {
     name: "a reset with INTERNAL_ERROR",
-    answer: stream => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    serve: stream => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
     code: Code.INTERNAL,
     origin: "protocol",
     message: /RST_STREAM with code 2/,
   },
   {
     name: "a reset with CANCEL that nobody asked for",
-    answer: stream => stream.close(constants.NGHTTP2_CANCEL),
+    serve: stream => stream.close(constants.NGHTTP2_CANCEL),
     code: Code.CANCELLED,
     origin: "http",
     message: /Call cancelled/,
   },
   {
     name: "a reset with ENHANCE_YOUR_CALM",
-    answer: stream => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
+    serve: stream => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
     code: Code.RESOURCE_EXHAUSTED,
     origin: "http",
     message: /Bandwidth exhausted/,
   },
   {
     name: "a connection that ends under the call",
-    answer: stream => stream.session?.destroy(),
+    serve: stream => stream.session?.destroy(),
     code: Code.UNAVAILABLE,
     origin: "connect",
     message: /./,
   },
   {
     name: "a connection that ends after the initial metadata",
-    answer: stream => {
+    serve: stream => {
       stream.respond(grpcHeaders);
       stream.write(frame(Buffer.from("x")), () => stream.session?.destroy());
     },
@@ -260,9 +260,9 @@ const oddities: readonly Oddity[] = [
   },
 ];
 
-for (const { name, answer, code, origin, message } of oddities) {
+for (const { name, serve, code, origin, message } of oddities) {
   test(`${name} fails the call with code ${code} and origin ${origin}`, async () => {
-    const { status, message: bytes } = await callTo(answer);
+    const { status, message: bytes } = await callTo(serve);
     assertStatus(status, code, origin, message);
     assert.equal(bytes, undefined);
   });

@@ -90,8 +90,8 @@ test("reflection of a server that cannot be reached fails with that reason", asy
 
 const bytes = (message: protobuf.Writer) => Buffer.from(message.finish());
 
-/** A reflection service that answers each request with what `answer` makes of it. */
-function handmade(answer: (request: Buffer) => Buffer | undefined): (server: Server) => void {
+/** A reflection service that responds to each request with what `respond` returns. */
+function handmade(respond: (request: Buffer) => Buffer | undefined): (server: Server) => void {
   const identity = (message: Buffer) => message;
   return server => {
     server.addService(
@@ -109,7 +109,7 @@ function handmade(answer: (request: Buffer) => Buffer | undefined): (server: Ser
       {
         info: (call: import("@grpc/grpc-js").ServerDuplexStream<Buffer, Buffer>) => {
           call.on("data", (request: Buffer) => {
-            const response = answer(request);
+            const response = respond(request);
             if (response !== undefined) call.write(response);
           });
           call.on("end", () => call.end());

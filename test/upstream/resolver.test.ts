@@ -5,7 +5,7 @@ import { type HostLookup, NameResolver } from "../../src/upstream/balancing/targ
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
 afterEach(() => mock.timers.reset());
 
-/** A DNS whose answers the test decides. */
+/** A DNS whose records the test decides. */
 class Zone {
   records: readonly string[] | Error = [];
   asked = 0;

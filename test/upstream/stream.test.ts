@@ -68,7 +68,7 @@ async function using(
 }
 
 test("a server stream delivers headers, messages in order and trailers", async () => {
-  const answer: StreamHandler = call => {
+  const handler: StreamHandler = call => {
     call.on("data", () => {
       for (const text of ["a", "b", "", "c"]) call.write(Buffer.from(text));
       const trailers = new Metadata();
@@ -76,7 +76,7 @@ test("a server stream delivers headers, messages in order and trailers", async (
       call.end(trailers);
     });
   };
-  await using(answer, async channel => {
+  await using(handler, async channel => {
     const recorder = new Recorder(channel);
     recorder.handle.send(Buffer.from("go"));
     recorder.handle.end();
@@ -185,13 +185,13 @@ test("a paused stream stops the backend through flow control and loses no messag
 });
 
 test("a stream that pauses at every message still gets each once", async () => {
-  const answer: StreamHandler = call => {
+  const handler: StreamHandler = call => {
     call.on("data", () => {
       for (let index = 0; index < 50; index++) call.write(Buffer.from(String(index)));
       call.end();
     });
   };
-  await using(answer, async channel => {
+  await using(handler, async channel => {
     const recorder = new Recorder(channel, {
       onMessage: message => {
         recorder.messages.push(String(message));

@@ -8,7 +8,7 @@ import type { CallStatus } from "../../src/upstream/channel.js";
 import type { UpstreamObserver } from "../../src/upstream/options.js";
 import { listen, openChannel, streamPath, unaryCall } from "./backend.js";
 
-type Answer = (stream: ServerHttp2Stream, request: Buffer) => void;
+type Respond = (stream: ServerHttp2Stream, request: Buffer) => void;
 
 interface Refusing {
   readonly address: string;
@@ -17,8 +17,11 @@ interface Refusing {
   close(): Promise<void>;
 }
 
-/** A server that refuses streams while `refuses` says so, by the count of streams before; answers the others by echo. */
-async function startRefusing(refuses: (before: number) => boolean, answer: Answer = echo): Promise<Refusing> {
+/** A server that refuses streams while `refuses` returns true for the count of streams before; responds to the others by echo. */
+async function startRefusing(
+  refuses: (before: number) => boolean,
+  respond: Respond = echo,
+): Promise<Refusing> {
   const server = createServer();
   const sessions = new Set<{ destroy(): void }>();
   const requests: string[] = [];
@@ -33,7 +36,7 @@ async function startRefusing(refuses: (before: number) => boolean, answer: Answe
       const request = Buffer.concat(chunks);
       requests.push(request.toString("latin1"));
       if (refused) stream.close(constants.NGHTTP2_REFUSED_STREAM);
-      else answer(stream, request);
+      else respond(stream, request);
     });
   });
   return {

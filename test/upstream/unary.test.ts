@@ -32,7 +32,7 @@ after(async () => {
   backend.stop();
 });
 
-/** Resolves with the next call that the backend gets and never answers. */
+/** Resolves with the next call that the backend gets and never responds to. */
 function nextCall(): Promise<ServerUnaryCall<Buffer, Buffer>> {
   return new Promise(resolve => {
     handler = resolve;
@@ -99,7 +99,7 @@ for (const code of [
   Code.RESOURCE_EXHAUSTED,
   1501,
 ]) {
-  test(`code ${code} is the backend's where the backend answers it`, async () => {
+  test(`code ${code} is the backend's where the backend responds with it`, async () => {
     handler = (_call, reply) => reply({ code, details: "no, täglich" });
     const result = await channel.unary(unaryCall());
     assert.deepEqual(result.status, { code, message: "no, täglich", origin: "backend" });
@@ -292,7 +292,7 @@ test("closing a channel waits for the calls under way and refuses new ones", asy
     handler = (call, reply) => resolve(() => reply(null, call.request));
   });
   const under = closing.unary(unaryCall());
-  const answer = await arrived;
+  const respond = await arrived;
   const closed = closing.close();
   const refused = await closing.unary(unaryCall());
   assert.deepEqual(refused.status, {
@@ -300,7 +300,7 @@ test("closing a channel waits for the calls under way and refuses new ones", asy
     message: "the channel is closed",
     origin: "connect",
   });
-  answer();
+  respond();
   assert.equal((await under).status.code, Code.OK);
   await closed;
   assert.equal(closing.close(), closing.close());

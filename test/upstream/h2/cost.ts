@@ -1,6 +1,6 @@
 /**
  * CPU time of a unary call on each transport: `node --import tsx test/upstream/h2/cost.ts`.
- * A server process answers; client processes take turns, one for each transport, so that what else the machine does
+ * A server process responds; client processes take turns, one for each transport, so that what else the machine does
  * meets both. Prints microseconds of user and system time per call, of the client alone.
  */
 import { type ChildProcess, fork } from "node:child_process";
@@ -11,7 +11,7 @@ const transports: readonly TransportKind[] = ["lean", "grpc-js"];
 const concurrencies = [1, 10, 100];
 const rounds = 7;
 
-interface Answer {
+interface Reported {
   readonly port?: number;
   readonly micros?: number;
 }
@@ -24,17 +24,17 @@ async function spawn(role: string, ...args: string[]): Promise<ChildProcess> {
   return child;
 }
 
-async function answer(child: ChildProcess): Promise<Answer> {
+async function report(child: ChildProcess): Promise<Reported> {
   const [message] = await once(child, "message");
-  return message as Answer;
+  return message as Reported;
 }
 
 const server = await spawn("server");
-const { port } = await answer(server);
+const { port } = await report(server);
 const clients = new Map<TransportKind, ChildProcess>();
 for (const transport of transports) {
   const child = await spawn("client", transport, String(port));
-  await answer(child);
+  await report(child);
   clients.set(transport, child);
 }
 
@@ -43,7 +43,7 @@ for (const concurrency of concurrencies) {
   for (let round = 0; round < rounds; round++) {
     for (const [transport, child] of clients) {
       child.send({ concurrency, calls: transport === "lean" ? 20_000 : 4_000 });
-      const { micros = Number.NaN } = await answer(child);
+      const { micros = Number.NaN } = await report(child);
       results.get(transport)?.push(micros);
     }
   }

@@ -35,7 +35,7 @@ export function fuzzHpack(seed: number): void {
   }
 }
 
-/** Calls to a server that damages its answers end, each of them, and calls to a good one meanwhile are well. */
+/** Calls to a server with damaged responses end, each of them, and calls to a good one meanwhile are well. */
 export async function fuzzConnection(seed: number): Promise<void> {
   const random = randomNumbers(seed);
   const bad = await startRawServer(peer => {
@@ -69,7 +69,7 @@ export async function fuzzConnection(seed: number): Promise<void> {
   await Promise.all([bad.close(), good.close()]);
 }
 
-/** An answer with bytes changed, dropped or added, or frames that have nothing to do with it. */
+/** A response with bytes changed, dropped or added, or frames that have nothing to do with it. */
 function damaged(stream: number, seed: number, random: () => number): Buffer {
   const upTo = (max: number) => Math.floor(random() * max);
   const whole = Buffer.concat([

@@ -41,9 +41,9 @@ test("closes the connection when the server sends GOAWAY with an error but stays
   });
   const channel = openChannel([server.address], { transport: "lean" });
   const calls = [1, 2].map(() => channel.unary(unaryCall({ timeout: 30_000 })));
-  const [answered, left] = await Promise.all(calls);
-  assert.equal(String(answered?.message), "meanwhile");
-  assert.deepEqual(left?.status, {
+  const [completed, dropped] = await Promise.all(calls);
+  assert.equal(String(completed?.message), "meanwhile");
+  assert.deepEqual(dropped?.status, {
     code: Code.UNAVAILABLE,
     message: "Connection dropped: the upstream went away (GOAWAY, code 9) and did not close the connection",
     origin: "connect",

@@ -365,7 +365,7 @@ for (const { name, says, code } of onConnection) {
     const other = openChannel([bystander.address], { transport: "lean" });
     assert.equal((await other.unary(unaryCall())).status.code, Code.OK);
     const { status } = await channel.unary(unaryCall());
-    // A stream that was answered before the offence has its answer.
+    // A stream with a response before the offence keeps it.
     if (status.code !== Code.OK) {
       assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "protocol"], status.message);
       assert.match(status.message, /the upstream broke HTTP\/2: /);

@@ -68,7 +68,7 @@ export function okTrailers(stream: number): Buffer {
   return frame(FrameType.Headers, Flag.EndHeaders | Flag.EndStream, stream, okBlock);
 }
 
-/** A whole answer with one message. */
+/** A whole response with one message. */
 export function response(stream: number, text = "x"): Buffer {
   const data = frame(FrameType.Data, 0, stream, message(Buffer.from(text)));
   return Buffer.concat([initialHeaders(stream), data, okTrailers(stream)]);

@@ -13,7 +13,7 @@ const { Data, Headers } = FrameType;
 const end = Flag.EndHeaders | Flag.EndStream;
 const maxMessageSize = 100_000;
 
-/** What a call comes to whose answer this is. */
+/** The result of a call with this response. */
 async function callTo(...says: readonly Buffer[]): Promise<UnaryResult> {
   const server = await startRawServer(peer => {
     peer.send(settings());
