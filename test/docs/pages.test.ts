@@ -30,6 +30,8 @@ function describePage(page: Page): void {
   });
 
   it(`${page.path} has no line over 200 characters outside tables and blocks`, () => {
+    // One line an entry, so that branches merge.
+    if (page.path === "CHANGELOG.md") return;
     const long = page.prose.filter(line => line.length > 200 && !line.startsWith("|"));
     assert.deepEqual(long, []);
   });
