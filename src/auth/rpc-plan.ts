@@ -3,6 +3,7 @@ import { createCodecs } from "../codec/codecs.js";
 import { Writer } from "../codec/json-to-wire/writer.js";
 import { nearest } from "../config/nearest.js";
 import type { RpcAuthConfig } from "../config/schema.js";
+import { findUnaryMethod } from "../descriptors/find-method.js";
 import type { Field, MessageType, MethodType, Model } from "../descriptors/model.js";
 import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "./claims.js";
 
@@ -73,24 +74,11 @@ function nestedClaims(value: unknown): Claims {
 }
 
 function methodOf(path: string, model: Model): MethodType {
-  const [serviceName = "", name = ""] = path.split("/");
-  const service = model.services.get(serviceName);
-  if (service === undefined) {
-    throw new PlanError(
-      "method",
-      `no descriptor has the service "${serviceName}"`,
-      nearest(serviceName, model.services.keys()),
-    );
-  }
-  const method = service.methods.find(each => each.name === name);
-  if (method === undefined) {
-    const names = service.methods.map(each => each.name);
-    throw new PlanError("method", `${serviceName} has no method "${name}"`, nearest(name, names));
-  }
-  if (method.clientStreaming || method.serverStreaming) {
-    throw new PlanError("method", `${method.fullName} streams; expected a unary method`);
-  }
-  return method;
+  const method = findUnaryMethod(path, model, (message, near) => {
+    throw new PlanError("method", message, near);
+  });
+  // What is not found has been thrown.
+  return method as MethodType;
 }
 
 function fieldOf(message: MessageType, name: string, key: PlanError["key"]): Field {

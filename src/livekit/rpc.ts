@@ -1,6 +1,6 @@
-import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
 import type { Config } from "../config/schema.js";
+import { findUnaryMethod } from "../descriptors/find-method.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import type { Cancellation } from "../net/cancellation.js";
 import { GatewayError } from "../status/failure.js";
@@ -31,7 +31,7 @@ export function compileCall(
   at: Path,
   problems: Problems,
 ): StatusCall | undefined {
-  const method = findMethod(name, model, at, problems);
+  const method = findUnaryMethod(name, model, (message, near) => problems.error(at, message, near));
   if (method === undefined) return undefined;
   const deadline = timeout ?? config.upstreams[upstream]?.timeout ?? 5000;
   return {
@@ -48,25 +48,4 @@ export function compileCall(
       if (result.message === undefined) throw new GatewayError(callFailure(result));
     },
   };
-}
-
-function findMethod(name: string, model: Model, at: Path, problems: Problems): MethodType | undefined {
-  const [serviceName = "", methodName = ""] = name.split("/");
-  const service = model.services.get(serviceName);
-  if (service === undefined) {
-    const near = nearest(serviceName, model.services.keys());
-    const suggestion = near === undefined ? undefined : `${near}/${methodName}`;
-    return problems.error(at, `the descriptors have no service "${serviceName}"`, suggestion);
-  }
-  const method = service.methods.find(each => each.name === methodName);
-  if (method === undefined) {
-    const names = service.methods.map(each => each.name);
-    const near = nearest(methodName, names);
-    const suggestion = near === undefined ? undefined : `${serviceName}/${near}`;
-    return problems.error(at, `${serviceName} has no method "${methodName}"`, suggestion);
-  }
-  if (method.clientStreaming || method.serverStreaming) {
-    return problems.error(at, `${name} streams; expected a unary method`);
-  }
-  return method;
 }

@@ -280,13 +280,13 @@ auth: { providers: { forward: { type: rpc, upstream: chat, ${keys} } } }
   assert.deepEqual(problems(`${parse} token`), []);
   assert.deepEqual(problems(`${parse} raw`), []);
   assert.deepEqual(problems("method: test.auth.Token/Parse, token_field: token"), [
-    `no descriptor has the service "test.auth.Token" ${at}method); did you mean "test.auth.Tokens"?`,
+    `the descriptors have no service "test.auth.Token" ${at}method); did you mean "test.auth.Tokens/Parse"?`,
   ]);
   assert.deepEqual(problems("method: test.auth.Tokens/Prase, token_field: token"), [
-    `test.auth.Tokens has no method "Prase" ${at}method); did you mean "Parse"?`,
+    `test.auth.Tokens has no method "Prase" ${at}method); did you mean "test.auth.Tokens/Parse"?`,
   ]);
   assert.deepEqual(problems("method: test.auth.Tokens/Watch, token_field: token"), [
-    `test.auth.Tokens.Watch streams; expected a unary method ${at}method)`,
+    `test.auth.Tokens/Watch streams; expected a unary method ${at}method)`,
   ]);
   assert.deepEqual(problems("method: test.auth.Tokens/Bare, token_field: token"), [
     `test.auth.BareReply has no field sub, subject or user_id; name one in subject_field ${at}method)`,

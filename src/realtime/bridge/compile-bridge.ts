@@ -6,6 +6,7 @@ import type { Diagnostic } from "../../config/diagnostic.js";
 import { nearest } from "../../config/nearest.js";
 import { formatPath, type Path } from "../../config/path.js";
 import type { Config, ServiceConfig, UpstreamConfig } from "../../config/schema.js";
+import { findMethod, findUnaryMethod } from "../../descriptors/find-method.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
 import type { EventKind } from "./bridge.js";
 import type { BridgePlan, CallPlan, EventPlan } from "./bridge-plan.js";
@@ -63,12 +64,10 @@ function eventMethod(
   report: Report,
 ): MethodType | undefined {
   const path = ["realtime", "events", kind];
-  const method = findMethod(event.method, model, [...path, "method"], report);
+  const method = findUnaryMethod(event.method, model, (message, near) =>
+    report("error", [...path, "method"], message, near),
+  );
   if (method === undefined) return undefined;
-  if (method.clientStreaming || method.serverStreaming) {
-    report("error", [...path, "method"], `${event.method} streams; an event is put to a unary method`);
-    return undefined;
-  }
   const { errors, warnings } = requestProblems(kind, method.input);
   for (const message of errors) report("error", [...path, "method"], message);
   for (const message of warnings) report("warning", [...path, "method"], message);
@@ -158,7 +157,7 @@ function compileCalls(
       }
       return;
     }
-    const method = findMethod(selector, model, path, report);
+    const method = findMethod(selector, model, (message, near) => report("error", path, message, near));
     if (method?.clientStreaming) {
       const message = `${selector} streams from the client; sockets call unary and server-streaming methods`;
       report("error", path, message);
@@ -190,24 +189,3 @@ function callPlan(config: Config, service: ServiceConfig, method: MethodType, mo
 
 /** Tells of a problem at a place of the configuration. */
 type Report = (severity: Diagnostic["severity"], path: Path, message: string, suggestion?: string) => void;
-
-/** The method that `package.Service/Method` names, or undefined with the problem reported. */
-function findMethod(name: string, model: Model, path: Path, report: Report): MethodType | undefined {
-  const slash = name.indexOf("/");
-  const service = model.services.get(name.slice(0, slash));
-  if (service === undefined) {
-    const near = nearest(name.slice(0, slash), model.services.keys());
-    report("error", path, `the descriptors have no service "${name.slice(0, slash)}"`, near);
-    return undefined;
-  }
-  const wanted = name.slice(slash + 1);
-  const method = service.methods.find(each => each.name === wanted);
-  if (method === undefined) {
-    const near = nearest(
-      wanted,
-      service.methods.map(each => each.name),
-    );
-    report("error", path, `${service.fullName} has no method "${wanted}"`, near);
-  }
-  return method;
-}

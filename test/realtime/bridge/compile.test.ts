@@ -23,19 +23,19 @@ test("unknown services and methods are named with what is near them", async () =
   assert.deepEqual(
     await problems({ events: asked("chat.v1.Room/Send"), calls: ["chat.v1.Calls/Ecco", "chat.v1.Cells/*"] }),
     [
-      'error realtime.events.message.method: the descriptors have no service "chat.v1.Room" (chat.v1.Rooms?)',
-      'error realtime.calls[0]: chat.v1.Calls has no method "Ecco" (Echo?)',
+      'error realtime.events.message.method: the descriptors have no service "chat.v1.Room" (chat.v1.Rooms/Send?)',
+      'error realtime.calls[0]: chat.v1.Calls has no method "Ecco" (chat.v1.Calls/Echo?)',
       'error realtime.calls[1]: no service "chat.v1.Cells" is exposed; a service that sockets call must stand under services (chat.v1.Calls?)',
     ],
   );
   assert.deepEqual(await problems({ events: asked("chat.v1.Rooms/Sent") }), [
-    'error realtime.events.message.method: chat.v1.Rooms has no method "Sent" (Send?)',
+    'error realtime.events.message.method: chat.v1.Rooms has no method "Sent" (chat.v1.Rooms/Send?)',
   ]);
 });
 
 test("a method that streams cannot decide on events", async () => {
   assert.deepEqual(await problems({ events: asked("chat.v1.Calls/Count") }), [
-    "error realtime.events.message.method: chat.v1.Calls/Count streams; an event is put to a unary method",
+    "error realtime.events.message.method: chat.v1.Calls/Count streams; expected a unary method",
   ]);
 });
 
