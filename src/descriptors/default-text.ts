@@ -10,17 +10,17 @@ const DOUBLE = 1;
  * @param type number of the field's type, 0 for a type that is named (an enum)
  * @throws SyntaxFault where the value cannot be of that type
  */
-export function defaultText(type: number, { value, line, column }: OptionStatement): string {
+export function defaultText(type: number, { value, line, column }: OptionStatement): Uint8Array {
   const text = spell(type, value);
   if (text === undefined)
     throw new SyntaxFault("the default does not fit the type of the field", line, column);
-  return text;
+  return typeof text === "string" ? Buffer.from(text) : text;
 }
 
-function spell(type: number, value: Literal): string | undefined {
+function spell(type: number, value: Literal): string | Uint8Array | undefined {
   switch (value.kind) {
     case "string":
-      if (type === FieldType.STRING) return Buffer.from(value.value).toString();
+      if (type === FieldType.STRING) return value.value;
       return type === FieldType.BYTES ? escapeBytes(value.value) : undefined;
     case "identifier":
       if (value.text === "inf" || value.text === "nan")

@@ -3,7 +3,8 @@ import { atOnce, type Steps } from "../net/pace.js";
 import { WireReader, WireType } from "./wire.js";
 
 /**
- * `google/protobuf/descriptor.proto` as far as linking needs it. Options and source info stay serialized: so custom
+ * `google/protobuf/descriptor.proto` as far as linking needs it. Defaults are bytes, since those of strings need not be
+ * UTF-8. Options and source info stay serialized: so custom
  * options survive byte for byte, and most of them are never looked at.
  */
 const SCHEMA = `
@@ -47,7 +48,7 @@ const SCHEMA = `
     optional int32 label = 4;
     optional int32 type = 5;
     optional string type_name = 6;
-    optional string default_value = 7;
+    optional bytes default_value = 7;
     optional bytes options = 8;
     optional int32 oneof_index = 9;
     optional string json_name = 10;
@@ -133,7 +134,7 @@ export interface FieldProto extends HasOptions {
   type: number;
   typeName?: string;
   extendee?: string;
-  defaultValue?: string;
+  defaultValue?: Uint8Array;
   oneofIndex?: number;
   jsonName?: string;
   proto3Optional?: boolean;

@@ -190,10 +190,11 @@ class ShapeDescriber extends Describer {
 }
 
 /** Releases of protoc spell one number in different ways. */
-function defaultOf({ type, defaultValue = "" }: FieldProto): string {
-  const number = defaultValue.replace("inf", "Infinity");
+function defaultOf({ type, defaultValue = new Uint8Array() }: FieldProto): string {
+  const text = Buffer.from(defaultValue).toString("latin1");
+  const number = text.replace("inf", "Infinity");
   if (type === SCALAR_TYPES.get("float")) return String(Math.fround(Number(number)));
-  return type === SCALAR_TYPES.get("double") ? String(Number(number)) : defaultValue;
+  return type === SCALAR_TYPES.get("double") ? String(Number(number)) : text;
 }
 
 function isMapEntry({ options }: HasOptions): boolean {

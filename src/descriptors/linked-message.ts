@@ -28,6 +28,7 @@ const KINDS: readonly (Field["kind"] | undefined)[] = [
   "sint32",
   "sint64",
 ];
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const PACKED_OPTION = 2;
 const MAP_ENTRY_OPTION = 7;
 
@@ -184,7 +185,8 @@ export class LinkedField extends LinkedElement implements Field {
       proto.type === FieldType.GROUP ||
       (proto.type === FieldType.MESSAGE && features.delimited && !parent.mapEntry && this.map === undefined);
     this.utf8 = this.kind === "string" && features.utf8;
-    this.defaultText = Object.hasOwn(proto, "defaultValue") ? proto.defaultValue : undefined;
+    const text = Object.hasOwn(proto, "defaultValue") ? proto.defaultValue : undefined;
+    this.defaultText = text && utf8.decode(text);
   }
 
   get message(): MessageType | undefined {

@@ -3,7 +3,7 @@ import { Scanner } from "./scanner.js";
 import type { Import, OptionList, OptionStatement } from "./syntax.js";
 import { expect } from "./token.js";
 
-const CHARACTERS_PER_UNIT = 10;
+const CHARACTERS_PER_UNIT = 20;
 
 /** Where a declaration starts, and the comment before it. */
 export interface Start {
@@ -45,7 +45,7 @@ export class ParseContext {
     const { start } = this.scanner;
     const characters = start - this.#counted;
     this.#counted = start;
-    return 1 + characters / CHARACTERS_PER_UNIT;
+    return 3 + characters / CHARACTERS_PER_UNIT;
   }
 
   /** Marks the token as the first of a declaration, which takes the comment before it. */

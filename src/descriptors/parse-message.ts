@@ -165,9 +165,17 @@ function* readExtend(context: ParseContext, into: Container): Steps {
 }
 
 function* addSyntheticOneofs(message: MessageProto): Steps {
-  const optional = message.field.filter(field => field.proto3Optional === true);
+  const optional: FieldProto[] = [];
+  for (const field of message.field) {
+    yield 0.1;
+    if (field.proto3Optional === true) optional.push(field);
+  }
   if (optional.length === 0) return;
-  const taken = new Set([...message.field, ...message.oneofDecl].map(({ name }) => name));
+  const taken = new Set<string>();
+  for (const { name } of [...message.field, ...message.oneofDecl]) {
+    yield 0.1;
+    taken.add(name);
+  }
   for (const field of optional) {
     yield 1;
     let name = field.name.startsWith("_") ? field.name : `_${field.name}`;

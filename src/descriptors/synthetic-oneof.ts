@@ -1,5 +1,5 @@
 import type { Steps } from "../net/pace.js";
-import type { FileProto, MessageProto } from "./descriptor-proto.js";
+import type { FieldProto, FileProto, MessageProto } from "./descriptor-proto.js";
 
 /**
  * Marks the proto3 `optional` fields of a file whose maker left the mark out: such a field is the only one of a oneof
@@ -10,11 +10,16 @@ export function* markOptional({ syntax, messageType }: FileProto): Steps {
 }
 
 function* markIn({ field, oneofDecl, nestedType }: MessageProto): Steps {
-  yield 1 + field.length / 20;
-  const members = field.filter(each => Object.hasOwn(each, "oneofIndex") && !each.proto3Optional);
+  const members: FieldProto[] = [];
   const counts = new Map<number | undefined, number>();
-  for (const { oneofIndex } of members) counts.set(oneofIndex, (counts.get(oneofIndex) ?? 0) + 1);
+  for (const each of field) {
+    yield 0.1;
+    if (!Object.hasOwn(each, "oneofIndex") || each.proto3Optional) continue;
+    members.push(each);
+    counts.set(each.oneofIndex, (counts.get(each.oneofIndex) ?? 0) + 1);
+  }
   for (const member of members) {
+    yield 0.1;
     const { name, oneofIndex = 0 } = member;
     if (counts.get(oneofIndex) === 1 && oneofDecl[oneofIndex]?.name === `_${name}`)
       member.proto3Optional = true;

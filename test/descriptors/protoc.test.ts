@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bundledNames } from "../../src/descriptors/bundle.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import { protocSkipped, setOf } from "../descriptor-source.js";
-import { loadProtos, problemsOf } from "./workspace.js";
+import { folderOf, loadProtos, problemsOf } from "./workspace.js";
 
 const FOLDER = fileURLToPath(new URL("corners", import.meta.url));
 const TEXT = { kind: "protos", folder: FOLDER, include: [] } as const;
@@ -41,6 +43,37 @@ describe("corners that protoc has its own way with", () => {
       const { bytes } = model.message("two.M")!.fieldsByName.get("rr")!.options;
       assert.deepEqual([...bytes.slice(-2)], [0xff, 0xfe]);
     }
+  });
+
+  it("a string default of proto2 that is not UTF-8 keeps its bytes from files, sets and reflection", async t => {
+    const source = (text: string) => ({
+      "test.proto": `syntax = "proto2"; package t; message M { optional string s = 1 [default = "${text}"]; }`,
+    });
+    const bytes = Buffer.from("a\xffz\xc3", "latin1");
+    const folder = folderOf(t, source("a\\xffz\\303"));
+    const protos: DescriptorInput = { kind: "protos", folder, include: [] };
+    const { model } = await loadModel([protos]);
+    const set = model.descriptorSet();
+    assert.ok(Buffer.from(set).includes(bytes));
+    const file = join(folderOf(t, { "set.binpb": set }), "set.binpb");
+    const files = decodeSet(set);
+    const inputs: DescriptorInput[] = [
+      { kind: "set", file },
+      { kind: "files", origin: "reflection", files },
+    ];
+    for (const input of inputs) {
+      const found = await loadModel([input]);
+      assert.equal(found.model.message("t.M")?.fields[0]?.defaultText, "a\ufffdz\ufffd");
+      assert.ok(Buffer.from(found.model.descriptorSet()).includes(bytes));
+      assert.deepEqual((await loadModel([protos, input])).diagnostics, []);
+    }
+    const other = folderOf(t, source("a\\xfez\\303"));
+    await assert.rejects(
+      loadModel([
+        { kind: "protos", folder: other, include: [] },
+        { kind: "set", file },
+      ]),
+    );
   });
 
   it("leave out option values that hold for sources only, or are defaults without presence", () => {
