@@ -1,5 +1,5 @@
-import { dirname, relative, sep } from "node:path";
-import { type Diagnostic, LoadError } from "../config/diagnostic.js";
+import { dirname, join, relative, sep } from "node:path";
+import { type Diagnostic, LoadError, type Position } from "../config/diagnostic.js";
 import { createPace, inTurns, type Pace, type Steps } from "../net/pace.js";
 import { BUNDLE_FOLDER } from "./bundle.js";
 import { readFiles, readSet } from "./descriptor-set.js";
@@ -15,7 +15,7 @@ import { hasProto, listProtos, readProto, UNITS_PER_LOOK, withoutExcluded } from
 import { resolveTypes } from "./resolve.js";
 import { Scope } from "./scope.js";
 import type { SourceFile } from "./source-file.js";
-import { SymbolTable } from "./symbol-table.js";
+import { qualify, SymbolTable } from "./symbol-table.js";
 import { givesWay } from "./well-known.js";
 
 /** One place that descriptors come from. */
@@ -44,6 +44,8 @@ export type DescriptorInput =
  * Loads all inputs into one model. Definitions that are equal may come more than once, and a path names a file within
  * its input only. Definitions of the user replace the bundled ones, which complete the model: well-known types and `google.rpc` errors are always in it.
  * @param pace bounds what is done in one turn of the event loop
+ * @param services full names of the services that are used, and patterns such as `package.**`: files of a folder that
+ * none of them needs are left out, with a warning, where they cannot be loaded. Left out: all files are needed
  * @returns the model, and warnings
  * @throws LoadError with all problems: unreadable or malformed files, missing or circular imports, unknown types,
  * option values that do not fit, different definitions of one name
@@ -51,13 +53,25 @@ export type DescriptorInput =
 export async function loadModel(
   inputs: readonly DescriptorInput[],
   pace: Pace = createPace(),
+  services?: readonly string[],
 ): Promise<{ model: Model; diagnostics: readonly Diagnostic[] }> {
-  const loader = new Loader();
-  for (const input of inputs) await loader.read(input, pace);
-  const model = await inTurns(pace, loader.link());
-  const { diagnostics, errors } = loader.problems;
-  if (errors > 0 || model === undefined) throw new LoadError(diagnostics);
-  return { model, diagnostics };
+  const leftOut = new Map<string, Diagnostic>();
+  for (;;) {
+    const loader = new Loader(leftOut);
+    for (const input of inputs) await loader.read(input, pace);
+    const model = await inTurns(pace, loader.link());
+    const { diagnostics, errors } = loader.problems;
+    if (errors === 0 && model !== undefined)
+      return { model, diagnostics: [...leftOut.values(), ...diagnostics] };
+    const needless = services && (await inTurns(pace, loader.needless(services)));
+    const warnings = needless ?? new Map<string, Diagnostic>();
+    const left = diagnostics.filter(
+      ({ severity, position }) => severity !== "error" || !warnings.has(position?.file ?? ""),
+    );
+    if (warnings.size === 0 || left.some(({ severity }) => severity === "error"))
+      throw new LoadError([...leftOut.values(), ...warnings.values(), ...left]);
+    for (const [origin, warning] of warnings) leftOut.set(origin, warning);
+  }
 }
 
 class Loader {
@@ -66,6 +80,11 @@ class Loader {
   readonly #searched = new Map<SourceFile, readonly string[]>();
   readonly #table = new SymbolTable();
   readonly #scopes = new Map<SourceFile, Scope>();
+  /** The files of folders by their origin; undefined where one could not be read or parsed. */
+  readonly #inFolders = new Map<string, SourceFile | undefined>();
+
+  /** @param leftOut origins of files to do without */
+  constructor(readonly leftOut: ReadonlyMap<string, unknown>) {}
 
   async read(input: DescriptorInput, pace: Pace): Promise<void> {
     const enter = this.#files.input();
@@ -152,7 +171,10 @@ class Loader {
     const roots = names === undefined && exclude.length === 0 ? include : [folder, ...include];
     const read = function* (this: Loader, from: string, name: string): Steps {
       known.add(name);
+      const origin = join(from, name);
+      if (this.leftOut.has(origin)) return;
       const file = yield* readProto(from, name, "protos", this.problems);
+      if (names === undefined) this.#inFolders.set(origin, file);
       if (file === undefined) {
         this.#files.broken.add(name);
         return;
@@ -179,6 +201,82 @@ class Loader {
     }
   }
 
+  /**
+   * Warnings about the files of folders that have errors and are not needed by any of the services, and about those that
+   * import them, by their origin.
+   */
+  *needless(services: readonly string[]): Steps<ReadonlyMap<string, Diagnostic>> {
+    const needed = yield* this.#needed(services);
+    const warnings = new Map<string, Diagnostic>();
+    for (const { severity, position, message } of this.problems.diagnostics) {
+      if (severity !== "error" || position === undefined || warnings.has(position.file)) continue;
+      if (this.#inFolders.has(position.file) && !needed.has(position.file))
+        warnings.set(position.file, leftOutWarning(message, position));
+    }
+    const importers = new Map<string, SourceFile[]>();
+    for (const file of this.#inFolders.values()) {
+      for (const { name } of file?.parsed?.imports ?? []) {
+        yield 1;
+        const origin = this.#originOf(file!, name);
+        const known = importers.get(origin);
+        if (known === undefined) importers.set(origin, [file!]);
+        else known.push(file!);
+      }
+    }
+    // Grows while it is walked: what imports an importer is left out, too.
+    for (const [left] of warnings) {
+      for (const { origin, parsed } of importers.get(left) ?? []) {
+        yield 1;
+        if (warnings.has(origin) || needed.has(origin)) continue;
+        const place = parsed?.imports.find(({ name }) => left.endsWith(`/${name}`));
+        const position = { file: origin, line: place?.line ?? 0, column: place?.column ?? 0 };
+        warnings.set(origin, leftOutWarning(`imports ${left}, which is left out`, position));
+      }
+    }
+    return warnings;
+  }
+
+  /** Origins of the files that declare these services, and of all that they import. */
+  *#needed(services: readonly string[]): Steps<ReadonlySet<string>> {
+    const exact = new Set(services);
+    const missing = new Set(services);
+    const prefixes = services.flatMap(name => (name.endsWith(".**") ? [name.slice(0, -2)] : []));
+    const needed = new Set<SourceFile>();
+    for (const file of this.#files.all()) {
+      for (const { name } of file.proto.service) {
+        yield 1;
+        const fullName = qualify(file.proto.package, name);
+        const fitting = prefixes.filter(prefix => fullName.startsWith(prefix));
+        if (!exact.has(fullName) && fitting.length === 0) continue;
+        needed.add(file);
+        for (const found of [fullName, ...fitting.map(prefix => `${prefix}**`)]) missing.delete(found);
+      }
+    }
+    const origins = new Set<string>();
+    // A service that no file declares may be in one that cannot be parsed.
+    for (const [origin, file] of this.#inFolders)
+      if (file === undefined && missing.size > 0) origins.add(origin);
+    // Grows while it is walked: imports have imports.
+    for (const file of needed) {
+      origins.add(file.origin);
+      for (const name of [...file.proto.dependency, ...file.proto.optionDependency]) {
+        yield 1;
+        origins.add(this.#originOf(file, name));
+        const imported = this.#files.imported(file, name);
+        if (imported !== undefined) needed.add(imported);
+      }
+    }
+    return origins;
+  }
+
+  /** Where the file that another one imports is, be it one that could not be parsed. */
+  #originOf(importer: SourceFile, name: string): string {
+    const imported = this.#files.imported(importer, name);
+    if (imported !== undefined) return imported.origin;
+    const folders = this.#searched.get(importer) ?? [];
+    return folders.map(folder => join(folder, name)).find(origin => this.#inFolders.has(origin)) ?? "";
+  }
+
   #scope(file: SourceFile): Scope {
     let scope = this.#scopes.get(file);
     if (scope === undefined) {
@@ -187,6 +285,10 @@ class Loader {
     }
     return scope;
   }
+}
+
+function leftOutWarning(message: string, position: Position): Diagnostic {
+  return { severity: "warning", message: `left out, as no service in use needs it: ${message}`, position };
 }
 
 /** The folder that a single file's imports start from, and its import path there. */

@@ -68,7 +68,11 @@ export async function compile(
 ): Promise<Compiled> {
   const { config, locate } = loaded;
   const { runtime, rooms, pace } = context;
-  const { model, diagnostics } = await loadModel(descriptorInputs(config, reflected), pace);
+  const { model, diagnostics } = await loadModel(
+    descriptorInputs(config, reflected),
+    pace,
+    usedServices(config),
+  );
   const livekit = config.livekit && (await compileLiveKit(config.livekit, loaded, model, context));
   const realtime = realtimeEndpoints(config, rooms);
   const declared = builtIns(config, livekit, realtime, runtime);
@@ -218,4 +222,16 @@ function callAuthorizersOf(plan: BridgePlan | undefined, policies: Policies): Ma
     if (authorizer !== undefined) authorizers.set(method, authorizer);
   }
   return authorizers;
+}
+
+/** The services that the configuration names: those that it exposes, and those with methods that the gateway calls itself. */
+function usedServices(config: Config): string[] {
+  const called = methodNames({ ...config, services: [] }).map(name => name.slice(0, name.indexOf("/")));
+  return [...new Set([...config.services.map(({ service }) => service), ...called])];
+}
+
+/** All texts of the form `package.Service/Method`. */
+function methodNames(value: unknown): string[] {
+  if (typeof value === "string") return /^\w+(?:\.\w+)*\/\w+$/.test(value) ? [value] : [];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(methodNames) : [];
 }
