@@ -20,6 +20,8 @@ class Listeners {
   deliveries = 0;
   bytes = 0;
   most = { deliveries: 0, bytes: 0 };
+  /** What each member was sent, by its topic or by itself. */
+  readonly received = new Map<Socket, string[]>();
   readonly #topics = new Map<string, Set<Socket>>();
 
   constructor() {
@@ -32,10 +34,11 @@ class Listeners {
     this.broker.start(this.hub);
     this.hub.fanOut.attach({
       publish: (topic, text) => {
-        const members = this.#topics.get(topic)?.size ?? 0;
-        this.deliveries += members;
-        this.bytes += members * text.length;
+        const members = this.#topics.get(topic) ?? new Set();
+        this.deliveries += members.size;
+        this.bytes += members.size * text.length;
         this.said.push(text);
+        for (const member of members) this.received.get(member)?.push(text);
       },
     });
   }
@@ -49,13 +52,18 @@ class Listeners {
     );
     socket.connection = {
       getBufferedAmount: () => 0,
-      send: () => undefined,
+      send: text => {
+        this.deliveries++;
+        this.bytes += text.length;
+        this.received.get(socket)?.push(text);
+      },
       subscribe: topic => void this.#topics.set(topic, (this.#topics.get(topic) ?? new Set()).add(socket)),
       unsubscribe: topic => this.#topics.get(topic)?.delete(socket) ?? false,
       cork: write => write(),
       end: () => undefined,
       close: () => undefined,
     };
+    this.received.set(socket, []);
     this.hub.open.add(socket);
     this.hub.join(socket, room, from, undefined, () => undefined);
     return socket;
@@ -66,6 +74,7 @@ class Listeners {
     await this.idle();
     this.said.length = 0;
     this.most = { deliveries: 0, bytes: 0 };
+    for (const received of this.received.values()) received.length = 0;
   }
 
   /** Until a turn has brought nothing. */
@@ -186,6 +195,90 @@ describe("work of one turn of the event loop", () => {
       told,
       Array.from({ length: told.length }, (_, i) => i + 1),
     );
+  });
+
+  test("one large message to 1,500 members is delivered over turns, and each member gets everything once and in order", async () => {
+    const world = new Listeners();
+    await world.fill("x", 1500);
+    const members = [...world.hub.open];
+    const text = "x".repeat(60_000);
+    for (let i = 0; i < 4; i++) world.hub.send("x", '"a"', `${i} ${text}`);
+    const gone = members[1400] as Socket;
+    world.hub.leave(gone, "x");
+    const late = world.join("x", "late");
+    world.hub.send("x", '"a"', "4 x");
+    assert.ok(world.bytes <= 70_000_000, `${world.bytes} bytes at once`);
+    await world.idle();
+    assert.ok(world.most.bytes <= 75_000_000, `${world.most.bytes} bytes in one turn`);
+    const messages = (socket: Socket): number[] =>
+      numbers((world.received.get(socket) ?? []).filter(each => each.includes("receive-message")));
+    for (const member of members) if (member !== gone) assert.deepEqual(messages(member), [0, 1, 2, 3, 4]);
+    assert.deepEqual(messages(gone), []);
+    assert.deepEqual(messages(late), [1, 2, 3, 4]);
+    const room = world.hub.room("x");
+    assert.deepEqual(
+      [room?.lagging, room?.backlog, room?.wave, room?.held.length],
+      [0, undefined, undefined, 0],
+    );
+    assert.equal(world.hub.slow.size, 0);
+  });
+
+  test("a room whose members leave while it delivers a large message keeps nothing of it", async () => {
+    const world = new Listeners();
+    await world.fill("x", 1500);
+    world.hub.send("x", '"a"', "x".repeat(60_000));
+    world.hub.send("x", '"a"', "x".repeat(60_000));
+    for (const socket of [...world.hub.open]) world.hub.leave(socket, "x");
+    await world.idle();
+    assert.equal(world.hub.room("x"), undefined);
+    assert.equal(world.hub.slow.size, 0);
+    assert.ok([...world.hub.open].every(({ lag, rooms }) => lag === undefined && rooms.size === 0));
+  });
+
+  test("one socket gets a share of what may wait in rooms, in frames and in bytes, and others go on", async () => {
+    const world = new Listeners();
+    await world.fill("x", 2000);
+    const [loud, other] = [...world.hub.open] as [Socket, Socket];
+    const send = (by: Socket, text: string): unknown => world.hub.send("x", '"a"', text, undefined, by);
+    const refusal = { failure: { reason: "TOO_MANY_PENDING", retryAfter: 1 } };
+    const fill = (text: string): number => {
+      for (let sent = 0; ; sent++) {
+        try {
+          send(loud, text);
+        } catch (error) {
+          assert.ok(error instanceof GatewayError);
+          const { reason, retryAfter } = error.failure;
+          assert.deepEqual({ failure: { reason, retryAfter } }, refusal);
+          return sent;
+        }
+      }
+    };
+    const large = fill("x".repeat(60_000));
+    assert.ok(large >= 60 && large <= 80, `${large} large messages`);
+    send(other, "y");
+    await world.idle();
+    assert.deepEqual([loud.heldFrames, loud.heldBytes, other.heldFrames], [0, 0, 0]);
+    const small = fill("x");
+    assert.ok(small >= 1024 && small <= 1100, `${small} small messages`);
+    assert.throws(() => world.hub.join(loud, "y", "a", undefined, () => undefined), /waits to be delivered/);
+    send(other, "y");
+    await world.idle();
+    const pairs = (): number => {
+      for (let joins = 0; ; joins++) {
+        world.hub.leave(loud, "x");
+        try {
+          world.hub.join(loud, "x", "a", undefined, () => undefined);
+        } catch {
+          return joins;
+        }
+      }
+    };
+    const joins = pairs();
+    assert.ok(joins >= 500 && joins <= 560, `${joins} joins`);
+    assert.ok((world.hub.room("x")?.held.length ?? 0) < 1200);
+    for (const socket of [...world.hub.open]) world.hub.leave(socket, "x");
+    await world.idle();
+    assert.deepEqual([loud.heldFrames, loud.heldBytes], [0, 0]);
   });
 
   test("a room that everybody has left says nothing any more, and begins anew", async () => {

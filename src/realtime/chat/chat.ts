@@ -224,7 +224,7 @@ export class Chat {
   #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
     const { room_id: room, id } = frame;
     // It was a member when it spoke: what its backend has let pass is said, even if it has gone meanwhile.
-    const published = this.local.send(room, JSON.stringify(from), message);
+    const published = this.local.send(room, JSON.stringify(from), message, undefined, socket);
     if (!(published instanceof Promise)) {
       if (id !== undefined) this.#answer(socket, ack(id, room, published));
       return undefined;

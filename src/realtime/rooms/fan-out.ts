@@ -1,6 +1,6 @@
 import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
-import type { RoomPacer } from "./room-pacer.js";
-import type { Publisher, Room, Socket } from "./socket.js";
+import { costOf, type RoomPacer, turnBudget } from "./room-pacer.js";
+import type { Publisher, Room, Socket, Wave } from "./socket.js";
 
 /** Bytes. */
 export interface FanOutLimits {
@@ -9,6 +9,25 @@ export interface FanOutLimits {
   /** How many rooms a socket may be in. */
   readonly rooms: number;
 }
+
+/** What lets members wait for what they are sent. */
+export interface Deferral {
+  /** Looks at the buffers of a room's members. */
+  sweep(room: Room): void;
+  /**
+   * Lets all members but the `first` so many wait for the frame that the room sends next.
+   * @param seq of that frame; 0 for a notice
+   * @returns those that wait
+   */
+  defer(room: Room, seq: number, first: number): readonly Socket[];
+  /** @returns false where the member no longer waits */
+  resume(socket: Socket, room: Room): boolean;
+}
+
+/** What a message may cost of a turn before it is sent to some of its members in turns to come. */
+const maxTurnCost = 2 * turnBudget;
+/** Members between two looks at what has been spent. */
+const waveStep = 16;
 
 /**
  * Sends to all members of a room at once.
@@ -22,11 +41,10 @@ export class FanOut {
   #quota = 0;
   #rooms = 1;
 
-  /** @param sweep looks at the buffers of a room's members */
   constructor(
     readonly metrics: RealtimeMetrics,
     readonly pacer: RoomPacer,
-    readonly sweep: (room: Room) => void,
+    readonly deferral: Deferral,
   ) {}
 
   set limits({ max, rooms }: FanOutLimits) {
@@ -46,6 +64,9 @@ export class FanOut {
    */
   publish(room: Room, type: SentType, text: string, seq: number, except?: Socket): void {
     const bytes = Buffer.byteLength(text);
+    const perMember = costOf(1, bytes);
+    const tooMuch = (room.members.size - room.lagging) * perMember > maxTurnCost;
+    const deferred = tooMuch ? this.deferral.defer(room, seq, Math.ceil(turnBudget / perMember)) : undefined;
     room.backlog?.add(type, text, bytes, seq, except);
     const skipped = except?.unsubscribe(room.topic) === true;
     let recipients = room.members.size - room.lagging;
@@ -56,12 +77,26 @@ export class FanOut {
       count(this.metrics.sent[type], recipients, bytes);
       // Who joins or leaves changes what uWebSockets.js has gathered for one write to each: its notice costs twice as much.
       this.pacer.spend(room, seq === 0 ? 2 * recipients : recipients, bytes);
-      this.metrics.fannedOut(recipients, performance.now() - started);
+      this.metrics.fannedOut(recipients + (deferred?.length ?? 0), performance.now() - started);
     }
+    if (deferred !== undefined) this.pacer.begin(room, this.#waveOf(room, deferred, bytes));
     if (skipped) except.subscribe(room.topic);
     room.bytesSinceSweep += bytes;
     if (room.bytesSinceSweep < this.#quota) return;
     room.bytesSinceSweep = 0;
-    this.sweep(room);
+    this.deferral.sweep(room);
+  }
+
+  #waveOf(room: Room, members: readonly Socket[], bytes: number): Wave {
+    let next = 0;
+    return {
+      advance: () => {
+        for (const end = Math.min(next + waveStep, members.length); next < end; next++) {
+          const member = members[next] as Socket;
+          if (this.deferral.resume(member, room)) this.pacer.spend(room, 1, bytes);
+        }
+        return next < members.length;
+      },
+    };
   }
 }

@@ -14,7 +14,7 @@ import type { RealtimeMetrics } from "../metrics.js";
 import { FanOut } from "./fan-out.js";
 import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
-import { isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import { hasFullShare, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
 import type { HeldDelivery, Socket, SocketOwner } from "./socket.js";
 import { messageHead, type Room } from "./socket.js";
@@ -47,8 +47,8 @@ export class LocalHub implements Receiver, SocketOwner {
   ) {
     this.open = new OpenSockets(socket => this.#members.leaveAll(socket));
     this.#pacer = new RoomPacer(this);
-    this.fanOut = new FanOut(metrics, this.#pacer, room => this.slow.sweep(room));
     this.slow = new SlowConsumers(broker, metrics, this);
+    this.fanOut = new FanOut(metrics, this.#pacer, this.slow);
     this.#members = new Memberships(broker, metrics, this.slow, this);
     this.#rooms = this.#members.rooms;
     this.#limits = limits;
@@ -110,7 +110,7 @@ export class LocalHub implements Receiver, SocketOwner {
     since: RoomPosition | undefined,
     told: (joined: Joined) => void,
   ): void | Promise<void> {
-    if (!socket.rooms.has(name)) this.#requireTurn(name);
+    if (!socket.rooms.has(name)) this.#requireTurn(name, socket);
     return this.#members.join(socket, name, from, since, told);
   }
 
@@ -131,21 +131,47 @@ export class LocalHub implements Receiver, SocketOwner {
   /**
    * Publishes a message whose room and sender have been checked.
    * @param sender JSON text
+   * @param by the socket that sends it: it is charged until its message is delivered
    * @throws GatewayError BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
    */
-  send(name: string, sender: string, message: string, key?: string): Published | Promise<Published> {
+  send(
+    name: string,
+    sender: string,
+    message: string,
+    key?: string,
+    by?: Socket,
+  ): Published | Promise<Published> {
     const { message: limit } = this.#limits;
     if (message.length * 3 > limit && Buffer.byteLength(message) > limit) {
       throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `a message may have ${limit} bytes`));
     }
-    this.#requireTurn(name);
+    this.#requireTurn(name, by);
     const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
     const at = Date.now();
     const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
     const frame = `${head}${sender},"message":${JSON.stringify(message)},"sent_at":${sentAt}}`;
-    return this.broker.publish(name, { frame, kept: true, key, except: undefined, at }) as
+    const published = this.broker.publish(name, { frame, kept: true, key, except: undefined, at }) as
       | Published
       | Promise<Published>;
+    if (by !== undefined) this.#charge(by, name, published, frame.length);
+    return published;
+  }
+
+  #charge(by: Socket, name: string, published: Published | Promise<Published>, bytes: number): void {
+    if (!(published instanceof Promise)) {
+      this.#rooms.get(name)?.charge(by, published, bytes);
+      return;
+    }
+    by.heldFrames++;
+    by.heldBytes += bytes;
+    const release = (): void => {
+      by.heldFrames--;
+      by.heldBytes -= bytes;
+    };
+    published.then(position => {
+      release();
+      this.#rooms.get(name)?.charge(by, position, bytes);
+    }, release);
   }
 
   /** Members of a room on all nodes. */
@@ -190,8 +216,7 @@ export class LocalHub implements Receiver, SocketOwner {
     if (this.#pacer.isFree(room)) this.#notice(room, notice);
     // It is no message: nobody asks for it again.
     else if (isOverfull(room)) this.metrics.dropped.refused.inc();
-    else
-      this.#pacer.hold(room, { byteLength: notice.text.length, deliver: () => this.#notice(room, notice) });
+    else this.#holdNotice(room, notice);
   }
 
   gap(name: string, epoch: string, from: number, to: number): void {
@@ -212,6 +237,7 @@ export class LocalHub implements Receiver, SocketOwner {
   #message(room: Room, message: Message): void {
     if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
     room.seq = message.seq;
+    room.releaseSenders();
     this.metrics.delivered(Date.now() - message.at);
     this.fanOut.publish(room, "receive-message", message.text, message.seq);
   }
@@ -224,7 +250,22 @@ export class LocalHub implements Receiver, SocketOwner {
   #gap(room: Room, epoch: string, from: number, to: number): void {
     if (room.epoch !== epoch) this.slow.restart(room, epoch);
     room.seq = Math.max(room.seq, to);
+    room.releaseSenders();
     for (const socket of [...room.members.keys()]) this.slow.missed(socket, room, from);
+  }
+
+  /** Whoever joined or left is charged for it until its members have been notified. */
+  #holdNotice(room: Room, notice: Notice): void {
+    const by = notice.except === undefined ? undefined : this.open.get(notice.except);
+    const release = (): void => {
+      if (by !== undefined) by.heldFrames--;
+    };
+    if (by !== undefined) by.heldFrames++;
+    const deliver = (): void => {
+      release();
+      this.#notice(room, notice);
+    };
+    this.#pacer.hold(room, { byteLength: notice.text.length, deliver, drop: release });
   }
 
   /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */
@@ -234,7 +275,12 @@ export class LocalHub implements Receiver, SocketOwner {
     else this.#pacer.hold(room, new HeldGap(epoch, from, to, gap => this.#gap(room, epoch, from, gap.to)));
   }
 
-  #requireTurn(name: string): void {
+  /** @param by is refused where it has more to deliver than its share */
+  #requireTurn(name: string, by?: Socket): void {
+    if (by !== undefined && hasFullShare(by)) {
+      const message = "too much that this socket has sent waits to be delivered";
+      throw new GatewayError(gatewayFailure("TOO_MANY_PENDING", message, [], { retryAfter: 1 }));
+    }
     const room = this.#rooms.get(name);
     if (room === undefined || !isFull(room)) return;
     const message = "the room has more to deliver than it can at once";

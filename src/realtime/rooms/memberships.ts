@@ -126,6 +126,7 @@ export class Memberships {
   #close(room: Room): void {
     if (!room.unused || this.#rooms.get(room.name) !== room) return;
     this.#rooms.delete(room.name);
+    room.releaseSenders(true);
     this.broker.unsubscribe(room.name);
   }
 

@@ -1,10 +1,10 @@
-import type { HeldDelivery, Room } from "./socket.js";
+import type { HeldDelivery, Room, Socket, Wave } from "./socket.js";
 
 /**
  * What rooms say that one turn of the event loop delivers, in units of `costOf`, about a microsecond each. Less would cost
  * more: what a turn sends to one socket is one write.
  */
-const turnBudget = 32_768;
+export const turnBudget = 32_768;
 /** Bytes that cost as much as one delivery more. */
 const unitBytes = 1024;
 /** The share of the budget that may be spent over several turns, which then need no timer. */
@@ -35,13 +35,20 @@ export class RoomPacer {
 
   /** Whether the room can say something now. */
   isFree(room: Room): boolean {
-    return room.held.length === 0 && this.#spent < turnBudget;
+    return room.held.length === 0 && room.wave === undefined && this.#spent < turnBudget;
   }
 
   /** The room says it in a later turn, behind all that it holds already. */
   hold(room: Room, held: HeldDelivery): void {
     room.held.push(held);
     room.heldBytes += held.byteLength;
+    this.#waiting.add(room);
+    this.#schedule();
+  }
+
+  /** The room's last message goes to more members in turns to come, before anything else does. */
+  begin(room: Room, wave: Wave): void {
+    room.wave = wave;
     this.#waiting.add(room);
     this.#schedule();
   }
@@ -69,26 +76,37 @@ export class RoomPacer {
       if (this.#spent >= turnBudget) break;
       // Behind the others, if it is not done.
       this.#waiting.delete(room);
-      if (!this.#owner.isOpen(room)) continue;
+      if (!this.#owner.isOpen(room)) {
+        for (const held of room.held.splice(0)) held.drop?.();
+        continue;
+      }
       this.#resume(room, share);
-      if (room.held.length > 0) this.#waiting.add(room);
+      if (room.held.length > 0 || room.wave !== undefined) this.#waiting.add(room);
     }
     if (this.#waiting.size > 0) this.#schedule();
   }
 
   #resume(room: Room, share: number): void {
-    let said = 0;
     room.spent = 0;
-    for (; said < room.held.length && room.spent < share; said++) {
-      const held = room.held[said] as HeldDelivery;
-      room.heldBytes -= held.byteLength;
-      try {
-        held.deliver();
-      } catch (error) {
-        this.#owner.log(error, "members of a room could not be sent something");
-      }
+    while (room.wave !== undefined && room.spent < share) {
+      if (!this.#attempt(() => room.wave?.advance() === true)) room.wave = undefined;
     }
-    room.held.splice(0, said);
+    let delivered = 0;
+    for (; delivered < room.held.length && room.wave === undefined && room.spent < share; delivered++) {
+      const held = room.held[delivered] as HeldDelivery;
+      room.heldBytes -= held.byteLength;
+      this.#attempt(() => held.deliver());
+    }
+    room.held.splice(0, delivered);
+  }
+
+  #attempt<T>(act: () => T): T | undefined {
+    try {
+      return act();
+    } catch (error) {
+      this.#owner.log(error, "members of a room could not be sent something");
+      return undefined;
+    }
   }
 }
 
@@ -102,6 +120,12 @@ export function isOverfull({ held, heldBytes }: Room): boolean {
   return held.length >= 2 * maxHeld || heldBytes >= 2 * maxHeldBytes;
 }
 
-function costOf(recipients: number, bytes: number): number {
+/** Whether so much that the socket has sent waits in rooms that it may not add to it: a quarter of what one room holds. */
+export function hasFullShare({ heldFrames, heldBytes }: Socket): boolean {
+  return heldFrames >= maxHeld / 4 || heldBytes >= maxHeldBytes / 4;
+}
+
+/** What delivering one frame costs of the budget of a turn. */
+export function costOf(recipients: number, bytes: number): number {
   return recipients * (1 + Math.floor(bytes / unitBytes));
 }

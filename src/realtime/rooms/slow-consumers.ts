@@ -2,6 +2,7 @@ import type { Broker, Replay } from "../brokers/broker.js";
 import { CloseCode } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import { CatchUp } from "./catch-up.js";
+import type { Deferral } from "./fan-out.js";
 import { ReplayBudget } from "./replay-budget.js";
 import type { Lag, Room, Socket } from "./socket.js";
 import { Backlog } from "./socket.js";
@@ -28,7 +29,7 @@ export interface SlowOwner {
  * room's backlog, so that what waits for many is there once. For whom too much waits, the policy decides: its socket
  * is closed, or it gives up its place, and is sent what it missed from history as far as that reaches.
  */
-export class SlowConsumers {
+export class SlowConsumers implements Deferral {
   #max = 0;
   /** Bytes in its own buffer above which a socket is behind. */
   #most = 0;
@@ -90,12 +91,40 @@ export class SlowConsumers {
   }
 
   /**
+   * Lets members wait for the next frame of the room, until `resume`: what is known of those that are behind keeps
+   * their order and the accounts of what they lose exact.
+   */
+  defer(room: Room, seq: number, first: number): readonly Socket[] {
+    const next = seq === 0 ? room.seq + 1 : seq;
+    const deferred: Socket[] = [];
+    let kept = 0;
+    for (const socket of room.members.keys()) {
+      if (socket.lag?.has(room) || kept++ < first) continue;
+      room.backlog ??= new Backlog();
+      room.backlog.holders++;
+      const position = room.backlog.last;
+      this.#fallBehind(socket, room, { next, position, asked: false, charged: 0, deferred: true });
+      deferred.push(socket);
+    }
+    return deferred;
+  }
+
+  resume(socket: Socket, room: Room): boolean {
+    const lag = socket.lag?.get(room);
+    if (lag?.deferred !== true) return false;
+    lag.deferred = false;
+    this.#catchUp.run(socket, room);
+    if (socket.lag?.get(room) === lag) this.#behind.add(socket);
+    return true;
+  }
+
+  /**
    * The member is to be sent everything from that message on, and then what comes.
    * @param replay some of it, where the broker has been asked already
    * @param charged the last message that the client has asked for itself; 0 for none
    */
   follow(socket: Socket, room: Room, from: number, replay?: Replay, charged = 0): void {
-    const lag: Lag = { next: from, position: undefined, asked: false, charged };
+    const lag: Lag = { next: from, position: undefined, asked: false, charged, deferred: false };
     if (charged > 0) socket.replay ??= new ReplayBudget(performance.now());
     this.#fallBehind(socket, room, lag);
     if (replay === undefined) this.#catchUp.run(socket, room);
@@ -189,6 +218,7 @@ export class SlowConsumers {
         position: room.backlog.last,
         asked: false,
         charged: 0,
+        deferred: false,
       });
     }
   }
@@ -205,7 +235,7 @@ export class SlowConsumers {
     if (before === undefined) room.lagging++;
     else leavePlace(room, before);
     socket.lag.set(room, lag);
-    this.#behind.add(socket);
+    if (!lag.deferred) this.#behind.add(socket);
   }
 }
 
@@ -220,8 +250,9 @@ function leavePlace(room: Room, lag: Lag): void {
 /** Bytes that wait for the socket in the backlogs of its rooms. */
 function waiting(socket: Socket): number {
   let bytes = 0;
-  for (const [{ backlog }, { position: place }] of socket.lag ?? []) {
-    if (place !== undefined && backlog !== undefined) bytes += backlog.since(place);
+  for (const [{ backlog }, { position: place, deferred }] of socket.lag ?? []) {
+    // For what is deferred it is not the client that is slow.
+    if (place !== undefined && backlog !== undefined && !deferred) bytes += backlog.since(place);
   }
   return bytes;
 }

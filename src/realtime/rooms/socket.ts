@@ -1,6 +1,6 @@
 import type { Identity } from "../../auth/identity.js";
 import type { Session } from "../bridge/bridge.js";
-import type { Replay } from "../brokers/broker.js";
+import type { Replay, RoomPosition } from "../brokers/broker.js";
 import type { RoomFrame } from "../chat/frames.js";
 import type { SentType } from "../metrics.js";
 import type { ReplayBudget } from "./replay-budget.js";
@@ -36,6 +36,8 @@ export interface Lag {
   asked: boolean;
   /** The last message that the client itself has asked for, which its budget pays for; 0 for none. */
   readonly charged: number;
+  /** Behind only because one turn of the event loop may not write to all members: `SlowConsumers.defer`. */
+  deferred: boolean;
 }
 
 /** A room of which a backend is being asked: what comes meanwhile waits. */
@@ -62,6 +64,9 @@ export class Socket implements Session {
   lanes: Map<string, Lane> | undefined = undefined;
   /** Frames that wait, of all rooms. */
   waiting = 0;
+  /** Of what it has sent, what still waits in rooms for delivery: frames, and their bytes. */
+  heldFrames = 0;
+  heldBytes = 0;
   /** What it may have replayed; undefined where it has asked for nothing yet. */
   replay: ReplayBudget | undefined = undefined;
   /** Give places of concurrency limits back. */
@@ -184,6 +189,10 @@ export class Room {
   /** What it says in turns of the event loop to come, in order. */
   readonly held: HeldDelivery[] = [];
   heldBytes = 0;
+  /** Members that are still to be sent the last message, before anything that is held. */
+  wave: Wave | undefined = undefined;
+  /** Messages of sockets that the broker has taken and the room has not delivered, by their `seq`. */
+  readonly #undelivered: Undelivered[] = [];
   /** What that has cost of its share of the turn. */
   spent = 0;
   /** Bytes published since the members' buffers were last looked at. */
@@ -207,6 +216,39 @@ export class Room {
   get unused(): boolean {
     return this.members.size === 0 && this.joining === 0;
   }
+
+  /** Charges the sender for a published message until the room has delivered it. */
+  charge(sender: Socket, { epoch, seq }: RoomPosition, bytes: number): void {
+    if (epoch !== this.epoch || seq <= this.seq) return;
+    sender.heldFrames++;
+    sender.heldBytes += bytes;
+    this.#undelivered.push({ sender, epoch, seq, bytes });
+  }
+
+  /** Releases the senders of what has been delivered, or of everything once the room has closed. */
+  releaseSenders(closed = false): void {
+    if (this.#undelivered.length === 0) return;
+    let released = 0;
+    for (const { sender, epoch, seq, bytes } of this.#undelivered) {
+      if (!closed && epoch === this.epoch && seq > this.seq) break;
+      sender.heldFrames--;
+      sender.heldBytes -= bytes;
+      released++;
+    }
+    this.#undelivered.splice(0, released);
+  }
+}
+
+/** A message of a socket that is published and not delivered yet. */
+interface Undelivered extends RoomPosition {
+  readonly sender: Socket;
+  readonly bytes: number;
+}
+
+/** Members that a message goes to in turns of the event loop to come. */
+export interface Wave {
+  /** Sends it to a few more members. @returns false where that were the last ones */
+  advance(): boolean;
 }
 
 /** The frame of every message of a room, up to the sender's name. */
@@ -289,4 +331,6 @@ export interface Publisher {
 export interface HeldDelivery {
   readonly byteLength: number;
   deliver(): void;
+  /** Called instead of `deliver` where the room has closed. */
+  drop?(): void;
 }
