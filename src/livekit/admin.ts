@@ -7,8 +7,8 @@ import {
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { Code } from "../status/code.js";
 import { GatewayError, gatewayFailure, upstreamFailure } from "../status/failure.js";
-import { wholeSeconds } from "./grant.js";
 import type { LiveKitParts } from "./parts.js";
+import { wholeSeconds } from "./token.js";
 
 /** Seconds that LiveKit may take to answer. */
 const requestTimeout = 5;

@@ -43,7 +43,7 @@ function readBody(bytes: Uint8Array, names: ReadonlySet<string>): ReadonlyMap<st
   if (bytes.length === 0) return fields;
   for (const [name, value] of Object.entries(parseJsonObject(bytes))) {
     if (!names.has(name)) {
-      const message = "this route reads no such field; what a token allows is not for the client to say";
+      const message = "unknown field; grants come from the configuration";
       throw new TranscodeError("UNKNOWN_FIELD", name, message, nearest(name, names));
     }
     if (value === null) continue;

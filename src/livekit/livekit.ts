@@ -4,7 +4,7 @@ import type { Diagnostic } from "../config/diagnostic.js";
 import type { Config, LiveKitConfig } from "../config/schema.js";
 import { adminRoutes } from "./admin.js";
 import type { LiveKitDeps, LiveKitParts } from "./parts.js";
-import { Problems } from "./problems.js";
+import { Problems } from "./parts.js";
 import { tokenEndpoint } from "./token-route.js";
 import { webhookEndpoint } from "./webhook.js";
 

@@ -1,10 +1,9 @@
-import type { Position } from "../config/diagnostic.js";
-import type { Path } from "../config/path.js";
+import type { Diagnostic, Position } from "../config/diagnostic.js";
+import { formatPath, type Path } from "../config/path.js";
 import type { Config, LiveKitConfig } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
 import type { Channel } from "../upstream/channel.js";
 import type { LiveKitMetrics } from "./metrics.js";
-import type { Problems } from "./problems.js";
 import type { Removals } from "./removals.js";
 
 /** A message for the members of a realtime room. */
@@ -33,4 +32,33 @@ export interface LiveKitParts {
   readonly livekit: LiveKitConfig;
   readonly deps: LiveKitDeps;
   readonly problems: Problems;
+}
+
+/** Collects what is wrong with the section `livekit` where only descriptors or templates can tell. */
+export class Problems {
+  readonly diagnostics: Diagnostic[] = [];
+  readonly #locate: (path: Path) => Position;
+
+  /** @param locate where a node of the configuration stands */
+  constructor(locate: (path: Path) => Position) {
+    this.#locate = locate;
+  }
+
+  error(path: Path, message: string, suggestion?: string): undefined {
+    this.#add("error", path, message, suggestion);
+  }
+
+  warning(path: Path, message: string): undefined {
+    this.#add("warning", path, message, undefined);
+  }
+
+  #add(severity: Diagnostic["severity"], path: Path, message: string, suggestion: string | undefined): void {
+    this.diagnostics.push({
+      severity,
+      message,
+      position: this.#locate(path),
+      path: formatPath(path),
+      ...(suggestion === undefined ? {} : { suggestion }),
+    });
+  }
 }

@@ -1,5 +1,5 @@
-import { longestName } from "./subject.js";
-
+/** Bytes that LiveKit takes for names of rooms and participants by default. */
+export const maxNameBytes = 256;
 /** Removals that are remembered at once; the oldest is forgotten first. */
 const maxRemovals = 10_000;
 
@@ -11,7 +11,7 @@ export class Removals {
   readonly #ends = new Map<string, number>();
   readonly #limit: number;
   readonly #now: () => number;
-  #longest = 0;
+  #maxTtlSeconds = 0;
 
   /** `now`: a clock in milliseconds since 1970. */
   constructor(limit = maxRemovals, now: () => number = Date.now) {
@@ -21,17 +21,17 @@ export class Removals {
 
   /** A token that is good for so many seconds was given out. */
   issued(seconds: number): void {
-    if (seconds > this.#longest) this.#longest = seconds;
+    if (seconds > this.#maxTtlSeconds) this.#maxTtlSeconds = seconds;
   }
 
   /** `ttl`: seconds that a token given out by now may be good for, where none was given out by this process. */
   add(room: string, identity: string, ttl: number): void {
     // No token is given out for longer names.
-    if (Buffer.byteLength(room) > longestName || Buffer.byteLength(identity) > longestName) return;
+    if (Buffer.byteLength(room) > maxNameBytes || Buffer.byteLength(identity) > maxNameBytes) return;
     const key = keyOf(room, identity);
     this.#ends.delete(key);
     if (this.#ends.size >= this.#limit) this.#makeRoom();
-    this.#ends.set(key, this.#now() + 1000 * Math.max(ttl, this.#longest));
+    this.#ends.set(key, this.#now() + 1000 * Math.max(ttl, this.#maxTtlSeconds));
   }
 
   /** Whole seconds for which the identity gets no token for the room; 0: it may have one. */

@@ -6,7 +6,7 @@ import type { Cancellation } from "../net/cancellation.js";
 import { GatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { Channel, Metadata } from "../upstream/channel.js";
-import type { Problems } from "./problems.js";
+import type { Problems } from "./parts.js";
 
 /** A unary method of a backend that LiveKit's routes call for its status alone. */
 export interface StatusCall {

@@ -5,7 +5,7 @@ import { nearest } from "../config/nearest.js";
 import type { Path } from "../config/path.js";
 import type { Template } from "../routing/template.js";
 import type { TokenInput } from "./input.js";
-import type { Problems } from "./problems.js";
+import type { Problems } from "./parts.js";
 
 /** One part of a token, ready to be read from a request. */
 export interface Source {

@@ -5,13 +5,12 @@ import type { FieldViolation } from "../status/details.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { TokenInput } from "./input.js";
 import type { LiveKitParts } from "./parts.js";
+import { maxNameBytes } from "./removals.js";
 import { compileSource, type Source } from "./source.js";
 import type { TokenSubject } from "./token.js";
 
-/** Bytes that LiveKit takes for names by default. */
-export const longestName = 256;
 /** Bytes of metadata or of one attribute: the token must fit into the URL of a WebSocket. */
-const longestText = 4 * 1024;
+const maxTextBytes = 4 * 1024;
 
 /** Where everything that a token says of its holder comes from. */
 export interface TokenSources {
@@ -62,9 +61,9 @@ export function readSubject(sources: TokenSources, input: TokenInput): TokenSubj
     if (wrong !== undefined) violations.push({ field: source.field, description: wrong });
     return value;
   };
-  const optional = (source: Source | undefined, longest: number): string | undefined => {
+  const optional = (source: Source | undefined, maxBytes: number): string | undefined => {
     const value = source?.read(input);
-    const wrong = value === undefined ? undefined : textProblem(value, longest);
+    const wrong = value === undefined ? undefined : textProblem(value, maxBytes);
     if (source !== undefined && wrong !== undefined) {
       violations.push({ field: source.field, description: wrong });
     }
@@ -73,10 +72,10 @@ export function readSubject(sources: TokenSources, input: TokenInput): TokenSubj
   const attributes: Record<string, string> = Object.create(null);
   const room = required(sources.room);
   const identity = required(sources.identity);
-  const name = optional(sources.name, longestName);
-  const metadata = optional(sources.metadata, longestText);
+  const name = optional(sources.name, maxNameBytes);
+  const metadata = optional(sources.metadata, maxTextBytes);
   for (const [key, source] of sources.attributes) {
-    const value = optional(source, longestText);
+    const value = optional(source, maxTextBytes);
     if (value !== undefined) attributes[key] = value;
   }
   const [first] = violations;
@@ -88,11 +87,11 @@ export function readSubject(sources: TokenSources, input: TokenInput): TokenSubj
 function nameProblem(value: string): string | undefined {
   if (value.trim() === "") return "must not be empty";
   if (/\p{Cc}/u.test(value)) return "must not hold control characters";
-  return textProblem(value, longestName);
+  return textProblem(value, maxNameBytes);
 }
 
-function textProblem(value: string, longest: number): string | undefined {
+function textProblem(value: string, maxBytes: number): string | undefined {
   if (/\p{Cs}/u.test(value)) return "must be valid Unicode";
-  if (Buffer.byteLength(value) > longest) return `must have at most ${longest} bytes`;
+  if (Buffer.byteLength(value) > maxBytes) return `must have at most ${maxBytes} bytes`;
   return undefined;
 }
