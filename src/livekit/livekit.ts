@@ -19,14 +19,14 @@ export interface LiveKit {
 }
 
 /** LiveKit asks for secrets of at least so many characters, RFC 7518 §3.2 for HS256 of so many bytes. */
-const shortestSecret = 32;
+const minSecretBytes = 32;
 
 /** @param livekit the section of the same configuration */
 export function createLiveKit(config: Config, livekit: LiveKitConfig, deps: LiveKitDeps): LiveKit {
   const problems = new Problems(deps.locate);
   const parts: LiveKitParts = { config, livekit, deps, problems };
-  if (Buffer.byteLength(livekit.api_secret) < shortestSecret) {
-    const message = `the secret is shorter than ${shortestSecret} characters; it can be guessed from any token`;
+  if (Buffer.byteLength(livekit.api_secret) < minSecretBytes) {
+    const message = `the secret is shorter than ${minSecretBytes} characters; it can be guessed from any token`;
     problems.warning(["livekit", "api_secret"], message);
   }
   const endpoints = livekit.routes.map((route, index) => tokenEndpoint(route, index, parts));

@@ -55,7 +55,7 @@ export interface RealtimeOptions {
   readonly logger: Logger | undefined;
 }
 
-const tickInterval = 1000;
+const tickIntervalMs = 1000;
 /** How often the credentials of open sockets are looked at, in ticks. */
 const expiryTicks = 10;
 
@@ -87,7 +87,7 @@ export class Realtime {
     this.#hub = new LocalHub(broker, metrics, logger, hubLimits(settings));
     this.hub = new ServerHub(this.#hub);
     this.chat = new Chat(this.#hub, chatOptions(settings));
-    this.#timer = setInterval(() => this.#tick(), tickInterval);
+    this.#timer = setInterval(() => this.#tick(), tickIntervalMs);
     this.#timer.unref();
     metrics.censusFrom(() => this.census());
   }
@@ -155,7 +155,7 @@ export class Realtime {
     const sockets = [...this.#hub.open];
     const started = performance.now();
     const retries = Math.max(1, Math.ceil(drain / 1000));
-    const within = Math.min(drain * spread, sockets.length * closeSpacing);
+    const within = Math.min(drain * drainShare, sockets.length * closeSpacing);
     for (let index = 0; index < sockets.length; ) {
       const due = within === 0 ? 1 : (performance.now() - started) / within;
       for (; index < sockets.length && index < due * sockets.length; index++) {
@@ -168,12 +168,12 @@ export class Realtime {
     while (this.#hub.open.size > 0 && performance.now() - started < drain) await delay(closeInterval);
     for (const socket of this.#hub.open) socket.terminate();
     clearInterval(this.#timer);
-    // A backend that hangs does not hold the end up.
-    const left = Math.max(farewell, drain - (performance.now() - started));
-    const patience = new AbortController();
-    const tired = delay(left, undefined, { signal: patience.signal }).catch(() => undefined);
-    await Promise.race([this.chat.settled(), tired]);
-    patience.abort();
+    // A backend that hangs does not delay shutdown further.
+    const left = Math.max(closeGraceMs, drain - (performance.now() - started));
+    const waiting = new AbortController();
+    const timedOut = delay(left, undefined, { signal: waiting.signal }).catch(() => undefined);
+    await Promise.race([this.chat.settled(), timedOut]);
+    waiting.abort();
     await this.#settings.bridge?.close();
     await this.#broker.close();
   }
@@ -192,12 +192,12 @@ export class Realtime {
 }
 
 /** The share of the drain time in which sockets are closed; in the rest they may still read. */
-const spread = 0.8;
+const drainShare = 0.8;
 /** Milliseconds between two sockets, where there is time for that. */
 const closeSpacing = 10;
 const closeInterval = 20;
-/** Milliseconds that backends have at least to hear of the last sockets. */
-const farewell = 1000;
+/** Minimum time in which backends are notified of the last sockets. */
+const closeGraceMs = 1000;
 
 function restarting(seconds: number): string {
   return `{"reason":"SHUTTING_DOWN","retry_after":${seconds}}`;

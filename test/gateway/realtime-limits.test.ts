@@ -29,7 +29,7 @@ async function open(port: number, headers: Record<string, string>): Promise<Open
   return { status: statusCode, headers: replied, socket };
 }
 
-describe(`limits of sockets and of their REST twin (${engineUnderTest()})`, () => {
+describe(`limits of sockets and of their REST API for rooms (${engineUnderTest()})`, () => {
   let gateway: TestGateway;
   const sockets: WebSocket[] = [];
   const bearer = async (sub: string): Promise<Record<string, string>> => ({
@@ -104,7 +104,7 @@ server: { drain: 100ms }
       }
     });
 
-    test("the REST twin is under the same limit", async () => {
+    test("the REST API for rooms is under the same limit", async () => {
       for (const [name, port, prefix] of ports()) {
         const headers = { ...(await bearer("ann")), "x-forwarded-for": `203.0.113.${name.length}` };
         const answers: Answer[] = [];

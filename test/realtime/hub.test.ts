@@ -7,7 +7,7 @@ import type { Bridge } from "../../src/realtime/bridge/bridge.js";
 import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 import { serve, type TestServer } from "./harness.js";
 
-/** Has an endpoint of the REST twin answer, as the pipeline would. */
+/** Has an endpoint of the REST API for rooms answer, as the pipeline would. */
 async function rest({ realtime }: TestServer, method: string, path: string, body: unknown, subject?: string) {
   const endpoint = restEndpoints(() => realtime, {
     prefix: "/chat",
@@ -61,7 +61,7 @@ test("the rooms' REST API names only rooms that the caller may use", async t => 
   assert.deepEqual(await rest(server, "GET", "/rooms", ""), { rooms: [] });
 });
 
-test("the REST twin sends to members, lists rooms that hold messages, and gives their messages", async t => {
+test("the REST API for rooms sends to members, lists rooms that hold messages, and gives their messages", async t => {
   const server = await serve(t);
   const client = await server.open();
   await client.join("Will Test Room", "Ada");
@@ -79,7 +79,7 @@ test("the REST twin sends to members, lists rooms that hold messages, and gives 
   assert.deepEqual(await rest(server, "POST", "/receive", { room_id: "empty" }), { messages: [] });
 });
 
-test("mistakes in the REST twin are named", async t => {
+test("mistakes in the REST API for rooms are named", async t => {
   const server = await serve(t);
   const send = (body: unknown, subject?: string) => reasonOf(rest(server, "POST", "/send", body, subject));
   assert.deepEqual(await send({ from: "A", message: "m" }), ["INVALID_VALUE", "room_id not provided"]);

@@ -34,7 +34,7 @@ export class World {
     const client = { identity: undefined, clientAddress: "", requestId: "" };
     const socket = new Socket(`s${this.#ids++}`, client, this.hub, 1);
     const wire = new Wire(socket, this.hub, this.#ends);
-    socket.connection = wire;
+    socket.open(wire);
     this.hub.open.add(socket);
     this.wires.push(wire);
     return wire;
@@ -115,7 +115,7 @@ export class Wire {
     this.over = true;
     this.topics.clear();
     this.pending.length = 0;
-    this.socket.gone();
+    this.socket.close();
     this.hub.open.remove(this.socket);
   }
 

@@ -50,7 +50,7 @@ class Listeners {
       this.hub,
       1,
     );
-    socket.connection = {
+    socket.open({
       getBufferedAmount: () => 0,
       send: text => {
         this.deliveries++;
@@ -62,7 +62,7 @@ class Listeners {
       cork: write => write(),
       end: () => undefined,
       close: () => undefined,
-    };
+    });
     this.received.set(socket, []);
     this.hub.open.add(socket);
     this.hub.join(socket, room, from, undefined, () => undefined);

@@ -56,7 +56,7 @@ function enter(name, room) {
   client.connect();
 }
 
-/** The REST twin of the sockets knows what was said before. */
+/** The REST API for rooms has the earlier messages. */
 async function readMessages(room) {
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ room_id: room });

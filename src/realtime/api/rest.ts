@@ -9,7 +9,7 @@ import { nameProblem } from "../chat/frame-reader.js";
 import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
 
-/** Where the REST twin of protocol `chat` stands. */
+/** Where the REST API for rooms stands. */
 export interface RestOptions {
   /** Put before the paths, such as `/chat`; empty for none. */
   readonly prefix: string;
@@ -68,7 +68,7 @@ async function send(
   sendRate.admit(request, identity?.subject);
   const { room_id: room, from: claim, message } = fields(request, ["room_id", "from", "message"]);
   if (identity !== undefined && claim !== undefined && claim !== identity.subject)
-    throw new GatewayError(gatewayFailure("FROM_MISMATCH", "from: expected who the caller is"));
+    throw new GatewayError(gatewayFailure("FROM_MISMATCH", "from must equal the authenticated subject"));
   const from = identity?.subject ?? text("from", claim);
   named("room_id", room);
   named("from", from);

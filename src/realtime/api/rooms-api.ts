@@ -25,17 +25,17 @@ export interface HistoryPage {
   readonly replay: { readonly position: RoomPosition; readonly recovered: boolean } | undefined;
 }
 
-const mostRooms = 1000;
+const maxRooms = 1000;
 /** A close frame has 125 bytes, of which the code takes two (RFC 6455 section 5.5). */
-const longestReason = 123;
+const maxReasonBytes = 123;
 
 /** All methods reject with GatewayError. */
 export function createRoomsApi(hub: () => Hub): RoomsApi {
   return {
     publish: async post => hub().publish(post),
     broadcast: async (rooms, post) => {
-      if (rooms.length === 0 || rooms.length > mostRooms)
-        throw invalid("rooms", `expected 1 to ${mostRooms} names`);
+      if (rooms.length === 0 || rooms.length > maxRooms)
+        throw invalid("rooms", `expected 1 to ${maxRooms} names`);
       if (new Set(rooms).size < rooms.length) throw invalid("rooms", "expected each room once");
       return hub().broadcast(rooms, post);
     },
@@ -47,8 +47,8 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
       return { messages, replay: { position, recovered } };
     },
     disconnect: async (who, reason = "disconnected") => {
-      if (Buffer.byteLength(reason) > longestReason) {
-        throw invalid("reason", `expected at most ${longestReason} bytes`);
+      if (Buffer.byteLength(reason) > maxReasonBytes) {
+        throw invalid("reason", `expected at most ${maxReasonBytes} bytes`);
       }
       return hub().disconnect({ ...whoOf(who), reason });
     },

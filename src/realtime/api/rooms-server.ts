@@ -192,7 +192,9 @@ function codec(type: Type) {
 }
 
 function failureOf(error: unknown): Failure {
-  return error instanceof GatewayError ? error.failure : gatewayFailure("INTERNAL", "the gateway failed");
+  return error instanceof GatewayError
+    ? error.failure
+    : gatewayFailure("INTERNAL", "internal error; see the gateway log");
 }
 
 /** Failures as gRPC sends them, with an ErrorInfo beside what details they have. */

@@ -154,7 +154,7 @@ function cancelled(call: SocketCall): Failure {
 }
 
 /** Bytes that a client may be behind before streams to it wait. */
-const enough = 64 * 1024;
+const maxBufferedBytes = 64 * 1024;
 
 /** One call of a socket, from its frame to the last frame that answers it. */
 export class SocketCall extends Task {
@@ -183,7 +183,7 @@ export class SocketCall extends Task {
   /** Sends a frame, now or when the client has caught up. */
   send(frame: string): void {
     if (this.#held.length > 0 || !this.#session.send(frame)) this.#held.push(frame);
-    if (this.#held.length === 0 && this.#session.buffered <= enough) return;
+    if (this.#held.length === 0 && this.#session.buffered <= maxBufferedBytes) return;
     this.#paused = true;
     this.stream?.pause();
   }
@@ -202,7 +202,7 @@ export class SocketCall extends Task {
     if (this.#held.length > 0) return;
     if (this.#ended) {
       this.#over();
-    } else if (this.#paused && this.#session.buffered <= enough) {
+    } else if (this.#paused && this.#session.buffered <= maxBufferedBytes) {
       this.#paused = false;
       this.stream?.resume();
     }

@@ -28,7 +28,7 @@ export function createBridge(metrics: BridgeMetrics): RpcBridge {
 }
 
 /** How many events of one socket backends are asked about at once; others of the socket wait behind them. */
-const turnsOfSession = { concurrency: 8, queue: 4096 };
+const sessionLimits = { concurrency: 8, queue: 4096 };
 
 /** What one socket has under way. */
 interface Work {
@@ -73,7 +73,7 @@ class SocketBridge implements RpcBridge {
     const task = new Task();
     this.#begin(task);
     const work = this.#workOf(session);
-    work.turns ??= new Semaphore(turnsOfSession);
+    work.turns ??= new Semaphore(sessionLimits);
     const { turns } = work;
     const route = () => this.#bound?.event(kind);
     const { verdict, code } = await decideEvent(route, turns, session, frame, task.cancellation);

@@ -7,17 +7,17 @@ export interface SemaphoreLimits {
   readonly queue: number;
 }
 
-/** One that waits in line. */
+/** Waits in the queue. */
 class Waiting extends Linked {
-  /** @param end takes it out of the line, with a place or without */
+  /** @param end takes it out of the queue, with a permit or without */
   constructor(readonly end: (admitted: boolean) => void) {
     super();
   }
 }
 
 /**
- * Bounds how many calls are under way at once. The rest wait in line, oldest first, and of those there is a bound too:
- * a backend that hangs costs a fixed amount of memory and no other upstream.
+ * Bounds how many calls are under way at once. The rest wait in a bounded queue, oldest first: a backend that
+ * hangs costs a fixed amount of memory, and no other upstream.
  */
 export class Semaphore {
   readonly #waiting = new Ring<Waiting>();
@@ -36,20 +36,20 @@ export class Semaphore {
     return this.#waiting.size;
   }
 
-  /** Bounds what comes from now on; whoever has a place, or waits for one, keeps it. */
+  /** Bounds what comes from now on; permits and positions in the queue are kept. */
   resize(limits: SemaphoreLimits): void {
     this.#limits = limits;
     this.#admit();
   }
 
   /**
-   * Asks for a place, which `leave` gives back.
-   * @param patience milliseconds to wait for one
+   * Asks for a permit, which `release` returns.
+   * @param timeoutMs to wait for one
    * @param cancellation ends the waiting; nobody else may listen to it meanwhile
-   * @returns true with a place, false where the line is full, or the promise of either once it is known; that one is
-   * also false where the patience is over
+   * @returns true with a permit, false where the queue is full, or a promise of either; that one is
+   * also false after the timeout
    */
-  acquire(patience: number, cancellation?: Cancellation): boolean | Promise<boolean> {
+  acquire(timeoutMs: number, cancellation?: Cancellation): boolean | Promise<boolean> {
     if (this.#running < this.#limits.concurrency) {
       this.#running++;
       return true;
@@ -62,13 +62,13 @@ export class Semaphore {
         cancellation?.listen(undefined);
         resolve(admitted);
       });
-      const timer = setTimeout(() => waiting.end(false), patience);
+      const timer = setTimeout(() => waiting.end(false), timeoutMs);
       this.#waiting.add(waiting);
       cancellation?.listen(() => waiting.end(false));
     });
   }
 
-  /** Gives a place back, to the one that has waited longest. */
+  /** Returns a permit, to the one that has waited longest. */
   release(): void {
     this.#running--;
     this.#admit();

@@ -188,12 +188,12 @@ function countOf({ entries, evicted }: Timeline): number {
 /** Moves the messages to the front once as many places before them are empty, so that each moves once or so. */
 function trim(timeline: Timeline): void {
   const { entries, evicted } = timeline;
-  if (evicted < leastEmpty && evicted < entries.length) return;
+  if (evicted < minEvicted && evicted < entries.length) return;
   if (evicted * 2 < entries.length) return;
   entries.copyWithin(0, evicted);
   entries.length -= evicted;
   timeline.evicted = 0;
 }
 
-const leastEmpty = 32;
+const minEvicted = 32;
 const latin = /^[\0-\xff]*$/;

@@ -20,9 +20,9 @@ import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 
 /** Most messages read at once to fill a hole. */
-const mostReplayed = 10_000;
+const maxReplayed = 10_000;
 /** Least that entries outlive the messages that they hold, milliseconds: in that time rooms with members are marked. */
-const leastGrace = 10_000;
+const minGraceMs = 10_000;
 const EXCEPT = "Protogate-Except";
 const AT = "Protogate-At";
 
@@ -53,8 +53,8 @@ class NatsBroker implements Broker {
   #receiver: Receiver | undefined;
   #signals: Subscription | undefined;
 
-  constructor({ url, prefix, history, logger, timeoutMs: patience = 5000 }: BrokerOptions) {
-    const grace = Math.max(leastGrace, history.ttl / 10);
+  constructor({ url, prefix, history, logger, timeoutMs = 5000 }: BrokerOptions) {
+    const grace = Math.max(minGraceMs, history.ttl / 10);
     const stream = `${prefix}_rooms`;
     this.#prefix = prefix;
     this.#limits = history;
@@ -69,10 +69,10 @@ class NatsBroker implements Broker {
       duplicates: history.ttl,
       republish: { src: `${prefix}.in.>`, dest: `${prefix}.out.>` },
     } as const;
-    this.#link = new NatsLink(url, [needs, membersStream(prefix)], logger, patience);
-    this.#log = new NatsLog(stream, `${prefix}.in.`, patience);
-    this.#writer = new NatsWriter(this.#link, this.#log, patience);
-    this.#presence = new NatsPresence(this.#link, prefix, this.#node, patience);
+    this.#link = new NatsLink(url, [needs, membersStream(prefix)], logger, timeoutMs);
+    this.#log = new NatsLog(stream, `${prefix}.in.`, timeoutMs);
+    this.#writer = new NatsWriter(this.#link, this.#log, timeoutMs);
+    this.#presence = new NatsPresence(this.#link, prefix, this.#node, timeoutMs);
     this.#space = new HoldingSpace(history.maxBytes);
     this.#timer = setInterval(() => void this.#keepPlaces(), grace / 4);
     this.#timer.unref();
@@ -111,7 +111,7 @@ class NatsBroker implements Broker {
     if (receiver === undefined) throw new Error("the broker is not started");
     const key = roomKey(room);
     this.unsubscribe(room);
-    const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, mostReplayed);
+    const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, maxReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
     const reception = { feed, subscription: this.#receive(room, feed) };
     this.#rooms.set(room, reception);

@@ -39,7 +39,7 @@ export interface Nats {
 }
 
 const nanos = 1_000_000;
-const longestPause = 2000;
+const maxPauseMs = 2000;
 /** Milliseconds between two log lines about failures. */
 const logInterval = 5000;
 
@@ -48,7 +48,7 @@ export class NatsLink {
   readonly #servers: string[];
   readonly #needs: readonly StreamNeeds[];
   readonly #logger: Logger | undefined;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   #listener: NatsListener | undefined;
   #nats: Nats | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -58,13 +58,13 @@ export class NatsLink {
 
   /**
    * @param url servers, with commas between
-   * @param patience milliseconds until a server that says nothing is given up
+   * @param timeoutMs milliseconds until a server that says nothing is given up
    */
-  constructor(url: string, needs: readonly StreamNeeds[], logger: Logger | undefined, patience: number) {
+  constructor(url: string, needs: readonly StreamNeeds[], logger: Logger | undefined, timeoutMs: number) {
     this.#servers = url.split(",").map(each => each.trim());
     this.#needs = needs;
     this.#logger = logger;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
   }
 
   get ready(): boolean {
@@ -107,7 +107,7 @@ export class NatsLink {
   /** Resolves when the server has done everything that was sent before. @throws GatewayError BROKER_UNAVAILABLE (rejects) */
   settled(): Promise<void> {
     return this.ask(async ({ connection }) => {
-      const options = { timeout: this.#patience };
+      const options = { timeout: this.#timeoutMs };
       await connection.request(connection.info?.server_id ?? "nobody", "", options).catch(noResponders);
     });
   }
@@ -125,11 +125,11 @@ export class NatsLink {
       connection = await connect({
         servers: this.#servers,
         name: "protogate",
-        timeout: this.#patience,
-        pingInterval: this.#patience,
+        timeout: this.#timeoutMs,
+        pingInterval: this.#timeoutMs,
         maxPingOut: 1,
         maxReconnectAttempts: -1,
-        reconnectDelayHandler: () => 100 + Math.random() * longestPause,
+        reconnectDelayHandler: () => 100 + Math.random() * maxPauseMs,
         ignoreAuthErrorAbort: true,
       });
     } catch (error) {
@@ -153,12 +153,12 @@ export class NatsLink {
         this.failed(error);
         this.#retry();
       });
-    }, longestPause / 2);
+    }, maxPauseMs / 2);
   }
 
   /** @throws Error */
   async #connected(connection: NatsConnection): Promise<void> {
-    const options = { timeout: this.#patience };
+    const options = { timeout: this.#timeoutMs };
     const streams = await jetstreamManager(connection, options).catch((error: unknown) => {
       if (connection.isClosed() || !isMissing(error)) throw error;
       const server = connection.getServer();
@@ -199,7 +199,7 @@ export class NatsLink {
         this.failed(error);
         this.#again(connection);
       });
-    }, longestPause / 4);
+    }, maxPauseMs / 4);
   }
 }
 

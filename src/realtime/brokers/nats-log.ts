@@ -37,13 +37,13 @@ const nanos = 1_000_000_000;
 export class NatsLog {
   readonly #stream: string;
   readonly #subjects: string;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
 
   /** @param subjects what the subjects of rooms begin with, `prefix.in.` */
-  constructor(stream: string, subjects: string, patience: number) {
+  constructor(stream: string, subjects: string, timeoutMs: number) {
     this.#stream = stream;
     this.#subjects = subjects;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** The last entry of a room; undefined where it has none. */
@@ -79,7 +79,7 @@ export class NatsLog {
       const ack = await messages.publish(this.#subjects + key, entry.text, {
         headers: head,
         expect: { lastSubjectSequence: after },
-        timeout: this.#patience,
+        timeout: this.#timeoutMs,
         ...(id === undefined ? {} : { msgID: `${key}.${id}` }),
       });
       return { stored: ack.seq, duplicate: ack.duplicate };
@@ -129,7 +129,7 @@ export class NatsLog {
       wanted = Math.min(limit, info.num_pending + info.delivered.consumer_seq);
       arrived();
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error("the history did not arrive in time")), this.#patience);
+        timer = setTimeout(() => reject(new Error("the history did not arrive in time")), this.#timeoutMs);
       });
       await Promise.race([done, late]);
       return found;

@@ -4,12 +4,12 @@ import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { NatsLog } from "./nats-log.js";
 
 /** Milliseconds after which what a node said of a room does not count any more. */
-const patience = 60_000;
-const heartbeat = patience / 3;
+const expiryMs = 60_000;
+const heartbeatMs = expiryMs / 3;
 /** Milliseconds in which changes of a room are said together. */
 const settling = 20;
 /** Most members of a room that a node tells of. */
-const mostMembers = 10_000;
+const maxMembers = 10_000;
 
 export function membersStream(prefix: string): StreamNeeds {
   return {
@@ -17,7 +17,7 @@ export function membersStream(prefix: string): StreamNeeds {
     subjects: [`${prefix}.members.>`],
     storage: "memory",
     messagesOfSubject: 1,
-    maxAge: patience,
+    maxAge: expiryMs,
     maxBytes: -1,
     duplicates: 1000,
     republish: undefined,
@@ -45,7 +45,7 @@ export class NatsPresence implements BrokerPresence {
     this.#log = new NatsLog(`${prefix}_members`, `${prefix}.members.`, timeout);
     this.#prefix = prefix;
     this.#node = node;
-    this.#timer = setInterval(() => void this.restore(), heartbeat);
+    this.#timer = setInterval(() => void this.restore(), heartbeatMs);
     this.#timer.unref();
   }
 
@@ -102,7 +102,7 @@ export class NatsPresence implements BrokerPresence {
   async #tell(): Promise<void> {
     for (const room of [...this.#changed]) {
       this.#changed.delete(room);
-      const members = [...(this.#rooms.get(room) ?? [])].slice(0, mostMembers);
+      const members = [...(this.#rooms.get(room) ?? [])].slice(0, maxMembers);
       const subject = `${this.#prefix}.members.${roomKey(room)}.${this.#node}`;
       try {
         await this.#link.ask(nats => nats.messages.publish(subject, JSON.stringify(members)));

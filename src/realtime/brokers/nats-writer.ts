@@ -10,9 +10,9 @@ export interface Head extends RoomPosition {
 }
 
 /** Rooms whose heads are remembered without members here. */
-const mostHeads = 10_000;
+const maxHeads = 10_000;
 /** Messages that may wait for the one before in their room. */
-const mostWaiting = 1000;
+const maxWaiting = 1000;
 /** Bytes of the headers of a message at most. */
 const headerRoom = 1024;
 
@@ -23,15 +23,15 @@ const headerRoom = 1024;
 export class NatsWriter {
   readonly #link: NatsLink;
   readonly #log: NatsLog;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   /** What is known of rooms, the latest used last. A head that is out of date costs a round trip, no more. */
   readonly #heads = new Map<string, Head>();
   readonly #queues = new Map<string, { tail: Promise<unknown>; waiting: number }>();
 
-  constructor(link: NatsLink, log: NatsLog, patience: number) {
+  constructor(link: NatsLink, log: NatsLog, timeoutMs: number) {
     this.#link = link;
     this.#log = log;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
   }
 
   head(key: string): Head | undefined {
@@ -44,7 +44,7 @@ export class NatsWriter {
     if (known !== undefined && known.stored >= stored) return;
     this.#heads.delete(key);
     this.#heads.set(key, { epoch, seq, stored });
-    if (this.#heads.size <= mostHeads) return;
+    if (this.#heads.size <= maxHeads) return;
     const [oldest] = this.#heads.keys();
     if (oldest !== undefined) this.#heads.delete(oldest);
   }
@@ -55,7 +55,7 @@ export class NatsWriter {
    */
   publish(key: string, draft: RoomDraft, continued: () => RoomPosition | undefined): Promise<Published> {
     return this.#inTurn(key, async () => {
-      for (const until = performance.now() + this.#patience; ; ) {
+      for (const until = performance.now() + this.#timeoutMs; ; ) {
         const head = this.#heads.get(key) ?? (await this.#look(key)) ?? begin(continued());
         const seq = head.seq + 1;
         const text = stamped(draft.frame, head.epoch, seq);
@@ -78,7 +78,7 @@ export class NatsWriter {
   /** Where the room is; a room that nobody knows begins here, with a mark that keeps its epoch. */
   open(key: string): Promise<RoomPosition> {
     return this.#inTurn(key, async () => {
-      for (const until = performance.now() + this.#patience; performance.now() < until; ) {
+      for (const until = performance.now() + this.#timeoutMs; performance.now() < until; ) {
         const head = await this.#look(key);
         if (head !== undefined) return head;
         await this.#mark(key, begin(undefined));
@@ -122,7 +122,7 @@ export class NatsWriter {
 
   async #inTurn<T>(key: string, run: () => Promise<T>): Promise<T> {
     const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), waiting: 0 };
-    if (!this.#link.ready || queue.waiting >= mostWaiting) throw brokerUnavailable();
+    if (!this.#link.ready || queue.waiting >= maxWaiting) throw brokerUnavailable();
     this.#queues.set(key, queue);
     queue.waiting++;
     const turn = queue.tail.then(run).finally(() => {

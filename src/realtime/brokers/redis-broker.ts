@@ -17,7 +17,7 @@ import { RedisPresence } from "./redis-presence.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 
 /** Most messages read at once to fill a hole. */
-const mostReplayed = 10_000;
+const maxReplayed = 10_000;
 /** Channels of one SUBSCRIBE. */
 const channelsAtOnce = 500;
 
@@ -38,8 +38,8 @@ class RedisBroker implements Broker {
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
 
-  constructor({ url, prefix, history, logger, timeoutMs: patience = 5000 }: BrokerOptions) {
-    this.#link = new RedisLink(url, logger, patience);
+  constructor({ url, prefix, history, logger, timeoutMs = 5000 }: BrokerOptions) {
+    this.#link = new RedisLink(url, logger, timeoutMs);
     this.#prefix = prefix;
     this.#limits = history;
     this.#presence = new RedisPresence(this.#link, prefix, this.#node);
@@ -82,7 +82,7 @@ class RedisBroker implements Broker {
   async subscribe(room: string): Promise<RoomPosition> {
     const receiver = this.#receiver;
     if (receiver === undefined || !this.#link.ready) throw brokerUnavailable();
-    const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, mostReplayed);
+    const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, maxReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
     this.#feeds.get(room)?.close();
     this.#feeds.set(room, feed);

@@ -11,8 +11,8 @@ export interface LinkListener {
 }
 
 /** Commands that may wait for their answer. */
-const mostPending = 10_000;
-const longestPause = 2000;
+const maxPending = 10_000;
+const maxPauseMs = 2000;
 /** Milliseconds between two log lines about failures. */
 const logInterval = 5000;
 
@@ -24,7 +24,7 @@ export class RedisLink {
   readonly #commands: Redis;
   readonly #subscriptions: Redis;
   readonly #logger: Logger | undefined;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   #listener: LinkListener | undefined;
   #timer: NodeJS.Timeout | undefined;
   #opening: Promise<void> | undefined;
@@ -35,21 +35,21 @@ export class RedisLink {
 
   /**
    * @param url `redis://` or `rediss://`
-   * @param patience milliseconds until a server that says nothing is given up
+   * @param timeoutMs milliseconds until a server that says nothing is given up
    */
-  constructor(url: string, logger: Logger | undefined, patience: number) {
-    this.#patience = patience;
+  constructor(url: string, logger: Logger | undefined, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
     const options = {
       lazyConnect: true,
       enableOfflineQueue: false,
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      commandTimeout: patience,
-      connectTimeout: patience,
+      commandTimeout: timeoutMs,
+      connectTimeout: timeoutMs,
       connectionName: "protogate",
       retryStrategy: (attempt: number) =>
-        Math.min(50 * 2 ** Math.min(attempt, 10), longestPause) * (0.5 + Math.random() / 2),
+        Math.min(50 * 2 ** Math.min(attempt, 10), maxPauseMs) * (0.5 + Math.random() / 2),
     } satisfies RedisOptions;
     this.#logger = logger;
     this.#commands = new Redis(url, options);
@@ -77,7 +77,7 @@ export class RedisLink {
     const both = [this.#commands, this.#subscriptions];
     await Promise.all(both.map(redis => redis.connect().catch(error => this.failed(error))));
     await this.#opening;
-    this.#timer = setInterval(() => this.#check(), this.#patience);
+    this.#timer = setInterval(() => this.#check(), this.#timeoutMs);
     this.#timer.unref();
   }
 
@@ -108,7 +108,7 @@ export class RedisLink {
 
   /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
   async ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
-    if (!this.#ready || this.#pending >= mostPending) throw brokerUnavailable();
+    if (!this.#ready || this.#pending >= maxPending) throw brokerUnavailable();
     this.#pending++;
     try {
       return await command(this.#commands);

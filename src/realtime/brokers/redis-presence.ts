@@ -3,11 +3,11 @@ import { roomKey } from "./broker.js";
 import type { RedisLink } from "./redis-link.js";
 
 /** Milliseconds after which a node that says nothing is taken for dead. */
-const patience = 30_000;
-const heartbeat = patience / 3;
+const expiryMs = 30_000;
+const heartbeatMs = expiryMs / 3;
 /** How long entries of dead nodes are kept at most, where nobody asks for them, milliseconds. */
 const roomLife = 10 * 60_000;
-const renewBeats = Math.floor(roomLife / heartbeat / 3);
+const renewBeats = Math.floor(roomLife / heartbeatMs / 3);
 
 /**
  * Who is in which room, in one hash a room: session → node and name. A node proves with one key that it lives; what a
@@ -28,7 +28,7 @@ export class RedisPresence implements BrokerPresence {
     this.#link = link;
     this.#prefix = prefix;
     this.#node = node;
-    this.#timer = setInterval(() => void this.#beat(), heartbeat);
+    this.#timer = setInterval(() => void this.#beat(), heartbeatMs);
     this.#timer.unref();
   }
 
@@ -88,7 +88,7 @@ export class RedisPresence implements BrokerPresence {
 
   async #beat(): Promise<void> {
     try {
-      await this.#link.ask(redis => redis.set(this.#mark(this.#node), "1", "PX", patience));
+      await this.#link.ask(redis => redis.set(this.#mark(this.#node), "1", "PX", expiryMs));
       for (const room of [...this.#stale]) {
         this.#stale.delete(room);
         await this.#align(room);

@@ -39,7 +39,7 @@ const maxNamed = 1000;
 
 /** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
 export class Chat {
-  readonly #farewells = new Set<Promise<void>>();
+  readonly #closing = new Set<Promise<void>>();
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
   constructor(
@@ -91,13 +91,13 @@ export class Chat {
       left,
       ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
     );
-    const told = this.#tellClosed(bridge, socket, leaves, code).finally(() => this.#farewells.delete(told));
-    this.#farewells.add(told);
+    const told = this.#tellClosed(bridge, socket, leaves, code).finally(() => this.#closing.delete(told));
+    this.#closing.add(told);
   }
 
   /** Resolves when backends have been told of all sockets that are over. */
   async settled(): Promise<void> {
-    while (this.#farewells.size > 0) await Promise.all(this.#farewells);
+    while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
 
   /** Behind what backends are still asked about the rooms. */
@@ -257,7 +257,7 @@ export class Chat {
     if (error instanceof GatewayError) failure = error.failure;
     else {
       this.local.log(error, "a frame could not be processed");
-      failure = gatewayFailure("INTERNAL", "the gateway failed; its log says more");
+      failure = gatewayFailure("INTERNAL", "internal error; see the gateway log");
     }
     this.local.metrics.dropped.refused.inc();
     this.#refuse(socket, failure, frame.id, frame.room_id);

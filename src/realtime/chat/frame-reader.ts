@@ -24,7 +24,7 @@ interface Shape {
 }
 
 /** UTF-16 units. */
-export const nameLimit = 128;
+export const maxNameLength = 128;
 
 /** Control characters and what breaks lines have no place in a name, and half a surrogate pair is no character. */
 const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -33,11 +33,11 @@ const plain = /^[\x20-\x7e]+$/;
 
 /** What is wrong with the name of a room or a person, to follow "expected"; undefined: nothing. */
 export function nameProblem(value: unknown): string | undefined {
-  if (typeof value !== "string" || value.length === 0 || value.length > nameLimit) return nameExpected;
+  if (typeof value !== "string" || value.length === 0 || value.length > maxNameLength) return nameExpected;
   return plain.test(value) || !unprintable.test(value) ? undefined : nameExpected;
 }
 
-const nameExpected = `a string of 1 to ${nameLimit} characters without control characters`;
+const nameExpected = `a string of 1 to ${maxNameLength} characters without control characters`;
 
 function isFrameId(value: unknown): value is FrameId {
   if (typeof value === "number") return Number.isSafeInteger(value);

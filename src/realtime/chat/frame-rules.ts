@@ -22,7 +22,10 @@ export function claimed(
   }
   // A backend may have given the member another name: both are the sender's.
   if (from === undefined || from === own || from === joined) return joined ?? own;
-  throw fault("FROM_MISMATCH", `from: expected ${JSON.stringify(own)}, who the sender is; or leave it out`);
+  throw fault(
+    "FROM_MISMATCH",
+    `from must equal ${JSON.stringify(own)}, the name of the sender, or be left out`,
+  );
 }
 
 /** The sender's name as a backend has rewritten it, where that is a name at all. */

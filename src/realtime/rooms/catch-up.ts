@@ -70,7 +70,7 @@ export class CatchUp {
   #read(room: Room, next: number): Replay | Promise<Replay> {
     const { epoch, reading } = room;
     if (reading?.next === next && reading.epoch === epoch) return reading.answer;
-    const answer = this.broker.since(room.name, { epoch, seq: next - 1 }, replayLimit, replaySlice);
+    const answer = this.broker.since(room.name, { epoch, seq: next - 1 }, maxReplayed, replaySlice);
     if (!(answer instanceof Promise)) return answer;
     room.reading = { epoch, next, answer };
     const done = (): void => {
@@ -158,6 +158,6 @@ function isAsking({ lag }: Socket): boolean {
 }
 
 /** Messages that are replayed at most to who has missed them. */
-export const replayLimit = 10_000;
+export const maxReplayed = 10_000;
 /** How many of them are read at once: about what one client takes in a turn. */
 export const replaySlice = 32;

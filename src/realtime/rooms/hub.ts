@@ -50,7 +50,7 @@ export interface RoomSummary {
 }
 
 /** Most names or messages that are listed at once. */
-const listLimit = 10_000;
+const maxListed = 10_000;
 
 /** What servers may do with the rooms of all nodes, by way of this one. Checks what it is given. */
 export class ServerHub implements Hub {
@@ -86,7 +86,7 @@ export class ServerHub implements Hub {
   }
 
   roomNames(): readonly string[] | Promise<readonly string[]> {
-    return this.#broker.rooms(listLimit);
+    return this.#broker.rooms(maxListed);
   }
 
   members(name: string): readonly Member[] | Promise<readonly Member[]> {
@@ -94,19 +94,19 @@ export class ServerHub implements Hub {
     return this.#local.members(name);
   }
 
-  history(name: string, limit = listLimit): readonly Message[] | Promise<readonly Message[]> {
+  history(name: string, limit = maxListed): readonly Message[] | Promise<readonly Message[]> {
     checkName("room", name);
     return this.#broker.history(name, limit);
   }
 
-  since(name: string, position: RoomPosition, limit = listLimit): Replay | Promise<Replay> {
+  since(name: string, position: RoomPosition, limit = maxListed): Replay | Promise<Replay> {
     checkName("room", name);
     return this.#broker.since(name, position, limit);
   }
 
   disconnect(who: DisconnectRequest): number {
-    if (Buffer.byteLength(who.reason) > maxReason)
-      throw invalid(`reason: expected at most ${maxReason} bytes`);
+    if (Buffer.byteLength(who.reason) > maxReasonBytes)
+      throw invalid(`reason: expected at most ${maxReasonBytes} bytes`);
     this.#broker.signal(JSON.stringify(who));
     return this.#local.open.disconnect(who);
   }
@@ -114,7 +114,7 @@ export class ServerHub implements Hub {
   #summaries(held: readonly string[]): readonly RoomSummary[] {
     const rooms = new Map<string, RoomSummary>();
     for (const { name, members } of this.#local.rooms()) {
-      if (rooms.size >= listLimit) break;
+      if (rooms.size >= maxListed) break;
       rooms.set(name, { room: name, members: members.size, held: false });
     }
     for (const room of held) rooms.set(room, { room, members: rooms.get(room)?.members ?? 0, held: true });
@@ -123,7 +123,7 @@ export class ServerHub implements Hub {
 }
 
 /** What a close frame has room for (RFC 6455 section 5.5). */
-const maxReason = 123;
+const maxReasonBytes = 123;
 const key = /^[\x21-\x7e]{1,128}$/;
 
 function checkName(field: string, value: unknown): void {

@@ -230,7 +230,7 @@ export class LocalHub implements Receiver, SocketOwner {
     try {
       this.open.disconnect(JSON.parse(text) as DisconnectRequest);
     } catch (error) {
-      this.log(error, "a node said what this one does not understand");
+      this.log(error, "invalid control message from another node");
     }
   }
 

@@ -2,7 +2,7 @@ import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Broker, Member, Replay, RoomDraft, RoomPosition } from "../brokers/broker.js";
 import { notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
-import { replayLimit, replaySlice } from "./catch-up.js";
+import { maxReplayed, replaySlice } from "./catch-up.js";
 import type { SlowConsumers } from "./slow-consumers.js";
 import { Room, type Socket } from "./socket.js";
 
@@ -132,7 +132,7 @@ export class Memberships {
 
   /** What has followed the place that a client knows; undefined where it knows none. */
   #missed(room: Room, since: RoomPosition | undefined): Replay | undefined | Promise<Replay> {
-    return since === undefined ? undefined : this.broker.since(room.name, since, replayLimit, replaySlice);
+    return since === undefined ? undefined : this.broker.since(room.name, since, maxReplayed, replaySlice);
   }
 
   #enter(socket: Socket, room: Room, from: string): void {

@@ -7,7 +7,7 @@ export type DisconnectRequest = ({ readonly subject: string } | { readonly sessi
 };
 
 /** How long a socket that is being ended may take to read what was sent, milliseconds. */
-const endingPatience = 30_000;
+const closeTimeoutMs = 30_000;
 
 /** The sockets of this node, from their opening to their end. */
 export class OpenSockets {
@@ -45,7 +45,7 @@ export class OpenSockets {
   end(socket: Socket, code: number, reason: string): void {
     if (socket.closed) return;
     const left = new Map<string, string>();
-    socket.pendingClose = { code, reason, until: performance.now() + endingPatience, left };
+    socket.beginClose({ code, reason, until: performance.now() + closeTimeoutMs, left });
     this.#ending.add(socket);
     for (const [room, name] of this.leaveAll(socket)) left.set(room, name);
     if (socket.buffered === 0) socket.end(code, reason);

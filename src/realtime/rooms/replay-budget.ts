@@ -6,7 +6,7 @@ export const replayPerSecond = 1024 ** 2;
 const replayQuantum = 64 * 1024;
 
 /** Bytes that a message costs at least: short ones are not for nothing. */
-const leastCost = 256;
+const minCostBytes = 256;
 
 /**
  * What a socket may still have replayed of what it asks for by `since`. A frame of a hundred bytes can ask for megabytes,
@@ -32,6 +32,6 @@ export class ReplayBudget {
 
   /** A message has been replayed. */
   spend(bytes: number): void {
-    this.#left -= Math.max(bytes, leastCost);
+    this.#left -= Math.max(bytes, minCostBytes);
   }
 }

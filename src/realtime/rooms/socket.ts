@@ -48,11 +48,38 @@ export interface Lane {
 }
 
 /**
+ * Where a socket is in its life.
+ *
+ *              open()             beginClose()              close()
+ *   Connecting ───────► Open ─────────────────► Closing ─────────────► Closed
+ *       │                │     what was sent is still written,           ▲ ▲
+ *       │                │     nothing is added                          │ │
+ *       │                └── the client or the connection ends it ───────┘ │
+ *       └── the client has gone before the upgrade was decided ────────────┘
+ *
+ * While it is open it is a member of each of `rooms`, and there in one of two states:
+ *
+ *             reads too slowly, has to be sent history, or waits for a later turn
+ *   joined ─────────────────────────────────────────────────────────────────────► lagging
+ *   subscribed to the room's topic                 has a `Lag`: is sent the backlog, or history
+ *          ◄─────────────────────────────────────────────────────────────────────
+ *                               has been sent everything
+ */
+export enum SocketState {
+  Connecting,
+  Open,
+  /** It has left its rooms; the close frame follows when the client has read what was sent: `pendingClose`. */
+  Closing,
+  Closed,
+}
+
+/**
  * A client's WebSocket. A connection must not be touched after its end: it is gone then, and every method does nothing.
  * There is one for each connection, so it holds what every connection needs and no more.
  */
 export class Socket implements Session {
-  connection: Connection | undefined = undefined;
+  #state = SocketState.Connecting;
+  #connection: Connection | undefined = undefined;
   readonly identity: Identity | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
@@ -69,14 +96,13 @@ export class Socket implements Session {
   heldBytes = 0;
   /** What it may have replayed; undefined where it has asked for nothing yet. */
   replay: ReplayBudget | undefined = undefined;
-  /** Give places of concurrency limits back. */
+  /** Release the permits of concurrency limits. */
   releases: readonly (() => void)[] = none;
-  pendingClose: PendingClose | undefined = undefined;
-  #gone = false;
+  #pendingClose: PendingClose | undefined = undefined;
   #credit: number;
   #creditAt = 0;
-  #patience = patience;
-  #patienceAt = 0;
+  #strikesLeft = maxStrikes;
+  #strikesAt = 0;
 
   constructor(
     readonly id: string,
@@ -91,17 +117,43 @@ export class Socket implements Session {
     this.#credit = burst;
   }
 
+  get state(): SocketState {
+    return this.#state;
+  }
+
+  /** Nothing more is taken from its client or sent to it. */
   get closed(): boolean {
-    return this.#gone || this.pendingClose !== undefined;
+    return this.#state >= SocketState.Closing;
+  }
+
+  /** While it is closing, and after that. */
+  get pendingClose(): PendingClose | undefined {
+    return this.#pendingClose;
+  }
+
+  open(connection: Connection): void {
+    this.#state = SocketState.Open;
+    this.#connection = connection;
+  }
+
+  beginClose(pending: PendingClose): void {
+    this.#state = SocketState.Closing;
+    this.#pendingClose = pending;
+  }
+
+  /** The connection is over, or there never was one: it must not be touched any more. */
+  close(): void {
+    this.#state = SocketState.Closed;
+    this.#connection = undefined;
   }
 
   get buffered(): number {
-    return this.connection === undefined ? 0 : this.connection.getBufferedAmount();
+    return this.#connection === undefined ? 0 : this.#connection.getBufferedAmount();
   }
 
   send(text: string): boolean {
-    const { connection } = this;
-    if (connection === undefined || this.pendingClose !== undefined) return false;
+    const connection = this.#connection;
+    if (connection === undefined || this.#state !== SocketState.Open) return false;
     if (connection.getBufferedAmount() > this.owner.sendLimit) {
       this.owner.tooSlow(this);
       return false;
@@ -111,34 +163,28 @@ export class Socket implements Session {
   }
 
   subscribe(topic: string): void {
-    this.connection?.subscribe(topic);
+    this.#connection?.subscribe(topic);
   }
 
   /** What was published before still arrives. @returns whether it was subscribed */
   unsubscribe(topic: string): boolean {
-    return this.connection?.unsubscribe(topic) ?? false;
+    return this.#connection?.unsubscribe(topic) ?? false;
   }
 
   /** Runs `write` so that all it sends goes out in one piece. */
   corked(write: () => void): void {
-    if (this.connection === undefined) write();
-    else this.connection.cork(write);
+    if (this.#connection === undefined) write();
+    else this.#connection.cork(write);
   }
 
   /** The close frame goes behind everything that has been sent. */
   end(code: number, reason: string): void {
-    this.connection?.end(code, reason);
+    this.#connection?.end(code, reason);
   }
 
-  /** Without a word. */
+  /** Terminates without a close frame. */
   terminate(): void {
-    this.connection?.close();
-  }
-
-  /** The engine has said that it is over, or it never began. */
-  gone(): void {
-    this.#gone = true;
-    this.connection = undefined;
+    this.#connection?.close();
   }
 
   /** True where the client may send one more frame now. @param now milliseconds */
@@ -151,9 +197,9 @@ export class Socket implements Session {
 
   /** A frame had to be refused for what it is. True where that has happened too often. @param now milliseconds */
   strike(now: number): boolean {
-    this.#patience = Math.min(patience, this.#patience + (now - this.#patienceAt) / 1000) - 1;
-    this.#patienceAt = now;
-    return this.#patience < 0;
+    this.#strikesLeft = Math.min(maxStrikes, this.#strikesLeft + (now - this.#strikesAt) / 1000) - 1;
+    this.#strikesAt = now;
+    return this.#strikesLeft < 0;
   }
 }
 
@@ -169,8 +215,8 @@ export interface PendingClose {
   readonly left: ReadonlyMap<string, string>;
 }
 
-/** Frames refused at once before the socket is closed; one more may be each second. */
-const patience = 20;
+/** Frames refused at once before the socket is closed; one more is forgiven each second. */
+const maxStrikes = 20;
 
 /** A room that has members on this node. */
 export class Room {

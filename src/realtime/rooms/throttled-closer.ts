@@ -1,19 +1,19 @@
 import type { Socket } from "./socket.js";
 
 /**
- * Members are told of each who leaves. What uWebSockets.js sends in one turn of the event loop, up to 32 messages, is
+ * Members are notified of each leave. What uWebSockets.js sends in one turn of the event loop, up to 32 messages, is
  * one write to each of them: so many notices go with the message at which the sockets were found.
  */
-const notices = 24;
-/** Milliseconds between two turns in which sockets are ended, at least, and at most where nothing is said meanwhile. */
-const least = 20;
-const most = 250;
+const maxNotices = 24;
+/** Milliseconds between two turns in which sockets are closed: at least, and at most where nothing is sent meanwhile. */
+const minIntervalMs = 20;
+const maxIntervalMs = 250;
 
-/** Ends sockets a few at a time: many at once would hold up everybody who is told that they left. */
+/** Closes sockets a few at a time: many at once would delay all members that are notified of their leaving. */
 export class ThrottledCloser {
   readonly #due = new Set<Socket>();
   #last = 0;
-  /** Who is told that one leaves may be found to be too slow by that. */
+  /** Notifying members of a leave may find more of them too slow. */
   #busy = false;
   #late: NodeJS.Timeout | undefined;
 
@@ -35,16 +35,16 @@ export class ThrottledCloser {
     this.#due.add(socket);
   }
 
-  /** It is to be ended no more, or is already. */
+  /** It is closed already, or need not be closed any more. */
   delete(socket: Socket): void {
     this.#due.delete(socket);
   }
 
-  /** Something has been sent to many: a good time. */
+  /** Called after a broadcast: closes some of the sockets that are due. */
   closeSome(): void {
     if (this.#due.size === 0) return;
-    if (!this.#busy && performance.now() - this.#last >= least) this.#endSome();
-    if (this.#due.size > 0) this.#late ??= setTimeout(() => this.#retry(), most).unref();
+    if (!this.#busy && performance.now() - this.#last >= minIntervalMs) this.#closeNow();
+    if (this.#due.size > 0) this.#late ??= setTimeout(() => this.#retry(), maxIntervalMs).unref();
   }
 
   #retry(): void {
@@ -52,12 +52,12 @@ export class ThrottledCloser {
     this.closeSome();
   }
 
-  #endSome(): void {
+  #closeNow(): void {
     this.#busy = true;
-    let told = 0;
+    let notices = 0;
     for (const socket of this.#due) {
-      if (told >= notices) break;
-      told += socket.rooms.size;
+      if (notices >= maxNotices) break;
+      notices += socket.rooms.size;
       this.#due.delete(socket);
       this.close(socket);
     }

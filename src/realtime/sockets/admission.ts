@@ -54,7 +54,7 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
   realtime.pending--;
   realtime.metrics.upgrade("aborted");
   for (const release of socket.releases) release();
-  socket.gone();
+  socket.close();
   const { bridge } = realtime.settings;
   if (bridge === undefined) return;
   void bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code: 1006 });
@@ -101,7 +101,7 @@ function refused(realtime: Realtime, { passage, gone }: Applicant, error: unknow
   if (error instanceof GatewayError) known = error;
   else {
     realtime.logger?.error({ err: error }, "an upgrade could not be processed");
-    known = fault("INTERNAL", "the gateway failed; its log says more");
+    known = fault("INTERNAL", "internal error; see the gateway log");
   }
   realtime.pending--;
   for (const release of passage.releases.splice(0)) release();

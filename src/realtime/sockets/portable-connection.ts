@@ -17,9 +17,9 @@ export interface ConnectionOwner {
 }
 
 /** Bytes that are gathered in a turn of the event loop before they are written. */
-const gathered = 16_384;
+const maxGatheredBytes = 16_384;
 /** Milliseconds that a client has to end its side of a connection whose close frame has been sent. */
-const closeTimeout = 10_000;
+const closeTimeoutMs = 10_000;
 
 /** A WebSocket over a connection of Node.js: the frames are read by `ws`, and written here. */
 export class PortableConnection implements Connection {
@@ -107,14 +107,14 @@ export class PortableConnection implements Connection {
   write(frame: Buffer): void {
     if (!this.#open) return;
     // What many are sent stays one buffer.
-    if (frame.length >= gathered) {
+    if (frame.length >= maxGatheredBytes) {
       this.flush();
       this.#writeOut(frame);
       return;
     }
     this.#pending.push(frame);
     this.#pendingBytes += frame.length;
-    if (this.#pendingBytes >= gathered) this.flush();
+    if (this.#pendingBytes >= maxGatheredBytes) this.flush();
     else if (this.#pending.length === 1) this.#owner.flushLater(this);
   }
 
@@ -141,7 +141,7 @@ export class PortableConnection implements Connection {
     this.write(closeFrame(code, reason));
     this.flush();
     this.#over(code);
-    this.#closingUntil = performance.now() + closeTimeout;
+    this.#closingUntil = performance.now() + closeTimeoutMs;
     this.#net.end();
     // Whatever still comes is dropped until the client ends its side.
     this.#net.resume();

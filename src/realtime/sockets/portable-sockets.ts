@@ -11,8 +11,8 @@ import { SocketUpgrade } from "./upgrade.js";
 
 const tickInterval = 1000;
 /** Fewest pieces that a message may come in, whatever its limit, and the bytes of which each may be one. */
-const fewestPieces = 1024;
-const pieceSize = 64;
+const minPieces = 1024;
+const minPieceBytes = 64;
 
 /** Takes WebSockets of `realtime` in by a server of Node.js. */
 export async function acceptPortableSockets(
@@ -135,7 +135,7 @@ export class PortableSockets implements Publisher, ConnectionOwner {
       });
       deflate.accept([{}]);
     }
-    const maxPieces = Math.max(fewestPieces, Math.ceil(maxPayload / pieceSize));
+    const maxPieces = Math.max(minPieces, Math.ceil(maxPayload / minPieceBytes));
     const receiver = new Receiver({
       isServer: true,
       maxPayload,

@@ -14,7 +14,7 @@ export interface PortableOptions extends UpgradeOptions {
 }
 
 /** Milliseconds that a client has to read a refusal and end its side. */
-const refusalTimeout = 5000;
+const refusalTimeoutMs = 5000;
 
 /** A request for a WebSocket that Node.js has read. */
 export class PortableUpgrade implements PendingUpgrade {
@@ -84,7 +84,7 @@ export class PortableUpgrade implements PendingUpgrade {
     net.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
     // What is left unread would reset the connection, and the client might lose the response.
     net.resume();
-    net.setTimeout(refusalTimeout, () => net.destroy());
+    net.setTimeout(refusalTimeoutMs, () => net.destroy());
     net.once("end", () => net.destroy());
   }
 }

@@ -1,6 +1,6 @@
 import { CloseCode } from "../chat/frames.js";
 import type { Realtime } from "../realtime.js";
-import type { Connection, Socket } from "../rooms/socket.js";
+import { type Connection, type Socket, SocketState } from "../rooms/socket.js";
 
 /** What happens on open sockets, whichever engine tells it. Nothing is thrown: it could end the process. */
 export class SocketEvents {
@@ -13,7 +13,7 @@ export class SocketEvents {
   opened(socket: Socket, connection: Connection): void {
     this.#guarded(() => {
       const { local: sockets, draining } = this.#realtime;
-      socket.connection = connection;
+      socket.open(connection);
       sockets.open.add(socket);
       // It was being upgraded when the gateway began to shut down.
       if (draining) sockets.open.end(socket, CloseCode.restart, '{"reason":"SHUTTING_DOWN","retry_after":1}');
@@ -54,7 +54,7 @@ export class SocketEvents {
   /** The connection is over, or of no use to the gateway any more. */
   closed(socket: Socket, code: number): void {
     this.#guarded(() => {
-      socket.gone();
+      socket.close();
       this.#realtime.metrics.closed(code);
       for (const release of socket.releases) release();
       this.#realtime.chat.closed(socket, code);
@@ -65,7 +65,7 @@ export class SocketEvents {
     try {
       return handle();
     } catch (error) {
-      this.#realtime.logger?.error({ err: error }, "what happened on a WebSocket could not be processed");
+      this.#realtime.logger?.error({ err: error }, "WebSocket event handler failed");
       return undefined;
     }
   }
@@ -79,7 +79,7 @@ export const tooLargeReason = '{"reason":"MESSAGE_TOO_LARGE"}';
  */
 function pingReceived({ chat, local: sockets }: Realtime, socket: Socket): boolean {
   const now = performance.now();
-  if (socket.pendingClose !== undefined) {
+  if (socket.state === SocketState.Closing) {
     // Whoever reads does not send pings by the dozen meanwhile.
     if (socket.strike(now)) endNow(socket);
     return false;
@@ -97,7 +97,7 @@ function pingReceived({ chat, local: sockets }: Realtime, socket: Socket): boole
 /** A pong costs a strike, whether asked for or not: the gateway sends far fewer pings than the client has strikes. */
 function pongReceived({ local: sockets }: Realtime, socket: Socket): void {
   if (!socket.strike(performance.now())) return;
-  if (socket.pendingClose !== undefined) endNow(socket);
+  if (socket.state === SocketState.Closing) endNow(socket);
   else flooded({ local: sockets }, socket);
 }
 
