@@ -111,7 +111,7 @@ test("a backend that refuses a connect keeps the socket from opening", async t =
 
 test("a backend that hangs costs error frames, and neither the socket nor others", async t => {
   const { open } = await start(t, {
-    events: { message: asking("Send", 100) },
+    events: { message: asking("Send", 1500) },
     unary: { Send: (request, reply) => (request.message === "stuck" ? undefined : reply(null, {})) },
   });
   const [stuck, other] = [await open(), await open()];
