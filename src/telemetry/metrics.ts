@@ -32,7 +32,7 @@ const misnamed = [
 
 /**
  * Every metric of the process. Labels are names from the configuration or from closed sets, never from requests
- * (docs/reference/metrics.md). One instance outlives all snapshots.
+ * (docs/reference/metrics.md). One instance outlives all generations.
  */
 export class Metrics {
   readonly registry = new Registry();
