@@ -6,8 +6,8 @@ export type Lookup<T> =
   | { readonly kind: "method" | "options"; readonly allow: readonly string[] };
 
 /**
- * Finds what answers a request. HEAD follows GET, and OPTIONS is answered from the routes of the path (design
- * section 3); a route of its own comes before either.
+ * Finds what answers a request. HEAD follows GET, and OPTIONS is answered from the routes of the path (see
+ * docs/reference/routes.md); a route of its own comes before either.
  * @param path raw, without the query
  */
 export function lookUp<T>(router: Router<T>, method: string, path: string): Lookup<T> {

@@ -91,6 +91,20 @@ describe("the documentation as a whole", () => {
     assert.deepEqual(missing, []);
   });
 
+  it("docs/architecture.md has the order of modules that test/house checks, and a row for each module", () => {
+    const architecture = pageOf.get("docs/architecture.md");
+    const written = architecture?.blocks("text").find(block => block.startsWith("main.ts"));
+    const house = readFileSync(join(root, "test/house/import-order.test.ts"), "utf8");
+    const [, list = ""] = /^const order[^=]*= (\[\n[\s\S]*?\n\]);/m.exec(house) ?? [];
+    const order = [...list.matchAll(/^ {2}\[(.*)\],$/gm)].map(([, names = ""]) => names.replaceAll('"', ""));
+    assert.equal(written?.trim(), order.join(" → "));
+    const rows = architecture
+      ?.tableRows("module", "what it is")
+      .map(([name = ""]) => name.replaceAll("`", ""));
+    const modules = order.flatMap(names => names.split(", ")).filter(name => name !== "main.ts");
+    assert.deepEqual(rows?.toSorted(), modules.toSorted());
+  });
+
   it("test/guides executes every guide", () => {
     const tests = readFileSync(join(root, "test/guides/guides.test.ts"), "utf8");
     for (const page of pages.filter(isGuide)) assert.ok(tests.includes(`"${page.path}"`), page.path);
