@@ -15,7 +15,7 @@ const engine = await start({
   tls: undefined,
   headerLimit: 16_384,
   requestTimeout: 30_000,
-  handle: exchange => exchange.reply(200, headers, body),
+  handle: (_request, response) => response.send(200, headers, body),
   refused: () => undefined,
 });
 process.stdout.write(`listening ${engine.port}\n`);

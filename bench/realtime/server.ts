@@ -60,7 +60,7 @@ async function startProtogate(): Promise<number> {
     tls: undefined,
     headerLimit: 16_384,
     requestTimeout: 30_000,
-    handle: exchange => exchange.reply(404, [], ""),
+    handle: (_request, response) => response.send(404, [], ""),
     refused: () => {},
     sockets: { path: "/ws", messageLimit: 65_536, idleTimeout: 60_000, deflate: false, trustedHops: 0 },
   });

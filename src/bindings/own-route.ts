@@ -11,6 +11,8 @@ export interface PassThroughRule {
   /** For any method. */
   readonly method: string;
   readonly template: string;
+  /** `/legacy`, without `/` at its end. */
+  readonly prefix: string;
   readonly upstream: string;
   readonly websocket: boolean;
   /** Providers of which one must accept; undefined: as `auth.default` says. */

@@ -5,7 +5,7 @@ import type { Template } from "../routing/template.js";
 import type { AnyValue } from "../status/details.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
-import type { PassThrough } from "../upstream/pass-through.js";
+import type { Forwarder } from "../upstream/http/forwarder.js";
 import type { Validate } from "../validation/validator.js";
 import type { Endpoint } from "./endpoint.js";
 import type { Guard } from "./guard.js";
@@ -55,7 +55,7 @@ export interface PassThroughBinding extends Bound {
   /** Name of the upstream. */
   readonly upstream: string;
   readonly websocket: boolean;
-  readonly application: PassThrough;
+  readonly forwarder: Forwarder;
   readonly check: PassThroughRule["check"];
   /** Whether a header is the gateway's alone to send, by lower-case name. */
   readonly ownHeader: (name: string) => boolean;

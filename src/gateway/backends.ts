@@ -4,9 +4,9 @@ import { Code } from "../status/code.js";
 import { version } from "../telemetry/version.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
 import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
-import type { PassThrough } from "../upstream/pass-through.js";
+import type { Forwarders } from "../upstream/http/forwarder.js";
 import { watchDescriptors } from "../upstream/reflection/reflection.js";
-import { passThroughOf } from "./pass-through.js";
+import { forwardersOf } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { RefCount } from "./ref-count.js";
 import type { Runtime } from "./runtime.js";
@@ -42,7 +42,7 @@ export class Backends {
   readonly #missing: Set<string>;
   readonly #stops: (() => void)[] = [];
   readonly #closing = new AbortController();
-  #passThrough: PassThrough | undefined;
+  #forwarders: Forwarders | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws LoadError where certificates or keys cannot be used */
@@ -58,7 +58,7 @@ export class Backends {
    */
   async open(events: ReflectionEvents): Promise<void> {
     if (this.#missing.size > 0) await this.#reflect(events);
-    this.#passThrough = await passThroughOf(this.loaded.config);
+    this.#forwarders = await forwardersOf(this.loaded.config);
   }
 
   get reflected(): ReflectedFiles {
@@ -66,8 +66,8 @@ export class Backends {
   }
 
   /** Undefined where the configuration forwards nothing. */
-  get passThrough(): PassThrough | undefined {
-    return this.#passThrough;
+  get forwarders(): Forwarders | undefined {
+    return this.#forwarders;
   }
 
   /** Aborted by `close`. */
@@ -86,13 +86,13 @@ export class Backends {
     for (const stop of this.#stops) stop();
     await this.users.unused();
     await Promise.all([...this.channels.values()].map(channel => channel.close()));
-    await this.#passThrough?.quiet();
-    await this.#passThrough?.close();
+    await this.#forwarders?.quiet();
+    await this.#forwarders?.close();
   }
 
   /** Ends the WebSockets that `close` waits for. */
   async endSockets(): Promise<void> {
-    await this.#passThrough?.close();
+    await this.#forwarders?.close();
   }
 
   /** What `open` waits for, for /readyz; undefined where it waits for nothing. */

@@ -17,10 +17,9 @@ import type { Config } from "../config/schema.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
 import type { Pace } from "../net/pace.js";
-import { createCors } from "../pipeline/cors.js";
-import { securityHeaders } from "../pipeline/security-headers.js";
+import { createCors, securityHeaders } from "../pipeline/response-headers.js";
 import type { Channel } from "../upstream/channel.js";
-import type { PassThrough } from "../upstream/pass-through.js";
+import type { Forwarders } from "../upstream/http/forwarder.js";
 import type { Backends } from "./backends.js";
 import { authOf, type Compiled } from "./compile.js";
 import type { Guards } from "./guards.js";
@@ -145,8 +144,8 @@ function bindPassThrough(
     websocket: rule.websocket,
     check: rule.check,
     ownHeader: name => guards.authenticators.tells(name),
-    // There is one where there are such routes.
-    application: backends.passThrough as PassThrough,
+    // There are some where there are such routes.
+    forwarder: (backends.forwarders as Forwarders).of(rule.prefix),
   };
 }
 
@@ -175,7 +174,7 @@ function responseHeaders(http: Config["http"]): Pick<Snapshot, "replyHeaders" | 
   return {
     replyHeaders: (origin, overTls) => {
       const always = overTls ? encrypted : plain;
-      return http.cors === undefined ? always : [...always, ...cors.answer(origin)];
+      return http.cors === undefined ? always : [...always, ...cors.headers(origin)];
     },
     preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
   };

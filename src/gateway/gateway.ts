@@ -342,7 +342,7 @@ class RunningGateway implements Gateway {
         tls,
         headerLimit: http.limits.header,
         requestTimeout: http.limits.request_timeout,
-        handle: exchange => pipeline.handle(exchange),
+        handle: (request, response) => pipeline.handle(request, response),
         upgrades: target => pipeline.upgrades(target),
         crashed: error =>
           this.#runtime.log.error({ err: error }, "A client connection was ended after an internal error."),

@@ -2,7 +2,8 @@ import { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughRule } from "../bindings/own-route.js";
 import { type AuthNames, authNames } from "../config/auth-schema.js";
 import type { Config, UpstreamConfig } from "../config/schema.js";
-import type { PassThrough, PassThroughTarget } from "../upstream/pass-through.js";
+import type { BackendTls } from "../upstream/http/client.js";
+import type { ForwardedPrefix, Forwarders } from "../upstream/http/forwarder.js";
 import { readClientTls } from "./tls.js";
 
 /** What `http.proxy` adds to the route table. */
@@ -13,6 +14,7 @@ export function passThroughRules(config: Config): PassThroughRule[] {
     at: ["http", "proxy", index],
     method: "*",
     template: `${proxy.prefix}/**`,
+    prefix: proxy.prefix,
     upstream: proxy.upstream,
     websocket: proxy.websocket,
     auth: proxy.auth === undefined ? undefined : authNames(proxy.auth),
@@ -35,28 +37,27 @@ function browsersIdentify(names: AuthNames, { auth }: Config): boolean {
   });
 }
 
-/** The application behind the prefixes of `http.proxy`; undefined where there are none. */
-export async function passThroughOf(config: Config): Promise<PassThrough | undefined> {
-  const { http, listeners, upstreams } = config;
-  const targets: PassThroughTarget[] = http.proxy.map(({ prefix, rewrite, websocket, upstream: name }) => {
+/** What sends requests to the backends of `http.proxy`; undefined where there are none. */
+export async function forwardersOf(config: Config): Promise<Forwarders | undefined> {
+  const { http, upstreams } = config;
+  const prefixes: ForwardedPrefix[] = http.proxy.map(({ prefix, rewrite, upstream: name }) => {
     // Loading has checked that the upstream exists.
-    const upstream = upstreams[name] as UpstreamConfig;
-    const { timeout, tls } = upstream;
-    const origins = upstream.targets.map(trimmed);
+    const { timeout: timeoutMs, tls, targets } = upstreams[name] as UpstreamConfig;
+    const origins = targets.map(trimmed);
     let turn = 0;
     const next = () => origins[turn++ % origins.length] as string;
-    return { prefix, rewrite, websocket, next, timeout, tls: clientTls(tls) };
+    return { prefix, rewrite, next, timeoutMs, tls: clientTls(tls) };
   });
-  if (targets.length === 0) return undefined;
-  const { createPassThrough } = await import("../upstream/pass-through.js");
-  return createPassThrough(targets, listeners.http.engine === "uws");
+  if (prefixes.length === 0) return undefined;
+  const { createForwarders } = await import("../upstream/http/forwarder.js");
+  return createForwarders(prefixes);
 }
 
 function trimmed(origin: string): string {
   return origin.replace(/\/$/, "");
 }
 
-function clientTls(tls: UpstreamConfig["tls"]): PassThroughTarget["tls"] {
+function clientTls(tls: UpstreamConfig["tls"]): BackendTls | undefined {
   const { serverName, ...files } = readClientTls(tls === true ? undefined : tls) ?? {};
   return tls === undefined || tls === true
     ? undefined

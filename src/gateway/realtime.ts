@@ -157,7 +157,7 @@ export class RealtimeService implements Rooms {
         engine,
         headerLimit: limits.header,
         requestTimeout: limits.request_timeout,
-        handle: exchange => pipeline.handle(exchange),
+        handle: (request, response) => pipeline.handle(request, response),
         refused: ({ httpStatus, code }) =>
           metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
         sockets: {

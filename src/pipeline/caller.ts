@@ -2,45 +2,45 @@ import type { Caller, ClientCertificate } from "../auth/caller.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import { bearerToken } from "../net/bearer-protocol.js";
 import { clientAddress } from "../net/client-address.js";
-import type { Exchange } from "../server/exchange.js";
+import type { InboundRequest } from "../server/inbound-request.js";
 
-/** An exchange as guards see it. */
-export class ExchangeCaller implements Caller {
-  readonly #exchange: Exchange;
+/** The caller of a request, as guards see it. */
+export class RequestCaller implements Caller {
+  readonly #request: InboundRequest;
   readonly #origins: RequestOrigins;
 
-  constructor(exchange: Exchange, origins: RequestOrigins) {
-    this.#exchange = exchange;
+  constructor(request: InboundRequest, origins: RequestOrigins) {
+    this.#request = request;
     this.#origins = origins;
   }
 
   get clientAddress(): string {
-    const { remoteAddress } = this.#exchange;
+    const { remoteAddress } = this.#request;
     const { trustedHops } = this.#origins;
     if (trustedHops === 0) return remoteAddress;
-    return clientAddress(remoteAddress, this.#exchange.header("x-forwarded-for"), trustedHops);
+    return clientAddress(remoteAddress, this.#request.header("x-forwarded-for"), trustedHops);
   }
 
   get query(): string {
-    return this.#exchange.query;
+    return this.#request.query;
   }
 
   get encrypted(): boolean {
-    return this.#exchange.encrypted;
+    return this.#request.encrypted;
   }
 
   header(name: string): string | undefined {
-    const value = this.#exchange.header(name);
-    if (value !== undefined || name !== "authorization" || !this.#exchange.upgrade) return value;
-    const token = bearerToken(this.#exchange.header("sec-websocket-protocol"));
+    const value = this.#request.header(name);
+    if (value !== undefined || name !== "authorization" || this.#request.upgrade === undefined) return value;
+    const token = bearerToken(this.#request.header("sec-websocket-protocol"));
     return token === undefined ? undefined : `Bearer ${token}`;
   }
 
   cookies(): string | undefined {
-    return this.#origins.cookies(this.#exchange);
+    return this.#origins.cookies(this.#request);
   }
 
   certificate(): ClientCertificate | undefined {
-    return this.#exchange.certificate?.();
+    return this.#request.certificate?.();
   }
 }

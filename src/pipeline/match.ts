@@ -1,24 +1,25 @@
 import { lookUp } from "../bindings/lookup.js";
 import type { Binding, Snapshot } from "../bindings/snapshot.js";
-import { type Exchange, noBody } from "../server/exchange.js";
+import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import { refuse } from "./failure-answer.js";
-import type { Answer, Progress } from "./progress.js";
+import type { HttpResponse } from "./context.js";
+import { refuse } from "./failure-response.js";
 
-export interface Found {
+export interface Match {
   readonly binding: Binding;
+  /** Values of the template's variables, raw. */
   readonly variables: readonly string[];
 }
 
 /**
- * The binding of a request, or the answer to OPTIONS.
+ * The binding of a request, or the response to OPTIONS.
  * @throws GatewayError ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, MALFORMED_PATH
  */
-export function find({ exchange, snapshot }: Progress): Found | Answer {
-  const { method, path } = exchange;
-  // A preflight carries no credentials: whatever the path has for OPTIONS, it is not for a browser that asks first.
-  if (method === "OPTIONS" && exchange.header("access-control-request-method") !== undefined) {
-    const preflight = answerPreflight(exchange, snapshot);
+export function match(request: InboundRequest, snapshot: Snapshot): Match | HttpResponse {
+  const { method, path } = request;
+  // A preflight carries no credentials: it is answered before a route of the path for OPTIONS could ask for some.
+  if (method === "OPTIONS" && request.header("access-control-request-method") !== undefined) {
+    const preflight = preflightResponse(request, snapshot);
     if (preflight !== undefined) return preflight;
   }
   const found = lookUp(snapshot.router, method, path);
@@ -39,11 +40,10 @@ export function find({ exchange, snapshot }: Progress): Found | Answer {
   }
 }
 
-/** Undefined where the request is none, or of an origin that may not call. */
-function answerPreflight(exchange: Exchange, snapshot: Snapshot): Answer | undefined {
-  const allow = snapshot.router.allowed(exchange.path);
-  const requestMethod = exchange.header("access-control-request-method");
-  const headers = snapshot.preflightHeaders(exchange.header("origin"), requestMethod, allow);
-  if (headers === undefined) return undefined;
-  return { status: 204, headers: headers.map(([name, value]) => [name, value]), body: noBody };
+/** Undefined if the request is not a preflight, or its origin is not allowed. */
+function preflightResponse(request: InboundRequest, snapshot: Snapshot): HttpResponse | undefined {
+  const allow = snapshot.router.allowed(request.path);
+  const requestMethod = request.header("access-control-request-method");
+  const headers = snapshot.preflightHeaders(request.header("origin"), requestMethod, allow);
+  return headers && { status: 204, headers: [...headers], body: noBody };
 }

@@ -1,11 +1,12 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { ForwardedName } from "../bindings/forwarded-name.js";
 import type { MetadataEntries } from "../dialects/dialect.js";
-import { type Exchange, isHeaderValue } from "../server/exchange.js";
+import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
+import type { InboundRequest } from "../server/inbound-request.js";
+import { isHeaderValue } from "../server/response-writer.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
 import type { Metadata } from "../upstream/channel.js";
-import { forwardedOf } from "./forwarded.js";
 
 /**
  * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
@@ -13,21 +14,21 @@ import { forwardedOf } from "./forwarded.js";
  * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
  */
 export function requestMetadata(
-  exchange: Exchange,
+  request: InboundRequest,
   names: readonly ForwardedName[],
   caller: MetadataEntries | undefined,
   requestId: string,
   origins: RequestOrigins,
 ): Metadata {
-  const forwarded = forwardedOf(exchange, origins.trustedHops);
+  const forwarded = forwardedOf(request, origins.trustedHops);
   const metadata: [string, string | Uint8Array][] = [
     ["x-request-id", requestId],
     ["x-forwarded-for", forwarded.for],
     ["x-forwarded-host", forwarded.host],
     ["x-forwarded-proto", forwarded.proto],
   ];
-  const traceparent = exchange.header("traceparent");
-  const trace = traceparent && passedTrace(traceparent, exchange.header("tracestate"));
+  const traceparent = request.header("traceparent");
+  const trace = traceparent && passedTrace(traceparent, request.header("tracestate"));
   if (trace) {
     metadata.push(["traceparent", trace.traceparent]);
     if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
@@ -35,7 +36,7 @@ export function requestMetadata(
   if (caller !== undefined) for (const entry of caller) metadata.push([...entry]);
   const own = metadata.length;
   for (const { name, binary } of names) {
-    const value = name === "cookie" ? origins.cookies(exchange) : exchange.header(name);
+    const value = name === "cookie" ? origins.cookies(request) : request.header(name);
     if (value === undefined) continue;
     if (metadata.some(([sent], index) => index < own && sent === name)) continue;
     if (binary) {
@@ -74,6 +75,29 @@ function decodeBase64(name: string, text: string): Uint8Array {
 
 function ascii(name: string, value: string): string {
   if (/^[\x20-\x7e]*$/.test(value)) return value;
-  const message = `header "${name}" must be printable ASCII to be passed on; use a "-bin" header for other bytes`;
+  const message = `header "${name}" must be printable ASCII to be forwarded; use a "-bin" header for other bytes`;
   throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
+}
+
+/** How the client reached the gateway, for the backend. */
+interface Forwarded {
+  readonly for: string;
+  readonly host: string;
+  readonly proto: string;
+}
+
+/**
+ * `x-forwarded-*` as sent to the backend. With no trusted proxy in front, what a client claims is replaced by what the
+ * socket says; with `trustedHops` of them, their entries are kept and the peer is added.
+ */
+function forwardedOf(request: InboundRequest, trustedHops: number): Forwarded {
+  const proto = request.encrypted ? "https" : "http";
+  const host = request.header("host") ?? "";
+  if (trustedHops === 0) return { for: request.remoteAddress, host, proto };
+  const addresses = trustedAddresses(request.header("x-forwarded-for"), trustedHops);
+  return {
+    for: [...addresses, request.remoteAddress].join(", "),
+    host: trustedHost(request.header("x-forwarded-host"), trustedHops) ?? host,
+    proto: trustedScheme(request.header("x-forwarded-proto"), trustedHops) ?? proto,
+  };
 }

@@ -1,22 +1,24 @@
 import { performance } from "node:perf_hooks";
+import type { Readable } from "node:stream";
 import { requireHost } from "../auth/host-header.js";
 import type { Passage } from "../bindings/guard.js";
 import { lookUp } from "../bindings/lookup.js";
-import type { Binding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
+import type { Binding, EndpointBinding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
 import { targetLimit } from "../server/engine.js";
-import type { Exchange } from "../server/exchange.js";
-import { gatewayFailure } from "../status/failure.js";
+import type { InboundRequest } from "../server/inbound-request.js";
+import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
+import { type Failure, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
-import { arrived } from "./arrival.js";
-import { ExchangeCaller } from "./caller.js";
-import { describe, failed, refuse } from "./failure-answer.js";
-import { find } from "./match.js";
+import { RequestCaller } from "./caller.js";
+import type { HttpResponse, MaybeLater, RequestContext } from "./context.js";
+import { describe, errorResponse, refuse } from "./failure-response.js";
+import { forward, forwardingFailure } from "./forward.js";
+import { match } from "./match.js";
 import { requestMetadata } from "./metadata.js";
-import { answerEndpoint, passThrough } from "./other-answers.js";
-import { type Answer, everyReply, type Outcome, type Progress } from "./progress.js";
 import { type Records, record } from "./record.js";
-import { acceptBody, decodeResponse, encodeRequest, validate } from "./rpc-answer.js";
+import { awaitBody, requireReadable, requireType } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
+import { decodeResult, encodeRequest, validate } from "./transcode.js";
 
 export interface PipelineOptions extends Records {
   /** The snapshot that new requests begin with. */
@@ -25,7 +27,20 @@ export interface PipelineOptions extends Records {
   draining(): boolean;
 }
 
-/** Answers exchanges: match, transcode, call, transcode back. Engines give it every request that they accept. */
+/**
+ * The spine of a request. Engines give `handle` every request that they accept; from there it goes
+ *
+ *     match       the binding of its method and path                                 match.ts
+ *     guard       limits, authentication, policies                                   bindings/guard.ts
+ *     transcode   path, query and body become the bytes of a message                 transcode.ts, request-body.ts
+ *     call        the message goes to the backend, the result comes back             upstream/channel.ts
+ *     respond     the result, or a failure, becomes an HTTP response and is written  transcode.ts, failure-response.ts
+ *     record      metrics and one log line                                           record.ts
+ *
+ * Routes of the gateway itself and pass-through prefixes (forward.ts) take the place of transcode and call. Each step
+ * returns a value or throws; the context is made and changed here alone. The steps are callbacks, not async functions:
+ * a request that need not wait has no promise.
+ */
 export class Pipeline {
   readonly #options: PipelineOptions;
 
@@ -40,158 +55,249 @@ export class Pipeline {
     return found.kind === "found" && found.value.kind === "pass-through";
   }
 
-  /** Never throws and never rejects: every exchange gets its reply. */
-  handle(exchange: Exchange): void {
+  /** Never throws and never rejects: every request gets its response. */
+  handle(request: InboundRequest, response: ResponseWriter): void {
     const snapshot = this.#options.snapshot();
     snapshot.acquire();
     this.#options.metrics.requestStarted();
-    const progress: Progress = {
-      exchange,
+    const context: RequestContext = {
+      request,
+      response,
       snapshot,
-      requestId: requestIdOf(exchange.header("x-request-id")),
-      started: performance.now(),
+      requestId: requestIdOf(request.header("x-request-id")),
+      startedMs: performance.now(),
       binding: undefined,
       passage: undefined,
       requestBytes: 0,
-      relayedBytes: 0,
+      responseBytes: 0,
       upstreamSeconds: undefined,
-      failure: undefined,
-      detail: undefined,
     };
-    let outcome: Outcome;
+    let result: MaybeLater;
     try {
-      outcome = this.#answer(progress);
+      result = this.#match(context);
     } catch (error) {
-      outcome = failed(progress, error);
+      result = errorResponse(context, error);
     }
-    this.#settle(progress, outcome);
+    this.#whenReady(context, result);
   }
 
-  #settle(progress: Progress, outcome: Outcome): void {
-    if (outcome instanceof Promise) {
-      outcome.then(
-        late => this.#settle(progress, late),
-        error => this.#finish(progress, failed(progress, error)),
-      );
-    } else if (outcome !== undefined) {
-      this.#finish(progress, outcome);
-    }
-  }
-
-  #finish(progress: Progress, answer: Answer): void {
-    try {
-      this.#send(progress, answer);
-    } finally {
-      if (progress.passage !== undefined) for (const release of progress.passage.releases) release();
-      this.#options.metrics.requestFinished();
-      progress.snapshot.release();
-    }
-  }
-
-  /** Sends the answer and records it; an engine that cannot send it must not cost the process. */
-  #send(progress: Progress, answer: Answer): void {
-    const { exchange, requestId } = progress;
-    const { headers, body } = answer;
-    headers.push(["x-request-id", requestId]);
-    for (const field of everyReply(progress)) headers.push(field);
-    if (progress.passage !== undefined) headers.push(...progress.passage.headers);
-    if (this.#options.draining()) headers.push(["connection", "close"]);
-    try {
-      if (answer.sent !== true) exchange.reply(answer.status, headers, body);
-    } catch (error) {
-      progress.failure = gatewayFailure("INTERNAL", "the reply could not be written");
-      progress.detail = describe(error);
-      exchange.abandon();
-    }
-    record(this.#options, progress, answer);
-  }
-
-  /** Without a promise where the answer is known at once. @throws and rejects with whatever went wrong */
-  #answer(progress: Progress): Outcome {
-    const { exchange } = progress;
-    requireHost(exchange.header("host"));
-    if (exchange.path.length + exchange.query.length > targetLimit) {
+  /** @throws and rejects with whatever went wrong, as all further steps do */
+  #match(context: RequestContext): MaybeLater {
+    const { request, snapshot } = context;
+    requireHost(request.header("host"));
+    if (request.path.length + request.query.length > targetLimit)
       throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
-    }
-    const found = find(progress);
-    if ("status" in found) return found;
-    const { binding, variables } = found;
-    progress.binding = binding;
-    binding.dialect.accept?.check(exchange);
-    if (binding.guard !== undefined) {
-      const passage: Passage = { method: exchange.method, identity: undefined, headers: [], releases: [] };
-      progress.passage = passage;
-      const caller = new ExchangeCaller(exchange, progress.snapshot.origins);
-      const admitted = binding.guard.admit(caller, exchange.path, passage);
-      if (admitted !== undefined) return admitted.then(() => this.#dispatch(progress, binding, variables));
-    }
-    return this.#dispatch(progress, binding, variables);
+    const matched = match(request, snapshot);
+    if ("status" in matched) return matched;
+    const { binding, variables } = matched;
+    context.binding = binding;
+    binding.dialect.accept?.check(request);
+    return this.#guard(context, binding, variables);
   }
 
-  #dispatch(progress: Progress, binding: Binding, variables: readonly string[]): Outcome {
+  #guard(context: RequestContext, binding: Binding, variables: readonly string[]): MaybeLater {
+    if (binding.guard !== undefined) {
+      const { request, snapshot } = context;
+      const passage: Passage = { method: request.method, identity: undefined, headers: [], releases: [] };
+      context.passage = passage;
+      const caller = new RequestCaller(request, snapshot.origins);
+      const admitted = binding.guard.admit(caller, request.path, passage);
+      if (admitted !== undefined) return admitted.then(() => this.#dispatch(context, binding, variables));
+    }
+    return this.#dispatch(context, binding, variables);
+  }
+
+  #dispatch(context: RequestContext, binding: Binding, variables: readonly string[]): MaybeLater {
     switch (binding.kind) {
       case "rpc":
-        return this.#call(progress, binding, variables);
+        return this.#readBody(context, binding, variables);
       case "endpoint":
-        return answerEndpoint(progress, binding, variables);
+        return this.#handleLocally(context, binding, variables);
       case "pass-through":
-        return passThrough(progress, binding);
+        return forward(
+          context,
+          binding,
+          bytes => {
+            context.requestBytes += bytes;
+          },
+          this.#ownHeaders(context, []),
+        );
     }
   }
 
-  #call(progress: Progress, binding: RpcBinding, variables: readonly string[]): Outcome {
-    const { exchange } = progress;
-    const { route } = binding;
-    if (route.rpc.clientStreaming || route.rpc.serverStreaming) {
+  #readBody(context: RequestContext, binding: RpcBinding, variables: readonly string[]): MaybeLater {
+    const { rpc } = binding.route;
+    if (rpc.clientStreaming || rpc.serverStreaming) {
       throw refuse(
         "STREAMING_NOT_SUPPORTED",
-        `${route.rpc.fullName} streams; this version answers unary methods only`,
+        `${rpc.fullName} streams; this version answers unary methods only`,
       );
     }
-    const body = exchange.body(binding.bodyLimit);
-    if (body instanceof Uint8Array) return this.#callWith(progress, binding, variables, body);
-    return arrived(binding, body).then(bytes => this.#callWith(progress, binding, variables, bytes));
+    const body = context.request.body(binding.bodyLimit);
+    if (body instanceof Uint8Array) return this.#call(context, binding, variables, body);
+    return awaitBody(body, binding.bodyLimit).then(bytes => this.#call(context, binding, variables, bytes));
   }
 
-  #callWith(
-    progress: Progress,
+  #call(
+    context: RequestContext,
     binding: RpcBinding,
     variables: readonly string[],
     bytes: Uint8Array,
   ): undefined {
-    const { exchange } = progress;
+    const { request, requestId, passage, snapshot } = context;
     const { route } = binding;
-    if (bytes.length > 0) acceptBody(progress, binding, bytes.length);
-    const request = encodeRequest(binding, variables, exchange, bytes);
-    validate(binding, request);
-    if (progress.passage !== undefined) binding.guard?.check(request, exchange.path, progress.passage);
-    const identity = progress.passage?.identity;
+    if (bytes.length > 0) {
+      context.requestBytes = bytes.length;
+      requireReadable(request, binding, snapshot.origins);
+    }
+    const message = encodeRequest(binding, variables, request, bytes);
+    validate(binding, message);
+    if (passage !== undefined) binding.guard?.check(message, request.path, passage);
+    const identity = passage?.identity;
     const { callerMetadata } = binding.dialect;
     const call = {
       path: route.rpc.path,
-      request,
+      request: message,
       metadata: requestMetadata(
-        exchange,
+        request,
         route.policy.requestNames,
         callerMetadata === undefined
           ? identity?.metadata
-          : callerMetadata.entries(exchange, identity, progress.requestId),
-        progress.requestId,
-        progress.snapshot.origins,
+          : callerMetadata.entries(request, identity, requestId),
+        requestId,
+        snapshot.origins,
       ),
-      timeout: clientTimeout(exchange, route.policy.timeout),
+      timeout: clientTimeout(request, route.policy.timeout),
       retryable: route.retryable,
-      cancellation: exchange.cancellation,
+      cancellation: request.cancellation,
     };
     binding.channel.begin(call, result => {
-      progress.upstreamSeconds = result.seconds;
-      let answer: Answer | Promise<Answer>;
+      context.upstreamSeconds = result.seconds;
+      let response: HttpResponse | Promise<HttpResponse>;
       try {
-        answer = decodeResponse(progress, binding, result);
+        response = decodeResult(context, binding, result);
       } catch (error) {
-        answer = failed(progress, error);
+        response = errorResponse(context, error);
       }
-      this.#settle(progress, answer);
+      this.#whenReady(context, response);
     });
+  }
+
+  /** A route that the gateway answers itself. */
+  async #handleLocally(
+    context: RequestContext,
+    binding: EndpointBinding,
+    variables: readonly string[],
+  ): Promise<HttpResponse> {
+    const { request, requestId, passage, snapshot } = context;
+    const arriving = request.body(binding.bodyLimit);
+    const bytes = arriving instanceof Uint8Array ? arriving : await awaitBody(arriving, binding.bodyLimit);
+    context.requestBytes = bytes.length;
+    if (bytes.length > 0) requireType(request, snapshot.origins);
+    const own = await binding.endpoint.answer({
+      method: request.method,
+      path: request.path,
+      query: request.query,
+      variables,
+      body: bytes,
+      identity: passage?.identity,
+      clientAddress: new RequestCaller(request, snapshot.origins).clientAddress,
+      requestId,
+      cancellation: request.cancellation,
+      header: name => request.header(name),
+    });
+    const { renderSuccess } = binding.dialect;
+    const enveloped = renderSuccess !== undefined && own.status === 200 && typeof own.body === "string";
+    const body = enveloped ? renderSuccess(own.body as string) : own.body;
+    return { status: own.status, headers: [...own.headers], body };
+  }
+
+  #whenReady(context: RequestContext, result: MaybeLater): void {
+    if (result instanceof Promise) {
+      result.then(
+        response => this.#whenReady(context, response),
+        error => this.#respond(context, errorResponse(context, error)),
+      );
+    } else if (result !== undefined) {
+      this.#respond(context, result);
+    }
+  }
+
+  /** Writes the response; an engine that cannot write it must not cost the process. */
+  #respond(context: RequestContext, response: HttpResponse): void {
+    const { status, headers, body } = response;
+    this.#ownHeaders(context, headers);
+    if (this.#options.draining()) headers.push(["connection", "close"]);
+    try {
+      if (typeof body === "string" || body instanceof Uint8Array) {
+        context.responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+        context.response.send(status, headers, body);
+      } else if (body !== undefined) {
+        this.#stream(context, response, body);
+        return;
+      } else if (status !== 101) {
+        context.response.open(status, headers).end();
+      }
+    } catch (error) {
+      const failure = gatewayFailure("INTERNAL", "the response could not be written");
+      context.response.abandon();
+      this.#finish(context, { ...response, failure, detail: describe(error) });
+      return;
+    }
+    this.#finish(context, response);
+  }
+
+  /** Writes a body as it comes, as fast as the client takes it. */
+  #stream(context: RequestContext, response: HttpResponse, body: Readable): void {
+    const { request } = context;
+    const writer = context.response.open(response.status, response.headers);
+    const counted = request.method !== "HEAD";
+    let ended = false;
+    const end = (failure?: Failure): void => {
+      if (ended) return;
+      ended = true;
+      if (failure === undefined) {
+        writer.end();
+        this.#finish(context, response);
+        return;
+      }
+      body.destroy();
+      context.response.abandon();
+      this.#finish(context, { ...response, failure });
+    };
+    body.on("error", error => end(forwardingFailure(context, error)));
+    body.on("end", () => end());
+    body.on("close", () => end(forwardingFailure(context, new Error("the body was cut short"))));
+    body.on("data", (chunk: Buffer) => {
+      if (counted) context.responseBytes += chunk.length;
+      if (!writer.write(chunk)) body.pause();
+    });
+    writer.onDrain(() => body.resume());
+    request.cancellation.listen(() => {
+      body.destroy();
+      end(forwardingFailure(context, new Error("the client has left")));
+    });
+  }
+
+  #finish(context: RequestContext, response: HttpResponse): void {
+    try {
+      record(this.#options, context, response);
+    } finally {
+      if (context.passage !== undefined) for (const release of context.passage.releases) release();
+      this.#options.metrics.requestFinished();
+      context.snapshot.release();
+    }
+  }
+
+  /** Adds what every response carries: the request's id, CORS, configured headers, and what the guard says. */
+  #ownHeaders(
+    { request, snapshot, requestId, passage }: RequestContext,
+    headers: (readonly [string, string])[],
+  ): HeaderList {
+    headers.push(["x-request-id", requestId]);
+    for (const field of snapshot.replyHeaders(request.header("origin"), request.encrypted))
+      headers.push(field);
+    if (passage !== undefined) headers.push(...passage.headers);
+    return headers;
   }
 }

@@ -4,7 +4,7 @@ import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
-import type { Answer, Progress } from "./progress.js";
+import type { HttpResponse, ReadonlyContext } from "./context.js";
 
 /** Where requests are recorded. */
 export interface Records {
@@ -12,49 +12,47 @@ export interface Records {
   readonly accessLog: AccessLog;
 }
 
-/** Counts a request and writes its log line; both say what really came of it, whatever the profile of its errors. */
+/** Counts a request and writes its log line, both with the real outcome, whatever the dialect of its errors. */
 export function record(
   { metrics, accessLog }: Records,
-  progress: Progress,
-  { status: sent, body }: Answer,
+  context: ReadonlyContext,
+  { status: sent, failure, detail }: HttpResponse,
 ): void {
-  const { exchange, binding, requestId, failure } = progress;
-  const seconds = (performance.now() - progress.started) / 1000;
+  const { request, binding, requestId, requestBytes, responseBytes, upstreamSeconds } = context;
+  const seconds = (performance.now() - context.startedMs) / 1000;
   const status = failure?.httpStatus ?? sent;
   const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
-  const responseBytes =
-    progress.relayedBytes + (typeof body === "string" ? Buffer.byteLength(body) : body.length);
   // How long a WebSocket lives is no latency.
   if (status !== 101) {
-    routeMetrics(metrics, exchange.method, binding).observe(
+    routeMetrics(metrics, request.method, binding).observe(
       status,
       code,
       seconds,
-      progress.requestBytes,
+      requestBytes,
       responseBytes,
     );
   }
   if (accessLog.takes(status)) {
     accessLog.write({
       requestId,
-      method: exchange.method,
-      path: exchange.path,
+      method: request.method,
+      path: request.path,
       route: binding?.template.text,
       rpc: binding?.kind === "rpc" ? binding.route.rpc.path : undefined,
       upstream: binding === undefined ? undefined : upstreamOf(binding),
       status,
       code,
       seconds,
-      upstreamSeconds: progress.upstreamSeconds,
-      requestBytes: progress.requestBytes,
+      upstreamSeconds,
+      requestBytes,
       responseBytes,
       reason: failure?.reason,
-      detail: progress.detail,
+      detail,
     });
   }
 }
 
-/** A binding's own metrics, unless it answers another method than its own (HEAD for GET, any for `*`). */
+/** A binding's own metrics, unless the request has another method than the binding (HEAD for GET, any for `*`). */
 function routeMetrics(metrics: Metrics, method: string, binding: Binding | undefined): RouteMetrics {
   if (binding === undefined) return metrics.route(none, method, none);
   if (binding.method === method) return binding.metrics;

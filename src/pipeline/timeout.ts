@@ -1,4 +1,4 @@
-import type { Exchange } from "../server/exchange.js";
+import type { InboundRequest } from "../server/inbound-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 
 const unitMilliseconds: Readonly<Record<string, number>> = {
@@ -36,12 +36,12 @@ export function parseRequestTimeout(text: string): number | undefined {
  * more than the route allows.
  * @throws GatewayError INVALID_TIMEOUT
  */
-export function clientTimeout(exchange: Exchange, allowed: number): number {
+export function clientTimeout(request: InboundRequest, allowed: number): number {
   let timeout = allowed;
-  const grpc = exchange.header("grpc-timeout");
+  const grpc = request.header("grpc-timeout");
   if (grpc !== undefined)
     timeout = Math.min(timeout, parsed("grpc-timeout", parseGrpcTimeout(grpc), "100m or 5S"));
-  const plain = exchange.header("x-request-timeout");
+  const plain = request.header("x-request-timeout");
   if (plain !== undefined) {
     timeout = Math.min(timeout, parsed("x-request-timeout", parseRequestTimeout(plain), "250ms, 1.5s or 2m"));
   }

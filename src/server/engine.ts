@@ -6,7 +6,8 @@ import type { ServerTls } from "../net/server-tls.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
-import type { Exchange } from "./exchange.js";
+import type { InboundRequest } from "./inbound-request.js";
+import type { ResponseWriter } from "./response-writer.js";
 
 /** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
@@ -17,7 +18,8 @@ export interface EngineOptions {
   readonly headerLimit: number;
   /** For the whole request to arrive. */
   readonly requestTimeout: number;
-  handle(exchange: Exchange): void;
+  /** Is given every request that is accepted, and the response to it. */
+  handle(request: InboundRequest, response: ResponseWriter): void;
   /**
    * Whether a GET of that target, path and query, is handled as a request for a WebSocket where it is one; else its
    * upgrade is ignored (RFC 9110 §7.8).
@@ -29,7 +31,7 @@ export interface EngineOptions {
   /**
    * Takes over a connection whose request asks for a WebSocket, where Node.js is the engine.
    * @param head what the client has sent behind the request
-   * @returns false where the request is an exchange like any other
+   * @returns false where the request is like any other
    */
   takeUpgrade?(request: IncomingMessage, socket: Socket, head: Buffer): boolean;
   /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */

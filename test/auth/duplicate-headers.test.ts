@@ -20,9 +20,9 @@ for (const [name, start] of [
       headerLimit: 16_384,
       requestTimeout: 5000,
       refused: () => undefined,
-      handle: exchange => {
-        const seen = ["authorization", "token", "cookie"].map(header => exchange.header(header));
-        exchange.reply(200, [["connection", "close"]], JSON.stringify(seen));
+      handle: (request, response) => {
+        const seen = ["authorization", "token", "cookie"].map(header => request.header(header));
+        response.send(200, [["connection", "close"]], JSON.stringify(seen));
       },
     });
     const socket = connect(engine.port, "127.0.0.1");

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { after, describe, test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
 import { RequestOrigins } from "../../src/auth/request-origins.js";
-import { ExchangeCaller } from "../../src/pipeline/caller.js";
+import { RequestCaller } from "../../src/pipeline/caller.js";
 import { alternativeNames } from "../../src/server/node/client-certificate.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import { Workspace } from "../config/workspace.js";
@@ -41,11 +41,11 @@ describe("client certificates", { skip: withoutOpenssl }, () => {
       headerLimit: 16_384,
       requestTimeout: 5000,
       refused: () => undefined,
-      handle: exchange => {
-        const certificate = new ExchangeCaller(exchange, new RequestOrigins([], 0)).certificate();
-        const same = certificate === new ExchangeCaller(exchange, new RequestOrigins([], 0)).certificate();
+      handle: (request, response) => {
+        const certificate = new RequestCaller(request, new RequestOrigins([], 0)).certificate();
+        const same = certificate === new RequestCaller(request, new RequestOrigins([], 0)).certificate();
         const answer = (extra: object): void =>
-          exchange.reply(200, [], JSON.stringify({ certificate, same, ...extra }));
+          response.send(200, [], JSON.stringify({ certificate, same, ...extra }));
         if (tested === undefined) answer({});
         else if (certificate === undefined) answer({ refused: "no certificate" });
         else {

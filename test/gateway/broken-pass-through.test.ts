@@ -19,6 +19,11 @@ interface Reply {
 const ok = "HTTP/1.1 200 OK\r\n";
 const replies: Readonly<Record<string, Reply>> = {
   "not-modified-length": { bytes: "HTTP/1.1 304 Not Modified\r\ncontent-length: 10\r\n\r\n", status: "304" },
+  "no-content-zero": {
+    bytes: "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n",
+    status: "204",
+    stalls: true,
+  },
   "no-content-length": { bytes: "HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\nok", status: "204" },
   "reset-body": { bytes: "HTTP/1.1 205 Reset Content\r\ncontent-length: 2\r\n\r\nok", status: "205" },
   "stalled-body": { bytes: `${ok}content-length: 10\r\n\r\n`, status: "504", head: "200", stalls: true },
@@ -69,8 +74,10 @@ const backend = createServer(socket => {
   open.add(socket);
   socket.once("close", () => open.delete(socket));
   socket.on("error", () => undefined);
-  socket.once("data", chunk => {
-    const target = /^\S+ (\S+)/.exec(String(chunk))?.[1] ?? "";
+  socket.on("data", chunk => {
+    const target = /^[A-Z]+ (\S+) HTTP/.exec(String(chunk))?.[1];
+    // The rest of a body.
+    if (target === undefined) return;
     targets.push(target);
     if (target.startsWith("/large")) {
       const framing = target === "/large" ? "connection: close" : `content-length: ${large.length}`;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { CorsConfig } from "../../src/config/schema.js";
-import { createCors } from "../../src/pipeline/cors.js";
-import { type HeaderList, isHeaderValue } from "../../src/server/exchange.js";
+import { createCors } from "../../src/pipeline/response-headers.js";
+import { type HeaderList, isHeaderValue } from "../../src/server/response-writer.js";
 import { Workspace } from "../config/workspace.js";
 
 const app = "https://app.example.com";
@@ -24,17 +24,17 @@ const plain = (headers: HeaderList | undefined) =>
 
 test("without configuration replies say nothing of other origins", () => {
   const cors = createCors(undefined);
-  assert.deepEqual(cors.answer(app), []);
+  assert.deepEqual(cors.headers(app), []);
   assert.equal(cors.preflight(app, "GET", ["GET"]), undefined);
 });
 
 test("a listed origin may read the reply, and caches are told that it depends on the origin", () => {
-  assert.deepEqual(plain(createCors(config()).answer(app)), {
+  assert.deepEqual(plain(createCors(config()).headers(app)), {
     vary: "Origin",
     "access-control-allow-origin": app,
     "access-control-expose-headers": "x-request-id",
   });
-  const headers = createCors(config({ credentials: true, expose_headers: [] })).answer(app);
+  const headers = createCors(config({ credentials: true, expose_headers: [] })).headers(app);
   assert.deepEqual(plain(headers), {
     vary: "Origin",
     "access-control-allow-origin": app,
@@ -67,7 +67,7 @@ for (const origin of [
 ]) {
   test(`a reply to the origin ${origin} only says that it depends on the origin`, () => {
     const cors = createCors(config());
-    assert.deepEqual(plain(cors.answer(origin)), { vary: "Origin" });
+    assert.deepEqual(plain(cors.headers(origin)), { vary: "Origin" });
     assert.equal(cors.preflight(origin, "GET", ["GET"]), undefined);
   });
 }
@@ -78,13 +78,13 @@ for (const origin of [
   "http://localhost:5173",
 ]) {
   test(`the origin ${origin} is one of those that are listed`, () => {
-    assert.equal(plain(createCors(config()).answer(origin))?.["access-control-allow-origin"], origin);
+    assert.equal(plain(createCors(config()).headers(origin))?.["access-control-allow-origin"], origin);
   });
 }
 
 test("null may be listed", () => {
   assert.equal(
-    plain(createCors(config({ origins: ["null"] })).answer("null"))?.["access-control-allow-origin"],
+    plain(createCors(config({ origins: ["null"] })).headers("null"))?.["access-control-allow-origin"],
     "null",
   );
 });
@@ -92,7 +92,7 @@ test("null may be listed", () => {
 test("where all origins may read, replies are the same for all of them", () => {
   const cors = createCors(config({ origins: ["*"] }));
   const all = { "access-control-allow-origin": "*", "access-control-expose-headers": "x-request-id" };
-  for (const origin of [undefined, "null", app]) assert.deepEqual(plain(cors.answer(origin)), all);
+  for (const origin of [undefined, "null", app]) assert.deepEqual(plain(cors.headers(origin)), all);
 });
 
 test("a preflight is told the methods of the path, HEAD with GET, and the headers that are configured", () => {
@@ -148,7 +148,7 @@ test("whatever a client sends, a reply names the client's own origin or none, in
   const cors = createCors(config({ credentials: true }));
   fc.assert(
     fc.property(origin, fc.string(), fc.array(fc.constantFrom("GET", "PUT", "*")), (from, method, allow) => {
-      const headers = [...cors.answer(from), ...(cors.preflight(from, method, allow) ?? [])];
+      const headers = [...cors.headers(from), ...(cors.preflight(from, method, allow) ?? [])];
       assert.ok(headers.every(([, value]) => isHeaderValue(value)));
       assert.ok([undefined, from].includes(plain(headers)?.["access-control-allow-origin"]));
     }),

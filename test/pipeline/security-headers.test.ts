@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { securityHeaders } from "../../src/pipeline/security-headers.js";
+import { securityHeaders } from "../../src/pipeline/response-headers.js";
 
 test("replies forbid browsers to guess content types, and carry nothing else by themselves", () => {
   assert.deepEqual(securityHeaders({})(true), [["x-content-type-options", "nosniff"]]);

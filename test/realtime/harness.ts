@@ -72,7 +72,7 @@ export async function serve(t: TestContext, options: TestOptions = {}): Promise<
     tls: undefined,
     headerLimit: 16_384,
     requestTimeout: 30_000,
-    handle: exchange => exchange.reply(404, [], ""),
+    handle: (_request, response) => response.send(404, [], ""),
     refused: () => {},
     engine: socketEngineUnderTest(),
     ...options.server,

@@ -5,8 +5,9 @@ import { connect, type Socket } from "node:net";
 import { describe, it, mock } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Engine, EngineOptions } from "../../src/server/engine.js";
-import type { Exchange } from "../../src/server/exchange.js";
+import type { InboundRequest } from "../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { chunked, get, host } from "./odd-request.js";
 import { readResponses } from "./response-reader.js";
 
@@ -16,7 +17,7 @@ const options: EngineOptions = {
   tls: undefined,
   headerLimit: 4096,
   requestTimeout: 1000,
-  handle: exchange => exchange.reply(200, [], "ok"),
+  handle: (_request, response) => response.send(200, [], "ok"),
   refused: () => undefined,
 };
 
@@ -47,9 +48,9 @@ describe("what one connection may cost (fastify)", { timeout: 60_000 }, () => {
   it("a few responses of pipelined requests wait for a client that reads none, whatever their size", async () => {
     let handled = 0;
     const body = Buffer.alloc(3 << 20, "x");
-    const handle = (exchange: Exchange): void => {
+    const handle = (_request: InboundRequest, response: ResponseWriter): void => {
       handled++;
-      setImmediate(() => exchange.reply(200, [], body));
+      setImmediate(() => response.send(200, [], body));
     };
     const engine = await startFastifyEngine({ ...options, requestTimeout: 60_000, handle });
     const socket = open(engine);
@@ -139,12 +140,15 @@ describe("requests of HTTP/1.0 (fastify)", { timeout: 60_000 }, () => {
   ] as const) {
     it(what, async () => {
       const seen: string[] = [];
-      const handle = async (exchange: Exchange): Promise<void> => {
-        const { length } = await exchange.body(100);
-        seen.push(`${exchange.path} ${length}`);
-        exchange.reply(200, [], "ok");
+      const handle = async (request: InboundRequest, response: ResponseWriter): Promise<void> => {
+        const { length } = await request.body(100);
+        seen.push(`${request.path} ${length}`);
+        response.send(200, [], "ok");
       };
-      const engine = await startFastifyEngine({ ...options, handle: exchange => void handle(exchange) });
+      const engine = await startFastifyEngine({
+        ...options,
+        handle: (request, response) => void handle(request, response),
+      });
       const socket = open(engine);
       const text = received(socket);
       socket.write(

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Engine, EngineOptions } from "../../src/server/engine.js";
-import { BodyTooLargeError, type Exchange, MalformedBodyError } from "../../src/server/exchange.js";
+import {
+  BodyTooLargeError,
+  type InboundRequest,
+  MalformedBodyError,
+} from "../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
 import { oddBodies } from "./odd-bodies.js";
@@ -18,7 +23,7 @@ const groups: Readonly<Record<string, readonly OddRequest[]>> = {
   "bodies whose end is in doubt": smugglingAttempts,
 };
 
-/** An engine whose exchanges are written down and answered a turn later, as calls of an upstream are. */
+/** An engine whose requests are written down and answered a turn later, as calls of an upstream are. */
 class Subject {
   #engine: Engine | undefined;
   #seen: string[] = [];
@@ -30,7 +35,7 @@ class Subject {
       tls: undefined,
       headerLimit: 4096,
       requestTimeout: 60_000,
-      handle: exchange => void this.#answer(exchange, this.#seen),
+      handle: (request, response) => void this.#answer(request, response, this.#seen),
       refused: () => undefined,
     });
   }
@@ -50,18 +55,18 @@ class Subject {
       .join(" ");
   }
 
-  async #answer(exchange: Exchange, seen: string[]): Promise<void> {
-    const { method, path, query } = exchange;
+  async #answer(request: InboundRequest, response: ResponseWriter, seen: string[]): Promise<void> {
+    const { method, path, query } = request;
     try {
-      const { length } = await exchange.body(64);
+      const { length } = await request.body(64);
       const headers = ["x", "cookie", "content-type"].flatMap(name => {
-        const value = exchange.header(name);
+        const value = request.header(name);
         return value === undefined || name.length + value.length > 64 ? [] : [` ${name}=${value}`];
       });
       seen.push(`${method} ${path}${query === "" ? "" : `?${query}`} ${length}${headers.join("")}`);
-      setImmediate(() => exchange.reply(200, [["content-type", "text/plain"]], "ok"));
+      setImmediate(() => response.send(200, [["content-type", "text/plain"]], "ok"));
     } catch (error) {
-      exchange.reply(statusOf(error), [], "");
+      response.send(statusOf(error), [], "");
     }
   }
 }

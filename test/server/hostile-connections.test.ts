@@ -6,8 +6,9 @@ import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import type { Engine, EngineOptions } from "../../src/server/engine.js";
-import type { Exchange } from "../../src/server/exchange.js";
+import type { InboundRequest } from "../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { uwsSkipped } from "../engine.js";
@@ -32,9 +33,9 @@ function open(engine: Engine): Socket {
 }
 
 /** Somebody waits for the body, and says nothing when it does not come. */
-async function asked(exchange: Exchange): Promise<void> {
+async function asked(request: InboundRequest): Promise<void> {
   try {
-    await exchange.body(100);
+    await request.body(100);
   } catch {}
 }
 
@@ -56,9 +57,9 @@ for (const [name, start, skip] of [
     it("get no more replies than they read", async () => {
       let answered = 0;
       const body = "x".repeat(60_000);
-      const handle = (exchange: Exchange): void => {
+      const handle = (_request: InboundRequest, response: ResponseWriter): void => {
         answered++;
-        exchange.reply(200, [], body);
+        response.send(200, [], body);
       };
       const engine = await start({ ...options, handle });
       const socket = open(engine);
@@ -77,10 +78,10 @@ for (const [name, start, skip] of [
     }, async () => {
       let handled = 0;
       let cancelled = 0;
-      const handle = (exchange: Exchange): void => {
+      const handle = (request: InboundRequest): void => {
         handled++;
-        exchange.cancellation.listen(() => void cancelled++);
-        void asked(exchange);
+        request.cancellation.listen(() => void cancelled++);
+        void asked(request);
       };
       const engine = await start({ ...options, handle });
       const before = openFiles();
@@ -106,7 +107,10 @@ for (const [name, start, skip] of [
 
     it("lose a reply that they leave unread", { skip: !existsSync(descriptors) }, async () => {
       const body = Buffer.alloc(16 << 20);
-      const engine = await start({ ...options, handle: exchange => exchange.reply(200, [], body) });
+      const engine = await start({
+        ...options,
+        handle: (_request, response) => response.send(200, [], body),
+      });
       const before = openFiles();
       const socket = open(engine);
       socket.pause();

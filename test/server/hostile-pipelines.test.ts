@@ -5,8 +5,9 @@ import { after, before as beforeAll, describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import type { Engine, EngineOptions } from "../../src/server/engine.js";
-import type { Exchange } from "../../src/server/exchange.js";
+import type { InboundRequest } from "../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { uwsSkipped } from "../engine.js";
@@ -15,20 +16,20 @@ import { type RawResponses, readResponses } from "./response-reader.js";
 
 const large = "x".repeat(300_000);
 
-/** Answers each exchange by its path, and names the path in the response. */
-async function answer(exchange: Exchange): Promise<void> {
-  const { path, method } = exchange;
+/** Answers each request by its path, and names the path in the response. */
+async function answer(request: InboundRequest, response: ResponseWriter): Promise<void> {
+  const { path, method } = request;
   const reply = (status: number, body: string, target = path): void =>
-    exchange.reply(status, [["x-target", target]], body);
-  if (exchange.upgrade) {
+    response.send(status, [["x-target", target]], body);
+  if (request.upgrade) {
     if (path === "/ws/late") for (let turns = 0; turns < 5; turns++) await turn();
-    if (path === "/ws/dropped") exchange.abandon();
+    if (path === "/ws/dropped") response.abandon();
     else reply(403, "refused");
   } else if (path === "/missing") reply(404, "missing");
   else if (path === "/large") reply(200, large);
   else if (method === "POST") {
     try {
-      const { length } = await exchange.body(100);
+      const { length } = await request.body(100);
       reply(200, "read", `${path}:${length}`);
     } catch {
       reply(400, "broken", `${path}:-`);
@@ -53,9 +54,9 @@ const options: EngineOptions = {
   tls: undefined,
   headerLimit: 4096,
   requestTimeout: 1000,
-  handle: exchange => {
-    if (exchange.path === "/throws") throw new Error("the handler is at fault");
-    void answer(exchange);
+  handle: (request, response) => {
+    if (request.path === "/throws") throw new Error("the handler is at fault");
+    void answer(request, response);
   },
   takeUpgrade: (request, socket, head) => {
     const taken = request.url === "/ws/taken";

@@ -5,8 +5,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { EngineOptions } from "../../src/server/engine.js";
-import type { Exchange } from "../../src/server/exchange.js";
+import type { InboundRequest } from "../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
 
@@ -56,10 +57,10 @@ for (const [name, start, skip] of [
           tls: undefined,
           headerLimit: 4096,
           requestTimeout: 200,
-          handle: exchange => {
+          handle: (request, response) => {
             made++;
-            registry.register(exchange, undefined);
-            void answer(exchange);
+            registry.register(request, undefined);
+            void answer(request, response);
           },
           refused: () => undefined,
         };
@@ -97,7 +98,7 @@ for (const [name, start, skip] of [
           if (turns % 100 === 0) collect();
         }
         // The last one may still be in a register.
-        assert.ok(gone >= made - 2, `${made - gone} of ${made} exchanges have stayed`);
+        assert.ok(gone >= made - 2, `${made - gone} of ${made} requests have stayed`);
         await engine.close();
       });
     }
@@ -105,11 +106,11 @@ for (const [name, start, skip] of [
 }
 
 /** `/never` is a call that its backend does not answer. */
-async function answer(exchange: Exchange): Promise<void> {
+async function answer(request: InboundRequest, response: ResponseWriter): Promise<void> {
   try {
-    await exchange.body(100);
-    if (exchange.path !== "/never") exchange.reply(200, [], "ok");
+    await request.body(100);
+    if (request.path !== "/never") response.send(200, [], "ok");
   } catch {
-    exchange.reply(400, [], "");
+    response.send(400, [], "");
   }
 }

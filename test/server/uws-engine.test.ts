@@ -4,9 +4,17 @@ import { connect, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Engine, EngineOptions } from "../../src/server/engine.js";
-import { BodyTimeoutError, BodyTooLargeError, type Exchange } from "../../src/server/exchange.js";
+import {
+  BodyTimeoutError,
+  BodyTooLargeError,
+  type InboundRequest,
+} from "../../src/server/inbound-request.js";
+import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
+
+/** A request with its response. */
+type Exchange = readonly [request: InboundRequest, response: ResponseWriter];
 
 const options: EngineOptions = {
   host: "127.0.0.1",
@@ -18,7 +26,7 @@ const options: EngineOptions = {
   refused: () => undefined,
 };
 
-function start(handle: (exchange: Exchange) => void, more: Partial<EngineOptions> = {}): Promise<Engine> {
+function start(handle: EngineOptions["handle"], more: Partial<EngineOptions> = {}): Promise<Engine> {
   return startUwsEngine({ ...options, ...more, handle });
 }
 
@@ -60,15 +68,15 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
         ["set-cookie", "a=1"],
         ["set-cookie", "b=\xe9"],
       ];
-      const engine = await start(exchange => exchange.reply(200, cookies, "ok"));
+      const engine = await start((_request, response) => response.send(200, cookies, "ok"));
       const text = await untilClosed(open(engine, `GET / ${last}`));
       assert.match(text, /\r\nset-cookie: a=1\r\nset-cookie: b=\xe9\r\n/);
       await engine.close();
     });
 
     it("has headers of every length, one reply after the other", async () => {
-      const engine = await start(exchange =>
-        exchange.reply(200, [["x", "v".repeat(Number(exchange.query))]], ""),
+      const engine = await start((request, response) =>
+        response.send(200, [["x", "v".repeat(Number(request.query))]], ""),
       );
       for (const length of [0, 10, 1000, 5000, 20_000, 10, 6000, 0]) {
         const text = await untilClosed(open(engine, `GET /?${length} ${last}`));
@@ -78,7 +86,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     });
 
     it("leaves out headers whose value would begin another line", async () => {
-      const engine = await start(exchange => exchange.reply(200, [["x", "1\r\ny: 2"]], "ok"));
+      const engine = await start((_request, response) => response.send(200, [["x", "1\r\ny: 2"]], "ok"));
       const text = await untilClosed(open(engine, `GET / ${last}`));
       assert.doesNotMatch(text, /\r\n[xy]:/);
       await engine.close();
@@ -86,9 +94,9 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
 
     it("ends the connection with the last one: what stands behind it is not served", async () => {
       const seen: string[] = [];
-      const engine = await start(exchange => {
-        seen.push(exchange.path);
-        exchange.reply(200, [], "ok");
+      const engine = await start((request, response) => {
+        seen.push(request.path);
+        response.send(200, [], "ok");
       });
       const text = await untilClosed(open(engine, `GET /a ${last}GET /b ${head}\r\nGET /c ${head}\r\n`));
       assert.deepEqual(seen, ["/a"]);
@@ -97,7 +105,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     });
 
     it("counts the body for HEAD and sends none", async () => {
-      const engine = await start(exchange => exchange.reply(200, [], "h\xe9llo"));
+      const engine = await start((_request, response) => response.send(200, [], "h\xe9llo"));
       const text = await untilClosed(open(engine, `HEAD / ${last}`));
       assert.match(text, /\r\ncontent-length: 6\r\n/i);
       assert.match(text, /\r\n\r\n$/);
@@ -105,7 +113,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     });
 
     it("has neither body nor length with 204, also where the connection ends with it", async () => {
-      const engine = await start(exchange => exchange.reply(204, [["x", "1"]], ""));
+      const engine = await start((_request, response) => response.send(204, [["x", "1"]], ""));
       const close = `connection: close\r\n`;
       for (const lines of [close, `${close}content-length: 2\r\n`]) {
         const text = await untilClosed(open(engine, `POST / ${head}${lines}\r\n`));
@@ -119,7 +127,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
 
     it("sends what a slow reader takes bit by bit, whole", async () => {
       const body = Buffer.alloc(16 << 20, "0123456789");
-      const engine = await start(exchange => exchange.reply(200, [], body));
+      const engine = await start((_request, response) => response.send(200, [], body));
       const socket = connect(engine.port, "127.0.0.1");
       socket.pause();
       socket.write(`GET / ${last}`);
@@ -133,14 +141,14 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
 
     it("does nothing once the peer has gone", async () => {
       const arrived = signal<Exchange>();
-      const engine = await start(arrived.give);
+      const engine = await start((...exchange) => arrived.give(exchange));
       const socket = open(engine, `GET / ${head}\r\n`);
-      const exchange = await arrived.promise;
-      const cancelled = new Promise<void>(resolve => exchange.cancellation.listen(resolve));
+      const [request, response] = await arrived.promise;
+      const cancelled = new Promise<void>(resolve => request.cancellation.listen(resolve));
       socket.destroy();
       await cancelled;
-      exchange.reply(200, [], "late");
-      assert.equal(exchange.remoteAddress, "");
+      response.send(200, [], "late");
+      assert.equal(request.remoteAddress, "");
       await engine.close();
     });
   });
@@ -148,29 +156,29 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
   describe("bodies", () => {
     it("are kept until they are asked for, and then come whole", async () => {
       const arrived = signal<Exchange>();
-      const engine = await start(arrived.give);
+      const engine = await start((...exchange) => arrived.give(exchange));
       const body = "x".repeat(3 << 20);
       const reply = fetch(`http://127.0.0.1:${engine.port}/`, { method: "POST", body });
-      const exchange = await arrived.promise;
+      const [request, response] = await arrived.promise;
       for (let turns = 0; turns < 50; turns++) await turn();
-      assert.equal((await exchange.body(4 << 20)).length, body.length);
-      exchange.reply(200, [], "ok");
+      assert.equal((await request.body(4 << 20)).length, body.length);
+      response.send(200, [], "ok");
       assert.equal((await reply).status, 200);
       await engine.close();
     });
 
     it("of nothing are there at once", async () => {
-      const engine = await start(exchange =>
-        exchange.reply(200, [], String(exchange.body(1) instanceof Uint8Array)),
+      const engine = await start((request, response) =>
+        response.send(200, [], String(request.body(1) instanceof Uint8Array)),
       );
       assert.match(await untilClosed(open(engine, `GET / ${last}`)), /true$/);
       await engine.close();
     });
 
     it("that are announced too large are refused before they come", async () => {
-      const engine = await start(async exchange => {
-        await assert.rejects(async () => exchange.body(10), BodyTooLargeError);
-        exchange.reply(413, [], "no");
+      const engine = await start(async (request, response) => {
+        await assert.rejects(async () => request.body(10), BodyTooLargeError);
+        response.send(413, [], "no");
       });
       const text = await untilClosed(open(engine, `POST / ${head}content-length: 11\r\n\r\n`));
       assert.match(text, /^HTTP\/1\.1 413 [\s\S]*connection: close/i);
@@ -179,9 +187,9 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
 
     it("that do not arrive in time are given up", async () => {
       const engine = await start(
-        async exchange => {
-          await assert.rejects(async () => exchange.body(10), BodyTimeoutError);
-          exchange.reply(408, [], "slow");
+        async (request, response) => {
+          await assert.rejects(async () => request.body(10), BodyTimeoutError);
+          response.send(408, [], "slow");
         },
         { requestTimeout: 50 },
       );
@@ -202,13 +210,13 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
 
   it("finishes what is under way before it is closed, and ends idle connections", async () => {
     const arrived = signal<Exchange>();
-    const engine = await start(arrived.give);
+    const engine = await start((...exchange) => arrived.give(exchange));
     const idle = untilClosed(open(engine, ""));
     const busy = untilClosed(open(engine, `GET / ${head}\r\n`));
-    const exchange = await arrived.promise;
+    const [, response] = await arrived.promise;
     const closed = engine.close();
     await turn();
-    exchange.reply(200, [["connection", "close"]], "done");
+    response.send(200, [["connection", "close"]], "done");
     assert.match(await busy, /done$/);
     await idle;
     await closed;
@@ -216,13 +224,13 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
 
   it("ends what is still under way when it is told to", async () => {
     const arrived = signal<Exchange>();
-    const engine = await start(arrived.give);
+    const engine = await start((...exchange) => arrived.give(exchange));
     const busy = untilClosed(open(engine, `GET / ${head}\r\n`));
-    const exchange = await arrived.promise;
+    const [request] = await arrived.promise;
     const closed = engine.close();
     engine.destroy();
     await closed;
-    assert.equal(exchange.cancellation.cancelled, true);
+    assert.equal(request.cancellation.cancelled, true);
     assert.equal(await busy, "");
   });
 

@@ -4,13 +4,11 @@ import type { SecureContextOptions, TlsOptions } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { ServerTls } from "../../net/server-tls.js";
 import { type Engine, type EngineOptions, refusal, targetLimit } from "../engine.js";
-import { BodyTimeoutError, MalformedBodyError } from "../exchange.js";
-import { ExpectingExchange } from "../expecting-exchange.js";
-import { closeLingering, lingerAfterLast } from "../lingering-close.js";
-import { UpgradeExchange } from "../upgrade-exchange.js";
+import { BodyTimeoutError, bodyCutShort, MalformedBodyError } from "../inbound-request.js";
+import { closeLingering, lingerAfterLast } from "./lingering-close.js";
 import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
 import { NodeExchange, originForm } from "./node-exchange.js";
-import { asksForWebSocket, holdUntilIdle, putBack } from "./node-upgrade.js";
+import { asksForWebSocket, holdUntilIdle, NodeUpgrade, putBack } from "./node-upgrade.js";
 
 /** Listens with Fastify. One wildcard route takes everything: matching is ours, on the raw path. */
 export async function startFastifyEngine(options: EngineOptions): Promise<Engine> {
@@ -92,7 +90,7 @@ class Listener {
     this.#options = options;
     this.connections = new NodeConnections(exchange => {
       try {
-        options.handle(exchange);
+        options.handle(exchange, exchange);
       } catch (error) {
         exchange.abandon();
         options.crashed?.(error);
@@ -133,11 +131,13 @@ class Listener {
       lingerAfterLast(socket, options.requestTimeout);
       response.shouldKeepAlive = false;
     }
-    const Kind = expecting.has(request) ? ExpectingExchange : NodeExchange;
-    const exchange =
-      upgradeHead === undefined
-        ? new Kind(request, response, target, options.requestTimeout)
-        : new UpgradeExchange(request, response, target, options.requestTimeout, upgradeHead);
+    const upgrade =
+      upgradeHead && new NodeUpgrade(socket, response, upgradeHead, () => exchange.cancellation.cancel());
+    const exchange = new NodeExchange(request, response, target, {
+      unreadTimeoutMs: options.requestTimeout,
+      expectsContinue: expecting.has(request),
+      upgrade,
+    });
     response.once("finish", () => this.#finished(socket, connection, exchange));
     connection.begin(exchange);
   }
@@ -259,7 +259,7 @@ function tooLarge(options: EngineOptions): Fault {
 function bodyError(code: string | undefined): Error {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return new BodyTimeoutError();
   // The peer ended its side in the middle of the body.
-  if (code === "HPE_INVALID_EOF_STATE") return new Error("the request ended before its body was complete");
+  if (code === "HPE_INVALID_EOF_STATE") return bodyCutShort();
   return new MalformedBodyError();
 }
 

@@ -2,60 +2,84 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientCertificate } from "../../auth/caller.js";
 import { Cancellation } from "../../net/cancellation.js";
 import { plainAddress } from "../../net/peer-address.js";
-import { type Failure, GatewayError } from "../../status/failure.js";
-import type { Passed, PassThrough } from "../../upstream/pass-through.js";
-import { BodyTooLargeError, type Exchange, type HeaderList, isHeaderValue, noBody } from "../exchange.js";
-import { bodyFailure } from "../incoming-body.js";
-import { lingerAfterLast } from "../lingering-close.js";
+import {
+  type BodyConsumer,
+  type BodyReader,
+  BodyTooLargeError,
+  bodyCutShort,
+  collectBody,
+  emptyBody,
+  type InboundRequest,
+  noBody,
+} from "../inbound-request.js";
+import {
+  announcedLength,
+  type BodyWriter,
+  discardingWriter,
+  type HeaderList,
+  isHeaderValue,
+  type ResponseWriter,
+  withoutContent,
+} from "../response-writer.js";
 import { clientCertificate } from "./client-certificate.js";
+import { lingerAfterLast } from "./lingering-close.js";
+import type { NodeUpgrade } from "./node-upgrade.js";
 
-/** An exchange over a request and response of Node.js. */
-export class NodeExchange implements Exchange {
+export interface NodeExchangeOptions {
+  /** Milliseconds that a client may leave a response unread. */
+  readonly unreadTimeoutMs: number;
+  /** The client waits to be asked for the body with `100 Continue` (RFC 9110 §10.1.1). */
+  readonly expectsContinue: boolean;
+  readonly upgrade: NodeUpgrade | undefined;
+}
+
+/** A request and its response over those of Node.js. */
+export class NodeExchange implements InboundRequest, ResponseWriter {
   readonly method: string;
   readonly path: string;
   readonly query: string;
   readonly remoteAddress: string;
   readonly cancellation = new Cancellation();
+  readonly upgrade: NodeUpgrade | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #patience: number;
-  readonly #target: string;
-  /** The response comes from a backend, in parts. */
-  #passing = false;
-  #rejectBody: ((error: Error) => void) | undefined;
-  #bodyError: Error | undefined;
+  readonly #unreadTimeoutMs: number;
+  readonly #expectsContinue: boolean;
+  #streaming = false;
+  /** Neither a length nor chunks say where the body of the response ends. */
+  #endsWithConnection = false;
   #abandoned = false;
+  /** Ends the stream of the body. */
+  #cutBody: ((error: Error) => void) | undefined;
+  /** Why the rest of the body will not come. */
+  #bodyError: Error | undefined;
 
-  /** @param patience milliseconds that a client may leave a reply unread */
-  constructor(request: IncomingMessage, response: ServerResponse, target: string, patience: number) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: string,
+    { unreadTimeoutMs, expectsContinue, upgrade }: NodeExchangeOptions,
+  ) {
     const url = originForm(target);
     const mark = url.indexOf("?");
     this.method = request.method ?? "";
     this.path = mark < 0 ? url : url.slice(0, mark);
     this.query = mark < 0 ? "" : url.slice(mark + 1);
     this.remoteAddress = plainAddress(request.socket.remoteAddress ?? "");
+    this.upgrade = upgrade;
     this.#request = request;
     this.#response = response;
-    this.#patience = patience;
-    this.#target = url;
+    this.#unreadTimeoutMs = unreadTimeoutMs;
+    this.#expectsContinue = expectsContinue;
   }
 
   get encrypted(): boolean {
     return "encrypted" in this.#request.socket;
   }
 
-  get upgrade(): boolean {
-    return false;
-  }
-
-  /** Bytes of the response that its client has not taken yet. */
-  get unsentBytes(): number {
-    return this.#response.writableLength;
-  }
-
-  /** Tells the response what has happened on the connection. @returns whether anybody listens */
-  notify(event: "drain" | "timeout"): boolean {
-    return this.#response.emit(event);
+  get hasBody(): boolean {
+    const { headers } = this.#request;
+    return Number(headers["content-length"] ?? 0) !== 0 || headers["transfer-encoding"] !== undefined;
   }
 
   header(name: string): string | undefined {
@@ -63,69 +87,135 @@ export class NodeExchange implements Exchange {
     return Array.isArray(value) ? value.join(", ") : value;
   }
 
+  headers(): Readonly<Record<string, string>> {
+    const all: Record<string, string> = {};
+    for (const [name, value] of Object.entries(this.#request.headers)) all[name] = String(value);
+    return all;
+  }
+
   certificate(): ClientCertificate | undefined {
     return clientCertificate(this.#request.socket);
   }
 
   body(limit: number): Uint8Array | Promise<Uint8Array> {
-    const request = this.#request;
-    if (!announcesBody(request)) return noBody;
-    if (Number(request.headers["content-length"] ?? 0) > limit)
-      return Promise.reject(new BodyTooLargeError());
-    // What has ended before anybody asked says so no second time.
-    if (request.destroyed) this.#bodyError ??= cutShort();
-    if (this.#bodyError !== undefined) return Promise.reject(this.#bodyError);
-    return new Promise((resolve, reject) => {
-      let size = 0;
-      const chunks: Buffer[] = [];
-      this.#rejectBody = reject;
-      request.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > limit) {
-          request.pause();
-          request.removeAllListeners("data");
-          reject(new BodyTooLargeError());
-          return;
-        }
-        chunks.push(chunk);
-      });
-      request.on("end", () =>
-        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)),
-      );
-      request.on("error", reject);
-      request.on("close", () => reject(cutShort()));
-    });
+    return this.hasBody ? collectBody(this.stream(limit)) : noBody;
   }
 
-  /** The rest of the body will not come: whoever waits for it is told why. */
+  stream(limit: number): BodyReader {
+    const request = this.#request;
+    if (!this.hasBody) return emptyBody;
+    return {
+      start: consumer => this.#readBody(limit, consumer),
+      pause: () => void request.pause(),
+      resume: () => void request.resume(),
+    };
+  }
+
+  #readBody(limit: number, consumer: BodyConsumer): void {
+    const request = this.#request;
+    const announced = Number(request.headers["content-length"] ?? 0);
+    // What has closed before emits no event.
+    if (request.destroyed) this.#bodyError ??= bodyCutShort();
+    const refused = announced > limit ? new BodyTooLargeError() : this.#bodyError;
+    if (refused !== undefined) {
+      consumer.fail(refused);
+      return;
+    }
+    if (this.#expectsContinue && !this.#response.destroyed) this.#response.writeContinue();
+    let left = limit;
+    let over = false;
+    const onData = (chunk: Buffer): void => {
+      left -= chunk.length;
+      if (left >= 0) {
+        consumer.chunk(chunk);
+        return;
+      }
+      request.pause();
+      fail(new BodyTooLargeError());
+    };
+    const fail = (error: Error): void => {
+      if (over) return;
+      over = true;
+      request.off("data", onData);
+      consumer.fail(error);
+    };
+    this.#cutBody = fail;
+    request.on("end", () => {
+      if (over) return;
+      over = true;
+      consumer.end();
+    });
+    request.on("error", fail);
+    request.on("close", () => fail(bodyCutShort()));
+    request.on("data", onData);
+  }
+
+  /** The rest of the body will not come: whoever waits for it gets the reason. */
   failBody(error: Error): void {
     if (this.#request.complete) return;
     this.#bodyError ??= error;
-    this.#rejectBody?.(error);
+    this.#cutBody?.(error);
   }
 
-  reply(status: number, headers: HeaderList, body: string | Uint8Array): void {
+  send(status: number, headers: HeaderList, body: string | Uint8Array): void {
     const response = this.#response;
     if (response.destroyed || response.headersSent) return;
     const bodyless = status === 204 || status === 304;
-    const flat: string[] = [];
-    for (const [name, value] of headers) if (isHeaderValue(value)) flat.push(name, value);
-    if (!bodyless) flat.push("content-length", String(Buffer.byteLength(body)));
-    // A request whose body was not read to its end cannot share the connection with another one.
-    const unread = announcesBody(this.#request) && !this.#request.complete;
-    if (unread) flat.push("connection", "close");
-    response.writeHead(status, flat);
+    const fields = fieldsOf(headers);
+    if (!bodyless) fields.push("content-length", String(Buffer.byteLength(body)));
+    this.#writeHead(status, fields);
     if (bodyless || this.method === "HEAD") response.end();
     else response.end(body);
-    if (unread) this.#dropBody();
-    // Node.js puts its keep-alive time in place of this one when the reply is out.
-    if (response.writableLength > 0 && response.socket !== null) response.socket.setTimeout(this.#patience);
+    // Node.js puts its keep-alive time in place of this one when the response is out.
+    if (response.writableLength > 0 && response.socket !== null)
+      response.socket.setTimeout(this.#unreadTimeoutMs);
   }
 
-  /** Clients send their body before they look for the response. */
-  #dropBody(): void {
-    lingerAfterLast(this.#request.socket, this.#patience);
+  open(status: number, headers: HeaderList): BodyWriter {
+    const response = this.#response;
+    if (response.destroyed || response.headersSent) return discardingWriter;
+    this.#streaming = true;
+    this.#writeHead(status, fieldsOf(headers));
+    response.on("timeout", () => this.#endUnread());
+    if (response.socket !== null) this.watchClient();
+    if (withoutContent(this.method, status)) {
+      response.end();
+      return discardingWriter;
+    }
+    const length = announcedLength(headers);
+    this.#endsWithConnection = length === undefined && !response.chunkedEncoding;
+    return new NodeBodyWriter(response, length, () => this.abandon());
+  }
+
+  abandon(): void {
+    this.#abandoned = true;
+    const { socket } = this.#response;
+    // A body that ends with its connection must not look complete.
+    if (this.#endsWithConnection && socket !== null && !this.encrypted) socket.resetAndDestroy();
+    // Ends the connection only once the responses before are out, which some versions of Node.js forget: see `takeTurn`.
+    this.#response.destroy();
+  }
+
+  #writeHead(status: number, fields: string[]): void {
+    // A request whose body was not read to its end cannot share the connection with another one.
+    const unread = this.hasBody && !this.#request.complete;
+    if (unread) fields.push("connection", "close");
+    this.upgrade?.stopWatching();
+    this.#response.writeHead(status, fields);
+    if (!unread) return;
+    // Clients send their body before they look for the response.
+    lingerAfterLast(this.#request.socket, this.#unreadTimeoutMs);
     this.#response.once("finish", () => this.#request.resume());
+  }
+
+  /** Bytes of the response that its client has not taken yet. */
+  get unsentBytes(): number {
+    return this.#response.writableLength;
+  }
+
+  /** Passes on to the response what has happened on the connection. @returns whether anybody listens */
+  notify(event: "drain" | "timeout"): boolean {
+    return this.#response.emit(event);
   }
 
   /** The responses before are out: the connection is this response's, to be written or to be ended. */
@@ -136,7 +226,7 @@ export class NodeExchange implements Exchange {
 
   /** From now on the client is waited for, if anything is to be sent to it. */
   watchClient(): void {
-    this.#request.socket.setTimeout(this.#passing || this.unsentBytes > 0 ? this.#patience : 0);
+    this.#request.socket.setTimeout(this.#streaming || this.unsentBytes > 0 ? this.#unreadTimeoutMs : 0);
   }
 
   /** Nothing has happened on the connection for as long as a client may leave a response unread. */
@@ -144,59 +234,66 @@ export class NodeExchange implements Exchange {
     if (this.unsentBytes > 0) this.#response.destroy();
     else this.watchClient();
   }
+}
 
-  passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number> {
-    const request = this.#request;
-    const response = this.#response;
-    // The end of the connection or of the body has been told already, and is told once.
-    if (request.socket.destroyed) this.#bodyError ??= cutShort();
-    if (this.#bodyError !== undefined) return Promise.reject(new GatewayError(cutFailure(this.#bodyError)));
-    request.url = this.#target;
-    for (const [name, value] of replyHeaders) response.setHeader(name, value);
-    this.#rejectBody = error => application.cut(request, cutFailure(error));
-    this.#passing = true;
-    response.on("timeout", () => this.#endUnread());
-    if (response.socket !== null) this.watchClient();
-    return new Promise(resolve => {
-      const over = (): void => {
-        if (!response.writableFinished) passed.failed(cutFailure(cutShort()));
-        resolve(response.statusCode);
-      };
-      response.once("finish", over);
-      response.once("close", over);
-      // A reply that waits for others on its connection is not told of its end.
-      this.cancellation.listen(() => {
-        response.destroy();
-        over();
-      });
-      this.handOver(application, passed, resolve);
+class NodeBodyWriter implements BodyWriter {
+  readonly #response: ServerResponse;
+  /** Bytes of the announced length that are still to come. */
+  #left: number | undefined;
+  readonly #abandon: () => void;
+  #written = false;
+  #drained: (() => void) | undefined;
+
+  constructor(response: ServerResponse, length: number | undefined, abandon: () => void) {
+    this.#response = response;
+    this.#left = length;
+    this.#abandon = abandon;
+    // Together with what is written in the same turn. (`flushHeaders` would write the head as UTF-8.)
+    setImmediate(() => {
+      if (!this.#written && !this.#over) response.write("", "latin1");
     });
   }
 
-  protected handOver(application: PassThrough, passed: Passed, _answered: (status: number) => void): void {
-    application.handle(this.#request, this.#response, passed);
+  write(chunk: Uint8Array): boolean {
+    if (this.#over) return true;
+    if (chunk.length === 0) return !this.#response.writableNeedDrain;
+    this.#written = true;
+    if (this.#left !== undefined) {
+      this.#left -= chunk.length;
+      if (this.#left < 0) {
+        this.#abandon();
+        return true;
+      }
+    }
+    return this.#response.write(chunk);
   }
 
-  abandon(): void {
-    this.#abandoned = true;
-    // Ends the connection only once the responses before are out, which some versions of Node.js forget: see `takeTurn`.
-    this.#response.destroy();
+  onDrain(listener: () => void): void {
+    if (this.#drained === undefined) this.#response.on("drain", () => this.#drained?.());
+    this.#drained = listener;
+  }
+
+  end(trailers?: HeaderList): void {
+    if (this.#over) return;
+    if (this.#left !== undefined && this.#left > 0) {
+      this.#abandon();
+      return;
+    }
+    if (trailers !== undefined && this.#response.chunkedEncoding)
+      this.#response.addTrailers(trailers.filter(([, value]) => isHeaderValue(value)) as [string, string][]);
+    this.#response.end();
+  }
+
+  get #over(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded;
   }
 }
 
-function cutShort(): Error {
-  return new Error("the request ended before its body was complete");
-}
-
-/** Why a body that is passed on ends before its end. */
-function cutFailure(error: Error): Failure {
-  return bodyFailure(error, "the client left before its request was answered");
-}
-
-/** RFC 9112 §6.3: without either header a request has no body. */
-export function announcesBody(request: IncomingMessage): boolean {
-  const length = request.headers["content-length"];
-  return Number(length ?? 0) !== 0 || request.headers["transfer-encoding"] !== undefined;
+/** Names and values in turn; what no line can carry is left out. */
+function fieldsOf(headers: HeaderList): string[] {
+  const fields: string[] = [];
+  for (const [name, value] of headers) if (isHeaderValue(value)) fields.push(name, value);
+  return fields;
 }
 
 /** RFC 9112 §3.2: servers accept the absolute form too; the asterisk form has no path. */

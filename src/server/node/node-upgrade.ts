@@ -1,6 +1,11 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { UpgradeRequest } from "../inbound-request.js";
+import { type HeaderList, isHeaderValue } from "../response-writer.js";
 import type { NodeConnection } from "./node-connections.js";
+
+/** Bytes that are read of a client whose upgrade has no response yet. */
+const maxEarlyBytes = 65_536;
 
 /**
  * Whether a request asks for a WebSocket in a way that can be served (RFC 6455 §4.1): with GET, and by HTTP/1.1, since no
@@ -64,4 +69,63 @@ function keepUnread(socket: Socket, connection: NodeConnection): () => void {
     socket.off("drain", drained);
     socket.off("timeout", timedOut);
   };
+}
+
+/**
+ * A request for a WebSocket on a path that takes some. Node.js has taken its parser off the connection, so that the
+ * response is the last one on it.
+ */
+export class NodeUpgrade implements UpgradeRequest {
+  readonly #socket: Socket;
+  readonly #response: ServerResponse;
+  readonly #early: Buffer[];
+  #size = 0;
+  readonly #left: () => void;
+  /** Does what Node.js did with its parser. */
+  readonly #timedOut = (): void => {
+    if (!this.#response.emit("timeout")) this.#socket.destroy();
+  };
+  readonly #read = (): void => {
+    const chunk = this.#socket.read() as Buffer | null;
+    if (chunk === null) return;
+    this.#early.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size > maxEarlyBytes) this.#socket.off("readable", this.#read);
+  };
+
+  /**
+   * @param response assigned to the connection
+   * @param head the first bytes behind the request
+   * @param left is called when the client has ended its side
+   */
+  constructor(socket: Socket, response: ServerResponse, head: Buffer, left: () => void) {
+    this.#socket = socket;
+    this.#response = response;
+    this.#early = [head];
+    this.#left = left;
+    socket.on("timeout", this.#timedOut);
+  }
+
+  watch(): void {
+    // A connection that is not read does not tell of its end either.
+    this.#socket.on("readable", this.#read);
+    this.#socket.once("end", this.#left);
+  }
+
+  stopWatching(): void {
+    this.#socket.off("readable", this.#read);
+    this.#socket.off("end", this.#left);
+  }
+
+  accept(headers: HeaderList): Socket {
+    this.stopWatching();
+    this.#socket.off("timeout", this.#timedOut);
+    this.#response.detachSocket(this.#socket);
+    let text = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+    for (const [name, value] of headers) if (isHeaderValue(value)) text += `${name}: ${value}\r\n`;
+    this.#socket.write(`${text}\r\n`, "latin1");
+    const early = Buffer.concat(this.#early);
+    if (early.length > 0) this.#socket.unshift(early);
+    return this.#socket;
+  }
 }

@@ -4,8 +4,8 @@ import { loadUws, type Uws, type UwsApp } from "../../net/uws-addon.js";
 import { type HeldCork, holdCork } from "../../net/uws-cork.js";
 import { createApp, listen } from "../../net/uws-listener.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "../engine.js";
+import { RequestHead } from "./request-head.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
-import { RequestHead } from "./uws-head.js";
 
 /**
  * Listens with uWebSockets.js. One wildcard route takes everything: matching is ours, on the raw path.
@@ -105,8 +105,12 @@ class UwsEngine implements Engine, UwsListener {
     const { headerLimit } = this.#options;
     const fault = head.fault(headerLimit + targetLimit, headerLimit);
     this.#underWay++;
-    if (fault === undefined) this.#options.handle(new UwsExchange(response, head, this));
-    else this.#refuse(response, fault);
+    if (fault !== undefined) {
+      this.#refuse(response, fault);
+      return;
+    }
+    const exchange = new UwsExchange(response, head, this);
+    this.#options.handle(exchange, exchange);
   }
 
   #refuse(response: HttpResponse, { failure, body }: Refusal): void {

@@ -1,12 +1,27 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { Cancellation } from "../../net/cancellation.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
-import type { Passed, PassThrough } from "../../upstream/pass-through.js";
-import { type Exchange, type HeaderList, noBody } from "../exchange.js";
-import { IncomingBody } from "../incoming-body.js";
-import type { RequestHead } from "./uws-head.js";
-import { UwsRelay } from "./uws-relay.js";
-import { ReplyHeadWriter } from "./uws-reply-head.js";
+import {
+  type BodyConsumer,
+  type BodyReader,
+  BodyTimeoutError,
+  BodyTooLargeError,
+  bodyCutShort,
+  collectBody,
+  emptyBody,
+  type InboundRequest,
+  noBody,
+} from "../inbound-request.js";
+import {
+  type BodyWriter,
+  discardingWriter,
+  type HeaderList,
+  type ResponseWriter,
+  withoutContent,
+} from "../response-writer.js";
+import type { RequestHead } from "./request-head.js";
+import { ResponseHeadWriter } from "./response-head.js";
+import { UwsBodyWriter } from "./uws-body-writer.js";
 
 /** What exchanges ask of the engine that made them. */
 export interface UwsListener {
@@ -14,31 +29,32 @@ export interface UwsListener {
   /** Milliseconds for the body to arrive. */
   readonly requestTimeout: number;
   readonly peers: PeerAddresses;
-  /** The reply of an exchange is out, or its peer has gone. */
+  /** The response of an exchange is out, or its peer has gone. */
   finished(): void;
 }
 
-/** `open` until a reply is asked for, `replying` until the socket has all of it, then `over`: the response is dead. */
-type Stage = "open" | "replying" | "over";
+/** `open` until a response is asked for, `responding` until the socket has all of it, then `over`: uws's response is dead. */
+type Stage = "open" | "responding" | "over";
 
 /**
- * An exchange on a uWebSockets.js response, which must not be touched after its reply or after the peer has gone.
+ * A request and its response over a uWebSockets.js response, which must not be touched after its end or after the peer
+ * has gone.
  *
  * Chunked bodies are parsed leniently underneath (line ends unchecked, trailers read as the next request), so a
- * connection that carried one ends with its reply: what follows the body is never read as a request.
+ * connection that carried one ends with its response: what follows the body is never read as a request.
  */
-export class UwsExchange implements Exchange {
+export class UwsExchange implements InboundRequest, ResponseWriter {
   readonly method: string;
   readonly path: string;
   readonly query: string;
   readonly cancellation = new Cancellation();
-  readonly upgrade = false;
+  readonly upgrade = undefined;
   readonly #response: HttpResponse;
   readonly #head: RequestHead;
   readonly #listener: UwsListener;
   #stage: Stage = "open";
-  readonly #body: IncomingBody | undefined;
-  #paused = false;
+  readonly #body: UwsBody | undefined;
+  #writer: UwsBodyWriter | undefined;
 
   constructor(response: HttpResponse, head: RequestHead, listener: UwsListener) {
     this.method = head.method;
@@ -48,7 +64,7 @@ export class UwsExchange implements Exchange {
     this.#head = head;
     this.#listener = listener;
     response.onAborted(() => this.#aborted());
-    if (head.bodyLength !== 0) this.#body = this.#receive(head.bodyLength);
+    if (head.bodyLength !== 0) this.#body = new UwsBody(response, head.bodyLength);
   }
 
   get encrypted(): boolean {
@@ -59,21 +75,32 @@ export class UwsExchange implements Exchange {
     return this.#stage === "over" ? "" : this.#listener.peers.addressOf(this.#response);
   }
 
+  get hasBody(): boolean {
+    return this.#body !== undefined;
+  }
+
   header(name: string): string | undefined {
     return this.#head.header(name);
+  }
+
+  headers(): Readonly<Record<string, string>> {
+    return this.#head.headers();
   }
 
   body(limit: number): Uint8Array | Promise<Uint8Array> {
     const body = this.#body;
     if (body === undefined) return noBody;
-    if (this.#paused && this.#stage === "open") this.#response.resume();
-    this.#paused = false;
-    return body.take(limit, this.#listener.requestTimeout);
+    const timer = setTimeout(() => body.fail(new BodyTimeoutError()), this.#listener.requestTimeout);
+    return collectBody(body.reader(limit), () => clearTimeout(timer));
   }
 
-  reply(status: number, headers: HeaderList, body: string | Uint8Array): void {
+  stream(limit: number): BodyReader {
+    return this.#body === undefined ? emptyBody : this.#body.reader(limit);
+  }
+
+  send(status: number, headers: HeaderList, body: string | Uint8Array): void {
     if (this.#stage !== "open") return;
-    this.#stage = "replying";
+    this.#stage = "responding";
     let close = this.#head.closing;
     heads.begin(status);
     for (const field of headers) {
@@ -84,54 +111,66 @@ export class UwsExchange implements Exchange {
     if (!bodyless && this.method === "HEAD") heads.field("content-length", String(Buffer.byteLength(body)));
     const sent = bodyless || this.method === "HEAD" ? undefined : body;
     const last = this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined);
-    if (!last && !close) {
-      this.#send(heads.head, sent, false);
-      return;
-    }
-    // The end of a reply in one piece says so itself.
-    if (sent === undefined || (!last && sent.length > largeBody)) heads.field("connection", "close");
-    // A reply without body cannot be ended together with its connection, so that the last line end is ours.
-    if (sent === undefined && last) heads.lineEnd();
-    const { head } = heads;
-    // Within the parser an ended connection still has the rest of its bytes parsed; while a reply is due it has not.
-    setImmediate(() => (last ? this.#sendLast(head, sent) : this.#send(head, sent, true)));
+    this.#writeHead(sent, last, close);
   }
 
-  passOn(application: PassThrough, passed: Passed, replyHeaders: HeaderList): Promise<number> {
-    if (this.#stage !== "open") return Promise.resolve(0);
-    this.#stage = "replying";
-    return new Promise(resolve => {
-      const body = this.#body;
-      const request = {
-        method: this.method,
-        target: this.query === "" ? this.path : `${this.path}?${this.query}`,
-        fields: this.#head.fields,
-        closing: this.#head.closing,
-        last: this.#head.bodyLength === undefined,
-      };
-      const relay = new UwsRelay(this.#response, request, application, passed, replyHeaders, status => {
-        if (this.#stage !== "over") {
-          this.#stage = "over";
-          this.#listener.finished();
-        }
-        resolve(status);
-      });
-      this.cancellation.listen(() => relay.abort());
-      if (this.#paused) this.#response.resume();
-      this.#paused = false;
-      if (body === undefined) relay.send(noBytes, true);
-      else body.stream((chunk, last) => relay.send(chunk, last));
-    });
+  open(status: number, headers: HeaderList): BodyWriter {
+    if (this.#stage !== "open") return discardingWriter;
+    this.#stage = "responding";
+    const bodyless = withoutContent(this.method, status);
+    let close = false;
+    let length: number | undefined;
+    heads.begin(status);
+    for (const [name, value] of headers) {
+      if (name === "connection") close ||= value === "close";
+      else if (name === "content-length" && !bodyless) length = Number(value);
+      // uWebSockets.js writes its own.
+      else if (name !== "date") heads.field(name, value);
+    }
+    // The rest of a sized body that somebody reads does not stand in the way of the next request.
+    const last = this.#body !== undefined && (!this.#body.taken || this.#head.bodyLength === undefined);
+    if (bodyless) {
+      this.#body?.drop();
+      this.#writeHead(undefined, last, close || this.#head.closing);
+      return discardingWriter;
+    }
+    if (this.#head.closing) heads.field("connection", "close");
+    const writer = new UwsBodyWriter(
+      this.#response,
+      heads.head,
+      { length, last, close, clientCloses: this.#head.closing },
+      {
+        ended: () => this.#ended(),
+        lastByte: () => this.#body?.drop(),
+      },
+    );
+    this.#writer = writer;
+    return writer;
   }
 
   abandon(): void {
-    // Tells `onAborted`, which does the rest.
+    // Calls `onAborted`, which does the rest.
     if (this.#stage !== "over") this.#response.close();
   }
 
-  #send(head: string | Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
+  /** The head that `heads` has, and a body in one piece. @param last nothing more may be read from the connection */
+  #writeHead(body: string | Uint8Array | undefined, last: boolean, close: boolean): void {
+    if (!last && !close) {
+      this.#write(heads.head, body, false);
+      return;
+    }
+    // uWebSockets.js adds the line only to a response in one write.
+    if (body === undefined || (!last && body.length > largeBody)) heads.field("connection", "close");
+    // A response without body cannot be ended together with its connection, so that the last line end is ours.
+    if (body === undefined && last) heads.lineEnd();
+    const { head } = heads;
+    // Within the parser an ended connection still has the rest of its bytes parsed; while a response is due it has not.
+    setImmediate(() => (last ? this.#writeLast(head, body) : this.#write(head, body, true)));
+  }
+
+  #write(head: string | Uint8Array, body: string | Uint8Array | undefined, close: boolean): void {
     if (this.#stage === "over") return;
-    if (body !== undefined && (body.length > largeBody || (!close && ++replies % offers === 0))) {
+    if (body !== undefined && (body.length > largeBody || (!close && ++responses % offers === 0))) {
       this.#offer(head, body);
       return;
     }
@@ -141,7 +180,7 @@ export class UwsExchange implements Exchange {
   }
 
   /** Nothing more is read from the connection. */
-  #sendLast(head: string | Uint8Array, body: string | Uint8Array | undefined): void {
+  #writeLast(head: string | Uint8Array, body: string | Uint8Array | undefined): void {
     if (this.#stage === "over") return;
     ending = true;
     if (body !== undefined) {
@@ -154,6 +193,7 @@ export class UwsExchange implements Exchange {
 
   #cork(write: () => void, head: string | Uint8Array, body: string | Uint8Array): void {
     this.#stage = "over";
+    this.#body?.abandon();
     writing = this.#response;
     writtenHead = head;
     writtenBody = body;
@@ -162,7 +202,7 @@ export class UwsExchange implements Exchange {
   }
 
   /**
-   * As much as the peer takes, then in parts as it takes more. Replies that are left unread would else be kept one
+   * As much as the peer takes, then in parts as it takes more. Responses that are left unread would else be kept one
    * after the other; like this a connection that does not read ends at a further request.
    */
   #offer(head: string | Uint8Array, body: string | Uint8Array): void {
@@ -172,60 +212,152 @@ export class UwsExchange implements Exchange {
     writtenBody = body;
     response.cork(writeOffer);
     if (offered) {
-      this.#sent();
+      this.#ended();
       return;
     }
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     response.onWritable(offset => {
       const [ok, done] = response.tryEnd(bytes.subarray(offset), bytes.length);
-      if (done) this.#sent();
+      if (done) this.#ended();
       return ok;
     });
   }
 
-  #sent(): void {
+  #ended(): void {
     if (this.#stage === "over") return;
     this.#stage = "over";
+    this.#body?.abandon();
     this.#listener.finished();
-  }
-
-  #receive(length: number | undefined): IncomingBody {
-    const body = new IncomingBody(length);
-    this.#response.onData((chunk, last) => {
-      body.add(chunk, last);
-      // Nobody has asked for the body yet: no more of it than has already been read from the socket.
-      if (body.taken || last || this.#paused || this.#stage !== "open") return;
-      this.#paused = true;
-      this.#response.pause();
-    });
-    return body;
   }
 
   #aborted(): void {
     if (this.#stage === "over") return;
     this.#stage = "over";
-    this.#body?.fail(new Error("the request ended before its body was complete"));
+    this.#writer?.abort();
+    this.#body?.fail(bodyCutShort());
+    this.#body?.abandon();
     this.cancellation.cancel();
     this.#listener.finished();
   }
 }
 
-const noBytes = Buffer.alloc(0);
+/** The body of a request while it comes in. What has come before a reader is there is kept: one read of the socket. */
+class UwsBody {
+  complete = false;
+  taken = false;
+  readonly #response: HttpResponse;
+  readonly #length: number | undefined;
+  #chunks: Buffer[] = [];
+  #consumer: BodyConsumer | undefined;
+  #left = Number.POSITIVE_INFINITY;
+  #error: Error | undefined;
+  #paused = false;
+  /** Its consumer has its end or its failure, or uws's response is dead. */
+  #over = false;
+  #dead = false;
 
-/** Above this a reply waits for the peer instead of being copied into the buffer of the socket. */
+  constructor(response: HttpResponse, length: number | undefined) {
+    this.#response = response;
+    this.#length = length;
+    response.onData((chunk, last) => this.#add(chunk, last));
+  }
+
+  reader(limit: number): BodyReader {
+    this.taken = true;
+    return {
+      start: consumer => this.#start(consumer, limit),
+      pause: () => this.#pause(),
+      resume: () => this.#resume(),
+    };
+  }
+
+  /** Nobody needs the rest, which is read and dropped. */
+  drop(): void {
+    this.#over = true;
+    this.#resume();
+  }
+
+  /** uws's response is dead: nothing can be asked of it any more. */
+  abandon(): void {
+    this.#dead = true;
+  }
+
+  fail(error: Error): void {
+    if (this.complete) return;
+    this.#error ??= error;
+    this.#chunks = [];
+    this.#settle();
+  }
+
+  #start(consumer: BodyConsumer, limit: number): void {
+    this.#consumer = consumer;
+    this.#left = limit;
+    if ((this.#length ?? 0) > limit) this.#error ??= new BodyTooLargeError();
+    const early = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of early) this.#give(chunk);
+    this.#settle();
+    if (this.#error === undefined) this.#resume();
+  }
+
+  /** @param chunk valid during the call only */
+  #add(chunk: ArrayBuffer, last: boolean): void {
+    this.complete = last;
+    if (this.#over || this.#error !== undefined) return;
+    const bytes = Buffer.copyBytesFrom(new Uint8Array(chunk));
+    if (this.#consumer !== undefined) {
+      this.#give(bytes);
+      this.#settle();
+      return;
+    }
+    if (bytes.length > 0) this.#chunks.push(bytes);
+    // No more of it than has already been read from the socket.
+    if (!last) this.#pause();
+  }
+
+  #give(chunk: Buffer): void {
+    if (this.#over || this.#error !== undefined || chunk.length === 0) return;
+    this.#left -= chunk.length;
+    if (this.#left < 0) this.#error = new BodyTooLargeError();
+    else this.#consumer?.chunk(chunk);
+  }
+
+  #settle(): void {
+    const consumer = this.#consumer;
+    if (consumer === undefined || this.#over || (this.#error === undefined && !this.complete)) return;
+    this.#over = true;
+    if (this.#error === undefined) consumer.end();
+    else consumer.fail(this.#error);
+  }
+
+  #pause(): void {
+    if (this.#paused || this.complete || this.#dead) return;
+    this.#paused = true;
+    this.#response.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#dead) return;
+    this.#paused = false;
+    this.#response.resume();
+  }
+}
+
+/** Above this a response waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;
-/** One in so many small replies is offered: it costs more, and who does not read is soon found by a few. */
+/** One in so many small responses is offered: it costs more, and a client that does not read is soon found by a few. */
 const offers = 16;
-let replies = 0;
+let responses = 0;
 
-const heads = new ReplyHeadWriter();
+const heads = new ResponseHeadWriter();
 
-// What the callbacks of `cork` write: it runs them at once, so that one of each serves all replies.
+// What the callbacks of `cork` write. It runs them at once, so that one of each serves all responses: no await between
+// set and use.
 let writing: HttpResponse;
 let writtenHead: string | Uint8Array = "";
 let writtenBody: string | Uint8Array = "";
 let ending = false;
-/** The reply that was offered is out. */
+/** The response that was offered is out. */
 let offered = false;
 
 function writeWhole(): void {

@@ -1,28 +1,12 @@
-import { requireJsonType, requireUncompressed } from "../bindings/json-body.js";
 import type { RpcBinding } from "../bindings/snapshot.js";
 import { responseFailure } from "../codec/error.js";
-import { type Exchange, noBody } from "../server/exchange.js";
+import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
-import { acceptAnyType, acceptType } from "./content-type.js";
-import { failureAnswer } from "./failure-answer.js";
+import type { HttpResponse, ReadonlyContext } from "./context.js";
+import { failureResponse } from "./failure-response.js";
 import { responseHeaders } from "./metadata.js";
-import type { Answer, Progress } from "./progress.js";
-
-/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
-export function acceptBody(progress: Progress, { route }: RpcBinding, length: number): void {
-  progress.requestBytes = length;
-  const { exchange, snapshot } = progress;
-  requireUncompressed(exchange.header("content-encoding"));
-  if (route.policy.anyContentType) {
-    acceptAnyType(exchange, snapshot.origins);
-    return;
-  }
-  acceptType(exchange, snapshot.origins);
-  const contentType = exchange.header("content-type");
-  if (contentType !== undefined && !route.request.takesRawBody) requireJsonType(contentType);
-}
 
 /** @throws GatewayError VALIDATION_FAILED */
 export function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
@@ -39,29 +23,29 @@ export function validate({ validate: violationsOf }: RpcBinding, request: Uint8A
 export function encodeRequest(
   binding: RpcBinding,
   variables: readonly string[],
-  exchange: Exchange,
+  request: InboundRequest,
   bytes: Uint8Array,
 ): Uint8Array {
-  const contentType = exchange.header("content-type") ?? "";
-  return binding.route.request.encode(variables, exchange.query, { contentType, bytes });
+  const contentType = request.header("content-type") ?? "";
+  return binding.route.request.encode(variables, request.query, { contentType, bytes });
 }
 
-/** What a backend has answered, its failures too, as an answer over HTTP. */
-export function decodeResponse(
-  progress: Progress,
+/** The result of a call, its failures too, as a response over HTTP. */
+export function decodeResult(
+  context: ReadonlyContext,
   binding: RpcBinding,
   result: UnaryResult,
-): Answer | Promise<Answer> {
+): HttpResponse | Promise<HttpResponse> {
   const { response, policy } = binding.route;
   const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
   if (result.message === undefined) {
-    progress.detail = `${result.status.origin}: ${result.status.message}`;
+    const detail = `${result.status.origin}: ${result.status.message}`;
     const failure = callFailure(result, policy.statusOf);
     const details =
       failure.details.length === 0 ? undefined : binding.details?.render(failure.details, "json");
     if (details instanceof Promise)
-      return details.then(rendered => failureAnswer(progress, failure, headers, rendered));
-    return failureAnswer(progress, failure, headers, details);
+      return details.then(rendered => failureResponse(context, failure, headers, detail, rendered));
+    return failureResponse(context, failure, headers, detail, details);
   }
   const chosen = policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, result);
   const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
@@ -71,8 +55,7 @@ export function decodeResponse(
     headers.unshift(["content-type", contentType]);
     return { status, headers, body };
   } catch (error) {
-    progress.detail = String(error);
-    return failureAnswer(progress, responseFailure(), headers);
+    return failureResponse(context, responseFailure(), headers, String(error));
   }
 }
 

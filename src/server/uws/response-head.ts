@@ -4,8 +4,8 @@ const tab = 0x09;
 const space = 0x20;
 const del = 0x7f;
 
-/** Writes heads of replies, one after the other, as uWebSockets.js takes them: in place of the status. */
-export class ReplyHeadWriter {
+/** Writes heads of responses, one after the other, as uWebSockets.js takes them: in place of the status. */
+export class ResponseHeadWriter {
   #text = "";
   #wide = false;
 

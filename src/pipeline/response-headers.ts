@@ -1,18 +1,17 @@
 import { originMatcher } from "../auth/request-origins.js";
-import type { CorsConfig } from "../config/schema.js";
-import type { HeaderList } from "../server/exchange.js";
+import type { CorsConfig, HttpConfig } from "../config/schema.js";
+import type { HeaderList } from "../server/response-writer.js";
 
-/** Who may read replies (Fetch standard, section 3.2), decided on header values alone. */
+/** Which pages may read responses (Fetch standard, section 3.2), decided on header values alone. */
 export interface Cors {
   /**
-   * What every reply carries, whatever its status: a page can read only the errors that its origin may read.
+   * What every response carries, whatever its status: a page can read only the errors that its origin may read.
    * @param origin the Origin header
    */
-  answer(origin: string | undefined): HeaderList;
+  headers(origin: string | undefined): HeaderList;
   /**
-   * What the reply to a preflight carries besides, to be sent with 204 before anything else is asked of the request: a
-   * preflight has no credentials. Undefined where it is none, or of an origin that may not call, or where the path has
-   * no route.
+   * What the response to a preflight carries besides. It is sent with 204 before the guard, since a preflight has no
+   * credentials. Undefined if the request is not a preflight, its origin is not allowed, or the path has no route.
    * @param requestMethod the Access-Control-Request-Method header of an OPTIONS request
    * @param allow the methods that the path has routes for, `*` for any
    */
@@ -23,31 +22,31 @@ export interface Cors {
   ): HeaderList | undefined;
 }
 
-/** Where nothing is configured no page of another origin may call, and replies say nothing of it. */
-const noCors: Cors = { answer: () => [], preflight: () => undefined };
+/** Where nothing is configured no page of another origin may call, and responses do not mention it. */
+const noCors: Cors = { headers: () => [], preflight: () => undefined };
 
 export function createCors(config: CorsConfig | undefined): Cors {
   if (config === undefined) return noCors;
-  const answer = answers(config);
+  const byOrigin = headersByOrigin(config);
   const methods = config.methods && new Set(config.methods);
   const constant: [string, string][] = [];
   if (config.allow_headers.length > 0)
     constant.push(["access-control-allow-headers", config.allow_headers.join(", ")]);
   constant.push(["access-control-max-age", String(Math.floor(config.max_age / 1000))]);
   return {
-    answer: origin => (origin === undefined ? answer.absent : (answer.of(origin) ?? answer.refused)),
+    headers: origin => (origin === undefined ? byOrigin.absent : (byOrigin.of(origin) ?? byOrigin.refused)),
     preflight: (origin, requestMethod, allow) => {
       if (origin === undefined || requestMethod === undefined || allow.length === 0) return undefined;
-      if (answer.of(origin) === undefined) return undefined;
-      const answered = answeredMethods(allow, requestMethod).filter(each => methods?.has(each) ?? true);
-      return answered.length === 0
+      if (byOrigin.of(origin) === undefined) return undefined;
+      const allowed = allowedMethods(allow, requestMethod).filter(each => methods?.has(each) ?? true);
+      return allowed.length === 0
         ? constant
-        : [["access-control-allow-methods", answered.join(", ")], ...constant];
+        : [["access-control-allow-methods", allowed.join(", ")], ...constant];
     },
   };
 }
 
-interface Answers {
+interface HeadersByOrigin {
   /** For a request without Origin. */
   readonly absent: HeaderList;
   /** For an origin that is not listed. */
@@ -56,7 +55,7 @@ interface Answers {
   of(origin: string): HeaderList | undefined;
 }
 
-function answers({ origins, credentials, expose_headers }: CorsConfig): Answers {
+function headersByOrigin({ origins, credentials, expose_headers }: CorsConfig): HeadersByOrigin {
   const more: [string, string][] = [];
   if (credentials) more.push(["access-control-allow-credentials", "true"]);
   if (expose_headers.length > 0) more.push(["access-control-expose-headers", expose_headers.join(", ")]);
@@ -78,9 +77,26 @@ function answers({ origins, credentials, expose_headers }: CorsConfig): Answers 
 const token = /^[A-Z-]{1,32}$/;
 
 /** HEAD follows GET; a path that takes any method takes the one that is asked for. */
-function answeredMethods(allow: readonly string[], requestMethod: string): string[] {
+function allowedMethods(allow: readonly string[], requestMethod: string): string[] {
   const all = new Set(allow);
   if (all.delete("*") && token.test(requestMethod)) all.add(requestMethod);
   if (all.has("GET")) all.add("HEAD");
   return [...all].sort();
+}
+
+/** What a response carries for the safety of browsers, by whether its connection is encrypted. */
+export type SecurityHeaders = (encrypted: boolean) => HeaderList;
+
+const defaults = { "x-content-type-options": "nosniff" } as const;
+
+/** Only over TLS may it be sent (RFC 6797 §7.2). */
+const transportSecurity = "strict-transport-security";
+
+/** The defaults and what is configured over them; an empty value leaves a header out. */
+export function securityHeaders(configured: HttpConfig["security_headers"]): SecurityHeaders {
+  const values = new Map<string, string>(Object.entries(defaults));
+  for (const [name, value] of Object.entries(configured)) values.set(name.toLowerCase(), value);
+  const encrypted = [...values].filter(([, value]) => value !== "");
+  const plain = encrypted.filter(([name]) => name !== transportSecurity);
+  return secure => (secure ? encrypted : plain);
 }

@@ -1,5 +1,7 @@
 import type { HttpRequest } from "uWebSockets.js";
 import { METHODS } from "node:http";
+import { connectionHeaders } from "../../config/own-header.js";
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import { type Refusal, refusal } from "../engine.js";
 
 /**
@@ -13,7 +15,7 @@ export class RequestHead {
   readonly query: string;
   /** Bytes of the body; 0 where there is none, undefined where it is chunked. */
   bodyLength: number | undefined = 0;
-  /** The client asked for the connection to end with this reply. */
+  /** The client asked for the connection to end with this response. */
   closing = false;
   readonly #fields: string[] = [];
   #size = 0;
@@ -55,11 +57,6 @@ export class RequestHead {
     return undefined;
   }
 
-  /** Names and values in turn, as they came, one byte a character. */
-  get fields(): string[] {
-    return this.#fields.map(bytesOf);
-  }
-
   /** The value of a header by lower-case name, several lines joined, one byte a character. */
   header(name: string): string | undefined {
     if ((this.#lengthsOfNames & (1 << name.length)) === 0) return undefined;
@@ -67,10 +64,28 @@ export class RequestHead {
     let value: string | undefined;
     for (let index = 0; index < fields.length; index += 2) {
       if (fields[index] !== name) continue;
-      const next = bytesOf(fields[index + 1] as string);
-      value = value === undefined ? next : `${value}${name === "cookie" ? ";" : ","} ${next}`;
+      value = joined(name, value, bytesOf(fields[index + 1] as string));
     }
     return value;
+  }
+
+  /**
+   * All headers by lower-case name, several lines of one joined, one byte a character.
+   * @throws GatewayError INVALID_HEADER for a value whose bytes are not known
+   */
+  headers(): Record<string, string> {
+    const fields = this.#fields;
+    const all = new Map<string, string>();
+    for (let index = 0; index < fields.length; index += 2) {
+      const name = fields[index] as string;
+      const value = bytesOf(fields[index + 1] as string);
+      if (value.includes(replacement) && !connectionHeaders.has(name)) {
+        const message = `header "${name}" must be ASCII or UTF-8 to be forwarded by this HTTP engine`;
+        throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
+      }
+      all.set(name, joined(name, all.get(name), value));
+    }
+    return Object.fromEntries(all);
   }
 
   #bytes(): number {
@@ -113,6 +128,13 @@ function collect(name: string, value: string): void {
 /** uWebSockets.js reads UTF-8 where HTTP has bytes; what is no UTF-8 has become U+FFFD by then. */
 function bytesOf(text: string): string {
   return wide.test(text) ? Buffer.from(text).toString("latin1") : text;
+}
+
+/** U+FFFD in UTF-8: what the addon makes of bytes that are not UTF-8, which are lost. */
+const replacement = "\xef\xbf\xbd";
+
+function joined(name: string, before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}${name === "cookie" ? ";" : ","} ${value}`;
 }
 
 /** The frequent methods as literals, which are compared and looked up by their address. */

@@ -1,0 +1,46 @@
+import type { Readable } from "node:stream";
+import type { Passage } from "../bindings/guard.js";
+import type { Binding, Snapshot } from "../bindings/snapshot.js";
+import type { InboundRequest } from "../server/inbound-request.js";
+import type { ResponseWriter } from "../server/response-writer.js";
+import type { Failure } from "../status/failure.js";
+
+/** What is known of one request while it is under way. Made and changed by the pipeline alone. */
+export interface RequestContext {
+  readonly request: InboundRequest;
+  readonly response: ResponseWriter;
+  readonly snapshot: Snapshot;
+  readonly requestId: string;
+  /** Of `performance.now`. */
+  readonly startedMs: number;
+  /** Undefined until a route is found. */
+  binding: Binding | undefined;
+  /** What the guard of the binding has found out; undefined without one. */
+  passage: Passage | undefined;
+  requestBytes: number;
+  responseBytes: number;
+  upstreamSeconds: number | undefined;
+}
+
+/** The context as everybody else sees it. */
+export type ReadonlyContext = Readonly<RequestContext>;
+
+/** The response to a request, before the headers that every response carries. */
+export interface HttpResponse {
+  /** 101 where the connection is a WebSocket by now. */
+  readonly status: number;
+  /** The pipeline's from then on: it adds to them. */
+  readonly headers: (readonly [string, string])[];
+  /**
+   * A stream has its first bytes, or its end, already: until then its failure could still be the response. Undefined
+   * where there is no content and the headers say all (HEAD, 204, 304).
+   */
+  readonly body: string | Uint8Array | Readable | undefined;
+  /** Why it is an error; metrics and log count this one, whatever the dialect makes of the status. */
+  readonly failure?: Failure;
+  /** What went wrong, for the log only. */
+  readonly detail?: string | undefined;
+}
+
+/** Without a promise where the response is known at once; undefined where it comes by a callback. */
+export type MaybeLater = HttpResponse | undefined | Promise<HttpResponse | undefined>;

@@ -1,0 +1,161 @@
+import { Readable } from "node:stream";
+import type { PassThroughBinding } from "../bindings/snapshot.js";
+import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
+import type { HeaderList } from "../server/response-writer.js";
+import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import { type BackendRequest, type BackendResponse, backendFailure } from "../upstream/http/client.js";
+import { backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
+import type { HttpResponse, ReadonlyContext } from "./context.js";
+import { refuse } from "./failure-response.js";
+import { requestMetadata } from "./metadata.js";
+
+/** What a pass-through prefix takes; the rarer methods of other specifications too. */
+const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+
+/**
+ * Sends a request to the HTTP backend of its prefix and returns the response, its body as a stream.
+ * @param received is called with the bytes of each piece of the body
+ * @param own the headers that every response of the gateway carries; they replace the backend's
+ * @throws GatewayError METHOD_NOT_ALLOWED, MALFORMED_REQUEST, MALFORMED_PATH, BODY_TOO_LARGE, ROUTE_NOT_FOUND,
+ *   INVALID_HEADER, CLIENT_CLOSED, REQUEST_TIMEOUT, UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT, UPSTREAM_PROTOCOL
+ */
+export async function forward(
+  context: ReadonlyContext,
+  { bodyLimit, websocket, forwarder, check, ownHeader }: PassThroughBinding,
+  received: (bytes: number) => void,
+  own: HeaderList,
+): Promise<HttpResponse> {
+  const { request } = context;
+  const { method, path, query, upgrade, cancellation } = request;
+  // A backend that is asked for the request it got would show what only it may know (RFC 9110 §9.3.8).
+  if (method === "TRACE" || method === "CONNECT") {
+    const message = `${method} is not forwarded`;
+    throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
+  }
+  if (request.hasBody && (method === "GET" || method === "HEAD"))
+    throw refuse("MALFORMED_REQUEST", `a ${method} request has no body`);
+  if (Number(request.header("content-length") ?? 0) > bodyLimit)
+    throw refuse("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`);
+  check?.(request);
+  if (upgrade !== undefined && !websocket) throw refuse("ROUTE_NOT_FOUND", "no WebSocket is served here");
+  const controller = new AbortController();
+  const forwarded: BackendRequest = {
+    method,
+    target: forwarder.target(path, query),
+    headers: backendHeaders(request.headers(), ownHeaders(context), ownHeader),
+    body: request.hasBody ? new RequestBody(request.stream(bodyLimit), bodyLimit, received) : undefined,
+    signal: controller.signal,
+  };
+  cancellation.listen(() => controller.abort());
+  try {
+    if (upgrade === undefined) return await responseOf(await forwarder.send(forwarded), own);
+    upgrade.watch();
+    const answer = await forwarder.upgrade(forwarded);
+    if (answer.kind === "refused") return await responseOf(answer, own);
+    if (cancellation.cancelled) {
+      answer.socket.destroy();
+      throw new GatewayError(clientLeft());
+    }
+    forwarder.join(upgrade.accept([...headerLines(answer.headers, own), ...own]), answer.socket);
+    return { status: 101, headers: [], body: undefined };
+  } catch (error) {
+    if (cancellation.cancelled) throw new GatewayError(clientLeft());
+    throw error;
+  }
+}
+
+function clientLeft(): Failure {
+  return gatewayFailure("CLIENT_CLOSED", leaving);
+}
+
+const leaving = "the client left before its request was answered";
+
+/** Why the body of a response has not come to its end. */
+export function forwardingFailure({ request }: ReadonlyContext, error: Error): Failure {
+  return request.cancellation.cancelled ? clientLeft() : backendFailure(error);
+}
+
+/** The gateway's own headers in place of what the client claims; RPC backends get the same as metadata. */
+function ownHeaders({ request, passage, requestId, snapshot }: ReadonlyContext): ForwardedHeaders {
+  const headers: Record<string, string | undefined> = { forwarded: undefined, "x-real-ip": undefined };
+  for (const [name, value] of requestMetadata(
+    request,
+    [],
+    passage?.identity?.metadata,
+    requestId,
+    snapshot.origins,
+  )) {
+    if (typeof value === "string") headers[name] = value;
+  }
+  return headers;
+}
+
+/** Waits for the first bytes or the end of the body: until then a failure can still be the response. */
+async function responseOf(
+  { status, headers, body }: BackendResponse,
+  own: HeaderList,
+): Promise<HttpResponse> {
+  if (body !== undefined) {
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: Error): void => {
+        body.off("readable", settle).off("end", settle).off("error", settle);
+        if (error === undefined) resolve();
+        else reject(new GatewayError(backendFailure(error)));
+      };
+      body.on("readable", settle).on("end", settle).on("error", settle);
+    });
+  }
+  // 205 has a length, which is 0 (RFC 9110 §15.3.6).
+  return { status, headers: headerLines(headers, own), body: body ?? (status === 205 ? "" : undefined) };
+}
+
+/** All but those that the gateway sends itself. What responses vary by adds up. */
+function headerLines(
+  headers: NodeJS.Dict<string | string[]>,
+  own: HeaderList,
+): (readonly [string, string])[] {
+  const lines: (readonly [string, string])[] = [];
+  for (const [name, value = []] of Object.entries(headers)) {
+    if (name !== "vary" && own.some(([each]) => each === name)) continue;
+    for (const line of Array.isArray(value) ? value : [value]) lines.push([name, line]);
+  }
+  return lines;
+}
+
+/** The body of a request on its way to the backend, as fast as the backend takes it. Fails with a GatewayError. */
+class RequestBody extends Readable {
+  readonly #reader: BodyReader;
+  readonly #limit: number;
+  readonly #received: (bytes: number) => void;
+  #started = false;
+
+  constructor(reader: BodyReader, limit: number, received: (bytes: number) => void) {
+    super();
+    this.#reader = reader;
+    this.#limit = limit;
+    this.#received = received;
+    // Nobody else listens before it is sent, nor once the backend has answered.
+    this.on("error", () => undefined);
+  }
+
+  override _read(): void {
+    if (this.#started) {
+      this.#reader.resume();
+      return;
+    }
+    this.#started = true;
+    this.#reader.start({
+      chunk: chunk => {
+        this.#received(chunk.length);
+        if (!this.destroyed && !this.push(chunk)) this.#reader.pause();
+      },
+      end: () => this.push(null),
+      fail: error => this.destroy(new GatewayError(bodyFailure(error, this.#limit, leaving))),
+    });
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (this.#started) this.#reader.pause();
+    done(error);
+  }
+}

@@ -1,0 +1,43 @@
+import type { RequestOrigins } from "../auth/request-origins.js";
+import { isJsonType, requireJsonType, requireUncompressed } from "../bindings/json-body.js";
+import type { RpcBinding } from "../bindings/snapshot.js";
+import { bodyFailure, type InboundRequest } from "../server/inbound-request.js";
+import { GatewayError } from "../status/failure.js";
+
+/**
+ * Waits for a body that is on its way.
+ * @param limit bytes
+ * @throws GatewayError BODY_TOO_LARGE, REQUEST_TIMEOUT, MALFORMED_REQUEST, CLIENT_CLOSED
+ */
+export async function awaitBody(body: Promise<Uint8Array>, limit: number): Promise<Uint8Array> {
+  try {
+    return await body;
+  } catch (error) {
+    throw new GatewayError(bodyFailure(error, limit, "the request ended before its body was complete"));
+  }
+}
+
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
+export function requireReadable(
+  request: InboundRequest,
+  { route }: RpcBinding,
+  origins: RequestOrigins,
+): void {
+  requireUncompressed(request.header("content-encoding"));
+  const contentType = request.header("content-type");
+  if (route.policy.anyContentType) {
+    // Pages may send some types that are not JSON (text, forms) without a preflight.
+    if (!isJsonType(contentType ?? "")) origins.requireForBody(request);
+    return;
+  }
+  requireType(request, origins);
+  if (contentType !== undefined && !route.request.takesRawBody) requireJsonType(contentType);
+}
+
+/**
+ * Refuses a body without Content-Type from a page that may not act for its visitor.
+ * @throws GatewayError ORIGIN_NOT_ALLOWED
+ */
+export function requireType(request: InboundRequest, origins: RequestOrigins): void {
+  if (request.header("content-type") === undefined) origins.requireForBody(request);
+}

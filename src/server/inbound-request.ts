@@ -1,0 +1,127 @@
+import type { Duplex } from "node:stream";
+import type { ClientCertificate } from "../auth/caller.js";
+import type { Cancellation } from "../net/cancellation.js";
+import { type Failure, gatewayFailure } from "../status/failure.js";
+import type { HeaderList } from "./response-writer.js";
+
+/**
+ * One HTTP request as the pipeline sees it, whatever engine has read it. Its body is read once, either whole (`body`) or
+ * as a stream (`stream`); a body that nobody reads costs the connection, not memory.
+ */
+export interface InboundRequest {
+  /** Upper case. */
+  readonly method: string;
+  /** Raw path as it came, without the query. */
+  readonly path: string;
+  /** Raw query as it came, without `?`; empty where there is none. */
+  readonly query: string;
+  /** Address of the peer; not necessarily the client. */
+  readonly remoteAddress: string;
+  readonly encrypted: boolean;
+  /** Cancelled when the peer goes away before its response has ended. */
+  readonly cancellation: Cancellation;
+  /** Whether a body is announced (RFC 9112 §6.3): a length above 0, or chunks. */
+  readonly hasBody: boolean;
+  /** Where the client asks for a WebSocket on a connection that can become one. */
+  readonly upgrade: UpgradeRequest | undefined;
+  /** What the client proved with its certificate; absent where the engine does not verify any. */
+  certificate?(): ClientCertificate | undefined;
+  /** The value of a header by lower-case name, several lines joined by `, `; undefined where absent. */
+  header(name: string): string | undefined;
+  /**
+   * All headers by lower-case name, several lines of one name joined, one byte a character.
+   * @throws GatewayError INVALID_HEADER for a value whose bytes the engine has lost
+   */
+  headers(): Readonly<Record<string, string>>;
+  /**
+   * The whole body, at most `limit` bytes; without a promise where it is known that there is none. Rejects with what a
+   * `BodyConsumer` fails with.
+   */
+  body(limit: number): Uint8Array | Promise<Uint8Array>;
+  /** The body in the pieces in which it comes, at most `limit` bytes. */
+  stream(limit: number): BodyReader;
+}
+
+/** A request body that is read piece by piece, as fast as its consumer takes it. */
+export interface BodyReader {
+  /** Once. Pieces may come before this returns. */
+  start(consumer: BodyConsumer): void;
+  /** Reads no more from the connection; one piece that has been read already may still come. */
+  pause(): void;
+  resume(): void;
+}
+
+/** What is done with a body; `end` or `fail` is the last call. */
+export interface BodyConsumer {
+  /** @param chunk belongs to the consumer */
+  chunk(chunk: Buffer): void;
+  end(): void;
+  /**
+   * BodyTooLargeError as soon as the limit is passed, the rest is not read; MalformedBodyError where what comes is no
+   * body (broken chunking); BodyTimeoutError where the time for the request is over; another Error where the client
+   * leaves.
+   */
+  fail(error: Error): void;
+}
+
+/** A request for a WebSocket whose connection is not read any further before it is one. */
+export interface UpgradeRequest {
+  /** Has `cancellation` tell of a client that leaves: reads, within bounds, what comes before there is a response. */
+  watch(): void;
+  /** Sends 101 with those headers. @returns the connection, from the first byte behind the request on */
+  accept(headers: HeaderList): Duplex;
+}
+
+export const noBody = new Uint8Array(0);
+
+/** The stream of a request without a body. */
+export const emptyBody: BodyReader = {
+  start: consumer => consumer.end(),
+  pause: () => undefined,
+  resume: () => undefined,
+};
+
+export class BodyTooLargeError extends Error {
+  override readonly name = "BodyTooLargeError";
+}
+
+export class BodyTimeoutError extends Error {
+  override readonly name = "BodyTimeoutError";
+}
+
+export class MalformedBodyError extends Error {
+  override readonly name = "MalformedBodyError";
+}
+
+export function bodyCutShort(): Error {
+  return new Error("the request ended before its body was complete");
+}
+
+/** Reads a body to its end. @param settled is called with the end or the failure */
+export function collectBody(reader: BodyReader, settled?: () => void): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    reader.start({
+      chunk: chunk => chunks.push(chunk),
+      end: () => {
+        settled?.();
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      },
+      fail: error => {
+        settled?.();
+        reject(error);
+      },
+    });
+  });
+}
+
+/** Why a body has not come to its end, for the client. @param left what to say of a client that has left */
+export function bodyFailure(error: unknown, limit: number, left: string): Failure {
+  if (error instanceof BodyTooLargeError)
+    return gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);
+  if (error instanceof BodyTimeoutError)
+    return gatewayFailure("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
+  if (error instanceof MalformedBodyError)
+    return gatewayFailure("MALFORMED_REQUEST", "the body is not valid HTTP/1.1");
+  return gatewayFailure("CLIENT_CLOSED", left);
+}

@@ -1,0 +1,63 @@
+/** Header names in lower case, one entry a field line, in the order in which they are sent. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/**
+ * The response to one request: `send` for one in one piece, `open` for a stream; one of them, once. After the peer has
+ * gone both do nothing. Header values that no line can carry are left out (RFC 9110 §5.5).
+ */
+export interface ResponseWriter {
+  /** Sends the whole response in one write. For HEAD the body is counted, not sent. */
+  send(status: number, headers: HeaderList, body: string | Uint8Array): void;
+  /**
+   * Begins a response whose body comes in pieces. With a `content-length` among the headers the body has that many
+   * bytes; else it is chunked, or ends with the connection where the client speaks HTTP/1.0. HEAD, 204 and 304 have no
+   * body: what is written is dropped.
+   *
+   * The head goes out by itself at the end of the turn, except where uWebSockets.js writes chunks: there it is complete with
+   * the first one.
+   */
+  open(status: number, headers: HeaderList): BodyWriter;
+  /** Ends the connection, so that what was sent of the response is seen to be incomplete. */
+  abandon(): void;
+}
+
+/** The body of a response on its way. After the peer has gone, or after `abandon`, all of this does nothing. */
+export interface BodyWriter {
+  /**
+   * @param chunk not to be changed any more
+   * @returns false where the client is behind: nothing more should be written until `onDrain`
+   */
+  write(chunk: Uint8Array): boolean;
+  /** Calls `listener` whenever the client has taken what it was behind by. One listener. */
+  onDrain(listener: () => void): void;
+  /**
+   * The body is complete; one that differs from its announced length ends as by `abandon`.
+   * @param trailers sent where the response is chunked, and the engine can
+   */
+  end(trailers?: HeaderList): void;
+}
+
+/** A value that a header line may carry (RFC 9110 §5.5): no line ends, no other control characters, no wide ones. */
+export function isHeaderValue(value: string): boolean {
+  return headerValue.test(value);
+}
+
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Whether a response has no content whatever is written (RFC 9110 §6.4.1). */
+export function withoutContent(method: string, status: number): boolean {
+  return method === "HEAD" || status === 204 || status === 304;
+}
+
+/** The announced length of a body, undefined where there is none. */
+export function announcedLength(headers: HeaderList): number | undefined {
+  for (const [name, value] of headers) if (name === "content-length") return Number(value);
+  return undefined;
+}
+
+/** For responses without content. */
+export const discardingWriter: BodyWriter = {
+  write: () => true,
+  onDrain: () => undefined,
+  end: () => undefined,
+};

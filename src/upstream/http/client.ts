@@ -1,0 +1,173 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
+import { Agent, type Dispatcher } from "undici";
+import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+
+export interface BackendTls {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly servername?: string;
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** A request to an HTTP backend. */
+export interface BackendRequest {
+  readonly method: string;
+  /** Path and query, byte for byte. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readable | undefined;
+  /** Aborted when nobody waits for the response any more. */
+  readonly signal: AbortSignal;
+}
+
+/** The response of an HTTP backend. */
+export interface BackendResponse {
+  /** 200 to 599. */
+  readonly status: number;
+  /** End to end. */
+  readonly headers: IncomingHttpHeaders;
+  /** Undefined where the status or the method has none. */
+  readonly body: Readable | undefined;
+}
+
+/** How many requests one target has under way: as many as there are connections, and those that wait for one. */
+const maxConnections = 128;
+const maxWaiting = 1024;
+
+export interface BackendClientOptions {
+  /** Milliseconds for the head of a response, and between two parts of its body. */
+  readonly timeoutMs: number;
+  readonly tls: BackendTls | undefined;
+  readonly maxConnections?: number;
+  readonly maxWaiting?: number;
+}
+
+type Callback = (error: Error | null, response?: Omit<Dispatcher.ResponseData, "body">) => void;
+
+/**
+ * The HTTP client of one prefix, in the place where `@fastify/reply-from` expects that of undici. What `prepare` was
+ * given goes out as it is: reply-from would normalize the path.
+ */
+export class BackendClient {
+  readonly #agent: Agent;
+  readonly #maxUnderWay: number;
+  readonly #underWay = new Map<string, number>();
+  #next: BackendRequest | undefined;
+
+  constructor(options: BackendClientOptions) {
+    const connections = options.maxConnections ?? maxConnections;
+    this.#maxUnderWay = connections + (options.maxWaiting ?? maxWaiting);
+    this.#agent = new Agent({
+      connections,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      connect: { rejectUnauthorized: true, ...options.tls },
+    });
+  }
+
+  /** Says what `request` is to send; it is called within the same turn of the event loop. */
+  prepare(request: BackendRequest): void {
+    this.#next = request;
+  }
+
+  request(options: Dispatcher.RequestOptions, callback: Callback): void {
+    const { target, signal, body } = this.#next as BackendRequest;
+    this.#next = undefined;
+    const origin = String(options.origin);
+    const underWay = this.#underWay.get(origin) ?? 0;
+    if (underWay >= this.#maxUnderWay) {
+      body?.destroy();
+      callback(overloaded());
+      return;
+    }
+    this.#underWay.set(origin, underWay + 1);
+    this.#agent.request({ ...options, path: target, signal }, (error, response) => {
+      if (error !== null) {
+        this.#finished(origin);
+        callback(error);
+        return;
+      }
+      response.body.once("close", () => this.#finished(origin));
+      takeResponse(options.method, response, callback);
+    });
+  }
+
+  /** Ends what is under way. */
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+
+  #finished(origin: string): void {
+    const left = (this.#underWay.get(origin) ?? 0) - 1;
+    if (left > 0) this.#underWay.set(origin, left);
+    else this.#underWay.delete(origin);
+  }
+}
+
+function takeResponse(
+  method: Dispatcher.HttpMethod,
+  response: Dispatcher.ResponseData,
+  callback: Callback,
+): void {
+  const { statusCode, headers, body } = response;
+  if (!isFinalStatus(statusCode)) {
+    body.on("error", () => undefined).destroy();
+    callback(badStatus(statusCode));
+    return;
+  }
+  if (!hasNoContent(method, statusCode)) {
+    callback(null, response);
+    return;
+  }
+  // A length that speaks of a body which is not there must not fail the response.
+  body.on("error", () => undefined);
+  body.dump().catch(() => undefined);
+  if (method !== "HEAD" && statusCode !== 304) delete headers["content-length"];
+  callback(null, { ...response, body: undefined } as never);
+}
+
+/** Whether a status can be that of a response (RFC 9110 section 15). */
+export function isFinalStatus(status: number): boolean {
+  return status >= 200 && status <= 599;
+}
+
+/** Whether a response has no content, whatever its headers say (RFC 9110 §6.4.1, §15.3.6). */
+export function hasNoContent(method: string, status: number): boolean {
+  return method === "HEAD" || status === 204 || status === 205 || status === 304;
+}
+
+export function badStatus(status: number): GatewayError {
+  const message = `the upstream sent the status ${status}; expected 200 to 599`;
+  return new GatewayError(gatewayFailure("UPSTREAM_PROTOCOL", message));
+}
+
+function overloaded(): GatewayError {
+  const message = "too many requests wait for a connection to the upstream";
+  return new GatewayError(gatewayFailure("UPSTREAM_UNAVAILABLE", message));
+}
+
+/** Why a backend has not sent its whole response. `@fastify/reply-from` wraps the error: the cause is the real one. */
+export function backendFailure(error: Error & { code?: string }): Failure {
+  const cause = error.cause instanceof Error ? (error.cause as typeof error) : error;
+  if (cause instanceof GatewayError) return cause.failure;
+  const code = cause.code ?? error.code ?? "";
+  if (notReached.has(code) || notTrusted.test(code))
+    return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
+  if (timedOut.test(code)) return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
+  return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
+}
+
+/** The request was never sent. */
+const notReached: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+/** Codes of OpenSSL and Node.js about certificates and handshakes. */
+const notTrusted = /CERT|SIGNATURE|ERR_TLS|ERR_SSL/;
+const timedOut = /TIMEOUT/;

@@ -1,0 +1,192 @@
+import { EventEmitter, once } from "node:events";
+import { type IncomingHttpHeaders, type IncomingMessage, METHODS, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import httpProxy from "@fastify/http-proxy";
+import Fastify, { type FastifyInstance } from "fastify";
+import { GatewayError } from "../../status/failure.js";
+import {
+  BackendClient,
+  type BackendRequest,
+  type BackendResponse,
+  type BackendTls,
+  backendFailure,
+} from "./client.js";
+import { backendTarget, clientHeaders } from "./message.js";
+import { askUpgrade, joinSockets, type UpgradeResponse } from "./upgrade.js";
+
+/** Requests below one prefix that go to an HTTP backend as they are. */
+export interface ForwardedPrefix {
+  /** `/legacy`, without `/` at its end. */
+  readonly prefix: string;
+  /** What stands in place of the prefix; undefined: the prefix stays. */
+  readonly rewrite: string | undefined;
+  /** Where the next request goes, such as `http://10.0.0.9:8080`. */
+  next(): string;
+  /** Milliseconds for the head of a response, and between two parts of its body. */
+  readonly timeoutMs: number;
+  readonly tls: BackendTls | undefined;
+}
+
+/** Sends the requests below one prefix to their backend. */
+export interface Forwarder {
+  /** Path and query for the backend. @throws GatewayError MALFORMED_PATH */
+  target(path: string, query: string): string;
+  /** Rejects with a GatewayError UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT or UPSTREAM_PROTOCOL, or what the body failed of. */
+  send(request: BackendRequest): Promise<BackendResponse>;
+  /** Asks for a WebSocket. Rejects like `send`. */
+  upgrade(request: BackendRequest): Promise<UpgradeResponse>;
+  /** Joins a client and its backend once both have agreed on a WebSocket. */
+  join(client: Duplex, backend: Socket): void;
+}
+
+/** All prefixes of one configuration, by themselves. */
+export interface Forwarders {
+  of(prefix: string): Forwarder;
+  /** Resolves once no WebSocket is open. */
+  quiet(): Promise<void>;
+  /** Ends what is under way. */
+  close(): Promise<void>;
+}
+
+/**
+ * `@fastify/http-proxy` takes requests from a Fastify application. This one does not listen: a request is handed to its
+ * router as an object, and the response is taken from the proxy before Fastify would write it anywhere.
+ */
+export async function createForwarders(prefixes: readonly ForwardedPrefix[]): Promise<Forwarders> {
+  const app = createApp();
+  const clients: BackendClient[] = [];
+  const open = new Set<Duplex>();
+  const byPrefix = new Map<string, Forwarder>();
+  for (const [index, prefix] of prefixes.entries()) {
+    const client = new BackendClient(prefix);
+    clients.push(client);
+    const url = `/${index}`;
+    app.register(httpProxy, proxyOptions(url, prefix, client) as never);
+    const { rewrite = prefix.prefix } = prefix;
+    byPrefix.set(prefix.prefix, {
+      target: (path, query) => backendTarget(path, query, prefix.prefix, rewrite),
+      send: request =>
+        new Promise((resolve, reject) => {
+          const raw = new ForwardedMessage(url, request, resolve, reject);
+          app.routing(raw as unknown as IncomingMessage, new EventEmitter() as unknown as ServerResponse);
+        }),
+      upgrade: async request => {
+        const response = await askUpgrade(request, prefix.next(), prefix);
+        if (response.kind === "switched") return response;
+        return { ...response, headers: clientHeaders(response.headers, prefix.prefix, rewrite) };
+      },
+      join: (socket, backend) => {
+        open.add(socket);
+        socket.once("close", () => open.delete(socket));
+        joinSockets(socket, backend, prefix.timeoutMs);
+      },
+    });
+  }
+  await app.ready();
+  return {
+    of: prefix => byPrefix.get(prefix) as Forwarder,
+    async quiet() {
+      while (open.size > 0) await Promise.all(Array.from(open, socket => once(socket, "close")));
+    },
+    async close() {
+      for (const socket of open) socket.destroy();
+      await app.close();
+      await Promise.all(clients.map(client => client.close()));
+    },
+  };
+}
+
+function createApp(): FastifyInstance {
+  const app = Fastify({ logger: false, forceCloseConnections: true }) as unknown as FastifyInstance;
+  // Bodies are streamed whatever they are, so that Fastify is not to look at their types.
+  for (const method of forwardedMethods)
+    app.addHttpMethod(method, { hasBody: false, overrideExisting: true } as { hasBody: boolean });
+  app.setErrorHandler((error, { raw }, reply) => {
+    reply.hijack();
+    forwarded(raw).reject(error as Error);
+  });
+  return app;
+}
+
+/** What Node.js can read, but what no backend is asked: a tunnel, and to say what it was asked. */
+const forwardedMethods = METHODS.filter(method => method !== "CONNECT" && method !== "TRACE");
+
+/** As much of a request of Node.js as Fastify and the proxy look at. */
+class ForwardedMessage {
+  readonly method: string;
+  readonly headers = {};
+  readonly httpVersionMajor = 1;
+  readonly complete = true;
+  readonly aborted = false;
+  responseHeaders: IncomingHttpHeaders = {};
+
+  constructor(
+    readonly url: string,
+    readonly request: BackendRequest,
+    readonly resolve: (response: BackendResponse) => void,
+    readonly reject: (error: Error) => void,
+  ) {
+    this.method = request.method;
+  }
+}
+
+/** What `@fastify/reply-from` has of a response, whatever its types say. */
+interface ProxiedResponse {
+  readonly statusCode: number;
+  readonly stream: BackendResponse["body"];
+}
+
+/** All requests of the application are of this kind. */
+function forwarded(raw: unknown): ForwardedMessage {
+  return raw as ForwardedMessage;
+}
+
+function proxyOptions(
+  url: string,
+  { prefix, rewrite = prefix, next }: ForwardedPrefix,
+  client: BackendClient,
+): Parameters<typeof httpProxy>[1] {
+  return {
+    prefix: url,
+    rewritePrefix: "/",
+    upstream: "",
+    proxyPayloads: false as const,
+    httpMethods: forwardedMethods,
+    internalRewriteLocationHeader: false,
+    undici: client as never,
+    preHandler: (request, _reply, done) => {
+      request.body = forwarded(request.raw).request.body;
+      done();
+    },
+    // Without the reply as its result Fastify leaves it alone.
+    handler: (_request, reply, path, options) => {
+      reply.from(path, options);
+    },
+    replyOptions: {
+      getUpstream: next,
+      rewriteRequestHeaders: ({ raw }, { host }) => {
+        const { request } = forwarded(raw);
+        client.prepare(request);
+        return { ...request.headers, host };
+      },
+      rewriteHeaders: (headers, request) => {
+        forwarded(request?.raw).responseHeaders = clientHeaders(headers, prefix, rewrite);
+        // Fastify need not keep any.
+        return {};
+      },
+      // What a backend refuses it refuses to the client.
+      retryDelay: () => null,
+      onResponse: ({ raw }, reply, response) => {
+        reply.hijack();
+        const { statusCode: status, stream: body } = response as unknown as ProxiedResponse;
+        const { responseHeaders: headers, resolve } = forwarded(raw);
+        resolve({ status, headers, body });
+      },
+      onError: (reply, { error }) => {
+        reply.hijack();
+        forwarded(reply.request.raw).reject(new GatewayError(backendFailure(error)));
+      },
+    },
+  } satisfies Parameters<typeof httpProxy>[1];
+}

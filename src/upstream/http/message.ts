@@ -1,0 +1,85 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { connectionHeaders, connectionOptions } from "../../config/own-header.js";
+import { GatewayError, gatewayFailure } from "../../status/failure.js";
+
+/** What replaces or joins a request's own headers; `undefined` takes one away. */
+export type ForwardedHeaders = Readonly<Record<string, string | undefined>>;
+
+/** Without what belongs to the connection that the headers came over, and what their `connection` names. */
+export function endToEnd<Headers extends IncomingHttpHeaders>(headers: Headers): Headers {
+  // Several lines come as several values, whatever the type says.
+  const named = connectionOptions(String(headers.connection ?? ""));
+  // Says where the body ends.
+  named.delete("content-length");
+  const kept: IncomingHttpHeaders = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (!connectionHeaders.has(name) && !named.has(name)) kept[name] = value;
+  }
+  return kept as Headers;
+}
+
+/**
+ * The headers that the backend gets: the client's, end to end, and the gateway's own.
+ * @param ownHeader whether a header is not the client's to send, by lower-case name with `-` in place of `_`
+ */
+export function backendHeaders(
+  client: Readonly<Record<string, string>>,
+  own: ForwardedHeaders,
+  ownHeader: (name: string) => boolean,
+): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const [name, value] of Object.entries(endToEnd(client))) {
+    // Some backends take `_` in a name for `-`.
+    const canonical = name.replaceAll("_", "-");
+    // The gateway answers `expect` itself.
+    if (canonical === "expect" || Object.hasOwn(own, canonical) || ownHeader(canonical)) continue;
+    all[name] = value;
+  }
+  for (const [name, value] of Object.entries(own)) if (value !== undefined) all[name] = value;
+  return all;
+}
+
+/**
+ * The headers of a backend's response that the client gets. A `location` on the backend becomes one below the prefix.
+ * @param rewrite what the backend sees in place of the prefix
+ */
+export function clientHeaders(
+  headers: IncomingHttpHeaders,
+  prefix: string,
+  rewrite: string,
+): IncomingHttpHeaders {
+  const kept = endToEnd(headers);
+  const { location } = kept;
+  const base = rewrite.replace(/\/$/, "");
+  if (typeof location !== "string" || !/^\/(?!\/)/.test(location) || !location.startsWith(base)) return kept;
+  const rest = location.slice(base.length);
+  if (rest === "" || /^[/?#]/.test(rest)) kept.location = `${prefix}${rest}`;
+  return kept;
+}
+
+/**
+ * Path and query as the backend sees them: the segments of the prefix replaced, everything else byte for byte, so that
+ * policies and the backend judge the same path.
+ * @param prefix without `/` at its end
+ * @param rewrite what stands in place of the prefix
+ * @throws GatewayError MALFORMED_PATH for what a backend may read as another path: control characters, dot segments, a
+ *   backslash or a fragment
+ */
+export function backendTarget(path: string, query: string, prefix: string, rewrite: string): string {
+  if (controls.test(path)) throw malformed("the path has an encoded control character");
+  if (ambiguous.test(path)) throw malformed("the path has a dot segment, a backslash or a fragment");
+  // The prefix may have come percent-encoded: it is counted in segments.
+  let rest = 0;
+  for (let left = prefix.split("/").length - 1; left > 0 && rest >= 0; left--)
+    rest = path.indexOf("/", rest + 1);
+  const base = rewrite.endsWith("/") ? rewrite.slice(0, -1) : rewrite;
+  const mapped = rest < 0 ? rewrite : `${base}${path.slice(rest)}`;
+  return `${mapped === "" ? "/" : mapped}${query === "" ? "" : `?${query}`}`;
+}
+
+const controls = /%(?:[01][0-9a-f]|7f)/i;
+const ambiguous = /[\\#]|\/(?:\.|%2e){1,2}(?:\/|$)/i;
+
+function malformed(message: string): GatewayError {
+  return new GatewayError(gatewayFailure("MALFORMED_PATH", message));
+}
