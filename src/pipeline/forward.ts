@@ -95,18 +95,21 @@ async function responseOf(
   { status, headers, body }: BackendResponse,
   own: HeaderList,
 ): Promise<HttpResponse> {
-  if (body !== undefined) {
-    await new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error): void => {
-        body.off("readable", settle).off("end", settle).off("error", settle);
-        if (error === undefined) resolve();
-        else reject(new GatewayError(backendFailure(error)));
-      };
-      body.on("readable", settle).on("end", settle).on("error", settle);
-    });
-  }
+  const lines = headerLines(headers, own);
   // 205 has a length, which is 0 (RFC 9110 §15.3.6).
-  return { status, headers: headerLines(headers, own), body: body ?? (status === 205 ? "" : undefined) };
+  if (body === undefined) return { status, headers: lines, body: status === 205 ? "" : undefined };
+  const ended = await new Promise<boolean>((resolve, reject) => {
+    const readable = (): void => settle(() => resolve(false));
+    const end = (): void => settle(() => resolve(true));
+    const error = (cause: Error): void => settle(() => reject(new GatewayError(backendFailure(cause))));
+    const settle = (act: () => void): void => {
+      body.off("readable", readable).off("end", end).off("error", error);
+      act();
+    };
+    body.on("readable", readable).on("end", end).on("error", error);
+  });
+  if (!ended) return { status, headers: lines, body };
+  return { status, headers: lines.filter(([name]) => name !== "content-length"), body: "" };
 }
 
 /** All but those that the gateway sends itself. What responses vary by adds up. */
