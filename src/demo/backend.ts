@@ -1,27 +1,24 @@
+import { isAbsolute, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import protobuf, { type Root } from "protobufjs";
 import { blogService, writeFirstArticles } from "./blog/blog-service.js";
 import { BlogState } from "./blog/blog-state.js";
-import { RoomHistory } from "./chat/room-history.js";
-import { chatRoomService } from "./chat/room-service.js";
+import { chatRoomService, RoomHistory } from "./chat/room-service.js";
 import { healthService } from "./health-service.js";
-import { AccountStore } from "./killrchat/account-store.js";
-import { messageService } from "./killrchat/message-service.js";
-import { roomService } from "./killrchat/room-service.js";
+import { AccountStore, userService } from "./killrchat/accounts.js";
+import { messageService, roomService } from "./killrchat/room-services.js";
 import { RoomStore } from "./killrchat/room-store.js";
-import { sessionService } from "./killrchat/session-service.js";
-import { SessionStore } from "./killrchat/session-store.js";
-import { userService } from "./killrchat/user-service.js";
+import { SessionStore, sessionService } from "./killrchat/sessions.js";
 import {
+  MessageStore,
   queryMessageService,
   replaceMessageService,
   resourceMessageService,
   updateMessageService,
 } from "./messaging/message-services.js";
-import { MessageStore } from "./messaging/message-store.js";
-import { adminService } from "./openim/admin-service.js";
-import { chatService } from "./openim/chat-service.js";
+import { adminService, chatService } from "./openim/services.js";
 import { UserStore } from "./openim/user-store.js";
-import { loadProtos } from "./protos.js";
 import { bindService, type DemoService } from "./service.js";
 
 /** A running backend. */
@@ -95,4 +92,43 @@ function close(server: Server): Promise<void> {
       resolve();
     });
   });
+}
+
+/** The folders of the demo's protos, the same from `src` and from `dist`. Imports resolve in the folder of a file. */
+const folder = fileURLToPath(new URL("../../protos/demo/", import.meta.url));
+const openimFolder = fileURLToPath(new URL("../../protos/openim/", import.meta.url));
+
+const files: readonly string[] = [
+  "messaging/resource/v1/message_service.proto",
+  "messaging/query/v1/message_service.proto",
+  "messaging/update/v1/message_service.proto",
+  "messaging/replace/v1/message_service.proto",
+  "api/product/app/v1/blog.proto",
+  "killrchat/v1/user_service.proto",
+  "killrchat/v1/session_service.proto",
+  "killrchat/v1/room_service.proto",
+  "killrchat/v1/message_service.proto",
+  "chat/v1/rooms.proto",
+].map(file => join(folder, file));
+
+const openimFiles: readonly string[] = ["chat/chat.proto", "admin/admin.proto"].map(file =>
+  join(openimFolder, file),
+);
+
+/** Options that are the gateway's affair: routes and rules of messages. The backend speaks gRPC and leaves them unread. */
+const optionFiles = /api\/annotations\.proto$|^buf\/validate\//;
+
+/**
+ * Parses the demo's protos.
+ *
+ * @throws Error when a file is missing or not valid
+ */
+async function loadProtos(): Promise<Root> {
+  const root = new protobuf.Root();
+  root.resolvePath = (origin, target) => {
+    if (optionFiles.test(target)) return null;
+    if (isAbsolute(target)) return target;
+    return join(origin.startsWith(openimFolder) ? openimFolder : folder, target);
+  };
+  return root.load([...files, ...openimFiles]);
 }

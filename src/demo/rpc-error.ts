@@ -4,7 +4,7 @@ import { Code } from "../status/code.js";
 import type { AnyValue } from "../status/failure.js";
 
 /** One thing that is wrong with one field of a request (`google.rpc.BadRequest.FieldViolation`). */
-export interface FieldViolation {
+export interface InvalidField {
   /** Proto path of the field, `article.title`. */
   readonly field: string;
   readonly description: string;
@@ -39,7 +39,7 @@ export function failure(
 }
 
 /** INVALID_ARGUMENT with all violations as its detail. */
-export function badRequest(fieldViolations: readonly FieldViolation[]): RpcError {
+export function badRequest(fieldViolations: readonly InvalidField[]): RpcError {
   const message = fieldViolations.map(({ field, description }) => `${field}: ${description}`).join("; ");
   return new RpcError(Code.INVALID_ARGUMENT, message, [detail("BadRequest", { fieldViolations })]);
 }

@@ -1,8 +1,8 @@
-import { badRequest, type FieldViolation } from "./rpc-error.js";
+import { badRequest, type InvalidField } from "./rpc-error.js";
 
 /** Collects what is wrong with a request, so that its sender learns all of it at once. */
 export class Validation {
-  readonly #violations: FieldViolation[] = [];
+  readonly #violations: InvalidField[] = [];
 
   /** Requires a text of at least one character that is not white space and at most `most` UTF-16 units. */
   text(field: string, value: string, most: number): this {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BlogState } from "../../src/demo/blog/blog-state.js";
-import { MessageLog } from "../../src/demo/killrchat/message-log.js";
-import { hashPassword, verifyPassword } from "../../src/demo/killrchat/password.js";
-import { SessionStore } from "../../src/demo/killrchat/session-store.js";
-import { MessageStore } from "../../src/demo/messaging/message-store.js";
+import { MessageLog } from "../../src/demo/killrchat/room-store.js";
+import { SessionStore } from "../../src/demo/killrchat/sessions.js";
+import { MessageStore } from "../../src/demo/messaging/message-services.js";
+import { hashPassword, verifyPassword } from "../../src/demo/password.js";
 
 const author = { login: "jdoe", firstname: "John", lastname: "DOE" };
 

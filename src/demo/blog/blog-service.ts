@@ -2,11 +2,11 @@ import { type DemoService, unary } from "../service.js";
 import { Validation } from "../validation.js";
 import type { Article, ArticleState, ArticleText, BlogState } from "./blog-state.js";
 
-const MOST_PAGE = 1_000_000;
-const MOST_PAGE_SIZE = 100;
-const DEFAULT_PAGE_SIZE = 20;
-const MOST_NAME = 100;
-const MOST_TAGS = 20;
+const maxPage = 1_000_000;
+const maxPageSize = 100;
+const defaultPageSize = 20;
+const maxName = 100;
+const maxTags = 20;
 
 interface GetArticles {
   readonly authorId: string;
@@ -28,12 +28,12 @@ export function blogService(blog: BlogState): DemoService {
     handlers: {
       GetArticles: unary((request: GetArticles) => {
         new Validation()
-          .count("page", request.page, MOST_PAGE)
-          .count("page_size", request.pageSize, MOST_PAGE_SIZE)
+          .count("page", request.page, maxPage)
+          .count("page_size", request.pageSize, maxPageSize)
           .done();
         if (request.authorId !== "0") blog.author(request.authorId);
         const found = blog.articles().filter(article => isWanted(article, request));
-        const size = request.pageSize || DEFAULT_PAGE_SIZE;
+        const size = request.pageSize || defaultPageSize;
         const start = Math.max(request.page - 1, 0) * size;
         return { articles: found.slice(start, start + size), total: String(found.length) };
       }),
@@ -69,18 +69,18 @@ export function blogService(blog: BlogState): DemoService {
           const text = title.toLowerCase();
           return words.every(word => text.includes(word));
         });
-        return { articles: found.slice(0, MOST_PAGE_SIZE) };
+        return { articles: found.slice(0, maxPageSize) };
       }),
 
       ListAuthors: unary(() => ({ authors: blog.authors() })),
 
       CreateAuthor: unary((request: { readonly name: string }) => {
-        new Validation().text("name", request.name, MOST_NAME).done();
+        new Validation().text("name", request.name, maxName).done();
         return blog.addAuthor(request.name);
       }),
 
       UpdateAuthor: unary((request: { readonly id: string; readonly name: string }) => {
-        new Validation().text("name", request.name, MOST_NAME).done();
+        new Validation().text("name", request.name, maxName).done();
         return blog.renameAuthor(request.id, request.name);
       }),
     },
@@ -145,8 +145,8 @@ function checkContent(validation: Validation, content: string): void {
 }
 
 function checkTags(validation: Validation, tags: readonly string[]): void {
-  if (tags.length > MOST_TAGS)
-    validation.fail("article.tags", `must be at most ${MOST_TAGS}, are ${tags.length}`);
-  for (const [index, tag] of tags.slice(0, MOST_TAGS).entries())
+  if (tags.length > maxTags)
+    validation.fail("article.tags", `must be at most ${maxTags}, are ${tags.length}`);
+  for (const [index, tag] of tags.slice(0, maxTags).entries())
     validation.text(`article.tags[${index}]`, tag, 50);
 }

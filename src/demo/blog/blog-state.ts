@@ -30,8 +30,8 @@ export interface Author {
 }
 
 const DOMAIN = "blog.demo";
-const MOST_AUTHORS = 1000;
-const MOST_ARTICLES = 1000;
+const maxAuthors = 1000;
+const maxArticles = 1000;
 
 /** Articles and authors. Ids count from 1 and are never used twice. */
 export class BlogState {
@@ -51,8 +51,8 @@ export class BlogState {
 
   /** @throws RpcError RESOURCE_EXHAUSTED when there are too many */
   addAuthor(name: string): Author {
-    if (this.#authors.size >= MOST_AUTHORS)
-      throw new RpcError(Code.RESOURCE_EXHAUSTED, `there are ${MOST_AUTHORS} authors, and no more are taken`);
+    if (this.#authors.size >= maxAuthors)
+      throw new RpcError(Code.RESOURCE_EXHAUSTED, `there are ${maxAuthors} authors, and no more are taken`);
     const author = { id: String(++this.#lastAuthor), name };
     this.#authors.set(author.id, author);
     return author;
@@ -76,11 +76,8 @@ export class BlogState {
   addArticle(authorId: string, text: ArticleText): Article {
     this.author(authorId);
     this.#claimTitle(authorId, text.title);
-    if (this.#articles.size >= MOST_ARTICLES)
-      throw new RpcError(
-        Code.RESOURCE_EXHAUSTED,
-        `there are ${MOST_ARTICLES} articles, and no more are taken`,
-      );
+    if (this.#articles.size >= maxArticles)
+      throw new RpcError(Code.RESOURCE_EXHAUSTED, `there are ${maxArticles} articles, and no more are taken`);
     const article: Article = {
       ...text,
       id: String(++this.#lastArticle),

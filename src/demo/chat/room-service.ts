@@ -1,12 +1,11 @@
 import { Code } from "../../status/code.js";
-import { failure } from "../rpc-error.js";
+import { failure, RpcError } from "../rpc-error.js";
 import { type DemoService, serverStream, unary } from "../service.js";
 import { Validation } from "../validation.js";
-import type { Entry, RoomHistory } from "./room-history.js";
 
-const MOST_MESSAGE = 2000;
-const MOST_LISTED = 1000;
-const DEFAULT_LISTED = 100;
+const maxMessage = 2000;
+const maxListed = 1000;
+const defaultListed = 100;
 
 /** A room and who is meant: the requests of joining and leaving alike. */
 interface Visit {
@@ -38,7 +37,7 @@ export function chatRoomService(history: RoomHistory): DemoService {
       }),
 
       Send: unary(({ roomId, from, message }: Send) => {
-        new Validation().text("message", message, MOST_MESSAGE).done();
+        new Validation().text("message", message, maxMessage).done();
         const text = message.trim();
         history.add(roomId, "MESSAGE", from, text);
         return { message: text };
@@ -56,6 +55,51 @@ export function chatRoomService(history: RoomHistory): DemoService {
 }
 
 function entriesOf(history: RoomHistory, { roomId, size }: GetHistory): readonly Entry[] {
-  new Validation().count("size", size, MOST_LISTED).done();
-  return history.newest(roomId, size || DEFAULT_LISTED);
+  new Validation().count("size", size, maxListed).done();
+  return history.newest(roomId, size || defaultListed);
+}
+
+/** `google.protobuf.Timestamp`. */
+interface Timestamp {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** `chat.v1.Entry`. */
+interface Entry {
+  readonly kind: "JOIN" | "MESSAGE" | "LEAVE";
+  readonly from: string;
+  readonly message: string;
+  readonly time: Timestamp;
+}
+
+const maxRooms = 1000;
+const maxEntries = 1000;
+
+/** What has happened in rooms: the newest thousand entries of each. */
+export class RoomHistory {
+  readonly #rooms = new Map<string, Entry[]>();
+
+  /** @throws RpcError RESOURCE_EXHAUSTED when there are too many rooms */
+  add(room: string, kind: Entry["kind"], from: string, message = ""): void {
+    let entries = this.#rooms.get(room);
+    if (entries === undefined) {
+      if (this.#rooms.size >= maxRooms)
+        throw new RpcError(Code.RESOURCE_EXHAUSTED, `there are ${maxRooms} rooms, and no more are taken`);
+      entries = [];
+      this.#rooms.set(room, entries);
+    }
+    entries.push({ kind, from, message, time: timestamp(Date.now()) });
+    if (entries.length > maxEntries) entries.shift();
+  }
+
+  /** The newest entries of a room, oldest first; none of a room that is not known. */
+  newest(room: string, size: number): readonly Entry[] {
+    return this.#rooms.get(room)?.slice(-size) ?? [];
+  }
+}
+
+/** @param at milliseconds since 1970 */
+function timestamp(at: number): Timestamp {
+  return { seconds: Math.floor(at / 1000), nanos: (at % 1000) * 1_000_000 };
 }

@@ -1,10 +1,8 @@
-import type { Account, Person } from "./account-store.js";
-import { personOf } from "./account-store.js";
-import { full, roomExists, roomNotFound } from "./chat-error.js";
-import { dateText } from "./date-text.js";
-import { MessageLog } from "./message-log.js";
+import { randomUUID } from "node:crypto";
+import { type Account, type Person, personOf } from "./accounts.js";
+import { full, messageNotFound, roomExists, roomNotFound } from "./chat-error.js";
 
-export interface Room {
+export interface StoredRoom {
   readonly roomName: string;
   readonly creator: Person;
   readonly banner: string;
@@ -14,18 +12,18 @@ export interface Room {
   readonly log: MessageLog;
 }
 
-const MOST_ROOMS = 1000;
-const MOST_PARTICIPANTS = 1000;
+const maxRooms = 1000;
+const maxParticipants = 1000;
 
 /** Rooms by name, and the lobby. Keeps the rooms of accounts and the participants of rooms in step. */
 export class RoomStore {
-  readonly #rooms = new Map<string, Room>();
+  readonly #rooms = new Map<string, StoredRoom>();
   readonly #lobby = new MessageLog();
 
   /** @throws RpcError ALREADY_EXISTS, `ROOM_EXISTS`; RESOURCE_EXHAUSTED when there are too many */
   create(roomName: string, creator: Account, banner: string): void {
     if (this.#rooms.has(roomName)) throw roomExists(roomName);
-    if (this.#rooms.size >= MOST_ROOMS) throw full("rooms", MOST_ROOMS);
+    if (this.#rooms.size >= maxRooms) throw full("rooms", maxRooms);
     this.#rooms.set(roomName, {
       roomName,
       creator: personOf(creator),
@@ -38,15 +36,15 @@ export class RoomStore {
   }
 
   /** @throws RpcError NOT_FOUND, `ROOM_NOT_FOUND` */
-  get(roomName: string): Room {
+  get(roomName: string): StoredRoom {
     const room = this.#rooms.get(roomName);
     if (room === undefined) throw roomNotFound(roomName);
     return room;
   }
 
   /** In the order of their creation, at most `size`. */
-  oldest(size: number): Room[] {
-    const rooms: Room[] = [];
+  oldest(size: number): StoredRoom[] {
+    const rooms: StoredRoom[] = [];
     for (const room of this.#rooms.values()) {
       if (rooms.length === size) break;
       rooms.push(room);
@@ -64,7 +62,7 @@ export class RoomStore {
     const room = this.get(roomName);
     const person = personOf(account);
     if (room.participants.has(person.login)) return;
-    if (room.participants.size >= MOST_PARTICIPANTS) throw full("participants", MOST_PARTICIPANTS);
+    if (room.participants.size >= maxParticipants) throw full("participants", maxParticipants);
     room.participants.set(person.login, account);
     account.rooms.add(roomName);
     room.log.post(person, `${person.firstname} ${person.lastname} joins the room`, true);
@@ -83,5 +81,46 @@ export class RoomStore {
   delete(roomName: string): void {
     for (const account of this.get(roomName).participants.values()) account.rooms.delete(roomName);
     this.#rooms.delete(roomName);
+  }
+}
+
+/** The date format of KillrChat, UTC to the second: `2015-03-14 20:31:48`. */
+export function dateText(date: Date): string {
+  return date.toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** `killrchat.v1.Message`. */
+interface ChatMessage {
+  readonly messageId: string;
+  readonly author: Person;
+  readonly content: string;
+  readonly systemMessage: boolean;
+  readonly creationDate: string;
+}
+
+const CAPACITY = 1000;
+
+/** The newest messages of one room, or of the lobby. */
+export class MessageLog {
+  readonly #messages: ChatMessage[] = [];
+
+  post(author: Person, content: string, systemMessage = false): void {
+    const creationDate = dateText(new Date());
+    this.#messages.push({ messageId: randomUUID(), author, content, systemMessage, creationDate });
+    if (this.#messages.length > CAPACITY) this.#messages.shift();
+  }
+
+  /**
+   * Newest first, at most `size` messages, all older than `before` where that is not empty.
+   *
+   * @throws RpcError NOT_FOUND, `MESSAGE_NOT_FOUND`, where `before` is not in the log
+   */
+  newest(size: number, before: string): ChatMessage[] {
+    const end =
+      before === ""
+        ? this.#messages.length
+        : this.#messages.findIndex(({ messageId }) => messageId === before);
+    if (end === -1) throw messageNotFound(before);
+    return this.#messages.slice(Math.max(end - size, 0), end).reverse();
   }
 }

@@ -1,10 +1,9 @@
 import { badRequest } from "../rpc-error.js";
 import { type DemoService, unary } from "../service.js";
 import { Validation } from "../validation.js";
-import type { MessageStore } from "./message-store.js";
 
-const MOST_ID = 100;
-const MOST_TEXT = 4096;
+const maxId = 100;
+const maxText = 4096;
 
 /** `messaging.resource.v1.MessageService`: messages by resource name. */
 export function resourceMessageService(store: MessageStore): DemoService {
@@ -27,7 +26,7 @@ export function queryMessageService(store: MessageStore): DemoService {
     name: "messaging.query.v1.MessageService",
     handlers: {
       GetMessage: unary((request: { readonly messageId: string }) => {
-        new Validation().text("message_id", request.messageId, MOST_ID).done();
+        new Validation().text("message_id", request.messageId, maxId).done();
         return { text: store.text(request.messageId), request };
       }),
     },
@@ -43,8 +42,8 @@ export function updateMessageService(store: MessageStore): DemoService {
         (request: { readonly messageId: string; readonly message: { readonly text: string } | null }) => {
           const text = request.message?.text ?? "";
           new Validation()
-            .text("message_id", request.messageId, MOST_ID)
-            .optionalText("message.text", text, MOST_TEXT)
+            .text("message_id", request.messageId, maxId)
+            .optionalText("message.text", text, maxText)
             .done();
           store.write(request.messageId, text);
           return { request };
@@ -61,12 +60,32 @@ export function replaceMessageService(store: MessageStore): DemoService {
     handlers: {
       UpdateMessage: unary((request: { readonly messageId: string; readonly text: string }) => {
         new Validation()
-          .text("message_id", request.messageId, MOST_ID)
-          .optionalText("text", request.text, MOST_TEXT)
+          .text("message_id", request.messageId, maxId)
+          .optionalText("text", request.text, maxText)
           .done();
         store.write(request.messageId, request.text);
         return { request };
       }),
     },
   };
+}
+
+/** Most messages kept; the one written longest ago makes room. */
+const CAPACITY = 1000;
+
+/** Texts by message id. */
+export class MessageStore {
+  readonly #texts = new Map<string, string>();
+
+  /** Empty where nobody has written that message. */
+  text(id: string): string {
+    return this.#texts.get(id) ?? "";
+  }
+
+  write(id: string, text: string): void {
+    this.#texts.delete(id);
+    this.#texts.set(id, text);
+    const oldest = this.#texts.keys().next();
+    if (this.#texts.size > CAPACITY && !oldest.done) this.#texts.delete(oldest.value);
+  }
 }

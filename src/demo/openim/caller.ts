@@ -1,6 +1,6 @@
 import type { Metadata } from "@grpc/grpc-js";
-import { badArguments, noPermission } from "./business-error.js";
 import type { UserType } from "./token.js";
+import { badArguments, noPermission } from "./token.js";
 
 /** Who calls, as the gateway says in metadata. */
 export interface OpCaller {

@@ -1,6 +1,6 @@
-import { hashPassword, type PasswordHash } from "../killrchat/password.js";
-import { businessError } from "./business-error.js";
+import { hashPassword, type PasswordHash } from "../password.js";
 import type { UserType } from "./token.js";
+import { businessError } from "./token.js";
 
 /** What may be changed of a user (`openim.chat.common.UserFullInfo`). */
 export interface Changeable {

@@ -1,9 +1,8 @@
 import { AccessToken } from "livekit-server-sdk";
-import { verifyPassword } from "../killrchat/password.js";
+import { verifyPassword } from "../password.js";
 import { type DemoService, unary } from "../service.js";
-import { badArguments, businessError, noPermission } from "./business-error.js";
 import { callerOf, requireOperation, requireSelf } from "./caller.js";
-import { issueToken } from "./token.js";
+import { badArguments, businessError, issueToken, noPermission, readToken } from "./token.js";
 import type { Changeable, User, UserStore } from "./user-store.js";
 
 /** A media server that nobody runs, and its key: the tokens are real, the meeting is not. */
@@ -88,4 +87,18 @@ function unwrapped(fields: Wrapped<Changeable>): Partial<Changeable> {
 function found(users: UserStore, userIDs: readonly string[]): Omit<User, "password">[] {
   if (userIDs.length === 0) throw badArguments("userIDs must not be empty");
   return users.find(userIDs).map(({ password: _, ...user }) => user);
+}
+
+/** `openim.admin.admin`. */
+export function adminService(): DemoService {
+  return {
+    name: "openim.admin.admin",
+    handlers: {
+      ParseToken: unary(async ({ token }: { readonly token: string }, { metadata }) => {
+        requireOperation(metadata);
+        const { userID, userType, expires } = await readToken(token);
+        return { userID, userType, expireTimeSeconds: Math.max(0, expires - Math.floor(Date.now() / 1000)) };
+      }),
+    },
+  };
 }

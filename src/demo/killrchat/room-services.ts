@@ -1,12 +1,11 @@
 import { type DemoService, unary } from "../service.js";
 import { Validation } from "../validation.js";
-import type { AccountStore, Person } from "./account-store.js";
-import { personOf } from "./account-store.js";
-import type { Room, RoomStore } from "./room-store.js";
+import { type AccountStore, type Person, personOf } from "./accounts.js";
+import type { RoomStore, StoredRoom } from "./room-store.js";
 
-const MOST_NAME = 100;
-const MOST_LISTED = 1000;
-const DEFAULT_LISTED = 100;
+const maxName = 100;
+const maxListedRooms = 1000;
+const defaultListedRooms = 100;
 
 interface CreateRoom {
   readonly roomName: string;
@@ -28,7 +27,7 @@ export function roomService(accounts: AccountStore, rooms: RoomStore): DemoServi
       CreateRoom: unary(({ roomName, creator, banner }: CreateRoom) => {
         const login = creator?.login ?? "";
         const validation = new Validation()
-          .text("room_name", roomName, MOST_NAME)
+          .text("room_name", roomName, maxName)
           .text("creator.login", login, 64)
           .optionalText("banner", banner, 500);
         if (roomName === "participant")
@@ -41,8 +40,8 @@ export function roomService(accounts: AccountStore, rooms: RoomStore): DemoServi
       GetRoom: unary(({ roomName }: { readonly roomName: string }) => roomReply(rooms.get(roomName))),
 
       ListRooms: unary(({ fetchSize }: { readonly fetchSize: number }) => {
-        new Validation().count("fetch_size", fetchSize, MOST_LISTED).done();
-        return { rooms: rooms.oldest(fetchSize || DEFAULT_LISTED).map(roomReply) };
+        new Validation().count("fetch_size", fetchSize, maxListedRooms).done();
+        return { rooms: rooms.oldest(fetchSize || defaultListedRooms).map(roomReply) };
       }),
 
       JoinRoom: unary((request: Participation) => {
@@ -66,10 +65,47 @@ export function roomService(accounts: AccountStore, rooms: RoomStore): DemoServi
 }
 
 function checkParticipation({ login, roomName }: Participation): void {
-  new Validation().text("login", login, 64).text("room_name", roomName, MOST_NAME).done();
+  new Validation().text("login", login, 64).text("room_name", roomName, maxName).done();
 }
 
 /** `killrchat.v1.Room`. */
-function roomReply({ roomName, creator, banner, creationDate, participants }: Room): object {
+function roomReply({ roomName, creator, banner, creationDate, participants }: StoredRoom): object {
   return { roomName, creator, banner, creationDate, participants: [...participants.values()].map(personOf) };
+}
+
+const maxContent = 4096;
+const maxListedMessages = 100;
+const defaultListedMessages = 20;
+
+interface PostMessage {
+  readonly author: Person | null;
+  readonly content: string;
+  readonly roomName: string;
+}
+
+interface ListMessages {
+  readonly fetchSize: number;
+  readonly fromMessageId: string;
+  readonly roomName: string;
+}
+
+/** `killrchat.v1.MessageService`. */
+export function messageService(accounts: AccountStore, rooms: RoomStore): DemoService {
+  return {
+    name: "killrchat.v1.MessageService",
+    handlers: {
+      PostMessage: unary(({ author, content, roomName }: PostMessage) => {
+        const login = author?.login ?? "";
+        new Validation().text("author.login", login, 64).text("content", content, maxContent).done();
+        const log = rooms.log(roomName);
+        log.post(personOf(accounts.get(login)), content);
+        return {};
+      }),
+
+      ListMessages: unary(({ fetchSize, fromMessageId, roomName }: ListMessages) => {
+        new Validation().count("fetch_size", fetchSize, maxListedMessages).done();
+        return { messages: rooms.log(roomName).newest(fetchSize || defaultListedMessages, fromMessageId) };
+      }),
+    },
+  };
 }
