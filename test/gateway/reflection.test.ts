@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, ServerInterceptingCall } from "@grpc/grpc-js";
 import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { send, startTestGateway, type TestGateway } from "./harness.js";
@@ -15,6 +15,8 @@ const BUNDLE = fileURLToPath(new URL("../../protos", import.meta.url));
 
 interface Reflecting {
   readonly port: number;
+  /** Resolves when reflection has been asked and has responded for the first time. */
+  readonly reflected: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,7 +38,21 @@ async function startNode(
     writeFileSync(join(root, name), text);
   }
   const definition = loadSync(main, { includeDirs: [root, BUNDLE], keepCase: true, longs: String });
-  const server = new Server();
+  let reflect: () => void = () => undefined;
+  const reflected = new Promise<void>(resolve => {
+    reflect = resolve;
+  });
+  const server = new Server({
+    interceptors: [
+      ({ path }, call) =>
+        new ServerInterceptingCall(call, {
+          sendStatus: (status, next) => {
+            next(status);
+            if (path.includes("ServerReflection") && status.code === 0) reflect();
+          },
+        }),
+    ],
+  });
   server.addService(definition[service] as ServiceDefinition, {
     [method]: (call: { request: object }, reply: (error: null, message: object) => void) =>
       reply(null, call.request),
@@ -47,7 +63,7 @@ async function startNode(
       error === null ? done(at) : fail(error),
     );
   });
-  return { port: bound, close: async () => server.forceShutdown() };
+  return { port: bound, reflected, close: async () => server.forceShutdown() };
 }
 
 /** As `startNode`, with a proto of one file. */
@@ -124,6 +140,28 @@ describe("reflection as descriptor source", () => {
     assert.match(String(line.error), /the descriptors have no service "r\.S"/);
     await third.close();
     await gateway.close();
+  });
+});
+
+describe("a reload while new descriptors are being compiled", () => {
+  it("is what serves in the end", async () => {
+    const methods = Array.from({ length: 3_000 }, (_, index) => `rpc Get${index}(M) returns (M);`);
+    const large = `syntax = "proto3"; package large; message M {} service L { ${methods.join("\n")} }`;
+    const first = await startReflecting("S", "GetA");
+    const withLarge = yaml(first.port, ", refresh: 1s").replace("[{ ", "[{ protos: ./protos }, { ");
+    const gateway = await startTestGateway(withLarge, { "protos/large.proto": large });
+    await first.close();
+    const second = await startReflecting("S", "GetB", first.port);
+    await second.reflected;
+    gateway.write("gateway.yaml", yaml(first.port, "").replace("convention]", "convention], prefix: /new"));
+    await gateway.reload();
+    // The start, the refresh and the reload.
+    const { text } = await send(`${gateway.admin}/metrics`);
+    assert.match(text, /protogate_config_reloads_total\{result="success"\} 3/);
+    assert.equal((await send(`${gateway.url}/new/r.S/GetB`)).status, 200);
+    assert.equal((await send(`${gateway.url}/r.S/GetB`)).status, 404);
+    await gateway.close();
+    await second.close();
   });
 });
 
