@@ -4,7 +4,7 @@ import { type Router, RouterBuilder } from "../routing/router.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 
-/** A request to the admin listener that no page of its own answers. */
+/** A request to the admin listener for none of its own pages. */
 export interface OperationRequest {
   readonly method: string;
   /** Raw, without the query. */
@@ -16,12 +16,12 @@ export interface OperationRequest {
   readonly body: Uint8Array;
 }
 
-export interface OperationAnswer {
+export interface OperationResponse {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** Answers with the routes that parts of the gateway add to the admin listener; they may change with each reload. */
+/** Serves the routes that parts of the gateway add to the admin listener; they may change with each reload. */
 export class Operations {
   readonly #routes: () => readonly AdminRoute[];
   #built: readonly AdminRoute[] = [];
@@ -35,20 +35,20 @@ export class Operations {
    * @returns undefined where no route has the path
    * @throws GatewayError (by rejection)
    */
-  async answer(request: OperationRequest): Promise<OperationAnswer | undefined> {
+  async handle(request: OperationRequest): Promise<OperationResponse | undefined> {
     const found = this.#current().match(request.method, request.path);
     switch (found.kind) {
       case "none":
         return undefined;
       case "malformed":
-        throw refuse("MALFORMED_PATH", found.message);
+        throw refusal("MALFORMED_PATH", found.message);
       case "method": {
         const { allow } = found;
         const message = `${request.method} is not served here; expected ${allow.join(", ")}`;
         throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
       }
     }
-    if (request.method !== "GET") refuseForeign(request);
+    if (request.method !== "GET") refuseOtherPages(request);
     const names = parameterNames(found.value.path);
     const entries = names.map((name, index) => [name, found.variables[index] ?? ""]);
     const { query, body } = request;
@@ -68,9 +68,8 @@ export class Operations {
 }
 
 /** Pages must not make the browser of an operator change anything: it would send their forms here unasked. */
-function refuseForeign({ origin, contentType, body }: OperationRequest): void {
-  if (origin !== undefined)
-    throw refuse("MISDIRECTED_REQUEST", "requests of web pages are not answered here");
+function refuseOtherPages({ origin, contentType, body }: OperationRequest): void {
+  if (origin !== undefined) throw refusal("MISDIRECTED_REQUEST", "requests of web pages are not served here");
   if (body.length > 0) requireJsonType(contentType ?? "");
 }
 
@@ -82,6 +81,6 @@ function templateOf(path: string): string {
   return path.replace(/:([A-Za-z_]+)/g, "{$1}");
 }
 
-function refuse(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
+function refusal(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
   return new GatewayError(gatewayFailure(reason, message));
 }

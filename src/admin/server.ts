@@ -6,7 +6,6 @@ import { statusDialect } from "../dialects/status.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Metrics } from "../telemetry/metrics.js";
-import { hostCheck } from "./host-check.js";
 import { Operations } from "./operations.js";
 
 /** Whether the gateway should get traffic, and what that rests on. */
@@ -39,25 +38,25 @@ export interface AdminOptions {
 export interface AdminServer {
   /** What it is bound to, with the port that was chosen. */
   readonly address: AdminAddress;
-  /** Stops accepting and resolves once the requests under way are answered. */
+  /** Stops accepting and resolves once the requests under way have ended. */
   close(): Promise<void>;
 }
 
 const noRoutes: readonly AdminRoute[] = [];
 
-/** Milliseconds that a client may take to send a request, or to read nothing of its answer. */
-const patience = 30_000;
+/** Milliseconds that a client may take to send a request, or to read nothing of the response. */
+const clientTimeoutMs = 30_000;
 
 /**
  * Starts the listener for operators: `/metrics`, `/livez`, `/readyz`, `/config` and `/bindings`.
- * Bound to loopback, it answers no `Host` but local ones.
+ * Bound to loopback, it serves no `Host` but local ones.
  * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen, Node's where key or certificate are bad
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const app = fastify({
     https: options.tls ?? null,
-    connectionTimeout: patience,
-    requestTimeout: patience,
+    connectionTimeout: clientTimeoutMs,
+    requestTimeout: clientTimeoutMs,
     frameworkErrors: (error, request, reply) =>
       refuse(reply, gatewayFailure("MALFORMED_PATH", error.message), request.url),
   });
@@ -84,12 +83,12 @@ function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions)
       return refuse(reply, gatewayFailure("MALFORMED_REQUEST", expected), request.url);
     }
     if (accepts(request.headers.host)) return undefined;
-    const message = `this listener answers local users only, not host ${JSON.stringify(request.headers.host)}`;
+    const message = `this listener serves local users only, not host ${JSON.stringify(request.headers.host)}`;
     return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);
   });
   app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request.url);
-    const answer = await operations.answer({
+    const response = await operations.handle({
       method: request.method,
       path,
       query: new URLSearchParams(request.url.slice(path.length + 1)),
@@ -97,9 +96,9 @@ function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions)
       origin: request.headers.origin,
       body: request.body instanceof Uint8Array ? request.body : new Uint8Array(0),
     });
-    if (answer !== undefined) {
-      reply.code(answer.status);
-      return answer.body === undefined ? reply.send() : sendJson(reply, answer.body);
+    if (response !== undefined) {
+      reply.code(response.status);
+      return response.body === undefined ? reply.send() : sendJson(reply, response.body);
     }
     if (app.hasRoute({ method: "GET", url: path })) {
       const message = `${request.method} is not served at ${path}, only GET and HEAD`;
@@ -144,4 +143,35 @@ function refuse(reply: Reply, failure: Failure, url: string): Reply {
 
 function pathOf(url: string): string {
   return url.split("?", 1)[0] ?? url;
+}
+
+/** Any port may follow: a tunnel or a container's port mapping changes it. */
+const hostPattern = /^(\[[^\]]*\]|[^:]*)(?::[0-9]*)?$/;
+
+/**
+ * Which `Host` headers a listener serves. A web page can make its own name resolve to a loopback address and so read
+ * what only local users should see (DNS rebinding), but it cannot make the browser send another name in `Host`.
+ *
+ * @param bound host that the listener is bound to, a name or an IP address without brackets
+ * @returns true for each header to be served; always true where `bound` is not loopback
+ */
+export function hostCheck(bound: string): (header: string | undefined) => boolean {
+  if (!isLoopback(bound)) return () => true;
+  const allowed = new Set(["localhost", "127.0.0.1", "[::1]", inUrl(bound).toLowerCase()]);
+  return header => {
+    // Every browser sends one; HTTP/1.0 health checks may not.
+    if (header === undefined) return true;
+    const name = hostPattern.exec(header)?.[1];
+    return name !== undefined && allowed.has(name.toLowerCase());
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return (
+    host.toLowerCase() === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.[0-9]{1,3}){3}$/i.test(host)
+  );
+}
+
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }

@@ -4,7 +4,7 @@ export interface AdminRoute {
   /** Segments that begin with `:` are parameters. */
   readonly path: string;
   /** @throws GatewayError (by rejection) */
-  handle(request: AdminRequest): AdminAnswer | Promise<AdminAnswer>;
+  handle(request: AdminRequest): AdminResponse | Promise<AdminResponse>;
 }
 
 export interface AdminRequest {
@@ -15,7 +15,7 @@ export interface AdminRequest {
   readonly body: Uint8Array;
 }
 
-export interface AdminAnswer {
+export interface AdminResponse {
   readonly status: number;
   /** To be sent as JSON; undefined: no body. */
   readonly body: unknown;

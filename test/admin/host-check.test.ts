@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hostCheck } from "../../src/admin/host-check.js";
+import { hostCheck } from "../../src/admin/server.js";
 
-test("loopback in every spelling is guarded, and answers its own name too", () => {
+test("a loopback listener in any spelling serves local Host headers and its own name alone", () => {
   for (const bound of ["localhost", "LocalHost", "127.0.0.1", "127.0.0.53", "::1", "::ffff:127.0.0.1"]) {
     const accepts = hostCheck(bound);
     assert.ok(!accepts("evil.example"), bound);

@@ -72,7 +72,7 @@ test("metrics are served in the Prometheus text format", () =>
     assert.match(body, /^protogate_build_info\{version="1\.2\.3"/m);
   }));
 
-test("livez says ok, and HEAD is answered like GET without a body", () =>
+test("/livez responds ok, and HEAD like GET without a body", () =>
   withAdmin({}, async admin => {
     const { status, headers, body } = await request(admin, "/livez");
     assert.deepEqual([status, headers["content-type"], body], [200, "text/plain; charset=utf-8", "ok"]);
@@ -80,7 +80,7 @@ test("livez says ok, and HEAD is answered like GET without a body", () =>
     assert.deepEqual([head.status, head.headers["content-length"], head.body], [200, "2", ""]);
   }));
 
-test("readyz is asked anew at each request and lists what is missing", async () => {
+test("/readyz evaluates readiness at each request and lists what is missing", async () => {
   let ok = true;
   const ready: AdminOptions["ready"] = () => ({
     ready: ok,
@@ -98,7 +98,7 @@ test("readyz is asked anew at each request and lists what is missing", async () 
   });
 });
 
-test("a request with two Host headers, or one that is no host, is refused", () =>
+test("a request with two Host headers, or one that is not a host, is refused", () =>
   withAdmin({}, async admin => {
     const at = `127.0.0.1:${admin.address.port}`;
     for (const hosts of [`host: ${at}\r\nhost: ${at}`, `host: ${at}\r\nHOST: evil.example`, "host: a/b"]) {
@@ -108,7 +108,7 @@ test("a request with two Host headers, or one that is no host, is refused", () =
     }
   }));
 
-test("config and bindings are shown as JSON", () =>
+test("/config and /bindings respond with JSON", () =>
   withAdmin({}, async admin => {
     const config = await request(admin, "/config");
     assert.equal(config.headers["content-type"], "application/json; charset=utf-8");
@@ -117,7 +117,7 @@ test("config and bindings are shown as JSON", () =>
     assert.deepEqual(JSON.parse(bindings.body), [{ method: "GET", template: "/v1/articles" }]);
   }));
 
-test("nothing is cached, sniffed or shared with other origins", () =>
+test("admin responses are not cached, sniffed or shared with other origins", () =>
   withAdmin({}, async admin => {
     for (const path of ["/metrics", "/livez", "/readyz", "/config", "/bindings", "/nothing"]) {
       const { headers } = await request(admin, path, { headers: { origin: "https://evil.example" } });
@@ -127,7 +127,7 @@ test("nothing is cached, sniffed or shared with other origins", () =>
     }
   }));
 
-test("any other path is 404, and another method 405 with Allow, both as JSON", () =>
+test("an unknown admin path is 404 and another method 405 with Allow, both as JSON", () =>
   withAdmin({}, async admin => {
     const missing = await request(admin, "/nothing?x=1");
     assert.equal(missing.status, 404);
@@ -143,7 +143,7 @@ test("any other path is 404, and another method 405 with Allow, both as JSON", (
     assert.equal(JSON.parse(posted.body).reason, "METHOD_NOT_ALLOWED");
   }));
 
-test("a callback that throws is a 500 that says why, and the listener lives on", () =>
+test("an admin callback that throws is a 500 that says why, and the listener lives on", () =>
   withAdmin(
     {
       config: () => {
@@ -165,19 +165,19 @@ test("a callback that throws is a 500 that says why, and the listener lives on",
     },
   ));
 
-test("a callback that gives nothing is shown as null", () =>
+test("an admin callback that returns nothing is shown as null", () =>
   withAdmin({ config: () => undefined }, async admin => {
     assert.equal((await request(admin, "/config")).body, "null");
   }));
 
-test("bound to loopback, local Host headers are answered with any port", () =>
+test("an admin listener on loopback serves local Host headers with any port", () =>
   withAdmin({}, async admin => {
     for (const host of ["localhost", "LOCALHOST:1", "127.0.0.1:9090", "[::1]:9090", "[::1]"])
       assert.equal((await request(admin, "/livez", { headers: { host } })).status, 200, host);
     assert.match(await raw(admin, "GET /livez HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /);
   }));
 
-test("bound to loopback, a foreign Host header is refused whatever the path", () =>
+test("an admin listener on loopback refuses a foreign Host header on any path", () =>
   withAdmin({}, async admin => {
     for (const host of [
       "evil.example",
@@ -193,20 +193,20 @@ test("bound to loopback, a foreign Host header is refused whatever the path", ()
     }
   }));
 
-test("bound to all addresses, every Host header is answered", () =>
+test("an admin listener on all addresses serves every Host header", () =>
   withAdmin({ address: { host: "0.0.0.0", port: 0 } }, async admin => {
     const options = { host: "127.0.0.1", headers: { host: "gateway.internal:9090" } };
     assert.equal((await request(admin, "/livez", options)).status, 200);
   }));
 
-test("a path that cannot be decoded is a JSON 400", () =>
+test("an admin path that cannot be decoded is a JSON 400", () =>
   withAdmin({}, async admin => {
     const { status, body } = await request(admin, "/%zz");
     assert.equal(status, 400);
     assert.equal(JSON.parse(body).reason, "MALFORMED_PATH");
   }));
 
-test("an address that is taken is the system's error", () =>
+test("an admin address in use rejects with the system's error", () =>
   withAdmin({}, async admin => {
     await assert.rejects(
       withAdmin({ address: admin.address }, async () => {}),
@@ -214,7 +214,7 @@ test("an address that is taken is the system's error", () =>
     );
   }));
 
-test("close ends connections that are kept alive", async () => {
+test("closing the admin listener ends idle keep-alive connections", async () => {
   const agent = new http.Agent({ keepAlive: true });
   await withAdmin({}, async admin => {
     assert.equal((await request(admin, "/livez", { agent })).status, 200);

@@ -37,7 +37,7 @@ for (const [contentType, reason] of [
   });
 }
 
-test("a compressed body is refused, and without a body no header matters", () => {
+test("a compressed body is refused, and headers are not checked without a body", () => {
   const headers: Record<string, string> = { "content-encoding": "gzip", "content-type": "text/plain" };
   const header = (name: string) => headers[name];
   assert.equal(

@@ -226,7 +226,7 @@ for (const [what, rule, says] of misfits) {
   });
 }
 
-test("a rule of the configuration that does not fit is an error at its place", async () => {
+test("a rule of the configuration that does not fit its messages is an error at its position", async () => {
   const { problems } = await compile("rpc GetM(M) returns (M);", {
     yaml: "http:\n  rules:\n    - { selector: t.S.GetM, get: '/m/{idd}' }",
   });
@@ -258,7 +258,7 @@ test("a pattern without services names the nearest package", async () => {
   ]);
 });
 
-test("a pattern whose services more specific entries expose is no error", async () => {
+test("a pattern whose services more specific entries expose is not an error", async () => {
   const { routes, problems } = await compile(annotated("Get", 'get: "/a"'), {
     service: ' }, { service: "t.**", upstream: u',
   });

@@ -96,7 +96,7 @@ test("under errors: openim the wrappers of openim.protobuf are bare values both 
   );
 });
 
-test("other dialects write them as messages, unless json.wrappers names them", async () => {
+test("dialects other than openim write wrappers as messages, unless json.wrappers names them", async () => {
   await assert.rejects(() => echo("errors: google", "Set", "1", bare), /expected an object/);
   const named = "json: { wrappers: [openim.protobuf.StringValue, openim.protobuf.Int32Value] }";
   assert.deepEqual(await echo(named, "Set", "1", bare), { id: "1", ...JSON.parse(bare) });
@@ -115,7 +115,7 @@ test("json.wrappers replaces what the dialect brings, for a service and for a me
   });
 });
 
-test("a name under json.wrappers that is no message, or no wrapper, is an error in its place", async () => {
+test("a name under json.wrappers that is no message, or no wrapper, is an error at its position", async () => {
   assert.deepEqual(
     (await problems("json: { wrappers: [openim.protobuf.StringVale, t.Own, t.Two] }")).slice(0, 2),
     [

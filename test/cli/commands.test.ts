@@ -30,13 +30,13 @@ function run(...args: string[]): Promise<Outcome> {
 }
 
 describe("check", () => {
-  it("says ok and exits 0 where there is nothing wrong", async () => {
+  it("check prints ok and exits 0 for a configuration without problems", async () => {
     const { code, out } = await run("check", "-c", "config/examples/killrchat.yaml");
     assert.equal(out, "config/examples/killrchat.yaml: ok, 12 routes\n");
     assert.equal(code, 0);
   });
 
-  it("reports every problem at its place and exits 1", async () => {
+  it("check reports every problem with its position and exits 1", async () => {
     const file = join(folder, "bad.yaml");
     writeFileSync(
       file,
@@ -61,7 +61,7 @@ services:
     assert.match(out, /did you mean "targets"\?/);
   });
 
-  it("tells the same as JSON", async () => {
+  it("check --json reports the same as JSON", async () => {
     const file = join(folder, "unknown-service.yaml");
     writeFileSync(
       file,
@@ -88,7 +88,7 @@ services: [{ service: killrchat.v1.UserServce, upstream: a }]
     });
   });
 
-  it("tells which services there are where none is exposed", async () => {
+  it("check lists the services of the descriptors if none is exposed", async () => {
     const file = join(folder, "no-service.yaml");
     writeFileSync(
       file,
@@ -102,7 +102,7 @@ services: [{ service: killrchat.v1.UserServce, upstream: a }]
     );
   });
 
-  it("names an upstream whose reflection does not answer", async () => {
+  it("check names an upstream whose reflection does not respond", async () => {
     const file = join(folder, "reflection.yaml");
     writeFileSync(
       file,
@@ -119,7 +119,7 @@ services: [{ service: x.Y, upstream: a }]
 });
 
 describe("check --strict", () => {
-  it("exits 1 where there is a warning, as text and as JSON", async () => {
+  it("check --strict exits 1 for a warning, as text and as JSON", async () => {
     const file = join(folder, "warned.yaml");
     writeFileSync(
       file,
@@ -144,14 +144,14 @@ descriptors: [{ protos: "." }]
     assert.equal(JSON.parse(json.out).ok, false);
   });
 
-  it("exits 0 where there is nothing wrong", async () => {
+  it("check --strict exits 0 for a configuration without problems", async () => {
     const { code, out } = await run("check", "--strict", "-c", "config/examples/killrchat.yaml");
     assert.equal(code, 0, out);
   });
 });
 
 describe("routes", () => {
-  it("lists method, template, rpc, upstream and source", async () => {
+  it("routes lists method, template, rpc, upstream and source", async () => {
     const { code, out } = await run("routes", "-c", "config/examples/blog.yaml");
     assert.equal(code, 0);
     const [head, first] = out.split("\n");
@@ -162,7 +162,7 @@ describe("routes", () => {
     );
   });
 
-  it("lists them as JSON", async () => {
+  it("routes --json lists the routes as JSON", async () => {
     const { out } = await run("routes", "-c", "config/examples/blog.yaml", "--json");
     assert.deepEqual(JSON.parse(out)[0], {
       method: "GET",
@@ -179,7 +179,7 @@ describe("routes", () => {
 describe("explain", () => {
   const explain = (...args: string[]) => run("explain", "-c", "config/gateway.yaml", ...args);
 
-  it("tells which literal beats which variable, and why the others lost", async () => {
+  it("explain shows which literal beats which variable, and why the others lost", async () => {
     const { code, out } = await explain("PATCH", "/rooms/participant", "--json");
     const explanation = JSON.parse(out);
     assert.equal(code, 0);
@@ -191,7 +191,7 @@ describe("explain", () => {
     });
   });
 
-  it("tells 404 and 405 and exits 1", async () => {
+  it("explain shows 404 and 405 and exits 1", async () => {
     const lost = await explain("GET", "/nowhere");
     assert.deepEqual([lost.code, lost.out], [1, "GET /nowhere is 404: no route matches\n"]);
     const wrong = await explain("DELETE", "/rooms/participant");
@@ -202,13 +202,13 @@ describe("explain", () => {
     );
   });
 
-  it("takes a whole address", async () => {
+  it("explain accepts a whole URL", async () => {
     const { code, out } = await explain("GET", "http://localhost:8080/rooms/Dallas");
     assert.equal(code, 0);
     assert.match(out, /^GET \/rooms\/Dallas is answered by GET \/rooms\/\{room_name\}\n/);
   });
 
-  it("tells what a refused request is refused for", async () => {
+  it("explain shows why a request is refused", async () => {
     const { code, out } = await explain("GET", "/v1/messages/1?message_id=2");
     assert.equal(code, 1);
     assert.match(out, /refused with 400 FIELD_COLLISION: message_id: the path binds this field/);
@@ -249,7 +249,7 @@ http: { proxy: [{ prefix: /old, upstream: old, auth: [users] }] }
     );
   });
 
-  it("explain says what a request can still be refused for, in the order of the decisions", async () => {
+  it("explain lists what a request can still be refused for, in the order of the decisions", async () => {
     const { code, explanation } = await explain("PUT", "/m/1");
     assert.deepEqual([code, explanation.refused], [0, undefined]);
     assert.deepEqual(
@@ -284,7 +284,7 @@ http: { proxy: [{ prefix: /old, upstream: old, auth: [users] }] }
     });
   }
 
-  it("explain says who may use a prefix that is passed through", async () => {
+  it("explain shows who may use a prefix of http.proxy", async () => {
     const { explanation } = await explain("GET", "/old/x");
     assert.deepEqual(
       explanation.conditions.map(({ status }: { status: number }) => status),
@@ -339,7 +339,7 @@ describe("a command line that is wrong", () => {
     });
   }
 
-  it("is not taken for one where the reader leaves early", async () => {
+  it("a reader that closes the pipe early is not an error (exit 0, nothing on stderr)", async () => {
     const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "schema"], { cwd: root });
     let errors = "";
     child.stderr.on("data", chunk => {
@@ -379,7 +379,7 @@ describe("serve and demo", () => {
     throw new Error("the demo ended before it was ready");
   }
 
-  it("run an example with the backend of the demo", async () => {
+  it("demo -c runs an example with the backend of the demo", async () => {
     const { child, url, exit } = await startDemo("-c", "config/examples/blog.yaml");
     assert.equal((await fetch(`${url}/v1/articles`)).status, 200);
     assert.equal((await fetch(`${url}/demo`)).status, 404);
@@ -387,7 +387,7 @@ describe("serve and demo", () => {
     assert.equal(await exit, 0);
   });
 
-  it("drain where a signal comes twice at once, as from Ctrl-C under npm", async () => {
+  it("a signal that comes twice at once, as from Ctrl-C under npm, drains", async () => {
     const { child, exit } = await startDemo();
     // Two of one kind might reach the process as one.
     child.kill("SIGINT");
@@ -395,7 +395,7 @@ describe("serve and demo", () => {
     assert.equal(await exit, 0);
   });
 
-  it("answer requests, reload on SIGHUP, drain on SIGTERM and exit 0", async () => {
+  it("serve responds to requests, reloads on SIGHUP, drains on SIGTERM and exits 0", async () => {
     const { child, url, exit } = await startDemo();
     child.kill("SIGHUP");
     assert.equal((await fetch(`${url}/v1/articles`)).status, 200);
@@ -405,7 +405,7 @@ describe("serve and demo", () => {
 });
 
 describe("api-key", () => {
-  it("makes a random key and the entry that stands for it", async () => {
+  it("api-key makes a random key and its entry for a key file", async () => {
     const first = await run("api-key", "acme");
     const second = await run("api-key", "acme");
     assert.deepEqual([first.code, second.code], [0, 0]);
@@ -416,7 +416,7 @@ describe("api-key", () => {
     assert.ok(!second.out.includes(key));
   });
 
-  it("needs to know whose key it is", async () => {
+  it("api-key requires a subject", async () => {
     const { code, err } = await run("api-key");
     assert.equal(
       err,

@@ -83,7 +83,7 @@ describe("answers", () => {
   });
 
   describe("query", () => {
-    it("sets nested, repeated, map, enum, optional and well-known fields by either name", async () => {
+    it("the query sets nested, repeated, map, enum, optional and well-known fields by either name", async () => {
       const answer = await send(
         `${url}/v1/items/a?author.login=jdoe&tags=x&tags=y&labels[k%201]=v&kind=LARGE&at=2024-01-02T03:04:05Z` +
           `&note=&big=9007199254740993&flag=true&long_name=n&data=AQI&ratio=1e3`,
@@ -104,20 +104,20 @@ describe("answers", () => {
       });
     });
 
-    it("takes + as a space, a flag without value as empty, an enum by number and a field again when equal to the path", async () => {
+    it("the query takes + as a space, a flag without value as empty, an enum by number and a field again when equal to the path", async () => {
       const answer = await send(`${url}/v1/items/a?left=x+y%2B&note&kind=1&id=a`);
       assert.deepEqual(answer.json, { id: "a", kind: "SMALL", left: "x y+", note: "" });
     });
   });
 
   describe("body", () => {
-    it("keeps 64-bit integers exact whether sent as string or as number", async () => {
+    it("a body keeps 64-bit integers exact whether sent as string or as number", async () => {
       const text = '{"big":9223372036854775807,"ratio":-0.5,"data":"-_8"}';
       const answer = await json("POST", "/v1/items", text);
       assert.equal(answer.text, '{"big":"9223372036854775807","ratio":-0.5,"data":"+/8="}');
     });
 
-    it("merges the path into a body that names the same object", async () => {
+    it("the path is merged into a body that names the same object", async () => {
       const answer = await json("PUT", "/v1/items/a", { item: { id: "a", count: 2 }, dryRun: true });
       assert.deepEqual(answer.json, { item: { id: "a", count: 2 }, dryRun: true });
     });
@@ -137,12 +137,12 @@ describe("answers", () => {
       assert.deepEqual((await json("POST", "/v1/items", { count: 1 }, vendor)).json, { count: 1 });
     });
 
-    it("response_body answers one field alone, an array here, also when it is empty", async () => {
+    it("response_body sends one field alone, an array here, also when it is empty", async () => {
       assert.equal((await json("POST", "/v1/lists", { items: [{ id: "a" }, {}] })).text, '[{"id":"a"},{}]');
       assert.equal((await json("POST", "/v1/lists", {})).text, "[]");
     });
 
-    it("an Empty reply is 204 by policy", async () => {
+    it("an Empty response is 204 by policy", async () => {
       const answer = await send(`${url}/v1/items`, { method: "DELETE" });
       assert.equal(answer.status, 204);
       assert.equal(answer.text, "");
@@ -151,7 +151,7 @@ describe("answers", () => {
   });
 
   describe("update mask", () => {
-    it("is filled from the body of a PATCH, without what the path binds", async () => {
+    it("an update mask is filled from the body of a PATCH, without what the path binds", async () => {
       const answer = await json("PATCH", "/v1/items/a", {
         id: "a",
         count: 1,
@@ -162,14 +162,14 @@ describe("answers", () => {
       assert.deepEqual(answer.json.updateMask, "count,author.login,tags,longName");
     });
 
-    it("is left as the caller sent it", async () => {
+    it("an update mask is left as the caller sent it", async () => {
       const answer = await json("PATCH", "/v1/items/a?update_mask=count", { count: 1, flag: true });
       assert.deepEqual(answer.json.updateMask, "count");
     });
   });
 
   describe("raw bodies", () => {
-    it("pass both ways with their content type where request and reply are HttpBody", async () => {
+    it("raw bodies pass both ways with their content type where request and response are HttpBody", async () => {
       const bytes = Uint8Array.of(0, 255, 10, 13);
       const answer = await fetch(`${url}/v1/raw`, {
         method: "POST",
@@ -180,7 +180,7 @@ describe("answers", () => {
       assert.deepEqual(new Uint8Array(await answer.arrayBuffer()), bytes);
     });
 
-    it("fill a field beside path and query", async () => {
+    it("a raw body fills a field beside path and query", async () => {
       const answer = await send(`${url}/v1/attachments/logo?comment=new`, {
         method: "POST",
         body: "<svg/>",
@@ -196,7 +196,7 @@ describe("answers", () => {
 });
 
 describe("JSON policy", () => {
-  it("prints names, enums, integers and defaults as the service says, and a method otherwise", async () => {
+  it("names, enums, integers and defaults are printed as the service says, and a method may override it", async () => {
     const system = await startEcho(
       "json: { enums: number, int64: number, names: proto, emit_defaults: true, unknown_fields: ignore }, methods: { Get: { json: { emit_defaults: false, names: json } } }",
       "http: { query: { unknown: ignore } }",

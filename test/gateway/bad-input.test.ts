@@ -467,7 +467,7 @@ describe("bad input", () => {
   after(() => system.close());
 
   for (const mistake of mistakes) {
-    it(`answers ${mistake.what} with ${mistake.status} ${mistake.reason} and calls nothing`, async () => {
+    it(`${mistake.what} is ${mistake.status} ${mistake.reason} and calls nothing`, async () => {
       const before = system.backend.calls.length;
       const init: RequestInit = { method: mistake.method ?? "GET", headers: mistake.headers ?? {} };
       if (mistake.body !== undefined) {
@@ -488,7 +488,7 @@ describe("bad input", () => {
     });
   }
 
-  it("answers headers beyond the limit with 431", async () => {
+  it("headers beyond the limit are 431", async () => {
     const answer = await send(`${system.gateway.url}/v1/items/a`, {
       headers: { "x-long": "x".repeat(6000) },
     });
@@ -502,7 +502,7 @@ describe("bad input", () => {
     if (engineUnderTest() === "fastify") assert.equal(larger.json.reason, "HEADERS_TOO_LARGE");
   });
 
-  it("refuses bytes that are not HTTP and closes that connection only", async () => {
+  it("bytes that are not HTTP are refused and only that connection is closed", async () => {
     const other = send(`${system.gateway.url}/v1/items/a`);
     // uWebSockets.js answers by itself what it cannot parse.
     const refused =
@@ -511,7 +511,7 @@ describe("bad input", () => {
     assert.equal((await other).status, 200);
   });
 
-  it("answers escaped dot segments with 400: clients that resolve them send something else", async () => {
+  it("escaped dot segments are 400: clients that resolve them send something else", async () => {
     for (const path of ["/v1/items/%2e%2e", "/v1/items/a%2F..%2Fb", "/v1/items/.."]) {
       const reply = await exchangeRaw(
         system.gateway.httpPort,
@@ -521,7 +521,7 @@ describe("bad input", () => {
     }
   });
 
-  it("refuses a chunked body as soon as it passes the limit", async () => {
+  it("a chunked body is refused as soon as it passes the limit", async () => {
     const head =
       "POST /v1/items HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     const reply = await exchangeRaw(system.gateway.httpPort, `${head}2000\r\n${"x".repeat(0x2000)}\r\n`);
@@ -529,13 +529,13 @@ describe("bad input", () => {
     assert.match(reply, /connection: close/i);
   });
 
-  it("refuses content-length beside transfer-encoding, as smuggling does", async () => {
+  it("content-length beside transfer-encoding is refused as request smuggling", async () => {
     const head =
       "POST /v1/items HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n";
     assert.match(await exchangeRaw(system.gateway.httpPort, `${head}0\r\n\r\n`), /^HTTP\/1\.1 400 /);
   });
 
-  it("refuses a request whose body stops half way and goes on", async () => {
+  it("a request whose body stops half way is refused, and other requests go on", async () => {
     const head =
       "POST /v1/items HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
     const socket = connect(system.gateway.httpPort, "127.0.0.1");

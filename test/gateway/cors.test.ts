@@ -42,7 +42,7 @@ describe(`pages of other origins (${engineUnderTest()})`, () => {
       headers: { origin: from, "access-control-request-method": method },
     });
 
-  it("may read replies, and errors as well", async () => {
+  it("pages of a listed origin may read responses, errors as well", async () => {
     const failures: readonly [status: number, path: string, init: RequestInit][] = [
       [200, "/v1/items/a", {}],
       [404, "/nowhere", {}],
@@ -59,7 +59,7 @@ describe(`pages of other origins (${engineUnderTest()})`, () => {
     }
   });
 
-  it("are told by a preflight what they may send, without anything being called", async () => {
+  it("a preflight lists what pages may send and calls nothing", async () => {
     const before = system.backend.calls.length;
     const reply = await preflight("/v1/items/a", origin, "GET");
     assert.equal(reply.status, 204);
@@ -73,7 +73,7 @@ describe(`pages of other origins (${engineUnderTest()})`, () => {
     assert.equal(reply.headers.get("access-control-max-age"), "600");
   });
 
-  it("that are not listed are served like any client, and may read nothing", async () => {
+  it("pages of an unlisted origin are served like any client, and may read nothing", async () => {
     const nothing = { origin: null, credentials: null, exposed: null, vary: "Origin" };
     for (const from of ["https://evil.example.com", "null", `${origin}:8443`]) {
       const reply = await send(`${url}/v1/items/a`, { headers: { origin: from } });
@@ -85,11 +85,11 @@ describe(`pages of other origins (${engineUnderTest()})`, () => {
     }
   });
 
-  it("get 404 for a preflight of a path without routes", async () => {
+  it("a preflight of a path without routes is 404", async () => {
     assert.equal((await preflight("/nowhere", origin, "GET")).status, 404);
   });
 
-  it("and all others get the headers that are configured for every reply", async () => {
+  it("every response carries the headers that are configured for all", async () => {
     for (const path of ["/v1/items/a", "/nowhere"]) {
       const { headers } = await send(`${url}${path}`);
       assert.equal(headers.get("x-content-type-options"), "nosniff");
@@ -100,7 +100,7 @@ describe(`pages of other origins (${engineUnderTest()})`, () => {
     }
   });
 
-  it("may send as much as the method takes, and no more", async () => {
+  it("a method accepts a body up to its own limit and no larger one", async () => {
     const create = (text: string) =>
       send(`${url}/v1/items`, { method: "POST", headers: json, body: JSON.stringify({ note: text }) });
     assert.equal((await create("x".repeat(32 - 11))).status, 200);

@@ -96,7 +96,7 @@ describe(`requests that pages cause (${engineUnderTest()})`, () => {
     });
   }
 
-  it("a body without type of a page of another origin is refused where nobody needs a name", async () => {
+  it("a body without type of a page of another origin is refused on a route without authentication", async () => {
     const open_ = await startEcho("", yaml('"*"'));
     try {
       const body = '{"id":"a"}';
@@ -156,7 +156,7 @@ auth: { providers: { web: { type: jwt, secret: "${secret}", algorithms: [HS256],
     }
   });
 
-  it("a cookie that the service passes on comes to the backend only where it counts", async () => {
+  it("a cookie that the service forwards reaches the backend only if it counts as a credential", async () => {
     const told = async (headers: Record<string, string>): Promise<readonly unknown[]> => {
       const { status } = await send(`${system.gateway.url}/v1/items/a`, {
         headers: { cookie: "a=1", ...headers },

@@ -100,7 +100,7 @@ const forward = (more = "") =>
   `auth: { providers: { forward: { type: rpc, upstream: back, method: gate.v1.Auth/Check, token_field: token${more} } } }`;
 
 describe(`backends of guards (${engineUnderTest()})`, () => {
-  test("equal tokens are asked about once, and whoever leaves meanwhile calls nothing", async () => {
+  test("an rpc provider is asked once about equal tokens, and a caller that leaves meanwhile calls nothing", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -124,7 +124,7 @@ rate_limits: { one: { concurrency: 20, key: global } }`,
     assert.equal(gate.checks(), 1);
   });
 
-  test("who leaves in the middle of a body while somebody is asked gives its place back", async () => {
+  test("a caller that leaves in the middle of a body while a provider is asked releases its permit", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -156,7 +156,7 @@ rate_limits: { one: { concurrency: 1, key: global } }`,
     assert.equal((await free).status, 200);
   });
 
-  test("who leaves a prefix that is passed through while somebody is asked gives the place back", async () => {
+  test("a caller that leaves a forwarded request while a provider is asked releases its permit", async () => {
     const asked: string[] = [];
     const legacy = createServer((request, response) => {
       asked.push(request.url ?? "");
@@ -200,7 +200,7 @@ http: { proxy: [{ prefix: /legacy, upstream: legacy, auth: forward, rate_limit: 
     assert.deepEqual(asked, ["/legacy/free"]);
   });
 
-  test("a body that stops while somebody is asked has no more time than another", async () => {
+  test("a body that stops while a provider is asked has no more time than another", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -222,7 +222,7 @@ http: { limits: { request_timeout: 1s } }`,
     socket.destroy();
   });
 
-  test("one that hangs is given up in its time, and lets nobody in", async () => {
+  test("an rpc provider that hangs is given up after its timeout and admits nobody", async () => {
     const hold = new Hold();
     const gate = await startGate(hold.handler(yes), "auth: forward", forward(", timeout: 100ms"));
     const answers = await Promise.all(["a", "b", "c"].map(token => gate.knock(token, token)));
@@ -236,7 +236,7 @@ http: { limits: { request_timeout: 1s } }`,
     );
   });
 
-  test("one that fails is 503, one that says no 401, one that says nobody 401; none of them is an answer to keep", async () => {
+  test("an rpc provider that fails is 503, one that refuses or names nobody 401, and none of these is cached", async () => {
     let check: RawHandler = yes;
     const gate = await startGate(
       (call, reply) => check(call, reply),
@@ -281,7 +281,7 @@ http: { limits: { request_timeout: 1s } }`,
     assert.equal(gate.opened("old"), false);
   });
 
-  test("a key set that hangs holds up nothing else, and its fetch ends with the configuration", async () => {
+  test("a key set that hangs delays nothing else, and its fetch ends with the configuration", async () => {
     const fetches: IncomingMessage[] = [];
     const issuer = createServer((request: IncomingMessage, _response: ServerResponse) => {
       fetches.push(request);
@@ -375,7 +375,7 @@ auth: { providers: { users: { type: jwt, jwks: "${issuer.url}", algorithms: [ES2
     assert.equal(gate.opened("bad"), false);
   });
 
-  test("Redis that stops, dies and comes back takes no request with it, and no place", {
+  test("Redis that stops, dies and comes back fails no request and leaks no permit", {
     skip: noRedis,
   }, async () => {
     const redis = await RedisServer.start();

@@ -101,7 +101,7 @@ auth:
   ];
 
   for (const how of ["request", "require"] as const) {
-    test(`by \`${how}\`: a good one says who calls; none, an old one, a stranger's and one that is not allowed do not`, async () => {
+    test(`by \`${how}\`: an allowed certificate identifies its caller; none, an expired, an unknown and a disallowed one do not`, async () => {
       const port = await start(tls(`, client_auth: ${how}`));
       assert.equal(await ask(port, ada), 200);
       assert.deepEqual(backend.calls.at(-1)?.metadata.get("x-machine"), ["ada"]);
@@ -133,7 +133,7 @@ auth:
     });
   }
 
-  test("over plain HTTP no header stands for a certificate, and the configuration says that none is asked for", async () => {
+  test("over plain HTTP no header counts as a certificate, and check says that none is asked for", async () => {
     await assert.rejects(
       start(""),
       /client certificates are asked for by listeners\.http\.tls\.client_ca; it is missing/,

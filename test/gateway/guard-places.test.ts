@@ -175,7 +175,7 @@ auth:
     for (const { status } of await Promise.all(seated)) assert.equal(status, 200);
   }
 
-  test("is given back once, however a request ends", async () => {
+  test("a permit is released once, however a request ends", async () => {
     await get("/full/first");
     await allFree("the beginning");
     for (const [what, [expected, end]] of Object.entries(ends)) {
@@ -184,7 +184,7 @@ auth:
     }
   });
 
-  test("is given back once by any number of requests in any order, at the same time too", async () => {
+  test("permits are released once each by any number of requests in any order, concurrent ones too", async () => {
     const kinds = Object.keys(ends).filter(kind => kind !== "left while it was answered");
     await fc.assert(
       fc.asyncProperty(

@@ -28,7 +28,7 @@ message Note { string name = 1; string text = 2 [(buf.validate.field).string.max
 const random = (): string => randomBytes(24).toString("base64url");
 
 describe(`secrets (${engineUnderTest()})`, () => {
-  test("are in no log line, no metric, no answer and no configuration that is shown", {
+  test("secrets are in no log line, metric, response or shown configuration", {
     skip: noRedis,
   }, async () => {
     const redis = await RedisServer.start();

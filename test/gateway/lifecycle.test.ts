@@ -19,7 +19,7 @@ function held(): { handler: RawHandler; reached: Promise<void>; release: () => v
 }
 
 describe("closing", () => {
-  it("fails readiness, refuses new connections, finishes what is under way", async () => {
+  it("closing fails readiness, refuses new connections and finishes requests under way", async () => {
     const { handler, reached, release } = held();
     const system = await startEcho("", "", { Get: handler });
     const { gateway } = system;
@@ -39,7 +39,7 @@ describe("closing", () => {
     await system.backend.close();
   });
 
-  it("ends requests that outlive the drain time", async () => {
+  it("closing ends requests that outlive the drain time", async () => {
     const { handler, reached } = held();
     const system = await startEcho("timeout: 30s", "server: { drain: 50ms }", { Get: handler });
     const answer = send(`${system.gateway.url}/v1/items/a`);
@@ -52,7 +52,7 @@ describe("closing", () => {
 });
 
 describe("reloading", () => {
-  it("says what it cannot change", async () => {
+  it("a reload warns about settings that take effect only after a restart", async () => {
     const gateway = await startTestGateway("telemetry: { log: { level: info } }\n", {});
     try {
       gateway.write(
@@ -77,7 +77,7 @@ upstreams: { echo: { targets: ["127.0.0.1:${port}"] } }
 services: [{ service: test.v1.Echo, upstream: echo${service} }]
 `;
 
-  it("takes the new configuration for new requests and lets old ones finish on the old", async () => {
+  it("a reload serves new requests by the new configuration and lets old ones finish on the old", async () => {
     const { handler, reached, release } = held();
     const backend = await startBackend({ "/test.v1.Echo/Get": handler, "/test.v1.Echo/Create": echo });
     const gateway = await startTestGateway(yaml(backend.port, ""), { "protos/echo.proto": echoProto });
@@ -95,7 +95,7 @@ services: [{ service: test.v1.Echo, upstream: echo${service} }]
     await backend.close();
   });
 
-  it("keeps the old configuration when the new one is wrong, and says why", async () => {
+  it("a reload with errors keeps the old configuration and says why", async () => {
     const system = await startEcho();
     const { gateway } = system;
     gateway.write("gateway.yaml", "services: [{ service: test.v1.Ecoh, upstream: none }]\n");
@@ -111,7 +111,7 @@ services: [{ service: test.v1.Echo, upstream: echo${service} }]
 });
 
 describe("many requests at once", () => {
-  it("each gets its own answer", async () => {
+  it("each of many concurrent requests gets its own response", async () => {
     const system = await startEcho();
     const answers = await Promise.all(
       Array.from({ length: 300 }, (_, index) => send(`${system.gateway.url}/v1/items/${index}`)),

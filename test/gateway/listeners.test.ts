@@ -58,7 +58,7 @@ describe("TLS listeners", { skip }, () => {
         .end();
     });
 
-  it("answer REST and admin over TLS, and tell the backend so", async () => {
+  it("TLS listeners serve REST and admin, and the backend gets x-forwarded-proto https", async () => {
     const backend = await startBackend({ "/test.v1.Echo/Get": echo });
     const tls = "tls: { cert: ./cert.pem, key: ./key.pem }";
     writeFileSync(
@@ -80,7 +80,7 @@ services: [{ service: test.v1.Echo, upstream: echo }]
     await backend.close();
   });
 
-  it("with a certificate that is none are a load error at its place", async () => {
+  it("a file without a certificate is a load error at its position", async () => {
     writeFileSync(join(folder, "broken.pem"), "nothing");
     writeFileSync(
       join(folder, "broken.yaml"),
@@ -113,7 +113,7 @@ realtime:
 });
 
 describe("a listener whose port is taken", () => {
-  it("is a load error at its address", async () => {
+  it("a listener whose port is taken is a load error at its address", async () => {
     const system = await startEcho();
     const folder = mkdtempSync(join(tmpdir(), "protogate-"));
     writeFileSync(

@@ -35,7 +35,7 @@ async function messageOf(action: () => unknown): Promise<string> {
 }
 
 describe("a listener that cannot listen", () => {
-  it("is said with its address, and nothing else is logged", async () => {
+  it("a listener that cannot listen fails with its address, and nothing else is logged", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const { port } = taken.address() as AddressInfo;
@@ -67,13 +67,13 @@ describe("a listener that cannot listen", () => {
     ["EADDRNOTAVAIL", "api.example:80 does not belong to this machine"],
     ["ENOTFOUND", "the host name of api.example:80 does not resolve"],
   ] as const) {
-    it(`is said in words for ${code}`, async () => {
+    it(`a listener that cannot listen fails in words for ${code}`, async () => {
       const said = await messageOf(() => listening(read(yaml), ["listeners", "http"], failing(code)));
       assert.equal(said, `gateway.yaml:1:31: error: ${words} (at listeners.http.address)`);
     });
   }
 
-  it("is said without an address that comes from the environment", async () => {
+  it("a listener that cannot listen fails without an address that comes from the environment", async () => {
     const loaded = read('listeners: { http: { address: "$' + '{WHERE}:80" } }\n', {
       WHERE: "hidden.example",
     });
@@ -86,7 +86,7 @@ describe("a listener that cannot listen", () => {
 });
 
 describe("reflection that fails", () => {
-  it("is a warning of one line", async () => {
+  it("reflection that fails is a warning of one line", async () => {
     const gateway = await startTestGateway("", {});
     gateway.write(
       "gateway.yaml",
@@ -109,7 +109,7 @@ describe("certificates", { skip: withoutOpenssl }, () => {
   const yaml = (cert: string, key: string): string =>
     `listeners:\n  http: { address: 127.0.0.1:0, tls: { cert: ${cert}, key: ${key} } }\n`;
 
-  it("are told from what is none, and the file is named", async () => {
+  it("a file that is not a certificate is named in the error", async () => {
     const { certFile, keyFile } = authority?.issue("good", "/CN=good") ?? { certFile: "", keyFile: "" };
     const other = authority?.issue("other", "/CN=other").keyFile ?? "";
     const broken = join(folder, "broken.pem");

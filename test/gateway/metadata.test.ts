@@ -63,7 +63,7 @@ describe("headers and metadata", () => {
     assert.equal(answer.headers.get("x-secret"), null);
   });
 
-  it("a request id is made, or passed on when it is sane", async () => {
+  it("a request id is generated, or forwarded when it is well-formed", async () => {
     const made = (await get({})).headers.get("x-request-id") ?? "";
     assert.match(made, /^[0-9a-f]{32}$/);
     assert.deepEqual(sent("x-request-id"), [made]);
@@ -74,7 +74,7 @@ describe("headers and metadata", () => {
     assert.match(refused.headers.get("x-request-id") ?? "", /^[0-9a-f]{32}$/);
   });
 
-  it("a valid traceparent is passed on with its state, an invalid one is not", async () => {
+  it("a valid traceparent is forwarded with its state, an invalid one is not", async () => {
     const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     await get({ traceparent, tracestate: "a=1" });
     assert.deepEqual(sent("traceparent"), [traceparent]);
@@ -84,7 +84,7 @@ describe("headers and metadata", () => {
     assert.deepEqual(sent("tracestate"), []);
   });
 
-  it("a Host that is none is refused, whether a route has the path or not", async () => {
+  it("a Host header that is not a host is refused, whether a route has the path or not", async () => {
     for (const path of ["/v1/items/a", "/nowhere"]) {
       const status = await new Promise((resolve, reject) => {
         const options = { headers: { host: "a/b" }, agent: false };
@@ -96,7 +96,7 @@ describe("headers and metadata", () => {
     }
   });
 
-  it("x-forwarded-* tells what the socket says, whatever a client claims", async () => {
+  it("x-forwarded-* has the peer's address, whatever a client claims", async () => {
     await get({ "x-forwarded-for": "6.6.6.6", "x-forwarded-proto": "https", "x-forwarded-host": "evil" });
     assert.deepEqual(sent("x-forwarded-for"), ["127.0.0.1"]);
     assert.deepEqual(sent("x-forwarded-proto"), ["http"]);
@@ -105,7 +105,7 @@ describe("headers and metadata", () => {
 });
 
 describe("trusted proxies", () => {
-  it("are believed for as many hops as are declared, from the right", async () => {
+  it("trusted proxies are believed for as many hops as are declared, from the right", async () => {
     const system = await startEcho("", "http: { forwarded: { trusted_hops: 1 } }");
     try {
       await send(`${system.gateway.url}/v1/items/a`, {
@@ -124,7 +124,7 @@ describe("trusted proxies", () => {
     }
   });
 
-  it("may write a port, brackets, quotes and IPv4 in IPv6, and schemes in any case", async () => {
+  it("trusted proxies may write a port, brackets, quotes and IPv4 in IPv6, and schemes in any case", async () => {
     const system = await startEcho("", "http: { forwarded: { trusted_hops: 1 } }");
     const told = async (name: string, value: string): Promise<readonly unknown[]> => {
       await send(`${system.gateway.url}/v1/items/a`, { headers: { [name]: value } });

@@ -57,7 +57,7 @@ server: { drain: 100ms }
       await server.close();
     });
 
-    test("what a backend publishes at one is heard at the other, once for an id", async () => {
+    test("a message that a backend publishes at one gateway is delivered by the other, once for an id", async () => {
       const [one, other] = nodes as [TestGateway, TestGateway];
       const heard = [await member(one, "r", "ann"), await member(other, "r", "bob")];
       const post = { room: "r", from: "system", message: "hello", id: "m1" };
@@ -83,7 +83,7 @@ server: { drain: 100ms }
       assert.equal(members.length, 2);
     });
 
-    test("a server that is away makes the gateway not ready, and says so to who publishes", async () => {
+    test("a broker that is away makes the gateway not ready and fails publishing", async () => {
       const [node] = nodes as [TestGateway];
       await server.kill();
       const answer = await send(`${node.admin}/realtime/publish`, {
@@ -99,7 +99,7 @@ server: { drain: 100ms }
   });
 }
 
-test("the rooms are served over gRPC where the configuration says so, and a taken address is told at its place", async () => {
+test("rooms are served over gRPC where the configuration says so, and an address in use is an error at its position", async () => {
   const yaml = (address: string): string => `
 realtime: { auth: none, api: { address: "${address}" } }
 server: { drain: 0ms }

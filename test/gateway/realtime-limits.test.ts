@@ -70,7 +70,7 @@ server: { drain: 100ms }
     before(() => start("rate_limit: attempts", "attempts: { requests: 3, per: 1h, key: ip }"));
     after(() => gateway.close());
 
-    test("a flood of bad tokens is slowed, and each attempt counts once", async () => {
+    test("a flood of bad tokens over WebSockets is limited by address, and each attempt counts once", async () => {
       for (const [name, port] of ports()) {
         const headers = { authorization: "Bearer bad", "x-forwarded-for": `192.0.2.${name.length}` };
         const attempts: Opened[] = [];
@@ -92,7 +92,7 @@ server: { drain: 100ms }
       assert.equal(await sample('protogate_ws_upgrades_total{result="rate_limited"}'), 2);
     });
 
-    test("a good attempt counts once, too", async () => {
+    test("an accepted WebSocket counts once in a limit by address", async () => {
       for (const [name, port] of ports()) {
         const headers = { ...(await bearer("ann")), "x-forwarded-for": `198.51.100.${name.length}` };
         for (let i = 0; i < 3; i++) {
@@ -104,7 +104,7 @@ server: { drain: 100ms }
       }
     });
 
-    test("the REST API for rooms is under the same limit", async () => {
+    test("the REST API for rooms is under the same limit by address", async () => {
       for (const [name, port, prefix] of ports()) {
         const headers = { ...(await bearer("ann")), "x-forwarded-for": `203.0.113.${name.length}` };
         const answers: Answer[] = [];
@@ -125,7 +125,7 @@ server: { drain: 100ms }
     before(() => start("limits: { messages_per_second: 1, burst: 3 }", ""));
     after(() => gateway.close());
 
-    test("a sender by REST is bounded as a socket is, on all ports together", async () => {
+    test("a sender by REST is limited as a socket is, on all ports together", async () => {
       const headers = await bearer("ann");
       const statuses: number[] = [];
       let refused: Answer | undefined;
@@ -152,7 +152,7 @@ server: { drain: 100ms }
       await gateway.close();
     });
 
-    test("a socket holds its place until it ends, whichever port it came by", async () => {
+    test("a socket holds its permit until it ends, whichever port it came by", async () => {
       for (const [name, port] of ports()) {
         const headers = await bearer(name);
         const { status, socket } = await open(port, headers);
@@ -198,7 +198,7 @@ server: { drain: 100ms }
     });
     after(() => gateway.close());
 
-    test("no port is a way around them", async () => {
+    test("policies on routes hold for sockets on every port", async () => {
       const scoped = async (scope: string): Promise<Record<string, string>> => ({
         authorization: `Bearer ${await signShared(secret, { scope })}`,
       });
@@ -219,7 +219,7 @@ server: { drain: 100ms }
     before(() => start("sent_at: seconds", ""));
     after(() => gateway.close());
 
-    test("are as those of the HTTP port, for pages that may open sockets", async () => {
+    test("responses of the realtime port are as those of the HTTP port, for pages that may open sockets", async () => {
       const headers = { ...(await bearer("ann")), origin: "https://app.example.com", "x-request-id": "r1" };
       const url = `http://127.0.0.1:${gateway.realtimePort}`;
       for (const [path, status] of [
@@ -251,7 +251,7 @@ server: { drain: 100ms }
       assert.equal(await sample(sampled), 2);
     });
 
-    test("let a page ask first whether it may send", async () => {
+    test("the realtime port responds to CORS preflights", async () => {
       const answer = await send(`http://127.0.0.1:${gateway.realtimePort}/chat/send`, {
         method: "OPTIONS",
         headers: { origin: "https://app.example.com", "access-control-request-method": "POST" },
@@ -260,14 +260,14 @@ server: { drain: 100ms }
       assert.equal(answer.headers.get("access-control-allow-methods"), "POST");
     });
 
-    test("take no message of a type that any page could send", async () => {
+    test("the realtime port refuses content types that any page could send", async () => {
       for (const [name, port, prefix] of ports()) {
         const headers = { ...(await bearer("ann")), "content-type": "text/plain" };
         assert.equal((await post(port, `${prefix}/send`, headers)).status, 415, name);
       }
     });
 
-    test("count a refused socket once as a request, and log it once", async () => {
+    test("a refused socket is counted once as a request and logged once", async () => {
       for (const [name, port] of ports()) {
         const sampled =
           'protogate_http_requests_total{route="/ws",method="GET",code="401",grpc_code="UNAUTHENTICATED",service="realtime"}';

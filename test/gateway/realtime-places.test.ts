@@ -106,7 +106,7 @@ describe(`where rooms and sockets are served (${engineUnderTest()})`, () => {
     assert.equal(await upgraded(realtimePort, "/ws"), 403);
   });
 
-  test("a Host that is none, or two of them, open no socket", async t => {
+  test("a Host header that is not a host, or two of them, open no socket", async t => {
     const { httpPort, realtimePort } = await serve(t, true, `realtime: { path: /ws }\n${drain}`);
     for (const port of [httpPort, realtimePort])
       for (const host of ["a/b", "a b", "user@a"])

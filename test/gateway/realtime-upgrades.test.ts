@@ -244,7 +244,7 @@ server: { drain: 100ms }
     });
   }
 
-  test("what stands behind a refused request is read neither as frames nor as a request", async () => {
+  test("bytes behind a refused upgrade are read neither as frames nor as a request", async () => {
     for (const [name, port] of ports()) {
       const behind = "GET /chat/rooms HTTP/1.1\r\nhost: x\r\n\r\n";
       const reply = await ask(port, { headers: { origin: "null" }, behind });
@@ -253,7 +253,7 @@ server: { drain: 100ms }
     }
   });
 
-  test("clients that leave at once leave no place taken behind", async () => {
+  test("clients that leave at once hold no permit", async () => {
     const full = await startTestGateway(
       "realtime: { path: /ws, auth: none, limits: { connections: 2 } }\nserver: { drain: 100ms }\n",
       {},

@@ -131,7 +131,7 @@ server: { drain: 100ms }
     assert.doesNotMatch(metrics, /general|ann|bob/);
   });
 
-  test("credentials in every place, and none: the refusal is a real status on both ports", async () => {
+  test("credentials are read from every location, and without them both ports refuse with an HTTP status", async () => {
     for (const [name, port] of ports()) {
       const url = `ws://127.0.0.1:${port}/ws`;
       assert.equal(await connect(url).refused(), 401, name);
@@ -187,7 +187,7 @@ server: { drain: 100ms }
     }
   });
 
-  test("at the end a socket is told why, by whatever port it came", async () => {
+  test("on shutdown a socket gets a close code and reason, whichever port it came by", async () => {
     const other = await startTestGateway(
       "realtime: { path: /ws, auth: none }\nauth: { default: none }\nserver: { drain: 100ms }\n",
       {},

@@ -83,7 +83,7 @@ services: [{ service: r.S, upstream: a, bindings: [convention] }]
 `;
 
 describe("reflection as descriptor source", () => {
-  it("gives the same routes as the proto", async () => {
+  it("reflection gives the same routes as the proto", async () => {
     const backend = await startReflecting("S", "GetA");
     const gateway = await startTestGateway(yaml(backend.port, ""), {});
     const answer = await send(`${gateway.url}/r.S/GetA?id=a&big=9007199254740993`);
@@ -92,7 +92,7 @@ describe("reflection as descriptor source", () => {
     await backend.close();
   });
 
-  it("is waited for while the upstream is down, and says so in the log", async () => {
+  it("reflection is waited for while the upstream is down, with a warning in the log", async () => {
     const first = await startReflecting("S", "GetA");
     await first.close();
     let tried: () => void = () => undefined;
@@ -110,7 +110,7 @@ describe("reflection as descriptor source", () => {
     await backend.close();
   });
 
-  it("that does not come holds up neither the gateway nor the next reload", async () => {
+  it("reflection that does not respond delays neither the gateway nor the next reload", async () => {
     const backend = await startReflecting("S", "GetA");
     const gateway = await startTestGateway(yaml(backend.port, ""), {});
     gateway.write("gateway.yaml", yaml(1, ""));
@@ -124,7 +124,7 @@ describe("reflection as descriptor source", () => {
     await backend.close();
   });
 
-  it("that changes changes the routes; one that cannot be used leaves them", async () => {
+  it("reflection that changes replaces the routes; descriptors that cannot be used leave them", async () => {
     const first = await startReflecting("S", "GetA");
     const gateway: TestGateway = await startTestGateway(yaml(first.port, ", refresh: 1s"), {});
     assert.equal((await send(`${gateway.url}/r.S/GetA`)).status, 200);
@@ -144,7 +144,7 @@ describe("reflection as descriptor source", () => {
 });
 
 describe("a reload while new descriptors are being compiled", () => {
-  it("is what serves in the end", async () => {
+  it("a reload while reflected descriptors are being compiled serves in the end", async () => {
     const methods = Array.from({ length: 3_000 }, (_, index) => `rpc Get${index}(M) returns (M);`);
     const large = `syntax = "proto3"; package large; message M {} service L { ${methods.join("\n")} }`;
     const first = await startReflecting("S", "GetA");
@@ -191,7 +191,7 @@ describe("reflection of the usual Node stack", () => {
       service Stock { rpc GetLevel(Level) returns (Level); }`,
   };
 
-  it("serves protos that import well-known types, annotations and other packages, from several servers", async () => {
+  it("reflection of the usual Node stack serves protos that import well-known types, annotations and other packages, from several servers", async () => {
     const [first, second] = await Promise.all([
       startNode(shop, "service.proto", "shop.v1.Shop", "CreateItem"),
       startNode(stock, "service.proto", "stock.v1.Stock", "GetLevel"),
@@ -228,7 +228,7 @@ services:
     await Promise.all([first.close(), second.close()]);
   });
 
-  it("refuses servers that define one type differently, and says which", async () => {
+  it("reflected servers that define one type differently are an error that names both", async () => {
     const other = { ...stock, "common/money.proto": money.replace("int64", "string") };
     const [first, second] = await Promise.all([
       startNode(shop, "service.proto", "shop.v1.Shop", "CreateItem"),

@@ -73,7 +73,7 @@ http: { cors: { origins: ["https://app.example.com"] } }
 
   const get = (path: string) => fetch(`${gateway.url}${path}`);
 
-  it("expose every service that a pattern names, under the entry that fits best", async () => {
+  it("a pattern exposes every service that it names, under the entry that fits best", async () => {
     assert.equal((await get("/inner/stock/1")).status, 200);
     assert.equal((await get("/inner/secret/1")).status, 200);
     assert.equal((await get("/shop.v1.stock/stock/1")).status, 404, "the longer pattern has it");
@@ -92,7 +92,7 @@ http: { cors: { origins: ["https://app.example.com"] } }
     [10001, 500],
     [grpc.NOT_FOUND, 404],
   ] as const) {
-    it(`answer the backend's code ${code} with ${status}, in the response and in the metrics`, async () => {
+    it(`the backend's code ${code} is ${status}, in the response and in the metrics`, async () => {
       const response = await get(`/orders/${code}`);
       assert.equal(response.status, status);
       assert.equal(((await response.json()) as { code: number }).code, code);
@@ -115,7 +115,7 @@ http: { cors: { origins: ["https://app.example.com"] } }
       ["2000", 200],
       ["abc", 200],
     ] as const) {
-      it(`answer a success with ${status} for the ${where} metadata ${chosen}`, async () => {
+      it(`a success is ${status} for the ${where} metadata ${chosen}`, async () => {
         const response = await create(`${where}-${chosen}`);
         assert.equal(response.status, status);
         assert.deepEqual(await response.json(), { id: `${where}-${chosen}` });
@@ -123,7 +123,7 @@ http: { cors: { origins: ["https://app.example.com"] } }
       });
     }
     for (const status of [204, 205]) {
-      it(`send no content with ${status}, chosen by ${where} metadata`, async () => {
+      it(`no content is sent with ${status}, chosen by ${where} metadata`, async () => {
         const response = await create(`${where}-${status}`);
         assert.equal(response.status, status);
         assert.equal(await response.text(), "");
@@ -138,12 +138,12 @@ http: { cors: { origins: ["https://app.example.com"] } }
     "application/json; charset=latin1",
     "nonsense",
   ]) {
-    it(`read a body of content type ${type ?? "none"} as JSON with content_types: any`, async () => {
+    it(`a body of content type ${type ?? "none"} is read as JSON with content_types: any`, async () => {
       const response = await create("initial-201", type === undefined ? {} : { "content-type": type });
       assert.equal(response.status, 201);
     });
 
-    it(`refuse a body of content type ${type ?? "none"} of a foreign page with content_types: any`, async () => {
+    it(`a body of content type ${type ?? "none"} of a foreign page is refused with content_types: any`, async () => {
       const headers: Record<string, string> = { origin: "https://evil.example" };
       if (type !== undefined) headers["content-type"] = type;
       const response = await create("initial-201", headers);
@@ -153,7 +153,7 @@ http: { cors: { origins: ["https://app.example.com"] } }
     });
   }
 
-  it("read a body of any content type of a listed origin", async () => {
+  it("a body of any content type of a listed origin is read with content_types: any", async () => {
     const headers = { origin: "https://app.example.com", "content-type": "text/plain" };
     assert.equal((await create("initial-201", headers)).status, 201);
   });

@@ -50,19 +50,19 @@ describe(`slow requests (${engineUnderTest()})`, { concurrency: true }, () => {
   });
   after(() => system.close());
 
-  it("whose body comes byte by byte are answered 408, and their connection ends", async () => {
+  it("a body that comes byte by byte is 408, and its connection ends", async () => {
     const length = `content-length: ${body.length}\r\n\r\n`;
     const { ended } = drip(port, `${head}${length}`, body);
     assert.match(await ended, /^HTTP\/1\.1 408 [\s\S]*"reason":"REQUEST_TIMEOUT"/);
   });
 
-  it("whose chunked body comes byte by byte are answered 408, and their connection ends", async () => {
+  it("a chunked body that comes byte by byte is 408, and its connection ends", async () => {
     const chunks = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
     const { ended } = drip(port, `${head}transfer-encoding: chunked\r\n\r\n`, chunks);
     assert.match(await ended, /^HTTP\/1\.1 408 [\s\S]*"reason":"REQUEST_TIMEOUT"/);
   });
 
-  it("whose head never ends lose their connection, and meanwhile others are answered", async () => {
+  it("a request whose head never ends loses its connection, and meanwhile others are served", async () => {
     const drips = Array.from({ length: 200 }, () =>
       drip(port, "GET /v1/items/a HTTP/1.1\r\n", "x-a: b\r\n".repeat(1000)),
     );
@@ -77,12 +77,12 @@ describe(`slow requests (${engineUnderTest()})`, { concurrency: true }, () => {
     }
   });
 
-  it("that never begin lose their connection without a word", async () => {
+  it("a connection without a request is closed without a response", async () => {
     const { ended } = drip(port, "", "");
     assert.equal(await ended, "");
   });
 
-  it("that never begin after one that was answered lose their connection too", async () => {
+  it("an idle connection is closed after its last response", async () => {
     const { ended } = drip(port, "GET /v1/items/a HTTP/1.1\r\nhost: a\r\n\r\n", "GET");
     assert.match(await ended, /^HTTP\/1\.1 200 /);
   });

@@ -67,7 +67,7 @@ const statuses: readonly [name: keyof typeof status, http: number][] = [
 
 describe("a backend that answers an error", () => {
   for (const [name, http] of statuses) {
-    it(`answers ${name} as ${http}`, async () => {
+    it(`a backend's ${name} is ${http}`, async () => {
       const system = await startEcho("", "", { Get: failing(status[name], "because") });
       try {
         const answer = await send(`${system.gateway.url}/v1/items/a`);
@@ -79,7 +79,7 @@ describe("a backend that answers an error", () => {
     });
   }
 
-  it("answers 500 for a code that nobody has given a meaning", async () => {
+  it("a backend's code above 16 is 500 unless status_codes gives it a status", async () => {
     const system = await startEcho("", "", { Get: failing(777, "no idea") });
     try {
       const answer = await send(`${system.gateway.url}/v1/items/a`);
@@ -89,7 +89,7 @@ describe("a backend that answers an error", () => {
     }
   });
 
-  it("keeps codes above 16, with the status that status_codes gives them", async () => {
+  it("codes above 16 stay in the body, with the status that status_codes gives them", async () => {
     const system = await startEcho("status_codes: { 1500-1599: 401 }", "", {
       Get: failing(1501, "token expired"),
     });
@@ -107,7 +107,7 @@ describe("a backend that answers an error", () => {
     }
   });
 
-  it("keeps typed details, takes the reason from ErrorInfo and Retry-After from RetryInfo", async () => {
+  it("typed details are kept, the reason comes from ErrorInfo and Retry-After from RetryInfo", async () => {
     const system = await startEcho("metadata: { response: [x-total-count] }", "", { Get: richFailure() });
     try {
       const answer = await send(`${system.gateway.url}/v1/items/a`);
@@ -178,7 +178,7 @@ describe("error profiles", () => {
 });
 
 describe("an upstream that misbehaves", () => {
-  it("that is down is 503 without its address", async () => {
+  it("an upstream that is down is 503 without its address", async () => {
     const system = await startEcho();
     await system.backend.close();
     const answer = await send(`${system.gateway.url}/v1/items/a`);
@@ -190,7 +190,7 @@ describe("an upstream that misbehaves", () => {
     await system.gateway.close();
   });
 
-  it("that is slow is 504 after the route's time, and its call is cancelled", async () => {
+  it("a slow upstream gets 504 after the route timeout and its call is cancelled", async () => {
     let cancelled: () => void = () => undefined;
     const whenCancelled = new Promise<void>(resolve => {
       cancelled = resolve;
@@ -207,7 +207,7 @@ describe("an upstream that misbehaves", () => {
     }
   });
 
-  it("sees a client's shorter timeout, and never a longer one", async () => {
+  it("an upstream gets a client's shorter timeout, and never a longer one", async () => {
     const deadlines: number[] = [];
     const timed: RawHandler = (call, reply) => {
       deadlines.push(Number(call.getDeadline()) - Date.now());
@@ -227,7 +227,7 @@ describe("an upstream that misbehaves", () => {
     }
   });
 
-  it("that replies garbage is 502 and the next call is answered", async () => {
+  it("an upstream that responds with garbage is 502, and the next call succeeds", async () => {
     let garbage = true;
     const handler: RawHandler = (call, reply) =>
       reply(null, garbage ? Buffer.from([0xff, 0xff, 0xff]) : call.request);
@@ -243,7 +243,7 @@ describe("an upstream that misbehaves", () => {
     }
   });
 
-  it("that does not speak gRPC is 502 or 503, never a hang", async () => {
+  it("an upstream that does not speak gRPC is 502 or 503 and never hangs", async () => {
     const server = createServer(socket => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
@@ -265,7 +265,7 @@ services: [{ service: test.v1.Echo, upstream: echo }]
     }
   });
 
-  it("has its call cancelled when the client goes away, which counts as 499", async () => {
+  it("a client that goes away cancels the upstream call, which counts as 499", async () => {
     let reached: () => void = () => undefined;
     const whenReached = new Promise<void>(resolve => {
       reached = resolve;

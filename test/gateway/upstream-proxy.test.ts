@@ -129,7 +129,7 @@ describe("UNAUTHENTICATED of a backend", () => {
     });
   }
 
-  it("carries the challenges of the route's providers", async () => {
+  it("a backend's UNAUTHENTICATED carries the challenges of the route's providers", async () => {
     const secret = "a secret of more than thirty-two bytes";
     const token = await new SignJWT({ sub: "me" })
       .setProtectedHeader({ alg: "HS256" })
@@ -152,7 +152,7 @@ describe("UNAUTHENTICATED of a backend", () => {
     }
   });
 
-  it("keeps the challenge that the backend sends, where it may pass", async () => {
+  it("a backend's own challenge is kept where its metadata is forwarded", async () => {
     const { Metadata } = await import("@grpc/grpc-js");
     const metadata = new Metadata();
     metadata.set("www-authenticate", 'Bearer realm="shop"');

@@ -58,14 +58,14 @@ services: [{ service: meet.v1.Meetings, upstream: meet, methods: { Unchecked: { 
     await backend.close();
   });
 
-  it("let through what keeps them", async () => {
+  it("a message that keeps its rules passes", async () => {
     const body = { room: "Dallas", identity: "jdoe", guests: [{ displayName: "Bob" }] };
     const reply = await send(`${gateway.url}/user/rtc/get_token`, post(body));
     assert.equal(reply.status, 200);
     assert.deepEqual(reply.json, body);
   });
 
-  it("refuse what breaks them with a typed detail for each field, before the backend is called", async () => {
+  it("a message that breaks its rules is refused with a typed detail for each field, before the backend is called", async () => {
     const before = backend.calls.length;
     const reply = await send(`${gateway.url}/user/rtc/get_token`, post({ room: "", guests: [{}] }));
     assert.equal(reply.status, 400);
@@ -91,7 +91,7 @@ services: [{ service: meet.v1.Meetings, upstream: meet, methods: { Unchecked: { 
     assert.equal(backend.calls.length, before);
   });
 
-  it("hold wherever a field comes from", async () => {
+  it("rules hold for fields of path, query and body", async () => {
     assert.equal((await send(`${gateway.url}/rooms/Dallas/token?identity=jdoe`)).status, 200);
     const reply = await send(`${gateway.url}/rooms/Dallas/token?identity=`);
     assert.equal(reply.json.message, "identity: value is required");
@@ -99,11 +99,11 @@ services: [{ service: meet.v1.Meetings, upstream: meet, methods: { Unchecked: { 
     assert.equal(long.json.message, "room: must be at most 64 characters");
   });
 
-  it("are not enforced where the configuration says so", async () => {
+  it("rules are not enforced with validate: false", async () => {
     assert.equal((await send(`${gateway.url}/unchecked`, post({}))).status, 200);
   });
 
-  it("that fail themselves answer 500, and the log says why", async () => {
+  it("a rule that fails to evaluate is 500, and the log says why", async () => {
     assert.equal((await send(`${gateway.url}/divide/1`)).status, 200);
     const reply = await send(`${gateway.url}/divide/0`);
     assert.equal(reply.status, 500);
@@ -113,7 +113,7 @@ services: [{ service: meet.v1.Meetings, upstream: meet, methods: { Unchecked: { 
     assert.match(String(line.detail), /a rule of meet.v1.Division failed: int divide by zero/);
   });
 
-  it("are counted by method where they are broken", async () => {
+  it("broken rules are counted by method", async () => {
     const { text } = await send(`${gateway.admin}/metrics`);
     const lines = text.split("\n").filter(line => line.startsWith("protogate_validation_failures_total"));
     assert.deepEqual(lines.sort(), [
@@ -122,7 +122,7 @@ services: [{ service: meet.v1.Meetings, upstream: meet, methods: { Unchecked: { 
     ]);
   });
 
-  it("that cannot be compiled keep the configuration from being used", async () => {
+  it("rules that cannot be compiled are a load error", async () => {
     const broken = proto.replace('expression: "1 / this < 5"', 'expression: "1 / thiss < 5"');
     await assert.rejects(
       startTestGateway(

@@ -3,7 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { TokenVerifier } from "livekit-server-sdk";
-import type { AdminAnswer, AdminRoute } from "../../src/bindings/admin-route.js";
+import type { AdminResponse, AdminRoute } from "../../src/bindings/admin-route.js";
 import { Removals } from "../../src/livekit/removals.js";
 import { GatewayError } from "../../src/status/failure.js";
 import { Workspace } from "../config/workspace.js";
@@ -54,7 +54,7 @@ after(() => {
 
 const workspace = new Workspace();
 
-async function ask(route: AdminRoute, parameters: Record<string, string>): Promise<AdminAnswer> {
+async function ask(route: AdminRoute, parameters: Record<string, string>): Promise<AdminResponse> {
   return route.handle({ parameters, query: new URLSearchParams(), body: new Uint8Array(0) });
 }
 

@@ -1,4 +1,4 @@
-import type { AdminAnswer, AdminRequest, AdminRoute } from "../../bindings/admin-route.js";
+import type { AdminResponse, AdminRequest, AdminRoute } from "../../bindings/admin-route.js";
 import { parseJsonObject } from "../../bindings/json-body.js";
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Message, RoomPosition } from "../brokers/broker.js";
@@ -18,7 +18,7 @@ export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[]
   ): AdminRoute => ({
     method,
     path: `/realtime${path}`,
-    handle: async (request): Promise<AdminAnswer> => ({ status: 200, body: await answer(api, request) }),
+    handle: async (request): Promise<AdminResponse> => ({ status: 200, body: await answer(api, request) }),
   });
   const sockets = [route("POST", "/disconnect", disconnect)];
   if (!rooms) return sockets;
