@@ -1,4 +1,4 @@
-import type { AdminResponse, AdminRequest, AdminRoute } from "../../bindings/admin-route.js";
+import type { AdminRequest, AdminResponse, AdminRoute } from "../../bindings/admin-route.js";
 import { parseJsonObject } from "../../bindings/json-body.js";
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Message, RoomPosition } from "../brokers/broker.js";
