@@ -1,6 +1,6 @@
 import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
-import type { ApiKeyConfig } from "../config/schema.js";
 import { readApiKeys } from "./api-key-file.js";
+import type { ApiKeyConfig } from "./auth-schema.js";
 import type { Caller } from "./caller.js";
 import { AMBIGUOUS, credentialReader, isCredential, longestCredential, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";

@@ -1,7 +1,6 @@
-import { passedHeaders } from "../config/auth-check.js";
-import type { AuthNames } from "../config/auth-schema.js";
-import type { Config, ProviderConfig, UpstreamConfig } from "../config/schema.js";
+import type { UpstreamConfig } from "../upstream/config.js";
 import { apiKeyProvider } from "./api-key-provider.js";
+import type { AuthNames, AuthSections, ProviderConfig } from "./auth-schema.js";
 import type { AuthDependencies } from "./dependencies.js";
 import type { Authenticator } from "./identity.js";
 import { jwtProvider } from "./jwt-provider.js";
@@ -24,7 +23,7 @@ export interface Authenticators {
  * Makes the providers of `auth.providers` and begins to fetch their keys.
  * @throws Error where a file or a method cannot be used; `checkProviders` says where, so call that before
  */
-export function createAuthenticators(config: Config, dependencies: AuthDependencies): Authenticators {
+export function createAuthenticators(config: AuthSections, dependencies: AuthDependencies): Authenticators {
   const providers = new Map<string, Provider>();
   const close = (): void => {
     for (const provider of providers.values()) provider.close();
@@ -65,14 +64,14 @@ export function createAuthenticators(config: Config, dependencies: AuthDependenc
 function createProvider(
   name: string,
   provider: ProviderConfig,
-  config: Config,
+  config: AuthSections,
   dependencies: AuthDependencies,
 ): Provider {
   switch (provider.type) {
     case "jwt":
       return jwtProvider(name, provider, dependencies);
     case "api_key":
-      return apiKeyProvider(name, provider, passedHeaders(config), dependencies);
+      return apiKeyProvider(name, provider, dependencies.passedHeaders, dependencies);
     case "rpc": {
       const upstream = config.upstreams[provider.upstream] as UpstreamConfig;
       return rpcProvider(name, provider, provider.timeout ?? upstream.timeout, dependencies);

@@ -14,6 +14,8 @@ export interface AuthEvent {
 export interface AuthDependencies {
   /** Of the snapshot that the providers are for. */
   readonly model: Model;
+  /** Names of request headers that some service passes to its backend, and where it says so. */
+  readonly passedHeaders: ReadonlyMap<string, string>;
   /** The channel of a configured upstream. */
   channel(upstream: string): Channel;
   /** One for the process; outlives reloads. */

@@ -1,9 +1,9 @@
 import { createSecretKey } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { fileProblem } from "../config/file-problem.js";
+import { fileProblem } from "../config/diagnostic.js";
 import { Formats } from "../config/format.js";
-import type { JwtConfig } from "../config/schema.js";
-import { shownUrl } from "../config/shown-url.js";
+import { redactUrl } from "../config/redaction.js";
+import type { JwtConfig } from "./auth-schema.js";
 import type { AuthDependencies, AuthEvent } from "./dependencies.js";
 import { jwkSetLimit, parseJwkSet } from "./jwk-set.js";
 import { reasonOf } from "./provider.js";
@@ -118,5 +118,5 @@ function remoteKeys(
 
 function notFetched(url: string, reason: string, before: boolean): string {
   if (before) return `the key set ${reason}; the last good one stays`;
-  return `no key set from ${shownUrl(url)} yet: ${reason}; tokens are refused with 503`;
+  return `no key set from ${redactUrl(url)} yet: ${reason}; tokens are refused with 503`;
 }

@@ -11,7 +11,7 @@ import {
 import { TranscodeError } from "../codec/error.js";
 import { isJsonObject } from "../codec/json.js";
 import { parseJson } from "../codec/json-to-wire/parse-json.js";
-import type { JwtConfig } from "../config/schema.js";
+import type { JwtConfig } from "./auth-schema.js";
 import { bareClaims, type Claims, claimAt, metadataMapper, scopesOf, subjectOf } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";
 import type { AuthDependencies } from "./dependencies.js";

@@ -1,4 +1,4 @@
-import type { MtlsConfig } from "../config/schema.js";
+import type { MtlsConfig } from "./auth-schema.js";
 import type { Caller, ClientCertificate } from "./caller.js";
 import { bareClaims, type Claims, metadataMapper, subjectOf } from "./claims.js";
 import type { AuthDependencies } from "./dependencies.js";

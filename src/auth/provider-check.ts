@@ -1,10 +1,9 @@
-import { passedHeaders } from "../config/auth-check.js";
-import type { Diagnostic, Position } from "../config/diagnostic.js";
+import type { Diagnostic, FilePosition } from "../config/diagnostic.js";
+import { formatPath, type Path } from "../config/diagnostic.js";
 import { Formats } from "../config/format.js";
-import { formatPath, type Path } from "../config/path.js";
-import type { Config, JwtConfig } from "../config/schema.js";
-import type { Model } from "../descriptors/model.js";
 import { readApiKeys } from "./api-key-file.js";
+import type { AuthSections, JwtConfig } from "./auth-schema.js";
+import type { AuthDependencies } from "./dependencies.js";
 import { readJwkSetFile } from "./jwt-keys.js";
 import { reasonOf } from "./provider.js";
 import { publicKey } from "./public-key.js";
@@ -14,10 +13,13 @@ import { PlanError, rpcPlan } from "./rpc-plan.js";
  * What is wrong with the files of providers, and with the methods that they ask: errors, each at its place. Asks
  * nothing of the network.
  */
-export function checkProviders(config: Config, model: Model, locate: (path: Path) => Position): Diagnostic[] {
+export function checkProviders(
+  { auth }: Pick<AuthSections, "auth">,
+  { model, passedHeaders: passed }: Pick<AuthDependencies, "model" | "passedHeaders">,
+  locate: (path: Path) => FilePosition,
+): Diagnostic[] {
   const diagnostics: Diagnostic[] = [];
-  const passed = passedHeaders(config);
-  for (const [name, provider] of Object.entries(config.auth.providers)) {
+  for (const [name, provider] of Object.entries(auth.providers)) {
     const at = ["auth", "providers", name];
     const error = (key: string, message: string, suggestion?: string): void => {
       const path = [...at, key];

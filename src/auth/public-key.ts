@@ -1,8 +1,8 @@
 import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { JwtAlgorithm } from "../config/auth-schema.js";
-import { fileProblem } from "../config/file-problem.js";
+import { fileProblem } from "../config/diagnostic.js";
 import { Formats } from "../config/format.js";
+import type { JwtAlgorithm } from "./auth-schema.js";
 
 const curves: Readonly<Record<string, JwtAlgorithm>> = {
   prime256v1: "ES256",

@@ -2,9 +2,9 @@ import type { JsonPolicy } from "../codec/codec.js";
 import { createCodecs } from "../codec/codecs.js";
 import { Writer } from "../codec/json-to-wire/writer.js";
 import { nearest } from "../config/nearest.js";
-import type { RpcAuthConfig } from "../config/schema.js";
 import { findUnaryMethod } from "../descriptors/find-method.js";
 import type { Field, MessageType, MethodType, Model } from "../descriptors/model.js";
+import type { RpcAuthConfig } from "./auth-schema.js";
 import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "./claims.js";
 
 /** How a method is asked about a token, and what its reply says. */

@@ -1,8 +1,8 @@
-import type { RpcAuthConfig } from "../config/schema.js";
 import { credentialVerdict } from "../dialects/dialects.js";
 import { Cancellation } from "../net/cancellation.js";
 import { Code } from "../status/code.js";
 import type { CallStatus, Metadata } from "../upstream/channel.js";
+import type { RpcAuthConfig } from "./auth-schema.js";
 import type { Caller } from "./caller.js";
 import { metadataMapper } from "./claims.js";
 import { credentialReader, placementOf } from "./credential.js";

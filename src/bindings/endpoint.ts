@@ -1,5 +1,5 @@
 import type { Identity } from "../auth/identity.js";
-import type { Path } from "../config/path.js";
+import type { Path } from "../config/diagnostic.js";
 import type { Dialect } from "../dialects/dialect.js";
 import type { Cancellation } from "../net/cancellation.js";
 import type { Guard } from "./guard.js";

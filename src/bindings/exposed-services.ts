@@ -1,5 +1,5 @@
-import type { Config, ServiceConfig } from "../config/schema.js";
 import type { Model, ServiceType } from "../descriptors/model.js";
+import type { BindingSections, ServiceConfig } from "./service-config.js";
 
 /** One RPC service that the configuration exposes. */
 export interface ExposedService {
@@ -22,7 +22,7 @@ export function patternPrefix(name: string): string | undefined {
  * The services of the model that an entry of `services` names, by full name and in the order of the entries. An exact
  * name beats a pattern, a longer pattern a shorter one.
  */
-export function exposedServices(config: Config, model: Model): ReadonlyMap<string, ExposedService> {
+export function exposedServices(config: BindingSections, model: Model): ReadonlyMap<string, ExposedService> {
   const entries = [...config.services.entries()];
   const exact = new Set(config.services.map(({ service }) => service));
   const patterns = entries

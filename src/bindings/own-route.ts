@@ -1,6 +1,6 @@
+import type { AuthNames } from "../auth/auth-schema.js";
 import type { OriginRequest } from "../auth/request-origins.js";
-import type { AuthNames } from "../config/auth-schema.js";
-import type { Path } from "../config/path.js";
+import type { Path } from "../config/diagnostic.js";
 import type { Template } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import type { Endpoint } from "./endpoint.js";

@@ -1,14 +1,15 @@
+import type { AuthNames } from "../auth/auth-schema.js";
 import type { JsonPolicy } from "../codec/codec.js";
 import type { QueryPolicy } from "../codec/json-to-wire/request.js";
-import type { AuthNames } from "../config/auth-schema.js";
-import { methodPolicy } from "../config/method-policy.js";
-import type { Config, ServiceConfig, UpstreamConfig } from "../config/schema.js";
-import { codeRange } from "../config/status-codes.js";
 import type { Model } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
 import { dialects } from "../dialects/dialects.js";
 import { type StatusOfCode, serverError } from "../status/failure.js";
+import type { UpstreamConfig } from "../upstream/config.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
+import { methodPolicy } from "./method-policy.js";
+import type { BindingSections, ServiceConfig } from "./service-config.js";
+import { codeRange } from "./service-config.js";
 import { wrapperTypes } from "./wrappers.js";
 
 /** What the configuration says of one method, in the form in which requests use it. */
@@ -38,7 +39,7 @@ export interface RoutePolicy {
 }
 
 export function routePolicy(
-  config: Config,
+  config: BindingSections,
   service: ServiceConfig,
   methodName: string,
   model: Model,

@@ -1,7 +1,6 @@
 import { createCodecs } from "../codec/codecs.js";
-import type { Diagnostic, Position } from "../config/diagnostic.js";
-import { formatPath } from "../config/path.js";
-import type { Config } from "../config/schema.js";
+import type { Diagnostic, FilePosition } from "../config/diagnostic.js";
+import { formatPath } from "../config/diagnostic.js";
 import type { Model } from "../descriptors/model.js";
 import type { Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
@@ -12,6 +11,7 @@ import { type OwnRoute, ownRoute, type PassThroughRule } from "./own-route.js";
 import { routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
 import { collectRules, type Locate, type RuleOfMethod, ruleOrigin } from "./rules.js";
+import type { BindingSections } from "./service-config.js";
 import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
@@ -28,7 +28,7 @@ export interface RouteTable {
  * @param declared what no RPC method answers
  */
 export async function compileRoutes(
-  config: Config,
+  config: BindingSections,
   model: Model,
   locate: Locate,
   pace: Pace,
@@ -104,7 +104,7 @@ interface Origin {
   /** The RPC service; undefined where no RPC method answers. */
   readonly service: string | undefined;
   readonly path: string;
-  readonly position: Position | undefined;
+  readonly position: FilePosition | undefined;
 }
 
 /** The router over values made from routes, which are known to be free of conflicts. */

@@ -1,8 +1,5 @@
-import { type Diagnostic, formatPosition, type Position } from "../config/diagnostic.js";
+import { type Diagnostic, type FilePosition, formatPosition, type Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
-import type { Path } from "../config/path.js";
-import type { Config, RuleConfig, ServiceConfig } from "../config/schema.js";
-import { unknownService } from "../config/unknown-service.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
 import type { Pace } from "../net/pace.js";
 import { automaticRule, conventionalRule } from "./convention.js";
@@ -15,6 +12,8 @@ import {
   type RawRule,
   rawRuleOf,
 } from "./http-rule.js";
+import type { RuleConfig } from "./rule-config.js";
+import type { BindingSections, ServiceConfig } from "./service-config.js";
 
 /** Where a binding comes from. */
 export type BindingSource = "annotation" | "config" | "convention" | "auto";
@@ -28,11 +27,11 @@ export interface RuleOfMethod {
   readonly prefix: string;
   readonly source: BindingSource;
   /** Where a person would change it. */
-  readonly position: Position | undefined;
+  readonly position: FilePosition | undefined;
   readonly path: string;
 }
 
-export type Locate = (path: Path) => Position;
+export type Locate = (path: Path) => FilePosition;
 
 /** Both annotations that the gateway reads. A method that carries the same rule in both has it once. */
 const annotations = ["google.api.http", "trpc.api.http"] as const;
@@ -42,7 +41,7 @@ const annotations = ["google.api.http", "trpc.api.http"] as const;
  * Problems are pushed to `diagnostics`.
  */
 export async function collectRules(
-  config: Config,
+  config: BindingSections,
   model: Model,
   locate: Locate,
   diagnostics: Diagnostic[],
@@ -107,7 +106,7 @@ const methodUnits = 25;
 /** What to say of an entry that exposes nothing; undefined where more specific entries expose all that it names. */
 function missingServices(
   name: string,
-  config: Config,
+  config: BindingSections,
   model: Model,
 ): Pick<Diagnostic, "severity" | "message" | "suggestion"> | undefined {
   const prefix = patternPrefix(name);
@@ -126,7 +125,10 @@ interface BindingSettings {
   readonly prefix: string;
 }
 
-function bindingSettings({ config: service, type }: ExposedService, config: Config): BindingSettings {
+function bindingSettings(
+  { config: service, type }: ExposedService,
+  config: BindingSections,
+): BindingSettings {
   const { bindings, prefix } = config.service_defaults;
   return {
     service,
@@ -137,12 +139,12 @@ function bindingSettings({ config: service, type }: ExposedService, config: Conf
 
 interface ConfiguredRule {
   readonly raw: RuleConfig;
-  readonly position: Position;
+  readonly position: FilePosition;
   readonly path: string;
 }
 
 async function configuredRules(
-  config: Config,
+  config: BindingSections,
   exposed: ReadonlyMap<string, ExposedService>,
   locate: Locate,
   diagnostics: Diagnostic[],
@@ -180,7 +182,7 @@ function rulesOf(
   diagnostics: Diagnostic[],
 ): RuleOfMethod[] {
   const declared = configured.get(method.fullName);
-  const position: Position | undefined =
+  const position: FilePosition | undefined =
     method.line > 0 ? { file: sourceOf(method.file), line: method.line, column: 0 } : undefined;
   const of = (rule: HttpRule, source: BindingSource): RuleOfMethod => ({
     rule,
@@ -221,7 +223,7 @@ function sourceOf({ origin, name }: FileDescriptor): string {
 
 function annotatedRules(
   method: MethodType,
-  position: Position | undefined,
+  position: FilePosition | undefined,
   diagnostics: Diagnostic[],
 ): HttpRule[] {
   const rules: HttpRule[] = [];
@@ -238,7 +240,7 @@ function annotatedRules(
 /** A rule of the user's own file is an error when it is wrong; one in somebody's proto must not stop the gateway. */
 function flatten(
   raw: RawRule,
-  position: Position | undefined,
+  position: FilePosition | undefined,
   path: string,
   severity: Diagnostic["severity"],
   diagnostics: Diagnostic[],
@@ -283,4 +285,30 @@ function suggest(name: string, candidates: Iterable<string>): { suggestion?: str
 export function ruleOrigin(rule: RuleOfMethod): string {
   const where = rule.position === undefined ? "" : ` (${formatPosition(rule.position)})`;
   return `${rule.method.fullName}${where}`;
+}
+
+const mostNamed = 5;
+
+/** What comes with the descriptors of every configuration; nobody who looks for a service means these. */
+const bundled = /^(google|grpc|buf|trpc)\./;
+
+/**
+ * What to say of a service that is not there: the nearest, or at most five of those that are.
+ * @param declared whether the configuration declares descriptors
+ */
+export function unknownService(
+  name: string,
+  services: Iterable<string>,
+  declared: boolean,
+): { readonly message: string; readonly suggestion?: string } {
+  if (!declared) return { message: `there is no service "${name}"; no descriptors are declared` };
+  const message = `the descriptors have no service "${name}"`;
+  const all = [...services];
+  const suggestion = nearest(name, all);
+  if (suggestion !== undefined) return { message, suggestion };
+  const own = all.filter(each => !bundled.test(each));
+  if (own.length === 0) return { message: `${message}; they have none` };
+  const left = own.length - mostNamed;
+  const more = left > 0 ? ` and ${left} more` : "";
+  return { message: `${message}; they have ${own.slice(0, mostNamed).join(", ")}${more}` };
 }

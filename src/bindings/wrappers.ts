@@ -1,12 +1,12 @@
 import { type OwnWrappers, wrappedField } from "../codec/well-known.js";
 import type { Diagnostic } from "../config/diagnostic.js";
+import { formatPath, type Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
-import { formatPath, type Path } from "../config/path.js";
-import type { Config } from "../config/schema.js";
-import { serviceOptions } from "../config/service-options.js";
 import type { Model } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
 import type { Locate } from "./rules.js";
+import type { BindingSections } from "./service-config.js";
+import { serviceOptions } from "./service-config.js";
 
 /**
  * The messages that a route prints and reads as the bare value of their field. Names that are no wrappers are left out;
@@ -28,7 +28,7 @@ export function wrapperTypes(
 }
 
 /** What is wrong with the names under `json.wrappers` of services and methods. */
-export function wrapperProblems(config: Config, model: Model, locate: Locate): Diagnostic[] {
+export function wrapperProblems(config: BindingSections, model: Model, locate: Locate): Diagnostic[] {
   const problems: Diagnostic[] = [];
   const check = (names: readonly (string | undefined)[] | undefined, at: Path): void => {
     names?.forEach((name, index) => {

@@ -1,7 +1,7 @@
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
-import { limitNames } from "../config/rate-limit-schema.js";
 import { authOf, type Compiled } from "../gateway/compile.js";
+import { limitNames } from "../limits/config.js";
 import { type Reason, reasons } from "../status/reasons.js";
 
 /** What a request that matches a route can still be refused for, before its upstream is called. */

@@ -1,43 +1,84 @@
-import { checkAuth } from "./auth-check.js";
-import { checkCertificates } from "./certificate-check.js";
-import { checkDescriptors } from "./descriptor-check.js";
-import type { Draft } from "./draft.js";
+import { X509Certificate } from "node:crypto";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { fileProblem, type Path } from "./diagnostic.js";
 import type { Findings } from "./findings.js";
-import { checkListeners } from "./listener-check.js";
-import { checkLiveKit } from "./livekit-check.js";
-import { checkPolicies } from "./policy-check.js";
-import { checkProxies } from "./proxy-check.js";
-import { checkRateLimits } from "./rate-limit-check.js";
-import { checkRealtime } from "./realtime-check.js";
-import { checkResponseHeaders } from "./response-header-check.js";
-import { checkRules } from "./rule-check.js";
-import { checkServices } from "./service-check.js";
-import { checkUpstreams } from "./upstream-check.js";
+import { nearest } from "./nearest.js";
 
-/** Finds what no schema can: missing files, dangling references, values that do not go together. */
-export function check(draft: Draft, findings: Findings): void {
-  checkListeners(draft, findings);
-  checkCertificates(draft, findings);
-  checkDescriptors(draft, findings);
-  checkUpstreams(draft, findings);
-  checkServices(draft, findings);
-  checkRules(draft, findings);
-  checkResponseHeaders(draft, findings);
-  checkProxies(draft, findings);
-  checkAuth(draft, findings);
-  checkPolicies(draft, findings);
-  checkRateLimits(draft, findings);
-  checkLiveKit(draft, findings);
-  checkRealtime(draft, findings);
-  checkBuckets(draft, findings);
+/** How many of the declared names an error lists. */
+const maxListedNames = 10;
+
+/**
+ * Adds an error where no `kind` of the file has the name.
+ * @param kind what the name should be of, such as `upstream`
+ * @param name undefined where it had a problem already
+ * @param declared the names that there are
+ * @param further names that mean something beside the declared ones
+ */
+export function checkReference(
+  kind: string,
+  at: Path,
+  name: string | undefined,
+  declared: Readonly<Record<string, unknown>> | undefined,
+  findings: Findings,
+  further: readonly string[] = [],
+): void {
+  const names = Object.keys(declared ?? {});
+  if (name === undefined || names.includes(name)) return;
+  const suggestion = nearest(name, [...names, ...further]);
+  const listed = names.length <= maxListedNames ? names : [...names.slice(0, maxListedNames), "..."];
+  const known = names.length === 0 ? "none is declared" : `declared are ${listed.join(", ")}`;
+  const message = `there is no ${kind} ${findings.show(at, name)}`;
+  findings.error(at, suggestion === undefined ? `${message}; ${known}` : message, { suggestion });
 }
 
-function checkBuckets({ telemetry }: Draft, findings: Findings): void {
-  const buckets = telemetry?.metrics?.buckets ?? [];
-  buckets.forEach((bucket, index) => {
-    const before = buckets[index - 1];
-    if (bucket === undefined || before === undefined || before < bucket) return;
-    const path = ["telemetry", "metrics", "buckets", index];
-    findings.error(path, `expected a bound above the one before, ${before}, found ${bucket}`);
-  });
+/** Adds an error unless `file` (absolute; undefined where it had a problem already) is there and readable; `suggestion` goes with it. */
+export function checkPath(
+  at: Path,
+  file: string | undefined,
+  expected: "file" | "folder",
+  findings: Findings,
+  suggestion?: string,
+): void {
+  const problem = file === undefined ? undefined : pathProblem(file, expected);
+  if (file === undefined || problem === undefined) return;
+  findings.error(at, `expected a ${expected}, but ${findings.show(at, file)} ${problem}`, { suggestion });
+}
+
+function pathProblem(path: string, expected: "file" | "folder"): string | undefined {
+  try {
+    const stats = statSync(path);
+    if (expected === "folder" && !stats.isDirectory()) return "is not a folder";
+    if (expected === "file" && !stats.isFile()) return "is not a file";
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return fileProblem(error);
+  }
+}
+
+/** The files of TLS, each undefined where it is not written or had a problem already. */
+interface TlsFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** Adds an error for each file of `tls` that cannot be read, and a warning where the certificate has expired. */
+export function checkTlsFiles(at: Path, tls: TlsFiles | undefined, findings: Findings): void {
+  if (tls === undefined) return;
+  for (const key of ["ca", "cert", "key"] as const) checkPath([...at, key], tls[key], "file", findings);
+  const end = tls.cert === undefined ? undefined : expiryOf(tls.cert);
+  if (end === undefined || end >= Date.now()) return;
+  const day = new Date(end).toISOString().slice(0, 10);
+  findings.warning([...at, "cert"], `the certificate expired on ${day}`);
+}
+
+/** Milliseconds since 1970; undefined where the file holds no certificate, which whoever loads it reports. */
+function expiryOf(file: string): number | undefined {
+  try {
+    const end = Date.parse(new X509Certificate(readFileSync(file)).validTo);
+    return Number.isNaN(end) ? undefined : end;
+  } catch {
+    return undefined;
+  }
 }

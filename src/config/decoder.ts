@@ -1,16 +1,14 @@
 import { resolve } from "node:path";
 import { isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
-import { defaultOf, emptyFor } from "./defaults.js";
-import type { Position } from "./diagnostic.js";
+import type { FilePosition, Path } from "./diagnostic.js";
 import { boundsExpectation, expectation, oneOf } from "./expectation.js";
 import type { Findings } from "./findings.js";
 import { Formats } from "./format.js";
 import { nearest } from "./nearest.js";
-import type { Path } from "./path.js";
-import { requiredKeys, type SchemaNode } from "./schema-node.js";
+import { defaultOf, emptyFor, requiredKeys, type SchemaNode } from "./schema.js";
 import { keyText } from "./source.js";
 import { hasSubstitution, type SubstitutionScope, substitute } from "./substitution.js";
-import { isUnavailableValue, refusedKey } from "./unavailable.js";
+import { KnownMistakes, type WrittenValue } from "./unavailable.js";
 
 /** How many nodes may be visited: aliases can make a small file large. */
 const nodeLimit = 1_000_000;
@@ -40,6 +38,7 @@ export class Decoder {
   constructor(
     readonly findings: Findings,
     readonly scope: SubstitutionScope,
+    readonly mistakes = new KnownMistakes([], new Map()),
   ) {}
 
   decode(schema: SchemaNode, node: Node | null | undefined, place: Place = { path: [], at: "" }): unknown {
@@ -54,7 +53,8 @@ export class Decoder {
     }
     if (isMap(target) || isSeq(target)) {
       const found = isMap(target) ? "a mapping" : "a list";
-      if (isUnavailableValue(place.at, undefined)) return this.#unavailable(schema, place, found);
+      if (this.mistakes.isUnavailable(place.at, written(target)))
+        return this.#unavailable(schema, place, found);
       const list = isSeq(target) ? schema.anyOf?.find(variant => variant.type === "array") : undefined;
       if (list !== undefined && isSeq(target)) return this.#list(list, target, place);
       if (schema.anyOf !== undefined) return this.#union(schema.anyOf, schema, target, place);
@@ -120,7 +120,7 @@ export class Decoder {
     schema: SchemaNode,
     place: Place,
     key: string,
-    position: Position,
+    position: FilePosition,
   ): { readonly schema: SchemaNode; readonly at: string } | undefined {
     const path = [...place.path, key];
     const { properties, patternProperties } = schema;
@@ -135,7 +135,7 @@ export class Decoder {
       this.findings.error(path, `"${key}" cannot be a name here; expected ${expected}`, { position });
       return undefined;
     }
-    const refused = refusedKey(place.at, key);
+    const refused = this.mistakes.refusedKey(place.at, key);
     if (refused !== undefined) {
       this.findings.error(path, refused, { position });
       return undefined;
@@ -222,7 +222,8 @@ export class Decoder {
     if (secret !== undefined) this.findings.keepSecret(place.path, undefined, secret);
     const shown = this.findings.show(place.path, read.value);
     const value = read.substituted ? converted(read.value, schema) : read.value;
-    if (isUnavailableValue(place.at, value)) return this.#unavailable(schema, place, shown);
+    if (this.mistakes.isUnavailable(place.at, { kind: "scalar", value }))
+      return this.#unavailable(schema, place, shown);
     if (schema.enum !== undefined) {
       if (schema.enum.includes(value as string | number)) return value;
       const suggestion = typeof value === "string" ? nearest(value, schema.enum.map(String)) : undefined;
@@ -279,7 +280,7 @@ export class Decoder {
   }
 
   #unavailable(schema: SchemaNode, place: Place, found: string): undefined {
-    const available = schema.enum === undefined ? String(schema.default) : expectation(schema);
+    const available = schema.type === "integer" ? String(schema.default) : expectation(schema);
     return this.#fail(place, `${found} is not available in this version; expected ${available}`);
   }
 
@@ -291,6 +292,12 @@ export class Decoder {
     this.findings.error(place.path, message, more);
     return undefined;
   }
+}
+
+function written(node: YAMLMap | YAMLSeq): WrittenValue {
+  return isSeq(node)
+    ? { kind: "list" }
+    : { kind: "mapping", keys: node.items.flatMap(pair => keyText(pair) ?? []) };
 }
 
 /** A key `<<` without quotes: YAML 1.1 would put the keys of its value into the mapping. */

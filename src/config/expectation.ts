@@ -1,5 +1,5 @@
 import { Formats } from "./format.js";
-import type { SchemaNode } from "./schema-node.js";
+import type { SchemaNode } from "./schema.js";
 
 /** What a person should have written, to follow "expected": `a whole number from 1 to 10`. */
 export function expectation(schema: SchemaNode): string {

@@ -1,6 +1,6 @@
-import type { Diagnostic, Position } from "./diagnostic.js";
-import { formatPath, type Path } from "./path.js";
-import { shownUrl } from "./shown-url.js";
+import type { Diagnostic, FilePosition } from "./diagnostic.js";
+import { formatPath, type Path } from "./diagnostic.js";
+import { redactUrl } from "./redaction.js";
 import type { Source } from "./source.js";
 
 const limit = 1000;
@@ -19,7 +19,7 @@ export class Findings {
   error(
     path: Path,
     message: string,
-    more: { position?: Position; suggestion?: string | undefined } = {},
+    more: { position?: FilePosition; suggestion?: string | undefined } = {},
   ): void {
     this.#add("error", path, message, more);
   }
@@ -33,7 +33,7 @@ export class Findings {
     severity: Diagnostic["severity"],
     path: Path,
     message: string,
-    more: { position?: Position; suggestion?: string | undefined },
+    more: { position?: FilePosition; suggestion?: string | undefined },
   ): void {
     if (this.#found.length === limit) {
       this.#left++;
@@ -76,7 +76,7 @@ export class Findings {
     if (written !== undefined) return `the value of "${shortened(written)}"`;
     if (value === null) return "nothing";
     if (this.#secrets.has(at)) return value === "" ? '""' : "a value that is not shown";
-    return typeof value === "string" ? `"${shortened(shownUrl(value))}"` : String(value);
+    return typeof value === "string" ? `"${shortened(redactUrl(value))}"` : String(value);
   }
 
   /** All problems in the order of the file; at most a thousand and a count of those left out. */

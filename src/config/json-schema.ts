@@ -1,6 +1,7 @@
+import type { TSchema } from "typebox";
 import { durationText, sizeText } from "./expectation.js";
 import { Formats } from "./format.js";
-import { configSchemaNode, requiredKeys, type SchemaNode } from "./schema-node.js";
+import { nodeOf, requiredKeys, type SchemaNode } from "./schema.js";
 
 type Published = Readonly<Record<string, unknown>>;
 
@@ -11,12 +12,12 @@ const substitution = { $ref: "#/definitions/substitution" };
  * The JSON Schema (draft-07, the one that editors know best) of the configuration as it is written: durations
  * and sizes are text, keys with a default may be left out, and `${...}` may stand for any scalar.
  */
-export function publishedSchema(): Published {
+export function publishedSchema(schema: TSchema): Published {
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
     $id: "protogate.schema.json",
     title: "Protogate configuration",
-    ...published(configSchemaNode),
+    ...published(nodeOf(schema)),
     definitions: {
       substitution: {
         description: `A value from the environment or a file: \${NAME}, \${NAME:-default} or \${file:/path}.`,

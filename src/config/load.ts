@@ -1,26 +1,29 @@
 import { dirname, resolve } from "node:path";
-import { check } from "./check.js";
+import type { TSchema } from "typebox";
 import { Decoder } from "./decoder.js";
-import type { Diagnostic, Position } from "./diagnostic.js";
-import type { Draft } from "./draft.js";
+import type { Diagnostic, FilePosition, Path } from "./diagnostic.js";
 import { Findings } from "./findings.js";
-import type { Path } from "./path.js";
-import type { Config } from "./schema.js";
-import { configSchemaNode, requiredKeys } from "./schema-node.js";
+import { type DraftOf, type Loaded, nodeOf, requiredKeys } from "./schema.js";
 import { Source } from "./source.js";
+import type { KnownMistakes } from "./unavailable.js";
 
-const least = requiredKeys(configSchemaNode).join(" and ");
-const nothing = `expected a mapping, found nothing; a configuration needs at least ${least}`;
+/** What a configuration file is to look like. */
+export interface ConfigFormat<S extends TSchema> {
+  readonly schema: S;
+  readonly mistakes: KnownMistakes;
+  /** Finds what no schema can: missing files, dangling references, values that do not go together. */
+  check(draft: DraftOf<Loaded<S>>, findings: Findings): void;
+}
 
-export interface LoadedConfig {
+export interface LoadedConfig<C> {
   /** Undefined exactly when a diagnostic is an error. */
-  readonly config: Config | undefined;
+  readonly config: C | undefined;
   /** Every problem found, in the order of the file. */
   readonly diagnostics: readonly Diagnostic[];
   /** Paths (`listeners.http.address`) of the values that the environment or a file took part in. */
   readonly secrets: ReadonlySet<string>;
   /** Where a node of the file stands, or its nearest ancestor that exists; for problems found later on. */
-  locate(path: Path): Position;
+  locate(path: Path): FilePosition;
 }
 
 /**
@@ -28,22 +31,30 @@ export interface LoadedConfig {
  * Reads the files that it names with `${file:...}` and looks whether the others exist; never throws for what
  * is in them.
  */
-export function loadConfig(
+export function loadFile<S extends TSchema>(
   file: string,
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): LoadedConfig {
+  { schema, mistakes, check }: ConfigFormat<S>,
+  env: Readonly<Record<string, string | undefined>>,
+): LoadedConfig<Loaded<S>> {
   const source = Source.read(file);
   const locate = (path: Path) => source.locate(path);
   if (source.diagnostics.length > 0) {
     return { config: undefined, diagnostics: source.diagnostics, secrets: new Set(), locate };
   }
   const findings = new Findings(source);
-  const decoder = new Decoder(findings, { env, folder: dirname(resolve(file)) });
-  if (source.root === undefined) findings.error([], nothing);
-  const draft = source.root && (decoder.decode(configSchemaNode, source.root) as Draft | undefined);
-  if (draft !== undefined) check(draft, findings);
-  const { diagnostics, secrets } = findings;
-  const usable = diagnostics.every(({ severity }) => severity !== "error");
-  // Without an error the draft has every key that the schema requires, each as its type says.
-  return { config: usable ? (draft as Config) : undefined, diagnostics, secrets, locate };
+  const node = nodeOf(schema);
+  if (source.root === undefined) {
+    const required = requiredKeys(node).join(" and ");
+    findings.error([], `expected a mapping, found nothing; a configuration needs at least ${required}`);
+  } else {
+    const scope = { env, folder: dirname(resolve(file)) };
+    const decoded = new Decoder(findings, scope, mistakes).decode(node, source.root);
+    const draft = decoded as DraftOf<Loaded<S>> | undefined;
+    if (draft !== undefined) check(draft, findings);
+    const { diagnostics, secrets } = findings;
+    const usable = diagnostics.every(({ severity }) => severity !== "error");
+    // Without an error the draft has every key that the schema requires, each as its type says.
+    return { config: usable ? (draft as Loaded<S>) : undefined, diagnostics, secrets, locate };
+  }
+  return { config: undefined, diagnostics: findings.diagnostics, secrets: findings.secrets, locate };
 }

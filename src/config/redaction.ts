@@ -1,6 +1,4 @@
-import { formatPath, type Path } from "./path.js";
-import type { Config } from "./schema.js";
-import { shownUrl } from "./shown-url.js";
+import { formatPath, type Path } from "./diagnostic.js";
 
 const redacted = "[redacted]";
 
@@ -9,7 +7,7 @@ const redacted = "[redacted]";
  * says is one, and every value that came from the environment or a file) are `[redacted]`, and so are the credentials
  * and queries of URLs.
  */
-export function redact(config: Config, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {
+export function redact(config: object, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {
   return copy(config, [], secrets) as Readonly<Record<string, unknown>>;
 }
 
@@ -21,5 +19,17 @@ function copy(value: unknown, path: Path, secrets: ReadonlySet<string>): unknown
     return shown;
   }
   if (secrets.has(formatPath(path))) return redacted;
-  return typeof value === "string" ? shownUrl(value) : value;
+  return typeof value === "string" ? redactUrl(value) : value;
+}
+
+/** `user:password@`, up to the last `@` before a path: a password may have one as well. */
+const userInfo = /([a-z][a-z0-9+.-]*:\/\/)[^/\s]*@/gi;
+/** A query or a fragment, where keys and signatures are handed over. */
+const tail = /([?#]).*$/s;
+
+/** A text as people may see it: credentials of URLs in it are left out, of each where it lists several. */
+export function redactUrl(text: string): string {
+  const scheme = text.indexOf("://");
+  if (scheme < 0) return text;
+  return text.replace(userInfo, `$1${redacted}@`).replace(tail, `$1${redacted}`);
 }

@@ -7,16 +7,15 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
+  Parser,
   parseDocument,
   visit,
 } from "yaml";
-import type { Diagnostic, Position } from "./diagnostic.js";
-import { fileProblem } from "./file-problem.js";
-import { nestsDeeper } from "./nesting.js";
-import type { Path } from "./path.js";
+import { type Diagnostic, type FilePosition, fileProblem, type Path } from "./diagnostic.js";
 
 const sizeLimit = 4 * 1024 * 1024;
 const depthLimit = 100;
@@ -73,7 +72,7 @@ export class Source {
     return isAlias(node) ? this.#anchored.get(node) : node;
   }
 
-  positionOf(node: unknown): Position {
+  positionOf(node: unknown): FilePosition {
     const range = isScalar(node) || isCollection(node) || isAlias(node) ? node.range : undefined;
     return this.#position(range?.[0]);
   }
@@ -82,7 +81,7 @@ export class Source {
    * Where a node stands, or its nearest ancestor that exists. A scalar stands where it is written, a mapping
    * or list at its key.
    */
-  locate(path: Path): Position {
+  locate(path: Path): FilePosition {
     let node = this.root;
     let position = this.positionOf(node);
     for (const step of path) {
@@ -101,7 +100,7 @@ export class Source {
     return position;
   }
 
-  #position(offset: number | undefined): Position {
+  #position(offset: number | undefined): FilePosition {
     if (offset === undefined) return { file: this.file, line: 0, column: 0 };
     const { line, col } = this.#lines.linePos(offset);
     return { file: this.file, line, column: col };
@@ -152,4 +151,18 @@ function readContent(file: string, name: string): Content {
 /** A key as text; undefined where it is a list or a mapping. */
 export function keyText(pair: Pair): string | undefined {
   return isScalar(pair.key) ? String(pair.key.value) : undefined;
+}
+
+/**
+ * True where lists and mappings of a YAML text are nested more than `limit` deep. This must be known before
+ * parsing: the composer recurses with the text's nesting, and running out of stack inside a regular expression
+ * ends the process. Lexer and Parser do not recurse; the parser's stack is what is open at the moment.
+ */
+export function nestsDeeper(text: string, limit: number): boolean {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _ of parser.next(lexeme));
+    if (parser.stack.length > limit) return true;
+  }
+  return false;
 }

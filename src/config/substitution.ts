@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileProblem } from "./file-problem.js";
+import { fileProblem } from "./diagnostic.js";
 
 /** Where the values of substitutions come from. */
 export interface SubstitutionScope {

@@ -1,5 +1,5 @@
 import { dirname, join, relative, sep } from "node:path";
-import { type Diagnostic, LoadError, type Position } from "../config/diagnostic.js";
+import { type Diagnostic, type FilePosition, LoadError } from "../config/diagnostic.js";
 import { createPace, inTurns, type Pace, type Steps } from "../net/pace.js";
 import { BUNDLE_FOLDER } from "./bundle.js";
 import { readFiles, readSet } from "./descriptor-set.js";
@@ -287,7 +287,7 @@ class Loader {
   }
 }
 
-function leftOutWarning(message: string, position: Position): Diagnostic {
+function leftOutWarning(message: string, position: FilePosition): Diagnostic {
   return { severity: "warning", message: `left out, as no service in use needs it: ${message}`, position };
 }
 

@@ -1,11 +1,12 @@
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import type { Config, UpstreamConfig } from "../config/schema.js";
 import { Code } from "../status/code.js";
 import { version } from "../telemetry/version.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
+import type { UpstreamConfig } from "../upstream/config.js";
 import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
 import { watchDescriptors } from "../upstream/reflection/reflection.js";
+import type { GatewayConfig } from "./config.js";
 import { forwardersOf } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { RefCount } from "./ref-count.js";
@@ -141,7 +142,7 @@ export function superseded(): Error {
 }
 
 /** Names of the upstreams whose reflection is asked. */
-export function reflectedUpstreams(config: Config): string[] {
+export function reflectedUpstreams(config: GatewayConfig): string[] {
   return config.descriptors.flatMap(source => ("reflection" in source ? [source.reflection] : []));
 }
 

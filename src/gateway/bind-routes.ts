@@ -12,16 +12,16 @@ import type {
   Snapshot,
 } from "../bindings/snapshot.js";
 import { createCodecs } from "../codec/codecs.js";
-import { limitNames } from "../config/rate-limit-schema.js";
-import type { Config } from "../config/schema.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
+import { limitNames } from "../limits/config.js";
 import type { Pace } from "../net/pace.js";
 import { createCors, securityHeaders } from "../pipeline/response-headers.js";
 import type { Channel } from "../upstream/channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
 import type { Backends } from "./backends.js";
 import { authOf, type Compiled } from "./compile.js";
+import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
 import type { RefCount } from "./ref-count.js";
 import type { Runtime } from "./runtime.js";
@@ -45,7 +45,7 @@ export interface BindContext {
  */
 export async function bindRoutes(
   routes: readonly (Route | OwnRoute)[],
-  http: Config["http"],
+  http: GatewayConfig["http"],
   context: BindContext,
 ): Promise<Snapshot> {
   const { compiled, requests, pace } = context;
@@ -68,7 +68,7 @@ export async function bindRoutes(
   };
 }
 
-function bind(route: Route | OwnRoute, http: Config["http"], context: BindContext): Binding {
+function bind(route: Route | OwnRoute, http: GatewayConfig["http"], context: BindContext): Binding {
   switch (route.kind) {
     case "rpc":
       return bindRpc(route, context);
@@ -105,7 +105,7 @@ function bindRpc(
 
 function bindEndpoint(
   route: Extract<OwnRoute, { kind: "endpoint" }>,
-  http: Config["http"],
+  http: GatewayConfig["http"],
   { compiled, guards, runtime }: BindContext,
 ): EndpointBinding {
   const { method, template, endpoint } = route;
@@ -126,7 +126,7 @@ function bindEndpoint(
 
 function bindPassThrough(
   route: Extract<OwnRoute, { kind: "pass-through" }>,
-  http: Config["http"],
+  http: GatewayConfig["http"],
   { compiled, backends, guards, runtime }: BindContext,
 ): PassThroughBinding {
   const { method, template, rule } = route;
@@ -166,7 +166,7 @@ function guardOf(
 }
 
 /** What every response of a listener carries, and those to CORS preflights. */
-function responseHeaders(http: Config["http"]): Pick<Snapshot, "replyHeaders" | "preflightHeaders"> {
+function responseHeaders(http: GatewayConfig["http"]): Pick<Snapshot, "replyHeaders" | "preflightHeaders"> {
   const cors = createCors(http.cors);
   const security = securityHeaders(http.security_headers);
   const plain = security(false);

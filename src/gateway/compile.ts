@@ -1,3 +1,4 @@
+import { type AuthNames, authNames } from "../auth/auth-schema.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import { checkProviders } from "../auth/provider-check.js";
@@ -6,11 +7,11 @@ import type { Endpoint } from "../bindings/endpoint.js";
 import { type OwnRoute, ownRoute, type PassThroughRule } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
-import { type AuthNames, authNames } from "../config/auth-schema.js";
+import { passedHeaders } from "../bindings/service-config.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import type { Config, LiveKitConfig } from "../config/schema.js";
 import { type DescriptorInput, loadModel } from "../descriptors/load.js";
 import type { MessageType, MethodType, Model } from "../descriptors/model.js";
+import type { LiveKitConfig } from "../livekit/config.js";
 import type { LiveKit } from "../livekit/livekit.js";
 import type { Pace } from "../net/pace.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
@@ -20,6 +21,7 @@ import { parseTemplate } from "../routing/template-parser.js";
 import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
+import type { GatewayConfig } from "./config.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { type RealtimeEndpoints, type Rooms, realtimeEndpoints, socketAuth } from "./realtime-settings.js";
@@ -93,7 +95,7 @@ export async function compile(
     ...streamWarnings(config, model, table.routes, locate),
     ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
-    ...checkProviders(config, model, locate),
+    ...checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate),
     ...validators.diagnostics,
   ];
   if (problems.some(each => each.severity === "error")) throw new LoadError(problems);
@@ -114,7 +116,7 @@ export async function compile(
 }
 
 /** The configured sources of descriptors in order, with what reflection has brought. */
-export function descriptorInputs(config: Config, reflected: ReflectedFiles): DescriptorInput[] {
+export function descriptorInputs(config: GatewayConfig, reflected: ReflectedFiles): DescriptorInput[] {
   return config.descriptors.map(source => {
     if ("protos" in source) {
       const { protos: folder, include, exclude } = source;
@@ -150,7 +152,7 @@ async function compileLiveKit(
 
 /** What the HTTP listener serves that no RPC method answers. */
 function builtIns(
-  config: Config,
+  config: GatewayConfig,
   livekit: LiveKit | undefined,
   realtime: RealtimeEndpoints,
   runtime: Runtime,
@@ -177,13 +179,13 @@ function validatedTypes({ routes }: RouteTable): MessageType[] {
   return routes.filter(({ policy }) => policy.validate).map(({ rpc }) => rpc.input);
 }
 
-function roomsAdminRoutes({ realtime }: Config, rooms: Rooms): readonly AdminRoute[] {
+function roomsAdminRoutes({ realtime }: GatewayConfig, rooms: Rooms): readonly AdminRoute[] {
   return realtime === undefined ? [] : roomsRoutes(() => rooms.realtime.hub, realtime.rooms);
 }
 
 async function authorizersOf(
   routes: Iterable<Route | OwnRoute>,
-  { auth }: Config,
+  { auth }: GatewayConfig,
   policies: Policies,
   pace: Pace,
 ): Promise<Map<Route | OwnRoute, Authorizer>> {
@@ -225,7 +227,7 @@ function callAuthorizersOf(plan: BridgePlan | undefined, policies: Policies): Ma
 }
 
 /** The services that the configuration names: those that it exposes, and those with methods that the gateway calls itself. */
-function usedServices(config: Config): string[] {
+function usedServices(config: GatewayConfig): string[] {
   const called = methodNames({ ...config, services: [] }).map(name => name.slice(0, name.indexOf("/")));
   return [...new Set([...config.services.map(({ service }) => service), ...called])];
 }

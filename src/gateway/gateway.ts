@@ -3,8 +3,8 @@ import type { AdminRoute } from "../bindings/admin-route.js";
 import type { Endpoint } from "../bindings/endpoint.js";
 import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
-import type { Config, RealtimeConfig } from "../config/schema.js";
 import { Pipeline } from "../pipeline/pipeline.js";
+import type { RealtimeConfig } from "../realtime/config.js";
 import type { Engine } from "../server/engine.js";
 import { startFastifyEngine } from "../server/node/fastify-engine.js";
 import { startUwsEngine } from "../server/uws/uws-engine.js";
@@ -12,6 +12,7 @@ import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
+import type { GatewayConfig } from "./config.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
@@ -75,7 +76,7 @@ class RunningGateway implements Gateway {
   readonly #runtime: Runtime;
   readonly #socketEngine: SocketEngine | undefined;
   /** The configuration that the process started with. */
-  readonly #started: Config;
+  readonly #started: GatewayConfig;
   /** The configuration that serves, or is to serve first. */
   #loaded: UsableConfig;
   #generation: Generation | undefined;
@@ -305,7 +306,7 @@ class RunningGateway implements Gateway {
   }
 
   /** Rooms and what connects them are loaded only where they are used. */
-  async #openRealtime(config: Config, section: RealtimeConfig): Promise<RealtimeService> {
+  async #openRealtime(config: GatewayConfig, section: RealtimeConfig): Promise<RealtimeService> {
     const { openRealtime } = await import("./realtime.js");
     return openRealtime(config, section, this.#runtime, this.#socketEngine);
   }
@@ -371,7 +372,7 @@ class RunningGateway implements Gateway {
     return { ready: Object.values(checks).every(check => check.ok), checks };
   }
 
-  #warnOfRestartOnly(config: Config): void {
+  #warnOfRestartOnly(config: GatewayConfig): void {
     const settings = restartOnly(this.#started, this.#realtime?.section, config);
     if (settings.length > 0)
       this.#runtime.log.warn({ settings }, "these settings take effect only after a restart");

@@ -1,9 +1,9 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { Snapshot } from "../bindings/snapshot.js";
 import type { Diagnostic } from "../config/diagnostic.js";
-import type { RealtimeConfig } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
 import { createPace } from "../net/pace.js";
+import type { RealtimeConfig } from "../realtime/config.js";
 import type { Channel } from "../upstream/channel.js";
 import { type Backends, reflectedUpstreams } from "./backends.js";
 import { type BindContext, bindRoutes } from "./bind-routes.js";

@@ -1,8 +1,9 @@
 import { type Authenticators, createAuthenticators } from "../auth/authenticators.js";
-import type { Config } from "../config/schema.js";
+import { passedHeaders } from "../bindings/service-config.js";
 import type { Model } from "../descriptors/model.js";
 import { createLimits, type Limits } from "../limits/limits.js";
 import type { Channel } from "../upstream/channel.js";
+import type { GatewayConfig } from "./config.js";
 import type { Runtime } from "./runtime.js";
 
 /** The providers and limits of one generation, which the guards of its routes are made of. */
@@ -15,7 +16,7 @@ export interface Guards {
 
 /** @param previous not yet closed; limits that are defined in the same way go on with its counts */
 export function createGuards(
-  config: Config,
+  config: GatewayConfig,
   model: Model,
   channel: (upstream: string) => Channel,
   { auth, limits: metrics, log }: Runtime,
@@ -24,6 +25,7 @@ export function createGuards(
   const authenticators = createAuthenticators(config, {
     model,
     channel,
+    passedHeaders: passedHeaders(config),
     metrics: auth,
     log: ({ level, provider, message }) => log[level]({ provider }, message),
   });

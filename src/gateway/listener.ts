@@ -1,9 +1,8 @@
 import { type Address, parseAddress } from "../config/address.js";
-import { LoadError } from "../config/diagnostic.js";
-import { formatPath, type Path } from "../config/path.js";
-import type { ListenersConfig } from "../config/schema.js";
+import { formatPath, LoadError, type Path } from "../config/diagnostic.js";
 import type { ServerTls } from "../net/server-tls.js";
 import { AddonError } from "../net/uws-addon.js";
+import type { ListenersConfig } from "./config.js";
 import type { UsableConfig } from "./read-config.js";
 import { readServerTls } from "./tls.js";
 

@@ -1,13 +1,14 @@
+import { type AuthNames, authNames } from "../auth/auth-schema.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughRule } from "../bindings/own-route.js";
-import { type AuthNames, authNames } from "../config/auth-schema.js";
-import type { Config, UpstreamConfig } from "../config/schema.js";
+import type { UpstreamConfig } from "../upstream/config.js";
 import type { BackendTls } from "../upstream/http/client.js";
 import type { ForwardedPrefix, Forwarders } from "../upstream/http/forwarder.js";
+import type { GatewayConfig } from "./config.js";
 import { readClientTls } from "./tls.js";
 
 /** What `http.proxy` adds to the route table. */
-export function passThroughRules(config: Config): PassThroughRule[] {
+export function passThroughRules(config: GatewayConfig): PassThroughRule[] {
   const { http, auth } = config;
   const origins = new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops);
   return http.proxy.map((proxy, index) => ({
@@ -29,7 +30,7 @@ export function passThroughRules(config: Config): PassThroughRule[] {
 }
 
 /** Whether callers can be known by what browsers send with every upgrade, whosever page asks for it. */
-function browsersIdentify(names: AuthNames, { auth }: Config): boolean {
+function browsersIdentify(names: AuthNames, { auth }: GatewayConfig): boolean {
   if (names === "none") return false;
   return names.some(name => {
     const provider = auth.providers[name];
@@ -38,7 +39,7 @@ function browsersIdentify(names: AuthNames, { auth }: Config): boolean {
 }
 
 /** What sends requests to the backends of `http.proxy`; undefined where there are none. */
-export async function forwardersOf(config: Config): Promise<Forwarders | undefined> {
+export async function forwardersOf(config: GatewayConfig): Promise<Forwarders | undefined> {
   const { http, upstreams } = config;
   const prefixes: ForwardedPrefix[] = http.proxy.map(({ prefix, rewrite, upstream: name }) => {
     // Loading has checked that the upstream exists.

@@ -1,12 +1,12 @@
 import { LoadError } from "../config/diagnostic.js";
-import { type LoadedConfig, loadConfig } from "../config/load.js";
-import type { Config } from "../config/schema.js";
+import type { GatewayConfig } from "./config.js";
+import { type LoadedGatewayConfig, loadConfig } from "./config.js";
 import { tlsProblems } from "./tls.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A configuration without errors, with the positions of its nodes. */
-export type UsableConfig = LoadedConfig & { readonly config: Config };
+export type UsableConfig = LoadedGatewayConfig & { readonly config: GatewayConfig };
 
 /** @throws LoadError with every problem of the file */
 export function readConfig(file: string, environment: Environment): UsableConfig {

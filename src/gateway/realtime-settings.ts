@@ -1,23 +1,26 @@
+import { type AuthNames, authNames } from "../auth/auth-schema.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import type { Identity } from "../auth/identity.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { Endpoint } from "../bindings/endpoint.js";
 import { type ExposedService, exposedServices } from "../bindings/exposed-services.js";
+import { methodPolicy } from "../bindings/method-policy.js";
 import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
 import type { Snapshot } from "../bindings/snapshot.js";
-import { type AuthNames, authNames } from "../config/auth-schema.js";
-import { methodPolicy } from "../config/method-policy.js";
-import { limitNames } from "../config/rate-limit-schema.js";
-import type { Config, CorsConfig, RealtimeConfig, UpstreamConfig } from "../config/schema.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import { statusDialect } from "../dialects/status.js";
+import { limitNames } from "../limits/config.js";
+import type { CorsConfig } from "../pipeline/config.js";
 import { restEndpoints } from "../realtime/api/rest.js";
 import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js";
+import type { RealtimeConfig } from "../realtime/config.js";
 import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
 import { requireHandshake } from "../realtime/sockets/upgrade-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { UpstreamConfig } from "../upstream/config.js";
 import type { Validators } from "../validation/compile.js";
+import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
 
 /** What serves rooms and sockets; it outlives generations. */
@@ -37,7 +40,7 @@ export interface RealtimeParts {
 }
 
 /** Who may open a socket. */
-export function socketAuth({ auth }: Config, realtime: RealtimeConfig): AuthNames {
+export function socketAuth({ auth }: GatewayConfig, realtime: RealtimeConfig): AuthNames {
   return authNames(realtime.auth ?? auth.default);
 }
 
@@ -51,7 +54,7 @@ export interface RealtimeEndpoints {
   readonly pathOnHttp: boolean;
 }
 
-export function realtimeEndpoints(config: Config, rooms: Rooms): RealtimeEndpoints {
+export function realtimeEndpoints(config: GatewayConfig, rooms: Rooms): RealtimeEndpoints {
   const section = config.realtime;
   if (section === undefined) return { rest: [], path: undefined, pathOnHttp: false };
   const { rest: prefix, rate_limit: rateLimit } = section;
@@ -69,7 +72,7 @@ export function servesHttp({ path }: RealtimeConfig): boolean {
 }
 
 /** The path of the sockets, for requests that are no upgrade. */
-function socketEndpoint(config: Config, section: RealtimeConfig, rooms: Rooms): Endpoint {
+function socketEndpoint(config: GatewayConfig, section: RealtimeConfig, rooms: Rooms): Endpoint {
   return {
     method: "GET",
     template: socketPath(section),
@@ -128,7 +131,7 @@ export const closedSocketGuard: SocketGuard = {
 
 /** @param authorizer of the route at the path of the sockets */
 export function socketGuard(
-  config: Config,
+  config: GatewayConfig,
   section: RealtimeConfig,
   { authenticators, limits }: Guards,
   authorizer: Authorizer | undefined,
@@ -144,7 +147,7 @@ export function socketGuard(
 
 /** What a configuration says of sockets, in the form in which they use it. */
 export function realtimeSettings(
-  { http }: Config,
+  { http }: GatewayConfig,
   section: RealtimeConfig,
   guard: SocketGuard,
 ): RealtimeParts["settings"] {
@@ -168,13 +171,13 @@ export function realtimeSettings(
  * What holds for the listener of the sockets: the rooms' REST API is under the same limits, providers and policies as
  * on the HTTP listener. Pages that may open sockets may read the responses.
  */
-export function socketListenerHttp({ http }: Config, section: RealtimeConfig): Config["http"] {
+export function socketListenerHttp({ http }: GatewayConfig, section: RealtimeConfig): GatewayConfig["http"] {
   const { cors: _, ...others } = http;
   const cors = corsOf(http, section);
   return { ...others, errors: "chat-api", ...(cors && { cors }) };
 }
 
-function corsOf(http: Config["http"], { origins }: RealtimeConfig): CorsConfig | undefined {
+function corsOf(http: GatewayConfig["http"], { origins }: RealtimeConfig): CorsConfig | undefined {
   if (origins.length === 0) return undefined;
   return {
     allow_headers: ["authorization", "content-type", "x-request-id"],
@@ -201,7 +204,7 @@ export interface SocketCallRules {
  * too, so that a socket is no way around a policy.
  */
 export function callCheck(
-  config: Config,
+  config: GatewayConfig,
   { model, routes, authorizers, callAuthorizers, validators }: SocketCallRules,
 ): CallCheck {
   const checks = new Map<MethodType, MethodCheck>();
@@ -255,7 +258,7 @@ function methodCheck(
 }
 
 function authOfMethod(
-  config: Config,
+  config: GatewayConfig,
   exposed: ReadonlyMap<string, ExposedService>,
   method: MethodType,
 ): AuthNames {

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import { type Address, parseAddress } from "../config/address.js";
-import type { Config, RealtimeConfig } from "../config/schema.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import { Pipeline } from "../pipeline/pipeline.js";
@@ -9,6 +8,7 @@ import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/brokers/broker.js";
 import { loadBroker } from "../realtime/brokers/registry.js";
+import type { RealtimeConfig } from "../realtime/config.js";
 import { Realtime } from "../realtime/realtime.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
 import type { FinishedUpgrade, UpgradeOptions } from "../realtime/sockets/upgrade.js";
@@ -17,6 +17,7 @@ import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import { none } from "../telemetry/route-metrics.js";
+import type { GatewayConfig } from "./config.js";
 import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
 import {
@@ -45,7 +46,7 @@ type SocketOptions = Omit<UpgradeOptions, "encrypted" | "replyHeaders">;
  * @param engine undefined: uws, where its addon can be loaded
  */
 export async function openRealtime(
-  config: Config,
+  config: GatewayConfig,
   section: RealtimeConfig,
   runtime: Runtime,
   engine: SocketEngine | undefined,
@@ -79,7 +80,7 @@ export class RealtimeService implements Rooms {
   #api: RoomsServer | undefined;
 
   constructor(
-    config: Config,
+    config: GatewayConfig,
     section: RealtimeConfig,
     broker: Broker,
     runtime: Runtime,

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Config, RealtimeConfig } from "../config/schema.js";
+import type { RealtimeConfig } from "../realtime/config.js";
+import type { GatewayConfig } from "./config.js";
 
 /** What a reload does not change, by its path in the configuration. */
-const fixedSettings: Readonly<Record<string, (config: Config) => unknown>> = {
+const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   "listeners.http": ({ listeners }) => listeners.http,
   "listeners.realtime": ({ listeners }) => listeners.realtime,
   "listeners.admin": ({ listeners }) => listeners.admin,
@@ -27,7 +28,11 @@ const fixedOfRooms: Readonly<Record<string, (realtime: RealtimeConfig) => unknow
  * @param started the configuration that the process started with
  * @param rooms the one that the rooms were opened with
  */
-export function restartOnly(started: Config, rooms: RealtimeConfig | undefined, loaded: Config): string[] {
+export function restartOnly(
+  started: GatewayConfig,
+  rooms: RealtimeConfig | undefined,
+  loaded: GatewayConfig,
+): string[] {
   const paths = changed(fixedSettings, started, loaded);
   if (rooms !== undefined && loaded.realtime !== undefined)
     paths.push(...changed(fixedOfRooms, rooms, loaded.realtime));

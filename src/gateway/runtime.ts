@@ -1,7 +1,6 @@
 import { AuthMetrics } from "../auth/auth-metrics.js";
 import { PolicyMetrics } from "../auth/policy/policy-metrics.js";
 import type { Endpoint } from "../bindings/endpoint.js";
-import type { Config } from "../config/schema.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
 import { Removals } from "../livekit/removals.js";
@@ -11,6 +10,7 @@ import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
 import { ValidationMetrics } from "../validation/metrics.js";
+import type { GatewayConfig } from "./config.js";
 
 /** What there is once in a process and outlives every reload. */
 export interface Runtime {
@@ -29,7 +29,7 @@ export interface Runtime {
 }
 
 export function createRuntime(
-  { telemetry }: Config,
+  { telemetry }: GatewayConfig,
   log: Logger,
   endpoints: readonly Endpoint[] = [],
 ): Runtime {

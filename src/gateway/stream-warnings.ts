@@ -1,9 +1,8 @@
 import { exposedServices } from "../bindings/exposed-services.js";
 import type { Route } from "../bindings/route.js";
 import type { Diagnostic } from "../config/diagnostic.js";
-import type { LoadedConfig } from "../config/load.js";
-import type { Config } from "../config/schema.js";
 import type { MethodType, Model } from "../descriptors/model.js";
+import type { GatewayConfig, LoadedGatewayConfig } from "./config.js";
 
 /** Names at most. */
 const maxShown = 3;
@@ -14,10 +13,10 @@ export function isStream({ clientStreaming, serverStreaming }: MethodType): bool
 
 /** One warning for each service whose routes lead to methods that stream: they are answered 501 in this version. */
 export function streamWarnings(
-  config: Config,
+  config: GatewayConfig,
   model: Model,
   routes: readonly Route[],
-  locate: LoadedConfig["locate"],
+  locate: LoadedGatewayConfig["locate"],
 ): Diagnostic[] {
   const streams = new Map<string, Set<string>>();
   for (const { rpc } of routes) {

@@ -2,10 +2,10 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
-import type { LoadedConfig } from "../config/load.js";
-import { formatPath, type Path } from "../config/path.js";
-import type { Config, ListenersConfig, UpstreamConfig } from "../config/schema.js";
+import { formatPath, type Path } from "../config/diagnostic.js";
 import type { ServerTls } from "../net/server-tls.js";
+import type { UpstreamConfig } from "../upstream/config.js";
+import type { GatewayConfig, ListenersConfig, LoadedGatewayConfig } from "./config.js";
 
 interface Files {
   readonly ca?: string;
@@ -14,7 +14,7 @@ interface Files {
 }
 
 /** Every certificate, key and authority of a configuration that cannot be used, each at its position. */
-export function tlsProblems(config: Config, locate: LoadedConfig["locate"]): Diagnostic[] {
+export function tlsProblems(config: GatewayConfig, locate: LoadedGatewayConfig["locate"]): Diagnostic[] {
   const problems: Diagnostic[] = [];
   const look = (path: Path, files: Files | true | undefined): void => {
     if (files === undefined || files === true) return;

@@ -1,7 +1,6 @@
-import { type LimitKey, limitKey } from "../config/rate-limit-key.js";
-import type { RateLimitConfig } from "../config/schema.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
-import { callerKey } from "./caller-key.js";
+import { callerKey, type LimitKey, limitKey } from "./caller-key.js";
+import type { RateLimitConfig } from "./config.js";
 import type { Limited } from "./limiter.js";
 import type { LimitCounters } from "./limits-metrics.js";
 import { createMemoryStore, type MemoryStore, type Store } from "./memory-store.js";

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RateLimitConfig } from "../config/schema.js";
 import type { Logger } from "../telemetry/logger.js";
+import type { RateLimitConfig } from "./config.js";
 import { Limit, type Pass } from "./limit.js";
 import type { Admission, Limited, Limiter } from "./limiter.js";
 import type { LimitsMetrics } from "./limits-metrics.js";

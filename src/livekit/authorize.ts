@@ -6,11 +6,11 @@ import { resolveParameter } from "../codec/json-to-wire/query.js";
 import { leafFromText } from "../codec/json-to-wire/text-value.js";
 import { Writer } from "../codec/json-to-wire/writer.js";
 import { NO_WRAPPERS } from "../codec/well-known.js";
-import type { Path } from "../config/path.js";
-import type { LiveKitRouteConfig } from "../config/schema.js";
+import type { Path } from "../config/diagnostic.js";
 import type { Field, MessageType } from "../descriptors/model.js";
 import { passedTrace } from "../telemetry/traceparent.js";
 import type { Metadata } from "../upstream/channel.js";
+import type { LiveKitRouteConfig } from "./config.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";
 

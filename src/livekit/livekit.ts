@@ -1,8 +1,8 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { Endpoint } from "../bindings/endpoint.js";
 import type { Diagnostic } from "../config/diagnostic.js";
-import type { Config, LiveKitConfig } from "../config/schema.js";
 import { adminRoutes } from "./admin.js";
+import type { LiveKitConfig, LiveKitSections } from "./config.js";
 import type { LiveKitDeps, LiveKitParts } from "./parts.js";
 import { Problems } from "./parts.js";
 import { tokenEndpoint } from "./token-route.js";
@@ -22,7 +22,7 @@ export interface LiveKit {
 const minSecretBytes = 32;
 
 /** @param livekit the section of the same configuration */
-export function createLiveKit(config: Config, livekit: LiveKitConfig, deps: LiveKitDeps): LiveKit {
+export function createLiveKit(config: LiveKitSections, livekit: LiveKitConfig, deps: LiveKitDeps): LiveKit {
   const problems = new Problems(deps.locate);
   const parts: LiveKitParts = { config, livekit, deps, problems };
   if (Buffer.byteLength(livekit.api_secret) < minSecretBytes) {

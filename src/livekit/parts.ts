@@ -1,8 +1,8 @@
-import type { Diagnostic, Position } from "../config/diagnostic.js";
-import { formatPath, type Path } from "../config/path.js";
-import type { Config, LiveKitConfig } from "../config/schema.js";
+import type { Diagnostic, FilePosition } from "../config/diagnostic.js";
+import { formatPath, type Path } from "../config/diagnostic.js";
 import type { Model } from "../descriptors/model.js";
 import type { Channel } from "../upstream/channel.js";
+import type { LiveKitConfig, LiveKitSections } from "./config.js";
 import type { LiveKitMetrics } from "./metrics.js";
 import type { Removals } from "./removals.js";
 
@@ -23,12 +23,12 @@ export interface LiveKitDeps {
   readonly publish: ((room: string, message: RoomMessage) => void | Promise<void>) | undefined;
   log(level: "info" | "warn", fields: Readonly<Record<string, unknown>>, message: string): void;
   /** Where a node of the configuration stands. */
-  locate(path: Path): Position;
+  locate(path: Path): FilePosition;
 }
 
 /** What every part of this module is compiled from. */
 export interface LiveKitParts {
-  readonly config: Config;
+  readonly config: LiveKitSections;
   readonly livekit: LiveKitConfig;
   readonly deps: LiveKitDeps;
   readonly problems: Problems;
@@ -37,10 +37,10 @@ export interface LiveKitParts {
 /** Collects what is wrong with the section `livekit` where only descriptors or templates can tell. */
 export class Problems {
   readonly diagnostics: Diagnostic[] = [];
-  readonly #locate: (path: Path) => Position;
+  readonly #locate: (path: Path) => FilePosition;
 
   /** @param locate where a node of the configuration stands */
-  constructor(locate: (path: Path) => Position) {
+  constructor(locate: (path: Path) => FilePosition) {
     this.#locate = locate;
   }
 

@@ -1,11 +1,11 @@
-import type { Path } from "../config/path.js";
-import type { Config } from "../config/schema.js";
+import type { Path } from "../config/diagnostic.js";
 import { findUnaryMethod } from "../descriptors/find-method.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import type { Cancellation } from "../net/cancellation.js";
 import { GatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { Channel, Metadata } from "../upstream/channel.js";
+import type { LiveKitSections } from "./config.js";
 import type { Problems } from "./parts.js";
 
 /** A unary method of a backend that LiveKit's routes call for its status alone. */
@@ -25,7 +25,7 @@ interface StatusCallConfig {
 /** Undefined, and a problem, where the descriptors have no such unary method. */
 export function compileCall(
   { upstream, method: name, timeout }: StatusCallConfig,
-  config: Config,
+  config: LiveKitSections,
   model: Model,
   channel: (upstream: string) => Channel,
   at: Path,

@@ -1,11 +1,11 @@
 import { claimAt, plainText } from "../auth/claims.js";
 import type { Identity } from "../auth/identity.js";
-import { type LiveKitSource, parseSource } from "../config/livekit-source.js";
+import type { Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
-import type { Path } from "../config/path.js";
 import type { Template } from "../routing/template.js";
 import type { TokenInput } from "./input.js";
 import type { Problems } from "./parts.js";
+import { type LiveKitSource, parseSource } from "./value-source.js";
 
 /** One part of a token, ready to be read from a request. */
 export interface Source {

@@ -1,8 +1,8 @@
-import type { Path } from "../config/path.js";
-import type { LiveKitRouteConfig } from "../config/schema.js";
+import type { Path } from "../config/diagnostic.js";
 import type { Template } from "../routing/template.js";
 import type { FieldViolation } from "../status/details.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
+import type { LiveKitRouteConfig } from "./config.js";
 import type { TokenInput } from "./input.js";
 import type { LiveKitParts } from "./parts.js";
 import { maxNameBytes } from "./removals.js";

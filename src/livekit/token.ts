@@ -5,7 +5,7 @@ import {
   TrackSource,
   type VideoGrant,
 } from "livekit-server-sdk";
-import type { LiveKitConfig, LiveKitRouteConfig } from "../config/schema.js";
+import type { LiveKitConfig, LiveKitRouteConfig } from "./config.js";
 import type { Removals } from "./removals.js";
 
 /** Whose token it is, and for which room. */

@@ -1,6 +1,6 @@
 import { originMatcher } from "../auth/request-origins.js";
-import type { CorsConfig, HttpConfig } from "../config/schema.js";
 import type { HeaderList } from "../server/response-writer.js";
+import type { CorsConfig, SecurityHeadersConfig } from "./config.js";
 
 /** Which pages may read responses (Fetch standard, section 3.2), decided on header values alone. */
 export interface Cors {
@@ -93,7 +93,7 @@ const defaults = { "x-content-type-options": "nosniff" } as const;
 const transportSecurity = "strict-transport-security";
 
 /** The defaults and what is configured over them; an empty value leaves a header out. */
-export function securityHeaders(configured: HttpConfig["security_headers"]): SecurityHeaders {
+export function securityHeaders(configured: SecurityHeadersConfig): SecurityHeaders {
   const values = new Map<string, string>(Object.entries(defaults));
   for (const [name, value] of Object.entries(configured)) values.set(name.toLowerCase(), value);
   const encrypted = [...values].filter(([, value]) => value !== "");

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { checkProviders } from "../../src/auth/provider-check.js";
+import { methodPolicy } from "../../src/bindings/method-policy.js";
+import type { ServiceConfig } from "../../src/bindings/service-config.js";
+import { passedHeaders } from "../../src/bindings/service-config.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { methodPolicy } from "../../src/config/method-policy.js";
-import type { ServiceConfig, UpstreamConfig } from "../../src/config/schema.js";
 import type { Model } from "../../src/descriptors/model.js";
+import type { UpstreamConfig } from "../../src/upstream/config.js";
 import { Workspace } from "../config/workspace.js";
 
 const pem = (key: { export(options: { type: "spki"; format: "pem" }): string | Buffer }): string =>
@@ -204,7 +206,11 @@ test("keys that do not fit their algorithms, and files without keys, are said at
   const checked = (provider: string): string[] => {
     const { config, locate } = workspace.load(auth(`u: { ${provider} }`));
     assert.ok(config !== undefined, provider);
-    return checkProviders(config, undefined as unknown as Model, locate).map(each =>
+    return checkProviders(
+      config,
+      { model: undefined as unknown as Model, passedHeaders: passedHeaders(config) },
+      locate,
+    ).map(each =>
       formatDiagnostic(each)
         .replaceAll(`${workspace.folder}/`, "")
         .replace(/^(gateway|wrong)\.yaml:\d+:\d+: error: /, ""),

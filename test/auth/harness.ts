@@ -5,8 +5,9 @@ import { type Authenticators, createAuthenticators } from "../../src/auth/authen
 import type { Caller, ClientCertificate } from "../../src/auth/caller.js";
 import type { AuthEvent } from "../../src/auth/dependencies.js";
 import type { Identity } from "../../src/auth/identity.js";
-import type { Config } from "../../src/config/schema.js";
+import { passedHeaders } from "../../src/bindings/service-config.js";
 import type { Model } from "../../src/descriptors/model.js";
+import type { GatewayConfig } from "../../src/gateway/config.js";
 import { type Failure, GatewayError } from "../../src/status/failure.js";
 import type { Channel } from "../../src/upstream/channel.js";
 
@@ -50,12 +51,16 @@ export interface TestOptions {
 }
 
 /** Providers of a configuration; all are asked where a test names none. Closed when the test file ends. */
-export function testProviders(config: Config, { now, model, channel }: TestOptions = {}): TestProviders {
+export function testProviders(
+  config: GatewayConfig,
+  { now, model, channel }: TestOptions = {},
+): TestProviders {
   const registry = new Registry();
   const events: AuthEvent[] = [];
   const waiting = new Set<() => void>();
   const authenticators: Authenticators = createAuthenticators(config, {
     model: model as Model,
+    passedHeaders: passedHeaders(config),
     channel: () => channel as Channel,
     metrics: new AuthMetrics(registry),
     log: event => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { RemoteKeySet, type RemoteKeySetOptions } from "../../src/auth/remote-key-set.js";
-import type { Config } from "../../src/config/schema.js";
+import type { GatewayConfig } from "../../src/gateway/config.js";
 import { Workspace } from "../config/workspace.js";
 import { bearer, type TestProviders, testProviders } from "./harness.js";
 import { type Issuer, startIssuer } from "./issuer.js";
@@ -23,7 +23,7 @@ listeners: { http: { address: ":0" } }
 auth: { providers: { users: { type: jwt, jwks: "${issuer.url}", algorithms: [ES256] } } }
 `);
   const users = { ...config.auth.providers.users, ...times };
-  return testProviders({ ...config, auth: { ...config.auth, providers: { users } } } as Config);
+  return testProviders({ ...config, auth: { ...config.auth, providers: { users } } } as GatewayConfig);
 }
 
 function options({ url }: Issuer): RemoteKeySetOptions {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hashApiKey } from "../../src/auth/api-key-file.js";
 import { createAuthenticators } from "../../src/auth/authenticators.js";
-import type { Config } from "../../src/config/schema.js";
+import type { GatewayConfig } from "../../src/gateway/config.js";
 import { Workspace } from "../config/workspace.js";
 import { bearer, testProviders } from "./harness.js";
 import { startIssuer } from "./issuer.js";
@@ -15,7 +15,7 @@ const workspace = new Workspace({ "keys.yaml": `- { hash: "${hashApiKey("k1")}",
 const issuer = await startIssuer();
 issuer.answer = (request, _) => request.socket.destroy();
 
-const config: Config = workspace.config(`
+const config: GatewayConfig = workspace.config(`
 listeners: { http: { address: ":0" } }
 auth:
   providers:
@@ -90,6 +90,7 @@ test("the same names are the same authenticator, and none asks nobody", () => {
     { ...config, auth: { ...config.auth, providers: {} } },
     {
       model: undefined as never,
+      passedHeaders: new Map(),
       channel: () => undefined as never,
       metrics: undefined as never,
       log: () => undefined,

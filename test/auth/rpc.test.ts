@@ -12,6 +12,7 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { checkProviders } from "../../src/auth/provider-check.js";
+import { passedHeaders } from "../../src/bindings/service-config.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { loadModel } from "../../src/descriptors/load.js";
 import type { Model } from "../../src/descriptors/model.js";
@@ -271,7 +272,7 @@ auth: { providers: { forward: { type: rpc, upstream: chat, ${keys} } } }
 `;
     const { config, locate } = workspace.load(yaml);
     assert.ok(config !== undefined);
-    return checkProviders(config, model, locate).map(each =>
+    return checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate).map(each =>
       formatDiagnostic(each).replace(/^.*gateway.yaml:4:\d+: error: /, ""),
     );
   };

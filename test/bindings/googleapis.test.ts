@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { compileRoutes } from "../../src/bindings/route-table.js";
-import { loadConfig } from "../../src/config/load.js";
 import { loadModel } from "../../src/descriptors/load.js";
+import { loadConfig } from "../../src/gateway/config.js";
 import { createPace } from "../../src/net/pace.js";
 
 const source = resolve(import.meta.dirname, "../../node_modules/google-proto-files");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatPosition } from "../../src/config/diagnostic.js";
-import { loadConfig } from "../../src/config/load.js";
+import { loadConfig } from "../../src/gateway/config.js";
 import { Workspace } from "./workspace.js";
 
 const workspace = new Workspace();

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after } from "node:test";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { type LoadedConfig, loadConfig } from "../../src/config/load.js";
+import type { LoadedGatewayConfig } from "../../src/gateway/config.js";
+import { loadConfig } from "../../src/gateway/config.js";
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -27,7 +28,7 @@ export class Workspace {
     return path;
   }
 
-  load(yaml: string | Uint8Array, env: Environment = {}): LoadedConfig {
+  load(yaml: string | Uint8Array, env: Environment = {}): LoadedGatewayConfig {
     return loadConfig(this.write("gateway.yaml", yaml), env);
   }
 
@@ -39,7 +40,7 @@ export class Workspace {
   }
 
   /** The loaded configuration; throws its problems where it has any. */
-  config(yaml: string, env: Environment = {}): NonNullable<LoadedConfig["config"]> {
+  config(yaml: string, env: Environment = {}): NonNullable<LoadedGatewayConfig["config"]> {
     const { config, diagnostics } = this.load(yaml, env);
     if (config === undefined) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
     return config;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
 import { publishedSchema } from "../../src/config/json-schema.js";
+import { ConfigSchema } from "../../src/gateway/config.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { reference, root } from "./page.js";
@@ -73,7 +74,7 @@ interface Node {
 
 /** The default of a key; `*` stands for a name of the user's. */
 function defaultOf(path: string): unknown {
-  let node = publishedSchema() as Node;
+  let node = publishedSchema(ConfigSchema) as Node;
   for (const part of path.split(".")) {
     const next = part === "*" ? Object.values(node.patternProperties ?? {})[0] : node.properties?.[part];
     assert.ok(next !== undefined, `${path}: ${part}`);

@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import type { RateLimitConfig } from "../../src/config/schema.js";
+import type { RateLimitConfig } from "../../src/limits/config.js";
 import type { Limited, Limiter } from "../../src/limits/limiter.js";
 import { createLimits, type Limits } from "../../src/limits/limits.js";
 import { LimitsMetrics } from "../../src/limits/limits-metrics.js";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { parseSource } from "../../src/config/livekit-source.js";
 import { redact } from "../../src/config/redaction.js";
+import { parseSource } from "../../src/livekit/value-source.js";
 import { Workspace } from "../config/workspace.js";
 import { apiKey, apiSecret, compileLiveKit, configuration, roomsProto } from "./system.js";
 

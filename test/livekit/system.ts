@@ -4,9 +4,9 @@ import { Registry } from "prom-client";
 import type { Identity } from "../../src/auth/identity.js";
 import type { Endpoint, EndpointAnswer } from "../../src/bindings/endpoint.js";
 import { createCodecs } from "../../src/codec/codecs.js";
-import type { Config } from "../../src/config/schema.js";
 import { loadModel } from "../../src/descriptors/load.js";
 import { descriptorInputs } from "../../src/gateway/compile.js";
+import type { GatewayConfig } from "../../src/gateway/config.js";
 import { createLiveKit, type LiveKit } from "../../src/livekit/livekit.js";
 import { LiveKitMetrics } from "../../src/livekit/metrics.js";
 import type { RoomMessage } from "../../src/livekit/parts.js";
@@ -87,7 +87,7 @@ export async function compileLiveKit(
 ): Promise<LiveKit & { readonly registry: Registry; readonly log: unknown[]; close(): Promise<void> }> {
   workspace.write("protos/rooms.proto", roomsProto);
   const loaded = workspace.load(yaml);
-  const config: Config = loaded.config ?? workspace.config(yaml);
+  const config: GatewayConfig = loaded.config ?? workspace.config(yaml);
   const { model } = await loadModel(descriptorInputs(config, new Map()));
   const registry = new Registry();
   const log: unknown[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { CorsConfig } from "../../src/config/schema.js";
+import type { CorsConfig } from "../../src/pipeline/config.js";
 import { createCors } from "../../src/pipeline/response-headers.js";
 import { type HeaderList, isHeaderValue } from "../../src/server/response-writer.js";
 import { Workspace } from "../config/workspace.js";

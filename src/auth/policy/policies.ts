@@ -1,9 +1,9 @@
-import type { Diagnostic, Position } from "../../config/diagnostic.js";
-import { formatPath, type Path } from "../../config/path.js";
-import type { PolicyConfig } from "../../config/schema.js";
+import type { Diagnostic, FilePosition } from "../../config/diagnostic.js";
+import { formatPath, type Path } from "../../config/diagnostic.js";
 import type { MethodType } from "../../descriptors/model.js";
 import type { Template } from "../../routing/template.js";
 import type { Authorizer, RoomAuthorizer } from "../authorizer.js";
+import type { PolicyConfig } from "./config.js";
 import { ExpressionError } from "./expression.js";
 import { type Coverage, type PathGlob, pathGlob } from "./path-glob.js";
 import {
@@ -46,7 +46,7 @@ export interface Policies {
 
 export interface PolicyContext {
   /** Where a node of the configuration stands. */
-  locate(path: Path): Position;
+  locate(path: Path): FilePosition;
   readonly metrics: PolicyMetrics;
 }
 

@@ -1,7 +1,7 @@
-import type { PolicyConfig } from "../../config/schema.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Identity } from "../identity.js";
 import { sameClaims } from "./comparison.js";
+import type { PolicyConfig } from "./config.js";
 import { type Expression, ExpressionError } from "./expression.js";
 import { parseExpression } from "./expression-parser.js";
 import type { PolicyCounters, PolicyMetrics } from "./policy-metrics.js";

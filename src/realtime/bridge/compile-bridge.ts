@@ -1,13 +1,14 @@
 import { exposedServices } from "../../bindings/exposed-services.js";
 import { routePolicy } from "../../bindings/policy.js";
 import type { Locate } from "../../bindings/rules.js";
+import type { BindingSections, ServiceConfig } from "../../bindings/service-config.js";
 import { type Codecs, createCodecs } from "../../codec/codecs.js";
 import type { Diagnostic } from "../../config/diagnostic.js";
+import { formatPath, type Path } from "../../config/diagnostic.js";
 import { nearest } from "../../config/nearest.js";
-import { formatPath, type Path } from "../../config/path.js";
-import type { Config, ServiceConfig, UpstreamConfig } from "../../config/schema.js";
 import { findMethod, findUnaryMethod } from "../../descriptors/find-method.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
+import type { UpstreamConfig } from "../../upstream/config.js";
 import type { EventKind } from "./bridge.js";
 import type { BridgePlan, CallPlan, EventPlan } from "./bridge-plan.js";
 import { eventReply, eventRequest, type Rewritten, requestProblems, rewrites } from "./event-messages.js";
@@ -20,7 +21,7 @@ export interface CompiledBridge {
 
 /** What `realtime.events` and `realtime.calls` come to with these descriptors. Names of upstreams are checked already. */
 export function compileBridge(
-  config: Config,
+  config: BindingSections,
   realtime: BridgeConfig,
   model: Model,
   locate: Locate,
@@ -131,7 +132,7 @@ export interface BridgeConfig {
  * say through which upstream and how it is called. Of `package.Service/*` methods that stream from the client are left out.
  */
 function compileCalls(
-  config: Config,
+  config: BindingSections,
   selectors: readonly string[],
   model: Model,
   report: Report,
@@ -172,7 +173,12 @@ function compileCalls(
   }
 }
 
-function callPlan(config: Config, service: ServiceConfig, method: MethodType, model: Model): CallPlan {
+function callPlan(
+  config: BindingSections,
+  service: ServiceConfig,
+  method: MethodType,
+  model: Model,
+): CallPlan {
   const policy = routePolicy(config, service, method.name, model);
   const codecs = createCodecs(model, policy.json);
   const ownTimeout =

@@ -1,6 +1,6 @@
 import type { HttpRequest } from "uWebSockets.js";
 import { METHODS } from "node:http";
-import { connectionHeaders } from "../../config/own-header.js";
+import { connectionHeaders } from "../../net/reserved-headers.js";
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 import { type Refusal, refusal } from "../engine.js";
 

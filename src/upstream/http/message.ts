@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { connectionHeaders, connectionOptions } from "../../config/own-header.js";
+import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
 
 /** What replaces or joins a request's own headers; `undefined` takes one away. */

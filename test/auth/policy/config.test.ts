@@ -32,12 +32,12 @@ for (const [what, yaml, said] of [
   [
     "that matches nothing",
     "{ match: {}, deny: true }",
-    "2:27: error: expected route, rpc or room; without them the policy holds for nothing (at auth.policies[0].match)",
+    "2:27: error: expected route, rpc or room; without them the policy matches nothing (at auth.policies[0].match)",
   ],
   [
     "on methods alone",
     "{ match: { methods: [GET] }, deny: true }",
-    "2:27: error: expected route, rpc or room; without them the policy holds for nothing (at auth.policies[0].match)",
+    "2:27: error: expected route, rpc or room; without them the policy matches nothing (at auth.policies[0].match)",
   ],
   [
     "on a room and a route",

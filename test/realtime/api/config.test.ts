@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { loadConfig } from "../../../src/config/load.js";
 import { redact } from "../../../src/config/redaction.js";
+import { loadConfig } from "../../../src/gateway/config.js";
 
 function load(realtime: string) {
   const folder = mkdtempSync(join(tmpdir(), "protogate-api-"));

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import type { Identity } from "../../../src/auth/identity.js";
 import type { Diagnostic } from "../../../src/config/diagnostic.js";
-import { loadConfig } from "../../../src/config/load.js";
-import type { Config } from "../../../src/config/schema.js";
 import { loadModel } from "../../../src/descriptors/load.js";
 import type { Model } from "../../../src/descriptors/model.js";
+import type { GatewayConfig } from "../../../src/gateway/config.js";
+import { loadConfig } from "../../../src/gateway/config.js";
 import type { Session } from "../../../src/realtime/bridge/bridge.js";
 import { BridgeMetrics } from "../../../src/realtime/bridge/bridge-metrics.js";
 import type { BridgePlan, CallCheck } from "../../../src/realtime/bridge/bridge-plan.js";
@@ -19,7 +19,7 @@ import { createChannel } from "../../../src/upstream/create-channel.js";
 import { roomsProto } from "./rooms-backend.js";
 
 export interface Compiled {
-  readonly config: Config;
+  readonly config: GatewayConfig;
   readonly model: Model;
   readonly diagnostics: readonly Diagnostic[];
   readonly plan: BridgePlan;

@@ -1,8 +1,20 @@
 import Type, { type Static } from "typebox";
+import { checkProviderNames } from "../auth/auth-check.js";
+import type { AuthConfig } from "../auth/auth-schema.js";
+import { authReference } from "../auth/auth-schema.js";
+import { checkReference } from "../config/check.js";
+import type { Path } from "../config/diagnostic.js";
+import { formatPath } from "../config/diagnostic.js";
+import type { Findings } from "../config/findings.js";
+import type { DraftOf, Loaded } from "../config/schema.js";
+import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";
+import type { DescriptorsConfig } from "../descriptors/config.js";
 import { dialectNames } from "../dialects/dialects.js";
-import { authReference } from "./auth-schema.js";
-import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
-import { rateLimitReference } from "./rate-limit-schema.js";
+import type { RateLimitsConfig } from "../limits/config.js";
+import { checkLimitNames, rateLimitReference } from "../limits/config.js";
+import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
+import type { UpstreamsConfig } from "../upstream/config.js";
+import type { RulesConfig } from "./rule-config.js";
 
 const enums = { description: "Print enums by `name`, or always as `number`." };
 const int64 = {
@@ -180,9 +192,9 @@ const options = {
   rate_limit: rateLimitReference,
 };
 
-export const MethodSchema = mapping(options, "What one method does otherwise than its service.");
+const MethodSchema = mapping(options, "What one method does otherwise than its service.");
 
-export const ServiceSchema = mapping(
+const ServiceSchema = mapping(
   {
     service: text("servicePattern", {
       description:
@@ -217,3 +229,143 @@ export const ServiceDefaultsSchema = section(
   },
   "What holds for every service that does not say otherwise.",
 );
+
+/** `services`. */
+export const ServicesSchema = Type.Array(ServiceSchema, {
+  default: [],
+  description: "Which RPC services are exposed, through which upstream, and how.",
+});
+
+type ServicesConfig = Loaded<typeof ServicesSchema>;
+export type ServiceConfig = ServicesConfig[number];
+export type MethodConfig = ServiceConfig["methods"][string];
+export type ServiceDefaults = Loaded<typeof ServiceDefaultsSchema>;
+export type QueryConfig = Loaded<typeof QuerySchema>;
+
+/** The sections of the configuration that say which methods are served, and how. */
+export interface BindingSections {
+  readonly descriptors: DescriptorsConfig;
+  readonly http: {
+    readonly rules: RulesConfig;
+    readonly query: QueryConfig;
+    readonly limits: { readonly body: number; readonly depth: number };
+  };
+  readonly services: ServicesConfig;
+  readonly service_defaults: ServiceDefaults;
+  readonly upstreams: UpstreamsConfig;
+  readonly auth: AuthConfig;
+  readonly rate_limits: RateLimitsConfig;
+}
+
+export function checkServices(draft: DraftOf<BindingSections>, findings: Findings): void {
+  const first = new Map<string, number>();
+  draft.services?.forEach((service, index) => {
+    const path = ["services", index];
+    checkReference("upstream", [...path, "upstream"], service?.upstream, draft.upstreams, findings);
+    const name = service?.service;
+    if (name === undefined) return;
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, index);
+    else {
+      const at = [...path, "service"];
+      findings.error(at, `${findings.show(at, name)} is exposed by services[${earlier}] already`);
+    }
+  });
+  for (const { path, options } of serviceOptions(draft)) {
+    checkMetadata([...path, "metadata"], options.metadata, findings);
+    checkStatusCodes([...path, "status_codes"], options.status_codes, findings);
+    checkProviderNames([...path, "auth"], options.auth, draft.auth?.providers, findings);
+    checkLimitNames([...path, "rate_limit"], options.rate_limit, draft.rate_limits, findings);
+  }
+}
+
+function checkMetadata(at: Path, metadata: ServiceOptions["options"]["metadata"], findings: Findings): void {
+  for (const way of ["request", "response"] as const) {
+    metadata?.[way]?.forEach((name, index) => {
+      if (name === undefined || !isOwn(way, name)) return;
+      const path = [...at, way, index];
+      const shown = findings.show(path, name);
+      findings.error(path, `${shown} cannot be passed on; the gateway and gRPC write it themselves`);
+    });
+  }
+}
+
+function isOwn(way: "request" | "response", name: string): boolean {
+  if (ownHeaders.has(name) || name.startsWith("grpc-")) return true;
+  return way === "response" && ownResponseHeaders.has(name);
+}
+
+/** Ranges of one mapping may hold single codes, but not meet each other. */
+function checkStatusCodes(
+  at: Path,
+  codes: ServiceOptions["options"]["status_codes"],
+  findings: Findings,
+): void {
+  const ranges: { readonly first: number; readonly last: number; readonly key: string }[] = [];
+  for (const key of Object.keys(codes ?? {})) {
+    const path = [...at, key];
+    const { first, last } = codeRange(key);
+    if (last < first) {
+      findings.error(path, `"${key}" ends below its beginning; expected "${last}-${first}"`);
+    } else if (first <= largestGrpcCode) {
+      findings.error(
+        path,
+        `"${key}" has codes that gRPC defines, whose statuses are fixed; expected codes from ${largestGrpcCode + 1}`,
+      );
+    } else if (last > largestCode) {
+      findings.error(
+        path,
+        `"${key}" has codes that no backend can send; expected codes up to ${largestCode}`,
+      );
+    } else if (first !== last) {
+      const other = ranges.find(range => first <= range.last && range.first <= last);
+      if (other !== undefined)
+        findings.error(path, `"${key}" overlaps "${other.key}"; expected separate ranges`);
+      ranges.push({ first, last, key });
+    }
+  }
+}
+
+/** What `grpc-status` is read as: 32 bits. */
+const largestCode = 2 ** 32 - 1;
+
+/** `UNAUTHENTICATED`; what is above is the backend's own. */
+export const largestGrpcCode = 16;
+
+/** The codes that a key of `status_codes` names: `5002`, or `2000-2999` with both ends. */
+export function codeRange(key: string): { readonly first: number; readonly last: number } {
+  const [first = "", last = first] = key.split("-");
+  return { first: Number(first), last: Number(last) };
+}
+
+/** The options of services as they are written at one level. */
+export interface ServiceOptions {
+  readonly path: Path;
+  readonly options: DraftOf<MethodConfig>;
+}
+
+/** Every level at which options of services are written: `service_defaults`, each service, each of its methods. */
+export function* serviceOptions(
+  draft: DraftOf<Pick<BindingSections, "services" | "service_defaults">>,
+): Generator<ServiceOptions> {
+  if (draft.service_defaults !== undefined) {
+    yield { path: ["service_defaults"], options: draft.service_defaults as DraftOf<MethodConfig> };
+  }
+  for (const [index, service] of (draft.services ?? []).entries()) {
+    if (service === undefined) continue;
+    yield { path: ["services", index], options: service as DraftOf<MethodConfig> };
+    for (const [name, options] of Object.entries(service.methods ?? {})) {
+      if (options !== undefined) yield { path: ["services", index, "methods", name], options };
+    }
+  }
+}
+
+/** Names of request headers that some service passes to its backend, and where it says so. */
+export function passedHeaders(draft: Parameters<typeof serviceOptions>[0]): ReadonlyMap<string, string> {
+  const passed = new Map<string, string>();
+  for (const { path, options } of serviceOptions(draft)) {
+    const where = formatPath([...path, "metadata", "request"]);
+    for (const name of options.metadata?.request ?? []) if (name) passed.set(name, where);
+  }
+  return passed;
+}

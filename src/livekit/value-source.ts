@@ -1,4 +1,4 @@
-import { nearest } from "./nearest.js";
+import { nearest } from "../config/nearest.js";
 
 const heads = ["body", "path", "query", "claim", "literal"] as const;
 

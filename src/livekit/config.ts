@@ -1,7 +1,11 @@
 import Type from "typebox";
+import type { AuthConfig } from "../auth/auth-schema.js";
+import { authReference } from "../auth/auth-schema.js";
+import type { Loaded } from "../config/schema.js";
+import { choice, duration, listOf, mapping, section, text } from "../config/schema.js";
 import { dialectNames } from "../dialects/dialects.js";
-import { authReference } from "./auth-schema.js";
-import { choice, duration, listOf, mapping, section, text } from "./kind.js";
+import type { RateLimitsConfig } from "../limits/config.js";
+import type { UpstreamsConfig } from "../upstream/config.js";
 
 const permission = (description: string) => Type.Optional(Type.Boolean({ description }));
 
@@ -231,3 +235,15 @@ export const LiveKitSchema = mapping(
   },
   "Tokens, webhooks and moderation for a LiveKit server.",
 );
+
+export type LiveKitConfig = Loaded<typeof LiveKitSchema>;
+export type LiveKitRouteConfig = LiveKitConfig["routes"][number];
+export type LiveKitWebhookConfig = NonNullable<LiveKitConfig["webhook"]>;
+
+/** The sections of the configuration that LiveKit's routes and webhook are made of. */
+export interface LiveKitSections {
+  readonly livekit?: LiveKitConfig | undefined;
+  readonly upstreams: UpstreamsConfig;
+  readonly auth: AuthConfig;
+  readonly rate_limits: RateLimitsConfig;
+}

@@ -1,18 +1,11 @@
-import { type AuthNames, authNames } from "./auth-schema.js";
-import { limitNames } from "./rate-limit-schema.js";
-import type {
-  Config,
-  JsonConfig,
-  MetadataConfig,
-  QueryConfig,
-  ServiceConfig,
-  ServiceDefaults,
-  UpstreamConfig,
-} from "./schema.js";
+import { type AuthNames, authNames } from "../auth/auth-schema.js";
+import { limitNames } from "../limits/config.js";
+import type { UpstreamConfig } from "../upstream/config.js";
+import type { BindingSections, QueryConfig, ServiceConfig, ServiceDefaults } from "./service-config.js";
 
 /** What holds for one method when its own keys, its service's and `service_defaults` are laid over each other. */
 export interface MethodPolicy {
-  readonly json: JsonConfig;
+  readonly json: ServiceDefaults["json"];
   readonly content_types: ServiceDefaults["content_types"];
   /** HTTP statuses by code or range of codes; what an earlier entry says counts. */
   readonly status_codes: readonly Readonly<Record<string, number>>[];
@@ -22,7 +15,7 @@ export interface MethodPolicy {
   readonly empty_response: ServiceDefaults["empty_response"];
   /** Milliseconds. */
   readonly timeout: number;
-  readonly metadata: MetadataConfig;
+  readonly metadata: ServiceDefaults["metadata"];
   readonly query: QueryConfig;
   readonly limits: { readonly body: number };
   readonly validate: boolean;
@@ -34,7 +27,7 @@ export interface MethodPolicy {
 
 /** The policy of `service`'s method `name` (without the service), whether or not the method has keys of its own. */
 export function methodPolicy(
-  config: Config,
+  config: BindingSections,
   service: ServiceConfig,
   upstream: UpstreamConfig,
   name: string,
@@ -63,7 +56,7 @@ export function methodPolicy(
 }
 
 /** Query parameters that carry credentials; they are no fields of the request. */
-function credentialParameters({ auth: { providers } }: Config, auth: AuthNames): string[] {
+function credentialParameters({ auth: { providers } }: BindingSections, auth: AuthNames): string[] {
   if (auth === "none") return [];
   return auth.flatMap(name => {
     const provider = providers[name];

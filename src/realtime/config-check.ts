@@ -1,25 +1,24 @@
-import { parseAddress } from "./address.js";
-import { checkProviderNames } from "./auth-check.js";
-import type { Draft } from "./draft.js";
-import { durationText, sizeText } from "./expectation.js";
-import { checkPath } from "./file-check.js";
-import type { Findings } from "./findings.js";
-import { overlap } from "./listener-check.js";
-import type { Path } from "./path.js";
-import { checkLimitNames } from "./rate-limit-check.js";
-import { checkUpstreamName } from "./upstream-check.js";
+import { checkProviderNames } from "../auth/auth-check.js";
+import { parseAddress } from "../config/address.js";
+import { checkReference, checkTlsFiles } from "../config/check.js";
+import type { Path } from "../config/diagnostic.js";
+import { durationText, sizeText } from "../config/expectation.js";
+import type { Findings } from "../config/findings.js";
+import type { DraftOf } from "../config/schema.js";
+import { checkLimitNames } from "../limits/config.js";
+import type { RealtimeSections } from "./config.js";
 
 /** The longest idle timeout that uWebSockets.js takes, milliseconds. */
 const maxIdle = 960_000;
 const eventKinds = ["connect", "join", "message", "leave", "disconnect"] as const;
 const callPattern = /^[A-Za-z_][\w.]*\/([A-Za-z_]\w*|\*)$/;
 
-export function checkRealtime(draft: Draft, findings: Findings): void {
+export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findings): void {
   checkListener(draft, findings);
   const { realtime } = draft;
   if (realtime === undefined) return;
-  checkProviderNames(["realtime", "auth"], realtime.auth, draft, findings);
-  checkLimitNames(["realtime", "rate_limit"], realtime.rate_limit, draft, findings);
+  checkProviderNames(["realtime", "auth"], realtime.auth, draft.auth?.providers, findings);
+  checkLimitNames(["realtime", "rate_limit"], realtime.rate_limit, draft.rate_limits, findings);
   realtime.origins?.forEach((origin, index) => {
     checkOrigin(["realtime", "origins", index], origin, findings);
   });
@@ -31,7 +30,7 @@ export function checkRealtime(draft: Draft, findings: Findings): void {
   checkBackpressure(draft, findings);
   for (const kind of eventKinds) {
     const path = ["realtime", "events", kind, "upstream"];
-    checkUpstreamName(path, realtime.events?.[kind]?.upstream, draft, findings);
+    checkReference("upstream", path, realtime.events?.[kind]?.upstream, draft.upstreams, findings);
   }
   realtime.calls?.forEach((call, index) => {
     if (call === undefined || callPattern.test(call)) return;
@@ -47,7 +46,7 @@ export function checkRealtime(draft: Draft, findings: Findings): void {
 }
 
 /** What would wait for rooms that never come. */
-function checkWithoutRooms({ realtime, livekit }: Draft, findings: Findings): void {
+function checkWithoutRooms({ realtime, livekit }: DraftOf<RealtimeSections>, findings: Findings): void {
   const without = (path: Path, what: string): void =>
     findings.error(path, `there are no rooms, only calls; expected no ${what}, or rooms: true`);
   if (realtime?.rest !== undefined) without(["realtime", "rest"], "rest");
@@ -60,7 +59,7 @@ function checkWithoutRooms({ realtime, livekit }: Draft, findings: Findings): vo
 }
 
 /** Else one message would make every client too slow that is behind at all. */
-function checkBackpressure({ realtime }: Draft, findings: Findings): void {
+function checkBackpressure({ realtime }: DraftOf<RealtimeSections>, findings: Findings): void {
   const message = realtime?.limits?.message ?? 65_536;
   const max = realtime?.backpressure?.max ?? 1024 ** 2;
   if (max >= message) return;
@@ -69,12 +68,10 @@ function checkBackpressure({ realtime }: Draft, findings: Findings): void {
 }
 
 /** Rooms and sockets must not be everybody's who can reach the port. */
-function checkApi({ listeners, realtime }: Draft, findings: Findings): void {
+function checkApi({ realtime }: DraftOf<RealtimeSections>, findings: Findings): void {
   const api = realtime?.api;
   if (api === undefined) return;
-  for (const key of ["cert", "key"] as const) {
-    checkPath(["realtime", "api", "tls", key], api.tls?.[key], "file", findings);
-  }
+  checkTlsFiles(["realtime", "api", "tls"], api.tls, findings);
   const at = ["realtime", "api", "address"];
   const own = parseAddress(api.address ?? "");
   if (own === undefined) return;
@@ -84,18 +81,13 @@ function checkApi({ listeners, realtime }: Draft, findings: Findings): void {
       at,
       `an address that others reach needs a token; expected one on 127.0.0.1, found ${found}`,
     );
-  for (const name of ["http", "realtime", "admin"] as const) {
-    const other = parseAddress(listeners?.[name]?.address ?? "");
-    if (other !== undefined && overlap(own, other))
-      findings.error(at, `listeners.${name} has that port already; expected another, found ${found}`);
-  }
 }
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
-function checkListener({ listeners, realtime }: Draft, findings: Findings): void {
+function checkListener({ listeners, realtime }: DraftOf<RealtimeSections>, findings: Findings): void {
   const listener = listeners?.realtime;
   if (listener === undefined) {
     if (realtime !== undefined && listeners !== undefined && !("path" in realtime))
@@ -107,17 +99,7 @@ function checkListener({ listeners, realtime }: Draft, findings: Findings): void
   }
   if (realtime === undefined)
     findings.error(["listeners", "realtime"], "expected a section realtime that says what it serves");
-  for (const key of ["cert", "key"] as const) {
-    checkPath(["listeners", "realtime", "tls", key], listener.tls?.[key], "file", findings);
-  }
-  const own = parseAddress(listener.address ?? "");
-  for (const name of ["http", "admin"] as const) {
-    const other = parseAddress(listeners?.[name]?.address ?? "");
-    if (own === undefined || other === undefined || !overlap(own, other)) continue;
-    const at = ["listeners", "realtime", "address"];
-    const found = findings.show(at, listener.address ?? "");
-    findings.error(at, `listeners.${name} has that port already; expected another, found ${found}`);
-  }
+  checkTlsFiles(["listeners", "realtime", "tls"], listener.tls, findings);
 }
 
 /** As browsers write it (RFC 6454 section 6.1): what does not compare equal would never match. */
@@ -130,7 +112,7 @@ function checkOrigin(at: readonly (string | number)[], origin: string | undefine
   findings.error(at, `${expected}, found ${findings.show(at, origin)}`, { suggestion });
 }
 
-function checkBroker({ realtime }: Draft, findings: Findings): void {
+function checkBroker({ realtime }: DraftOf<RealtimeSections>, findings: Findings): void {
   const broker = realtime?.broker;
   if (broker === undefined || !("url" in broker) || broker.url === undefined) return;
   if (broker.prefix !== undefined && !/^[A-Za-z0-9_-]+$/.test(broker.prefix)) {

@@ -1,5 +1,12 @@
 import Type from "typebox";
-import { choice, duration, listOf, mapping, size, text } from "./kind.js";
+import { parseTarget } from "../config/address.js";
+import { checkTlsFiles } from "../config/check.js";
+import type { Path } from "../config/diagnostic.js";
+import { durationText } from "../config/expectation.js";
+import type { Findings } from "../config/findings.js";
+import { Formats } from "../config/format.js";
+import type { DraftOf, Loaded } from "../config/schema.js";
+import { choice, duration, listOf, mapping, size, text } from "../config/schema.js";
 
 /** gRPC's status codes by name (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), OK left out. */
 const failures = [
@@ -94,7 +101,7 @@ const retry = mapping(
   "Send safe and idempotent calls again when they fail. Without it every call is sent once.",
 );
 
-export const UpstreamSchema = mapping(
+const UpstreamSchema = mapping(
   {
     protocol: choice(["grpc", "http"], {
       description: "What the backend speaks. `http` is for `http.proxy`.",
@@ -129,3 +136,73 @@ export const UpstreamSchema = mapping(
   },
   "A backend.",
 );
+
+/** `upstreams`. */
+export const UpstreamsSchema = Type.Record(
+  Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }),
+  UpstreamSchema,
+  {
+    default: {},
+    propertyNames: {
+      description: "letters, digits, _, - and ., a letter or digit first, at most 63 characters",
+    },
+    description: "The backends, by the name that the rest of the file and the metrics know them by.",
+  },
+);
+
+export type UpstreamsConfig = Loaded<typeof UpstreamsSchema>;
+export type UpstreamConfig = UpstreamsConfig[string];
+export type UpstreamTlsConfig = NonNullable<UpstreamConfig["tls"]>;
+type RetryConfig = NonNullable<UpstreamConfig["retry"]>;
+
+export function checkUpstreams(upstreams: DraftOf<UpstreamsConfig> | undefined, findings: Findings): void {
+  for (const [name, upstream] of Object.entries(upstreams ?? {})) {
+    const path = ["upstreams", name];
+    if (upstream?.protocol === "grpc") {
+      upstream.targets?.forEach((target, index) => {
+        checkTarget([...path, "targets", index], target, findings);
+      });
+    }
+    if (upstream?.protocol === "http") {
+      upstream.targets?.forEach((target, index) => {
+        checkOrigin([...path, "targets", index], target, findings);
+      });
+    }
+    checkTls([...path, "tls"], upstream?.tls, findings);
+    checkRetry([...path, "retry"], upstream?.retry, findings);
+  }
+}
+
+function checkTarget(at: Path, target: string | undefined, findings: Findings): void {
+  if (target === undefined || parseTarget(target) !== undefined) return;
+  const bare = target.replace(/^[a-z]+:\/\//i, "").replace(/\/.*$/, "");
+  const suggestion = findings.isSecret(at) || parseTarget(bare) === undefined ? undefined : bare;
+  const { expected } = Formats.target;
+  findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`, { suggestion });
+}
+
+/** Of an HTTP backend: where it is, and nothing of a path. */
+function checkOrigin(at: Path, target: string | undefined, findings: Findings): void {
+  if (target === undefined) return;
+  const url = URL.canParse(target) ? new URL(target) : undefined;
+  // An origin and nothing more; a slash at its end means nothing.
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return;
+  const expected = "http://host:port or https://host:port without a path";
+  findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`);
+}
+
+function checkTls(at: Path, tls: DraftOf<UpstreamTlsConfig> | undefined, findings: Findings): void {
+  if (tls === undefined || tls === true) return;
+  checkTlsFiles(at, tls, findings);
+  if ("cert" in tls !== "key" in tls) {
+    const [present, missing] = "cert" in tls ? ["cert", "key"] : ["key", "cert"];
+    findings.error(at, `"${present}" without "${missing}"; a client certificate needs both`);
+  }
+}
+
+function checkRetry(at: Path, retry: DraftOf<RetryConfig> | undefined, findings: Findings): void {
+  const { backoff, max_backoff: most } = retry ?? {};
+  if (backoff === undefined || most === undefined || backoff <= most) return;
+  const found = `found ${durationText(most)}`;
+  findings.error([...at, "max_backoff"], `expected at least the backoff, ${durationText(backoff)}, ${found}`);
+}

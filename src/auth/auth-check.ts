@@ -1,63 +1,71 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { checkPath, checkReference } from "../config/check.js";
+import type { Path } from "../config/diagnostic.js";
+import { oneOf } from "../config/expectation.js";
+import type { Findings } from "../config/findings.js";
+import { Formats } from "../config/format.js";
+import type { DraftOf } from "../config/schema.js";
+import { isReservedMetadata } from "../net/reserved-headers.js";
+import type { UpstreamsConfig } from "../upstream/config.js";
+import type { AuthConfig, JwtConfig, ProviderConfig, ProvidersConfig } from "./auth-schema.js";
 import { secretAlgorithms } from "./auth-schema.js";
-import type { Draft, DraftOf } from "./draft.js";
-import { oneOf } from "./expectation.js";
-import { checkPath } from "./file-check.js";
-import type { Findings } from "./findings.js";
-import { Formats } from "./format.js";
-import { nearest } from "./nearest.js";
-import { isReservedMetadata } from "./own-header.js";
-import { formatPath, type Path } from "./path.js";
-import type { JwtConfig, ProviderConfig } from "./schema.js";
-import { serviceOptions } from "./service-options.js";
-import { checkUpstreamName } from "./upstream-check.js";
+import { checkPolicies } from "./policy/config.js";
 
 type ProviderDraft = DraftOf<ProviderConfig>;
 
-export function checkAuth(draft: Draft, findings: Findings): void {
-  checkProviderNames(["auth", "default"], draft.auth?.default, draft, findings);
-  for (const { path, options } of serviceOptions(draft)) {
-    checkProviderNames([...path, "auth"], options.auth, draft, findings);
-  }
-  const passed = passedHeaders(draft);
-  for (const [name, provider] of Object.entries(draft.auth?.providers ?? {})) {
+/** What the checks read beside `auth`. */
+export interface AuthSurroundings {
+  readonly upstreams: DraftOf<UpstreamsConfig> | undefined;
+  /** Names of request headers that some service passes to its backend, and where it says so. */
+  readonly passedHeaders: ReadonlyMap<string, string>;
+  /** False where no listener asks clients for certificates; undefined where that cannot be told. */
+  readonly clientCertificates: boolean | undefined;
+}
+
+export function checkAuth(
+  auth: DraftOf<AuthConfig> | undefined,
+  surroundings: AuthSurroundings,
+  findings: Findings,
+): void {
+  checkProviderNames(["auth", "default"], auth?.default, auth?.providers, findings);
+  for (const [name, provider] of Object.entries(auth?.providers ?? {})) {
     if (provider === undefined) continue;
     const path = ["auth", "providers", name];
-    checkProvider(path, provider, draft, findings);
-    checkMetadataNames([...path, "claims_to_metadata"], provider, passed, findings);
+    checkProvider(path, provider, surroundings, findings);
+    checkMetadataNames([...path, "claims_to_metadata"], provider, surroundings.passedHeaders, findings);
   }
+  checkPolicies(auth?.policies, findings);
 }
 
 /** Adds an error for each name (of an `authReference`) that no provider has. */
 export function checkProviderNames(
   at: Path,
   auth: string | readonly (string | undefined)[] | undefined,
-  draft: Draft,
+  providers: DraftOf<ProvidersConfig> | undefined,
   findings: Findings,
 ): void {
   if (auth === undefined || auth === "none") return;
-  const providers = Object.keys(draft.auth?.providers ?? {});
   const single = typeof auth === "string";
   for (const [index, name] of (single ? [auth] : auth).entries()) {
-    if (name === undefined || providers.includes(name)) continue;
     const path = single ? at : [...at, index];
     if (name === "none") {
       findings.error(path, '"none" stands alone; expected it without a list, or names of providers');
       continue;
     }
-    const suggestion = nearest(name, single ? [...providers, "none"] : providers);
-    const known = providers.length === 0 ? "none is declared" : `declared are ${providers.join(", ")}`;
-    const message = `there is no provider ${findings.show(path, name)}`;
-    findings.error(path, suggestion === undefined ? `${message}; ${known}` : message, { suggestion });
+    checkReference("provider", path, name, providers, findings, single ? ["none"] : []);
   }
 }
 
-function checkProvider(path: Path, provider: ProviderDraft, draft: Draft, findings: Findings): void {
+function checkProvider(
+  path: Path,
+  provider: ProviderDraft,
+  { upstreams, clientCertificates }: AuthSurroundings,
+  findings: Findings,
+): void {
   if (provider.type === undefined) return;
   if (provider.type === "mtls") {
-    const tls = draft.listeners?.http?.tls;
-    if (draft.listeners?.http === undefined || (tls !== undefined && "client_ca" in tls)) return;
+    if (clientCertificates !== false) return;
     findings.error(path, "client certificates are asked for by listeners.http.tls.client_ca; it is missing");
     return;
   }
@@ -66,7 +74,8 @@ function checkProvider(path: Path, provider: ProviderDraft, draft: Draft, findin
   }
   if (provider.type === "jwt") checkJwt(path, provider, findings);
   if (provider.type === "api_key") checkPath([...path, "keys"], provider.keys, "file", findings);
-  if (provider.type === "rpc") checkUpstreamName([...path, "upstream"], provider.upstream, draft, findings);
+  if (provider.type === "rpc")
+    checkReference("upstream", [...path, "upstream"], provider.upstream, upstreams, findings);
 }
 
 const keyKinds = ["jwks", "public_key", "secret"] as const;
@@ -107,16 +116,6 @@ function urlOf(at: Path, file: string, findings: Findings): string | undefined {
   const written = relative(folder, file);
   const [, host] = /^((?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}(?::\d{1,5})?)\/./i.exec(written) ?? [];
   return host === undefined || existsSync(join(folder, host)) ? undefined : `https://${written}`;
-}
-
-/** Names of request headers that some service passes to its backend, and where it says so. */
-export function passedHeaders(draft: Draft): ReadonlyMap<string, string> {
-  const passed = new Map<string, string>();
-  for (const { path, options } of serviceOptions(draft)) {
-    const where = formatPath([...path, "metadata", "request"]);
-    for (const name of options.metadata?.request ?? []) if (name) passed.set(name, where);
-  }
-  return passed;
 }
 
 /** What a claim tells the backend must come from nowhere else, least of all from the client. */

@@ -1,16 +1,14 @@
-import { checkProviderNames } from "./auth-check.js";
-import type { Draft, DraftOf } from "./draft.js";
-import { oneOf } from "./expectation.js";
-import type { Findings } from "./findings.js";
-import { tokenRouteMethods } from "./livekit-schema.js";
-import { nearestSource, parseSource, sourceExpectation } from "./livekit-source.js";
-import { nearest } from "./nearest.js";
-import type { Path } from "./path.js";
-import { checkLimitNames } from "./rate-limit-check.js";
-import type { LiveKitConfig, LiveKitRouteConfig } from "./schema.js";
-import { checkUpstreamName } from "./upstream-check.js";
-
-export function checkLiveKit(draft: Draft, findings: Findings): void {
+import { checkProviderNames } from "../auth/auth-check.js";
+import { checkReference } from "../config/check.js";
+import type { Path } from "../config/diagnostic.js";
+import { oneOf } from "../config/expectation.js";
+import type { Findings } from "../config/findings.js";
+import type { DraftOf } from "../config/schema.js";
+import { checkLimitNames } from "../limits/config.js";
+import type { LiveKitConfig, LiveKitRouteConfig, LiveKitSections } from "./config.js";
+import { tokenRouteMethods } from "./config.js";
+import { nearestSource, parseSource, sourceExpectation } from "./value-source.js";
+export function checkLiveKit(draft: DraftOf<LiveKitSections>, findings: Findings): void {
   const { livekit } = draft;
   if (livekit === undefined) return;
   for (const key of ["url", "api_url"] as const) checkUrl(["livekit", key], livekit[key], findings);
@@ -35,33 +33,26 @@ function checkUrl(at: Path, text: string | undefined, findings: Findings): void 
 
 type Route = DraftOf<LiveKitRouteConfig>;
 
-function checkRoute(at: Path, route: Route, draft: Draft, findings: Findings): void {
+function checkRoute(at: Path, route: Route, draft: DraftOf<LiveKitSections>, findings: Findings): void {
   const found = tokenRouteMethods.filter(key => key in route);
   if (found.length !== 1) {
     const expected = `expected exactly one of ${oneOf(tokenRouteMethods)}`;
     findings.error(at, `${expected}, found ${found.length === 0 ? "none" : found.join(" and ")}`);
   }
-  checkGrantName([...at, "grant"], route.grant, draft.livekit?.grants, findings);
-  checkUpstreamName([...at, "authorize", "upstream"], route.authorize?.upstream, draft, findings);
-  checkProviderNames([...at, "auth"], route.auth, draft, findings);
-  checkLimitNames([...at, "rate_limit"], route.rate_limit, draft, findings);
+  checkReference("grant", [...at, "grant"], route.grant, draft.livekit?.grants, findings);
+  const { authorize } = route;
+  checkReference(
+    "upstream",
+    [...at, "authorize", "upstream"],
+    authorize?.upstream,
+    draft.upstreams,
+    findings,
+  );
+  checkProviderNames([...at, "auth"], route.auth, draft.auth?.providers, findings);
+  checkLimitNames([...at, "rate_limit"], route.rate_limit, draft.rate_limits, findings);
   const anonymous = (route.auth ?? draft.auth?.default) === "none";
   checkSources(at, route, anonymous, findings);
   checkIdentity(at, route, anonymous, findings);
-}
-
-function checkGrantName(
-  at: Path,
-  name: string | undefined,
-  grants: DraftOf<LiveKitConfig["grants"]> | undefined,
-  findings: Findings,
-): void {
-  const names = Object.keys(grants ?? {});
-  if (name === undefined || names.includes(name)) return;
-  const suggestion = nearest(name, names);
-  const known = names.length === 0 ? "; none is declared" : `; declared are ${names.slice(0, 10).join(", ")}`;
-  const message = `there is no grant ${findings.show(at, name)} under livekit.grants`;
-  findings.error(at, suggestion === undefined ? `${message}${known}` : message, { suggestion });
 }
 
 function checkSources(at: Path, route: Route, anonymous: boolean, findings: Findings): void {
@@ -99,9 +90,13 @@ function checkIdentity(at: Path, route: Route, anonymous: boolean, findings: Fin
   }
 }
 
-function checkWebhook(webhook: DraftOf<LiveKitConfig["webhook"]>, draft: Draft, findings: Findings): void {
+function checkWebhook(
+  webhook: DraftOf<LiveKitConfig["webhook"]>,
+  draft: DraftOf<LiveKitSections>,
+  findings: Findings,
+): void {
   const at = ["livekit", "webhook"];
-  checkUpstreamName([...at, "call", "upstream"], webhook?.call?.upstream, draft, findings);
+  checkReference("upstream", [...at, "call", "upstream"], webhook?.call?.upstream, draft.upstreams, findings);
   const room = webhook?.publish?.room;
   const placeholders = room?.match(/\{[^}]*\}?/g) ?? [];
   for (const placeholder of placeholders) {

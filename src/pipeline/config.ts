@@ -1,15 +1,77 @@
-import type { Draft } from "./draft.js";
-import type { Findings } from "./findings.js";
-import { ownHeaders, ownResponseHeaders } from "./own-header.js";
-import type { Path } from "./path.js";
+import Type from "typebox";
+import type { BindingSections } from "../bindings/service-config.js";
+import type { Path } from "../config/diagnostic.js";
+import type { Findings } from "../config/findings.js";
+import type { DraftOf, Loaded } from "../config/schema.js";
+import { duration, listOf, mapping, text } from "../config/schema.js";
+import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
+
+const header = text("header", { description: "A header name, in any case." });
+
+/** `http.cors`. */
+export const CorsSchema = mapping(
+  {
+    origins: Type.Array(
+      text("nonempty", {
+        description:
+          'An origin as browsers send it, such as https://app.example.com or http://localhost:5173; https://*.example.com for every host below; "*" for all, without credentials.',
+      }),
+      { minItems: 1, maxItems: 1000, description: "The pages that may read replies." },
+    ),
+    methods: Type.Optional(
+      listOf(text("httpMethod", { description: "An HTTP method in capitals." }), {
+        description: "The methods that pages may use where a route has them. Left out, all that it has.",
+      }),
+    ),
+    allow_headers: listOf(header, {
+      description: "Request headers that pages may set.",
+      default: ["authorization", "content-type", "x-request-id"],
+    }),
+    expose_headers: listOf(header, {
+      description: "Response headers that pages may read.",
+      default: ["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+    }),
+    credentials: Type.Boolean({
+      default: false,
+      description: "Whether pages may send cookies and client certificates.",
+    }),
+    max_age: duration(
+      { description: "How long a browser may keep the answer to a preflight.", default: "10m" },
+      0,
+    ),
+  },
+  "Which pages of other origins may call (CORS). Left out, none may.",
+);
+
+/** `http.security_headers`. */
+export const SecurityHeadersSchema = Type.Record(
+  Type.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$" }),
+  text("any", { description: 'The value; "" leaves the header out.' }),
+  {
+    default: {},
+    propertyNames: { description: "a header name of letters, digits, -, _ and ." },
+    description:
+      "Headers of every reply, beside `x-content-type-options: nosniff`. `strict-transport-security` is sent over TLS only.",
+  },
+);
+
+export type CorsConfig = Loaded<typeof CorsSchema>;
+export type SecurityHeadersConfig = Loaded<typeof SecurityHeadersSchema>;
+
+/** What the checks read. */
+type ResponseHeaderSections = DraftOf<
+  Pick<BindingSections, "services"> & {
+    http: { cors?: CorsConfig; security_headers: SecurityHeadersConfig };
+  }
+>;
 
 /** Checks `http.cors` and `http.security_headers`, and that no backend's metadata says the same again. */
-export function checkResponseHeaders(draft: Draft, findings: Findings): void {
+export function checkResponseHeaders(draft: ResponseHeaderSections, findings: Findings): void {
   checkOrigins(draft, findings);
   checkSecurityHeaders(draft, findings);
 }
 
-function checkOrigins({ http, services }: Draft, findings: Findings): void {
+function checkOrigins({ http, services }: ResponseHeaderSections, findings: Findings): void {
   const cors = http?.cors;
   if (cors === undefined) return;
   cors.origins?.forEach((origin, index) => {
@@ -52,7 +114,7 @@ function originOf(text: string): string | undefined {
   }
 }
 
-function checkSecurityHeaders({ http, services }: Draft, findings: Findings): void {
+function checkSecurityHeaders({ http, services }: ResponseHeaderSections, findings: Findings): void {
   const configured = Object.entries(http?.security_headers ?? {});
   for (const [name, value] of configured) {
     const path = ["http", "security_headers", name];
@@ -87,7 +149,7 @@ function isWritten(name: string): boolean {
 const written: ReadonlySet<string> = new Set(["set-cookie", "vary", "www-authenticate"]);
 
 /** Every metadata of a reply that becomes a response header. */
-function* passedOn(services: Draft["services"]): Generator<[path: Path, name: string]> {
+function* passedOn(services: ResponseHeaderSections["services"]): Generator<[path: Path, name: string]> {
   for (const [index, service] of (services ?? []).entries()) {
     const at = ["services", index];
     const places: [Path, NonNullable<typeof service>["metadata"]][] = [[at, service?.metadata]];

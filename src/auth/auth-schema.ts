@@ -1,6 +1,8 @@
 import Type from "typebox";
-import { choice, duration, listOf, mapping, oneOrMore, section, text } from "./kind.js";
-import { PoliciesSchema } from "./policy-schema.js";
+import type { Loaded } from "../config/schema.js";
+import { choice, duration, listOf, mapping, oneOrMore, section, text } from "../config/schema.js";
+import type { UpstreamsConfig } from "../upstream/config.js";
+import { PoliciesSchema } from "./policy/config.js";
 
 /** A list of providers, one name, or `none`: read with `authNames`. */
 export function authReference(description: string) {
@@ -230,3 +232,18 @@ export const AuthSchema = section(
   },
   "Authentication.",
 );
+
+export type AuthConfig = Loaded<typeof AuthSchema>;
+
+/** The sections of the configuration that providers are made of. */
+export interface AuthSections {
+  readonly auth: AuthConfig;
+  readonly upstreams: UpstreamsConfig;
+}
+
+export type ProvidersConfig = AuthConfig["providers"];
+export type ProviderConfig = ProvidersConfig[string];
+export type JwtConfig = Extract<ProviderConfig, { type: "jwt" }>;
+export type ApiKeyConfig = Extract<ProviderConfig, { type: "api_key" }>;
+export type RpcAuthConfig = Extract<ProviderConfig, { type: "rpc" }>;
+export type MtlsConfig = Extract<ProviderConfig, { type: "mtls" }>;

@@ -1,7 +1,11 @@
 import Type from "typebox";
-import { authReference } from "./auth-schema.js";
-import { choice, duration, listOf, mapping, section, size, text } from "./kind.js";
-import { rateLimitReference } from "./rate-limit-schema.js";
+import { authReference } from "../auth/auth-schema.js";
+import type { BindingSections } from "../bindings/service-config.js";
+import type { Loaded } from "../config/schema.js";
+import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";
+import { rateLimitReference } from "../limits/config.js";
+import type { LiveKitConfig } from "../livekit/config.js";
+import { addressForms, listenerTls } from "../server/config.js";
 
 const limits = section(
   {
@@ -233,3 +237,21 @@ export const RealtimeSchema = mapping(
   },
   "WebSockets with rooms.",
 );
+
+export type RealtimeConfig = Loaded<typeof RealtimeSchema>;
+
+/** `listeners.realtime`. */
+export const RealtimeListenerSchema = mapping(
+  {
+    address: text("address", { description: `Where WebSockets are opened: ${addressForms}` }),
+    tls: listenerTls,
+  },
+  "The listener of WebSockets. It needs the native addon uWebSockets.js.",
+);
+
+/** The sections of the configuration that sockets are made of. */
+export interface RealtimeSections extends BindingSections {
+  readonly realtime?: RealtimeConfig | undefined;
+  readonly livekit?: LiveKitConfig | undefined;
+  readonly listeners: { readonly realtime?: Loaded<typeof RealtimeListenerSchema> | undefined };
+}

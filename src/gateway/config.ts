@@ -1,0 +1,190 @@
+import Type from "typebox";
+import { checkAuth } from "../auth/auth-check.js";
+import { AuthSchema } from "../auth/auth-schema.js";
+import { checkRules, RulesSchema } from "../bindings/rule-config.js";
+import {
+  checkServices,
+  passedHeaders,
+  QuerySchema,
+  ServiceDefaultsSchema,
+  ServicesSchema,
+} from "../bindings/service-config.js";
+import type { Address } from "../config/address.js";
+import { parseAddress } from "../config/address.js";
+import { checkTlsFiles } from "../config/check.js";
+import type { Findings } from "../config/findings.js";
+import type { LoadedConfig } from "../config/load.js";
+import { loadFile } from "../config/load.js";
+import type { DraftOf, Loaded } from "../config/schema.js";
+import { choice, duration, mapping, section, size, text } from "../config/schema.js";
+import { checkDescriptors, DescriptorsSchema } from "../descriptors/config.js";
+import { dialectNames } from "../dialects/dialects.js";
+import { checkRateLimits, RateLimitsSchema } from "../limits/config.js";
+import { LiveKitSchema } from "../livekit/config.js";
+import { checkLiveKit } from "../livekit/config-check.js";
+import { CorsSchema, checkResponseHeaders, SecurityHeadersSchema } from "../pipeline/config.js";
+import { checkProxies, ProxySchema } from "../pipeline/proxy-config.js";
+import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
+import { checkRealtime } from "../realtime/config-check.js";
+import { addressForms, checkHttpListener, HttpListenerSchema, listenerTls } from "../server/config.js";
+import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
+import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
+import { knownMistakes } from "./known-mistakes.js";
+
+const ListenersSchema = mapping(
+  {
+    http: HttpListenerSchema,
+    realtime: Type.Optional(RealtimeListenerSchema),
+    admin: section(
+      {
+        address: text("address", {
+          description: `Where metrics, health and the resolved configuration are served: ${addressForms} Keep it private.`,
+          default: "127.0.0.1:9090",
+        }),
+        tls: listenerTls,
+      },
+      "The listener for operators: /metrics, /livez, /readyz, /config.",
+    ),
+  },
+  "What the gateway listens on.",
+);
+
+const HttpSchema = section(
+  {
+    rules: RulesSchema,
+    limits: section(
+      {
+        body: size({ description: "Largest request body.", default: "1MiB" }, 1, 1 << 30),
+        header: size({ description: "Largest request header block.", default: "16KiB" }, 1024, 1 << 20),
+        depth: Type.Integer({
+          minimum: 1,
+          maximum: 1000,
+          default: 100,
+          description: "Most levels of nested JSON, both ways. From 1 to 1000.",
+        }),
+        request_timeout: duration({
+          description: "How long a client may take to send its request.",
+          default: "30s",
+        }),
+      },
+      "What a request may cost.",
+    ),
+    proxy: ProxySchema,
+    cors: Type.Optional(CorsSchema),
+    security_headers: SecurityHeadersSchema,
+    query: QuerySchema,
+    errors: choice(dialectNames, {
+      description: "The shape of error bodies where no route answers.",
+      default: "status",
+    }),
+    forwarded: section(
+      {
+        trusted_hops: Type.Integer({
+          minimum: 0,
+          maximum: 100,
+          default: 0,
+          description:
+            "How many proxies in front of the gateway are trusted to have set x-forwarded-*. With 0 what a client sends in them is dropped.",
+        }),
+      },
+      "What is believed of x-forwarded-* headers.",
+    ),
+  },
+  "The REST API as a whole.",
+);
+
+/** Every key of the configuration file: types, defaults, bounds and the text that editors show. */
+export const ConfigSchema = mapping(
+  {
+    listeners: ListenersSchema,
+    descriptors: DescriptorsSchema,
+    upstreams: UpstreamsSchema,
+    services: ServicesSchema,
+    service_defaults: ServiceDefaultsSchema,
+    http: HttpSchema,
+    auth: AuthSchema,
+    rate_limits: RateLimitsSchema,
+    realtime: Type.Optional(RealtimeSchema),
+    livekit: Type.Optional(LiveKitSchema),
+    telemetry: TelemetrySchema,
+    server: section(
+      {
+        workers: Type.Integer({ minimum: 1, default: 1, description: "Processes that share the listeners." }),
+        drain: duration(
+          { description: "How long requests under way may take to finish at shutdown.", default: "30s" },
+          0,
+        ),
+      },
+      "The process.",
+    ),
+  },
+  "Configuration of the Protogate API gateway.",
+);
+
+/** The whole configuration, loaded. Only the gateway knows it; features know their own sections. */
+export type GatewayConfig = Loaded<typeof ConfigSchema>;
+export type ListenersConfig = GatewayConfig["listeners"];
+export type LoadedGatewayConfig = LoadedConfig<GatewayConfig>;
+
+/** @param env what `${NAME}` in the file stands for */
+export function loadConfig(
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): LoadedGatewayConfig {
+  return loadFile(file, { schema: ConfigSchema, mistakes: knownMistakes, check }, env);
+}
+
+type Draft = DraftOf<GatewayConfig>;
+
+function check(draft: Draft, findings: Findings): void {
+  const { auth, listeners, upstreams, rate_limits, telemetry } = draft;
+  checkHttpListener(listeners?.http, findings);
+  checkTlsFiles(["listeners", "admin", "tls"], listeners?.admin?.tls, findings);
+  checkDescriptors(draft, findings);
+  checkUpstreams(upstreams, findings);
+  checkServices(draft, findings);
+  checkRules(draft.http?.rules, findings);
+  checkResponseHeaders(draft, findings);
+  checkProxies(draft, findings);
+  const tls = listeners?.http?.tls;
+  const clientCertificates = listeners?.http && tls !== undefined && "client_ca" in tls;
+  checkAuth(auth, { upstreams, passedHeaders: passedHeaders(draft), clientCertificates }, findings);
+  checkRateLimits(rate_limits, findings);
+  checkLiveKit(draft, findings);
+  checkRealtime(draft, findings);
+  checkTelemetry(telemetry, findings);
+  checkAddresses(draft, findings);
+}
+
+/** No two listeners may have one port. */
+function checkAddresses({ listeners, realtime }: Draft, findings: Findings): void {
+  const earlier: { readonly name: string; readonly address: Address }[] = [];
+  const addresses: [path: readonly string[], text: string | undefined][] = [
+    [["listeners", "http"], listeners?.http?.address],
+    [["listeners", "admin"], listeners?.admin?.address],
+    [["listeners", "realtime"], listeners?.realtime?.address],
+    [["realtime", "api"], realtime?.api?.address],
+  ];
+  for (const [path, text = ""] of addresses) {
+    const address = parseAddress(text);
+    if (address === undefined) continue;
+    const at = [...path, "address"];
+    for (const other of earlier) {
+      if (!overlap(address, other.address)) continue;
+      const found = findings.show(at, text);
+      findings.error(at, `${other.name} has that port already; expected another, found ${found}`);
+    }
+    earlier.push({ name: path.join("."), address });
+  }
+}
+
+/** True where the second of the two could not be bound. */
+function overlap(a: Address, b: Address): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.host.toLowerCase() === b.host.toLowerCase() || isEvery(a.host) || isEvery(b.host);
+}
+
+/** A host that stands for all interfaces of the machine. */
+function isEvery(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}

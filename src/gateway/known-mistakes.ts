@@ -1,0 +1,67 @@
+import { KnownMistakes, type Unavailable, type WrittenValue } from "../config/unavailable.js";
+
+const isText =
+  (pattern: RegExp) =>
+  (value: WrittenValue): boolean =>
+    value.kind === "scalar" && typeof value.value === "string" && pattern.test(value.value);
+
+const isList = ({ kind }: WrittenValue): boolean => kind === "list";
+
+/** Where options of services are written. */
+const serviceLevels = ["services.*", "services.*.methods.*", "service_defaults"];
+const listeners = ["http", "realtime", "admin"].map(name => `listeners.${name}`);
+
+const unavailable: readonly Unavailable[] = [
+  { at: "upstreams.*.protocol", when: isText(/^trpc$/) },
+  {
+    at: "upstreams.*.targets.*",
+    when: value => value.kind === "mapping" || isText(/^(srv|kubernetes|etcd):\/\//)(value),
+  },
+  {
+    at: "upstreams.*.balancing",
+    when: value => value.kind === "mapping" && value.keys.includes("hash"),
+  },
+  { at: "upstreams.*.circuit_breaker" },
+  { at: "upstreams.*.outlier" },
+  { at: "listeners.http", when: isList },
+  ...["http2", "name", "hosts", "redirect_to_https", "proxy_protocol"].map(key => ({
+    at: `listeners.http.${key}`,
+  })),
+  ...listeners.flatMap(listener => [
+    { at: `${listener}.tls`, when: isList },
+    { at: `${listener}.tls.min_version` },
+  ]),
+  ...["token", "client_ca"].map(key => ({ at: `listeners.admin.${key}` })),
+  { at: "include" },
+  ...serviceLevels.flatMap(level =>
+    ["compat", "protocols", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
+  ),
+  ...["hosts", "split", "compression", "uploads", "docs"].map(key => ({ at: `http.${key}` })),
+  { at: "telemetry.tracing" },
+  {
+    at: "server.workers",
+    when: value =>
+      value.kind === "scalar" &&
+      (value.value === "auto" || (typeof value.value === "number" && value.value > 1)),
+  },
+  { at: "reload" },
+];
+
+const misplaced: ReadonlyMap<string, string> = new Map([
+  ["livekit.grants.*.room", "a grant has no room; the route that names the grant says which"],
+  [
+    "livekit.routes.*.room_config.egress",
+    "a token is readable by its client and must not carry credentials of storage; start egress from a server",
+  ],
+  [
+    "http.rules.*.additional_bindings.*.additional_bindings",
+    "additional_bindings do not nest; add a further item to the list of the rule",
+  ],
+  [
+    "http.rules.*.additional_bindings.*.selector",
+    "a further route of a rule has no selector; it belongs to the method of the rule",
+  ],
+]);
+
+/** What belongs to the format of the configuration but that this version does not do, and keys that are often misplaced. */
+export const knownMistakes = new KnownMistakes(unavailable, misplaced);
