@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { asBuffer } from "../buffer.js";
+import { asBuffer } from "../../net/buffer.js";
 import type { JsonNumber, JsonValue } from "../json.js";
 import { isNumberText } from "./decimal.js";
 import type { NameTable } from "./name-table.js";

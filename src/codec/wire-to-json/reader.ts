@@ -1,4 +1,4 @@
-import { asBuffer } from "../buffer.js";
+import { asBuffer } from "../../net/buffer.js";
 import { TranscodeError } from "../error.js";
 import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../wire-type.js";
 import { MAX_ELEMENTS, MAX_JSON_BYTES } from "../work.js";

@@ -6,6 +6,7 @@ import type {
   ChannelOptions as GrpcOptions,
   StatusObject,
 } from "@grpc/grpc-js";
+import { asBuffer } from "../../net/buffer.js";
 import { Code } from "../../status/code.js";
 import type { UpstreamTarget } from "../balancing/target.js";
 import { type CallStatus, type FailureOrigin, type Metadata, noMetadata } from "../channel.js";
@@ -21,7 +22,7 @@ import {
   type TransportStream,
   type TransportType,
 } from "../transport.js";
-import { asBuffer, checkMetadata, ownNames } from "./metadata.js";
+import { checkMetadata, ownNames } from "./metadata.js";
 import { checkPath, timeoutText } from "./request-head.js";
 import { contentTypeFailure, isGrpcType } from "./stream-outcome.js";
 

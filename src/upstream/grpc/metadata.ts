@@ -1,5 +1,6 @@
 import type { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, writeString } from "../../h2/hpack-encoder.js";
+import { asBuffer } from "../../net/buffer.js";
 import { ownHeaders } from "../../net/reserved-headers.js";
 import type { Metadata } from "../channel.js";
 
@@ -60,12 +61,6 @@ const singleNames: ReadonlySet<string> = new Set([
 /** The error of an entry that cannot be sent. */
 function illegalMetadata(name: string, why: string): Error {
   return new Error(`metadata ${JSON.stringify(name.slice(0, 64))} cannot be sent: ${why}`);
-}
-
-/** The same bytes as a Buffer, not copied. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  if (Buffer.isBuffer(bytes)) return bytes;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Names come from configuration, nearly all of them; those that callers make up must not pile up. */
