@@ -1,7 +1,7 @@
 import type { Path } from "../config/diagnostic.js";
 import type { Template } from "../routing/template.js";
 import type { FieldViolation } from "../status/details.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 import type { LiveKitRouteConfig } from "./config.js";
 import type { TokenInput } from "./input.js";
 import type { LiveKitParts } from "./parts.js";
@@ -81,7 +81,7 @@ export function readSubject(sources: TokenSources, input: TokenInput): TokenSubj
   const [first] = violations;
   if (first === undefined) return { room, identity, name, metadata, attributes };
   const message = violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
-  throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+  throw gatewayError("VALIDATION_FAILED", message, violations);
 }
 
 function nameProblem(value: string): string | undefined {

@@ -7,7 +7,7 @@ import { dialects } from "../dialects/dialects.js";
 import type { Template } from "../routing/template.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { GatewayError, gatewayError } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import { type Authorize, compileAuthorize } from "./authorize.js";
 import type { LiveKitRouteConfig } from "./config.js";
@@ -130,7 +130,7 @@ function refuseRemoved(removals: Removals, { room, identity }: TokenSubject): vo
   const retryAfter = removals.secondsLeft(room, identity);
   if (retryAfter === 0) return;
   const message = "the identity was removed from the room and gets no token for it at present";
-  throw new GatewayError(gatewayFailure("PARTICIPANT_REMOVED", message, [], { retryAfter }));
+  throw gatewayError("PARTICIPANT_REMOVED", message, [], { retryAfter });
 }
 
 /**
@@ -141,7 +141,7 @@ function requireOwnIdentity(source: Source, identity: string, { identity: caller
   if (source.kind === "subject" || source.kind === "claim") return;
   if (caller !== undefined && identity === caller.subject) return;
   const message = `${source.field}: must be the caller's own; this route gives out no tokens for others`;
-  throw new GatewayError(gatewayFailure("IDENTITY_MISMATCH", message));
+  throw gatewayError("IDENTITY_MISMATCH", message);
 }
 
 function mayActForOthers(

@@ -7,7 +7,7 @@ import { statusDialect } from "../dialects/status.js";
 import { Cancellation } from "../net/cancellation.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { GatewayError, gatewayError } from "../status/failure.js";
 import type { LiveKitWebhookConfig } from "./config.js";
 import { IdempotencyCache } from "./idempotency-cache.js";
 import type { LiveKitParts } from "./parts.js";
@@ -60,9 +60,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
         metrics.webhook(event.event, "failed");
         const fields = { request_id: request.requestId, event: event.event, error: describe(error) };
         log("warn", fields, "LiveKit webhook could not be delivered");
-        throw new GatewayError(
-          gatewayFailure("WEBHOOK_FAILED", "the event could not be delivered; send it again"),
-        );
+        throw gatewayError("WEBHOOK_FAILED", "the event could not be delivered; send it again");
       }
       return { status: 200, headers: [], body: "" };
     },
@@ -82,7 +80,7 @@ function receive(receiver: WebhookReceiver, request: EndpointRequest): Promise<W
 function rejected(): GatewayError {
   const message = "the webhook is not signed with the key of the configuration";
   const headers: [string, string][] = [["www-authenticate", "Bearer"]];
-  return new GatewayError(gatewayFailure("WEBHOOK_REJECTED", message, [], { headers }));
+  return gatewayError("WEBHOOK_REJECTED", message, [], { headers });
 }
 
 /** A webhook has one address; what a variable would take from it means nothing. */

@@ -1,7 +1,7 @@
 import type { Caller, ClientCertificate } from "../auth/caller.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import { bearerToken } from "../net/bearer-protocol.js";
-import { clientAddress } from "../net/client-address.js";
+import { clientAddress } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 
 /** The caller of a request, as guards see it. */

@@ -7,7 +7,7 @@ import { callerKey } from "../limits/caller-key.js";
 import type { Limited, Limiter } from "../limits/limiter.js";
 import { createMemoryStore, type MemoryStore } from "../limits/memory-store.js";
 import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../limits/rate.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { Bridge } from "./bridge/bridge.js";
 import type { Broker } from "./brokers/broker.js";
@@ -243,8 +243,6 @@ class SendRate {
     const { admitted, debt } = this.#store.take(keyOf(caller, subject));
     if (admitted) return;
     const message = `a sender may send ${this.#rate.perSecond} messages a second`;
-    throw new GatewayError(
-      gatewayFailure("RATE_LIMITED", message, [], refusalOf("messages", this.#bucket, debt)),
-    );
+    throw gatewayError("RATE_LIMITED", message, [], refusalOf("messages", this.#bucket, debt));
   }
 }

@@ -79,6 +79,16 @@ export function gatewayFailure(
   };
 }
 
+/** The error that `gatewayFailure` describes, to be thrown. */
+export function gatewayError(
+  reason: Reason,
+  message: string,
+  fields: readonly FieldViolation[] = [],
+  extra: FailureExtra = {},
+): GatewayError {
+  return new GatewayError(gatewayFailure(reason, message, fields, extra));
+}
+
 /**
  * A failure that the backend answered.
  *

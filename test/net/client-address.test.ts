@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { clientAddress } from "../../src/net/client-address.js";
+import { clientAddress } from "../../src/net/forwarded-list.js";
 
 const peer = "10.0.0.1";
 

@@ -1,6 +1,6 @@
 import type { AdminRequest, AdminResponse, AdminRoute } from "../../bindings/admin-route.js";
 import { parseJsonObject } from "../../bindings/json-body.js";
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { gatewayError } from "../../status/failure.js";
 import type { Message, RoomPosition } from "../brokers/broker.js";
 import type { Hub } from "../rooms/hub.js";
 import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
@@ -99,7 +99,7 @@ function jsonBody(body: Uint8Array, known: readonly string[]): JsonBody {
   for (const name of Object.keys(members)) {
     if (known.includes(name)) continue;
     const message = `unknown field ${JSON.stringify(name.slice(0, 64))}; expected ${known.join(", ")}`;
-    throw new GatewayError(gatewayFailure("UNKNOWN_FIELD", message));
+    throw gatewayError("UNKNOWN_FIELD", message);
   }
   const optionalText = (name: string): string | undefined => {
     const value = members[name];

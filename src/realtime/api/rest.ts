@@ -2,7 +2,8 @@ import type { Endpoint, EndpointAnswer, EndpointRequest } from "../../bindings/e
 import { parseJsonObject, requireJsonBody } from "../../bindings/json-body.js";
 import type { JsonObject } from "../../codec/json.js";
 import { chatApiDialect } from "../../dialects/chat-api.js";
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { whenReady } from "../../net/when-ready.js";
+import { GatewayError, gatewayError } from "../../status/failure.js";
 import type { Session } from "../bridge/bridge.js";
 import type { Message } from "../brokers/broker.js";
 import { nameProblem } from "../chat/frame-reader.js";
@@ -56,7 +57,7 @@ function listRooms(
     return json({ rooms });
   };
   const names = hub.roomNames();
-  return names instanceof Promise ? names.then(answer) : answer(names);
+  return whenReady(names, answer);
 }
 
 /** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
@@ -68,7 +69,7 @@ async function send(
   sendRate.admit(request, identity?.subject);
   const { room_id: room, from: claim, message } = fields(request, ["room_id", "from", "message"]);
   if (identity !== undefined && claim !== undefined && claim !== identity.subject)
-    throw new GatewayError(gatewayFailure("FROM_MISMATCH", "from must equal the authenticated subject"));
+    throw gatewayError("FROM_MISMATCH", "from must equal the authenticated subject");
   const from = identity?.subject ?? text("from", claim);
   named("room_id", room);
   named("from", from);
@@ -106,9 +107,7 @@ function fields(request: EndpointRequest, known: readonly string[]): JsonObject 
   const value = bodyOf(request);
   for (const name of Object.keys(value)) {
     if (!known.includes(name))
-      throw new GatewayError(
-        gatewayFailure("UNKNOWN_FIELD", `unknown field ${JSON.stringify(name.slice(0, 64))}`),
-      );
+      throw gatewayError("UNKNOWN_FIELD", `unknown field ${JSON.stringify(name.slice(0, 64))}`);
   }
   return value;
 }
@@ -119,20 +118,19 @@ function bodyOf({ body }: EndpointRequest): JsonObject {
     return parseJsonObject(body);
   } catch (error) {
     if (!(error instanceof GatewayError) || error.failure.reason !== "MALFORMED_JSON") throw error;
-    throw new GatewayError(gatewayFailure("MALFORMED_JSON", "the body is not valid JSON"));
+    throw gatewayError("MALFORMED_JSON", "the body is not valid JSON");
   }
 }
 
 function text(name: string, value: unknown): string {
   if (typeof value === "string") return value;
   const message = value === undefined ? `${name} not provided` : `${name}: expected a string`;
-  throw new GatewayError(gatewayFailure("INVALID_VALUE", message));
+  throw gatewayError("INVALID_VALUE", message);
 }
 
 function named(name: string, value: unknown): void {
   const expected = nameProblem(text(name, value));
-  if (expected !== undefined)
-    throw new GatewayError(gatewayFailure("INVALID_VALUE", `${name}: expected ${expected}`));
+  if (expected !== undefined) throw gatewayError("INVALID_VALUE", `${name}: expected ${expected}`);
 }
 
 function json(value: unknown): EndpointAnswer {

@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type GatewayError, gatewayError } from "../../status/failure.js";
 import type { Member, Message, Published, RoomPosition } from "../brokers/broker.js";
 import type { Hub, Post, RoomSummary } from "../rooms/hub.js";
 
@@ -66,7 +66,7 @@ function whoOf({
 
 /** @param field empty where the request as a whole is wrong */
 export function invalid(field: string, message: string): GatewayError {
-  if (field === "") return new GatewayError(gatewayFailure("INVALID_VALUE", message));
+  if (field === "") return gatewayError("INVALID_VALUE", message);
   const text = `${field}: ${message}`;
-  return new GatewayError(gatewayFailure("INVALID_VALUE", text, [{ field, description: message }]));
+  return gatewayError("INVALID_VALUE", text, [{ field, description: message }]);
 }

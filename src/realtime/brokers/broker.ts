@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type GatewayError, gatewayError } from "../../status/failure.js";
 import type { Logger } from "../../telemetry/logger.js";
 
 /**
@@ -146,9 +146,7 @@ export interface BrokerOptions {
 
 /** The server of the broker cannot do what it was asked; whether it did is not known. */
 export function brokerUnavailable(): GatewayError {
-  return new GatewayError(
-    gatewayFailure("BROKER_UNAVAILABLE", "the broker cannot be reached", [], { retryAfter: 1 }),
-  );
+  return gatewayError("BROKER_UNAVAILABLE", "the broker cannot be reached", [], { retryAfter: 1 });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { gatewayError } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/random-hex.js";
 import { brokerUnavailable, type Published, type RoomDraft, type RoomPosition, stamped } from "./broker.js";
 import type { NatsLink } from "./nats-link.js";
@@ -97,7 +97,7 @@ export class NatsWriter {
     const most = (this.#link.nats.connection.info?.max_payload ?? 1 << 20) - headerRoom;
     if (text.length * 3 < most || Buffer.byteLength(text) < most) return;
     const message = `the message is larger than the broker takes, ${most} bytes`;
-    throw new GatewayError(gatewayFailure("REQUEST_TOO_LARGE", message));
+    throw gatewayError("REQUEST_TOO_LARGE", message);
   }
 
   async #mark(key: string, { epoch, seq, stored }: Head): Promise<void> {

@@ -1,4 +1,5 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
+import { whenReady } from "../../net/when-ready.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Bridge } from "../bridge/bridge.js";
 import { count } from "../metrics.js";
@@ -165,10 +166,11 @@ export class Chat {
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
     this.local.requireRoom(socket);
-    return when(bridge.event("join", socket, { ...frame, from }), verdict => {
+    const entered = whenReady(bridge.event("join", socket, { ...frame, from }), verdict => {
       if (!verdict.allow) throw refused(verdict);
       return this.#enterAllowed(bridge, socket, frame, rewrittenName(verdict.frame.from, from));
     });
+    return entered ?? undefined;
   }
 
   /** Where it does not get in after all, the backend believes that it is. */
@@ -199,7 +201,7 @@ export class Chat {
     this.local.leave(socket, name);
     if (id !== undefined) this.#answer(socket, ack(id, name, undefined));
     if (bridge === undefined) return undefined;
-    return when(bridge.event("leave", socket, { ...frame, from }), () => undefined);
+    return whenReady(bridge.event("leave", socket, { ...frame, from }), () => undefined);
   }
 
   #send(socket: Socket, frame: SendFrame): Promise<void> | undefined {
@@ -209,7 +211,7 @@ export class Chat {
     const from = claimed(socket, frame, joined);
     policy?.require(socket.identity, frame.room_id);
     if (bridge === undefined) return this.#publish(socket, frame, from, frame.message);
-    return when(bridge.event("message", socket, { ...frame, from }), verdict => {
+    return whenReady(bridge.event("message", socket, { ...frame, from }), verdict => {
       if (!verdict.allow) throw refused(verdict);
       const { message } = verdict.frame;
       return this.#publish(
@@ -241,9 +243,10 @@ export class Chat {
 
   #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
     if (!socket.rooms.has(room)) throw notMember(room);
-    return when(this.local.present(room, maxNamed), ({ count: sessions, names }) => {
+    return whenReady(this.local.present(room, maxNamed), ({ count: sessions, names }) => {
       const text = presence(id, room, sessions, names);
       if (socket.send(text)) count(this.local.metrics.sent.presence, 1, text.length);
+      return undefined;
     });
   }
 
@@ -273,12 +276,4 @@ export class Chat {
     const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
     this.local.open.end(socket, code, `{"reason":"${reason}"}`);
   }
-}
-
-/** Goes on at once where there is nothing to wait for. */
-function when<T>(
-  value: T | Promise<T>,
-  then: (value: T) => Promise<void> | undefined | void,
-): Promise<void> | undefined {
-  return value instanceof Promise ? value.then(then) : (then(value) ?? undefined);
 }

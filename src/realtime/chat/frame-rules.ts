@@ -1,5 +1,4 @@
-import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Reason } from "../../status/reasons.js";
+import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Verdict } from "../bridge/bridge.js";
 import type { FrameRate, Lane, Socket } from "../rooms/socket.js";
 import { nameProblem } from "./frame-reader.js";
@@ -17,12 +16,12 @@ export function claimed(
   const { from } = frame;
   const own = socket.identity?.subject ?? joined;
   if (own === undefined) {
-    if (from === undefined) throw fault("INVALID_VALUE", "from not provided");
+    if (from === undefined) throw gatewayError("INVALID_VALUE", "from not provided");
     return from;
   }
   // A backend may have given the member another name: both are the sender's.
   if (from === undefined || from === own || from === joined) return joined ?? own;
-  throw fault(
+  throw gatewayError(
     "FROM_MISMATCH",
     `from must equal ${JSON.stringify(own)}, the name of the sender, or be left out`,
   );
@@ -35,11 +34,7 @@ export function rewrittenName(name: unknown, from: string): string {
 
 /** Only members may. */
 export function notMember(room: string): GatewayError {
-  return fault("NOT_A_MEMBER", `join the room ${JSON.stringify(room)} first`);
-}
-
-function fault(reason: Reason, message: string): GatewayError {
-  return new GatewayError(gatewayFailure(reason, message));
+  return gatewayError("NOT_A_MEMBER", `join the room ${JSON.stringify(room)} first`);
 }
 
 /** What a backend has refused. */

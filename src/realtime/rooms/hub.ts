@@ -1,4 +1,5 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { whenReady } from "../../net/when-ready.js";
+import { gatewayError } from "../../status/failure.js";
 import type { Broker, Member, Message, Published, Replay, RoomPosition } from "../brokers/broker.js";
 import { nameProblem } from "../chat/frame-reader.js";
 import type { LocalHub } from "./local-hub.js";
@@ -69,9 +70,9 @@ export class ServerHub implements Hub {
   publish({ room, from, message, id }: Post): Published | Promise<Published> {
     checkName("room", room);
     checkName("from", from);
-    if (typeof message !== "string") throw invalid("message: expected a string");
+    if (typeof message !== "string") throw gatewayError("INVALID_VALUE", "message: expected a string");
     if (id !== undefined && (typeof id !== "string" || !key.test(id)))
-      throw invalid("id: expected 1 to 128 visible characters");
+      throw gatewayError("INVALID_VALUE", "id: expected 1 to 128 visible characters");
     return this.#local.send(room, JSON.stringify(from), message, id);
   }
 
@@ -82,7 +83,7 @@ export class ServerHub implements Hub {
 
   rooms(): readonly RoomSummary[] | Promise<readonly RoomSummary[]> {
     const held = this.roomNames();
-    return held instanceof Promise ? held.then(names => this.#summaries(names)) : this.#summaries(held);
+    return whenReady(held, names => this.#summaries(names));
   }
 
   roomNames(): readonly string[] | Promise<readonly string[]> {
@@ -106,7 +107,7 @@ export class ServerHub implements Hub {
 
   disconnect(who: DisconnectRequest): number {
     if (Buffer.byteLength(who.reason) > maxReasonBytes)
-      throw invalid(`reason: expected at most ${maxReasonBytes} bytes`);
+      throw gatewayError("INVALID_VALUE", `reason: expected at most ${maxReasonBytes} bytes`);
     this.#broker.signal(JSON.stringify(who));
     return this.#local.open.disconnect(who);
   }
@@ -128,10 +129,6 @@ const key = /^[\x21-\x7e]{1,128}$/;
 
 function checkName(field: string, value: unknown): void {
   const expected = nameProblem(value);
-  if (value === undefined || value === "") throw invalid(`${field} not provided`);
-  if (expected !== undefined) throw invalid(`${field}: expected ${expected}`);
-}
-
-function invalid(message: string): GatewayError {
-  return new GatewayError(gatewayFailure("INVALID_VALUE", message));
+  if (value === undefined || value === "") throw gatewayError("INVALID_VALUE", `${field} not provided`);
+  if (expected !== undefined) throw gatewayError("INVALID_VALUE", `${field}: expected ${expected}`);
 }

@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { gatewayError } from "../../status/failure.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { randomHex } from "../../telemetry/random-hex.js";
 import type {
@@ -143,7 +143,7 @@ export class LocalHub implements Receiver, SocketOwner {
   ): Published | Promise<Published> {
     const { message: limit } = this.#limits;
     if (message.length * 3 > limit && Buffer.byteLength(message) > limit) {
-      throw new GatewayError(gatewayFailure("BODY_TOO_LARGE", `a message may have ${limit} bytes`));
+      throw gatewayError("BODY_TOO_LARGE", `a message may have ${limit} bytes`);
     }
     this.#requireTurn(name, by);
     const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
@@ -279,12 +279,12 @@ export class LocalHub implements Receiver, SocketOwner {
   #requireTurn(name: string, by?: Socket): void {
     if (by !== undefined && hasFullShare(by)) {
       const message = "too much that this socket has sent waits to be delivered";
-      throw new GatewayError(gatewayFailure("TOO_MANY_PENDING", message, [], { retryAfter: 1 }));
+      throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
     }
     const room = this.#rooms.get(name);
     if (room === undefined || !isFull(room)) return;
     const message = "the room has more to deliver than it can at once";
-    throw new GatewayError(gatewayFailure("TOO_MANY_PENDING", message, [], { retryAfter: 1 }));
+    throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
   }
 }
 

@@ -1,4 +1,5 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { whenReady } from "../../net/when-ready.js";
+import { gatewayError } from "../../status/failure.js";
 import type { Broker, Member, Replay, RoomDraft, RoomPosition } from "../brokers/broker.js";
 import { notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
@@ -54,9 +55,9 @@ export class Memberships {
   ): void | Promise<void> {
     const present = socket.rooms.get(name);
     if (present !== undefined) {
-      const replay = this.#missed(present, since);
-      if (!(replay instanceof Promise)) return this.#begin(socket, present, since, replay, told);
-      return replay.then(known => this.#begin(socket, present, since, known, told));
+      return whenReady(this.#missed(present, since), replay =>
+        this.#begin(socket, present, since, replay, told),
+      );
     }
     this.requireRoom(socket);
     const room = this.#open(name);
@@ -84,7 +85,7 @@ export class Memberships {
   requireRoom(socket: Socket): void {
     const { roomLimit } = this.owner;
     if (socket.rooms.size < roomLimit) return;
-    throw new GatewayError(gatewayFailure("TOO_MANY_ROOMS", `a socket can be in ${roomLimit} rooms at once`));
+    throw gatewayError("TOO_MANY_ROOMS", `a socket can be in ${roomLimit} rooms at once`);
   }
 
   /** @returns whether the socket was a member */
@@ -110,8 +111,7 @@ export class Memberships {
     room = new Room(name, String(this.#topics++));
     const position = this.broker.subscribe(name);
     this.#rooms.set(name, room);
-    if (position instanceof Promise) room.opening = position.then(known => this.#opened(room, known));
-    else this.#opened(room, position);
+    room.opening = whenReady(position, known => this.#opened(room, known)) ?? undefined;
     return room;
   }
 
@@ -137,7 +137,7 @@ export class Memberships {
 
   #enter(socket: Socket, room: Room, from: string): void {
     try {
-      if (socket.closed) throw new GatewayError(gatewayFailure("CLIENT_CLOSED", "the socket is over"));
+      if (socket.closed) throw gatewayError("CLIENT_CLOSED", "the socket is over");
       // Others may have been joined while the broker was asked.
       this.requireRoom(socket);
     } catch (error) {

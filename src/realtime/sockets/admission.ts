@@ -1,7 +1,7 @@
 import { requireHost } from "../../auth/host-header.js";
 import type { Passage } from "../../bindings/guard.js";
-import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Reason } from "../../status/reasons.js";
+import { whenReady } from "../../net/when-ready.js";
+import { type Failure, GatewayError, gatewayError } from "../../status/failure.js";
 import type { UpgradeResult } from "../metrics.js";
 import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
@@ -62,12 +62,14 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
 
 /** @throws GatewayError for what can be refused without knowing who asks */
 function check({ settings, local: sockets, pending, draining }: Realtime, request: UpgradeRequest): void {
-  if (draining) throw fault("SHUTTING_DOWN", "the gateway is shutting down", 1);
+  if (draining) throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
   requireHost(request.header("host"));
   requireHandshake(name => request.header(name));
   const { connections } = settings.limits;
   if (sockets.open.size + pending > connections)
-    throw fault("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, 5);
+    throw gatewayError("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, [], {
+      retryAfter: 5,
+    });
   settings.origins.requireForSocket(request);
 }
 
@@ -76,7 +78,7 @@ function ask(
   { settings, local: sockets }: Realtime,
   { request, requestId, passage, gone }: Applicant,
 ): Socket | Promise<Socket> {
-  if (gone()) throw fault("CLIENT_CLOSED", "the client has gone");
+  if (gone()) throw gatewayError("CLIENT_CLOSED", "the client has gone");
   const { clientAddress } = request;
   const client = { identity: passage.identity, clientAddress, requestId };
   const socket = new Socket(newSession(), client, sockets, settings.limits.burst);
@@ -85,14 +87,11 @@ function ask(
     return socket;
   };
   if (settings.bridge === undefined) return admit();
-  const verdict = settings.bridge.event("connect", socket, { type: "connect", from: socket.subject });
-  if (verdict instanceof Promise)
-    return verdict.then(known => {
-      if (!known.allow) throw new GatewayError(known.failure);
-      return admit();
-    });
-  if (!verdict.allow) throw new GatewayError(verdict.failure);
-  return admit();
+  const asked = settings.bridge.event("connect", socket, { type: "connect", from: socket.subject });
+  return whenReady(asked, verdict => {
+    if (!verdict.allow) throw new GatewayError(verdict.failure);
+    return admit();
+  });
 }
 
 /** Counts a refusal. What was not foreseen is logged, and says nothing of itself to the client. */
@@ -101,7 +100,7 @@ function refused(realtime: Realtime, { passage, gone }: Applicant, error: unknow
   if (error instanceof GatewayError) known = error;
   else {
     realtime.logger?.error({ err: error }, "an upgrade could not be processed");
-    known = fault("INTERNAL", "internal error; see the gateway log");
+    known = gatewayError("INTERNAL", "internal error; see the gateway log");
   }
   realtime.pending--;
   for (const release of passage.releases.splice(0)) release();
@@ -123,9 +122,4 @@ function resultOf({ reason, httpStatus }: Failure): UpgradeResult {
   if (reason === "ORIGIN_NOT_ALLOWED") return "origin";
   if (reason === "TOO_MANY_CONNECTIONS") return "too_many";
   return results.get(httpStatus) ?? (httpStatus < 500 ? "forbidden" : "internal");
-}
-
-function fault(reason: Reason, message: string, retryAfter?: number): GatewayError {
-  const extra = retryAfter === undefined ? {} : { retryAfter };
-  return new GatewayError(gatewayFailure(reason, message, [], extra));
 }

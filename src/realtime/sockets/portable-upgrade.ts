@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import type { Caller, ClientCertificate } from "../../auth/caller.js";
-import { clientAddress } from "../../net/client-address.js";
+import { clientAddress } from "../../net/forwarded-list.js";
 import { plainAddress } from "../../net/peer-address.js";
 import type { Socket } from "../rooms/socket.js";
 import type { PendingUpgrade, UpgradeOptions, UpgradeRefusal } from "./upgrade.js";

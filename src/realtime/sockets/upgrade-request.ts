@@ -1,7 +1,7 @@
 import type { Caller, ClientCertificate } from "../../auth/caller.js";
 import type { RequestOrigins } from "../../auth/request-origins.js";
 import { bearer, bearerToken, offeredProtocols } from "../../net/bearer-protocol.js";
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type GatewayError, gatewayError } from "../../status/failure.js";
 
 /**
  * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and the
@@ -65,12 +65,13 @@ export function requireHandshake(header: (name: string) => string | undefined): 
   if (header("sec-websocket-version") !== "13")
     throw upgradeRequired("expected sec-websocket-version: 13", ["sec-websocket-version", "13"]);
   if (!key.test(header("sec-websocket-key") ?? ""))
-    throw malformed("expected one sec-websocket-key of 16 bytes in base64");
+    throw gatewayError("MALFORMED_REQUEST", "expected one sec-websocket-key of 16 bytes in base64");
   // Several lines are joined; which of them is meant nobody can tell.
-  if (header("host")?.includes(",") !== false) throw malformed("expected one host header");
+  if (header("host")?.includes(",") !== false)
+    throw gatewayError("MALFORMED_REQUEST", "expected one host header");
   // Its bytes would be read as frames.
   if (Number(header("content-length") ?? 0) !== 0 || header("transfer-encoding") !== undefined)
-    throw malformed("a request for a WebSocket has no body");
+    throw gatewayError("MALFORMED_REQUEST", "a request for a WebSocket has no body");
 }
 
 const key = /^[A-Za-z0-9+/]{22}==$/;
@@ -82,9 +83,5 @@ function lists(value: string | undefined, token: string): boolean {
 }
 
 function upgradeRequired(message: string, header: readonly [name: string, value: string]): GatewayError {
-  return new GatewayError(gatewayFailure("UPGRADE_REQUIRED", message, [], { headers: [header] }));
-}
-
-function malformed(message: string): GatewayError {
-  return new GatewayError(gatewayFailure("MALFORMED_REQUEST", message));
+  return gatewayError("UPGRADE_REQUIRED", message, [], { headers: [header] });
 }

@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import { STATUS_CODES } from "node:http";
 import type { Caller } from "../../auth/caller.js";
-import { clientAddress } from "../../net/client-address.js";
+import { clientAddress } from "../../net/forwarded-list.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
 import type { UwsApp } from "../../net/uws-addon.js";
 import type { Realtime } from "../realtime.js";

@@ -1,8 +1,7 @@
 import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 import { PeerAddresses } from "../../net/peer-address.js";
-import { loadUws, type Uws, type UwsApp } from "../../net/uws-addon.js";
+import { createApp, listen, loadUws, type Uws, type UwsApp } from "../../net/uws-addon.js";
 import { type HeldCork, holdCork } from "../../net/uws-cork.js";
-import { createApp, listen } from "../../net/uws-listener.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "../engine.js";
 import { RequestHead } from "./request-head.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
