@@ -2,11 +2,11 @@ import { type GatewayError, gatewayError } from "../../status/failure.js";
 import type { Logger } from "../../telemetry/logger.js";
 
 /**
- * Where room messages get their place and are kept. The memory broker serves one process and answers at once; the
+ * Where room messages get their position and are kept. The memory broker serves one process and responds at once; the
  * others serve many nodes, of which each subscribes only to the rooms that have members there.
  */
 
-/** A place in a room. Numbers of different epochs do not compare: an epoch ends where the history was lost. */
+/** A position in a room. Numbers of different epochs do not compare: an epoch ends where the history was lost. */
 export interface RoomPosition {
   /** Random, 8 to 32 characters of `[A-Za-z0-9_-]`. */
   readonly epoch: string;
@@ -14,11 +14,11 @@ export interface RoomPosition {
   readonly seq: number;
 }
 
-/** Something for the members of a room, before it has a place. */
+/** Something for the members of a room, before it has a position. */
 export interface RoomDraft {
   /** JSON text of the frame that members get: an object that has at least one key, and neither `seq` nor `epoch`. */
   readonly frame: string;
-  /** True for messages, which get a place and are kept; notices such as joins are delivered and forgotten. */
+  /** True for messages, which get a position and are kept; notices such as joins are delivered and forgotten. */
   readonly kept: boolean;
   /** Of two drafts with the same key in one room the second is not published while the first is remembered. */
   readonly key: string | undefined;
@@ -28,7 +28,7 @@ export interface RoomDraft {
   readonly at: number;
 }
 
-/** A message that has its place. */
+/** A message that has its position. */
 export interface Message extends RoomPosition {
   /** The frame with `seq` and `epoch`, as `stamped` writes it. */
   readonly text: string;
@@ -36,7 +36,7 @@ export interface Message extends RoomPosition {
   readonly at: number;
 }
 
-/** A notice, which has no place. */
+/** A notice, which has no position. */
 export interface Notice {
   readonly text: string;
   readonly except: string | undefined;
@@ -44,15 +44,15 @@ export interface Notice {
 }
 
 export interface Published extends RoomPosition {
-  /** True where the key was known: nothing was published, and the place is that of the first. */
+  /** True where the key was known: nothing was published, and the position is that of the first. */
   readonly duplicate: boolean;
 }
 
-/** What follows a place in a room. */
+/** What follows a position in a room. */
 export interface Replay {
   /** Where the room is now; replayed messages reach up to it, unless there are more. */
   readonly position: RoomPosition;
-  /** False where messages after the place asked for are lost, or where it is of another epoch. */
+  /** False where messages after the position asked for are lost, or where it is of another epoch. */
   readonly recovered: boolean;
   /** In order, without a hole among them. */
   readonly messages: readonly Message[];
@@ -84,7 +84,7 @@ export interface BrokerPresence {
 }
 
 /**
- * Answers are promises only where somebody else must be asked.
+ * Results are promises only where somebody else must be asked.
  * Everything throws or rejects with GatewayError, BROKER_UNAVAILABLE where the server cannot be reached.
  */
 export interface Broker {
@@ -93,7 +93,7 @@ export interface Broker {
   /** Called once, before anything else. */
   start(receiver: Receiver): void | Promise<void>;
   /**
-   * Gives the draft its place, in the order of the calls, keeps it, and hands it to every subscribed node, to this one maybe within the call.
+   * Gives the draft its position, in the order of the calls, keeps it, and hands it to every subscribed node, to this one maybe within the call.
    * @returns undefined for notices
    */
   publish(room: string, draft: RoomDraft): Published | undefined | Promise<Published | undefined>;
@@ -101,7 +101,7 @@ export interface Broker {
   subscribe(room: string): RoomPosition | Promise<RoomPosition>;
   unsubscribe(room: string): void;
   /**
-   * The messages behind a place, the latest `limit` at most; where there were more, it is not recovered.
+   * The messages behind a position, the latest `limit` at most; where there were more, it is not recovered.
    * @param first how many of these are needed now: a broker that need not give more says that there are `more`
    */
   since(room: string, position: RoomPosition, limit: number, first?: number): Replay | Promise<Replay>;
@@ -128,7 +128,7 @@ export interface HistoryLimits {
   readonly maxBytes: number;
 }
 
-/** The frame with its place, as members get it. */
+/** The frame with its position, as members get it. */
 export function stamped(frame: string, epoch: string, seq: number): string {
   return `${frame.slice(0, -1)},"seq":${seq},"epoch":"${epoch}"}`;
 }

@@ -124,7 +124,7 @@ export class History {
   }
 
   /**
-   * The messages behind a place, at most the latest `limit`.
+   * The messages behind a position, at most the latest `limit`.
    * @param first at most so many of these, and whether there are more
    */
   since(room: string, epoch: string, seq: number, limit: number, first = limit): Replay {
@@ -185,7 +185,7 @@ function countOf({ entries, evicted }: Timeline): number {
   return entries.length - evicted;
 }
 
-/** Moves the messages to the front once as many places before them are empty, so that each moves once or so. */
+/** Moves the messages to the front once as many slots before them are empty, so that each moves once or so. */
 function trim(timeline: Timeline): void {
   const { entries, evicted } = timeline;
   if (evicted < minEvicted && evicted < entries.length) return;

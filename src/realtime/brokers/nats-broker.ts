@@ -62,7 +62,7 @@ class NatsBroker implements Broker {
       name: stream,
       subjects: [`${prefix}.in.>`],
       storage: "file",
-      // The place of a room must be kept where its messages are not.
+      // The position of a room must be kept where its messages are not.
       messagesOfSubject: history.messages + 1,
       maxAge: history.ttl + grace,
       maxBytes: history.maxBytes,

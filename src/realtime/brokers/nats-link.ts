@@ -28,7 +28,7 @@ export interface StreamNeeds {
 }
 
 export interface NatsListener {
-  /** The connection works, for the first time or again; subscriptions are in place. */
+  /** The connection works, for the first time or again; subscriptions are restored. */
   connected(): Promise<void>;
 }
 

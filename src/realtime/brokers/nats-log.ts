@@ -10,7 +10,7 @@ import { randomHex } from "../../telemetry/random-hex.js";
 import type { Message, RoomPosition } from "./broker.js";
 import type { Nats } from "./nats-link.js";
 
-/** What stands in a room's subject: a message, or a mark that keeps the place of a room without messages. */
+/** What stands in a room's subject: a message, or a mark that keeps the position of a room without messages. */
 export interface LogEntry extends RoomPosition {
   readonly kind: "message" | "mark";
   /** The room, as `roomKey` writes it. */
@@ -26,7 +26,7 @@ const EPOCH = "Protogate-Epoch";
 const SEQ = "Protogate-Seq";
 const AT = "Protogate-At";
 const STORED = "Nats-Sequence";
-/** Set in place of the text where only headers were asked for. */
+/** Set instead of the text where only headers were asked for. */
 const SIZE = "Nats-Msg-Size";
 
 /** Seconds until the server forgets a reader that stopped to read. */

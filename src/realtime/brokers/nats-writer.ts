@@ -17,7 +17,7 @@ const maxWaiting = 1000;
 const headerRoom = 1024;
 
 /**
- * Gives messages their places. Each is appended behind the entry that its writer takes for the last of the room; where
+ * Gives messages their positions. Each is appended behind the entry that its writer takes for the last of the room; where
  * another node was faster, the writer looks again. One message of a room at a time.
  */
 export class NatsWriter {
@@ -87,7 +87,7 @@ export class NatsWriter {
     });
   }
 
-  /** Keeps the place of a room whose messages are too old, for the members that it has here. */
+  /** Keeps the position of a room whose messages are too old, for the members that it has here. */
   keep(key: string, place: RoomPosition): Promise<void> {
     return this.#inTurn(key, () => this.#mark(key, this.#heads.get(key) ?? begin(place)));
   }
@@ -113,7 +113,7 @@ export class NatsWriter {
     return last;
   }
 
-  /** The place of the message that had the same id. */
+  /** The position of the message that had the same id. */
   async #first(key: string, stored: number): Promise<Published> {
     const first = (await this.#link.ask(nats => this.#log.at(nats, stored))) ?? (await this.#look(key));
     if (first === undefined) throw brokerUnavailable();

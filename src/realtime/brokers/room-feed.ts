@@ -33,7 +33,7 @@ export class RoomFeed {
   readonly #read: (after: RoomPosition) => Promise<Replay>;
   readonly #space: HoldingSpace;
   #last: RoomPosition | undefined;
-  /** What arrived while a place or the history is read, in order. */
+  /** What arrived while a position or the history is read, in order. */
   #held: Message[] = [];
   #heldSize = 0;
   #reading = false;
@@ -44,7 +44,7 @@ export class RoomFeed {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param read what follows a place, up to where the room is */
+  /** @param read what follows a position, up to where the room is */
   constructor(
     room: string,
     receiver: Receiver,
@@ -67,7 +67,7 @@ export class RoomFeed {
     return this.#last !== undefined && !this.#reading;
   }
 
-  /** Begins with what follows a place; messages may have arrived before. */
+  /** Begins with what follows a position; messages may have arrived before. */
   open(position: RoomPosition): void {
     this.#last = position;
     this.#release();
@@ -174,7 +174,7 @@ export class RoomFeed {
     this.#deliver(message);
   }
 
-  /** Goes on to a place; what lies before it is lost. */
+  /** Goes on to a position; what lies before it is lost. */
   #skip({ epoch, seq }: RoomPosition): void {
     const last = this.#last as RoomPosition;
     const next = epoch === last.epoch ? last.seq + 1 : 1;

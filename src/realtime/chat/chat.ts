@@ -82,7 +82,7 @@ export class Chat {
     this.#strike(socket, performance.now(), CloseCode.abuse);
   }
 
-  /** The socket is over: backends are told that it left its rooms. @param code of the close */
+  /** The socket is over: backends are notified that it left its rooms. @param code of the close */
   closed(socket: Socket, code: number): void {
     const { bridge } = this.options;
     const left = this.local.open.remove(socket);
@@ -92,17 +92,19 @@ export class Chat {
       left,
       ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
     );
-    const told = this.#tellClosed(bridge, socket, leaves, code).finally(() => this.#closing.delete(told));
-    this.#closing.add(told);
+    const notified = this.#notifyClosed(bridge, socket, leaves, code).finally(() =>
+      this.#closing.delete(notified),
+    );
+    this.#closing.add(notified);
   }
 
-  /** Resolves when backends have been told of all sockets that are over. */
+  /** Resolves when backends have been notified of all sockets that are over. */
   async settled(): Promise<void> {
     while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
 
-  /** Behind what backends are still asked about the rooms. */
-  async #tellClosed(bridge: Bridge, socket: Socket, leaves: readonly LeaveFrame[], code: number) {
+  /** After what backends are still asked about the rooms. */
+  async #notifyClosed(bridge: Bridge, socket: Socket, leaves: readonly LeaveFrame[], code: number) {
     const { lanes } = socket;
     const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
     const left = leaves.map(async leave => {
@@ -186,7 +188,7 @@ export class Chat {
   #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
     const done = this.local.join(socket, room, from, since, joined => {
       if (id !== undefined || since !== undefined) {
-        this.#answer(socket, ack(id, room, joined, joined.recovered));
+        this.#respond(socket, ack(id, room, joined, joined.recovered));
       }
     });
     return done ?? undefined;
@@ -199,7 +201,7 @@ export class Chat {
     if (joined === undefined) throw notMember(name);
     const from = claimed(socket, frame, joined);
     this.local.leave(socket, name);
-    if (id !== undefined) this.#answer(socket, ack(id, name, undefined));
+    if (id !== undefined) this.#respond(socket, ack(id, name, undefined));
     if (bridge === undefined) return undefined;
     return whenReady(bridge.event("leave", socket, { ...frame, from }), () => undefined);
   }
@@ -225,16 +227,16 @@ export class Chat {
 
   #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
     const { room_id: room, id } = frame;
-    // It was a member when it spoke: what its backend has let pass is said, even if it has gone meanwhile.
+    // It was a member when it sent this: what its backend has allowed is published, even if it has left meanwhile.
     const published = this.local.send(room, JSON.stringify(from), message, undefined, socket);
     if (!(published instanceof Promise)) {
-      if (id !== undefined) this.#answer(socket, ack(id, room, published));
+      if (id !== undefined) this.#respond(socket, ack(id, room, published));
       return undefined;
     }
     // The broker keeps the order of the calls: what comes for the room need not wait.
     published.then(
-      place => {
-        if (id !== undefined) this.#answer(socket, ack(id, room, place));
+      position => {
+        if (id !== undefined) this.#respond(socket, ack(id, room, position));
       },
       (error: unknown) => this.#failed(socket, frame, error),
     );
@@ -250,7 +252,7 @@ export class Chat {
     });
   }
 
-  #answer(socket: Socket, text: string): undefined {
+  #respond(socket: Socket, text: string): undefined {
     if (socket.send(text)) count(this.local.metrics.sent.ack, 1, text.length);
     return undefined;
   }

@@ -26,7 +26,7 @@ interface Shape {
 /** UTF-16 units. */
 export const maxNameLength = 128;
 
-/** Control characters and what breaks lines have no place in a name, and half a surrogate pair is no character. */
+/** Control characters and line breaks are not allowed in names, and half a surrogate pair is no character. */
 const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 /** Almost every name. */
 const plain = /^[\x20-\x7e]+$/;

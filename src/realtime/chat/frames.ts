@@ -1,7 +1,7 @@
 import type { Failure } from "../../status/failure.js";
 import type { RoomPosition } from "../brokers/broker.js";
 
-/** What a client may name its frame, to find the answer to it: a string of 1 to 64 characters or an integer. */
+/** What a client may name its frame, to find the response to it: a string of 1 to 64 characters or an integer. */
 export type FrameId = string | number;
 
 export interface JoinFrame {
@@ -53,7 +53,7 @@ export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PresenceFrame;
 /** What a client can send; `from` is filled in before anybody else sees a frame. */
 export type ClientFrame = RoomFrame | CallFrame | CancelFrame;
 
-/** What the gateway tells a backend about the socket itself, in the same form. */
+/** What a backend is sent about the socket itself, in the same form. */
 export interface ConnectFrame {
   readonly type: "connect";
   readonly from: string;
@@ -68,24 +68,24 @@ export interface DisconnectFrame {
 
 /** The frames that the gateway itself says, as JSON text. */
 
-/** What members are told of someone who joins or leaves. */
+/** Notifies members of someone who joins or leaves. */
 export function notice(type: "join-room" | "leave-room", room: string, from: string): string {
   return `{"type":"${type}","room_id":${quote(room)},"from":${quote(from)}}`;
 }
 
-/** A frame with an id has taken effect; `recovered` answers `since`. */
+/** A frame with an id has taken effect; `recovered` responds to `since`. */
 export function ack(
   id: FrameId | undefined,
   room: string,
   position: RoomPosition | undefined,
   recovered?: boolean,
 ): string {
-  const place = position === undefined ? "" : `,"seq":${position.seq},"epoch":${quote(position.epoch)}`;
-  const answer = recovered === undefined ? "" : `,"recovered":${recovered}`;
-  return `{"type":"ack"${idField(id)},"room_id":${quote(room)}${place}${answer}}`;
+  const where = position === undefined ? "" : `,"seq":${position.seq},"epoch":${quote(position.epoch)}`;
+  const outcome = recovered === undefined ? "" : `,"recovered":${recovered}`;
+  return `{"type":"ack"${idField(id)},"room_id":${quote(room)}${where}${outcome}}`;
 }
 
-/** What the client is never told of a room: `from` to `to`, both lost. */
+/** Messages that the client is never sent: `from` to `to`, both included. */
 export function gap(room: string, epoch: string, from: number, to: number): string {
   return `{"type":"gap","room_id":${quote(room)},"epoch":${quote(epoch)},"from":${from},"to":${to}}`;
 }
@@ -149,7 +149,7 @@ export const countedCodes: ReadonlySet<number> = new Set([
   ...Object.values(CloseCode),
 ]);
 
-/** The frames that answer a call. `body` is JSON text. */
+/** The frames that respond to a call. `body` is JSON text. */
 
 export function replyFrame(id: FrameId, body: string): string {
   return `{"type":"reply","id":${JSON.stringify(id)},"body":${body}}`;

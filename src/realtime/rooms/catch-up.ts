@@ -13,7 +13,7 @@ export interface CatchUpOwner {
   log(error: unknown, what: string): void;
 }
 
-/** Sends members that are behind what follows on their place: from the room's backlog, or from history. */
+/** Sends members that are behind what follows their position: from the room's backlog, or from history. */
 export class CatchUp {
   /** Bytes in its own buffer up to which a socket is sent more. */
   low = 0;
@@ -29,14 +29,14 @@ export class CatchUp {
     while (!socket.closed) {
       const lag = socket.lag?.get(room);
       if (lag === undefined || lag.asked) return;
-      const { position: place } = lag;
-      if (place === undefined ? lag.next > room.seq : place.next === undefined) {
+      const { position } = lag;
+      if (position === undefined ? lag.next > room.seq : position.next === undefined) {
         this.owner.left(socket, room);
         socket.subscribe(room.topic);
         return;
       }
       if (socket.buffered > this.low) return;
-      if (place !== undefined) {
+      if (position !== undefined) {
         this.#sendBacklog(socket, lag);
         continue;
       }
@@ -54,7 +54,7 @@ export class CatchUp {
     }
   }
 
-  /** Begins with what the broker has said already. */
+  /** Begins with what the broker has returned already. */
   resume(socket: Socket, room: Room, lag: Lag, replay: Replay): void {
     if (replay.position.seq >= lag.next && this.#ready(socket, room, lag) && affordable(socket, lag))
       this.#send(socket, room, lag, replay);
@@ -66,25 +66,25 @@ export class CatchUp {
     return !socket.closed && socket.lag?.get(room) === lag && socket.buffered <= this.low;
   }
 
-  /** Members of one room that have all missed the same are given one answer. */
+  /** Members of one room that have all missed the same share one replay. */
   #read(room: Room, next: number): Replay | Promise<Replay> {
     const { epoch, reading } = room;
-    if (reading?.next === next && reading.epoch === epoch) return reading.answer;
-    const answer = this.broker.since(room.name, { epoch, seq: next - 1 }, maxReplayed, replaySlice);
-    if (!(answer instanceof Promise)) return answer;
-    room.reading = { epoch, next, answer };
+    if (reading?.next === next && reading.epoch === epoch) return reading.replay;
+    const replay = this.broker.since(room.name, { epoch, seq: next - 1 }, maxReplayed, replaySlice);
+    if (!(replay instanceof Promise)) return replay;
+    room.reading = { epoch, next, replay };
     const done = (): void => {
-      if (room.reading?.answer === answer) room.reading = undefined;
+      if (room.reading?.replay === replay) room.reading = undefined;
     };
-    answer.then(done, (error: unknown) => {
+    replay.then(done, (error: unknown) => {
       done();
       this.owner.log(error, "the history of a room could not be read");
     });
-    return answer;
+    return replay;
   }
 
-  /** Until the answer is here the socket asks nothing else: what it can hold in answers is one. */
-  #catchUpLater(socket: Socket, room: Room, lag: Lag, answer: Promise<Replay>): void {
+  /** Until the replay is here the socket asks for no other: it holds one at most. */
+  #catchUpLater(socket: Socket, room: Room, lag: Lag, replay: Promise<Replay>): void {
     lag.asked = true;
     const resume = (replay: Replay): void => {
       lag.asked = false;
@@ -92,20 +92,20 @@ export class CatchUp {
       if (this.#ready(socket, room, lag)) this.#send(socket, room, lag, replay);
       if (!socket.closed) this.owner.drained(socket);
     };
-    answer.then(resume, () => resume({ position: room, recovered: false, messages: [] }));
+    replay.then(resume, () => resume({ position: room, recovered: false, messages: [] }));
   }
 
-  /** Sends from its place on as much as there is room for. */
+  /** Sends from its position on as much as there is room for. */
   #sendBacklog(socket: Socket, lag: Lag): void {
     const low = this.low;
     socket.corked(() => {
-      for (let said = lag.position?.next; said !== undefined; said = said.next) {
-        if (said.except !== socket) {
-          if (socket.buffered > low || !socket.send(said.text)) return;
-          count(this.metrics.sent[said.type], 1, said.bytes);
+      for (let entry = lag.position?.next; entry !== undefined; entry = entry.next) {
+        if (entry.except !== socket) {
+          if (socket.buffered > low || !socket.send(entry.text)) return;
+          count(this.metrics.sent[entry.type], 1, entry.bytes);
         }
-        lag.position = said;
-        if (said.seq > 0) lag.next = said.seq + 1;
+        lag.position = entry;
+        if (entry.seq > 0) lag.next = entry.seq + 1;
       }
     });
   }

@@ -102,16 +102,16 @@ export class LocalHub implements Receiver, SocketOwner {
     return this.#rooms.get(room.name) === room;
   }
 
-  /** As `Memberships.join`; TOO_MANY_PENDING where the room cannot tell its members of another one now. */
+  /** As `Memberships.join`; TOO_MANY_PENDING where the room cannot notify its members of another one now. */
   join(
     socket: Socket,
     name: string,
     from: string,
     since: RoomPosition | undefined,
-    told: (joined: Joined) => void,
+    onJoined: (joined: Joined) => void,
   ): void | Promise<void> {
     if (!socket.rooms.has(name)) this.#requireTurn(name, socket);
-    return this.#members.join(socket, name, from, since, told);
+    return this.#members.join(socket, name, from, since, onJoined);
   }
 
   /** @throws GatewayError TOO_MANY_ROOMS where the socket can be in no other room */
@@ -196,7 +196,7 @@ export class LocalHub implements Receiver, SocketOwner {
     return this.#rooms.values();
   }
 
-  // What the broker tells.
+  // What the broker delivers.
 
   message(name: string, message: Message): void {
     const room = this.#rooms.get(name);
@@ -295,11 +295,11 @@ class HeldGap implements HeldDelivery {
     readonly epoch: string,
     readonly from: number,
     public to: number,
-    readonly tell: (gap: HeldGap) => void,
+    readonly apply: (gap: HeldGap) => void,
   ) {}
 
   deliver(): void {
-    this.tell(this);
+    this.apply(this);
   }
 }
 

@@ -9,7 +9,7 @@ import { Room, type Socket } from "./socket.js";
 
 /** Where a socket stands in a room that it has just joined. */
 export interface Joined extends RoomPosition {
-  /** Whether everything since the place that was asked for follows; undefined where none was. */
+  /** Whether everything since the requested position follows; undefined where none was. */
   readonly recovered: boolean | undefined;
 }
 
@@ -42,7 +42,7 @@ export class Memberships {
   }
 
   /**
-   * Makes the socket a member. Once it is, and before anything of the room is sent to it, `told` is called.
+   * Makes the socket a member. Once it is, and before anything of the room is sent to it, `onJoined` is called.
    * @returns a promise only where the broker must be asked
    * @throws GatewayError TOO_MANY_ROOMS, CLIENT_CLOSED, or what the broker throws; it is no member then, unless it was
    */
@@ -51,12 +51,12 @@ export class Memberships {
     name: string,
     from: string,
     since: RoomPosition | undefined,
-    told: (joined: Joined) => void,
+    onJoined: (joined: Joined) => void,
   ): void | Promise<void> {
     const present = socket.rooms.get(name);
     if (present !== undefined) {
       return whenReady(this.#missed(present, since), replay =>
-        this.#begin(socket, present, since, replay, told),
+        this.#begin(socket, present, since, replay, onJoined),
       );
     }
     this.requireRoom(socket);
@@ -65,7 +65,7 @@ export class Memberships {
     const enter = (replay: Replay | undefined): void => {
       room.joining--;
       this.#enter(socket, room, from);
-      this.#begin(socket, room, since, replay, told);
+      this.#begin(socket, room, since, replay, onJoined);
     };
     const failed = (error: unknown): never => {
       room.joining--;
@@ -130,7 +130,7 @@ export class Memberships {
     this.broker.unsubscribe(room.name);
   }
 
-  /** What has followed the place that a client knows; undefined where it knows none. */
+  /** What has followed the position that a client knows; undefined where it knows none. */
   #missed(room: Room, since: RoomPosition | undefined): Replay | undefined | Promise<Replay> {
     return since === undefined ? undefined : this.broker.since(room.name, since, maxReplayed, replaySlice);
   }
@@ -149,9 +149,9 @@ export class Memberships {
     this.#size++;
     this.metrics.joined(room.members.size);
     this.broker.presence?.enter(room.name, { session: socket.id, from });
-    // A member already: to tell the others is to look at their buffers, and whoever is too slow may be ended by that,
+    // A member already: to notify the others is to look at their buffers, and whoever is too slow may be ended by that,
     // the room's last other member or this one.
-    this.#tell(room.name, notice("join-room", room.name, from), socket.id);
+    this.#notify(room.name, notice("join-room", room.name, from), socket.id);
   }
 
   #begin(
@@ -159,19 +159,19 @@ export class Memberships {
     room: Room,
     since: RoomPosition | undefined,
     replay: Replay | undefined,
-    told: (joined: Joined) => void,
+    onJoined: (joined: Joined) => void,
   ): void {
     if (socket.closed || socket.rooms.get(room.name) !== room) return;
     const { epoch, seq } = room;
     if (since === undefined || replay === undefined) {
       const lag = socket.lag?.get(room);
-      told({ epoch, seq: lag === undefined ? seq : lag.next - 1, recovered: undefined });
+      onJoined({ epoch, seq: lag === undefined ? seq : lag.next - 1, recovered: undefined });
       if (socket.lag?.has(room) !== true && !socket.closed) socket.subscribe(room.topic);
       return;
     }
     // Of another epoch nothing can be missed by number: the room goes on from here.
     const same = since.epoch === epoch;
-    told({ epoch, seq, recovered: replay.recovered && same });
+    onJoined({ epoch, seq, recovered: replay.recovered && same });
     this.slow.follow(socket, room, same ? Math.min(since.seq, seq) + 1 : seq + 1, replay, seq);
   }
 
@@ -183,28 +183,28 @@ export class Memberships {
     socket.rooms.delete(room.name);
     this.#size--;
     this.broker.presence?.exit(room.name, { session: socket.id, from });
-    this.#tell(room.name, notice("leave-room", room.name, from), socket.id);
+    this.#notify(room.name, notice("leave-room", room.name, from), socket.id);
     this.#close(room);
   }
 
-  #tell(room: string, frame: string, except: string): void {
+  #notify(room: string, frame: string, except: string): void {
     const draft: RoomDraft = { frame, kept: false, key: undefined, except, at: Date.now() };
     try {
-      const told = this.broker.publish(room, draft);
-      if (told instanceof Promise) told.catch((error: unknown) => this.#untold(error));
+      const published = this.broker.publish(room, draft);
+      if (published instanceof Promise) published.catch((error: unknown) => this.#notNotified(error));
     } catch (error) {
-      this.#untold(error);
+      this.#notNotified(error);
     }
   }
 
   /** A notice is no message: nobody waits for it. */
-  #untold(error: unknown): void {
+  #notNotified(error: unknown): void {
     this.metrics.brokerFailures.inc();
-    this.owner.log(error, "members could not be told of a join or leave");
+    this.owner.log(error, "members could not be notified of a join or leave");
   }
 }
 
-/** Who is in a room, as far as members are told. */
+/** Who is in a room, as far as members are shown. */
 export interface RoomOccupants {
   /** Sessions. */
   readonly count: number;

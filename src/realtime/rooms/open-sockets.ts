@@ -2,11 +2,11 @@ import { CloseCode } from "../chat/frames.js";
 import type { Socket } from "./socket.js";
 
 export type DisconnectRequest = ({ readonly subject: string } | { readonly session: string }) & {
-  /** What the client is told, at most 123 bytes. */
+  /** The reason in the close frame, at most 123 bytes. */
   readonly reason: string;
 };
 
-/** How long a socket that is being ended may take to read what was sent, milliseconds. */
+/** How long a socket that is closing may take to read what was sent. */
 const closeTimeoutMs = 30_000;
 
 /** The sockets of this node, from their opening to their end. */
@@ -14,7 +14,7 @@ export class OpenSockets {
   readonly #all = new Map<string, Socket>();
   readonly #ending = new Set<Socket>();
 
-  /** @param leaveAll takes a socket out of its rooms, and tells which they were, with its name in each */
+  /** @param leaveAll takes a socket out of its rooms; returns them, with its name in each */
   constructor(readonly leaveAll: (socket: Socket) => ReadonlyMap<string, string>) {}
 
   get size(): number {

@@ -1,7 +1,7 @@
 import type { HeldDelivery, Room, Socket, Wave } from "./socket.js";
 
 /**
- * What rooms say that one turn of the event loop delivers, in units of `costOf`, about a microsecond each. Less would cost
+ * What one turn of the event loop delivers, in units of `costOf`, about a microsecond each. Less would cost
  * more: what a turn sends to one socket is one write.
  */
 export const turnBudget = 32_768;
@@ -14,7 +14,7 @@ const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
 
 export interface PacerOwner {
-  /** False for a room that its last member has left: what it was to say is dropped. */
+  /** False for a room that its last member has left: what it held is dropped. */
   isOpen(room: Room): boolean;
   log(error: unknown, what: string): void;
 }
@@ -33,12 +33,12 @@ export class RoomPacer {
     this.#owner = owner;
   }
 
-  /** Whether the room can say something now. */
+  /** Whether the room can send something now. */
   isFree(room: Room): boolean {
     return room.held.length === 0 && room.wave === undefined && this.#spent < turnBudget;
   }
 
-  /** The room says it in a later turn, behind all that it holds already. */
+  /** Delivers it in a later turn, behind all that the room holds already. */
   hold(room: Room, held: HeldDelivery): void {
     room.held.push(held);
     room.heldBytes += held.byteLength;
@@ -53,7 +53,7 @@ export class RoomPacer {
     this.#schedule();
   }
 
-  /** The room has said something. @param bytes of one frame */
+  /** Charges the turn for a frame. @param bytes of the frame */
   spend(room: Room, recipients: number, bytes: number): void {
     const cost = costOf(recipients, bytes);
     room.spent += cost;

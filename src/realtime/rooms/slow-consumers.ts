@@ -8,11 +8,11 @@ import type { Lag, Room, Socket } from "./socket.js";
 import { Backlog } from "./socket.js";
 import { ThrottledCloser } from "./throttled-closer.js";
 
-/** What is done about a client that reads more slowly than its rooms speak. */
+/** What is done about a client that reads more slowly than its rooms send. */
 export interface SlowPolicy {
   /** Bytes that may wait for one client. */
   readonly max: number;
-  /** `close` with 4008, or `drop` what it misses and tell it what that was. */
+  /** `close` with 4008, or `drop` what it misses and notify it of the gap. */
   readonly policy: "close" | "drop";
 }
 
@@ -25,20 +25,20 @@ export interface SlowOwner {
 
 /**
  * Keeps every member exactly informed: it gets each message of its room in order, or a gap that names those it never
- * gets. Who has more than a little in its own buffer is behind: it is taken off its topic and keeps its place in the
- * room's backlog, so that what waits for many is there once. For whom too much waits, the policy decides: its socket
- * is closed, or it gives up its place, and is sent what it missed from history as far as that reaches.
+ * gets. Who has more than a little in its own buffer is behind: it is taken off its topic and keeps its position in
+ * the room's backlog, so that what waits for many is there once. For whom too much waits, the policy decides: its socket
+ * is closed, or it gives up its position, and is sent what it missed from history as far as that reaches.
  */
 export class SlowConsumers implements Deferral {
   #max = 0;
   /** Bytes in its own buffer above which a socket is behind. */
-  #most = 0;
+  #maxOwnBytes = 0;
   #policy: "close" | "drop" = "close";
   /** Sockets that are behind. */
   readonly #behind = new Set<Socket>();
   /** Those of them that wait for their budgets of replay. */
   readonly #paced = new Set<Socket>();
-  readonly #endings: ThrottledCloser;
+  readonly #closer: ThrottledCloser;
   readonly #catchUp: CatchUp;
 
   constructor(
@@ -46,18 +46,18 @@ export class SlowConsumers implements Deferral {
     readonly metrics: RealtimeMetrics,
     readonly owner: SlowOwner,
   ) {
-    this.#endings = new ThrottledCloser(socket => this.end(socket));
+    this.#closer = new ThrottledCloser(socket => this.end(socket));
     this.#catchUp = new CatchUp(broker, metrics, this);
   }
 
   set policy({ max, policy }: SlowPolicy) {
     this.#max = max;
-    this.#most = Math.min(maxOwnBytes, max >> 1);
+    this.#maxOwnBytes = Math.min(maxOwnBytes, max >> 1);
     this.#policy = policy;
-    this.#catchUp.low = this.#most >> 1;
+    this.#catchUp.low = this.#maxOwnBytes >> 1;
     if (policy === "close") return;
-    for (const socket of this.#endings) {
-      this.#endings.delete(socket);
+    for (const socket of this.#closer) {
+      this.#closer.delete(socket);
       this.metrics.slow.drop.inc();
       this.drained(socket);
     }
@@ -70,24 +70,24 @@ export class SlowConsumers implements Deferral {
 
   /** Sockets that are to be ended soon. */
   get due(): number {
-    return this.#endings.size;
+    return this.#closer.size;
   }
 
   /** Looks at what waits for each of the room's members. */
   sweep(room: Room): void {
     let found: Socket[] | undefined;
     for (const socket of room.members.keys()) {
-      const slow = socket.lag?.has(room) ? waiting(socket) > this.#max : socket.buffered > this.#most;
+      const slow = socket.lag?.has(room) ? waiting(socket) > this.#max : socket.buffered > this.#maxOwnBytes;
       if (!slow) continue;
       found ??= [];
       found.push(socket);
     }
     for (const socket of found ?? []) {
       if (socket.lag?.has(room)) this.#giveUp(socket);
-      else this.#keepPlaces(socket);
+      else this.#keepPositions(socket);
     }
     // Afterwards, because ending one tells the others, who may be swept again by that.
-    this.#endings.closeSome();
+    this.#closer.closeSome();
   }
 
   /**
@@ -138,7 +138,7 @@ export class SlowConsumers implements Deferral {
       this.follow(socket, room, from);
       return;
     }
-    leavePlace(room, lag);
+    leavePosition(room, lag);
     lag.next = Math.min(lag.next, from);
   }
 
@@ -159,7 +159,7 @@ export class SlowConsumers implements Deferral {
 
   /** The client has read some of what waited for it. */
   drained(socket: Socket): void {
-    if (socket.lag === undefined || socket.buffered > this.#catchUp.low || this.#endings.has(socket)) return;
+    if (socket.lag === undefined || socket.buffered > this.#catchUp.low || this.#closer.has(socket)) return;
     for (const room of [...socket.lag.keys()]) this.#catchUp.run(socket, room);
   }
 
@@ -179,14 +179,14 @@ export class SlowConsumers implements Deferral {
   left(socket: Socket, room: Room): void {
     const lag = socket.lag?.get(room);
     if (lag === undefined) return;
-    leavePlace(room, lag);
+    leavePosition(room, lag);
     socket.lag?.delete(room);
     room.lagging--;
     if (socket.lag?.size !== 0) return;
     socket.lag = undefined;
     this.#behind.delete(socket);
     this.#paced.delete(socket);
-    this.#endings.delete(socket);
+    this.#closer.delete(socket);
   }
 
   log(error: unknown, what: string): void {
@@ -202,13 +202,13 @@ export class SlowConsumers implements Deferral {
 
   /** Too much waits for the client: until its turn to be ended comes, nothing is kept for it either. */
   #giveUp(socket: Socket): void {
-    for (const [room, lag] of socket.lag ?? []) leavePlace(room, lag);
-    if (this.#policy === "close") this.#endings.add(socket);
+    for (const [room, lag] of socket.lag ?? []) leavePosition(room, lag);
+    if (this.#policy === "close") this.#closer.add(socket);
     else this.metrics.slow.drop.inc();
   }
 
   /** In all its rooms: each could send it something more before it is looked at. */
-  #keepPlaces(socket: Socket): void {
+  #keepPositions(socket: Socket): void {
     for (const room of socket.rooms.values()) {
       if (socket.lag?.has(room)) continue;
       room.backlog ??= new Backlog();
@@ -226,21 +226,21 @@ export class SlowConsumers implements Deferral {
   #fallBehind(socket: Socket, room: Room, lag: Lag): void {
     // What it has just been sent may have ended it.
     if (socket.closed || socket.rooms.get(room.name) !== room) {
-      leavePlace(room, lag);
+      leavePosition(room, lag);
       return;
     }
     socket.unsubscribe(room.topic);
     socket.lag ??= new Map();
     const before = socket.lag.get(room);
     if (before === undefined) room.lagging++;
-    else leavePlace(room, before);
+    else leavePosition(room, before);
     socket.lag.set(room, lag);
     if (!lag.deferred) this.#behind.add(socket);
   }
 }
 
 /** What follows is read from history. */
-function leavePlace(room: Room, lag: Lag): void {
+function leavePosition(room: Room, lag: Lag): void {
   const { backlog } = room;
   if (lag.position === undefined || backlog === undefined) return;
   lag.position = undefined;
@@ -250,9 +250,9 @@ function leavePlace(room: Room, lag: Lag): void {
 /** Bytes that wait for the socket in the backlogs of its rooms. */
 function waiting(socket: Socket): number {
   let bytes = 0;
-  for (const [{ backlog }, { position: place, deferred }] of socket.lag ?? []) {
+  for (const [{ backlog }, { position, deferred }] of socket.lag ?? []) {
     // For what is deferred it is not the client that is slow.
-    if (place !== undefined && backlog !== undefined && !deferred) bytes += backlog.since(place);
+    if (position !== undefined && backlog !== undefined && !deferred) bytes += backlog.since(position);
   }
   return bytes;
 }

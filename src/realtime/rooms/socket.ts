@@ -30,7 +30,7 @@ export interface SocketOwner {
 export interface Lag {
   /** The first message not sent. */
   next: number;
-  /** Its place in the room's backlog; undefined where what follows is read from history. */
+  /** Its position in the room's backlog; undefined where what follows is read from history. */
   position: BacklogEntry | undefined;
   /** The broker is being asked for what follows. */
   asked: boolean;
@@ -211,7 +211,7 @@ export interface PendingClose {
   readonly reason: string;
   /** Of `performance.now`. */
   readonly until: number;
-  /** The rooms that it was in, with its name there: backends are told that it left them. */
+  /** The rooms that it was in, with its name there: backends are notified that it left them. */
   readonly left: ReadonlyMap<string, string>;
 }
 
@@ -222,7 +222,7 @@ const maxStrikes = 20;
 export class Room {
   /** Each with the name that it joined by. */
   readonly members = new Map<Socket, string>();
-  /** Where the room is, as far as its members here have been told. */
+  /** Where the room is, as far as its members here have been sent it. */
   epoch = "";
   seq = 0;
   /** Members that are behind, and not subscribed until they have caught up. */
@@ -230,9 +230,9 @@ export class Room {
   /** What those of them are still to be sent that are not further behind than a client may be. */
   backlog: Backlog | undefined = undefined;
   /** What is being asked of the broker for members that have missed everything from `next` on. */
-  reading: { readonly epoch: string; readonly next: number; readonly answer: Promise<Replay> } | undefined =
+  reading: { readonly epoch: string; readonly next: number; readonly replay: Promise<Replay> } | undefined =
     undefined;
-  /** What it says in turns of the event loop to come, in order. */
+  /** What it sends in turns of the event loop to come, in order. */
   readonly held: HeldDelivery[] = [];
   heldBytes = 0;
   /** Members that are still to be sent the last message, before anything that is held. */
@@ -303,11 +303,11 @@ export function messageHead(room: string): string {
 }
 
 /**
- * What a room has said since one of its members fell behind, as a list: who is behind holds its place in it, and what
- * everybody has passed is garbage. However many are behind, there is one copy of everything.
+ * What a room has sent since one of its members fell behind, as a list: who is behind holds its position in it, and
+ * what everybody has passed is garbage. However many are behind, there is one copy of everything.
  */
 export class Backlog {
-  /** Members that hold a place. */
+  /** Members that hold a position. */
   holders = 0;
   #last: BacklogEntry = {
     text: "",
@@ -319,7 +319,7 @@ export class Backlog {
     next: undefined,
   };
 
-  /** The place of who has been sent all of it. */
+  /** The position of who has been sent all of it. */
   get last(): BacklogEntry {
     return this.#last;
   }
@@ -327,18 +327,18 @@ export class Backlog {
   /** @param seq 0 for what has none */
   add(type: SentType, text: string, bytes: number, seq: number, except: Socket | undefined): void {
     const end = this.#last.end + bytes;
-    const said: BacklogEntry = { text, type, seq, except, bytes, end, next: undefined };
-    this.#last.next = said;
-    this.#last = said;
+    const entry: BacklogEntry = { text, type, seq, except, bytes, end, next: undefined };
+    this.#last.next = entry;
+    this.#last = entry;
   }
 
-  /** Bytes that were said after that. */
-  since(place: BacklogEntry): number {
-    return this.#last.end - place.end;
+  /** Bytes that were sent after that. */
+  since(position: BacklogEntry): number {
+    return this.#last.end - position.end;
   }
 }
 
-/** One frame of a room; as a place, what stands behind it is still to be sent. */
+/** One frame of a room; as a position: what follows it is still to be sent. */
 interface BacklogEntry {
   readonly text: string;
   readonly type: SentType;
@@ -346,7 +346,7 @@ interface BacklogEntry {
   /** Does not get it. */
   readonly except: Socket | undefined;
   readonly bytes: number;
-  /** Bytes of all that was said up to its end. */
+  /** Bytes of all that was sent up to its end. */
   readonly end: number;
   next: BacklogEntry | undefined;
 }
@@ -373,7 +373,7 @@ export interface Publisher {
   publish(topic: string, text: string): void;
 }
 
-/** Something that a room says in a later turn. */
+/** Something that a room sends in a later turn. */
 export interface HeldDelivery {
   readonly byteLength: number;
   deliver(): void;
