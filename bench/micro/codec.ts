@@ -4,7 +4,7 @@ import type { JsonPolicy } from "../../src/codec/codec.js";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { parseJson } from "../../src/codec/json-to-wire/parse-json.js";
 import { Writer } from "../../src/codec/json-to-wire/writer.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import { message, reading, rows, smallReply } from "../content.js";
 import type { Context, Finding, Group } from "../group.js";

@@ -1,6 +1,6 @@
 import protobuf from "protobufjs";
 import { atOnce, type Steps } from "../net/pace.js";
-import { WireReader, WireType } from "./wire.js";
+import { WireReader, WireType } from "../wire/reader.js";
 
 /**
  * `google/protobuf/descriptor.proto` as far as linking needs it. Defaults are bytes, since those of strings need not be
@@ -199,6 +199,12 @@ export const SCALAR_TYPES: ReadonlyMap<string, number> = new Map([
   ["sint64", 18],
 ]);
 export const FieldType = { GROUP: 10, MESSAGE: 11, ENUM: 14, STRING: 9, BYTES: 12 } as const;
+
+/** The highest field number. */
+export const MAX_FIELD = 536_870_911;
+
+/** Extensions of a message with `message_set_wire_format` are not limited by what fits a tag. */
+export const MAX_MESSAGE_SET_EXTENSION = 2_147_483_646;
 
 /** Field numbers that source info paths are made of. */
 export const Path = {

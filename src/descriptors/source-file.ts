@@ -1,8 +1,22 @@
 import type { FileProto } from "./descriptor-proto.js";
-import type { ParsedFile } from "./syntax.js";
+import type { OptionList } from "./parse/option.js";
+
+/** One `.proto` file as parsed: type names and options still as written. */
+export interface ParsedFile {
+  /** Without a name; the loader sets it. */
+  readonly proto: FileProto;
+  readonly imports: readonly Import[];
+  readonly options: readonly OptionList[];
+}
+
+export interface Import {
+  readonly name: string;
+  readonly line: number;
+  readonly column: number;
+}
 
 /** The kind of input that a file is from; `bundle` for the files of this package. */
-export type Source = "bundle" | "protos" | "set" | "files";
+export type SourceKind = "bundle" | "protos" | "set" | "files";
 
 /** One descriptor file as loaded, before and while it is linked. */
 export interface SourceFile {
@@ -11,7 +25,7 @@ export interface SourceFile {
    * of the same path.
    */
   name: string;
-  readonly source: Source;
+  readonly source: SourceKind;
   /** Where it was loaded from: the path of the `.proto` file, of the set, or what the caller gave. */
   readonly origin: string;
   readonly proto: FileProto;
@@ -26,3 +40,42 @@ export interface SourceFile {
   /** True where an import is missing, so that unknown types are only a consequence. */
   incomplete: boolean;
 }
+
+const PACKAGES: ReadonlySet<string> = new Set([
+  "buf.validate",
+  "gogoproto",
+  "google.api",
+  "google.longrunning",
+  "google.protobuf",
+  "google.protobuf.compiler",
+  "google.rpc",
+  "google.rpc.context",
+  "google.type",
+  "grpc.gateway.protoc_gen_openapiv2.options",
+  "grpc.gateway.protoc_gen_swagger.options",
+  "grpc.health.v1",
+  "grpc.reflection.v1",
+  "grpc.reflection.v1alpha",
+  "pb",
+  "trpc.api",
+  "validate",
+]);
+
+/**
+ * Whether a package is one of those that everybody has a copy of. Copies differ in age, so two that differ are no
+ * conflict.
+ */
+export function isWellKnown(packageName: string): boolean {
+  return PACKAGES.has(packageName);
+}
+
+/**
+ * Whether a file gives way to any other definition of what is in it: a bundled file, and a reflected copy of one, since
+ * some servers rebuild their descriptors and get those wrong.
+ */
+export function givesWay({ source, proto }: SourceFile): boolean {
+  return source === "bundle" || (source === "files" && isWellKnown(proto.package));
+}
+
+/** The file that an import of `importer` names; undefined where there is none. */
+export type Imported = (importer: SourceFile, path: string) => SourceFile | undefined;

@@ -9,7 +9,7 @@ import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { passedHeaders } from "../bindings/service-config.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
-import { type DescriptorInput, loadModel } from "../descriptors/load.js";
+import { type DescriptorInput, loadModel } from "../descriptors/load/load.js";
 import type { MessageType, MethodType, Model } from "../descriptors/model.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import type { LiveKit } from "../livekit/livekit.js";

@@ -1,6 +1,6 @@
 import type { DetailRenderer } from "../bindings/snapshot.js";
 import { createCodecs } from "../codec/codecs.js";
-import { loadModel } from "../descriptors/load.js";
+import { loadModel } from "../descriptors/load/load.js";
 import type { Model } from "../descriptors/model.js";
 import type { AnyValue } from "../status/details.js";
 import type { Channel } from "../upstream/channel.js";

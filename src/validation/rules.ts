@@ -1,5 +1,5 @@
 import type { MessageType, Options } from "../descriptors/model.js";
-import { WireReader } from "../descriptors/wire.js";
+import { WireReader } from "../wire/reader.js";
 
 /** The number of `(buf.validate.message)`, `(buf.validate.oneof)` and `(buf.validate.field)` in their options. */
 const RULES = 1159;

@@ -14,7 +14,7 @@ import { loadSync } from "@grpc/proto-loader";
 import { checkProviders } from "../../src/auth/provider-check.js";
 import { passedHeaders } from "../../src/bindings/service-config.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import type { Channel } from "../../src/upstream/channel.js";
 import { createChannel } from "../../src/upstream/create-channel.js";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { compileRoutes } from "../../src/bindings/route-table.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { loadConfig } from "../../src/gateway/config.js";
 import { createPace } from "../../src/net/pace.js";
 

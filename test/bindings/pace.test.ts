@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { compileRoutes, routerOf } from "../../src/bindings/route-table.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { loadConfig } from "../../src/gateway/config.js";
 import { type Pace, unitsPerTurn } from "../../src/net/pace.js";
 

@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import type { Route } from "../../src/bindings/route.js";
 import { compileRoutes } from "../../src/bindings/route-table.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { loadConfig } from "../../src/gateway/config.js";
 import { createPace } from "../../src/net/pace.js";
 

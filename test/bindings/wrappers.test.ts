@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { compileRoutes } from "../../src/bindings/route-table.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { loadConfig } from "../../src/gateway/config.js";
 import { createPace } from "../../src/net/pace.js";
 

@@ -7,7 +7,7 @@ import type { JsonPolicy } from "../../src/codec/codec.js";
 import { type Codecs, createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
 import { Writer } from "../../src/codec/json-to-wire/writer.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import type { MessageType } from "../../src/descriptors/model.js";
 import { PROTOS } from "./runner.js";
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { decodeMessage } from "../../src/descriptors/link/option-value.js";
 import type {
   EnumType,
   Field,
@@ -8,7 +9,6 @@ import type {
   Options,
   ServiceType,
 } from "../../src/descriptors/model.js";
-import { decodeMessage } from "../../src/descriptors/option-value.js";
 
 /** Everything that a model says of these types and of all services and files, as plain values that can be compared. */
 export function dump(model: Model, names: readonly string[]) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findMethod, findUnaryMethod } from "../../src/descriptors/find-method.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { createPace } from "../../src/net/pace.js";
 import { Workspace } from "../config/workspace.js";
 

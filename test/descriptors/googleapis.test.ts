@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import type { MessageType, Model } from "../../src/descriptors/model.js";
 import { dumpField, dumpMessage, dumpService } from "./dump.js";
 import { folderOf, problems } from "./workspace.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import type { Model, OptionValue } from "../../src/descriptors/model.js";
 import { dump } from "./dump.js";
 import { folderOf } from "./workspace.js";

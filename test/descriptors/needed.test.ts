@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { createPace } from "../../src/net/pace.js";
 import { type Files, folderOf, problems } from "./workspace.js";
 

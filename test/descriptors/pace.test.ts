@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Session } from "node:inspector";
 import { type TestContext, test } from "node:test";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
-import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
+import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import type { Pace } from "../../src/net/pace.js";
 import { type Files, folderOf } from "./workspace.js";
 

@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { loadSync } from "@grpc/proto-loader";
 import { decodeFile, decodeSet, encodeFile, encodeSet } from "../../src/descriptors/descriptor-proto.js";
-import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
+import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import { type Files, folderOf, loadProtos, problems } from "./workspace.js";
 
 const BUNDLE = fileURLToPath(new URL("../../protos", import.meta.url));

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import protobuf from "protobufjs";
-import { parseProto } from "../../src/descriptors/parser.js";
-import { SyntaxFault } from "../../src/descriptors/scanner.js";
+import { parseProto } from "../../src/descriptors/parse/file.js";
+import { SyntaxFault } from "../../src/descriptors/parse/scanner.js";
 
 const faultOf = (source: string): string => {
   try {

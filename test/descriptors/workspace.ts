@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Diagnostic } from "../../src/config/diagnostic.js";
 import { LoadError } from "../../src/config/diagnostic.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 
 export type Files = Readonly<Record<string, string | Uint8Array>>;

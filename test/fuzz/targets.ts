@@ -8,10 +8,10 @@ import { parseJson } from "../../src/codec/json-to-wire/parse-json.js";
 import { eachParameter } from "../../src/codec/json-to-wire/query.js";
 import { RequestPlan } from "../../src/codec/json-to-wire/request.js";
 import { Writer } from "../../src/codec/json-to-wire/writer.js";
-import { readFiles } from "../../src/descriptors/descriptor-set.js";
-import { parseProto } from "../../src/descriptors/parser.js";
-import { Problems } from "../../src/descriptors/problems.js";
-import { SyntaxFault } from "../../src/descriptors/scanner.js";
+import { readFiles } from "../../src/descriptors/load/read.js";
+import { parseProto } from "../../src/descriptors/parse/file.js";
+import { DiagnosticList } from "../../src/descriptors/diagnostic-list.js";
+import { SyntaxFault } from "../../src/descriptors/parse/scanner.js";
 import type { FrameReader } from "../../src/h2/frame-reader.js";
 import { ConnectionError } from "../../src/h2/protocol.js";
 import { isHostHeader, trustedAddresses } from "../../src/net/forwarded-list.js";
@@ -217,7 +217,7 @@ export const targets: readonly FuzzTarget[] = [
     seeds: ["\x0a\x07a.proto\x12\x01a\x22\x03\x0a\x01M", "\x0a\x01f\x1a\x01g\x62\x06proto3"],
     /** Ends in a file or in a problem that is reported. */
     run(input) {
-      const problems = new Problems();
+      const problems = new DiagnosticList();
       const files = atOnce(readFiles("set", "fuzz", [input], problems));
       assert.equal(files.length + problems.errors, 1);
     },

@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { Metadata, type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { startReflectionServer } from "../reflection-server.js";
 import { send, startTestGateway } from "./harness.js";
 

@@ -19,7 +19,7 @@ const order: readonly (readonly string[])[] = [
   ["telemetry", "h2"],
   ["config"],
   ["dialects"],
-  ["status", "net"],
+  ["status", "net", "wire"],
 ];
 
 const root = resolve(import.meta.dirname, "../../src");

@@ -4,7 +4,7 @@ import { Registry } from "prom-client";
 import type { Identity } from "../../src/auth/identity.js";
 import type { Endpoint, EndpointAnswer } from "../../src/bindings/endpoint.js";
 import { createCodecs } from "../../src/codec/codecs.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { descriptorInputs } from "../../src/gateway/compile.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
 import { createLiveKit, type LiveKit } from "../../src/livekit/livekit.js";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { decodeFile, decodeSet, encodeFile } from "../../src/descriptors/descriptor-proto.js";
-import { loadModel } from "../../src/descriptors/load.js";
+import { loadModel } from "../../src/descriptors/load/load.js";
 import { fetchDescriptors } from "../../src/upstream/reflection/reflection.js";
 import { startReflectionServer } from "../reflection-server.js";
 import { openChannel } from "./backend.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
-import { type DescriptorInput, loadModel } from "../../src/descriptors/load.js";
+import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import { createPace } from "../../src/net/pace.js";
 import { compileValidators } from "../../src/validation/compile.js";

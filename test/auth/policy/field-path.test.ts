@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { type FieldValue, fieldReader, type PathStep } from "../../../src/auth/policy/field-path.js";
 import { TranscodeError } from "../../../src/codec/error.js";
 import type { MessageType } from "../../../src/descriptors/model.js";
-import { WireWriter } from "../../../src/descriptors/wire.js";
+import { WireWriter } from "../../../src/wire/writer.js";
 import { message, order, reference } from "./guarded.js";
 
 const type = reference.lookupType("guarded.Order");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import type { Identity } from "../../../src/auth/identity.js";
 import type { Diagnostic } from "../../../src/config/diagnostic.js";
-import { loadModel } from "../../../src/descriptors/load.js";
+import { loadModel } from "../../../src/descriptors/load/load.js";
 import type { Model } from "../../../src/descriptors/model.js";
 import type { GatewayConfig } from "../../../src/gateway/config.js";
 import { loadConfig } from "../../../src/gateway/config.js";

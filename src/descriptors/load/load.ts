@@ -1,22 +1,26 @@
 import { dirname, join, relative, sep } from "node:path";
-import { type Diagnostic, type FilePosition, LoadError } from "../config/diagnostic.js";
-import { createPace, inTurns, type Pace, type Steps } from "../net/pace.js";
-import { BUNDLE_FOLDER } from "./bundle.js";
-import { readFiles, readSet } from "./descriptor-set.js";
-import { checkDuplicates } from "./equality.js";
-import { FileTable } from "./file-table.js";
-import { checkCycles, checkImports } from "./imports.js";
-import { createLinkage, linkModel } from "./linked-model.js";
-import type { Model } from "./model.js";
-import { checkOptions } from "./option-check.js";
-import { encodeOptions } from "./option-statements.js";
-import { Problems } from "./problems.js";
-import { hasProto, listProtos, readProto, UNITS_PER_LOOK, withoutExcluded } from "./proto-folder.js";
-import { resolveTypes } from "./resolve.js";
-import { Scope } from "./scope.js";
-import type { SourceFile } from "./source-file.js";
-import { qualify, SymbolTable } from "./symbol-table.js";
-import { givesWay } from "./well-known.js";
+import { type Diagnostic, type FilePosition, LoadError } from "../../config/diagnostic.js";
+import { createPace, inTurns, type Pace, type Steps } from "../../net/pace.js";
+import { DiagnosticList } from "../diagnostic-list.js";
+import { checkDuplicates } from "../link/equality.js";
+import { createLinkage, linkModel } from "../link/linked-model.js";
+import { checkOptions, encodeOptions } from "../link/options.js";
+import { resolveTypes } from "../link/resolve.js";
+import { Scope, SymbolTable } from "../link/symbols.js";
+import type { Model } from "../model.js";
+import { qualify } from "../names.js";
+import type { SourceFile } from "../source-file.js";
+import { givesWay } from "../source-file.js";
+import { BUNDLE_FOLDER, checkCycles, checkImports, FileTable } from "./files.js";
+import {
+  hasProto,
+  listProtos,
+  readFiles,
+  readProto,
+  readSet,
+  UNITS_PER_LOOK,
+  withoutExcluded,
+} from "./read.js";
 
 /** One place that descriptors come from. */
 export type DescriptorInput =
@@ -75,7 +79,7 @@ export async function loadModel(
 }
 
 class Loader {
-  readonly problems = new Problems();
+  readonly problems = new DiagnosticList();
   readonly #files = new FileTable();
   readonly #searched = new Map<SourceFile, readonly string[]>();
   readonly #table = new SymbolTable();
@@ -139,7 +143,7 @@ class Loader {
       const model = yield* linkModel(linkage);
       for (const file of all) {
         // A user's older copy may not know an option that a bundled file uses, which is nobody's mistake.
-        const report = file.source === "bundle" ? new Problems() : problems;
+        const report = file.source === "bundle" ? new DiagnosticList() : problems;
         yield* encodeOptions(file, pass, model, () => this.#scope(file), report);
       }
     }

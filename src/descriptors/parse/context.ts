@@ -1,6 +1,7 @@
-import type { EnumProto, FieldProto, HasOptions, LocationProto, MessageProto } from "./descriptor-proto.js";
+import type { EnumProto, FieldProto, HasOptions, LocationProto, MessageProto } from "../descriptor-proto.js";
+import type { Import } from "../source-file.js";
+import type { OptionList, OptionStatement } from "./option.js";
 import { Scanner } from "./scanner.js";
-import type { Import, OptionList, OptionStatement } from "./syntax.js";
 import { expect } from "./token.js";
 
 const CHARACTERS_PER_UNIT = 20;

@@ -1,4 +1,4 @@
-import { atOnce, type Steps } from "../net/pace.js";
+import { atOnce, type Steps } from "../../net/pace.js";
 import {
   decodeLocations,
   encodeFile,
@@ -6,14 +6,11 @@ import {
   encodeSet,
   type FileProto,
   Path,
-} from "./descriptor-proto.js";
-import type { Imported } from "./file-table.js";
-import { LinkedFile } from "./linked-element.js";
-import { LinkedEnum } from "./linked-enum.js";
+} from "../descriptor-proto.js";
+import type { EnumType, Field, FileDescriptor, MessageType, Model, ServiceType } from "../model.js";
+import type { Imported, SourceFile } from "../source-file.js";
+import { LinkedEnum, LinkedFile, linkService } from "./linked-elements.js";
 import { LinkedField, LinkedMessage } from "./linked-message.js";
-import { linkService } from "./linked-service.js";
-import type { EnumType, Field, FileDescriptor, MessageType, Model, ServiceType } from "./model.js";
-import type { SourceFile } from "./source-file.js";
 import type {
   DescriptorSymbol,
   EnumSymbol,
@@ -21,7 +18,7 @@ import type {
   MessageSymbol,
   ServiceSymbol,
   SymbolTable,
-} from "./symbol-table.js";
+} from "./symbols.js";
 
 /** What all models over one table of symbols share: nothing of it depends on options. */
 export interface Linkage {

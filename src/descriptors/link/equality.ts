@@ -1,4 +1,5 @@
-import type { Steps } from "../net/pace.js";
+import type { Steps } from "../../net/pace.js";
+import { varintField } from "../../wire/reader.js";
 import {
   type EnumProto,
   type FieldProto,
@@ -7,16 +8,15 @@ import {
   type RangeProto,
   SCALAR_TYPES,
   type ServiceProto,
-} from "./descriptor-proto.js";
-import { jsonName } from "./json-name.js";
-import type { Field, MessageType, Model, OptionValue } from "./model.js";
+} from "../descriptor-proto.js";
+import type { DiagnosticList } from "../diagnostic-list.js";
+import type { Field, MessageType, Model, OptionValue } from "../model.js";
+import { jsonName } from "../names.js";
+import type { SourceFile } from "../source-file.js";
+import { isWellKnown } from "../source-file.js";
 import { RETENTION_OPTION, RETENTION_SOURCE } from "./option-encoder.js";
 import { decodeMessage } from "./option-value.js";
-import type { Problems } from "./problems.js";
-import type { SourceFile } from "./source-file.js";
-import type { DescriptorSymbol, Duplicate } from "./symbol-table.js";
-import { isWellKnown } from "./well-known.js";
-import { varintField } from "./wire.js";
+import type { DescriptorSymbol, Duplicate } from "./symbols.js";
 
 /** `map_entry` of google.protobuf.MessageOptions. */
 const MAP_ENTRY_OPTION = 7;
@@ -25,7 +25,11 @@ const MAP_ENTRY_OPTION = 7;
  * Reports the names that were defined twice with different content. Comments and places do not count, nor do the options
  * and reservations of reflected types: some servers leave those out.
  */
-export function* checkDuplicates(duplicates: readonly Duplicate[], model: Model, problems: Problems): Steps {
+export function* checkDuplicates(
+  duplicates: readonly Duplicate[],
+  model: Model,
+  problems: DiagnosticList,
+): Steps {
   for (const { first, second } of duplicates) {
     yield 1;
     if (first.file !== second.file && isWellKnown(second.file.proto.package)) continue;

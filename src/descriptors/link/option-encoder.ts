@@ -1,7 +1,8 @@
-import type { EnumType, Field, MessageType, Model } from "./model.js";
+import { varintField, WireType } from "../../wire/reader.js";
+import { WireWriter } from "../../wire/writer.js";
+import type { EnumType, Field, MessageType, Model } from "../model.js";
+import type { AggregateField, Literal } from "../parse/option.js";
 import { wireTypeOf } from "./option-value.js";
-import type { AggregateField, Literal } from "./syntax.js";
-import { varintField, WireType, WireWriter } from "./wire.js";
 
 /** `retention` of google.protobuf.FieldOptions: what it holds for is left out of descriptors. */
 export const RETENTION_OPTION = 17;

@@ -1,10 +1,18 @@
 import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Steps } from "../net/pace.js";
-import { parseInSteps } from "./parser.js";
-import type { Problems } from "./problems.js";
-import { SyntaxFault } from "./scanner.js";
-import type { SourceFile } from "./source-file.js";
+import { inTurns, type Pace, type Steps } from "../../net/pace.js";
+import {
+  decodeFileInSteps,
+  decodeSet,
+  type FieldProto,
+  type FileProto,
+  type MessageProto,
+} from "../descriptor-proto.js";
+import type { DiagnosticList } from "../diagnostic-list.js";
+import { parseInSteps } from "../parse/file.js";
+import { SyntaxFault } from "../parse/scanner.js";
+import type { SourceFile } from "../source-file.js";
 
 const MAX_FILES = 50_000;
 const MAX_FILE_SIZE = 16 * 1024 * 1024;
@@ -18,7 +26,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * Import paths of all `.proto` files below a folder, sorted. Hidden folders and `node_modules` are left out; a folder
  * that is reached twice through symbolic links is read once.
  */
-export function* listProtos(folder: string, problems: Problems): Steps<string[]> {
+export function* listProtos(folder: string, problems: DiagnosticList): Steps<string[]> {
   const found: string[] = [];
   const entered = new Set<string>();
   const walk = function* (path: string, name: string, depth: number): Steps {
@@ -61,7 +69,7 @@ export function withoutExcluded(
   names: readonly string[],
   globs: readonly string[],
   folder: string,
-  problems: Problems,
+  problems: DiagnosticList,
 ): readonly string[] {
   let left = names;
   for (const glob of globs) {
@@ -97,7 +105,7 @@ export function* readProto(
   folder: string,
   name: string,
   source: "bundle" | "protos",
-  problems: Problems,
+  problems: DiagnosticList,
 ): Steps<SourceFile | undefined> {
   const origin = join(folder, name);
   const fail = (message: string, line = 0, column = 0): undefined => {
@@ -155,4 +163,105 @@ export function readFailure(error: unknown): string {
   if (code === "EACCES") return "permission denied";
   if (code === "ENOTDIR") return "it is not a folder";
   return message;
+}
+
+const MAX_SET_SIZE = 512 * 1024 * 1024;
+
+/** Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it. */
+export async function readSet(file: string, pace: Pace, problems: DiagnosticList): Promise<SourceFile[]> {
+  let bytes: Uint8Array;
+  try {
+    const { size } = await stat(file);
+    if (size > MAX_SET_SIZE) {
+      problems.error({
+        message: `the file has ${size} bytes, more than ${MAX_SET_SIZE}`,
+        position: at(file),
+      });
+      return [];
+    }
+    bytes = await readFile(file);
+  } catch (error) {
+    problems.error({ message: `cannot read the descriptor set: ${readFailure(error)}`, position: at(file) });
+    return [];
+  }
+  let files: Uint8Array[];
+  try {
+    files = decodeSet(bytes);
+  } catch {
+    problems.error({
+      message: "the file is not a serialized google.protobuf.FileDescriptorSet",
+      position: at(file),
+    });
+    return [];
+  }
+  if (files.length === 0)
+    problems.warning({ message: "the descriptor set has no files", position: at(file) });
+  return inTurns(pace, readFiles("set", file, files, problems));
+}
+
+/** @param files serialized `google.protobuf.FileDescriptorProto`s */
+export function* readFiles(
+  source: "set" | "files",
+  origin: string,
+  files: readonly Uint8Array[],
+  problems: DiagnosticList,
+): Steps<SourceFile[]> {
+  if (files.length > MAX_FILES) {
+    problems.error({ message: `more than ${MAX_FILES} descriptor files`, position: at(origin) });
+    return [];
+  }
+  const read: SourceFile[] = [];
+  for (const [index, raw] of files.entries()) {
+    try {
+      const proto = yield* decodeFileInSteps(raw);
+      if (proto.name === "") throw new RangeError("no name");
+      if (source === "files") yield* markOptional(proto);
+      const { name } = proto;
+      read.push({
+        name,
+        source,
+        origin,
+        proto,
+        parsed: undefined,
+        raw,
+        dropped: new Set(),
+        adopted: new Set(),
+        incomplete: false,
+      });
+    } catch {
+      const message = `entry ${index + 1} is not a serialized google.protobuf.FileDescriptorProto`;
+      problems.error({ message, position: at(origin) });
+    }
+  }
+  return read;
+}
+
+function at(file: string) {
+  return { file, line: 0, column: 0 };
+}
+
+/**
+ * Marks the proto3 `optional` fields of a file whose maker left the mark out: such a field is the only one of a oneof
+ * `_name`, as protoc makes it (https://github.com/protocolbuffers/protobuf/blob/main/docs/implementing_proto3_presence.md).
+ */
+export function* markOptional({ syntax, messageType }: FileProto): Steps {
+  if (syntax === "proto3") for (const message of messageType) yield* markIn(message);
+}
+
+function* markIn({ field, oneofDecl, nestedType }: MessageProto): Steps {
+  const members: FieldProto[] = [];
+  const counts = new Map<number | undefined, number>();
+  for (const each of field) {
+    yield 0.1;
+    if (!Object.hasOwn(each, "oneofIndex") || each.proto3Optional) continue;
+    members.push(each);
+    counts.set(each.oneofIndex, (counts.get(each.oneofIndex) ?? 0) + 1);
+  }
+  for (const member of members) {
+    yield 0.1;
+    const { name, oneofIndex = 0 } = member;
+    if (counts.get(oneofIndex) === 1 && oneofDecl[oneofIndex]?.name === `_${name}`)
+      member.proto3Optional = true;
+  }
+  for (const nested of nestedType) yield* markIn(nested);
 }

@@ -1,4 +1,4 @@
-import { varintField, WireReader, WireType } from "./wire.js";
+import { varintField, WireReader, WireType } from "../../wire/reader.js";
 
 /** Resolved features of one element (https://protobuf.dev/editions/features/), as far as the wire is concerned. */
 export interface Features {

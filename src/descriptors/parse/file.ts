@@ -1,11 +1,19 @@
-import { atOnce, type Steps } from "../net/pace.js";
-import { EDITIONS, encodeLocations, type FileProto, Path } from "./descriptor-proto.js";
-import { readOption } from "./literal.js";
-import { type Container, ParseContext } from "./parse-context.js";
-import { readCommon } from "./parse-message.js";
-import { readService } from "./parse-service.js";
-import type { OptionStatement, ParsedFile } from "./syntax.js";
-import { expect, readName, readString, unexpected } from "./token.js";
+import { atOnce, type Steps } from "../../net/pace.js";
+import {
+  EDITIONS,
+  encodeLocations,
+  type FileProto,
+  type MethodProto,
+  Path,
+  type ServiceProto,
+} from "../descriptor-proto.js";
+import { qualify } from "../names.js";
+import type { ParsedFile } from "../source-file.js";
+import { type Container, ParseContext, type Start } from "./context.js";
+import { readCommon } from "./message.js";
+import type { OptionStatement } from "./option.js";
+import { readOption } from "./option.js";
+import { accept, expect, readIdentifier, readName, readString, unexpected } from "./token.js";
 
 /**
  * Parses one `.proto` file (https://protobuf.dev/reference/protobuf/edition-2023-spec/, also proto2, proto3), a
@@ -116,4 +124,76 @@ function readImport(context: ParseContext, proto: FileProto): void {
   (modifier === "option" ? proto.optionDependency : proto.dependency).push(name);
   context.imports.push({ name, line, column });
   context.endStatement();
+}
+
+/** Reads a service after its keyword. */
+export function* readService(context: ParseContext, file: FileProto, start: Start): Steps {
+  const { scanner } = context;
+  const service: ServiceProto = { name: readIdentifier(scanner, "the name of the service"), method: [] };
+  const path = [Path.FILE_SERVICE, file.service.length];
+  file.service.push(service);
+  const location = context.open(path, start);
+  const scope = qualify(file.package, service.name);
+  const statements: OptionStatement[] = [];
+  while (!scanner.is("}")) {
+    yield context.work();
+    const methodStart = context.start();
+    if (context.acceptEmpty()) continue;
+    if (accept(scanner, "option")) {
+      statements.push(readOption(scanner));
+      context.endStatement();
+    } else {
+      expect(scanner, "rpc");
+      readMethod(context, service, scope, path, methodStart);
+    }
+  }
+  context.close(location);
+  context.addOptions(service, "Service", scope, file.package, statements);
+}
+
+function readMethod(
+  context: ParseContext,
+  service: ServiceProto,
+  scope: string,
+  servicePath: readonly number[],
+  start: Start,
+): void {
+  const { scanner } = context;
+  const name = readIdentifier(scanner, "the name of the method");
+  const input = readMethodType(context);
+  expect(scanner, "returns");
+  const output = readMethodType(context);
+  const method: MethodProto = {
+    name,
+    inputType: input.name,
+    outputType: output.name,
+    ...(input.stream ? { clientStreaming: true } : {}),
+    ...(output.stream ? { serverStreaming: true } : {}),
+  };
+  const path = [...servicePath, Path.SERVICE_METHOD, service.method.length];
+  service.method.push(method);
+  if (scanner.text !== "{") {
+    context.endDeclaration(path, start);
+    return;
+  }
+  const location = context.open(path, start);
+  const statements: OptionStatement[] = [];
+  while (!scanner.is("}")) {
+    if (context.acceptEmpty()) continue;
+    expect(scanner, "option");
+    statements.push(readOption(scanner));
+    context.endStatement();
+  }
+  context.close(location);
+  context.addOptions(method, "Method", qualify(scope, name), scope, statements);
+}
+
+function readMethodType(context: ParseContext): { name: string; stream: boolean } {
+  const { scanner } = context;
+  expect(scanner, "(");
+  let name = readName(scanner, "the name of a message");
+  const stream = name === "stream" && scanner.text !== ")";
+  if (stream) name = readName(scanner, "the name of a message");
+  expect(scanner, ")");
+  return { name, stream };
 }

@@ -1,11 +1,11 @@
-import { atOnce, type Steps } from "../net/pace.js";
-import { type FieldProto, FieldType, Label, type OneofProto, Path } from "./descriptor-proto.js";
+import { atOnce, type Steps } from "../../net/pace.js";
+import { varintField } from "../../wire/reader.js";
+import { type FieldProto, FieldType, Label, type OneofProto, Path } from "../descriptor-proto.js";
+import type { EnumType, Field, MessageType, Model, Oneof, Options, Presence } from "../model.js";
+import { jsonName, qualify } from "../names.js";
 import { FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
-import { jsonName } from "./json-name.js";
-import { LinkedElement, type LinkedFile, LinkedOptions } from "./linked-element.js";
-import type { EnumType, Field, MessageType, Model, Oneof, Options, Presence } from "./model.js";
-import { type MessageSymbol, qualify } from "./symbol-table.js";
-import { varintField } from "./wire.js";
+import { LinkedElement, type LinkedFile, LinkedOptions } from "./linked-elements.js";
+import type { MessageSymbol } from "./symbols.js";
 
 const KINDS: readonly (Field["kind"] | undefined)[] = [
   undefined,

@@ -1,13 +1,21 @@
-import type { Steps } from "../net/pace.js";
-import { type FieldProto, type MessageProto, type OneofProto, Path } from "./descriptor-proto.js";
-import { readOption } from "./literal.js";
-import type { Container, ParseContext, Start } from "./parse-context.js";
-import { readEnum } from "./parse-enum.js";
-import { newMessage, readField } from "./parse-field.js";
-import { closeRanges, readExtensionRanges, readReserved } from "./parse-range.js";
-import { qualify } from "./symbol-table.js";
-import type { OptionStatement } from "./syntax.js";
-import { accept, expect, readIdentifier, readName, unexpected } from "./token.js";
+import type { Steps } from "../../net/pace.js";
+import {
+  type EnumProto,
+  type EnumValueProto,
+  type FieldProto,
+  MAX_FIELD,
+  MAX_MESSAGE_SET_EXTENSION,
+  type MessageProto,
+  type OneofProto,
+  Path,
+  type RangeProto,
+} from "../descriptor-proto.js";
+import { qualify } from "../names.js";
+import type { Container, ParseContext, Start } from "./context.js";
+import { newMessage, readField } from "./field.js";
+import type { OptionStatement } from "./option.js";
+import { readInlineOptions, readOption } from "./option.js";
+import { accept, expect, readIdentifier, readInteger, readName, readString, unexpected } from "./token.js";
 
 const MAX_DEPTH = 64;
 
@@ -184,4 +192,104 @@ function* addSyntheticOneofs(message: MessageProto): Steps {
     field.oneofIndex = message.oneofDecl.length;
     message.oneofDecl.push({ name });
   }
+}
+
+/** The end of a message's range up to `max` until the options that decide on it are read. */
+const OPEN_END = -1;
+
+/** Reads `extensions` after the keyword. */
+export function* readExtensionRanges(context: ParseContext, message: MessageProto, inner: Container): Steps {
+  const { scanner } = context;
+  const ranges: RangeProto[] = [];
+  do {
+    yield context.work();
+    ranges.push(readRange(context));
+  } while (accept(scanner, ","));
+  const statements = readInlineOptions(scanner);
+  for (const range of ranges) {
+    message.extensionRange.push(range);
+    context.addOptions(range, "ExtensionRange", inner.scope, inner.scope, statements);
+  }
+  context.endStatement();
+}
+
+/**
+ * Reads `reserved` after the keyword: names or numbers.
+ * @param most what `max` means in an enum, where ends are inclusive; left out in a message
+ */
+export function* readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): Steps {
+  const { scanner } = context;
+  do {
+    yield context.work();
+    if (scanner.kind === "string") into.reservedName.push(readString(scanner, "a reserved name").toString());
+    else if (scanner.kind === "identifier")
+      into.reservedName.push(readIdentifier(scanner, "a reserved name"));
+    else into.reservedRange.push(readRange(context, most));
+  } while (accept(scanner, ","));
+  context.endStatement();
+}
+
+/** Gives the ranges up to `max` their end, once it is known whether the message is a message set. */
+function closeRanges({ extensionRange, reservedRange }: MessageProto, messageSet: boolean): void {
+  const most = messageSet ? MAX_MESSAGE_SET_EXTENSION : MAX_FIELD;
+  for (const range of [...extensionRange, ...reservedRange]) if (range.end === OPEN_END) range.end = most + 1;
+}
+
+function readRange({ scanner }: ParseContext, most?: number): RangeProto {
+  const inclusive = most !== undefined;
+  const start = readInteger(scanner, "a number", inclusive);
+  let end = start;
+  if (accept(scanner, "to")) {
+    if (accept(scanner, "max")) return { start, end: most ?? OPEN_END };
+    end = readInteger(scanner, 'a number or "max"', inclusive);
+  }
+  return { start, end: inclusive ? end : end + 1 };
+}
+
+const MAX_INT32 = 2_147_483_647;
+
+/** Reads an enum after its keyword. */
+export function* readEnum(context: ParseContext, into: Container, start: Start, visibility: number): Steps {
+  const { scanner } = context;
+  const type: EnumProto = {
+    name: readIdentifier(scanner, "the name of the enum"),
+    value: [],
+    reservedRange: [],
+    reservedName: [],
+  };
+  if (visibility !== 0) type.visibility = visibility;
+  const path = [...into.path, into.numbers.enum, into.enums.length];
+  into.enums.push(type);
+  const location = context.open(path, start);
+  const scope = qualify(into.scope, type.name);
+  const statements: OptionStatement[] = [];
+  while (!scanner.is("}")) {
+    yield context.work();
+    const valueStart = context.start();
+    if (context.acceptEmpty()) continue;
+    const name = readIdentifier(scanner, "the name of an enum value");
+    if (name === "option" && scanner.text !== "=") {
+      statements.push(readOption(scanner));
+      context.endStatement();
+    } else if (name === "reserved" && scanner.text !== "=") {
+      yield* readReserved(context, type, MAX_INT32);
+    } else {
+      expect(scanner, "=");
+      const value: EnumValueProto = {
+        name,
+        number: readInteger(scanner, "the number of the enum value", true),
+      };
+      context.addOptions(
+        value,
+        "EnumValue",
+        qualify(into.scope, name),
+        into.scope,
+        readInlineOptions(scanner),
+      );
+      context.endDeclaration([...path, Path.ENUM_VALUE, type.value.length], valueStart);
+      type.value.push(value);
+    }
+  }
+  context.close(location);
+  context.addOptions(type, "Enum", scope, into.scope, statements);
 }

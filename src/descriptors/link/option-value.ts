@@ -1,5 +1,5 @@
-import type { Field, MessageType, Model, OptionValue } from "./model.js";
-import { WireReader, WireType } from "./wire.js";
+import { WireReader, WireType } from "../../wire/reader.js";
+import type { Field, MessageType, Model, OptionValue } from "../model.js";
 
 const MAX_DEPTH = 100;
 const utf8 = new TextDecoder();

@@ -1,5 +1,5 @@
-import { atOnce, type Steps } from "../net/pace.js";
-import { decodeLocations, type LocationProto } from "./descriptor-proto.js";
+import { atOnce, type Steps } from "../../net/pace.js";
+import { decodeLocations, type LocationProto } from "../descriptor-proto.js";
 
 export interface Place {
   readonly comment: string;

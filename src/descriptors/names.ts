@@ -1,3 +1,14 @@
+/** The full name of what is declared in a scope: a package or a message. */
+export function qualify(scope: string, name: string): string {
+  return scope === "" ? name : `${scope}.${name}`;
+}
+
+/** The scope that a full name is declared in; empty outside of packages. */
+export function parentOf(fullName: string): string {
+  const dot = fullName.lastIndexOf(".");
+  return dot < 0 ? "" : fullName.slice(0, dot);
+}
+
 /** The JSON name of a field that sets none (google/protobuf/descriptor.cc, ToJsonName): `user_id` is `userId`. */
 export function jsonName(name: string): string {
   if (!name.includes("_")) return name;

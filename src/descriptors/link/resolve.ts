@@ -1,19 +1,25 @@
-import type { Steps } from "../net/pace.js";
-import { type FieldProto, FieldType, type MessageProto, Path, SCALAR_TYPES } from "./descriptor-proto.js";
-import { MAX_FIELD } from "./parse-range.js";
-import { Problems } from "./problems.js";
-import { parentOf, type Scope } from "./scope.js";
-import type { SourceFile } from "./source-file.js";
+import type { Steps } from "../../net/pace.js";
+import {
+  type FieldProto,
+  FieldType,
+  MAX_FIELD,
+  type MessageProto,
+  Path,
+  SCALAR_TYPES,
+} from "../descriptor-proto.js";
+import { DiagnosticList } from "../diagnostic-list.js";
+import { parentOf, qualify } from "../names.js";
+import type { SourceFile } from "../source-file.js";
+import { givesWay } from "../source-file.js";
 import { SourceInfo } from "./source-info.js";
 import {
   type DescriptorSymbol,
   type ExtensionSymbol,
   nested,
-  qualify,
+  type Scope,
   type SymbolTable,
   topLevel,
-} from "./symbol-table.js";
-import { givesWay } from "./well-known.js";
+} from "./symbols.js";
 
 const SCALARS: ReadonlySet<number> = new Set(SCALAR_TYPES.values());
 
@@ -31,11 +37,11 @@ export function* resolveTypes(
   file: SourceFile,
   table: SymbolTable,
   scope: () => Scope,
-  problems: Problems,
+  problems: DiagnosticList,
 ): Steps {
   const resolver = new Resolver(file, table, scope, problems);
   // What another file defines already is only compared with that, and one that cannot be resolved is different.
-  const quiet = new Resolver(file, table, scope, new Problems());
+  const quiet = new Resolver(file, table, scope, new DiagnosticList());
   for (const symbol of topLevel(file)) {
     if (!file.dropped.has(symbol.proto)) yield* resolver.resolve(symbol, file.proto.package);
     else if (!givesWay(file)) yield* quiet.resolve(symbol, file.proto.package);
@@ -54,7 +60,7 @@ class Resolver {
     readonly file: SourceFile,
     readonly table: SymbolTable,
     readonly scope: () => Scope,
-    readonly problems: Problems,
+    readonly problems: DiagnosticList,
   ) {}
 
   /** Reports what cannot be resolved, and what was found without an import. */

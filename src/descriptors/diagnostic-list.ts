@@ -14,7 +14,7 @@ interface Search {
 }
 
 /** Collects diagnostics. Searching for the nearest of many names is slow, so only the first problems get one. */
-export class Problems {
+export class DiagnosticList {
   readonly diagnostics: Diagnostic[] = [];
   errors = 0;
   readonly #searches: Search[] = [];
