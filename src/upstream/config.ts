@@ -7,6 +7,7 @@ import type { Findings } from "../config/findings.js";
 import { Formats } from "../config/format.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, size, text } from "../config/schema.js";
+import { transportKinds } from "./options.js";
 
 /** gRPC's status codes by name (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), OK left out. */
 const failures = [
@@ -119,7 +120,7 @@ const UpstreamSchema = mapping(
         "How an endpoint is chosen: in turn, the one with the fewest calls under way, or the first that answers.",
       default: "round_robin",
     }),
-    transport: choice(["lean", "grpc-js"], {
+    transport: choice(transportKinds, {
       description:
         "The HTTP/2 client for calls: the gateway's own, or that of @grpc/grpc-js, which needs much more CPU time.",
       default: "lean",

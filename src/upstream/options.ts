@@ -21,8 +21,10 @@ export interface ChannelOptions {
   readonly userAgent?: string;
 }
 
-/** `lean`: our own HTTP/2 client; `grpc-js`: that of `@grpc/grpc-js`. */
-export type TransportKind = "lean" | "grpc-js";
+/** Values of `transport` in the configuration. `lean`: our own HTTP/2 client; `grpc-js`: that of `@grpc/grpc-js`. */
+export const transportKinds = ["lean", "grpc-js"] as const;
+
+export type TransportKind = (typeof transportKinds)[number];
 
 export type Balancing = "round_robin" | "least_request" | "pick_first";
 
