@@ -3,12 +3,12 @@ import type { Caller } from "../auth/caller.js";
 import type { Authenticator, Identity } from "../auth/identity.js";
 import type { Admission, Limiter } from "../limits/limiter.js";
 
-/** What a request has come by on its way through a guard; made by the pipeline, filled by the guard. */
-export interface Passage {
+/** What a guard has found out of a request; made by the pipeline, filled by the guard. */
+export interface GuardResult {
   /** The HTTP method as it came. */
   readonly method: string;
   identity: Identity | undefined;
-  /** For the reply, whatever it is. */
+  /** Of the response, whatever it is. */
   readonly headers: [name: string, value: string][];
   /** To be called once when the request is over, also where it was refused on the way. */
   readonly releases: (() => void)[];
@@ -47,10 +47,10 @@ export class Guard {
    * @param path raw, as it came; policies compare its decoded segments
    * @throws GatewayError (or rejects with it)
    */
-  admit(caller: Caller, path: string, passage: Passage): void | Promise<void> {
-    const early = admitAll(this.#early, caller, passage);
-    if (early !== undefined) return early.then(() => this.#identify(caller, path, passage));
-    return this.#identify(caller, path, passage);
+  admit(caller: Caller, path: string, result: GuardResult): void | Promise<void> {
+    const early = admitAll(this.#early, caller, result);
+    if (early !== undefined) return early.then(() => this.#identify(caller, path, result));
+    return this.#identify(caller, path, result);
   }
 
   /**
@@ -58,31 +58,31 @@ export class Guard {
    * @param message the bytes that the backend gets
    * @throws GatewayError
    */
-  check(message: Uint8Array, path: string, { identity, method }: Passage): void {
+  check(message: Uint8Array, path: string, { identity, method }: GuardResult): void {
     const after = this.#authorizer?.after;
     if (after !== undefined) after(identity, message, this.#segments(path), method);
   }
 
-  #identify(caller: Caller, path: string, passage: Passage): void | Promise<void> {
-    if (this.#authenticator === undefined) return this.#authorize(caller, path, passage);
+  #identify(caller: Caller, path: string, result: GuardResult): void | Promise<void> {
+    if (this.#authenticator === undefined) return this.#authorize(caller, path, result);
     const identity = this.#authenticator(caller);
     if (identity instanceof Promise) {
       return identity.then(known => {
-        passage.identity = known;
-        return this.#authorize(caller, path, passage);
+        result.identity = known;
+        return this.#authorize(caller, path, result);
       });
     }
-    passage.identity = identity;
-    return this.#authorize(caller, path, passage);
+    result.identity = identity;
+    return this.#authorize(caller, path, result);
   }
 
-  #authorize(caller: Caller, path: string, passage: Passage): void | Promise<void> {
-    const late = admitAll(this.#late, caller, passage);
-    if (late !== undefined) return late.then(() => this.#decide(path, passage));
-    this.#decide(path, passage);
+  #authorize(caller: Caller, path: string, result: GuardResult): void | Promise<void> {
+    const late = admitAll(this.#late, caller, result);
+    if (late !== undefined) return late.then(() => this.#decide(path, result));
+    this.#decide(path, result);
   }
 
-  #decide(path: string, { identity, method }: Passage): void {
+  #decide(path: string, { identity, method }: GuardResult): void {
     this.#authorizer?.before(identity, this.#segments(path), method);
   }
 
@@ -94,27 +94,27 @@ export class Guard {
   }
 }
 
-/** Asks limiters in order; a promise only where one of them answers with one. */
+/** Asks limiters in order; a promise only where one of them returns one. */
 function admitAll(
   limiters: readonly Limiter[],
   caller: Caller,
-  passage: Passage,
+  result: GuardResult,
   first = 0,
 ): Promise<void> | undefined {
   for (let index = first; index < limiters.length; index++) {
-    const admission = (limiters[index] as Limiter).admit(caller, passage.identity?.subject);
+    const admission = (limiters[index] as Limiter).admit(caller, result.identity?.subject);
     if (admission instanceof Promise) {
       return admission.then(known => {
-        note(known, passage);
-        return admitAll(limiters, caller, passage, index + 1);
+        note(known, result);
+        return admitAll(limiters, caller, result, index + 1);
       });
     }
-    note(admission, passage);
+    note(admission, result);
   }
   return undefined;
 }
 
-function note(admission: Admission | undefined, { headers, releases }: Passage): void {
+function note(admission: Admission | undefined, { headers, releases }: GuardResult): void {
   if (admission === undefined) return;
   for (const [name, value] of admission.headers) headers.push([name, value]);
   if (admission.release !== undefined) releases.push(admission.release);

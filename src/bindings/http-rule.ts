@@ -20,7 +20,7 @@ export class HttpRuleError extends Error {
 }
 
 /** The shape in which both annotations and the configuration hold a rule. */
-export interface RawRule {
+export interface DeclaredRule {
   readonly get?: string;
   readonly put?: string;
   readonly post?: string;
@@ -29,7 +29,7 @@ export interface RawRule {
   readonly custom?: { readonly kind: string; readonly path: string };
   readonly body?: string;
   readonly response_body?: string;
-  readonly additional_bindings?: readonly RawRule[];
+  readonly additional_bindings?: readonly DeclaredRule[];
 }
 
 const patterns = ["get", "put", "post", "delete", "patch"] as const;
@@ -39,7 +39,7 @@ const patterns = ["get", "put", "post", "delete", "patch"] as const;
  * (`google/api/http.proto`).
  * @throws HttpRuleError
  */
-export function flattenRule(raw: RawRule): HttpRule[] {
+export function flattenRule(raw: DeclaredRule): HttpRule[] {
   const rules = [single(raw)];
   for (const additional of raw.additional_bindings ?? []) {
     if ((additional.additional_bindings?.length ?? 0) > 0) {
@@ -51,12 +51,12 @@ export function flattenRule(raw: RawRule): HttpRule[] {
 }
 
 /** Reads the value of a `(google.api.http)` or `(trpc.api.http)` option. */
-export function rawRuleOf(option: OptionValue): RawRule {
+export function declaredRuleOf(option: OptionValue): DeclaredRule {
   // The descriptor module decodes the option by its own definition, whose names are those of RawRule.
-  return option as unknown as RawRule;
+  return option as unknown as DeclaredRule;
 }
 
-function single(raw: RawRule): HttpRule {
+function single(raw: DeclaredRule): HttpRule {
   const body = raw.body ?? "";
   const responseBody = raw.response_body ?? "";
   for (const pattern of patterns) {
@@ -77,7 +77,7 @@ function single(raw: RawRule): HttpRule {
 const parsed: ReadonlySet<string> = new Set(METHODS);
 
 /** Why requests do not reach a custom kind of the rule as it is declared, one text a kind. */
-export function kindWarnings({ custom, additional_bindings = [] }: RawRule): string[] {
+export function kindWarnings({ custom, additional_bindings = [] }: DeclaredRule): string[] {
   const own = custom === undefined ? undefined : kindWarning(custom.kind ?? "");
   return [...(own === undefined ? [] : [own]), ...additional_bindings.flatMap(kindWarnings)];
 }

@@ -1,19 +1,19 @@
 import type { Match, Router } from "../routing/router.js";
 
-/** What answers a request: a route, the gateway itself for OPTIONS, or nothing. `allow` is sorted and complete. */
-export type Lookup<T> =
+/** What serves a request: a route, the gateway itself for OPTIONS, or nothing. `allow` is sorted and complete. */
+export type RouteLookup<T> =
   | Exclude<Match<T>, { kind: "method" }>
   | { readonly kind: "method" | "options"; readonly allow: readonly string[] };
 
 /**
- * Finds what answers a request. HEAD follows GET, and OPTIONS is answered from the routes of the path (see
+ * Finds what serves a request. HEAD follows GET, and OPTIONS is answered from the routes of the path (see
  * docs/reference/routes.md); a route of its own comes before either.
  * @param path raw, without the query
  */
-export function lookUp<T>(router: Router<T>, method: string, path: string): Lookup<T> {
+export function lookUpRoute<T>(router: Router<T>, method: string, path: string): RouteLookup<T> {
   const match = router.match(method, path);
   if (match.kind !== "method") return match;
-  if (method === "HEAD" && match.allow.includes("GET")) return lookUp(router, "GET", path);
+  if (method === "HEAD" && match.allow.includes("GET")) return lookUpRoute(router, "GET", path);
   return { kind: method === "OPTIONS" ? "options" : "method", allow: answeredMethods(match.allow) };
 }
 

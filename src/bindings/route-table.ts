@@ -6,18 +6,18 @@ import type { Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
 import { TemplateError } from "../routing/template.js";
-import type { Endpoint } from "./endpoint.js";
-import { type OwnRoute, ownRoute, type PassThroughRule } from "./own-route.js";
+import type { LocalHandler } from "./built-in-route.js";
+import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built-in-route.js";
 import { routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
-import { collectRules, type Locate, type RuleOfMethod, ruleOrigin } from "./rules.js";
+import { collectRules, type Locate, type MethodRule, ruleOrigin } from "./rules.js";
 import type { BindingSections } from "./service-config.js";
 import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
   readonly routes: readonly Route[];
   /** What no RPC method answers. */
-  readonly own: readonly OwnRoute[];
+  readonly builtIn: readonly BuiltInRoute[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -32,7 +32,7 @@ export async function compileRoutes(
   model: Model,
   locate: Locate,
   pace: Pace,
-  declared: readonly (Endpoint | PassThroughRule)[] = [],
+  declared: readonly (LocalHandler | PassThroughPrefix)[] = [],
 ): Promise<RouteTable> {
   const diagnostics: Diagnostic[] = [];
   const builder = new RouterBuilder<Origin>();
@@ -58,13 +58,13 @@ export async function compileRoutes(
       diagnostics.push(misfit(rule, error));
     }
   }
-  const own: OwnRoute[] = [];
+  const own: BuiltInRoute[] = [];
   for (const each of declared) {
     const path = formatPath(each.at);
     const route = `${each.method} ${each.template}`;
     const origin: Origin = { text: path, route, service: undefined, path, position: locate(each.at) };
     try {
-      const route = ownRoute(each);
+      const route = builtInRoute(each);
       const earlier = builder.add(route.method, route.template, origin);
       if (earlier === undefined) own.push(route);
       else diagnostics.push(conflict(route, origin, earlier));
@@ -78,7 +78,7 @@ export async function compileRoutes(
     }
   }
   diagnostics.push(...(await shadowWarnings(builder, pace)));
-  return { routes, own, diagnostics };
+  return { routes, builtIn: own, diagnostics };
 }
 
 /** What compiling one route costs. */
@@ -151,7 +151,7 @@ function place({ path, position }: Pick<Origin, "path" | "position">): Pick<Diag
   return { path, ...(position === undefined ? {} : { position }) };
 }
 
-function misfit(rule: RuleOfMethod, error: RouteError): Diagnostic {
+function misfit(rule: MethodRule, error: RouteError): Diagnostic {
   return {
     severity: rule.source === "config" ? "error" : "warning",
     message: rule.source === "config" ? error.message : `no route for this rule: ${error.message}`,

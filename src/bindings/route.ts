@@ -9,7 +9,7 @@ import type { Dialect } from "../dialects/dialect.js";
 import { type Template, TemplateError } from "../routing/template.js";
 import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
-import type { BindingSource, RuleOfMethod } from "./rules.js";
+import type { BindingSource, MethodRule } from "./rules.js";
 
 /** One HTTP method and template of one RPC method, checked against its messages: all that load time can know. */
 export interface Route {
@@ -43,7 +43,7 @@ export class RouteError extends Error {
 }
 
 /** @throws RouteError */
-export function compileRoute(rule: RuleOfMethod, policy: RoutePolicy, codecs: Codecs): Route {
+export function compileRoute(rule: MethodRule, policy: RoutePolicy, codecs: Codecs): Route {
   const { method: rpc, service } = rule;
   const template = templateOf(rule);
   const variables = template.variables.map(variable =>
@@ -96,7 +96,7 @@ function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: D
   };
 }
 
-function templateOf({ rule, prefix }: RuleOfMethod): Template {
+function templateOf({ rule, prefix }: MethodRule): Template {
   try {
     const template = parseTemplate(rule.template);
     return prefix === "" ? template : parseTemplate(prefixTemplate(prefix, rule.template));

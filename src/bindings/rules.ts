@@ -5,12 +5,12 @@ import type { Pace } from "../net/pace.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { type ExposedService, exposedServices, patternPrefix } from "./exposed-services.js";
 import {
+  type DeclaredRule,
+  declaredRuleOf,
   flattenRule,
   type HttpRule,
   HttpRuleError,
   kindWarnings,
-  type RawRule,
-  rawRuleOf,
 } from "./http-rule.js";
 import type { RuleConfig } from "./rule-config.js";
 import type { BindingSections, ServiceConfig } from "./service-config.js";
@@ -19,7 +19,7 @@ import type { BindingSections, ServiceConfig } from "./service-config.js";
 export type BindingSource = "annotation" | "config" | "convention" | "auto";
 
 /** One rule of one exposed method, not yet checked against its messages. */
-export interface RuleOfMethod {
+export interface MethodRule {
   readonly rule: HttpRule;
   readonly method: MethodType;
   readonly service: ServiceConfig;
@@ -46,10 +46,10 @@ export async function collectRules(
   locate: Locate,
   diagnostics: Diagnostic[],
   pace: Pace,
-): Promise<RuleOfMethod[]> {
+): Promise<MethodRule[]> {
   const exposed = exposedServices(config, model);
   const configured = await configuredRules(config, exposed, locate, diagnostics, pace);
-  const collected: RuleOfMethod[] = [];
+  const collected: MethodRule[] = [];
   const byEntry = config.services.map((): ExposedService[] => []);
   for (const service of exposed.values()) byEntry[service.index]?.push(service);
   for (const [index, entry] of config.services.entries()) {
@@ -180,11 +180,11 @@ function rulesOf(
   { service, bindings, prefix }: BindingSettings,
   configured: ReadonlyMap<string, readonly ConfiguredRule[]>,
   diagnostics: Diagnostic[],
-): RuleOfMethod[] {
+): MethodRule[] {
   const declared = configured.get(method.fullName);
   const position: FilePosition | undefined =
     method.line > 0 ? { file: sourceOf(method.file), line: method.line, column: 0 } : undefined;
-  const of = (rule: HttpRule, source: BindingSource): RuleOfMethod => ({
+  const of = (rule: HttpRule, source: BindingSource): MethodRule => ({
     rule,
     method,
     service,
@@ -193,7 +193,7 @@ function rulesOf(
     position,
     path: method.fullName,
   });
-  const rules: RuleOfMethod[] = [];
+  const rules: MethodRule[] = [];
   if (declared !== undefined) {
     for (const { raw, position, path } of declared) {
       for (const rule of flatten(raw, position, path, "error", diagnostics)) {
@@ -230,7 +230,7 @@ function annotatedRules(
   for (const name of annotations) {
     const option = method.options.get(name);
     if (option === undefined) continue;
-    for (const rule of flatten(rawRuleOf(option), position, method.fullName, "warning", diagnostics)) {
+    for (const rule of flatten(declaredRuleOf(option), position, method.fullName, "warning", diagnostics)) {
       if (!rules.some(other => sameRule(other, rule))) rules.push(rule);
     }
   }
@@ -239,7 +239,7 @@ function annotatedRules(
 
 /** A rule of the user's own file is an error when it is wrong; one in somebody's proto must not stop the gateway. */
 function flatten(
-  raw: RawRule,
+  raw: DeclaredRule,
   position: FilePosition | undefined,
   path: string,
   severity: Diagnostic["severity"],
@@ -282,7 +282,7 @@ function suggest(name: string, candidates: Iterable<string>): { suggestion?: str
 }
 
 /** `config/gateway.yaml:12:5` or the method's full name: how one rule is told from another in messages. */
-export function ruleOrigin(rule: RuleOfMethod): string {
+export function ruleOrigin(rule: MethodRule): string {
   const where = rule.position === undefined ? "" : ` (${formatPosition(rule.position)})`;
   return `${rule.method.fullName}${where}`;
 }

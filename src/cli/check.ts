@@ -42,7 +42,7 @@ function summary(diagnostics: readonly Diagnostic[], compiled: Compiled | undefi
   return `${ok ? "ok" : "refused by --strict"}, ${plural(routesOf(compiled), "route")}${warned}`;
 }
 
-function routesOf({ routes, own }: Compiled): number {
+function routesOf({ routes, builtIn: own }: Compiled): number {
   return routes.length + own.length;
 }
 

@@ -1,4 +1,4 @@
-import type { OwnRoute } from "../bindings/own-route.js";
+import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import type { Route } from "../bindings/route.js";
 import { authOf, type Compiled } from "../gateway/compile.js";
 import { limitNames } from "../limits/config.js";
@@ -13,7 +13,7 @@ export interface Condition {
 }
 
 /** In the order in which the gateway decides. */
-export function conditionsOf(compiled: Compiled, route: Route | OwnRoute): readonly Condition[] {
+export function conditionsOf(compiled: Compiled, route: Route | BuiltInRoute): readonly Condition[] {
   const conditions: Condition[] = [];
   const add = (reason: Reason, when: string): void => {
     conditions.push({ status: reasons[reason].httpStatus, reason, when });
@@ -38,13 +38,13 @@ export function conditionsOf(compiled: Compiled, route: Route | OwnRoute): reado
   return conditions;
 }
 
-function limitsOf(route: Route | OwnRoute): readonly string[] {
+function limitsOf(route: Route | BuiltInRoute): readonly string[] {
   switch (route.kind) {
     case "rpc":
       return route.policy.rateLimits;
-    case "endpoint":
-      return limitNames(route.endpoint.rateLimit);
+    case "local":
+      return limitNames(route.handler.rateLimit);
     case "pass-through":
-      return limitNames(route.rule.rateLimit);
+      return limitNames(route.passThrough.rateLimit);
   }
 }

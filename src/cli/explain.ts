@@ -1,5 +1,5 @@
-import { type Lookup, lookUp } from "../bindings/lookup.js";
-import type { OwnRoute } from "../bindings/own-route.js";
+import type { BuiltInRoute } from "../bindings/built-in-route.js";
+import { lookUpRoute, type RouteLookup } from "../bindings/lookup.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
 import { createCodecs } from "../codec/codecs.js";
@@ -30,7 +30,7 @@ interface Placement {
 interface Explanation {
   readonly method: string;
   readonly path: string;
-  readonly outcome: Lookup<Route | OwnRoute>["kind"];
+  readonly outcome: RouteLookup<Route | BuiltInRoute>["kind"];
   readonly route?: RouteDescription;
   readonly values?: readonly Placement[];
   readonly body?: string;
@@ -69,12 +69,12 @@ async function explainRequest(compiled: Compiled, method: string, target: string
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
-  const router = await routerOf<Route | OwnRoute, Route | OwnRoute>(
-    [...compiled.routes, ...compiled.own],
+  const router = await routerOf<Route | BuiltInRoute, Route | BuiltInRoute>(
+    [...compiled.routes, ...compiled.builtIn],
     route => route,
     createPace(),
   );
-  const found = lookUp(router, method, path);
+  const found = lookUpRoute(router, method, path);
   const others = found.kind === "malformed" ? [] : losers(router.explain(method, path));
   const base = { method, path, outcome: found.kind, others };
   switch (found.kind) {
@@ -92,7 +92,7 @@ async function explainRequest(compiled: Compiled, method: string, target: string
 
 function explainMatch(
   compiled: Compiled,
-  route: Route | OwnRoute,
+  route: Route | BuiltInRoute,
   variables: readonly string[],
   query: string,
 ): Pick<Explanation, "route" | "values" | "body" | "request" | "refused" | "conditions"> {
@@ -160,7 +160,7 @@ function fieldText(fields: readonly Field[]): string {
 }
 
 /** What else matched, and what came near: at least half of its segments fit. */
-function losers(candidates: readonly Candidate<Route | OwnRoute>[]): Explanation["others"] {
+function losers(candidates: readonly Candidate<Route | BuiltInRoute>[]): Explanation["others"] {
   return candidates
     .filter(({ outcome, matched, template }) =>
       outcome === "path" ? matched * 2 >= template.segments.length : outcome !== "found",

@@ -31,7 +31,7 @@ const noRooms: Rooms = {
 const shown = 20;
 
 /** A configuration that exposes nothing: which services could stand there. */
-function notExposed({ loaded, model, routes, own }: Compiled, file: string): readonly Diagnostic[] {
+function notExposed({ loaded, model, routes, builtIn: own }: Compiled, file: string): readonly Diagnostic[] {
   const { services, descriptors } = loaded.config;
   if (services.length + routes.length + own.length > 0 || descriptors.length === 0) return [];
   const names = [...model.services.keys()].toSorted();

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Endpoint, EndpointAnswer } from "../bindings/endpoint.js";
+import type { LocalHandler, LocalResponse } from "../bindings/built-in-route.js";
 import { statusDialect } from "../dialects/status.js";
 
 /** Only what the page brings itself, only from its own host, and never text as markup. */
@@ -21,7 +21,7 @@ const javascript = "text/javascript; charset=utf-8";
 const css = "text/css; charset=utf-8";
 
 /** A page at `/demo` on which people talk in the rooms of `realtime`. */
-export function chatPage(): readonly Endpoint[] {
+export function chatPage(): readonly LocalHandler[] {
   return [
     // Who opens the port in a browser looks for this.
     fixed("/", { status: 302, headers: [["location", "/demo"]], body: "" }),
@@ -32,7 +32,7 @@ export function chatPage(): readonly Endpoint[] {
   ];
 }
 
-function file(template: string, name: string, contentType: string): Endpoint {
+function file(template: string, name: string, contentType: string): LocalHandler {
   return fixed(template, {
     status: 200,
     headers: [
@@ -45,7 +45,7 @@ function file(template: string, name: string, contentType: string): Endpoint {
   });
 }
 
-function fixed(template: string, answer: EndpointAnswer): Endpoint {
+function fixed(template: string, answer: LocalResponse): LocalHandler {
   return {
     method: "GET",
     template,
@@ -55,6 +55,6 @@ function fixed(template: string, answer: EndpointAnswer): Endpoint {
     rateLimit: undefined,
     dialect: statusDialect,
     bodyLimit: undefined,
-    answer: () => answer,
+    handle: () => answer,
   };
 }

@@ -1,16 +1,16 @@
 import { RequestOrigins } from "../auth/request-origins.js";
-import { Guard } from "../bindings/guard.js";
-import type { OwnRoute } from "../bindings/own-route.js";
-import type { Route } from "../bindings/route.js";
-import { routerOf } from "../bindings/route-table.js";
 import type {
   Binding,
+  BoundRoutes,
   DetailRenderer,
-  EndpointBinding,
+  LocalBinding,
   PassThroughBinding,
   RpcBinding,
-  Snapshot,
-} from "../bindings/snapshot.js";
+} from "../bindings/binding.js";
+import type { BuiltInRoute } from "../bindings/built-in-route.js";
+import { Guard } from "../bindings/guard.js";
+import type { Route } from "../bindings/route.js";
+import { routerOf } from "../bindings/route-table.js";
 import { createCodecs } from "../codec/codecs.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
@@ -44,18 +44,18 @@ export interface BindContext {
  * @param http what holds for the listener that serves them
  */
 export async function bindRoutes(
-  routes: readonly (Route | OwnRoute)[],
+  routes: readonly (Route | BuiltInRoute)[],
   http: GatewayConfig["http"],
   context: BindContext,
-): Promise<Snapshot> {
+): Promise<BoundRoutes> {
   const { compiled, requests, pace } = context;
   const bindings: Binding[] = [];
-  const make = (route: Route | OwnRoute): Binding => {
+  const make = (route: Route | BuiltInRoute): Binding => {
     const binding = bind(route, http, context);
     bindings.push(binding);
     return binding;
   };
-  const router = await routerOf<Route | OwnRoute, Binding>(routes, make, pace);
+  const router = await routerOf<Route | BuiltInRoute, Binding>(routes, make, pace);
   return {
     router,
     bindings,
@@ -68,12 +68,12 @@ export async function bindRoutes(
   };
 }
 
-function bind(route: Route | OwnRoute, http: GatewayConfig["http"], context: BindContext): Binding {
+function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context: BindContext): Binding {
   switch (route.kind) {
     case "rpc":
       return bindRpc(route, context);
-    case "endpoint":
-      return bindEndpoint(route, http, context);
+    case "local":
+      return bindLocal(route, http, context);
     case "pass-through":
       return bindPassThrough(route, http, context);
   }
@@ -103,55 +103,55 @@ function bindRpc(
   };
 }
 
-function bindEndpoint(
-  route: Extract<OwnRoute, { kind: "endpoint" }>,
+function bindLocal(
+  route: Extract<BuiltInRoute, { kind: "local" }>,
   http: GatewayConfig["http"],
   { compiled, guards, runtime }: BindContext,
-): EndpointBinding {
-  const { method, template, endpoint } = route;
-  const { service } = endpoint;
+): LocalBinding {
+  const { method, template, handler } = route;
+  const { service } = handler;
   return {
-    kind: "endpoint",
+    kind: "local",
     method,
     template,
     service,
-    dialect: endpoint.dialect,
-    guard: endpoint.guard ?? guardOf(route, limitNames(endpoint.rateLimit), compiled, guards),
-    bodyLimit: endpoint.bodyLimit ?? http.limits.body,
+    dialect: handler.dialect,
+    guard: handler.guard ?? guardOf(route, limitNames(handler.rateLimit), compiled, guards),
+    bodyLimit: handler.bodyLimit ?? http.limits.body,
     metrics: runtime.metrics.route(template.text, method, service),
     route,
-    endpoint,
+    handler,
   };
 }
 
 function bindPassThrough(
-  route: Extract<OwnRoute, { kind: "pass-through" }>,
+  route: Extract<BuiltInRoute, { kind: "pass-through" }>,
   http: GatewayConfig["http"],
   { compiled, backends, guards, runtime }: BindContext,
 ): PassThroughBinding {
-  const { method, template, rule } = route;
+  const { method, template, passThrough } = route;
   return {
     kind: "pass-through",
     method,
     template,
-    service: rule.upstream,
+    service: passThrough.upstream,
     dialect: statusDialect,
-    guard: guardOf(route, limitNames(rule.rateLimit), compiled, guards),
+    guard: guardOf(route, limitNames(passThrough.rateLimit), compiled, guards),
     bodyLimit: http.limits.body,
-    metrics: runtime.metrics.route(template.text, method, rule.upstream),
+    metrics: runtime.metrics.route(template.text, method, passThrough.upstream),
     route,
-    upstream: rule.upstream,
-    websocket: rule.websocket,
-    check: rule.check,
+    upstream: passThrough.upstream,
+    websocket: passThrough.websocket,
+    check: passThrough.check,
     ownHeader: name => guards.authenticators.tells(name),
     // There are some where there are such routes.
-    forwarder: (backends.forwarders as Forwarders).of(rule.prefix),
+    forwarder: (backends.forwarders as Forwarders).of(passThrough.prefix),
   };
 }
 
 /** Undefined where everybody may call as often as they like. */
 function guardOf(
-  route: Route | OwnRoute,
+  route: Route | BuiltInRoute,
   limits: readonly string[],
   compiled: Compiled,
   guards: Guards,
@@ -166,7 +166,9 @@ function guardOf(
 }
 
 /** What every response of a listener carries, and those to CORS preflights. */
-function responseHeaders(http: GatewayConfig["http"]): Pick<Snapshot, "replyHeaders" | "preflightHeaders"> {
+function responseHeaders(
+  http: GatewayConfig["http"],
+): Pick<BoundRoutes, "replyHeaders" | "preflightHeaders"> {
   const cors = createCors(http.cors);
   const security = securityHeaders(http.security_headers);
   const plain = security(false);
@@ -181,7 +183,7 @@ function responseHeaders(http: GatewayConfig["http"]): Pick<Snapshot, "replyHead
 }
 
 /** Prints error details of types that the model has. */
-function detailPrinter({ model }: Compiled, depth: number): Snapshot["renderDetail"] {
+function detailPrinter({ model }: Compiled, depth: number): BoundRoutes["renderDetail"] {
   const codecs = createCodecs(model, {
     enums: "name",
     int64: "string",

@@ -3,8 +3,8 @@ import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
-import type { Endpoint } from "../bindings/endpoint.js";
-import { type OwnRoute, ownRoute, type PassThroughRule } from "../bindings/own-route.js";
+import type { LocalHandler } from "../bindings/built-in-route.js";
+import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "../bindings/built-in-route.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { passedHeaders } from "../bindings/service-config.js";
@@ -24,7 +24,7 @@ import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
-import { type RealtimeEndpoints, type Rooms, realtimeEndpoints, socketAuth } from "./realtime-settings.js";
+import { type RealtimeHandlers, type Rooms, realtimeHandlers, socketAuth } from "./realtime-settings.js";
 import type { Runtime } from "./runtime.js";
 import { streamWarnings } from "./stream-warnings.js";
 
@@ -33,14 +33,14 @@ export interface Compiled {
   readonly loaded: UsableConfig;
   readonly model: Model;
   readonly routes: RouteTable["routes"];
-  readonly own: RouteTable["own"];
+  readonly builtIn: RouteTable["builtIn"];
   /** What the listener of the sockets answers beside them. */
-  readonly realtimeOwn: readonly OwnRoute[];
+  readonly socketListenerRoutes: readonly BuiltInRoute[];
   /** What the policies demand of a route; none where no policy matches. */
-  readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
+  readonly authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>;
   readonly validators: Validators;
   /** What policies demand of rooms. */
-  readonly rooms: RoomAuthorizer | undefined;
+  readonly roomPolicy: RoomAuthorizer | undefined;
   /** What sockets ask of backends; undefined without `realtime`. */
   readonly bridge: BridgePlan | undefined;
   /** What policies demand of methods that sockets may call, whatever their routes. */
@@ -76,12 +76,12 @@ export async function compile(
     usedServices(config),
   );
   const livekit = config.livekit && (await compileLiveKit(config.livekit, loaded, model, context));
-  const realtime = realtimeEndpoints(config, rooms);
+  const realtime = realtimeHandlers(config, rooms);
   const declared = builtIns(config, livekit, realtime, runtime);
   const table = await compileRoutes(config, model, locate, pace, declared);
-  const realtimeOwn = socketListenerRoutes(realtime, table);
+  const socketRoutes = socketListenerRoutes(realtime, table);
   const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
-  const all = new Set([...table.routes, ...table.own, ...realtimeOwn]);
+  const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes]);
   const authorizers = await authorizersOf(all, config, policies, pace);
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
   const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
@@ -103,11 +103,11 @@ export async function compile(
     loaded,
     model,
     routes: table.routes,
-    own: table.own,
-    realtimeOwn,
+    builtIn: table.builtIn,
+    socketListenerRoutes: socketRoutes,
     authorizers,
     validators,
-    rooms: roomPolicy,
+    roomPolicy: roomPolicy,
     bridge: bridge?.plan,
     callAuthorizers,
     adminRoutes: [...(livekit?.adminRoutes ?? []), ...roomsAdminRoutes(config, rooms)],
@@ -154,25 +154,28 @@ async function compileLiveKit(
 function builtIns(
   config: GatewayConfig,
   livekit: LiveKit | undefined,
-  realtime: RealtimeEndpoints,
+  realtime: RealtimeHandlers,
   runtime: Runtime,
-): readonly (Endpoint | PassThroughRule)[] {
+): readonly (LocalHandler | PassThroughPrefix)[] {
   return [
     ...(livekit?.endpoints ?? []),
     ...realtime.rest,
     ...(realtime.path !== undefined && realtime.pathOnHttp ? [realtime.path] : []),
     ...passThroughRules(config),
-    ...runtime.endpoints,
+    ...runtime.handlers,
   ];
 }
 
 /** The same routes as on the HTTP listener, where that serves them. */
-function socketListenerRoutes({ rest, path }: RealtimeEndpoints, { own }: RouteTable): OwnRoute[] {
+function socketListenerRoutes(
+  { rest, path }: RealtimeHandlers,
+  { builtIn: own }: RouteTable,
+): BuiltInRoute[] {
   const onHttp = new Map(
-    own.flatMap(route => (route.kind === "endpoint" ? [[route.endpoint, route] as const] : [])),
+    own.flatMap(route => (route.kind === "local" ? [[route.handler, route] as const] : [])),
   );
   const endpoints = path === undefined ? rest : [...rest, path];
-  return endpoints.map(endpoint => onHttp.get(endpoint) ?? ownRoute(endpoint));
+  return endpoints.map(endpoint => onHttp.get(endpoint) ?? builtInRoute(endpoint));
 }
 
 function validatedTypes({ routes }: RouteTable): MessageType[] {
@@ -184,13 +187,13 @@ function roomsAdminRoutes({ realtime }: GatewayConfig, rooms: Rooms): readonly A
 }
 
 async function authorizersOf(
-  routes: Iterable<Route | OwnRoute>,
+  routes: Iterable<Route | BuiltInRoute>,
   { auth }: GatewayConfig,
   policies: Policies,
   pace: Pace,
-): Promise<Map<Route | OwnRoute, Authorizer>> {
+): Promise<Map<Route | BuiltInRoute, Authorizer>> {
   const units = 1 + auth.policies.length;
-  const authorizers = new Map<Route | OwnRoute, Authorizer>();
+  const authorizers = new Map<Route | BuiltInRoute, Authorizer>();
   for (const route of routes) {
     const { method, template } = route;
     const rpc = route.kind === "rpc" ? route.rpc : undefined;
@@ -203,14 +206,14 @@ async function authorizersOf(
 }
 
 /** Who may call a route. */
-export function authOf(route: Route | OwnRoute, otherwise: string | readonly string[]): AuthNames {
+export function authOf(route: Route | BuiltInRoute, otherwise: string | readonly string[]): AuthNames {
   switch (route.kind) {
     case "rpc":
       return route.policy.auth;
-    case "endpoint":
-      return authNames(route.endpoint.auth ?? otherwise);
+    case "local":
+      return authNames(route.handler.auth ?? otherwise);
     case "pass-through":
-      return authNames(route.rule.auth ?? otherwise);
+      return authNames(route.passThrough.auth ?? otherwise);
   }
 }
 

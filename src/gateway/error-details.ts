@@ -1,4 +1,4 @@
-import type { DetailRenderer } from "../bindings/snapshot.js";
+import type { DetailRenderer } from "../bindings/binding.js";
 import { createCodecs } from "../codec/codecs.js";
 import { loadModel } from "../descriptors/load/load.js";
 import type { Model } from "../descriptors/model.js";

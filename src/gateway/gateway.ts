@@ -1,6 +1,6 @@
 import { type AdminServer, type Readiness, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
-import type { Endpoint } from "../bindings/endpoint.js";
+import type { LocalHandler } from "../bindings/built-in-route.js";
 import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
 import { Pipeline } from "../pipeline/pipeline.js";
@@ -29,7 +29,7 @@ export interface GatewayOptions {
   /** Where log lines go; default standard output. */
   readonly logTo?: { write(line: string): void };
   /** What the HTTP listener serves beside the configuration. */
-  readonly endpoints?: readonly Endpoint[];
+  readonly endpoints?: readonly LocalHandler[];
   /** What serves the listener of the sockets; default uws, where its addon can be loaded. */
   readonly socketEngine?: SocketEngine;
 }
@@ -331,7 +331,7 @@ class RunningGateway implements Gateway {
     const { address, tls } = listenerOf(this.#loaded, "http");
     const pipeline = new Pipeline({
       // Requests are accepted only once there is a generation.
-      snapshot: () => (this.#generation as Generation).routes,
+      routes: () => (this.#generation as Generation).routes,
       metrics: this.#runtime.metrics,
       accessLog: new AccessLog(this.#runtime.log),
       draining: () => this.#draining,

@@ -1,5 +1,5 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
-import type { Snapshot } from "../bindings/snapshot.js";
+import type { BoundRoutes } from "../bindings/binding.js";
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { Model } from "../descriptors/model.js";
 import { createPace } from "../net/pace.js";
@@ -26,7 +26,7 @@ import type { Runtime } from "./runtime.js";
 export interface Generation {
   readonly model: Model;
   /** What the HTTP listener serves. */
-  readonly routes: Snapshot;
+  readonly routes: BoundRoutes;
   readonly guards: Guards;
   /** Undefined without `realtime`. */
   readonly realtime: RealtimeParts | undefined;
@@ -57,7 +57,7 @@ export async function buildGeneration(
   // Loading has checked that the upstream exists.
   const channel = (upstream: string): Channel => backends.channels.get(upstream) as Channel;
   const compiled = await compile(backends.loaded, backends.reflected, { runtime, rooms, channel, pace });
-  const { model, routes, own, adminRoutes, diagnostics } = compiled;
+  const { model, routes, builtIn: own, adminRoutes, diagnostics } = compiled;
   const { config } = backends.loaded;
   const guards = createGuards(config, model, channel, runtime, previousGuards);
   try {
@@ -89,11 +89,11 @@ export async function buildGeneration(
 /** @param http what the HTTP listener serves */
 async function realtimeParts(
   section: RealtimeConfig,
-  http: Snapshot,
+  http: BoundRoutes,
   context: BindContext,
 ): Promise<RealtimeParts> {
   const { compiled, backends, guards, details } = context;
-  const { bridge, realtimeOwn, authorizers, rooms } = compiled;
+  const { bridge, socketListenerRoutes: realtimeOwn, authorizers, roomPolicy: rooms } = compiled;
   const { config } = backends.loaded;
   const path = socketPath(section);
   const route = realtimeOwn.find(({ method, template }) => method === "GET" && template.text === path);

@@ -1,6 +1,6 @@
 import { type AuthNames, authNames } from "../auth/auth-schema.js";
 import { RequestOrigins } from "../auth/request-origins.js";
-import type { PassThroughRule } from "../bindings/own-route.js";
+import type { PassThroughPrefix } from "../bindings/built-in-route.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { BackendTls } from "../upstream/http/client.js";
 import type { ForwardedPrefix, Forwarders } from "../upstream/http/forwarder.js";
@@ -8,7 +8,7 @@ import type { GatewayConfig } from "./config.js";
 import { readClientTls } from "./tls.js";
 
 /** What `http.proxy` adds to the route table. */
-export function passThroughRules(config: GatewayConfig): PassThroughRule[] {
+export function passThroughRules(config: GatewayConfig): PassThroughPrefix[] {
   const { http, auth } = config;
   const origins = new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops);
   return http.proxy.map((proxy, index) => ({

@@ -2,12 +2,11 @@ import { type AuthNames, authNames } from "../auth/auth-schema.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import type { Identity } from "../auth/identity.js";
 import { RequestOrigins } from "../auth/request-origins.js";
-import type { Endpoint } from "../bindings/endpoint.js";
+import type { BoundRoutes } from "../bindings/binding.js";
+import type { BuiltInRoute, LocalHandler } from "../bindings/built-in-route.js";
 import { type ExposedService, exposedServices } from "../bindings/exposed-services.js";
 import { methodPolicy } from "../bindings/method-policy.js";
-import type { OwnRoute } from "../bindings/own-route.js";
 import type { Route } from "../bindings/route.js";
-import type { Snapshot } from "../bindings/snapshot.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import { statusDialect } from "../dialects/status.js";
 import { limitNames } from "../limits/config.js";
@@ -34,9 +33,9 @@ export interface RealtimeParts {
   /** What sockets call; undefined where they call nothing. */
   readonly target: BridgeTarget | undefined;
   /** What the listener of the sockets serves beside them. Acquired as long as the parts are used. */
-  readonly routes: Snapshot;
+  readonly routes: BoundRoutes;
   /** What responses of the HTTP listener carry, those to upgrades as well. */
-  readonly httpHeaders: Snapshot["replyHeaders"];
+  readonly httpHeaders: BoundRoutes["replyHeaders"];
 }
 
 /** Who may open a socket. */
@@ -45,16 +44,16 @@ export function socketAuth({ auth }: GatewayConfig, realtime: RealtimeConfig): A
 }
 
 /** What rooms and sockets answer on their own listener and on the HTTP listener. */
-export interface RealtimeEndpoints {
+export interface RealtimeHandlers {
   /** The rooms' REST API; none where it is not written. */
-  readonly rest: readonly Endpoint[];
+  readonly rest: readonly LocalHandler[];
   /** The path of the sockets; undefined without `realtime`. */
-  readonly path: Endpoint | undefined;
+  readonly path: LocalHandler | undefined;
   /** Whether the HTTP listener serves sockets, too. */
   readonly pathOnHttp: boolean;
 }
 
-export function realtimeEndpoints(config: GatewayConfig, rooms: Rooms): RealtimeEndpoints {
+export function realtimeHandlers(config: GatewayConfig, rooms: Rooms): RealtimeHandlers {
   const section = config.realtime;
   if (section === undefined) return { rest: [], path: undefined, pathOnHttp: false };
   const { rest: prefix, rate_limit: rateLimit } = section;
@@ -72,7 +71,7 @@ export function servesHttp({ path }: RealtimeConfig): boolean {
 }
 
 /** The path of the sockets, for requests that are no upgrade. */
-function socketEndpoint(config: GatewayConfig, section: RealtimeConfig, rooms: Rooms): Endpoint {
+function socketEndpoint(config: GatewayConfig, section: RealtimeConfig, rooms: Rooms): LocalHandler {
   return {
     method: "GET",
     template: socketPath(section),
@@ -83,7 +82,7 @@ function socketEndpoint(config: GatewayConfig, section: RealtimeConfig, rooms: R
     guard: closedGate(rooms, socketPath(section)),
     dialect: statusDialect,
     bodyLimit: undefined,
-    answer() {
+    handle() {
       throw new Error("the gate lets nobody through");
     },
   };
@@ -98,7 +97,7 @@ export function socketPath({ path }: RealtimeConfig): string {
  * What requests meet at the path of the sockets in the router. Listeners take upgrades in before that: what is left is
  * malformed by RFC 6455, or by another spelling of the path, which listeners compare as it is written.
  */
-function closedGate(rooms: Rooms, socketPath: string): NonNullable<Endpoint["guard"]> {
+function closedGate(rooms: Rooms, socketPath: string): NonNullable<LocalHandler["guard"]> {
   return {
     admit(caller, path) {
       if (path !== socketPath) throw noSocketHere();
@@ -194,7 +193,7 @@ function corsOf(http: GatewayConfig["http"], { origins }: RealtimeConfig): CorsC
 export interface SocketCallRules {
   readonly model: Model;
   readonly routes: readonly Route[];
-  readonly authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>;
+  readonly authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>;
   readonly callAuthorizers: ReadonlyMap<MethodType, Authorizer>;
   readonly validators: Validators;
 }
@@ -232,7 +231,7 @@ function methodCheck(
   names: AuthNames,
   method: MethodType,
   routes: readonly Route[],
-  authorizers: ReadonlyMap<Route | OwnRoute, Authorizer>,
+  authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>,
   own: Authorizer | undefined,
 ): MethodCheck {
   const demanded = [own, ...routes.filter(({ rpc }) => rpc === method).map(route => authorizers.get(route))];

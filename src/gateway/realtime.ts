@@ -144,7 +144,7 @@ export class RealtimeService implements Rooms {
     const { limits } = loaded.config.http;
     const { metrics } = this.#runtime;
     const pipeline = new Pipeline({
-      snapshot: () => this.#used.routes,
+      routes: () => this.#used.routes,
       metrics,
       accessLog: this.#accessLog,
       draining: () => this.realtime.draining,

@@ -1,6 +1,6 @@
-import type { OwnRoute } from "../bindings/own-route.js";
+import type { Binding } from "../bindings/binding.js";
+import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import type { Route } from "../bindings/route.js";
-import type { Binding } from "../bindings/snapshot.js";
 
 /** One line of the route table, for people and programs. */
 export interface RouteDescription {
@@ -13,15 +13,15 @@ export interface RouteDescription {
   readonly response_body: string;
 }
 
-export function describeRoute(route: Route | OwnRoute): RouteDescription {
+export function describeRoute(route: Route | BuiltInRoute): RouteDescription {
   if (route.kind !== "rpc") {
     const { method, template } = route;
     return {
       method,
       template: template.text,
       rpc: "",
-      upstream: route.kind === "pass-through" ? route.rule.upstream : "",
-      source: route.kind === "pass-through" ? "pass-through" : route.endpoint.service,
+      upstream: route.kind === "pass-through" ? route.passThrough.upstream : "",
+      source: route.kind === "pass-through" ? "pass-through" : route.handler.service,
       body: "",
       response_body: "",
     };

@@ -1,6 +1,6 @@
 import { AuthMetrics } from "../auth/auth-metrics.js";
 import { PolicyMetrics } from "../auth/policy/policy-metrics.js";
-import type { Endpoint } from "../bindings/endpoint.js";
+import type { LocalHandler } from "../bindings/built-in-route.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
 import { Removals } from "../livekit/removals.js";
@@ -25,13 +25,13 @@ export interface Runtime {
   readonly realtime: RealtimeMetrics;
   readonly bridge: BridgeMetrics;
   /** What is served beside the configuration. */
-  readonly endpoints: readonly Endpoint[];
+  readonly handlers: readonly LocalHandler[];
 }
 
 export function createRuntime(
   { telemetry }: GatewayConfig,
   log: Logger,
-  endpoints: readonly Endpoint[] = [],
+  endpoints: readonly LocalHandler[] = [],
 ): Runtime {
   const metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
   const { registry } = metrics;
@@ -46,6 +46,6 @@ export function createRuntime(
     removals: new Removals(),
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
-    endpoints,
+    handlers: endpoints,
   };
 }

@@ -1,4 +1,4 @@
-import type { EndpointRequest } from "../bindings/endpoint.js";
+import type { LocalRequest } from "../bindings/built-in-route.js";
 import { createCodecs } from "../codec/codecs.js";
 import { createObject } from "../codec/json.js";
 import { setAt } from "../codec/json-to-wire/field-tree.js";
@@ -18,7 +18,7 @@ import { compileCall } from "./rpc.js";
  * Asks a backend whether an identity may enter a room.
  * @throws GatewayError where it may not, or where the backend cannot say
  */
-export type Authorize = (room: string, identity: string, request: EndpointRequest) => Promise<void>;
+export type Authorize = (room: string, identity: string, request: LocalRequest) => Promise<void>;
 
 /** Undefined, and problems, where the descriptors do not have the method or its fields. */
 export function compileAuthorize(
@@ -75,7 +75,7 @@ function fieldPath(input: MessageType, name: string): FieldPath {
 }
 
 /** What the backend is told of the request beside its message. */
-function callMetadata(request: EndpointRequest): Metadata {
+function callMetadata(request: LocalRequest): Metadata {
   const metadata: [string, string][] = [["x-request-id", request.requestId]];
   const trace = passedTrace(request.header("traceparent"), request.header("tracestate"));
   if (trace !== undefined) {

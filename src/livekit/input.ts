@@ -1,5 +1,5 @@
 import type { Identity } from "../auth/identity.js";
-import type { EndpointRequest } from "../bindings/endpoint.js";
+import type { LocalRequest } from "../bindings/built-in-route.js";
 import { parseJsonObject } from "../bindings/json-body.js";
 import { requestFailure, TranscodeError } from "../codec/error.js";
 import { describeJson } from "../codec/json.js";
@@ -24,7 +24,7 @@ export interface InputNames {
 }
 
 /** @throws GatewayError naming the field or parameter that is not text, unknown or repeated */
-export function readInput(request: EndpointRequest, names: InputNames): TokenInput {
+export function readInput(request: LocalRequest, names: InputNames): TokenInput {
   try {
     return {
       body: readBody(request.body, names.body),

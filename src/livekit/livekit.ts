@@ -1,5 +1,5 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
-import type { Endpoint } from "../bindings/endpoint.js";
+import type { LocalHandler } from "../bindings/built-in-route.js";
 import type { Diagnostic } from "../config/diagnostic.js";
 import { adminRoutes } from "./admin.js";
 import type { LiveKitConfig, LiveKitSections } from "./config.js";
@@ -11,7 +11,7 @@ import { webhookEndpoint } from "./webhook.js";
 /** What the section `livekit` of a configuration comes to. Nothing of it connects before it is needed. */
 export interface LiveKit {
   /** Token routes and webhook, for the router of the HTTP listener. */
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly LocalHandler[];
   /** For the admin listener. */
   readonly adminRoutes: readonly AdminRoute[];
   /** Errors (with any of them nothing else here is to be used) and warnings. */

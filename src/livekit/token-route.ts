@@ -1,6 +1,6 @@
 import { authNames } from "../auth/auth-schema.js";
 import type { Identity } from "../auth/identity.js";
-import type { Endpoint, EndpointAnswer, EndpointRequest } from "../bindings/endpoint.js";
+import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import { requireJsonBody } from "../bindings/json-body.js";
 import type { Path } from "../config/diagnostic.js";
 import { dialects } from "../dialects/dialects.js";
@@ -31,11 +31,11 @@ interface TokenRoute {
   readonly authorize: Authorize | undefined;
   readonly removals: Removals;
   readonly sign: SignToken;
-  answer(jwt: string): EndpointAnswer;
+  answer(jwt: string): LocalResponse;
 }
 
 /** The endpoint of `livekit.routes[index]`. What is wrong with it goes to the problems. */
-export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: LiveKitParts): Endpoint {
+export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: LiveKitParts): LocalHandler {
   const { livekit, deps, problems } = parts;
   const at: Path = ["livekit", "routes", index];
   const key = tokenRouteMethods.find(each => route[each] !== undefined) ?? "post";
@@ -78,7 +78,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
     rateLimit: route.rate_limit,
     dialect: dialects[route.errors],
     bodyLimit,
-    async answer(request) {
+    async handle(request) {
       try {
         const answer = await answerToken(compiled, request);
         deps.metrics.token(route.grant, "issued");
@@ -113,7 +113,7 @@ function warnOfUnread(
   }
 }
 
-async function answerToken(route: TokenRoute, request: EndpointRequest): Promise<EndpointAnswer> {
+async function answerToken(route: TokenRoute, request: LocalRequest): Promise<LocalResponse> {
   requireJsonBody(request);
   const input = readInput(request, route.names);
   const subject = readSubject(route.sources, input);

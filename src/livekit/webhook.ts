@@ -1,5 +1,5 @@
 import { type WebhookEvent, WebhookReceiver } from "livekit-server-sdk";
-import type { Endpoint, EndpointRequest } from "../bindings/endpoint.js";
+import type { LocalHandler, LocalRequest } from "../bindings/built-in-route.js";
 import { requireJsonBody } from "../bindings/json-body.js";
 import { createCodecs } from "../codec/codecs.js";
 import { Writer } from "../codec/json-to-wire/writer.js";
@@ -23,10 +23,10 @@ const clockTolerance = 60;
 const remembered = 10_000;
 
 /** @throws whatever keeps the event from being delivered */
-type Deliver = (event: WebhookEvent, request: EndpointRequest) => Promise<void>;
+type Deliver = (event: WebhookEvent, request: LocalRequest) => Promise<void>;
 
 /** The endpoint of `livekit.webhook`. What is wrong with it goes to the problems. */
-export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitParts): Endpoint {
+export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitParts): LocalHandler {
   const { livekit, deps } = parts;
   const { metrics, log } = deps;
   const at = ["livekit", "webhook", "path"];
@@ -44,7 +44,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
     rateLimit: undefined,
     dialect: statusDialect,
     bodyLimit,
-    async answer(request) {
+    async handle(request) {
       requireJsonBody(request);
       const event = await receive(receiver, request).catch((error: unknown) => {
         metrics.webhook(undefined, "rejected");
@@ -68,7 +68,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
 }
 
 /** The signature covers the bytes, so that they are read as text only to be given to the SDK. */
-function receive(receiver: WebhookReceiver, request: EndpointRequest): Promise<WebhookEvent> {
+function receive(receiver: WebhookReceiver, request: LocalRequest): Promise<WebhookEvent> {
   return receiver.receive(
     Buffer.from(request.body).toString("utf8"),
     request.header("authorization"),

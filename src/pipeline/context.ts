@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
-import type { Passage } from "../bindings/guard.js";
-import type { Binding, Snapshot } from "../bindings/snapshot.js";
+import type { Binding, BoundRoutes } from "../bindings/binding.js";
+import type { GuardResult } from "../bindings/guard.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { ResponseWriter } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
@@ -9,14 +9,14 @@ import type { Failure } from "../status/failure.js";
 export interface RequestContext {
   readonly request: InboundRequest;
   readonly response: ResponseWriter;
-  readonly snapshot: Snapshot;
+  readonly routes: BoundRoutes;
   readonly requestId: string;
   /** Of `performance.now`. */
   readonly startedMs: number;
   /** Undefined until a route is found. */
   binding: Binding | undefined;
   /** What the guard of the binding has found out; undefined without one. */
-  passage: Passage | undefined;
+  guardResult: GuardResult | undefined;
   requestBytes: number;
   responseBytes: number;
   upstreamSeconds: number | undefined;

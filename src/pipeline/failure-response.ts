@@ -20,13 +20,13 @@ export function errorResponse(context: ReadonlyContext, error: unknown): HttpRes
  * @param details the JSON text of each detail of the failure
  */
 export function failureResponse(
-  { request, snapshot, binding, requestId }: ReadonlyContext,
+  { request, routes, binding, requestId }: ReadonlyContext,
   failure: Failure,
   headers: readonly (readonly [string, string])[],
   detail?: string,
-  details: readonly string[] = failure.details.map(each => snapshot.renderDetail(each.typeUrl, each.value)),
+  details: readonly string[] = failure.details.map(each => routes.renderDetail(each.typeUrl, each.value)),
 ): HttpResponse {
-  const { dialect } = binding ?? snapshot;
+  const { dialect } = binding ?? routes;
   const rendered = dialect.renderFailure(failure, details, {
     requestId,
     path: request.path,

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import type { PassThroughBinding } from "../bindings/snapshot.js";
+import type { PassThroughBinding } from "../bindings/binding.js";
 import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
@@ -76,14 +76,14 @@ export function forwardingFailure({ request }: ReadonlyContext, error: Error): F
 }
 
 /** The gateway's own headers in place of what the client claims; RPC backends get the same as metadata. */
-function ownHeaders({ request, passage, requestId, snapshot }: ReadonlyContext): ForwardedHeaders {
+function ownHeaders({ request, guardResult, requestId, routes }: ReadonlyContext): ForwardedHeaders {
   const headers: Record<string, string | undefined> = { forwarded: undefined, "x-real-ip": undefined };
   for (const [name, value] of requestMetadata(
     request,
     [],
-    passage?.identity?.metadata,
+    guardResult?.identity?.metadata,
     requestId,
-    snapshot.origins,
+    routes.origins,
   )) {
     if (typeof value === "string") headers[name] = value;
   }

@@ -1,5 +1,5 @@
-import { lookUp } from "../bindings/lookup.js";
-import type { Binding, Snapshot } from "../bindings/snapshot.js";
+import type { Binding, BoundRoutes } from "../bindings/binding.js";
+import { lookUpRoute } from "../bindings/lookup.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";
@@ -15,14 +15,14 @@ export interface Match {
  * The binding of a request, or the response to OPTIONS.
  * @throws GatewayError ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, MALFORMED_PATH
  */
-export function match(request: InboundRequest, snapshot: Snapshot): Match | HttpResponse {
+export function match(request: InboundRequest, routes: BoundRoutes): Match | HttpResponse {
   const { method, path } = request;
   // A preflight carries no credentials: it is answered before a route of the path for OPTIONS could ask for some.
   if (method === "OPTIONS" && request.header("access-control-request-method") !== undefined) {
-    const preflight = preflightResponse(request, snapshot);
+    const preflight = preflightResponse(request, routes);
     if (preflight !== undefined) return preflight;
   }
-  const found = lookUp(snapshot.router, method, path);
+  const found = lookUpRoute(routes.router, method, path);
   switch (found.kind) {
     case "found":
       return { binding: found.value, variables: found.variables };
@@ -41,9 +41,9 @@ export function match(request: InboundRequest, snapshot: Snapshot): Match | Http
 }
 
 /** Undefined if the request is not a preflight, or its origin is not allowed. */
-function preflightResponse(request: InboundRequest, snapshot: Snapshot): HttpResponse | undefined {
-  const allow = snapshot.router.allowed(request.path);
+function preflightResponse(request: InboundRequest, routes: BoundRoutes): HttpResponse | undefined {
+  const allow = routes.router.allowed(request.path);
   const requestMethod = request.header("access-control-request-method");
-  const headers = snapshot.preflightHeaders(request.header("origin"), requestMethod, allow);
+  const headers = routes.preflightHeaders(request.header("origin"), requestMethod, allow);
   return headers && { status: 204, headers: [...headers], body: noBody };
 }

@@ -1,9 +1,9 @@
 import { performance } from "node:perf_hooks";
 import type { Readable } from "node:stream";
 import { requireHost } from "../auth/host-header.js";
-import type { Passage } from "../bindings/guard.js";
-import { lookUp } from "../bindings/lookup.js";
-import type { Binding, EndpointBinding, RpcBinding, Snapshot } from "../bindings/snapshot.js";
+import type { Binding, BoundRoutes, LocalBinding, RpcBinding } from "../bindings/binding.js";
+import type { GuardResult } from "../bindings/guard.js";
+import { lookUpRoute } from "../bindings/lookup.js";
 import { targetLimit } from "../server/engine.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
@@ -21,8 +21,8 @@ import { clientTimeout } from "./timeout.js";
 import { decodeResult, encodeRequest, validate } from "./transcode.js";
 
 export interface PipelineOptions extends Records {
-  /** The snapshot that new requests begin with. */
-  snapshot(): Snapshot;
+  /** What new requests are served by; a request keeps what it began with. */
+  routes(): BoundRoutes;
   /** True once the gateway is shutting down. */
   draining(): boolean;
 }
@@ -51,23 +51,23 @@ export class Pipeline {
   /** Whether a GET of that target, path and query, is for a route that takes WebSockets or refuses them itself. */
   upgrades(target: string): boolean {
     const [path = ""] = target.split("?", 1);
-    const found = lookUp(this.#options.snapshot().router, "GET", path);
+    const found = lookUpRoute(this.#options.routes().router, "GET", path);
     return found.kind === "found" && found.value.kind === "pass-through";
   }
 
   /** Never throws and never rejects: every request gets its response. */
   handle(request: InboundRequest, response: ResponseWriter): void {
-    const snapshot = this.#options.snapshot();
-    snapshot.acquire();
+    const routes = this.#options.routes();
+    routes.acquire();
     this.#options.metrics.requestStarted();
     const context: RequestContext = {
       request,
       response,
-      snapshot,
+      routes,
       requestId: requestIdOf(request.header("x-request-id")),
       startedMs: performance.now(),
       binding: undefined,
-      passage: undefined,
+      guardResult: undefined,
       requestBytes: 0,
       responseBytes: 0,
       upstreamSeconds: undefined,
@@ -83,11 +83,11 @@ export class Pipeline {
 
   /** @throws and rejects with whatever went wrong, as all further steps do */
   #match(context: RequestContext): MaybeLater {
-    const { request, snapshot } = context;
+    const { request, routes } = context;
     requireHost(request.header("host"));
     if (request.path.length + request.query.length > targetLimit)
       throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
-    const matched = match(request, snapshot);
+    const matched = match(request, routes);
     if ("status" in matched) return matched;
     const { binding, variables } = matched;
     context.binding = binding;
@@ -97,11 +97,16 @@ export class Pipeline {
 
   #guard(context: RequestContext, binding: Binding, variables: readonly string[]): MaybeLater {
     if (binding.guard !== undefined) {
-      const { request, snapshot } = context;
-      const passage: Passage = { method: request.method, identity: undefined, headers: [], releases: [] };
-      context.passage = passage;
-      const caller = new RequestCaller(request, snapshot.origins);
-      const admitted = binding.guard.admit(caller, request.path, passage);
+      const { request, routes } = context;
+      const guardResult: GuardResult = {
+        method: request.method,
+        identity: undefined,
+        headers: [],
+        releases: [],
+      };
+      context.guardResult = guardResult;
+      const caller = new RequestCaller(request, routes.origins);
+      const admitted = binding.guard.admit(caller, request.path, guardResult);
       if (admitted !== undefined) return admitted.then(() => this.#dispatch(context, binding, variables));
     }
     return this.#dispatch(context, binding, variables);
@@ -111,7 +116,7 @@ export class Pipeline {
     switch (binding.kind) {
       case "rpc":
         return this.#readBody(context, binding, variables);
-      case "endpoint":
+      case "local":
         return this.#handleLocally(context, binding, variables);
       case "pass-through":
         return forward(
@@ -144,16 +149,16 @@ export class Pipeline {
     variables: readonly string[],
     bytes: Uint8Array,
   ): undefined {
-    const { request, requestId, passage, snapshot } = context;
+    const { request, requestId, guardResult, routes } = context;
     const { route } = binding;
     if (bytes.length > 0) {
       context.requestBytes = bytes.length;
-      requireReadable(request, binding, snapshot.origins);
+      requireReadable(request, binding, routes.origins);
     }
     const message = encodeRequest(binding, variables, request, bytes);
     validate(binding, message);
-    if (passage !== undefined) binding.guard?.check(message, request.path, passage);
-    const identity = passage?.identity;
+    if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
+    const identity = guardResult?.identity;
     const { callerMetadata } = binding.dialect;
     const call = {
       path: route.rpc.path,
@@ -165,7 +170,7 @@ export class Pipeline {
           ? identity?.metadata
           : callerMetadata.entries(request, identity, requestId),
         requestId,
-        snapshot.origins,
+        routes.origins,
       ),
       timeout: clientTimeout(request, route.policy.timeout),
       retryable: route.retryable,
@@ -186,22 +191,22 @@ export class Pipeline {
   /** A route that the gateway answers itself. */
   async #handleLocally(
     context: RequestContext,
-    binding: EndpointBinding,
+    binding: LocalBinding,
     variables: readonly string[],
   ): Promise<HttpResponse> {
-    const { request, requestId, passage, snapshot } = context;
+    const { request, requestId, guardResult, routes } = context;
     const arriving = request.body(binding.bodyLimit);
     const bytes = arriving instanceof Uint8Array ? arriving : await awaitBody(arriving, binding.bodyLimit);
     context.requestBytes = bytes.length;
-    if (bytes.length > 0) requireType(request, snapshot.origins);
-    const own = await binding.endpoint.answer({
+    if (bytes.length > 0) requireType(request, routes.origins);
+    const own = await binding.handler.handle({
       method: request.method,
       path: request.path,
       query: request.query,
       variables,
       body: bytes,
-      identity: passage?.identity,
-      clientAddress: new RequestCaller(request, snapshot.origins).clientAddress,
+      identity: guardResult?.identity,
+      clientAddress: new RequestCaller(request, routes.origins).clientAddress,
       requestId,
       cancellation: request.cancellation,
       header: name => request.header(name),
@@ -283,21 +288,20 @@ export class Pipeline {
     try {
       record(this.#options, context, response);
     } finally {
-      if (context.passage !== undefined) for (const release of context.passage.releases) release();
+      if (context.guardResult !== undefined) for (const release of context.guardResult.releases) release();
       this.#options.metrics.requestFinished();
-      context.snapshot.release();
+      context.routes.release();
     }
   }
 
   /** Adds what every response carries: the request's id, CORS, configured headers, and what the guard says. */
   #ownHeaders(
-    { request, snapshot, requestId, passage }: RequestContext,
+    { request, routes, requestId, guardResult }: RequestContext,
     headers: (readonly [string, string])[],
   ): HeaderList {
     headers.push(["x-request-id", requestId]);
-    for (const field of snapshot.replyHeaders(request.header("origin"), request.encrypted))
-      headers.push(field);
-    if (passage !== undefined) headers.push(...passage.headers);
+    for (const field of routes.replyHeaders(request.header("origin"), request.encrypted)) headers.push(field);
+    if (guardResult !== undefined) headers.push(...guardResult.headers);
     return headers;
   }
 }

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import type { Binding } from "../bindings/snapshot.js";
+import type { Binding } from "../bindings/binding.js";
 import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
@@ -65,7 +65,7 @@ function upstreamOf(binding: Binding): string | undefined {
       return binding.route.upstream;
     case "pass-through":
       return binding.upstream;
-    case "endpoint":
+    case "local":
       return undefined;
   }
 }

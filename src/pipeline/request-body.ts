@@ -1,6 +1,6 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
+import type { RpcBinding } from "../bindings/binding.js";
 import { isJsonType, requireJsonType, requireUncompressed } from "../bindings/json-body.js";
-import type { RpcBinding } from "../bindings/snapshot.js";
 import { bodyFailure, type InboundRequest } from "../server/inbound-request.js";
 import { GatewayError } from "../status/failure.js";
 

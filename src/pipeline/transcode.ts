@@ -1,4 +1,4 @@
-import type { RpcBinding } from "../bindings/snapshot.js";
+import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { GatewayError, gatewayFailure } from "../status/failure.js";

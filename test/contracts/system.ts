@@ -2,7 +2,7 @@ import { EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Endpoint } from "../../src/bindings/endpoint.js";
+import type { LocalHandler } from "../../src/bindings/built-in-route.js";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { yamlUnderTest } from "../descriptor-source.js";
@@ -28,7 +28,7 @@ interface Variation {
   /** Of the file's text. */
   readonly change?: (yaml: string) => string;
   /** What the gateway serves beside the configuration. */
-  readonly endpoints?: readonly Endpoint[];
+  readonly endpoints?: readonly LocalHandler[];
 }
 
 /** Starts both, on free ports, the gateway with the engine and the source of descriptors under test. */
@@ -44,7 +44,7 @@ export async function startSystem(configFile: string, variation: Variation = {})
   }
 }
 
-async function startFrom(configFile: string, endpoints: readonly Endpoint[]): Promise<System> {
+async function startFrom(configFile: string, endpoints: readonly LocalHandler[]): Promise<System> {
   const backend = await startDemoBackend();
   const lines: string[] = [];
   const written = new EventEmitter();

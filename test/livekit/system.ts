@@ -2,7 +2,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
 import type { Identity } from "../../src/auth/identity.js";
-import type { Endpoint, EndpointAnswer } from "../../src/bindings/endpoint.js";
+import type { LocalHandler, LocalResponse } from "../../src/bindings/built-in-route.js";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import { descriptorInputs } from "../../src/gateway/compile.js";
@@ -136,7 +136,7 @@ export interface LiveKitSystem {
 export async function startLiveKit(livekit: string, options: SystemOptions = {}): Promise<LiveKitSystem> {
   const workspace = new Workspace();
   const compiled = await compileLiveKit(workspace, configuration(livekit, options.upstream), options);
-  const builder = new RouterBuilder<Endpoint>();
+  const builder = new RouterBuilder<LocalHandler>();
   for (const endpoint of compiled.endpoints) {
     builder.add(endpoint.method, parseTemplate(endpoint.template), endpoint);
   }
@@ -152,7 +152,7 @@ export async function startLiveKit(livekit: string, options: SystemOptions = {})
         return;
       }
       const answer = await Promise.resolve(
-        match.value.answer({
+        match.value.handle({
           method: request.method ?? "GET",
           path,
           query,
@@ -200,7 +200,7 @@ function identityOf(headers: http.IncomingHttpHeaders): Identity | undefined {
   };
 }
 
-function failureAnswer(endpoint: Endpoint, error: unknown): EndpointAnswer {
+function failureAnswer(endpoint: LocalHandler, error: unknown): LocalResponse {
   const failure: Failure =
     error instanceof GatewayError ? error.failure : gatewayFailure("INTERNAL", String(error));
   const details = failure.details.map(detail => renderDetail(detail.typeUrl, detail.value));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EndpointAnswer, EndpointRequest } from "../../src/bindings/endpoint.js";
+import type { LocalRequest, LocalResponse } from "../../src/bindings/built-in-route.js";
 import { Cancellation } from "../../src/net/cancellation.js";
 import { restEndpoints } from "../../src/realtime/api/rest.js";
 import type { Bridge } from "../../src/realtime/bridge/bridge.js";
@@ -15,7 +15,7 @@ async function rest({ realtime }: TestServer, method: string, path: string, body
     rateLimit: undefined,
   }).find(each => each.method === method && each.template === `/chat${path}`);
   assert.ok(endpoint !== undefined);
-  const request: EndpointRequest = {
+  const request: LocalRequest = {
     method,
     path: `/chat${path}`,
     query: "",
@@ -30,7 +30,7 @@ async function rest({ realtime }: TestServer, method: string, path: string, body
     cancellation: new Cancellation(),
     header: () => undefined,
   };
-  const { status, body: text }: EndpointAnswer = await endpoint.answer(request);
+  const { status, body: text }: LocalResponse = await endpoint.handle(request);
   assert.equal(status, 200);
   return JSON.parse(String(text));
 }

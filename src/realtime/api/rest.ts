@@ -1,4 +1,4 @@
-import type { Endpoint, EndpointAnswer, EndpointRequest } from "../../bindings/endpoint.js";
+import type { LocalHandler, LocalRequest, LocalResponse } from "../../bindings/built-in-route.js";
 import { parseJsonObject, requireJsonBody } from "../../bindings/json-body.js";
 import type { JsonObject } from "../../codec/json.js";
 import { chatApiDialect } from "../../dialects/chat-api.js";
@@ -15,20 +15,20 @@ export interface RestOptions {
   /** Put before the paths, such as `/chat`; empty for none. */
   readonly prefix: string;
   /** As for the sockets. */
-  readonly auth: Endpoint["auth"];
-  readonly rateLimit: Endpoint["rateLimit"];
+  readonly auth: LocalHandler["auth"];
+  readonly rateLimit: LocalHandler["rateLimit"];
 }
 
 /** `GET /rooms`, `POST /send` and `POST /receive`. */
 export function restEndpoints(
   realtime: () => Realtime,
   { prefix, auth, rateLimit }: RestOptions,
-): readonly Endpoint[] {
+): readonly LocalHandler[] {
   const endpoint = (
     method: string,
     path: string,
-    answer: (realtime: Realtime, request: EndpointRequest) => EndpointAnswer | Promise<EndpointAnswer>,
-  ): Endpoint => ({
+    answer: (realtime: Realtime, request: LocalRequest) => LocalResponse | Promise<LocalResponse>,
+  ): LocalHandler => ({
     method,
     template: `${prefix}${path}`,
     at: ["realtime", "rest"],
@@ -37,7 +37,7 @@ export function restEndpoints(
     rateLimit,
     dialect: chatApiDialect,
     bodyLimit: undefined,
-    answer: request => answer(realtime(), request),
+    handle: request => answer(realtime(), request),
   });
   return [
     endpoint("GET", "/rooms", listRooms),
@@ -49,9 +49,9 @@ export function restEndpoints(
 /** The rooms that hold messages, as far as the caller may use them. */
 function listRooms(
   { hub, settings }: Realtime,
-  { identity }: EndpointRequest,
-): EndpointAnswer | Promise<EndpointAnswer> {
-  const answer = (all: readonly string[]): EndpointAnswer => {
+  { identity }: LocalRequest,
+): LocalResponse | Promise<LocalResponse> {
+  const answer = (all: readonly string[]): LocalResponse => {
     const { roomPolicy } = settings;
     const rooms = roomPolicy === undefined ? all : all.filter(room => roomPolicy.allows(identity, room));
     return json({ rooms });
@@ -61,10 +61,7 @@ function listRooms(
 }
 
 /** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
-async function send(
-  { hub, settings, sendRate }: Realtime,
-  request: EndpointRequest,
-): Promise<EndpointAnswer> {
+async function send({ hub, settings, sendRate }: Realtime, request: LocalRequest): Promise<LocalResponse> {
   const { identity } = request;
   sendRate.admit(request, identity?.subject);
   const { room_id: room, from: claim, message } = fields(request, ["room_id", "from", "message"]);
@@ -87,7 +84,7 @@ async function send(
 }
 
 /** The messages that a room holds, oldest first. */
-async function receive({ hub, settings }: Realtime, request: EndpointRequest): Promise<EndpointAnswer> {
+async function receive({ hub, settings }: Realtime, request: LocalRequest): Promise<LocalResponse> {
   const { room_id: room } = fields(request, ["room_id"]);
   named("room_id", room);
   const name = text("room_id", room);
@@ -97,12 +94,12 @@ async function receive({ hub, settings }: Realtime, request: EndpointRequest): P
 }
 
 /** Whoever sends by HTTP has no socket that an answer could go to. */
-function sessionOf({ identity, clientAddress, requestId }: EndpointRequest, subject: string): Session {
+function sessionOf({ identity, clientAddress, requestId }: LocalRequest, subject: string): Session {
   const send = () => false;
   return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
 }
 
-function fields(request: EndpointRequest, known: readonly string[]): JsonObject {
+function fields(request: LocalRequest, known: readonly string[]): JsonObject {
   requireJsonBody(request);
   const value = bodyOf(request);
   for (const name of Object.keys(value)) {
@@ -113,7 +110,7 @@ function fields(request: EndpointRequest, known: readonly string[]): JsonObject 
 }
 
 /** Clients of this protocol know what is wrong by its text. */
-function bodyOf({ body }: EndpointRequest): JsonObject {
+function bodyOf({ body }: LocalRequest): JsonObject {
   try {
     return parseJsonObject(body);
   } catch (error) {
@@ -133,10 +130,10 @@ function named(name: string, value: unknown): void {
   if (expected !== undefined) throw gatewayError("INVALID_VALUE", `${name}: expected ${expected}`);
 }
 
-function json(value: unknown): EndpointAnswer {
+function json(value: unknown): LocalResponse {
   return raw(JSON.stringify(value));
 }
 
-function raw(body: string): EndpointAnswer {
+function raw(body: string): LocalResponse {
   return { status: 200, headers: [["content-type", "application/json"]], body };
 }

@@ -1,4 +1,4 @@
-import type { DetailRenderer } from "../../bindings/snapshot.js";
+import type { DetailRenderer } from "../../bindings/binding.js";
 import type { Codec } from "../../codec/codec.js";
 import type { MethodType } from "../../descriptors/model.js";
 import type { Channel } from "../../upstream/channel.js";

@@ -1,5 +1,5 @@
 import { requireHost } from "../../auth/host-header.js";
-import type { Passage } from "../../bindings/guard.js";
+import type { GuardResult } from "../../bindings/guard.js";
 import { whenReady } from "../../net/when-ready.js";
 import { type Failure, GatewayError, gatewayError } from "../../status/failure.js";
 import type { UpgradeResult } from "../metrics.js";
@@ -16,7 +16,7 @@ export interface Applicant {
   readonly path: string;
   readonly requestId: string;
   /** What limits and providers have made of it; the socket takes over the places that it holds. */
-  readonly passage: Passage;
+  readonly guardResult: GuardResult;
   /** The client has left, so that nobody need be asked any more. */
   readonly gone: () => boolean;
 }
@@ -30,8 +30,8 @@ export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | 
   realtime.pending++;
   try {
     check(realtime, applicant.request);
-    const { request, path, passage } = applicant;
-    const admitted = realtime.guard.admit(request, path, passage);
+    const { request, path, guardResult } = applicant;
+    const admitted = realtime.guard.admit(request, path, guardResult);
     const socket =
       admitted === undefined ? ask(realtime, applicant) : admitted.then(() => ask(realtime, applicant));
     if (!(socket instanceof Promise)) return socket;
@@ -76,14 +76,14 @@ function check({ settings, local: sockets, pending, draining }: Realtime, reques
 /** Backends, whether they want the socket. */
 function ask(
   { settings, local: sockets }: Realtime,
-  { request, requestId, passage, gone }: Applicant,
+  { request, requestId, guardResult, gone }: Applicant,
 ): Socket | Promise<Socket> {
   if (gone()) throw gatewayError("CLIENT_CLOSED", "the client has gone");
   const { clientAddress } = request;
-  const client = { identity: passage.identity, clientAddress, requestId };
+  const client = { identity: guardResult.identity, clientAddress, requestId };
   const socket = new Socket(newSession(), client, sockets, settings.limits.burst);
   const admit = (): Socket => {
-    socket.releases = passage.releases.splice(0);
+    socket.releases = guardResult.releases.splice(0);
     return socket;
   };
   if (settings.bridge === undefined) return admit();
@@ -95,7 +95,7 @@ function ask(
 }
 
 /** Counts a refusal. What was not foreseen is logged, and says nothing of itself to the client. */
-function refused(realtime: Realtime, { passage, gone }: Applicant, error: unknown): GatewayError {
+function refused(realtime: Realtime, { guardResult, gone }: Applicant, error: unknown): GatewayError {
   let known: GatewayError;
   if (error instanceof GatewayError) known = error;
   else {
@@ -103,7 +103,7 @@ function refused(realtime: Realtime, { passage, gone }: Applicant, error: unknow
     known = gatewayError("INTERNAL", "internal error; see the gateway log");
   }
   realtime.pending--;
-  for (const release of passage.releases.splice(0)) release();
+  for (const release of guardResult.releases.splice(0)) release();
   realtime.metrics.upgrade(gone() ? "aborted" : resultOf(known.failure));
   return known;
 }

@@ -1,5 +1,5 @@
 import type { Caller } from "../../auth/caller.js";
-import type { Passage } from "../../bindings/guard.js";
+import type { GuardResult } from "../../bindings/guard.js";
 import { statusDialect } from "../../dialects/status.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
 import { requestIdOf } from "../../telemetry/request-id.js";
@@ -57,7 +57,7 @@ export class SocketUpgrade implements Applicant {
   readonly request: UpgradeRequest;
   readonly path: string;
   readonly requestId: string;
-  readonly passage: Passage = { method: "GET", identity: undefined, headers: [], releases: [] };
+  readonly guardResult: GuardResult = { method: "GET", identity: undefined, headers: [], releases: [] };
   readonly gone = (): boolean => this.#pending.over;
   readonly #realtime: Realtime;
   readonly #options: UpgradeOptions;
@@ -104,7 +104,7 @@ export class SocketUpgrade implements Applicant {
   #refuse(failure: Failure): void {
     const more = [
       ...(this.#options.replyHeaders?.(this.request.header("origin")) ?? []),
-      ...this.passage.headers,
+      ...this.guardResult.headers,
     ];
     const refusal = refusalOf(failure, this.requestId, this.path, more);
     if (!this.#pending.over) this.#pending.refuse(refusal);

@@ -7,19 +7,18 @@ import type { RouteMetrics } from "../telemetry/metrics.js";
 import type { Channel } from "../upstream/channel.js";
 import type { Forwarder } from "../upstream/http/forwarder.js";
 import type { Validate } from "../validation/validator.js";
-import type { Endpoint } from "./endpoint.js";
+import type { BuiltInRoute, LocalHandler, PassThroughPrefix } from "./built-in-route.js";
 import type { Guard } from "./guard.js";
-import type { OwnRoute, PassThroughRule } from "./own-route.js";
 import type { Route } from "./route.js";
 
 type HeaderList = readonly (readonly [name: string, value: string])[];
 
-/** What every route has, whoever answers it. */
-interface Bound {
+/** What every binding has, whoever serves it. */
+interface BindingBase {
   /** HTTP method in upper case; `*` for any. */
   readonly method: string;
   readonly template: Template;
-  /** Full name of the RPC service, or of the part of the gateway that answers. */
+  /** Full name of the RPC service, or of the part of the gateway that serves it. */
   readonly service: string;
   readonly dialect: Dialect;
   /** Undefined where everybody may call as often as they like. */
@@ -29,8 +28,8 @@ interface Bound {
   readonly metrics: RouteMetrics;
 }
 
-/** A route of an RPC method made ready to answer: its upstream, its guard and its metrics bound. */
-export interface RpcBinding extends Bound {
+/** A route of an RPC method with its upstream, its guard and its metrics. */
+export interface RpcBinding extends BindingBase {
   readonly kind: "rpc";
   readonly route: Route;
   readonly guard: Guard | undefined;
@@ -41,22 +40,22 @@ export interface RpcBinding extends Bound {
   readonly validate: Validate | undefined;
 }
 
-/** A route that the gateway answers itself. */
-export interface EndpointBinding extends Bound {
-  readonly kind: "endpoint";
-  readonly route: OwnRoute;
-  readonly endpoint: Endpoint;
+/** A route that a part of the gateway serves itself. */
+export interface LocalBinding extends BindingBase {
+  readonly kind: "local";
+  readonly route: BuiltInRoute;
+  readonly handler: LocalHandler;
 }
 
 /** A prefix below which requests go to an HTTP backend as they are. */
-export interface PassThroughBinding extends Bound {
+export interface PassThroughBinding extends BindingBase {
   readonly kind: "pass-through";
-  readonly route: OwnRoute;
+  readonly route: BuiltInRoute;
   /** Name of the upstream. */
   readonly upstream: string;
   readonly websocket: boolean;
   readonly forwarder: Forwarder;
-  readonly check: PassThroughRule["check"];
+  readonly check: PassThroughPrefix["check"];
   /** Whether a header is the gateway's alone to send, by lower-case name. */
   readonly ownHeader: (name: string) => boolean;
 }
@@ -73,15 +72,15 @@ export interface DetailRenderer {
   ): readonly string[] | Promise<readonly string[]>;
 }
 
-export type Binding = RpcBinding | EndpointBinding | PassThroughBinding;
+export type Binding = RpcBinding | LocalBinding | PassThroughBinding;
 
-/** Everything that one loading of the configuration came to. A request keeps the snapshot that it began with. */
-export interface Snapshot {
+/** What a listener serves by one generation. A request keeps the one that it began with. */
+export interface BoundRoutes {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
-  /** What every reply carries, whatever its status. */
+  /** Headers of every response, whatever its status. */
   replyHeaders(origin: string | undefined, encrypted: boolean): HeaderList;
-  /** What the reply to a CORS preflight carries besides; undefined where the request is none. */
+  /** Further headers of the response to a CORS preflight; undefined if the request is not one, or its origin is not allowed. */
   preflightHeaders(
     origin: string | undefined,
     requestMethod: string | undefined,
@@ -93,7 +92,7 @@ export interface Snapshot {
   readonly origins: RequestOrigins;
   /** The JSON text of one error detail; never throws. */
   renderDetail(typeUrl: string, value: Uint8Array): string;
-  /** A request begins; the snapshot is kept until it is released. */
+  /** A request begins: what the bindings use stays open until `release`. */
   acquire(): void;
   release(): void;
 }

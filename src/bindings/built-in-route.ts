@@ -1,0 +1,95 @@
+import type { AuthNames } from "../auth/auth-schema.js";
+import type { Identity } from "../auth/identity.js";
+import type { OriginRequest } from "../auth/request-origins.js";
+import type { Path } from "../config/diagnostic.js";
+import type { Dialect } from "../dialects/dialect.js";
+import type { Cancellation } from "../net/cancellation.js";
+import type { Template } from "../routing/template.js";
+import { parseTemplate } from "../routing/template-parser.js";
+import type { Guard } from "./guard.js";
+
+/** A prefix that the configuration passes through to an HTTP backend. */
+export interface PassThroughPrefix {
+  readonly at: Path;
+  /** For any method. */
+  readonly method: string;
+  readonly template: string;
+  /** `/legacy`, without `/` at its end. */
+  readonly prefix: string;
+  readonly upstream: string;
+  readonly websocket: boolean;
+  /** Providers of which one must accept; undefined: as `auth.default` says. */
+  readonly auth: AuthNames | undefined;
+  readonly rateLimit: string | readonly string[] | undefined;
+  /** What is asked of a request before it is passed on. @throws GatewayError */
+  check?(request: OriginRequest): void;
+}
+
+/** A route without an RPC method, with its template parsed. */
+export type BuiltInRoute =
+  | {
+      readonly kind: "local";
+      readonly method: string;
+      readonly template: Template;
+      readonly handler: LocalHandler;
+    }
+  | {
+      readonly kind: "pass-through";
+      readonly method: string;
+      readonly template: Template;
+      readonly passThrough: PassThroughPrefix;
+    };
+
+/** @throws TemplateError */
+export function builtInRoute(declared: LocalHandler | PassThroughPrefix): BuiltInRoute {
+  const { method } = declared;
+  const template = parseTemplate(declared.template);
+  return "handle" in declared
+    ? { kind: "local", method, template, handler: declared }
+    : { kind: "pass-through", method, template, passThrough: declared };
+}
+
+/** Serves a route inside the gateway. It is in the same router as the bindings of RPC methods. */
+export interface LocalHandler {
+  /** HTTP method in upper case. */
+  readonly method: string;
+  /** In the syntax of HttpRule. */
+  readonly template: string;
+  /** Where the configuration declares it. */
+  readonly at: Path;
+  /** The part of the gateway, for the metrics: `livekit`, `realtime`. */
+  readonly service: string;
+  /** Providers of which one must accept; undefined: as `auth.default` says. */
+  readonly auth: readonly string[] | "none" | undefined;
+  /** Name under `rate_limits`. */
+  readonly rateLimit: string | readonly string[] | undefined;
+  /** Decides in place of the guard that `auth`, `rateLimit` and policies make. */
+  readonly guard?: Pick<Guard, "admit">;
+  readonly dialect: Dialect;
+  /** Bytes; undefined: as `http.limits.body` says. */
+  readonly bodyLimit: number | undefined;
+  /** @throws GatewayError */
+  handle(request: LocalRequest): LocalResponse | Promise<LocalResponse>;
+}
+
+export interface LocalRequest {
+  readonly method: string;
+  /** Raw, without the query. */
+  readonly path: string;
+  /** Raw, without `?`. */
+  readonly query: string;
+  /** Decoded values of the template's variables, in its order. */
+  readonly variables: readonly string[];
+  readonly body: Uint8Array;
+  readonly identity: Identity | undefined;
+  readonly clientAddress: string;
+  readonly requestId: string;
+  readonly cancellation: Cancellation;
+  header(name: string): string | undefined;
+}
+
+export interface LocalResponse {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string | Uint8Array;
+}
