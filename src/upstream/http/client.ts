@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { Agent, type Dispatcher } from "undici";
+import { Agent, buildConnector, type Dispatcher } from "undici";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 
 export interface BackendTls {
@@ -59,11 +60,16 @@ export class BackendClient {
   constructor(options: BackendClientOptions) {
     const connections = options.maxConnections ?? maxConnections;
     this.#maxUnderWay = connections + (options.maxWaiting ?? maxWaiting);
+    const connect = buildConnector({ rejectUnauthorized: true, ...options.tls });
     this.#agent = new Agent({
       connections,
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
-      connect: { rejectUnauthorized: true, ...options.tls },
+      connect: (target, callback) =>
+        connect(target, (error, socket) => {
+          if (error !== null) callback(error, null);
+          else callback(null, finishingPaused(socket as Socket));
+        }),
     });
   }
 
@@ -104,6 +110,43 @@ export class BackendClient {
     if (left > 0) this.#underWay.set(origin, left);
     else this.#underWay.delete(origin);
   }
+}
+
+/** As much as is used of undici's parser, which it keeps with the socket. */
+interface Parser {
+  paused: boolean;
+  readonly llhttp: { llhttp_resume(parser: unknown): void };
+  readonly ptr: unknown;
+  resume(): void;
+}
+
+/**
+ * A connection whose end undici survives: up to 7.30 it asserts, within a listener, that its parser is not paused when
+ * the other side ends a connection that is not kept alive, so that a client that reads slowly could end the process.
+ * (https://github.com/nodejs/undici/issues/5360; mended in 8, which needs Node.js 22.)
+ */
+function finishingPaused(socket: Socket): Socket {
+  const emit = socket.emit.bind(socket) as (event: string | symbol, ...rest: unknown[]) => boolean;
+  const emitFinishing = (event: string | symbol, ...rest: unknown[]): boolean => {
+    if (event === "end" || event === "error" || event === "close") finishParser(socket);
+    return emit(event, ...rest);
+  };
+  socket.emit = emitFinishing as typeof socket.emit;
+  return socket;
+}
+
+function finishParser(socket: Socket): void {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "parser");
+  const parser = key && (socket as unknown as Record<symbol, Parser | null>)[key];
+  if (!parser?.paused) return;
+  // A connection that was reset has no good end.
+  if (!socket.destroyed) {
+    // What has come is kept by the body, whose reader is behind.
+    parser.resume();
+    while (parser.paused && socket.readableLength > 0) parser.resume();
+    if (parser.paused) parser.llhttp.llhttp_resume(parser.ptr);
+  }
+  parser.paused = false;
 }
 
 function takeResponse(
@@ -155,7 +198,7 @@ export function backendFailure(error: Error & { code?: string }): Failure {
   const code = cause.code ?? error.code ?? "";
   if (notReached.has(code) || notTrusted.test(code))
     return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
-  if (timedOut.test(code)) return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not answer in time");
+  if (timedOut.test(code)) return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not respond in time");
   return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
 }
 

@@ -7,25 +7,22 @@ import Fastify, { type FastifyInstance } from "fastify";
 import { GatewayError } from "../../status/failure.js";
 import {
   BackendClient,
+  type BackendClientOptions,
   type BackendRequest,
   type BackendResponse,
-  type BackendTls,
   backendFailure,
 } from "./client.js";
 import { backendTarget, clientHeaders } from "./message.js";
 import { askUpgrade, joinSockets, type UpgradeResponse } from "./upgrade.js";
 
 /** Requests below one prefix that go to an HTTP backend as they are. */
-export interface ForwardedPrefix {
+export interface ForwardedPrefix extends BackendClientOptions {
   /** `/legacy`, without `/` at its end. */
   readonly prefix: string;
   /** What stands in place of the prefix; undefined: the prefix stays. */
   readonly rewrite: string | undefined;
   /** Where the next request goes, such as `http://10.0.0.9:8080`. */
   next(): string;
-  /** Milliseconds for the head of a response, and between two parts of its body. */
-  readonly timeoutMs: number;
-  readonly tls: BackendTls | undefined;
 }
 
 /** Sends the requests below one prefix to their backend. */
