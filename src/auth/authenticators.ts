@@ -1,13 +1,10 @@
-import type { UpstreamConfig } from "../upstream/config.js";
-import { apiKeyProvider } from "./api-key-provider.js";
-import type { AuthNames, AuthSections, ProviderConfig } from "./auth-schema.js";
-import type { AuthDependencies } from "./dependencies.js";
+import type { Diagnostic, FilePosition, Path } from "../config/diagnostic.js";
+import { formatPath } from "../config/diagnostic.js";
+import type { AuthNames, AuthSections } from "./config.js";
 import type { Authenticator } from "./identity.js";
-import { jwtProvider } from "./jwt-provider.js";
-import { mtlsProvider } from "./mtls-provider.js";
-import type { Provider } from "./provider.js";
+import type { AuthDependencies, Provider, ProviderInspection } from "./provider.js";
 import { providerChain } from "./provider-chain.js";
-import { rpcProvider } from "./rpc-provider.js";
+import { providerType } from "./providers/providers.js";
 
 /** The providers of one loaded configuration, ready to be asked. */
 export interface Authenticators {
@@ -25,12 +22,13 @@ export interface Authenticators {
  */
 export function createAuthenticators(config: AuthSections, dependencies: AuthDependencies): Authenticators {
   const providers = new Map<string, Provider>();
+  const context = { ...dependencies, upstreams: config.upstreams };
   const close = (): void => {
     for (const provider of providers.values()) provider.close();
   };
   try {
     for (const [name, provider] of Object.entries(config.auth.providers)) {
-      providers.set(name, createProvider(name, provider, config, dependencies));
+      providers.set(name, providerType(provider.type).create(name, provider, context));
     }
   } catch (error) {
     close();
@@ -61,22 +59,25 @@ export function createAuthenticators(config: AuthSections, dependencies: AuthDep
   };
 }
 
-function createProvider(
-  name: string,
-  provider: ProviderConfig,
-  config: AuthSections,
-  dependencies: AuthDependencies,
-): Provider {
-  switch (provider.type) {
-    case "jwt":
-      return jwtProvider(name, provider, dependencies);
-    case "api_key":
-      return apiKeyProvider(name, provider, dependencies.passedHeaders, dependencies);
-    case "rpc": {
-      const upstream = config.upstreams[provider.upstream] as UpstreamConfig;
-      return rpcProvider(name, provider, provider.timeout ?? upstream.timeout, dependencies);
-    }
-    case "mtls":
-      return mtlsProvider(name, provider, dependencies);
+/**
+ * What is wrong with the files of providers, and with the methods that they ask: errors, each at its place. Asks
+ * nothing of the network.
+ */
+export function checkProviders(
+  { auth }: Pick<AuthSections, "auth">,
+  context: Pick<ProviderInspection, "model" | "passedHeaders">,
+  locate: (path: Path) => FilePosition,
+): Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  for (const [name, provider] of Object.entries(auth.providers)) {
+    const report: ProviderInspection["report"] = (severity, key, message, suggestion) => {
+      const path = ["auth", "providers", name, key];
+      const position = locate(path);
+      const hint = suggestion !== undefined && { suggestion };
+      diagnostics.push({ severity, message, position, path: formatPath(path), ...hint });
+    };
+    const add = (found: readonly Diagnostic[]): void => void diagnostics.push(...found);
+    providerType(provider.type).inspect?.(provider, { ...context, name, report, add });
   }
+  return diagnostics;
 }

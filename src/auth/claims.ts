@@ -27,7 +27,7 @@ export function claimAt(claims: Claims, path: string): unknown {
 
 /** @throws Refusal unless it is a text with content that a log line can show */
 export function subjectOf(value: unknown, name: string): string {
-  if (typeof value !== "string" || value === "") refuse(`"${name}" is no text with content`);
+  if (typeof value !== "string" || value === "") refuse(`"${name}" must be a non-empty string`);
   if (value.length > 512) refuse(`"${name}" is longer than 512 characters`);
   return value;
 }
@@ -42,7 +42,7 @@ export function scopesOf(value: unknown): ReadonlySet<string> {
 }
 
 /** Most characters that the values of one identity may have as metadata, names not counted. */
-const longestMetadata = 8192;
+const maxMetadataLength = 8192;
 
 export type MetadataEntries = readonly (readonly [name: string, value: string])[];
 
@@ -59,8 +59,8 @@ export function metadataMapper(names: Readonly<Record<string, string>>): (claims
       length += value.length;
       metadata.push([name, value]);
     }
-    if (length > longestMetadata)
-      refuse(`the claims make more than ${longestMetadata} characters of metadata`);
+    if (length > maxMetadataLength)
+      refuse(`the claims make more than ${maxMetadataLength} characters of metadata`);
     return metadata;
   };
 }

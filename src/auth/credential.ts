@@ -17,14 +17,14 @@ export const AMBIGUOUS = Symbol("ambiguous credentials");
 export type CredentialReader = (caller: Caller) => string | typeof AMBIGUOUS | undefined;
 
 /** Longest credential that is looked at, in characters. */
-export const longestCredential = 8192;
+export const maxCredentialLength = 8192;
 
 /** What a header, a cookie and a URL can all carry: visible ASCII without the comma, which joins repeated headers. */
 const credentialPattern = /^[\x21-\x2b\x2d-\x7e]+$/;
 
 /** Whether text may be a credential at all; readers do not look. */
 export function isCredential(text: string): boolean {
-  return text.length <= longestCredential && credentialPattern.test(text);
+  return text.length <= maxCredentialLength && credentialPattern.test(text);
 }
 
 /** The placement with its defaults: in `header` where nothing is said, after `Bearer` in `authorization`. */

@@ -12,7 +12,7 @@ export function requireHost(host: string | undefined): void {
   if (host === undefined || host === lastHost) return;
   if (!isHostHeader(host))
     throw new GatewayError(
-      gatewayFailure("INVALID_HEADER", "Host is not a host; expected name or name:port"),
+      gatewayFailure("INVALID_HEADER", "the Host header is not a valid host; expected name or name:port"),
     );
   lastHost = host;
 }

@@ -1,7 +1,7 @@
 import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Caller } from "./caller.js";
-import type { AuthEvent } from "./dependencies.js";
 import type { Authenticator, Identity } from "./identity.js";
+import type { AuthEvent } from "./provider.js";
 import { type Provider, Refusal, type RefusalReason } from "./provider.js";
 
 type Refusals = Map<Provider, Refusal>;

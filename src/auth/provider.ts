@@ -1,5 +1,12 @@
+import type { TSchema } from "typebox";
+import type { Diagnostic, Path } from "../config/diagnostic.js";
+import type { Findings } from "../config/findings.js";
+import type { DraftOf } from "../config/schema.js";
+import type { Model } from "../descriptors/model.js";
 import type { Reason } from "../status/reasons.js";
-import type { AuthResult, ProviderCounters } from "./auth-metrics.js";
+import type { Channel } from "../upstream/channel.js";
+import type { UpstreamsConfig } from "../upstream/config.js";
+import type { AuthMetrics, AuthResult, ProviderCounters } from "./auth-metrics.js";
 import type { Caller } from "./caller.js";
 import type { Identity } from "./identity.js";
 
@@ -45,4 +52,65 @@ export function refuse(message: string): never {
 
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What providers tell people. Never a credential, and never to the client. */
+export interface AuthEvent {
+  /** `debug`: a credential was refused, and why; `warn`: something that an operator should see. */
+  readonly level: "debug" | "info" | "warn";
+  readonly provider: string;
+  readonly message: string;
+}
+
+/** What providers need of the gateway. */
+export interface AuthDependencies {
+  /** Of the snapshot that the providers are for. */
+  readonly model: Model;
+  /** Names of request headers that some service passes to its backend, and where it says so. */
+  readonly passedHeaders: ReadonlyMap<string, string>;
+  /** The channel of a configured upstream. */
+  channel(upstream: string): Channel;
+  /** One for the process; outlives reloads. */
+  readonly metrics: AuthMetrics;
+  log(event: AuthEvent): void;
+  /** Milliseconds since 1970; default `Date.now`. */
+  now?(): number;
+}
+
+/** What checks of providers read beside the provider itself. */
+export interface ProviderSurroundings {
+  readonly upstreams: DraftOf<UpstreamsConfig> | undefined;
+  /** Names of request headers that some service passes to its backend, and where it says so. */
+  readonly passedHeaders: ReadonlyMap<string, string>;
+  /** False where no listener asks clients for certificates; undefined where that cannot be told. */
+  readonly clientCertificates: boolean | undefined;
+}
+
+/** What an inspection of a provider knows, and where it reports. */
+export interface ProviderInspection {
+  readonly name: string;
+  readonly model: Model;
+  readonly passedHeaders: ReadonlyMap<string, string>;
+  /** Adds a problem at a key of the provider. */
+  report(severity: Diagnostic["severity"], key: string, message: string, suggestion?: string): void;
+  /** Adds problems of another file. */
+  add(diagnostics: readonly Diagnostic[]): void;
+}
+
+/** What providers are made of: what the gateway offers, and the upstreams of the configuration. */
+export interface ProviderContext extends AuthDependencies {
+  readonly upstreams: UpstreamsConfig;
+}
+
+/** A kind of provider, as `auth.providers.*.type` names it. */
+export interface ProviderType<C extends { readonly type: string }> {
+  readonly name: C["type"];
+  /** Of the mapping under the provider's name; `type` among its keys. */
+  readonly schema: TSchema;
+  /** Finds what the configuration alone shows; `at` is the path of the provider. */
+  check?(at: Path, config: DraftOf<C>, surroundings: ProviderSurroundings, findings: Findings): void;
+  /** Finds what is wrong with the files that it reads and the methods that it asks. Asks nothing of the network. */
+  inspect?(config: C, inspection: ProviderInspection): void;
+  /** @throws Error where a file or a method cannot be used; `inspect` says where */
+  create(name: string, config: C, context: ProviderContext): Provider;
 }

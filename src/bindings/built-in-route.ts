@@ -1,4 +1,4 @@
-import type { AuthNames } from "../auth/auth-schema.js";
+import type { AuthNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
 import type { OriginRequest } from "../auth/request-origins.js";
 import type { Path } from "../config/diagnostic.js";

@@ -1,4 +1,4 @@
-import { type AuthNames, authNames } from "../auth/auth-schema.js";
+import { type AuthNames, authNames } from "../auth/config.js";
 import { limitNames } from "../limits/config.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { BindingSections, QueryConfig, ServiceConfig, ServiceDefaults } from "./service-config.js";

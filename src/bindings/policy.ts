@@ -1,4 +1,4 @@
-import type { AuthNames } from "../auth/auth-schema.js";
+import type { AuthNames } from "../auth/config.js";
 import type { JsonPolicy } from "../codec/codec.js";
 import type { QueryPolicy } from "../codec/json-to-wire/request.js";
 import type { Model } from "../descriptors/model.js";

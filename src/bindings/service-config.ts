@@ -1,7 +1,6 @@
 import Type, { type Static } from "typebox";
-import { checkProviderNames } from "../auth/auth-check.js";
-import type { AuthConfig } from "../auth/auth-schema.js";
-import { authReference } from "../auth/auth-schema.js";
+import type { AuthConfig } from "../auth/config.js";
+import { authReference, checkProviderNames } from "../auth/config.js";
 import { checkReference } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import { formatPath } from "../config/diagnostic.js";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { hashApiKey } from "../auth/api-key-file.js";
+import { hashApiKey } from "../auth/providers/api-key/key-file.js";
 import { readArguments } from "./arguments.js";
 
 /** Makes an API key and the entry of the key file that stands for it. The key itself is shown once and kept nowhere. */

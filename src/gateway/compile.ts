@@ -1,7 +1,7 @@
-import { type AuthNames, authNames } from "../auth/auth-schema.js";
+import { checkProviders } from "../auth/authenticators.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
+import { type AuthNames, authNames } from "../auth/config.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
-import { checkProviders } from "../auth/provider-check.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "../bindings/built-in-route.js";

@@ -1,6 +1,5 @@
 import Type from "typebox";
-import { checkAuth } from "../auth/auth-check.js";
-import { AuthSchema } from "../auth/auth-schema.js";
+import { AuthSchema, checkAuth } from "../auth/config.js";
 import { checkRules, RulesSchema } from "../bindings/rule-config.js";
 import {
   checkServices,

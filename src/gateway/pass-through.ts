@@ -1,4 +1,4 @@
-import { type AuthNames, authNames } from "../auth/auth-schema.js";
+import { type AuthNames, authNames } from "../auth/config.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughPrefix } from "../bindings/built-in-route.js";
 import type { UpstreamConfig } from "../upstream/config.js";

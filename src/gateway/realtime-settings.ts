@@ -1,5 +1,5 @@
-import { type AuthNames, authNames } from "../auth/auth-schema.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
+import { type AuthNames, authNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { BoundRoutes } from "../bindings/binding.js";

@@ -4,7 +4,6 @@ import type { RateLimitConfig } from "./config.js";
 import type { Limited } from "./limiter.js";
 import type { LimitCounters } from "./limits-metrics.js";
 import { createMemoryStore, type MemoryStore, type Store } from "./memory-store.js";
-import { createPlaces, type Places } from "./places.js";
 import { type Decision, policyItem, type Rate, rateOf, refusalOf, remaining, seconds } from "./rate.js";
 import type { RedisConnection } from "./redis-store.js";
 
@@ -38,7 +37,7 @@ export class Limit {
   readonly #store: Store | undefined;
   /** Counts while Redis does not answer. */
   readonly #local: MemoryStore | undefined;
-  readonly #places: Places | undefined;
+  readonly #concurrency: ConcurrencyLimiter | undefined;
   readonly #enforced: boolean;
   readonly #policy: string;
 
@@ -57,7 +56,7 @@ export class Limit {
     this.#rate = rate;
     this.#store = rate === undefined ? undefined : (redis?.store(name, rate) ?? memory);
     this.#local = redis !== undefined && config.on_store_failure === "local" ? memory : undefined;
-    this.#places = concurrency === undefined ? undefined : createPlaces(concurrency);
+    this.#concurrency = concurrency === undefined ? undefined : createConcurrencyLimiter(concurrency);
     this.#enforced = config.mode === "enforce";
     this.#policy = rate === undefined ? "" : policyItem(name, rate);
   }
@@ -65,8 +64,8 @@ export class Limit {
   /** @throws GatewayError (or rejects with it) RATE_LIMITED, TOO_MANY_CONCURRENT, RATE_LIMIT_UNAVAILABLE */
   admit(caller: Limited, subject: string | undefined): Pass | Promise<Pass> {
     const key = this.#key(caller, subject);
-    const release = this.#places?.take(key);
-    if (this.#places !== undefined && release === undefined) return this.#full();
+    const release = this.#concurrency?.acquire(key);
+    if (this.#concurrency !== undefined && release === undefined) return this.#full();
     const decision = this.#store?.take(key);
     if (decision === undefined) return this.#pass(release);
     if (!(decision instanceof Promise)) return this.#settle(decision, release);
@@ -119,4 +118,30 @@ export class Limit {
     this.#counters.limited.inc();
     throw new GatewayError(gatewayFailure(reason, message, [], { retryAfter, headers }));
   }
+}
+
+/** Counts the requests under way by key. */
+interface ConcurrencyLimiter {
+  /** Acquires a permit and returns what releases it, once; undefined where all permits of the key are held. */
+  acquire(key: string): (() => void) | undefined;
+}
+
+/** @param maxPermits of one key. Keys without a request are not kept. */
+function createConcurrencyLimiter(maxPermits: number): ConcurrencyLimiter {
+  const held = new Map<string, number>();
+  return {
+    acquire(key) {
+      const count = held.get(key) ?? 0;
+      if (count >= maxPermits) return undefined;
+      held.set(key, count + 1);
+      let released = false;
+      return () => {
+        if (released) return;
+        released = true;
+        const left = (held.get(key) as number) - 1;
+        if (left === 0) held.delete(key);
+        else held.set(key, left);
+      };
+    },
+  };
 }

@@ -8,7 +8,7 @@ export interface Limited {
 export interface Admission {
   /** `RateLimit` fields for the reply. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Gives a place of a concurrency limit back, once; undefined where there is none. */
+  /** Releases a permit of a concurrency limit, once; undefined where there is none. */
   readonly release: (() => void) | undefined;
 }
 

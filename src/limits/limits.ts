@@ -16,7 +16,7 @@ export interface Limits {
    * limits that do not, then those that do; none for no names.
    */
   limitersOf(names: readonly string[]): readonly Limiter[];
-  /** Gives connections back; those that newer limits have taken over stay. */
+  /** Releases connections; those that newer limits have taken over stay. */
   close(): void;
 }
 
@@ -28,7 +28,7 @@ export interface LimitsContext {
   /** Ticks of a monotonic clock; default the process's own. */
   readonly now?: () => number;
   /** Milliseconds that Redis may take; default 100. */
-  readonly patience?: number;
+  readonly timeoutMs?: number;
 }
 
 export function createLimits(
@@ -44,10 +44,10 @@ class CompiledLimits implements Limits {
 
   constructor(
     configs: Readonly<Record<string, RateLimitConfig>>,
-    { metrics, log, previous, now = monotonicTicks, patience }: LimitsContext,
+    { metrics, log, previous, now = monotonicTicks, timeoutMs }: LimitsContext,
   ) {
     const before = previous instanceof CompiledLimits ? previous : undefined;
-    const connect = (url: string): RedisConnection => connectRedis(url, log, patience);
+    const connect = (url: string): RedisConnection => connectRedis(url, log, timeoutMs);
     for (const [name, config] of Object.entries(configs)) {
       const redis = config.redis === undefined ? undefined : this.#connection(config.redis, before, connect);
       const kept = before === undefined ? undefined : before.#limits.get(name);
@@ -95,7 +95,7 @@ class CompiledLimits implements Limits {
   }
 }
 
-/** Asks limits in order; what those before a refusal hold is given back. */
+/** Asks limits in order; what those before a refusal hold is released. */
 function admission(
   limits: readonly Limit[],
   caller: Limited,

@@ -4,7 +4,7 @@ import type { Store } from "./memory-store.js";
 import { type Rate, ticksPerMillisecond } from "./rate.js";
 
 /** Milliseconds that a decision may take. */
-const defaultPatience = 100;
+const defaultTimeoutMs = 100;
 /** Milliseconds in which Redis is not asked after it left a question open. */
 const pause = 1000;
 /** Milliseconds without any answer after which the connection is given up, and with it what waits for answers. */
@@ -46,7 +46,7 @@ export interface RedisConnection {
 export function connectRedis(
   url: string,
   log: Pick<Logger, "warn" | "info">,
-  patience = defaultPatience,
+  timeoutMs = defaultTimeoutMs,
 ): RedisConnection {
   const { host } = new URL(url);
   // Loaded where it is used, not by every gateway.
@@ -83,7 +83,7 @@ export function connectRedis(
   const ask = async (key: string, rate: Rate) => {
     if (redis.status !== "ready" || performance.now() < silentUntil) throw new Error("not available");
     try {
-      const [admitted, debt] = await answered(take(key, rate.interval, rate.burst), patience);
+      const [admitted, debt] = await answered(take(key, rate.interval, rate.burst), timeoutMs);
       recovered();
       return { admitted: admitted === 1, debt };
     } catch (error) {
@@ -111,10 +111,10 @@ export function connectRedis(
 }
 
 /** Rejects where nothing came in time. What has arrived while this process itself was busy is read first. */
-function answered<T>(question: Promise<T>, patience: number): Promise<T> {
+function answered<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = (): void => reject(new Error(`no answer within ${patience} ms`));
-    const timer = setTimeout(() => setImmediate(late), patience);
+    const late = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));
+    const timer = setTimeout(() => setImmediate(late), timeoutMs);
     const settle = (end: () => void): void => {
       clearTimeout(timer);
       end();

@@ -1,4 +1,4 @@
-import { checkProviderNames } from "../auth/auth-check.js";
+import { checkProviderNames } from "../auth/config.js";
 import { checkReference } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import { oneOf } from "../config/expectation.js";

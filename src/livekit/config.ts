@@ -1,6 +1,6 @@
 import Type from "typebox";
-import type { AuthConfig } from "../auth/auth-schema.js";
-import { authReference } from "../auth/auth-schema.js";
+import type { AuthConfig } from "../auth/config.js";
+import { authReference } from "../auth/config.js";
 import type { Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, section, text } from "../config/schema.js";
 import { dialectNames } from "../dialects/dialects.js";

@@ -1,4 +1,4 @@
-import { authNames } from "../auth/auth-schema.js";
+import { authNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import { requireJsonBody } from "../bindings/json-body.js";

@@ -1,6 +1,5 @@
 import Type from "typebox";
-import { checkProviderNames } from "../auth/auth-check.js";
-import { authReference } from "../auth/auth-schema.js";
+import { authReference, checkProviderNames } from "../auth/config.js";
 import type { BindingSections } from "../bindings/service-config.js";
 import { checkReference } from "../config/check.js";
 import type { Findings } from "../config/findings.js";

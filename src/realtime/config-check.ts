@@ -1,4 +1,4 @@
-import { checkProviderNames } from "../auth/auth-check.js";
+import { checkProviderNames } from "../auth/config.js";
 import { parseAddress } from "../config/address.js";
 import { checkReference, checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";

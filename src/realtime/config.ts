@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { authReference } from "../auth/auth-schema.js";
+import { authReference } from "../auth/config.js";
 import type { BindingSections } from "../bindings/service-config.js";
 import type { Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";

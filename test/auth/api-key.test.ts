@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hashApiKey, readApiKeys } from "../../src/auth/api-key-file.js";
+import { hashApiKey, readApiKeys } from "../../src/auth/providers/api-key/key-file.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { Workspace } from "../config/workspace.js";
 import { type TestProviders, testProviders } from "./harness.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import { checkProviders } from "../../src/auth/provider-check.js";
+import { checkProviders } from "../../src/auth/authenticators.js";
 import { methodPolicy } from "../../src/bindings/method-policy.js";
 import type { ServiceConfig } from "../../src/bindings/service-config.js";
 import { passedHeaders } from "../../src/bindings/service-config.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { RemoteKeySet, type RemoteKeySetOptions } from "../../src/auth/remote-key-set.js";
+import { RemoteKeySet, type RemoteKeySetOptions } from "../../src/auth/providers/jwt/key-set.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
 import { Workspace } from "../config/workspace.js";
 import { bearer, type TestProviders, testProviders } from "./harness.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hashApiKey } from "../../src/auth/api-key-file.js";
 import { createAuthenticators } from "../../src/auth/authenticators.js";
+import { hashApiKey } from "../../src/auth/providers/api-key/key-file.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
 import { Workspace } from "../config/workspace.js";
 import { bearer, testProviders } from "./harness.js";

@@ -11,7 +11,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import { checkProviders } from "../../src/auth/provider-check.js";
+import { checkProviders } from "../../src/auth/authenticators.js";
 import { passedHeaders } from "../../src/bindings/service-config.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { loadModel } from "../../src/descriptors/load/load.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TokenCache, tokenHash } from "../../src/auth/token-cache.js";
+import { TokenCache, tokenHash } from "../../src/auth/providers/token-provider.js";
 
 test("entries are there until their time is over", () => {
   const cache = new TokenCache<string>(10);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { watchedFile } from "../../src/auth/watched-file.js";
+import { watchedFile } from "../../src/auth/providers/watched-file.js";
 import { Workspace } from "../config/workspace.js";
 
 const workspace = new Workspace();

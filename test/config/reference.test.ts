@@ -63,3 +63,24 @@ server: { workers: 4 }
     "gateway.yaml:5:20: error: 4 is not available in this version; expected 1 (at server.workers)",
   ]);
 });
+
+test("list forms, schemes of targets and hashing that the reference names are not available, each at its place", () => {
+  const workspace = new Workspace();
+  const yaml = `
+listeners:
+  http: [{ address: ":0" }]
+  admin: { tls: [{ cert: a, key: b }] }
+upstreams:
+  a: { targets: ["srv:///a.internal", "kubernetes:///ns/svc:1", { target: "a:1", weight: 2 }] }
+  b: { targets: ["b:1"], balancing: { hash: "header:x-user" } }
+`;
+  const target = "a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path";
+  assert.deepEqual(workspace.problems(yaml), [
+    "gateway.yaml:3:3: error: a list is not available in this version; expected a mapping (at listeners.http)",
+    "gateway.yaml:4:12: error: a list is not available in this version; expected a mapping (at listeners.admin.tls)",
+    `gateway.yaml:6:18: error: "srv:///a.internal" is not available in this version; expected ${target} (at upstreams.a.targets[0])`,
+    `gateway.yaml:6:39: error: "kubernetes:///ns/svc:1" is not available in this version; expected ${target} (at upstreams.a.targets[1])`,
+    `gateway.yaml:6:65: error: a mapping is not available in this version; expected ${target} (at upstreams.a.targets[2])`,
+    "gateway.yaml:7:26: error: a mapping is not available in this version; expected round_robin, least_request or pick_first (at upstreams.b.balancing)",
+  ]);
+});

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse, stringify } from "yaml";
-import { readApiKeys } from "../../src/auth/api-key-file.js";
+import { readApiKeys } from "../../src/auth/providers/api-key/key-file.js";
 import { formatDiagnostic, LoadError } from "../../src/config/diagnostic.js";
 import { compile } from "../../src/gateway/compile.js";
 import { loadConfig } from "../../src/gateway/config.js";

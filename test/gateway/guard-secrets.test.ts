@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, describe, test } from "node:test";
 import { status as Code } from "@grpc/grpc-js";
-import { hashApiKey } from "../../src/auth/api-key-file.js";
+import { hashApiKey } from "../../src/auth/providers/api-key/key-file.js";
 import { forged, signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
 import { noRedis, RedisServer } from "../limits/redis-server.js";

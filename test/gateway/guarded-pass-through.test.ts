@@ -5,7 +5,7 @@ import { type AddressInfo, connect } from "node:net";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { WebSocketServer } from "ws";
-import { hashApiKey } from "../../src/auth/api-key-file.js";
+import { hashApiKey } from "../../src/auth/providers/api-key/key-file.js";
 import { signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
 import { converse, statusesOf } from "../server/raw-client.js";

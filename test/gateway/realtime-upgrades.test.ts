@@ -194,7 +194,13 @@ server: { drain: 100ms }
       401,
       "unauthenticated",
     ],
-    ["a Host that is none", { headers: { host: "a/b" } }, 400, "malformed", /Host is not a host/],
+    [
+      "a Host that is none",
+      { headers: { host: "a/b" } },
+      400,
+      "malformed",
+      /Host header is not a valid host/,
+    ],
     [
       "a token in the query",
       {

@@ -24,8 +24,8 @@ export class Bench {
   time = 0;
   readonly #waiting: { readonly part: string; readonly seen: () => void }[] = [];
 
-  /** @param patience of Redis; long, as the machines of tests are slow */
-  constructor(readonly patience = 30_000) {}
+  /** @param timeoutMs of Redis; long, as the machines of tests are slow */
+  constructor(readonly timeoutMs = 30_000) {}
 
   limits(configs: Readonly<Record<string, LimitKeys>>, previous?: Limits): Limits {
     const filled = Object.entries(configs).map(([name, keys]) => [name, { ...defaults, ...keys }] as const);
@@ -35,7 +35,7 @@ export class Bench {
       log: { warn: log, info: log } as never,
       previous,
       now: () => this.time,
-      patience: this.patience,
+      timeoutMs: this.timeoutMs,
     });
   }
 

@@ -57,7 +57,7 @@ const mistakes: readonly [what: string, livekit: string, said: string][] = [
   [
     "a grant that does not exist",
     "routes: [{ post: /t, room: literal.r, grant: participants }]",
-    'there is no grant "participants" under livekit.grants (at livekit.routes[0].grant); did you mean "participant"?',
+    'there is no grant "participants" (at livekit.routes[0].grant); did you mean "participant"?',
   ],
   [
     "a ttl of nothing",

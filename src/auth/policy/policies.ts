@@ -1,5 +1,4 @@
-import type { Diagnostic, FilePosition } from "../../config/diagnostic.js";
-import { formatPath, type Path } from "../../config/diagnostic.js";
+import { type Diagnostic, type FilePosition, formatPath, type Path } from "../../config/diagnostic.js";
 import type { MethodType } from "../../descriptors/model.js";
 import type { Template } from "../../routing/template.js";
 import type { Authorizer, RoomAuthorizer } from "../authorizer.js";
@@ -16,7 +15,6 @@ import {
   type Policy,
 } from "./policy.js";
 import type { PolicyMetrics } from "./policy-metrics.js";
-import { rpcPattern } from "./rpc-pattern.js";
 import type { RuleScope } from "./rule.js";
 import { wildcard } from "./wildcard.js";
 
@@ -253,4 +251,17 @@ function authorizerOf(applied: readonly Applied[]): Authorizer {
             }
           },
   };
+}
+
+/** A test for `package.Service/Method`, `package.Service/*` and `package.**` (`**` alone: every method). */
+function rpcPattern(pattern: string): (method: MethodType) => boolean {
+  if (pattern.endsWith("**")) {
+    const prefix = pattern.slice(0, -2);
+    return method => method.service.fullName.startsWith(prefix);
+  }
+  if (pattern.endsWith("/*")) {
+    const service = pattern.slice(0, -2);
+    return method => method.service.fullName === service;
+  }
+  return method => method.path === `/${pattern}`;
 }

@@ -1,15 +1,51 @@
-import type { MtlsConfig } from "./auth-schema.js";
-import type { Caller, ClientCertificate } from "./caller.js";
-import { bareClaims, type Claims, metadataMapper, subjectOf } from "./claims.js";
-import type { AuthDependencies } from "./dependencies.js";
-import type { Identity } from "./identity.js";
-import { type Provider, Refusal, refuse } from "./provider.js";
+import Type from "typebox";
+import type { Loaded } from "../../config/schema.js";
+import { choice, mapping, text } from "../../config/schema.js";
+import type { Caller, ClientCertificate } from "../caller.js";
+import { bareClaims, type Claims, metadataMapper, subjectOf } from "../claims.js";
+import type { Identity } from "../identity.js";
+import type { AuthDependencies, ProviderType } from "../provider.js";
+import { type Provider, Refusal, refuse } from "../provider.js";
+import { claimsToMetadata } from "./fields.js";
+
+const MtlsSchema = mapping(
+  {
+    type: choice(["mtls"], {
+      description: "Client certificates, which `listeners.http.tls.client_ca` verifies.",
+    }),
+    subject_from: choice(["subject", "cn", "dns", "uri", "email", "fingerprint"], {
+      description:
+        "What of the certificate says who calls: its subject, the common name in it, an alternative name, or its SHA-256.",
+      default: "subject",
+    }),
+    allow: Type.Optional(
+      Type.Array(text("nonempty", { description: "A subject; `*` stands for any text." }), {
+        minItems: 1,
+        description: "The subjects that are accepted. Left out, all that the authorities have certified.",
+      }),
+    ),
+    claims_to_metadata: claimsToMetadata,
+  },
+  "Who has a certificate of an authority that the listener trusts.",
+);
+
+type MtlsConfig = Loaded<typeof MtlsSchema>;
+
+export const mtls = {
+  name: "mtls",
+  schema: MtlsSchema,
+  check: (at, _config, { clientCertificates }, findings) => {
+    if (clientCertificates !== false) return;
+    findings.error(at, "client certificates are asked for by listeners.http.tls.client_ca; it is missing");
+  },
+  create: createMtlsProvider,
+} as const satisfies ProviderType<MtlsConfig>;
 
 /**
  * Certificates that the listener has verified. Where a certificate has several names of the kind that counts, the first
  * that is allowed is the subject. Claims: `sub`, `subject`, `cn`, `dns`, `uri`, `email` (lists) and `fingerprint`.
  */
-export function mtlsProvider(
+function createMtlsProvider(
   name: string,
   config: MtlsConfig,
   { metrics }: Pick<AuthDependencies, "metrics">,

@@ -1,7 +1,6 @@
-import { errors, type JWTVerifyGetKey } from "jose";
-import { jwkSetLimit, parseJwkSet } from "./jwk-set.js";
-import { Refusal, reasonOf } from "./provider.js";
-import { KeySet, type TokenKeys, unknownKey } from "./token-keys.js";
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from "jose";
+import { isRecord } from "../../claims.js";
+import { Refusal, reasonOf } from "../../provider.js";
 
 export interface RemoteKeySetOptions {
   readonly url: string;
@@ -18,8 +17,8 @@ export interface RemoteKeySetOptions {
 }
 
 /** Milliseconds before the first repetition of a fetch that failed; they double up to the most. */
-const leastPause = 1000;
-const mostPause = 30_000;
+const minPauseMs = 1000;
+const maxPauseMs = 30_000;
 
 /**
  * The keys behind a URL. They are fetched at once, then every `refresh`, and when a token names a key that is not
@@ -106,7 +105,7 @@ export class RemoteKeySet implements TokenKeys {
       fetched(undefined);
     } catch (error) {
       if (this.#closed.signal.aborted) return;
-      pause = Math.min(refresh, mostPause, leastPause * 2 ** this.#failures++);
+      pause = Math.min(refresh, maxPauseMs, minPauseMs * 2 ** this.#failures++);
       this.#openAt = this.#options.clock() + Math.min(pause, cooldown);
       fetched(error);
     }
@@ -135,4 +134,98 @@ async function fetchText(url: string, signal: AbortSignal): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
+}
+
+type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
+
+/** The keys of an issuer. */
+export interface TokenKeys {
+  /** Grows when a key is no longer trusted: what was verified before must be verified again. */
+  readonly version: number;
+  /** The keys that may have signed the token, the likeliest first. @throws Refusal, JOSEError */
+  candidates(...token: Parameters<JWTVerifyGetKey>): Promise<readonly Key[]>;
+  close(): void;
+}
+
+/** Signatures that are tried for a token that does not say which of several keys has signed it. */
+const maxCandidates = 8;
+
+/** One key that never changes. */
+export function fixedKey(key: Key): TokenKeys {
+  const candidates = Promise.resolve([key]);
+  return { version: 0, candidates: () => candidates, close: () => undefined };
+}
+
+/**
+ * What it means that no key fits a token while the newest set cannot be had: the issuer may have signed it with a new one.
+ * @param problem why it cannot
+ */
+export function unknownKey(error: unknown, problem: string): unknown {
+  return error instanceof errors.JWKSNoMatchingKey ? new Refusal("unavailable", problem) : error;
+}
+
+/** A set of keys that can be replaced. */
+export class KeySet {
+  version = 0;
+  #find: ReturnType<typeof createLocalJWKSet> | undefined;
+  #texts: ReadonlySet<string> = new Set();
+
+  get known(): boolean {
+    return this.#find !== undefined;
+  }
+
+  replace(set: JSONWebKeySet): void {
+    const texts = keyTexts(set);
+    const find = createLocalJWKSet(set);
+    for (const text of this.#texts) {
+      if (texts.has(text)) continue;
+      this.version++;
+      break;
+    }
+    this.#texts = texts;
+    this.#find = find;
+  }
+
+  /** @throws JOSEError, JWKSNoMatchingKey where no key fits */
+  async candidates(...token: Parameters<JWTVerifyGetKey>): Promise<readonly Key[]> {
+    if (this.#find === undefined) throw new errors.JWKSNoMatchingKey();
+    try {
+      return [await this.#find(...token)];
+    } catch (error) {
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      const keys: Key[] = [];
+      for await (const key of error) if (keys.push(key) === maxCandidates) break;
+      return keys;
+    }
+  }
+}
+
+/** Bytes of a key set. */
+export const jwkSetLimit = 256 * 1024;
+const maxKeys = 100;
+
+/**
+ * Reads a JWK set (RFC 7517 §5). Only public keys are kept: a symmetric or private key has no place in one.
+ * @throws Error that says what is wrong with it
+ */
+export function parseJwkSet(text: string): JSONWebKeySet {
+  const set: unknown = parsed(text);
+  if (!isRecord(set) || !Array.isArray(set.keys))
+    throw new Error('is no JWK set: expected an object with "keys"');
+  if (set.keys.length > maxKeys) throw new Error(`has more than ${maxKeys} keys`);
+  const keys = set.keys.filter((key): key is JWK => isRecord(key) && typeof key.kty === "string");
+  return { keys: keys.filter(key => key.kty !== "oct" && !("d" in key)) };
+}
+
+/** The keys as texts, to tell two sets apart. */
+function keyTexts(set: JSONWebKeySet): ReadonlySet<string> {
+  return new Set(set.keys.map(key => JSON.stringify(key)));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("is not JSON");
+  }
 }

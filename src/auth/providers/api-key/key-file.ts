@@ -1,16 +1,16 @@
 import { hash } from "node:crypto";
 import { dirname } from "node:path";
 import Type, { type Static } from "typebox";
-import { Decoder } from "../config/decoder.js";
-import type { Diagnostic } from "../config/diagnostic.js";
-import { Findings } from "../config/findings.js";
-import type { SchemaNode } from "../config/schema.js";
-import { listOf, mapping, text } from "../config/schema.js";
-import { Source } from "../config/source.js";
-import { isReservedMetadata } from "../net/reserved-headers.js";
-import { bareClaims, encodeMetadata } from "./claims.js";
-import { isCredential } from "./credential.js";
-import type { Identity } from "./identity.js";
+import { Decoder } from "../../../config/decoder.js";
+import type { Diagnostic } from "../../../config/diagnostic.js";
+import { Findings } from "../../../config/findings.js";
+import type { SchemaNode } from "../../../config/schema.js";
+import { listOf, mapping, text } from "../../../config/schema.js";
+import { Source } from "../../../config/source.js";
+import { isReservedMetadata } from "../../../net/reserved-headers.js";
+import { bareClaims, encodeMetadata } from "../../claims.js";
+import { isCredential } from "../../credential.js";
+import type { Identity } from "../../identity.js";
 
 const KeysSchema = Type.Array(
   mapping(

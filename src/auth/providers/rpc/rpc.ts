@@ -1,15 +1,32 @@
-import { credentialVerdict } from "../dialects/dialects.js";
-import { Cancellation } from "../net/cancellation.js";
-import { Code } from "../status/code.js";
-import type { CallStatus, Metadata } from "../upstream/channel.js";
-import type { RpcAuthConfig } from "./auth-schema.js";
-import type { Caller } from "./caller.js";
-import { metadataMapper } from "./claims.js";
-import { credentialReader, placementOf } from "./credential.js";
-import type { AuthDependencies } from "./dependencies.js";
-import { type Provider, Refusal, reasonOf } from "./provider.js";
-import { rpcPlan } from "./rpc-plan.js";
-import { TokenProvider, type Verified } from "./token-provider.js";
+import { checkReference } from "../../../config/check.js";
+import { credentialVerdict } from "../../../dialects/dialects.js";
+import { Cancellation } from "../../../net/cancellation.js";
+import { Code } from "../../../status/code.js";
+import type { CallStatus, Metadata } from "../../../upstream/channel.js";
+import type { Caller } from "../../caller.js";
+import { metadataMapper } from "../../claims.js";
+import { credentialReader, placementOf } from "../../credential.js";
+import type { ProviderContext, ProviderType } from "../../provider.js";
+import { type Provider, Refusal, reasonOf } from "../../provider.js";
+import { TokenProvider, type Verified } from "../token-provider.js";
+import type { RpcAuthConfig } from "./rpc-plan.js";
+import { PlanError, RpcSchema, rpcPlan } from "./rpc-plan.js";
+
+export const rpc = {
+  name: "rpc",
+  schema: RpcSchema,
+  check: (at, { upstream }, { upstreams }, findings) =>
+    checkReference("upstream", [...at, "upstream"], upstream, upstreams, findings),
+  inspect: (config, { model, report }) => {
+    try {
+      rpcPlan(config, model);
+    } catch (problem) {
+      if (!(problem instanceof PlanError)) throw problem;
+      report("error", problem.key, problem.message, problem.suggestion);
+    }
+  },
+  create: createRpcProvider,
+} as const satisfies ProviderType<RpcAuthConfig>;
 
 /** Most milliseconds for which a refusal is remembered: a token may become good (an account is unlocked). */
 const refusedFor = 5000;
@@ -25,16 +42,15 @@ const refusals: ReadonlySet<number> = new Set([
 /**
  * A method of a backend decides. Whatever is not a clear answer refuses the request: with 503 where the backend
  * could not be asked, or failed.
- * @param timeout milliseconds
  * @throws PlanError where it does not fit the descriptors
  */
-export function rpcProvider(
+function createRpcProvider(
   name: string,
   config: RpcAuthConfig,
-  timeout: number,
-  { model, channel, metrics, now = Date.now }: AuthDependencies,
+  { model, upstreams, channel, metrics, now = Date.now }: ProviderContext,
 ): Provider {
   const plan = rpcPlan(config, model);
+  const timeout = config.timeout ?? upstreams[config.upstream]?.timeout ?? 5000;
   const upstream = channel(config.upstream);
   const placement = placementOf(config, "authorization");
   const metadataOf = metadataMapper(config.claims_to_metadata);

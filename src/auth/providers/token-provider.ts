@@ -1,9 +1,9 @@
-import type { ProviderCounters } from "./auth-metrics.js";
-import type { Caller } from "./caller.js";
-import { AMBIGUOUS, type CredentialReader, isCredential, longestCredential } from "./credential.js";
-import type { Identity } from "./identity.js";
-import { type Provider, Refusal, refuse } from "./provider.js";
-import { TokenCache, tokenHash } from "./token-cache.js";
+import { hash } from "node:crypto";
+import type { ProviderCounters } from "../auth-metrics.js";
+import type { Caller } from "../caller.js";
+import { AMBIGUOUS, type CredentialReader, isCredential, maxCredentialLength } from "../credential.js";
+import type { Identity } from "../identity.js";
+import { type Provider, Refusal, refuse } from "../provider.js";
 
 /** What a token turned out to be. */
 export interface Verified {
@@ -56,7 +56,8 @@ export class TokenProvider implements Provider {
     const token = read(caller);
     if (token === undefined) return undefined;
     if (token === AMBIGUOUS) refuse("the request has more than one token");
-    if (token.length > longestCredential) refuse(`the token is longer than ${longestCredential} characters`);
+    if (token.length > maxCredentialLength)
+      refuse(`the token is longer than ${maxCredentialLength} characters`);
     if (version() !== this.#version) {
       this.#version = version();
       this.#accepted.clear();
@@ -68,7 +69,7 @@ export class TokenProvider implements Provider {
     if (known !== undefined) return known;
     const refusal = this.#refused.get(key, time);
     if (refusal !== undefined) throw refusal;
-    if (!isCredential(token)) refuse("the token has characters that no token has");
+    if (!isCredential(token)) refuse("the token contains invalid characters");
     return this.#pending.get(key) ?? this.#verify(key, token, caller);
   }
 
@@ -95,4 +96,68 @@ export class TokenProvider implements Provider {
       throw error;
     }
   }
+}
+
+interface Entry<T> {
+  readonly value: T;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
+/**
+ * What is known of tokens, by their hash: the tokens themselves are not kept. Bounded: what was asked for least
+ * recently goes first, half of the cache at a time, so that a hit costs one look-up and moves nothing.
+ */
+export class TokenCache<T> {
+  readonly #half: number;
+  #recent = new Map<string, Entry<T>>();
+  #earlier = new Map<string, Entry<T>>();
+
+  /** @param size most entries, at least 2 */
+  constructor(size: number) {
+    this.#half = Math.ceil(size / 2);
+  }
+
+  get size(): number {
+    return this.#recent.size + this.#earlier.size;
+  }
+
+  /** @param now milliseconds since 1970 */
+  get(key: string, now: number): T | undefined {
+    const recent = this.#recent.get(key);
+    const entry = recent ?? this.#earlier.get(key);
+    if (entry === undefined) return undefined;
+    if (entry.until <= now) {
+      this.#recent.delete(key);
+      this.#earlier.delete(key);
+      return undefined;
+    }
+    if (recent === undefined) {
+      this.#earlier.delete(key);
+      this.#keep(key, entry);
+    }
+    return entry.value;
+  }
+
+  set(key: string, value: T, until: number): void {
+    this.#earlier.delete(key);
+    this.#keep(key, { value, until });
+  }
+
+  clear(): void {
+    this.#recent.clear();
+    this.#earlier.clear();
+  }
+
+  #keep(key: string, entry: Entry<T>): void {
+    this.#recent.set(key, entry);
+    if (this.#recent.size < this.#half) return;
+    this.#earlier = this.#recent;
+    this.#recent = new Map();
+  }
+}
+
+/** SHA-256, which costs less than what a map would need to look a long string up. */
+export function tokenHash(token: string): string {
+  return hash("sha256", token, "base64");
 }

@@ -1,11 +1,55 @@
-import type { JsonPolicy } from "../codec/codec.js";
-import { createCodecs } from "../codec/codecs.js";
-import { Writer } from "../codec/json-to-wire/writer.js";
-import { nearest } from "../config/nearest.js";
-import { findUnaryMethod } from "../descriptors/find-method.js";
-import type { Field, MessageType, MethodType, Model } from "../descriptors/model.js";
-import type { RpcAuthConfig } from "./auth-schema.js";
-import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "./claims.js";
+import Type from "typebox";
+import type { JsonPolicy } from "../../../codec/codec.js";
+import { createCodecs } from "../../../codec/codecs.js";
+import { Writer } from "../../../codec/json-to-wire/writer.js";
+import { nearest } from "../../../config/nearest.js";
+import type { Loaded } from "../../../config/schema.js";
+import { choice, duration, listOf, mapping, text } from "../../../config/schema.js";
+import { findUnaryMethod } from "../../../descriptors/find-method.js";
+import type { Field, MessageType, MethodType, Model } from "../../../descriptors/model.js";
+import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "../../claims.js";
+import { cacheSize, claimsToMetadata, placement } from "../fields.js";
+
+export const RpcSchema = mapping(
+  {
+    type: choice(["rpc"], { description: "A method of a backend." }),
+    upstream: text("nonempty", { description: "Name of the upstream." }),
+    method: text("rpcMethod", { description: "The unary method to ask, `package.Service/Method`." }),
+    token_field: text("field", { description: "String field of its request that takes the credential." }),
+    subject_field: Type.Optional(
+      text("field", {
+        description: "Field of its reply that says who calls. Left out: sub, subject or user_id.",
+      }),
+    ),
+    scopes_field: Type.Optional(
+      text("field", {
+        description: "Field of its reply with the scopes. Left out: scope or scopes, if there is one.",
+      }),
+    ),
+    claims_field: Type.Optional(
+      text("field", {
+        description:
+          "Message, map or Struct field of its reply with the claims. Left out: the whole reply, by JSON names.",
+      }),
+    ),
+    timeout: Type.Optional(duration({ description: "Deadline of the call, in place of the upstream's." })),
+    cache: duration(
+      { description: "How long an answer is taken for the same credential; 0s: not at all.", default: "30s" },
+      0,
+    ),
+    cache_size: cacheSize,
+    metadata: listOf(text("header", { description: "A header name, in any case." }), {
+      description:
+        "Request headers that are sent along as metadata. They are no part of what an answer is remembered by.",
+      default: [],
+    }),
+    ...placement,
+    claims_to_metadata: claimsToMetadata,
+  },
+  "Whom a method of a backend accepts.",
+);
+
+export type RpcAuthConfig = Loaded<typeof RpcSchema>;
 
 /** How a method is asked about a token, and what its reply says. */
 export interface RpcPlan {

@@ -1,13 +1,45 @@
-import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
-import { readApiKeys } from "./api-key-file.js";
-import type { ApiKeyConfig } from "./auth-schema.js";
-import type { Caller } from "./caller.js";
-import { AMBIGUOUS, credentialReader, isCredential, longestCredential, placementOf } from "./credential.js";
-import type { AuthDependencies } from "./dependencies.js";
-import type { Identity } from "./identity.js";
-import { type Provider, Refusal, refuse } from "./provider.js";
-import { tokenHash } from "./token-cache.js";
-import { watchedFile } from "./watched-file.js";
+import { checkPath } from "../../../config/check.js";
+import { formatDiagnostic, LoadError } from "../../../config/diagnostic.js";
+import type { Loaded } from "../../../config/schema.js";
+import { choice, mapping, text } from "../../../config/schema.js";
+import type { Caller } from "../../caller.js";
+import {
+  AMBIGUOUS,
+  credentialReader,
+  isCredential,
+  maxCredentialLength,
+  placementOf,
+} from "../../credential.js";
+import type { Identity } from "../../identity.js";
+import type { AuthDependencies, ProviderType } from "../../provider.js";
+import { type Provider, Refusal, refuse } from "../../provider.js";
+import { placement } from "../fields.js";
+import { tokenHash } from "../token-provider.js";
+import { watchedFile } from "../watched-file.js";
+import { readApiKeys } from "./key-file.js";
+
+const ApiKeySchema = mapping(
+  {
+    type: choice(["api_key"], { description: "Keys from a file." }),
+    keys: text("path", {
+      description:
+        "YAML file with a list of keys: hash, subject, scopes, metadata, expires. Read again when it changes.",
+    }),
+    ...placement,
+  },
+  "Who has a key that the gateway knows the hash of.",
+);
+
+type ApiKeyConfig = Loaded<typeof ApiKeySchema>;
+
+export const apiKey = {
+  name: "api_key",
+  schema: ApiKeySchema,
+  check: (at, { keys }, _surroundings, findings) => checkPath([...at, "keys"], keys, "file", findings),
+  inspect: ({ keys }, { name, passedHeaders, add }) =>
+    add(readApiKeys(keys, name, passedHeaders).diagnostics),
+  create: createApiKeyProvider,
+} as const satisfies ProviderType<ApiKeyConfig>;
 
 /** What a file says. */
 interface Keys {
@@ -22,14 +54,13 @@ interface Keys {
  * guesses knows anyway, and nothing about other keys: without a preimage, no guess comes nearer to a stored hash.
  * @throws LoadError with every problem of the file
  */
-export function apiKeyProvider(
+function createApiKeyProvider(
   name: string,
   config: ApiKeyConfig,
-  passed: ReadonlyMap<string, string>,
-  { metrics, log, now = Date.now }: AuthDependencies,
+  { metrics, log, passedHeaders, now = Date.now }: AuthDependencies,
 ): Provider {
   const read = (): Keys => {
-    const { keys, diagnostics } = readApiKeys(config.keys, name, passed);
+    const { keys, diagnostics } = readApiKeys(config.keys, name, passedHeaders);
     if (diagnostics.length > 0) throw new LoadError(diagnostics);
     const names = [...keys.values()].flatMap(({ metadata }) => metadata.map(([told]) => told));
     return { keys, metadataNames: new Set(names) };
@@ -58,9 +89,10 @@ export function apiKeyProvider(
       const key = credential(caller);
       if (key === undefined) return undefined;
       if (key === AMBIGUOUS) refuse("the request has more than one key");
-      if (key.length > longestCredential) refuse(`the key is longer than ${longestCredential} characters`);
+      if (key.length > maxCredentialLength)
+        refuse(`the key is longer than ${maxCredentialLength} characters`);
       // HTTP has bytes where sockets have UTF-8: anything but ASCII would be one key here and another one there.
-      if (!isCredential(key)) refuse("the key has characters that no key has");
+      if (!isCredential(key)) refuse("the key contains invalid characters");
       const identity = file.content.keys.get(tokenHash(key));
       if (identity === undefined) {
         // Whoever was given a key that the file of now should have is not to throw it away.
