@@ -1,3 +1,6 @@
+import { WireReader, WireType } from "../wire/reader.js";
+import { WireWriter } from "../wire/writer.js";
+
 /**
  * The few messages of `google/rpc/status.proto` and `google/rpc/error_details.proto` that the gateway reads and
  * makes itself. They are written by hand because failures must be readable whatever descriptors were loaded.
@@ -94,12 +97,15 @@ export function decodeRetryDelay(bytes: Uint8Array): number | undefined {
 
 /** A `google.rpc.BadRequest` with one violation a field. */
 export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
-  const violations = fields.map(({ field, description, reason = "" }) => {
-    const parts = [delimited(1, utf8Encoder.encode(field)), delimited(2, utf8Encoder.encode(description))];
-    if (reason !== "") parts.push(delimited(3, utf8Encoder.encode(reason)));
-    return delimited(1, concat(parts));
-  });
-  return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: concat(violations) };
+  const writer = new WireWriter();
+  for (const { field, description, reason = "" } of fields) {
+    const violation = new WireWriter();
+    writeBytes(violation, 1, utf8Encoder.encode(field));
+    writeBytes(violation, 2, utf8Encoder.encode(description));
+    if (reason !== "") writeBytes(violation, 3, utf8Encoder.encode(reason));
+    writeBytes(writer, 1, violation.finish());
+  }
+  return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: writer.finish() };
 }
 
 function decodeAny(bytes: Uint8Array): AnyValue | undefined {
@@ -122,57 +128,23 @@ export function readFields(
   bytes: Uint8Array,
   visit: (number: number, value: bigint | Uint8Array) => boolean,
 ): boolean {
-  let position = 0;
-
-  function varint(): bigint | undefined {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = bytes[position++];
-      if (byte === undefined) return undefined;
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asUintN(64, value);
+  try {
+    const reader = new WireReader(bytes);
+    while (reader.next()) {
+      const { number, wireType } = reader;
+      if (wireType === WireType.FIXED32 || wireType === WireType.FIXED64) reader.skip();
+      else if (wireType !== WireType.VARINT && wireType !== WireType.BYTES) return false;
+      else if (!visit(number, wireType === WireType.VARINT ? reader.varint() : reader.delimited()))
+        return false;
     }
-    return undefined;
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
   }
-
-  while (position < bytes.length) {
-    const tag = varint();
-    if (tag === undefined || tag < 8n || tag > 0xffff_ffffn) return false;
-    const number = Number(tag >> 3n);
-    const wireType = Number(tag & 7n);
-    if (wireType === 1 || wireType === 5) {
-      position += wireType === 1 ? 8 : 4;
-      if (position > bytes.length) return false;
-      continue;
-    }
-    const value = wireType === 0 || wireType === 2 ? varint() : undefined;
-    if (value === undefined) return false;
-    if (wireType === 0) {
-      if (!visit(number, value)) return false;
-      continue;
-    }
-    if (value > BigInt(bytes.length - position)) return false;
-    const end = position + Number(value);
-    if (!visit(number, bytes.subarray(position, end))) return false;
-    position = end;
-  }
-  return true;
 }
 
-function delimited(number: number, content: Uint8Array): Uint8Array {
-  const head = [(number << 3) | 2];
-  let length = content.length;
-  for (; length > 0x7f; length >>>= 7) head.push((length & 0x7f) | 0x80);
-  head.push(length);
-  return concat([Uint8Array.from(head), content]);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
+function writeBytes(into: WireWriter, number: number, content: Uint8Array): void {
+  into.tag(number, WireType.BYTES);
+  into.delimited(content);
 }

@@ -8,6 +8,7 @@ export const WireType = {
   FIXED32: 5,
 } as const;
 
+const MAX_NUMBER = 0x1fff_ffff;
 const MAX_GROUP_DEPTH = 100;
 const utf8 = new TextDecoder();
 
@@ -33,7 +34,7 @@ export class WireReader {
     const tag = Number(this.varint());
     this.number = Math.floor(tag / 8);
     this.wireType = tag & 7;
-    if (this.number === 0) throw new RangeError("field number 0");
+    if (this.number === 0 || this.number > MAX_NUMBER) throw new RangeError(`field number ${this.number}`);
     return true;
   }
 

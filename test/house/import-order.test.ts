@@ -19,7 +19,8 @@ const order: readonly (readonly string[])[] = [
   ["telemetry", "h2"],
   ["config"],
   ["dialects"],
-  ["status", "net", "wire"],
+  ["status", "net"],
+  ["wire"],
 ];
 
 const root = resolve(import.meta.dirname, "../../src");
