@@ -2,7 +2,7 @@ import { requireUsable } from "../net/server-tls.js";
 import { AddonError, loadUws } from "../net/uws-addon.js";
 import type { Realtime } from "../realtime/realtime.js";
 import { acceptPortableSockets, type PortableSockets } from "../realtime/sockets/portable-sockets.js";
-import type { UpgradeOptions } from "../realtime/sockets/upgrade.js";
+import type { SocketUpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets } from "../realtime/sockets/uws-sockets.js";
 import type { Engine, EngineOptions } from "../server/engine.js";
 import { clientCertificate } from "../server/node/client-certificate.js";
@@ -15,7 +15,7 @@ export type SocketEngine = "uws" | "portable";
 /** What the listener of the sockets needs. */
 export interface RealtimeListenerOptions extends Omit<EngineOptions, "attach" | "takeUpgrade"> {
   readonly engine: SocketEngine;
-  readonly sockets: Omit<UpgradeOptions, "encrypted">;
+  readonly sockets: Omit<SocketUpgradeOptions, "encrypted">;
 }
 
 /**
@@ -54,13 +54,13 @@ export function startRealtimeListener(
 }
 
 /** Takes sockets in by a listener whose engine is fastify. */
-export function portableSockets(realtime: Realtime, options: UpgradeOptions): Promise<PortableSockets> {
+export function portableSockets(realtime: Realtime, options: SocketUpgradeOptions): Promise<PortableSockets> {
   return acceptPortableSockets(realtime, { ...options, certificateOf: clientCertificate });
 }
 
 async function startPortable(
   realtime: Realtime,
-  options: UpgradeOptions,
+  options: SocketUpgradeOptions,
   engineOptions: EngineOptions,
 ): Promise<Engine> {
   if (engineOptions.tls !== undefined) requireUsable(engineOptions.tls);

@@ -11,7 +11,7 @@ import { loadBroker } from "../realtime/brokers/registry.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { Realtime } from "../realtime/realtime.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
-import type { FinishedUpgrade, UpgradeOptions } from "../realtime/sockets/upgrade.js";
+import type { FinishedUpgrade, SocketUpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws-sockets.js";
 import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
@@ -38,7 +38,7 @@ import type { Runtime } from "./runtime.js";
 import { readServerTls } from "./tls.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
-type SocketOptions = Omit<UpgradeOptions, "encrypted" | "replyHeaders">;
+type SocketOptions = Omit<SocketUpgradeOptions, "encrypted" | "replyHeaders">;
 
 /**
  * Makes rooms and sockets, which nobody reaches before `use` and `start`.
@@ -208,7 +208,7 @@ export class RealtimeService implements Rooms {
     return this.#portable?.take(request, socket, head) === true;
   }
 
-  #onHttp(encrypted: boolean): UpgradeOptions {
+  #onHttp(encrypted: boolean): SocketUpgradeOptions {
     return {
       ...this.#sockets,
       encrypted,

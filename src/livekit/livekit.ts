@@ -4,7 +4,7 @@ import type { Diagnostic } from "../config/diagnostic.js";
 import { adminRoutes } from "./admin.js";
 import type { LiveKitConfig, LiveKitSections } from "./config.js";
 import type { LiveKitDeps, LiveKitParts } from "./parts.js";
-import { Problems } from "./parts.js";
+import { LiveKitProblems } from "./parts.js";
 import { tokenEndpoint } from "./token-route.js";
 import { webhookEndpoint } from "./webhook.js";
 
@@ -23,7 +23,7 @@ const minSecretBytes = 32;
 
 /** @param livekit the section of the same configuration */
 export function createLiveKit(config: LiveKitSections, livekit: LiveKitConfig, deps: LiveKitDeps): LiveKit {
-  const problems = new Problems(deps.locate);
+  const problems = new LiveKitProblems(deps.locate);
   const parts: LiveKitParts = { config, livekit, deps, problems };
   if (Buffer.byteLength(livekit.api_secret) < minSecretBytes) {
     const message = `the secret is shorter than ${minSecretBytes} characters; it can be guessed from any token`;

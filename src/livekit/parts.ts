@@ -31,11 +31,11 @@ export interface LiveKitParts {
   readonly config: LiveKitSections;
   readonly livekit: LiveKitConfig;
   readonly deps: LiveKitDeps;
-  readonly problems: Problems;
+  readonly problems: LiveKitProblems;
 }
 
 /** Collects what is wrong with the section `livekit` where only descriptors or templates can tell. */
-export class Problems {
+export class LiveKitProblems {
   readonly diagnostics: Diagnostic[] = [];
   readonly #locate: (path: Path) => FilePosition;
 

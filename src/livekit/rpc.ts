@@ -6,7 +6,7 @@ import { GatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { Channel, Metadata } from "../upstream/channel.js";
 import type { LiveKitSections } from "./config.js";
-import type { Problems } from "./parts.js";
+import type { LiveKitProblems } from "./parts.js";
 
 /** A unary method of a backend that LiveKit's routes call for its status alone. */
 export interface StatusCall {
@@ -29,7 +29,7 @@ export function compileCall(
   model: Model,
   channel: (upstream: string) => Channel,
   at: Path,
-  problems: Problems,
+  problems: LiveKitProblems,
 ): StatusCall | undefined {
   const method = findUnaryMethod(name, model, (message, near) => problems.error(at, message, near));
   if (method === undefined) return undefined;

@@ -4,11 +4,11 @@ import type { Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
 import type { Template } from "../routing/template.js";
 import type { TokenInput } from "./input.js";
-import type { Problems } from "./parts.js";
+import type { LiveKitProblems } from "./parts.js";
 import { type LiveKitSource, parseSource } from "./value-source.js";
 
 /** One part of a token, ready to be read from a request. */
-export interface Source {
+export interface TokenSource {
   readonly kind: LiveKitSource["kind"];
   /** What the client would have to change: the field, the variable or the parameter; else the part itself. */
   readonly field: string;
@@ -26,8 +26,8 @@ export function compileSource(
   text: string,
   template: Template | undefined,
   at: Path,
-  problems: Problems,
-): Source {
+  problems: LiveKitProblems,
+): TokenSource {
   // Loading has checked the form.
   const source = parseSource(text) ?? { kind: "literal", name: text };
   switch (source.kind) {
@@ -59,7 +59,10 @@ export function compileSource(
 }
 
 /** The names that a list of sources takes from one place. */
-export function namesFrom(kind: "body" | "path" | "query", sources: readonly Source[]): ReadonlySet<string> {
+export function namesFrom(
+  kind: "body" | "path" | "query",
+  sources: readonly TokenSource[],
+): ReadonlySet<string> {
   return new Set(sources.filter(source => source.kind === kind).map(source => source.field));
 }
 

@@ -6,7 +6,7 @@ import type { LiveKitRouteConfig } from "./config.js";
 import type { TokenInput } from "./input.js";
 import type { LiveKitParts } from "./parts.js";
 import { maxNameBytes } from "./removals.js";
-import { compileSource, type Source } from "./source.js";
+import { compileSource, type TokenSource } from "./source.js";
 import type { TokenSubject } from "./token.js";
 
 /** Bytes of metadata or of one attribute: the token must fit into the URL of a WebSocket. */
@@ -14,11 +14,11 @@ const maxTextBytes = 4 * 1024;
 
 /** Where everything that a token says of its holder comes from. */
 export interface TokenSources {
-  readonly room: Source;
-  readonly identity: Source;
-  readonly name: Source | undefined;
-  readonly metadata: Source | undefined;
-  readonly attributes: readonly (readonly [name: string, source: Source])[];
+  readonly room: TokenSource;
+  readonly identity: TokenSource;
+  readonly name: TokenSource | undefined;
+  readonly metadata: TokenSource | undefined;
+  readonly attributes: readonly (readonly [name: string, source: TokenSource])[];
 }
 
 /** The sources of a route; what is wrong with them goes to the problems. */
@@ -30,7 +30,7 @@ export function compileSources(
 ): TokenSources {
   const source = (part: string, text: string, path: Path) =>
     compileSource(part, text, template, path, problems);
-  const optional = (part: "name" | "metadata"): Source | undefined => {
+  const optional = (part: "name" | "metadata"): TokenSource | undefined => {
     const text = route[part];
     return text === undefined ? undefined : source(part, text, [...at, part]);
   };
@@ -47,7 +47,13 @@ export function compileSources(
 }
 
 /** All of them, in no order that matters. */
-export function everySource({ room, identity, name, metadata, attributes }: TokenSources): readonly Source[] {
+export function everySource({
+  room,
+  identity,
+  name,
+  metadata,
+  attributes,
+}: TokenSources): readonly TokenSource[] {
   const optional = [name, metadata, ...attributes.map(([, source]) => source)];
   return [room, identity, ...optional.filter(source => source !== undefined)];
 }
@@ -55,13 +61,13 @@ export function everySource({ room, identity, name, metadata, attributes }: Toke
 /** @throws GatewayError VALIDATION_FAILED with all that is missing or too long */
 export function readSubject(sources: TokenSources, input: TokenInput): TokenSubject {
   const violations: FieldViolation[] = [];
-  const required = (source: Source): string => {
+  const required = (source: TokenSource): string => {
     const value = source.read(input) ?? "";
     const wrong = nameProblem(value);
     if (wrong !== undefined) violations.push({ field: source.field, description: wrong });
     return value;
   };
-  const optional = (source: Source | undefined, maxBytes: number): string | undefined => {
+  const optional = (source: TokenSource | undefined, maxBytes: number): string | undefined => {
     const value = source?.read(input);
     const wrong = value === undefined ? undefined : textProblem(value, maxBytes);
     if (source !== undefined && wrong !== undefined) {

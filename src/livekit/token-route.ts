@@ -16,7 +16,7 @@ import { type InputNames, readInput, type TokenInput } from "./input.js";
 import type { TokenResult } from "./metrics.js";
 import type { LiveKitParts } from "./parts.js";
 import type { Removals } from "./removals.js";
-import { namesFrom, type Source } from "./source.js";
+import { namesFrom, type TokenSource } from "./source.js";
 import { compileSources, everySource, readSubject, type TokenSources } from "./subject.js";
 import { type SignToken, type TokenSubject, tokenSigner } from "./token.js";
 
@@ -137,7 +137,7 @@ function refuseRemoved(removals: Removals, { room, identity }: TokenSubject): vo
  * An identity from the subject or a claim is the caller's own by authentication; any other must be the subject.
  * @throws GatewayError IDENTITY_MISMATCH
  */
-function requireOwnIdentity(source: Source, identity: string, { identity: caller }: TokenInput): void {
+function requireOwnIdentity(source: TokenSource, identity: string, { identity: caller }: TokenInput): void {
   if (source.kind === "subject" || source.kind === "claim") return;
   if (caller !== undefined && identity === caller.subject) return;
   const message = `${source.field}: must be the caller's own; this route gives out no tokens for others`;

@@ -1,11 +1,11 @@
 import type { Broker, Replay } from "../brokers/broker.js";
 import { CloseCode } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
+import { Backlog } from "./backlog.js";
 import { CatchUp } from "./catch-up.js";
 import type { Deferral } from "./fan-out.js";
 import { ReplayBudget } from "./replay-budget.js";
 import type { Lag, Room, Socket } from "./socket.js";
-import { Backlog } from "./socket.js";
 import { ThrottledCloser } from "./throttled-closer.js";
 
 /** What is done about a client that reads more slowly than its rooms send. */

@@ -2,7 +2,7 @@ import type { Identity } from "../../auth/identity.js";
 import type { Session } from "../bridge/bridge.js";
 import type { Replay, RoomPosition } from "../brokers/broker.js";
 import type { RoomFrame } from "../chat/frames.js";
-import type { SentType } from "../metrics.js";
+import type { Backlog, BacklogEntry } from "./backlog.js";
 import type { ReplayBudget } from "./replay-budget.js";
 
 /** What a socket may do in a while: so many at once, and so many a second. */
@@ -300,55 +300,6 @@ export interface Wave {
 /** The frame of every message of a room, up to the sender's name. */
 export function messageHead(room: string): string {
   return `{"type":"receive-message","room_id":${JSON.stringify(room)},"from":`;
-}
-
-/**
- * What a room has sent since one of its members fell behind, as a list: who is behind holds its position in it, and
- * what everybody has passed is garbage. However many are behind, there is one copy of everything.
- */
-export class Backlog {
-  /** Members that hold a position. */
-  holders = 0;
-  #last: BacklogEntry = {
-    text: "",
-    type: "notice",
-    seq: 0,
-    except: undefined,
-    bytes: 0,
-    end: 0,
-    next: undefined,
-  };
-
-  /** The position of who has been sent all of it. */
-  get last(): BacklogEntry {
-    return this.#last;
-  }
-
-  /** @param seq 0 for what has none */
-  add(type: SentType, text: string, bytes: number, seq: number, except: Socket | undefined): void {
-    const end = this.#last.end + bytes;
-    const entry: BacklogEntry = { text, type, seq, except, bytes, end, next: undefined };
-    this.#last.next = entry;
-    this.#last = entry;
-  }
-
-  /** Bytes that were sent after that. */
-  since(position: BacklogEntry): number {
-    return this.#last.end - position.end;
-  }
-}
-
-/** One frame of a room; as a position: what follows it is still to be sent. */
-interface BacklogEntry {
-  readonly text: string;
-  readonly type: SentType;
-  readonly seq: number;
-  /** Does not get it. */
-  readonly except: Socket | undefined;
-  readonly bytes: number;
-  /** Bytes of all that was sent up to its end. */
-  readonly end: number;
-  next: BacklogEntry | undefined;
 }
 
 /** What carries the frames of one open socket; a WebSocket of uWebSockets.js is one. Not to be used after its end. */

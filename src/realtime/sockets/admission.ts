@@ -6,12 +6,12 @@ import type { UpgradeResult } from "../metrics.js";
 import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
 import { Socket } from "../rooms/socket.js";
-import type { UpgradeRequest } from "./upgrade-request.js";
+import type { SocketRequest } from "./upgrade-request.js";
 import { requireHandshake } from "./upgrade-request.js";
 
 /** A request for a WebSocket on its way to one. */
 export interface Applicant {
-  readonly request: UpgradeRequest;
+  readonly request: SocketRequest;
   /** Raw. */
   readonly path: string;
   readonly requestId: string;
@@ -61,7 +61,7 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
 }
 
 /** @throws GatewayError for what can be refused without knowing who asks */
-function check({ settings, local: sockets, pending, draining }: Realtime, request: UpgradeRequest): void {
+function check({ settings, local: sockets, pending, draining }: Realtime, request: SocketRequest): void {
   if (draining) throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
   requireHost(request.header("host"));
   requireHandshake(name => request.header(name));

@@ -5,10 +5,10 @@ import type { Caller, ClientCertificate } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
 import { plainAddress } from "../../net/peer-address.js";
 import type { Socket } from "../rooms/socket.js";
-import type { PendingUpgrade, UpgradeOptions, UpgradeRefusal } from "./upgrade.js";
+import type { PendingUpgrade, SocketUpgradeOptions, UpgradeRefusal } from "./upgrade.js";
 
 /** How sockets come in by a server of Node.js. */
-export interface PortableOptions extends UpgradeOptions {
+export interface PortableOptions extends SocketUpgradeOptions {
   /** What the client of a connection has proved; absent where certificates are not asked for. */
   certificateOf?(net: NetSocket): ClientCertificate | undefined;
 }

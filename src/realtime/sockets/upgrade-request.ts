@@ -7,7 +7,7 @@ import { type GatewayError, gatewayError } from "../../status/failure.js";
  * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and the
  * cookies of those pages alone that may open a socket for whoever looks at them.
  */
-export class UpgradeRequest implements Caller {
+export class SocketRequest implements Caller {
   readonly #caller: Caller;
   readonly #token: string | undefined;
   readonly #origins: RequestOrigins;

@@ -6,10 +6,10 @@ import { requestIdOf } from "../../telemetry/request-id.js";
 import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
 import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
-import { UpgradeRequest } from "./upgrade-request.js";
+import { SocketRequest } from "./upgrade-request.js";
 
 /** How a listener takes sockets in, whichever its engine. */
-export interface UpgradeOptions {
+export interface SocketUpgradeOptions {
   /** Such as `/ws`; `/` for the root. */
   readonly path: string;
   readonly encrypted: boolean;
@@ -54,23 +54,23 @@ export interface PendingUpgrade {
 
 /** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
 export class SocketUpgrade implements Applicant {
-  readonly request: UpgradeRequest;
+  readonly request: SocketRequest;
   readonly path: string;
   readonly requestId: string;
   readonly guardResult: GuardResult = { method: "GET", identity: undefined, headers: [], releases: [] };
   readonly gone = (): boolean => this.#pending.over;
   readonly #realtime: Realtime;
-  readonly #options: UpgradeOptions;
+  readonly #options: SocketUpgradeOptions;
   readonly #pending: PendingUpgrade;
   readonly #started = performance.now();
 
-  constructor(realtime: Realtime, options: UpgradeOptions, pending: PendingUpgrade) {
+  constructor(realtime: Realtime, options: SocketUpgradeOptions, pending: PendingUpgrade) {
     this.#realtime = realtime;
     this.#options = options;
     this.#pending = pending;
     this.path = pending.path;
     this.requestId = requestIdOf(pending.caller.header("x-request-id"));
-    this.request = new UpgradeRequest(pending.caller, realtime.settings.origins);
+    this.request = new SocketRequest(pending.caller, realtime.settings.origins);
   }
 
   /** Synchronous as far as its parts are. */

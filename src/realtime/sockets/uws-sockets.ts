@@ -8,10 +8,10 @@ import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
 import { SocketEvents } from "./socket-events.js";
 import type { UpgradeRefusal } from "./upgrade.js";
-import { type PendingUpgrade, SocketUpgrade, type UpgradeOptions } from "./upgrade.js";
+import { type PendingUpgrade, SocketUpgrade, type SocketUpgradeOptions } from "./upgrade.js";
 
 /** How sockets come in by an app of uWebSockets.js. */
-export interface UwsSocketOptions extends UpgradeOptions {
+export interface UwsSocketOptions extends SocketUpgradeOptions {
   readonly peers: PeerAddresses;
   /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
   cork(open: () => void): void;
