@@ -1,3 +1,15 @@
+/*
+ * How the pieces fit. `Codecs` (codecs.ts) holds one codec a message type and policy, each compiled at its first use.
+ *
+ * json-to-wire/: a request is one pass over the JSON text: `text-encoder.ts` generates a function that moves a `JsonCursor`
+ * over the bytes and copies values to a `Writer`. Whatever one pass does not understand (it throws BAIL) is read again
+ * as a tree (`parse-json.ts`) and written by `tree-encoder.ts`, which also finds out what is wrong. `request.ts` joins
+ * path variables, query and body; a plan that needs no tree is a `BodyCopy`.
+ * wire-to-json/: a response is one pass over the wire: `printer.ts` generates a function that moves a `Reader` and prints
+ * to a `JsonWriter`. Fields in pieces or repeated ones, which are legal and rare, go through `text-decoder.ts`.
+ * `work.ts` bounds what either may cost.
+ */
+
 import type { JsonValue } from "./json.js";
 import type { Writer } from "./json-to-wire/writer.js";
 import type { OwnWrappers } from "./well-known.js";
@@ -25,10 +37,7 @@ export interface JsonPolicy {
   readonly wrappers?: OwnWrappers;
 }
 
-/**
- * ProtoJSON ⇄ wire for one message type and policy.
- * Codecs are immutable and may be shared by any number of requests.
- */
+/** ProtoJSON ⇄ wire for one message type and policy. Immutable, and shared by any number of requests. */
 export interface Codec {
   /**
    * ProtoJSON → wire.

@@ -12,7 +12,7 @@ import type { DecodeNode } from "./wire-to-json/decode.js";
 import { Decoders } from "./wire-to-json/decoders.js";
 import { JsonWriter } from "./wire-to-json/json-writer.js";
 import { Reader } from "./wire-to-json/reader.js";
-import { MAX_ELEMENTS } from "./work.js";
+import { maxWorkUnits, tooComplex, type Work } from "./work.js";
 
 /** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
 export interface FieldCodec {
@@ -37,10 +37,11 @@ export interface FieldCodec {
 /**
  * Writes a whole JSON text in one pass.
  * @param depth most levels of nested JSON, where the policy does not allow fewer
+ * @param work what may still be spent; what the copy leaves of it is for the tree
  * @returns false where only the tree can tell what the text means or what is wrong with it; what was written is then
  * worth nothing
  */
-export type TextCopy = (text: Uint8Array, into: Writer, depth: number) => boolean;
+export type TextCopy = (text: Uint8Array, into: Writer, depth: number, work: Work) => boolean;
 
 /** The codecs of one model under one policy. Each is compiled at its first use and kept. */
 export interface Codecs {
@@ -83,36 +84,45 @@ export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
 /** One pass over the text, and another by way of the tree where that does not do. */
 function encodeText(node: EncodeNode, text: Uint8Array, into: Writer, depth: number): void {
   const start = into.length;
-  if (copyText(node.encodeText, text, into, depth)) return;
+  const work = { units: maxWorkUnits };
+  if (copyText(node.encodeText, text, into, depth, work)) return;
   into.truncate(start);
-  node.encode(parseJson(text, { depth }), into, depth);
+  node.encode(parseJson(text, { depth, work }), into, depth);
 }
 
 /** @returns false, with something written, where the tree has to decide */
-function copyText(copy: EncodeText, text: Uint8Array, into: Writer, depth: number): boolean {
+function copyText(copy: EncodeText, text: Uint8Array, into: Writer, depth: number, work: Work): boolean {
+  let cursor: JsonCursor | undefined;
   try {
-    const cursor = new JsonCursor(text, MAX_ELEMENTS);
+    cursor = new JsonCursor(text, work.units);
     copy(cursor, into, depth);
     cursor.finish();
     return true;
   } catch (error) {
+    if (cursor !== undefined) {
+      if (cursor.units < 0) throw tooComplex();
+      work.units = cursor.units;
+    }
     if (error === BAIL || error instanceof TranscodeError) return false;
     throw error;
   }
 }
 
-/** Replies are printed one after the other, so they can share one buffer. */
+/** Shared by all responses: each is printed without an await between `reset` and `finish`. */
 const printer = new JsonWriter();
 
 /** One pass over the bytes, and another field by field where that does not do. */
 function decode(node: DecodeNode, wire: Uint8Array, depth: number): string {
+  const reader = new Reader(wire);
   try {
     printer.reset();
-    node.print(new Reader(wire), wire.length, printer, depth);
+    node.print(reader, wire.length, printer, depth);
     return printer.finish();
   } catch (error) {
+    if (reader.units < 0) throw tooComplex();
     if (error !== BAIL && !(error instanceof TranscodeError)) throw error;
-    return node.decode(new Reader(wire), wire.length, depth);
+    reader.pos = 0;
+    return node.decode(reader, wire.length, depth);
   }
 }
 
@@ -173,7 +183,7 @@ class CodecSet implements Codecs {
   }
 
   #textCopy(copy: EncodeText): TextCopy {
-    return (text, into, depth) => copyText(copy, text, into, Math.min(depth, this.#depth));
+    return (text, into, depth, work) => copyText(copy, text, into, Math.min(depth, this.#depth), work);
   }
 
   renderAny(typeUrl: string, value: Uint8Array): string {

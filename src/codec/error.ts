@@ -8,6 +8,8 @@ export type TranscodeReason =
   | "DUPLICATE_KEY"
   /** More levels of nesting than the policy allows. */
   | "TOO_DEEP"
+  /** More units of work than one request may take (`work.ts`). */
+  | "TOO_COMPLEX"
   /** The JSON value does not fit the field's type. */
   | "INVALID_VALUE"
   /** The message type has no field of that name. */
@@ -27,13 +29,13 @@ export type TranscodeReason =
   /** The route takes no body, and there is one. */
   | "UNEXPECTED_BODY";
 
-/** A place in JSON text, line and column from 1. */
-export interface JsonPlace {
+/** A position in JSON text, line and column from 1. */
+export interface JsonPosition {
   readonly line: number;
   readonly column: number;
 }
 
-const NOWHERE: JsonPlace = { line: 0, column: 0 };
+const NOWHERE: JsonPosition = { line: 0, column: 0 };
 
 /** Longest piece of somebody else's text that an error repeats. */
 const MAX_EXCERPT_CHARS = 64;
@@ -50,14 +52,14 @@ export class TranscodeError extends Error {
   /**
    * @param field path of the value at fault, empty for the root
    * @param suggestion the nearest valid field or enum value name, where a name was unknown
-   * @param place where in the JSON text; 0:0 where the error is not one of syntax
+   * @param position where in the JSON text; 0:0 where the error is not one of syntax
    */
   constructor(
     readonly reason: TranscodeReason,
     field: string,
     message: string,
     readonly suggestion: string | undefined = undefined,
-    readonly place: JsonPlace = NOWHERE,
+    readonly position: JsonPosition = NOWHERE,
   ) {
     super(message);
     this.#field = field;
@@ -87,19 +89,25 @@ export function keySegment(key: string): string {
   return `[${JSON.stringify(excerpt(key, 24))}]`;
 }
 
+/** The gateway's reasons for those of ours that are named otherwise. */
+const REASONS: Partial<Record<TranscodeReason, Reason>> = {
+  MALFORMED_MESSAGE: "INVALID_VALUE",
+  TOO_COMPLEX: "BODY_TOO_LARGE",
+};
+
 /** A request that could not be turned into a message; names the field in the message and as a typed violation. */
 export function requestFailure(error: TranscodeError): Failure {
   const hint = error.suggestion === undefined ? "" : `; did you mean "${error.suggestion}"?`;
   const text = `${error.message}${hint}`;
-  const reason: Reason = error.reason === "MALFORMED_MESSAGE" ? "INVALID_VALUE" : error.reason;
+  const reason = REASONS[error.reason] ?? (error.reason as Reason);
   if (error.field === "") return gatewayFailure(reason, text);
   return gatewayFailure(reason, `${error.field}: ${text}`, [{ field: error.field, description: text }]);
 }
 
-/** A reply that is not the message its method declares. What is wrong with it is for the log, not for the client. */
+/** A response that is not the message its method declares. What is wrong with it is for the log, not for the client. */
 export function responseFailure(): Failure {
   return gatewayFailure(
     "UPSTREAM_MALFORMED_MESSAGE",
-    "the upstream's answer is not the message that its method declares",
+    "the upstream's response is not the message that its method declares",
   );
 }

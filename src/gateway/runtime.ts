@@ -9,7 +9,7 @@ import { RealtimeMetrics } from "../realtime/metrics.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
-import { ValidationMetrics } from "../validation/metrics.js";
+import { ValidationMetrics } from "../validation/validator.js";
 import type { GatewayConfig } from "./config.js";
 
 /** What there is once in a process and outlives every reload. */

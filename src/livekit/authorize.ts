@@ -64,7 +64,7 @@ type FieldPath =
 function fieldPath(input: MessageType, name: string): FieldPath {
   const resolution = resolveParameter(input, name, NO_WRAPPERS);
   if (resolution.kind === "unknown") {
-    return { why: `${input.fullName} has no field "${name}"`, suggestion: resolution.suggestion };
+    return { why: `${input.fullName} has no field "${name}"`, suggestion: resolution.suggest() };
   }
   if (resolution.kind === "target") {
     const { path, key } = resolution.target;

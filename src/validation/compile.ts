@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../config/diagnostic.js";
-import type { MessageType, Model } from "../descriptors/model.js";
+import type { MessageType, Model, Options } from "../descriptors/model.js";
+import { WireReader } from "../wire/reader.js";
 import type { Pace } from "../net/pace.js";
-import { RuleFinder } from "./rules.js";
 import type { Validate } from "./validator.js";
 
 /** The rules of a model's messages, ready to be enforced. */
@@ -34,3 +34,36 @@ export async function compileValidators(
 
 /** What searching one message type for rules costs. */
 const searchUnits = 10;
+
+/** The number of `(buf.validate.message)`, `(buf.validate.oneof)` and `(buf.validate.field)` in their options. */
+const RULES = 1159;
+
+/** Finds which types have rules, their own or those of any type within. Remembers what it has found to have none. */
+class RuleFinder {
+  readonly #free = new Set<MessageType>();
+
+  hasRules(type: MessageType): boolean {
+    const seen = new Set<MessageType>([type]);
+    for (const each of seen) {
+      if (this.#free.has(each)) continue;
+      if (hasOwnRules(each)) return true;
+      for (const { message } of each.fields) if (message !== undefined) seen.add(message);
+    }
+    for (const each of seen) this.#free.add(each);
+    return false;
+  }
+}
+
+function hasOwnRules({ options, oneofs, fields }: MessageType): boolean {
+  return carries(options) || [...oneofs, ...fields].some(member => carries(member.options));
+}
+
+/** Rules that cannot be read count too: whoever compiles them says what is wrong. */
+function carries({ bytes }: Options): boolean {
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.number === RULES) return true;
+    reader.skip();
+  }
+  return false;
+}

@@ -5,15 +5,16 @@ import {
   type FileRegistry,
   fromBinary,
 } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { MessageType, Model } from "../descriptors/model.js";
+import type { FieldViolation } from "../status/failure.js";
 import { probeRules } from "./rule-probe.js";
 import type { Validate } from "./validator.js";
-import { fieldViolation } from "./violation.js";
 
-/** Most violations that one answer names. */
+/** Violations that one response names at most. */
 const maxViolations = 100;
 
 /**
@@ -71,3 +72,25 @@ function validateWith(schema: DescMessage, first: Validator, all: Validator): Va
 }
 
 const none: readonly never[] = [];
+
+/** Keys of maps are part of a path, and texts of rules may hold values: neither may make a response large. */
+const maxText = 512;
+
+/** The path with the fields' proto names, `items[2].labels["a"]`; empty for a rule of the whole message. */
+function fieldViolation({ field, message, ruleId, forKey }: Violation): FieldViolation {
+  return {
+    field: shortened(pathToString(field)),
+    description: shortened(forKey ? `key: ${message}` : message),
+    reason: reasonOf(ruleId),
+  };
+}
+
+/** `string.min_len` as `google.rpc.BadRequest.FieldViolation.reason` has it: STRING_MIN_LEN. */
+function reasonOf(ruleId: string): string {
+  const words = ruleId.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
+  return words.join("_").slice(0, 63);
+}
+
+function shortened(text: string): string {
+  return text.length <= maxText ? text : `${text.slice(0, maxText - 3)}...`;
+}

@@ -64,7 +64,7 @@ function diagnosticOf(failure: Error, type: DescMessage, bearer: Bearer, model: 
     severity: fatal ? "error" : "warning",
     message: fatal
       ? `a buf.validate rule cannot be used: ${failure.message}`
-      : `a buf.validate rule fails on a sample value, and answers 500 where it does on a request: ${failure.message}`,
+      : `a buf.validate rule fails on a sample value, and gives status 500 where it does on a request: ${failure.message}`,
     path: bearer.kind === "message" ? type.typeName : `${type.typeName}.${bearer.name}`,
     ...(line > 0 && { position: { file: element?.file.name ?? "", line, column: 0 } }),
   };

@@ -167,7 +167,7 @@ for (const [kind, { takes, refuses }] of Object.entries(GRID)) {
     }
   });
 
-  test(`a ${kind} refuses what does not fit, naming the place as it was sent`, () => {
+  test(`a ${kind} refuses what does not fit, naming the field as it was sent`, () => {
     for (const json of [...refuses]) {
       for (const [text, field] of [
         [`{"o_${kind}":${json}}`, `o_${kind}`],

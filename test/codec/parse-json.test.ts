@@ -117,7 +117,7 @@ for (const text of [
 
 test("an error says line, column, path, what was found and what was expected", () => {
   const error = failure('{"a": {"b c": [1,\n  x]}}');
-  assert.deepEqual(error.place, { line: 2, column: 3 });
+  assert.deepEqual(error.position, { line: 2, column: 3 });
   assert.equal(error.field, 'a["b c"][1]');
   assert.equal(error.message, 'found "x", expected a value (line 2, column 3)');
 });

@@ -19,11 +19,11 @@ function print(name: string, bytes: Uint8Array, from = decoders): string | undef
   out.reset();
   try {
     from.message(type(name)).print(new Reader(bytes), bytes.length, out, 100);
+    return out.finish();
   } catch (error) {
     if (error === BAIL || error instanceof TranscodeError) return undefined;
     throw error;
   }
-  return out.finish();
 }
 
 function fieldByField(name: string, bytes: Uint8Array, from = decoders): string | undefined {

@@ -5,6 +5,7 @@ import { TranscodeError } from "../../src/codec/error.js";
 import { BodyCopy } from "../../src/codec/json-to-wire/body-copy.js";
 import { type BodyTarget, RequestPlan } from "../../src/codec/json-to-wire/request.js";
 import { Writer } from "../../src/codec/json-to-wire/writer.js";
+import { maxWorkUnits } from "../../src/codec/work.js";
 import type { Field } from "../../src/descriptors/model.js";
 import { decode, model, POLICY, type } from "./schema.js";
 
@@ -77,6 +78,7 @@ function isCopied(
       Buffer.from(json),
       variables.map(() => "7"),
       new Writer(),
+      { units: maxWorkUnits },
     ) ?? false
   );
 }

@@ -137,7 +137,7 @@ test("Value, Struct and ListValue are the JSON that they hold", () => {
   refuses("value", ["1e400", "[1e400]", '{"a":[1e400]}']);
 });
 
-test("an error in a Value names its place", () => {
+test("an error in a Value names its position", () => {
   assert.equal(
     failure(() => encode("three.All", '{"value":{"a":[1,{"b c":1e400}]}}')).field,
     'value["a"][1]["b c"]',

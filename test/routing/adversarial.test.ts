@@ -6,7 +6,7 @@ import { parseTemplate } from "../../src/routing/template-parser.js";
 
 /** Each of these would run for years if the time grew exponentially with the segments. */
 describe("matching is bounded", () => {
-  test("where every position of many templates has a literal and a wildcard that end in a dead end", () => {
+  test("matching takes bounded steps where every position of many templates has a literal and a wildcard that end in a dead end", () => {
     const builder = new RouterBuilder<number>();
     for (let position = 0; position < 60; position += 1) {
       const segments = Array.from({ length: 60 }, (_, index) => (index === position ? "*" : "a"));
@@ -23,7 +23,7 @@ describe("matching is bounded", () => {
     assert.equal(router.match("GET", `${"/a".repeat(60)}/end`).kind, "found");
   });
 
-  test("where every mix of literals and wildcards of one length exists", () => {
+  test("matching takes bounded steps where every mix of literals and wildcards of one length exists", () => {
     const builder = new RouterBuilder<number>();
     for (let mask = 0; mask < 1 << 12; mask += 1) {
       const segments = Array.from({ length: 12 }, (_, bit) => ((mask >> bit) & 1 ? "*" : "a"));
@@ -34,7 +34,7 @@ describe("matching is bounded", () => {
     assert.equal(router.match("GET", `${"/b".repeat(12)}/end`).kind, "found");
   });
 
-  test("where ** and its tail repeat the same literal", () => {
+  test("matching takes bounded steps where ** and its tail repeat the same literal", () => {
     const builder = new RouterBuilder<number>();
     builder.add("GET", parseTemplate(`/**${"/a".repeat(60)}/b`), 1);
     builder.add("GET", parseTemplate(`${"/a".repeat(60)}/**${"/a".repeat(60)}/b`), 2);
@@ -43,7 +43,7 @@ describe("matching is bounded", () => {
     assert.equal(router.match("GET", `${"/a".repeat(maxPathSegments - 1)}/b`).kind, "found");
   });
 
-  test("where a path consists of colons, escapes or slashes", () => {
+  test("matching takes bounded steps where a path consists of colons, escapes or slashes", () => {
     const builder = new RouterBuilder<number>();
     builder.add("GET", parseTemplate("/{a=**}:v"), 1);
     const router = builder.build();

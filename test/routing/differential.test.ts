@@ -122,7 +122,7 @@ const path = fc
   .map(([parts, verb]) => `/${parts.join("/")}${verb}`);
 
 describe("the router", () => {
-  test("agrees with a naive matcher on any routes and paths", () => {
+  test("the router agrees with a naive matcher on any routes and paths", () => {
     fc.assert(
       fc.property(
         fc.array(route, { minLength: 1, maxLength: 12 }),

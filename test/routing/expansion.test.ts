@@ -27,7 +27,7 @@ function withoutText({ segments, variables, verb }: Template): unknown {
 }
 
 describe("any template", () => {
-  test("that is parsed and written again means the same", () => {
+  test("a template that is parsed and written again means the same", () => {
     fc.assert(
       fc.property(filledTemplate, ({ text }) => {
         const template = parseTemplate(text);
@@ -39,7 +39,7 @@ describe("any template", () => {
     );
   });
 
-  test("that is expanded with any values matches and gives the values back", () => {
+  test("a template that is expanded with any values matches the path and gives the values back", () => {
     fc.assert(
       fc.property(filledTemplate, ({ text, values }) => {
         const template = parseTemplate(text);
@@ -56,7 +56,7 @@ describe("any template", () => {
     );
   });
 
-  test("is parsed or refused with an offset within its text, whatever it is", () => {
+  test("any text is parsed as a template or refused with an offset within it", () => {
     const unit = fc.constantFrom("/", "{", "}", "*", "**", ":", "=", ".", "a", "b", "%", "41", "é", " ");
     fc.assert(
       fc.property(fc.string({ unit, maxLength: 16 }), text => {
@@ -77,22 +77,22 @@ describe("expansion", () => {
   const expand = (template: string, ...values: string[]): string =>
     expandTemplate(parseTemplate(template), values);
 
-  test("encodes everything but the unreserved characters in a single segment", () => {
+  test("expansion encodes everything but the unreserved characters in a single segment", () => {
     assert.equal(expand("/{a}", "aZ0-._~/:%+ é!'()*"), "/aZ0-._~%2F%3A%25%2B%20%C3%A9%21%27%28%29%2A");
   });
 
-  test("keeps the slashes of several segments", () => {
+  test("expansion keeps the slashes of several segments", () => {
     assert.equal(expand("/v1/{name=messages/*}", "messages/a b"), "/v1/messages/a%20b");
     assert.equal(expand("/v1/{name=**}/x", "a//b"), "/v1/a//b/x");
     assert.equal(expand("/v1/{name=**}/x", ""), "/v1/x");
     assert.equal(expand("/{name=**}", ""), "/");
   });
 
-  test("writes wildcards outside of variables as they are", () => {
+  test("expansion writes wildcards outside of variables as they are", () => {
     assert.equal(expand("/a/*/{b}/**:v", "1"), "/a/*/1/**:v");
   });
 
-  test("refuses values that the template would not give back", () => {
+  test("expansion refuses values that the template would not give back", () => {
     const refused: [template: string, ...values: string[]][] = [
       ["/{a}"],
       ["/{a}", "1", "2"],

@@ -18,7 +18,7 @@ function reasonFor(route: string, method: string, path: string): string | undefi
 }
 
 describe("an explanation", () => {
-  test("says why a route does not fit", () => {
+  test("an explanation says why a route does not match a path", () => {
     const rows: [route: string, method: string, path: string, reason: string][] = [
       ["GET /v1/messages/{id}", "GET", "/v1/messages/1", "found"],
       [
@@ -47,7 +47,7 @@ describe("an explanation", () => {
     for (const [route, method, path, reason] of rows) assert.equal(reasonFor(route, method, path), reason);
   });
 
-  test("names the winner first, then the routes that lost to it, then the nearest", () => {
+  test("an explanation names the winner first, then the routes that lost to it, then the nearest", () => {
     const router = routerOf("GET /x", "GET /a/b/c", "POST /a/{id}", "GET /a/{id}", "GET /a/b", "GET /**");
     const candidates = router
       .explain("GET", "/a/b")
@@ -66,7 +66,7 @@ describe("an explanation", () => {
     ]);
   });
 
-  test("tells an own route from one for all methods", () => {
+  test("an explanation tells a route of one method from a route for all methods", () => {
     const router = routerOf("* /a/{id}", "GET /a/{id}");
     assert.deepEqual(
       router.explain("GET", "/a/1").map(({ value, reason }) => [value, reason]),
@@ -77,14 +77,14 @@ describe("an explanation", () => {
     );
   });
 
-  test("is limited to the nearest routes", () => {
+  test("an explanation is limited to the nearest routes", () => {
     const routes = Array.from({ length: 50 }, (_, index) => `GET /r${index}`);
     const candidates = routerOf(...routes, "GET /a/b/c").explain("GET", "/a/b");
     assert.equal(candidates.length, maxCandidates);
     assert.equal(candidates[0]?.value, "GET /a/b/c");
   });
 
-  test("of a malformed path is empty", () => {
+  test("the explanation of a malformed path is empty", () => {
     assert.deepEqual(routerOf("GET /**").explain("GET", "/%"), []);
   });
 });

@@ -27,13 +27,13 @@ function publishedTemplates(): Map<string, { method: string; text: string; file:
 describe("the templates that Google publishes", () => {
   const published = [...publishedTemplates().values()];
 
-  test("are all parsed", () => {
+  test("all templates that Google publishes are parsed", () => {
     assert.ok(published.length > 10_000, `${published.length} templates`);
     for (const { text, file } of published)
       assert.doesNotThrow(() => parseTemplate(text), `${file}: ${text}`);
   });
 
-  test("are all matched among each other, with their values", () => {
+  test("all templates that Google publishes are matched among each other, with their values", () => {
     const builder = new RouterBuilder<Template>();
     const templates = published.map(({ method, text }) => ({ method, template: parseTemplate(text) }));
     for (const { method, template } of templates) builder.add(method, template, template);

@@ -29,7 +29,7 @@ function grid(
 ): void {
   describe(axis, () => {
     for (const [template, path, expected] of rows) {
-      test(`${template} on ${path || '""'} gives ${JSON.stringify(expected)}`, () => {
+      test(`the template ${template} on ${path || '""'} gives ${JSON.stringify(expected)}`, () => {
         assert.deepEqual(bind(template, path), expected);
       });
     }
@@ -197,7 +197,7 @@ grid("dot segments", [
 ]);
 
 describe("a malformed path", () => {
-  test("is said with the place of the fault", () => {
+  test("a malformed path is refused with the position of the fault", () => {
     const router = routerOf("GET /{a=**}");
     const faults: [string, number, RegExp][] = [
       ["a", 0, /start with "\/"/],
@@ -217,7 +217,7 @@ describe("a malformed path", () => {
     assert.equal(winner(router.match("GET", `/${"a/".repeat(511)}a`)), "GET /{a=**}");
   });
 
-  test("leaves nothing behind for the next one", () => {
+  test("a malformed path leaves nothing behind for the next path", () => {
     const router = routerOf("GET /{a}/{b}:v", "GET /{a}");
     assert.equal(router.match("GET", "/%20/x:v%").kind, "malformed");
     assert.deepEqual(router.match("GET", "/y"), { kind: "found", value: "GET /{a}", variables: ["y"] });
@@ -263,7 +263,7 @@ describe("precedence", () => {
     ["a verb beats a literal with a colon", ["GET /a/b%3Av", "GET /a/{x}:v"], "/a/b:v", "GET /a/{x}:v"],
   ];
   for (const [name, routes, path, expected] of rows) {
-    test(`${name}: ${path}`, () => {
+    test(`precedence, ${name}: ${path}`, () => {
       assert.equal(winner(routerOf(...routes).match("GET", path)), expected);
       assert.equal(winner(routerOf(...routes.toReversed()).match("GET", path)), expected);
     });
@@ -273,12 +273,12 @@ describe("precedence", () => {
 describe("methods", () => {
   const router = routerOf("GET /rooms/{id}", "POST /rooms/{id}", "PUT /rooms/participant", "PATCH /other:v");
 
-  test("decide together with the path, so that a more specific route of another method hides nothing", () => {
+  test("method and path decide together, so that a more specific route of another method hides nothing", () => {
     assert.equal(winner(router.match("GET", "/rooms/participant")), "GET /rooms/{id}");
     assert.equal(winner(router.match("PUT", "/rooms/participant")), "PUT /rooms/participant");
   });
 
-  test("that no route of the path has give the sorted methods that have one", () => {
+  test("a method that no route of the path has gives the sorted methods that have one", () => {
     assert.deepEqual(router.match("DELETE", "/rooms/participant"), {
       kind: "method",
       allow: ["GET", "POST", "PUT"],
@@ -288,24 +288,24 @@ describe("methods", () => {
     assert.deepEqual(router.match("HEAD", "/rooms/x"), { kind: "method", allow: ["GET", "POST"] });
   });
 
-  test("are not named for a path without routes", () => {
+  test("no methods are named for a path without routes", () => {
     assert.deepEqual(router.match("DELETE", "/nowhere"), { kind: "none" });
     assert.deepEqual(router.match("DELETE", "/other"), { kind: "none" });
     assert.deepEqual(router.allowed("/nowhere"), []);
     assert.deepEqual(router.allowed("/%"), []);
   });
 
-  test("of a path are listed", () => {
+  test("the methods of a path are listed", () => {
     assert.deepEqual(router.allowed("/rooms/participant"), ["GET", "POST", "PUT"]);
   });
 
-  test("are compared as they are", () => {
+  test("methods are compared with case", () => {
     assert.equal(router.match("get", "/rooms/x").kind, "method");
     assert.equal(winner(routerOf("LIST /a").match("LIST", "/a")), "LIST /a");
     assert.equal(routerOf("GET /a").match("__proto__", "/a").kind, "method");
   });
 
-  test("* stands for every method without an equivalent route of its own", () => {
+  test("the method * stands for every method without an equivalent route of its own", () => {
     const open = routerOf("* /a/b", "GET /a/b", "GET /a/**", "* /c/{x}");
     assert.equal(winner(open.match("GET", "/a/b")), "GET /a/b");
     assert.equal(winner(open.match("POST", "/a/b")), "* /a/b");
@@ -315,14 +315,14 @@ describe("methods", () => {
     assert.deepEqual(open.allowed("/c/1"), ["*", "GET"]);
   });
 
-  test("* wins by the more specific template where templates differ", () => {
+  test("the method * wins by the more specific template where templates differ", () => {
     const open = routerOf("* /a/b", "GET /a/**");
     assert.equal(winner(open.match("GET", "/a/b")), "* /a/b");
   });
 });
 
 describe("building", () => {
-  test("returns the earlier value of an equivalent template and keeps it", () => {
+  test("adding an equivalent template returns the earlier value and keeps it", () => {
     const builder = new RouterBuilder<number>();
     assert.equal(builder.add("GET", parseTemplate("/v1/{name=messages/*}"), 1), undefined);
     assert.equal(builder.add("GET", parseTemplate("/v1/messages/{id}"), 2), 1);
@@ -335,7 +335,7 @@ describe("building", () => {
     });
   });
 
-  test("does not reach a router that was built before", () => {
+  test("a route that is added does not reach a router that was built before", () => {
     const builder = new RouterBuilder<number>();
     builder.add("GET", parseTemplate("/a"), 1);
     const router = builder.build();
@@ -344,7 +344,7 @@ describe("building", () => {
     assert.equal(builder.build().match("GET", "/b").kind, "found");
   });
 
-  test("without routes matches nothing", () => {
+  test("a router without routes matches nothing", () => {
     assert.deepEqual(new RouterBuilder<number>().build().match("GET", "/"), { kind: "none" });
   });
 });

@@ -86,7 +86,8 @@ describe("the template grammar accepts", () => {
     ["/a-b._~!$&'()+,;=@", { segments: [literal("a-b._~!$&'()+,;=@")], variables: [], verb: undefined }],
   ];
   for (const [text, expected] of accepted) {
-    test(text, () => assert.deepEqual(parseTemplate(text), { text, ...expected }));
+    test(`the template ${text} is parsed`, () =>
+      assert.deepEqual(parseTemplate(text), { text, ...expected }));
   }
 });
 
@@ -154,20 +155,21 @@ describe("the template grammar refuses", () => {
     ["an escaped parent segment", "/%2e%2E", 1, /can never match/],
   ];
   for (const [name, text, offset, message] of refused) {
-    test(`${name}: ${JSON.stringify(text)}`, () => assertRefused(text, offset, message));
+    test(`a template is refused for ${name}: ${JSON.stringify(text)}`, () =>
+      assertRefused(text, offset, message));
   }
 
-  test("more than the allowed characters", () => {
+  test("a template of more than the allowed characters is refused", () => {
     parseTemplate(`/${"a".repeat(templateLimits.length - 1)}`);
     assertRefused(`/${"a".repeat(templateLimits.length)}`, templateLimits.length, /at most 4096/);
   });
 
-  test("more than the allowed segments", () => {
+  test("a template of more than the allowed segments is refused", () => {
     parseTemplate("/a".repeat(templateLimits.segments));
     assertRefused("/*".repeat(templateLimits.segments + 1), 2 * templateLimits.segments + 1, /128 segments/);
   });
 
-  test("more than the allowed variables", () => {
+  test("a template of more than the allowed variables is refused", () => {
     const variables = (count: number): string => Array.from({ length: count }, (_, i) => `/{v${i}}`).join("");
     parseTemplate(variables(templateLimits.variables));
     const offset = variables(templateLimits.variables).length + 1;
@@ -178,7 +180,7 @@ describe("the template grammar refuses", () => {
 describe("equivalence", () => {
   const key = (text: string): string => equivalenceKey(parseTemplate(text));
 
-  test("does not depend on variables or on how a literal is escaped", () => {
+  test("equivalence of templates does not depend on variables or on how a literal is escaped", () => {
     const same: [string, string][] = [
       ["/v1/{a}", "/v1/*"],
       ["/v1/{a}", "/v1/{b.c=*}"],
@@ -190,7 +192,7 @@ describe("equivalence", () => {
     for (const [one, other] of same) assert.equal(key(one), key(other), `${one} and ${other}`);
   });
 
-  test("tells templates apart that match different paths", () => {
+  test("templates that match different paths are not equivalent", () => {
     const texts = [
       "/",
       "/*",
@@ -211,21 +213,21 @@ describe("equivalence", () => {
 });
 
 describe("a prefix", () => {
-  test("goes before the template", () => {
+  test("a prefix is prepended to the template", () => {
     assert.equal(prefixTemplate("/blog", "/v1/{name=articles/*}:read"), "/blog/v1/{name=articles/*}:read");
     assert.equal(prefixTemplate("/a/b/", "/c"), "/a/b/c");
   });
 
-  test("that is empty or the root changes nothing", () => {
+  test("a prefix that is empty or the root changes nothing", () => {
     assert.equal(prefixTemplate("", "/a"), "/a");
     assert.equal(prefixTemplate("/", "/a"), "/a");
   });
 
-  test("takes the place of the root template", () => {
+  test("a prefix replaces the root template", () => {
     assert.equal(prefixTemplate("/blog", "/"), "/blog");
   });
 
-  test("is refused where it is not a path of literals", () => {
+  test("a prefix that is not a path of literals is refused", () => {
     for (const prefix of ["blog", "/a//b", "/{a}", "/*", "/a:b", "/a b"]) {
       assert.throws(() => prefixTemplate(prefix, "/x"), TemplateError, prefix);
     }

@@ -7,7 +7,7 @@ import { Registry } from "prom-client";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { createPace } from "../../src/net/pace.js";
 import { compileValidators } from "../../src/validation/compile.js";
-import { ValidationMetrics } from "../../src/validation/metrics.js";
+import { ValidationMetrics } from "../../src/validation/validator.js";
 import { loadUnderTest } from "../descriptor-source.js";
 import { encode, model, typeOf } from "./model.js";
 
@@ -77,7 +77,7 @@ test("a rule that fails only on some values is a warning", async t => {
   int32 size = 1 [(buf.validate.field).cel = {id: "a.b", message: "odd", expression: "10 / (this - 1) > 0"}];
 }`;
   assert.deepEqual(await problems(t, source), [
-    "test.proto:3: warning: a buf.validate rule fails on a sample value, and answers 500 where it does on a request: int divide by zero (at edge.Message.size)",
+    "test.proto:3: warning: a buf.validate rule fails on a sample value, and gives status 500 where it does on a request: int divide by zero (at edge.Message.size)",
   ]);
 });
 

@@ -2,6 +2,7 @@ import type { Field, MessageType } from "../../descriptors/model.js";
 import type { Codecs, FieldCodec, TextCopy } from "../codecs.js";
 import { TranscodeError } from "../error.js";
 import { LENGTH } from "../wire-type.js";
+import type { Work } from "../work.js";
 import { leafFromText } from "./text-value.js";
 import type { Writer } from "./writer.js";
 
@@ -58,10 +59,11 @@ export class BodyCopy {
 
   /**
    * @param variables decoded path values, in the order of the paths
+   * @param work what may still be spent
    * @returns false where the tree has to decide; what was written is then worth nothing
    */
-  write(body: Uint8Array, variables: readonly string[], writer: Writer): boolean {
-    if (!this.#copy(body, writer, this.#depth)) return false;
+  write(body: Uint8Array, variables: readonly string[], writer: Writer, work: Work): boolean {
+    if (!this.#copy(body, writer, this.#depth, work)) return false;
     try {
       for (let index = 0; index < this.#variables.length; index++) {
         writeVariable(this.#variables[index]!, variables[index]!, writer);

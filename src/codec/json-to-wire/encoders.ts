@@ -38,12 +38,14 @@ import {
   type WriterMethod,
 } from "./tree-encoder.js";
 import {
+  anyCopy,
   anyEncoder,
+  copyDuration,
+  copyFieldMask,
   copyTimestamp,
   durationValue,
   fieldMaskValue,
   timestampValue,
-  treeCopy,
   valueCopy,
   valueEncoder,
 } from "./well-known-encoders.js";
@@ -128,9 +130,11 @@ export class Encoders {
       case TIMESTAMP:
         return copyTimestamp;
       case DURATION:
+        return copyDuration;
       case FIELD_MASK:
+        return copyFieldMask;
       case ANY:
-        return treeCopy(this.message(type));
+        return anyCopy(this.message(type));
       case VALUE: {
         const { struct, list } = valueParts(type);
         if (struct === undefined || list === undefined) break;

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { asBuffer } from "../../net/buffer.js";
 import type { JsonNumber, JsonValue } from "../json.js";
+import { cost, tooComplex } from "../work.js";
 import { isNumberText } from "./decimal.js";
 import type { NameTable } from "./name-table.js";
 import { numberValue, parseJson } from "./parse-json.js";
@@ -32,17 +33,23 @@ const SURROGATE = /\p{Surrogate}/u;
 export class JsonCursor {
   readonly bytes: Buffer;
   pos = 0;
-  /** Lists' elements and objects' members that may still come. */
-  elements: number;
+  /** Units of work that are left (`work.ts`). */
+  units: number;
   /** The two halves of the last 64-bit integer, unsigned. */
   low = 0;
   high = 0;
 
-  constructor(bytes: Uint8Array, elements: number) {
+  constructor(bytes: Uint8Array, units: number) {
     this.bytes = asBuffer(bytes);
-    this.elements = elements;
+    this.units = units;
     if (!isUtf8(this.bytes)) throw BAIL;
     this.space();
+  }
+
+  /** @throws TranscodeError TOO_COMPLEX where more than is left was spent */
+  spend(units: number): void {
+    this.units -= units;
+    if (this.units < 0) throw tooComplex();
   }
 
   /** The end of the text: nothing but white space is left. */
@@ -63,6 +70,7 @@ export class JsonCursor {
 
   /** Enters an object: true at its first member, false where it has none and is left again. */
   openObject(): boolean {
+    this.spend(cost.object);
     return this.#open(OPEN_OBJECT, CLOSE_OBJECT);
   }
 
@@ -122,6 +130,7 @@ export class JsonCursor {
 
   /** A member's name of any kind, with its colon. */
   key(): string {
+    this.spend(cost.key);
     const key = this.text();
     this.#colon();
     return key;
@@ -193,6 +202,7 @@ export class JsonCursor {
       }
     }
     this.pos = at + 1;
+    this.spend(plain ? cost.string : cost.escapes);
     if (plain) return bytes.toString("utf8", start + 1, at);
     return unescaped(bytes.toString("utf8", start, at + 1));
   }
@@ -213,6 +223,7 @@ export class JsonCursor {
   }
 
   number(): number | JsonNumber {
+    this.spend(cost.numberText);
     const bytes = this.bytes;
     const start = this.pos;
     let at = start;
@@ -248,21 +259,21 @@ export class JsonCursor {
         this.pos = at;
         this.text();
         at = this.pos - 1;
-      } else if (byte === COMMA && --this.elements < 0) throw BAIL;
-      else if (open === 0) {
+      } else if (open === 0) {
         this.pos = at;
         return this.scalar();
       }
       at++;
     } while (open > 0);
     this.pos = at;
-    return parseJson(bytes.subarray(start, at), { depth });
+    this.spend(cost.any);
+    return parseJson(bytes.subarray(start, at), { depth, work: this });
   }
 
   #open(open: number, close: number): boolean {
     if (this.bytes[this.pos] !== open) throw BAIL;
     this.pos++;
-    if (--this.elements < 0) throw BAIL;
+    this.spend(1);
     if (this.space() !== close) return true;
     this.pos++;
     return false;
@@ -272,7 +283,7 @@ export class JsonCursor {
     const byte = this.space();
     this.pos++;
     if (byte === COMMA) {
-      if (--this.elements < 0) throw BAIL;
+      this.spend(1);
       this.space();
       return true;
     }

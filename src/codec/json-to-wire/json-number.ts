@@ -1,7 +1,10 @@
 import { type Instant, secondsOf } from "../instant.js";
-import type { JsonCursor } from "./json-cursor.js";
+import { cost } from "../work.js";
+import { type Long, readAnyInteger } from "./decimal.js";
+import { BAIL, type JsonCursor } from "./json-cursor.js";
 
 const QUOTE = 0x22;
+const PLUS = 0x2b;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
@@ -9,8 +12,10 @@ const COLON = 0x3a;
 
 /** An integer of so many digits is exact in a double, and so is its quotient by a power of ten up to 10^22. */
 const EXACT_DIGITS = 15;
-const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
-const MOST_LONG_DIGITS = 19;
+/** Powers of ten that a double holds exactly. */
+const MAX_EXACT_EXPONENT = 22;
+const POWERS = Array.from({ length: MAX_EXACT_EXPONENT + 1 }, (_, exponent) => 10 ** exponent);
+const MAX_LONG_DIGITS = 19;
 const NINE_DIGITS = 1_000_000_000;
 const TWO_32 = 0x1_0000_0000;
 
@@ -51,7 +56,7 @@ export function readLong(cursor: JsonCursor, signed: boolean): boolean {
   let digit = (bytes[at] ?? 0) - ZERO;
   while (digit >= 0 && digit <= 9) digit = (bytes[++at] ?? 0) - ZERO;
   const count = at - start;
-  if (count <= EXACT_DIGITS || count > MOST_LONG_DIGITS || bytes[start] === ZERO) return false;
+  if (count <= EXACT_DIGITS || count > MAX_LONG_DIGITS || bytes[start] === ZERO) return false;
   if (quoted ? bytes[at] !== QUOTE : isNumberPart(bytes[at])) return false;
   const top = digits(bytes, start, at - 9);
   const rest = digits(bytes, at - 9, at);
@@ -72,7 +77,22 @@ export function readLong(cursor: JsonCursor, signed: boolean): boolean {
   return true;
 }
 
-/** A decimal number of up to 15 digits without exponent; NaN, and `pos` as it was, for anything else. */
+/**
+ * An integer in any other form: `1e3`, `-0`, `10.0`, in quotes or not.
+ * @throws BAIL where there is none or it is out of range
+ */
+export function anyInteger(cursor: JsonCursor, signed: boolean): number | Long {
+  const { bytes, pos } = cursor;
+  const quoted = bytes[pos] === QUOTE;
+  const reader = readAnyInteger(bytes, quoted ? pos + 1 : pos);
+  const value = signed ? reader?.int64() : reader?.uint64();
+  if (value === undefined || (quoted && bytes[reader!.end] !== QUOTE)) throw BAIL;
+  cursor.spend(cost.integerForm);
+  cursor.pos = reader!.end + (quoted ? 1 : 0);
+  return value;
+}
+
+/** A decimal number of up to 15 digits, with an exponent or without; NaN, and `pos` as it was, for anything else. */
 export function readDecimal(cursor: JsonCursor): number {
   const { bytes } = cursor;
   let at = cursor.pos;
@@ -98,9 +118,27 @@ export function readDecimal(cursor: JsonCursor): number {
     fraction = at - point - 1;
     if (fraction === 0) return Number.NaN;
   }
-  if (whole + fraction > EXACT_DIGITS || isNumberPart(bytes[at])) return Number.NaN;
+  if (whole + fraction > EXACT_DIGITS) return Number.NaN;
+  let exponent = -fraction;
+  if (isNumberPart(bytes[at])) {
+    if (bytes[at] === POINT) return Number.NaN;
+    const sign = bytes[++at];
+    if (sign === MINUS || sign === PLUS) at++;
+    const first = at;
+    let power = 0;
+    digit = (bytes[at] ?? 0) - ZERO;
+    while (digit >= 0 && digit <= 9) {
+      power = power * 10 + digit;
+      digit = (bytes[++at] ?? 0) - ZERO;
+    }
+    exponent += sign === MINUS ? -power : power;
+    if (at === first) return Number.NaN;
+  }
+  // Both are exact, so that the result is the nearest double.
+  if (exponent > MAX_EXACT_EXPONENT || exponent < -MAX_EXACT_EXPONENT) return Number.NaN;
   cursor.pos = at;
-  if (fraction > 0) number /= POWERS[fraction]!;
+  if (exponent < 0) number /= POWERS[-exponent]!;
+  else if (exponent > 0) number *= POWERS[exponent]!;
   return negative ? -number : number;
 }
 

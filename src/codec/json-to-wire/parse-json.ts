@@ -1,21 +1,24 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { excerpt, keySegment, TranscodeError } from "../error.js";
 import { createObject, JsonNumber, type JsonObject, type JsonValue } from "../json.js";
-import { MAX_ELEMENTS } from "../work.js";
+import { cost, maxWorkUnits, spend, type Work } from "../work.js";
 
 export interface JsonLimits {
   /** Most levels of nested lists and objects. */
   readonly depth: number;
+  /** What reading may still cost, and encoding what was read; undefined allows as much as any text may cost. */
+  readonly work?: Work;
 }
 
 /**
  * Parses one JSON text, strictly by RFC 8259: UTF-8 without errors, no repeated member names, no lone surrogates,
  * nothing after the value. A byte order mark is skipped. Numbers that a double would not print as they
  * stand are kept as text (`JsonNumber`).
- * @throws TranscodeError MALFORMED_JSON, DUPLICATE_KEY or TOO_DEEP, with line and column.
+ * @throws TranscodeError MALFORMED_JSON, DUPLICATE_KEY, TOO_DEEP or TOO_COMPLEX, with line and column.
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits): JsonValue {
-  return new Parser(decodeText(bytes), limits.depth).document();
+  const { depth, work = { units: maxWorkUnits } } = limits;
+  return new Parser(decodeText(bytes), depth, work).document();
 }
 
 function decodeText(bytes: Uint8Array): string {
@@ -31,6 +34,9 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
 const BACKSLASH = 0x5c;
+
+/** Members from which on an object is a table. */
+const maxInlineMembers = 64;
 
 /** A decimal with at most this many characters reads into a double without losing a digit. */
 const PLAIN_NUMBER = 15;
@@ -52,11 +58,12 @@ class Parser {
   readonly #maxDepth: number;
   #at = 0;
   #depth = 0;
-  #elements = 0;
+  readonly #work: Work;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, maxDepth: number, work: Work) {
     this.#text = text;
     this.#maxDepth = maxDepth;
+    this.#work = work;
   }
 
   document(): JsonValue {
@@ -67,12 +74,11 @@ class Parser {
   }
 
   #value(): JsonValue {
-    if (++this.#elements > MAX_ELEMENTS) {
-      throw this.#error("MALFORMED_JSON", `the JSON text has more than ${MAX_ELEMENTS} values`);
-    }
+    spend(this.#work, cost.treeValue);
     const code = this.#space();
     switch (code) {
       case QUOTE:
+        spend(this.#work, cost.treeString);
         return this.#string();
       case 0x7b:
         return this.#object();
@@ -100,14 +106,17 @@ class Parser {
   }
 
   #object(): JsonObject {
+    spend(this.#work, cost.treeObject);
     const object = createObject();
     this.#enter();
     let key = "";
+    let count = 0;
     try {
       if (this.#space() === 0x7d) return this.#leave(object);
       for (;;) {
         key = "";
         if (this.#space() !== QUOTE) throw this.#unexpected("a member name in quotes");
+        spend(this.#work, ++count > maxInlineMembers ? cost.treeFurtherMember : cost.treeMember);
         const start = this.#at;
         const name = this.#string();
         if (object[name] !== undefined) {
@@ -262,7 +271,9 @@ class Parser {
     }
     this.#at = at;
     const source = text.slice(start, at);
-    return plain && source.length <= PLAIN_NUMBER ? Number(source) : numberValue(source);
+    if (plain && source.length <= PLAIN_NUMBER) return Number(source);
+    spend(this.#work, cost.treeNumber);
+    return numberValue(source);
   }
 
   /** Skips one digit or more. */

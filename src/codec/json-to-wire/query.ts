@@ -14,17 +14,17 @@ export interface QueryTarget {
   readonly part: Field | undefined;
 }
 
-/** `unknown` carries the nearest valid name; `unbindable` says why a known field cannot come from a query. */
+/** `suggest` looks for the nearest valid name, which costs more than all else: only for a name that is refused; `unbindable` says why a known field cannot come from a query. */
 export type Resolution =
   | { readonly kind: "target"; readonly target: QueryTarget }
-  | { readonly kind: "unknown"; readonly suggestion: string | undefined }
+  | { readonly kind: "unknown"; readonly suggest: () => string | undefined }
   | { readonly kind: "unbindable"; readonly why: string };
 
 /** Most parameters that one request may carry. */
 const maxParameters = 1000;
 
-/** Longer names are no slips; to look for what was meant would cost more than it tells. */
-const maxSuggestedLength = 256;
+/** Longer names are no typing errors; a search for what was meant would not help. */
+const maxSuggestedChars = 256;
 
 /**
  * Splits a raw query into decoded names and values, calling `each` in order. `+` is a space; a parameter
@@ -72,15 +72,20 @@ function decode(raw: string, start: number, end: number): string {
 export function resolveParameter(type: MessageType, name: string, wrappers: OwnWrappers): Resolution {
   const found = find(type, name, wrappers);
   if (found.kind !== "nameless") return found;
-  const { message, names, rest } = found;
+  return { kind: "unknown", suggest: () => suggestion(found, name, wrappers) };
+}
+
+function suggestion(
+  { message, names, rest }: Nameless,
+  name: string,
+  wrappers: OwnWrappers,
+): string | undefined {
   const wrong = nextName(message, rest);
   const tail = rest.slice(wrong.length);
+  if (name.length > maxSuggestedChars) return undefined;
   const suits = (candidate: string): boolean => find(message, candidate + tail, wrappers).kind === "target";
-  const near = name.length > maxSuggestedLength ? undefined : nearest(wrong, suitable(message, suits));
-  return {
-    kind: "unknown",
-    suggestion: near === undefined ? undefined : [...names, near].join(".") + tail,
-  };
+  const near = nearest(wrong, [...message.fieldsByName.keys()].filter(suits));
+  return near === undefined ? undefined : [...names, near].join(".") + tail;
 }
 
 /** Where a name stops being known. */
@@ -189,8 +194,4 @@ function nested(field: Field, wrappers: OwnWrappers): MessageType | string {
 /** True for well-known types that a query may also give field by field. */
 function hasFields({ message, repeated }: Field, wrappers: OwnWrappers): boolean {
   return message !== undefined && !repeated && isParted(message, wrappers);
-}
-
-function suitable(message: MessageType, suits: (name: string) => boolean): string[] {
-  return [...message.fieldsByName.keys()].filter(suits);
 }

@@ -4,6 +4,7 @@ import type { Codecs, FieldCodec } from "../codecs.js";
 import { TranscodeError } from "../error.js";
 import { isHttpBody, writeHttpBody } from "../http-body.js";
 import { createObject, describeJson, isJsonObject, type JsonObject, type JsonValue } from "../json.js";
+import { maxWorkUnits, type Work } from "../work.js";
 import { BodyCopy } from "./body-copy.js";
 import { namesIn, pathText, setAt, valueAt } from "./field-tree.js";
 import { parseJson } from "./parse-json.js";
@@ -52,7 +53,7 @@ interface PlannedTarget extends QueryTarget {
 /** Names of parameters that a plan remembers; there are endless ones where types nest or map keys are free. */
 const maxKnownNames = 256;
 
-/** Requests are encoded one after the other, so they can share one buffer. */
+/** Shared by all requests: each is encoded without an await between `reset` and `finish`. */
 const writer = new Writer();
 
 /** Turns path variables, query and body into the bytes of one request message. Built once a binding, immutable. */
@@ -89,8 +90,11 @@ export class RequestPlan {
    * @throws TranscodeError naming the field or parameter
    */
   encode(variables: readonly string[], rawQuery: string, body: RequestBody): Uint8Array {
-    if (rawQuery === "" && body.bytes.length > 0 && this.#copy(variables, body.bytes)) return writer.finish();
-    const tree = this.#bodyTree(body.bytes);
+    const work = { units: maxWorkUnits };
+    if (rawQuery === "" && body.bytes.length > 0 && this.#copy(variables, body.bytes, work)) {
+      return writer.finish();
+    }
+    const tree = this.#bodyTree(body.bytes, work);
     const sent = this.#updateMask === undefined ? undefined : this.#maskSource(tree);
     this.#setVariables(tree, variables);
     if (rawQuery !== "") this.#setParameters(tree, rawQuery);
@@ -119,25 +123,25 @@ export class RequestPlan {
   }
 
   /** Writes the request in one pass over its body, where that can be. */
-  #copy(variables: readonly string[], bytes: Uint8Array): boolean {
+  #copy(variables: readonly string[], bytes: Uint8Array, work: Work): boolean {
     if (this.#bodyCopy === undefined) return false;
     if (this.#bodyCopy === "unplanned") {
       const { codecs, input, body, depth } = this.#spec;
       const field = body.kind === "field" ? body.field : undefined;
       this.#bodyCopy = BodyCopy.plan(codecs, input, field, this.#spec.variables, depth);
-      return this.#copy(variables, bytes);
+      return this.#copy(variables, bytes, work);
     }
     writer.reset();
-    return this.#bodyCopy.write(bytes, variables, writer);
+    return this.#bodyCopy.write(bytes, variables, writer, work);
   }
 
-  #bodyTree(bytes: Uint8Array): JsonObject {
+  #bodyTree(bytes: Uint8Array, work: Work): JsonObject {
     const { body, depth } = this.#spec;
     if (this.#rawBody || bytes.length === 0) return createObject();
     if (body.kind === "field") {
       let json: JsonValue;
       try {
-        json = parseJson(bytes, { depth });
+        json = parseJson(bytes, { depth, work });
       } catch (error) {
         throw error instanceof TranscodeError ? error.within(body.field.jsonName) : error;
       }
@@ -145,7 +149,7 @@ export class RequestPlan {
       tree[body.field.jsonName] = json;
       return tree;
     }
-    const json = parseJson(bytes, { depth });
+    const json = parseJson(bytes, { depth, work });
     if (!isJsonObject(json)) {
       throw new TranscodeError(
         "INVALID_VALUE",
@@ -281,7 +285,7 @@ export class RequestPlan {
     if (resolution.kind === "unbindable") throw new TranscodeError("UNKNOWN_PARAMETER", name, resolution.why);
     if (query.unknown === "ignore") return undefined;
     const message = `${input.fullName} has no field for this parameter`;
-    throw new TranscodeError("UNKNOWN_PARAMETER", name, message, resolution.suggestion);
+    throw new TranscodeError("UNKNOWN_PARAMETER", name, message, resolution.suggest());
   }
 
   /**

@@ -1,18 +1,10 @@
 import type { EnumType, Field } from "../../descriptors/model.js";
-import type { JsonValue } from "../json.js";
+import { cost } from "../work.js";
+import type { Long } from "./decimal.js";
 import { BAIL, type JsonCursor } from "./json-cursor.js";
-import { readDecimal, readInteger, readLong } from "./json-number.js";
+import { anyInteger, readDecimal, readInteger, readLong } from "./json-number.js";
 import { NameTable } from "./name-table.js";
-import {
-  bytesValue,
-  doubleValue,
-  enumValue,
-  floatValue,
-  int32Value,
-  int64Value,
-  uint32Value,
-  uint64Value,
-} from "./scalar-value.js";
+import { bytesValue, doubleValue, enumValue, floatValue } from "./scalar-value.js";
 import type { Writer } from "./writer.js";
 
 /**
@@ -43,21 +35,21 @@ export function scalarCopy(field: Field): CopyScalar {
     case "enum":
       return enumCopy(field.enum!);
     case "int32":
-      return integerCopy(isInt32, int32Value, (writer, value) => writer.int32(value as number));
+      return integerCopy(isInt32, (writer, value) => writer.int32(value as number));
     case "sint32":
-      return integerCopy(isInt32, int32Value, (writer, value) => writer.sint32(value as number));
+      return integerCopy(isInt32, (writer, value) => writer.sint32(value as number));
     case "sfixed32":
-      return integerCopy(isInt32, int32Value, (writer, value) => writer.fixed32(value as number));
+      return integerCopy(isInt32, (writer, value) => writer.fixed32(value as number));
     case "uint32":
-      return integerCopy(isUint32, uint32Value, (writer, value) => writer.uint32(value as number));
+      return integerCopy(isUint32, (writer, value) => writer.uint32(value as number));
     case "fixed32":
-      return integerCopy(isUint32, uint32Value, (writer, value) => writer.fixed32(value as number));
+      return integerCopy(isUint32, (writer, value) => writer.fixed32(value as number));
     case "sint64":
-      return integerCopy(Number.isSafeInteger, int64Value, (writer, value) => writer.sint64(value));
+      return integerCopy(isInt64, (writer, value) => writer.sint64(value));
     case "sfixed64":
-      return integerCopy(Number.isSafeInteger, int64Value, (writer, value) => writer.fixed64(value));
+      return integerCopy(isInt64, (writer, value) => writer.fixed64(value));
     case "fixed64":
-      return integerCopy(isNatural, uint64Value, (writer, value) => writer.fixed64(value));
+      return integerCopy(isNatural, (writer, value) => writer.fixed64(value), false);
     default:
       throw new Error(`${field.fullName} is no scalar`);
   }
@@ -70,6 +62,7 @@ const copyString: CopyScalar = (cursor, writer, tag, sparse) => {
 };
 
 const copyBytes: CopyScalar = (cursor, writer, tag, sparse) => {
+  cursor.spend(cost.bytes);
   const value = bytesValue(cursor.text());
   if (sparse && value.length === 0) return;
   if (tag !== 0) writer.uint32(tag);
@@ -85,7 +78,10 @@ const copyBool: CopyScalar = (cursor, writer, tag, sparse) => {
 
 const copyDouble: CopyScalar = (cursor, writer, tag, sparse) => {
   let value = readDecimal(cursor);
-  if (Number.isNaN(value)) value = doubleValue(cursor.scalar());
+  if (Number.isNaN(value)) {
+    cursor.spend(cost.numberText);
+    value = doubleValue(cursor.scalar());
+  }
   if (sparse && Object.is(value, 0)) return;
   if (tag !== 0) writer.uint32(tag);
   writer.double(value);
@@ -93,7 +89,10 @@ const copyDouble: CopyScalar = (cursor, writer, tag, sparse) => {
 
 const copyFloat: CopyScalar = (cursor, writer, tag, sparse) => {
   let value = readDecimal(cursor);
-  if (Number.isNaN(value)) value = floatValue(cursor.scalar());
+  if (Number.isNaN(value)) {
+    cursor.spend(cost.numberText);
+    value = floatValue(cursor.scalar());
+  }
   if (sparse && Object.is(value, 0)) return;
   if (tag !== 0) writer.uint32(tag);
   writer.float(value);
@@ -104,14 +103,14 @@ const copyInt64: CopyScalar = (cursor, writer, tag, sparse) => copyLong(cursor, 
 const copyUint64: CopyScalar = (cursor, writer, tag, sparse) => copyLong(cursor, writer, tag, sparse, false);
 
 function copyLong(cursor: JsonCursor, writer: Writer, tag: number, sparse: boolean, signed: boolean): void {
-  let value: number | bigint = readInteger(cursor);
+  let value: number | Long = readInteger(cursor);
   if (Number.isNaN(value)) {
     if (readLong(cursor, signed)) {
       if (tag !== 0) writer.uint32(tag);
       writer.long(cursor.low, cursor.high);
       return;
     }
-    value = (signed ? int64Value : uint64Value)(cursor.scalar());
+    value = anyInteger(cursor, signed);
   } else if (!signed && value < 0) {
     throw BAIL;
   }
@@ -120,20 +119,17 @@ function copyLong(cursor: JsonCursor, writer: Writer, tag: number, sparse: boole
   writer.int64(value);
 }
 
-/**
- * @param fits whether an integer is in range
- * @param convert reads every other form of a number
- */
+/** @param fits whether an integer is in range */
 function integerCopy(
-  fits: (value: number) => boolean,
-  convert: (value: JsonValue) => number | bigint,
-  write: (writer: Writer, value: number | bigint) => void,
+  fits: (value: number | Long) => boolean,
+  write: (writer: Writer, value: number | Long) => void,
+  signed = true,
 ): CopyScalar {
   return (cursor, writer, tag, sparse) => {
-    let value: number | bigint = readInteger(cursor);
+    let value: number | Long = readInteger(cursor);
     if (!fits(value)) {
-      if (!Number.isNaN(value)) throw BAIL;
-      value = convert(cursor.scalar());
+      value = anyInteger(cursor, signed);
+      if (!fits(value)) throw BAIL;
     }
     if (sparse && value === 0) return;
     if (tag !== 0) writer.uint32(tag);
@@ -141,16 +137,20 @@ function integerCopy(
   };
 }
 
-function isInt32(value: number): boolean {
-  return (value | 0) === value;
+function isInt64(value: number | Long): boolean {
+  return typeof value !== "number" || Number.isSafeInteger(value);
 }
 
-function isUint32(value: number): boolean {
-  return value >>> 0 === value;
+function isNatural(value: number | Long): boolean {
+  return typeof value !== "number" || value >= 0;
 }
 
-function isNatural(value: number): boolean {
-  return value >= 0;
+function isInt32(value: number | Long): boolean {
+  return ((value as number) | 0) === value;
+}
+
+function isUint32(value: number | Long): boolean {
+  return (value as number) >>> 0 === value;
 }
 
 function enumCopy(type: EnumType): CopyScalar {
@@ -166,6 +166,7 @@ function enumCopy(type: EnumType): CopyScalar {
       value = readInteger(cursor);
       if (closed || !isInt32(value)) {
         if (!Number.isNaN(value)) throw BAIL;
+        cursor.spend(cost.treeNumber);
         value = convert(cursor.scalar());
       }
     }

@@ -2,42 +2,35 @@ import { nearest } from "../../config/nearest.js";
 import type { EnumType, Field } from "../../descriptors/model.js";
 import { excerpt, TranscodeError } from "../error.js";
 import { describeJson, JsonNumber, type JsonValue } from "../json.js";
-import { exactInteger, isNumberText, plainInteger } from "./decimal.js";
-
-const MIN_INT32 = -0x8000_0000n;
-const MAX_INT32 = 0x7fff_ffffn;
-const MAX_UINT32 = 0xffff_ffffn;
-const MIN_INT64 = -0x8000_0000_0000_0000n;
-const MAX_INT64 = 0x7fff_ffff_ffff_ffffn;
-const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
+import { isNumberText, type Long, plainInteger, readIntegerText } from "./decimal.js";
 
 /** int32, sint32, sfixed32. @throws TranscodeError INVALID_VALUE, as every function here */
 export function int32Value(value: JsonValue): number {
-  const plain = plainNumber(value);
+  const number = plainNumber(value) ?? readInteger(value)?.int64();
   // Adding 0 makes 0 of -0.
-  if ((plain | 0) === plain) return plain + 0;
-  return Number(integer(value, MIN_INT32, MAX_INT32));
+  if (typeof number === "number" && (number | 0) === number) return number + 0;
+  throw invalid("an integer from -2147483648 to 2147483647", value);
 }
 
 /** uint32, fixed32. */
 export function uint32Value(value: JsonValue): number {
-  const plain = plainNumber(value);
-  if (plain >>> 0 === plain) return plain + 0;
-  return Number(integer(value, 0n, MAX_UINT32));
+  const number = plainNumber(value) ?? readInteger(value)?.uint64();
+  if (typeof number === "number" && number >>> 0 === number) return number + 0;
+  throw invalid("an integer from 0 to 4294967295", value);
 }
 
-/** int64, sint64, sfixed64: a number where a double is exact, else a bigint. */
-export function int64Value(value: JsonValue): number | bigint {
-  const plain = plainNumber(value);
-  if (Number.isSafeInteger(plain)) return plain + 0;
-  return narrow(integer(value, MIN_INT64, MAX_INT64));
+/** int64, sint64, sfixed64: a number where a double is exact. */
+export function int64Value(value: JsonValue): number | Long {
+  const integer = plainNumber(value) ?? readInteger(value)?.int64();
+  if (integer !== undefined) return typeof integer === "number" ? integer + 0 : integer;
+  throw invalid("an integer from -9223372036854775808 to 9223372036854775807", value);
 }
 
-/** uint64, fixed64: a number where a double is exact, else a bigint. */
-export function uint64Value(value: JsonValue): number | bigint {
-  const plain = plainNumber(value);
-  if (Number.isSafeInteger(plain) && plain >= 0) return plain + 0;
-  return narrow(integer(value, 0n, MAX_UINT64));
+/** uint64, fixed64: a number where a double is exact. */
+export function uint64Value(value: JsonValue): number | Long {
+  const integer = plainNumber(value) ?? readInteger(value)?.uint64();
+  if (typeof integer === "number" ? integer >= 0 : integer !== undefined) return integer as number | Long;
+  throw invalid("an integer from 0 to 18446744073709551615", value);
 }
 
 export function doubleValue(value: JsonValue): number {
@@ -103,7 +96,7 @@ export function enumValue(type: EnumType, ignoreUnknown: boolean): (value: JsonV
       );
     }
     if (value === null && nullable) return 0;
-    const number = value instanceof JsonNumber ? Number(exactInteger(value.text)) : value;
+    const number = value instanceof JsonNumber ? readInteger(value)?.int64() : value;
     if (typeof number === "number" && (number | 0) === number) {
       if (closed && !valuesByNumber.has(number)) throw invalid(`a value of ${fullName}`, value);
       return number + 0;
@@ -117,26 +110,18 @@ export function invalid(expected: string, found: JsonValue): TranscodeError {
   return new TranscodeError("INVALID_VALUE", "", `expected ${expected}, found ${describeJson(found)}`);
 }
 
-/** NaN where the value is no number, or one that is not written plainly. */
-function plainNumber(value: JsonValue): number {
-  if (typeof value === "number") return value;
-  return typeof value === "string" ? plainInteger(value) : Number.NaN;
+/** Undefined where the value is no integer in its plain form; what is none at all or large is found out by `readInteger`. */
+function plainNumber(value: JsonValue): number | undefined {
+  const number = typeof value === "string" ? plainInteger(value) : value;
+  return typeof number === "number" && Number.isSafeInteger(number) ? number : undefined;
 }
 
-function integer(value: JsonValue, least: bigint, most: bigint): bigint {
-  let exact: bigint | undefined;
-  if (typeof value === "string") exact = exactInteger(value);
-  else if (value instanceof JsonNumber) exact = exactInteger(value.text);
-  else if (typeof value === "number" && Number.isInteger(value)) exact = BigInt(value);
-  if (exact === undefined || exact < least || exact > most) {
-    throw invalid(`an integer from ${least} to ${most}`, value);
-  }
-  return exact;
-}
-
-function narrow(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+function readInteger(value: JsonValue): ReturnType<typeof readIntegerText> {
+  if (typeof value === "string") return readIntegerText(value);
+  if (value instanceof JsonNumber) return readIntegerText(value.text);
+  return typeof value === "number" && Number.isInteger(value)
+    ? readIntegerText(String(BigInt(value)))
+    : undefined;
 }
 
 /**
@@ -155,7 +140,7 @@ export function decodeBase64(text: string): Buffer | undefined {
 /** One spelling a number, so that two names cannot mean one key. */
 const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]{0,19})$/;
 
-type KeyValue = string | boolean | number | bigint;
+type KeyValue = string | boolean | number | Long;
 
 /**
  * How the member names of a map's JSON object become keys.
@@ -186,7 +171,7 @@ export function mapKeyValue(key: Field): (name: string) => KeyValue {
   }
 }
 
-function integerKey(convert: (value: JsonValue) => number | bigint): (name: string) => KeyValue {
+function integerKey(convert: (value: JsonValue) => number | Long): (name: string) => KeyValue {
   return name => {
     if (!CANONICAL_INTEGER.test(name)) throw invalid("an integer as map key", name);
     return convert(name);

@@ -13,7 +13,7 @@ const WORD = 31;
 /**
  * The one-pass encoder of a message from an object. Generated: one loop over the members, each copied to the wire where
  * it stands.
- * @param names every name that a member may have, and its field's place among `fields`
+ * @param names every name that a member may have, and the index of its field in `fields`
  * @param apart fields that come from elsewhere: their members bail, and they are not missed where they are required
  */
 export function objectTextEncoder(

@@ -42,7 +42,7 @@ export interface EncodeField {
   readonly nullable: boolean;
 }
 
-/** The names that a member may have, and its field's place among `fields`. */
+/** The names that a member may have, and the index of its field in `fields`. */
 export function memberNames(fields: readonly EncodeField[]): ReadonlyMap<string, number> {
   const names = new Map<string, number>();
   fields.forEach(({ field }, index) => {

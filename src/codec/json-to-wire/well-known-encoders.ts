@@ -5,6 +5,7 @@ import { type Instant, parseDuration, parseTimestamp } from "../instant.js";
 import { createObject, isJsonObject, JsonNumber, type JsonObject, type JsonValue } from "../json.js";
 import { EMPTY, isWellKnown, type OwnWrappers } from "../well-known.js";
 import { resolveAny } from "../wire-to-json/well-known-text.js";
+import { cost } from "../work.js";
 import {
   type Encode,
   type EncodeNode,
@@ -75,11 +76,26 @@ export function valueEncoder(struct: EncodeNode, list: EncodeNode): Encode {
 
 /** Copies `google.protobuf.Timestamp` (`int64 seconds = 1; int32 nanos = 2`) from its JSON text. */
 export const copyTimestamp: EncodeText = (cursor, writer) => {
-  writeInstant(writer, readUtc(cursor) ?? parseTimestamp(cursor.text()));
+  let instant = readUtc(cursor);
+  if (instant === undefined) {
+    cursor.spend(cost.wellKnownText);
+    instant = parseTimestamp(cursor.text());
+  }
+  writeInstant(writer, instant);
 };
 
-/** Copies by way of a tree: for types whose text cannot be read from its beginning, or is rare. */
-export function treeCopy(node: EncodeNode): EncodeText {
+export const copyDuration: EncodeText = (cursor, writer) => {
+  cursor.spend(cost.wellKnownText);
+  writeInstant(writer, parseDuration(cursor.text()));
+};
+
+export const copyFieldMask: EncodeText = (cursor, writer) => {
+  cursor.spend(cost.wellKnownText);
+  writeFieldMask(cursor.text(), writer);
+};
+
+/** Copies an Any by way of a tree, as its type may stand behind its fields. */
+export function anyCopy(node: EncodeNode): EncodeText {
   return (cursor, writer, depth) => {
     node.encode(cursor.tree(depth), writer, depth);
   };
@@ -91,6 +107,7 @@ export function treeCopy(node: EncodeNode): EncodeText {
  */
 export function valueCopy(struct: EncodeNode, list: EncodeNode): EncodeText {
   return (cursor, writer, depth) => {
+    cursor.spend(cost.value);
     switch (cursor.bytes[cursor.pos]) {
       case 0x6e:
         cursor.null();

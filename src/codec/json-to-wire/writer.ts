@@ -1,3 +1,5 @@
+import type { Long } from "./decimal.js";
+
 const SURROGATE = /\p{Surrogate}/u;
 const MAX_KEPT_BYTES = 1 << 20;
 /** Up to so many characters a string is written faster by hand than by a native call. */
@@ -67,9 +69,9 @@ export class Writer {
   }
 
   /** int64 and uint64; a number must be an integer that a double holds exactly. */
-  int64(value: number | bigint): void {
-    if (typeof value === "bigint") {
-      this.#varint64(lowBits(value), highBits(value));
+  int64(value: number | Long): void {
+    if (typeof value !== "number") {
+      this.#varint64(value.low, value.high);
     } else if (value >= 0 && value <= 0xffffffff) {
       this.uint32(value);
     } else {
@@ -82,9 +84,11 @@ export class Writer {
     this.#varint64(low, high);
   }
 
-  sint64(value: number | bigint): void {
-    const wide = BigInt(value);
-    this.int64(BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n)));
+  sint64(value: number | Long): void {
+    const low = typeof value === "number" ? value >>> 0 : value.low;
+    const high = typeof value === "number" ? Math.floor(value / 0x1_0000_0000) : value.high;
+    const sign = high >> 31;
+    this.#varint64((low << 1) ^ sign, ((high << 1) | (low >>> 31)) ^ sign);
   }
 
   fixed32(value: number): void {
@@ -93,14 +97,11 @@ export class Writer {
     this.#at += 4;
   }
 
-  fixed64(value: number | bigint): void {
+  fixed64(value: number | Long): void {
     this.#reserve(8);
-    if (typeof value === "bigint") {
-      this.#view.setBigInt64(this.#at, value, true);
-    } else {
-      this.#view.setInt32(this.#at, value, true);
-      this.#view.setInt32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
-    }
+    const isNumber = typeof value === "number";
+    this.#view.setInt32(this.#at, isNumber ? value : value.low, true);
+    this.#view.setInt32(this.#at + 4, isNumber ? Math.floor(value / 0x1_0000_0000) : value.high, true);
     this.#at += 8;
   }
 
@@ -247,12 +248,4 @@ function varintSize(value: number): number {
   if (value < 0x4000) return 2;
   if (value < 0x20_0000) return 3;
   return value < 0x1000_0000 ? 4 : 5;
-}
-
-function lowBits(value: bigint): number {
-  return Number(BigInt.asUintN(32, value));
-}
-
-function highBits(value: bigint): number {
-  return Number(BigInt.asUintN(32, value >> 32n));
 }

@@ -1,5 +1,6 @@
 import type { Field, Model } from "../../descriptors/model.js";
 import { TranscodeError } from "../error.js";
+import { cost } from "../work.js";
 import type { JsonWriter } from "./json-writer.js";
 import { malformed, Reader } from "./reader.js";
 
@@ -24,6 +25,7 @@ export interface DecodeNode {
 /** Prints by way of a string. */
 export function textPrinter(node: Pick<DecodeNode, "decode">): Print {
   return (reader, end, out, depth) => {
+    reader.spend(cost.joined);
     out.text(node.decode(reader, end, depth));
     out.byte(0x2c);
   };
@@ -67,13 +69,14 @@ export function messageText(
 }
 
 function joinedText(reader: Reader, spans: Spans, node: DecodeNode, depth: number): string {
+  reader.spend(spans.length * cost.piece);
   const pieces: Uint8Array[] = [];
   for (let index = 0; index < spans.length; index += 2) {
     pieces.push(reader.bytes.subarray(spans[index], spans[index + 1]));
   }
-  const joined = new Reader(Buffer.concat(pieces), reader.elements);
+  const joined = new Reader(Buffer.concat(pieces), reader.units);
   const text = node.decode(joined, joined.bytes.length, depth);
-  reader.elements = joined.elements;
+  reader.units = joined.units;
   return text;
 }
 

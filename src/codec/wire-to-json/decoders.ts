@@ -21,7 +21,7 @@ import {
   type Print,
   textPrinter,
 } from "./decode.js";
-import { barePrinter, objectPrinter } from "./printer.js";
+import { barePrinter, objectPrinter, wholePrinter } from "./printer.js";
 import { scalarPrint } from "./scalar-print.js";
 import {
   asKey,
@@ -54,7 +54,14 @@ import {
   objectDecoder,
   type ValueReader,
 } from "./text-decoder.js";
-import { AnyPrinter, durationText, fieldMaskText, printTimestamp, timestampText } from "./well-known-text.js";
+import {
+  AnyPrinter,
+  durationText,
+  fieldMaskText,
+  printTimestamp,
+  timestampText,
+  valuePrinter,
+} from "./well-known-text.js";
 
 /** Compiles decoders for one model and policy, each at its first use. */
 export class Decoders {
@@ -163,12 +170,24 @@ export class Decoders {
   }
 
   #compilePrint(type: MessageType): Print {
+    const first = type.fields[0];
     if (type.fullName === TIMESTAMP) return printTimestamp;
+    if (type.fullName === VALUE) return this.#valuePrinter(type);
+    if (type.fullName === STRUCT || type.fullName === LIST_VALUE || isWrapper(type, this.#wrappers)) {
+      if (first !== undefined) return wholePrinter(barePrinter(this.#field(first)), this.zero(first));
+    }
     if (isWellKnown(type, this.#wrappers)) return textPrinter(this.message(type));
     return objectPrinter(
       type.fields.map(field => this.#field(field)),
       this.#options(type),
     );
+  }
+
+  #valuePrinter(type: MessageType): Print {
+    const struct = type.fieldsByNumber.get(5)?.message;
+    const list = type.fieldsByNumber.get(6)?.message;
+    if (struct === undefined || list === undefined) return textPrinter(this.message(type));
+    return valuePrinter(this.message(struct), this.message(list));
   }
 
   #options(type: MessageType): ObjectOptions {

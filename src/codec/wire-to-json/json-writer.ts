@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { civilDate } from "../instant.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
-import { MAX_JSON_BYTES } from "../work.js";
+import { maxJsonBytes } from "../work.js";
 import { tooLarge } from "./reader.js";
 
 const MAX_KEPT_BYTES = 1 << 20;
@@ -10,6 +10,8 @@ const MAX_HAND_COPIED_CHARS = 48;
 const BILLION = 1_000_000_000;
 const TWO_32 = 0x1_0000_0000;
 const ZERO = 0x30;
+/** Digits behind the point up to which a decimal is written without a native call. */
+const MAX_PLACES = 6;
 
 /** A piece of JSON text that is known at load time. */
 export class JsonPiece {
@@ -38,14 +40,23 @@ export class JsonWriter {
   #at = 0;
   #ascii = true;
 
+  /** Bytes written. */
+  get length(): number {
+    return this.#at;
+  }
+
   reset(): void {
     this.#at = 0;
     this.#ascii = true;
     if (this.#bytes.length > MAX_KEPT_BYTES) this.#replace(MAX_KEPT_BYTES);
   }
 
-  /** The text without its last comma. */
+  /**
+   * The text without its last comma.
+   * @throws BAIL where one of the strings is not UTF-8; looked for here, as one look at all of them is cheaper
+   */
   finish(): string {
+    if (!this.#ascii && !isUtf8(this.#bytes.subarray(0, this.#at))) throw BAIL;
     return this.#bytes.toString(this.#ascii ? "latin1" : "utf8", 0, Math.max(0, this.#at - 1));
   }
 
@@ -55,7 +66,7 @@ export class JsonWriter {
     this.#bytes[this.#at++] = code;
   }
 
-  /** `}` or `]`, in the place of the comma after the last element, and a comma. */
+  /** `}` or `]`, instead of the comma after the last element, and a comma. */
   close(code: number): void {
     this.#reserve(2);
     if (this.#bytes[this.#at - 1] === 0x2c) this.#at--;
@@ -101,7 +112,6 @@ export class JsonWriter {
   /**
    * UTF-8 between quotes.
    * @returns false, with nothing written, where a character needs an escape
-   * @throws BAIL where the bytes are not UTF-8
    */
   quoted(from: Uint8Array, start: number, end: number): boolean {
     this.#reserve(end - start + 2);
@@ -115,10 +125,7 @@ export class JsonWriter {
       union |= byte;
       bytes[at++] = byte;
     }
-    if (union > 0x7f) {
-      if (!isUtf8(from.subarray(start, end))) throw BAIL;
-      this.#ascii = false;
-    }
+    if (union > 0x7f) this.#ascii = false;
     bytes[at++] = 0x22;
     this.#at = at;
     return true;
@@ -190,35 +197,48 @@ export class JsonWriter {
     bytes[this.#at++] = 0x22;
   }
 
-  /** The shortest decimal of a finite double. */
-  double(value: number): void {
+  /**
+   * The shortest decimal of a finite number, where it is an integer or has up to six digits behind the point.
+   * @param reads whether a decimal stands for the number
+   * @returns false, with nothing written, for all others
+   */
+  decimal(value: number, reads: (decimal: number, value: number) => boolean): boolean {
     if ((value | 0) === value && !Object.is(value, -0)) {
       this.integer(value);
-      return;
+      return true;
     }
-    // Of a decimal with at most 15 digits that reads as this double there is no shorter one.
-    const thousandths = Math.round(value * 1000);
-    if ((thousandths | 0) !== thousandths || thousandths / 1000 !== value || thousandths === 0) {
-      this.text(Object.is(value, -0) ? "-0" : String(value));
-      return;
+    // Of a decimal with at most 15 digits that reads as this number there is no shorter one with more of them.
+    for (let places = 1, power = 10; places <= MAX_PLACES; places++, power *= 10) {
+      // Halves go away from zero, as in native conversions.
+      const scaled = Math.sign(value) * Math.round(Math.abs(value) * power);
+      if ((scaled | 0) !== scaled) return false;
+      if (scaled !== 0 && reads(scaled / power, value)) {
+        this.#fixed(scaled, places, power);
+        return true;
+      }
     }
+    return false;
+  }
+
+  /** `scaled / power`, with as many digits behind the point as the power has zeros. */
+  #fixed(scaled: number, places: number, power: number): void {
     this.#reserve(14);
     const bytes = this.#bytes;
-    let rest = thousandths;
+    let rest = scaled;
     if (rest < 0) {
       bytes[this.#at++] = 0x2d;
       rest = 0 - rest;
     }
-    const whole = Math.trunc(rest / 1000);
+    const whole = Math.trunc(rest / power);
     this.#digits(whole);
-    const fraction = rest - whole * 1000;
-    let at = this.#at;
-    bytes[at++] = 0x2e;
-    bytes[at++] = ZERO + Math.trunc(fraction / 100);
-    bytes[at++] = ZERO + (Math.trunc(fraction / 10) % 10);
-    bytes[at++] = ZERO + (fraction % 10);
-    while (bytes[at - 1] === ZERO) at--;
-    this.#at = at;
+    let fraction = rest - whole * power;
+    bytes[this.#at] = 0x2e;
+    for (let at = this.#at + places; at > this.#at; at--) {
+      const next = (fraction / 10) | 0;
+      bytes[at] = ZERO + fraction - next * 10;
+      fraction = next;
+    }
+    this.#at += places + 1;
   }
 
   /** An unsigned integer below 2^53; there is room for it. */
@@ -262,7 +282,7 @@ export class JsonWriter {
   #reserve(count: number): void {
     const needed = this.#at + count;
     if (needed <= this.#bytes.length) return;
-    if (needed > MAX_JSON_BYTES) throw tooLarge();
+    if (needed > maxJsonBytes) throw tooLarge();
     this.#replace(Math.max(needed, this.#bytes.length * 2));
   }
 

@@ -2,6 +2,7 @@ import type { Field } from "../../descriptors/model.js";
 import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import { cost } from "../work.js";
 import type { Print } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";
 import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./text-decoder.js";
@@ -33,6 +34,16 @@ export function barePrinter(field: DecodeField): Print {
   return source.compile<Print>("r", "end", "j", "depth");
 }
 
+/** Prints what a bare printer prints, or the default where that is nothing. */
+export function wholePrinter(print: Print, zero: string): Print {
+  const absent = new JsonPiece(`${zero},`);
+  return (reader, end, out, depth) => {
+    const start = out.length;
+    print(reader, end, out, depth);
+    if (out.length === start) out.piece(absent);
+  };
+}
+
 /** @param head what is printed before a field's value */
 function printFields(
   source: FunctionSource,
@@ -43,7 +54,7 @@ function printFields(
 ): void {
   const bail = source.link(BAIL);
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
-  source.add(`if (--r.elements < 0) throw ${bail};`, "let e = 0, q = 0, key, keys, tag = 0;");
+  source.add(`r.spend(${cost.message});`, "let e = 0, q = 0, key, keys, tag = 0;");
   for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
   oneofs.forEach((_, index) => {
     source.add(`let o${index} = false;`);
@@ -62,7 +73,11 @@ function printFields(
       source.add(`case ${tag}: ${first} ${body} break;`);
     }
   });
-  source.add(options.extensions === undefined ? "default: r.skip(tag, depth);" : `default: throw ${bail};`);
+  source.add(
+    options.extensions === undefined
+      ? `default: r.spend(${cost.unknownField}); r.skip(tag, depth);`
+      : `default: throw ${bail};`,
+  );
   source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
   fields.forEach((item, index) => {
     const { field } = item;
@@ -92,13 +107,13 @@ function printCases(
   if (field.delimited && value.kind !== "map") return [[tagOf(field, START_GROUP), `throw ${bail};`]];
   if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head, level)]];
   if (value.kind === "message") {
-    const print = `e = r.span(); ${source.link(value.node)}.print(r, e, j, ${field.repeated ? level.inside : level.value});`;
+    const print = `${field.repeated ? `r.spend(${cost.element}); ` : ""}e = r.span(); ${source.link(value.node)}.print(r, e, j, ${field.repeated ? level.inside : level.value});`;
     const tag = tagOf(field, LENGTH);
     return [[tag, field.repeated ? printRun(tag, head, print, LIST) : `${head} ${print}`]];
   }
   const tag = tagOf(field, wireType(field));
   if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
-  const one = `if (--r.elements < 0) throw ${bail}; ${source.link(value.print)}(r, j, undefined, false);`;
+  const one = `r.spend(${printCost(field)}); ${source.link(value.print)}(r, j, undefined, false);`;
   const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, LIST)]];
   if (wireType(field) !== LENGTH) {
     const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
@@ -110,6 +125,11 @@ function printCases(
 /** What comes under one tag without another between. */
 function printRun(tag: number, head: string, one: string, [open, close]: Brackets): string {
   return `${head} j.byte(${open}); do { ${one} } while (r.pos < end && r.continues(${tag})); j.close(${close});`;
+}
+
+/** What an element of a list costs to print. */
+function printCost({ kind }: Field): number {
+  return kind === "bytes" ? cost.bytes : cost.element;
 }
 
 /** Entries with a key and then a value; other forms are legal and rare. */
@@ -128,7 +148,7 @@ function printMap(
       ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, ${level.inside});`
       : `${source.link(reader.print)}(r, j, undefined, false);`;
   const one = [
-    `if (--r.elements < 0) throw ${bail}; q = r.span();`,
+    `r.spend(${cost.key}); q = r.span();`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireType(entry.key))}) throw ${bail};`,
     `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,

@@ -1,7 +1,7 @@
 import { asBuffer } from "../../net/buffer.js";
 import { TranscodeError } from "../error.js";
 import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../wire-type.js";
-import { MAX_ELEMENTS, MAX_JSON_BYTES } from "../work.js";
+import { maxJsonBytes, maxWorkUnits, tooComplex } from "../work.js";
 
 const MAX_VARINT_BYTES = 10;
 
@@ -17,15 +17,15 @@ export class Reader {
   low = 0;
   high = 0;
 
-  /** List elements, map entries and messages that may still come. */
-  elements: number;
+  /** Units of work that are left (`work.ts`). */
+  units: number;
 
-  constructor(bytes: Uint8Array, elements = MAX_ELEMENTS) {
-    this.elements = elements;
+  constructor(bytes: Uint8Array, units = maxWorkUnits) {
+    this.units = units;
     this.bytes = asBuffer(bytes);
   }
 
-  /** Made when first needed: most messages have no fixed-width numbers, and views are dear. */
+  /** Made when first needed: most messages have no fixed-width numbers, and views are expensive. */
   get view(): DataView {
     const { bytes } = this;
     this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -52,9 +52,10 @@ export class Reader {
     return false;
   }
 
-  /** Counts a list element, a map entry or a message. */
-  count(): void {
-    if (--this.elements < 0) throw malformed(`the message has more than ${MAX_ELEMENTS} elements`);
+  /** @throws TranscodeError TOO_COMPLEX where more than is left was spent */
+  spend(units: number): void {
+    this.units -= units;
+    if (this.units < 0) throw tooComplex();
   }
 
   /** The low 32 bits of a varint, unsigned. */
@@ -185,7 +186,7 @@ export function malformed(what: string): TranscodeError {
 }
 
 export function tooLarge(): TranscodeError {
-  return malformed(`the message is more than ${MAX_JSON_BYTES} bytes as JSON`);
+  return malformed(`the message is more than ${maxJsonBytes} bytes as JSON`);
 }
 
 export function truncated(): TranscodeError {

@@ -9,9 +9,9 @@ export interface ResponseBody {
   readonly body: string | Uint8Array;
 }
 
-/** Turns the bytes of a response message into the body of an HTTP reply. Built once a binding, immutable. */
+/** Turns the bytes of a response message into the body of an HTTP response. Built once a binding, immutable. */
 export interface ResponsePlan {
-  /** True for `google.protobuf.Empty`, which a policy may answer with 204. */
+  /** True for `google.protobuf.Empty`, for which a policy may send 204. */
   readonly empty: boolean;
   /** @throws TranscodeError where the bytes are not a message of the declared type */
   decode(message: Uint8Array): ResponseBody;
@@ -29,7 +29,7 @@ export function responsePlan(output: MessageType, field: Field | undefined, code
   return {
     empty: field === undefined && output.fullName === EMPTY,
     decode: message => {
-      // Compiled at the first reply: most routes of a large API are never called.
+      // Compiled at the first response: most routes of a large API are never called.
       codec ??= field === undefined ? codecs.message(output) : codecs.field(field);
       return { contentType: "application/json", body: codec.decode(message) };
     },

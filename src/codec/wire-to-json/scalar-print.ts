@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import type { EnumType, Field } from "../../descriptors/model.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
+import { cost } from "../work.js";
 import { JsonPiece, type JsonWriter } from "./json-writer.js";
 import type { Reader } from "./reader.js";
-import type { ReadText } from "./scalar-text.js";
+import { floatJson, type ReadText } from "./scalar-text.js";
 
 /**
  * Prints one scalar from the wire as JSON, with a comma after it.
@@ -49,6 +50,8 @@ export function scalarPrint(
         : printEnum(field.enum!, enums);
     case "double":
       return printDouble;
+    case "float":
+      return printFloat;
     case "int64":
     case "uint64":
       // Else the policy asks for numbers.
@@ -58,7 +61,7 @@ export function scalarPrint(
   }
 }
 
-const printString: PrintScalar = (reader, out, name, sparse) => {
+export const printString: PrintScalar = (reader, out, name, sparse) => {
   const end = reader.span();
   const start = reader.pos;
   reader.pos = end;
@@ -66,13 +69,14 @@ const printString: PrintScalar = (reader, out, name, sparse) => {
   if (name !== undefined) out.piece(name);
   if (!out.quoted(reader.bytes, start, end)) {
     const { bytes } = reader;
+    reader.spend(cost.escapes + ((end - start) >> 1));
     if (!isUtf8(bytes.subarray(start, end))) throw BAIL;
     out.text(JSON.stringify(bytes.toString("utf8", start, end)));
   }
   out.byte(COMMA);
 };
 
-const printBool: PrintScalar = (reader, out, name, sparse) => {
+export const printBool: PrintScalar = (reader, out, name, sparse) => {
   reader.varint64();
   const value = reader.low !== 0 || reader.high !== 0;
   if (sparse && !value) return;
@@ -117,14 +121,40 @@ function printLong(
   out.byte(COMMA);
 }
 
-const printDouble: PrintScalar = (reader, out, name, sparse) => {
+export const printDouble: PrintScalar = (reader, out, name, sparse) => {
   const value = reader.double();
   if (sparse && Object.is(value, 0)) return;
   if (name !== undefined) out.piece(name);
-  if (Number.isFinite(value)) out.double(value);
-  else out.text(`"${value}"`);
+  if (!Number.isFinite(value)) out.text(`"${value}"`);
+  else if (!out.decimal(value, isDouble)) {
+    reader.spend(cost.numberText);
+    out.text(Object.is(value, -0) ? "-0" : String(value));
+  }
   out.byte(COMMA);
 };
+
+const printFloat: PrintScalar = (reader, out, name, sparse) => {
+  const value = reader.float();
+  if (sparse && Object.is(value, 0)) return;
+  if (name !== undefined) out.piece(name);
+  if (!Number.isFinite(value)) out.text(`"${value}"`);
+  else if (Math.abs(value) >= TWO_24 || !out.decimal(value, isFloat)) {
+    reader.spend(cost.floatText);
+    out.text(floatJson(value));
+  }
+  out.byte(COMMA);
+};
+
+/** From here on fewer digits than those of the integer itself may tell floats apart. */
+const TWO_24 = 0x100_0000;
+
+function isDouble(decimal: number, value: number): boolean {
+  return decimal === value;
+}
+
+function isFloat(decimal: number, value: number): boolean {
+  return Math.fround(decimal) === value;
+}
 
 function printEnum(type: EnumType, policy: "name" | "number"): PrintScalar {
   const texts = new Map<number, JsonPiece>();
@@ -147,6 +177,7 @@ function printEnum(type: EnumType, policy: "name" | "number"): PrintScalar {
 
 function printText(read: ReadText, zero: string): PrintScalar {
   return (reader, out, name, sparse) => {
+    reader.spend(cost.joined);
     const text = read(reader);
     if (sparse && text === zero) return;
     if (name !== undefined) out.piece(name);

@@ -81,7 +81,11 @@ export function doubleText(reader: Reader): string {
 }
 
 export function floatText(reader: Reader): string {
-  const value = reader.float();
+  return floatJson(reader.float());
+}
+
+/** The shortest decimal that a 32-bit reader takes for the number. */
+export function floatJson(value: number): string {
   const text = numberText(value);
   // A float has at most nine significant digits, its double mostly more: 0.1 would be 0.10000000149011612.
   if (text.length <= 8 || !Number.isFinite(value)) return text;

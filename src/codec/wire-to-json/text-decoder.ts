@@ -2,7 +2,7 @@ import type { Field } from "../../descriptors/model.js";
 import type { EmitDefaults } from "../codec.js";
 import { BARE_LEVEL, FunctionSource, type Level, literal, OBJECT_LEVEL } from "../function-source.js";
 import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
-import { MAX_JSON_BYTES } from "../work.js";
+import { cost, maxJsonBytes } from "../work.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode.js";
 import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode.js";
 import { tooLarge, truncated } from "./reader.js";
@@ -68,7 +68,7 @@ export function objectDecoder(fields: readonly DecodeField[], options: ObjectOpt
   if (extensions !== undefined)
     source.add(`if (found !== undefined) out = ${printer}.print(r, found, out, depth);`);
   source.add(
-    `if (out.length > ${MAX_JSON_BYTES}) throw ${source.link(tooLarge)}();`,
+    `if (out.length > ${maxJsonBytes}) throw ${source.link(tooLarge)}();`,
     "r.pos = end;",
     'return out === "" ? "{}" : out + "}";',
   );
@@ -132,7 +132,7 @@ class DecodeSource {
   open(extensions: string): void {
     const { source } = this;
     if (this.#object) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
-    source.add("r.count();");
+    source.add(`r.spend(${this.#message ? cost.gathered + this.#fields.length : cost.key});`);
     source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found, i = -1;');
     this.#fields.forEach((_, index) => {
       source.add(this.#slots(index));
@@ -146,7 +146,7 @@ class DecodeSource {
     });
     source.add(
       extensions === ""
-        ? "default: r.skip(tag, depth);"
+        ? `default: r.spend(${cost.unknownField}); r.skip(tag, depth);`
         : `default: found = ${extensions}.gather(r, tag, start, found, depth);`,
       "}",
       "}",
@@ -236,7 +236,7 @@ class DecodeSource {
     if (value.kind !== "text") return "";
     const read = this.source.link(value.read);
     const append = (text: string) =>
-      `{ r.count(); f${index} += (f${index} === "" ? "[" : ",") + ${text}; if (f${index}.length > ${MAX_JSON_BYTES}) throw ${this.source.link(tooLarge)}(); }`;
+      `{ r.spend(${cost.joined}); f${index} += (f${index} === "" ? "[" : ",") + ${text}; if (f${index}.length > ${maxJsonBytes}) throw ${this.source.link(tooLarge)}(); }`;
     return value.sparse ? `t = ${read}(r); if (t !== "") ${append("t")}` : append(`${read}(r)`);
   }
 
@@ -247,7 +247,7 @@ class DecodeSource {
         : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
       const decode = `${this.source.link(node)}.decode(r, e, ${this.#level.inside})`;
-      return `${head} ${this.#opens()} { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${MAX_JSON_BYTES}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
+      return `${head} ${this.#opens()} { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${maxJsonBytes}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
     }
     const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;
     const claim =
@@ -255,7 +255,7 @@ class DecodeSource {
         ? ""
         : `if (${oneof} !== ${index}) { s${index} = -1; m${index} = undefined; ${oneof} = ${index}; } `;
     const more = `m${index} = ${this.source.link(withSpan)}(m${index}, s${index}, e${index}, p, e);`;
-    return `${head} ${claim}if (s${index} < 0) { s${index} = p; e${index} = e; } else ${more}`;
+    return `${head} ${claim}if (s${index} < 0) { s${index} = p; e${index} = e; } else { r.spend(${cost.piece}); ${more} }`;
   }
 }
 

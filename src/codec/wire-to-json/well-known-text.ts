@@ -1,12 +1,16 @@
 import { isUtf8 } from "node:buffer";
 import type { MessageType, Model } from "../../descriptors/model.js";
+import { asBuffer } from "../../net/buffer.js";
 import { TranscodeError } from "../error.js";
 import { formatMaskPath } from "../field-mask.js";
 import { formatDuration, formatTimestamp, type Instant, isTimestamp } from "../instant.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
+import { cost } from "../work.js";
 import { type Decode, type DecodeNode, type Print, tooDeep } from "./decode.js";
+import { JsonPiece, type JsonWriter } from "./json-writer.js";
 import { malformed, Reader, truncated } from "./reader.js";
+import { printBool, printDouble, printString } from "./scalar-print.js";
 import { stringText } from "./scalar-text.js";
 
 /** Decodes `google.protobuf.Timestamp` to its JSON text. */
@@ -30,6 +34,7 @@ function instantDecoder(what: string, format: Format): Decode {
 
 /** Prints `google.protobuf.Timestamp` without making a string of it. */
 export const printTimestamp: Print = (reader, end, out, depth) => {
+  reader.spend(cost.time);
   const { seconds, nanos } = readInstant(reader, end, depth);
   if (!isTimestamp(seconds, nanos)) throw BAIL;
   out.utc(seconds, nanos);
@@ -52,6 +57,49 @@ function readInstant(reader: Reader, end: number, depth: number): Instant {
   }
   finish(reader, end);
   return { seconds, nanos };
+}
+
+const NULL = new JsonPiece("null,");
+
+/** Prints `google.protobuf.Value` (its fields: `copyValue`) from its one field; none and several are rare. */
+export function valuePrinter(struct: DecodeNode, list: DecodeNode): Print {
+  return (reader, end, out, depth) => {
+    if (reader.pos >= end) throw BAIL;
+    reader.spend(cost.value);
+    switch (reader.tag()) {
+      case 8:
+        reader.varint64();
+        out.piece(NULL);
+        break;
+      case 17: {
+        if (reader.pos + 8 > end) throw BAIL;
+        printFinite(reader, out);
+        break;
+      }
+      case 26:
+        printString(reader, out, undefined, false);
+        break;
+      case 32:
+        printBool(reader, out, undefined, false);
+        break;
+      case 42:
+        struct.print(reader, reader.span(), out, depth);
+        break;
+      case 50:
+        list.print(reader, reader.span(), out, depth);
+        break;
+      default:
+        throw BAIL;
+    }
+    if (reader.pos !== end) throw BAIL;
+  };
+}
+
+function printFinite(reader: Reader, out: JsonWriter): void {
+  const start = reader.pos;
+  if (!Number.isFinite(reader.double())) throw BAIL;
+  reader.pos = start;
+  printDouble(reader, out, undefined, false);
 }
 
 /** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */
@@ -84,7 +132,7 @@ function finish(reader: Reader, end: number): void {
 
 /**
  * Prints `google.protobuf.Any`. A type that the model lacks, or bytes that are not of the type, degrade to
- * `{"@type": url, "value": base64}`: an opaque detail must not destroy the reply that carries it.
+ * `{"@type": url, "value": base64}`: an opaque detail must not destroy the response that carries it.
  */
 export class AnyPrinter {
   readonly #model: Model;
@@ -100,6 +148,7 @@ export class AnyPrinter {
   /** Decodes the Any message itself: `string type_url = 1; bytes value = 2;`. */
   readonly decode: Decode = (reader, end, depth) => {
     if (depth <= 0) throw tooDeep();
+    reader.spend(cost.any);
     let url = '""';
     let start = end;
     let stop = end;
@@ -117,7 +166,9 @@ export class AnyPrinter {
     }
     if (reader.pos !== end) throw truncated();
     if (url === '""' && start === stop) return "{}";
-    const text = this.print(JSON.parse(url) as string, reader.bytes.subarray(start, stop), depth);
+    const inner = new Reader(reader.bytes.subarray(start, stop), reader.units);
+    const text = this.#print(JSON.parse(url) as string, inner, depth);
+    reader.units = inner.units;
     reader.pos = end;
     return text;
   };
@@ -127,21 +178,38 @@ export class AnyPrinter {
    * @param depth levels of JSON that may still open, the Any's own object included
    */
   print(typeUrl: string, value: Uint8Array, depth: number): string {
+    try {
+      return this.#print(typeUrl, new Reader(value), depth);
+    } catch (error) {
+      if (!(error instanceof TranscodeError)) throw error;
+      return opaque(`{"@type":${JSON.stringify(typeUrl)}`, asBuffer(value));
+    }
+  }
+
+  /** @throws TranscodeError TOO_COMPLEX alone */
+
+  #print(typeUrl: string, value: Reader, depth: number): string {
+    const { bytes } = value;
     const head = `{"@type":${JSON.stringify(typeUrl)}`;
     const type = resolveAny(this.#model, typeUrl);
     if (type !== undefined) {
       try {
         const isBare = isWellKnown(type, this.#wrappers);
-        const text = this.#nodeOf(type).decode(new Reader(value), value.length, isBare ? depth - 1 : depth);
+        const text = this.#nodeOf(type).decode(value, bytes.length, isBare ? depth - 1 : depth);
         if (isBare) return `${head},"value":${text}}`;
         return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`;
       } catch (error) {
         if (!(error instanceof TranscodeError)) throw error;
+        value.spend(cost.brokenAny);
       }
     }
-    const base64 = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
-    return `${head},"value":"${base64}"}`;
+    return opaque(head, bytes);
   }
+}
+
+/** @param head the object with its type, still open */
+function opaque(head: string, value: Buffer): string {
+  return `${head},"value":"${value.toString("base64")}"}`;
 }
 
 /** The type that a type URL names: what follows its last slash. */
