@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { MessageType, Model, Options } from "../descriptors/model.js";
-import { WireReader } from "../wire/reader.js";
 import type { Pace } from "../net/pace.js";
+import { WireReader } from "../wire/reader.js";
 import type { Validate } from "./validator.js";
 
 /** The rules of a model's messages, ready to be enforced. */

@@ -1,6 +1,6 @@
 import { nearest } from "../../config/nearest.js";
 import type { Field, MessageType, Model } from "../../descriptors/model.js";
-import { excerpt, keySegment, TranscodeError } from "../error.js";
+import { excerpt, TranscodeError } from "../error.js";
 import { isJsonObject, type JsonValue } from "../json.js";
 import type { JsonCursor } from "./json-cursor.js";
 import { invalid } from "./scalar-value.js";
@@ -123,21 +123,16 @@ export function conflict(name: string, other: string): TranscodeError {
 }
 
 /**
- * The error to throw on from a message: ours gets field name, and list index or map key, before its path.
- * @param item the field at fault, if it is one
+ * The error to throw on from a message: ours gets the name of the field before its path.
+ * @param item the field at fault
  * @param parent the object that gives the field by one of its names; undefined where a field stands alone
  */
 export function located(
   error: unknown,
-  item: { readonly label: string; readonly field: Field } | undefined,
+  item: { readonly label: string; readonly field: Field },
   parent: JsonValue | undefined,
-  index: number,
-  key: string | undefined,
 ): unknown {
-  if (!(error instanceof TranscodeError)) return error;
-  if (index >= 0) error.within(`[${index}]`);
-  else if (key !== undefined) error.within(keySegment(key));
-  return error.within(item === undefined ? "" : sentName(item, parent));
+  return error instanceof TranscodeError ? error.within(sentName(item, parent)) : error;
 }
 
 function sentName(

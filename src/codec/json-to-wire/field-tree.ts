@@ -75,6 +75,19 @@ export function setAt(
   holder[name] = value;
 }
 
+/** The object that a tree holds for a map field, made where it is missing. */
+export function mapAt(tree: JsonObject, path: readonly Field[], names: readonly string[]): JsonObject {
+  const found = valueAt(tree, path);
+  if (found !== undefined && isJsonObject(found)) return found;
+  const made = createObject();
+  setAt(tree, path, made, names);
+  return made;
+}
+
+export function isSamePath(one: readonly Field[], two: readonly Field[]): boolean {
+  return one.length === two.length && one.every((field, index) => field === two[index]);
+}
+
 /** The names by which a tree gives the fields of a path, as far as it does; then their JSON names. */
 export function namesIn(tree: JsonObject, path: readonly Field[]): string {
   let holder: JsonValue | undefined = tree;

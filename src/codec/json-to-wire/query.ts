@@ -1,6 +1,7 @@
 import { nearest } from "../../config/nearest.js";
 import type { Field, MessageType } from "../../descriptors/model.js";
 import { excerpt, TranscodeError } from "../error.js";
+import type { JsonValue } from "../json.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
 import { isParted, isTextBindable } from "./text-value.js";
 
@@ -189,6 +190,35 @@ function nested(field: Field, wrappers: OwnWrappers): MessageType | string {
     return `"${field.name}" is a ${field.message.fullName}, which is written as one value`;
   }
   return field.message;
+}
+
+/** A well-known type that the query gives field by field. */
+export interface PartedParameter<T extends QueryTarget> {
+  /** Of the first part. */
+  readonly name: string;
+  readonly target: T;
+  readonly parts: Map<Field, JsonValue>;
+}
+
+/** Adds one part. @returns false where a part that holds one value has come already */
+export function gatherPart<T extends QueryTarget>(
+  parted: Map<string, PartedParameter<T>>,
+  name: string,
+  target: T,
+  part: Field,
+  value: JsonValue,
+): boolean {
+  const key = target.path.map(field => field.name).join(".");
+  let parameter = parted.get(key);
+  if (parameter === undefined) {
+    parameter = { name, target, parts: new Map() };
+    parted.set(key, parameter);
+  }
+  const before = parameter.parts.get(part);
+  if (Array.isArray(before)) before.push(value);
+  else if (before !== undefined) return false;
+  else parameter.parts.set(part, part.repeated ? [value] : value);
+  return true;
 }
 
 /** True for well-known types that a query may also give field by field. */

@@ -6,9 +6,15 @@ import { isHttpBody, writeHttpBody } from "../http-body.js";
 import { createObject, describeJson, isJsonObject, type JsonObject, type JsonValue } from "../json.js";
 import { maxWorkUnits, type Work } from "../work.js";
 import { BodyCopy } from "./body-copy.js";
-import { namesIn, pathText, setAt, valueAt } from "./field-tree.js";
+import { isSamePath, mapAt, namesIn, pathText, setAt, valueAt } from "./field-tree.js";
 import { parseJson } from "./parse-json.js";
-import { eachParameter, type QueryTarget, resolveParameter } from "./query.js";
+import {
+  eachParameter,
+  gatherPart,
+  type PartedParameter,
+  type QueryTarget,
+  resolveParameter,
+} from "./query.js";
 import { leafFromText, partedValue } from "./text-value.js";
 import { maskPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
 import { Writer } from "./writer.js";
@@ -183,7 +189,7 @@ export class RequestPlan {
 
   #setParameters(tree: JsonObject, rawQuery: string): void {
     const { query, body, input } = this.#spec;
-    let parted: Map<string, PartedParameter> | undefined;
+    let parted: Map<string, PartedParameter<PlannedTarget>> | undefined;
     eachParameter(rawQuery, (name, text) => {
       if (query.ignore.size > 0 && query.ignore.has(name)) return;
       const target = this.#target(name);
@@ -215,7 +221,7 @@ export class RequestPlan {
         return;
       }
       if (leaf.map !== undefined && key !== undefined) {
-        const entries = mapOf(tree, path, names);
+        const entries = mapAt(tree, path, names);
         if (Object.hasOwn(entries, key)) throw repeated(name);
         entries[key] = fromText(leaf.map.value, text, () => name);
         return;
@@ -278,7 +284,7 @@ export class RequestPlan {
     const resolution = resolveParameter(input, name, codecs.wrappers);
     if (resolution.kind === "target") {
       const { path } = resolution.target;
-      const target = { ...resolution.target, bound: variables.some(variable => samePath(variable, path)) };
+      const target = { ...resolution.target, bound: variables.some(variable => isSamePath(variable, path)) };
       if (this.#targets.size < maxKnownNames) this.#targets.set(name, target);
       return target;
     }
@@ -327,35 +333,6 @@ export class RequestPlan {
   }
 }
 
-/** A well-known type that the query gives field by field. */
-interface PartedParameter {
-  /** Of the first part. */
-  readonly name: string;
-  readonly target: PlannedTarget;
-  readonly parts: Map<Field, JsonValue>;
-}
-
-/** Adds one part. @returns false where a part that holds one value has come already */
-function gatherPart(
-  parted: Map<string, PartedParameter>,
-  name: string,
-  target: PlannedTarget,
-  part: Field,
-  value: JsonValue,
-): boolean {
-  const key = target.path.map(field => field.name).join(".");
-  let parameter = parted.get(key);
-  if (parameter === undefined) {
-    parameter = { name, target, parts: new Map() };
-    parted.set(key, parameter);
-  }
-  const before = parameter.parts.get(part);
-  if (Array.isArray(before)) before.push(value);
-  else if (before !== undefined) return false;
-  else parameter.parts.set(part, part.repeated ? [value] : value);
-  return true;
-}
-
 function fromText(leaf: Field, text: string, name: () => string): JsonValue {
   return named(name, () => leafFromText(leaf, text));
 }
@@ -368,16 +345,4 @@ function named<T>(name: () => string, work: () => T): T {
     if (!(error instanceof TranscodeError)) throw error;
     throw new TranscodeError(error.reason, name(), error.message, error.suggestion);
   }
-}
-
-function mapOf(tree: JsonObject, path: readonly Field[], names: readonly string[]): JsonObject {
-  const found = valueAt(tree, path);
-  if (found !== undefined && isJsonObject(found)) return found;
-  const made = createObject();
-  setAt(tree, path, made, names);
-  return made;
-}
-
-function samePath(one: readonly Field[], two: readonly Field[]): boolean {
-  return one.length === two.length && one.every((field, index) => field === two[index]);
 }

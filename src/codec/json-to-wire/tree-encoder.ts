@@ -1,7 +1,8 @@
 import type { Field, ScalarKind } from "../../descriptors/model.js";
-import { BARE_LEVEL, FunctionSource, type Level, literal, OBJECT_LEVEL } from "../function-source.js";
-import { isJsonObject, type JsonValue } from "../json.js";
+import { keySegment, TranscodeError } from "../error.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../json.js";
 import { END_GROUP, LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import type { Long } from "./decimal.js";
 import {
   conflict,
   type Encode,
@@ -15,6 +16,7 @@ import {
   tooDeep,
   twice,
 } from "./encode.js";
+import type { Writer } from "./writer.js";
 
 /** How one JSON value of a field is checked and written. */
 export type ValueWriter =
@@ -56,8 +58,25 @@ export function memberNames(fields: readonly EncodeField[]): ReadonlyMap<string,
 }
 
 /**
- * The encoder of a message from an object. Generated: one pass over the object's members puts each value into its
- * field's slot, then the slots are written by field number.
+ * Writes a field's value with its tags.
+ * @param depth levels of JSON objects and lists that may still open, the value's own included
+ */
+type WriteField = (value: JsonValue, writer: Writer, depth: number) => void;
+
+interface FieldPlan {
+  readonly item: EncodeField;
+  readonly write: WriteField;
+}
+
+/** A member of an object that gives a field. */
+interface Given {
+  readonly plan: FieldPlan;
+  readonly value: JsonValue;
+}
+
+/**
+ * The encoder of a message from an object. It is interpreted, as only what one pass over the text does not understand
+ * comes here; its cost grows with the members that are there, not with the fields of the type.
  */
 export function objectEncoder(
   fields: readonly EncodeField[],
@@ -65,45 +84,66 @@ export function objectEncoder(
   extra: ExtraMembers,
   extendable: boolean,
 ): Encode {
-  const writer = new EncodeSource(fields, OBJECT_LEVEL);
-  const { source } = writer;
-  source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
-  writer.open();
-  source.add(`if (!${source.link(isJsonObject)}(v)) throw ${source.link(notObject)}(v);`);
-  const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
-  oneofs.forEach((_, index) => {
-    source.add(`let o${index};`);
-  });
-  source.add(
-    "let found;",
-    "for (const name in v) {",
-    "const x = v[name];",
-    `switch (${source.link(names)}.get(name)) {`,
-  );
-  fields.forEach((item, index) => {
-    const { field } = item;
-    const check = `if (f${index} !== undefined) throw ${source.link(twice)}(name, ${literal(field.jsonName)});`;
-    source.add(`case ${index}: ${check} f${index} = x;`);
-    if (field.oneof !== undefined) {
-      const slot = `o${oneofs.indexOf(field.oneof)}`;
-      const claim = `if (${slot} !== undefined) throw ${source.link(conflict)}(name, ${slot}); ${slot} = name;`;
-      source.add(`${claimCondition(source, item, index)}{ ${claim} }`);
+  const plans = fields.map(item => ({ item, write: fieldWriter(item) }));
+  const byName = new Map([...names].map(([name, index]) => [name, plans[index]!]));
+  const required = plans.filter(({ item }) => isRequired(item.field));
+  return (object, writer, depth) => {
+    if (depth <= 0) throw tooDeep();
+    if (!isJsonObject(object)) throw notObject(object);
+    const given: Given[] = [];
+    let claims: Map<unknown, string> | undefined;
+    let found: Map<Field, JsonValue> | undefined;
+    let inOrder = true;
+    let last = 0;
+    for (const name in object) {
+      const value = object[name]!;
+      const plan = byName.get(name);
+      if (plan === undefined) {
+        found = extra.gather(name, value, found);
+        continue;
+      }
+      const { field, nullable } = plan.item;
+      const other = name === field.jsonName ? field.name : field.jsonName;
+      if (other !== name && object[other] !== undefined && byName.get(other) === plan) {
+        throw twice(other, field.jsonName);
+      }
+      if (value === null && !nullable) continue;
+      if (field.oneof !== undefined && isKnown(plan.item, value, object)) {
+        claims ??= new Map();
+        const rival = claims.get(field.oneof);
+        if (rival !== undefined) throw conflict(name, rival);
+        claims.set(field.oneof, name);
+      }
+      if (field.number < last) inOrder = false;
+      last = field.number;
+      given.push({ plan, value });
     }
-    source.add("at = -1; break;");
-  });
-  const rest = source.link(extra);
-  source.add(`default: found = ${rest}.gather(name, x, found);`, "}", "}");
-  writer.writeAll();
-  if (extendable) source.add(`if (found !== undefined) { at = -1; ${rest}.write(found, w, depth); }`);
-  return writer.close();
+    if (!inOrder) given.sort((a, b) => a.plan.item.field.number - b.plan.item.field.number);
+    for (const { plan, value } of given) {
+      try {
+        plan.write(value, writer, depth - 1);
+      } catch (error) {
+        throw located(error, plan.item, object);
+      }
+    }
+    if (required.length > 0) refuseMissing(required, given);
+    if (extendable && found !== undefined) extra.write(found, writer, depth);
+  };
 }
 
-/** When a member claims its oneof: null does not, nor does the name of an unknown enum value that is left out. */
-function claimCondition(source: FunctionSource, { value, nullable }: EncodeField, index: number): string {
-  const present = nullable ? "" : "x !== null";
-  if (value.kind === "message" || !value.sparse) return present === "" ? "" : `if (${present}) `;
-  const known = `${source.link(value.convert)}(x) !== undefined`;
-  return `at = ${index}; if (${[present, known].filter(Boolean).join(" && ")}) `;
+/** False for the name of an unknown enum value that is left out: it does not claim its oneof. */
+function isKnown(item: EncodeField, value: JsonValue, object: JsonObject): boolean {
+  if (item.value.kind !== "scalar" || !item.value.sparse) return true;
+  try {
+    return item.value.convert(value) !== undefined;
+  } catch (error) {
+    throw located(error, item, object);
+  }
+}
+
+function refuseMissing(required: readonly FieldPlan[], given: readonly Given[]): void {
+  const present = new Set(given.map(({ plan }) => plan));
+  for (const plan of required) if (!present.has(plan)) throw missing(plan.item.label);
 }
 
 /**
@@ -111,136 +151,148 @@ function claimCondition(source: FunctionSource, { value, nullable }: EncodeField
  * @param nullAbsent whether null means that the field is absent; else null is a value like others
  */
 export function bareEncoder(item: EncodeField, nullAbsent: boolean): Encode {
-  const writer = new EncodeSource([nullAbsent ? item : { ...item, nullable: true }], BARE_LEVEL);
-  writer.open();
-  writer.source.add("f0 = v;");
-  writer.writeAll();
-  return writer.close();
+  const write = fieldWriter(item);
+  const isAbsent = (value: JsonValue) => nullAbsent && !item.nullable && value === null;
+  return (value, writer, depth) => {
+    if (isAbsent(value)) {
+      if (isRequired(item.field)) throw missing(item.label);
+      return;
+    }
+    try {
+      write(value, writer, depth);
+    } catch (error) {
+      throw located(error, item, undefined);
+    }
+  };
 }
 
-class EncodeSource {
-  readonly source = new FunctionSource();
-  readonly #fields: readonly EncodeField[];
-  readonly #level: Level;
+function isRequired(field: Field): boolean {
+  return field.presence === "required" && !field.repeated;
+}
 
-  constructor(fields: readonly EncodeField[], level: Level) {
-    this.#fields = fields;
-    this.#level = level;
+function fieldWriter(item: EncodeField): WriteField {
+  const { field, value } = item;
+  if (field.map !== undefined) return mapWriter(item, field.map);
+  if (!field.repeated)
+    return valueWriter(value, field, field.presence === "implicit" && field.oneof === undefined);
+  if (field.packed && value.kind === "scalar") return packedWriter(value, field);
+  const write = valueWriter(value, field, false);
+  return (list, writer, depth) => {
+    eachElement(list, depth, element => write(element, writer, depth - 1));
+  };
+}
+
+/** @param skipsDefault whether the default of the kind is left out */
+function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): WriteField {
+  if (value.kind === "message") {
+    const { node } = value;
+    if (field.delimited && !field.parent.mapEntry) {
+      return (json, writer, depth) => {
+        writer.uint32(tag(field, START_GROUP));
+        node.encode(json, writer, depth);
+        writer.uint32(tag(field, END_GROUP));
+      };
+    }
+    const opening = tag(field, LENGTH);
+    return (json, writer, depth) => {
+      writer.uint32(opening);
+      const start = writer.begin();
+      node.encode(json, writer, depth);
+      writer.end(start);
+    };
   }
+  const { convert } = value;
+  const write = WRITERS[value.method];
+  const opening = tag(field, wireType(field));
+  return (json, writer) => {
+    const scalar = convert(json);
+    if (scalar === undefined || (skipsDefault && isDefault(scalar))) return;
+    writer.uint32(opening);
+    write(writer, scalar);
+  };
+}
 
-  open(): void {
-    const { source } = this;
-    source.add("let at = -1, i = -1, key, n, p = 0;");
-    this.#fields.forEach((_, index) => {
-      source.add(`let f${index};`);
+function packedWriter(value: Extract<ValueWriter, { kind: "scalar" }>, field: Field): WriteField {
+  const { convert } = value;
+  const write = WRITERS[value.method];
+  const opening = tag(field, LENGTH);
+  return (list, writer, depth) => {
+    if (Array.isArray(list) && list.length === 0 && depth > 0) return;
+    let start = -1;
+    eachElement(list, depth, element => {
+      if (start < 0) {
+        writer.uint32(opening);
+        start = writer.begin();
+      }
+      const scalar = convert(element);
+      if (scalar !== undefined) write(writer, scalar);
     });
-    source.add("try {");
-  }
+    writer.end(start);
+  };
+}
 
-  close(): Encode {
-    const fields = this.source.link(this.#fields);
-    const parent = this.#level === OBJECT_LEVEL ? "v" : "undefined";
-    const at = `${fields}[at], ${parent}, i, key`;
-    this.source.add(`} catch (error) { throw ${this.source.link(located)}(error, ${at}); }`);
-    return this.source.compile<Encode>("v", "w", "depth");
-  }
-
-  /** Writes the slots by field number. */
-  writeAll(): void {
-    const order = this.#fields.map((_, index) => index);
-    order.sort((a, b) => this.#fields[a]!.field.number - this.#fields[b]!.field.number);
-    for (const index of order) {
-      const { field, label, nullable } = this.#fields[index]!;
-      const slot = `f${index}`;
-      const present = nullable ? `${slot} !== undefined` : `${slot} !== undefined && ${slot} !== null`;
-      this.source.add(`if (${present}) { at = ${index}; ${this.#write(index, slot)} }`);
-      if (field.presence === "required" && !field.repeated) {
-        this.source.add(`else { at = -1; throw ${this.source.link(missing)}(${literal(label)}); }`);
+function mapWriter(item: EncodeField, entry: { readonly key: Field; readonly value: Field }): WriteField {
+  const { field, value } = item;
+  const key = item.key!;
+  const writeKey = WRITERS[key.method];
+  const writeValue = valueWriter(value, entry.value, false);
+  const opening = tag(field, LENGTH);
+  const keyOpening = tag(entry.key, wireType(entry.key));
+  return (map, writer, depth) => {
+    if (!isJsonObject(map)) throw notObject(map);
+    if (depth <= 0) throw tooDeep();
+    for (const name in map) {
+      try {
+        const converted = key.convert(name);
+        const json = map[name]!;
+        if (value.kind === "scalar" && value.sparse && value.convert(json) === undefined) continue;
+        writer.uint32(opening);
+        const start = writer.begin();
+        writer.uint32(keyOpening);
+        writeKey(writer, converted);
+        writeValue(json, writer, depth - 1);
+        writer.end(start);
+      } catch (error) {
+        throw error instanceof TranscodeError ? error.within(keySegment(name)) : error;
       }
     }
-  }
+  };
+}
 
-  #write(index: number, slot: string): string {
-    const { field, key } = this.#fields[index]!;
-    if (key !== undefined) return this.#map(index, slot);
-    if (field.repeated) return this.#list(index, slot);
-    return this.#value(index, slot, field, this.#level.value);
-  }
-
-  /** One value with its tag. */
-  #value(index: number, expression: string, field: Field, depth: string): string {
-    const { value } = this.#fields[index]!;
-    if (value.kind === "scalar") {
-      const convert = `n = ${this.source.link(value.convert)}(${expression});`;
-      const write = `${tag(field, wireType(field))} ${this.#scalar(value.method, "n")}`;
-      const worth = field.repeated ? [] : skipsDefault(field);
-      if (value.sparse) worth.push("n !== undefined");
-      return worth.length === 0
-        ? `${convert} ${write}`
-        : `${convert} if (${worth.join(" && ")}) { ${write} }`;
-    }
-    const encode = `${this.source.link(value.node)}.encode(${expression}, w, ${depth});`;
-    if (field.delimited) return `${tag(field, START_GROUP)} ${encode} ${tag(field, END_GROUP)}`;
-    return `${tag(field, LENGTH)} p = w.begin(); ${encode} w.end(p);`;
-  }
-
-  #list(index: number, slot: string): string {
-    const { field, value } = this.#fields[index]!;
-    const check = `if (!Array.isArray(${slot})) throw ${this.source.link(notList)}(${slot}); ${this.#opens()}`;
-    const loop = (body: string) => `for (i = 0; i < ${slot}.length; i++) { ${body} } i = -1;`;
-    if (field.packed && value.kind === "scalar") {
-      const write = `n = ${this.source.link(value.convert)}(${slot}[i]); ${value.sparse ? "if (n !== undefined) " : ""}${this.#scalar(value.method, "n")}`;
-      return `${check} if (${slot}.length > 0) { ${tag(field, LENGTH)} p = w.begin(); ${loop(write)} w.end(p); }`;
-    }
-    return `${check} ${loop(this.#value(index, `${slot}[i]`, field, this.#level.inside))}`;
-  }
-
-  #map(index: number, slot: string): string {
-    const { field, key, value } = this.#fields[index]!;
-    const entry = field.map!;
-    const check = `if (!${this.source.link(isJsonObject)}(${slot})) throw ${this.source.link(notObject)}(${slot}); ${this.#opens()}`;
-    const open = `${tag(field, LENGTH)} const start = w.begin(); ${tag(entry.key, wireType(entry.key))} ${this.#scalar(key!.method, "k")}`;
-    const head = `const k = ${this.source.link(key!.convert)}(key);`;
-    let body: string;
-    if (value.kind === "scalar") {
-      const convert = `n = ${this.source.link(value.convert)}(${slot}[key]);${value.sparse ? " if (n === undefined) continue;" : ""}`;
-      body = `${head} ${convert} ${open} ${tag(entry.value, wireType(entry.value))} ${this.#scalar(value.method, "n")} w.end(start);`;
-    } else {
-      const encode = `${this.source.link(value.node)}.encode(${slot}[key], w, ${this.#level.inside});`;
-      body = `${head} ${open} ${tag(entry.value, LENGTH)} p = w.begin(); ${encode} w.end(p); w.end(start);`;
-    }
-    return `${check} for (key in ${slot}) { ${body} } key = undefined;`;
-  }
-
-  /** Refuses a list or a map where no level is left for it. */
-  #opens(): string {
-    return `if (${this.#level.value} <= 0) throw ${this.source.link(tooDeep)}();`;
-  }
-
-  #scalar(method: WriterMethod, expression: string): string {
-    const write = `w.${method}(${expression})`;
-    return method === "string" ? `if (!${write}) throw ${this.source.link(loneSurrogate)}();` : `${write};`;
+function eachElement(list: JsonValue, depth: number, write: (element: JsonValue) => void): void {
+  if (!Array.isArray(list)) throw notList(list);
+  if (depth <= 0) throw tooDeep();
+  let index = 0;
+  try {
+    for (; index < list.length; index++) write(list[index]!);
+  } catch (error) {
+    throw error instanceof TranscodeError ? error.within(`[${index}]`) : error;
   }
 }
 
-/** Conditions under which a converted value is written: fields without presence leave out their default. */
-function skipsDefault(field: Field): string[] {
-  if (field.presence !== "implicit" || field.oneof !== undefined) return [];
-  switch (field.kind) {
-    case "string":
-      return ['n !== ""'];
-    case "bytes":
-      return ["n.length !== 0"];
-    case "bool":
-      return ["n"];
-    case "double":
-    case "float":
-      return ["(n !== 0 || 1 / n < 0)"];
-    default:
-      return ["n !== 0"];
-  }
+/** True for what a field without presence leaves out. */
+function isDefault(scalar: unknown): boolean {
+  if (scalar instanceof Uint8Array) return scalar.length === 0;
+  return Object.is(scalar, 0) || scalar === "" || scalar === false;
 }
 
-function tag(field: Field, type: number): string {
-  return `w.uint32(${((field.number << 3) | type) >>> 0});`;
+const WRITERS: Readonly<Record<WriterMethod, (writer: Writer, scalar: unknown) => void>> = {
+  double: (writer, scalar) => writer.double(scalar as number),
+  float: (writer, scalar) => writer.float(scalar as number),
+  int32: (writer, scalar) => writer.int32(scalar as number),
+  uint32: (writer, scalar) => writer.uint32(scalar as number),
+  sint32: (writer, scalar) => writer.sint32(scalar as number),
+  fixed32: (writer, scalar) => writer.fixed32(scalar as number),
+  int64: (writer, scalar) => writer.int64(scalar as number | Long),
+  sint64: (writer, scalar) => writer.sint64(scalar as number | Long),
+  fixed64: (writer, scalar) => writer.fixed64(scalar as number | Long),
+  bool: (writer, scalar) => writer.bool(scalar as boolean),
+  bytes: (writer, scalar) => writer.bytes(scalar as Uint8Array),
+  string: (writer, scalar) => {
+    if (!writer.string(scalar as string)) throw loneSurrogate();
+  },
+};
+
+function tag(field: Field, type: number): number {
+  return ((field.number << 3) | type) >>> 0;
 }
