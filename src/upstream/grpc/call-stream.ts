@@ -78,7 +78,12 @@ export class CallStream extends ResponseStream implements TransportStream {
   /** Returns false where the peer has said that the block is larger than it takes; the call fails then. */
   open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean {
     if (this.#headSize > peer.maxHeaderList) {
-      this.#refuseHead(peer.maxHeaderList);
+      this.state = StreamState.Closed;
+      const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${peer.maxHeaderList}`;
+      queueMicrotask(() => {
+        this.leave(undefined);
+        this.settle(failure(Code.RESOURCE_EXHAUSTED, "request", text, "declined"));
+      });
       return false;
     }
     const { timeout, previousAttempts, metadata } = this.#call;
@@ -91,15 +96,6 @@ export class CallStream extends ResponseStream implements TransportStream {
     writeMetadata(out, metadata);
     out.endHeaders(start, id, 0, peer.maxFrameSize);
     return true;
-  }
-
-  #refuseHead(max: number): void {
-    this.state = StreamState.Closed;
-    const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${max}`;
-    queueMicrotask(() => {
-      this.leave(undefined);
-      this.settle(failure(Code.RESOURCE_EXHAUSTED, "request", text, "declined"));
-    });
   }
 
   write(out: FrameWriter, room: number, maxFrame: number): number {
