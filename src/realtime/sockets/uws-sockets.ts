@@ -1,9 +1,10 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
-import { STATUS_CODES } from "node:http";
 import type { Caller } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
 import type { UwsApp } from "../../net/uws-addon.js";
+import { headersOf } from "../../server/uws/request-head.js";
+import { ResponseHeadWriter } from "../../server/uws/response-head.js";
 import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
 import { SocketEvents } from "./socket-events.js";
@@ -66,6 +67,8 @@ function textOf(message: ArrayBuffer): string {
   return Buffer.from(message).toString("utf8");
 }
 
+const heads = new ResponseHeadWriter();
+
 class UwsUpgrade implements PendingUpgrade {
   readonly path: string;
   readonly caller: Caller;
@@ -117,20 +120,8 @@ class UwsUpgrade implements PendingUpgrade {
   refuse({ status, headers, body }: UpgradeRefusal): void {
     const response = this.#response;
     this.over = true;
-    response.cork(() => {
-      response.writeStatus(`${status} ${STATUS_CODES[status] ?? "unknown"}`);
-      for (const [name, value] of headers) response.writeHeader(name, value);
-      response.end(body, true);
-    });
+    heads.begin(status);
+    for (const [name, value] of headers) heads.field(name, value);
+    response.cork(() => response.writeStatus(heads.head).end(body, true));
   }
-}
-
-/** Headers by lower-case name; several lines of one are joined. */
-function headersOf(request: HttpRequest): Map<string, string> {
-  const headers = new Map<string, string>();
-  request.forEach((name, value) => {
-    const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before}${name === "cookie" ? ";" : ","} ${value}`);
-  });
-  return headers;
 }
