@@ -93,7 +93,7 @@ test("the file is read again when it changes, and one with errors changes nothin
   assert.equal((await tested.ask({ headers: { "x-api-key": globex } })).subject, "globex");
 });
 
-test("what is wrong with a file is said with its place", () => {
+test("mistakes in a file of API keys are errors with line and column", () => {
   const file = workspace.write(
     "wrong.yaml",
     `- { hash: "md5:00", subject: "" }

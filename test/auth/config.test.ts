@@ -36,7 +36,7 @@ const auth = (providers: string): string => `${listener}auth: { providers: { ${p
 const problems = (yaml: string): string[] =>
   workspace.problems(yaml).map(each => each.replace(/^gateway\.yaml:\d+:\d+: error: /, ""));
 
-test("what is wrong with providers is said with the nearest name", () => {
+test("mistakes in providers are errors with the nearest name", () => {
   const place = "(at auth.providers.u";
   const cases: [providers: string, ...said: string[]][] = [
     ["u: { tpye: jwt }", `missing key "type"; expected jwt, api_key, rpc or mtls ${place})`],

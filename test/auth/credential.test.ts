@@ -14,7 +14,7 @@ import { type Asked, callerOf } from "./harness.js";
 
 const read = (placement: Placement, asked: Asked) => credentialReader(placement)(callerOf(asked));
 
-test("without a placement the default header counts, with one only what is named", () => {
+test("a provider without placement reads its default header, with one only what is named", () => {
   assert.deepEqual(placementOf({}, "authorization"), {
     header: "authorization",
     scheme: "Bearer",

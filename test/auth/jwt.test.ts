@@ -78,7 +78,7 @@ test("equal tokens at one time are verified once", async () => {
   assert.ok(identities.every(identity => identity === identities[0]));
 });
 
-test("with cache: 0s each request is verified", async () => {
+test("a jwt provider with cache: 0s verifies each request", async () => {
   const tested = providers(`users: { type: jwt, secret: "${secret}", algorithms: [HS256], cache: 0s }`);
   const token = await signShared(secret);
   await tested.ask(bearer(token));
@@ -221,7 +221,7 @@ test("two Authorization headers, joined as they arrive, are refused", async () =
   await rejects(tested, `${token} x`, /the token contains invalid characters/);
 });
 
-test("what is no token at all is refused", async () => {
+test("a credential that is not a token is refused as malformed", async () => {
   const tested = providers(shared);
   for (const token of [
     "x",

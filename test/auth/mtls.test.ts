@@ -110,7 +110,7 @@ describe("client certificates", { skip: withoutOpenssl }, () => {
     assert.deepEqual((await listener.ask(socket)).certificate, certificate);
   });
 
-  test("where certificates are only asked for, none and a stranger's prove nothing", async () => {
+  test("a listener that requests certificates takes no certificate, or a stranger's, as no proof", async () => {
     const listener = await listen(false);
     assert.equal((await listener.ask(await listener.open())).certificate, undefined);
     assert.equal((await listener.ask(await listener.open(eve))).certificate, undefined);
@@ -132,7 +132,7 @@ describe("client certificates", { skip: withoutOpenssl }, () => {
     }
   });
 
-  test("where certificates are required, connections without a good one end", async () => {
+  test("a listener that requires certificates ends connections without a valid one", async () => {
     const listener = await listen(true);
     assert.ok((await listener.ask(await listener.open(ada))).certificate);
     for (const client of [undefined, eve]) {

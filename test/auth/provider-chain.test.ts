@@ -63,7 +63,7 @@ test("the reason is the most telling one: expired before refused before missing"
   assert.equal((await tested.refused({}, "a", "b")).reason, "CREDENTIALS_MISSING");
 });
 
-test("where a provider cannot tell, another may still accept; if none does the answer is 503", async () => {
+test("a provider that cannot tell leaves it to the next; the response is 503 if none accepts", async () => {
   const token = await signShared(first);
   const foreign = await (await signer("x")).sign();
   assert.equal(

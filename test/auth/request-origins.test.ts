@@ -54,7 +54,7 @@ test("cookies count for pages of the own origin and of listed ones, never throug
   }
 });
 
-test("without Origin cookies count unless another site has caused the request", () => {
+test("cookies of a request without Origin count unless another site has caused it", () => {
   const rules = new RequestOrigins(["*"], 0);
   const count = (headers: Sent, method = "GET") =>
     rules.cookiesCount(request({ host, ...headers }, { method }));

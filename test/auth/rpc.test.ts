@@ -167,7 +167,7 @@ test("an answer is remembered for its time, by token", async () => {
   assert.equal(calls.length, 3);
 });
 
-test("with cache: 0s each request asks", async () => {
+test("an rpc provider with cache: 0s asks its backend for each request", async () => {
   const tested = provider(", cache: 0s");
   await tested.ask(bearer("ada"));
   await tested.ask(bearer("ada"));
@@ -263,7 +263,7 @@ test("a token of other characters, or too long a one, is refused without a call"
   assert.equal(calls.length, 0);
 });
 
-test("what does not fit the descriptors is said at load", () => {
+test("an rpc provider that does not fit the descriptors is an error at load", () => {
   const problems = (keys: string): string[] => {
     const yaml = `
 listeners: { http: { address: ":0" } }

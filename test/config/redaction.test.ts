@@ -5,7 +5,7 @@ import { Workspace } from "./workspace.js";
 
 const workspace = new Workspace({ "cert.pem": "", "key.pem": "", name: "chat.internal\n" });
 
-test("what came from the environment or a file, and keys, are redacted; defaults and the rest are not", () => {
+test("the resolved configuration redacts keys and values from the environment or a file, not defaults and the rest", () => {
   const yaml = `
 listeners:
   http:
@@ -73,7 +73,7 @@ realtime:
     assert.ok(shown.includes(kept), kept);
 });
 
-test("what the schema calls a secret is redacted as well where it is written in the file or is a default", () => {
+test("the resolved configuration redacts secrets of the schema that are written in the file or are defaults", () => {
   const secret = "s3cret-of-at-least-thirty-two-letters";
   const yaml = `
 listeners: { http: { address: ":0" } }

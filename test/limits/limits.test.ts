@@ -29,7 +29,7 @@ test("decisions in memory are made without a promise", () => {
   assert.ok(!(limiter.admit(alice, undefined) instanceof Promise));
 });
 
-test("what passes in any stretch of time is at most the burst and what has become free since", () => {
+test("a rate limit admits in any interval at most its burst and what has refilled since", () => {
   const arrivals = fc.array(fc.integer({ min: 0, max: 40_000_000 }), { minLength: 1, maxLength: 200 });
   fc.assert(
     fc.property(

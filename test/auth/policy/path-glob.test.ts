@@ -182,7 +182,7 @@ test("whatever the router finds for a path under a glob has the policy, by eithe
   assert.ok(applied > 50, `${applied} paths were under their globs`);
 });
 
-test("what is always covered is matched by every path, and what is never covered by none", () => {
+test("a template that a glob always covers has only matching paths, and one it never covers has none", () => {
   fc.assert(
     fc.property(templateText, globText, fc.array(pathText, { maxLength: 10 }), (text, glob, paths) => {
       const template = parseTemplate(text);

@@ -114,7 +114,7 @@ test("claims are required by value, by one of a list, and within a list", () => 
   }
 });
 
-test("what needs no field is decided before the body, what does on the message; both must hold", () => {
+test("conditions without request fields are decided before the body, others on the message; both must hold", () => {
   const rule = "'read' in scopes && subject == request.user_id && has(claim.sub)";
   const all = policies({ match: { rpc: "guarded.Orders/*" }, require: { rule } });
   const authorizer = all.authorizer(get);
@@ -135,7 +135,7 @@ test("what needs no field is decided before the body, what does on the message; 
   assert.equal(early.authorizer(get)?.after, undefined);
 });
 
-test("where several policies match, all of them must hold", () => {
+test("several policies that match one route must all hold", () => {
   const all = policies(
     { match: { route: "/**" }, require: { scopes: ["read"] } },
     { match: { rpc: "guarded.Orders/Get" }, require: { rule: "request.user_id == subject" } },
@@ -177,7 +177,7 @@ test("GET and HEAD are one method, and a route for any method has the policies o
   }
 });
 
-test("on a route for any method a policy holds for its own methods only", () => {
+test("a policy on methods holds for its own methods only, on a route for any method", () => {
   const all = policies(
     { match: { route: "/legacy/**", methods: ["DELETE"] }, deny: true },
     { match: { route: "/**", methods: ["PUT"] }, require: { rule: "request.user_id == subject" } },
@@ -225,7 +225,7 @@ test("a glob that a route's paths may or may not match is decided for each path"
   );
 });
 
-test("what does not fit its routes is an error with place, column and nearest name, each told once", () => {
+test("a policy that does not fit its routes is an error with line, column and nearest name, once each", () => {
   const all = policies(
     { match: { rpc: "guarded.Orders/*" }, require: { rule: "claim.sub == request.usr_id" } },
     { match: { route: "/orders/**" }, require: { rule: "claim.sub = 'x'" } },

@@ -82,7 +82,7 @@ test("no x-forwarded-for makes another client of one that no proxy stands before
   }
 });
 
-test("one request at a time: a second is refused, and the place is free after the reply or the client's leaving", async () => {
+test("a concurrency limit of one refuses a second request, and releases its permit after the response or when the client leaves", async () => {
   const reached = () => new Promise<void>(resolve => (arrived = resolve));
   let waiting = reached();
   const first = call("Slow");
