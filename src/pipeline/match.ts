@@ -5,7 +5,7 @@ import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";
 import { refuse } from "./failure-response.js";
 
-export interface Match {
+export interface RouteMatch {
   readonly binding: Binding;
   /** Values of the template's variables, raw. */
   readonly variables: readonly string[];
@@ -15,7 +15,7 @@ export interface Match {
  * The binding of a request, or the response to OPTIONS.
  * @throws GatewayError ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, MALFORMED_PATH
  */
-export function match(request: InboundRequest, routes: BoundRoutes): Match | HttpResponse {
+export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch | HttpResponse {
   const { method, path } = request;
   // A preflight carries no credentials: it is answered before a route of the path for OPTIONS could ask for some.
   if (method === "OPTIONS" && request.header("access-control-request-method") !== undefined) {

@@ -11,6 +11,7 @@ import {
   emptyBody,
   type InboundRequest,
   noBody,
+  type UpgradeRequest,
 } from "../inbound-request.js";
 import {
   announcedLength,
@@ -23,14 +24,16 @@ import {
 } from "../response-writer.js";
 import { clientCertificate } from "./client-certificate.js";
 import { lingerAfterLast } from "./lingering-close.js";
-import type { NodeUpgrade } from "./node-upgrade.js";
+
+/** An upgrade whose connection is read until there is a response. */
+type WatchedUpgrade = UpgradeRequest & { stopWatching(): void };
 
 export interface NodeExchangeOptions {
   /** Milliseconds that a client may leave a response unread. */
   readonly unreadTimeoutMs: number;
   /** The client waits to be asked for the body with `100 Continue` (RFC 9110 §10.1.1). */
   readonly expectsContinue: boolean;
-  readonly upgrade: NodeUpgrade | undefined;
+  readonly upgrade: WatchedUpgrade | undefined;
 }
 
 /** A request and its response over those of Node.js. */
@@ -40,7 +43,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   readonly query: string;
   readonly remoteAddress: string;
   readonly cancellation = new Cancellation();
-  readonly upgrade: NodeUpgrade | undefined;
+  readonly upgrade: WatchedUpgrade | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #unreadTimeoutMs: number;
