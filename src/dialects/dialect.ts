@@ -58,16 +58,20 @@ export interface AcceptRule {
 export interface DialectIdentity {
   readonly subject: string;
   readonly claims: Readonly<Record<string, unknown>>;
-  readonly metadata: MetadataEntries;
+  readonly metadata: CallerMetadataEntries;
 }
 
-export type MetadataEntries = readonly (readonly [name: string, value: string])[];
+export type CallerMetadataEntries = readonly (readonly [name: string, value: string])[];
 
 export interface CallerMetadata {
   /** Lower-case names; headers of these names never pass from a client. */
   readonly names: ReadonlySet<string>;
   /** @throws GatewayError CREDENTIALS_INVALID where metadata cannot carry the subject */
-  entries(request: DialectRequest, identity: DialectIdentity | undefined, requestId: string): MetadataEntries;
+  entries(
+    request: DialectRequest,
+    identity: DialectIdentity | undefined,
+    requestId: string,
+  ): CallerMetadataEntries;
 }
 
 /** Reasons that say what is wrong with a credential. */

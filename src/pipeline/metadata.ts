@@ -1,6 +1,6 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { ForwardedName } from "../bindings/forwarded-name.js";
-import type { MetadataEntries } from "../dialects/dialect.js";
+import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { isHeaderValue } from "../server/response-writer.js";
@@ -16,7 +16,7 @@ import type { Metadata } from "../upstream/channel.js";
 export function requestMetadata(
   request: InboundRequest,
   names: readonly ForwardedName[],
-  caller: MetadataEntries | undefined,
+  caller: CallerMetadataEntries | undefined,
   requestId: string,
   origins: RequestOrigins,
 ): Metadata {

@@ -61,3 +61,45 @@ test("imports run downward only", () => {
   }
   assert.deepEqual(wrong, []);
 });
+
+test("no imports run in a circle, inside modules and of types neither", () => {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) circles.push([...path.slice(start), file].join(" -> "));
+    if (start >= 0 || done.has(file)) return;
+    path.push(file);
+    for (const target of imports(file)) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  const all = new Set(sources());
+  for (const file of all) visit(file);
+  assert.deepEqual(circles, []);
+});
+
+test("no two modules export a type of one name", () => {
+  const owners = new Map<string, string[]>();
+  for (const file of sources()) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, name = ""] of text.matchAll(/^export (?:abstract )?(?:interface|type|class|enum) (\w+)/gm))
+      owners.set(name, [...(owners.get(name) ?? []), file]);
+  }
+  const twice = [...owners].filter(([, files]) => files.length > 1);
+  assert.deepEqual(twice, []);
+});
+
+test("no source file is longer than 400 lines", () => {
+  const long = sources().filter(file => readFileSync(join(root, file), "utf8").split("\n").length > 401);
+  assert.deepEqual(long, []);
+});
+
+test("the core names no vendor", () => {
+  const core = ["pipeline", "status", "routing", "upstream", "server", "codec", "bindings", "h2", "wire"];
+  const naming = sources().filter(
+    file => core.includes(moduleOf(file)) && /openim/i.test(readFileSync(join(root, file), "utf8")),
+  );
+  assert.deepEqual(naming, []);
+});

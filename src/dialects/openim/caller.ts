@@ -1,5 +1,5 @@
 import { GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { AcceptRule, CallerMetadata, DialectIdentity, MetadataEntries } from "../dialect.js";
+import type { AcceptRule, CallerMetadata, CallerMetadataEntries, DialectIdentity } from "../dialect.js";
 
 /** The client's name for what it does is required of POST, as OpenIM's own gateway requires it. */
 export const openimAccept: AcceptRule = {
@@ -29,9 +29,9 @@ export const openimCallerMetadata: CallerMetadata = {
 };
 
 /** Identities are shared between requests, so their metadata is computed once each. */
-const metadataByIdentity = new WeakMap<DialectIdentity, MetadataEntries>();
+const metadataByIdentity = new WeakMap<DialectIdentity, CallerMetadataEntries>();
 
-function identityMetadata(identity: DialectIdentity): MetadataEntries {
+function identityMetadata(identity: DialectIdentity): CallerMetadataEntries {
   let metadata = metadataByIdentity.get(identity);
   if (metadata === undefined) {
     metadata = describeIdentity(identity);
@@ -44,7 +44,7 @@ function identityMetadata(identity: DialectIdentity): MetadataEntries {
  * `opuserid`, `platform` and `opusertype`, then the claims that the provider forwards; backends read of all that is not
  * OpenIM's own only what `customheader` names.
  */
-function describeIdentity({ subject, claims, metadata }: DialectIdentity): MetadataEntries {
+function describeIdentity({ subject, claims, metadata }: DialectIdentity): CallerMetadataEntries {
   if (!printable.test(subject))
     throw new GatewayError(gatewayFailure("CREDENTIALS_INVALID", "the user ID must be printable ASCII"));
   const entries: [string, string][] = [["opuserid", subject]];
