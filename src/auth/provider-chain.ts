@@ -2,9 +2,9 @@ import { GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Caller } from "./caller.js";
 import type { Authenticator, Identity } from "./identity.js";
 import type { AuthEvent } from "./provider.js";
-import { type Provider, Refusal, type RefusalReason } from "./provider.js";
+import { CredentialRefusal, type Provider, type RefusalReason } from "./provider.js";
 
-type Refusals = Map<Provider, Refusal>;
+type Refusals = Map<Provider, CredentialRefusal>;
 
 /**
  * Asks providers in order: one that finds no credentials is passed over, the first that accepts wins. Where nobody
@@ -53,15 +53,15 @@ function noted(
   error: unknown,
   log: (event: AuthEvent) => void,
 ): Refusals {
-  const foreseen = error instanceof Refusal;
-  const refusal = foreseen ? error : new Refusal("unavailable", String(error));
+  const foreseen = error instanceof CredentialRefusal;
+  const refusal = foreseen ? error : new CredentialRefusal("unavailable", String(error));
   provider.counters[refusal.result].inc();
   log({
     level: refusal.result === "unavailable" ? "warn" : "debug",
     provider: provider.name,
     message: foreseen || !(error instanceof Error) ? refusal.message : (error.stack ?? error.message),
   });
-  const refusals = seen ?? new Map<Provider, Refusal>();
+  const refusals = seen ?? new Map<Provider, CredentialRefusal>();
   return refusals.set(provider, refusal);
 }
 
@@ -88,7 +88,7 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
 }
 
 /** One that has expired counts before the others; these only where all agree. */
-function reasonOf(refusals: readonly Refusal[]): RefusalReason | "CREDENTIALS_MISSING" {
+function reasonOf(refusals: readonly CredentialRefusal[]): RefusalReason | "CREDENTIALS_MISSING" {
   const [first, ...more] = new Set(refusals.map(({ reason }) => reason));
   if (first === undefined) return "CREDENTIALS_MISSING";
   if (more.length === 0) return first;

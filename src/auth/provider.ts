@@ -34,7 +34,7 @@ export type RefusalReason = Extract<
 >;
 
 /** Credentials that a provider does not accept, or cannot tell about. `message` is for the log, never for the client. */
-export class Refusal extends Error {
+export class CredentialRefusal extends Error {
   override readonly name = "Refusal";
   constructor(
     readonly result: Extract<AuthResult, "invalid" | "expired" | "unavailable">,
@@ -47,7 +47,7 @@ export class Refusal extends Error {
 
 /** @throws Refusal */
 export function refuse(message: string): never {
-  throw new Refusal("invalid", message);
+  throw new CredentialRefusal("invalid", message);
 }
 
 export function reasonOf(error: unknown): string {

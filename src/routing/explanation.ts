@@ -1,6 +1,6 @@
 import type { PathScan } from "./path-scan.js";
 import { segmentText, type Template } from "./template.js";
-import type { Route } from "./trie.js";
+import type { TrieEntry } from "./trie.js";
 
 /** Most candidates of an explanation. */
 export const maxCandidates = 10;
@@ -31,10 +31,10 @@ type Comparison = Pick<Candidate<unknown>, "reason" | "matched"> & {
 
 /** The candidates nearest to a request, best first. */
 export function explainRoutes<T>(
-  routes: readonly Route<T>[],
+  routes: readonly TrieEntry<T>[],
   method: string,
   path: PathScan,
-  winner: Route<T> | undefined,
+  winner: TrieEntry<T> | undefined,
 ): readonly Candidate<T>[] {
   const texts = textsOf(path);
   const candidates = routes.map(route => explainRoute(route, method, texts, winner));
@@ -50,10 +50,10 @@ function byNearness(a: Candidate<unknown>, b: Candidate<unknown>): number {
 }
 
 function explainRoute<T>(
-  route: Route<T>,
+  route: TrieEntry<T>,
   method: string,
   texts: PathTexts,
-  winner: Route<T> | undefined,
+  winner: TrieEntry<T> | undefined,
 ): Candidate<T> {
   const { template, value } = route;
   const compared = compare(template, texts);

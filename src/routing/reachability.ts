@@ -2,11 +2,11 @@ import type { Pace } from "../net/pace.js";
 import { encodeText } from "./percent.js";
 import { anyMethod, type Router } from "./router.js";
 import type { Segment, Template } from "./template.js";
-import type { Route } from "./trie.js";
+import type { TrieEntry } from "./trie.js";
 
 /** A route that loses every path to others. */
 export interface Shadowed<T> {
-  readonly route: Route<T>;
+  readonly route: TrieEntry<T>;
   /** The routes that take its paths, at most three. */
   readonly by: readonly T[];
 }
@@ -24,7 +24,7 @@ const matchUnits = 15;
  * more segments than any template has, a longer one changes nothing.
  */
 export async function shadowedRoutes<T>(
-  routes: readonly Route<T>[],
+  routes: readonly TrieEntry<T>[],
   router: Router<T>,
   pace: Pace,
 ): Promise<Shadowed<T>[]> {
@@ -41,7 +41,7 @@ export async function shadowedRoutes<T>(
 
 /** Who takes the paths of a route; none where one path reaches it. */
 function takersOf<T>(
-  route: Route<T>,
+  route: TrieEntry<T>,
   router: Router<T>,
   fresh: string,
   longest: number,
@@ -80,7 +80,7 @@ function textsOf(segment: Segment, fresh: string, width: number): string[] {
 }
 
 /** A segment that no template names. */
-function freshText(routes: readonly Route<unknown>[]): string {
+function freshText(routes: readonly TrieEntry<unknown>[]): string {
   const named = new Set(
     routes.flatMap(({ template }) =>
       template.segments.flatMap(segment => (segment.kind === "literal" ? [segment.value] : [])),

@@ -2,7 +2,7 @@ import type { Pace } from "../net/pace.js";
 import { type Candidate, explainRoutes } from "./explanation.js";
 import { PathScan } from "./path-scan.js";
 import { equivalenceKey, type Template } from "./template.js";
-import { findRoute, insertRoute, type Leaf, type Route, TrieNode } from "./trie.js";
+import { findRoute, insertRoute, type Leaf, type TrieEntry, TrieNode } from "./trie.js";
 
 export type Match<T> =
   | {
@@ -21,7 +21,7 @@ export const anyMethod = "*";
 
 /** Collects routes for a `Router`. */
 export class RouterBuilder<T> {
-  readonly #routes = new Map<string, Map<string, Route<T>>>();
+  readonly #routes = new Map<string, Map<string, TrieEntry<T>>>();
 
   /**
    * Adds a route. Where the method already has an equivalent template, nothing is added and the earlier value is
@@ -42,7 +42,7 @@ export class RouterBuilder<T> {
   }
 
   /** What was added so far. */
-  get routes(): readonly Route<T>[] {
+  get routes(): readonly TrieEntry<T>[] {
     return [...this.#routes.values()].flatMap(routes => [...routes.values()]);
   }
 
@@ -70,7 +70,7 @@ export class RouterBuilder<T> {
 const insertUnits = 15;
 
 /** Pauses after each insertion. */
-function* buildRouter<T>(routes: readonly Route<T>[]): Generator<undefined, Router<T>> {
+function* buildRouter<T>(routes: readonly TrieEntry<T>[]): Generator<undefined, Router<T>> {
   const tables = new Map<string, MethodTable<T>>();
   const any = new MethodTable<T>();
   // The first of two equivalent routes stays: a method's own come before those for any method.
@@ -104,13 +104,17 @@ function* buildRouter<T>(routes: readonly Route<T>[]): Generator<undefined, Rout
  * between encoded slashes), or more than 512 segments.
  */
 export class Router<T> {
-  readonly #routes: readonly Route<T>[];
+  readonly #routes: readonly TrieEntry<T>[];
   readonly #tables: ReadonlyMap<string, MethodTable<T>>;
   readonly #any: MethodTable<T>;
   readonly #scan = new PathScan();
 
   /** Use `RouterBuilder`. */
-  constructor(routes: readonly Route<T>[], tables: ReadonlyMap<string, MethodTable<T>>, any: MethodTable<T>) {
+  constructor(
+    routes: readonly TrieEntry<T>[],
+    tables: ReadonlyMap<string, MethodTable<T>>,
+    any: MethodTable<T>,
+  ) {
     this.#routes = routes;
     this.#tables = tables;
     this.#any = any;
@@ -169,7 +173,7 @@ class MethodTable<T> {
   readonly #verbs = new Set<string>();
 
   /** The first of two equivalent routes stays. */
-  insert(route: Route<T>): void {
+  insert(route: TrieEntry<T>): void {
     insertRoute(this.#root, route);
     const { template, value } = route;
     if (template.verb !== undefined) this.#verbs.add(template.verb);

@@ -2,7 +2,7 @@ import type { PathScan } from "./path-scan.js";
 import type { Template } from "./template.js";
 
 /** A route as it was added. */
-export interface Route<T> {
+export interface TrieEntry<T> {
   readonly method: string;
   readonly template: Template;
   readonly value: T;
@@ -12,7 +12,7 @@ export interface Route<T> {
 export class Leaf<T> {
   readonly #slots: readonly Slot[];
 
-  constructor(readonly route: Route<T>) {
+  constructor(readonly route: TrieEntry<T>) {
     const { segments, variables } = route.template;
     const wildcard = segments.findIndex(segment => segment.kind === "multi");
     const fromEnd = (index: number): number =>
@@ -72,7 +72,7 @@ export class TrieNode<T> {
 }
 
 /** Adds a route; the first of two equivalent ones stays. */
-export function insertRoute<T>(root: TrieNode<T>, route: Route<T>): void {
+export function insertRoute<T>(root: TrieNode<T>, route: TrieEntry<T>): void {
   const { segments, verb } = route.template;
   let node = root;
   for (const segment of readingOrder(segments)) node = child(node, segment);

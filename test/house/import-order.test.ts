@@ -97,7 +97,7 @@ test("no source file is longer than 400 lines", () => {
 });
 
 test("the core names no vendor", () => {
-  const core = ["pipeline", "status", "routing", "upstream", "server", "codec", "bindings", "h2", "wire"];
+  const core = ["pipeline", "status", "routing", "upstream", "server", "codec", "h2", "wire"];
   const naming = sources().filter(
     file => core.includes(moduleOf(file)) && /openim/i.test(readFileSync(join(root, file), "utf8")),
   );

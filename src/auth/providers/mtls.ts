@@ -5,7 +5,7 @@ import type { Caller, ClientCertificate } from "../caller.js";
 import { bareClaims, type Claims, metadataMapper, subjectOf } from "../claims.js";
 import type { Identity } from "../identity.js";
 import type { AuthDependencies, ProviderType } from "../provider.js";
-import { type Provider, Refusal, refuse } from "../provider.js";
+import { CredentialRefusal, type Provider, refuse } from "../provider.js";
 import { claimsToMetadata } from "./fields.js";
 
 const MtlsSchema = mapping(
@@ -53,7 +53,7 @@ function createMtlsProvider(
   const allowed = config.allow?.map(globPattern);
   const metadataOf = metadataMapper(config.claims_to_metadata);
   // A connection has one certificate for all of its requests.
-  const known = new WeakMap<ClientCertificate, Identity | Refusal>();
+  const known = new WeakMap<ClientCertificate, Identity | CredentialRefusal>();
 
   const identityOf = (certificate: ClientCertificate): Identity => {
     const candidates = candidatesOf(certificate, config.subject_from);
@@ -85,18 +85,18 @@ function createMtlsProvider(
         found = settled(() => identityOf(certificate));
         known.set(certificate, found);
       }
-      if (found instanceof Refusal) throw found;
+      if (found instanceof CredentialRefusal) throw found;
       return found;
     },
     close: () => undefined,
   };
 }
 
-function settled(make: () => Identity): Identity | Refusal {
+function settled(make: () => Identity): Identity | CredentialRefusal {
   try {
     return make();
   } catch (error) {
-    if (error instanceof Refusal) return error;
+    if (error instanceof CredentialRefusal) return error;
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import type { ProviderCounters } from "../auth-metrics.js";
 import type { Caller } from "../caller.js";
 import { AMBIGUOUS, type CredentialReader, isCredential, maxCredentialLength } from "../credential.js";
 import type { Identity } from "../identity.js";
-import { type Provider, Refusal, refuse } from "../provider.js";
+import { CredentialRefusal, type Provider, refuse } from "../provider.js";
 
 /** What a token turned out to be. */
 export interface Verified {
@@ -37,7 +37,7 @@ export class TokenProvider implements Provider {
   readonly #options: TokenProviderOptions;
   readonly #accepted: TokenCache<Identity>;
   /** Apart from the others, which it could else drive out. */
-  readonly #refused: TokenCache<Refusal>;
+  readonly #refused: TokenCache<CredentialRefusal>;
   readonly #pending = new Map<string, Promise<Identity>>();
   #version: number;
 
@@ -91,7 +91,7 @@ export class TokenProvider implements Provider {
       if (version() === before && until > now()) this.#accepted.set(key, identity, until);
       return identity;
     } catch (error) {
-      const final = error instanceof Refusal && error.result !== "unavailable";
+      const final = error instanceof CredentialRefusal && error.result !== "unavailable";
       if (final && refusedFor > 0) this.#refused.set(key, error, now() + refusedFor);
       throw error;
     }

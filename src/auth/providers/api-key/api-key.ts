@@ -12,7 +12,7 @@ import {
 } from "../../credential.js";
 import type { Identity } from "../../identity.js";
 import type { AuthDependencies, ProviderType } from "../../provider.js";
-import { type Provider, Refusal, refuse } from "../../provider.js";
+import { CredentialRefusal, type Provider, refuse } from "../../provider.js";
 import { placement } from "../fields.js";
 import { tokenHash } from "../token-provider.js";
 import { watchedFile } from "../watched-file.js";
@@ -96,11 +96,12 @@ function createApiKeyProvider(
       const identity = file.content.keys.get(tokenHash(key));
       if (identity === undefined) {
         // Whoever was given a key that the file of now should have is not to throw it away.
-        if (file.problem !== undefined) throw new Refusal("unavailable", "the file of keys has errors");
+        if (file.problem !== undefined)
+          throw new CredentialRefusal("unavailable", "the file of keys has errors");
         refuse("the key is not in the file");
       }
       if (identity.expiresAt !== undefined && identity.expiresAt <= now()) {
-        throw new Refusal("expired", `the key of "${identity.subject}" has expired`);
+        throw new CredentialRefusal("expired", `the key of "${identity.subject}" has expired`);
       }
       return identity;
     },

@@ -29,7 +29,7 @@ import type {
   ProviderSurroundings,
   ProviderType,
 } from "../../provider.js";
-import { type Provider, Refusal, type RefusalReason, reasonOf } from "../../provider.js";
+import { CredentialRefusal, type Provider, type RefusalReason, reasonOf } from "../../provider.js";
 import { cacheSize, claimsToMetadata, placement } from "../fields.js";
 import { TokenProvider, type Verified } from "../token-provider.js";
 import type { TokenKeys } from "./key-set.js";
@@ -248,9 +248,9 @@ function exactClaims(token: string): Claims {
     if (isJsonObject(claims)) return bareClaims(claims);
   } catch (error) {
     if (!(error instanceof TranscodeError)) throw error;
-    throw new Refusal("invalid", `claims: ${error.message}`, "TOKEN_MALFORMED");
+    throw new CredentialRefusal("invalid", `claims: ${error.message}`, "TOKEN_MALFORMED");
   }
-  throw new Refusal("invalid", "the claims are no JSON object", "TOKEN_MALFORMED");
+  throw new CredentialRefusal("invalid", "the claims are no JSON object", "TOKEN_MALFORMED");
 }
 
 /** The time that `exp`, or `max_age` and `iat`, leave within `cache`. */
@@ -289,14 +289,14 @@ async function verify(token: string, keys: TokenKeys, options: JWTVerifyOptions)
   }
 }
 
-function refusalOf(error: unknown, token: string): Refusal {
-  if (error instanceof Refusal) return error;
-  if (error instanceof errors.JWTExpired) return new Refusal("expired", error.message);
+function refusalOf(error: unknown, token: string): CredentialRefusal {
+  if (error instanceof CredentialRefusal) return error;
+  if (error instanceof errors.JWTExpired) return new CredentialRefusal("expired", error.message);
   if (error instanceof errors.JOSEError) {
-    return new Refusal("invalid", `${error.code}: ${error.message}`, invalidity(error, token));
+    return new CredentialRefusal("invalid", `${error.code}: ${error.message}`, invalidity(error, token));
   }
   // Keys of an issuer that the runtime cannot use, for example RSA with too few bits.
-  return new Refusal("invalid", String(error));
+  return new CredentialRefusal("invalid", String(error));
 }
 
 function invalidity(error: errors.JOSEError, token: string): RefusalReason {

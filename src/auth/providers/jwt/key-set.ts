@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from "jose";
 import { isRecord } from "../../claims.js";
-import { Refusal, reasonOf } from "../../provider.js";
+import { CredentialRefusal, reasonOf } from "../../provider.js";
 
 export interface RemoteKeySetOptions {
   readonly url: string;
@@ -52,7 +52,7 @@ export class RemoteKeySet implements TokenKeys {
   async candidates(...token: Parameters<JWTVerifyGetKey>) {
     if (!this.#keys.known) await this.#look();
     if (!this.#keys.known)
-      throw new Refusal("unavailable", "the key set of the issuer has not been fetched yet");
+      throw new CredentialRefusal("unavailable", "the key set of the issuer has not been fetched yet");
     try {
       return await this.#keys.candidates(...token);
     } catch (error) {
@@ -161,7 +161,7 @@ export function fixedKey(key: Key): TokenKeys {
  * @param problem why it cannot
  */
 export function unknownKey(error: unknown, problem: string): unknown {
-  return error instanceof errors.JWKSNoMatchingKey ? new Refusal("unavailable", problem) : error;
+  return error instanceof errors.JWKSNoMatchingKey ? new CredentialRefusal("unavailable", problem) : error;
 }
 
 /** A set of keys that can be replaced. */

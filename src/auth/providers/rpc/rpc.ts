@@ -7,7 +7,7 @@ import type { Caller } from "../../caller.js";
 import { metadataMapper } from "../../claims.js";
 import { credentialReader, placementOf } from "../../credential.js";
 import type { ProviderContext, ProviderType } from "../../provider.js";
-import { type Provider, Refusal, reasonOf } from "../../provider.js";
+import { CredentialRefusal, type Provider, reasonOf } from "../../provider.js";
 import { TokenProvider, type Verified } from "../token-provider.js";
 import type { RpcAuthConfig } from "./rpc-plan.js";
 import { PlanError, RpcSchema, rpcPlan } from "./rpc-plan.js";
@@ -92,20 +92,23 @@ function createRpcProvider(
     try {
       return plan.reply(message);
     } catch (error) {
-      if (error instanceof Refusal) throw error;
-      throw new Refusal("unavailable", `the reply is not what the method declares: ${reasonOf(error)}`);
+      if (error instanceof CredentialRefusal) throw error;
+      throw new CredentialRefusal(
+        "unavailable",
+        `the reply is not what the method declares: ${reasonOf(error)}`,
+      );
     }
   }
 }
 
 /** The token is removed from what the backend says, which goes into the log. */
-function refusalOf({ code, message, origin }: CallStatus, token: string): Refusal {
+function refusalOf({ code, message, origin }: CallStatus, token: string): CredentialRefusal {
   const text = `${origin} ${code}: ${message.replaceAll(token, "[token]")}`;
-  if (origin !== "backend") return new Refusal("unavailable", text);
-  if (refusals.has(code)) return new Refusal("invalid", text);
+  if (origin !== "backend") return new CredentialRefusal("unavailable", text);
+  if (refusals.has(code)) return new CredentialRefusal("invalid", text);
   const { refused, reason } = credentialVerdict(code);
-  if (!refused) return new Refusal("unavailable", text);
-  return new Refusal(reason === "TOKEN_EXPIRED" ? "expired" : "invalid", text, reason);
+  if (!refused) return new CredentialRefusal("unavailable", text);
+  return new CredentialRefusal(reason === "TOKEN_EXPIRED" ? "expired" : "invalid", text, reason);
 }
 
 /** Headers that metadata cannot carry are left out. */
