@@ -12,7 +12,7 @@ import { type Reason, reasons } from "./reasons.js";
 
 export type { AnyValue, FieldViolation } from "./details.js";
 
-/** Why a request was not answered as asked: everything that an error reply, a log line and a metric say of it. */
+/** Why a request failed: everything that the error response, the log line and the metrics say about it. */
 export interface Failure {
   /** Who decided it: the gateway itself or the backend. */
   readonly origin: "gateway" | "upstream";
@@ -90,7 +90,7 @@ export function gatewayError(
 }
 
 /**
- * A failure that the backend answered.
+ * A failure that the backend responded with.
  *
  * `code` and `message` are `grpc-status` (not 0) and `grpc-message`; `detailsBin` is `grpc-status-details-bin`, a
  * serialized `google.rpc.Status`. Where both speak, the headers win; a malformed `detailsBin` is ignored. A code that

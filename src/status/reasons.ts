@@ -13,14 +13,14 @@ interface ReasonEntry {
  * The errors that the gateway makes itself. Names fit `google.rpc.ErrorInfo.reason`
  * (`[A-Z][A-Z0-9_]+[A-Z0-9]`, at most 63 characters) and are part of the public interface: never rename one.
  *
- * Where something is too large the code is RESOURCE_EXHAUSTED, as gRPC implementations answer it. An upstream that
+ * Where something is too large the code is RESOURCE_EXHAUSTED, as in gRPC implementations. An upstream that
  * breaks the protocol is INTERNAL and not UNAVAILABLE, because the call may have run and must not look safe to retry.
  */
 export const reasons = {
   CREDENTIALS_MISSING: {
     httpStatus: 401,
     code: Code.UNAUTHENTICATED,
-    doc: "The route asks who calls, and the request does not say.",
+    doc: "The route requires authentication, and the request has no credentials.",
   },
   CREDENTIALS_INVALID: {
     httpStatus: 401,
@@ -30,27 +30,27 @@ export const reasons = {
   TOKEN_EXPIRED: {
     httpStatus: 401,
     code: Code.UNAUTHENTICATED,
-    doc: "The token was good but has expired; a new one is needed.",
+    doc: "The token has expired; a new one is needed.",
   },
   TOKEN_MALFORMED: {
     httpStatus: 401,
     code: Code.UNAUTHENTICATED,
-    doc: "What stands where a token belongs is none.",
+    doc: "The credential is not a well-formed token.",
   },
   TOKEN_NOT_YET_VALID: {
     httpStatus: 401,
     code: Code.UNAUTHENTICATED,
-    doc: "The token is good, but not yet.",
+    doc: "The token is not valid yet.",
   },
   TOKEN_REVOKED: {
     httpStatus: 401,
     code: Code.UNAUTHENTICATED,
-    doc: "The token was good, but its issuer has taken it back.",
+    doc: "The token was revoked by its issuer.",
   },
   AUTH_UNAVAILABLE: {
     httpStatus: 503,
     code: Code.UNAVAILABLE,
-    doc: "Whether the credentials are good cannot be found out at the moment.",
+    doc: "The credentials cannot be verified right now.",
   },
   ROUTE_NOT_FOUND: {
     httpStatus: 404,
@@ -170,7 +170,7 @@ export const reasons = {
   NOT_ACCEPTABLE: {
     httpStatus: 406,
     code: Code.INVALID_ARGUMENT,
-    doc: "The route cannot answer in any of the content types that the client accepts.",
+    doc: "The route cannot respond in any of the content types that the client accepts.",
   },
   POLICY_DENIED: {
     httpStatus: 403,
@@ -195,7 +195,7 @@ export const reasons = {
   RATE_LIMIT_UNAVAILABLE: {
     httpStatus: 503,
     code: Code.UNAVAILABLE,
-    doc: "The store that counts requests does not answer, and the limit says that then none may pass.",
+    doc: "The store that counts requests does not respond, and the limit is configured to refuse requests then.",
   },
   ORIGIN_NOT_ALLOWED: {
     httpStatus: 403,
@@ -245,7 +245,7 @@ export const reasons = {
   MISDIRECTED_REQUEST: {
     httpStatus: 421,
     code: Code.PERMISSION_DENIED,
-    doc: "The Host header names a host that this listener does not answer for.",
+    doc: "The Host header names a host that this listener does not serve.",
   },
   HEADERS_TOO_LARGE: {
     httpStatus: 431,
@@ -280,7 +280,7 @@ export const reasons = {
   CLIENT_CLOSED: {
     httpStatus: 499,
     code: Code.CANCELLED,
-    doc: "The client went away before it was answered.",
+    doc: "The client went away before there was a response.",
   },
   UPSTREAM_UNAVAILABLE: {
     httpStatus: 503,
@@ -290,7 +290,7 @@ export const reasons = {
   UPSTREAM_TIMEOUT: {
     httpStatus: 504,
     code: Code.DEADLINE_EXCEEDED,
-    doc: "The upstream did not answer in time.",
+    doc: "The upstream did not respond in time.",
   },
   UPSTREAM_PROTOCOL: {
     httpStatus: 502,
@@ -300,12 +300,12 @@ export const reasons = {
   UPSTREAM_MALFORMED_MESSAGE: {
     httpStatus: 502,
     code: Code.INTERNAL,
-    doc: "The upstream answered bytes that are not the message its method declares.",
+    doc: "The upstream sent bytes that are not the message its method declares.",
   },
   RESPONSE_TOO_LARGE: {
     httpStatus: 502,
     code: Code.RESOURCE_EXHAUSTED,
-    doc: "The answer of the upstream is larger than the gateway takes.",
+    doc: "The response of the upstream is larger than the gateway accepts.",
   },
   STREAMING_NOT_SUPPORTED: {
     httpStatus: 501,
