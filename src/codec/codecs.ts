@@ -12,7 +12,7 @@ import type { DecodeNode } from "./wire-to-json/decode.js";
 import { Decoders } from "./wire-to-json/decoders.js";
 import { JsonWriter } from "./wire-to-json/json-writer.js";
 import { Reader } from "./wire-to-json/reader.js";
-import { maxWorkUnits, tooComplex, type Work } from "./work.js";
+import { maxResponseWorkUnits, maxWorkUnits, tooComplex, type Work } from "./work.js";
 
 /** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
 export interface FieldCodec {
@@ -119,7 +119,7 @@ function decode(node: DecodeNode, wire: Uint8Array, depth: number): string {
     node.print(reader, wire.length, printer, depth);
     return printer.finish();
   } catch (error) {
-    if (reader.units < 0) throw tooComplex();
+    if (reader.units < 0) throw tooComplex(maxResponseWorkUnits);
     if (error !== BAIL && !(error instanceof TranscodeError)) throw error;
     reader.pos = 0;
     return node.decode(reader, wire.length, depth);

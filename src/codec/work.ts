@@ -1,11 +1,25 @@
 import { TranscodeError } from "./error.js";
 
 /**
- * Most units of work that one text or message may cost. A unit is about 10 ns of a slow core, so that none holds the event
- * loop for more than some 40 ms, whatever its size. A mebibyte of plain integers costs 0.6 million units in one pass and
- * 3.2 million by way of the tree; a mebibyte of rows with a dozen members costs less than one million.
+ * Most units of work that one text or message may cost. A unit is about 20 ns of one core of a 2 GHz server, so that none
+ * holds the event loop for more than some 40 ms, whatever its size. A mebibyte of plain integers costs 0.6 million units
+ * in one pass; one of rows with a dozen members less than half a million, and by way of the tree less than two million.
  */
-export const maxWorkUnits = 4_000_000;
+export const maxWorkUnits = 2_000_000;
+
+/**
+ * The same for what a backend sends, which is no attacker: ordinary rows of 4 MiB, the default of `max_message_size`, cost
+ * up to 3 million.
+ */
+export const maxResponseWorkUnits = 8_000_000;
+
+/** Keys of one map up to which the set of them is small. */
+const maxCheapKeys = 16;
+
+/** Units of a key beside its string, where its map has so many before it. */
+export function keyCost(count: number): number {
+  return count < maxCheapKeys ? cost.key : cost.furtherKey;
+}
 
 /** Most bytes of JSON that one message may become: packed zeros and empty messages grow many times over. */
 export const maxJsonBytes = 64 * 1024 * 1024;
@@ -23,42 +37,53 @@ export const cost = {
   /** An object or a message: a call, a length to be patched in. */
   object: 5,
   /** An integer that is not plain: `1e3`, `-0`, `10.0`. */
-  integerForm: 3,
+  integerForm: 15,
   /** A `google.protobuf.Value`: a number of one byte becomes nine. */
-  value: 6,
+  value: 9,
   /** On the way out: an element of a list, a message, a time, a field that the type does not have. */
   element: 3,
-  message: 10,
-  time: 8,
-  unknownField: 4,
+  message: 8,
+  time: 15,
+  /** An integer beyond 2^53, which is divided in pieces. */
+  longInteger: 5,
+  /** A time in UTC. */
+  utcTime: 8,
+  /** A time with an offset, which is made a string first. */
+  offsetTime: 25,
+  /** A time or duration that is printed by way of a string. */
+  timeText: 20,
+  /** A value that becomes a string before it is printed. */
+  textValue: 10,
+  unknownField: 7,
   /** An Any whose bytes are not of its type: an error is made and caught. */
-  brokenAny: 600,
+  brokenAny: 3000,
   /** A number that has to become a string before it is understood: 17 digits, `1e-320`. */
-  numberText: 40,
+  numberText: 20,
   /** A float of nine digits, which is found by trying. */
   floatText: 120,
   /** A string that is made, not copied. */
   string: 10,
   /** A string with escapes, which a native call undoes. */
-  escapes: 40,
+  escapes: 60,
   /** Base64 to bytes and back, by a native call. */
-  bytes: 40,
-  /** A key of a map: a string, and its entry in the set of those that came before. */
-  key: 45,
-  /** A time with an offset, a duration, a field mask. */
+  bytes: 32,
+  /** A key of a map beside its string: its entry in the set of those that came before, which is dear to grow. */
+  key: 2,
+  furtherKey: 45,
+  /** A duration or a field mask. */
   wellKnownText: 60,
   /** An Any is looked up by its type and read apart from the rest. */
   any: 150,
   /** A value of the tree, with what encodes it. */
-  treeValue: 6,
+  treeValue: 7,
   /** A string of the tree: it may be base64, a time or a long integer. */
-  treeString: 30,
+  treeString: 15,
   /** A number of the tree that keeps its text. */
-  treeNumber: 50,
+  treeNumber: 40,
   /** An object of the tree, and each of its members: the first ones lie in it, many need a table of their own. */
-  treeObject: 50,
-  treeMember: 10,
-  treeFurtherMember: 45,
+  treeObject: 20,
+  treeMember: 8,
+  treeFurtherMember: 36,
   /** An element that is read field by field: a string that others are joined with. */
   joined: 25,
   /** A piece of a message that comes in several. */
@@ -73,10 +98,10 @@ export function spend(work: Work, units: number): void {
   if (work.units < 0) throw tooComplex();
 }
 
-export function tooComplex(): TranscodeError {
+export function tooComplex(limit = maxWorkUnits): TranscodeError {
   return new TranscodeError(
     "TOO_COMPLEX",
     "",
-    `this takes more than ${maxWorkUnits} units of work to read; send fewer or simpler values`,
+    `this takes more than ${limit} units of work to read; send fewer or simpler values`,
   );
 }

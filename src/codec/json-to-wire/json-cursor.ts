@@ -130,7 +130,6 @@ export class JsonCursor {
 
   /** A member's name of any kind, with its colon. */
   key(): string {
-    this.spend(cost.key);
     const key = this.text();
     this.#colon();
     return key;

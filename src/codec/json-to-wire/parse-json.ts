@@ -255,6 +255,19 @@ class Parser {
     const text = this.#text;
     const start = this.#at;
     let at = start;
+    let whole = 0;
+    let code = text.charCodeAt(at);
+    while (code >= ZERO && code <= NINE) {
+      whole = whole * 10 + code - ZERO;
+      code = text.charCodeAt(++at);
+    }
+    // One digit or up to 15 that do not begin with a zero: nearly all integers, and exact.
+    const isShort = at - start === 1 || (at - start <= PLAIN_NUMBER && text.charCodeAt(start) !== ZERO);
+    if (at > start && isShort && code !== 0x2e && code !== 0x65 && code !== 0x45) {
+      this.#at = at;
+      return whole;
+    }
+    at = start;
     let plain = true;
     if (text.charCodeAt(at) === MINUS) at++;
     if (text.charCodeAt(at) === ZERO) at++;
@@ -263,7 +276,7 @@ class Parser {
       at = this.#digits(at + 1);
       plain = isShortest(text, start, at);
     }
-    const code = text.charCodeAt(at);
+    code = text.charCodeAt(at);
     if (code === 0x65 || code === 0x45) {
       const sign = text.charCodeAt(at + 1);
       at = this.#digits(sign === 0x2b || sign === MINUS ? at + 2 : at + 1);

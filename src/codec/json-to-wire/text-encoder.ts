@@ -1,8 +1,9 @@
 import type { Field } from "../../descriptors/model.js";
 import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
 import { END_GROUP, LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import { keyCost } from "../work.js";
 import type { EncodeText } from "./encode.js";
-import { BAIL } from "./json-cursor.js";
+import { BAIL, type JsonCursor } from "./json-cursor.js";
 import { NameTable } from "./name-table.js";
 import { scalarCopy } from "./scalar-copy.js";
 import type { EncodeField } from "./tree-encoder.js";
@@ -71,6 +72,7 @@ export function objectTextEncoder(
 export function bareTextEncoder(item: EncodeField, nullAbsent: boolean): EncodeText {
   const writer = new TextSource(BARE_LEVEL);
   writer.open();
+  writer.source.add("c.spend(3);");
   if (nullAbsent && !item.nullable) writer.source.add("if (c.null()) return;");
   writer.source.add(writer.field(item));
   return writer.source.compile<EncodeText>("c", "w", "depth");
@@ -108,7 +110,7 @@ class TextSource {
   #map(item: EncodeField, entry: { readonly key: Field; readonly value: Field }): string {
     const key = item.key!;
     const body = [
-      `key = c.key(); keys = ${this.source.link(addKey)}(keys, key);`,
+      `key = c.key(); keys = ${this.source.link(addKey)}(c, keys, key);`,
       `w.uint32(${tag(item.field, LENGTH)}); q = w.begin();`,
       `w.uint32(${tag(entry.key, wireType(entry.key))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
       this.#value(item, entry.value, this.#level.inside, false),
@@ -137,7 +139,8 @@ class TextSource {
 }
 
 /** The keys of a map so far and one more. */
-function addKey(keys: Set<string> | undefined, key: string): Set<string> {
+function addKey(cursor: JsonCursor, keys: Set<string> | undefined, key: string): Set<string> {
+  cursor.spend(keyCost(keys?.size ?? 0));
   if (keys === undefined) return new Set([key]);
   if (keys.has(key)) throw BAIL;
   return keys.add(key);

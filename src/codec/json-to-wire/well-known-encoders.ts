@@ -76,9 +76,10 @@ export function valueEncoder(struct: EncodeNode, list: EncodeNode): Encode {
 
 /** Copies `google.protobuf.Timestamp` (`int64 seconds = 1; int32 nanos = 2`) from its JSON text. */
 export const copyTimestamp: EncodeText = (cursor, writer) => {
+  cursor.spend(cost.utcTime);
   let instant = readUtc(cursor);
   if (instant === undefined) {
-    cursor.spend(cost.wellKnownText);
+    cursor.spend(cost.offsetTime);
     instant = parseTimestamp(cursor.text());
   }
   writeInstant(writer, instant);

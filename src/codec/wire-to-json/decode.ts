@@ -25,7 +25,7 @@ export interface DecodeNode {
 /** Prints by way of a string. */
 export function textPrinter(node: Pick<DecodeNode, "decode">): Print {
   return (reader, end, out, depth) => {
-    reader.spend(cost.joined);
+    reader.spend(cost.textValue);
     out.text(node.decode(reader, end, depth));
     out.byte(0x2c);
   };

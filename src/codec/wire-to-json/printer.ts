@@ -2,7 +2,7 @@ import type { Field } from "../../descriptors/model.js";
 import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
-import { cost } from "../work.js";
+import { cost, keyCost } from "../work.js";
 import type { Print } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";
 import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./text-decoder.js";
@@ -148,7 +148,7 @@ function printMap(
       ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, ${level.inside});`
       : `${source.link(reader.print)}(r, j, undefined, false);`;
   const one = [
-    `r.spend(${cost.key}); q = r.span();`,
+    `r.spend(${source.link(keyCost)}(keys === undefined ? 0 : keys.size)); q = r.span();`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireType(entry.key))}) throw ${bail};`,
     `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,

@@ -1,7 +1,7 @@
 import { asBuffer } from "../../net/buffer.js";
 import { TranscodeError } from "../error.js";
 import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../wire-type.js";
-import { maxJsonBytes, maxWorkUnits, tooComplex } from "../work.js";
+import { maxJsonBytes, maxResponseWorkUnits, tooComplex } from "../work.js";
 
 const MAX_VARINT_BYTES = 10;
 
@@ -20,7 +20,7 @@ export class Reader {
   /** Units of work that are left (`work.ts`). */
   units: number;
 
-  constructor(bytes: Uint8Array, units = maxWorkUnits) {
+  constructor(bytes: Uint8Array, units = maxResponseWorkUnits) {
     this.units = units;
     this.bytes = asBuffer(bytes);
   }
@@ -55,7 +55,7 @@ export class Reader {
   /** @throws TranscodeError TOO_COMPLEX where more than is left was spent */
   spend(units: number): void {
     this.units -= units;
-    if (this.units < 0) throw tooComplex();
+    if (this.units < 0) throw tooComplex(maxResponseWorkUnits);
   }
 
   /** The low 32 bits of a varint, unsigned. */
@@ -92,6 +92,15 @@ export class Reader {
       }
     }
     throw malformed("a varint is longer than ten bytes");
+  }
+
+  /** A zigzag varint into `low` and `high`, in two's complement. */
+  zigzag64(): void {
+    this.varint64();
+    const mask = -(this.low & 1);
+    const low = ((this.low >>> 1) | (this.high << 31)) ^ mask;
+    this.high = ((this.high >>> 1) ^ mask) >>> 0;
+    this.low = low >>> 0;
   }
 
   fixed64(): void {

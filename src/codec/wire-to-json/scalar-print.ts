@@ -44,6 +44,12 @@ export function scalarPrint(
       return printInt32;
     case "uint32":
       return printUint32;
+    case "sint32":
+      return printSint32;
+    case "fixed32":
+      return printFixed32;
+    case "sfixed32":
+      return printSfixed32;
     case "enum":
       return field.enum!.fullName === "google.protobuf.NullValue"
         ? printText(read, zero)
@@ -54,8 +60,13 @@ export function scalarPrint(
       return printFloat;
     case "int64":
     case "uint64":
+    case "sint64":
+    case "fixed64":
+    case "sfixed64":
       // Else the policy asks for numbers.
-      return zero === '"0"' ? (field.kind === "int64" ? printInt64 : printUint64) : printText(read, zero);
+      return zero === '"0"' ? LONG_PRINTERS[field.kind] : printText(read, zero);
+    case "bytes":
+      return printText(read, zero, cost.bytes);
     default:
       return printText(read, zero);
   }
@@ -69,7 +80,7 @@ export const printString: PrintScalar = (reader, out, name, sparse) => {
   if (name !== undefined) out.piece(name);
   if (!out.quoted(reader.bytes, start, end)) {
     const { bytes } = reader;
-    reader.spend(cost.escapes + ((end - start) >> 1));
+    reader.spend(cost.escapes + ((end - start) >> 3));
     if (!isUtf8(bytes.subarray(start, end))) throw BAIL;
     out.text(JSON.stringify(bytes.toString("utf8", start, end)));
   }
@@ -101,10 +112,54 @@ const printUint32: PrintScalar = (reader, out, name, sparse) => {
   out.byte(COMMA);
 };
 
-const printInt64: PrintScalar = (reader, out, name, sparse) => printLong(reader, out, name, sparse, true);
+const printSint32: PrintScalar = (reader, out, name, sparse) => {
+  const bits = reader.uint32();
+  if (sparse && bits === 0) return;
+  if (name !== undefined) out.piece(name);
+  out.integer((bits >>> 1) ^ -(bits & 1));
+  out.byte(COMMA);
+};
 
-const printUint64: PrintScalar = (reader, out, name, sparse) => printLong(reader, out, name, sparse, false);
+const printFixed32: PrintScalar = (reader, out, name, sparse) => {
+  const value = reader.fixed32();
+  if (sparse && value === 0) return;
+  if (name !== undefined) out.piece(name);
+  out.integer(value);
+  out.byte(COMMA);
+};
 
+const printSfixed32: PrintScalar = (reader, out, name, sparse) => {
+  const value = reader.fixed32() | 0;
+  if (sparse && value === 0) return;
+  if (name !== undefined) out.piece(name);
+  out.integer(value);
+  out.byte(COMMA);
+};
+
+const LONG_PRINTERS: Readonly<Record<"int64" | "uint64" | "sint64" | "fixed64" | "sfixed64", PrintScalar>> = {
+  int64: (reader, out, name, sparse) => {
+    reader.varint64();
+    printLong(reader, out, name, sparse, true);
+  },
+  uint64: (reader, out, name, sparse) => {
+    reader.varint64();
+    printLong(reader, out, name, sparse, false);
+  },
+  sint64: (reader, out, name, sparse) => {
+    reader.zigzag64();
+    printLong(reader, out, name, sparse, true);
+  },
+  fixed64: (reader, out, name, sparse) => {
+    reader.fixed64();
+    printLong(reader, out, name, sparse, false);
+  },
+  sfixed64: (reader, out, name, sparse) => {
+    reader.fixed64();
+    printLong(reader, out, name, sparse, true);
+  },
+};
+
+/** Prints the halves that the reader has read. */
 function printLong(
   reader: Reader,
   out: JsonWriter,
@@ -112,9 +167,9 @@ function printLong(
   sparse: boolean,
   signed: boolean,
 ): void {
-  reader.varint64();
   if (sparse && reader.low === 0 && reader.high === 0) return;
   if (name !== undefined) out.piece(name);
+  if (reader.high >= 0x20_0000) reader.spend(cost.longInteger);
   out.byte(QUOTE);
   out.long(reader.low, reader.high, signed);
   out.byte(QUOTE);
@@ -175,9 +230,9 @@ function printEnum(type: EnumType, policy: "name" | "number"): PrintScalar {
   };
 }
 
-function printText(read: ReadText, zero: string): PrintScalar {
+function printText(read: ReadText, zero: string, units: number = cost.textValue): PrintScalar {
   return (reader, out, name, sparse) => {
-    reader.spend(cost.joined);
+    reader.spend(units);
     const text = read(reader);
     if (sparse && text === zero) return;
     if (name !== undefined) out.piece(name);

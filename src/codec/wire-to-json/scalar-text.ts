@@ -37,11 +37,8 @@ export function uint64Text(reader: Reader): string {
 }
 
 export function sint64Text(reader: Reader): string {
-  reader.varint64();
-  const mask = -(reader.low & 1);
-  const low = ((reader.low >>> 1) | (reader.high << 31)) ^ mask;
-  const high = (reader.high >>> 1) ^ mask;
-  return `"${signed(low >>> 0, high >>> 0)}"`;
+  reader.zigzag64();
+  return `"${signed(reader.low, reader.high)}"`;
 }
 
 export function fixed64Text(reader: Reader): string {

@@ -132,7 +132,7 @@ class DecodeSource {
   open(extensions: string): void {
     const { source } = this;
     if (this.#object) source.add(`if (depth <= 0) throw ${source.link(tooDeep)}();`);
-    source.add(`r.spend(${this.#message ? cost.gathered + this.#fields.length : cost.key});`);
+    source.add(`r.spend(${this.#message ? cost.gathered + this.#fields.length : cost.furtherKey});`);
     source.add('let at = -1, e = 0, p = 0, t = "", dropped = false, found, i = -1;');
     this.#fields.forEach((_, index) => {
       source.add(this.#slots(index));
@@ -247,7 +247,7 @@ class DecodeSource {
         : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
       const decode = `${this.source.link(node)}.decode(r, e, ${this.#level.inside})`;
-      return `${head} ${this.#opens()} { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${maxJsonBytes}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
+      return `${head} ${this.#opens()} r.spend(${cost.joined}); { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${maxJsonBytes}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
     }
     const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;
     const claim =

@@ -25,6 +25,7 @@ type Format = (seconds: number, nanos: number) => string | undefined;
 function instantDecoder(what: string, format: Format): Decode {
   return (reader, end, depth) => {
     const { seconds, nanos } = readInstant(reader, end, depth);
+    reader.spend(cost.timeText);
     const text = format(seconds, nanos);
     if (text === undefined)
       throw malformed(`a ${what} of ${seconds} seconds and ${nanos} nanos is out of range`);
@@ -104,6 +105,7 @@ function printFinite(reader: Reader, out: JsonWriter): void {
 
 /** Decodes `google.protobuf.FieldMask` (`repeated string paths = 1`) to its JSON text. */
 export const fieldMaskText: Decode = (reader, end, depth) => {
+  reader.spend(cost.wellKnownText);
   // Each path has a tag and a length before it, which leaves room for the commas.
   const out = Buffer.allocUnsafe(end - reader.pos);
   let to = 0;
