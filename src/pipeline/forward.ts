@@ -38,6 +38,8 @@ export async function forward(
     throw refuse("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`);
   check?.(request);
   if (upgrade !== undefined && !websocket) throw refuse("ROUTE_NOT_FOUND", "no WebSocket is served here");
+  // It may have left while the guard was asking.
+  if (cancellation.cancelled) throw new GatewayError(clientLeft());
   const controller = new AbortController();
   const forwarded: BackendRequest = {
     method,

@@ -79,13 +79,19 @@ export class RequestHead {
     for (let index = 0; index < fields.length; index += 2) {
       const name = fields[index] as string;
       const value = bytesOf(fields[index + 1] as string);
-      if (value.includes(replacement) && !connectionHeaders.has(name)) {
+      if (value.includes(replacement) && !connectionHeaders.has(name) && !this.#ofConnection(name)) {
         const message = `header "${name}" must be ASCII or UTF-8 to be forwarded by this HTTP engine`;
         throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
       }
       all.set(name, joined(name, all.get(name), value));
     }
     return Object.fromEntries(all);
+  }
+
+  /** Whether `Connection` names the header, which is then not forwarded (RFC 9110 §7.6.1). */
+  #ofConnection(name: string): boolean {
+    const options = this.header("connection") ?? "";
+    return options.split(",").some(option => option.trim().toLowerCase() === name);
   }
 
   #bytes(): number {

@@ -241,13 +241,14 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
   }
 }
 
-/** The body of a request while it comes in. What has come before a reader is there is kept: one read of the socket. */
+/** The body of a request while it comes in. What comes before there is a reader is kept, within bounds. */
 class UwsBody {
   complete = false;
   taken = false;
   readonly #response: HttpResponse;
   readonly #length: number | undefined;
   #chunks: Buffer[] = [];
+  #early = 0;
   #consumer: BodyConsumer | undefined;
   #left = Number.POSITIVE_INFINITY;
   #error: Error | undefined;
@@ -311,8 +312,9 @@ class UwsBody {
       return;
     }
     if (bytes.length > 0) this.#chunks.push(bytes);
-    // No more of it than has already been read from the socket.
-    if (!last) this.#pause();
+    this.#early += bytes.length;
+    // A paused connection does not show that its client has left, so the first bytes are read in any case.
+    if (!last && this.#early > maxEarlyBytes) this.#pause();
   }
 
   #give(chunk: Buffer): void {
@@ -342,6 +344,9 @@ class UwsBody {
     this.#response.resume();
   }
 }
+
+/** Bytes of a body that are read before there is a reader, and one read of the socket more. */
+const maxEarlyBytes = 65_536;
 
 /** Above this a response waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;

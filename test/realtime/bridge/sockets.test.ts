@@ -120,7 +120,8 @@ test("a backend that hangs costs error frames, and neither the socket nor others
   const answer = stuck.ask({ type: "send-message", room_id: "a", from: "jdoe", message: "stuck", id: 1 });
   other.say({ type: "send-message", room_id: "a", from: "hsue", message: "through" });
   assert.equal((await other.next("receive-message")).message, "through");
-  assert.equal((await answer).reason, "UPSTREAM_TIMEOUT");
+  // The backend keeps the same deadline, and its own end of the call may come first.
+  assert.match(String((await answer).reason), /^(UPSTREAM_TIMEOUT|DEADLINE_EXCEEDED)$/);
   stuck.say({ type: "send-message", room_id: "a", from: "jdoe", message: "again" });
   assert.equal((await other.next("receive-message")).message, "again");
 });
