@@ -2,7 +2,7 @@ import type { AdminRoute } from "../bindings/admin-route.js";
 import { requireJsonType } from "../bindings/json-body.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
 import { parseTemplate } from "../routing/template-parser.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 
 /** A request to the admin listener for none of its own pages. */
 export interface OperationRequest {
@@ -41,11 +41,11 @@ export class Operations {
       case "none":
         return undefined;
       case "malformed":
-        throw refusal("MALFORMED_PATH", found.message);
+        throw gatewayError("MALFORMED_PATH", found.message);
       case "method": {
         const { allow } = found;
         const message = `${request.method} is not served here; expected ${allow.join(", ")}`;
-        throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
+        throw gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
       }
     }
     if (request.method !== "GET") refuseOtherPages(request);
@@ -69,7 +69,8 @@ export class Operations {
 
 /** Pages must not make the browser of an operator change anything: it would send their forms here unasked. */
 function refuseOtherPages({ origin, contentType, body }: OperationRequest): void {
-  if (origin !== undefined) throw refusal("MISDIRECTED_REQUEST", "requests of web pages are not served here");
+  if (origin !== undefined)
+    throw gatewayError("MISDIRECTED_REQUEST", "requests of web pages are not served here");
   if (body.length > 0) requireJsonType(contentType ?? "");
 }
 
@@ -79,8 +80,4 @@ function parameterNames(path: string): string[] {
 
 function templateOf(path: string): string {
   return path.replace(/:([A-Za-z_]+)/g, "{$1}");
-}
-
-function refusal(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
-  return new GatewayError(gatewayFailure(reason, message));
 }

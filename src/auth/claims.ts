@@ -25,7 +25,7 @@ export function claimAt(claims: Claims, path: string): unknown {
   return value;
 }
 
-/** @throws Refusal unless it is a text with content that a log line can show */
+/** @throws CredentialRefusal unless it is a text with content that a log line can show */
 export function subjectOf(value: unknown, name: string): string {
   if (typeof value !== "string" || value === "") refuse(`"${name}" must be a non-empty string`);
   if (value.length > 512) refuse(`"${name}" is longer than 512 characters`);
@@ -49,7 +49,7 @@ export type MetadataEntries = readonly (readonly [name: string, value: string])[
 /** Makes metadata of claims, by `claims_to_metadata`; a claim that is absent or null makes none. */
 export function metadataMapper(names: Readonly<Record<string, string>>): (claims: Claims) => MetadataEntries {
   const entries = Object.entries(names);
-  /** @throws Refusal where it is too much for a header block */
+  /** @throws CredentialRefusal where it is too much for a header block */
   return claims => {
     const metadata: [string, string][] = [];
     let length = 0;

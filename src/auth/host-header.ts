@@ -1,5 +1,5 @@
 import { isHostHeader } from "../net/forwarded-list.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 
 /** The last header that was a host: most requests have the same. */
 let lastHost: string | undefined;
@@ -11,8 +11,6 @@ let lastHost: string | undefined;
 export function requireHost(host: string | undefined): void {
   if (host === undefined || host === lastHost) return;
   if (!isHostHeader(host))
-    throw new GatewayError(
-      gatewayFailure("INVALID_HEADER", "the Host header is not a valid host; expected name or name:port"),
-    );
+    throw gatewayError("INVALID_HEADER", "the Host header is not a valid host; expected name or name:port");
   lastHost = host;
 }

@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { type GatewayError, gatewayError } from "../status/failure.js";
 import type { Caller } from "./caller.js";
 import type { Authenticator, Identity } from "./identity.js";
 import type { AuthEvent } from "./provider.js";
@@ -68,11 +68,9 @@ function noted(
 function failureOf(providers: readonly Provider[], seen: Refusals | undefined): GatewayError {
   const results = new Set([...(seen?.values() ?? [])].map(refusal => refusal.result));
   if (results.has("unavailable")) {
-    return new GatewayError(
-      gatewayFailure("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment", [], {
-        retryAfter: 1,
-      }),
-    );
+    return gatewayError("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment", [], {
+      retryAfter: 1,
+    });
   }
   const reason = reasonOf([...(seen?.values() ?? [])]);
   const challenges = new Map<string, string>();
@@ -84,7 +82,7 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
   const headers = [...challenges].map(
     ([scheme, error]) => ["www-authenticate", `${scheme} realm="protogate"${error}`] as const,
   );
-  return new GatewayError(gatewayFailure(reason, messages[reason], [], { headers }));
+  return gatewayError(reason, messages[reason], [], { headers });
 }
 
 /** One that has expired counts before the others; these only where all agree. */

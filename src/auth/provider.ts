@@ -20,7 +20,7 @@ export interface Provider {
   readonly metadataNames?: ReadonlySet<string>;
   /**
    * Undefined where the request has no credentials for this provider; synchronous where the answer is known.
-   * @throws Refusal (or rejects with it)
+   * @throws CredentialRefusal (or rejects with it)
    */
   identify(caller: Caller): Identity | undefined | Promise<Identity>;
   /** Stops what runs in the background. */
@@ -45,7 +45,7 @@ export class CredentialRefusal extends Error {
   }
 }
 
-/** @throws Refusal */
+/** @throws CredentialRefusal */
 export function refuse(message: string): never {
   throw new CredentialRefusal("invalid", message);
 }

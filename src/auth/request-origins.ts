@@ -1,5 +1,5 @@
 import { isHostHeader, trustedHost, trustedScheme } from "../net/forwarded-list.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 
 /** What tells where a request comes from. */
 export interface OriginRequest {
@@ -83,7 +83,7 @@ export class RequestOrigins {
     const origin = request.header("origin");
     if (origin === undefined || this.#trusts(origin, request)) return;
     const message = "a page of another origin must say what it sends; expected a content-type";
-    throw new GatewayError(gatewayFailure("ORIGIN_NOT_ALLOWED", message));
+    throw gatewayError("ORIGIN_NOT_ALLOWED", message);
   }
 
   /**
@@ -95,7 +95,7 @@ export class RequestOrigins {
     if (origin === undefined || this.#any) return;
     if (this.#none ? this.#isOwn(origin, request) : this.#listed(origin)) return;
     const message = "pages of this origin may not open a WebSocket here";
-    throw new GatewayError(gatewayFailure("ORIGIN_NOT_ALLOWED", message));
+    throw gatewayError("ORIGIN_NOT_ALLOWED", message);
   }
 
   #trusts(origin: string, request: OriginRequest): boolean {

@@ -1,7 +1,7 @@
 import { requestFailure, TranscodeError } from "../codec/error.js";
 import { describeJson, isJsonObject, type JsonObject } from "../codec/json.js";
 import { parseJson } from "../codec/json-to-wire/parse-json.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { GatewayError, gatewayError } from "../status/failure.js";
 
 /** The gateway's own bodies are flat; this is for naming the member of one that is not. */
 const depth = 32;
@@ -67,10 +67,10 @@ export function parseJsonObject(body: Uint8Array): JsonObject {
     if (!(error instanceof TranscodeError)) throw error;
     const { reason, message } = error;
     if (reason !== "MALFORMED_JSON") throw new GatewayError(requestFailure(error));
-    throw new GatewayError(gatewayFailure(reason, `the body is not valid JSON: ${message}`));
+    throw gatewayError(reason, `the body is not valid JSON: ${message}`);
   }
 }
 
 function unsupported(message: string): GatewayError {
-  return new GatewayError(gatewayFailure("UNSUPPORTED_MEDIA_TYPE", message));
+  return gatewayError("UNSUPPORTED_MEDIA_TYPE", message);
 }

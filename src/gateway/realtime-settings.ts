@@ -16,7 +16,7 @@ import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js"
 import type { RealtimeConfig } from "../realtime/config.js";
 import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
 import { requireHandshake } from "../realtime/sockets/upgrade-request.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { type GatewayError, gatewayError } from "../status/failure.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { Validators } from "../validation/compile.js";
 import type { GatewayConfig } from "./config.js";
@@ -113,7 +113,7 @@ function closedGate(rooms: Rooms, socketPath: string): NonNullable<LocalHandler[
 }
 
 function noSocketHere(): GatewayError {
-  return new GatewayError(gatewayFailure("ROUTE_NOT_FOUND", "no WebSocket is served here"));
+  return gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
 }
 
 /** Who may open sockets and use rooms. */
@@ -220,7 +220,7 @@ export function callCheck(
     const [first] = violations;
     if (first !== undefined) {
       const text = `${first.field === "" ? "" : `${first.field}: `}${first.description}`;
-      throw new GatewayError(gatewayFailure("VALIDATION_FAILED", text, violations));
+      throw gatewayError("VALIDATION_FAILED", text, violations);
     }
   };
 }
@@ -238,7 +238,7 @@ function methodCheck(
   const all = demanded.filter(each => each !== undefined);
   return (identity, message) => {
     if (names !== "none" && (identity === undefined || !names.includes(identity.provider))) {
-      throw refuse(
+      throw gatewayError(
         "CREDENTIALS_MISSING",
         "the method asks for other credentials than the socket was opened with",
       );
@@ -246,7 +246,7 @@ function methodCheck(
     for (const authorizer of all) {
       // A call over a socket has no path to match.
       if (authorizer.usesPath)
-        throw refuse(
+        throw gatewayError(
           "POLICY_DENIED",
           "this method is protected by a path policy and cannot be called over a WebSocket; use its HTTP route",
         );
@@ -266,8 +266,4 @@ function authOfMethod(
   // Loading has checked that the upstream exists.
   const upstream = config.upstreams[service.upstream] as UpstreamConfig;
   return methodPolicy(config, service, upstream, method.name).auth;
-}
-
-function refuse(reason: Parameters<typeof gatewayFailure>[0], message: string): GatewayError {
-  return new GatewayError(gatewayFailure(reason, message));
 }

@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 import { callerKey, type LimitKey, limitKey } from "./caller-key.js";
 import type { RateLimitConfig } from "./config.js";
 import type { Limited } from "./limiter.js";
@@ -116,7 +116,7 @@ export class Limit {
       return { policy: undefined, state: undefined, release: undefined };
     }
     this.#counters.limited.inc();
-    throw new GatewayError(gatewayFailure(reason, message, [], { retryAfter, headers }));
+    throw gatewayError(reason, message, [], { retryAfter, headers });
   }
 }
 

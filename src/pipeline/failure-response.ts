@@ -1,6 +1,5 @@
 import { requestFailure, TranscodeError } from "../codec/error.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Reason } from "../status/reasons.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 
 /** The response to a request that went wrong; what the client must not see goes into the log. */
@@ -45,8 +44,4 @@ export function failureResponse(
 /** For the log. */
 export function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-export function refuse(reason: Reason, message: string): GatewayError {
-  return new GatewayError(gatewayFailure(reason, message));
 }

@@ -2,11 +2,10 @@ import { Readable } from "node:stream";
 import type { PassThroughBinding } from "../bindings/binding.js";
 import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
-import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../status/failure.js";
 import { type BackendRequest, type BackendResponse, backendFailure } from "../upstream/http/client.js";
 import { backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
-import { refuse } from "./failure-response.js";
 import { requestMetadata } from "./metadata.js";
 
 /** What a pass-through prefix takes; the rarer methods of other specifications too. */
@@ -30,16 +29,15 @@ export async function forward(
   // A backend that is asked for the request it got would show what only it may know (RFC 9110 §9.3.8).
   if (method === "TRACE" || method === "CONNECT") {
     const message = `${method} is not forwarded`;
-    throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
+    throw gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
   }
   if (request.hasBody && (method === "GET" || method === "HEAD"))
-    throw refuse("MALFORMED_REQUEST", `a ${method} request has no body`);
+    throw gatewayError("MALFORMED_REQUEST", `a ${method} request has no body`);
   if (Number(request.header("content-length") ?? 0) > bodyLimit)
-    throw refuse("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`);
+    throw gatewayError("BODY_TOO_LARGE", `the body is limited to ${bodyLimit} bytes`);
   check?.(request);
-  if (upgrade !== undefined && !websocket) throw refuse("ROUTE_NOT_FOUND", "no WebSocket is served here");
-  // It may have left while the guard was asking.
-  if (cancellation.cancelled) throw new GatewayError(clientLeft());
+  if (upgrade !== undefined && !websocket)
+    throw gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
   const controller = new AbortController();
   const forwarded: BackendRequest = {
     method,

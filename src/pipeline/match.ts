@@ -1,9 +1,8 @@
 import type { Binding, BoundRoutes } from "../bindings/binding.js";
 import { lookUpRoute } from "../bindings/lookup.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";
-import { refuse } from "./failure-response.js";
 
 export interface RouteMatch {
   readonly binding: Binding;
@@ -27,15 +26,15 @@ export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch 
     case "found":
       return { binding: found.value, variables: found.variables };
     case "malformed":
-      throw refuse("MALFORMED_PATH", found.message);
+      throw gatewayError("MALFORMED_PATH", found.message);
     case "none":
-      throw refuse("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
+      throw gatewayError("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
     case "options":
       return { status: 204, headers: [["allow", found.allow.join(", ")]], body: noBody };
     case "method": {
       const { allow } = found;
       const message = `${method} is not allowed here; expected ${allow.join(", ")}`;
-      throw new GatewayError(gatewayFailure("METHOD_NOT_ALLOWED", message, [], { allow }));
+      throw gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
     }
   }
 }

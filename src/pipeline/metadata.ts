@@ -4,7 +4,7 @@ import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { isHeaderValue } from "../server/response-writer.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
 import type { Metadata } from "../upstream/channel.js";
 
@@ -68,7 +68,7 @@ export function responseHeaders(
 
 function decodeBase64(name: string, text: string): Uint8Array {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) {
-    throw new GatewayError(gatewayFailure("INVALID_HEADER", `header "${name}" must be base64`));
+    throw gatewayError("INVALID_HEADER", `header "${name}" must be base64`);
   }
   return Buffer.from(text, "base64");
 }
@@ -76,7 +76,7 @@ function decodeBase64(name: string, text: string): Uint8Array {
 function ascii(name: string, value: string): string {
   if (/^[\x20-\x7e]*$/.test(value)) return value;
   const message = `header "${name}" must be printable ASCII to be forwarded; use a "-bin" header for other bytes`;
-  throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
+  throw gatewayError("INVALID_HEADER", message);
 }
 
 /** How the client reached the gateway, for the backend. */

@@ -7,11 +7,11 @@ import { lookUpRoute } from "../bindings/lookup.js";
 import { targetLimit } from "../server/engine.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
-import { type Failure, gatewayFailure } from "../status/failure.js";
+import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, RequestContext } from "./context.js";
-import { describe, errorResponse, refuse } from "./failure-response.js";
+import { describe, errorResponse } from "./failure-response.js";
 import { forward, forwardingFailure } from "./forward.js";
 import { match } from "./match.js";
 import { requestMetadata } from "./metadata.js";
@@ -86,7 +86,7 @@ export class Pipeline {
     const { request, routes } = context;
     requireHost(request.header("host"));
     if (request.path.length + request.query.length > targetLimit)
-      throw refuse("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
+      throw gatewayError("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
     const matched = match(request, routes);
     if ("status" in matched) return matched;
     const { binding, variables } = matched;
@@ -133,7 +133,7 @@ export class Pipeline {
   #readBody(context: RequestContext, binding: RpcBinding, variables: readonly string[]): MaybeLater {
     const { rpc } = binding.route;
     if (rpc.clientStreaming || rpc.serverStreaming) {
-      throw refuse(
+      throw gatewayError(
         "STREAMING_NOT_SUPPORTED",
         `${rpc.fullName} streams; this version answers unary methods only`,
       );

@@ -1,5 +1,5 @@
 import type { InboundRequest } from "../server/inbound-request.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 
 const unitMilliseconds: Readonly<Record<string, number>> = {
   H: 3_600_000,
@@ -50,7 +50,5 @@ export function clientTimeout(request: InboundRequest, allowed: number): number 
 
 function parsed(name: string, milliseconds: number | undefined, examples: string): number {
   if (milliseconds !== undefined && milliseconds > 0) return milliseconds;
-  throw new GatewayError(
-    gatewayFailure("INVALID_TIMEOUT", `${name} must be a positive time such as ${examples}`),
-  );
+  throw gatewayError("INVALID_TIMEOUT", `${name} must be a positive time such as ${examples}`);
 }

@@ -1,7 +1,7 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
-import { GatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
@@ -16,7 +16,7 @@ export function validate({ validate: violationsOf }: RpcBinding, request: Uint8A
   if (first === undefined) return;
   const more = violations.length === 1 ? "" : ` (and ${violations.length - 1} more)`;
   const message = `${first.field === "" ? "" : `${first.field}: `}${first.description}${more}`;
-  throw new GatewayError(gatewayFailure("VALIDATION_FAILED", message, violations));
+  throw gatewayError("VALIDATION_FAILED", message, violations);
 }
 
 /** @throws TranscodeError */

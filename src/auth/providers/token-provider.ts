@@ -24,7 +24,7 @@ export interface TokenProviderOptions {
   now(): number;
   /** Grows when everything that is remembered has become worthless. */
   version(): number;
-  /** Rejects with a Refusal. */
+  /** Rejects with a CredentialRefusal. */
   verify(token: string, caller: Caller): Promise<Verified>;
   close(): void;
 }

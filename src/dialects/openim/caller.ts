@@ -1,4 +1,4 @@
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { gatewayError } from "../../status/failure.js";
 import type { AcceptRule, CallerMetadata, CallerMetadataEntries, DialectIdentity } from "../dialect.js";
 
 /** The client's name for what it does is required of POST, as OpenIM's own gateway requires it. */
@@ -8,10 +8,10 @@ export const openimAccept: AcceptRule = {
     const operationId = request.header("operationid");
     if (operationId === undefined || operationId === "") {
       if (request.method !== "POST") return;
-      throw new GatewayError(gatewayFailure("MISSING_HEADER", "header must have operationID"));
+      throw gatewayError("MISSING_HEADER", "header must have operationID");
     }
     if (!printable.test(operationId))
-      throw new GatewayError(gatewayFailure("INVALID_HEADER", "operationID must be printable ASCII"));
+      throw gatewayError("INVALID_HEADER", "operationID must be printable ASCII");
   },
 };
 
@@ -46,7 +46,7 @@ function identityMetadata(identity: DialectIdentity): CallerMetadataEntries {
  */
 function describeIdentity({ subject, claims, metadata }: DialectIdentity): CallerMetadataEntries {
   if (!printable.test(subject))
-    throw new GatewayError(gatewayFailure("CREDENTIALS_INVALID", "the user ID must be printable ASCII"));
+    throw gatewayError("CREDENTIALS_INVALID", "the user ID must be printable ASCII");
   const entries: [string, string][] = [["opuserid", subject]];
   const platform = platforms[Number(claims.PlatformID ?? claims.platformID)];
   if (platform !== undefined) entries.push(["platform", platform]);

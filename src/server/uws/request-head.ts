@@ -1,7 +1,7 @@
 import type { HttpRequest } from "uWebSockets.js";
 import { METHODS } from "node:http";
-import { connectionHeaders } from "../../net/reserved-headers.js";
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
+import { gatewayError } from "../../status/failure.js";
 import { type Refusal, refusal } from "../engine.js";
 
 /**
@@ -81,7 +81,7 @@ export class RequestHead {
       const value = bytesOf(fields[index + 1] as string);
       if (value.includes(replacement) && !connectionHeaders.has(name) && !this.#ofConnection(name)) {
         const message = `header "${name}" must be ASCII or UTF-8 to be forwarded by this HTTP engine`;
-        throw new GatewayError(gatewayFailure("INVALID_HEADER", message));
+        throw gatewayError("INVALID_HEADER", message);
       }
       all.set(name, joined(name, all.get(name), value));
     }
@@ -90,8 +90,7 @@ export class RequestHead {
 
   /** Whether `Connection` names the header, which is then not forwarded (RFC 9110 §7.6.1). */
   #ofConnection(name: string): boolean {
-    const options = this.header("connection") ?? "";
-    return options.split(",").some(option => option.trim().toLowerCase() === name);
+    return connectionOptions(this.header("connection") ?? "").has(name);
   }
 
   #bytes(): number {

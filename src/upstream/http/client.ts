@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { Agent, buildConnector, type Dispatcher } from "undici";
-import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 
 export interface BackendTls {
   readonly ca?: Buffer;
@@ -183,12 +183,12 @@ export function hasNoContent(method: string, status: number): boolean {
 
 export function badStatus(status: number): GatewayError {
   const message = `the upstream sent the status ${status}; expected 200 to 599`;
-  return new GatewayError(gatewayFailure("UPSTREAM_PROTOCOL", message));
+  return gatewayError("UPSTREAM_PROTOCOL", message);
 }
 
 function overloaded(): GatewayError {
   const message = "too many requests wait for a connection to the upstream";
-  return new GatewayError(gatewayFailure("UPSTREAM_UNAVAILABLE", message));
+  return gatewayError("UPSTREAM_UNAVAILABLE", message);
 }
 
 /** Why a backend has not sent its whole response. `@fastify/reply-from` wraps the error: the cause is the real one. */

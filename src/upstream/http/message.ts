@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
-import { GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type GatewayError, gatewayError } from "../../status/failure.js";
 
 /** What replaces or joins a request's own headers; `undefined` takes one away. */
 export type ForwardedHeaders = Readonly<Record<string, string | undefined>>;
@@ -81,5 +81,5 @@ const controls = /%(?:[01][0-9a-f]|7f)/i;
 const ambiguous = /[\\#]|\/(?:\.|%2e){1,2}(?:\/|$)/i;
 
 function malformed(message: string): GatewayError {
-  return new GatewayError(gatewayFailure("MALFORMED_PATH", message));
+  return gatewayError("MALFORMED_PATH", message);
 }

@@ -239,7 +239,7 @@ function createJwtProvider(name: string, config: JwtConfig, dependencies: AuthDe
 /**
  * The claims of a token that has been verified, read anew because `jose` reads numbers as doubles: a user's id of more than
  * 53 bits would be that of another.
- * @throws Refusal for names that come twice (RFC 7519 §4) and whatever else the strict reader does not take
+ * @throws CredentialRefusal for names that come twice (RFC 7519 §4) and whatever else the strict reader does not take
  */
 function exactClaims(token: string): Claims {
   const [, payload = ""] = token.split(".");
@@ -270,7 +270,7 @@ function milliseconds(date: unknown): number | undefined {
   return typeof date === "number" && Number.isFinite(date) ? date * 1000 : undefined;
 }
 
-/** @throws Refusal */
+/** @throws CredentialRefusal */
 async function verify(token: string, keys: TokenKeys, options: JWTVerifyOptions): Promise<JWTPayload> {
   let candidates: Awaited<ReturnType<TokenKeys["candidates"]>> | undefined;
   for (let index = 0; ; index++) {

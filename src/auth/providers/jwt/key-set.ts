@@ -142,7 +142,7 @@ type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
 export interface TokenKeys {
   /** Grows when a key is no longer trusted: what was verified before must be verified again. */
   readonly version: number;
-  /** The keys that may have signed the token, the likeliest first. @throws Refusal, JOSEError */
+  /** The keys that may have signed the token, the likeliest first. @throws CredentialRefusal, JOSEError */
   candidates(...token: Parameters<JWTVerifyGetKey>): Promise<readonly Key[]>;
   close(): void;
 }

@@ -55,7 +55,7 @@ export type RpcAuthConfig = Loaded<typeof RpcSchema>;
 export interface RpcPlan {
   readonly method: MethodType;
   request(token: string): Uint8Array;
-  /** @throws Refusal where it says nobody; TranscodeError where it is no reply of the method */
+  /** @throws CredentialRefusal where it says nobody; TranscodeError where it is no reply of the method */
   reply(message: Uint8Array): { subject: string; scopes: ReadonlySet<string>; claims: Claims };
 }
 
