@@ -4,6 +4,8 @@ import type { Row } from "./row.js";
 
 export interface Context {
   readonly quick: boolean;
+  /** The root of another checkout, built, to compare with in place of rivals. */
+  readonly base: string | undefined;
   readonly cpus: Cpus;
   /** Whatever a group starts is started here, so that nothing outlives the bench. */
   readonly children: Children;

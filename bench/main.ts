@@ -14,7 +14,8 @@ const labels = new Map(Object.values(metrics).map(({ name, label }) => [name, la
 async function run(options: Options, children: Children): Promise<void> {
   const cpus = chooseCpus();
   const print = (text: string): void => void process.stdout.write(text);
-  const context: Context = { quick: options.quick, cpus, children, note: line => print(`· ${line}\n`) };
+  const { quick, base } = options;
+  const context: Context = { quick, base, cpus, children, note: line => print(`· ${line}\n`) };
   print(
     `node ${process.version}, ${availableParallelism()} CPUs, ${cpus.description}\n` +
       "Each baseline's ratio is the median over interleaved pairs of rounds [least–greatest]; above 1 the first column is better.\n\n",

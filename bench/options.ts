@@ -10,6 +10,8 @@ export interface Options {
   readonly quick: boolean;
   /** Where the rows go as JSON. */
   readonly json: string | undefined;
+  /** Another checkout, built, that the gateway is compared with in place of its rivals. */
+  readonly base: string | undefined;
 }
 
 /** Something in the command line that cannot be done. */
@@ -18,7 +20,7 @@ export class OptionError extends Error {
 }
 
 /**
- * Reads `--only GROUP` (repeatable, also `a,b`), `--quick` and `--json FILE`.
+ * Reads `--only GROUP` (repeatable, also `a,b`), `--quick`, `--json FILE` and `--base FOLDER`.
  * @param known groups that can be named
  * @param usual those that run where none is named
  * @throws OptionError saying what was expected
@@ -28,15 +30,18 @@ export function readOptions(
   known: readonly string[],
   usual: readonly string[],
 ): Options {
-  const { only = [], quick = false, json } = parse(args);
+  const { only = [], quick = false, json, base } = parse(args);
   const wanted = only.flatMap(each => each.split(","));
   for (const name of wanted) if (!known.includes(name)) throw unknownGroup(name, known);
   if (json !== undefined && !existsSync(dirname(resolve(json))))
     throw new OptionError(`--json ${json}: there is no folder ${dirname(resolve(json))}`);
+  if (base !== undefined && !existsSync(resolve(base, "dist/main.js")))
+    throw new OptionError(`--base ${base}: expected a checkout that is built; there is no dist/main.js`);
   return {
     groups: wanted.length === 0 ? usual : known.filter(name => wanted.includes(name)),
     quick,
     json,
+    base: base === undefined ? undefined : resolve(base),
   };
 }
 
@@ -48,11 +53,12 @@ function parse(args: readonly string[]) {
         only: { type: "string", multiple: true },
         quick: { type: "boolean" },
         json: { type: "string" },
+        base: { type: "string" },
       },
     }).values;
   } catch (error) {
     throw new OptionError(
-      `${(error as Error).message}\nusage: npm run bench -- [--only GROUP] [--quick] [--json FILE]`,
+      `${(error as Error).message}\nusage: npm run bench -- [--only GROUP] [--quick] [--json FILE] [--base FOLDER]`,
     );
   }
 }

@@ -26,13 +26,22 @@ const loads: readonly Load[] = [
 const slow = 200;
 /** Milliseconds in which what they do not read passes all buffers, and the server's limit. */
 const untilTooSlow = 14_000;
-const rivals: readonly EntrantName[] = ["uws", "socket.io", "ws"];
-const names: Readonly<Record<EntrantName, string>> = {
-  protogate: "protogate",
-  uws: "bare uWS publish",
-  "socket.io": "Socket.IO (ws)",
-  ws: "ws loop",
-};
+
+/** A server that is measured. */
+interface Subject {
+  readonly name: string;
+  readonly entrant: EntrantName;
+  /** Root of another checkout whose bench starts it. */
+  readonly checkout?: string | undefined;
+}
+
+const own: Subject = { name: "protogate", entrant: "protogate" };
+const bare: Subject = { name: "bare uWS publish", entrant: "uws" };
+const rivals: readonly Subject[] = [
+  bare,
+  { name: "Socket.IO (ws)", entrant: "socket.io" },
+  { name: "ws loop", entrant: "ws" },
+];
 
 /** Fan-out, and what a connection costs that does nothing. */
 export const realtimeGroup: Group = {
@@ -44,32 +53,35 @@ export const realtimeGroup: Group = {
     "Slow readers: how long messages take to the 800 others while 200 stop reading, and while they take in the same.",
     "bare uWS publish: passes on the bytes that it got. Socket.IO: rooms on its ws engine. ws loop: send to each of a set.",
   ],
-  async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
+  async *run({ quick, base, cpus, children, note }: Context): AsyncIterable<Finding> {
     const absent = { kind: "absent", reason: "not needed" } as const;
     const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
     const loadSite: Site = { ...site, cpu: cpus.load };
+    const before: Subject = { name: "protogate before", entrant: "protogate", checkout: base };
+    const others = base === undefined ? rivals : [before, bare];
     for (const load of loads) {
-      yield await fanOut(site, loadSite, load, quick ? 3 : 9, quick ? 500 : 2000);
+      yield await fanOut(site, loadSite, others, load, quick ? 3 : 9, quick ? 500 : 2000);
     }
     for (const policy of quick ? (["drop"] as const) : (["drop", "close"] as const)) {
       note(`slow readers, policy ${policy}`);
       yield await slowReaders(site, loadSite, policy, quick ? 1 : 5);
     }
     note("idle connections");
-    yield await idle(site, loadSite, quick ? 1000 : 5000, quick ? 1 : 3);
+    yield await idle(site, loadSite, others, quick ? 1000 : 5000, quick ? 1 : 3);
   },
 };
 
 interface Contender {
-  readonly entrant: EntrantName;
+  readonly subject: Subject;
   readonly server: Server;
   readonly client: Awaited<ReturnType<typeof startClient>>;
 }
 
-async function start(site: Site, loadSite: Site, entrant: EntrantName, count: number): Promise<Contender> {
-  const server = await startScript(site, "realtime/server", { ENTRANT: entrant });
+async function start(site: Site, loadSite: Site, subject: Subject, count: number): Promise<Contender> {
+  const { entrant, checkout } = subject;
+  const server = await startScript(site, "realtime/server", { ENTRANT: entrant }, checkout);
   const client = await startClient(loadSite, "realtime/members", {});
-  const contender = { entrant, server, client };
+  const contender = { subject, server, client };
   await client.ask(`open ${entrant} ${server.port} ${count}`);
   return contender;
 }
@@ -81,34 +93,34 @@ async function stop({ server, client }: Contender): Promise<void> {
 async function fanOut(
   site: Site,
   loadSite: Site,
+  others: readonly Subject[],
   { window, what }: Load,
   pairs: number,
   milliseconds: number,
 ): Promise<Finding> {
   const workload = `${members} members, ${window} under way, ${size} bytes ${what}`;
   const contenders: Contender[] = [];
-  for (const entrant of ["protogate", ...rivals] as const) {
-    contenders.push(await start(site, loadSite, entrant, members));
+  for (const subject of [own, ...others]) {
+    contenders.push(await start(site, loadSite, subject, members));
   }
-  const rates = new Map<EntrantName, number[]>(contenders.map(({ entrant }) => [entrant, []]));
+  const rates = new Map<Subject, number[]>(contenders.map(({ subject }) => [subject, []]));
   let loadShare = 0;
   for (let round = -1; round < pairs; round++) {
-    for (const { entrant, server, client } of contenders) {
+    for (const { subject, server, client } of contenders) {
       const before = readUsage(server.child.pid);
-      const ran = await client.ask(`run ${entrant} ${window} ${milliseconds} ${size} ${what}`);
+      const ran = await client.ask(`run ${subject.entrant} ${window} ${milliseconds} ${size} ${what}`);
       const { deliveries, cpuSeconds, seconds } = JSON.parse(ran) as Delivered;
       const used = readUsage(server.child.pid).cpuSeconds - before.cpuSeconds;
       // The first round warms up.
       if (round < 0) continue;
-      rates.get(entrant)?.push(deliveries / used);
+      rates.get(subject)?.push(deliveries / used);
       loadShare = Math.max(loadShare, cpuSeconds / seconds);
     }
   }
   await Promise.all(contenders.map(stop));
-  const own = rates.get("protogate") ?? [];
-  const rows = rivals.flatMap(rival => {
-    const comparison = { group: "realtime", workload, subject: names.protogate, baseline: names[rival] };
-    return compare(comparison, deliveriesPerCpu, own, rates.get(rival) ?? []) ?? [];
+  const rows = others.flatMap(other => {
+    const comparison = { group: "realtime", workload, subject: own.name, baseline: other.name };
+    return compare(comparison, deliveriesPerCpu, rates.get(own) ?? [], rates.get(other) ?? []) ?? [];
   });
   return { workload, rows, remarks: [`members used ${(loadShare * 100).toFixed(0)} % of their CPU at most`] };
 }
@@ -159,12 +171,19 @@ async function slowReaders(
 }
 
 /** What the server's resident memory grows by for each connection of one that is in one room and says nothing. */
-async function idle(site: Site, loadSite: Site, connections: number, rounds: number): Promise<Finding> {
+async function idle(
+  site: Site,
+  loadSite: Site,
+  others: readonly Subject[],
+  connections: number,
+  rounds: number,
+): Promise<Finding> {
   const workload = `${connections} idle connections, authenticated, in one room`;
-  const costs = new Map<EntrantName, number[]>();
+  const costs = new Map<Subject, number[]>();
   for (let round = 0; round < rounds; round++) {
-    for (const entrant of ["protogate", ...rivals] as const) {
-      const server = await startScript(site, "realtime/server", { ENTRANT: entrant });
+    for (const subject of [own, ...others]) {
+      const { entrant, checkout } = subject;
+      const server = await startScript(site, "realtime/server", { ENTRANT: entrant }, checkout);
       const client = await startClient(loadSite, "realtime/members", {});
       // What the first connections cost is the program's, not theirs.
       await client.ask(`open ${entrant} ${server.port} 100`);
@@ -174,16 +193,15 @@ async function idle(site: Site, loadSite: Site, connections: number, rounds: num
         await client.ask(`open ${entrant} ${server.port} ${Math.min(500, connections - open)}`);
       await server.child.heapInUse();
       const cost = (residentMemory(server.child.pid) - before) / connections;
-      costs.set(entrant, [...(costs.get(entrant) ?? []), cost]);
-      await stop({ entrant, server, client });
+      costs.set(subject, [...(costs.get(subject) ?? []), cost]);
+      await stop({ subject, server, client });
     }
   }
-  const own = costs.get("protogate") ?? [];
-  const rows: Row[] = rivals.flatMap(rival => {
-    const comparison = { group: "realtime", workload, subject: names.protogate, baseline: names[rival] };
-    return compare(comparison, idleConnection, own, costs.get(rival) ?? []) ?? [];
+  const rows: Row[] = others.flatMap(other => {
+    const comparison = { group: "realtime", workload, subject: own.name, baseline: other.name };
+    return compare(comparison, idleConnection, costs.get(own) ?? [], costs.get(other) ?? []) ?? [];
   });
-  const above = medianOf(own) - medianOf(costs.get("uws") ?? [0]);
+  const above = medianOf(costs.get(own) ?? [0]) - medianOf(costs.get(bare) ?? [0]);
   return {
     workload,
     rows,

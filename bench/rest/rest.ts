@@ -3,7 +3,7 @@ import { measureCell, type Plan } from "../measure/cell.js";
 import { hasStrace } from "../process/strace.js";
 import { openStage } from "../stage/stage.js";
 import { contender, startEntrants, warmUp } from "./entrants.js";
-import { subjects } from "./subjects.js";
+import { subjects, subjectsBesides } from "./subjects.js";
 import { connectionCounts, smallGet, workloads } from "./workloads.js";
 
 /** The whole gateway, REST in and gRPC out, put together from different parts and beside its rivals. */
@@ -18,11 +18,15 @@ export const restGroup: Group = {
     "A quick run measures the small GET alone.",
   ],
   async *run(context: Context): AsyncIterable<Finding> {
-    const { quick, cpus, note } = context;
+    const { quick, base, cpus, note } = context;
     const { site, load, upstream, close } = await openStage(context);
     try {
       const asked = quick ? [smallGet] : workloads;
-      const entrants = await startEntrants(site, subjects, context);
+      const entrants = await startEntrants(
+        site,
+        base === undefined ? subjects : subjectsBesides(base),
+        context,
+      );
       for (const entrant of entrants) await warmUp(entrant, load, asked);
       if (!hasStrace()) note("syscalls are not measured: strace is not installed");
       for (const workload of asked) {

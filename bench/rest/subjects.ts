@@ -62,6 +62,20 @@ export const engineSubjects: readonly Subject[] = [
   ...rivals,
 ];
 
+/** The gateway on each engine, and that of another checkout twice: its ratio to itself is the noise of the run. */
+export function subjectsBesides(checkout: string): readonly Subject[] {
+  return [fastest, fastify].flatMap(parts => {
+    const name = gatewayName(parts);
+    const before = [`${name} before`, `${name} before, again`] as const;
+    const start: Subject["start"] = site => startGateway(site, parts, { checkout });
+    return [
+      gateway(parts, [before[0]]),
+      { name: before[0], baselines: [before[1]], language: "node", start },
+      { name: before[1], baselines: [], language: "node", start },
+    ] satisfies Subject[];
+  });
+}
+
 function gateway(parts: Parts, baselines: readonly string[]): Subject {
   return { name: gatewayName(parts), baselines, language: "node", start: site => startGateway(site, parts) };
 }

@@ -24,15 +24,20 @@ export interface Site {
 }
 
 const compiled = join(import.meta.dirname, "..");
-const probe = pathToFileURL(join(compiled, "process/control-probe.js")).href;
 
-/** A server of the bench on Node, by its path below bench/ without `.ts`. */
+/**
+ * A server of the bench on Node, by its path below bench/ without `.ts`.
+ * @param checkout root of another checkout whose bench is compiled
+ */
 export async function startScript(
   site: Site,
   script: string,
   env: Readonly<Record<string, string>>,
+  checkout?: string,
 ): Promise<Server> {
-  const child = startNode(site, script, [join(compiled, `${script}.js`)], env);
+  const folder =
+    checkout === undefined ? compiled : join(checkout, "node_modules/.cache/protogate-bench/bench");
+  const child = startNode(site, script, [join(folder, `${script}.js`)], env, folder);
   return { child, port: await child.listening() };
 }
 
@@ -75,12 +80,14 @@ export interface GatewayOptions {
   readonly config?: string;
   /** Options of Node.js. */
   readonly nodeOptions?: readonly string[];
+  /** Root of another checkout, built, whose gateway is started. */
+  readonly checkout?: string;
 }
 
 export async function startGateway(
   site: Site,
   parts: Parts,
-  { preloaded = [], config = plainConfig, nodeOptions = [] }: GatewayOptions = {},
+  { preloaded = [], config = plainConfig, nodeOptions = [], checkout = root }: GatewayOptions = {},
 ): Promise<Server> {
   const port = await freePort();
   const env = {
@@ -90,7 +97,7 @@ export async function startGateway(
     TRANSPORT: parts.transport,
     UPSTREAM: site.upstream,
   };
-  const main = join(root, "dist/main.js");
+  const main = join(checkout, "dist/main.js");
   const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
   const args = [...nodeOptions, ...imports, main, "serve", "-c", config];
   const child = startNode(site, gatewayName(parts), args, env);
@@ -108,7 +115,10 @@ function startNode(
   name: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  folder = compiled,
 ): Child {
+  // A script and its probe share a module, so both are of one bench.
+  const probe = pathToFileURL(join(folder, "process/control-probe.js")).href;
   return children.start({ name, file: process.execPath, args: ["--import", probe, ...args], env, cpu });
 }
 

@@ -10,6 +10,7 @@ const order: readonly (readonly string[])[] = [
   ["demo"],
   ["gateway"],
   ["pipeline", "admin", "realtime"],
+  ["protocols"],
   ["server"],
   ["livekit"],
   ["bindings"],

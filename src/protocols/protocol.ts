@@ -1,0 +1,90 @@
+import type { RpcBinding } from "../bindings/binding.js";
+import type { InboundRequest } from "../server/inbound-request.js";
+import type { HeaderList } from "../server/response-writer.js";
+import type { Failure } from "../status/failure.js";
+import type { Metadata } from "../upstream/channel.js";
+
+/** As `protocols` of a service names them. */
+export type ProtocolName = "rest" | "connect" | "grpc-web" | "grpc";
+
+/** How a caller speaks RPC over HTTP. One value for each protocol, without state. */
+export interface Protocol {
+  readonly name: ProtocolName;
+  /** Whether a request speaks it, by its method and headers alone. */
+  accepts(request: InboundRequest): boolean;
+  /**
+   * Begins one call.
+   * @param variables values of the template's variables, raw; empty on the path of the RPC
+   * @throws GatewayError where the head of the request is not valid in this protocol
+   */
+  open(request: InboundRequest, binding: RpcBinding, variables: readonly string[]): ProtocolCall;
+  /**
+   * The whole response to a request that fails before any of its response was sent, also one that has no route.
+   * @param metadata of the backend: `headers` initial, `trailers` trailing
+   */
+  failure(request: InboundRequest, failure: Failure, metadata: CallMetadata): ProtocolResponse;
+}
+
+export interface CallMetadata {
+  readonly headers: Metadata;
+  readonly trailers: Metadata;
+}
+
+/** One call as its protocol sees it: requests come in by `reader`, responses leave by `format`. */
+export interface ProtocolCall {
+  /** Milliseconds that the client gives the call, above 0; undefined where it sets no limit. */
+  readonly timeoutMs: number | undefined;
+  readonly reader: MessageReader;
+  readonly format: ResponseFormat;
+}
+
+/** Takes request messages, as the backend gets them, out of the bytes of a body. */
+export interface MessageReader {
+  /**
+   * Calls `emit` for each message that is complete, in order, before it returns or its promise resolves; not called
+   * again before that.
+   * @throws (or rejects with) GatewayError or TranscodeError where the bytes are malformed or a message is too large
+   */
+  push(chunk: Buffer, emit: (message: Uint8Array) => void): void | Promise<void>;
+  /** The body is complete. @throws as `push`, also where it ends within a message */
+  end(emit: (message: Uint8Array) => void): void | Promise<void>;
+}
+
+/** Writes the responses of one call; every method throws only what makes the response fail as INTERNAL. */
+export interface ResponseFormat {
+  /** The response to a call of a unary method, when it has ended OK. */
+  whole(message: Uint8Array, metadata: CallMetadata): ProtocolResponse | Promise<ProtocolResponse>;
+  /** The head of a stream. @param headers initial metadata, empty where none came */
+  head(headers: Metadata): StreamHead;
+  /** The bytes of one message of a stream. */
+  message(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** The end of a stream that ended OK. */
+  end(trailers: Metadata): StreamEnd;
+  /**
+   * The end of a stream that fails behind its head.
+   * @param body the error in the dialect of the binding, JSON text
+   */
+  fail(failure: Failure, trailers: Metadata, body: () => string): StreamEnd;
+  /** Sent while a stream has nothing to say, so that proxies do not take it for dead; the head is sent before it. */
+  readonly heartbeat?: Uint8Array;
+}
+
+export interface StreamHead {
+  readonly status: number;
+  /** The receiver's: it adds to them. */
+  readonly headers: [name: string, value: string][];
+}
+
+/** A whole response. */
+export interface ProtocolResponse extends StreamHead {
+  readonly body: string | Uint8Array;
+  /** HTTP trailers; absent for none. */
+  readonly trailers?: HeaderList;
+}
+
+export interface StreamEnd {
+  /** The last bytes of the body; absent for none. */
+  readonly body?: Uint8Array;
+  /** HTTP trailers; absent for none. */
+  readonly trailers?: HeaderList;
+}
