@@ -9,6 +9,8 @@ import type { HeaderList } from "./response-writer.js";
  * as a stream (`stream`); a body that nobody reads costs the connection, not memory.
  */
 export interface InboundRequest {
+  /** Of HTTP: 2 on a connection that speaks HTTP/2. */
+  readonly version: 1 | 2;
   /** Upper case. */
   readonly method: string;
   /** Raw path as it came, without the query. */

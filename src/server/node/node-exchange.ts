@@ -38,6 +38,7 @@ export interface NodeExchangeOptions {
 
 /** A request and its response over those of Node.js. */
 export class NodeExchange implements InboundRequest, ResponseWriter {
+  readonly version = 1;
   readonly method: string;
   readonly path: string;
   readonly query: string;

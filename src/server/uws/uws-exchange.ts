@@ -44,6 +44,7 @@ type Stage = "open" | "responding" | "over";
  * connection that carried one ends with its response: what follows the body is never read as a request.
  */
 export class UwsExchange implements InboundRequest, ResponseWriter {
+  readonly version = 1;
   readonly method: string;
   readonly path: string;
   readonly query: string;
