@@ -50,24 +50,33 @@ export interface MessageReader {
   end(emit: (message: Uint8Array) => void): void | Promise<void>;
 }
 
-/** Writes the responses of one call; every method throws only what makes the response fail as INTERNAL. */
+/** Writes the responses of one call. What its methods throw ends the response as INTERNAL. */
 export interface ResponseFormat {
   /** The response to a call of a unary method, when it has ended OK. */
   whole(message: Uint8Array, metadata: CallMetadata): ProtocolResponse | Promise<ProtocolResponse>;
-  /** The head of a stream. @param headers initial metadata, empty where none came */
-  head(headers: Metadata): StreamHead;
-  /** The bytes of one message of a stream. */
-  message(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** True where the head depends on the first message: it is not sent before that. */
+  readonly headNeedsMessage?: true;
+  /**
+   * The head of a stream.
+   * @param headers initial metadata, empty where none came
+   * @param first undefined where the head is needed before there is a message, or the stream has none
+   */
+  head(headers: Metadata, first: Uint8Array | undefined): StreamHead;
+  /** What one message of a stream is in the body. */
+  message(message: Uint8Array): BodyPart | Promise<BodyPart>;
   /** The end of a stream that ended OK. */
   end(trailers: Metadata): StreamEnd;
   /**
-   * The end of a stream that fails behind its head.
+   * The end of a stream that fails behind its head; undefined where the body cannot say so, and is cut off.
    * @param body the error in the dialect of the binding, JSON text
    */
-  fail(failure: Failure, trailers: Metadata, body: () => string): StreamEnd;
-  /** Sent while a stream has nothing to say, so that proxies do not take it for dead; the head is sent before it. */
-  readonly heartbeat?: Uint8Array;
+  fail(failure: Failure, trailers: Metadata, body: () => string): StreamEnd | undefined;
+  /** Sent while a stream has nothing to send, so that nobody takes it for dead; the head is sent before it. */
+  readonly heartbeat?: { readonly body: BodyPart; readonly intervalMs: number };
 }
+
+/** Text is sent in UTF-8. */
+export type BodyPart = string | Uint8Array;
 
 export interface StreamHead {
   readonly status: number;
@@ -77,14 +86,14 @@ export interface StreamHead {
 
 /** A whole response. */
 export interface ProtocolResponse extends StreamHead {
-  readonly body: string | Uint8Array;
+  readonly body: BodyPart;
   /** HTTP trailers; absent for none. */
   readonly trailers?: HeaderList;
 }
 
 export interface StreamEnd {
-  /** The last bytes of the body; absent for none. */
-  readonly body?: Uint8Array;
+  /** The last part of the body; absent for none. */
+  readonly body?: BodyPart;
   /** HTTP trailers; absent for none. */
   readonly trailers?: HeaderList;
 }

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { methodLabel, RouteMetrics, type RouteSeries } from "./route-metrics.js";
 import { CounterSeries, HistogramSeries } from "./series.js";
+import { StreamMetrics } from "./stream-metrics.js";
 import { UpstreamMetrics, type UpstreamSeries } from "./upstream-metrics.js";
 
 export type { RouteMetrics } from "./route-metrics.js";
@@ -36,6 +37,7 @@ const misnamed = [
  */
 export class Metrics {
   readonly registry = new Registry();
+  readonly streams = new StreamMetrics(this.registry);
   readonly #routes: RouteSeries;
   readonly #upstreams: UpstreamSeries;
   readonly #reloads: Counter<"result">;

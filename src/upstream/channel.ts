@@ -33,7 +33,8 @@ export interface UnaryCall {
  * `http` something between gateway and backend responded, by an HTTP status or a reset of the stream whose meaning gRPC
  * defines (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md; gRPC over HTTP/2, Errors);
  * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
- * `cancelled` our caller left; `size` a message was larger than allowed; `request` the call has a path or metadata
+ * `cancelled` our caller left; `size` a response message was larger than allowed, `request size` a request message;
+ * `request` the call has a path or metadata
  * that HTTP/2 cannot carry and was never sent; `backend` the backend responded with this status.
  */
 export type FailureOrigin =
@@ -43,6 +44,7 @@ export type FailureOrigin =
   | "deadline"
   | "cancelled"
   | "size"
+  | "request size"
   | "request"
   | "backend";
 
@@ -52,7 +54,7 @@ export interface CallStatus {
   readonly message: string;
   /** Undefined when code is 0. */
   readonly origin: FailureOrigin | undefined;
-  /** Most bytes of a message (`max_message_size`); set by the channel where the origin is `size`. */
+  /** Most bytes of a message (`max_message_size`); set by the channel where the origin is a size. */
   readonly limit?: number;
 }
 

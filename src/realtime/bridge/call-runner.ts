@@ -132,7 +132,7 @@ async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Fail
   bound.streams.release();
   if (malformed) return responseFailure();
   if (ending.status.code !== Code.OK) {
-    return ending.status.origin === "cancelled" ? cancelled(call) : callFailure({ ...ending, attempts: 1 });
+    return ending.status.origin === "cancelled" ? cancelled(call) : callFailure(ending);
   }
   call.end(endFrame(id));
   return undefined;

@@ -3,7 +3,7 @@ import type { Metadata, UnaryResult } from "../channel.js";
 
 /** A call that did not end with OK. Addresses and other internals of the transport stay out of the message. */
 export function callFailure(
-  result: Pick<UnaryResult, "status" | "trailers" | "attempts">,
+  result: Pick<UnaryResult, "status" | "trailers">,
   statusOf?: StatusOfCode,
 ): Failure {
   const { code, message, origin, limit } = result.status;
@@ -18,15 +18,17 @@ export function callFailure(
       return gatewayFailure("CLIENT_CLOSED", "the client went away");
     case "request":
       return gatewayFailure("INTERNAL", "the call could not be written; the request id leads to the log");
-    case "size": {
-      const most = `than ${limit} bytes, the max_message_size of its upstream`;
-      return result.attempts === 0
-        ? gatewayFailure("REQUEST_TOO_LARGE", `the request message is larger ${most}`)
-        : gatewayFailure("RESPONSE_TOO_LARGE", `the response message is larger ${most}`);
-    }
+    case "size":
+      return gatewayFailure("RESPONSE_TOO_LARGE", `the response message is larger than ${most(limit)}`);
+    case "request size":
+      return gatewayFailure("REQUEST_TOO_LARGE", `the request message is larger than ${most(limit)}`);
     default:
       return upstreamFailure(code, message, detailsOf(result.trailers), statusOf);
   }
+}
+
+function most(limit: number | undefined): string {
+  return `${limit} bytes, the max_message_size of its upstream`;
 }
 
 function detailsOf(trailers: Metadata): Uint8Array | undefined {

@@ -146,7 +146,8 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     this.host.observer?.finished(path, status.code, seconds);
     this.host.callEnded();
     const { maxMessageSize: limit } = this.host;
-    this.deliver(status.origin === "size" ? { ...status, limit } : status, trailers, seconds);
+    const exceeds = status.origin === "size" || status.origin === "request size";
+    this.deliver(exceeds ? { ...status, limit } : status, trailers, seconds);
   }
 
   onEnd(outcome: StreamOutcome): void {
@@ -264,5 +265,5 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
 /** The status of a message that is not sent because it is too large; sizes in bytes. */
 export function tooLarge(size: number, max: number): CallStatus {
   const message = `the request message has ${size} bytes, at most ${max} are allowed`;
-  return { code: Code.RESOURCE_EXHAUSTED, message, origin: "size" };
+  return { code: Code.RESOURCE_EXHAUSTED, message, origin: "request size" };
 }
