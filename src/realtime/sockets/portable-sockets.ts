@@ -1,18 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import { type Deflate, loadWs, type Ws } from "../../net/ws-parser.js";
+import { frameReceiver } from "../../server/node/frame-connection.js";
+import { FrameConnections } from "../../server/node/frame-connections.js";
+import { deflatedTextFrame, textFrame } from "../../server/node/server-frames.js";
 import type { Realtime } from "../realtime.js";
 import type { Publisher, Socket } from "../rooms/socket.js";
 import { type ConnectionOwner, PortableConnection } from "./portable-connection.js";
 import { type PortableOptions, PortableUpgrade } from "./portable-upgrade.js";
-import { deflatedTextFrame, textFrame } from "./server-frames.js";
 import { SocketEvents } from "./socket-events.js";
 import { SocketUpgrade } from "./upgrade.js";
-
-const tickInterval = 1000;
-/** Fewest pieces that a message may come in, whatever its limit, and the bytes of which each may be one. */
-const minPieces = 1024;
-const minPieceBytes = 64;
 
 /** Takes WebSockets of `realtime` in by a server of Node.js. */
 export async function acceptPortableSockets(
@@ -27,23 +24,18 @@ export async function acceptPortableSockets(
 /** The sockets of one listener. */
 export class PortableSockets implements Publisher, ConnectionOwner {
   readonly events: SocketEvents;
-  now = performance.now();
+  readonly connections: FrameConnections;
   readonly #ws: Ws;
   readonly #realtime: Realtime;
   readonly #options: PortableOptions;
-  /** Until the connection is gone. */
-  readonly #connections = new Set<PortableConnection>();
   readonly #topics = new Map<string, Set<PortableConnection>>();
-  readonly #timer: NodeJS.Timeout;
-  #toFlush: PortableConnection[] = [];
 
   constructor(ws: Ws, realtime: Realtime, options: PortableOptions) {
     this.#ws = ws;
     this.#realtime = realtime;
     this.#options = options;
     this.events = new SocketEvents(realtime);
-    this.#timer = setInterval(() => this.#tick(), tickInterval);
-    this.#timer.unref();
+    this.connections = new FrameConnections(options.idleTimeout);
   }
 
   /**
@@ -103,28 +95,14 @@ export class PortableSockets implements Publisher, ConnectionOwner {
     return true;
   }
 
-  flushLater(connection: PortableConnection): void {
-    if (this.#toFlush.push(connection) > 1) return;
-    setImmediate(() => {
-      const all = this.#toFlush;
-      this.#toFlush = [];
-      for (const each of all) each.flush();
-    });
-  }
-
-  removed(connection: PortableConnection): void {
-    this.#connections.delete(connection);
-  }
-
   /** Ends the connections that are left. */
   destroy(): void {
-    clearInterval(this.#timer);
-    for (const connection of [...this.#connections]) connection.close();
+    this.connections.destroy();
   }
 
   #open(socket: Socket, net: NetSocket, compresses: boolean, head: Buffer): void {
     const { messageLimit: maxPayload } = this.#options;
-    const { Receiver, PerMessageDeflate } = this.#ws;
+    const { PerMessageDeflate } = this.#ws;
     let deflate: Deflate | undefined;
     if (compresses) {
       deflate = new PerMessageDeflate({
@@ -135,33 +113,8 @@ export class PortableSockets implements Publisher, ConnectionOwner {
       });
       deflate.accept([{}]);
     }
-    const maxPieces = Math.max(minPieces, Math.ceil(maxPayload / minPieceBytes));
-    const receiver = new Receiver({
-      isServer: true,
-      maxPayload,
-      maxFragments: maxPieces,
-      maxBufferedChunks: maxPieces,
-      extensions: deflate === undefined ? {} : { "permessage-deflate": deflate },
-    });
+    const receiver = frameReceiver(this.#ws, maxPayload, deflate);
     const connection = new PortableConnection(this, socket, net, receiver, deflate);
-    this.#connections.add(connection);
     connection.start(head);
   }
-
-  #tick(): void {
-    const now = performance.now();
-    this.now = now;
-    const { idleTimeout } = this.#options;
-    const asked = idleTimeout - pingTime(idleTimeout);
-    for (const connection of this.#connections) {
-      const silent = now - connection.heard;
-      if (silent >= idleTimeout || connection.isOverdue(now)) connection.close();
-      else if (silent >= asked && !connection.pinged) connection.ping();
-    }
-  }
-}
-
-/** Milliseconds that a client has for its pong. */
-function pingTime(idleTimeout: number): number {
-  return Math.min(16_000, idleTimeout / 2);
 }

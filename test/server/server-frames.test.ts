@@ -8,7 +8,7 @@ import {
   opcode,
   serverFrame,
   textFrame,
-} from "../../src/realtime/sockets/server-frames.js";
+} from "../../src/server/node/server-frames.js";
 
 /** The payload of one frame, and what its first byte says. */
 function read(frame: Buffer): { readonly first: number; readonly payload: Buffer } {

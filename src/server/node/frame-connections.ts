@@ -1,0 +1,69 @@
+import type { FrameConnection, FrameOwner } from "./frame-connection.js";
+
+const tickIntervalMs = 1000;
+
+/** The sockets of one listener: writes for them at the end of a turn, and finds those whose client has vanished. */
+export class FrameConnections implements FrameOwner {
+  now = performance.now();
+  readonly #idleTimeoutMs: number;
+  /** Until the connection is gone. */
+  readonly #connections = new Set<FrameConnection>();
+  /** Runs while there are sockets. */
+  #timer: NodeJS.Timeout | undefined;
+  #toFlush: FrameConnection[] = [];
+
+  /** @param idleTimeoutMs after which a client that says nothing, pings unanswered too, is gone */
+  constructor(idleTimeoutMs: number) {
+    this.#idleTimeoutMs = idleTimeoutMs;
+  }
+
+  add(connection: FrameConnection): void {
+    if (this.#timer === undefined) {
+      this.now = performance.now();
+      connection.heard = this.now;
+      this.#timer = setInterval(() => this.#tick(), tickIntervalMs);
+      this.#timer.unref();
+    }
+    this.#connections.add(connection);
+  }
+
+  removed(connection: FrameConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  flushLater(connection: FrameConnection): void {
+    if (this.#toFlush.push(connection) > 1) return;
+    setImmediate(() => {
+      const all = this.#toFlush;
+      this.#toFlush = [];
+      for (const each of all) each.flush();
+    });
+  }
+
+  /** Ends the connections that are left. */
+  destroy(): void {
+    for (const connection of [...this.#connections]) connection.close();
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.now = now;
+    const asked = this.#idleTimeoutMs - pingTime(this.#idleTimeoutMs);
+    for (const connection of this.#connections) {
+      const silent = now - connection.heard;
+      if (connection.isOverdue(now)) connection.close();
+      // What its client says is not read: only a ping that cannot be delivered shows that it has gone.
+      else if (connection.paused) connection.ping();
+      else if (silent >= this.#idleTimeoutMs) connection.close();
+      else if (silent >= asked && !connection.pinged) connection.ping();
+    }
+  }
+}
+
+/** Milliseconds that a client has for its pong. */
+function pingTime(idleTimeoutMs: number): number {
+  return Math.min(16_000, idleTimeoutMs / 2);
+}
