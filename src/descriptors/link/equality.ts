@@ -36,7 +36,8 @@ export function* checkDuplicates(
     const same = first.kind === second.kind && first.file !== second.file;
     const reflected = first.file.source === "files" || second.file.source === "files";
     const describer = reflected ? new ShapeDescriber(model) : new Describer(model);
-    if (same && equal(yield* describe(first, describer), yield* describe(second, describer))) continue;
+    if (same && (yield* equal(yield* describe(first, describer), yield* describe(second, describer))))
+      continue;
     const message =
       first.file === second.file
         ? `${second.kind} "${second.fullName}" is defined twice in ${whereabouts(second.file)}`
@@ -53,8 +54,13 @@ function whereabouts(file: SourceFile): string {
   return file.parsed === undefined ? `"${file.proto.name}" of ${file.origin}` : file.origin;
 }
 
-function equal(first: readonly string[], second: readonly string[]): boolean {
-  return first.length === second.length && first.every((part, index) => part === second[index]);
+function* equal(first: readonly string[], second: readonly string[]): Steps<boolean> {
+  if (first.length !== second.length) return false;
+  for (const [index, part] of first.entries()) {
+    yield 0.2;
+    if (part !== second[index]) return false;
+  }
+  return true;
 }
 
 /** Texts that are the same for equal content, however it was written or serialized. */
