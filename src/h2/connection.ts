@@ -45,6 +45,8 @@ export interface ConnectionOptions {
   readonly keepalive: KeepaliveOptions | undefined;
   /** Of the first stream that we open. */
   readonly firstId: number;
+  /** Bytes of a header block that the peer may send; one that is larger ends the connection. */
+  readonly maxBlockSize: number;
 }
 
 /** Why streams end with their connection: it was lost, or the peer broke HTTP/2. */
@@ -80,10 +82,10 @@ export abstract class Http2Connection<S extends Http2Stream>
 
   /** `open` opens the socket. */
   protected constructor(open: (handlers: SocketHandlers) => Socket, options: ConnectionOptions) {
-    const { role, settings, windows, firstId } = options;
+    const { role, settings, windows, firstId, maxBlockSize } = options;
     this.#options = options;
     this.peer = new PeerSettings(role === "client" ? "server" : "client");
-    this.#reader = new FrameReader(this, settings);
+    this.#reader = new FrameReader(this, settings.maxFrameSize, maxBlockSize);
     this.#receiveWindow = windows.connection;
     this.#socket = open(this);
     this.sender = new Sender(this.#socket, this.peer, this.flood, this.streams, firstId);
@@ -97,12 +99,16 @@ export abstract class Http2Connection<S extends Http2Stream>
   protected abstract existed(id: number): boolean;
   /** The peer's settings came, for the first time or again. */
   protected abstract onPeerSettings(first: boolean): void;
+  /** The peer has acknowledged a ping. */
+  protected onPingAck(): void {}
   /** A stream has ended, and the connection goes on. */
   protected abstract onStreamEnded(): void;
   /** The connection takes no new streams. */
   protected abstract onDraining(): void;
   /** The connection has ended, and with it these streams. Without a reason it was in order, and there are none. */
   protected abstract onEnd(open: S[], unopened: S[], reason: string | undefined, cause: CloseCause): void;
+  /** DATA of a stream that is gone. */
+  protected abstract onStray(id: number): void;
   /** The last stream of the peer that is processed; 0: none. */
   protected abstract get lastPeerStream(): number;
 
@@ -186,7 +192,10 @@ export abstract class Http2Connection<S extends Http2Stream>
     const stream = this.find(id);
     if (from === to && !end) this.flood.idle(consumed);
     else if (end || to - from >= usefulData) this.flood.useful();
-    if (stream === undefined) return;
+    if (stream === undefined) {
+      this.onStray(id);
+      return;
+    }
     stream.receiveWindow -= consumed;
     if (stream.receiveWindow < 0) {
       stream.break("more DATA than the stream's window lets through", ErrorCode.FlowControlError);
@@ -219,6 +228,7 @@ export abstract class Http2Connection<S extends Http2Stream>
   onPing(ack: boolean, bytes: Buffer, from: number): void {
     if (ack) {
       this.flood.idle();
+      this.onPingAck();
     } else {
       this.flood.acknowledge();
       // Some servers send a ping with each response: a write for that alone would cost as much as one for a call.

@@ -9,7 +9,6 @@ import {
   frameSizeError,
   protocolError,
 } from "./protocol.js";
-import type { LocalSettings } from "./settings.js";
 
 /** Receives frames. Bytes are to be used or copied before a method returns; `from` and `to` are offsets into them. */
 export interface FrameSink {
@@ -32,8 +31,6 @@ export interface FrameSink {
   /** A frame without meaning: PRIORITY, an unknown type, an empty part of a header block. */
   onIgnored(bytes: number): void;
 }
-
-export type FrameLimits = Pick<LocalSettings, "maxFrameSize" | "maxHeaderListSize">;
 
 /** What comes next. */
 const Expect = { Head: 0, PadLength: 1, Data: 2, Padding: 3, Payload: 4, Skip: 5 } as const;
@@ -70,13 +67,14 @@ export class FrameReader {
   #blockSize = 0;
 
   /**
-   * @param limits largest frame and header block, in bytes. The preface of a client (§3.4) is read before, by whoever found
-   * out that the connection speaks HTTP/2.
+   * @param maxFrameSize bytes of the payload of a frame
+   * @param maxBlockSize bytes of a header block. The preface of a client (§3.4) is read before, by whoever found out that
+   * the connection speaks HTTP/2.
    */
-  constructor(sink: FrameSink, limits: FrameLimits) {
+  constructor(sink: FrameSink, maxFrameSize: number, maxBlockSize: number) {
     this.#sink = sink;
-    this.#maxFrameSize = limits.maxFrameSize;
-    this.#maxBlockSize = limits.maxHeaderListSize;
+    this.#maxFrameSize = maxFrameSize;
+    this.#maxBlockSize = maxBlockSize;
   }
 
   /**

@@ -132,7 +132,8 @@ export class Sender<S extends Http2Stream> {
     if (this.#closed || !this.#socket.writable) return;
     this.#fill();
     const frames = this.#frames;
-    if (frames.length === 0) return;
+    // The end of a stream may have been that of the connection.
+    if (frames.length === 0 || this.#closed) return;
     this.#writing = true;
     this.#frames = this.#spare;
     this.#spare = frames;

@@ -93,8 +93,11 @@ export abstract class Http2Stream {
   /**
    * Writes the header block with which our side opens the stream; the peer knows the stream by `id` from then on.
    * `first`: it is the first block of the connection. Returns false where the stream cannot be opened; it is closed then.
+   * Streams of a side that only accepts them are never asked.
    */
-  abstract open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean;
+  open(_id: number, _peer: PeerSettings, _out: FrameWriter, _first: boolean): boolean {
+    return false;
+  }
 
   /**
    * Writes at most `room` bytes in DATA frames of at most `maxFrame`. Returns how many bytes were written, which is what
@@ -108,6 +111,13 @@ export abstract class Http2Stream {
   /** Ends the stream because the peer broke a rule for it. */
   abstract break(message: string, code: ErrorCode): void;
 
+  /** The header block with which the peer opens the stream has come. */
+  protected accepted(id: number, sendWindow: number, end: boolean): void {
+    this.id = id;
+    this.sendWindow = sendWindow;
+    this.state = end ? StreamState.HalfClosedRemote : StreamState.Open;
+  }
+
   /** The header block that opens the stream is written. */
   protected opened(id: number, sendWindow: number): void {
     this.id = id;
@@ -119,5 +129,11 @@ export abstract class Http2Stream {
   protected endedLocally(): void {
     this.state =
       this.state === StreamState.HalfClosedRemote ? StreamState.Closed : StreamState.HalfClosedLocal;
+  }
+
+  /** END_STREAM has come. */
+  protected endedRemotely(): void {
+    this.state =
+      this.state === StreamState.HalfClosedLocal ? StreamState.Closed : StreamState.HalfClosedRemote;
   }
 }

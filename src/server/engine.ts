@@ -15,6 +15,8 @@ export interface EngineOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly tls: ServerTls | undefined;
+  /** HTTP/2 beside HTTP/1.1, where Node.js is the engine: by ALPN over TLS, by its preface in plain text. */
+  readonly http2?: boolean;
   readonly headerLimit: number;
   /** For the whole request to arrive. */
   readonly requestTimeout: number;

@@ -7,7 +7,7 @@ const plainFields = fieldType((name, value) => new HeaderField(name, value));
 
 /** A reader with the limits of HTTP/2's initial settings, and header blocks of up to 64 KiB. */
 export function frameReader(sink: FrameSink): FrameReader {
-  return new FrameReader(sink, { maxFrameSize: 16_384, maxHeaderListSize });
+  return new FrameReader(sink, 16_384, maxHeaderListSize);
 }
 
 /** A decoder with a table of 4,096 bytes, whose fields are names and values. */

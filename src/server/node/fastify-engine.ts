@@ -1,10 +1,14 @@
-import { type IncomingMessage, METHODS, ServerResponse } from "node:http";
+import { type IncomingMessage, METHODS, type Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { SecureContextOptions, TlsOptions } from "node:tls";
+import { type SecureContextOptions, TLSSocket, type TlsOptions } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
+import { plainAddress } from "../../net/peer-address.js";
 import type { ServerTls } from "../../net/server-tls.js";
 import { type Engine, type EngineOptions, refusal, targetLimit } from "../engine.js";
+import { Http2Connections } from "../http2/http2-connections.js";
+import { readPreface } from "../http2/preface.js";
 import { BodyTimeoutError, bodyCutShort, MalformedBodyError } from "../inbound-request.js";
+import { clientCertificate } from "./client-certificate.js";
 import { closeLingering, lingerAfterLast } from "./lingering-close.js";
 import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
 import { NodeExchange, originForm } from "./node-exchange.js";
@@ -32,7 +36,14 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     clientErrorHandler: (error, socket) => listener.guard(socket, () => listener.failed(error, socket)),
     ...(options.tls === undefined
       ? { http: limits }
-      : { https: { ...limits, ...secureOptions(options.tls), handshakeTimeout: options.requestTimeout } }),
+      : {
+          https: {
+            ...limits,
+            ...secureOptions(options.tls),
+            handshakeTimeout: options.requestTimeout,
+            ...(options.http2 === true && { ALPNProtocols: ["h2", "http/1.1"] }),
+          },
+        }),
   }) as unknown as FastifyInstance;
 
   for (const method of METHODS) {
@@ -50,6 +61,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   // Node.js would keep the first thousand headers and say nothing of the others; `maxHeaderSize` bounds them all.
   server.maxHeadersCount = 0;
   const connected = options.tls === undefined ? "connection" : "secureConnection";
+  if (options.http2 === true) divert(server, connected, listener, options);
   server.on(connected, socket => void listener.connections.of(socket));
   // An expectation that is not known is passed over (RFC 9110 §10.1.1); Node.js alone would answer 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
@@ -70,9 +82,13 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     close: () => {
       const closed = app.close();
       listener.connections.endIdle();
+      listener.http2.retire();
       return closed;
     },
-    destroy: () => listener.connections.destroy(),
+    destroy: () => {
+      listener.connections.destroy();
+      listener.http2.destroy();
+    },
   };
 }
 
@@ -81,13 +97,38 @@ function secureOptions({ cert, key, client }: ServerTls): SecureContextOptions &
   return { cert, key, ca: client.ca, requestCert: true, rejectUnauthorized: client.required };
 }
 
+/** Has Node.js get those connections alone that do not speak HTTP/2. */
+function divert(server: Server, event: string, listener: Listener, options: EngineOptions): void {
+  const parsers = server.listeners(event);
+  server.removeAllListeners(event);
+  server.on(event, (socket: Socket) => {
+    const parse = (): void => {
+      for (const each of parsers) each.call(server, socket);
+    };
+    const agreed = socket instanceof TLSSocket ? socket.alpnProtocol === "h2" : undefined;
+    if (agreed === false) {
+      parse();
+      return;
+    }
+    const take = (rest: Buffer): void => listener.guard(socket, () => listener.takeHttp2(socket, rest));
+    const other = (): void => {
+      // Over TLS it has agreed to speak HTTP/2.
+      if (agreed) socket.destroy();
+      else parse();
+    };
+    readPreface(socket, options.requestTimeout, take, other);
+  });
+}
+
 /** What a server does with its connections and the requests on them. */
 class Listener {
   readonly connections: NodeConnections;
+  readonly http2: Http2Connections;
   readonly #options: EngineOptions;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.http2 = new Http2Connections(options);
     this.connections = new NodeConnections(exchange => {
       try {
         options.handle(exchange, exchange);
@@ -110,6 +151,17 @@ class Listener {
   #crash(socket: Socket, error: unknown): void {
     socket.destroy();
     this.#options.crashed?.(error);
+  }
+
+  /** The connection has begun to speak HTTP/2. @param head what came behind its preface */
+  takeHttp2(socket: Socket, head: Buffer): void {
+    this.connections.release(socket);
+    const client = {
+      remoteAddress: plainAddress(socket.remoteAddress ?? ""),
+      encrypted: socket instanceof TLSSocket,
+      certificate: () => clientCertificate(socket),
+    };
+    this.http2.accept(socket, client, head);
   }
 
   accept(request: IncomingMessage, response: ServerResponse, target: string, upgradeHead?: Buffer): void {

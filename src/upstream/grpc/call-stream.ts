@@ -76,7 +76,7 @@ export class CallStream extends ResponseStream implements TransportStream {
   }
 
   /** Returns false where the peer has said that the block is larger than it takes; the call fails then. */
-  open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean {
+  override open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean {
     if (this.#headSize > peer.maxHeaderList) {
       this.state = StreamState.Closed;
       const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${peer.maxHeaderList}`;

@@ -64,7 +64,14 @@ export class ClientConnection extends Http2Connection<CallStream> {
     host: ConnectionHost,
     firstId = 1,
   ) {
-    super(open, { role: "client", settings, windows, keepalive, firstId });
+    super(open, {
+      role: "client",
+      settings,
+      windows,
+      keepalive,
+      firstId,
+      maxBlockSize: settings.maxHeaderListSize,
+    });
     this.#host = host;
     this.#firstId = firstId;
   }
@@ -146,6 +153,9 @@ export class ClientConnection extends Http2Connection<CallStream> {
   protected receive(stream: CallStream, bytes: Buffer, from: number, to: number, end: boolean): void {
     stream.onData(bytes, from, to, end);
   }
+
+  /** What is still on its way when we reset a stream. */
+  protected onStray(): void {}
 
   protected onPeerSettings(first: boolean): void {
     const excess = this.active - this.peer.maxConcurrentStreams;

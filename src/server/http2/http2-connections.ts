@@ -1,0 +1,31 @@
+import type { Socket } from "node:net";
+import type { Http2Peer } from "./http2-exchange.js";
+import { ServerConnection, type ServerConnectionOptions } from "./server-connection.js";
+
+/** The open HTTP/2 connections of a listener. */
+export class Http2Connections {
+  readonly #connections = new Map<ServerConnection, Socket>();
+  readonly #options: ServerConnectionOptions;
+
+  constructor(options: ServerConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** @param head what has come behind the preface of the client */
+  accept(socket: Socket, client: Http2Peer, head: Buffer): void {
+    if (socket.destroyed) return;
+    const connection = new ServerConnection(socket, client, this.#options);
+    this.#connections.set(connection, socket);
+    socket.once("close", () => this.#connections.delete(connection));
+    if (head.length > 0) connection.onRead(head.length, head);
+  }
+
+  /** Lets the streams that are open end, and takes no more. */
+  retire(): void {
+    for (const connection of this.#connections.keys()) connection.retire();
+  }
+
+  destroy(): void {
+    for (const socket of this.#connections.values()) socket.destroy();
+  }
+}

@@ -1,0 +1,352 @@
+import { METHODS } from "node:http";
+import type { Socket } from "node:net";
+import { Http2Connection, Phase, type SocketHandlers } from "../../h2/connection.js";
+import type { WindowSizes } from "../../h2/flow-control.js";
+import { HpackDecoder } from "../../h2/hpack-decoder.js";
+import {
+  ConnectionError,
+  ErrorCode,
+  initialTableSize,
+  max31,
+  maxFrameSize,
+  protocolError,
+} from "../../h2/protocol.js";
+import { type Failure, gatewayFailure } from "../../status/failure.js";
+import type { Reason } from "../../status/reasons.js";
+import { refusal, targetLimit } from "../engine.js";
+import type { InboundRequest } from "../inbound-request.js";
+import type { ResponseWriter } from "../response-writer.js";
+import { HeaderBlock, type HeadLimits, type RequestField, requestFields } from "./header-block.js";
+import { type ExchangeHost, Http2Exchange, type Http2Peer } from "./http2-exchange.js";
+import { ServerStream, type ServerStreamHost, streamWindow } from "./server-stream.js";
+
+/** Streams that a client may have open at once, and requests that are under way, those of streams that are gone among them. */
+const maxStreams = 128;
+/** Beyond the header fields themselves and the target: 32 bytes for each of so many fields (RFC 9113 §6.5.2). */
+const countedFields = 128;
+/** From here on no streams are accepted: some of their ids are on their way. */
+const lastUsableId = max31 - 2 ** 21;
+/** Milliseconds for streams that are on their way when the connection begins to end. */
+const drainDelayMs = 1_000;
+const windows: WindowSizes = {
+  stream: streamWindow,
+  maxStream: 1024 * 1024,
+  connection: 4 * 1024 * 1024,
+};
+/** Bytes of responses that wait for their client, beyond which no further request of its connection is handled. */
+const maxUnsentBytes = 1 << 20;
+/** Requests that a client may give up at once, and how many more each second; one for each that it waits for, too. */
+const maxResets = 1_000;
+const resetsPerSecond = 100;
+/** Streams that have ended and are remembered, so that what still comes of them is judged rightly. */
+const remembered = 256;
+const keepalive = { time: 60_000, timeout: 20_000 };
+const pingPayload = Buffer.alloc(8);
+
+export interface ServerConnectionOptions {
+  /** Bytes of names and values of request headers. */
+  readonly headerLimit: number;
+  /** Milliseconds for a request to arrive. */
+  readonly requestTimeout: number;
+  handle(request: InboundRequest, response: ResponseWriter): void;
+  /** A request was refused before it could become an exchange. */
+  refused(failure: Failure): void;
+  /** The handling of a request went wrong. */
+  crashed?(error: unknown): void;
+}
+
+/** The server's side of a connection: it accepts streams and hands them over as requests. */
+export class ServerConnection
+  extends Http2Connection<ServerStream>
+  implements ServerStreamHost, ExchangeHost
+{
+  readonly client: Http2Peer;
+  readonly #options: ServerConnectionOptions;
+  readonly #limits: HeadLimits;
+  readonly #decoder: HpackDecoder<RequestField>;
+  #firstBlock = true;
+  /** The last stream that was accepted or refused. */
+  #lastId = 0;
+  /** Streams above it are not looked at any more. */
+  #lastAccepted = max31;
+  #retiring = false;
+  #drainTimer: NodeJS.Timeout | undefined;
+  /** Streams whose head has come with the bytes that are being read. */
+  #fresh: ServerStream[] = [];
+  /** Those that wait until the client has taken more of its responses. */
+  #waiting: ServerStream[] = [];
+  /** Requests that are handled and have no response yet. */
+  #underWay = 0;
+  #unsent = 0;
+  readonly #resets = new ResetBudget();
+  /** The last streams that have ended, as a ring; negative where we have reset them. */
+  readonly #ended = new Int32Array(remembered);
+  #endedAt = 0;
+
+  constructor(socket: Socket, peer: Http2Peer, options: ServerConnectionOptions) {
+    const { headerLimit } = options;
+    const listLimit = headerLimit + targetLimit + 32 * countedFields;
+    const maxBlockSize = 2 * listLimit;
+    super(handlers => listen(socket, handlers), {
+      role: "server",
+      settings: {
+        headerTableSize: initialTableSize,
+        maxConcurrentStreams: maxStreams,
+        initialWindowSize: windows.stream,
+        maxFrameSize,
+        maxHeaderListSize: listLimit,
+      },
+      windows,
+      keepalive,
+      firstId: 2,
+      maxBlockSize,
+    });
+    this.client = peer;
+    this.#options = options;
+    this.#limits = { headerLimit, listLimit };
+    this.#decoder = new HpackDecoder(requestFields, initialTableSize, maxBlockSize);
+    this.onOpen();
+  }
+
+  get requestTimeout(): number {
+    return this.#options.requestTimeout;
+  }
+
+  override onRead(length: number, bytes: Buffer): void {
+    super.onRead(length, bytes);
+    if (this.#fresh.length > 0) this.#handleFresh();
+  }
+
+  onHeaders(id: number, block: Buffer, from: number, to: number, end: boolean): void {
+    const head = new HeaderBlock(this.#limits);
+    // Blocks of streams that are gone count, too: they change the table.
+    this.#decoder.decode(block, from, to, head);
+    const stream = this.streams.get(id);
+    if (stream !== undefined) {
+      stream.onTrailers(head, end);
+    } else if ((id & 1) === 0) {
+      throw protocolError(`stream ${id}, which a client cannot open`);
+    } else if (id <= this.#lastId) {
+      this.#lateHeaders(id);
+    } else {
+      this.#lastId = id;
+      if (id <= this.#lastAccepted) this.#accept(id, head, end);
+    }
+  }
+
+  onReset(id: number): void {
+    const stream = this.find(id);
+    if (stream === undefined) {
+      this.flood.idle();
+      return;
+    }
+    this.#resets.take();
+    stream.onReset();
+  }
+
+  onGoAway(): void {
+    this.flood.idle();
+    this.startDraining();
+    if (this.active === 0) this.close(undefined);
+  }
+
+  /** Takes no new streams from now on, but for those that are on their way (RFC 9113 §6.8). */
+  retire(): void {
+    if (this.#retiring || this.phase === Phase.Closed) return;
+    this.#retiring = true;
+    const { frames } = this.sender;
+    frames.goAway(max31, ErrorCode.NoError, "");
+    frames.ping(false, pingPayload, 0);
+    this.#drainTimer = setTimeout(() => this.#stopAccepting(), drainDelayMs).unref();
+  }
+
+  takeFirstBlock(): boolean {
+    const first = this.#firstBlock;
+    this.#firstBlock = false;
+    return first;
+  }
+
+  unsent(change: number): void {
+    this.#unsent += change;
+    if (this.#waiting.length === 0 || this.#unsent > maxUnsentBytes) return;
+    this.#fresh = this.#waiting;
+    this.#waiting = [];
+    setImmediate(() => this.#handleFresh());
+  }
+
+  answered(): void {
+    this.#underWay--;
+    this.#resets.give();
+  }
+
+  override release(stream: ServerStream, code: ErrorCode | undefined): void {
+    const ours = code !== undefined && stream.body?.complete === false;
+    this.#remember(stream.id, ours);
+    super.release(stream, code);
+  }
+
+  protected existed(id: number): boolean {
+    return (id & 1) === 1 && id <= this.#lastId;
+  }
+
+  protected receive(stream: ServerStream, bytes: Buffer, from: number, to: number, end: boolean): void {
+    stream.onData(bytes, from, to, end);
+  }
+
+  protected onStray(id: number): void {
+    if (id > this.#lastAccepted || this.#ended.includes(-id)) return;
+    this.flood.acknowledge();
+    this.sender.frames.reset(id, ErrorCode.StreamClosed);
+  }
+
+  protected onPeerSettings(): void {}
+
+  protected override onPingAck(): void {
+    if (this.#retiring) this.#stopAccepting();
+  }
+
+  protected onStreamEnded(): void {}
+
+  protected onDraining(): void {}
+
+  protected onEnd(open: ServerStream[]): void {
+    clearTimeout(this.#drainTimer);
+    this.#waiting = [];
+    for (const stream of open) stream.lost();
+  }
+
+  protected get lastPeerStream(): number {
+    return Math.min(this.#lastId, this.#lastAccepted);
+  }
+
+  #stopAccepting(): void {
+    if (this.#lastAccepted !== max31) return;
+    this.#lastAccepted = this.#lastId;
+    clearTimeout(this.#drainTimer);
+    this.sender.frames.goAway(this.#lastId, ErrorCode.NoError, "");
+    this.drain();
+  }
+
+  #accept(id: number, head: HeaderBlock, end: boolean): void {
+    const fault = head.fault(end);
+    if (fault !== undefined) {
+      this.#resets.take();
+      this.#refuse(id, ErrorCode.ProtocolError, end);
+      this.#options.refused(gatewayFailure("MALFORMED_REQUEST", fault));
+      return;
+    }
+    // Those that the client has given up count as long as they cost something.
+    if (Math.max(this.active, this.#underWay) >= maxStreams) {
+      this.#resets.take();
+      this.#refuse(id, ErrorCode.RefusedStream, end);
+      return;
+    }
+    this.flood.useful();
+    const stream = new ServerStream(this, id, head, this.peer.initialWindow, end);
+    this.active++;
+    this.streams.add(stream);
+    this.#fresh.push(stream);
+    if (id >= lastUsableId) this.retire();
+  }
+
+  #refuse(id: number, code: ErrorCode, end: boolean): void {
+    this.#remember(id, !end);
+    this.sender.frames.reset(id, code);
+  }
+
+  /** HEADERS of a stream that is gone. */
+  #lateHeaders(id: number): void {
+    this.flood.idle();
+    if (id > this.#lastAccepted || this.#ended.includes(-id)) return;
+    if (this.#ended.includes(id))
+      throw new ConnectionError(ErrorCode.StreamClosed, `HEADERS of stream ${id}, which has ended`);
+    throw protocolError(`stream ${id} is opened after a higher one`);
+  }
+
+  #remember(id: number, ours: boolean): void {
+    this.#ended[this.#endedAt] = ours ? -id : id;
+    this.#endedAt = (this.#endedAt + 1) % remembered;
+  }
+
+  /** Requests that were given up with the bytes that they came in are not begun. */
+  #handleFresh(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const stream of fresh) {
+      if (stream.closed) continue;
+      if (this.#unsent > maxUnsentBytes) this.#waiting.push(stream);
+      else this.#handle(stream);
+    }
+  }
+
+  #handle(stream: ServerStream): void {
+    this.#underWay++;
+    const { head } = stream;
+    if (head.tooLarge)
+      this.#answer(
+        stream,
+        "HEADERS_TOO_LARGE",
+        `request headers are limited to ${this.#options.headerLimit} bytes`,
+      );
+    else if (head.host === undefined)
+      this.#answer(stream, "MALFORMED_REQUEST", "expected :authority or host");
+    else if (head.method === "CONNECT")
+      this.#answer(stream, "METHOD_NOT_ALLOWED", "nobody is a tunnel here (RFC 9110 §9.3.6)");
+    else if (!methods.has(head.method))
+      this.#answer(stream, "MALFORMED_REQUEST", "the method is not one of HTTP");
+    else this.#begin(new Http2Exchange(stream, this));
+  }
+
+  #begin(exchange: Http2Exchange): void {
+    try {
+      this.#options.handle(exchange, exchange);
+    } catch (error) {
+      exchange.abandon();
+      this.#options.crashed?.(error);
+    }
+  }
+
+  #answer(stream: ServerStream, reason: Reason, message: string): void {
+    const { failure, body } = refusal(reason, message);
+    this.#options.refused(failure);
+    const bytes = Buffer.from(body);
+    if (!stream.respond(failure.httpStatus, [["content-type", "application/json"]], bytes.length)) return;
+    stream.push(bytes);
+    stream.finish();
+  }
+}
+
+const methods: ReadonlySet<string> = new Set(METHODS);
+
+/** How many requests a client may still give up. */
+class ResetBudget {
+  #left = maxResets;
+  #since = performance.now();
+
+  /** @throws ConnectionError (ENHANCE_YOUR_CALM) where there are too many */
+  take(): void {
+    if (--this.#left > 0) return;
+    const now = performance.now();
+    this.#left += Math.floor(((now - this.#since) / 1000) * resetsPerSecond);
+    this.#since = now;
+    if (this.#left <= 0)
+      throw new ConnectionError(ErrorCode.EnhanceYourCalm, "a flood of requests that are given up");
+    this.#left = Math.min(this.#left, maxResets);
+  }
+
+  give(): void {
+    if (this.#left < maxResets) this.#left++;
+  }
+}
+
+/** The events of a socket that is open already, for a connection. */
+function listen(socket: Socket, handlers: SocketHandlers): Socket {
+  let failure: Error | undefined;
+  socket.on("error", error => {
+    failure ??= error;
+  });
+  socket.once("end", () => socket.destroySoon());
+  socket.once("close", () => handlers.onClose(failure));
+  socket.on("data", (chunk: Buffer) => handlers.onRead(chunk.length, chunk));
+  return socket;
+}
