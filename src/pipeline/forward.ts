@@ -3,8 +3,8 @@ import type { PassThroughBinding } from "../bindings/binding.js";
 import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../status/failure.js";
-import { type BackendRequest, type BackendResponse, backendFailure } from "../upstream/http/client.js";
-import { backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
+import type { BackendRequest, BackendResponse } from "../upstream/http/client.js";
+import { backendFailure, backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { requestMetadata } from "./metadata.js";
 

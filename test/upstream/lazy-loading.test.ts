@@ -79,6 +79,15 @@ test("a gateway with the default transport loads no file of @grpc/grpc-js", asyn
   );
 });
 
+test("a gateway that passes nothing through loads no HTTP client", async () => {
+  const urls = await scriptsOfGateway();
+  assert.ok(urls.some(url => url.includes("/src/pipeline/forward")));
+  assert.deepEqual(
+    urls.filter(url => /\/(undici|@fastify\/http-proxy)\//.test(url)),
+    [],
+  );
+});
+
 test("a gateway with an upstream on grpc-js loads @grpc/grpc-js", async () => {
   const urls = await scriptsOfGateway("grpc-js");
   assert.ok(urls.some(url => url.includes("/@grpc/grpc-js/")));

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { Agent, buildConnector, type Dispatcher } from "undici";
-import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
+import { type GatewayError, gatewayError } from "../../status/failure.js";
 
 export interface BackendTls {
   readonly ca?: Buffer;
@@ -190,27 +190,3 @@ function overloaded(): GatewayError {
   const message = "too many requests wait for a connection to the upstream";
   return gatewayError("UPSTREAM_UNAVAILABLE", message);
 }
-
-/** Why a backend has not sent its whole response. `@fastify/reply-from` wraps the error: the cause is the real one. */
-export function backendFailure(error: Error & { code?: string }): Failure {
-  const cause = error.cause instanceof Error ? (error.cause as typeof error) : error;
-  if (cause instanceof GatewayError) return cause.failure;
-  const code = cause.code ?? error.code ?? "";
-  if (notReached.has(code) || notTrusted.test(code))
-    return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
-  if (timedOut.test(code)) return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not respond in time");
-  return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
-}
-
-/** The request was never sent. */
-const notReached: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-/** Codes of OpenSSL and Node.js about certificates and handshakes. */
-const notTrusted = /CERT|SIGNATURE|ERR_TLS|ERR_SSL/;
-const timedOut = /TIMEOUT/;

@@ -10,9 +10,8 @@ import {
   type BackendClientOptions,
   type BackendRequest,
   type BackendResponse,
-  backendFailure,
 } from "./client.js";
-import { backendTarget, clientHeaders } from "./message.js";
+import { backendFailure, backendTarget, clientHeaders } from "./message.js";
 import { askUpgrade, joinSockets, type UpgradeResponse } from "./upgrade.js";
 
 /** Requests below one prefix that go to an HTTP backend as they are. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
-import { type GatewayError, gatewayError } from "../../status/failure.js";
+import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 
 /** What replaces or joins a request's own headers; `undefined` takes one away. */
 export type ForwardedHeaders = Readonly<Record<string, string | undefined>>;
@@ -83,3 +83,27 @@ const ambiguous = /[\\#]|\/(?:\.|%2e){1,2}(?:\/|$)/i;
 function malformed(message: string): GatewayError {
   return gatewayError("MALFORMED_PATH", message);
 }
+
+/** Why a backend has not sent its whole response. `@fastify/reply-from` wraps the error: the cause is the real one. */
+export function backendFailure(error: Error & { code?: string }): Failure {
+  const cause = error.cause instanceof Error ? (error.cause as typeof error) : error;
+  if (cause instanceof GatewayError) return cause.failure;
+  const code = cause.code ?? error.code ?? "";
+  if (notReached.has(code) || notTrusted.test(code))
+    return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
+  if (timedOut.test(code)) return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not respond in time");
+  return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the HTTP protocol");
+}
+
+/** The request was never sent. */
+const notReached: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+/** Codes of OpenSSL and Node.js about certificates and handshakes. */
+const notTrusted = /CERT|SIGNATURE|ERR_TLS|ERR_SSL/;
+const timedOut = /TIMEOUT/;

@@ -8,12 +8,11 @@ import {
   type BackendRequest,
   type BackendResponse,
   type BackendTls,
-  backendFailure,
   badStatus,
   hasNoContent,
   isFinalStatus,
 } from "./client.js";
-import { endToEnd } from "./message.js";
+import { backendFailure, endToEnd } from "./message.js";
 
 /** What a backend that was asked for a WebSocket has sent. */
 export type UpgradeResponse =
