@@ -98,6 +98,13 @@ export class Child {
     await this.ask(`profile ${file}`);
   }
 
+  /** The same of what it allocates on the JavaScript heap, garbage included. */
+  async allocations(file: string, work: () => Promise<unknown>): Promise<void> {
+    await this.ask("allocations");
+    await work();
+    await this.ask(`allocations ${file}`);
+  }
+
   /** @throws Error where the process ends first, or time runs out; `what` tells in words what did not happen */
   async inTime<T>(promise: Promise<T>, what: string): Promise<T> {
     let timer: NodeJS.Timeout | undefined;

@@ -15,6 +15,7 @@ type Answer = (rest: string) => string | Promise<string>;
 
 const session = new Session();
 const samplingMicroseconds = 200;
+const samplingBytes = 4096;
 
 /** Begins with the first question, as the profiler that it reads keeps an account of every collection. */
 let counter: AllocationCounter | undefined;
@@ -25,6 +26,7 @@ export const answers = new Map<string, Answer>([
   ["collected", () => String(counted().collecting())],
   ["heap", () => String(heapInUse())],
   ["profile", file => (file === "" ? startProfile() : stopProfile(file))],
+  ["allocations", file => (file === "" ? startAllocations() : stopAllocations(file))],
 ]);
 
 function counted(): AllocationCounter {
@@ -52,6 +54,23 @@ async function startProfile(): Promise<string> {
 
 async function stopProfile(file: string): Promise<string> {
   const { profile } = await session.post("Profiler.stop");
+  session.disconnect();
+  writeFileSync(file, JSON.stringify(profile));
+  return "done";
+}
+
+async function startAllocations(): Promise<string> {
+  session.connect();
+  await session.post("HeapProfiler.startSampling", {
+    samplingInterval: samplingBytes,
+    includeObjectsCollectedByMajorGC: true,
+    includeObjectsCollectedByMinorGC: true,
+  } as object);
+  return "done";
+}
+
+async function stopAllocations(file: string): Promise<string> {
+  const { profile } = await session.post("HeapProfiler.stopSampling");
   session.disconnect();
   writeFileSync(file, JSON.stringify(profile));
   return "done";

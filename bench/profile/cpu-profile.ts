@@ -5,6 +5,18 @@ interface ProfileNode {
   readonly children?: readonly number[];
 }
 
+/** What V8's sampling heap profiler writes (`.heapprofile`). */
+export interface HeapProfile {
+  readonly head: HeapNode;
+}
+
+interface HeapNode {
+  readonly callFrame: ProfileNode["callFrame"];
+  /** Bytes that it allocated itself. */
+  readonly selfSize: number;
+  readonly children: readonly HeapNode[];
+}
+
 /** What V8's sampling profiler writes (`.cpuprofile`). */
 export interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
@@ -46,4 +58,17 @@ function framesOf(nodes: readonly ProfileNode[]): Map<number, Frame> {
     frames.set(id, { name, url, line: line + 1, caller });
   }
   return frames;
+}
+
+/** Bytes that each frame itself allocated, without what it called. */
+export function selfBytes({ head }: HeapProfile): Map<Frame, number> {
+  const bytes = new Map<Frame, number>();
+  const add = ({ callFrame, selfSize, children }: HeapNode, caller: Frame | undefined): void => {
+    const { functionName: name, url, lineNumber: line } = callFrame;
+    const frame = { name, url, line: line + 1, caller };
+    if (selfSize > 0) bytes.set(frame, selfSize);
+    for (const child of children) add(child, frame);
+  };
+  add(head, undefined);
+  return bytes;
 }

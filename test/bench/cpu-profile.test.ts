@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { areaOf } from "../../bench/profile/areas.js";
-import { type CpuProfile, selfTimes } from "../../bench/profile/cpu-profile.js";
+import { type CpuProfile, selfBytes, selfTimes } from "../../bench/profile/cpu-profile.js";
 
 function node(id: number, functionName: string, url: string, children: readonly number[] = []) {
   return { id, callFrame: { functionName, url, lineNumber: 0 }, children };
@@ -36,4 +36,22 @@ test("time goes to the module, and that of Node's core to the nearest caller tha
     "node:http2 (to the upstream)": 4,
     "Node's event loop, streams, timers": 11,
   });
+});
+
+test("allocated bytes stay with the function that allocates, and its callers are known", () => {
+  const [handle, concat, idle] = [
+    node(2, "handle", "file:///app/dist/http/pipeline.js"),
+    node(3, "concat", "node:buffer"),
+    node(4, "(V8 API)", ""),
+  ].map(({ callFrame }) => ({ callFrame, selfSize: 0, children: [] }));
+  assert.ok(handle && concat && idle);
+  const head = {
+    ...idle,
+    children: [{ ...handle, selfSize: 100, children: [{ ...concat, selfSize: 20 }] }],
+  };
+  const found = [...selfBytes({ head })].map(([{ name, caller }, bytes]) => [name, caller?.name, bytes]);
+  assert.deepEqual(found, [
+    ["handle", "(V8 API)", 100],
+    ["concat", "handle", 20],
+  ]);
 });
