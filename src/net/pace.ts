@@ -30,11 +30,14 @@ export function createPace(maxUnits = unitsPerTurn): Pace {
 /** Work that stops after every small step, and yields the units that the step took. */
 export type Steps<Result = void> = Generator<number, Result>;
 
+/** What stopping and going on costs, beside the units of the step. */
+const unitsPerStep = 0.5;
+
 /** Does the work in as many turns as it needs. */
 export async function inTurns<Result>(pace: Pace, steps: Steps<Result>): Promise<Result> {
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done) return step.value;
-    if (pace.spent(step.value)) await pace.nextTurn();
+    if (pace.spent(step.value + unitsPerStep)) await pace.nextTurn();
   }
 }
 

@@ -8,7 +8,12 @@ const known = ["codec", "matcher", "rest", "soak"];
 const usual = ["codec", "matcher", "rest"];
 
 test("without options the usual groups run in full and nothing is written", () => {
-  assert.deepEqual(readOptions([], known, usual), { groups: usual, quick: false, json: undefined });
+  assert.deepEqual(readOptions([], known, usual), {
+    base: undefined,
+    groups: usual,
+    quick: false,
+    json: undefined,
+  });
 });
 
 test("groups run in the order of the table, however they were asked for", () => {

@@ -4,8 +4,8 @@ import { loadModel } from "../../src/descriptors/load/load.js";
 import { countBlocks, type Task } from "./block-counts.js";
 import { type Files, folderOf } from "./workspace.js";
 
-/** More than the steps of a turn, of which the smallest count for a tenth of a unit. */
-const members = 6_000;
+/** More than the steps of a turn, of which the smallest count for half a unit. */
+const members = 3_000;
 const unitsPerTurn = 500;
 /** What one step may take: more than a turn's room means that something is done in one piece. */
 const maxStep = 1_000;
