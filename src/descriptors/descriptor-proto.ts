@@ -249,9 +249,25 @@ export function encodeFile(file: FileProto): Uint8Array {
   return fileType.encode(file as never).finish();
 }
 
-/** The serialized files of a FileDescriptorSet. @throws RangeError or Error where the bytes are not one. */
+/**
+ * The serialized files of a FileDescriptorSet, one more than `maxFiles` where there are more.
+ * @throws RangeError where the bytes are not one
+ */
+export function* decodeSetInSteps(bytes: Uint8Array, maxFiles: number): Steps<Uint8Array[]> {
+  const files: Uint8Array[] = [];
+  const reader = new WireReader(bytes);
+  while (reader.next() && files.length <= maxFiles) {
+    yield 0.1;
+    const isFile = reader.number === SET_FILE && reader.wireType === WireType.BYTES;
+    if (isFile) files.push(reader.delimited());
+    else reader.skip();
+  }
+  return files;
+}
+
+/** The same at once. */
 export function decodeSet(bytes: Uint8Array): Uint8Array[] {
-  return (decodePiece(setType, bytes) as unknown as { file: Uint8Array[] }).file;
+  return atOnce(decodeSetInSteps(bytes, Number.POSITIVE_INFINITY));
 }
 
 export function encodeSet(file: readonly Uint8Array[]): Uint8Array {
@@ -273,6 +289,8 @@ export function* encodeLocations(locations: readonly LocationProto[]): Steps<Uin
   return Buffer.concat(pieces);
 }
 
+/** The number of `file` in FileDescriptorSet. */
+const SET_FILE = 1;
 const LOCATIONS_PER_STEP = 100;
 const BYTES_PER_STEP = 4_096;
 const MAX_DEPTH = 100;

@@ -1,5 +1,7 @@
 /** The proto model: what the rest of the gateway knows of descriptors, whatever way they were loaded. */
 
+import type { Steps } from "../net/pace.js";
+
 export type ScalarKind =
   | "double"
   | "float"
@@ -158,6 +160,8 @@ export interface Model {
   /** The extension of `extendee` with that number. */
   extension(extendee: string, number: number): Field | undefined;
   extensionByName(fullName: string): Field | undefined;
+  /** These files serialized as `google.protobuf.FileDescriptorProto`s, dependencies first. */
+  serialize(names: ReadonlySet<string>): Steps<Uint8Array[]>;
   /** All files as one serialized `google.protobuf.FileDescriptorSet`, dependencies first, options and comments kept. */
   descriptorSet(): Uint8Array;
 }

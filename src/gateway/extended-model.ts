@@ -6,6 +6,7 @@ import type {
   Model,
   ServiceType,
 } from "../descriptors/model.js";
+import type { Steps } from "../net/pace.js";
 
 /** A model with further message types, which notes the names of those that it lacks. */
 export class ExtendedModel implements Model {
@@ -46,6 +47,10 @@ export class ExtendedModel implements Model {
 
   extensionByName(fullName: string): Field | undefined {
     return this.#base.extensionByName(fullName);
+  }
+
+  serialize(names: ReadonlySet<string>): Steps<Uint8Array[]> {
+    return this.#base.serialize(names);
   }
 
   descriptorSet(): Uint8Array {

@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { MessageType, Model, Options } from "../descriptors/model.js";
-import type { Pace } from "../net/pace.js";
+import { inTurns, type Pace } from "../net/pace.js";
 import { WireReader } from "../wire/reader.js";
 import type { Validate } from "./validator.js";
 
@@ -29,7 +29,7 @@ export async function compileValidators(
   }
   if (ruled.length === 0) return { byType: new Map(), diagnostics: [] };
   const { enforceRules } = await import("./protovalidate.js");
-  return enforceRules(model, ruled);
+  return inTurns(pace, enforceRules(model, ruled));
 }
 
 /** What searching one message type for rules costs. */

@@ -1,17 +1,19 @@
 import {
   create,
   createFileRegistry,
+  type DescFile,
   type DescMessage,
   type FileRegistry,
   fromBinary,
 } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { MessageType, Model } from "../descriptors/model.js";
+import type { Steps } from "../net/pace.js";
 import type { FieldViolation } from "../status/failure.js";
-import { probeRules } from "./rule-probe.js";
+import { probeRules, unitsOf } from "./rule-probe.js";
 import type { Validate } from "./validator.js";
 
 /** Violations that one response names at most. */
@@ -26,35 +28,49 @@ const thoroughLimit = 4096;
 /** Our encoder bounds how deep messages are; `Struct` takes three levels for one of JSON. */
 const readOptions = { readUnknownFields: false, recursionLimit: 10_000 };
 
+const bytesPerUnit = 20;
+
 /** @param types each with rules within its reach */
-export function enforceRules(
+export function* enforceRules(
   model: Model,
   types: readonly MessageType[],
-): { byType: ReadonlyMap<MessageType, Validate>; diagnostics: readonly Diagnostic[] } {
-  const registry = registryOf(model, types);
+): Steps<{ byType: ReadonlyMap<MessageType, Validate>; diagnostics: readonly Diagnostic[] }> {
+  const registry = yield* registryOf(model, types);
   const first = createValidator({ registry, failFast: true });
   const all = createValidator({ registry });
   // The registry holds the file of each type.
   const schemas = types.map(type => registry.getMessage(type.fullName) as DescMessage);
-  const diagnostics = probeRules(schemas, registry, all, model);
+  const diagnostics = yield* probeRules(schemas, registry, all, model);
   const byType = new Map<MessageType, Validate>();
   if (diagnostics.some(each => each.severity === "error")) return { byType, diagnostics };
   for (const [index, schema] of schemas.entries()) {
     // Plans it, so that no request has to wait for that.
     first.validate(schema, create(schema));
     byType.set(types[index] as MessageType, validateWith(schema, first, all));
+    yield unitsOf(schema);
   }
   return { byType, diagnostics };
 }
 
 /** The types' files and all that they import, as the library knows them. */
-function registryOf(model: Model, types: readonly MessageType[]): FileRegistry {
+function* registryOf(model: Model, types: readonly MessageType[]): Steps<FileRegistry> {
   const names = new Set(types.map(type => type.file.name));
-  for (const name of names) for (const each of model.files.get(name)?.dependencies ?? []) names.add(each);
-  const set = fromBinary(FileDescriptorSetSchema, model.descriptorSet());
-  set.file = set.file.filter(file => names.has(file.name));
-  for (const file of set.file) delete file.sourceCodeInfo;
-  return createFileRegistry(set);
+  for (const name of names) {
+    for (const each of model.files.get(name)?.dependencies ?? []) names.add(each);
+    yield 1;
+  }
+  const files = new Map<string, DescFile>();
+  const registries: FileRegistry[] = [];
+  for (const bytes of yield* model.serialize(names)) {
+    const proto = fromBinary(FileDescriptorProtoSchema, bytes);
+    delete proto.sourceCodeInfo;
+    // Dependencies come first.
+    const registry = createFileRegistry(proto, name => files.get(name));
+    for (const file of registry.files) files.set(file.proto.name, file);
+    registries.push(registry);
+    yield bytes.length / bytesPerUnit;
+  }
+  return createFileRegistry(...registries);
 }
 
 /** Stops at the first violation, so that a bound such as `max_items` also bounds the work. */

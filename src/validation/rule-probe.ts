@@ -2,29 +2,41 @@ import type { DescField, DescMessage, DescOneof, FileRegistry } from "@bufbuild/
 import { CompilationError, createValidator, type Validator } from "@bufbuild/protovalidate";
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { Model } from "../descriptors/model.js";
+import type { Steps } from "../net/pace.js";
 import { samples } from "./sample.js";
 
 /**
  * Finds rules that do not work before a request does. The library compiles a rule when it is first evaluated, so that
  * each of `types` and each type within them is validated once with all of its fields set.
  */
-export function probeRules(
+export function* probeRules(
   types: readonly DescMessage[],
   registry: FileRegistry,
   validator: Validator,
   model: Model,
-): Diagnostic[] {
+): Steps<Diagnostic[]> {
   const reached = new Set(types);
-  for (const type of reached) for (const { message } of type.fields) if (message) reached.add(message);
-  if ([...reached].every(type => failureOf(validator, type) === undefined)) return [];
-  return blame([...reached], registry, model);
+  for (const type of reached) {
+    for (const { message } of type.fields) if (message) reached.add(message);
+    yield 1 + type.fields.length / 10;
+  }
+  for (const type of reached) {
+    yield unitsOf(type);
+    if (failureOf(validator, type) !== undefined) return yield* blame([...reached], registry, model);
+  }
+  return [];
+}
+
+/** What planning a type's rules, or trying them, costs. */
+export function unitsOf({ fields }: DescMessage): number {
+  return 20 + 5 * fields.length;
 }
 
 /** What has options, and with them maybe rules. */
 type Bearer = DescMessage | DescOneof | DescField;
 
 /** Tries each bearer of rules while no other has any, since the first rule that fails hides those behind it. */
-function blame(types: readonly DescMessage[], registry: FileRegistry, model: Model): Diagnostic[] {
+function* blame(types: readonly DescMessage[], registry: FileRegistry, model: Model): Steps<Diagnostic[]> {
   const bearers = types.flatMap(type =>
     [type, ...type.oneofs, ...type.fields].flatMap((bearer: Bearer) => {
       const { options } = bearer.proto;
@@ -38,6 +50,7 @@ function blame(types: readonly DescMessage[], registry: FileRegistry, model: Mod
     const failure = failureOf(createValidator({ registry }), type);
     if (failure !== undefined) diagnostics.push(diagnosticOf(failure, type, bearer, model));
     delete bearer.proto.options;
+    yield unitsOf(type);
   }
   for (const { bearer, options } of bearers) bearer.proto.options = options;
   return diagnostics;

@@ -35,6 +35,8 @@ export interface Linkage {
 
 const MANY_MEMBERS = 1_000;
 const MANY_BYTES = 16 * 1024;
+/** Of a file that is serialized. */
+const BYTES_PER_UNIT = 20;
 
 /** @param files the files in the order of their names' first mention */
 export function* createLinkage(
@@ -144,6 +146,18 @@ export class LinkedModel implements Model {
     if (linked !== undefined) return linked;
     const symbol = this.#linkage.table.symbols.get(fullName);
     return symbol?.kind === "extension" ? this.#linkExtension(symbol) : undefined;
+  }
+
+  *serialize(names: ReadonlySet<string>): Steps<Uint8Array[]> {
+    const files: Uint8Array[] = [];
+    for (const source of this.#linkage.sources) {
+      yield 1;
+      if (!names.has(this.#linkedFiles.get(source)!.name)) continue;
+      const file = this.#serialize(source);
+      files.push(file);
+      yield file.length / BYTES_PER_UNIT;
+    }
+    return files;
   }
 
   descriptorSet(): Uint8Array {

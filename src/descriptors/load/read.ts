@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { inTurns, type Pace, type Steps } from "../../net/pace.js";
 import {
   decodeFileInSteps,
-  decodeSet,
+  decodeSetInSteps,
   type FieldProto,
   type FileProto,
   type MessageProto,
@@ -186,7 +186,7 @@ export async function readSet(file: string, pace: Pace, problems: DiagnosticList
   }
   let files: Uint8Array[];
   try {
-    files = decodeSet(bytes);
+    files = await inTurns(pace, decodeSetInSteps(bytes, MAX_FILES));
   } catch {
     problems.error({
       message: "the file is not a serialized google.protobuf.FileDescriptorSet",
