@@ -107,6 +107,10 @@ export abstract class Http2Connection<S extends Http2Stream>
   protected abstract onDraining(): void;
   /** The connection has ended, and with it these streams. Without a reason it was in order, and there are none. */
   protected abstract onEnd(open: S[], unopened: S[], reason: string | undefined, cause: CloseCause): void;
+  /** Bytes that streams have received and that stop the connection, since they are too many to be kept. */
+  protected get held(): number {
+    return 0;
+  }
   /** DATA of a stream that is gone. */
   protected abstract onStray(id: number): void;
   /** The last stream of the peer that is processed; 0: none. */
@@ -177,18 +181,13 @@ export abstract class Http2Connection<S extends Http2Stream>
   }
 
   onData(id: number, bytes: Buffer, from: number, to: number, consumed: number, end: boolean): void {
-    const { connection } = this.#options.windows;
     this.#receiveWindow -= consumed;
     if (this.#receiveWindow < 0)
       throw new ConnectionError(
         ErrorCode.FlowControlError,
         "more DATA than the connection's window lets through",
       );
-    if (this.#receiveWindow < connection / 2) {
-      // What a stream has not taken counts in its own window: one that is not read must not stop the others.
-      this.sender.frames.windowUpdate(0, connection - this.#receiveWindow);
-      this.#receiveWindow = connection;
-    }
+    this.replenish();
     const stream = this.find(id);
     if (from === to && !end) this.flood.idle(consumed);
     else if (end || to - from >= usefulData) this.flood.useful();
@@ -265,6 +264,23 @@ export abstract class Http2Connection<S extends Http2Stream>
     if (stream === undefined && !this.existed(id))
       throw protocolError(`a frame of stream ${id}, which was never opened`);
     return stream;
+  }
+
+  /**
+   * Lets the peer send more on the connection. What a stream has not taken counts in its own window: one that is not read
+   * must not stop the others, but for what is `held`.
+   */
+  protected replenish(): void {
+    const { connection } = this.#options.windows;
+    const increment = connection - this.held - this.#receiveWindow;
+    if (increment <= connection / 2) return;
+    this.sender.frames.windowUpdate(0, increment);
+    this.#receiveWindow += increment;
+  }
+
+  /** A header block has begun to come and is not complete. */
+  protected get inBlock(): boolean {
+    return this.#reader.inBlock;
   }
 
   /** Takes no new streams from now on; does not close, even where none is open. */

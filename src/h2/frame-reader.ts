@@ -77,6 +77,11 @@ export class FrameReader {
     this.#maxBlockSize = maxBlockSize;
   }
 
+  /** A header block, or a frame that is not DATA, has begun and not ended. */
+  get inBlock(): boolean {
+    return this.#blockStream !== 0 || this.#expect === Expect.Payload;
+  }
+
   /**
    * Takes the first `length` bytes of `chunk`.
    * @throws ConnectionError where the peer breaks RFC 9113; what the sink throws
@@ -140,7 +145,7 @@ export class FrameReader {
     this.#stream = stream;
     this.#remaining = size;
     if (type === FrameType.Data) this.#beginData(size);
-    else if (type > FrameType.Continuation || type === FrameType.Priority) this.#ignore();
+    else if (type > FrameType.Continuation) this.#ignore();
     else if (size > 0) this.#expect = Expect.Payload;
     else this.#dispatch(head, 0, 0);
   }
@@ -228,6 +233,10 @@ export class FrameReader {
       case FrameType.Headers:
         this.#beginBlock(bytes, from, to);
         break;
+      case FrameType.Priority:
+        this.#checkPriority(bytes, from);
+        sink.onIgnored(to - from);
+        break;
       case FrameType.Continuation:
         this.#continueBlock(bytes, from, to);
         break;
@@ -259,8 +268,11 @@ export class FrameReader {
       if (start === end) throw frameSizeError("HEADERS without the length of its padding");
       end -= bytes[start++]!;
     }
-    if ((flags & Flag.Priority) !== 0) start += 5;
+    const prioritized = (flags & Flag.Priority) !== 0;
+    const priority = start;
+    if (prioritized) start += 5;
     if (start > end) throw protocolError("HEADERS with more padding or priority than it has bytes");
+    if (prioritized) this.#checkPriority(bytes, priority);
     this.#blockEnd = (flags & Flag.EndStream) !== 0;
     if ((flags & Flag.EndHeaders) !== 0) {
       this.#sink.onHeaders(this.#stream, bytes, start, end, this.#blockEnd);
@@ -269,6 +281,11 @@ export class FrameReader {
       this.#blockSize = 0;
       this.#appendBlock(bytes, start, end);
     }
+  }
+
+  /** Priorities are not looked at (§5.3.2), but for what RFC 7540 §5.3.1 forbids. */
+  #checkPriority(bytes: Buffer, at: number): void {
+    if (readUint31(bytes, at) === this.#stream) throw protocolError("a stream that depends on itself");
   }
 
   #continueBlock(bytes: Buffer, from: number, to: number): void {

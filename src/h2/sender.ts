@@ -39,6 +39,8 @@ export class Sender<S extends Http2Stream> {
   #unsentId: number;
   #frames = new FrameWriter(initialBufferBytes);
   #spare = new FrameWriter(initialBufferBytes);
+  /** Writes that the socket has taken; `writing`: one is under way. */
+  written = 0;
   #scheduled = false;
   #writing = false;
   #delayed = false;
@@ -68,6 +70,10 @@ export class Sender<S extends Http2Stream> {
       setTimeout(this.#onDelay, coalesceDelayMs).unref();
     }
     return this.#frames;
+  }
+
+  get writing(): boolean {
+    return this.#writing;
   }
 
   /** The id of the stream that is opened next. */
@@ -146,6 +152,7 @@ export class Sender<S extends Http2Stream> {
 
   readonly #onWritten = (): void => {
     this.#writing = false;
+    this.written++;
     if (this.#closed) return;
     const spare = this.#spare;
     if (spare.bytes.length > 2 * maxBufferedBytes) this.#spare = new FrameWriter(initialBufferBytes);

@@ -2,10 +2,14 @@ import type { Socket } from "node:net";
 import type { Http2Peer } from "./http2-exchange.js";
 import { ServerConnection, type ServerConnectionOptions } from "./server-connection.js";
 
+/** Milliseconds from one look at what clients leave undone to the next. */
+const checkIntervalMs = 1_000;
+
 /** The open HTTP/2 connections of a listener. */
 export class Http2Connections {
   readonly #connections = new Map<ServerConnection, Socket>();
   readonly #options: ServerConnectionOptions;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ServerConnectionOptions) {
     this.#options = options;
@@ -16,7 +20,8 @@ export class Http2Connections {
     if (socket.destroyed) return;
     const connection = new ServerConnection(socket, client, this.#options);
     this.#connections.set(connection, socket);
-    socket.once("close", () => this.#connections.delete(connection));
+    this.#timer ??= setInterval(() => this.#check(), checkIntervalMs).unref();
+    socket.once("close", () => this.#forget(connection));
     if (head.length > 0) connection.onRead(head.length, head);
   }
 
@@ -27,5 +32,17 @@ export class Http2Connections {
 
   destroy(): void {
     for (const socket of this.#connections.values()) socket.destroy();
+  }
+
+  #forget(connection: ServerConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #check(): void {
+    const now = performance.now();
+    for (const connection of this.#connections.keys()) connection.checkProgress(now);
   }
 }

@@ -31,7 +31,7 @@ const drainDelayMs = 1_000;
 const windows: WindowSizes = {
   stream: streamWindow,
   maxStream: 1024 * 1024,
-  connection: 4 * 1024 * 1024,
+  connection: 8 * 1024 * 1024,
 };
 /** Bytes of responses that wait for their client, beyond which no further request of its connection is handled. */
 const maxUnsentBytes = 1 << 20;
@@ -41,6 +41,8 @@ const resetsPerSecond = 100;
 /** Streams that have ended and are remembered, so that what still comes of them is judged rightly. */
 const remembered = 256;
 const keepalive = { time: 60_000, timeout: 20_000 };
+/** Milliseconds that a connection may be without streams, as Fastify's `keepAliveTimeout` for HTTP/1.1. */
+const idleTimeoutMs = 72_000;
 const pingPayload = Buffer.alloc(8);
 
 export interface ServerConnectionOptions {
@@ -78,6 +80,13 @@ export class ServerConnection
   /** Requests that are handled and have no response yet. */
   #underWay = 0;
   #unsent = 0;
+  #held = 0;
+  // Since when, in milliseconds; undefined where it is not so.
+  #idleSince: number | undefined = performance.now();
+  #waitingSince: number | undefined;
+  #blockedSince: number | undefined;
+  /** Of the sender, when it was last looked at. */
+  #written = 0;
   readonly #resets = new ResetBudget();
   /** The last streams that have ended, as a ring; negative where we have reset them. */
   readonly #ended = new Int32Array(remembered);
@@ -160,6 +169,25 @@ export class ServerConnection
     this.#drainTimer = setTimeout(() => this.#stopAccepting(), drainDelayMs).unref();
   }
 
+  /**
+   * Ends what has waited for the client too long: a preface without SETTINGS, half a header block, a socket or a stream
+   * that is not read, a connection without streams.
+   */
+  checkProgress(now: number): void {
+    const limit = this.#options.requestTimeout;
+    const { sender } = this;
+    this.#waitingSince =
+      this.phase === Phase.Connecting || this.inBlock ? (this.#waitingSince ?? now) : undefined;
+    if (!sender.writing || sender.written !== this.#written) this.#blockedSince = undefined;
+    else this.#blockedSince ??= now;
+    this.#written = sender.written;
+    this.#idleSince = this.active === 0 ? (this.#idleSince ?? now) : undefined;
+    if (now - (this.#waitingSince ?? now) >= limit) this.abort("the client did not finish what it began");
+    else if (now - (this.#blockedSince ?? now) >= limit) this.abort("the client reads nothing");
+    else if (now - (this.#idleSince ?? now) >= idleTimeoutMs) this.retire();
+    else for (const stream of this.streams.all()) stream.checkProgress(now, limit);
+  }
+
   takeFirstBlock(): boolean {
     const first = this.#firstBlock;
     this.#firstBlock = false;
@@ -172,6 +200,15 @@ export class ServerConnection
     this.#fresh = this.#waiting;
     this.#waiting = [];
     setImmediate(() => this.#handleFresh());
+  }
+
+  hold(change: number): void {
+    this.#held += change;
+    if (change < 0 && this.phase !== Phase.Closed) this.replenish();
+  }
+
+  protected override get held(): number {
+    return this.#held;
   }
 
   answered(): void {

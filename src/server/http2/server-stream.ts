@@ -18,7 +18,9 @@ export interface ServerStreamHost extends StreamHost {
   takeFirstBlock(): boolean;
   /** So many more bytes of responses wait to be written, or fewer. */
   unsent(change: number): void;
-  /** Nothing more is done for the request. */
+  /** So many more bytes of requests are kept, or fewer. */
+  hold(change: number): void;
+  /** The request has its response, or will have none. */
   answered(): void;
 }
 
@@ -53,6 +55,8 @@ export class ServerStream extends Http2Stream {
   #left = false;
   /** The writer of the body was told to wait. */
   #behind = false;
+  /** Since when the client has taken nothing of what waits for it; undefined where it has, or nothing waits. */
+  #stuckSince: number | undefined;
   #drained: (() => void) | undefined;
 
   /** @param end the request has no body */
@@ -63,7 +67,11 @@ export class ServerStream extends Http2Stream {
     this.accepted(id, sendWindow, end);
     if (!end)
       this.body = new StreamBody(
-        { grant: () => this.#grant(), started: () => this.#started() },
+        {
+          grant: () => this.#grant(),
+          started: () => this.#started(),
+          held: change => host.hold(change),
+        },
         head.contentLength,
       );
   }
@@ -130,6 +138,13 @@ export class ServerStream extends Http2Stream {
     if (!this.#left) this.#end(ErrorCode.InternalError, bodyCutShort());
   }
 
+  /** Gives a client up that takes nothing for so many milliseconds. */
+  checkProgress(now: number, limit: number): void {
+    if (this.#unsent === 0) return;
+    this.#stuckSince ??= now;
+    if (now - this.#stuckSince >= limit) this.break("the response is left unread", ErrorCode.Cancel);
+  }
+
   write(out: FrameWriter, room: number, maxFrame: number): number {
     if (this.#continue) {
       this.#continue = false;
@@ -175,6 +190,7 @@ export class ServerStream extends Http2Stream {
       if (last) this.endedLocally();
     }
     if (written > 0) {
+      this.#stuckSince = undefined;
       this.sendWindow -= written;
       this.#unsent -= written;
       this.#host.unsent(-written);
@@ -201,7 +217,7 @@ export class ServerStream extends Http2Stream {
     if (!this.sending) {
       // RFC 9113 §8.1: what the client has not sent of its request is not needed any more.
       this.#leave(this.closed ? undefined : ErrorCode.NoError);
-      this.body?.fail(bodyCutShort());
+      this.body?.drop(bodyCutShort());
     } else if (this.#behind) {
       this.#behind = false;
       this.#drained?.();
@@ -263,7 +279,7 @@ export class ServerStream extends Http2Stream {
   /** Ends the stream before the response has ended. */
   #end(code: ErrorCode | undefined, error: Error): void {
     this.#leave(code);
-    this.body?.fail(error);
+    this.body?.drop(error);
     this.cancellation.cancel();
   }
 

@@ -5,6 +5,8 @@ import { type BodyConsumer, type BodyReader, BodyTooLargeError } from "../inboun
 export interface BodySource {
   /** The consumer takes more: the peer may send it. */
   grant(): void;
+  /** So many more bytes are kept, or fewer. */
+  held(change: number): void;
   /** Somebody waits for the first byte. */
   started(): void;
 }
@@ -41,12 +43,12 @@ export class StreamBody implements Undelivered {
     return this.#consumer !== undefined && !this.#paused;
   }
 
-  /** Undefined where it is not complete, where it is larger than `limit`, and where somebody reads it. */
+  /** Undefined where it is not complete, is larger than `limit`, or somebody reads it. */
   whole(limit: number): Uint8Array | undefined {
     if (!this.complete || this.received > limit || this.#consumer !== undefined || this.#error !== undefined)
       return undefined;
     const chunks = this.#chunks.splice(0);
-    this.waiting = 0;
+    this.#keep(-this.waiting);
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
   }
 
@@ -67,7 +69,7 @@ export class StreamBody implements Undelivered {
   push(bytes: Buffer): void {
     this.received += bytes.length;
     if (this.#over || this.#error !== undefined) return;
-    this.waiting += bytes.length;
+    this.#keep(bytes.length);
     this.#chunks.push(bytes);
     this.#deliver();
   }
@@ -79,7 +81,11 @@ export class StreamBody implements Undelivered {
 
   /** The rest will not come; what has come goes with it. */
   fail(error: Error): void {
-    if (this.complete) return;
+    if (!this.complete) this.drop(error);
+  }
+
+  /** Nobody gets what is left. */
+  drop(error: Error): void {
     this.#error ??= error;
     this.#discard();
     this.#deliver();
@@ -101,7 +107,7 @@ export class StreamBody implements Undelivered {
     while (!this.#paused && this.#error === undefined) {
       const chunk = this.#chunks.shift();
       if (chunk === undefined) break;
-      this.waiting -= chunk.length;
+      this.#keep(-chunk.length);
       this.#left -= chunk.length;
       if (this.#left < 0) this.#error = new BodyTooLargeError();
       else consumer.chunk(chunk);
@@ -125,6 +131,11 @@ export class StreamBody implements Undelivered {
 
   #discard(): void {
     this.#chunks.length = 0;
-    this.waiting = 0;
+    this.#keep(-this.waiting);
+  }
+
+  #keep(change: number): void {
+    this.waiting += change;
+    this.#source.held(change);
   }
 }
