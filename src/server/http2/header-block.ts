@@ -78,6 +78,7 @@ export class HeaderBlock implements FieldSink<RequestField> {
   #listSize = 0;
   #regular = false;
   #authority = false;
+  #hosts = 0;
   /** A bit for each length of a name, modulo 32: most names that are asked for are absent, and no field has to be compared. */
   #lengthsOfNames = 0;
 
@@ -180,9 +181,10 @@ export class HeaderBlock implements FieldSink<RequestField> {
 
   /** RFC 9113 §8.3.1: of two authorities neither is certain. */
   #setHost(value: string): void {
+    if (this.#hosts++ > 0) this.malformed ??= "more than one host";
     if (this.host === undefined) this.host = value;
     else if (this.host.toLowerCase() !== value.toLowerCase())
-      this.malformed ??= "host differs from :authority, or comes more than once";
+      this.malformed ??= "host differs from :authority";
   }
 }
 
