@@ -98,7 +98,7 @@ async function compared(
     name: chain.name,
     baselines,
     child: server.child,
-    node: true,
+    language: "node",
     driver: httpDriver(load, { port: server.port, connections, request: requests }),
   });
   const finding = await measureCell({

@@ -67,7 +67,7 @@ async function* measure(
           name,
           baselines: name === "uws" ? ["fastify"] : [],
           child: server.child,
-          node: true,
+          language: "node",
           driver: driver(server, connections),
         }),
       ),

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { ResponseReader } from "./response-reader.js";
 
 /** Hears of one connection. */
@@ -19,27 +20,38 @@ export class Connection {
   readonly #next: () => Buffer;
 
   /** @param next the request to send */
-  constructor(port: number, next: () => Buffer, buffer: Buffer, listener: ConnectionListener) {
+  constructor(
+    { port, encrypted }: { readonly port: number; readonly encrypted: boolean },
+    next: () => Buffer,
+    buffer: Buffer,
+    listener: ConnectionListener,
+  ) {
     this.#next = next;
-    this.#socket = connect({
-      host: "127.0.0.1",
-      port,
-      noDelay: true,
-      // All connections read into one buffer: nothing is allocated for what comes in.
-      onread: {
-        buffer,
-        callback: (length, bytes) => {
-          try {
-            if (this.#reader.push((bytes as Buffer).subarray(0, length)))
-              listener.answered(this, this.#reader.status);
-          } catch (error) {
-            this.#socket.destroy(error as Error);
-          }
-          return true;
+    const take = (bytes: Buffer): void => {
+      try {
+        if (this.#reader.push(bytes)) listener.answered(this, this.#reader.status);
+      } catch (error) {
+        this.#socket.destroy(error as Error);
+      }
+    };
+    const target = { host: "127.0.0.1", port, noDelay: true };
+    if (encrypted) {
+      this.#socket = connectTls({ ...target, rejectUnauthorized: false });
+      this.#socket.on("data", take);
+    } else {
+      this.#socket = connect({
+        ...target,
+        // All connections read into one buffer: nothing is allocated for what comes in.
+        onread: {
+          buffer,
+          callback: (length, bytes) => {
+            take((bytes as Buffer).subarray(0, length));
+            return true;
+          },
         },
-      },
-    });
-    this.#socket.once("connect", () => listener.connected());
+      });
+    }
+    this.#socket.once(encrypted ? "secureConnect" : "connect", () => listener.connected());
     this.#socket.once("error", error => listener.broken(error));
     this.#socket.once("end", () => listener.broken(new Error("the server closed a connection")));
   }

@@ -17,7 +17,11 @@ let connections: Connection[] = [];
 let fail: (error: Error) => void = () => undefined;
 let answered: (connection: Connection) => void = () => undefined;
 
-function open(port: number, count: number, requests: readonly Buffer[]): Promise<void> {
+function open(
+  target: { readonly port: number; readonly encrypted: boolean },
+  count: number,
+  requests: readonly Buffer[],
+): Promise<void> {
   return new Promise((resolve, reject) => {
     fail = reject;
     let missing = count;
@@ -34,7 +38,7 @@ function open(port: number, count: number, requests: readonly Buffer[]): Promise
     };
     let turn = 0;
     const next = (): Buffer => requests[turn++ % requests.length] as Buffer;
-    connections = Array.from({ length: count }, () => new Connection(port, next, buffer, listener));
+    connections = Array.from({ length: count }, () => new Connection(target, next, buffer, listener));
   });
 }
 
@@ -82,7 +86,7 @@ async function obey(order: LoadOrder): Promise<LoadReply> {
   switch (order.kind) {
     case "open":
       await open(
-        order.port,
+        order,
         order.connections,
         order.requests.map(request => Buffer.from(request, "latin1")),
       );

@@ -7,6 +7,14 @@ import type { LoadBounds, LoadOrder, LoadReply, LoadResult } from "./protocol.js
 /** Milliseconds that an order may take beyond the time that it names. */
 const patience = 20_000;
 
+/** Whom to connect to, and how often. */
+export interface LoadTarget {
+  readonly port: number;
+  /** True for TLS, whatever the certificate. */
+  readonly encrypted?: boolean;
+  readonly connections: number;
+}
+
 /** The load generator in its own process. It ends with this process at the latest. */
 export class Load {
   readonly #process: ChildProcess;
@@ -23,10 +31,13 @@ export class Load {
    * @param requests one, or several to send in turn
    * @throws Error where the server cannot be reached
    */
-  async open(port: number, connections: number, requests: Buffer | readonly Buffer[]): Promise<void> {
+  async open(
+    { port, encrypted = false, connections }: LoadTarget,
+    requests: Buffer | readonly Buffer[],
+  ): Promise<void> {
     const all = Buffer.isBuffer(requests) ? [requests] : requests;
     const texts = all.map(request => request.toString("latin1"));
-    await this.#order({ kind: "open", port, connections, requests: texts }, 0);
+    await this.#order({ kind: "open", port, encrypted, connections, requests: texts }, 0);
   }
 
   /** Sends on all connections. @throws Error at the first answer that is not 200, or when a connection breaks */

@@ -3,6 +3,7 @@ export type LoadOrder =
   | {
       readonly kind: "open";
       readonly port: number;
+      readonly encrypted: boolean;
       readonly connections: number;
       /** Whole requests, as Latin-1 text; sent in turn, over all connections. */
       readonly requests: readonly string[];

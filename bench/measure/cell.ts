@@ -4,7 +4,7 @@ import type { Child } from "../process/child.js";
 import { countCalls } from "../process/strace.js";
 import { compare, medianOf, type Row } from "../row.js";
 import type { Driver } from "./driver.js";
-import { type Round, roundMetrics, runRound } from "./round.js";
+import { type Language, type Round, roundMetrics, runRound } from "./round.js";
 
 /** A process under test. */
 export interface Contender {
@@ -12,8 +12,7 @@ export interface Contender {
   /** Names of those that it is compared with; none for a rival. */
   readonly baselines: readonly string[];
   readonly child: Child;
-  /** True where it runs on Node. */
-  readonly node: boolean;
+  readonly language: Language;
   readonly driver: Driver;
 }
 

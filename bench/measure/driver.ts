@@ -14,6 +14,7 @@ export interface Driver {
 /** How a server is driven over HTTP/1.1. */
 export interface HttpTraffic {
   readonly port: number;
+  readonly encrypted?: boolean;
   readonly connections: number;
   /** The whole request, or several that are sent in turn. */
   readonly request: Buffer | readonly Buffer[];
@@ -22,9 +23,9 @@ export interface HttpTraffic {
 }
 
 /** Drives a server by the load generator. */
-export function httpDriver(load: Load, { port, connections, request, rate }: HttpTraffic): Driver {
+export function httpDriver(load: Load, { request, rate, ...traffic }: HttpTraffic): Driver {
   return {
-    open: () => load.open(port, connections, request),
+    open: () => load.open(traffic, request),
     run: bounds => load.run(rate === undefined ? bounds : { ...bounds, rate }),
     close: () => load.close(),
   };

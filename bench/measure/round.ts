@@ -5,6 +5,9 @@ import type { Child } from "../process/child.js";
 import { forgetPeak, machineCpuSeconds, peakRss, readUsage } from "../process/usage.js";
 import type { Driver } from "./driver.js";
 
+/** What a process under test is written in: what of its memory can be counted. */
+export type Language = "node" | "go" | "c++";
+
 /** What one process under test did in one round. Times in seconds, latencies in microseconds. */
 export interface Round {
   readonly requests: number;
@@ -19,7 +22,8 @@ export interface Round {
   readonly loadCpu: number | undefined;
   /** CPU of all CPUs that went to others than these, or was taken by the machine's host. */
   readonly strangersCpu: number;
-  readonly allocated: number;
+  /** Undefined where nothing counts it. */
+  readonly allocated: number | undefined;
   readonly p50: number | undefined;
   readonly p99: number | undefined;
   readonly peakRss: number;
@@ -29,7 +33,10 @@ export interface Round {
 export const roundMetrics: readonly { readonly metric: Metric; of(round: Round): number | undefined }[] = [
   { metric: metrics.throughput, of: round => round.requests / round.seconds },
   { metric: metrics.requestCpu, of: round => (round.cpu / round.requests) * 1e6 },
-  { metric: metrics.requestBytes, of: round => round.allocated / round.requests },
+  {
+    metric: metrics.requestBytes,
+    of: ({ allocated, requests }) => (allocated === undefined ? undefined : allocated / requests),
+  },
   { metric: metrics.median, of: round => round.p50 },
   { metric: metrics.tail, of: round => round.p99 },
   {
@@ -43,20 +50,19 @@ export const roundMetrics: readonly { readonly metric: Metric; of(round: Round):
 export interface Actors {
   /** The process under test. */
   readonly child: Child;
-  /** True where it runs on Node. */
-  readonly node: boolean;
+  readonly language: Language;
   readonly driver: Driver;
   readonly upstream: Child;
 }
 
 /** One round by a driver that is open. */
 export async function runRound(
-  { child, node, driver, upstream }: Actors,
+  { child, language, driver, upstream }: Actors,
   bounds: LoadBounds,
 ): Promise<Round> {
   forgetPeak(child.pid);
-  const allocated = await child.allocated();
-  const collected = node ? await child.collected() : 0;
+  const allocated = language === "c++" ? 0 : await child.allocated();
+  const collected = language === "node" ? await child.collected() : 0;
   const machine = machineCpuSeconds();
   const before = { own: readUsage(child.pid), upstream: readUsage(upstream.pid) };
   const { requests, seconds, cpuSeconds, p50, p99 } = await driver.run(bounds);
@@ -72,8 +78,8 @@ export async function runRound(
     upstreamCpu,
     loadCpu: cpuSeconds,
     strangersCpu: Math.max(0, all - cpu - upstreamCpu - (cpuSeconds ?? 0)),
-    allocated: (await child.allocated()) - allocated,
-    collecting: node ? (await child.collected()) - collected : undefined,
+    allocated: language === "c++" ? undefined : (await child.allocated()) - allocated,
+    collecting: language === "node" ? (await child.collected()) - collected : undefined,
     p50,
     p99,
     peakRss: peakRss(child.pid),

@@ -53,7 +53,7 @@ async function profile(
   quick: boolean,
 ): Promise<Finding> {
   const { child, port } = await startGateway(stage.site, parts, checkout === undefined ? {} : { checkout });
-  await stage.load.open(port, connections, requestBytes(workload));
+  await stage.load.open({ port, connections }, requestBytes(workload));
   await stage.load.run(warmUp);
   const bounds = { requests: 100_000, milliseconds: quick ? 4000 : 10_000 };
   await child.profile(file, () => stage.load.run(bounds));

@@ -2,6 +2,7 @@ import type { Context } from "../group.js";
 import type { Load } from "../load/load.js";
 import type { Contender } from "../measure/cell.js";
 import { httpDriver } from "../measure/driver.js";
+import { findEnvoy } from "../stage/envoy.js";
 import type { Server, Site } from "../stage/servers.js";
 import { checkAnswers } from "./check.js";
 import type { Subject } from "./subjects.js";
@@ -11,6 +12,8 @@ import { requestBytes, type Workload } from "./workloads.js";
 export interface Entrant {
   readonly subject: Subject;
   readonly server: Server;
+  /** Whether it is spoken to over TLS. */
+  readonly encrypted: boolean;
 }
 
 /** Starts every subject that can run here, and sees that it answers rightly; those that cannot are named. */
@@ -19,16 +22,18 @@ export async function startEntrants(
   subjects: readonly Subject[],
   { note }: Context,
 ): Promise<Entrant[]> {
-  const { peers } = site;
+  const { peers, certificate } = site;
+  const needs = { node: undefined, go: peers, "c++": findEnvoy() } as const;
   const entrants: Entrant[] = [];
   for (const subject of subjects) {
-    if (subject.language === "go" && peers.kind === "absent") {
-      note(`${subject.name} is skipped: ${peers.reason}`);
+    const needed = needs[subject.language];
+    if (needed?.kind === "absent") {
+      note(`${subject.name} is skipped: ${needed.reason}`);
       continue;
     }
     const server = await subject.start(site);
-    await checkAnswers(subject.name, server);
-    entrants.push({ subject, server });
+    await checkAnswers(subject.name, server, certificate !== undefined);
+    entrants.push({ subject, server, encrypted: certificate !== undefined });
   }
   return entrants;
 }
@@ -37,9 +42,18 @@ const warmUpConnections = 10;
 const warmUpBounds = { requests: 20_000, milliseconds: 1500 };
 
 /** Lets V8 compile what every request runs; Go needs a fraction of the time for as many. */
-export async function warmUp({ server }: Entrant, load: Load, workloads: readonly Workload[]): Promise<void> {
+export async function warmUp(
+  { server, encrypted }: Entrant,
+  load: Load,
+  workloads: readonly Workload[],
+): Promise<void> {
   for (const workload of workloads) {
-    const traffic = { port: server.port, connections: warmUpConnections, request: requestBytes(workload) };
+    const traffic = {
+      port: server.port,
+      encrypted,
+      connections: warmUpConnections,
+      request: requestBytes(workload),
+    };
     const driver = httpDriver(load, traffic);
     await driver.open();
     await driver.run(warmUpBounds);
@@ -56,11 +70,16 @@ export interface Traffic {
 }
 
 export function contender(
-  { subject, server }: Entrant,
+  { subject, server, encrypted }: Entrant,
   load: Load,
   { workload, ...traffic }: Traffic,
 ): Contender {
   const { name, baselines, language } = subject;
-  const driver = httpDriver(load, { port: server.port, request: requestBytes(workload), ...traffic });
-  return { name, baselines, child: server.child, node: language === "node", driver };
+  const driver = httpDriver(load, {
+    port: server.port,
+    encrypted,
+    request: requestBytes(workload),
+    ...traffic,
+  });
+  return { name, baselines, child: server.child, language, driver };
 }

@@ -1,3 +1,5 @@
+import type { Language } from "../measure/round.js";
+import { startEnvoy } from "../stage/envoy.js";
 import {
   gatewayName,
   type Parts,
@@ -13,7 +15,7 @@ export interface Subject {
   readonly name: string;
   /** Names of those that it is compared with; none for a rival. */
   readonly baselines: readonly string[];
-  readonly language: "node" | "go";
+  readonly language: Language;
   start(site: Site): Promise<Server>;
 }
 
@@ -24,6 +26,24 @@ export const fastify: Parts = { engine: "fastify", transport: "lean" };
 const uwsGrpcJs: Parts = { engine: "uws", transport: "grpc-js" };
 const fastifyGrpcJs: Parts = { engine: "fastify", transport: "grpc-js" };
 
+const grpcGateway: Subject = {
+  name: "grpc-gateway",
+  baselines: [],
+  language: "go",
+  start: site =>
+    startPeer(site, "grpcgateway", [
+      ...["-upstream", site.upstream],
+      ...(site.certificate ? ["-cert", site.certificate.cert, "-key", site.certificate.key] : []),
+    ]),
+};
+/** Its gRPC-JSON transcoder, with one worker. */
+const envoy: Subject = {
+  name: "Envoy",
+  baselines: [],
+  language: "c++",
+  start: site => startEnvoy(site, "json"),
+};
+
 const rivals: readonly Subject[] = [
   {
     name: "naive",
@@ -31,18 +51,14 @@ const rivals: readonly Subject[] = [
     language: "node",
     start: site => startScript(site, "rest/naive", { UPSTREAM: site.upstream }),
   },
-  {
-    name: "grpc-gateway",
-    baselines: [],
-    language: "go",
-    start: site => startPeer(site, "grpcgateway", ["-upstream", site.upstream]),
-  },
+  grpcGateway,
   {
     name: "vanguard-go",
     baselines: [],
     language: "go",
     start: site => startPeer(site, "vanguard", ["-upstream", site.upstream]),
   },
+  envoy,
 ];
 const rivalNames = rivals.map(({ name }) => name);
 
@@ -60,6 +76,14 @@ export const engineSubjects: readonly Subject[] = [
   gateway(fastest, rivalNames),
   gateway(fastify, rivalNames),
   ...rivals,
+];
+
+/** Who can serve TLS: certificates are of a site. */
+export const tlsSubjects: readonly Subject[] = [
+  gateway(fastest, [gatewayName(fastify), grpcGateway.name, envoy.name]),
+  gateway(fastify, [grpcGateway.name, envoy.name]),
+  grpcGateway,
+  envoy,
 ];
 
 /** The gateway on each engine, and that of another checkout twice: its ratio to itself is the noise of the run. */

@@ -61,7 +61,7 @@ async function soak(
   const samples: Sample[] = [];
   let done = 0;
   while (done < total && performance.now() < ends) {
-    await load.open(port, connections, requestBytes(smallGet));
+    await load.open({ port, connections }, requestBytes(smallGet));
     const milliseconds = Math.min(60_000, ends - performance.now());
     done += (await load.run({ requests: Math.min(step, total - done), milliseconds })).requests;
     const sample = {

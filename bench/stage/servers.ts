@@ -14,6 +14,12 @@ export interface Server {
   readonly port: number;
 }
 
+/** The files of a certificate for localhost, PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** What servers are started with. */
 export interface Site {
   readonly children: Children;
@@ -21,6 +27,8 @@ export interface Site {
   /** host:port; empty for the upstream itself. */
   readonly upstream: string;
   readonly peers: GoPeers;
+  /** Set where clients come over TLS. */
+  readonly certificate?: Certificate;
 }
 
 const compiled = join(import.meta.dirname, "..");
@@ -59,6 +67,19 @@ export async function startPeer(site: Site, name: string, args: readonly string[
   return { child, port: await child.listening() };
 }
 
+/** A program that takes the port to listen on among its arguments, and that answers no questions. */
+export async function startProgram(
+  site: Site,
+  name: string,
+  file: string,
+  argsOf: (port: number) => readonly string[],
+): Promise<Server> {
+  const port = await freePort();
+  const child = site.children.start({ name, file, args: argsOf(port), cpu: site.cpu });
+  await untilAccepts(child, port);
+  return { child, port };
+}
+
 /** Which parts a gateway is put together from, as its configuration names them. */
 export interface Parts {
   readonly engine: "fastify" | "uws";
@@ -71,6 +92,7 @@ export function gatewayName({ engine, transport }: Parts): string {
 
 /** The bench's configuration of the gateway. */
 const plainConfig = join(root, "bench/stage/gateway.yaml");
+const tlsConfig = join(root, "bench/stage/gateway-tls.yaml");
 
 /** How a gateway is started otherwise than as it ships, with the bench's configuration. */
 export interface GatewayOptions {
@@ -87,7 +109,12 @@ export interface GatewayOptions {
 export async function startGateway(
   site: Site,
   parts: Parts,
-  { preloaded = [], config = plainConfig, nodeOptions = [], checkout = root }: GatewayOptions = {},
+  {
+    preloaded = [],
+    config = site.certificate === undefined ? plainConfig : tlsConfig,
+    nodeOptions = [],
+    checkout = root,
+  }: GatewayOptions = {},
 ): Promise<Server> {
   const port = await freePort();
   const env = {
@@ -96,17 +123,13 @@ export async function startGateway(
     ENGINE: parts.engine,
     TRANSPORT: parts.transport,
     UPSTREAM: site.upstream,
+    ...(site.certificate && { TLS_CERT: site.certificate.cert, TLS_KEY: site.certificate.key }),
   };
   const main = join(checkout, "dist/main.js");
   const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
   const args = [...nodeOptions, ...imports, main, "serve", "-c", config];
   const child = startNode(site, gatewayName(parts), args, env);
-  const over = new AbortController();
-  try {
-    await child.inTime(accepts(port, over.signal), "did not listen");
-  } finally {
-    over.abort();
-  }
+  await untilAccepts(child, port);
   return { child, port };
 }
 
@@ -131,6 +154,16 @@ async function freePort(): Promise<number> {
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("no free port");
   return address.port;
+}
+
+/** @throws Error where it ends, or takes too long, before it listens */
+async function untilAccepts(child: Child, port: number): Promise<void> {
+  const over = new AbortController();
+  try {
+    await child.inTime(accepts(port, over.signal), "did not listen");
+  } finally {
+    over.abort();
+  }
 }
 
 /** Resolves once somebody listens, or when it is over. */

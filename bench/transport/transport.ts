@@ -39,7 +39,7 @@ export const transportGroup: Group = {
           plan: planOf(quick),
           contenders: comparisons.map(([name, baselines]): Contender => {
             const child = clients.get(name) as Child;
-            return { name, baselines, child, node: true, driver: selfDriver(child, inFlight) };
+            return { name, baselines, child, language: "node", driver: selfDriver(child, inFlight) };
           }),
           upstream: upstream.child,
           spareCpu: cpus.load,

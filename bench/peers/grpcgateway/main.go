@@ -19,6 +19,8 @@ import (
 
 func main() {
 	upstream := flag.String("upstream", "", "host:port of the upstream")
+	cert := flag.String("cert", "", "file of a certificate: clients come over TLS")
+	key := flag.String("key", "", "file of its key")
 	flag.Parse()
 	connection, err := grpc.NewClient(*upstream, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -36,6 +38,9 @@ func main() {
 	listener, err := control.Listen()
 	if err != nil {
 		log.Fatal(err)
+	}
+	if *cert != "" {
+		log.Fatal(http.ServeTLS(listener, mux, *cert, *key))
 	}
 	log.Fatal(http.Serve(listener, mux))
 }
