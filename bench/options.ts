@@ -6,7 +6,7 @@ import { nearest } from "../src/config/nearest.js";
 export interface Options {
   /** Names of groups, in the order of the table of groups. */
   readonly groups: readonly string[];
-  /** Fewer and shorter rounds: each group takes less than 50 seconds. */
+  /** Fewer and shorter rounds: each group takes about a minute. */
   readonly quick: boolean;
   /** Where the rows go as JSON. */
   readonly json: string | undefined;

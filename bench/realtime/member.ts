@@ -9,9 +9,14 @@ export class Member {
   /** Messages of the room that have come. */
   messages = 0;
   onMessage: (() => void) | undefined;
+  /** Bytes of a message, as the dialect delivers it. */
+  messageBytes = 0;
   readonly opened: Promise<void>;
   readonly #socket: Socket;
   #open = false;
+  /** Frames that wait for the answer to the one before. */
+  #greeting: readonly string[] = [];
+  #greeted: (() => void) | undefined;
   #head = Buffer.alloc(0);
   /** Bytes of the payload of a frame that are still to come. */
   #rest = 0;
@@ -75,9 +80,27 @@ export class Member {
       return;
     }
     this.#open = true;
-    for (const text of this.dialect.greeting(this.name)) this.send(text);
-    opened();
+    const greeting = this.dialect.greeting(this.name);
+    if (this.dialect.polite) {
+      this.#greeting = greeting;
+      this.#greeted = opened;
+      this.#greet();
+    } else {
+      for (const text of greeting) this.send(text);
+      opened();
+    }
     if (rest.length > 0) this.#read(rest);
+  }
+
+  #greet(): void {
+    const [next, ...rest] = this.#greeting;
+    this.#greeting = rest;
+    if (next !== undefined) {
+      this.send(next);
+    } else {
+      this.#greeted?.();
+      this.#greeted = undefined;
+    }
   }
 
   /** RFC 6455 section 5.2; frames of a server are not masked. */
@@ -108,10 +131,18 @@ export class Member {
   #frame(opcode: number, bytes: Buffer, at: number, length: number): void {
     if (opcode === 9) this.#socket.write(frameOf(0x8a, Buffer.alloc(0)));
     else if (opcode === 1 && length > shown) {
-      if (isNotice(bytes, at)) return;
+      if (this.#greeted !== undefined) this.#greet();
+      else if (this.dialect.messagesIn !== undefined)
+        this.#heard(this.dialect.messagesIn(length, this.messageBytes));
+      else if (!isNotice(bytes, at)) this.#heard(1);
+    } else if (opcode === 1 && length === 1 && bytes[at] === 0x32) this.send("3");
+  }
+
+  #heard(messages: number): void {
+    for (let count = 0; count < messages; count++) {
       this.messages++;
       this.onMessage?.();
-    } else if (opcode === 1 && length === 1 && bytes[at] === 0x32) this.send("3");
+    }
   }
 }
 

@@ -39,6 +39,7 @@ function run(
   const dialect = dialects[entrant];
   const padding = what === "sent" ? size : size - dialect.delivered("").length;
   const text = dialect.message("x".repeat(padding));
+  for (const member of members) member.messageBytes = dialect.delivered("x".repeat(padding)).length;
   const before = members.reduce((sum, member) => sum + member.messages, 0);
   const cpu = process.cpuUsage();
   const started = performance.now();

@@ -1,9 +1,12 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { RealtimeCensus } from "../../src/realtime/metrics.js";
 import type { Context, Finding, Group } from "../group.js";
 import { deliveriesPerCpu, idleConnection, median, tail } from "../metric.js";
 import { readUsage, residentMemory } from "../process/usage.js";
+import { root } from "../repository.js";
 import { compare, medianOf, type Row } from "../row.js";
-import { type Server, type Site, startClient, startScript } from "../stage/servers.js";
+import { type Server, type Site, startClient, startProgram, startScript } from "../stage/servers.js";
 import type { EntrantName } from "./entrants.js";
 import type { Delays, Delivered } from "./members.js";
 
@@ -31,6 +34,8 @@ const untilTooSlow = 14_000;
 interface Subject {
   readonly name: string;
   readonly entrant: EntrantName;
+  /** The file of its program; absent: a script of the bench. */
+  readonly program?: string;
   /** Root of another checkout whose bench starts it. */
   readonly checkout?: string | undefined;
 }
@@ -43,6 +48,44 @@ const rivals: readonly Subject[] = [
   { name: "ws loop", entrant: "ws" },
 ];
 
+/** The variable `CENTRIFUGO` names its binary. */
+function centrifugo(note: Context["note"]): Subject[] {
+  const program = process.env.CENTRIFUGO ?? "";
+  if (program !== "" && existsSync(program)) return [{ name: "Centrifugo", entrant: "centrifugo", program }];
+  const why =
+    program === "" ? "does not name its binary (bench/README.md)" : `names ${program}, which is not there`;
+  note(`Centrifugo is skipped: the variable CENTRIFUGO ${why}`);
+  return [];
+}
+
+/** As it comes, without history and without tokens. */
+async function startCentrifugo(site: Site, program: string): Promise<Server> {
+  const folder = join(root, "node_modules/.cache/protogate-bench/centrifugo");
+  mkdirSync(folder, { recursive: true });
+  return startProgram(site, "centrifugo", program, port => {
+    const file = join(folder, `${port}.json`);
+    const configuration = {
+      http_server: { address: "127.0.0.1", port },
+      // Its pings may lie in one frame with messages, where members do not see them.
+      client: { insecure: true, ping_interval: "1h" },
+      log: { level: "error" },
+    };
+    writeFileSync(file, JSON.stringify(configuration));
+    return ["--config", file];
+  });
+}
+
+function startServer(site: Site, { entrant, checkout, program }: Subject): Promise<Server> {
+  return program === undefined
+    ? startScript(site, "realtime/server", { ENTRANT: entrant }, checkout)
+    : startCentrifugo(site, program);
+}
+
+/** Collects garbage where that can be asked for. */
+async function settled({ child }: Server, { program }: Subject): Promise<void> {
+  if (program === undefined) await child.heapInUse();
+}
+
 /** Fan-out, and what a connection costs that does nothing. */
 export const realtimeGroup: Group = {
   name: "realtime",
@@ -52,13 +95,14 @@ export const realtimeGroup: Group = {
     "the server; one write for each at 1 under way. protogate: authentication, places, history, limits and metrics on.",
     "Slow readers: how long messages take to the 800 others while 200 stop reading, and while they take in the same.",
     "bare uWS publish: passes on the bytes that it got. Socket.IO: rooms on its ws engine. ws loop: send to each of a set.",
+    "Centrifugo: its JSON protocol, no tokens, no history; it may put several messages into one frame.",
   ],
   async *run({ quick, base, cpus, children, note }: Context): AsyncIterable<Finding> {
     const absent = { kind: "absent", reason: "not needed" } as const;
     const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
     const loadSite: Site = { ...site, cpu: cpus.load };
     const before: Subject = { name: "protogate before", entrant: "protogate", checkout: base };
-    const others = base === undefined ? rivals : [before, bare];
+    const others = base === undefined ? [...rivals, ...centrifugo(note)] : [before, bare];
     for (const load of loads) {
       yield await fanOut(site, loadSite, others, load, quick ? 3 : 9, quick ? 500 : 2000);
     }
@@ -78,8 +122,8 @@ interface Contender {
 }
 
 async function start(site: Site, loadSite: Site, subject: Subject, count: number): Promise<Contender> {
-  const { entrant, checkout } = subject;
-  const server = await startScript(site, "realtime/server", { ENTRANT: entrant }, checkout);
+  const { entrant } = subject;
+  const server = await startServer(site, subject);
   const client = await startClient(loadSite, "realtime/members", {});
   const contender = { subject, server, client };
   await client.ask(`open ${entrant} ${server.port} ${count}`);
@@ -182,16 +226,16 @@ async function idle(
   const costs = new Map<Subject, number[]>();
   for (let round = 0; round < rounds; round++) {
     for (const subject of [own, ...others]) {
-      const { entrant, checkout } = subject;
-      const server = await startScript(site, "realtime/server", { ENTRANT: entrant }, checkout);
+      const { entrant } = subject;
+      const server = await startServer(site, subject);
       const client = await startClient(loadSite, "realtime/members", {});
       // What the first connections cost is the program's, not theirs.
       await client.ask(`open ${entrant} ${server.port} 100`);
-      await server.child.heapInUse();
+      await settled(server, subject);
       const before = residentMemory(server.child.pid);
       for (let open = 0; open < connections; open += 500)
         await client.ask(`open ${entrant} ${server.port} ${Math.min(500, connections - open)}`);
-      await server.child.heapInUse();
+      await settled(server, subject);
       const cost = (residentMemory(server.child.pid) - before) / connections;
       costs.set(subject, [...(costs.get(subject) ?? []), cost]);
       await stop({ subject, server, client });

@@ -12,9 +12,9 @@ import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime } from "../../src/realtime/realtime.js";
 import { answers } from "../process/control-probe.js";
-import type { EntrantName } from "./entrants.js";
+import type { OwnEntrantName } from "./entrants.js";
 
-const starts: Readonly<Record<EntrantName, () => Promise<number>>> = {
+const starts: Readonly<Record<OwnEntrantName, () => Promise<number>>> = {
   protogate: startProtogate,
   uws: startUws,
   "socket.io": startSocketIo,
@@ -128,5 +128,5 @@ function listening(server: ReturnType<typeof createServer>): Promise<number> {
   });
 }
 
-const start = starts[process.env.ENTRANT as EntrantName];
+const start = starts[process.env.ENTRANT as OwnEntrantName];
 console.log(`listening ${await start()}`);

@@ -41,7 +41,10 @@ async function run(
       broken: resolve,
     };
     const buffer = Buffer.alloc(4096);
-    connections = Array.from({ length: count }, () => new Connection(port, () => request, buffer, listener));
+    connections = Array.from(
+      { length: count },
+      () => new Connection({ port, encrypted: false }, () => request, buffer, listener),
+    );
     const plan = {
       connections,
       milliseconds: minute,
