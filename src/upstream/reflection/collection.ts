@@ -1,4 +1,10 @@
-import { decodeFile, type FieldProto, type MessageProto } from "../../descriptors/descriptor-proto.js";
+import {
+  decodeFileInSteps,
+  type FieldProto,
+  type FileProto,
+  type MessageProto,
+} from "../../descriptors/descriptor-proto.js";
+import { createPace, inTurns, type Steps } from "../../net/pace.js";
 import { codeName } from "../../status/code.js";
 import type { ReflectionSession } from "./session.js";
 import { decodeFileHead, type ReflectionRequest } from "./session.js";
@@ -97,7 +103,8 @@ export class ReflectionCollection {
   async #missingTypes(): Promise<void> {
     const asked = new Set<string>();
     while ([...this.#asked].some(name => !this.#files.has(name))) {
-      const missing = undefinedTypes(this.#files.values()).filter(symbol => !asked.has(symbol));
+      const undefinedNames = await inTurns(createPace(), undefinedTypes([...this.#files.values()]));
+      const missing = undefinedNames.filter(symbol => !asked.has(symbol));
       if (missing.length === 0) return;
       for (const symbol of missing) asked.add(symbol);
       await this.#ask(missing.map(symbol => ({ kind: "symbol", symbol })));
@@ -130,7 +137,7 @@ export class ReflectionCollection {
  * nothing: loading reports them.
  * @param files serialized FileDescriptorProtos
  */
-function undefinedTypes(files: Iterable<Uint8Array>): string[] {
+function* undefinedTypes(files: readonly Uint8Array[]): Steps<string[]> {
   const defined = new Set<string>();
   const used = new Set<string>();
   const use = (name = "") => {
@@ -143,21 +150,26 @@ function undefinedTypes(files: Iterable<Uint8Array>): string[] {
       use(extendee);
     }
   };
-  const define = (scope: string, { name, field, extension, nestedType, enumType }: MessageProto) => {
+  const define = function* (
+    scope: string,
+    { name, field, extension, nestedType, enumType }: MessageProto,
+  ): Steps {
+    yield (field.length + enumType.length) / 10;
     const own = qualified(scope, name);
     defined.add(own);
     for (const each of enumType) defined.add(qualified(own, each.name));
     useAll(field);
     useAll(extension);
-    for (const nested of nestedType) define(own, nested);
+    for (const nested of nestedType) yield* define(own, nested);
   };
   for (const bytes of files) {
-    const file = read(bytes);
+    const file = yield* read(bytes);
     if (file === undefined) continue;
     for (const each of file.enumType) defined.add(qualified(file.package, each.name));
-    for (const message of file.messageType) define(file.package, message);
+    for (const message of file.messageType) yield* define(file.package, message);
     useAll(file.extension);
     for (const { method } of file.service) {
+      yield method.length / 10;
       for (const { inputType, outputType } of method) {
         use(inputType);
         use(outputType);
@@ -167,9 +179,9 @@ function undefinedTypes(files: Iterable<Uint8Array>): string[] {
   return [...used].filter(name => !defined.has(name)).sort();
 }
 
-function read(bytes: Uint8Array) {
+function* read(bytes: Uint8Array): Steps<FileProto | undefined> {
   try {
-    return decodeFile(bytes);
+    return yield* decodeFileInSteps(bytes);
   } catch {
     return undefined;
   }
