@@ -1,5 +1,7 @@
+import { METHODS } from "node:http";
 import type { FieldSink } from "../../h2/hpack-decoder.js";
 import { fieldType, HeaderField, isLegalName, isLegalValue } from "../../h2/hpack-table.js";
+import type { Reason } from "../../status/reasons.js";
 import { isHeaderValue } from "../response-writer.js";
 
 /** What a header field of a request is to a server. */
@@ -17,6 +19,7 @@ const FieldKind = {
 
 type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
+const methods: ReadonlySet<string> = new Set(METHODS);
 const token = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
 const visible = /^[\x21-\x7e]+$/;
 
@@ -147,6 +150,15 @@ export class HeaderBlock implements FieldSink<RequestField> {
     if (!this.path.startsWith("/") && !(this.path === "*" && this.method === "OPTIONS"))
       return ":path does not begin with /";
     return undefined;
+  }
+
+  /** How a request that is well-formed is refused before anybody handles it; undefined where it is not. */
+  refusal(): readonly [reason: Reason, message: string] | undefined {
+    if (this.tooLarge)
+      return ["HEADERS_TOO_LARGE", `request headers are limited to ${this.#limits.headerLimit} bytes`];
+    if (this.host === undefined) return ["MALFORMED_REQUEST", "expected :authority or host"];
+    if (this.method === "CONNECT") return ["METHOD_NOT_ALLOWED", "nobody is a tunnel here (RFC 9110 §9.3.6)"];
+    return methods.has(this.method) ? undefined : ["MALFORMED_REQUEST", "the method is not one of HTTP"];
   }
 
   /** What is wrong with it as trailers, which are not kept. */

@@ -1,4 +1,3 @@
-import { METHODS } from "node:http";
 import type { Socket } from "node:net";
 import { Http2Connection, Phase, type SocketHandlers } from "../../h2/connection.js";
 import type { WindowSizes } from "../../h2/flow-control.js";
@@ -18,6 +17,7 @@ import type { InboundRequest } from "../inbound-request.js";
 import type { ResponseWriter } from "../response-writer.js";
 import { HeaderBlock, type HeadLimits, type RequestField, requestFields } from "./header-block.js";
 import { type ExchangeHost, Http2Exchange, type Http2Peer } from "./http2-exchange.js";
+import { PastStreams } from "./past-streams.js";
 import { ServerStream, type ServerStreamHost, streamWindow } from "./server-stream.js";
 
 /** Streams that a client may have open at once, and requests that are under way, those of streams that are gone among them. */
@@ -35,11 +35,6 @@ const windows: WindowSizes = {
 };
 /** Bytes of responses that wait for their client, beyond which no further request of its connection is handled. */
 const maxUnsentBytes = 1 << 20;
-/** Requests that a client may give up at once, and how many more each second; one for each that it waits for, too. */
-const maxResets = 1_000;
-const resetsPerSecond = 100;
-/** Streams that have ended and are remembered, so that what still comes of them is judged rightly. */
-const remembered = 256;
 const keepalive = { time: 60_000, timeout: 20_000 };
 /** Milliseconds that a connection may be without streams, as Fastify's `keepAliveTimeout` for HTTP/1.1. */
 const idleTimeoutMs = 72_000;
@@ -87,10 +82,7 @@ export class ServerConnection
   #blockedSince: number | undefined;
   /** Of the sender, when it was last looked at. */
   #written = 0;
-  readonly #resets = new ResetBudget();
-  /** The last streams that have ended, as a ring; negative where we have reset them. */
-  readonly #ended = new Int32Array(remembered);
-  #endedAt = 0;
+  readonly #past = new PastStreams();
 
   constructor(socket: Socket, peer: Http2Peer, options: ServerConnectionOptions) {
     const { headerLimit } = options;
@@ -149,7 +141,7 @@ export class ServerConnection
       this.flood.idle();
       return;
     }
-    this.#resets.take();
+    this.#past.takeReset();
     stream.onReset();
   }
 
@@ -213,12 +205,15 @@ export class ServerConnection
 
   answered(): void {
     this.#underWay--;
-    this.#resets.give();
+  }
+
+  completed(): void {
+    this.#past.giveReset();
   }
 
   override release(stream: ServerStream, code: ErrorCode | undefined): void {
     const ours = code !== undefined && stream.body?.complete === false;
-    this.#remember(stream.id, ours);
+    this.#past.add(stream.id, ours);
     super.release(stream, code);
   }
 
@@ -231,7 +226,7 @@ export class ServerConnection
   }
 
   protected onStray(id: number): void {
-    if (id > this.#lastAccepted || this.#ended.includes(-id)) return;
+    if (id > this.#lastAccepted || this.#past.resetByUs(id)) return;
     this.flood.acknowledge();
     this.sender.frames.reset(id, ErrorCode.StreamClosed);
   }
@@ -267,14 +262,14 @@ export class ServerConnection
   #accept(id: number, head: HeaderBlock, end: boolean): void {
     const fault = head.fault(end);
     if (fault !== undefined) {
-      this.#resets.take();
+      this.#past.takeReset();
       this.#refuse(id, ErrorCode.ProtocolError, end);
       this.#options.refused(gatewayFailure("MALFORMED_REQUEST", fault));
       return;
     }
     // Those that the client has given up count as long as they cost something.
     if (Math.max(this.active, this.#underWay) >= maxStreams) {
-      this.#resets.take();
+      this.#past.takeReset();
       this.#refuse(id, ErrorCode.RefusedStream, end);
       return;
     }
@@ -287,22 +282,17 @@ export class ServerConnection
   }
 
   #refuse(id: number, code: ErrorCode, end: boolean): void {
-    this.#remember(id, !end);
+    this.#past.add(id, !end);
     this.sender.frames.reset(id, code);
   }
 
   /** HEADERS of a stream that is gone. */
   #lateHeaders(id: number): void {
     this.flood.idle();
-    if (id > this.#lastAccepted || this.#ended.includes(-id)) return;
-    if (this.#ended.includes(id))
+    if (id > this.#lastAccepted || this.#past.resetByUs(id)) return;
+    if (this.#past.ended(id))
       throw new ConnectionError(ErrorCode.StreamClosed, `HEADERS of stream ${id}, which has ended`);
     throw protocolError(`stream ${id} is opened after a higher one`);
-  }
-
-  #remember(id: number, ours: boolean): void {
-    this.#ended[this.#endedAt] = ours ? -id : id;
-    this.#endedAt = (this.#endedAt + 1) % remembered;
   }
 
   /** Requests that were given up with the bytes that they came in are not begun. */
@@ -318,20 +308,9 @@ export class ServerConnection
 
   #handle(stream: ServerStream): void {
     this.#underWay++;
-    const { head } = stream;
-    if (head.tooLarge)
-      this.#answer(
-        stream,
-        "HEADERS_TOO_LARGE",
-        `request headers are limited to ${this.#options.headerLimit} bytes`,
-      );
-    else if (head.host === undefined)
-      this.#answer(stream, "MALFORMED_REQUEST", "expected :authority or host");
-    else if (head.method === "CONNECT")
-      this.#answer(stream, "METHOD_NOT_ALLOWED", "nobody is a tunnel here (RFC 9110 §9.3.6)");
-    else if (!methods.has(head.method))
-      this.#answer(stream, "MALFORMED_REQUEST", "the method is not one of HTTP");
-    else this.#begin(new Http2Exchange(stream, this));
+    const refused = stream.head.refusal();
+    if (refused === undefined) this.#begin(new Http2Exchange(stream, this));
+    else this.#answer(stream, ...refused);
   }
 
   #begin(exchange: Http2Exchange): void {
@@ -350,29 +329,6 @@ export class ServerConnection
     if (!stream.respond(failure.httpStatus, [["content-type", "application/json"]], bytes.length)) return;
     stream.push(bytes);
     stream.finish();
-  }
-}
-
-const methods: ReadonlySet<string> = new Set(METHODS);
-
-/** How many requests a client may still give up. */
-class ResetBudget {
-  #left = maxResets;
-  #since = performance.now();
-
-  /** @throws ConnectionError (ENHANCE_YOUR_CALM) where there are too many */
-  take(): void {
-    if (--this.#left > 0) return;
-    const now = performance.now();
-    this.#left += Math.floor(((now - this.#since) / 1000) * resetsPerSecond);
-    this.#since = now;
-    if (this.#left <= 0)
-      throw new ConnectionError(ErrorCode.EnhanceYourCalm, "a flood of requests that are given up");
-    this.#left = Math.min(this.#left, maxResets);
-  }
-
-  give(): void {
-    if (this.#left < maxResets) this.#left++;
   }
 }
 

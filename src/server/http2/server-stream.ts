@@ -22,6 +22,8 @@ export interface ServerStreamHost extends StreamHost {
   hold(change: number): void;
   /** The request has its response, or will have none. */
   answered(): void;
+  /** The response is written to its end. */
+  completed(): void;
 }
 
 /** Bytes that are taken ahead of a client. */
@@ -215,6 +217,7 @@ export class ServerStream extends Http2Stream {
 
   announceFlushed(): void {
     if (!this.sending) {
+      this.#host.completed();
       // RFC 9113 §8.1: what the client has not sent of its request is not needed any more.
       this.#leave(this.closed ? undefined : ErrorCode.NoError);
       this.body?.drop(bodyCutShort());

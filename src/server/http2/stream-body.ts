@@ -60,7 +60,7 @@ export class StreamBody implements Undelivered {
       },
       resume: () => {
         this.#paused = false;
-        this.#deliver();
+        this.#takeMore();
       },
     };
   }
@@ -96,14 +96,19 @@ export class StreamBody implements Undelivered {
     this.#left = limit;
     if ((this.#announced ?? 0) > limit) this.#error ??= new BodyTooLargeError();
     else if (!this.complete && this.received === 0 && this.#error === undefined) this.#source.started();
+    this.#takeMore();
+  }
+
+  /** Of what was kept, and then of what the peer may send. */
+  #takeMore(): void {
     this.#deliver();
+    if (!this.#over) this.#source.grant();
   }
 
   #deliver(): void {
     const consumer = this.#consumer;
     if (consumer === undefined || this.#over || this.#delivering) return;
     this.#delivering = true;
-    const taken = this.#chunks.length > 0;
     while (!this.#paused && this.#error === undefined) {
       const chunk = this.#chunks.shift();
       if (chunk === undefined) break;
@@ -114,7 +119,6 @@ export class StreamBody implements Undelivered {
     }
     this.#delivering = false;
     this.#settle(consumer);
-    if (taken && !this.#over && !this.#paused) this.#source.grant();
   }
 
   #settle(consumer: BodyConsumer): void {
