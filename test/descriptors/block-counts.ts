@@ -1,11 +1,12 @@
 /** Loads descriptors in a process of its own and counts by turn how often each loop and function of the code runs. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { register } from "node:module";
+import * as module from "node:module";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { DescriptorInput } from "../../src/descriptors/load/load.js";
 import type { Pace } from "../../src/net/pace.js";
+import { counted, type Loaded } from "./count-blocks.js";
 
 /** The task of one process. */
 export interface Task {
@@ -29,6 +30,20 @@ export interface Counts {
     readonly numbers?: number | undefined;
     readonly line?: number | undefined;
   };
+}
+
+/** The modules whose blocks are counted. */
+const scripts = "/src/(?:descriptors|wire|net)/";
+
+type Load = (url: string, context: unknown, next: (url: string, context: unknown) => Loaded) => Loaded;
+
+/** Node.js 20 has only the hooks that run apart, and there the TypeScript loader uses those too. */
+const { register, registerHooks } = module as typeof module & {
+  registerHooks?: (hooks: { load: Load }) => void;
+};
+
+function countWhereCounted(url: string, loaded: Loaded): Loaded {
+  return new RegExp(scripts).test(url) ? counted(url, loaded) : loaded;
 }
 
 const script = fileURLToPath(import.meta.url);
@@ -92,7 +107,8 @@ async function main({ inputs: given, count, unitsPerTurn }: Task): Promise<Count
       return counts;
     },
   });
-  register("./count-blocks.mjs", import.meta.url, { data: "/src/(?:descriptors|wire|net)/" });
+  if (registerHooks === undefined) register("./count-blocks.js", import.meta.url, { data: scripts });
+  else registerHooks({ load: (url, context, next) => countWhereCounted(url, next(url, context)) });
   const { loadModel } = await import("../../src/descriptors/load/load.js");
   const { decodeSet } = await import("../../src/descriptors/descriptor-proto.js");
   const inputs = given.map(
