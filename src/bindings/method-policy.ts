@@ -15,6 +15,10 @@ export interface MethodPolicy {
   readonly empty_response: ServiceDefaults["empty_response"];
   /** Milliseconds. */
   readonly timeout: number;
+  /** Milliseconds that a stream may live: only what the method itself says, since other timeouts are meant for single responses. */
+  readonly stream_timeout: number | undefined;
+  readonly stream: ServiceDefaults["stream"];
+  readonly sse: ServiceDefaults["sse"];
   readonly metadata: ServiceDefaults["metadata"];
   readonly query: QueryConfig;
   readonly limits: { readonly body: number };
@@ -46,6 +50,9 @@ export function methodPolicy(
     errors: own?.errors ?? service.errors ?? defaults.errors,
     empty_response: own?.empty_response ?? service.empty_response ?? defaults.empty_response,
     timeout: own?.timeout ?? service.timeout ?? defaults.timeout ?? upstream.timeout,
+    stream_timeout: own?.timeout,
+    stream: own?.stream ?? service.stream ?? defaults.stream,
+    sse: { ...defaults.sse, ...service.sse, ...own?.sse },
     metadata: { ...defaults.metadata, ...service.metadata, ...own?.metadata },
     query: { ...query, ignore: [...query.ignore, ...credentialParameters(config, auth)] },
     limits: { body: body ?? config.http.limits.body },

@@ -10,12 +10,16 @@ import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
 import { methodPolicy } from "./method-policy.js";
 import type { BindingSections, ServiceConfig } from "./service-config.js";
 import { codeRange } from "./service-config.js";
+import { type StreamPolicy, streamPolicy } from "./stream-config.js";
 import { wrapperTypes } from "./wrappers.js";
 
 /** What the configuration says of one method, in the form in which requests use it. */
 export interface RoutePolicy {
   /** Milliseconds. */
   readonly timeout: number;
+  /** Milliseconds that a stream may live; undefined: as long as client and backend keep it. */
+  readonly streamTimeout: number | undefined;
+  readonly stream: StreamPolicy;
   readonly json: JsonPolicy;
   readonly dialect: Dialect;
   readonly emptyStatus: 200 | 204;
@@ -53,6 +57,8 @@ export function routePolicy(
   const requestNames = forwardedNames(policy.metadata.request);
   return {
     timeout: policy.timeout,
+    streamTimeout: policy.stream_timeout,
+    stream: streamPolicy(policy.stream, policy.sse),
     json: {
       enums: json.enums,
       int64: json.int64,

@@ -10,6 +10,7 @@ import { type Template, TemplateError } from "../routing/template.js";
 import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, MethodRule } from "./rules.js";
+import type { StreamPlan, StreamPolicy } from "./stream-config.js";
 
 /** One HTTP method and template of one RPC method, checked against its messages: all that load time can know. */
 export interface Route {
@@ -27,6 +28,8 @@ export interface Route {
   readonly policy: RoutePolicy;
   readonly request: RequestPlan;
   readonly response: ResponsePlan;
+  /** Undefined where responses do not stream. */
+  readonly stream: StreamPlan | undefined;
   /** True where a call may be sent again: the HTTP method is safe or the RPC is declared so. */
   readonly retryable: boolean;
 }
@@ -76,8 +79,35 @@ export function compileRoute(rule: MethodRule, policy: RoutePolicy, codecs: Code
       depth: policy.json.depth,
     }),
     response: enveloped(response, rpc.output, policy.dialect),
+    stream: rpc.serverStreaming ? streamPlan(rpc, policy.stream, codecs) : undefined,
     retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",
   };
+}
+
+/** @throws RouteError where a field that the configuration names is none, or has no text */
+function streamPlan(rpc: MethodType, { form, sse }: StreamPolicy, codecs: Codecs): StreamPlan {
+  const { id, event, lastEventId, retryMs, heartbeatMs } = sse;
+  const printed = (key: string, name: string | undefined): ResponsePlan | undefined => {
+    if (name === undefined) return undefined;
+    const field = topLevel(rpc.output, name, key);
+    requireText(field, key, codecs.wrappers);
+    return responsePlan(rpc.output, field, codecs);
+  };
+  if (lastEventId !== undefined)
+    requireText(topLevel(rpc.input, lastEventId, "sse.last_event_id"), "sse.last_event_id", codecs.wrappers);
+  return {
+    form,
+    id: printed("sse.id", id),
+    event: printed("sse.event", event),
+    lastEventId,
+    retryMs,
+    heartbeatMs,
+  };
+}
+
+function requireText(field: Field, key: string, wrappers: OwnWrappers): void {
+  if (field.repeated || !isTextBindable(field, wrappers))
+    throw new RouteError(`${key}: "${field.name}" must be one text, number or enum`);
 }
 
 /** Puts JSON responses into the envelope of the dialect, where it has one. Raw bodies (`google.api.HttpBody`) stay. */
@@ -85,10 +115,11 @@ function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: D
   if (renderSuccess === undefined) return plan;
   if (output.fields.length === 0) {
     const bare = { contentType: "application/json", body: renderSuccess(undefined) };
-    return { empty: false, decode: () => bare };
+    return { empty: false, raw: false, decode: () => bare };
   }
   return {
     empty: false,
+    raw: plan.raw,
     decode: message => {
       const { contentType, body } = plan.decode(message);
       return { contentType, body: typeof body === "string" ? renderSuccess(body) : body };

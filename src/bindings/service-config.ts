@@ -14,6 +14,7 @@ import { checkLimitNames, rateLimitReference } from "../limits/config.js";
 import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
 import type { RulesConfig } from "./rule-config.js";
+import { streamDefaults, streamOptions } from "./stream-config.js";
 
 const enums = { description: "Print enums by `name`, or always as `number`." };
 const int64 = {
@@ -183,6 +184,7 @@ const options = {
   errors: Type.Optional(choice(dialectNames, errors)),
   empty_response: Type.Optional(choice(emptyStatuses, emptyResponse)),
   timeout,
+  ...streamOptions,
   metadata: metadataOverride,
   query: queryOverride,
   limits,
@@ -224,6 +226,7 @@ export const ServiceDefaultsSchema = section(
     errors: choice(dialectNames, { ...errors, default: "status" }),
     empty_response: choice(emptyStatuses, { ...emptyResponse, default: 200 }),
     metadata,
+    ...streamDefaults,
     validate: Type.Boolean({ ...validate, default: true }),
   },
   "What holds for every service that does not say otherwise.",

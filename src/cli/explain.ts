@@ -9,7 +9,6 @@ import { NO_WRAPPERS } from "../codec/well-known.js";
 import type { Field } from "../descriptors/model.js";
 import { authOf, type Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
-import { isStream } from "../gateway/stream-warnings.js";
 import { limitNames } from "../limits/config.js";
 import { createPace } from "../net/pace.js";
 import type { Candidate } from "../routing/explanation.js";
@@ -108,10 +107,6 @@ function explainMatch(
     value: variables[index] ?? "",
     to: fieldText(fields),
   }));
-  if (isStream(route.rpc)) {
-    const message = `${route.rpc.fullName} streams; this version answers unary methods only`;
-    return { ...described, values, refused: refusal("STREAMING_NOT_SUPPORTED", message) };
-  }
   try {
     eachParameter(query, (name, value) =>
       values.push({ from: "query", name, value, to: destination(route, name) }),

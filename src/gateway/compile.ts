@@ -26,7 +26,6 @@ import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { type RealtimeHandlers, type Rooms, realtimeHandlers, socketAuth } from "./realtime-settings.js";
 import type { Runtime } from "./runtime.js";
-import { streamWarnings } from "./stream-warnings.js";
 
 /** Everything that a configuration file says, checked and compiled; nothing of it listens or connects. */
 export interface Compiled {
@@ -92,7 +91,6 @@ export async function compile(
     ...diagnostics,
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
-    ...streamWarnings(config, model, table.routes, locate),
     ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
     ...checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate),

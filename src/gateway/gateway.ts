@@ -3,6 +3,7 @@ import type { AdminRoute } from "../bindings/admin-route.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { redact } from "../config/redaction.js";
+import { OpenStreams } from "../pipeline/open-streams.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import type { Engine } from "../server/engine.js";
@@ -16,9 +17,10 @@ import type { GatewayConfig } from "./config.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
+import { readiness } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
-import type { Rooms } from "./realtime-settings.js";
+import { noRooms } from "./realtime-settings.js";
 import { restartOnly } from "./restart-only.js";
 import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
@@ -84,6 +86,7 @@ class RunningGateway implements Gateway {
   #backends: Backends | undefined;
   #realtime: RealtimeService | undefined;
   #engine: Engine | undefined;
+  readonly #streams = new OpenStreams();
   #admin: AdminServer | undefined;
   #draining = false;
   /** Of a reload that does not yet serve. */
@@ -230,10 +233,18 @@ class RunningGateway implements Gateway {
     if (generation.realtime !== undefined) realtime?.use(generation.realtime);
     if (oldRealtime !== undefined && oldRealtime !== realtime)
       this.#track(oldRealtime.close(backends.loaded.config.server.drain));
-    if (oldGeneration !== undefined) this.#track(oldGeneration.retire());
+    if (oldGeneration !== undefined) this.#track(this.#retire(oldGeneration));
     if (oldBackends !== undefined && oldBackends !== backends) this.#close(oldBackends);
     this.#runtime.metrics.reloadSucceeded(generation.routes.bindings.length);
     for (const diagnostic of generation.diagnostics) this.#runtime.log.warn(formatDiagnostic(diagnostic));
+  }
+
+  /** Waits for the requests of a generation; its streams are ended when the time to drain is over. */
+  async #retire(generation: Generation): Promise<void> {
+    const { drain } = this.#loaded.config.server;
+    const timer = setTimeout(() => this.#streams.end(generation.routes), drain);
+    await generation.retire();
+    clearTimeout(timer);
   }
 
   async close(): Promise<void> {
@@ -257,7 +268,9 @@ class RunningGateway implements Gateway {
     const engine = this.#engine;
     if (engine !== undefined) {
       const timer = setTimeout(() => {
-        engine.destroy();
+        // What ends in band needs time to be written.
+        setTimeout(() => engine.destroy(), this.#streams.size > 0 ? closeGraceMs : 0);
+        this.#streams.end();
         void this.#endForwardedSockets();
       }, drain);
       await engine.close(realtime);
@@ -335,6 +348,7 @@ class RunningGateway implements Gateway {
       metrics: this.#runtime.metrics,
       accessLog: new AccessLog(this.#runtime.log),
       draining: () => this.#draining,
+      streams: this.#streams,
     });
     const startEngine = listeners.http.engine === "uws" ? startUwsEngine : startFastifyEngine;
     const start = (): Promise<Engine> =>
@@ -358,18 +372,12 @@ class RunningGateway implements Gateway {
   }
 
   #readiness(): Readiness {
-    const checks: Record<string, Check> = {
-      gateway: this.#draining
-        ? { ok: false, message: "shutting down" }
-        : this.#engine === undefined
-          ? { ok: false, message: this.#backends?.waitingFor() ?? "starting" }
-          : { ok: true, message: "listening" },
-    };
-    if (this.#realtime?.ready === false)
-      checks.realtime = { ok: false, message: "the broker does not take messages" };
-    for (const { upstream, ok, message } of this.#backends?.health() ?? [])
-      checks[`upstream ${upstream}`] = { ok, message };
-    return { ready: Object.values(checks).every(check => check.ok), checks };
+    return readiness({
+      draining: this.#draining,
+      listening: this.#engine !== undefined,
+      backends: this.#backends,
+      realtime: this.#realtime,
+    });
   }
 
   #warnOfRestartOnly(config: GatewayConfig): void {
@@ -379,16 +387,7 @@ class RunningGateway implements Gateway {
   }
 }
 
-type Check = Readiness["checks"][string];
-
 const noAdminRoutes: readonly AdminRoute[] = [];
-
-/** For a configuration without `realtime`, which does not ask for them. */
-const noRooms: Rooms = {
-  get realtime(): never {
-    throw new Error("the configuration has no rooms");
-  },
-};
 
 function describeError(error: unknown): string {
   if (error instanceof LoadError) return error.message;

@@ -267,3 +267,10 @@ function authOfMethod(
   const upstream = config.upstreams[service.upstream] as UpstreamConfig;
   return methodPolicy(config, service, upstream, method.name).auth;
 }
+
+/** For a configuration without `realtime`, which does not ask for them. */
+export const noRooms: Rooms = {
+  get realtime(): never {
+    throw new Error("the configuration has no rooms");
+  },
+};

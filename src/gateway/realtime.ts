@@ -3,6 +3,7 @@ import type { Socket as NetSocket } from "node:net";
 import { type Address, parseAddress } from "../config/address.js";
 import type { PeerAddresses } from "../net/peer-address.js";
 import type { UwsApp } from "../net/uws-addon.js";
+import { OpenStreams } from "../pipeline/open-streams.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
@@ -148,6 +149,8 @@ export class RealtimeService implements Rooms {
       metrics,
       accessLog: this.#accessLog,
       draining: () => this.realtime.draining,
+      // Its routes are the gateway's own.
+      streams: new OpenStreams(),
     });
     const encrypted = tls !== undefined;
     const engine = await this.#chooseEngine(limits.header);

@@ -17,6 +17,8 @@ export interface RequestContext {
   binding: Binding | undefined;
   /** What the guard of the binding has found out; undefined without one. */
   guardResult: GuardResult | undefined;
+  /** The response is a stream of messages. */
+  streamed: boolean;
   requestBytes: number;
   responseBytes: number;
   upstreamSeconds: number | undefined;
@@ -25,10 +27,18 @@ export interface RequestContext {
 /** The context as everybody else sees it. */
 export type ReadonlyContext = Readonly<RequestContext>;
 
-/** The response to a request, before the headers that every response carries. */
-export interface HttpResponse {
-  /** 101 where the connection is a WebSocket by now. */
+/** How a request ended. */
+export interface Outcome {
+  /** As it was sent; 101 where the connection is a WebSocket by now. */
   readonly status: number;
+  /** Why it is an error; metrics and log count this one, whatever the dialect makes of the status. */
+  readonly failure?: Failure;
+  /** What went wrong, for the log only. */
+  readonly detail?: string | undefined;
+}
+
+/** The response to a request, before the headers that every response carries. */
+export interface HttpResponse extends Outcome {
   /** The pipeline's from then on: it adds to them. */
   readonly headers: (readonly [string, string])[];
   /**
@@ -36,10 +46,6 @@ export interface HttpResponse {
    * where there is no content and the headers say all (HEAD, 204, 304).
    */
   readonly body: string | Uint8Array | Readable | undefined;
-  /** Why it is an error; metrics and log count this one, whatever the dialect makes of the status. */
-  readonly failure?: Failure;
-  /** What went wrong, for the log only. */
-  readonly detail?: string | undefined;
 }
 
 /** Without a promise where the response is known at once; undefined where it comes by a callback. */

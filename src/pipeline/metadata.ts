@@ -1,12 +1,23 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
+import type { RpcBinding } from "../bindings/binding.js";
 import type { ForwardedName } from "../bindings/forwarded-name.js";
 import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import { isHeaderValue } from "../server/response-writer.js";
 import { gatewayError } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
 import type { Metadata } from "../upstream/channel.js";
+import type { ReadonlyContext } from "./context.js";
+
+/** The metadata of a request's call. @throws GatewayError INVALID_HEADER, CREDENTIALS_INVALID */
+export function callMetadata(context: ReadonlyContext, { route, dialect }: RpcBinding): Metadata {
+  const { request, requestId, guardResult, routes } = context;
+  const identity = guardResult?.identity;
+  const { callerMetadata } = dialect;
+  const caller =
+    callerMetadata === undefined ? identity?.metadata : callerMetadata.entries(request, identity, requestId);
+  return requestMetadata(request, route.policy.requestNames, caller, requestId, routes.origins);
+}
 
 /**
  * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
@@ -47,23 +58,6 @@ export function requestMetadata(
     }
   }
   return metadata;
-}
-
-/** The declared metadata of an answer, headers before trailers, as response headers. */
-export function responseHeaders(
-  names: readonly ForwardedName[],
-  headers: Metadata,
-  trailers: Metadata,
-): [string, string][] {
-  const found: [string, string][] = [];
-  if (names.length === 0) return found;
-  for (const [name, value] of [...headers, ...trailers]) {
-    if (!names.some(declared => declared.name === name)) continue;
-    const text = typeof value === "string" ? value : Buffer.from(value).toString("base64");
-    // A backend cannot be trusted to keep to the characters that a header line may have.
-    if (isHeaderValue(text)) found.push([name, text]);
-  }
-  return found;
 }
 
 function decodeBase64(name: string, text: string): Uint8Array {

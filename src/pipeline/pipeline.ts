@@ -10,11 +10,13 @@ import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { RequestCaller } from "./caller.js";
-import type { HttpResponse, MaybeLater, RequestContext } from "./context.js";
+import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
 import { describe, errorResponse } from "./failure-response.js";
 import { forward, forwardingFailure } from "./forward.js";
 import { match } from "./match.js";
-import { requestMetadata } from "./metadata.js";
+import { callMetadata } from "./metadata.js";
+import { openHttpStream, type StreamServices } from "./open-http-stream.js";
+import type { OpenStreams } from "./open-streams.js";
 import { type Records, record } from "./record.js";
 import { awaitBody, requireReadable, requireType } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
@@ -25,6 +27,8 @@ export interface PipelineOptions extends Records {
   routes(): BoundRoutes;
   /** True once the gateway is shutting down. */
   draining(): boolean;
+  /** Keeps the streams that are open. */
+  readonly streams: OpenStreams;
 }
 
 /**
@@ -43,9 +47,21 @@ export interface PipelineOptions extends Records {
  */
 export class Pipeline {
   readonly #options: PipelineOptions;
+  readonly #streamServices: StreamServices;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#streamServices = {
+      metrics: options.metrics.streams,
+      streams: options.streams,
+      ownHeaders: (context, headers) => {
+        this.#ownHeaders(context, headers);
+        if (options.draining()) headers.push(["connection", "close"]);
+        return headers;
+      },
+      respond: (context, response) => this.#respond(context, response),
+      finish: (context, response) => this.#finish(context, response),
+    };
   }
 
   /** Whether a GET of that target, path and query, is for a route that takes WebSockets or refuses them itself. */
@@ -68,6 +84,7 @@ export class Pipeline {
       startedMs: performance.now(),
       binding: undefined,
       guardResult: undefined,
+      streamed: false,
       requestBytes: 0,
       responseBytes: 0,
       upstreamSeconds: undefined,
@@ -133,10 +150,8 @@ export class Pipeline {
   #readBody(context: RequestContext, binding: RpcBinding, variables: readonly string[]): MaybeLater {
     const { rpc } = binding.route;
     if (rpc.clientStreaming || rpc.serverStreaming) {
-      throw gatewayError(
-        "STREAMING_NOT_SUPPORTED",
-        `${rpc.fullName} streams; this version answers unary methods only`,
-      );
+      openHttpStream(context, binding, variables, this.#streamServices);
+      return undefined;
     }
     const body = context.request.body(binding.bodyLimit);
     if (body instanceof Uint8Array) return this.#call(context, binding, variables, body);
@@ -149,7 +164,7 @@ export class Pipeline {
     variables: readonly string[],
     bytes: Uint8Array,
   ): undefined {
-    const { request, requestId, guardResult, routes } = context;
+    const { request, guardResult, routes } = context;
     const { route } = binding;
     if (bytes.length > 0) {
       context.requestBytes = bytes.length;
@@ -158,20 +173,10 @@ export class Pipeline {
     const message = encodeRequest(binding, variables, request, bytes);
     validate(binding, message);
     if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
-    const identity = guardResult?.identity;
-    const { callerMetadata } = binding.dialect;
     const call = {
       path: route.rpc.path,
       request: message,
-      metadata: requestMetadata(
-        request,
-        route.policy.requestNames,
-        callerMetadata === undefined
-          ? identity?.metadata
-          : callerMetadata.entries(request, identity, requestId),
-        requestId,
-        routes.origins,
-      ),
+      metadata: callMetadata(context, binding),
       timeout: clientTimeout(request, route.policy.timeout),
       retryable: route.retryable,
       cancellation: request.cancellation,
@@ -284,7 +289,7 @@ export class Pipeline {
     });
   }
 
-  #finish(context: RequestContext, response: HttpResponse): void {
+  #finish(context: RequestContext, response: Outcome): void {
     try {
       record(this.#options, context, response);
     } finally {

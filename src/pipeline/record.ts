@@ -4,7 +4,7 @@ import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
-import type { HttpResponse, ReadonlyContext } from "./context.js";
+import type { Outcome, ReadonlyContext } from "./context.js";
 
 /** Where requests are recorded. */
 export interface Records {
@@ -16,14 +16,16 @@ export interface Records {
 export function record(
   { metrics, accessLog }: Records,
   context: ReadonlyContext,
-  { status: sent, failure, detail }: HttpResponse,
+  { status: sent, failure, detail }: Outcome,
 ): void {
   const { request, binding, requestId, requestBytes, responseBytes, upstreamSeconds } = context;
   const seconds = (performance.now() - context.startedMs) / 1000;
   const status = failure?.httpStatus ?? sent;
   const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
-  // How long a WebSocket lives is no latency.
-  if (status !== 101) {
+  if (context.streamed) {
+    routeMetrics(metrics, request.method, binding).count(status, code);
+  } else if (status !== 101) {
+    // How long a WebSocket lives is no latency.
     routeMetrics(metrics, request.method, binding).observe(
       status,
       code,

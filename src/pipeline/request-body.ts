@@ -34,6 +34,11 @@ export function requireReadable(
   if (contentType !== undefined && !route.request.takesRawBody) requireJsonType(contentType);
 }
 
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE where the body is compressed */
+export function requireUncompressedBody(request: InboundRequest): void {
+  requireUncompressed(request.header("content-encoding"));
+}
+
 /**
  * Refuses a body without Content-Type from a page that may not act for its visitor.
  * @throws GatewayError ORIGIN_NOT_ALLOWED

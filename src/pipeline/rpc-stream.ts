@@ -110,6 +110,13 @@ export class RpcStream {
     if (!this.#over) this.#handle?.resume();
   }
 
+  /** Ends the call as a success: the client wants no further response. */
+  stop(): void {
+    if (this.#over) return;
+    this.#finish(undefined, noMetadata, undefined);
+    this.#call.cancel();
+  }
+
   /** Ends the call from this side. @param detail for the log */
   abort(failure: Failure, detail?: string): void {
     if (this.#over) return;

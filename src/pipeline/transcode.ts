@@ -1,12 +1,12 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
+import { isNotModified, responseHeaders, successStatus } from "../protocols/response-metadata.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { failureResponse } from "./failure-response.js";
-import { responseHeaders } from "./metadata.js";
 
 /** @throws GatewayError VALIDATION_FAILED */
 export function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
@@ -47,7 +47,12 @@ export function decodeResult(
       return details.then(rendered => failureResponse(context, failure, headers, detail, rendered));
     return failureResponse(context, failure, headers, detail, details);
   }
-  const chosen = policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, result);
+  if (headers.length > 0 && isNotModified(context.request, headers))
+    return { status: 304, headers, body: noBody };
+  const chosen =
+    policy.successStatus === undefined
+      ? undefined
+      : successStatus(policy.successStatus, [result.trailers, result.headers]);
   const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
   if (withoutContent(status)) return { status, headers, body: noBody };
   try {
@@ -57,16 +62,6 @@ export function decodeResult(
   } catch (error) {
     return failureResponse(context, responseFailure(), headers, String(error));
   }
-}
-
-/** What the backend has chosen by metadata; trailers beat headers. Undefined unless it is a status of success. */
-function successStatus(name: string, { headers, trailers }: UnaryResult): number | undefined {
-  for (const metadata of [trailers, headers]) {
-    for (const [each, value] of metadata) {
-      if (each === name && typeof value === "string" && /^2\d\d$/.test(value)) return Number(value);
-    }
-  }
-  return undefined;
 }
 
 /** RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it. */

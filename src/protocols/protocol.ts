@@ -38,16 +38,20 @@ export interface ProtocolCall {
   readonly format: ResponseFormat;
 }
 
+/** Takes one request message. @returns where the next one has to wait: for this promise, which never rejects */
+export type EmitMessage = (message: Uint8Array) => Promise<void> | undefined;
+
 /** Takes request messages, as the backend gets them, out of the bytes of a body. */
 export interface MessageReader {
   /**
    * Calls `emit` for each message that is complete, in order, before it returns or its promise resolves; not called
    * again before that.
+   * @param chunk the reader's to keep
    * @throws (or rejects with) GatewayError or TranscodeError where the bytes are malformed or a message is too large
    */
-  push(chunk: Buffer, emit: (message: Uint8Array) => void): void | Promise<void>;
+  push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void>;
   /** The body is complete. @throws as `push`, also where it ends within a message */
-  end(emit: (message: Uint8Array) => void): void | Promise<void>;
+  end(emit: EmitMessage): void | Promise<void>;
 }
 
 /** Writes the responses of one call. What its methods throw ends the response as INTERNAL. */
@@ -62,6 +66,8 @@ export interface ResponseFormat {
    * @param first undefined where the head is needed before there is a message, or the stream has none
    */
   head(headers: Metadata, first: Uint8Array | undefined): StreamHead;
+  /** What stands before the first message of a stream; sent with the head. */
+  readonly prefix?: BodyPart;
   /** What one message of a stream is in the body. */
   message(message: Uint8Array): BodyPart | Promise<BodyPart>;
   /** The end of a stream that ended OK. */

@@ -71,6 +71,15 @@ export class RouteMetrics {
     requestBytes: number,
     responseBytes: number,
   ): void {
+    this.count(httpStatus, grpcCode);
+    this.#histograms ??= this.#makeHistograms();
+    this.#histograms.duration.observe(seconds);
+    this.#histograms.requestSize.observe(requestBytes);
+    this.#histograms.responseSize.observe(responseBytes);
+  }
+
+  /** Counts one stream that is over; how long it lived is no latency. */
+  count(httpStatus: number, grpcCode: number): void {
     const key = httpStatus * 64 + (isDefined(grpcCode) ? grpcCode : Code.UNAUTHENTICATED + 1);
     let requests = this.#requests.get(key);
     if (requests === undefined) {
@@ -84,10 +93,6 @@ export class RouteMetrics {
       this.#requests.set(key, requests);
     }
     requests.inc();
-    this.#histograms ??= this.#makeHistograms();
-    this.#histograms.duration.observe(seconds);
-    this.#histograms.requestSize.observe(requestBytes);
-    this.#histograms.responseSize.observe(responseBytes);
   }
 
   #makeHistograms(): RouteHistograms {

@@ -266,38 +266,18 @@ http: { proxy: [{ prefix: /old, upstream: old, auth: [users] }] }
     );
   });
 
-  for (const [method, path, name] of [
-    ["GET", "/watch/1", "Watch"],
-    ["POST", "/send", "Send"],
-  ] as const) {
-    it(`explain says that ${method} ${path} is 501, since its method streams`, async () => {
-      const { code, explanation } = await explain(method, path);
-      assert.equal(code, 1);
-      assert.deepEqual(explanation.refused, {
-        status: 501,
-        reason: "STREAMING_NOT_SUPPORTED",
-        field: "",
-        message: `a.S.${name} streams; this version answers unary methods only`,
-      });
-      const { out } = await run("explain", "-c", file, method, path);
-      assert.match(out, new RegExp(`^${method} ${path} is 501, matched by `));
-    });
-  }
+  it("explain shows where the values of a stream's first request come from", async () => {
+    const { code, explanation } = await explain("GET", "/watch/1");
+    assert.equal(code, 0);
+    assert.equal(explanation.refused, undefined);
+    assert.deepEqual(explanation.request, { id: "1" });
+  });
 
   it("explain shows who may use a prefix of http.proxy", async () => {
     const { explanation } = await explain("GET", "/old/x");
     assert.deepEqual(
       explanation.conditions.map(({ status }: { status: number }) => status),
       [401],
-    );
-  });
-
-  it("check warns once about the methods of a service that stream", async () => {
-    const { code, out } = await run("check", "-c", file);
-    assert.equal(code, 0);
-    assert.match(
-      out,
-      /refusing\.yaml:4:12: warning: a\.S has methods that stream \(Watch, Send\); their REST routes are answered 501 in this version \(at services\[0\]\)\n/,
     );
   });
 });

@@ -31,6 +31,8 @@ test("a file with only a listener gets every default", () => {
       errors: "status",
       empty_response: 200,
       metadata: { request: [], response: [] },
+      stream: "array",
+      sse: { heartbeat: 15_000 },
       validate: true,
     },
     http: {

@@ -480,7 +480,7 @@ service_defaults: { status_codes: { 16-20: 401 } }
       'gateway.yaml:3:28: error: there is no provider "users"; none is declared (at service_defaults.auth[0])',
       'gateway.yaml:3:48: error: there is no rate limit "logins"; none is declared (at service_defaults.rate_limit)',
       'gateway.yaml:3:78: error: "host" cannot be passed on; the gateway and gRPC write it themselves (at service_defaults.metadata.request[0])',
-      'gateway.yaml:3:87: error: unknown key "upstream"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, metadata, query, limits, validate, auth, rate_limit, bindings or prefix (at service_defaults.upstream)',
+      'gateway.yaml:3:87: error: unknown key "upstream" (at service_defaults.upstream); did you mean "stream"?',
     ],
   },
   {
@@ -508,8 +508,8 @@ service_defaults: { status_codes: { 16-20: 401 } }
 `,
     said: [
       'gateway.yaml:3:55: error: "a.B" cannot be a name here; expected the name of a method, without its service (at services[0].methods["a.B"])',
-      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
-      'gateway.yaml:3:81: error: unknown key "upstream"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.upstream)',
+      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, stream, sse, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
+      'gateway.yaml:3:81: error: unknown key "upstream" (at services[0].methods.C.upstream); did you mean "stream"?',
       'gateway.yaml:3:126: error: "user-agent" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.request[0])',
       'gateway.yaml:3:150: error: "te" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[0])',
       'gateway.yaml:3:154: error: "x-request-id" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[1])',

@@ -451,11 +451,12 @@ const mistakes: readonly Mistake[] = [
     says: /Hidden/,
   },
   {
-    what: "a streaming method",
+    what: "a stream in a form that the client does not accept",
     path: "/v1/watch",
-    status: 501,
-    reason: "STREAMING_NOT_SUPPORTED",
-    says: /test\.v1\.Echo\.Watch/,
+    headers: { accept: "text/html" },
+    status: 406,
+    reason: "NOT_ACCEPTABLE",
+    says: /application\/x-ndjson/,
   },
 ];
 

@@ -280,7 +280,7 @@ test("a request message that is too large ends the stream before it is sent", as
     assert.equal(recorder.handle.send(Buffer.alloc(1024 * 1024 + 1)), false);
     const status = await recorder.ended;
     assert.equal(status.code, Code.RESOURCE_EXHAUSTED);
-    assert.equal(status.origin, "size");
+    assert.equal(status.origin, "request size");
   });
 });
 

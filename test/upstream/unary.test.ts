@@ -195,7 +195,7 @@ test("a request that is too large is not sent", async () => {
   assert.deepEqual(result.status, {
     code: Code.RESOURCE_EXHAUSTED,
     message: "the request message has 1001 bytes, at most 1000 are allowed",
-    origin: "size",
+    origin: "request size",
     limit: 1000,
   });
   assert.match(

@@ -105,19 +105,7 @@ export class RequestPlan {
     this.#setVariables(tree, variables);
     if (rawQuery !== "") this.#setParameters(tree, rawQuery);
 
-    writer.reset();
-    // Compiled at the first request: most routes of a large API are never called.
-    this.#codec ??= this.#spec.codecs.message(this.#spec.input);
-    this.#codec.encode(tree, writer);
-    if (this.#rawBody) {
-      const target = this.#spec.body;
-      writeHttpBody(
-        writer,
-        target.kind === "field" ? target.field.number : undefined,
-        body.contentType,
-        body.bytes,
-      );
-    }
+    this.#write(tree, body);
     if (
       this.#updateMask !== undefined &&
       sent !== undefined &&
@@ -126,6 +114,37 @@ export class RequestPlan {
       writeUpdateMask(writer, this.#updateMask, sent);
     }
     return writer.finish();
+  }
+
+  /**
+   * Turns a further element of a body into a message of a client stream. Path and query are in the first message; a
+   * field that the path binds may be repeated, but not changed.
+   * @throws TranscodeError naming the field
+   */
+  encodeNext(variables: readonly string[], body: RequestBody): Uint8Array {
+    const work = { units: maxWorkUnits };
+    if (variables.length === 0 && this.#copy(variables, body.bytes, work)) return writer.finish();
+    const tree = this.#bodyTree(body.bytes, work);
+    for (const [index, path] of this.#spec.variables.entries()) {
+      const found = valueAt(tree, path);
+      if (found === undefined || found === null) continue;
+      const leaf = path[path.length - 1] as Field;
+      const value = fromText(leaf, variables[index] as string, () => pathText(path));
+      this.#refuseDifference(leaf, value, found, "a later message", () => namesIn(tree, path));
+    }
+    this.#write(tree, body);
+    return writer.finish();
+  }
+
+  #write(tree: JsonObject, body: RequestBody): void {
+    writer.reset();
+    // Compiled at the first request: most routes of a large API are never called.
+    this.#codec ??= this.#spec.codecs.message(this.#spec.input);
+    this.#codec.encode(tree, writer);
+    if (!this.#rawBody) return;
+    const { body: target } = this.#spec;
+    const number = target.kind === "field" ? target.field.number : undefined;
+    writeHttpBody(writer, number, body.contentType, body.bytes);
   }
 
   /** Writes the request in one pass over its body, where that can be. */

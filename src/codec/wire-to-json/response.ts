@@ -13,6 +13,8 @@ export interface ResponseBody {
 export interface ResponsePlan {
   /** True for `google.protobuf.Empty`, for which a policy may send 204. */
   readonly empty: boolean;
+  /** True for `google.api.HttpBody`: the body is its bytes, not JSON. */
+  readonly raw: boolean;
   /** @throws TranscodeError where the bytes are not a message of the declared type */
   decode(message: Uint8Array): ResponseBody;
 }
@@ -20,14 +22,15 @@ export interface ResponsePlan {
 /** @param field the `response_body` field; undefined for the whole message */
 export function responsePlan(output: MessageType, field: Field | undefined, codecs: Codecs): ResponsePlan {
   if (isHttpBody(output) && field === undefined) {
-    return { empty: false, decode: message => readHttpBody(message) };
+    return { empty: false, raw: true, decode: message => readHttpBody(message) };
   }
   if (field !== undefined && !field.repeated && isHttpBody(field.message)) {
-    return { empty: false, decode: message => readHttpBody(message, field.number) };
+    return { empty: false, raw: true, decode: message => readHttpBody(message, field.number) };
   }
   let codec: Pick<Codec, "decode"> | undefined;
   return {
     empty: field === undefined && output.fullName === EMPTY,
+    raw: false,
     decode: message => {
       // Compiled at the first response: most routes of a large API are never called.
       codec ??= field === undefined ? codecs.message(output) : codecs.field(field);

@@ -1,0 +1,329 @@
+import type { RpcBinding } from "../bindings/binding.js";
+import { responseFailure } from "../codec/error.js";
+import type { BodyPart, CallMetadata, EmitMessage, ProtocolCall, StreamEnd } from "../protocols/protocol.js";
+import { type BodyReader, bodyFailure, type InboundRequest } from "../server/inbound-request.js";
+import type { BodyWriter, HeaderList, ResponseWriter } from "../server/response-writer.js";
+import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
+import { type Metadata, noMetadata } from "../upstream/channel.js";
+import type { HttpResponse, Outcome } from "./context.js";
+import { awaitBody } from "./request-body.js";
+import { RpcStream, type RpcStreamOptions, type StreamClient } from "./rpc-stream.js";
+
+/** What the pipeline does for a stream. */
+export interface HttpStreamHost {
+  readonly request: InboundRequest;
+  readonly response: ResponseWriter;
+  readonly call: ProtocolCall;
+  /** Adds the headers that every response carries. */
+  ownHeaders(headers: [name: string, value: string][]): HeaderList;
+  /** The whole response to a failure before the head. */
+  failed(failure: Failure, metadata: CallMetadata, detail: string | undefined): HttpResponse;
+  /** The body of an error in the dialect of the binding. */
+  errorBody(failure: Failure): string;
+  received(bytes: number): void;
+  sent(bytes: number): void;
+  /** Writes a whole response, in place of a stream; the request is over then. */
+  respond(response: HttpResponse): void;
+  /** The stream has been written to its end, or as far as its client took it. */
+  finish(outcome: Outcome): void;
+}
+
+/** Bytes that are collected before they are written within a turn of the event loop. */
+const maxCollectedBytes = 64 * 1024;
+/** Request messages that one turn of the event loop takes. */
+const messagesPerTurn = 256;
+
+/**
+ * A streaming call over one HTTP request: messages of its body go to the backend, responses into the body of the
+ * response. All parts that come in one turn of the event loop are written at once. Nothing of what it calls may throw
+ * through it: a response that cannot be written ends as INTERNAL.
+ */
+export class HttpStream implements StreamClient {
+  readonly rpc: RpcStream;
+  readonly #host: HttpStreamHost;
+  readonly #binding: RpcBinding;
+  readonly #body: BodyReader;
+  /** Pieces of the body that wait for the reader, and whether it is complete. */
+  readonly #chunks: Uint8Array[] = [];
+  #bodyEnded = false;
+  #reading = false;
+  #emitted = 0;
+  #backendReady: (() => void) | undefined;
+
+  #writer: BodyWriter | undefined;
+  #status = 200;
+  #headers: Metadata = noMetadata;
+  /** The one response of a method whose responses do not stream. */
+  #single: Uint8Array | undefined;
+  #parts: BodyPart[] = [];
+  #collectedBytes = 0;
+  #flushScheduled = false;
+  #behind = false;
+  /** A message is being turned into a part of the body. */
+  #formatting = false;
+  #quiet = true;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #ending: (() => void) | undefined;
+
+  constructor(host: HttpStreamHost, options: RpcStreamOptions) {
+    this.#host = host;
+    this.#binding = options.binding;
+    this.rpc = new RpcStream(options, this);
+    this.#body = host.request.stream(Number.MAX_SAFE_INTEGER);
+  }
+
+  start(): void {
+    const { clientStreaming, serverStreaming } = this.#binding.route.rpc;
+    const { heartbeat } = this.#host.call.format;
+    if (heartbeat !== undefined)
+      this.#heartbeat = setInterval(() => this.#beat(heartbeat.body), heartbeat.intervalMs);
+    if (!clientStreaming) void this.#readOne();
+    else {
+      // A backend may respond before the first request.
+      if (serverStreaming) this.rpc.open();
+      this.#readAll();
+    }
+  }
+
+  /** A method that takes one request: its message is the whole body. */
+  async #readOne(): Promise<void> {
+    const { request, call, received } = this.#host;
+    const { bodyLimit } = this.#binding;
+    try {
+      const arriving = request.body(bodyLimit);
+      const bytes = arriving instanceof Uint8Array ? arriving : await awaitBody(arriving, bodyLimit);
+      received(bytes.length);
+      const messages: Uint8Array[] = [];
+      const emit: EmitMessage = message => {
+        messages.push(message);
+        return undefined;
+      };
+      if (bytes.length > 0) await call.reader.push(bytes, emit);
+      await call.reader.end(emit);
+      const [message] = messages;
+      if (message === undefined || messages.length > 1)
+        throw gatewayError("MALFORMED_REQUEST", `expected one request message, found ${messages.length}`);
+      this.rpc.send(message);
+      this.rpc.endRequests();
+    } catch (error) {
+      this.rpc.abortWith(error);
+    }
+  }
+
+  #readAll(): void {
+    this.#body.start({
+      chunk: chunk => {
+        if (this.rpc.over) return;
+        this.#host.received(chunk.length);
+        this.#chunks.push(chunk);
+        void this.#read();
+      },
+      end: () => {
+        this.#bodyEnded = true;
+        void this.#read();
+      },
+      fail: error => {
+        const left = "the request ended before its body was complete";
+        this.rpc.abort(bodyFailure(error, Number.MAX_SAFE_INTEGER, left));
+      },
+    });
+  }
+
+  /** Gives what has come to the reader, piece by piece; the body waits meanwhile. */
+  async #read(): Promise<void> {
+    if (this.#reading) return;
+    this.#reading = true;
+    const { reader } = this.#host.call;
+    try {
+      for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
+        const waiting = reader.push(chunk, this.#emit);
+        if (waiting === undefined) continue;
+        this.#body.pause();
+        await waiting;
+        if (!this.rpc.over) this.#body.resume();
+      }
+      if (this.#bodyEnded) {
+        await reader.end(this.#emit);
+        this.rpc.endRequests();
+      }
+    } catch (error) {
+      this.rpc.abortWith(error);
+    }
+    this.#reading = false;
+    if (this.#chunks.length > 0) void this.#read();
+  }
+
+  readonly #emit: EmitMessage = message => {
+    if (!this.rpc.send(message)) {
+      return new Promise<void>(resolve => {
+        this.#backendReady = resolve;
+      });
+    }
+    if (++this.#emitted % messagesPerTurn > 0) return undefined;
+    return new Promise<void>(resolve => setImmediate(resolve));
+  };
+
+  drain(): void {
+    const ready = this.#backendReady;
+    this.#backendReady = undefined;
+    ready?.();
+  }
+
+  headers(metadata: Metadata): void {
+    this.#headers = metadata;
+    if (!this.#binding.route.rpc.serverStreaming || this.#host.call.format.headNeedsMessage) return;
+    this.#guarded(() => this.#begin(undefined));
+  }
+
+  message(message: Uint8Array): boolean {
+    if (!this.#binding.route.rpc.serverStreaming) {
+      this.#single = message;
+      return true;
+    }
+    this.#guarded(() => {
+      this.#begin(message);
+      if (this.rpc.over) return;
+      const part = this.#host.call.format.message(message);
+      if (part instanceof Promise) this.#addLater(part);
+      else this.#add(part);
+    });
+    return !this.#formatting && !this.#behind;
+  }
+
+  /** Sends the head, once. */
+  #begin(first: Uint8Array | undefined): void {
+    if (this.#writer !== undefined) return;
+    const { request, response, call, ownHeaders } = this.#host;
+    const { status, headers } = call.format.head(this.#headers, first);
+    this.#status = status;
+    this.#writer = response.open(status, ownHeaders(headers));
+    this.#writer.onDrain(() => {
+      this.#behind = false;
+      if (!this.#formatting) this.rpc.resume();
+    });
+    if (call.format.prefix !== undefined) this.#add(call.format.prefix);
+    if (request.method === "HEAD" || status === 304) this.rpc.stop();
+  }
+
+  #addLater(part: Promise<BodyPart>): void {
+    this.#formatting = true;
+    const done = (act: () => void): void => {
+      this.#formatting = false;
+      act();
+      if (this.#ending !== undefined) this.#ending();
+      else if (!this.#behind) this.rpc.resume();
+    };
+    part.then(
+      ready => done(() => this.#add(ready)),
+      () => done(() => this.rpc.abort(responseFailure())),
+    );
+  }
+
+  #add(part: BodyPart): void {
+    if (part.length === 0) return;
+    this.#quiet = false;
+    this.#parts.push(part);
+    this.#collectedBytes += part.length;
+    if (this.#collectedBytes >= maxCollectedBytes) this.#flush();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      setImmediate(() => {
+        this.#flushScheduled = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #flush(): void {
+    if (this.#parts.length === 0 || this.#writer === undefined) return;
+    const bytes = joined(this.#parts);
+    this.#parts = [];
+    this.#collectedBytes = 0;
+    this.#host.sent(bytes.length);
+    if (!this.#writer.write(bytes)) this.#behind = true;
+  }
+
+  #beat(body: BodyPart): void {
+    if (this.#quiet && !this.#behind) {
+      this.#guarded(() => {
+        this.#begin(undefined);
+        this.#add(body);
+      });
+    }
+    this.#quiet = true;
+  }
+
+  #guarded(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.rpc.abort(responseFailure(), String(error));
+    }
+  }
+
+  end(failure: Failure | undefined, metadata: CallMetadata, detail: string | undefined): void {
+    clearInterval(this.#heartbeat);
+    this.drain();
+    if (this.#formatting) this.#ending = () => this.#finish(failure, metadata, detail);
+    else this.#finish(failure, metadata, detail);
+  }
+
+  #finish(failure: Failure | undefined, metadata: CallMetadata, detail: string | undefined): void {
+    const { call, request, response, respond, failed, errorBody, finish } = this.#host;
+    try {
+      if (this.#writer === undefined && failure !== undefined) {
+        respond(failed(failure, metadata, detail));
+        return;
+      }
+      if (!this.#binding.route.rpc.serverStreaming) {
+        void this.#respondWhole(metadata);
+        return;
+      }
+      this.#begin(undefined);
+      if (request.method === "HEAD" || this.#status === 304) this.#parts = [];
+      const end =
+        failure === undefined
+          ? call.format.end(metadata.trailers)
+          : call.format.fail(failure, metadata.trailers, () => errorBody(failure));
+      this.#writeEnd(end);
+      finish({ status: this.#status, ...(failure !== undefined && { failure }), detail });
+    } catch (error) {
+      response.abandon();
+      finish({ status: this.#status, failure: failure ?? unwritable(), detail: detail ?? String(error) });
+    }
+  }
+
+  #writeEnd(end: StreamEnd | undefined): void {
+    if (end === undefined) {
+      this.#flush();
+      this.#host.response.abandon();
+      return;
+    }
+    if (end.body !== undefined) this.#add(end.body);
+    this.#flush();
+    this.#writer?.end(end.trailers);
+  }
+
+  async #respondWhole(metadata: CallMetadata): Promise<void> {
+    const { call, respond, failed } = this.#host;
+    let whole: HttpResponse;
+    try {
+      whole = await call.format.whole(this.#single as Uint8Array, metadata);
+    } catch (error) {
+      whole = failed(responseFailure(), metadata, String(error));
+    }
+    respond(whole);
+  }
+}
+
+function unwritable(): Failure {
+  return gatewayFailure("INTERNAL", "the response could not be written");
+}
+
+/** Runs of text are encoded together. */
+function joined(parts: readonly BodyPart[]): Uint8Array {
+  const [first] = parts;
+  if (parts.length === 1 && first instanceof Uint8Array) return first;
+  if (parts.every(part => typeof part === "string")) return Buffer.from(parts.join(""));
+  return Buffer.concat(parts.map(part => (typeof part === "string" ? Buffer.from(part) : part)));
+}

@@ -1,0 +1,148 @@
+import type { RpcBinding } from "../../bindings/binding.js";
+import type { StreamPlan } from "../../bindings/stream-config.js";
+import { TranscodeError } from "../../codec/error.js";
+import type { RequestBody } from "../../codec/json-to-wire/request.js";
+import type { InboundRequest } from "../../server/inbound-request.js";
+import type { EmitMessage, MessageReader, ProtocolCall } from "../protocol.js";
+import { JsonSequence, type SequenceForm } from "./json-sequence.js";
+import { acceptedForm } from "./response-form.js";
+import { restFormat } from "./rest-formats.js";
+
+/** How the messages of a request stand in its body: `whole` is one, `raw` each piece of it in an HttpBody. */
+export type RequestForm = "whole" | "raw" | SequenceForm;
+
+const lineTypes: ReadonlySet<string> = new Set([
+  "application/x-ndjson",
+  "application/ndjson",
+  "application/jsonl",
+]);
+
+/** Whether a body of that content type has a message on each line. */
+export function isLines(contentType: string): boolean {
+  return lineTypes.has((contentType.split(";", 1)[0] as string).trim().toLowerCase());
+}
+
+/**
+ * A call of a method that streams, over REST.
+ * @param variables values of the template's variables, raw
+ * @throws GatewayError NOT_ACCEPTABLE
+ */
+export function openRestStream(
+  request: InboundRequest,
+  binding: RpcBinding,
+  variables: readonly string[],
+): ProtocolCall {
+  const { route } = binding;
+  const { stream } = route;
+  const raw = stream === undefined || route.response.raw;
+  const form = raw ? undefined : acceptedForm(request.header("accept"), stream.form);
+  const query = form === "sse" ? queryOf(request, stream as StreamPlan) : request.query;
+  return {
+    timeoutMs: undefined,
+    reader: new RestReader(binding, requestForm(request, binding), variables, query, contentTypeOf(request)),
+    format: restFormat(binding, request, form),
+  };
+}
+
+function contentTypeOf(request: InboundRequest): string {
+  return request.header("content-type") ?? "";
+}
+
+function requestForm(request: InboundRequest, { route }: RpcBinding): RequestForm {
+  if (!route.rpc.clientStreaming) return "whole";
+  if (route.request.takesRawBody) return "raw";
+  return isLines(contentTypeOf(request)) ? "lines" : "either";
+}
+
+/** The query, where Last-Event-ID takes the place of the parameter that it sets. */
+function queryOf(request: InboundRequest, { lastEventId }: StreamPlan): string {
+  const { query } = request;
+  const last = request.header("last-event-id");
+  if (lastEventId === undefined || last === undefined) return query;
+  const others = query
+    .split("&")
+    .filter(part => part !== "" && decodeURIComponentSafely(part.split("=", 1)[0] as string) !== lastEventId);
+  // A client sends the id in UTF-8, and header values come as one byte a character.
+  const id = Buffer.from(last, "latin1").toString("utf8");
+  return [...others, `${lastEventId}=${encodeURIComponent(id)}`].join("&");
+}
+
+function decodeURIComponentSafely(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return text;
+  }
+}
+
+/** Messages from a JSON or raw body; path and query go into the first. */
+class RestReader implements MessageReader {
+  readonly #binding: RpcBinding;
+  readonly #form: RequestForm;
+  readonly #variables: readonly string[];
+  readonly #query: string;
+  readonly #contentType: string;
+  readonly #sequence: JsonSequence | undefined;
+  #whole: Uint8Array = new Uint8Array(0);
+  #emitted = false;
+
+  constructor(
+    binding: RpcBinding,
+    form: RequestForm,
+    variables: readonly string[],
+    query: string,
+    contentType: string,
+  ) {
+    this.#binding = binding;
+    this.#form = form;
+    this.#variables = variables;
+    this.#query = query;
+    this.#contentType = contentType;
+    this.#sequence =
+      form === "whole" || form === "raw" ? undefined : new JsonSequence(form, binding.bodyLimit);
+  }
+
+  push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void> {
+    if (this.#sequence !== undefined) return this.#emitAll(this.#sequence.push(chunk), emit);
+    if (this.#form === "raw") return emit(this.#encode(chunk));
+    this.#whole = chunk;
+  }
+
+  end(emit: EmitMessage): void | Promise<void> {
+    if (this.#sequence !== undefined) {
+      const emitted = this.#emitAll(this.#sequence.end(), emit);
+      return emitted === undefined ? this.#emitFirst(emit) : emitted.then(() => this.#emitFirst(emit));
+    }
+    if (this.#form === "whole") return emit(this.#encode(this.#whole));
+    return this.#emitFirst(emit);
+  }
+
+  /** What path and query say reaches the backend also without any element in the body. */
+  #emitFirst(emit: EmitMessage): void | Promise<void> {
+    const says = this.#form === "raw" || this.#variables.length > 0 || this.#query !== "";
+    if (!this.#emitted && says) return emit(this.#encode(new Uint8Array(0)));
+  }
+
+  #emitAll(values: Generator<Uint8Array>, emit: EmitMessage): Promise<void> | undefined {
+    for (let next = values.next(); !next.done; next = values.next()) {
+      const waiting = emit(this.#encode(next.value));
+      if (waiting !== undefined) return waiting.then(() => this.#emitAll(values, emit));
+    }
+    return undefined;
+  }
+
+  #encode(bytes: Uint8Array): Uint8Array {
+    const { request } = this.#binding.route;
+    const body: RequestBody = { contentType: this.#emitted ? "" : this.#contentType, bytes };
+    try {
+      return this.#emitted
+        ? request.encodeNext(this.#variables, body)
+        : request.encode(this.#variables, this.#query, body);
+    } catch (error) {
+      const index = (this.#sequence?.count ?? 0) - 1;
+      throw error instanceof TranscodeError && index >= 0 ? error.within(`[${index}]`) : error;
+    } finally {
+      this.#emitted = true;
+    }
+  }
+}
