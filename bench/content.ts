@@ -64,6 +64,9 @@ export const reading = {
   })),
 };
 
+/** About 100 bytes of JSON. */
+export const tick = { name: "EUR/CHF", sequence: "81723641", bid: 0.9731, ask: 0.97335, at: time(0) };
+
 function time(milliseconds: number): string {
   return new Date(origin + milliseconds).toISOString();
 }

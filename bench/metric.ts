@@ -34,6 +34,14 @@ export const deliveriesPerCpu: Metric = {
   label: "deliveries/CPU s",
   better: "higher",
 };
+/** Of streams: what all clients have got, by the CPU time of the server. */
+export const messagesPerCpu: Metric = {
+  name: "messages_per_cpu_second",
+  label: "messages/CPU s",
+  better: "higher",
+};
+/** The most that resident memory was above what it was before. */
+export const grownMemory: Metric = { name: "grown_rss_bytes", label: "RSS growth bytes", better: "lower" };
 /** RSS of the server for each connection that does nothing. */
 export const idleConnection: Metric = {
   name: "idle_connection_bytes",

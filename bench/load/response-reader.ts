@@ -75,9 +75,13 @@ export class ResponseReader {
       return end + 4;
     }
     const before = this.#pending.length;
-    this.#keep(bytes.toString("latin1", at));
+    // The rest of the head may have a long body behind it.
+    this.#pending += bytes.toString("latin1", at, at + longestHead + 1);
     const joined = this.#pending.indexOf("\r\n\r\n");
-    if (joined < 0) return bytes.length;
+    if (joined < 0) {
+      if (this.#pending.length > longestHead) throw endless();
+      return bytes.length;
+    }
     this.#begin(this.#pending.slice(0, joined + 4));
     return at + joined + 4 - before;
   }
@@ -113,7 +117,7 @@ export class ResponseReader {
 
   #keep(text: string): void {
     this.#pending += text;
-    if (this.#pending.length > longestHead) throw new ResponseError("the response head does not end");
+    if (this.#pending.length > longestHead) throw endless();
   }
 
   #complete(at: number, bytes: Buffer): true {
@@ -121,4 +125,8 @@ export class ResponseReader {
     this.#state = "head";
     return true;
   }
+}
+
+function endless(): ResponseError {
+  return new ResponseError("the response head does not end");
 }

@@ -1,8 +1,8 @@
 import type { Finding } from "../group.js";
-import { requestCalls } from "../metric.js";
+import { messagesPerCpu, requestCalls } from "../metric.js";
 import type { Child } from "../process/child.js";
 import { countCalls } from "../process/strace.js";
-import { compare, medianOf, type Row } from "../row.js";
+import { type Comparison, compare, medianOf, type Row } from "../row.js";
 import type { Driver } from "./driver.js";
 import { type Language, type Round, roundMetrics, runRound } from "./round.js";
 
@@ -33,6 +33,8 @@ export interface Cell {
   /** In the order in which each pair of rounds runs. */
   readonly contenders: readonly Contender[];
   readonly upstream: Child;
+  /** Messages of the stream that answers one request; absent where it is no stream. */
+  readonly messages?: number;
   /** Where strace runs. */
   readonly spareCpu: number | undefined;
 }
@@ -52,7 +54,8 @@ export async function measureCell(cell: Cell): Promise<Finding> {
       const own = measured.get(name);
       const other = measured.get(baseline);
       if (own === undefined || other === undefined) continue;
-      rows.push(...compareRounds({ group, workload, subject: name, baseline }, own, other));
+      const comparison = { group, workload, subject: name, baseline };
+      rows.push(...compareMessages(comparison, cell, own, other), ...compareRounds(comparison, own, other));
     }
   }
   return { workload, rows, remarks: [...measured].map(([name, { rounds }]) => remark(name, rounds)) };
@@ -100,7 +103,13 @@ async function countPerRequest(
   return calls === undefined || requests === 0 ? undefined : calls / requests;
 }
 
-function compareRounds(comparison: Parameters<typeof compare>[0], own: Measured, other: Measured): Row[] {
+function compareMessages(comparison: Comparison, { messages }: Cell, own: Measured, other: Measured): Row[] {
+  if (messages === undefined) return [];
+  const of = ({ requests, cpu }: Round): number => (requests * messages) / cpu;
+  return [compare(comparison, messagesPerCpu, own.rounds.map(of), other.rounds.map(of)) ?? []].flat();
+}
+
+function compareRounds(comparison: Comparison, own: Measured, other: Measured): Row[] {
   const rows = roundMetrics.map(({ metric, of }) =>
     compare(comparison, metric, own.rounds.map(of), other.rounds.map(of)),
   );

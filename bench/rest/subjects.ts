@@ -26,7 +26,7 @@ export const fastify: Parts = { engine: "fastify", transport: "lean" };
 const uwsGrpcJs: Parts = { engine: "uws", transport: "grpc-js" };
 const fastifyGrpcJs: Parts = { engine: "fastify", transport: "grpc-js" };
 
-const grpcGateway: Subject = {
+export const grpcGateway: Subject = {
   name: "grpc-gateway",
   baselines: [],
   language: "go",
@@ -37,11 +37,11 @@ const grpcGateway: Subject = {
     ]),
 };
 /** Its gRPC-JSON transcoder, with one worker. */
-const envoy: Subject = {
+export const envoy: Subject = {
   name: "Envoy",
   baselines: [],
   language: "c++",
-  start: site => startEnvoy(site, "json"),
+  start: site => startEnvoy(site, "lines"),
 };
 
 const rivals: readonly Subject[] = [
@@ -100,6 +100,6 @@ export function subjectsBesides(checkout: string): readonly Subject[] {
   });
 }
 
-function gateway(parts: Parts, baselines: readonly string[]): Subject {
+export function gateway(parts: Parts, baselines: readonly string[]): Subject {
   return { name: gatewayName(parts), baselines, language: "node", start: site => startGateway(site, parts) };
 }

@@ -42,8 +42,11 @@ export const workloads: readonly Workload[] = [
 ];
 
 /** The request as it goes over the wire. */
-export function requestBytes({ method, target, body }: Workload): Buffer {
-  const head = `${method} ${target} HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n`;
+export function requestBytes(
+  { method, target, body }: Omit<Workload, "name" | "expected">,
+  accept = "application/json",
+): Buffer {
+  const head = `${method} ${target} HTTP/1.1\r\nhost: localhost\r\naccept: ${accept}\r\n`;
   if (body === undefined) return Buffer.from(`${head}\r\n`);
   const bytes = Buffer.from(JSON.stringify(body));
   const entity = `content-type: application/json\r\ncontent-length: ${bytes.length}\r\n`;

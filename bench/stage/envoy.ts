@@ -18,8 +18,8 @@ export function findEnvoy(file = process.env.ENVOY ?? ""): Envoy {
     : { kind: "absent", reason: `there is no file ${file}, which the variable ENVOY names` };
 }
 
-/** What Envoy does with a call: `json` is its gRPC-JSON transcoder, `grpc` passes on. */
-export type EnvoyRole = "json" | "grpc";
+/** What Envoy does with a call: its gRPC-JSON transcoder with streams as lines or as events, or it passes gRPC on. */
+export type EnvoyRole = "lines" | "events" | "grpc";
 
 /** Envoy with one worker in front of the upstream, without access log. @throws Error where it is not there */
 export async function startEnvoy(site: Site, role: EnvoyRole): Promise<Server> {
@@ -27,7 +27,10 @@ export async function startEnvoy(site: Site, role: EnvoyRole): Promise<Server> {
   if (envoy.kind === "absent") throw new Error(`Envoy cannot run: ${envoy.reason}`);
   const folder = join(root, "node_modules/.cache/protogate-bench/envoy");
   mkdirSync(folder, { recursive: true });
-  const filters = [...(role === "json" ? [await transcoder()] : []), filter("router", "router.v3.Router")];
+  const filters = [
+    ...(role === "grpc" ? [] : [await transcoder(role)]),
+    filter("router", "router.v3.Router"),
+  ];
   return startProgram(site, "envoy", envoy.file, port => {
     const file = join(folder, `${port}.json`);
     writeFileSync(file, JSON.stringify(configuration(port, site, filters)));
@@ -46,7 +49,7 @@ function configuration(port: number, { upstream, certificate }: Site, filters: r
         {
           name: "all",
           domains: ["*"],
-          routes: [{ match: { prefix: "/" }, route: { cluster: "bench", timeout: "15s" } }],
+          routes: [{ match: { prefix: "/" }, route: { cluster: "bench", timeout: "60s" } }],
         },
       ],
     },
@@ -101,15 +104,20 @@ function transportSocket({ cert, key }: Certificate): object {
   return { name: "tls", typed_config: tls };
 }
 
-/** ProtoJSON as all others in a run print it; streams as lines. */
-async function transcoder(): Promise<object> {
+/** ProtoJSON as all others in a run print it. */
+async function transcoder(streams: "lines" | "events"): Promise<object> {
   const [folder, ...include] = protoFolders;
   const { model } = await loadModel([{ kind: "protos", folder, include }]);
   return filter("grpc_json_transcoder", "grpc_json_transcoder.v3.GrpcJsonTranscoder", {
     proto_descriptor_bin: Buffer.from(model.descriptorSet()).toString("base64"),
     services: ["bench.v1.BenchService"],
     convert_grpc_status: true,
-    print_options: { stream_newline_delimited: true },
+    // Else a stream ends where its reader is behind by a mebibyte.
+    max_response_body_size: 64 << 20,
+    print_options: {
+      stream_newline_delimited: streams === "lines",
+      stream_sse_style_delimited: streams === "events",
+    },
   });
 }
 

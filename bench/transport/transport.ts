@@ -58,15 +58,20 @@ function planOf(quick: boolean): Plan {
   return hasStrace() ? plan : { ...plan, tracedRequests: 0 };
 }
 
-async function startClients(site: Site): Promise<Map<string, Child>> {
+/** What a client is told of whom it calls, and what it sends and gets. */
+export function callEnvironment(target: string) {
   const types = loadTypes();
   const hex = (type: string, json: object): string =>
     Buffer.from(encode(types.lookupType(`bench.v1.${type}`), json)).toString("hex");
-  const env = {
-    UPSTREAM: site.upstream,
+  return {
+    UPSTREAM: target,
     REQUEST: hex("GetMessageRequest", smallRequest),
     REPLY: hex("GetMessageResponse", smallReply),
   };
+}
+
+async function startClients(site: Site): Promise<Map<string, Child>> {
+  const env = callEnvironment(site.upstream);
   const clients = new Map<string, Child>();
   for (const [name] of comparisons) {
     const child = await startClient(site, "transport/client", { ...env, CALLER: name });
@@ -77,7 +82,7 @@ async function startClients(site: Site): Promise<Map<string, Child>> {
 }
 
 /** Has a client call by itself. */
-function selfDriver(child: Child, inFlight: number): Driver {
+export function selfDriver(child: Child, inFlight: number): Driver {
   return {
     open: async () => undefined,
     run: async ({ milliseconds, requests }) =>

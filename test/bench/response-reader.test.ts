@@ -45,3 +45,10 @@ for (const [name, text] of [
     assert.throws(() => new ResponseReader().push(Buffer.from(text)), ResponseError);
   });
 }
+
+test("a head in two pieces may have a long body behind it", () => {
+  const reader = new ResponseReader();
+  const head = "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n";
+  assert.equal(reader.push(Buffer.from(head)), false);
+  assert.equal(reader.push(Buffer.from(`\r\n${"x".repeat(100_000)}`)), true);
+});

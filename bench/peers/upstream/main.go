@@ -2,17 +2,22 @@
 // as little as a gRPC server on grpc-go can.
 //
 // The reply to a method is the file <replies>/<Method>.bin, followed by the request as field 2 where the file's name is
-// <Method>.echo.bin.
+// <Method>.echo.bin. A file <Method>.stream.bin is sent over and over, as the request says. The method RecordTicks counts
+// what it gets.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"flag"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -35,9 +40,15 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		name, echo := strings.CutSuffix(strings.TrimSuffix(filepath.Base(file), ".bin"), ".echo")
+		base := strings.TrimSuffix(filepath.Base(file), ".bin")
+		if name, stream := strings.CutSuffix(base, ".stream"); stream {
+			desc.Streams = append(desc.Streams, repeated(name, reply))
+			continue
+		}
+		name, echo := strings.CutSuffix(base, ".echo")
 		desc.Methods = append(desc.Methods, method(name, reply, echo))
 	}
+	desc.Streams = append(desc.Streams, recorder())
 	server := grpc.NewServer(grpc.ForceServerCodecV2(raw{}))
 	server.RegisterService(desc, nil)
 	listener, err := control.Listen()
@@ -65,6 +76,84 @@ func method(name string, reply []byte, echo bool) grpc.MethodDesc {
 			return append(out, request...), nil
 		},
 	}
+}
+
+// repeated answers by a reply as often, and as slowly, as the request says, with a text (field 6) of the size that it asks for.
+func repeated(name string, reply []byte) grpc.StreamDesc {
+	return grpc.StreamDesc{
+		StreamName:    name,
+		ServerStreams: true,
+		Handler: func(_ any, stream grpc.ServerStream) error {
+			var request []byte
+			if err := stream.RecvMsg(&request); err != nil {
+				return err
+			}
+			numbers := varints(request)
+			message := reply
+			if size := numbers[3]; size > 0 {
+				const field6 = 6<<3 | 2
+				message = append(binary.AppendUvarint(append(slices.Clone(reply), field6), size), bytes.Repeat([]byte("x"), int(size))...)
+			}
+			interval := time.Duration(numbers[2]) * time.Millisecond
+			for range numbers[1] {
+				if err := stream.SendMsg(message); err != nil {
+					return err
+				}
+				if interval > 0 {
+					time.Sleep(interval)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// recorder counts messages and their bytes. It takes its time over those that follow one that is named "slow".
+func recorder() grpc.StreamDesc {
+	return grpc.StreamDesc{
+		StreamName:    "RecordTicks",
+		ClientStreams: true,
+		Handler: func(_ any, stream grpc.ServerStream) error {
+			var count, size uint64
+			slow := false
+			for {
+				var message []byte
+				err := stream.RecvMsg(&message)
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					return err
+				}
+				if count == 0 && bytes.HasPrefix(message, []byte("\x0a\x04slow")) {
+					slow = true
+					time.Sleep(time.Second)
+				}
+				count++
+				size += uint64(len(message))
+				if slow && count%64 == 0 {
+					time.Sleep(20 * time.Millisecond)
+				}
+			}
+			out := binary.AppendUvarint([]byte{1 << 3}, count)
+			return stream.SendMsg(binary.AppendUvarint(append(out, 2<<3), size))
+		},
+	}
+}
+
+// varints gives the numbers of a message that has nothing else, by field.
+func varints(message []byte) map[uint64]uint64 {
+	numbers := map[uint64]uint64{}
+	for len(message) > 0 {
+		tag, read := binary.Uvarint(message)
+		value, more := binary.Uvarint(message[max(read, 0):])
+		if read <= 0 || more <= 0 {
+			break
+		}
+		numbers[tag>>3] = value
+		message = message[read+more:]
+	}
+	return numbers
 }
 
 // raw passes messages as the bytes that they are.

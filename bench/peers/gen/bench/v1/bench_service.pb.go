@@ -820,6 +820,205 @@ func (x *Reading) GetRanges() []*Reading_Range {
 	return nil
 }
 
+type WatchTicksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Count int32                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Milliseconds between two.
+	Interval int32 `protobuf:"varint,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	// Bytes of the text of each.
+	Size          int32 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTicksRequest) Reset() {
+	*x = WatchTicksRequest{}
+	mi := &file_bench_v1_bench_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTicksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTicksRequest) ProtoMessage() {}
+
+func (x *WatchTicksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_bench_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTicksRequest.ProtoReflect.Descriptor instead.
+func (*WatchTicksRequest) Descriptor() ([]byte, []int) {
+	return file_bench_v1_bench_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchTicksRequest) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *WatchTicksRequest) GetInterval() int32 {
+	if x != nil {
+		return x.Interval
+	}
+	return 0
+}
+
+func (x *WatchTicksRequest) GetSize() int32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type Tick struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Sequence      int64                  `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Bid           float64                `protobuf:"fixed64,3,opt,name=bid,proto3" json:"bid,omitempty"`
+	Ask           float64                `protobuf:"fixed64,4,opt,name=ask,proto3" json:"ask,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	Text          string                 `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tick) Reset() {
+	*x = Tick{}
+	mi := &file_bench_v1_bench_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tick) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tick) ProtoMessage() {}
+
+func (x *Tick) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_bench_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tick.ProtoReflect.Descriptor instead.
+func (*Tick) Descriptor() ([]byte, []int) {
+	return file_bench_v1_bench_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Tick) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Tick) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Tick) GetBid() float64 {
+	if x != nil {
+		return x.Bid
+	}
+	return 0
+}
+
+func (x *Tick) GetAsk() float64 {
+	if x != nil {
+		return x.Ask
+	}
+	return 0
+}
+
+func (x *Tick) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Tick) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type RecordTicksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Count int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Of all messages.
+	Bytes         int64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordTicksResponse) Reset() {
+	*x = RecordTicksResponse{}
+	mi := &file_bench_v1_bench_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordTicksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordTicksResponse) ProtoMessage() {}
+
+func (x *RecordTicksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_bench_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordTicksResponse.ProtoReflect.Descriptor instead.
+func (*RecordTicksResponse) Descriptor() ([]byte, []int) {
+	return file_bench_v1_bench_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RecordTicksResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *RecordTicksResponse) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 type GetMessageRequest_SubMessage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subfield      string                 `protobuf:"bytes,1,opt,name=subfield,proto3" json:"subfield,omitempty"`
@@ -829,7 +1028,7 @@ type GetMessageRequest_SubMessage struct {
 
 func (x *GetMessageRequest_SubMessage) Reset() {
 	*x = GetMessageRequest_SubMessage{}
-	mi := &file_bench_v1_bench_service_proto_msgTypes[10]
+	mi := &file_bench_v1_bench_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +1040,7 @@ func (x *GetMessageRequest_SubMessage) String() string {
 func (*GetMessageRequest_SubMessage) ProtoMessage() {}
 
 func (x *GetMessageRequest_SubMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_bench_v1_bench_service_proto_msgTypes[10]
+	mi := &file_bench_v1_bench_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +1074,7 @@ type Message_Attachment struct {
 
 func (x *Message_Attachment) Reset() {
 	*x = Message_Attachment{}
-	mi := &file_bench_v1_bench_service_proto_msgTypes[11]
+	mi := &file_bench_v1_bench_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +1086,7 @@ func (x *Message_Attachment) String() string {
 func (*Message_Attachment) ProtoMessage() {}
 
 func (x *Message_Attachment) ProtoReflect() protoreflect.Message {
-	mi := &file_bench_v1_bench_service_proto_msgTypes[11]
+	mi := &file_bench_v1_bench_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1136,7 @@ type Reading_Range struct {
 
 func (x *Reading_Range) Reset() {
 	*x = Reading_Range{}
-	mi := &file_bench_v1_bench_service_proto_msgTypes[13]
+	mi := &file_bench_v1_bench_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1148,7 @@ func (x *Reading_Range) String() string {
 func (*Reading_Range) ProtoMessage() {}
 
 func (x *Reading_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_bench_v1_bench_service_proto_msgTypes[13]
+	mi := &file_bench_v1_bench_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,11 +1285,25 @@ const file_bench_v1_bench_service_proto_rawDesc = "" +
 	"\ahighest\x18\x02 \x01(\x01R\ahighest\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
-	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until*I\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"Y\n" +
+	"\x11WatchTicksRequest\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x05R\x05count\x12\x1a\n" +
+	"\binterval\x18\x02 \x01(\x05R\binterval\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x05R\x04size\"\x9a\x01\n" +
+	"\x04Tick\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x10\n" +
+	"\x03bid\x18\x03 \x01(\x01R\x03bid\x12\x10\n" +
+	"\x03ask\x18\x04 \x01(\x01R\x03ask\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04text\x18\x06 \x01(\tR\x04text\"A\n" +
+	"\x13RecordTicksResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes*I\n" +
 	"\bPriority\x12\x18\n" +
 	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPRIORITY_LOW\x10\x01\x12\x11\n" +
-	"\rPRIORITY_HIGH\x10\x022\xb4\x03\n" +
+	"\rPRIORITY_HIGH\x10\x022\xda\x04\n" +
 	"\fBenchService\x12j\n" +
 	"\n" +
 	"GetMessage\x12\x1b.bench.v1.GetMessageRequest\x1a\x1c.bench.v1.GetMessageResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/messages/{message_id}\x12|\n" +
@@ -1098,7 +1311,10 @@ const file_bench_v1_bench_service_proto_rawDesc = "" +
 	"\bListRows\x12\x19.bench.v1.ListRowsRequest\x1a\x1a.bench.v1.ListRowsResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/v1/rows\x12e\n" +
 	"\n" +
-	"GetReading\x12\x1b.bench.v1.GetReadingRequest\x1a\x11.bench.v1.Reading\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/sensors/{sensor_id}/readingB.Z,protogate.example/bench/gen/bench/v1;benchv1b\x06proto3"
+	"GetReading\x12\x1b.bench.v1.GetReadingRequest\x1a\x11.bench.v1.Reading\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/sensors/{sensor_id}/reading\x12N\n" +
+	"\n" +
+	"WatchTicks\x12\x1b.bench.v1.WatchTicksRequest\x1a\x0e.bench.v1.Tick\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/ticks0\x01\x12T\n" +
+	"\vRecordTicks\x12\x0e.bench.v1.Tick\x1a\x1d.bench.v1.RecordTicksResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/ticks(\x01B.Z,protogate.example/bench/gen/bench/v1;benchv1b\x06proto3"
 
 var (
 	file_bench_v1_bench_service_proto_rawDescOnce sync.Once
@@ -1113,7 +1329,7 @@ func file_bench_v1_bench_service_proto_rawDescGZIP() []byte {
 }
 
 var file_bench_v1_bench_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bench_v1_bench_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_bench_v1_bench_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_bench_v1_bench_service_proto_goTypes = []any{
 	(Priority)(0),                        // 0: bench.v1.Priority
 	(*GetMessageRequest)(nil),            // 1: bench.v1.GetMessageRequest
@@ -1126,43 +1342,51 @@ var file_bench_v1_bench_service_proto_goTypes = []any{
 	(*ListRowsResponse)(nil),             // 8: bench.v1.ListRowsResponse
 	(*GetReadingRequest)(nil),            // 9: bench.v1.GetReadingRequest
 	(*Reading)(nil),                      // 10: bench.v1.Reading
-	(*GetMessageRequest_SubMessage)(nil), // 11: bench.v1.GetMessageRequest.SubMessage
-	(*Message_Attachment)(nil),           // 12: bench.v1.Message.Attachment
-	nil,                                  // 13: bench.v1.Message.AttributesEntry
-	(*Reading_Range)(nil),                // 14: bench.v1.Reading.Range
-	(*timestamppb.Timestamp)(nil),        // 15: google.protobuf.Timestamp
+	(*WatchTicksRequest)(nil),            // 11: bench.v1.WatchTicksRequest
+	(*Tick)(nil),                         // 12: bench.v1.Tick
+	(*RecordTicksResponse)(nil),          // 13: bench.v1.RecordTicksResponse
+	(*GetMessageRequest_SubMessage)(nil), // 14: bench.v1.GetMessageRequest.SubMessage
+	(*Message_Attachment)(nil),           // 15: bench.v1.Message.Attachment
+	nil,                                  // 16: bench.v1.Message.AttributesEntry
+	(*Reading_Range)(nil),                // 17: bench.v1.Reading.Range
+	(*timestamppb.Timestamp)(nil),        // 18: google.protobuf.Timestamp
 }
 var file_bench_v1_bench_service_proto_depIdxs = []int32{
-	11, // 0: bench.v1.GetMessageRequest.sub:type_name -> bench.v1.GetMessageRequest.SubMessage
+	14, // 0: bench.v1.GetMessageRequest.sub:type_name -> bench.v1.GetMessageRequest.SubMessage
 	1,  // 1: bench.v1.GetMessageResponse.request:type_name -> bench.v1.GetMessageRequest
 	0,  // 2: bench.v1.Message.priority:type_name -> bench.v1.Priority
-	12, // 3: bench.v1.Message.attachments:type_name -> bench.v1.Message.Attachment
-	13, // 4: bench.v1.Message.attributes:type_name -> bench.v1.Message.AttributesEntry
+	15, // 3: bench.v1.Message.attachments:type_name -> bench.v1.Message.Attachment
+	16, // 4: bench.v1.Message.attributes:type_name -> bench.v1.Message.AttributesEntry
 	3,  // 5: bench.v1.UpdateMessageRequest.message:type_name -> bench.v1.Message
 	4,  // 6: bench.v1.UpdateMessageResponse.request:type_name -> bench.v1.UpdateMessageRequest
 	0,  // 7: bench.v1.Row.priority:type_name -> bench.v1.Priority
 	7,  // 8: bench.v1.ListRowsResponse.rows:type_name -> bench.v1.Row
-	15, // 9: bench.v1.Reading.installed:type_name -> google.protobuf.Timestamp
-	15, // 10: bench.v1.Reading.started:type_name -> google.protobuf.Timestamp
-	15, // 11: bench.v1.Reading.measured:type_name -> google.protobuf.Timestamp
-	15, // 12: bench.v1.Reading.received:type_name -> google.protobuf.Timestamp
-	15, // 13: bench.v1.Reading.marks:type_name -> google.protobuf.Timestamp
-	14, // 14: bench.v1.Reading.ranges:type_name -> bench.v1.Reading.Range
-	15, // 15: bench.v1.Reading.Range.since:type_name -> google.protobuf.Timestamp
-	15, // 16: bench.v1.Reading.Range.until:type_name -> google.protobuf.Timestamp
-	1,  // 17: bench.v1.BenchService.GetMessage:input_type -> bench.v1.GetMessageRequest
-	4,  // 18: bench.v1.BenchService.UpdateMessage:input_type -> bench.v1.UpdateMessageRequest
-	6,  // 19: bench.v1.BenchService.ListRows:input_type -> bench.v1.ListRowsRequest
-	9,  // 20: bench.v1.BenchService.GetReading:input_type -> bench.v1.GetReadingRequest
-	2,  // 21: bench.v1.BenchService.GetMessage:output_type -> bench.v1.GetMessageResponse
-	5,  // 22: bench.v1.BenchService.UpdateMessage:output_type -> bench.v1.UpdateMessageResponse
-	8,  // 23: bench.v1.BenchService.ListRows:output_type -> bench.v1.ListRowsResponse
-	10, // 24: bench.v1.BenchService.GetReading:output_type -> bench.v1.Reading
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	18, // 9: bench.v1.Reading.installed:type_name -> google.protobuf.Timestamp
+	18, // 10: bench.v1.Reading.started:type_name -> google.protobuf.Timestamp
+	18, // 11: bench.v1.Reading.measured:type_name -> google.protobuf.Timestamp
+	18, // 12: bench.v1.Reading.received:type_name -> google.protobuf.Timestamp
+	18, // 13: bench.v1.Reading.marks:type_name -> google.protobuf.Timestamp
+	17, // 14: bench.v1.Reading.ranges:type_name -> bench.v1.Reading.Range
+	18, // 15: bench.v1.Tick.at:type_name -> google.protobuf.Timestamp
+	18, // 16: bench.v1.Reading.Range.since:type_name -> google.protobuf.Timestamp
+	18, // 17: bench.v1.Reading.Range.until:type_name -> google.protobuf.Timestamp
+	1,  // 18: bench.v1.BenchService.GetMessage:input_type -> bench.v1.GetMessageRequest
+	4,  // 19: bench.v1.BenchService.UpdateMessage:input_type -> bench.v1.UpdateMessageRequest
+	6,  // 20: bench.v1.BenchService.ListRows:input_type -> bench.v1.ListRowsRequest
+	9,  // 21: bench.v1.BenchService.GetReading:input_type -> bench.v1.GetReadingRequest
+	11, // 22: bench.v1.BenchService.WatchTicks:input_type -> bench.v1.WatchTicksRequest
+	12, // 23: bench.v1.BenchService.RecordTicks:input_type -> bench.v1.Tick
+	2,  // 24: bench.v1.BenchService.GetMessage:output_type -> bench.v1.GetMessageResponse
+	5,  // 25: bench.v1.BenchService.UpdateMessage:output_type -> bench.v1.UpdateMessageResponse
+	8,  // 26: bench.v1.BenchService.ListRows:output_type -> bench.v1.ListRowsResponse
+	10, // 27: bench.v1.BenchService.GetReading:output_type -> bench.v1.Reading
+	12, // 28: bench.v1.BenchService.WatchTicks:output_type -> bench.v1.Tick
+	13, // 29: bench.v1.BenchService.RecordTicks:output_type -> bench.v1.RecordTicksResponse
+	24, // [24:30] is the sub-list for method output_type
+	18, // [18:24] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_bench_v1_bench_service_proto_init() }
@@ -1176,7 +1400,7 @@ func file_bench_v1_bench_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bench_v1_bench_service_proto_rawDesc), len(file_bench_v1_bench_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,8 @@ const (
 	BenchService_UpdateMessage_FullMethodName = "/bench.v1.BenchService/UpdateMessage"
 	BenchService_ListRows_FullMethodName      = "/bench.v1.BenchService/ListRows"
 	BenchService_GetReading_FullMethodName    = "/bench.v1.BenchService/GetReading"
+	BenchService_WatchTicks_FullMethodName    = "/bench.v1.BenchService/WatchTicks"
+	BenchService_RecordTicks_FullMethodName   = "/bench.v1.BenchService/RecordTicks"
 )
 
 // BenchServiceClient is the client API for BenchService service.
@@ -41,6 +43,10 @@ type BenchServiceClient interface {
 	ListRows(ctx context.Context, in *ListRowsRequest, opts ...grpc.CallOption) (*ListRowsResponse, error)
 	// One message with many numbers and timestamps.
 	GetReading(ctx context.Context, in *GetReadingRequest, opts ...grpc.CallOption) (*Reading, error)
+	// A stream of equal messages.
+	WatchTicks(ctx context.Context, in *WatchTicksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Tick], error)
+	// Takes a stream of messages, slowly where the first is named "slow".
+	RecordTicks(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Tick, RecordTicksResponse], error)
 }
 
 type benchServiceClient struct {
@@ -91,6 +97,38 @@ func (c *benchServiceClient) GetReading(ctx context.Context, in *GetReadingReque
 	return out, nil
 }
 
+func (c *benchServiceClient) WatchTicks(ctx context.Context, in *WatchTicksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Tick], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &BenchService_ServiceDesc.Streams[0], BenchService_WatchTicks_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchTicksRequest, Tick]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BenchService_WatchTicksClient = grpc.ServerStreamingClient[Tick]
+
+func (c *benchServiceClient) RecordTicks(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Tick, RecordTicksResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &BenchService_ServiceDesc.Streams[1], BenchService_RecordTicks_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Tick, RecordTicksResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BenchService_RecordTicksClient = grpc.ClientStreamingClient[Tick, RecordTicksResponse]
+
 // BenchServiceServer is the server API for BenchService service.
 // All implementations must embed UnimplementedBenchServiceServer
 // for forward compatibility.
@@ -105,6 +143,10 @@ type BenchServiceServer interface {
 	ListRows(context.Context, *ListRowsRequest) (*ListRowsResponse, error)
 	// One message with many numbers and timestamps.
 	GetReading(context.Context, *GetReadingRequest) (*Reading, error)
+	// A stream of equal messages.
+	WatchTicks(*WatchTicksRequest, grpc.ServerStreamingServer[Tick]) error
+	// Takes a stream of messages, slowly where the first is named "slow".
+	RecordTicks(grpc.ClientStreamingServer[Tick, RecordTicksResponse]) error
 	mustEmbedUnimplementedBenchServiceServer()
 }
 
@@ -126,6 +168,12 @@ func (UnimplementedBenchServiceServer) ListRows(context.Context, *ListRowsReques
 }
 func (UnimplementedBenchServiceServer) GetReading(context.Context, *GetReadingRequest) (*Reading, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetReading not implemented")
+}
+func (UnimplementedBenchServiceServer) WatchTicks(*WatchTicksRequest, grpc.ServerStreamingServer[Tick]) error {
+	return status.Error(codes.Unimplemented, "method WatchTicks not implemented")
+}
+func (UnimplementedBenchServiceServer) RecordTicks(grpc.ClientStreamingServer[Tick, RecordTicksResponse]) error {
+	return status.Error(codes.Unimplemented, "method RecordTicks not implemented")
 }
 func (UnimplementedBenchServiceServer) mustEmbedUnimplementedBenchServiceServer() {}
 func (UnimplementedBenchServiceServer) testEmbeddedByValue()                      {}
@@ -220,6 +268,24 @@ func _BenchService_GetReading_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BenchService_WatchTicks_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchTicksRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(BenchServiceServer).WatchTicks(m, &grpc.GenericServerStream[WatchTicksRequest, Tick]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BenchService_WatchTicksServer = grpc.ServerStreamingServer[Tick]
+
+func _BenchService_RecordTicks_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(BenchServiceServer).RecordTicks(&grpc.GenericServerStream[Tick, RecordTicksResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BenchService_RecordTicksServer = grpc.ClientStreamingServer[Tick, RecordTicksResponse]
+
 // BenchService_ServiceDesc is the grpc.ServiceDesc for BenchService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -244,6 +310,17 @@ var BenchService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _BenchService_GetReading_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchTicks",
+			Handler:       _BenchService_WatchTicks_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "RecordTicks",
+			Handler:       _BenchService_RecordTicks_Handler,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "bench/v1/bench_service.proto",
 }
