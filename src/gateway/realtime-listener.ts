@@ -13,7 +13,8 @@ import { startUwsEngine } from "../server/uws/uws-engine.js";
 export type SocketEngine = "uws" | "portable";
 
 /** What the listener of the sockets needs. */
-export interface RealtimeListenerOptions extends Omit<EngineOptions, "attach" | "takeUpgrade"> {
+export interface RealtimeListenerOptions
+  extends Omit<EngineOptions, "attach" | "takeUpgrade" | "upgrades" | "sockets"> {
   readonly engine: SocketEngine;
   readonly sockets: Omit<SocketUpgradeOptions, "encrypted">;
 }

@@ -64,11 +64,11 @@ export class Pipeline {
     };
   }
 
-  /** Whether a GET of that target, path and query, is for a route that takes WebSockets or refuses them itself. */
-  upgrades(target: string): boolean {
+  /** For `EngineOptions.upgrades`: routes that take WebSockets, or refuse them themselves. */
+  upgrades(target: string): "connection" | undefined {
     const [path = ""] = target.split("?", 1);
     const found = lookUpRoute(this.#options.routes().router, "GET", path);
-    return found.kind === "found" && found.value.kind === "pass-through";
+    return found.kind === "found" && found.value.kind === "pass-through" ? "connection" : undefined;
   }
 
   /** Never throws and never rejects: every request gets its response. */

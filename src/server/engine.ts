@@ -6,6 +6,7 @@ import type { ServerTls } from "../net/server-tls.js";
 import type { UwsApp } from "../net/uws-addon.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
+import type { ClientSocketLimits } from "./client-socket.js";
 import type { InboundRequest } from "./inbound-request.js";
 import type { ResponseWriter } from "./response-writer.js";
 
@@ -23,11 +24,12 @@ export interface EngineOptions {
   /** Is given every request that is accepted, and the response to it. */
   handle(request: InboundRequest, response: ResponseWriter): void;
   /**
-   * Whether a GET of that target, path and query, is handled as a request for a WebSocket where it is one; else its
-   * upgrade is ignored (RFC 9110 §7.8).
-   * For engines that hand connections over.
+   * What a GET of that target, path and query, becomes where it asks for a WebSocket: a `socket` of the gateway's own,
+   * or a `connection` that is handed over, where the engine can; undefined: its upgrade is ignored (RFC 9110 §7.8).
    */
-  upgrades?(target: string): boolean;
+  upgrades?(target: string): "socket" | "connection" | undefined;
+  /** What holds for the sockets of such requests; without it there are none. */
+  readonly sockets?: ClientSocketLimits;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
   attach?(app: UwsApp, peers: PeerAddresses, cork: (act: () => void) => void): void;
   /**

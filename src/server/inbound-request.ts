@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { ClientCertificate } from "../auth/caller.js";
 import type { Cancellation } from "../net/cancellation.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
+import type { ClientSocket, ClientSocketListener } from "./client-socket.js";
 import type { HeaderList } from "./response-writer.js";
 
 /**
@@ -70,8 +71,23 @@ export interface BodyConsumer {
 export interface UpgradeRequest {
   /** Has `cancellation` tell of a client that leaves: reads, within bounds, what comes before there is a response. */
   watch(): void;
-  /** Sends 101 with those headers. @returns the connection, from the first byte behind the request on */
+  /**
+   * Sends 101 with those headers. Only where `EngineOptions.upgrades` has said `connection`.
+   * @returns the connection, from the first byte behind the request on
+   */
   accept(headers: HeaderList): Duplex;
+  /**
+   * Sends 101 with those headers, beside what the handshake demands, and opens the socket. The request must be an
+   * opening handshake (RFC 6455 §4.2.1).
+   * @param maxMessageBytes larger messages break the socket
+   * @param opened before anything else happens on the socket
+   * @returns false where the client has left meanwhile
+   */
+  open(
+    headers: HeaderList,
+    maxMessageBytes: number,
+    opened: (socket: ClientSocket) => ClientSocketListener,
+  ): Promise<boolean>;
 }
 
 export const noBody = new Uint8Array(0);

@@ -63,7 +63,7 @@ const options: EngineOptions = {
     if (taken) echo(socket, head);
     return taken;
   },
-  upgrades: target => target.startsWith("/ws/"),
+  upgrades: target => (target.startsWith("/ws/") ? "connection" : undefined),
   refused: () => undefined,
 };
 

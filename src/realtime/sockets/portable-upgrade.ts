@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import type { Caller, ClientCertificate } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
 import { plainAddress } from "../../net/peer-address.js";
+import { acceptOf } from "../../server/node/node-upgrade.js";
 import type { Socket } from "../rooms/socket.js";
 import type { PendingUpgrade, SocketUpgradeOptions, UpgradeRefusal } from "./upgrade.js";
 
@@ -87,11 +87,6 @@ export class PortableUpgrade implements PendingUpgrade {
     net.setTimeout(refusalTimeoutMs, () => net.destroy());
     net.once("end", () => net.destroy());
   }
-}
-
-/** RFC 6455 section 4.2.2. */
-function acceptOf(key: string): string {
-  return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
 /** A client's offer of permessage-deflate that is accepted. */

@@ -9,6 +9,7 @@ import { Http2Connections } from "../http2/http2-connections.js";
 import { readPreface } from "../http2/preface.js";
 import { BodyTimeoutError, bodyCutShort, MalformedBodyError } from "../inbound-request.js";
 import { clientCertificate } from "./client-certificate.js";
+import { FrameConnections } from "./frame-connections.js";
 import { closeLingering, lingerAfterLast } from "./lingering-close.js";
 import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
 import { NodeExchange, originForm } from "./node-exchange.js";
@@ -125,10 +126,12 @@ class Listener {
   readonly connections: NodeConnections;
   readonly http2: Http2Connections;
   readonly #options: EngineOptions;
+  readonly #sockets: FrameConnections;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.http2 = new Http2Connections(options);
+    this.#sockets = new FrameConnections(options.sockets?.idleTimeoutMs ?? 120_000);
     this.connections = new NodeConnections(exchange => {
       try {
         options.handle(exchange, exchange);
@@ -184,7 +187,8 @@ class Listener {
       response.shouldKeepAlive = false;
     }
     const upgrade =
-      upgradeHead && new NodeUpgrade(socket, response, upgradeHead, () => exchange.cancellation.cancel());
+      upgradeHead &&
+      new NodeUpgrade(request, response, this.#sockets, upgradeHead, () => exchange.cancellation.cancel());
     const exchange = new NodeExchange(request, response, target, {
       unreadTimeoutMs: options.requestTimeout,
       expectsContinue: expecting.has(request),
@@ -219,7 +223,7 @@ class Listener {
       return;
     }
     const target = request.url ?? "/";
-    if (options.upgrades?.(originForm(target)) !== true) {
+    if (options.upgrades?.(originForm(target)) === undefined) {
       putBack(request, head, false, connection, parse);
       return;
     }

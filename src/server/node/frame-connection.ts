@@ -91,7 +91,7 @@ export abstract class FrameConnection {
       .on("pong", () => {
         if (this.#open) this.onPong();
       })
-      .on("conclude", (code, reason) => this.end(code, reason.toString("utf8")))
+      .on("conclude", (code, reason) => this.#end(code, reason.toString("utf8")))
       .on("error", error => {
         if (this.#open) this.onBroken(closeCodeOf(error));
       })
@@ -158,6 +158,10 @@ export abstract class FrameConnection {
   }
 
   end(code: number, reason: string): void {
+    this.#end(code, reason);
+  }
+
+  #end(code: number, reason: string): void {
     if (!this.#open) return;
     this.write(closeFrame(code, reason));
     this.flush();

@@ -1,7 +1,13 @@
+import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { loadWs } from "../../net/ws-parser.js";
+import type { ClientSocket, ClientSocketListener } from "../client-socket.js";
 import type { UpgradeRequest } from "../inbound-request.js";
 import { type HeaderList, isHeaderValue } from "../response-writer.js";
+import { frameReceiver } from "./frame-connection.js";
+import type { FrameConnections } from "./frame-connections.js";
+import { NodeClientSocket } from "./node-client-socket.js";
 import type { NodeConnection } from "./node-connections.js";
 
 /** Bytes that are read of a client whose upgrade has no response yet. */
@@ -76,8 +82,10 @@ function keepUnread(socket: Socket, connection: NodeConnection): () => void {
  * response is the last one on it.
  */
 export class NodeUpgrade implements UpgradeRequest {
+  readonly #request: IncomingMessage;
   readonly #socket: Socket;
   readonly #response: ServerResponse;
+  readonly #sockets: FrameConnections;
   readonly #early: Buffer[];
   #size = 0;
   readonly #left: () => void;
@@ -95,12 +103,22 @@ export class NodeUpgrade implements UpgradeRequest {
 
   /**
    * @param response assigned to the connection
+   * @param sockets those of the listener
    * @param head the first bytes behind the request
    * @param left is called when the client has ended its side
    */
-  constructor(socket: Socket, response: ServerResponse, head: Buffer, left: () => void) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    sockets: FrameConnections,
+    head: Buffer,
+    left: () => void,
+  ) {
+    const { socket } = request;
+    this.#request = request;
     this.#socket = socket;
     this.#response = response;
+    this.#sockets = sockets;
     this.#early = [head];
     this.#left = left;
     socket.on("timeout", this.#timedOut);
@@ -128,4 +146,27 @@ export class NodeUpgrade implements UpgradeRequest {
     if (early.length > 0) this.#socket.unshift(early);
     return this.#socket;
   }
+
+  async open(
+    headers: HeaderList,
+    maxMessageBytes: number,
+    opened: (socket: ClientSocket) => ClientSocketListener,
+  ): Promise<boolean> {
+    const ws = await loadWs();
+    if (!this.#socket.writable) return false;
+    const key = String(this.#request.headers["sec-websocket-key"]);
+    const socket = this.accept([["sec-websocket-accept", acceptOf(key)], ...headers]);
+    socket.setTimeout(0);
+    socket.on("error", () => socket.destroy());
+    const receiver = frameReceiver(ws, maxMessageBytes, undefined);
+    new NodeClientSocket(this.#sockets, socket, receiver, opened).start(noBytes);
+    return true;
+  }
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** The proof that a handshake was read (RFC 6455 §4.2.2). */
+export function acceptOf(key: string): string {
+  return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }

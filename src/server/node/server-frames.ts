@@ -1,6 +1,6 @@
 import { constants, deflateRawSync } from "node:zlib";
 
-export const opcode = { text: 1, close: 8, ping: 9, pong: 10 } as const;
+export const opcode = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 const fin = 0x80;
 const compressed = 0x40;

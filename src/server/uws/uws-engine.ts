@@ -1,9 +1,10 @@
-import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_listen_socket, us_socket_context_t } from "uWebSockets.js";
 import { PeerAddresses } from "../../net/peer-address.js";
 import { createApp, listen, loadUws, type Uws, type UwsApp } from "../../net/uws-addon.js";
 import { type HeldCork, holdCork } from "../../net/uws-cork.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "../engine.js";
 import { RequestHead } from "./request-head.js";
+import { takeHandshakes } from "./uws-client-socket.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
 
 /**
@@ -44,6 +45,12 @@ class UwsEngine implements Engine, UwsListener {
     this.#app = createApp(uws, options.tls);
     this.#app.filter((response, change) => this.peers.counted(response, change));
     options.attach?.(this.#app, this.peers, act => (this.#cork === undefined ? act() : this.#cork.run(act)));
+    const { upgrades, sockets } = options;
+    if (upgrades !== undefined && sockets !== undefined)
+      takeHandshakes(this.#app, sockets, (response, request, context) => {
+        const asks = request.getCaseSensitiveMethod() === "GET" && upgrades(request.getUrl()) === "socket";
+        this.#accept(response, request, asks ? context : undefined);
+      });
     this.#app.any("/*", (response, request) => this.#accept(response, request));
   }
 
@@ -82,6 +89,11 @@ class UwsEngine implements Engine, UwsListener {
     this.#cork = undefined;
   }
 
+  async cork(act: () => void): Promise<void> {
+    this.#cork ??= await holdCork(this.#uws);
+    this.#cork.run(act);
+  }
+
   finished(): void {
     this.#underWay--;
     this.#endWhenIdle();
@@ -99,7 +111,8 @@ class UwsEngine implements Engine, UwsListener {
     });
   }
 
-  #accept(response: HttpResponse, request: HttpRequest): void {
+  /** @param context of a request that is handled as one for a WebSocket */
+  #accept(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t): void {
     const head = new RequestHead(request);
     const { headerLimit } = this.#options;
     const fault = head.fault(headerLimit + targetLimit, headerLimit);
@@ -108,7 +121,7 @@ class UwsEngine implements Engine, UwsListener {
       this.#refuse(response, fault);
       return;
     }
-    const exchange = new UwsExchange(response, head, this);
+    const exchange = new UwsExchange(response, head, this, context);
     this.#options.handle(exchange, exchange);
   }
 

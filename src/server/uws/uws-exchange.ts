@@ -1,11 +1,9 @@
-import type { HttpResponse } from "uWebSockets.js";
+import type { HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import { Cancellation } from "../../net/cancellation.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
 import {
-  type BodyConsumer,
   type BodyReader,
   BodyTimeoutError,
-  BodyTooLargeError,
   bodyCutShort,
   collectBody,
   emptyBody,
@@ -21,7 +19,9 @@ import {
 } from "../response-writer.js";
 import type { RequestHead } from "./request-head.js";
 import { ResponseHeadWriter } from "./response-head.js";
+import { UwsBody } from "./uws-body.js";
 import { UwsBodyWriter } from "./uws-body-writer.js";
+import { UwsUpgrade } from "./uws-upgrade.js";
 
 /** What exchanges ask of the engine that made them. */
 export interface UwsListener {
@@ -29,7 +29,9 @@ export interface UwsListener {
   /** Milliseconds for the body to arrive. */
   readonly requestTimeout: number;
   readonly peers: PeerAddresses;
-  /** The response of an exchange is out, or its peer has gone. */
+  /** Calls `act` within a cork that is not that of a connection of `act`. */
+  cork(act: () => void): Promise<void>;
+  /** The response of an exchange is out, its peer has gone, or the WebSocket that it became is over. */
   finished(): void;
 }
 
@@ -49,7 +51,7 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
   readonly path: string;
   readonly query: string;
   readonly cancellation = new Cancellation();
-  readonly upgrade = undefined;
+  readonly upgrade: UwsUpgrade | undefined;
   readonly #response: HttpResponse;
   readonly #head: RequestHead;
   readonly #listener: UwsListener;
@@ -57,13 +59,27 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
   readonly #body: UwsBody | undefined;
   #writer: UwsBodyWriter | undefined;
 
-  constructor(response: HttpResponse, head: RequestHead, listener: UwsListener) {
+  /** @param context of a request that may become a WebSocket; undefined for any other */
+  constructor(
+    response: HttpResponse,
+    head: RequestHead,
+    listener: UwsListener,
+    context?: us_socket_context_t,
+  ) {
     this.method = head.method;
     this.path = head.path;
     this.query = head.query;
     this.#response = response;
     this.#head = head;
     this.#listener = listener;
+    this.upgrade =
+      context &&
+      new UwsUpgrade(response, context, {
+        header: name => head.header(name),
+        underACork: act => listener.cork(act),
+        take: () => this.#take(),
+        closed: () => listener.finished(),
+      });
     response.onAborted(() => this.#aborted());
     if (head.bodyLength !== 0) this.#body = new UwsBody(response, head.bodyLength);
   }
@@ -111,7 +127,9 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
     const bodyless = status === 204 || status === 304;
     if (!bodyless && this.method === "HEAD") heads.field("content-length", String(Buffer.byteLength(body)));
     const sent = bodyless || this.method === "HEAD" ? undefined : body;
-    const last = this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined);
+    const last =
+      this.upgrade !== undefined ||
+      (this.#body !== undefined && !(this.#body.complete && this.#head.bodyLength !== undefined));
     this.#writeHead(sent, last, close);
   }
 
@@ -129,7 +147,9 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
       else if (name !== "date") heads.field(name, value);
     }
     // The rest of a sized body that somebody reads does not stand in the way of the next request.
-    const last = this.#body !== undefined && (!this.#body.taken || this.#head.bodyLength === undefined);
+    const last =
+      this.upgrade !== undefined ||
+      (this.#body !== undefined && (!this.#body.taken || this.#head.bodyLength === undefined));
     if (bodyless) {
       this.#body?.drop();
       this.#writeHead(undefined, last, close || this.#head.closing);
@@ -231,6 +251,13 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
     this.#listener.finished();
   }
 
+  /** The connection becomes a WebSocket. @returns false where its client has left */
+  #take(): boolean {
+    if (this.#stage !== "open") return false;
+    this.#stage = "over";
+    return true;
+  }
+
   #aborted(): void {
     if (this.#stage === "over") return;
     this.#stage = "over";
@@ -241,113 +268,6 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
     this.#listener.finished();
   }
 }
-
-/** The body of a request while it comes in. What comes before there is a reader is kept, within bounds. */
-class UwsBody {
-  complete = false;
-  taken = false;
-  readonly #response: HttpResponse;
-  readonly #length: number | undefined;
-  #chunks: Buffer[] = [];
-  #early = 0;
-  #consumer: BodyConsumer | undefined;
-  #left = Number.POSITIVE_INFINITY;
-  #error: Error | undefined;
-  #paused = false;
-  /** Its consumer has its end or its failure, or uws's response is dead. */
-  #over = false;
-  #dead = false;
-
-  constructor(response: HttpResponse, length: number | undefined) {
-    this.#response = response;
-    this.#length = length;
-    response.onData((chunk, last) => this.#add(chunk, last));
-  }
-
-  reader(limit: number): BodyReader {
-    this.taken = true;
-    return {
-      start: consumer => this.#start(consumer, limit),
-      pause: () => this.#pause(),
-      resume: () => this.#resume(),
-    };
-  }
-
-  /** Nobody needs the rest, which is read and dropped. */
-  drop(): void {
-    this.#over = true;
-    this.#resume();
-  }
-
-  /** uws's response is dead: nothing can be asked of it any more. */
-  abandon(): void {
-    this.#dead = true;
-  }
-
-  fail(error: Error): void {
-    if (this.complete) return;
-    this.#error ??= error;
-    this.#chunks = [];
-    this.#settle();
-  }
-
-  #start(consumer: BodyConsumer, limit: number): void {
-    this.#consumer = consumer;
-    this.#left = limit;
-    if ((this.#length ?? 0) > limit) this.#error ??= new BodyTooLargeError();
-    const early = this.#chunks;
-    this.#chunks = [];
-    for (const chunk of early) this.#give(chunk);
-    this.#settle();
-    if (this.#error === undefined) this.#resume();
-  }
-
-  /** @param chunk valid during the call only */
-  #add(chunk: ArrayBuffer, last: boolean): void {
-    this.complete = last;
-    if (this.#over || this.#error !== undefined) return;
-    const bytes = Buffer.copyBytesFrom(new Uint8Array(chunk));
-    if (this.#consumer !== undefined) {
-      this.#give(bytes);
-      this.#settle();
-      return;
-    }
-    if (bytes.length > 0) this.#chunks.push(bytes);
-    this.#early += bytes.length;
-    // A paused connection does not show that its client has left, so the first bytes are read in any case.
-    if (!last && this.#early > maxEarlyBytes) this.#pause();
-  }
-
-  #give(chunk: Buffer): void {
-    if (this.#over || this.#error !== undefined || chunk.length === 0) return;
-    this.#left -= chunk.length;
-    if (this.#left < 0) this.#error = new BodyTooLargeError();
-    else this.#consumer?.chunk(chunk);
-  }
-
-  #settle(): void {
-    const consumer = this.#consumer;
-    if (consumer === undefined || this.#over || (this.#error === undefined && !this.complete)) return;
-    this.#over = true;
-    if (this.#error === undefined) consumer.end();
-    else consumer.fail(this.#error);
-  }
-
-  #pause(): void {
-    if (this.#paused || this.complete || this.#dead) return;
-    this.#paused = true;
-    this.#response.pause();
-  }
-
-  #resume(): void {
-    if (!this.#paused || this.#dead) return;
-    this.#paused = false;
-    this.#response.resume();
-  }
-}
-
-/** Bytes of a body that are read before there is a reader, and one read of the socket more. */
-const maxEarlyBytes = 65_536;
 
 /** Above this a response waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;

@@ -1,0 +1,109 @@
+import type { HttpResponse } from "uWebSockets.js";
+import { type BodyConsumer, type BodyReader, BodyTooLargeError } from "../inbound-request.js";
+
+/** The body of a request while it comes in. What comes before there is a reader is kept, within bounds. */
+export class UwsBody {
+  complete = false;
+  taken = false;
+  readonly #response: HttpResponse;
+  readonly #length: number | undefined;
+  #chunks: Buffer[] = [];
+  #early = 0;
+  #consumer: BodyConsumer | undefined;
+  #left = Number.POSITIVE_INFINITY;
+  #error: Error | undefined;
+  #paused = false;
+  /** Its consumer has its end or its failure, or uws's response is dead. */
+  #over = false;
+  #dead = false;
+
+  constructor(response: HttpResponse, length: number | undefined) {
+    this.#response = response;
+    this.#length = length;
+    response.onData((chunk, last) => this.#add(chunk, last));
+  }
+
+  reader(limit: number): BodyReader {
+    this.taken = true;
+    return {
+      start: consumer => this.#start(consumer, limit),
+      pause: () => this.#pause(),
+      resume: () => this.#resume(),
+    };
+  }
+
+  /** Nobody needs the rest, which is read and dropped. */
+  drop(): void {
+    this.#over = true;
+    this.#resume();
+  }
+
+  /** uws's response is dead: nothing can be asked of it any more. */
+  abandon(): void {
+    this.#dead = true;
+  }
+
+  fail(error: Error): void {
+    if (this.complete) return;
+    this.#error ??= error;
+    this.#chunks = [];
+    this.#settle();
+  }
+
+  #start(consumer: BodyConsumer, limit: number): void {
+    this.#consumer = consumer;
+    this.#left = limit;
+    if ((this.#length ?? 0) > limit) this.#error ??= new BodyTooLargeError();
+    const early = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of early) this.#give(chunk);
+    this.#settle();
+    if (this.#error === undefined) this.#resume();
+  }
+
+  /** @param chunk valid during the call only */
+  #add(chunk: ArrayBuffer, last: boolean): void {
+    this.complete = last;
+    if (this.#over || this.#error !== undefined) return;
+    const bytes = Buffer.copyBytesFrom(new Uint8Array(chunk));
+    if (this.#consumer !== undefined) {
+      this.#give(bytes);
+      this.#settle();
+      return;
+    }
+    if (bytes.length > 0) this.#chunks.push(bytes);
+    this.#early += bytes.length;
+    // A paused connection does not show that its client has left, so the first bytes are read in any case.
+    if (!last && this.#early > maxEarlyBytes) this.#pause();
+  }
+
+  #give(chunk: Buffer): void {
+    if (this.#over || this.#error !== undefined || chunk.length === 0) return;
+    this.#left -= chunk.length;
+    if (this.#left < 0) this.#error = new BodyTooLargeError();
+    else this.#consumer?.chunk(chunk);
+  }
+
+  #settle(): void {
+    const consumer = this.#consumer;
+    if (consumer === undefined || this.#over || (this.#error === undefined && !this.complete)) return;
+    this.#over = true;
+    if (this.#error === undefined) consumer.end();
+    else consumer.fail(this.#error);
+  }
+
+  #pause(): void {
+    if (this.#paused || this.complete || this.#dead) return;
+    this.#paused = true;
+    this.#response.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#dead) return;
+    this.#paused = false;
+    this.#response.resume();
+  }
+}
+
+/** Bytes of a body that are read before there is a reader, and one read of the socket more. */
+const maxEarlyBytes = 65_536;
