@@ -99,7 +99,10 @@ async function responseOf(
   // 205 has a length, which is 0 (RFC 9110 §15.3.6).
   if (body === undefined) return { status, headers: lines, body: status === 205 ? "" : undefined };
   const ended = await new Promise<boolean>((resolve, reject) => {
-    const readable = (): void => settle(() => resolve(false));
+    // Node.js 24 emits it ahead of the end of an empty body, too.
+    const readable = (): void => {
+      if (body.readableLength > 0) settle(() => resolve(false));
+    };
     const end = (): void => settle(() => resolve(true));
     const error = (cause: Error): void => settle(() => reject(new GatewayError(backendFailure(cause))));
     const settle = (act: () => void): void => {
