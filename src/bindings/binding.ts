@@ -1,4 +1,5 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
+import type { Compression } from "../compression/compression.js";
 import type { Dialect } from "../dialects/dialect.js";
 import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";
@@ -90,6 +91,8 @@ export interface BoundRoutes {
   readonly dialect: Dialect;
   /** Which pages may act for whoever looks at them, and how many proxies in front may be believed. */
   readonly origins: RequestOrigins;
+  /** Undefined where nothing is compressed. */
+  readonly compression: Compression | undefined;
   /** The JSON text of one error detail; never throws. */
   renderDetail(typeUrl: string, value: Uint8Array): string;
   /** A request begins: what the bindings use stays open until `release`. */

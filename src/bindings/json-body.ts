@@ -36,9 +36,9 @@ export function requireJsonType(contentType: string): void {
 /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE where the body is compressed */
 export function requireUncompressed(encoding: string | undefined): void {
   if (encoding === undefined || encoding.trim().toLowerCase() === "identity") return;
-  throw unsupported(
-    `request bodies must not be compressed, found content-encoding "${encoding.slice(0, 64)}"`,
-  );
+  const message = `request bodies must not be compressed, found content-encoding "${encoding.slice(0, 64)}"`;
+  // RFC 9110 §15.5.16
+  throw gatewayError("UNSUPPORTED_MEDIA_TYPE", message, [], { headers: [["accept-encoding", "identity"]] });
 }
 
 /** What `requireJsonType` and `requireUncompressed` say of a request that has a body; without a type it counts as JSON. */

@@ -12,6 +12,7 @@ import { Guard } from "../bindings/guard.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
 import { createCodecs } from "../codec/codecs.js";
+import { Compression } from "../compression/compression.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
 import { limitNames } from "../limits/config.js";
@@ -62,6 +63,7 @@ export async function bindRoutes(
     ...responseHeaders(http),
     dialect: dialects[http.errors],
     origins: new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops),
+    compression: http.compression && new Compression(http.compression),
     renderDetail: detailPrinter(compiled, http.limits.depth),
     acquire: () => requests.acquire(),
     release: () => requests.release(),

@@ -8,6 +8,7 @@ import {
   ServiceDefaultsSchema,
   ServicesSchema,
 } from "../bindings/service-config.js";
+import { CompressionSchema, checkCompression } from "../compression/config.js";
 import type { Address } from "../config/address.js";
 import { parseAddress } from "../config/address.js";
 import { checkTlsFiles } from "../config/check.js";
@@ -70,6 +71,7 @@ const HttpSchema = section(
     ),
     proxy: ProxySchema,
     cors: Type.Optional(CorsSchema),
+    compression: Type.Optional(CompressionSchema),
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,
     errors: choice(dialectNames, {
@@ -144,6 +146,7 @@ function check(draft: Draft, findings: Findings): void {
   checkServices(draft, findings);
   checkRules(draft.http?.rules, findings);
   checkResponseHeaders(draft, findings);
+  checkCompression(draft.http?.compression, findings);
   checkProxies(draft, findings);
   const tls = listeners?.http?.tls;
   const clientCertificates = listeners?.http && tls !== undefined && "client_ca" in tls;

@@ -7,8 +7,8 @@ import type { Failure } from "../status/failure.js";
 
 /** What is known of one request while it is under way. Made and changed by the pipeline alone. */
 export interface RequestContext {
-  readonly request: InboundRequest;
-  readonly response: ResponseWriter;
+  request: InboundRequest;
+  response: ResponseWriter;
   readonly routes: BoundRoutes;
   readonly requestId: string;
   /** Of `performance.now`. */

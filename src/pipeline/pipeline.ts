@@ -4,7 +4,9 @@ import { requireHost } from "../auth/host-header.js";
 import type { Binding, BoundRoutes, LocalBinding, RpcBinding } from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
 import { lookUpRoute } from "../bindings/lookup.js";
+import { CompressedResponse } from "../server/compressed-response.js";
 import { targetLimit } from "../server/engine.js";
+import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
@@ -89,6 +91,8 @@ export class Pipeline {
       responseBytes: 0,
       upstreamSeconds: undefined,
     };
+    if (routes.compression !== undefined)
+      context.response = new CompressedResponse(request, response, routes.compression, context);
     let result: MaybeLater;
     try {
       result = this.#match(context);
@@ -108,6 +112,8 @@ export class Pipeline {
     if ("status" in matched) return matched;
     const { binding, variables } = matched;
     context.binding = binding;
+    if (routes.compression !== undefined && binding.kind !== "pass-through")
+      context.request = expandedRequest(request, routes.compression);
     binding.dialect.accept?.check(request);
     return this.#guard(context, binding, variables);
   }

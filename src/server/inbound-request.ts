@@ -140,6 +140,6 @@ export function bodyFailure(error: unknown, limit: number, left: string): Failur
   if (error instanceof BodyTimeoutError)
     return gatewayFailure("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
   if (error instanceof MalformedBodyError)
-    return gatewayFailure("MALFORMED_REQUEST", "the body is not valid HTTP/1.1");
+    return gatewayFailure("MALFORMED_REQUEST", error.message || "the body is not valid HTTP/1.1");
   return gatewayFailure("CLIENT_CLOSED", left);
 }

@@ -104,11 +104,13 @@ export interface EchoSystem {
  * @param service further keys of the service, as YAML flow entries such as `errors: problem`
  * @param yaml further top-level keys
  * @param handlers methods that do something else than echo, by name
+ * @param upstreams further ones, as YAML flow entries
  */
 export async function startEcho(
   service = "",
   yaml = "",
   handlers: Readonly<Record<string, RawHandler>> = {},
+  upstreams = "",
 ): Promise<EchoSystem> {
   const backend = await startBackend(
     Object.fromEntries(methods.map(name => [`/test.v1.Echo/${name}`, handlers[name] ?? echo])),
@@ -116,7 +118,7 @@ export async function startEcho(
   const gateway = await startTestGateway(
     `
 descriptors: [{ protos: ./protos }]
-upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 5s } }
+upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 5s }${upstreams === "" ? "" : `, ${upstreams}`} }
 services: [{ service: test.v1.Echo, upstream: echo${service === "" ? "" : `, ${service}`} }]
 telemetry: { log: { level: info } }
 ${yaml}`,

@@ -14,6 +14,7 @@ const order: readonly (readonly string[])[] = [
   ["server"],
   ["livekit"],
   ["bindings"],
+  ["compression"],
   ["auth", "limits", "validation"],
   ["codec", "upstream"],
   ["routing", "descriptors"],
