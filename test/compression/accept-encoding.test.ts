@@ -56,7 +56,9 @@ test("the choice is never refused by the client, and nothing that is offered is 
   fc.assert(
     fc.property(entries, fc.shuffledSubarray([...both], { minLength: 1 }), (list, offered) => {
       const header = list
-        .map(({ name, weight: each }) => (each === undefined ? name : `${name};q=${(each / 1000).toFixed(3)}`))
+        .map(({ name, weight: each }) =>
+          each === undefined ? name : `${name};q=${(each / 1000).toFixed(3)}`,
+        )
         .join(", ");
       const weightOf = (name: string, absent: number): number => {
         const found = list.find(each => each.name === name) ?? list.find(each => each.name === "*");
@@ -71,7 +73,10 @@ test("the choice is never refused by the client, and nothing that is offered is 
       else {
         assert.equal(weightOf(coding, 0), best);
         assert.ok(best > 0 && best >= floor);
-        assert.equal(coding, offered.find(each => weightOf(each, 0) === best));
+        assert.equal(
+          coding,
+          offered.find(each => weightOf(each, 0) === best),
+        );
       }
     }),
   );

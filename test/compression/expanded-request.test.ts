@@ -64,7 +64,11 @@ class Pieces implements BodyReader {
 }
 
 function requestOf(reader: BodyReader, encoding: string): InboundRequest {
-  const headers: Record<string, string> = { "content-encoding": encoding, "content-length": "1", accept: "x" };
+  const headers: Record<string, string> = {
+    "content-encoding": encoding,
+    "content-length": "1",
+    accept: "x",
+  };
   const request: InboundRequest = {
     version: 1,
     method: "POST",

@@ -5,8 +5,8 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { send } from "../gateway/harness.js";
 import { type EchoSystem, startEcho } from "../gateway/echo.js";
+import { send } from "../gateway/harness.js";
 import { exchange, textOf } from "./exchange.js";
 
 const long = { id: "7", longName: "compress me ".repeat(400) };
@@ -125,7 +125,12 @@ http:
   proxy: [{ prefix: /legacy, upstream: legacy, rewrite: / }]
 `;
     const start = (compression: string) =>
-      startEcho("", http(compression), {}, `legacy: { protocol: http, targets: ["http://127.0.0.1:${port}"] }`);
+      startEcho(
+        "",
+        http(compression),
+        {},
+        `legacy: { protocol: http, targets: ["http://127.0.0.1:${port}"] }`,
+      );
     system = await start("compression: { exclude: { routes: [/legacy/secret/**, /v1/names/**] } }");
     off = await start("");
     url = system.gateway.url;

@@ -1,3 +1,3 @@
 import { repeatOnUws } from "../engine.js";
 
-await repeatOnUws(import.meta.url, ["accept-encoding.test.ts", "expanded-request.test.ts"]);
+await repeatOnUws(import.meta.url, ["accept-encoding.test.ts", "config.test.ts", "expanded-request.test.ts"]);
