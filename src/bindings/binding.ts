@@ -5,6 +5,7 @@ import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";
 import type { AnyValue } from "../status/details.js";
 import type { RouteMetrics } from "../telemetry/metrics.js";
+import type { FormLimits } from "../uploads/forms.js";
 import type { Channel } from "../upstream/channel.js";
 import type { Forwarder } from "../upstream/http/forwarder.js";
 import type { Validate } from "../validation/validator.js";
@@ -37,6 +38,8 @@ export interface RpcBinding extends BindingBase {
   readonly channel: Channel;
   /** Undefined where the upstream cannot be asked for types that the model lacks. */
   readonly details: DetailRenderer | undefined;
+  /** What forms may cost; undefined where they are refused. */
+  readonly forms: FormLimits | undefined;
   /** Undefined where the request's type has no rules. */
   readonly validate: Validate | undefined;
 }

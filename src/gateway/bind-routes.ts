@@ -73,7 +73,7 @@ export async function bindRoutes(
 function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context: BindContext): Binding {
   switch (route.kind) {
     case "rpc":
-      return bindRpc(route, context);
+      return bindRpc(route, http, context);
     case "local":
       return bindLocal(route, http, context);
     case "pass-through":
@@ -83,6 +83,7 @@ function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context:
 
 function bindRpc(
   route: Route,
+  http: GatewayConfig["http"],
   { compiled, backends, details, runtime, ...context }: BindContext,
 ): RpcBinding {
   const { method, template, rpc, policy } = route;
@@ -100,6 +101,7 @@ function bindRpc(
     route,
     // Loading has checked that the upstream exists.
     channel: backends.channels.get(route.upstream) as Channel,
+    forms: http.uploads && { ...http.uploads, text: policy.bodyLimit },
     details: details.get(route.upstream),
     validate: validate && runtime.validation.counted(validate, service, rpc.name),
   };

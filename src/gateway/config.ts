@@ -28,6 +28,7 @@ import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
 import { checkRealtime } from "../realtime/config-check.js";
 import { addressForms, checkHttpListener, HttpListenerSchema, listenerTls } from "../server/config.js";
 import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
+import { UploadsSchema } from "../uploads/config.js";
 import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
 import { knownMistakes } from "./known-mistakes.js";
 
@@ -71,6 +72,7 @@ const HttpSchema = section(
     ),
     proxy: ProxySchema,
     cors: Type.Optional(CorsSchema),
+    uploads: Type.Optional(UploadsSchema),
     compression: Type.Optional(CompressionSchema),
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,

@@ -36,7 +36,7 @@ const unavailable: readonly Unavailable[] = [
   ...serviceLevels.flatMap(level =>
     ["compat", "protocols", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),
-  ...["hosts", "split", "uploads", "docs"].map(key => ({ at: `http.${key}` })),
+  ...["hosts", "split", "docs"].map(key => ({ at: `http.${key}` })),
   { at: "telemetry.tracing" },
   {
     at: "server.workers",

@@ -20,7 +20,7 @@ import { callMetadata } from "./metadata.js";
 import { openHttpStream, type StreamServices } from "./open-http-stream.js";
 import type { OpenStreams } from "./open-streams.js";
 import { type Records, record } from "./record.js";
-import { awaitBody, requireReadable, requireType } from "./request-body.js";
+import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
 import { decodeResult, encodeRequest, validate } from "./transcode.js";
 
@@ -159,9 +159,10 @@ export class Pipeline {
       openHttpStream(context, binding, variables, this.#streamServices);
       return undefined;
     }
-    const body = context.request.body(binding.bodyLimit);
+    const limit = bodyLimitOf(binding, context.request);
+    const body = context.request.body(limit);
     if (body instanceof Uint8Array) return this.#call(context, binding, variables, body);
-    return awaitBody(body, binding.bodyLimit).then(bytes => this.#call(context, binding, variables, bytes));
+    return awaitBody(body, limit).then(bytes => this.#call(context, binding, variables, bytes));
   }
 
   #call(

@@ -3,6 +3,7 @@ import type { RpcBinding } from "../bindings/binding.js";
 import { isJsonType, requireJsonType, requireUncompressed } from "../bindings/json-body.js";
 import { bodyFailure, type InboundRequest } from "../server/inbound-request.js";
 import { GatewayError } from "../status/failure.js";
+import { formKind } from "../uploads/forms.js";
 
 /**
  * Waits for a body that is on its way.
@@ -17,14 +18,25 @@ export async function awaitBody(body: Promise<Uint8Array>, limit: number): Promi
   }
 }
 
+/** Bytes that the whole body of a request may have. */
+export function bodyLimitOf({ bodyLimit, forms }: RpcBinding, request: InboundRequest): number {
+  if (forms === undefined || formKind(request.header("content-type")) !== "multipart") return bodyLimit;
+  return Math.max(bodyLimit, forms.body);
+}
+
 /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, ORIGIN_NOT_ALLOWED */
 export function requireReadable(
   request: InboundRequest,
-  { route }: RpcBinding,
+  { route, forms }: RpcBinding,
   origins: RequestOrigins,
 ): void {
   requireUncompressed(request.header("content-encoding"));
   const contentType = request.header("content-type");
+  if (forms !== undefined && formKind(contentType) !== undefined) {
+    // Pages may send forms without a preflight.
+    origins.requireForBody(request);
+    return;
+  }
   if (route.policy.anyContentType) {
     // Pages may send some types that are not JSON (text, forms) without a preflight.
     if (!isJsonType(contentType ?? "")) origins.requireForBody(request);

@@ -77,6 +77,11 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The body is not valid JSON in UTF-8.",
   },
+  MALFORMED_FORM: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The body is not the form that its content type announces.",
+  },
   DUPLICATE_KEY: {
     httpStatus: 400,
     code: Code.INVALID_ARGUMENT,

@@ -14,7 +14,7 @@ const order: readonly (readonly string[])[] = [
   ["server"],
   ["livekit"],
   ["bindings"],
-  ["compression"],
+  ["compression", "uploads"],
   ["auth", "limits", "validation"],
   ["codec", "upstream"],
   ["routing", "descriptors"],
