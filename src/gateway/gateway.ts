@@ -355,6 +355,7 @@ class RunningGateway implements Gateway {
       startEngine({
         ...address,
         tls,
+        http2: listeners.http.http2 !== false,
         headerLimit: http.limits.header,
         requestTimeout: http.limits.request_timeout,
         handle: (request, response) => pipeline.handle(request, response),

@@ -24,7 +24,7 @@ const unavailable: readonly Unavailable[] = [
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },
   { at: "listeners.http", when: isList },
-  ...["http2", "name", "hosts", "redirect_to_https", "proxy_protocol"].map(key => ({
+  ...["name", "hosts", "redirect_to_https", "proxy_protocol"].map(key => ({
     at: `listeners.http.${key}`,
   })),
   ...listeners.flatMap(listener => [

@@ -46,6 +46,12 @@ export const HttpListenerSchema = mapping(
         "The HTTP server underneath. `uws` (uWebSockets.js) costs far less CPU; it is a native addon for glibc Linux, macOS and Windows.",
       default: "fastify",
     }),
+    http2: Type.Optional(
+      Type.Boolean({
+        description:
+          "Speak HTTP/2 beside HTTP/1.1 on the same port: by ALPN over TLS, by prior knowledge in plain text. Left out it is on with the engine fastify; uws cannot.",
+      }),
+    ),
     tls: clientTls,
   },
   "The listener of the REST API.",
@@ -58,7 +64,11 @@ export function checkHttpListener(
   findings: Findings,
 ): void {
   if (listener === undefined) return;
-  const { tls, engine } = listener;
+  const { tls, engine, http2 } = listener;
+  if (http2 === true && engine === "uws") {
+    const message = "HTTP/2 needs the engine fastify; uws speaks HTTP/1.1 alone";
+    findings.error(["listeners", "http", "http2"], message);
+  }
   const at = ["listeners", "http", "tls"];
   checkTlsFiles(at, tls, findings);
   checkPath([...at, "client_ca"], tls?.client_ca, "file", findings);

@@ -182,6 +182,15 @@ services:
   ]);
 });
 
+test("HTTP/2 needs the engine that speaks it, and may be turned off with either", () => {
+  const listener = (more: string): string => `listeners: { http: { address: ":0", ${more} } }\n`;
+  assert.deepEqual(problems(listener("engine: uws, http2: true")), [
+    "HTTP/2 needs the engine fastify; uws speaks HTTP/1.1 alone (at listeners.http.http2)",
+  ]);
+  for (const more of ["engine: uws, http2: false", "http2: true", "http2: false"])
+    assert.deepEqual(problems(listener(more)), []);
+});
+
 test("client certificates need authorities and the engine that knows them", () => {
   const tls = (more: string): string =>
     `listeners: { http: { address: ":0", ${more} } }\nauth: { providers: { s: { type: mtls } } }\n`;

@@ -18,7 +18,6 @@ const files = [
 const environment = { ADMIN_TOKEN: "t", OPENIM_SECRET: "s", LIVEKIT_API_KEY: "k", LIVEKIT_API_SECRET: "s" };
 
 const unavailable = [
-  'gateway.yaml:7:55: error: "http2" is not available in this version (at listeners.http.http2)',
   'gateway.yaml:7:117: error: "min_version" is not available in this version (at listeners.http.tls.min_version)',
   'gateway.yaml:10:40: error: "token" is not available in this version (at listeners.admin.token)',
   'gateway.yaml:11:1: error: "include" is not available in this version (at include)',
