@@ -1,7 +1,13 @@
 import { performance } from "node:perf_hooks";
 import type { Readable } from "node:stream";
 import { requireHost } from "../auth/host-header.js";
-import type { Binding, BoundRoutes, LocalBinding, RpcBinding } from "../bindings/binding.js";
+import type {
+  Binding,
+  BoundRoutes,
+  LocalBinding,
+  PassThroughBinding,
+  RpcBinding,
+} from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
 import { lookUpRoute } from "../bindings/lookup.js";
 import { CompressedResponse } from "../server/compressed-response.js";
@@ -142,15 +148,15 @@ export class Pipeline {
       case "local":
         return this.#handleLocally(context, binding, variables);
       case "pass-through":
-        return forward(
-          context,
-          binding,
-          bytes => {
-            context.requestBytes += bytes;
-          },
-          this.#ownHeaders(context, []),
-        );
+        return this.#forward(context, binding);
     }
+  }
+
+  #forward(context: RequestContext, binding: PassThroughBinding): MaybeLater {
+    const received = (bytes: number): void => {
+      context.requestBytes += bytes;
+    };
+    return forward(context, binding, received, this.#ownHeaders(context, []));
   }
 
   #readBody(context: RequestContext, binding: RpcBinding, variables: readonly string[]): MaybeLater {

@@ -67,6 +67,8 @@ export class RequestPlan {
   readonly #spec: RequestSpec;
   #codec: Codec | undefined;
   readonly #rawBody: boolean;
+  /** Of the variables' fields, for errors. */
+  readonly #variableNames: readonly string[];
   readonly #updateMask: Field | undefined;
   /** Planned at the first request, as most routes of a large API are never called; undefined where there can be none. */
   #bodyCopy: BodyCopy | "unplanned" | undefined;
@@ -76,6 +78,7 @@ export class RequestPlan {
   constructor(spec: RequestSpec) {
     this.#spec = spec;
     const { body } = spec;
+    this.#variableNames = spec.variables.map(pathText);
     this.#rawBody =
       body.kind === "all"
         ? isHttpBody(spec.input)
@@ -134,7 +137,7 @@ export class RequestPlan {
       const found = valueAt(tree, path);
       if (found === undefined || found === null) continue;
       const leaf = path[path.length - 1] as Field;
-      const value = fromText(leaf, variables[index] as string, () => pathText(path));
+      const value = fromText(leaf, variables[index] as string, this.#variableNames[index] as string);
       this.#refuseDifference(leaf, value, found, "a later message", () => namesIn(tree, path));
     }
     this.#write(tree, body);
@@ -202,7 +205,7 @@ export class RequestPlan {
     for (let index = 0; index < paths.length; index += 1) {
       const path = paths[index] as readonly Field[];
       const leaf = path[path.length - 1] as Field;
-      const value = fromText(leaf, variables[index] as string, () => pathText(path));
+      const value = fromText(leaf, variables[index] as string, this.#variableNames[index] as string);
       const found = valueAt(tree, path);
       if (found !== undefined && found !== null) {
         this.#refuseDifference(leaf, value, found, "the body", () => namesIn(tree, path));
@@ -232,25 +235,16 @@ export class RequestPlan {
       }
       if (part !== undefined) {
         parted ??= new Map();
-        if (
-          !gatherPart(
-            parted,
-            name,
-            target,
-            part,
-            fromText(part, text, () => name),
-          )
-        )
-          throw repeated(name);
+        if (!gatherPart(parted, name, target, part, fromText(part, text, name))) throw repeated(name, input);
         return;
       }
       if (leaf.map !== undefined && key !== undefined) {
         const entries = mapAt(tree, path, names);
-        if (Object.hasOwn(entries, key)) throw repeated(name);
-        entries[key] = fromText(leaf.map.value, text, () => name);
+        if (Object.hasOwn(entries, key)) throw repeated(name, input);
+        entries[key] = fromText(leaf.map.value, text, name);
         return;
       }
-      const value = fromText(leaf, text, () => name);
+      const value = fromText(leaf, text, name);
       if (leaf.repeated) {
         const list = valueAt(tree, path);
         if (Array.isArray(list)) list.push(value);
@@ -262,22 +256,7 @@ export class RequestPlan {
     if (parted === undefined) return;
     for (const { name, target, parts } of parted.values()) {
       const type = (target.path[target.path.length - 1] as Field).message as MessageType;
-      const value = named(
-        () => name,
-        () => partedValue(type, parts),
-      );
-      this.#setParameter(tree, name, target, value, wholeAndParts);
-    }
-    function wholeAndParts(name: string): TranscodeError {
-      const message = "the query gives this value as a whole and by its fields; send one of the two";
-      return new TranscodeError("REPEATED_PARAMETER", name, message);
-    }
-    function repeated(name: string): TranscodeError {
-      return new TranscodeError(
-        "REPEATED_PARAMETER",
-        name,
-        `this is not a list in ${input.fullName}; send it once`,
-      );
+      this.#setParameter(tree, name, target, fromParts(type, parts, name), wholeAndParts);
     }
   }
 
@@ -287,7 +266,7 @@ export class RequestPlan {
     name: string,
     { path, names, bound }: PlannedTarget,
     value: JsonValue,
-    repeated: (name: string) => TranscodeError,
+    twice: (name: string, input: MessageType) => TranscodeError,
   ): void {
     const found = valueAt(tree, path);
     if (bound) {
@@ -296,7 +275,7 @@ export class RequestPlan {
       return;
     }
     // Neither path nor body has set this field, so that only a parameter can have.
-    if (found !== undefined) throw repeated(name);
+    if (found !== undefined) throw twice(name, this.#spec.input);
     setAt(tree, path, value, names);
   }
 
@@ -357,16 +336,37 @@ export class RequestPlan {
   }
 }
 
-function fromText(leaf: Field, text: string, name: () => string): JsonValue {
-  return named(name, () => leafFromText(leaf, text));
+function fromText(leaf: Field, text: string, name: string): JsonValue {
+  try {
+    return leafFromText(leaf, text);
+  } catch (error) {
+    throw named(error, name);
+  }
 }
 
-/** Gives errors the name of what they are about. */
-function named<T>(name: () => string, work: () => T): T {
+function fromParts(type: MessageType, parts: ReadonlyMap<Field, JsonValue>, name: string): JsonValue {
   try {
-    return work();
+    return partedValue(type, parts);
   } catch (error) {
-    if (!(error instanceof TranscodeError)) throw error;
-    throw new TranscodeError(error.reason, name(), error.message, error.suggestion);
+    throw named(error, name);
   }
+}
+
+/** Gives an error the name of what it is about. */
+function named(error: unknown, name: string): unknown {
+  if (!(error instanceof TranscodeError)) return error;
+  return new TranscodeError(error.reason, name, error.message, error.suggestion);
+}
+
+function repeated(name: string, input: MessageType): TranscodeError {
+  return new TranscodeError(
+    "REPEATED_PARAMETER",
+    name,
+    `this is not a list in ${input.fullName}; send it once`,
+  );
+}
+
+function wholeAndParts(name: string): TranscodeError {
+  const message = "the query gives this value as a whole and by its fields; send one of the two";
+  return new TranscodeError("REPEATED_PARAMETER", name, message);
 }
