@@ -65,6 +65,8 @@ export class JsonSequence {
   *push(chunk: Uint8Array): Generator<Uint8Array> {
     let start = 0;
     for (let at = 0; at < chunk.length; at++) {
+      if (this.#inString && !this.#escaped) at = plainEnd(chunk, at);
+      if (at === chunk.length) break;
       const code = chunk[at] as number;
       if (this.#state === "inside") {
         const ends = this.#advance(code);
@@ -180,4 +182,11 @@ export class JsonSequence {
   #malformed(what: string): GatewayError {
     return gatewayError("MALFORMED_JSON", `${what} (after ${this.#count} messages of the body)`);
   }
+}
+
+/** Where something comes that is more than a character of a string: its end, or an escape. */
+function plainEnd(chunk: Uint8Array, from: number): number {
+  let at = from;
+  while (at < chunk.length && chunk[at] !== quote && chunk[at] !== backslash) at++;
+  return at;
 }
