@@ -9,6 +9,7 @@ import { realtimeGroup } from "./realtime/realtime.js";
 import { realtimeSoakGroup } from "./realtime/soak.js";
 import { restGroup } from "./rest/rest.js";
 import { soakGroup } from "./soak/soak.js";
+import { streamsGroup } from "./streams/streams.js";
 import { transportGroup } from "./transport/transport.js";
 
 /** In the order in which they run. */
@@ -18,6 +19,7 @@ export const groups: readonly Group[] = [
   transportGroup,
   engineGroup,
   restGroup,
+  streamsGroup,
   authGroup,
   latencyGroup,
   realtimeGroup,
