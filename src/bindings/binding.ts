@@ -1,5 +1,6 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { Compression } from "../compression/compression.js";
+import type { Codecs } from "../codec/codecs.js";
 import type { Dialect } from "../dialects/dialect.js";
 import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";
@@ -42,6 +43,10 @@ export interface RpcBinding extends BindingBase {
   readonly forms: FormLimits | undefined;
   /** Undefined where the request's type has no rules. */
   readonly validate: Validate | undefined;
+  /** Whether a header is the gateway's alone to send, by lower-case name; no glob takes it. */
+  readonly ownHeader: (name: string) => boolean;
+  /** Canonical ProtoJSON, whatever JSON options the service has. */
+  readonly canonical: Codecs;
 }
 
 /** A route that a part of the gateway serves itself. */
@@ -82,13 +87,14 @@ export type Binding = RpcBinding | LocalBinding | PassThroughBinding;
 export interface BoundRoutes {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
-  /** Headers of every response, whatever its status. */
-  replyHeaders(origin: string | undefined, encrypted: boolean): HeaderList;
+  /** Headers of every response, whatever its status. @param rpc whether it is in the form of another protocol than REST */
+  replyHeaders(origin: string | undefined, encrypted: boolean, rpc?: boolean): HeaderList;
   /** Further headers of the response to a CORS preflight; undefined if the request is not one, or its origin is not allowed. */
   preflightHeaders(
     origin: string | undefined,
     requestMethod: string | undefined,
     allow: readonly string[],
+    rpc: boolean,
   ): HeaderList | undefined;
   /** For errors where no route matches. */
   readonly dialect: Dialect;

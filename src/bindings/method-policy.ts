@@ -1,7 +1,13 @@
 import { type AuthNames, authNames } from "../auth/config.js";
 import { limitNames } from "../limits/config.js";
 import type { UpstreamConfig } from "../upstream/config.js";
-import type { BindingSections, QueryConfig, ServiceConfig, ServiceDefaults } from "./service-config.js";
+import type {
+  BindingSections,
+  ProtocolName,
+  QueryConfig,
+  ServiceConfig,
+  ServiceDefaults,
+} from "./service-config.js";
 
 /** What holds for one method when its own keys, its service's and `service_defaults` are laid over each other. */
 export interface MethodPolicy {
@@ -11,6 +17,8 @@ export interface MethodPolicy {
   readonly status_codes: readonly Readonly<Record<string, number>>[];
   /** Name of the response metadata that chooses the status of a success. */
   readonly success_status: string | undefined;
+  /** Undefined where none are named. */
+  readonly protocols: readonly ProtocolName[] | undefined;
   readonly errors: ServiceDefaults["errors"];
   readonly empty_response: ServiceDefaults["empty_response"];
   /** Milliseconds. */
@@ -47,6 +55,7 @@ export function methodPolicy(
     content_types: own?.content_types ?? service.content_types ?? defaults.content_types,
     status_codes: levels.map(level => level.status_codes ?? {}),
     success_status: own?.success_status ?? service.success_status ?? defaults.success_status,
+    protocols: own?.protocols ?? service.protocols ?? defaults.protocols,
     errors: own?.errors ?? service.errors ?? defaults.errors,
     empty_response: own?.empty_response ?? service.empty_response ?? defaults.empty_response,
     timeout: own?.timeout ?? service.timeout ?? defaults.timeout ?? upstream.timeout,

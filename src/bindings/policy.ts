@@ -8,14 +8,14 @@ import { type StatusOfCode, serverError } from "../status/failure.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
 import { methodPolicy } from "./method-policy.js";
-import type { BindingSections, ServiceConfig } from "./service-config.js";
+import type { BindingSections, ProtocolName, ServiceConfig } from "./service-config.js";
 import { codeRange } from "./service-config.js";
 import { type StreamPolicy, streamPolicy } from "./stream-config.js";
 import { wrapperTypes } from "./wrappers.js";
 
 /** What the configuration says of one method, in the form in which requests use it. */
 export interface RoutePolicy {
-  /** Milliseconds. */
+  /** Milliseconds; infinite for none. */
   readonly timeout: number;
   /** Milliseconds that a stream may live; undefined: as long as client and backend keep it. */
   readonly streamTimeout: number | undefined;
@@ -29,6 +29,8 @@ export interface RoutePolicy {
   readonly statusOf: StatusOfCode;
   /** Lower-case name of the response metadata that chooses the status of a success. */
   readonly successStatus: string | undefined;
+  /** Undefined where the configuration names none. */
+  readonly protocols: readonly ProtocolName[] | undefined;
   readonly requestNames: readonly ForwardedName[];
   readonly responseNames: readonly ForwardedName[];
   readonly query: QueryPolicy;
@@ -54,10 +56,10 @@ export function routePolicy(
   const { json } = policy;
   const dialect: Dialect = dialects[policy.errors];
   const ownNames = dialect.callerMetadata?.names;
-  const requestNames = forwardedNames(policy.metadata.request);
+  const requestNames = forwardedNames(policy.metadata.request, ownNames);
   return {
-    timeout: policy.timeout,
-    streamTimeout: policy.stream_timeout,
+    timeout: policy.timeout === 0 ? Number.POSITIVE_INFINITY : policy.timeout,
+    streamTimeout: policy.stream_timeout === 0 ? undefined : policy.stream_timeout,
     stream: streamPolicy(policy.stream, policy.sse),
     json: {
       enums: json.enums,
@@ -73,6 +75,7 @@ export function routePolicy(
     anyContentType: policy.content_types === "any",
     statusOf: statusOfCode(policy.status_codes, dialect.statusOfCode ?? serverError),
     successStatus: policy.success_status,
+    protocols: policy.protocols,
     requestNames:
       ownNames === undefined ? requestNames : requestNames.filter(({ name }) => !ownNames.has(name)),
     responseNames: forwardedNames(policy.metadata.response),

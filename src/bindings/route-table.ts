@@ -1,21 +1,23 @@
 import { createCodecs } from "../codec/codecs.js";
 import type { Diagnostic, FilePosition } from "../config/diagnostic.js";
 import { formatPath } from "../config/diagnostic.js";
-import type { Model } from "../descriptors/model.js";
+import type { MethodType, Model } from "../descriptors/model.js";
 import type { Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
 import { TemplateError } from "../routing/template.js";
 import type { LocalHandler } from "./built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built-in-route.js";
-import { routePolicy } from "./policy.js";
+import { type RoutePolicy, routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
-import { collectRules, type Locate, type MethodRule, ruleOrigin } from "./rules.js";
-import type { BindingSections } from "./service-config.js";
+import { collectRules, type Locate, type MethodRule, methodPaths, ruleOrigin } from "./rules.js";
+import type { BindingSections, ProtocolName } from "./service-config.js";
 import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
   readonly routes: readonly Route[];
+  /** The paths of methods that have no rule there, for other protocols than REST. */
+  readonly methodPaths: readonly Route[];
   /** What no RPC method answers. */
   readonly builtIn: readonly BuiltInRoute[];
   readonly diagnostics: readonly Diagnostic[];
@@ -38,12 +40,23 @@ export async function compileRoutes(
   const builder = new RouterBuilder<Origin>();
   const routes: Route[] = [];
   diagnostics.push(...wrapperProblems(config, model, locate));
+  const policies = new Map<MethodType, RoutePolicy>();
+  const policyOf = ({ method, service }: MethodRule): RoutePolicy => {
+    const known = policies.get(method);
+    if (known !== undefined) return known;
+    const policy = routePolicy(config, service, method.name, model);
+    policies.set(method, policy);
+    return policy;
+  };
   for (const rule of await collectRules(config, model, locate, diagnostics, pace)) {
     if (pace.spent(routeUnits)) await pace.nextTurn();
-    const policy = routePolicy(config, rule.service, rule.method.name, model);
+    const policy = policyOf(rule);
+    if (policy.protocols?.includes("rest") === false) continue;
     try {
-      const route = compileRoute(rule, policy, createCodecs(model, policy.json));
+      const protocols = protocolsBeside(rule, policy.protocols ?? allProtocols);
+      const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
       const origin: Origin = {
+        rpc: rule.method,
         text: ruleOrigin(rule),
         route: routeText(route),
         service: rule.service.service,
@@ -62,7 +75,14 @@ export async function compileRoutes(
   for (const each of declared) {
     const path = formatPath(each.at);
     const route = `${each.method} ${each.template}`;
-    const origin: Origin = { text: path, route, service: undefined, path, position: locate(each.at) };
+    const origin: Origin = {
+      rpc: undefined,
+      text: path,
+      route,
+      service: undefined,
+      path,
+      position: locate(each.at),
+    };
     try {
       const route = builtInRoute(each);
       const earlier = builder.add(route.method, route.template, origin);
@@ -78,7 +98,50 @@ export async function compileRoutes(
     }
   }
   diagnostics.push(...(await shadowWarnings(builder, pace)));
-  return { routes, builtIn: own, diagnostics };
+  const withRoutes = new Set(routes.map(({ rpc }) => rpc));
+  const paths: Route[] = [];
+  for (const path of methodPaths(config, model, locate)) {
+    if (pace.spent(routeUnits)) await pace.nextTurn();
+    const policy = policyOf(path);
+    const enabled = policy.protocols ?? (withRoutes.has(path.method) ? allProtocols : []);
+    for (const rule of [path, getPath(path)]) {
+      const protocols = protocolsBeside(rule, enabled);
+      if (protocols.length === 0) continue;
+      const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
+      const earlier = builder.find(route.method, route.template);
+      if (earlier === undefined) paths.push(route);
+      else if (earlier.rpc !== rule.method) diagnostics.push(takenPath(route, rule, earlier, policy));
+    }
+  }
+  return { routes, methodPaths: paths, builtIn: own, diagnostics };
+}
+
+const allProtocols: readonly ProtocolName[] = ["rest", "connect", "grpc-web", "grpc"];
+
+/** What may be spoken beside REST on the route of a rule; nothing but on the path of its RPC. */
+function protocolsBeside(
+  { rule, method, prefix }: MethodRule,
+  enabled: readonly ProtocolName[],
+): ProtocolName[] {
+  if (prefix !== "" || rule.template !== method.path) return [];
+  if (rule.method === "POST") return enabled.filter(name => name !== "rest");
+  const unary = !method.clientStreaming && !method.serverStreaming;
+  const gets = rule.method === "GET" && unary && method.idempotency === "no_side_effects";
+  return gets && enabled.includes("connect") ? ["connect"] : [];
+}
+
+function getPath(path: MethodRule): MethodRule {
+  return { ...path, rule: { ...path.rule, method: "GET", body: "" } };
+}
+
+/** Where nobody has asked for these protocols, the path is left to whoever took it. */
+function takenPath(route: Route, rule: MethodRule, earlier: Origin, policy: RoutePolicy): Diagnostic {
+  const { method, template, protocols } = route;
+  return {
+    severity: policy.protocols === undefined ? "warning" : "error",
+    message: `${rule.method.fullName} cannot be called by ${protocols.join(", ")}: ${method} ${template.text} is bound by ${earlier.text}`,
+    ...place(rule),
+  };
 }
 
 /** What compiling one route costs. */
@@ -98,6 +161,7 @@ async function shadowWarnings(builder: RouterBuilder<Origin>, pace: Pace): Promi
 
 /** Who has declared a route, for messages. */
 interface Origin {
+  readonly rpc: MethodType | undefined;
   readonly text: string;
   /** `GET /v1/{name}` */
   readonly route: string;

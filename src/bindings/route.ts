@@ -11,6 +11,7 @@ import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, MethodRule } from "./rules.js";
 import type { StreamPlan, StreamPolicy } from "./stream-config.js";
+import type { ProtocolName } from "./service-config.js";
 
 /** One HTTP method and template of one RPC method, checked against its messages: all that load time can know. */
 export interface Route {
@@ -26,6 +27,10 @@ export interface Route {
   readonly body: BodyTarget;
   readonly responseField: Field | undefined;
   readonly policy: RoutePolicy;
+  /** What may be spoken beside REST; empty for the templates of REST alone. */
+  readonly protocols: readonly ProtocolName[];
+  /** Whether REST may be spoken; false on the path of an RPC that has no rule of its own. */
+  readonly rest: boolean;
   readonly request: RequestPlan;
   readonly response: ResponsePlan;
   /** Undefined where responses do not stream. */
@@ -45,8 +50,16 @@ export class RouteError extends Error {
   }
 }
 
-/** @throws RouteError */
-export function compileRoute(rule: MethodRule, policy: RoutePolicy, codecs: Codecs): Route {
+/**
+ * @param protocols beside REST
+ * @throws RouteError
+ */
+export function compileRoute(
+  rule: MethodRule,
+  policy: RoutePolicy,
+  codecs: Codecs,
+  protocols: readonly ProtocolName[],
+): Route {
   const { method: rpc, service } = rule;
   const template = templateOf(rule);
   const variables = template.variables.map(variable =>
@@ -69,6 +82,8 @@ export function compileRoute(rule: MethodRule, policy: RoutePolicy, codecs: Code
     body,
     responseField,
     policy,
+    protocols,
+    rest: rule.source !== "protocols",
     request: new RequestPlan({
       input: rpc.input,
       codecs,

@@ -16,7 +16,7 @@ import type { RuleConfig } from "./rule-config.js";
 import type { BindingSections, ServiceConfig } from "./service-config.js";
 
 /** Where a binding comes from. */
-export type BindingSource = "annotation" | "config" | "convention" | "auto";
+export type BindingSource = "annotation" | "config" | "convention" | "auto" | "protocols";
 
 /** One rule of one exposed method, not yet checked against its messages. */
 export interface MethodRule {
@@ -87,7 +87,7 @@ export async function collectRules(
         if (pace.spent(methodUnits)) await pace.nextTurn();
       }
     }
-    if (collected.length === before) {
+    if (collected.length === before && !speaksOtherwise(entry, config)) {
       const what = types.length === 1 ? types[0]?.fullName : `${entry.service} (${types.length} services)`;
       diagnostics.push({
         severity: "warning",
@@ -98,6 +98,33 @@ export async function collectRules(
     }
   }
   return collected;
+}
+
+/** Whether an entry, or a method of it, names protocols that need no routes. */
+function speaksOtherwise(
+  { protocols, methods }: ServiceConfig,
+  { service_defaults }: BindingSections,
+): boolean {
+  const named = [
+    protocols ?? service_defaults.protocols,
+    ...Object.values(methods).map(each => each.protocols),
+  ];
+  return named.some(names => names?.some(name => name !== "rest") === true);
+}
+
+/** The path of every exposed method, on which other protocols than REST call it: POST, and GET where it has no side effects. */
+export function methodPaths(config: BindingSections, model: Model, locate: Locate): MethodRule[] {
+  return [...exposedServices(config, model).values()].flatMap(({ type, config: service, index }) =>
+    type.methods.map(method => ({
+      rule: automaticRule(method),
+      method,
+      service,
+      prefix: "",
+      source: "protocols" as const,
+      position: locate(["services", index]),
+      path: `services[${index}]`,
+    })),
+  );
 }
 
 /** What reading the rules of one method costs. */

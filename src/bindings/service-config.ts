@@ -76,7 +76,10 @@ const jsonOverride = Type.Optional(
 
 const request = { description: "Request headers that are sent to the backend as metadata of the same name." };
 const response = { description: "Metadata of the reply, initial or trailing, that become response headers." };
-const headerName = text("header", { description: "A header name, in any case." });
+const headerName = text("headerGlob", {
+  description:
+    "A header name, in any case, or a glob with one `*`, such as `x-*`. Binary metadata passes by globs that end in `-bin`; credentials and what HTTP or gRPC owns by no glob.",
+});
 
 const metadata = section(
   {
@@ -127,7 +130,12 @@ const emptyResponse = {
   description: "How a reply of google.protobuf.Empty is answered: 200 with {}, or 204.",
 };
 const emptyStatuses = [200, 204] as const;
-const timeout = Type.Optional(duration({ description: "Deadline of a call, in place of the upstream's." }));
+const timeout = Type.Optional(
+  duration(
+    { description: "Deadline of a call, in place of the upstream's; 0s for none but the client's." },
+    0,
+  ),
+);
 const limits = Type.Optional(
   mapping(
     { body: Type.Optional(size({ description: "Largest request body." }, 1, 1 << 30)) },
@@ -175,12 +183,25 @@ const prefix = {
     'Put before the path of every route, such as `/blog`; "" for none. `{package}` stands for the package of the service.',
 };
 
+const protocolNames = ["rest", "connect", "grpc-web", "grpc"] as const;
+
+/** As `protocols` names them. */
+export type ProtocolName = (typeof protocolNames)[number];
+
+const protocols = Type.Optional(
+  listOf(choice(protocolNames, { description: "A protocol." }), {
+    description:
+      "How its methods may be called: `rest` on their routes, `connect`, `grpc-web` and `grpc` on POST /package.Service/Method. Left out: all of them, for methods that have a route.",
+  }),
+);
+
 /** What a service and each of its methods may say; what is left out is the outer level's. */
 const options = {
   json: jsonOverride,
   content_types: Type.Optional(choice(contentTypeRules, contentTypes)),
   status_codes: Type.Optional(statusCodesSchema),
   success_status: successStatus,
+  protocols,
   errors: Type.Optional(choice(dialectNames, errors)),
   empty_response: Type.Optional(choice(emptyStatuses, emptyResponse)),
   timeout,

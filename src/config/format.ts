@@ -147,6 +147,11 @@ const formats = {
   httpMethod: matching("^(\\*|[A-Z]{1,32})$", "an HTTP method in capitals, such as HEAD"),
   field: matching(`^${identifier}$`, "the name of a top-level field"),
   body: matching(`^(\\*|${identifier})?$`, 'the name of a top-level field, or "*" for all'),
+  headerGlob: matching(
+    "^(?=.{1,128}$)[A-Za-z0-9_.-]*\\*?[A-Za-z0-9_.-]*$",
+    "a header name of letters, digits, -, _ and ., or such a name with one *",
+    text => text.toLowerCase(),
+  ),
   header: matching("^[A-Za-z0-9_.-]{1,128}$", "a header name of letters, digits, -, _ and .", text =>
     text.toLowerCase(),
   ),

@@ -11,7 +11,7 @@ import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import { Guard } from "../bindings/guard.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
-import { createCodecs } from "../codec/codecs.js";
+import { type Codecs, createCodecs } from "../codec/codecs.js";
 import { Compression } from "../compression/compression.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
@@ -53,7 +53,7 @@ export async function bindRoutes(
   const bindings: Binding[] = [];
   const make = (route: Route | BuiltInRoute): Binding => {
     const binding = bind(route, http, context);
-    bindings.push(binding);
+    if (binding.kind !== "rpc" || route.kind !== "rpc" || route.rest) bindings.push(binding);
     return binding;
   };
   const router = await routerOf<Route | BuiltInRoute, Binding>(routes, make, pace);
@@ -104,6 +104,8 @@ function bindRpc(
     forms: http.uploads && { ...http.uploads, text: policy.bodyLimit },
     details: details.get(route.upstream),
     validate: validate && runtime.validation.counted(validate, service, rpc.name),
+    ownHeader: context.guards.authenticators.tells,
+    canonical: canonicalCodecs(compiled, policy.json.depth),
   };
 }
 
@@ -178,17 +180,23 @@ function responseHeaders(
   const plain = security(false);
   const encrypted = security(true);
   return {
-    replyHeaders: (origin, overTls) => {
+    replyHeaders: (origin, overTls, rpc = false) => {
       const always = overTls ? encrypted : plain;
-      return http.cors === undefined ? always : [...always, ...cors.headers(origin)];
+      return http.cors === undefined ? always : [...always, ...cors.headers(origin, rpc)];
     },
-    preflightHeaders: (origin, requestMethod, allow) => cors.preflight(origin, requestMethod, allow),
+    preflightHeaders: cors.preflight,
   };
 }
 
 /** Prints error details of types that the model has. */
-function detailPrinter({ model }: Compiled, depth: number): BoundRoutes["renderDetail"] {
-  const codecs = createCodecs(model, {
+function detailPrinter(compiled: Compiled, depth: number): BoundRoutes["renderDetail"] {
+  const codecs = canonicalCodecs(compiled, depth);
+  return (typeUrl, value) => codecs.renderAny(typeUrl, value);
+}
+
+/** Canonical ProtoJSON; unknown fields are passed over. The same for the same depth. */
+function canonicalCodecs({ model }: Compiled, depth: number): Codecs {
+  return createCodecs(model, {
     enums: "name",
     int64: "string",
     emitDefaults: false,
@@ -196,5 +204,4 @@ function detailPrinter({ model }: Compiled, depth: number): BoundRoutes["renderD
     unknownFields: "ignore",
     depth,
   });
-  return (typeUrl, value) => codecs.renderAny(typeUrl, value);
 }

@@ -22,6 +22,7 @@ import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
+import { jointAuthorizer } from "./joint-authorizer.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { type RealtimeHandlers, type Rooms, realtimeHandlers, socketAuth } from "./realtime-settings.js";
@@ -33,6 +34,8 @@ export interface Compiled {
   readonly model: Model;
   readonly routes: RouteTable["routes"];
   readonly builtIn: RouteTable["builtIn"];
+  /** The paths of methods on which other protocols than REST call them. */
+  readonly methodPaths: RouteTable["methodPaths"];
   /** What the listener of the sockets answers beside them. */
   readonly socketListenerRoutes: readonly BuiltInRoute[];
   /** What the policies demand of a route; none where no policy matches. */
@@ -82,6 +85,7 @@ export async function compile(
   const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
   const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes]);
   const authorizers = await authorizersOf(all, config, policies, pace);
+  authorizePaths(table, authorizers, policies);
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
   const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
@@ -102,6 +106,7 @@ export async function compile(
     model,
     routes: table.routes,
     builtIn: table.builtIn,
+    methodPaths: table.methodPaths,
     socketListenerRoutes: socketRoutes,
     authorizers,
     validators,
@@ -176,8 +181,8 @@ function socketListenerRoutes(
   return endpoints.map(endpoint => onHttp.get(endpoint) ?? builtInRoute(endpoint));
 }
 
-function validatedTypes({ routes }: RouteTable): MessageType[] {
-  return routes.filter(({ policy }) => policy.validate).map(({ rpc }) => rpc.input);
+function validatedTypes({ routes, methodPaths }: RouteTable): MessageType[] {
+  return [...routes, ...methodPaths].filter(({ policy }) => policy.validate).map(({ rpc }) => rpc.input);
 }
 
 function roomsAdminRoutes({ realtime }: GatewayConfig, rooms: Rooms): readonly AdminRoute[] {
@@ -201,6 +206,31 @@ async function authorizersOf(
     if (pace.spent(units)) await pace.nextTurn();
   }
   return authorizers;
+}
+
+/** On the path of a method hold the policies of all of its routes, and those that match it by RPC or by this path. */
+function authorizePaths(
+  { routes, methodPaths }: RouteTable,
+  authorizers: Map<Route | BuiltInRoute, Authorizer>,
+  policies: Policies,
+): void {
+  if (methodPaths.length === 0) return;
+  const ofMethods = new Map<MethodType, Authorizer[]>();
+  for (const route of routes) {
+    const authorizer = authorizers.get(route);
+    const list = ofMethods.get(route.rpc) ?? [];
+    if (authorizer !== undefined) list.push(authorizer);
+    ofMethods.set(route.rpc, list);
+  }
+  for (const path of methodPaths) {
+    const { template, rpc, policy } = path;
+    const ofRoutes = ofMethods.get(rpc);
+    // That a policy needs to know who calls is said of the routes.
+    const authenticated = ofRoutes !== undefined || policy.auth !== "none";
+    const own = policies.authorizer({ method: "POST", template, rpc, authenticated, routeless: true });
+    const authorizer = jointAuthorizer([own, ...(ofRoutes ?? [])], "by its RPC path");
+    if (authorizer !== undefined) authorizers.set(path, authorizer);
+  }
 }
 
 /** Who may call a route. */

@@ -57,14 +57,14 @@ export async function buildGeneration(
   // Loading has checked that the upstream exists.
   const channel = (upstream: string): Channel => backends.channels.get(upstream) as Channel;
   const compiled = await compile(backends.loaded, backends.reflected, { runtime, rooms, channel, pace });
-  const { model, routes, builtIn: own, adminRoutes, diagnostics } = compiled;
+  const { model, routes, methodPaths, builtIn: own, adminRoutes, diagnostics } = compiled;
   const { config } = backends.loaded;
   const guards = createGuards(config, model, channel, runtime, previousGuards);
   try {
     const requests = new RefCount();
     const details = detailRenderers(model, backends);
     const context: BindContext = { compiled, backends, guards, details, requests, runtime, pace };
-    const http = await bindRoutes([...routes, ...own], config.http, context);
+    const http = await bindRoutes([...routes, ...own, ...methodPaths], config.http, context);
     const realtime = config.realtime && (await realtimeParts(config.realtime, http, context));
     backends.users.acquire();
     return {

@@ -34,7 +34,7 @@ const unavailable: readonly Unavailable[] = [
   ...["token", "client_ca"].map(key => ({ at: `listeners.admin.${key}` })),
   { at: "include" },
   ...serviceLevels.flatMap(level =>
-    ["compat", "protocols", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
+    ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),
   ...["hosts", "split", "docs"].map(key => ({ at: `http.${key}` })),
   { at: "telemetry.tracing" },

@@ -21,6 +21,7 @@ import type { UpstreamConfig } from "../upstream/config.js";
 import type { Validators } from "../validation/compile.js";
 import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
+import { jointAuthorizer } from "./joint-authorizer.js";
 
 /** What serves rooms and sockets; it outlives generations. */
 export interface Rooms {
@@ -234,8 +235,8 @@ function methodCheck(
   authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>,
   own: Authorizer | undefined,
 ): MethodCheck {
-  const demanded = [own, ...routes.filter(({ rpc }) => rpc === method).map(route => authorizers.get(route))];
-  const all = demanded.filter(each => each !== undefined);
+  const ofRoutes = routes.filter(({ rpc }) => rpc === method).map(route => authorizers.get(route));
+  const authorizer = jointAuthorizer([own, ...ofRoutes], "over a WebSocket");
   return (identity, message) => {
     if (names !== "none" && (identity === undefined || !names.includes(identity.provider))) {
       throw gatewayError(
@@ -243,16 +244,8 @@ function methodCheck(
         "the method asks for other credentials than the socket was opened with",
       );
     }
-    for (const authorizer of all) {
-      // A call over a socket has no path to match.
-      if (authorizer.usesPath)
-        throw gatewayError(
-          "POLICY_DENIED",
-          "this method is protected by a path policy and cannot be called over a WebSocket; use its HTTP route",
-        );
-      authorizer.before(identity, []);
-      authorizer.after?.(identity, message, []);
-    }
+    authorizer?.before(identity, []);
+    authorizer?.after?.(identity, message, []);
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Readable } from "node:stream";
 import type { Binding, BoundRoutes } from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
+import type { Protocol } from "../protocols/protocol.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import type { ResponseWriter } from "../server/response-writer.js";
+import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
 
 /** What is known of one request while it is under way. Made and changed by the pipeline alone. */
@@ -15,6 +16,8 @@ export interface RequestContext {
   readonly startedMs: number;
   /** Undefined until a route is found. */
   binding: Binding | undefined;
+  /** The protocol in which the call came and its response is written; undefined for REST. */
+  protocol: Protocol | undefined;
   /** What the guard of the binding has found out; undefined without one. */
   guardResult: GuardResult | undefined;
   /** The response is a stream of messages. */
@@ -46,6 +49,8 @@ export interface HttpResponse extends Outcome {
    * where there is no content and the headers say all (HEAD, 204, 304).
    */
   readonly body: string | Uint8Array | Readable | undefined;
+  /** HTTP trailers; only behind a body that is text or bytes. */
+  readonly trailers?: HeaderList;
 }
 
 /** Without a promise where the response is known at once; undefined where it comes by a callback. */

@@ -1,4 +1,6 @@
 import { requestFailure, TranscodeError } from "../codec/error.js";
+import { failureMetadata } from "../protocols/metadata.js";
+import type { CallMetadata, Protocol } from "../protocols/protocol.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 
@@ -16,15 +18,18 @@ export function errorResponse(context: ReadonlyContext, error: unknown): HttpRes
 /**
  * @param headers of the backend, for the response
  * @param detail for the log
- * @param details the JSON text of each detail of the failure
+ * @param known the JSON text of each detail of the failure, where it was rendered already
  */
 export function failureResponse(
-  { request, routes, binding, requestId }: ReadonlyContext,
+  context: ReadonlyContext,
   failure: Failure,
   headers: readonly (readonly [string, string])[],
   detail?: string,
-  details: readonly string[] = failure.details.map(each => routes.renderDetail(each.typeUrl, each.value)),
+  known?: readonly string[],
 ): HttpResponse {
+  const { request, routes, binding, protocol, requestId } = context;
+  if (protocol !== undefined) return protocolFailure(context, protocol, failure, detail);
+  const details = known ?? failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
   const { dialect } = binding ?? routes;
   const rendered = dialect.renderFailure(failure, details, {
     requestId,
@@ -34,11 +39,37 @@ export function failureResponse(
   for (const [name, value] of headers) all.push([name, value]);
   if (failure.retryAfter !== undefined) all.push(["retry-after", String(failure.retryAfter)]);
   for (const [name, value] of failure.headers) all.push([name, value]);
-  if (rendered.status === 401 && !all.some(([name]) => name === "www-authenticate"))
-    for (const challenge of binding?.guard?.challenges ?? ["Bearer"])
-      all.push(["www-authenticate", challenge]);
+  if (rendered.status === 401) addChallenges(all, context);
   if (failure.allow !== undefined) all.push(["allow", failure.allow.join(", ")]);
   return { status: rendered.status, headers: all, body: rendered.body, failure, detail };
+}
+
+/**
+ * The same in the form of the protocol that the caller speaks.
+ * @param metadata of the backend, as it came
+ */
+export function protocolFailure(
+  context: ReadonlyContext,
+  protocol: Protocol,
+  failure: Failure,
+  detail?: string,
+  metadata?: CallMetadata,
+): HttpResponse {
+  const { request, binding } = context;
+  const names = binding?.kind === "rpc" ? binding.route.policy.responseNames : [];
+  const passed = metadata === undefined ? withoutMetadata : failureMetadata(names, metadata);
+  const response = protocol.failure(request, failure, passed);
+  if (response.status === 401) addChallenges(response.headers, context);
+  return { ...response, failure, detail };
+}
+
+const withoutMetadata: CallMetadata = { headers: [], trailers: [] };
+
+/** RFC 9110 §11.6.1: a 401 has at least one. */
+function addChallenges(headers: [string, string][], { binding }: ReadonlyContext): void {
+  if (headers.some(([name]) => name === "www-authenticate")) return;
+  for (const challenge of binding?.guard?.challenges ?? ["Bearer"])
+    headers.push(["www-authenticate", challenge]);
 }
 
 /** For the log. */

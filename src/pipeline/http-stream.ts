@@ -3,10 +3,10 @@ import { responseFailure } from "../codec/error.js";
 import type { BodyPart, CallMetadata, EmitMessage, ProtocolCall, StreamEnd } from "../protocols/protocol.js";
 import { type BodyReader, bodyFailure, type InboundRequest } from "../server/inbound-request.js";
 import type { BodyWriter, HeaderList, ResponseWriter } from "../server/response-writer.js";
-import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
+import { type Failure, gatewayFailure } from "../status/failure.js";
 import { type Metadata, noMetadata } from "../upstream/channel.js";
 import type { HttpResponse, Outcome } from "./context.js";
-import { awaitBody } from "./request-body.js";
+import { readMessage } from "./protocol-call.js";
 import { RpcStream, type RpcStreamOptions, type StreamClient } from "./rpc-stream.js";
 
 /** What the pipeline does for a stream. */
@@ -14,6 +14,8 @@ export interface HttpStreamHost {
   readonly request: InboundRequest;
   readonly response: ResponseWriter;
   readonly call: ProtocolCall;
+  /** Bytes of a body that is one message. */
+  readonly bodyLimit: number;
   /** Adds the headers that every response carries. */
   ownHeaders(headers: [name: string, value: string][]): HeaderList;
   /** The whole response to a failure before the head. */
@@ -87,22 +89,9 @@ export class HttpStream implements StreamClient {
 
   /** A method that takes one request: its message is the whole body. */
   async #readOne(): Promise<void> {
-    const { request, call, received } = this.#host;
-    const { bodyLimit } = this.#binding;
+    const { request, call, bodyLimit, received } = this.#host;
     try {
-      const arriving = request.body(bodyLimit);
-      const bytes = arriving instanceof Uint8Array ? arriving : await awaitBody(arriving, bodyLimit);
-      received(bytes.length);
-      const messages: Uint8Array[] = [];
-      const emit: EmitMessage = message => {
-        messages.push(message);
-        return undefined;
-      };
-      if (bytes.length > 0) await call.reader.push(bytes, emit);
-      await call.reader.end(emit);
-      const [message] = messages;
-      if (message === undefined || messages.length > 1)
-        throw gatewayError("MALFORMED_REQUEST", `expected one request message, found ${messages.length}`);
+      const message = await readMessage(request, call.reader, bodyLimit, received);
       this.rpc.send(message);
       this.rpc.endRequests();
     } catch (error) {

@@ -43,6 +43,13 @@ export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch 
 function preflightResponse(request: InboundRequest, routes: BoundRoutes): HttpResponse | undefined {
   const allow = routes.router.allowed(request.path);
   const requestMethod = request.header("access-control-request-method");
-  const headers = routes.preflightHeaders(request.header("origin"), requestMethod, allow);
+  const rpc =
+    allow.length > 0 && requestMethod !== undefined && servesRpc(routes, requestMethod, request.path);
+  const headers = routes.preflightHeaders(request.header("origin"), requestMethod, allow, rpc);
   return headers && { status: 204, headers: [...headers], body: noBody };
+}
+
+function servesRpc({ router }: BoundRoutes, method: string, path: string): boolean {
+  const found = lookUpRoute(router, method, path);
+  return found.kind === "found" && found.value.kind === "rpc" && found.value.route.protocols.length > 0;
 }

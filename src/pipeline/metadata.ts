@@ -1,6 +1,6 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { RpcBinding } from "../bindings/binding.js";
-import type { ForwardedName } from "../bindings/forwarded-name.js";
+import { type ForwardedName, passes } from "../bindings/forwarded-name.js";
 import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
@@ -10,13 +10,14 @@ import type { Metadata } from "../upstream/channel.js";
 import type { ReadonlyContext } from "./context.js";
 
 /** The metadata of a request's call. @throws GatewayError INVALID_HEADER, CREDENTIALS_INVALID */
-export function callMetadata(context: ReadonlyContext, { route, dialect }: RpcBinding): Metadata {
+export function callMetadata(context: ReadonlyContext, binding: RpcBinding): Metadata {
   const { request, requestId, guardResult, routes } = context;
+  const { route, dialect, ownHeader } = binding;
   const identity = guardResult?.identity;
   const { callerMetadata } = dialect;
   const caller =
     callerMetadata === undefined ? identity?.metadata : callerMetadata.entries(request, identity, requestId);
-  return requestMetadata(request, route.policy.requestNames, caller, requestId, routes.origins);
+  return requestMetadata(request, route.policy.requestNames, caller, requestId, routes.origins, ownHeader);
 }
 
 /**
@@ -30,6 +31,7 @@ export function requestMetadata(
   caller: CallerMetadataEntries | undefined,
   requestId: string,
   origins: RequestOrigins,
+  ownHeader: (name: string) => boolean = () => false,
 ): Metadata {
   const forwarded = forwardedOf(request, origins.trustedHops);
   const metadata: [string, string | Uint8Array][] = [
@@ -46,18 +48,48 @@ export function requestMetadata(
   }
   if (caller !== undefined) for (const entry of caller) metadata.push([...entry]);
   const own = metadata.length;
-  for (const { name, binary } of names) {
-    const value = name === "cookie" ? origins.cookies(request) : request.header(name);
-    if (value === undefined) continue;
-    if (metadata.some(([sent], index) => index < own && sent === name)) continue;
-    if (binary) {
-      // Several binary values of one name arrive joined by commas (gRPC over HTTP/2, Custom-Metadata).
-      for (const part of value.split(",")) metadata.push([name, decodeBase64(name, part.trim())]);
-    } else {
-      metadata.push([name, ascii(name, value)]);
+  let globs = false;
+  for (const { name, binary, matches } of names) {
+    if (matches !== undefined) {
+      globs = true;
+      continue;
     }
+    const value = name === "cookie" ? origins.cookies(request) : request.header(name);
+    if (value !== undefined) addHeader(metadata, own, name, binary, value);
   }
+  if (globs) addMatching(metadata, own, request, names, ownHeader);
   return metadata;
+}
+
+/** @param own how many entries are the gateway's own, which no header replaces */
+function addHeader(
+  metadata: [string, string | Uint8Array][],
+  own: number,
+  name: string,
+  binary: boolean,
+  value: string,
+): void {
+  for (let index = 0; index < own; index++) if (metadata[index]?.[0] === name) return;
+  if (binary) {
+    // Several binary values of one name arrive joined by commas (gRPC over HTTP/2, Custom-Metadata).
+    for (const part of value.split(",")) metadata.push([name, decodeBase64(name, part.trim())]);
+  } else {
+    metadata.push([name, ascii(name, value)]);
+  }
+}
+
+/** Adds all headers that globs take and that are not named, once. */
+function addMatching(
+  metadata: [string, string | Uint8Array][],
+  own: number,
+  request: InboundRequest,
+  names: readonly ForwardedName[],
+  ownHeader: (name: string) => boolean,
+): void {
+  for (const [name, value] of Object.entries(request.headers())) {
+    if (names.some(each => each.name === name) || !passes(names, name) || ownHeader(name)) continue;
+    addHeader(metadata, own, name, name.endsWith("-bin"), value);
+  }
 }
 
 function decodeBase64(name: string, text: string): Uint8Array {

@@ -4,10 +4,11 @@ import { isLines, openRestStream } from "../protocols/rest/rest-stream.js";
 import type { HeaderList } from "../server/response-writer.js";
 import type { StreamMetrics } from "../telemetry/stream-metrics.js";
 import type { HttpResponse, Outcome, RequestContext } from "./context.js";
-import { failureResponse } from "./failure-response.js";
+import { failureResponse, protocolFailure } from "./failure-response.js";
 import { HttpStream } from "./http-stream.js";
 import { callMetadata } from "./metadata.js";
 import type { OpenStreams } from "./open-streams.js";
+import { bodyRoom } from "./protocol-call.js";
 import { requireReadable, requireUncompressedBody } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
 import { validate } from "./transcode.js";
@@ -34,20 +35,29 @@ export function openHttpStream(
 ): void {
   const { request, response, routes, guardResult } = context;
   const { route, dialect } = binding;
-  if (request.hasBody) {
+  const { protocol } = context;
+  if (protocol === undefined && request.hasBody) {
     if (route.rpc.clientStreaming && isLines(request.header("content-type") ?? ""))
       requireUncompressedBody(request);
     else requireReadable(request, binding, routes.origins);
   }
-  const call = openRestStream(request, binding, variables);
-  const timeout = clientTimeout(request, route.policy.streamTimeout ?? Number.POSITIVE_INFINITY);
+  const call =
+    protocol === undefined
+      ? openRestStream(request, binding, variables)
+      : protocol.open(request, binding, variables);
+  const longest = route.policy.streamTimeout ?? Number.POSITIVE_INFINITY;
+  const timeout =
+    protocol === undefined ? clientTimeout(request, longest) : Math.min(call.timeoutMs ?? longest, longest);
   const stream = new HttpStream(
     {
       request,
       response,
       call,
+      bodyLimit: protocol === undefined ? binding.bodyLimit : bodyRoom(binding.bodyLimit),
       ownHeaders: headers => host.ownHeaders(context, headers),
-      failed: (failure, { headers, trailers }, detail) => {
+      failed: (failure, metadata, detail) => {
+        if (protocol !== undefined) return protocolFailure(context, protocol, failure, detail, metadata);
+        const { headers, trailers } = metadata;
         const fields = responseHeaders(route.policy.responseNames, headers, trailers);
         return failureResponse(context, failure, fields, detail);
       },

@@ -11,6 +11,8 @@ import type {
 import type { GuardResult } from "../bindings/guard.js";
 import { lookUpRoute } from "../bindings/lookup.js";
 import { CompressedResponse } from "../server/compressed-response.js";
+import type { Protocol, ProtocolCall } from "../protocols/protocol.js";
+import { protocolOn, spokenProtocol, unreadableType } from "../protocols/protocols.js";
 import { targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";
@@ -25,6 +27,7 @@ import { match } from "./match.js";
 import { callMetadata } from "./metadata.js";
 import { openHttpStream, type StreamServices } from "./open-http-stream.js";
 import type { OpenStreams } from "./open-streams.js";
+import { bodyRoom, protocolResult, readMessage } from "./protocol-call.js";
 import { type Records, record } from "./record.js";
 import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
@@ -91,6 +94,7 @@ export class Pipeline {
       requestId: requestIdOf(request.header("x-request-id")),
       startedMs: performance.now(),
       binding: undefined,
+      protocol: undefined,
       guardResult: undefined,
       streamed: false,
       requestBytes: 0,
@@ -103,6 +107,7 @@ export class Pipeline {
     try {
       result = this.#match(context);
     } catch (error) {
+      if (context.binding === undefined) context.protocol = spokenProtocol(request);
       result = errorResponse(context, error);
     }
     this.#whenReady(context, result);
@@ -118,10 +123,21 @@ export class Pipeline {
     if ("status" in matched) return matched;
     const { binding, variables } = matched;
     context.binding = binding;
-    if (routes.compression !== undefined && binding.kind !== "pass-through")
+    if (binding.kind === "rpc" && binding.route.protocols.length > 0) this.#chooseProtocol(context, binding);
+    // Connect and gRPC say themselves how messages are compressed.
+    if (routes.compression !== undefined && binding.kind !== "pass-through" && context.protocol === undefined)
       context.request = expandedRequest(request, routes.compression);
     binding.dialect.accept?.check(request);
     return this.#guard(context, binding, variables);
+  }
+
+  /** @throws GatewayError where the binding serves no protocol that the request speaks */
+  #chooseProtocol(context: RequestContext, binding: RpcBinding): void {
+    const { request } = context;
+    context.protocol = protocolOn(binding, request);
+    if (context.protocol !== undefined || binding.route.rest) return;
+    context.protocol = spokenProtocol(request);
+    throw unreadableType(binding, request);
   }
 
   #guard(context: RequestContext, binding: Binding, variables: readonly string[]): MaybeLater {
@@ -144,7 +160,8 @@ export class Pipeline {
   #dispatch(context: RequestContext, binding: Binding, variables: readonly string[]): MaybeLater {
     switch (binding.kind) {
       case "rpc":
-        return this.#readBody(context, binding, variables);
+        if (context.protocol === undefined) return this.#readBody(context, binding, variables);
+        return this.#readMessage(context, binding, variables, context.protocol);
       case "local":
         return this.#handleLocally(context, binding, variables);
       case "pass-through":
@@ -177,20 +194,55 @@ export class Pipeline {
     variables: readonly string[],
     bytes: Uint8Array,
   ): undefined {
-    const { request, guardResult, routes } = context;
-    const { route } = binding;
+    const { request, routes } = context;
     if (bytes.length > 0) {
       context.requestBytes = bytes.length;
       requireReadable(request, binding, routes.origins);
     }
     const message = encodeRequest(binding, variables, request, bytes);
+    return this.#begin(context, binding, message, undefined);
+  }
+
+  /** A call in another protocol than REST. */
+  #readMessage(
+    context: RequestContext,
+    binding: RpcBinding,
+    variables: readonly string[],
+    protocol: Protocol,
+  ): MaybeLater {
+    const { rpc } = binding.route;
+    if (rpc.clientStreaming || rpc.serverStreaming) {
+      openHttpStream(context, binding, variables, this.#streamServices);
+      return undefined;
+    }
+    const { request } = context;
+    const call = protocol.open(request, binding, variables);
+    const message = readMessage(request, call.reader, bodyRoom(binding.bodyLimit), bytes => {
+      context.requestBytes = bytes;
+    });
+    if (message instanceof Promise) return message.then(bytes => this.#begin(context, binding, bytes, call));
+    return this.#begin(context, binding, message, call);
+  }
+
+  /** @param spoken undefined for REST */
+  #begin(
+    context: RequestContext,
+    binding: RpcBinding,
+    message: Uint8Array,
+    spoken: ProtocolCall | undefined,
+  ): undefined {
+    const { request, guardResult } = context;
+    const { route } = binding;
     validate(binding, message);
     if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
     const call = {
       path: route.rpc.path,
       request: message,
       metadata: callMetadata(context, binding),
-      timeout: clientTimeout(request, route.policy.timeout),
+      timeout:
+        spoken === undefined
+          ? clientTimeout(request, route.policy.timeout)
+          : Math.min(spoken.timeoutMs ?? route.policy.timeout, route.policy.timeout),
       retryable: route.retryable,
       cancellation: request.cancellation,
     };
@@ -198,7 +250,10 @@ export class Pipeline {
       context.upstreamSeconds = result.seconds;
       let response: HttpResponse | Promise<HttpResponse>;
       try {
-        response = decodeResult(context, binding, result);
+        response =
+          spoken === undefined
+            ? decodeResult(context, binding, result)
+            : protocolResult(context, binding, spoken, result);
       } catch (error) {
         response = errorResponse(context, error);
       }
@@ -248,13 +303,14 @@ export class Pipeline {
 
   /** Writes the response; an engine that cannot write it must not cost the process. */
   #respond(context: RequestContext, response: HttpResponse): void {
-    const { status, headers, body } = response;
+    const { status, headers, body, trailers } = response;
     this.#ownHeaders(context, headers);
     if (this.#options.draining()) headers.push(["connection", "close"]);
     try {
       if (typeof body === "string" || body instanceof Uint8Array) {
         context.responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-        context.response.send(status, headers, body);
+        if (trailers === undefined) context.response.send(status, headers, body);
+        else this.#sendWithTrailers(context, status, headers, body, trailers);
       } else if (body !== undefined) {
         this.#stream(context, response, body);
         return;
@@ -268,6 +324,18 @@ export class Pipeline {
       return;
     }
     this.#finish(context, response);
+  }
+
+  #sendWithTrailers(
+    { response }: RequestContext,
+    status: number,
+    headers: HeaderList,
+    body: string | Uint8Array,
+    trailers: HeaderList,
+  ): void {
+    const writer = response.open(status, headers);
+    if (body.length > 0) writer.write(typeof body === "string" ? Buffer.from(body) : body);
+    writer.end(trailers);
   }
 
   /** Writes a body as it comes, as fast as the client takes it. */
@@ -314,11 +382,13 @@ export class Pipeline {
 
   /** Adds what every response carries: the request's id, CORS, configured headers, and what the guard says. */
   #ownHeaders(
-    { request, routes, requestId, guardResult }: RequestContext,
+    { request, routes, requestId, guardResult, protocol }: RequestContext,
     headers: (readonly [string, string])[],
   ): HeaderList {
     headers.push(["x-request-id", requestId]);
-    for (const field of routes.replyHeaders(request.header("origin"), request.encrypted)) headers.push(field);
+    const origin = request.header("origin");
+    for (const field of routes.replyHeaders(origin, request.encrypted, protocol !== undefined))
+      headers.push(field);
     if (guardResult !== undefined) headers.push(...guardResult.headers);
     return headers;
   }

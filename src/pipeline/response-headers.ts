@@ -7,43 +7,83 @@ export interface Cors {
   /**
    * What every response carries, whatever its status: a page can read only the errors that its origin may read.
    * @param origin the Origin header
+   * @param rpc whether it is in the form of another protocol than REST
    */
-  headers(origin: string | undefined): HeaderList;
+  headers(origin: string | undefined, rpc?: boolean): HeaderList;
   /**
    * What the response to a preflight carries besides. It is sent with 204 before the guard, since a preflight has no
    * credentials. Undefined if the request is not a preflight, its origin is not allowed, or the path has no route.
    * @param requestMethod the Access-Control-Request-Method header of an OPTIONS request
    * @param allow the methods that the path has routes for, `*` for any
+   * @param rpc whether other protocols than REST may be spoken there
    */
   preflight(
     origin: string | undefined,
     requestMethod: string | undefined,
     allow: readonly string[],
+    rpc?: boolean,
   ): HeaderList | undefined;
 }
+
+/** What pages need of Connect and gRPC-Web, beside what is configured. */
+const rpcRequestHeaders = [
+  "connect-accept-encoding",
+  "connect-content-encoding",
+  "connect-protocol-version",
+  "connect-timeout-ms",
+  "content-type",
+  "grpc-accept-encoding",
+  "grpc-encoding",
+  "grpc-timeout",
+  "x-grpc-web",
+  "x-user-agent",
+];
+const rpcResponseHeaders = [
+  "connect-content-encoding",
+  "content-encoding",
+  "grpc-encoding",
+  "grpc-message",
+  "grpc-status",
+  "grpc-status-details-bin",
+];
 
 /** Where nothing is configured no page of another origin may call, and responses do not mention it. */
 const noCors: Cors = { headers: () => [], preflight: () => undefined };
 
 export function createCors(config: CorsConfig | undefined): Cors {
   if (config === undefined) return noCors;
-  const byOrigin = headersByOrigin(config);
+  const forRest = headersByOrigin(config);
+  const forRpc = headersByOrigin({ ...config, expose_headers: exposedToRpc(config) });
   const methods = config.methods && new Set(config.methods);
-  const constant: [string, string][] = [];
-  if (config.allow_headers.length > 0)
-    constant.push(["access-control-allow-headers", config.allow_headers.join(", ")]);
-  constant.push(["access-control-max-age", String(Math.floor(config.max_age / 1000))]);
+  const constantOf = (allowHeaders: readonly string[]): HeaderList => [
+    ...(allowHeaders.length === 0
+      ? []
+      : [["access-control-allow-headers", allowHeaders.join(", ")] as const]),
+    ["access-control-max-age", String(Math.floor(config.max_age / 1000))],
+  ];
+  const constantForRest = constantOf(config.allow_headers);
+  const constantForRpc = constantOf([...new Set([...config.allow_headers, ...rpcRequestHeaders])]);
   return {
-    headers: origin => (origin === undefined ? byOrigin.absent : (byOrigin.of(origin) ?? byOrigin.refused)),
-    preflight: (origin, requestMethod, allow) => {
+    headers: (origin, rpc = false) => {
+      const byOrigin = rpc ? forRpc : forRest;
+      return origin === undefined ? byOrigin.absent : (byOrigin.of(origin) ?? byOrigin.refused);
+    },
+    preflight: (origin, requestMethod, allow, rpc = false) => {
       if (origin === undefined || requestMethod === undefined || allow.length === 0) return undefined;
-      if (byOrigin.of(origin) === undefined) return undefined;
+      if (forRest.of(origin) === undefined) return undefined;
+      const constant = rpc ? constantForRpc : constantForRest;
       const allowed = allowedMethods(allow, requestMethod).filter(each => methods?.has(each) ?? true);
       return allowed.length === 0
         ? constant
         : [["access-control-allow-methods", allowed.join(", ")], ...constant];
     },
   };
+}
+
+/** Connect sends trailing metadata of unary calls as headers with a prefix. */
+function exposedToRpc({ expose_headers }: CorsConfig): string[] {
+  const trailing = expose_headers.map(name => `trailer-${name}`);
+  return [...new Set([...expose_headers, ...trailing, ...rpcResponseHeaders])];
 }
 
 interface HeadersByOrigin {

@@ -1,24 +1,6 @@
+import { parseGrpcTimeout } from "../protocols/timeout.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
-
-const unitMilliseconds: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1_000,
-  m: 1,
-  u: 0.001,
-  n: 0.000001,
-};
-
-/**
- * Milliseconds of a `grpc-timeout` header: at most 8 digits and a unit (gRPC over HTTP/2, Timeout).
- * Undefined where it is malformed.
- */
-export function parseGrpcTimeout(text: string): number | undefined {
-  const match = /^([0-9]{1,8})([HMSmun])$/.exec(text);
-  if (match === null) return undefined;
-  return Number(match[1]) * (unitMilliseconds[match[2] ?? ""] ?? 0);
-}
 
 /**
  * Milliseconds of an `x-request-timeout` header: `250ms`, `1.5s`, `2m`, or a bare number of seconds.

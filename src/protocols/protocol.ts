@@ -1,11 +1,9 @@
 import type { RpcBinding } from "../bindings/binding.js";
+import type { ProtocolName } from "../bindings/service-config.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
 import type { Metadata } from "../upstream/channel.js";
-
-/** As `protocols` of a service names them. */
-export type ProtocolName = "rest" | "connect" | "grpc-web" | "grpc";
 
 /** How a caller speaks RPC over HTTP. One value for each protocol, without state. */
 export interface Protocol {

@@ -1,4 +1,4 @@
-import type { ForwardedName } from "../bindings/forwarded-name.js";
+import { type ForwardedName, passes } from "../bindings/forwarded-name.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { isHeaderValue } from "../server/response-writer.js";
 import type { Metadata } from "../upstream/channel.js";
@@ -12,7 +12,7 @@ export function responseHeaders(
   const found: [string, string][] = [];
   if (names.length === 0) return found;
   for (const [name, value] of [...headers, ...trailers]) {
-    if (!names.some(declared => declared.name === name)) continue;
+    if (!passes(names, name)) continue;
     const text = typeof value === "string" ? value : Buffer.from(value).toString("base64");
     // A backend cannot be trusted to keep to the characters that a header line may have.
     if (isHeaderValue(text)) found.push([name, text]);

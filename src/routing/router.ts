@@ -41,6 +41,11 @@ export class RouterBuilder<T> {
     return undefined;
   }
 
+  /** The value of a route with that method and an equivalent template; undefined where there is none. */
+  find(method: string, template: Template): T | undefined {
+    return this.#routes.get(method)?.get(equivalenceKey(template))?.value;
+  }
+
   /** What was added so far. */
   get routes(): readonly TrieEntry<T>[] {
     return [...this.#routes.values()].flatMap(routes => [...routes.values()]);

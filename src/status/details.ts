@@ -108,6 +108,28 @@ export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
   return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: writer.finish() };
 }
 
+/** A `google.rpc.ErrorInfo` of the gateway's own. */
+export function encodeErrorInfo(reason: string): AnyValue {
+  const writer = new WireWriter();
+  writeBytes(writer, 1, utf8Encoder.encode(reason));
+  writeBytes(writer, 2, utf8Encoder.encode("protogate"));
+  return { typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value: writer.finish() };
+}
+
+export function encodeStatus({ code, message, details }: RpcStatus): Uint8Array {
+  const writer = new WireWriter();
+  writer.tag(1, WireType.VARINT);
+  writer.varint(BigInt(code));
+  if (message !== "") writeBytes(writer, 2, utf8Encoder.encode(message));
+  for (const { typeUrl, value } of details) {
+    const detail = new WireWriter();
+    writeBytes(detail, 1, utf8Encoder.encode(typeUrl));
+    if (value.length > 0) writeBytes(detail, 2, value);
+    writeBytes(writer, 3, detail.finish());
+  }
+  return writer.finish();
+}
+
 function decodeAny(bytes: Uint8Array): AnyValue | undefined {
   let typeUrl = "";
   let value: Uint8Array = new Uint8Array(0);

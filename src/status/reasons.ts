@@ -172,6 +172,31 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The route does not read bodies of this content type or encoding.",
   },
+  UNSUPPORTED_ENCODING: {
+    httpStatus: 415,
+    code: Code.UNIMPLEMENTED,
+    doc: "Messages are compressed in a way that the gateway does not read; a header lists those that it does.",
+  },
+  UNSUPPORTED_VERSION: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The request is in a version of its protocol that the gateway does not speak.",
+  },
+  MALFORMED_ENVELOPE: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The body is not made of messages as its protocol frames them, or a compressed message is broken.",
+  },
+  UNEXPECTED_COMPRESSION: {
+    httpStatus: 400,
+    code: Code.INTERNAL,
+    doc: "A message is marked as compressed, but the request names no encoding.",
+  },
+  MESSAGE_COUNT: {
+    httpStatus: 400,
+    code: Code.UNIMPLEMENTED,
+    doc: "The method takes exactly one request message, and the body has none or several.",
+  },
   NOT_ACCEPTABLE: {
     httpStatus: 406,
     code: Code.INVALID_ARGUMENT,

@@ -498,7 +498,7 @@ service_defaults: { status_codes: { 16-20: 401 } }
     said: [
       'gateway.yaml:3:66: error: "host" cannot be passed on; the gateway and gRPC write it themselves (at services[0].metadata.request[0])',
       'gateway.yaml:3:72: error: "grpc-timeout" cannot be passed on; the gateway and gRPC write it themselves (at services[0].metadata.request[1])',
-      'gateway.yaml:3:86: error: expected a header name of letters, digits, -, _ and ., found "a b" (at services[0].metadata.request[2])',
+      'gateway.yaml:3:86: error: expected a header name of letters, digits, -, _ and ., or such a name with one *, found "a b" (at services[0].metadata.request[2])',
       'gateway.yaml:3:98: error: "x-a" is listed twice (at services[0].metadata.request[4])',
     ],
   },
@@ -508,7 +508,7 @@ service_defaults: { status_codes: { 16-20: 401 } }
 `,
     said: [
       'gateway.yaml:3:55: error: "a.B" cannot be a name here; expected the name of a method, without its service (at services[0].methods["a.B"])',
-      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, content_types, status_codes, success_status, errors, empty_response, timeout, stream, sse, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
+      'gateway.yaml:3:69: error: unknown key "prefix"; expected json, content_types, status_codes, success_status, protocols, errors, empty_response, timeout, stream, sse, metadata, query, limits, validate, auth or rate_limit (at services[0].methods.C.prefix)',
       'gateway.yaml:3:81: error: unknown key "upstream" (at services[0].methods.C.upstream); did you mean "stream"?',
       'gateway.yaml:3:126: error: "user-agent" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.request[0])',
       'gateway.yaml:3:150: error: "te" cannot be passed on; the gateway and gRPC write it themselves (at services[0].methods.D.metadata.response[0])',

@@ -173,6 +173,9 @@ function compileCalls(
   }
 }
 
+/** Milliseconds of a unary call whose service sets no timeout: a day, the longest that can be configured. */
+const longestTimeout = 86_400_000;
+
 function callPlan(
   config: BindingSections,
   service: ServiceConfig,
@@ -182,11 +185,12 @@ function callPlan(
   const policy = routePolicy(config, service, method.name, model);
   const codecs = createCodecs(model, policy.json);
   const ownTimeout =
-    service.methods[method.name]?.timeout ?? service.timeout ?? config.service_defaults.timeout;
+    (service.methods[method.name]?.timeout ?? service.timeout ?? config.service_defaults.timeout) ||
+    undefined;
   return {
     upstream: service.upstream,
     method,
-    timeout: method.serverStreaming ? ownTimeout : policy.timeout,
+    timeout: method.serverStreaming ? ownTimeout : Math.min(policy.timeout, longestTimeout),
     input: codecs.message(method.input),
     output: codecs.message(method.output),
     retryable: method.idempotency !== "unknown",

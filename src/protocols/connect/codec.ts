@@ -1,0 +1,32 @@
+import type { RpcBinding } from "../../bindings/binding.js";
+import { Writer } from "../../codec/json-to-wire/writer.js";
+
+/** How the messages of a call are written: as the backend has them, or as canonical ProtoJSON. */
+export interface MessageCodec {
+  readonly name: "proto" | "json";
+  /** @throws TranscodeError */
+  read(message: Uint8Array): Uint8Array;
+  /** @throws TranscodeError */
+  write(message: Uint8Array): Uint8Array;
+}
+
+const proto: MessageCodec = { name: "proto", read: message => message, write: message => message };
+
+/** Shared by all requests: each message is written without an await between `reset` and `finish`. */
+const writer = new Writer();
+
+/** Undefined for a name of no codec. */
+export function messageCodec(name: string, { canonical, route }: RpcBinding): MessageCodec | undefined {
+  if (name === "proto") return proto;
+  if (name !== "json") return undefined;
+  const { input, output } = route.rpc;
+  return {
+    name: "json",
+    read: message => {
+      writer.reset();
+      canonical.message(input).encodeText(message, writer);
+      return writer.finish();
+    },
+    write: message => Buffer.from(canonical.message(output).decode(message), "utf8"),
+  };
+}

@@ -1,0 +1,50 @@
+import { Code, codeName, httpStatus } from "../../status/code.js";
+import type { Failure } from "../../status/failure.js";
+import { failureDetails, rpcCode } from "../grpc-status.js";
+import { base64 } from "../metadata.js";
+
+/** Reasons that HTTP itself has a status for, which clients that do not speak Connect understand. */
+const httpReasons: ReadonlySet<string> = new Set([
+  "ROUTE_NOT_FOUND",
+  "METHOD_NOT_ALLOWED",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "MISDIRECTED_REQUEST",
+  "URI_TOO_LONG",
+]);
+
+/** Whether a failure is one of HTTP, before there is a call. */
+export function isHttpFailure({ reason }: Failure): boolean {
+  return httpReasons.has(reason);
+}
+
+/** The HTTP status of a unary failure (https://connectrpc.com/docs/protocol#error-codes). */
+export function connectStatus(failure: Failure): number {
+  return isHttpFailure(failure) ? failure.httpStatus : httpStatus(rpcCode(failure));
+}
+
+/** The metadata that says which code above those of gRPC a backend has sent; Connect has no names for them. */
+export function codeMetadata({ code }: Failure): [name: string, value: string][] {
+  return code > Code.UNAUTHENTICATED ? [["grpc-status", String(code)]] : [];
+}
+
+/** The JSON of a failure: code, message and details. */
+export function errorJson(failure: Failure): string {
+  const code = rpcCode(failure);
+  const name =
+    code > Code.UNAUTHENTICATED
+      ? "unknown"
+      : code === Code.CANCELLED
+        ? "canceled"
+        : codeName(code).toLowerCase();
+  let json = `{"code":"${name}"`;
+  if (failure.message !== "") json += `,"message":${JSON.stringify(failure.message)}`;
+  const details = failureDetails(failure);
+  if (details.length > 0) {
+    const entries = details.map(({ typeUrl, value }) => {
+      const type = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
+      return `{"type":${JSON.stringify(type)},"value":"${base64(value)}"}`;
+    });
+    json += `,"details":[${entries.join(",")}]`;
+  }
+  return `${json}}`;
+}

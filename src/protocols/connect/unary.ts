@@ -1,0 +1,156 @@
+import type { RpcBinding } from "../../bindings/binding.js";
+import type { ForwardedName } from "../../bindings/forwarded-name.js";
+import type { InboundRequest } from "../../server/inbound-request.js";
+import { gatewayError } from "../../status/failure.js";
+import type { Metadata } from "../../upstream/channel.js";
+import {
+  compress,
+  compresses,
+  decompress,
+  encodingOf,
+  type MessageEncoding,
+  worthCompressing,
+} from "../compression.js";
+import { requireReadType } from "../media-type.js";
+import { addMetadata } from "../metadata.js";
+import type {
+  CallMetadata,
+  EmitMessage,
+  MessageReader,
+  ProtocolCall,
+  ProtocolResponse,
+  ResponseFormat,
+  StreamEnd,
+  StreamHead,
+} from "../protocol.js";
+import { type MessageCodec, messageCodec } from "./codec.js";
+import { readGetParameters } from "./query.js";
+
+type UnaryCall = Pick<ProtocolCall, "reader" | "format">;
+
+const typePrefix = "application/";
+const readTypes: ReadonlySet<string> = new Set(["application/proto", "application/json"]);
+
+/** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING */
+export function openPost(request: InboundRequest, binding: RpcBinding): UnaryCall {
+  const type = requireReadType(request.header("content-type") ?? "", readTypes);
+  const codec = messageCodec(type.slice(typePrefix.length), binding) as MessageCodec;
+  const encoding = encodingOf(request.header("content-encoding"), "content-encoding", "accept-encoding");
+  return {
+    reader: new WholeMessage(encoding, binding.bodyLimit, codec),
+    format: formatOf(request, binding, codec, encoding),
+  };
+}
+
+/** @throws GatewayError MALFORMED_QUERY, UNSUPPORTED_VERSION, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING */
+export function openGet(request: InboundRequest, binding: RpcBinding): UnaryCall {
+  const { connect, encoding: name, compression, message } = readGetParameters(request.query);
+  if (connect !== undefined && connect !== "v1")
+    throw gatewayError(
+      "UNSUPPORTED_VERSION",
+      `connect=${connect.slice(0, 32)} is not supported; expected v1`,
+    );
+  if (name === undefined || message === undefined) {
+    const missing = name === undefined ? "encoding" : "message";
+    throw gatewayError("MALFORMED_QUERY", `the parameter "${missing}" is missing`);
+  }
+  const codec = messageCodec(name, binding);
+  if (codec === undefined) {
+    const text = `encoding=${name.slice(0, 32)} is not supported; expected proto or json`;
+    throw gatewayError("UNSUPPORTED_MEDIA_TYPE", text);
+  }
+  const encoding = encodingOf(compression, "compression", "accept-encoding");
+  const reader = new WholeMessage(encoding, binding.bodyLimit, codec);
+  reader.push(message);
+  return { reader, format: formatOf(request, binding, codec, encoding) };
+}
+
+/** A message that is the whole body. */
+class WholeMessage implements MessageReader {
+  readonly #encoding: MessageEncoding;
+  readonly #limit: number;
+  readonly #codec: MessageCodec;
+  readonly #chunks: Uint8Array[] = [];
+
+  /** @param limit bytes of the message, before and after it is decompressed */
+  constructor(encoding: MessageEncoding, limit: number, codec: MessageCodec) {
+    this.#encoding = encoding;
+    this.#limit = limit;
+    this.#codec = codec;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+  }
+
+  end(emit: EmitMessage): void | Promise<void> {
+    const [first, second] = this.#chunks;
+    const bytes = first !== undefined && second === undefined ? first : Buffer.concat(this.#chunks);
+    if (bytes.length > this.#limit)
+      throw gatewayError("BODY_TOO_LARGE", `the message is larger than the limit, ${this.#limit} bytes`);
+    if (this.#encoding === "identity" || bytes.length === 0) {
+      return emit(this.#codec.read(bytes));
+    }
+    const message = decompress(bytes, this.#limit);
+    if (message instanceof Promise) return message.then(each => emit(this.#codec.read(each)));
+    return emit(this.#codec.read(message));
+  }
+}
+
+function formatOf(
+  request: InboundRequest,
+  { route }: RpcBinding,
+  codec: MessageCodec,
+  encoding: MessageEncoding,
+): ResponseFormat {
+  return new UnaryFormat(
+    codec,
+    route.policy.responseNames,
+    compresses(encoding, request.header("accept-encoding")),
+  );
+}
+
+class UnaryFormat implements ResponseFormat {
+  readonly #codec: MessageCodec;
+  readonly #names: readonly ForwardedName[];
+  readonly #compress: boolean;
+
+  constructor(codec: MessageCodec, names: readonly ForwardedName[], compress: boolean) {
+    this.#codec = codec;
+    this.#names = names;
+    this.#compress = compress;
+  }
+
+  whole(
+    message: Uint8Array,
+    { headers, trailers }: CallMetadata,
+  ): ProtocolResponse | Promise<ProtocolResponse> {
+    const { status, headers: fields } = this.head(headers);
+    addMetadata(fields, trailers, this.#names, "trailer-");
+    const body = this.#codec.write(message);
+    if (!this.#compress || !worthCompressing(body)) return { status, headers: fields, body };
+    fields.push(["content-encoding", "gzip"], ["vary", "Accept-Encoding"]);
+    const compressed = compress(body);
+    return compressed instanceof Promise
+      ? compressed.then(bytes => ({ status, headers: fields, body: bytes }))
+      : { status, headers: fields, body: compressed };
+  }
+
+  head(headers: Metadata): StreamHead {
+    const fields: [string, string][] = [["content-type", typePrefix + this.#codec.name]];
+    addMetadata(fields, headers, this.#names);
+    return { status: 200, headers: fields };
+  }
+
+  message(message: Uint8Array): Uint8Array {
+    return this.#codec.write(message);
+  }
+
+  end(): StreamEnd {
+    return {};
+  }
+
+  fail(): StreamEnd {
+    return {};
+  }
+}

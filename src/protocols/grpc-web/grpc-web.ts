@@ -1,0 +1,168 @@
+import type { ForwardedName } from "../../bindings/forwarded-name.js";
+import { asBuffer } from "../../net/buffer.js";
+import type { Failure } from "../../status/failure.js";
+import type { Metadata } from "../../upstream/channel.js";
+import { compresses, encodingOf } from "../compression.js";
+import { envelope } from "../envelope.js";
+import { failureFields, failureHeaders, grpcStatusOf } from "../grpc-status.js";
+import { requireReadType } from "../media-type.js";
+import { EnvelopedMessages, messageEnvelope } from "../messages.js";
+import { addMetadata } from "../metadata.js";
+import type {
+  CallMetadata,
+  EmitMessage,
+  MessageReader,
+  Protocol,
+  ProtocolResponse,
+  ResponseFormat,
+  StreamEnd,
+  StreamHead,
+} from "../protocol.js";
+import { parseGrpcTimeout, timeoutOf } from "../timeout.js";
+import { Base64Reader } from "./text.js";
+
+const mediaType = "application/grpc-web";
+const textType = `${mediaType}-text`;
+
+const readTypes: ReadonlySet<string> = new Set([
+  mediaType,
+  `${mediaType}+proto`,
+  textType,
+  `${textType}+proto`,
+]);
+
+/** Flag of the last envelope, which holds the trailers as lines of text. */
+const trailersFlag = 0x80;
+
+/** gRPC-Web, binary and text (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md). */
+export const grpcWeb: Protocol = {
+  name: "grpc-web",
+
+  accepts(request) {
+    const type = request.header("content-type");
+    if (type === undefined || !type.startsWith(mediaType) || request.method !== "POST") return false;
+    const next = type[mediaType.length];
+    return next === undefined || next === "+" || next === ";" || type.startsWith(textType);
+  },
+
+  open(request, { route, bodyLimit }) {
+    const type = requireReadType(request.header("content-type") ?? "", readTypes);
+    const encoding = encodingOf(request.header("grpc-encoding"), "grpc-encoding", "grpc-accept-encoding");
+    const messages = new EnvelopedMessages(encoding, bodyLimit);
+    return {
+      timeoutMs: timeoutOf(request.header("grpc-timeout"), "grpc-timeout", parseGrpcTimeout),
+      reader: isText(type) ? new TextMessages(messages) : messages,
+      format: new GrpcWebFormat(
+        type,
+        route.policy.responseNames,
+        compresses(encoding, request.header("grpc-accept-encoding")),
+      ),
+    };
+  },
+
+  failure(request, failure, { headers, trailers }): ProtocolResponse {
+    const text = isText(request.header("content-type") ?? mediaType);
+    const fields: [string, string][] = [["content-type", text ? textType : mediaType]];
+    addMetadata(fields, headers);
+    for (const field of failureHeaders(failure)) fields.push(field);
+    const end = failureFields(failure, trailers);
+    addMetadata(end, trailers);
+    return {
+      status: grpcStatusOf(failure),
+      headers: fields,
+      body: encoded(trailersEnvelope(end), text),
+    };
+  },
+};
+
+function isText(type: string): boolean {
+  return type.startsWith(textType);
+}
+
+function encoded(bytes: Buffer, text: boolean): Buffer {
+  return text ? Buffer.from(bytes.toString("base64"), "latin1") : bytes;
+}
+
+function trailersEnvelope(fields: readonly (readonly [name: string, value: string])[]): Buffer {
+  let lines = "";
+  for (const [name, value] of fields) lines += `${name}: ${value}\r\n`;
+  return envelope(trailersFlag, Buffer.from(lines, "latin1"));
+}
+
+/** Messages in base64. */
+class TextMessages implements MessageReader {
+  readonly #text = new Base64Reader();
+  readonly #messages: EnvelopedMessages;
+
+  constructor(messages: EnvelopedMessages) {
+    this.#messages = messages;
+  }
+
+  push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void> {
+    return this.#messages.push(this.#text.push(asBuffer(chunk)), emit);
+  }
+
+  end(): void {
+    this.#text.end();
+    this.#messages.end();
+  }
+}
+
+class GrpcWebFormat implements ResponseFormat {
+  readonly #type: string;
+  readonly #text: boolean;
+  readonly #names: readonly ForwardedName[];
+  readonly #compress: boolean;
+
+  constructor(type: string, names: readonly ForwardedName[], compress: boolean) {
+    this.#type = type;
+    this.#text = isText(type);
+    this.#names = names;
+    this.#compress = compress;
+  }
+
+  whole(
+    message: Uint8Array,
+    { headers, trailers }: CallMetadata,
+  ): ProtocolResponse | Promise<ProtocolResponse> {
+    const { status, headers: fields } = this.head(headers);
+    const end = this.#okEnvelope(trailers);
+    const finish = (bytes: Buffer): ProtocolResponse => ({
+      status,
+      headers: fields,
+      body: encoded(Buffer.concat([bytes, end]), this.#text),
+    });
+    const body = messageEnvelope(message, this.#compress);
+    return body instanceof Promise ? body.then(finish) : finish(body);
+  }
+
+  head(headers: Metadata): StreamHead {
+    const fields: [string, string][] = [["content-type", this.#type]];
+    if (this.#compress) fields.push(["grpc-encoding", "gzip"]);
+    addMetadata(fields, headers, this.#names);
+    return { status: 200, headers: fields };
+  }
+
+  message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    const bytes = messageEnvelope(message, this.#compress);
+    return bytes instanceof Promise
+      ? bytes.then(each => encoded(each, this.#text))
+      : encoded(bytes, this.#text);
+  }
+
+  end(trailers: Metadata): StreamEnd {
+    return { body: encoded(this.#okEnvelope(trailers), this.#text) };
+  }
+
+  fail(failure: Failure, trailers: Metadata): StreamEnd {
+    const fields = failureFields(failure, trailers);
+    addMetadata(fields, trailers, this.#names);
+    return { body: encoded(trailersEnvelope(fields), this.#text) };
+  }
+
+  #okEnvelope(trailers: Metadata): Buffer {
+    const fields: [string, string][] = [["grpc-status", "0"]];
+    addMetadata(fields, trailers, this.#names);
+    return trailersEnvelope(fields);
+  }
+}

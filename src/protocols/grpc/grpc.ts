@@ -1,0 +1,114 @@
+import type { ForwardedName } from "../../bindings/forwarded-name.js";
+import { noBody } from "../../server/inbound-request.js";
+import { type Failure, gatewayError } from "../../status/failure.js";
+import type { Metadata } from "../../upstream/channel.js";
+import { compresses, encodingOf } from "../compression.js";
+import { failureFields, failureHeaders, grpcStatusOf } from "../grpc-status.js";
+import { requireReadType } from "../media-type.js";
+import { EnvelopedMessages, messageEnvelope } from "../messages.js";
+import { addMetadata } from "../metadata.js";
+import type {
+  CallMetadata,
+  Protocol,
+  ProtocolResponse,
+  ResponseFormat,
+  StreamEnd,
+  StreamHead,
+} from "../protocol.js";
+import { parseGrpcTimeout, timeoutOf } from "../timeout.js";
+
+const mediaType = "application/grpc";
+
+/** Media types of messages that are protobuf. */
+const readTypes: ReadonlySet<string> = new Set([mediaType, `${mediaType}+proto`]);
+
+/** gRPC over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
+export const grpc: Protocol = {
+  name: "grpc",
+
+  accepts(request) {
+    const type = request.header("content-type");
+    if (type === undefined || !type.startsWith(mediaType) || request.method !== "POST") return false;
+    const next = type[mediaType.length];
+    return next === undefined || next === "+" || next === ";";
+  },
+
+  open(request, { route, bodyLimit }) {
+    const type = requireReadType(request.header("content-type") ?? "", readTypes);
+    if (request.version !== 2)
+      throw gatewayError(
+        "UNSUPPORTED_VERSION",
+        "gRPC needs HTTP/2, since responses end with trailers; use gRPC-Web or Connect",
+      );
+    const encoding = encodingOf(request.header("grpc-encoding"), "grpc-encoding", "grpc-accept-encoding");
+    return {
+      timeoutMs: timeoutOf(request.header("grpc-timeout"), "grpc-timeout", parseGrpcTimeout),
+      reader: new EnvelopedMessages(encoding, bodyLimit),
+      format: new GrpcFormat(
+        type,
+        route.policy.responseNames,
+        compresses(encoding, request.header("grpc-accept-encoding")),
+      ),
+    };
+  },
+
+  failure(request, failure, { headers, trailers }): ProtocolResponse {
+    const status = grpcStatusOf(failure);
+    const fields: [string, string][] = [["content-type", mediaType]];
+    addMetadata(fields, headers);
+    for (const field of failureHeaders(failure)) fields.push(field);
+    const end = failureFields(failure, trailers);
+    addMetadata(end, trailers);
+    // Where there is no initial metadata, all of it is in one block (Trailers-Only).
+    if (headers.length === 0 || request.version !== 2)
+      return { status, headers: [...fields, ...end], body: noBody };
+    return { status, headers: fields, body: noBody, trailers: end };
+  },
+};
+
+class GrpcFormat implements ResponseFormat {
+  readonly #type: string;
+  readonly #names: readonly ForwardedName[];
+  readonly #compress: boolean;
+
+  constructor(type: string, names: readonly ForwardedName[], compress: boolean) {
+    this.#type = type;
+    this.#names = names;
+    this.#compress = compress;
+  }
+
+  whole(
+    message: Uint8Array,
+    { headers, trailers }: CallMetadata,
+  ): ProtocolResponse | Promise<ProtocolResponse> {
+    const { status, headers: fields } = this.head(headers);
+    const { trailers: end = [] } = this.end(trailers);
+    const body = this.message(message);
+    return body instanceof Promise
+      ? body.then(bytes => ({ status, headers: fields, body: bytes, trailers: end }))
+      : { status, headers: fields, body, trailers: end };
+  }
+
+  head(headers: Metadata): StreamHead {
+    const fields: [string, string][] = [["content-type", this.#type]];
+    if (this.#compress) fields.push(["grpc-encoding", "gzip"]);
+    addMetadata(fields, headers, this.#names);
+    return { status: 200, headers: fields };
+  }
+
+  message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    return messageEnvelope(message, this.#compress);
+  }
+
+  end(trailers: Metadata): StreamEnd {
+    const fields: [string, string][] = [["grpc-status", "0"]];
+    addMetadata(fields, trailers, this.#names);
+    return { trailers: fields };
+  }
+
+  fail(failure: Failure, trailers: Metadata): StreamEnd {
+    const fields = failureFields(failure, trailers);
+    addMetadata(fields, trailers, this.#names);
+    return { trailers: fields };
+  }
+}

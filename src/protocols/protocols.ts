@@ -1,0 +1,52 @@
+import type { RpcBinding } from "../bindings/binding.js";
+import type { ProtocolName } from "../bindings/service-config.js";
+import type { InboundRequest } from "../server/inbound-request.js";
+import { gatewayError } from "../status/failure.js";
+import { connect, speaksConnectAlone } from "./connect/connect.js";
+import { grpc } from "./grpc/grpc.js";
+import { grpcWeb } from "./grpc-web/grpc-web.js";
+import type { Protocol } from "./protocol.js";
+
+const protocols: readonly Protocol[] = [grpc, grpcWeb, connect];
+
+/** The protocol that a request speaks beyond doubt, whatever its path; undefined for REST and for nothing known. */
+export function spokenProtocol(request: InboundRequest): Protocol | undefined {
+  for (const protocol of protocols) if (protocol.accepts(request)) return protocol;
+  return undefined;
+}
+
+/** The protocol in which a request calls a binding; undefined for REST. */
+export function protocolOn({ route }: RpcBinding, request: InboundRequest): Protocol | undefined {
+  const { protocols: enabled, rest } = route;
+  const spoken = spokenProtocol(request) ?? (!rest && speaksConnectAlone(request) ? connect : undefined);
+  return spoken !== undefined && enabled.includes(spoken.name) ? spoken : undefined;
+}
+
+const mediaTypes: Readonly<Record<ProtocolName, readonly string[]>> = {
+  rest: [],
+  connect: ["application/json", "application/proto"],
+  "grpc-web": [
+    "application/grpc-web",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+  ],
+  grpc: ["application/grpc", "application/grpc+proto"],
+};
+
+/** A request on the path of an RPC that no protocol of the binding reads. */
+export function unreadableType({ route }: RpcBinding, request: InboundRequest): Error {
+  const { clientStreaming, serverStreaming } = route.rpc;
+  const types = route.protocols.flatMap(name =>
+    name === "connect" && (clientStreaming || serverStreaming)
+      ? ["application/connect+json", "application/connect+proto"]
+      : mediaTypes[name],
+  );
+  const list = types.join(", ");
+  const type = request.header("content-type");
+  const found =
+    type === undefined ? "there is no content-type" : `content-type "${type.slice(0, 64)}" is not supported`;
+  return gatewayError("UNSUPPORTED_MEDIA_TYPE", `${found}; expected one of ${list}`, [], {
+    headers: [["accept-post", list]],
+  });
+}
