@@ -1,6 +1,6 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
-import type { Compression } from "../compression/compression.js";
 import type { Codecs } from "../codec/codecs.js";
+import type { Compression } from "../compression/compression.js";
 import type { Dialect } from "../dialects/dialect.js";
 import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";

@@ -10,8 +10,8 @@ import { type Template, TemplateError } from "../routing/template.js";
 import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, MethodRule } from "./rules.js";
-import type { StreamPlan, StreamPolicy } from "./stream-config.js";
 import type { ProtocolName } from "./service-config.js";
+import type { StreamPlan, StreamPolicy } from "./stream-config.js";
 
 /** One HTTP method and template of one RPC method, checked against its messages: all that load time can know. */
 export interface Route {

@@ -10,9 +10,9 @@ import type {
 } from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
 import { lookUpRoute } from "../bindings/lookup.js";
-import { CompressedResponse } from "../server/compressed-response.js";
 import type { Protocol, ProtocolCall } from "../protocols/protocol.js";
 import { protocolOn, spokenProtocol, unreadableType } from "../protocols/protocols.js";
+import { CompressedResponse } from "../server/compressed-response.js";
 import { targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";

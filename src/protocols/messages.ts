@@ -40,9 +40,7 @@ export class EnvelopedMessages implements MessageReader {
       if (bytes === undefined) return undefined;
       const message = this.#read(this.#envelopes.flags, bytes);
       const waiting =
-        message instanceof Promise
-          ? message.then(each => this.#emit(each, emit))
-          : this.#emit(message, emit);
+        message instanceof Promise ? message.then(each => this.#emit(each, emit)) : this.#emit(message, emit);
       if (waiting !== undefined) return waiting.then(() => this.#emitAll(emit));
     }
   }

@@ -83,7 +83,8 @@ test("arbitrary bytes give envelopes within the limit or a GatewayError, and not
       try {
         for (const chunk of chunks) {
           reader.feed(chunk);
-          for (let each = reader.next(); each !== undefined; each = reader.next()) assert.ok(each.length <= 64);
+          for (let each = reader.next(); each !== undefined; each = reader.next())
+            assert.ok(each.length <= 64);
         }
         reader.end();
       } catch (error) {
