@@ -14,6 +14,13 @@ export function engineUnderTest(): EngineName {
   return chosen;
 }
 
+let version: 1 | 2 = 1;
+
+/** The version of HTTP in which the common clients of tests speak to gateways. */
+export function versionUnderTest(): 1 | 2 {
+  return version;
+}
+
 /** The engine of sockets that goes with it. */
 export function socketEngineUnderTest(): SocketEngine {
   return chosen === "uws" ? "uws" : "portable";
@@ -42,9 +49,21 @@ export async function repeatOnUws(url: string, except: readonly string[] = []): 
     return;
   }
   chosen = "uws";
+  await repeat(own, except);
+}
+
+/** Runs test files of the folder of `url` in this process, with requests over HTTP/2. */
+export async function repeatOnHttp2(url: string, files: readonly string[]): Promise<void> {
+  version = 2;
+  for (const file of files)
+    await import(pathToFileURL(`${dirname(fileURLToPath(url))}/${file}.test.ts`).href);
+}
+
+async function repeat(own: string, except: readonly string[]): Promise<void> {
   for (const file of readdirSync(dirname(own)).sort()) {
     // Those named "on-…" repeat the folder in another way.
-    const repeats = file === basename(own) || file.startsWith("on-") || except.includes(file);
+    const repeats =
+      file === basename(own) || file.startsWith("on-") || file === "http2.test.ts" || except.includes(file);
     if (file.endsWith(".test.ts") && !repeats) await import(pathToFileURL(`${dirname(own)}/${file}`).href);
   }
 }

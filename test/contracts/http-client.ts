@@ -1,4 +1,6 @@
-import { type IncomingHttpHeaders, request } from "node:http";
+import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
+import { versionUnderTest } from "../engine.js";
+import { exchangeHttp2, http2Ports } from "../http2-client.js";
 
 export interface Answer {
   readonly status: number;
@@ -22,6 +24,7 @@ export function send(port: number, method: string, path: string, sent: Sent = {}
       : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
     ...sent.headers,
   };
+  if (versionUnderTest() === 2 && http2Ports.has(port)) return sendHttp2(port, method, path, headers, text);
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: "127.0.0.1", port, method, path, headers, agent: false }, incoming => {
       const chunks: Buffer[] = [];
@@ -35,4 +38,16 @@ export function send(port: number, method: string, path: string, sent: Sent = {}
     outgoing.on("error", reject);
     outgoing.end(text);
   });
+}
+
+async function sendHttp2(
+  port: number,
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders,
+  text: string | undefined,
+): Promise<Answer> {
+  const sent = text === undefined ? undefined : Buffer.from(text);
+  const answer = await exchangeHttp2(port, method, path, headers, sent);
+  return { ...answer, body: answer.body.toString("utf8") };
 }

@@ -7,6 +7,7 @@ import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { yamlUnderTest } from "../descriptor-source.js";
 import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
+import { http2Ports } from "../http2-client.js";
 import { type Answer, type Sent, send } from "./http-client.js";
 
 /** A gateway in front of a demo backend of its own. */
@@ -60,6 +61,7 @@ async function startFrom(configFile: string, endpoints: readonly LocalHandler[])
         },
       },
     });
+    http2Ports.add(gateway.httpPort);
     return {
       httpPort: gateway.httpPort,
       realtimePort: gateway.realtimePort,

@@ -10,7 +10,8 @@ import {
 } from "@grpc/grpc-js";
 import { startGateway } from "../../src/gateway/gateway.js";
 import { sourceUnderTest, yamlUnderTest } from "../descriptor-source.js";
-import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
+import { engineUnderTest, socketEngineUnderTest, versionUnderTest } from "../engine.js";
+import { fetchHttp2, http2Ports } from "../http2-client.js";
 
 /** Answers one unary method in bytes. Identity serialization: what the gateway sent is what the handler sees. */
 export type RawHandler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => void;
@@ -124,6 +125,7 @@ export async function startTestGateway(
     logTo,
     socketEngine: socketEngineUnderTest(),
   });
+  http2Ports.add(gateway.httpPort);
   return {
     url: `http://127.0.0.1:${gateway.httpPort}`,
     admin: `http://127.0.0.1:${gateway.adminPort}`,
@@ -166,7 +168,8 @@ export interface Answer {
 
 /** Sends one request and reads the whole reply; the body as JSON where it is JSON. */
 export async function send(url: string, init: RequestInit = {}): Promise<Answer> {
-  const response = await fetch(url, init);
+  const over2 = versionUnderTest() === 2 && http2Ports.has(Number(new URL(url).port));
+  const response = await (over2 ? fetchHttp2(url, init) : fetch(url, init));
   const text = await response.text();
   const isJson = /json/.test(response.headers.get("content-type") ?? "");
   return {
