@@ -172,7 +172,12 @@ function metadataOf(entries: Record<string, string>): Metadata {
 }
 
 /** @param service further keys of the service, as YAML flow entries */
-export function startTicksGateway(port: number, service = "", yaml = ""): Promise<TestGateway> {
+export function startTicksGateway(
+  port: number,
+  service = "",
+  yaml = "",
+  files: Readonly<Record<string, string>> = {},
+): Promise<TestGateway> {
   return startTestGateway(
     `
 descriptors: [{ protos: ./protos }]
@@ -180,6 +185,6 @@ upstreams: { ticks: { targets: ["127.0.0.1:${port}"] } }
 services: [{ service: test.v1.Ticks, upstream: ticks${service === "" ? "" : `, ${service}`} }]
 telemetry: { log: { level: info } }
 ${yaml}`,
-    { "protos/ticks.proto": ticksProto },
+    { "protos/ticks.proto": ticksProto, ...files },
   );
 }

@@ -75,6 +75,13 @@ function decodeURIComponentSafely(text: string): string {
   }
 }
 
+/** Engines differ in how much of a body they give at once; the messages made of it are of one size at most. */
+const maxRawBytes = 64 * 1024;
+
+function* pieces(chunk: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < chunk.length; at += maxRawBytes) yield chunk.subarray(at, at + maxRawBytes);
+}
+
 /** Messages from a JSON or raw body; path and query go into the first. */
 class RestReader implements MessageReader {
   readonly #binding: RpcBinding;
@@ -104,7 +111,7 @@ class RestReader implements MessageReader {
 
   push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void> {
     if (this.#sequence !== undefined) return this.#emitAll(this.#sequence.push(chunk), emit);
-    if (this.#form === "raw") return emit(this.#encode(chunk));
+    if (this.#form === "raw") return this.#emitAll(pieces(chunk), emit);
     this.#whole = chunk;
   }
 

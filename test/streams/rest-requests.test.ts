@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { type Answer, send, type TestGateway } from "../gateway/harness.js";
+import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
+
+describe("a client stream over REST", () => {
+  let backend: TicksBackend;
+  let gateway: TestGateway;
+  before(async () => {
+    backend = await startTicks();
+    const key = createHash("sha256").update("k").digest("hex");
+    gateway = await startTicksGateway(
+      backend.port,
+      "limits: { body: 64KiB }, auth: [keys]",
+      `auth:
+  providers: { keys: { type: api_key, header: x-api-key, keys: ./keys.yaml } }
+  policies: [{ match: { rpc: test.v1.Ticks/Send }, require: { rule: "request.text != 'secret'" } }]`,
+      { "keys.yaml": `- { hash: "sha256:${key}", subject: a }\n` },
+    );
+  });
+  after(async () => {
+    await gateway.close();
+    await backend.close();
+  });
+
+  const post = (
+    body: string | Buffer,
+    type = "application/json",
+    path = "/v1/rooms/a/ticks",
+  ): Promise<Answer> => {
+    backend.received.length = 0;
+    return send(`${gateway.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": type, "x-api-key": "k" },
+      body,
+    });
+  };
+
+  for (const [type, body] of [
+    ["application/x-ndjson", '{"seq":1}\n\n{"seq":2}\r\n{"seq":3}'],
+    ["application/json", '[{"seq":1}, {"seq":2},\n{"seq":3}]'],
+    ["application/json", '{"seq":1}{"seq":2} {"seq":3}'],
+  ] as const) {
+    it(`reads ${JSON.stringify(body)} as ${type}; the path is in its first message`, async () => {
+      const { status, json } = await post(body, type);
+      assert.deepEqual([status, json.count], [200, 3]);
+      assert.deepEqual(
+        backend.received.map(({ message }) => [message.room, message.seq]),
+        [
+          ["a", 1],
+          ["", 2],
+          ["", 3],
+        ],
+      );
+    });
+  }
+
+  it("without a body is one message of what path and query say", async () => {
+    const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
+      method: "POST",
+      headers: { "x-api-key": "k" },
+    });
+    assert.deepEqual([status, json], [200, { room: "a", count: 1, bytes: "3" }]);
+  });
+
+  const mistakes = [
+    ['[{"seq":1},{"seqq":2}]', 400, "UNKNOWN_FIELD", /^\[1\]\.seqq: .*did you mean "seq"\?$/],
+    ['[{"seq":1},{"seq":2', 400, "MALFORMED_JSON", /ends within a value \(after 1 messages/],
+    ['[{"seq":1},', 400, "MALFORMED_JSON", /ends before the array does/],
+    ['[{"seq":1}{"seq":2}]', 400, "MALFORMED_JSON", /expected "," or "\]"/],
+    ['[{"seq":1}]x', 400, "MALFORMED_JSON", /nothing behind the array/],
+    ["[,]", 400, "MALFORMED_JSON", /expected a message, found ","/],
+    ['{"seq":}', 400, "MALFORMED_JSON", /\[0\]/],
+    ['[{"seq":1},{"room":"b"}]', 400, "FIELD_COLLISION", /the path binds this field/],
+    ['[{"seq":1},{"text":"secret"}]', 403, "POLICY_DENIED", /./],
+    [`[{"text":"${"x".repeat(70_000)}"}]`, 413, "BODY_TOO_LARGE", /message 1 of the body: .* 65536 bytes/],
+  ] as const;
+  for (const [body, expected, reason, says] of mistakes) {
+    it(`refuses ${body.slice(0, 40)} with ${expected} ${reason}, and cancels the call`, async () => {
+      const { status, json } = await post(body);
+      assert.deepEqual([status, json.reason], [expected, reason]);
+      assert.match(json.message, says);
+    });
+  }
+
+  it("may be larger than a message may be", async () => {
+    const text = "x".repeat(1000);
+    const { status, json } = await post(`[${Array(500).fill(`{"text":"${text}"}`).join()}]`);
+    assert.deepEqual([status, json.count], [200, 500]);
+  });
+
+  it("is refused with 415 where its content type is neither JSON nor lines of it", async () => {
+    const { status, json } = await post("seq=1", "text/csv");
+    assert.deepEqual([status, json.reason], [415, "UNSUPPORTED_MEDIA_TYPE"]);
+  });
+
+  it("ends with the backend's error, also before the client has sent all", async () => {
+    const { status, json } = await post('[{"text":"refuse"},{"seq":2}]');
+    assert.deepEqual([status, json.reason], [400, "FAILED_PRECONDITION"]);
+  });
+
+  it("of HttpBody gets a raw body in pieces, the content type with the first", async () => {
+    const { status, json } = await post(Buffer.alloc(300_000, "a"), "image/png", "/v1/files");
+    assert.deepEqual([status, json.contentType], [200, "image/png"]);
+    assert.ok(json.count > 1, `${json.count} messages`);
+  });
+
+  it("whose body is a field of HttpBody gets a raw body in pieces, the path with the first", async () => {
+    backend.received.length = 0;
+    const body = Buffer.alloc(300_000, "a");
+    const { status } = await send(`${gateway.url}/v1/files/n`, {
+      method: "PUT",
+      headers: { "content-type": "image/png", "x-api-key": "k" },
+      body,
+    });
+    assert.equal(status, 200);
+    const [first, second] = backend.received;
+    assert.deepEqual([first?.message.name, second?.message.name], ["n", ""]);
+  });
+
+  it("that its client breaks off is cancelled at the backend", async () => {
+    backend.cancelled = 0;
+    const sent = request(`${gateway.url}/v1/rooms/a/ticks`, {
+      method: "POST",
+      headers: { "content-type": "application/x-ndjson", "x-api-key": "k" },
+    });
+    sent.on("error", () => undefined);
+    backend.received.length = 0;
+    sent.write('{"seq":1}\n');
+    while (backend.received.length === 0) await new Promise(resolve => setTimeout(resolve, 10));
+    sent.destroy();
+    await backend.onCancelled();
+  });
+});
+
+describe("a call that streams both ways over REST", () => {
+  let backend: TicksBackend;
+  let gateway: TestGateway;
+  before(async () => {
+    backend = await startTicks();
+    gateway = await startTicksGateway(backend.port);
+  });
+  after(async () => {
+    await gateway.close();
+    await backend.close();
+  });
+
+  it("gets responses while its client goes on sending", async () => {
+    const sent = request(`${gateway.url}/v1/rooms/a:talk`, {
+      method: "POST",
+      headers: { "content-type": "application/x-ndjson", accept: "application/x-ndjson" },
+    });
+    sent.write('{"seq":1,"text":"x"}\n');
+    const [response] = (await once(sent, "response")) as [IncomingMessage];
+    const chunks = response[Symbol.asyncIterator]();
+    const next = async (): Promise<string> => String((await chunks.next()).value);
+    assert.equal(await next(), '{"room":"a","seq":"2","text":"x"}\n');
+    sent.write('{"seq":5,"text":"y"}\n');
+    assert.equal(await next(), '{"seq":"6","text":"y"}\n');
+    sent.end('{"text":"fail"}\n');
+    assert.match(await next(), /^\{"error":\{"code":10,"reason":"ABORTED","message":"stop talking"/);
+    assert.equal((await chunks.next()).done, true);
+  });
+});

@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { send, type TestGateway } from "../gateway/harness.js";
+import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
+
+const one = '{"room":"a","seq":"1","text":"tick 1"}';
+const two = '{"room":"a","seq":"2","text":"tick 2"}';
+const error = '{"error":{"code":5,"reason":"NOT_FOUND","message":"failed after 2","details":[]}}';
+
+const forms = [
+  ["application/json", "application/json", `[${one},${two}]`, `[${one},${two},${error}]`, "[]"],
+  ["application/x-ndjson", "application/x-ndjson", `${one}\n${two}\n`, `${one}\n${two}\n${error}\n`, ""],
+  [
+    "text/event-stream",
+    "text/event-stream",
+    `:\n\ndata:${one}\n\ndata:${two}\n\n`,
+    `:\n\ndata:${one}\n\ndata:${two}\n\nevent:error\ndata:${error}\n\n`,
+    ":\n\n",
+  ],
+] as const;
+
+/** A response that is read piece by piece. */
+async function open(url: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+  const sent = request(url, { headers });
+  sent.end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  return response;
+}
+
+async function text(response: AsyncIterable<Buffer>): Promise<string> {
+  let all = "";
+  for await (const chunk of response) all += String(chunk);
+  return all;
+}
+
+/** Reads until the text has come. */
+async function until(response: IncomingMessage, expected: string): Promise<string> {
+  let all = "";
+  while (!all.includes(expected)) {
+    const [chunk] = (await once(response, "data")) as [Buffer];
+    all += String(chunk);
+  }
+  return all;
+}
+
+describe("a server stream over REST", () => {
+  let backend: TicksBackend;
+  let gateway: TestGateway;
+  before(async () => {
+    backend = await startTicks();
+    gateway = await startTicksGateway(
+      backend.port,
+      "metadata: { response: [etag, x-room] }, methods: { Find: { stream: grpc-gateway, timeout: 300ms } }",
+    );
+  });
+  after(async () => {
+    await gateway.close();
+    await backend.close();
+  });
+
+  for (const [accept, contentType, whole, failed, empty] of forms) {
+    it(`is ${contentType} for accept: ${accept}`, async () => {
+      const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=2`, { headers: { accept } });
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get("content-type"), contentType);
+      assert.equal(await response.text(), whole);
+    });
+
+    it(`without messages has no elements in ${contentType}`, async () => {
+      const response = await fetch(`${gateway.url}/v1/rooms/a/ticks`, { headers: { accept } });
+      assert.deepEqual([response.status, await response.text()], [200, empty]);
+    });
+
+    it(`that fails behind its first message ends with the error in ${contentType}`, async () => {
+      const url = `${gateway.url}/v1/rooms/a/ticks?count=2&fail=5`;
+      const response = await fetch(url, { headers: { accept } });
+      assert.deepEqual([response.status, await response.text()], [200, failed]);
+    });
+
+    it(`that fails before its first message is an ordinary error for ${accept}`, async () => {
+      const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks?fail=5`, { headers: { accept } });
+      assert.deepEqual([status, json.reason], [404, "NOT_FOUND"]);
+    });
+  }
+
+  it("has the status 200 as soon as the backend sends initial metadata, and the metadata as headers", async () => {
+    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?early=true&fail=5`);
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("x-room"), "a");
+    assert.match(await response.text(), /^\[\{"error":\{"code":5,/);
+  });
+
+  it("is lines of grpc-gateway where the configuration makes them the default", async () => {
+    const response = await fetch(`${gateway.url}/v1/rooms/a:find`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"count":2,"fail":5}',
+    });
+    const lines = `{"result":${one}}\n{"result":${two}}\n${error}\n`;
+    assert.deepEqual(
+      [response.headers.get("content-type"), await response.text()],
+      ["application/json", lines],
+    );
+  });
+
+  it("is refused with 406 where the client accepts none of its forms", async () => {
+    const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
+      headers: { accept: "text/html" },
+    });
+    assert.deepEqual([status, json.reason], [406, "NOT_ACCEPTABLE"]);
+  });
+
+  it("takes the form with the greatest weight of Accept", async () => {
+    const headers = { accept: "text/html, application/json;q=0.5, application/x-ndjson;q=0.9" };
+    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { headers });
+    assert.equal(response.headers.get("content-type"), "application/x-ndjson");
+    await response.body?.cancel();
+  });
+
+  it("sends each message when it comes, not when the stream ends", async () => {
+    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=2&hang=true`, {
+      accept: "application/x-ndjson",
+    });
+    assert.equal(await until(response, two), `${one}\n${two}\n`);
+    response.destroy();
+  });
+
+  it("is cancelled at the backend when its client leaves", async () => {
+    backend.cancelled = 0;
+    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
+    await until(response, one);
+    response.destroy();
+    await backend.onCancelled();
+    const { reason } = await gateway.logged(({ status }) => status === 499);
+    assert.equal(reason, "CLIENT_CLOSED");
+  });
+
+  it("stops the backend by flow control while its client does not read", async () => {
+    backend.written = 0;
+    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=20000&size=10000`);
+    await once(response, "readable");
+    let before = -1;
+    while (before !== backend.written) {
+      before = backend.written;
+      await new Promise(resolve => setTimeout(resolve, 200));
+    }
+    assert.ok(before < 5000, `${before} messages of 10 KB were written to a client that does not read`);
+    const length = (await text(response)).length;
+    assert.ok(length > 200_000_000, `${length} bytes came`);
+  });
+
+  it("of HttpBody is raw bytes with the content type of its first message", async () => {
+    const response = await fetch(`${gateway.url}/v1/files/a?count=3`);
+    assert.equal(response.headers.get("content-type"), "image/png");
+    assert.equal(await response.text(), "123");
+  });
+
+  it("of HttpBody that fails is cut off, so that nobody takes it for complete", async () => {
+    const response = await fetch(`${gateway.url}/v1/files/a?count=3&fail=13`);
+    assert.equal(response.status, 200);
+    await assert.rejects(response.text());
+  });
+
+  it("of HttpBody is 304 where the client has what the backend's etag names", async () => {
+    backend.cancelled = 0;
+    const headers = { "if-none-match": 'W/"v0", "v1"' };
+    const response = await fetch(`${gateway.url}/v1/files/a?count=1&early=true&hang=true`, { headers });
+    assert.deepEqual([response.status, response.headers.get("etag")], [304, '"v1"']);
+    await backend.onCancelled();
+  });
+
+  it("answers HEAD with its head alone, and ends the call", async () => {
+    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { method: "HEAD" });
+    assert.deepEqual([response.status, await response.text()], [200, ""]);
+  });
+
+  it("ends in band at the deadline of its method, and at the one that the client asks for", async () => {
+    const body = '{"count":1,"hang":true}';
+    const headers = { "content-type": "application/json" };
+    const own = await fetch(`${gateway.url}/v1/rooms/a:find`, { method: "POST", headers, body });
+    assert.match(await own.text(), /\{"error":\{"code":4,"reason":"UPSTREAM_TIMEOUT"/);
+    const asked = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`, {
+      headers: { "x-request-timeout": "200ms" },
+    });
+    assert.match(await asked.text(), /,\{"error":\{"code":4,"reason":"UPSTREAM_TIMEOUT".*\}\}\]$/);
+  });
+
+  it("counts its messages, and its life is no latency", async () => {
+    const labels = 'route="/v1/rooms/{room}/ticks",method="GET"';
+    const scrape = async (): Promise<string> => (await fetch(`${gateway.admin}/metrics`)).text();
+    const latencies = (metrics: string) =>
+      metrics
+        .split("\n")
+        .find(line => line.startsWith(`protogate_http_request_duration_seconds_count{${labels}`));
+    const before = latencies(await scrape());
+    await (await fetch(`${gateway.url}/v1/rooms/a/ticks?count=7`)).text();
+    const metrics = await scrape();
+    assert.match(metrics, new RegExp(`protogate_streams_ended_total\\{${labels},reason="ok"\\} [1-9]`));
+    assert.match(
+      metrics,
+      new RegExp(`protogate_stream_messages_total\\{${labels},direction="response"\\} [1-9]`),
+    );
+    assert.match(metrics, new RegExp(`protogate_http_requests_total\\{${labels},code="200",`));
+    assert.equal(latencies(metrics), before);
+  });
+});
+
+describe("server-sent events", () => {
+  let backend: TicksBackend;
+  let gateway: TestGateway;
+  before(async () => {
+    backend = await startTicks();
+    gateway = await startTicksGateway(
+      backend.port,
+      "methods: { Watch: { stream: sse, sse: { id: seq, event: kind, last_event_id: since, retry: 3s, heartbeat: 100ms } } }",
+    );
+  });
+  after(async () => {
+    await gateway.close();
+    await backend.close();
+  });
+
+  it("carry the id and the retry time that the configuration names", async () => {
+    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`);
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+    assert.equal(response.headers.get("cache-control"), "no-cache");
+    assert.equal(await response.text(), `retry:3000\n\nid:1\nevent:\ndata:${one}\n\n`);
+  });
+
+  it("go on behind Last-Event-ID, which beats the parameter of the first request", async () => {
+    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1&since=1`, {
+      headers: { "last-event-id": "41" },
+    });
+    assert.match(await response.text(), /\nid:42\n/);
+  });
+
+  it("refuse a Last-Event-ID that is no value of its field", async () => {
+    const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
+      headers: { "last-event-id": "x" },
+    });
+    assert.deepEqual([status, json.reason], [400, "INVALID_VALUE"]);
+  });
+
+  it("begin with 200 and a comment after one heartbeat, while the backend is silent", async () => {
+    const response = await open(`${gateway.url}/v1/rooms/a/ticks?hang=true`);
+    assert.equal(response.statusCode, 200);
+    assert.equal(await until(response, ":\n\n:\n\n".slice(0, 3)), "retry:3000\n\n:\n\n");
+    response.destroy();
+  });
+});
+
+describe("streams of a gateway that ends or reloads", () => {
+  it("go on while it drains, then end in band", async () => {
+    const backend = await startTicks();
+    const gateway = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
+    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
+    await until(response, one);
+    const rest = text(response);
+    await gateway.close();
+    assert.match(await rest, /^,\{"error":\{"code":14,"reason":"SHUTTING_DOWN".*\}\}\]$/);
+    await backend.close();
+  });
+
+  it("go on over a reload, and end in band when the time to drain is over", async () => {
+    const backend = await startTicks();
+    const gateway = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
+    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
+    await until(response, one);
+    const rest = text(response);
+    await gateway.reload();
+    assert.equal((await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`)).status, 200);
+    assert.match(await rest, /^,\{"error":\{"code":14,"reason":"SHUTTING_DOWN".*\}\}\]$/);
+    await gateway.close();
+    await backend.close();
+  });
+});
