@@ -1,5 +1,5 @@
 import type { Codecs } from "../codec/codecs.js";
-import { type BodyTarget, RequestPlan } from "../codec/json-to-wire/request.js";
+import { type BodyTarget, RequestPlan, type RequestSpec } from "../codec/json-to-wire/request.js";
 import { isTextBindable } from "../codec/json-to-wire/text-value.js";
 import { isWellKnown, type OwnWrappers } from "../codec/well-known.js";
 import { type ResponsePlan, responsePlan } from "../codec/wire-to-json/response.js";
@@ -32,6 +32,8 @@ export interface Route {
   /** Whether REST may be spoken; false on the path of an RPC that has no rule of its own. */
   readonly rest: boolean;
   readonly request: RequestPlan;
+  /** For messages that come one by one over a WebSocket: where the rule has no body, each of them is a whole message. */
+  readonly frames: RequestPlan;
   readonly response: ResponsePlan;
   /** Undefined where responses do not stream. */
   readonly stream: StreamPlan | undefined;
@@ -71,6 +73,16 @@ export function compileRoute(
     rule.rule.responseBody === "" ? undefined : topLevel(rpc.output, rule.rule.responseBody, "response_body");
   const response = responsePlan(rpc.output, responseField, codecs);
   const method = rule.rule.method;
+  const spec: RequestSpec = {
+    input: rpc.input,
+    codecs,
+    variables,
+    body,
+    query: policy.query,
+    fillUpdateMask: method === "PATCH",
+    depth: policy.json.depth,
+  };
+  const request = new RequestPlan(spec);
   return {
     kind: "rpc",
     method,
@@ -84,15 +96,11 @@ export function compileRoute(
     policy,
     protocols,
     rest: rule.source !== "protocols",
-    request: new RequestPlan({
-      input: rpc.input,
-      codecs,
-      variables,
-      body,
-      query: policy.query,
-      fillUpdateMask: method === "PATCH",
-      depth: policy.json.depth,
-    }),
+    request,
+    frames:
+      rpc.clientStreaming && body.kind === "none"
+        ? new RequestPlan({ ...spec, body: { kind: "all" }, queryBesideBody: true })
+        : request,
     response: enveloped(response, rpc.output, policy.dialect),
     stream: rpc.serverStreaming ? streamPlan(rpc, policy.stream, codecs) : undefined,
     retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",

@@ -129,6 +129,12 @@ export type GatewayConfig = Loaded<typeof ConfigSchema>;
 export type ListenersConfig = GatewayConfig["listeners"];
 export type LoadedGatewayConfig = LoadedConfig<GatewayConfig>;
 
+/** The largest body that any method takes, in bytes. */
+export function largestBody({ http, service_defaults: defaults, services }: GatewayConfig): number {
+  const levels = [defaults, ...services, ...services.flatMap(({ methods }) => Object.values(methods))];
+  return Math.max(http.limits.body, ...levels.map(({ limits }) => limits?.body ?? 0));
+}
+
 /** @param env what `${NAME}` in the file stands for */
 export function loadConfig(
   file: string,

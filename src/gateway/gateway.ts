@@ -13,7 +13,7 @@ import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
-import type { GatewayConfig } from "./config.js";
+import { type GatewayConfig, largestBody } from "./config.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
@@ -360,6 +360,7 @@ class RunningGateway implements Gateway {
         requestTimeout: http.limits.request_timeout,
         handle: (request, response) => pipeline.handle(request, response),
         upgrades: target => pipeline.upgrades(target),
+        sockets: { maxMessageBytes: 2 * largestBody(this.#loaded.config), idleTimeoutMs: 60_000 },
         crashed: error =>
           this.#runtime.log.error({ err: error }, "A client connection was ended after an internal error."),
         ...(this.#realtime !== undefined && {

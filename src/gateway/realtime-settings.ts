@@ -15,7 +15,7 @@ import { restEndpoints } from "../realtime/api/rest.js";
 import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
-import { requireHandshake } from "../realtime/sockets/upgrade-request.js";
+import { requireHandshake } from "../server/handshake.js";
 import { type GatewayError, gatewayError } from "../status/failure.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { Validators } from "../validation/compile.js";

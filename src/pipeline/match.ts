@@ -39,6 +39,41 @@ export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch 
   }
 }
 
+/**
+ * The route that a request for a WebSocket is for: one whose method streams, whatever the HTTP method of its rule, GET
+ * before others; else one whose method does not, which refuses it. Undefined where there is neither, and where the path
+ * is not that of RPCs.
+ */
+export function matchSocket(router: BoundRoutes["router"], path: string): RouteMatch | undefined {
+  let refusing: RouteMatch | undefined;
+  for (const method of ["GET", ...router.allowed(path)]) {
+    const found = router.match(method, path);
+    if (found.kind !== "found") continue;
+    const { value: binding, variables } = found;
+    if (binding.kind !== "rpc") {
+      if (method === "GET") return undefined;
+      continue;
+    }
+    if (!binding.route.rest) continue;
+    const matched = { binding, variables };
+    const { clientStreaming, serverStreaming } = binding.route.rpc;
+    if (clientStreaming || serverStreaming) return matched;
+    refusing ??= matched;
+  }
+  return refusing;
+}
+
+/** What a GET of that target becomes where it asks for a WebSocket, see `EngineOptions.upgrades`. */
+export function upgradeOf(
+  router: BoundRoutes["router"],
+  target: string,
+): "connection" | "socket" | undefined {
+  const [path = ""] = target.split("?", 1);
+  const found = lookUpRoute(router, "GET", path);
+  if (found.kind === "found" && found.value.kind === "pass-through") return "connection";
+  return matchSocket(router, path) === undefined ? undefined : "socket";
+}
+
 /** Undefined if the request is not a preflight, or its origin is not allowed. */
 function preflightResponse(request: InboundRequest, routes: BoundRoutes): HttpResponse | undefined {
   const allow = routes.router.allowed(request.path);

@@ -17,6 +17,7 @@ import { validate } from "./transcode.js";
 export interface StreamServices {
   readonly metrics: StreamMetrics;
   readonly streams: OpenStreams;
+  draining(): boolean;
   /** Adds the headers that every response carries. */
   ownHeaders(context: RequestContext, headers: [name: string, value: string][]): HeaderList;
   respond(context: RequestContext, response: HttpResponse): void;

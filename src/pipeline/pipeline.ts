@@ -9,7 +9,6 @@ import type {
   RpcBinding,
 } from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
-import { lookUpRoute } from "../bindings/lookup.js";
 import type { Protocol, ProtocolCall } from "../protocols/protocol.js";
 import { protocolOn, spokenProtocol, unreadableType } from "../protocols/protocols.js";
 import { CompressedResponse } from "../server/compressed-response.js";
@@ -23,9 +22,10 @@ import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
 import { describe, errorResponse } from "./failure-response.js";
 import { forward, forwardingFailure } from "./forward.js";
-import { match } from "./match.js";
+import { match, matchSocket, upgradeOf } from "./match.js";
 import { callMetadata } from "./metadata.js";
 import { openHttpStream, type StreamServices } from "./open-http-stream.js";
+import { openSocketStream, requireSocket } from "./open-socket-stream.js";
 import type { OpenStreams } from "./open-streams.js";
 import { bodyRoom, protocolResult, readMessage } from "./protocol-call.js";
 import { type Records, record } from "./record.js";
@@ -65,6 +65,7 @@ export class Pipeline {
     this.#streamServices = {
       metrics: options.metrics.streams,
       streams: options.streams,
+      draining: () => options.draining(),
       ownHeaders: (context, headers) => {
         this.#ownHeaders(context, headers);
         if (options.draining()) headers.push(["connection", "close"]);
@@ -76,10 +77,8 @@ export class Pipeline {
   }
 
   /** For `EngineOptions.upgrades`: routes that take WebSockets, or refuse them themselves. */
-  upgrades(target: string): "connection" | undefined {
-    const [path = ""] = target.split("?", 1);
-    const found = lookUpRoute(this.#options.routes().router, "GET", path);
-    return found.kind === "found" && found.value.kind === "pass-through" ? "connection" : undefined;
+  upgrades(target: string): "connection" | "socket" | undefined {
+    return upgradeOf(this.#options.routes().router, target);
   }
 
   /** Never throws and never rejects: every request gets its response. */
@@ -119,7 +118,7 @@ export class Pipeline {
     requireHost(request.header("host"));
     if (request.path.length + request.query.length > targetLimit)
       throw gatewayError("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
-    const matched = match(request, routes);
+    const matched = (request.upgrade && matchSocket(routes.router, request.path)) ?? match(request, routes);
     if ("status" in matched) return matched;
     const { binding, variables } = matched;
     context.binding = binding;
@@ -127,6 +126,7 @@ export class Pipeline {
     // Connect and gRPC say themselves how messages are compressed.
     if (routes.compression !== undefined && binding.kind !== "pass-through" && context.protocol === undefined)
       context.request = expandedRequest(request, routes.compression);
+    if (request.upgrade !== undefined && binding.kind === "rpc") requireSocket(request, binding, routes);
     binding.dialect.accept?.check(request);
     return this.#guard(context, binding, variables);
   }
@@ -178,6 +178,9 @@ export class Pipeline {
 
   #readBody(context: RequestContext, binding: RpcBinding, variables: readonly string[]): MaybeLater {
     const { rpc } = binding.route;
+    const { upgrade } = context.request;
+    if (upgrade !== undefined)
+      return openSocketStream(context, binding, variables, upgrade, this.#streamServices);
     if (rpc.clientStreaming || rpc.serverStreaming) {
       openHttpStream(context, binding, variables, this.#streamServices);
       return undefined;

@@ -20,7 +20,8 @@ export function record(
 ): void {
   const { request, binding, requestId, requestBytes, responseBytes, upstreamSeconds } = context;
   const seconds = (performance.now() - context.startedMs) / 1000;
-  const status = failure?.httpStatus ?? sent;
+  // A socket tells its failure in band.
+  const status = sent === 101 ? sent : (failure?.httpStatus ?? sent);
   const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
   if (context.streamed) {
     routeMetrics(metrics, request.method, binding).count(status, code);

@@ -14,7 +14,7 @@ export interface ClientSocket {
 /** What happens on the socket of a client. Nothing may be thrown. */
 export interface ClientSocketListener {
   /** @param data the listener's; text has been checked to be UTF-8 */
-  message(data: Buffer, isBinary: boolean): void;
+  received(data: Buffer, isBinary: boolean): void;
   /** The client has taken some of what waited for it. */
   drained(): void;
   /** What comes is no frame (1002, 1007, 1008) or a message that is too large (1009). Nothing more comes; it is to be ended. */

@@ -237,6 +237,11 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The path is that of a WebSocket, but the request does not ask for one of version 13.",
   },
+  WEBSOCKET_NOT_SUPPORTED: {
+    httpStatus: 400,
+    code: Code.INVALID_ARGUMENT,
+    doc: "The request asks for a WebSocket, but the method of its route does not stream.",
+  },
   TOO_MANY_CONNECTIONS: {
     httpStatus: 503,
     code: Code.UNAVAILABLE,

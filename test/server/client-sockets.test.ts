@@ -65,7 +65,7 @@ async function serve(
     const taken = await upgrade.open([["x-own", "é"]], maxMessageBytes, socket => {
       witness.opened(socket);
       return {
-        message: (data, isBinary) => {
+        received: (data, isBinary) => {
           witness.bytes += data.length;
           witness.note(`${isBinary ? "binary" : "text"} ${data.length > 40 ? data.length : data}`);
           receive?.(socket, data);

@@ -39,6 +39,8 @@ export interface RequestSpec {
   readonly variables: readonly (readonly Field[])[];
   readonly body: BodyTarget;
   readonly query: QueryPolicy;
+  /** True takes query parameters beside a body that is the whole message. */
+  readonly queryBesideBody?: true;
   /** True fills `update_mask` from the body where the caller sent none (PATCH). */
   readonly fillUpdateMask: boolean;
   /** Most levels of nested JSON. */
@@ -221,7 +223,7 @@ export class RequestPlan {
       if (query.ignore.size > 0 && query.ignore.has(name)) return;
       const target = this.#target(name);
       if (target === undefined) return;
-      if (body.kind === "all") {
+      if (body.kind === "all" && this.#spec.queryBesideBody !== true) {
         throw new TranscodeError(
           "UNKNOWN_PARAMETER",
           name,

@@ -1,13 +1,13 @@
 import { requireHost } from "../../auth/host-header.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { whenReady } from "../../net/when-ready.js";
+import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, GatewayError, gatewayError } from "../../status/failure.js";
 import type { UpgradeResult } from "../metrics.js";
 import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
 import { Socket } from "../rooms/socket.js";
 import type { SocketRequest } from "./upgrade-request.js";
-import { requireHandshake } from "./upgrade-request.js";
 
 /** A request for a WebSocket on its way to one. */
 export interface Applicant {

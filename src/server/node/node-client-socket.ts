@@ -39,7 +39,7 @@ export class NodeClientSocket extends FrameConnection implements ClientSocket {
   }
 
   protected override onMessage(data: Buffer, isBinary: boolean): void {
-    if (!this.#ended) this.#listener.message(data, isBinary);
+    if (!this.#ended) this.#listener.received(data, isBinary);
   }
 
   protected override onPing(): boolean {

@@ -119,7 +119,7 @@ export class UwsClientSocket implements ClientSocket {
     // What goes out while it is paused may have it read again.
     if (this.#pausedPing !== undefined) this.#reading.pause.call(this.#ws as never);
     if (message.byteLength > this.#maxMessageBytes) this.#listener?.broken(1009);
-    else this.#listener?.message(Buffer.copyBytesFrom(new Uint8Array(message)), isBinary);
+    else this.#listener?.received(Buffer.copyBytesFrom(new Uint8Array(message)), isBinary);
   }
 
   /** Its pong is on its way already. */

@@ -1,0 +1,101 @@
+import type { BoundRoutes, RpcBinding } from "../bindings/binding.js";
+import { bearer, bearerToken } from "../net/bearer-protocol.js";
+import { requireHandshake } from "../server/handshake.js";
+import { type InboundRequest, noBody, type UpgradeRequest } from "../server/inbound-request.js";
+import { gatewayError } from "../status/failure.js";
+import type { RequestContext } from "./context.js";
+import { callMetadata } from "./metadata.js";
+import type { StreamServices } from "./open-http-stream.js";
+import type { RpcStreamOptions } from "./rpc-stream.js";
+import { SocketStream } from "./socket-stream.js";
+import { clientTimeout } from "./timeout.js";
+import { validate } from "./transcode.js";
+
+/**
+ * Refuses what can be refused of a WebSocket without knowing who asks.
+ * @throws GatewayError WEBSOCKET_NOT_SUPPORTED, UPGRADE_REQUIRED, MALFORMED_REQUEST, ORIGIN_NOT_ALLOWED
+ */
+export function requireSocket(
+  request: InboundRequest,
+  { route }: RpcBinding,
+  { origins }: BoundRoutes,
+): void {
+  const { fullName, clientStreaming, serverStreaming } = route.rpc;
+  if (!clientStreaming && !serverStreaming) {
+    const message = `${fullName} does not stream; send an ordinary ${route.method} request`;
+    throw gatewayError("WEBSOCKET_NOT_SUPPORTED", message);
+  }
+  requireHandshake(name => request.header(name));
+  origins.requireForSocket(request);
+}
+
+/**
+ * Makes the connection of a request a WebSocket and opens a call over it. Whatever can be refused before is refused as
+ * an ordinary response: path, query, headers, and the message where it is made of these alone.
+ * @throws and rejects with GatewayError, TranscodeError
+ */
+export async function openSocketStream(
+  context: RequestContext,
+  binding: RpcBinding,
+  variables: readonly string[],
+  upgrade: UpgradeRequest,
+  services: StreamServices,
+): Promise<undefined> {
+  const { request, routes, guardResult } = context;
+  const { route, dialect } = binding;
+  if (services.draining())
+    throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
+  const timeout = clientTimeout(request, route.policy.streamTimeout ?? Number.POSITIVE_INFINITY);
+  const options: RpcStreamOptions = {
+    binding,
+    metadata: callMetadata(context, binding),
+    timeoutMs: timeout === Number.POSITIVE_INFINITY ? undefined : timeout,
+    cancellation: request.cancellation,
+    check: message => {
+      validate(binding, message);
+      if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
+    },
+    metrics: services.metrics.route(binding.template.text, binding.method),
+  };
+  const first = route.frames.encode(variables, request.query, { contentType: "", bytes: noBody });
+  const whole = !route.rpc.clientStreaming && route.body.kind === "none";
+  if (whole) options.check(first);
+  upgrade.watch();
+  const headers = services.ownHeaders(context, []).filter(([name]) => name !== "connection");
+  const offersToken = bearerToken(request.header("sec-websocket-protocol")) !== undefined;
+  const opened = await upgrade.open(
+    offersToken ? [...headers, ["sec-websocket-protocol", bearer]] : headers,
+    binding.bodyLimit,
+    socket => {
+      const stream = new SocketStream(
+        socket,
+        {
+          variables,
+          query: request.query,
+          errorBody: failure => {
+            const details = failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
+            const { requestId } = context;
+            return dialect.renderFailure(failure, details, { requestId, path: request.path }).body;
+          },
+          received: bytes => {
+            context.requestBytes += bytes;
+          },
+          sent: bytes => {
+            context.responseBytes += bytes;
+          },
+          finish: (failure, detail) => {
+            services.streams.delete(stream.rpc);
+            services.finish(context, { status: 101, ...(failure && { failure }), detail });
+          },
+        },
+        options,
+      );
+      context.streamed = true;
+      services.streams.add(stream.rpc, routes);
+      stream.start(whole ? first : undefined);
+      return stream;
+    },
+  );
+  if (!opened) throw gatewayError("CLIENT_CLOSED", "the client left before its socket was opened");
+  return undefined;
+}
