@@ -9,6 +9,7 @@ import { requestBytes } from "../rest/workloads.js";
 import { findEnvoy, startEnvoy } from "../stage/envoy.js";
 import { gatewayName, type Server } from "../stage/servers.js";
 import { openStage, type Stage } from "../stage/stage.js";
+import { measureCalls } from "./calls.js";
 import { measureGrowth } from "./growth.js";
 
 /** A kind of stream, and who can send it. */
@@ -58,13 +59,15 @@ export const streamsGroup: Group = {
   method: [
     "Server streams of messages of about 100 bytes of JSON, one upstream stream for each client: NDJSON lines (grpc-gateway's",
     '{"result":…} lines, Envoy\'s transcoder with newline-delimited streams) and server-sent events. Messages per CPU',
-    "second: what all clients have got, by the CPU time of the server. A request is a whole stream. Growth: the most",
+    "second: what all clients have got, by the CPU time of the server. A request is a whole stream. gRPC calls: 10",
+    "connections with 10 calls under way each, by the gateway's own client; Envoy passes them on. Growth: the most",
     "resident memory of the gateway while one stream of large messages runs to or from somebody who is slow.",
   ],
   async *run(context: Context): AsyncIterable<Finding> {
     const stage = await openStage(context);
     try {
       for (const load of loads) yield await measureStreams(context, stage, load);
+      yield await measureCalls(context, stage);
       yield* measureGrowth(context, stage);
     } finally {
       await stage.close();
