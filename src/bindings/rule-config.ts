@@ -37,7 +37,7 @@ const route = {
   ),
   response_body: Type.Optional(
     text("field", {
-      description: "The reply's field that is answered alone. Left out, all of the reply is.",
+      description: "The field of the response message that becomes the body. Left out: the whole message.",
     }),
   ),
 };

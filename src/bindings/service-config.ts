@@ -75,7 +75,9 @@ const jsonOverride = Type.Optional(
 );
 
 const request = { description: "Request headers that are sent to the backend as metadata of the same name." };
-const response = { description: "Metadata of the reply, initial or trailing, that become response headers." };
+const response = {
+  description: "Metadata of the backend's response, initial or trailing, that become response headers.",
+};
 const headerName = text("headerGlob", {
   description:
     "A header name, in any case, or a glob with one `*`, such as `x-*`. Binary metadata passes by globs that end in `-bin`; credentials and what HTTP or gRPC owns by no glob.",
@@ -127,7 +129,7 @@ const errors = {
     "The body of an error. `status`: code, reason, message and details; `google`: AIP-193; `problem`: RFC 9457; `openim`: the envelope of OpenIM, for successes as well, and what its clients and backends expect of headers and metadata; `chat-api`: only a text.",
 };
 const emptyResponse = {
-  description: "How a reply of google.protobuf.Empty is answered: 200 with {}, or 204.",
+  description: "The HTTP response for a google.protobuf.Empty: 200 with {}, or 204.",
 };
 const emptyStatuses = [200, 204] as const;
 const timeout = Type.Optional(

@@ -36,7 +36,7 @@ export const DescriptorsSchema = Type.Array(
           reflection: text("nonempty", { description: "Name of the upstream to ask." }),
           refresh: Type.Optional(duration({ description: "Ask again this often. Without it, once." }, 1000)),
         },
-        "What an upstream's gRPC server reflection tells (v1 or v1alpha).",
+        "What an upstream serves by gRPC server reflection (v1 or v1alpha).",
       ),
     ],
     { description: "Where message and service definitions come from: one of protos, set and reflection." },

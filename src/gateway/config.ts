@@ -77,7 +77,7 @@ const HttpSchema = section(
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,
     errors: choice(dialectNames, {
-      description: "The shape of error bodies where no route answers.",
+      description: "The shape of error bodies where no route matches.",
       default: "status",
     }),
     forwarded: section(

@@ -49,7 +49,7 @@ const RateLimitSchema = mapping(
     ),
     on_store_failure: choice(["allow", "deny", "local"], {
       description:
-        "What happens while Redis does not answer: every request passes, none does, or each gateway counts alone.",
+        "What happens while Redis cannot be reached: every request passes, none does, or each gateway counts alone.",
       default: "local",
     }),
     mode: choice(["enforce", "shadow"], {

@@ -61,7 +61,7 @@ const RoomSettingsSchema = mapping(
         mapping(
           {
             agent_name: text("nonempty", { description: "Name of the agent." }),
-            metadata: Type.Optional(text("any", { description: "What the agent is told." })),
+            metadata: Type.Optional(text("any", { description: "What the agent gets." })),
           },
           "An agent to dispatch to the room.",
         ),
@@ -161,7 +161,7 @@ const TokenRouteSchema = mapping(
         }),
         jwt: text("nonempty", { description: "Name of the field that holds the token.", default: "token" }),
       },
-      "The fields of the reply.",
+      "The fields of the response.",
     ),
     auth: Type.Optional(
       authReference(
@@ -174,7 +174,7 @@ const TokenRouteSchema = mapping(
       default: "status",
     }),
   },
-  "A route that answers with a token for one room and one identity.",
+  "A route that responds with a token for one room and one identity.",
   { oneOf: tokenRouteMethods.map(key => ({ required: [key] })) },
 );
 
@@ -190,7 +190,7 @@ const WebhookSchema = mapping(
           }),
           from: text("nonempty", { description: "Who the message is from.", default: "livekit" }),
         },
-        "Tell the members of a realtime room.",
+        "Send the event to the members of a realtime room.",
       ),
     ),
     call: Type.Optional(

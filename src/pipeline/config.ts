@@ -16,7 +16,7 @@ export const CorsSchema = mapping(
         description:
           'An origin as browsers send it, such as https://app.example.com or http://localhost:5173; https://*.example.com for every host below; "*" for all, without credentials.',
       }),
-      { minItems: 1, maxItems: 1000, description: "The pages that may read replies." },
+      { minItems: 1, maxItems: 1000, description: "The pages that may read responses." },
     ),
     methods: Type.Optional(
       listOf(text("httpMethod", { description: "An HTTP method in capitals." }), {
@@ -36,7 +36,7 @@ export const CorsSchema = mapping(
       description: "Whether pages may send cookies and client certificates.",
     }),
     max_age: duration(
-      { description: "How long a browser may keep the answer to a preflight.", default: "10m" },
+      { description: "How long a browser may keep the response to a preflight.", default: "10m" },
       0,
     ),
   },
@@ -51,7 +51,7 @@ export const SecurityHeadersSchema = Type.Record(
     default: {},
     propertyNames: { description: "a header name of letters, digits, -, _ and ." },
     description:
-      "Headers of every reply, beside `x-content-type-options: nosniff`. `strict-transport-security` is sent over TLS only.",
+      "Headers of every response, beside `x-content-type-options: nosniff`. `strict-transport-security` is sent over TLS only.",
   },
 );
 

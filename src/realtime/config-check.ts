@@ -6,6 +6,7 @@ import { durationText, sizeText } from "../config/expectation.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
+import { type BrokerType, brokerTypes } from "./brokers/registry.js";
 import type { RealtimeSections } from "./config.js";
 
 /** The longest idle timeout that uWebSockets.js takes, milliseconds. */
@@ -120,8 +121,9 @@ function checkBroker({ realtime }: DraftOf<RealtimeSections>, findings: Findings
     const found = findings.show(at, broker.prefix);
     findings.error(at, `expected letters, digits, _ and -, found ${found}`);
   }
-  const schemes = broker.type === "nats" ? ["nats:", "tls:"] : ["redis:", "rediss:"];
-  for (const url of broker.type === "nats" ? broker.url.split(",") : [broker.url]) {
+  if (broker.type === undefined) return;
+  const { schemes, cluster }: BrokerType = brokerTypes[broker.type];
+  for (const url of cluster ? broker.url.split(",") : [broker.url]) {
     if (URL.canParse(url.trim()) && schemes.includes(new URL(url.trim()).protocol)) continue;
     // An address with a password in it would be repeated here.
     const forms = schemes.map(scheme => `${scheme}//host:port`).join(" or ");

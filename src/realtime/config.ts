@@ -6,6 +6,7 @@ import { choice, duration, listOf, mapping, section, size, text } from "../confi
 import { rateLimitReference } from "../limits/config.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import { addressForms, listenerTls } from "../server/config.js";
+import { brokerSchema } from "./brokers/registry.js";
 
 const limits = section(
   {
@@ -83,38 +84,6 @@ const history = section(
   "What is kept for clients that come back.",
 );
 
-/** Names of rooms and messages in a server that several gateways, or other programs, share. */
-const prefix = text("token", {
-  description:
-    "What the broker's keys and subjects begin with: gateways with the same one share their rooms.",
-  default: "protogate",
-});
-
-const BrokerSchema = Type.Union(
-  [
-    mapping({ type: choice(["memory"], { description: "In this process alone." }) }, "Rooms of one process."),
-    mapping(
-      {
-        type: choice(["nats"], { description: "NATS with JetStream." }),
-        url: text("nonempty", {
-          description: "nats://host:port or tls://host:port, several with commas between.",
-        }),
-        prefix,
-      },
-      "Rooms that several gateways share through NATS.",
-    ),
-    mapping(
-      {
-        type: choice(["redis"], { description: "Redis 6.2 or later." }),
-        url: text("nonempty", { description: "redis://host:port/db or rediss://host:port/db." }),
-        prefix,
-      },
-      "Rooms that several gateways share through Redis.",
-    ),
-  ],
-  { description: "What connects the rooms of several gateways: one of the types memory, nats and redis." },
-);
-
 const event = (description: string) =>
   Type.Optional(
     mapping(
@@ -127,9 +96,9 @@ const event = (description: string) =>
           default: "refuse",
         }),
         rewrite: Type.Optional(
-          listOf(choice(["from", "message"], { description: "Field of the reply." }), {
+          listOf(choice(["from", "message"], { description: "Field of the response." }), {
             description:
-              "What a reply may rewrite. Left out: `message`, where replies have a text of that name.",
+              "What a response may rewrite. Left out: `message`, where responses have a text of that name.",
           }),
         ),
       },
@@ -207,14 +176,14 @@ export const RealtimeSchema = mapping(
     limits,
     backpressure,
     history,
-    broker: Type.Unsafe<Type.Static<typeof BrokerSchema>>({ ...BrokerSchema, default: { type: "memory" } }),
+    broker: Type.Unsafe<Type.Static<typeof brokerSchema>>({ ...brokerSchema, default: { type: "memory" } }),
     events: section(
       {
         connect: event("Asked before a socket is opened."),
         join: event("Asked before a client joins a room."),
         message: event("Asked before a message is published."),
-        leave: event("Told when a client has left a room."),
-        disconnect: event("Told when a socket is over."),
+        leave: event("Called when a client has left a room."),
+        disconnect: event("Called when a socket has closed."),
       },
       "What backends are asked of sockets.",
     ),

@@ -26,7 +26,7 @@ export const TelemetrySchema = section(
       "The metrics on the admin listener.",
     ),
   },
-  "What the gateway tells about itself.",
+  "What the gateway reports about itself.",
 );
 
 export type TelemetryConfig = Loaded<typeof TelemetrySchema>;

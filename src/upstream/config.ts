@@ -71,7 +71,7 @@ const health = mapping(
       default: "",
     }),
   },
-  "Ask each endpoint by the gRPC health protocol; the answers feed balancing and /readyz. Without it nothing is asked.",
+  "Check each endpoint by the gRPC health protocol, for balancing and /readyz. Without it nothing is checked.",
 );
 
 const retry = mapping(
@@ -117,7 +117,7 @@ const UpstreamSchema = mapping(
     ),
     balancing: choice(["round_robin", "least_request", "pick_first"], {
       description:
-        "How an endpoint is chosen: in turn, the one with the fewest calls under way, or the first that answers.",
+        "How an endpoint is chosen: in turn, the one with the fewest calls under way, or the first that can be reached.",
       default: "round_robin",
     }),
     transport: choice(transportKinds, {

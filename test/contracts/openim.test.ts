@@ -77,7 +77,7 @@ describe("config/examples/openim.yaml", () => {
   it("keeps the business code, message and detail of the backend, and counts the real outcome", async () => {
     const before = await counted("/account/login", 401);
     const wrong = await post(system, "/account/login", { account: "jdoe", password: "yyy" });
-    assertError(wrong, 20001, "PasswordError", /^login->check password: the password is another$/);
+    assertError(wrong, 20001, "PasswordError", /^login->check password: the password is wrong$/);
     const unknown = await post(system, "/account/login", { account: "nobody", password: "xxx" });
     assertError(unknown, 20002, "AccountNotFound", /there is no such account/);
     assert.equal(await counted("/account/login", 401), before + 1);
@@ -177,7 +177,7 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
       details: [
         {
           "@type": "type.googleapis.com/openim.protobuf.ErrorInfo",
-          cause: "the password is another",
+          cause: "the password is wrong",
           warp: ["login", "check password: "],
         },
       ],

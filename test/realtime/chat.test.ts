@@ -181,6 +181,8 @@ test("a wrong frame is answered by an error that names what is wrong", async t =
     ["[]", "INVALID_VALUE", /must be a JSON object/],
     ["{}", "INVALID_VALUE", /type not provided/],
     ['{"type":"join-rom","room_id":"a"}', "UNKNOWN_TYPE", /"join-rom"; did you mean "join-room"/],
+    ['{"type":"jon","room_id":"a"}', "UNKNOWN_TYPE", /"jon"; did you mean "join-room"/],
+    ['{"type":"message","room_id":"a"}', "UNKNOWN_TYPE", /"message"$/],
     ['{"type":"__proto__"}', "UNKNOWN_TYPE", /__proto__/],
     ['{"type":7}', "UNKNOWN_TYPE", /expected a string/],
     ['{"type":"join-room","from":"A"}', "INVALID_VALUE", /room_id not provided/],

@@ -32,6 +32,6 @@ export const claimsToMetadata = Type.Record(
     default: {},
     propertyNames: { description: "the name of a claim, dots for nested ones" },
     description:
-      "What the backend is told, metadata name by claim. Lists are joined by commas, objects are JSON; what is not printable ASCII is percent-encoded.",
+      "Metadata that the backend gets, name by claim. Lists are joined by commas, objects are JSON; what is not printable ASCII is percent-encoded.",
   },
 );

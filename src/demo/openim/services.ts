@@ -41,7 +41,7 @@ export function chatService(users: UserStore): DemoService {
         const matches = await verifyPassword(password, await user?.password);
         if (user === undefined)
           throw businessError(20002, "AccountNotFound", "there is no such account", warp);
-        if (!matches) throw businessError(20001, "PasswordError", "the password is another", warp);
+        if (!matches) throw businessError(20001, "PasswordError", "the password is wrong", warp);
         return { chatToken: await issueToken(user.userID, user.userType), userID: user.userID };
       }),
 

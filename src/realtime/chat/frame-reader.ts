@@ -77,6 +77,13 @@ const shapes: ReadonlyMap<string, Shape> = new Map([
 /** Types of frames that clients send. */
 export const frameTypes: readonly string[] = [...shapes.keys()];
 
+/** `join` for `join-room`; verbs of several types lead to none. */
+const byVerb = new Map<string, string | undefined>();
+for (const type of frameTypes) {
+  const verb = type.split("-", 1)[0]!;
+  byVerb.set(verb, byVerb.has(verb) ? undefined : type);
+}
+
 /** Reads and checks a text frame. Never throws. */
 export function readFrame(text: string): ReadFrame {
   let value: unknown;
@@ -121,7 +128,8 @@ function faulty(reason: Reason, message: string, value: Record<string, unknown> 
 
 function unknownType(type: unknown): string {
   if (typeof type !== "string") return "type: expected a string";
-  return `unknown type ${shown(type)}${hint(nearest(type.slice(0, 64), frameTypes))}`;
+  const name = type.slice(0, 64);
+  return `unknown type ${shown(type)}${hint(nearest(name, frameTypes) ?? byVerb.get(nearest(name, byVerb.keys()) ?? ""))}`;
 }
 
 function unknownField(name: string, type: string, fields: ReadonlyMap<string, Check>): string {

@@ -18,29 +18,32 @@ export const RpcSchema = mapping(
     token_field: text("field", { description: "String field of its request that takes the credential." }),
     subject_field: Type.Optional(
       text("field", {
-        description: "Field of its reply that says who calls. Left out: sub, subject or user_id.",
+        description: "Field of its response that says who calls. Left out: sub, subject or user_id.",
       }),
     ),
     scopes_field: Type.Optional(
       text("field", {
-        description: "Field of its reply with the scopes. Left out: scope or scopes, if there is one.",
+        description: "Field of its response with the scopes. Left out: scope or scopes, if there is one.",
       }),
     ),
     claims_field: Type.Optional(
       text("field", {
         description:
-          "Message, map or Struct field of its reply with the claims. Left out: the whole reply, by JSON names.",
+          "Message, map or Struct field of its response with the claims. Left out: the whole response, by JSON names.",
       }),
     ),
     timeout: Type.Optional(duration({ description: "Deadline of the call, in place of the upstream's." })),
     cache: duration(
-      { description: "How long an answer is taken for the same credential; 0s: not at all.", default: "30s" },
+      {
+        description: "How long a response is reused for the same credential; 0s: not at all.",
+        default: "30s",
+      },
       0,
     ),
     cache_size: cacheSize,
     metadata: listOf(text("header", { description: "A header name, in any case." }), {
       description:
-        "Request headers that are sent along as metadata. They are no part of what an answer is remembered by.",
+        "Request headers that are sent along as metadata. They are not part of the key of reused responses.",
       default: [],
     }),
     ...placement,
