@@ -220,7 +220,7 @@ export class ServerStream extends Http2Stream {
       this.#host.completed();
       // RFC 9113 §8.1: what the client has not sent of its request is not needed any more.
       this.#leave(this.closed ? undefined : ErrorCode.NoError);
-      this.body?.drop(bodyCutShort());
+      if (this.body?.over === false) this.body.drop(bodyCutShort());
     } else if (this.#behind) {
       this.#behind = false;
       this.#drained?.();

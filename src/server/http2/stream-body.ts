@@ -65,6 +65,11 @@ export class StreamBody implements Undelivered {
     };
   }
 
+  /** Its consumer has its end or its failure. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** @param bytes the receiver's */
   push(bytes: Buffer): void {
     this.received += bytes.length;
