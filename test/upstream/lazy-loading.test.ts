@@ -83,7 +83,7 @@ test("a gateway that passes nothing through loads no HTTP client", async () => {
   const urls = await scriptsOfGateway();
   assert.ok(urls.some(url => url.includes("/src/pipeline/forward")));
   assert.deepEqual(
-    urls.filter(url => /\/(undici|@fastify\/http-proxy)\//.test(url)),
+    urls.filter(url => /node_modules\/(undici|@fastify\/http-proxy)\//.test(url)),
     [],
   );
 });
