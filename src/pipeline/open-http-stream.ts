@@ -9,7 +9,7 @@ import { HttpStream } from "./http-stream.js";
 import { callMetadata } from "./metadata.js";
 import type { OpenStreams } from "./open-streams.js";
 import { bodyRoom } from "./protocol-call.js";
-import { requireReadable, requireUncompressedBody } from "./request-body.js";
+import { bodyLimitOf, requireReadable, requireUncompressedBody } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
 import { validate } from "./transcode.js";
 
@@ -54,7 +54,7 @@ export function openHttpStream(
       request,
       response,
       call,
-      bodyLimit: protocol === undefined ? binding.bodyLimit : bodyRoom(binding.bodyLimit),
+      bodyLimit: protocol === undefined ? bodyLimitOf(binding, request) : bodyRoom(binding.bodyLimit),
       ownHeaders: headers => host.ownHeaders(context, headers),
       failed: (failure, metadata, detail) => {
         if (protocol !== undefined) return protocolFailure(context, protocol, failure, detail, metadata);

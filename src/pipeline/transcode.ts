@@ -3,7 +3,7 @@ import { responseFailure } from "../codec/error.js";
 import { isNotModified, responseHeaders, successStatus } from "../protocols/response-metadata.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
-import { encodeForm, formKind } from "../uploads/forms.js";
+import { encodeForm, isForm } from "../uploads/forms.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
@@ -32,12 +32,6 @@ export function encodeRequest(
   if (forms !== undefined && bytes.length > 0 && isForm(contentType, route.request.takesRawBody))
     return encodeForm(route.request, variables, request.query, { contentType, bytes }, forms);
   return binding.route.request.encode(variables, request.query, { contentType, bytes });
-}
-
-/** A raw body is the file of a multipart form, but a urlencoded one as it is. */
-function isForm(contentType: string, raw: boolean): boolean {
-  const kind = formKind(contentType);
-  return kind === "multipart" || (kind === "urlencoded" && !raw);
 }
 
 /** The result of a call, its failures too, as a response over HTTP. */

@@ -1,18 +1,81 @@
 import { TranscodeError } from "../codec/error.js";
 import type { RequestPlan } from "../codec/json-to-wire/request.js";
+import { gatewayError } from "../status/failure.js";
 import { fileBytes } from "./file-bytes.js";
 import { FormFields } from "./form-fields.js";
-import { type FormLimits, FormParts } from "./forms.js";
+import { encodeForm, type FormLimits, FormParts, formKind, isForm } from "./forms.js";
 import { boundaryOf, MultipartParser } from "./multipart.js";
 
 /** Takes a message; a promise where the next one has to wait. */
 type Emit = (message: Uint8Array) => void | Promise<void>;
 
+/** Bytes of a file in one message of a stream. */
+const maxPieceBytes = 65_536;
+
+/** Bytes of a body to messages; `MessageReader` of protocols. */
+interface FormReader {
+  push(chunk: Uint8Array, emit: Emit): void | Promise<void>;
+  end(emit: Emit): void | Promise<void>;
+}
+
+/** What a method that streams makes of its request. */
+interface StreamedForm {
+  readonly plan: RequestPlan;
+  readonly clientStreaming: boolean;
+  readonly variables: readonly string[];
+  readonly query: string;
+  readonly contentType: string;
+  readonly limits: FormLimits;
+}
+
+/**
+ * Reads the form in the body of a call that streams; undefined where it is none.
+ * @throws GatewayError, TranscodeError where the route takes no form
+ */
+export function formReader(form: StreamedForm): FormReader | undefined {
+  const { plan, contentType, clientStreaming } = form;
+  if (!isForm(contentType, plan.takesRawBody)) return undefined;
+  const streamed = clientStreaming && formKind(contentType) === "multipart";
+  return streamed ? new FormStreamReader(form) : new WholeFormReader(form);
+}
+
+/** A form that is one message. */
+class WholeFormReader implements FormReader {
+  readonly #form: StreamedForm;
+  readonly #limit: number;
+  #chunks: Uint8Array[] = [];
+  #size = 0;
+
+  constructor(form: StreamedForm) {
+    const { contentType, limits } = form;
+    this.#form = form;
+    this.#limit = formKind(contentType) === "multipart" ? limits.body : limits.text;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#size += chunk.length;
+    if (this.#size > this.#limit)
+      throw gatewayError("BODY_TOO_LARGE", `the body is limited to ${this.#limit} bytes`);
+    this.#chunks.push(chunk);
+  }
+
+  end(emit: Emit): void | Promise<void> {
+    const { plan, variables, query, contentType, limits } = this.#form;
+    const bytes = Buffer.concat(this.#chunks);
+    this.#chunks = [];
+    return emit(
+      bytes.length === 0
+        ? plan.encode(variables, query, { contentType: "", bytes })
+        : encodeForm(plan, variables, query, { contentType, bytes }, limits),
+    );
+  }
+}
+
 /**
  * Turns a multipart body into the messages of a client stream: the fields before the file become the first one, together
  * with path and query, and each piece of the file one more, as it comes. A stream has one file, which is its last part.
  */
-export class FormStreamReader {
+class FormStreamReader implements FormReader {
   readonly #fields: FormFields;
   readonly #parser: MultipartParser;
   readonly #encodeFirst: () => Uint8Array;
@@ -22,13 +85,7 @@ export class FormStreamReader {
   #file: "none" | "begun" | "given" = "none";
 
   /** @throws GatewayError, TranscodeError where the route takes no form */
-  constructor(
-    plan: RequestPlan,
-    variables: readonly string[],
-    query: string,
-    contentType: string,
-    limits: FormLimits,
-  ) {
+  constructor({ plan, variables, query, contentType, limits }: StreamedForm) {
     const fields = new FormFields(plan);
     this.#fields = fields;
     this.#says = variables.length > 0 || query !== "";
@@ -36,8 +93,11 @@ export class FormStreamReader {
     const parts = new FormParts(fields, limits, {
       begin: () => this.#begin(),
       data: (chunk, path, type) => {
-        this.#messages.push(Buffer.concat(fileBytes(path, this.#file === "begun" ? type : "", [chunk])));
-        this.#file = "given";
+        for (let at = 0; at < chunk.length; at += maxPieceBytes) {
+          const piece = chunk.subarray(at, at + maxPieceBytes);
+          this.#messages.push(Buffer.concat(fileBytes(path, this.#file === "begun" ? type : "", [piece])));
+          this.#file = "given";
+        }
       },
       end: (path, type) => {
         // An empty file is one, too.

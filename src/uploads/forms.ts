@@ -30,6 +30,12 @@ export function formKind(contentType: string | undefined): FormKind | undefined 
   }
 }
 
+/** Whether a body is read as a form. @param raw the route takes bodies as they are: of the forms only files */
+export function isForm(contentType: string, raw: boolean): boolean {
+  const kind = formKind(contentType);
+  return kind === "multipart" || (kind === "urlencoded" && !raw);
+}
+
 /** What a form may cost. */
 export interface FormLimits extends UploadsConfig {
   /** Bytes of all that is not in files: the limit of other bodies. */

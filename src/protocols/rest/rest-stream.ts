@@ -3,6 +3,7 @@ import type { StreamPlan } from "../../bindings/stream-config.js";
 import { TranscodeError } from "../../codec/error.js";
 import type { RequestBody } from "../../codec/json-to-wire/request.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
+import { formReader } from "../../uploads/form-stream.js";
 import type { EmitMessage, MessageReader, ProtocolCall } from "../protocol.js";
 import { JsonSequence, type SequenceForm } from "./json-sequence.js";
 import { acceptedForm } from "./response-form.js";
@@ -39,9 +40,28 @@ export function openRestStream(
   const query = form === "sse" ? queryOf(request, stream as StreamPlan) : request.query;
   return {
     timeoutMs: undefined,
-    reader: new RestReader(binding, requestForm(request, binding), variables, query, contentTypeOf(request)),
+    reader:
+      readerOfForm(request, binding, variables, query) ??
+      new RestReader(binding, requestForm(request, binding), variables, query, contentTypeOf(request)),
     format: restFormat(binding, request, form),
   };
+}
+
+function readerOfForm(
+  request: InboundRequest,
+  { route, forms }: RpcBinding,
+  variables: readonly string[],
+  query: string,
+): MessageReader | undefined {
+  if (forms === undefined || !request.hasBody) return undefined;
+  return formReader({
+    plan: route.request,
+    clientStreaming: route.rpc.clientStreaming,
+    variables,
+    query,
+    contentType: contentTypeOf(request),
+    limits: forms,
+  });
 }
 
 function contentTypeOf(request: InboundRequest): string {
