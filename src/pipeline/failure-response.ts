@@ -1,6 +1,8 @@
 import { requestFailure, TranscodeError } from "../codec/error.js";
+import { failureHeaders } from "../protocols/grpc-status.js";
 import { failureMetadata } from "../protocols/metadata.js";
 import type { CallMetadata, Protocol } from "../protocols/protocol.js";
+import { noBody } from "../server/inbound-request.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 
@@ -61,6 +63,11 @@ export function protocolFailure(
   const response = protocol.failure(request, failure, passed);
   if (response.status === 401) addChallenges(response.headers, context);
   return { ...response, failure, detail };
+}
+
+/** A refusal without content, where it is not known which form the client reads. */
+export function bareResponse(failure: Failure): HttpResponse {
+  return { status: failure.httpStatus, headers: failureHeaders(failure), body: noBody, failure };
 }
 
 const withoutMetadata: CallMetadata = { headers: [], trailers: [] };

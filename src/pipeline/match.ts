@@ -3,6 +3,7 @@ import { lookUpRoute } from "../bindings/lookup.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";
+import { bareResponse } from "./failure-response.js";
 
 export interface RouteMatch {
   readonly binding: Binding;
@@ -34,7 +35,9 @@ export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch 
     case "method": {
       const { allow } = found;
       const message = `${method} is not allowed here; expected ${allow.join(", ")}`;
-      throw gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
+      const error = gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
+      if (isRpcPath(routes, path)) return bareResponse(error.failure);
+      throw error;
     }
   }
 }
@@ -87,4 +90,10 @@ function preflightResponse(request: InboundRequest, routes: BoundRoutes): HttpRe
 function servesRpc({ router }: BoundRoutes, method: string, path: string): boolean {
   const found = lookUpRoute(router, method, path);
   return found.kind === "found" && found.value.kind === "rpc" && found.value.route.protocols.length > 0;
+}
+
+/** Whether a path is that of an RPC where no REST is spoken. */
+function isRpcPath({ router }: BoundRoutes, path: string): boolean {
+  const found = lookUpRoute(router, "POST", path);
+  return found.kind === "found" && found.value.kind === "rpc" && !found.value.route.rest;
 }

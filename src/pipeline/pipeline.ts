@@ -20,7 +20,7 @@ import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js
 import { requestIdOf } from "../telemetry/request-id.js";
 import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
-import { describe, errorResponse } from "./failure-response.js";
+import { bareResponse, describe, errorResponse, protocolFailure } from "./failure-response.js";
 import { forward, forwardingFailure } from "./forward.js";
 import { match, matchSocket, upgradeOf } from "./match.js";
 import { callMetadata } from "./metadata.js";
@@ -122,22 +122,16 @@ export class Pipeline {
     if ("status" in matched) return matched;
     const { binding, variables } = matched;
     context.binding = binding;
-    if (binding.kind === "rpc" && binding.route.protocols.length > 0) this.#chooseProtocol(context, binding);
+    if (binding.kind === "rpc" && binding.route.protocols.length > 0) {
+      context.protocol = protocolOn(binding, request);
+      if (context.protocol === undefined && !binding.route.rest) return unreadable(context, binding);
+    }
     // Connect and gRPC say themselves how messages are compressed.
     if (routes.compression !== undefined && binding.kind !== "pass-through" && context.protocol === undefined)
       context.request = expandedRequest(request, routes.compression);
     if (request.upgrade !== undefined && binding.kind === "rpc") requireSocket(request, binding, routes);
     binding.dialect.accept?.check(request);
     return this.#guard(context, binding, variables);
-  }
-
-  /** @throws GatewayError where the binding serves no protocol that the request speaks */
-  #chooseProtocol(context: RequestContext, binding: RpcBinding): void {
-    const { request } = context;
-    context.protocol = protocolOn(binding, request);
-    if (context.protocol !== undefined || binding.route.rest) return;
-    context.protocol = spokenProtocol(request);
-    throw unreadableType(binding, request);
   }
 
   #guard(context: RequestContext, binding: Binding, variables: readonly string[]): MaybeLater {
@@ -395,4 +389,14 @@ export class Pipeline {
     if (guardResult !== undefined) headers.push(...guardResult.headers);
     return headers;
   }
+}
+
+/** The response to a request on the path of an RPC in no protocol that is served there. */
+function unreadable(context: RequestContext, binding: RpcBinding): HttpResponse {
+  const { request } = context;
+  const { failure } = unreadableType(binding, request);
+  context.protocol = spokenProtocol(request);
+  return context.protocol === undefined
+    ? bareResponse(failure)
+    : protocolFailure(context, context.protocol, failure);
 }

@@ -1,7 +1,7 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import type { ProtocolName } from "../bindings/service-config.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import { gatewayError } from "../status/failure.js";
+import { type GatewayError, gatewayError } from "../status/failure.js";
 import { connect, speaksConnectAlone } from "./connect/connect.js";
 import { grpc } from "./grpc/grpc.js";
 import { grpcWeb } from "./grpc-web/grpc-web.js";
@@ -35,7 +35,7 @@ const mediaTypes: Readonly<Record<ProtocolName, readonly string[]>> = {
 };
 
 /** A request on the path of an RPC that no protocol of the binding reads. */
-export function unreadableType({ route }: RpcBinding, request: InboundRequest): Error {
+export function unreadableType({ route }: RpcBinding, request: InboundRequest): GatewayError {
   const { clientStreaming, serverStreaming } = route.rpc;
   const types = route.protocols.flatMap(name =>
     name === "connect" && (clientStreaming || serverStreaming)

@@ -42,6 +42,10 @@ service Echo {
   }
   rpc Watch(Item) returns (stream Item) { option (google.api.http) = { get: "/v1/watch" }; }
   rpc Hidden(Item) returns (Item);
+  rpc Peek(Item) returns (Item) {
+    option idempotency_level = NO_SIDE_EFFECTS;
+    option (google.api.http) = { get: "/v1/peek" };
+  }
 }
 
 message Item {
@@ -91,6 +95,7 @@ const methods = [
   "Attach",
   "Clear",
   "Hidden",
+  "Peek",
 ];
 
 export interface EchoSystem {

@@ -229,6 +229,31 @@ test("an unknown method is unimplemented in the form of the protocol that asks f
   assert.equal(JSON.parse(rest.body.toString()).reason, "ROUTE_NOT_FOUND");
 });
 
+test("Connect calls a method without side effects by GET, in every form of its parameters", async () => {
+  const json = `encoding=json&message=${encodeURIComponent('{"id":"7"}')}`;
+  const proto = `encoding=proto&base64=1&message=${item.toString("base64url")}`;
+  const packed = `encoding=proto&base64=1&compression=gzip&message=${gzipSync(item).toString("base64url")}`;
+  for (const query of [json, `connect=v1&${json}`, proto, packed]) {
+    const { status, headers, text } = await send(`${base}/Peek?${query}`);
+    assert.equal(status, 200, text);
+    assert.match(headers.get("content-type") ?? "", query.includes("json") ? /json/ : /proto/);
+  }
+  for (const query of [
+    "",
+    "encoding=json",
+    `connect=v2&${json}`,
+    "encoding=xml&message=a",
+    "encoding=json&message=%",
+  ]) {
+    const { status, json: error } = await send(`${base}/Peek?${query}`);
+    assert.ok(status === 400 || status === 415, query);
+    assert.equal(error.code, "invalid_argument", query);
+  }
+  const other = await send(`${base}/Get?${json}`);
+  assert.equal(other.status, 405);
+  assert.equal(other.headers.get("allow"), "OPTIONS, POST");
+});
+
 test("a method without a route is called only by the protocols that it names", async () => {
   assert.equal((await call(`${base}/Hidden`, "application/json", "{}")).status, 200);
   const web = await call(`${base}/Hidden`, "application/grpc-web", enveloped(0, item));
