@@ -10,7 +10,7 @@ import type {
 } from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
 import type { Protocol, ProtocolCall } from "../protocols/protocol.js";
-import { protocolOn, spokenProtocol, unreadableType } from "../protocols/protocols.js";
+import { protocolOn, spokenProtocol } from "../protocols/protocols.js";
 import { CompressedResponse } from "../server/compressed-response.js";
 import { targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
@@ -20,14 +20,14 @@ import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js
 import { requestIdOf } from "../telemetry/request-id.js";
 import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
-import { bareResponse, describe, errorResponse, protocolFailure } from "./failure-response.js";
+import { describe, errorResponse } from "./failure-response.js";
 import { forward, forwardingFailure } from "./forward.js";
 import { match, matchSocket, upgradeOf } from "./match.js";
 import { callMetadata } from "./metadata.js";
 import { openHttpStream, type StreamServices } from "./open-http-stream.js";
 import { openSocketStream, requireSocket } from "./open-socket-stream.js";
 import type { OpenStreams } from "./open-streams.js";
-import { bodyRoom, protocolResult, readMessage } from "./protocol-call.js";
+import { bodyRoom, protocolResult, readMessage, unreadable } from "./protocol-call.js";
 import { type Records, record } from "./record.js";
 import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-body.js";
 import { clientTimeout } from "./timeout.js";
@@ -389,14 +389,4 @@ export class Pipeline {
     if (guardResult !== undefined) headers.push(...guardResult.headers);
     return headers;
   }
-}
-
-/** The response to a request on the path of an RPC in no protocol that is served there. */
-function unreadable(context: RequestContext, binding: RpcBinding): HttpResponse {
-  const { request } = context;
-  const { failure } = unreadableType(binding, request);
-  context.protocol = spokenProtocol(request);
-  return context.protocol === undefined
-    ? bareResponse(failure)
-    : protocolFailure(context, context.protocol, failure);
 }

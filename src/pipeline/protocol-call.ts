@@ -1,12 +1,13 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure, TranscodeError } from "../codec/error.js";
 import type { MessageReader, ProtocolCall, ProtocolResponse } from "../protocols/protocol.js";
+import { spokenProtocol, unreadableType } from "../protocols/protocols.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
-import type { HttpResponse, ReadonlyContext } from "./context.js";
-import { failureResponse, protocolFailure } from "./failure-response.js";
+import type { HttpResponse, ReadonlyContext, RequestContext } from "./context.js";
+import { bareResponse, failureResponse, protocolFailure } from "./failure-response.js";
 import { awaitBody } from "./request-body.js";
 
 /** Bytes of a body with one message of at most `limit` bytes: it may be in base64, and in an envelope. The reader counts the message. */
@@ -79,4 +80,14 @@ export function protocolResult(
     return malformed(error);
   }
   return response instanceof Promise ? response.catch(malformed) : response;
+}
+
+/** The response to a request on the path of an RPC in no protocol that is served there. */
+export function unreadable(context: RequestContext, binding: RpcBinding): HttpResponse {
+  const { request } = context;
+  const { failure } = unreadableType(binding, request);
+  context.protocol = spokenProtocol(request);
+  return context.protocol === undefined
+    ? bareResponse(failure)
+    : protocolFailure(context, context.protocol, failure);
 }
