@@ -71,7 +71,7 @@ export class HttpStream implements StreamClient {
     this.#host = host;
     this.#binding = options.binding;
     this.rpc = new RpcStream(options, this);
-    this.#body = host.request.stream(Number.MAX_SAFE_INTEGER);
+    this.#body = host.request.stream(Number.MAX_SAFE_INTEGER, "slow");
   }
 
   start(): void {

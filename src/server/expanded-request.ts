@@ -82,8 +82,8 @@ export class ExpandedRequest implements InboundRequest {
   }
 
   /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE */
-  stream(limit: number): BodyReader {
-    const reader = this.#request.stream(limit);
+  stream(limit: number, slow?: "slow"): BodyReader {
+    const reader = this.#request.stream(limit, slow);
     if (!this.hasBody) return reader;
     const coding = this.#coding();
     return coding === undefined ? reader : new ExpandingReader(reader, coding, limit);

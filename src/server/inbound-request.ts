@@ -41,8 +41,11 @@ export interface InboundRequest {
    * `BodyConsumer` fails with.
    */
   body(limit: number): Uint8Array | Promise<Uint8Array>;
-  /** The body in the pieces in which it comes, at most `limit` bytes. */
-  stream(limit: number): BodyReader;
+  /**
+   * The body in the pieces in which it comes, at most `limit` bytes.
+   * @param slow it may take longer than the time for a request
+   */
+  stream(limit: number, slow?: "slow"): BodyReader;
 }
 
 /** A request body that is read piece by piece, as fast as its consumer takes it. */

@@ -165,3 +165,22 @@ describe("a call that streams both ways over REST", () => {
     assert.equal((await chunks.next()).done, true);
   });
 });
+
+it("a client stream may take longer than a request may", async () => {
+  const backend = await startTicks();
+  const gateway = await startTicksGateway(backend.port, "", "http: { limits: { request_timeout: 1s } }");
+  const sent = request(`${gateway.url}/v1/rooms/a/ticks`, {
+    method: "POST",
+    headers: { "content-type": "application/x-ndjson" },
+  });
+  sent.write('{"seq":1}\n');
+  await new Promise(resolve => setTimeout(resolve, 2500));
+  sent.end('{"seq":2}\n');
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  assert.equal(response.statusCode, 200);
+  let text = "";
+  for await (const chunk of response) text += String(chunk);
+  assert.equal(JSON.parse(text).count, 2);
+  await gateway.close();
+  await backend.close();
+});

@@ -20,7 +20,8 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   const listener = new Listener(options);
   const limits = {
     maxHeaderSize: options.headerLimit + targetLimit,
-    requestTimeout: options.requestTimeout,
+    // Of the head alone: how long a body may take is for whoever reads it.
+    requestTimeout: 0,
     headersTimeout: options.requestTimeout,
     connectionsCheckingInterval: 1000,
     // Refused in `fault`, where it is counted.
@@ -32,7 +33,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     logger: false,
     return503OnClosing: false,
     forceCloseConnections: "idle",
-    requestTimeout: options.requestTimeout,
+    requestTimeout: 0,
     rewriteUrl: () => "/",
     clientErrorHandler: (error, socket) => listener.guard(socket, () => listener.failed(error, socket)),
     ...(options.tls === undefined
@@ -191,6 +192,7 @@ class Listener {
       new NodeUpgrade(request, response, this.#sockets, upgradeHead, () => exchange.cancellation.cancel());
     const exchange = new NodeExchange(request, response, target, {
       unreadTimeoutMs: options.requestTimeout,
+      bodyTimeoutMs: options.requestTimeout,
       expectsContinue: expecting.has(request),
       upgrade,
     });

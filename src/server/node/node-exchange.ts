@@ -5,6 +5,7 @@ import { plainAddress } from "../../net/peer-address.js";
 import {
   type BodyConsumer,
   type BodyReader,
+  BodyTimeoutError,
   BodyTooLargeError,
   bodyCutShort,
   collectBody,
@@ -31,6 +32,8 @@ type WatchedUpgrade = UpgradeRequest & { stopWatching(): void };
 export interface NodeExchangeOptions {
   /** Milliseconds that a client may leave a response unread. */
   readonly unreadTimeoutMs: number;
+  /** Milliseconds that a body may take. */
+  readonly bodyTimeoutMs: number;
   /** The client waits to be asked for the body with `100 Continue` (RFC 9110 §10.1.1). */
   readonly expectsContinue: boolean;
   readonly upgrade: WatchedUpgrade | undefined;
@@ -48,6 +51,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #unreadTimeoutMs: number;
+  readonly #bodyTimeoutMs: number;
   readonly #expectsContinue: boolean;
   #streaming = false;
   /** Neither a length nor chunks say where the body of the response ends. */
@@ -62,7 +66,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     request: IncomingMessage,
     response: ServerResponse,
     target: string,
-    { unreadTimeoutMs, expectsContinue, upgrade }: NodeExchangeOptions,
+    { unreadTimeoutMs, bodyTimeoutMs, expectsContinue, upgrade }: NodeExchangeOptions,
   ) {
     const url = originForm(target);
     const mark = url.indexOf("?");
@@ -74,6 +78,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     this.#request = request;
     this.#response = response;
     this.#unreadTimeoutMs = unreadTimeoutMs;
+    this.#bodyTimeoutMs = bodyTimeoutMs;
     this.#expectsContinue = expectsContinue;
   }
 
@@ -105,17 +110,17 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     return this.hasBody ? collectBody(this.stream(limit)) : noBody;
   }
 
-  stream(limit: number): BodyReader {
+  stream(limit: number, slow?: "slow"): BodyReader {
     const request = this.#request;
     if (!this.hasBody) return emptyBody;
     return {
-      start: consumer => this.#readBody(limit, consumer),
+      start: consumer => this.#readBody(limit, slow === undefined, consumer),
       pause: () => void request.pause(),
       resume: () => void request.resume(),
     };
   }
 
-  #readBody(limit: number, consumer: BodyConsumer): void {
+  #readBody(limit: number, timed: boolean, consumer: BodyConsumer): void {
     const request = this.#request;
     const announced = Number(request.headers["content-length"] ?? 0);
     // What has closed before emits no event.
@@ -128,6 +133,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     if (this.#expectsContinue && !this.#response.destroyed) this.#response.writeContinue();
     let left = limit;
     let over = false;
+    const timer = timed ? setTimeout(() => fail(new BodyTimeoutError()), this.#bodyTimeoutMs) : undefined;
     const onData = (chunk: Buffer): void => {
       left -= chunk.length;
       if (left >= 0) {
@@ -140,6 +146,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     const fail = (error: Error): void => {
       if (over) return;
       over = true;
+      clearTimeout(timer);
       request.off("data", onData);
       consumer.fail(error);
     };
@@ -147,6 +154,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     request.on("end", () => {
       if (over) return;
       over = true;
+      clearTimeout(timer);
       consumer.end();
     });
     request.on("error", fail);
