@@ -44,7 +44,8 @@ export class HttpStream implements StreamClient {
   readonly rpc: RpcStream;
   readonly #host: HttpStreamHost;
   readonly #binding: RpcBinding;
-  readonly #body: BodyReader;
+  /** Undefined until a body of messages is read. */
+  #body: BodyReader | undefined;
   /** Pieces of the body that wait for the reader, and whether it is complete. */
   readonly #chunks: Uint8Array[] = [];
   #bodyEnded = false;
@@ -71,7 +72,6 @@ export class HttpStream implements StreamClient {
     this.#host = host;
     this.#binding = options.binding;
     this.rpc = new RpcStream(options, this);
-    this.#body = host.request.stream(Number.MAX_SAFE_INTEGER, "slow");
   }
 
   start(): void {
@@ -100,6 +100,7 @@ export class HttpStream implements StreamClient {
   }
 
   #readAll(): void {
+    this.#body = this.#host.request.stream(Number.MAX_SAFE_INTEGER, "slow");
     this.#body.start({
       chunk: chunk => {
         if (this.rpc.over) return;
@@ -125,11 +126,15 @@ export class HttpStream implements StreamClient {
     const { reader } = this.#host.call;
     try {
       for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
+        if (this.rpc.over) {
+          this.#chunks.length = 0;
+          break;
+        }
         const waiting = reader.push(chunk, this.#emit);
         if (waiting === undefined) continue;
-        this.#body.pause();
+        this.#body?.pause();
         await waiting;
-        if (!this.rpc.over) this.#body.resume();
+        if (!this.rpc.over) this.#body?.resume();
       }
       if (this.#bodyEnded) {
         await reader.end(this.#emit);

@@ -63,9 +63,9 @@ export interface BodyConsumer {
   chunk(chunk: Buffer): void;
   end(): void;
   /**
-   * BodyTooLargeError as soon as the limit is passed, the rest is not read; MalformedBodyError where what comes is no
-   * body (broken chunking); BodyTimeoutError where the time for the request is over; another Error where the client
-   * leaves.
+   * BodyTooLargeError as soon as the limit is passed, the rest is not read; BodyOverrunError where the engine cannot stop
+   * the client; MalformedBodyError where what comes is no body (broken chunking); BodyTimeoutError where the time for the
+   * request is over; another Error where the client leaves.
    */
   fail(error: Error): void;
 }
@@ -106,6 +106,11 @@ export class BodyTooLargeError extends Error {
   override readonly name = "BodyTooLargeError";
 }
 
+/** More of a body came than is kept while nobody takes it. */
+export class BodyOverrunError extends Error {
+  override readonly name = "BodyOverrunError";
+}
+
 export class BodyTimeoutError extends Error {
   override readonly name = "BodyTimeoutError";
 }
@@ -140,6 +145,8 @@ export function collectBody(reader: BodyReader, settled?: () => void): Promise<U
 export function bodyFailure(error: unknown, limit: number, left: string): Failure {
   if (error instanceof BodyTooLargeError)
     return gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);
+  if (error instanceof BodyOverrunError)
+    return gatewayFailure("BODY_TOO_LARGE", "the body came faster than the backend took it; send it slower");
   if (error instanceof BodyTimeoutError)
     return gatewayFailure("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
   if (error instanceof MalformedBodyError)

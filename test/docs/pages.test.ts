@@ -8,7 +8,8 @@ import { isGuide, type Page, pages, readme, root } from "./page.js";
 const pageOf = new Map(pages.map(page => [page.path, page]));
 
 /** Languages of blocks that tests execute or compare, and `text` for figures. */
-const languages = new Set(["console", "yaml", "proto", "js", "sh", "text"]);
+/** Those in html run in Chromium: test/streams/browser.test.ts. */
+const languages = new Set(["console", "yaml", "proto", "js", "sh", "text", "html"]);
 
 const scripts = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<
   string,

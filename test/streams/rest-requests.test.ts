@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { type Answer, send, type TestGateway } from "../gateway/harness.js";
 import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
@@ -181,6 +182,38 @@ it("a client stream may take longer than a request may", async () => {
   let text = "";
   for await (const chunk of response) text += String(chunk);
   assert.equal(JSON.parse(text).count, 2);
+  await gateway.close();
+  await backend.close();
+});
+
+it("a backend that does not read stops the client, or ends its stream, before 64 MiB were taken from it", async () => {
+  const backend = await startTicks();
+  const gateway = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
+  const { hostname, port } = new URL(gateway.url);
+  const socket = connect(Number(port), hostname);
+  socket.on("error", () => undefined);
+  socket.write(
+    "POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-hang\r\ncontent-length: 1073741824\r\n\r\n",
+  );
+  let response = "";
+  socket.on("data", chunk => {
+    response += String(chunk);
+  });
+  const piece = Buffer.alloc(1024 * 1024);
+  // Each piece is offered when the one before was taken by the kernel; a second without that is a stop.
+  const taken = (): Promise<boolean> =>
+    new Promise(resolve => {
+      const timer = setTimeout(() => resolve(false), 1000);
+      socket.write(piece, error => {
+        clearTimeout(timer);
+        resolve(error == null);
+      });
+    });
+  let sent = 0;
+  while (sent < 128 && response === "" && !socket.destroyed && (await taken())) sent++;
+  assert.ok(sent < 64, `${sent} MiB were taken`);
+  if (response !== "") assert.match(response, /^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/);
+  socket.destroy();
   await gateway.close();
   await backend.close();
 });

@@ -133,6 +133,7 @@ export async function startTicks(): Promise<TicksBackend> {
         if (count++ === 0) first = message;
         bytes += data.length;
         note(name, message);
+        if (message.content_type === "application/x-hang") call.pause();
         if (message.text === "refuse") reply({ code: status.FAILED_PRECONDITION, details: "refused" });
       });
       call.on("end", () =>

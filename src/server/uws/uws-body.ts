@@ -1,5 +1,10 @@
 import type { HttpResponse } from "uWebSockets.js";
-import { type BodyConsumer, type BodyReader, BodyTooLargeError } from "../inbound-request.js";
+import {
+  type BodyConsumer,
+  BodyOverrunError,
+  type BodyReader,
+  BodyTooLargeError,
+} from "../inbound-request.js";
 
 /** The body of a request while it comes in. What comes before there is a reader is kept, within bounds. */
 export class UwsBody {
@@ -13,6 +18,8 @@ export class UwsBody {
   #left = Number.POSITIVE_INFINITY;
   #error: Error | undefined;
   #paused = false;
+  /** Bytes that came although the connection was paused. */
+  #overrun = 0;
   /** Its consumer has its end or its failure, or uws's response is dead. */
   #over = false;
   #dead = false;
@@ -67,6 +74,9 @@ export class UwsBody {
     if (this.#over || this.#error !== undefined) return;
     const bytes = Buffer.copyBytesFrom(new Uint8Array(chunk));
     if (this.#consumer !== undefined) {
+      // uWebSockets.js goes on reading while full reads come, whatever was paused meanwhile.
+      if (this.#paused) this.#overrun += bytes.length;
+      if (this.#overrun > maxOverrunBytes) this.#error ??= new BodyOverrunError();
       this.#give(bytes);
       this.#settle();
       return;
@@ -101,9 +111,13 @@ export class UwsBody {
   #resume(): void {
     if (!this.#paused || this.#dead) return;
     this.#paused = false;
+    this.#overrun = 0;
     this.#response.resume();
   }
 }
+
+/** Bytes of a body that are kept for a consumer that has paused it. */
+const maxOverrunBytes = 16 * 1024 * 1024;
 
 /** Bytes of a body that are read before there is a reader, and one read of the socket more. */
 const maxEarlyBytes = 65_536;
