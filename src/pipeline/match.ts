@@ -94,6 +94,8 @@ function servesRpc({ router }: BoundRoutes, method: string, path: string): boole
 
 /** Whether a path is that of an RPC where no REST is spoken. */
 function isRpcPath({ router }: BoundRoutes, path: string): boolean {
-  const found = lookUpRoute(router, "POST", path);
-  return found.kind === "found" && found.value.kind === "rpc" && !found.value.route.rest;
+  return router.allowed(path).every(method => {
+    const found = router.match(method, path);
+    return found.kind !== "found" || (found.value.kind === "rpc" && !found.value.route.rest);
+  });
 }
