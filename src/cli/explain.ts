@@ -69,7 +69,7 @@ async function explainRequest(compiled: Compiled, method: string, target: string
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
   const router = await routerOf<Route | BuiltInRoute, Route | BuiltInRoute>(
-    [...compiled.routes, ...compiled.builtIn],
+    [...compiled.routes, ...compiled.builtIn, ...compiled.methodPaths],
     route => route,
     createPace(),
   );
@@ -97,6 +97,12 @@ function explainMatch(
 ): Pick<Explanation, "route" | "values" | "body" | "request" | "refused" | "conditions"> {
   const conditions = conditionsOf(compiled, route);
   if (route.kind !== "rpc") return { route: describeRoute(route), body: "whatever answers", conditions };
+  if (!route.rest)
+    return {
+      route: describeRoute(route),
+      body: `a message in ${route.protocols.join(", ")}`,
+      conditions: conditions.filter(({ reason }) => reason !== "UNSUPPORTED_MEDIA_TYPE"),
+    };
   const { body } = route;
   const taken =
     body.kind === "none" ? "not taken" : body.kind === "all" ? "the whole request" : fieldText([body.field]);

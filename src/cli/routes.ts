@@ -10,7 +10,7 @@ export async function routes(args: readonly string[]): Promise<number> {
   const compiled = await load(config);
   // What has no route is what somebody looks for here.
   for (const warning of compiled.diagnostics) process.stderr.write(`${formatDiagnostic(warning)}\n`);
-  const described = [...compiled.routes, ...compiled.builtIn].map(describeRoute);
+  const described = [...compiled.routes, ...compiled.builtIn, ...compiled.methodPaths].map(describeRoute);
   if (json) {
     process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
     return 0;

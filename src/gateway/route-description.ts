@@ -2,7 +2,7 @@ import type { Binding } from "../bindings/binding.js";
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import type { Route } from "../bindings/route.js";
 
-/** One line of the route table, for people and programs. */
+/** One line of the route table, for people and programs; the source of the path of an RPC is its protocols. */
 export interface RouteDescription {
   readonly method: string;
   readonly template: string;
@@ -32,7 +32,7 @@ export function describeRoute(route: Route | BuiltInRoute): RouteDescription {
     template: route.template.text,
     rpc: route.rpc.fullName,
     upstream: route.upstream,
-    source: route.source,
+    source: route.rest ? route.source : route.protocols.join(", "),
     body: body.kind === "none" ? "" : body.kind === "all" ? "*" : body.field.name,
     response_body: route.responseField?.name ?? "",
   };

@@ -65,9 +65,9 @@ export class StreamBody implements Undelivered {
     };
   }
 
-  /** Its consumer has its end or its failure. */
+  /** Nothing is left to be taken, and nothing comes any more. */
   get over(): boolean {
-    return this.#over;
+    return this.#over || (this.complete && this.waiting === 0);
   }
 
   /** @param bytes the receiver's */
