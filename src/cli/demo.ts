@@ -79,6 +79,10 @@ function hintsOf({ httpPort, realtimePort, adminPort }: Gateway): string {
     curl ${base}/chat/send ${json} -d '{"room_id":"general","from":"Curl","message":"Hello"}'
     curl ${base}/chat/receive ${json} -d '{"room_id":"general"}'
 
+  What has happened in that room as a stream of events, and by Connect
+    curl ${base}/chat/rooms/general/entries -H 'accept: text/event-stream'
+    curl ${base}/chat.v1.Rooms/GetHistory ${json} -d '{"roomId":"general"}'
+
   OpenIM Chat: log in, and call with the token
     token=$(curl -s ${base}/account/login -H 'operationID: 1' ${json} -d '{"account":"jdoe","password":"xxx"}' | grep -o 'eyJ[^"]*')
     curl ${base}/user/rtc/get_token -H 'operationID: 1' -H "token: $token" ${json} -d '{"room":"standup","identity":"1001"}'
