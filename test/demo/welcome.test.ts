@@ -17,6 +17,8 @@ const answers: Readonly<Record<string, RegExp>> = {
   "new WebSocket": /"type":"receive-message".*"from":"Terminal","message":"Hello"/,
   "/chat/send": /"from":"Curl","message":"Hello"/,
   "/chat/receive": /^\{"messages":\[\{"type":"receive-message"/,
+  "/chat/rooms/general/entries": /^data:\{"kind":"JOIN","from":"Terminal"/m,
+  "/chat.v1.Rooms/GetHistory": /^\{"entries":\[/,
   "/user/rtc/get_token": /^\{"errCode":0,.*"serverUrl"/,
   "/metrics": /protogate_http_requests_total\{route="\/v1\/articles".*\nprotogate_ws_connections \d/s,
 };

@@ -153,7 +153,10 @@ describe("a reload while new descriptors are being compiled", () => {
     await first.close();
     const second = await startReflecting("S", "GetB", first.port);
     await second.reflected;
-    gateway.write("gateway.yaml", yaml(first.port, "").replace("convention]", "convention], prefix: /new, protocols: [rest]"));
+    gateway.write(
+      "gateway.yaml",
+      yaml(first.port, "").replace("convention]", "convention], prefix: /new, protocols: [rest]"),
+    );
     await gateway.reload();
     // The start, the refresh and the reload.
     const { text } = await send(`${gateway.admin}/metrics`);
