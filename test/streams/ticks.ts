@@ -37,6 +37,11 @@ const root = protobuf.parse(
 ).root;
 const type = (name: string) => root.lookupType(`test.v1.${name}`);
 
+/** A message of the service as bytes. @param name without the package */
+export function encodeTicks(name: string, value: object): Buffer {
+  return Buffer.from(type(name).encode(value).finish());
+}
+
 export interface TicksBackend {
   readonly port: number;
   /** Messages that streams of requests brought, by method. */
@@ -60,8 +65,7 @@ export async function startTicks(): Promise<TicksBackend> {
   const identity = (bytes: Buffer): Buffer => bytes;
   const decode = (name: string, bytes: Buffer) =>
     type(name).toObject(type(name).decode(bytes), { longs: Number, defaults: true, bytes: String });
-  const encode = (name: string, value: object): Buffer => Buffer.from(type(name).encode(value).finish());
-  const tick = (room: unknown, seq: number, text: string): Buffer => encode("Tick", { room, seq, text });
+  const tick = (room: unknown, seq: number, text: string): Buffer => encodeTicks("Tick", { room, seq, text });
   const note = (method: string, message: Record<string, unknown>): void =>
     void received.push({ method, message });
 
@@ -78,7 +82,7 @@ export async function startTicks(): Promise<TicksBackend> {
         backend.written++;
         const more =
           method === "Download"
-            ? encode("HttpBody", {
+            ? encodeTicks("HttpBody", {
                 content_type: seq === 1 ? "image/png" : "",
                 data: Buffer.from(`${seq}${text}`),
               })
@@ -137,7 +141,10 @@ export async function startTicks(): Promise<TicksBackend> {
         if (message.text === "refuse") reply({ code: status.FAILED_PRECONDITION, details: "refused" });
       });
       call.on("end", () =>
-        reply(null, encode("Summary", { room: first.room, count, bytes, content_type: first.content_type })),
+        reply(
+          null,
+          encodeTicks("Summary", { room: first.room, count, bytes, content_type: first.content_type }),
+        ),
       );
     };
   add("Send", true, false, collect("Send", "Tick"));

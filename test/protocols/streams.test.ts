@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, constants } from "node:http2";
+import { after, before, describe, it } from "node:test";
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import type { TestGateway } from "../gateway/harness.js";
+import { encodeTicks, startTicks, startTicksGateway, type TicksBackend } from "../streams/ticks.js";
+
+const same = (bytes: Buffer): Buffer => bytes;
+
+let backend: TicksBackend;
+let gateway: TestGateway;
+
+before(async () => {
+  backend = await startTicks();
+  gateway = await startTicksGateway(backend.port, "", "server: { drain: 500ms }");
+});
+after(async () => {
+  await gateway.close();
+  await backend.close();
+});
+
+describe("streams of gRPC", () => {
+  let client: Client;
+  before(() => {
+    client = new Client(`127.0.0.1:${gateway.httpPort}`, credentials.createInsecure());
+  });
+  after(() => client.close());
+
+  const watch = (request: object) =>
+    client.makeServerStreamRequest("/test.v1.Ticks/Watch", same, same, encodeTicks("WatchRequest", request));
+
+  it("of responses reach a grpc-js client, and their status behind them", async () => {
+    const stream = watch({ room: "a", count: 3, fail: 9 });
+    const messages: Buffer[] = [];
+    stream.on("data", message => messages.push(message));
+    const [error] = (await once(stream, "error")) as [ServiceError];
+    assert.deepEqual([messages.length, error.code, error.details], [3, 9, "failed after 3"]);
+  });
+
+  it("of responses are stopped by a client that does not read, and cancelled with it", async () => {
+    backend.written = 0;
+    backend.cancelled = 0;
+    // grpc-js takes in what it was not asked for.
+    const session = connect(gateway.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/test.v1.Ticks/Watch",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.end(enveloped(encodeTicks("WatchRequest", { room: "a", count: 100_000, size: 10_000 })));
+    await once(stream, "response");
+    let before = -1;
+    while (before !== backend.written) {
+      before = backend.written;
+      await new Promise(resolve => setTimeout(resolve, 200));
+    }
+    assert.ok(before < 5000, `${before} messages of 10 KB were written to a client that does not read`);
+    stream.close(constants.NGHTTP2_CANCEL);
+    await backend.onCancelled();
+    session.destroy();
+  });
+
+  it("of requests give one response", async () => {
+    const response = await new Promise<Buffer | undefined>((resolve, reject) => {
+      const stream = client.makeClientStreamRequest("/test.v1.Ticks/Send", same, same, (error, message) =>
+        error === null ? resolve(message) : reject(error),
+      );
+      for (const seq of [1, 2, 3]) stream.write(encodeTicks("Tick", { room: "a", seq }));
+      stream.end();
+    });
+    assert.deepEqual(response, encodeTicks("Summary", { room: "a", count: 3, bytes: 15 }));
+  });
+
+  it("both ways answer each message while the client goes on, and end with an error of the backend", async () => {
+    const stream = client.makeBidiStreamRequest("/test.v1.Ticks/Talk", same, same);
+    for (const seq of [1, 2]) {
+      stream.write(encodeTicks("Tick", { room: "a", seq, text: "x" }));
+      const [message] = (await once(stream, "data")) as [Buffer];
+      assert.deepEqual(message, encodeTicks("Tick", { room: "a", seq: seq + 1, text: "x" }));
+    }
+    stream.write(encodeTicks("Tick", { text: "fail" }));
+    const [error] = (await once(stream, "error")) as [ServiceError];
+    assert.deepEqual([error.code, error.details], [10, "stop talking"]);
+  });
+});
+
+/** Length-prefixed messages of a body, with their flags. */
+function envelopes(body: Buffer): [flags: number, bytes: Buffer][] {
+  const found: [number, Buffer][] = [];
+  for (let at = 0; at < body.length; at += 5 + body.readUInt32BE(at + 1))
+    found.push([body[at] as number, body.subarray(at + 5, at + 5 + body.readUInt32BE(at + 1))]);
+  return found;
+}
+
+function enveloped(bytes: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+const requests = [enveloped(encodeTicks("WatchRequest", { room: "a", count: 2, fail: 5 }))];
+
+it("a server stream by gRPC-Web ends with its trailers in the body", async () => {
+  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+    method: "POST",
+    headers: { "content-type": "application/grpc-web+proto" },
+    body: Buffer.concat(requests),
+  });
+  const parts = envelopes(Buffer.from(await response.arrayBuffer()));
+  assert.equal(response.status, 200);
+  assert.deepEqual(
+    parts.map(([flags]) => flags),
+    [0, 0, 0x80],
+  );
+  assert.match(String(parts[2]?.[1]), /grpc-status: ?5\r\n/);
+});
+
+it("a server stream by Connect in JSON ends with an end-of-stream message that holds the error", async () => {
+  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+    method: "POST",
+    headers: { "content-type": "application/connect+json" },
+    body: enveloped(Buffer.from('{"room":"a","count":2,"fail":5}')),
+  });
+  const parts = envelopes(Buffer.from(await response.arrayBuffer()));
+  assert.deepEqual(
+    parts.map(([flags]) => flags),
+    [0, 0, 2],
+  );
+  assert.deepEqual(JSON.parse(String(parts[0]?.[1])), { room: "a", seq: "1", text: "tick 1" });
+  assert.deepEqual(JSON.parse(String(parts[2]?.[1])).error, { code: "not_found", message: "failed after 2" });
+});
+
+it("a stream of requests by Connect may come in pieces that cut its envelopes", async () => {
+  const body = Buffer.concat([1, 2].map(seq => enveloped(Buffer.from(`{"room":"a","seq":${seq}}`))));
+  const pieces = new ReadableStream({
+    async start(controller) {
+      for (let at = 0; at < body.length; at += 7) {
+        controller.enqueue(body.subarray(at, at + 7));
+        await new Promise(resolve => setImmediate(resolve));
+      }
+      controller.close();
+    },
+  });
+  const response = await fetch(`${gateway.url}/test.v1.Ticks/Send`, {
+    method: "POST",
+    headers: { "content-type": "application/connect+json" },
+    body: pieces,
+    duplex: "half",
+  } as RequestInit);
+  const [first] = envelopes(Buffer.from(await response.arrayBuffer()));
+  assert.deepEqual(JSON.parse(String(first?.[1])).count, 2);
+});
+
+it("a stream of requests by Connect that is cut off within an envelope is an error of Connect", async () => {
+  const response = await fetch(`${gateway.url}/test.v1.Ticks/Send`, {
+    method: "POST",
+    headers: { "content-type": "application/connect+json" },
+    body: enveloped(Buffer.from('{"room":"a"}')).subarray(0, 12),
+  });
+  const parts = envelopes(Buffer.from(await response.arrayBuffer()));
+  const [flags, end] = parts.at(-1) ?? [];
+  assert.deepEqual([response.status, flags], [200, 2]);
+  assert.equal(JSON.parse(String(end)).error.code, "invalid_argument");
+});
+
+it("open streams of gRPC end in band when the gateway closes", async () => {
+  const own = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
+  const client = new Client(`127.0.0.1:${own.httpPort}`, credentials.createInsecure());
+  const request = encodeTicks("WatchRequest", { room: "a", count: 1, hang: true });
+  const stream = client.makeServerStreamRequest("/test.v1.Ticks/Watch", same, same, request);
+  await once(stream, "data");
+  const failed = once(stream, "error") as Promise<[ServiceError]>;
+  await own.close();
+  const [error] = await failed;
+  assert.equal(error.code, 14);
+  client.close();
+});
