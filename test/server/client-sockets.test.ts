@@ -56,7 +56,7 @@ interface Served {
 /** An engine whose sockets below `/ws` are opened at once; `/late` after a turn, `/refused` never. */
 async function serve(
   start: (options: EngineOptions) => Promise<Engine>,
-  t: { after(f: () => void): void },
+  t: { after(f: () => Promise<void>): void },
   receive?: (socket: ClientSocket, data: Buffer) => void,
   idleTimeoutMs = 120_000,
 ): Promise<Served> {
@@ -102,7 +102,11 @@ async function serve(
     sockets: { maxMessageBytes: 2 * maxMessageBytes, idleTimeoutMs },
     refused: () => undefined,
   });
-  t.after(() => engine.destroy());
+  t.after(async () => {
+    const closed = engine.close();
+    engine.destroy();
+    await closed;
+  });
   return { port: engine.port, witness, url: path => `ws://127.0.0.1:${engine.port}${path}` };
 }
 
