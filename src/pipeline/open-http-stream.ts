@@ -1,28 +1,13 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseHeaders } from "../protocols/response-metadata.js";
 import { isLines, openRestStream } from "../protocols/rest/rest-stream.js";
-import type { HeaderList } from "../server/response-writer.js";
-import type { StreamMetrics } from "../telemetry/stream-metrics.js";
-import type { HttpResponse, Outcome, RequestContext } from "./context.js";
+import type { RequestContext } from "./context.js";
 import { failureResponse, protocolFailure } from "./failure-response.js";
 import { HttpStream } from "./http-stream.js";
-import { callMetadata } from "./metadata.js";
-import type { OpenStreams } from "./open-streams.js";
 import { bodyRoom } from "./protocol-call.js";
 import { bodyLimitOf, requireReadable, requireUncompressedBody } from "./request-body.js";
+import { errorBody, longestStreamMs, type StreamServices, streamCall } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
-import { validate } from "./transcode.js";
-
-/** What the pipeline does for all streams. */
-export interface StreamServices {
-  readonly metrics: StreamMetrics;
-  readonly streams: OpenStreams;
-  draining(): boolean;
-  /** Adds the headers that every response carries. */
-  ownHeaders(context: RequestContext, headers: [name: string, value: string][]): HeaderList;
-  respond(context: RequestContext, response: HttpResponse): void;
-  finish(context: RequestContext, outcome: Outcome): void;
-}
 
 /**
  * Opens a call that streams. The response, and the end of the request, come by the host.
@@ -34,8 +19,8 @@ export function openHttpStream(
   variables: readonly string[],
   host: StreamServices,
 ): void {
-  const { request, response, routes, guardResult } = context;
-  const { route, dialect } = binding;
+  const { request, response, routes } = context;
+  const { route } = binding;
   const { protocol } = context;
   if (protocol === undefined && request.hasBody) {
     if (route.rpc.clientStreaming && isLines(request.header("content-type") ?? ""))
@@ -46,7 +31,7 @@ export function openHttpStream(
     protocol === undefined
       ? openRestStream(request, binding, variables)
       : protocol.open(request, binding, variables);
-  const longest = route.policy.streamTimeout ?? Number.POSITIVE_INFINITY;
+  const longest = longestStreamMs(binding);
   const timeout =
     protocol === undefined ? clientTimeout(request, longest) : Math.min(call.timeoutMs ?? longest, longest);
   const stream = new HttpStream(
@@ -62,11 +47,7 @@ export function openHttpStream(
         const fields = responseHeaders(route.policy.responseNames, headers, trailers);
         return failureResponse(context, failure, fields, detail);
       },
-      errorBody: failure => {
-        const details = failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
-        const { requestId } = context;
-        return dialect.renderFailure(failure, details, { requestId, path: request.path }).body;
-      },
+      errorBody: failure => errorBody(context, binding, failure),
       received: bytes => {
         context.requestBytes += bytes;
       },
@@ -82,17 +63,7 @@ export function openHttpStream(
         host.finish(context, outcome);
       },
     },
-    {
-      binding,
-      metadata: callMetadata(context, binding),
-      timeoutMs: timeout === Number.POSITIVE_INFINITY ? undefined : timeout,
-      cancellation: request.cancellation,
-      check: message => {
-        validate(binding, message);
-        if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
-      },
-      metrics: host.metrics.route(binding.template.text, binding.method),
-    },
+    streamCall(context, binding, host, timeout),
   );
   context.streamed = true;
   host.streams.add(stream.rpc, routes);

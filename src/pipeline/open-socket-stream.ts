@@ -4,12 +4,9 @@ import { requireHandshake } from "../server/handshake.js";
 import { type InboundRequest, noBody, type UpgradeRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import type { RequestContext } from "./context.js";
-import { callMetadata } from "./metadata.js";
-import type { StreamServices } from "./open-http-stream.js";
-import type { RpcStreamOptions } from "./rpc-stream.js";
 import { SocketStream } from "./socket-stream.js";
+import { errorBody, longestStreamMs, type StreamServices, streamCall } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
-import { validate } from "./transcode.js";
 
 /**
  * Refuses what can be refused of a WebSocket without knowing who asks.
@@ -41,22 +38,12 @@ export async function openSocketStream(
   upgrade: UpgradeRequest,
   services: StreamServices,
 ): Promise<undefined> {
-  const { request, routes, guardResult } = context;
-  const { route, dialect } = binding;
+  const { request, routes } = context;
+  const { route } = binding;
   if (services.draining())
     throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
-  const timeout = clientTimeout(request, route.policy.streamTimeout ?? Number.POSITIVE_INFINITY);
-  const options: RpcStreamOptions = {
-    binding,
-    metadata: callMetadata(context, binding),
-    timeoutMs: timeout === Number.POSITIVE_INFINITY ? undefined : timeout,
-    cancellation: request.cancellation,
-    check: message => {
-      validate(binding, message);
-      if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
-    },
-    metrics: services.metrics.route(binding.template.text, binding.method),
-  };
+  const timeout = clientTimeout(request, longestStreamMs(binding));
+  const options = streamCall(context, binding, services, timeout);
   const first = route.frames.encode(variables, request.query, { contentType: "", bytes: noBody });
   const whole = !route.rpc.clientStreaming && route.body.kind === "none";
   if (whole) options.check(first);
@@ -72,11 +59,7 @@ export async function openSocketStream(
         {
           variables,
           query: request.query,
-          errorBody: failure => {
-            const details = failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
-            const { requestId } = context;
-            return dialect.renderFailure(failure, details, { requestId, path: request.path }).body;
-          },
+          errorBody: failure => errorBody(context, binding, failure),
           received: bytes => {
             context.requestBytes += bytes;
           },

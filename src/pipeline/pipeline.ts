@@ -24,14 +24,15 @@ import { describe, errorResponse } from "./failure-response.js";
 import { forward, forwardingFailure } from "./forward.js";
 import { match, matchSocket, upgradeOf } from "./match.js";
 import { callMetadata } from "./metadata.js";
-import { openHttpStream, type StreamServices } from "./open-http-stream.js";
+import { openHttpStream } from "./open-http-stream.js";
 import { openSocketStream, requireSocket } from "./open-socket-stream.js";
 import type { OpenStreams } from "./open-streams.js";
 import { bodyRoom, protocolResult, readMessage, unreadable } from "./protocol-call.js";
 import { type Records, record } from "./record.js";
 import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-body.js";
+import type { StreamServices } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
-import { decodeResult, encodeRequest, validate } from "./transcode.js";
+import { checkMessage, decodeResult, encodeRequest } from "./transcode.js";
 
 export interface PipelineOptions extends Records {
   /** What new requests are served by; a request keeps what it began with. */
@@ -228,10 +229,9 @@ export class Pipeline {
     message: Uint8Array,
     spoken: ProtocolCall | undefined,
   ): undefined {
-    const { request, guardResult } = context;
+    const { request } = context;
     const { route } = binding;
-    validate(binding, message);
-    if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
+    checkMessage(context, binding, message);
     const call = {
       path: route.rpc.path,
       request: message,

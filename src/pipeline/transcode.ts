@@ -9,8 +9,20 @@ import type { UnaryResult } from "../upstream/channel.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { failureResponse } from "./failure-response.js";
 
-/** @throws GatewayError VALIDATION_FAILED */
-export function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
+/**
+ * What the rules and the policies on fields say of one request message.
+ * @throws GatewayError VALIDATION_FAILED, POLICY_DENIED
+ */
+export function checkMessage(
+  { request, guardResult }: ReadonlyContext,
+  binding: RpcBinding,
+  message: Uint8Array,
+): void {
+  validate(binding, message);
+  if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
+}
+
+function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
   if (violationsOf === undefined) return;
   const violations = violationsOf(request);
   const [first] = violations;

@@ -4,6 +4,7 @@ import { TranscodeError } from "../../codec/error.js";
 import type { RequestBody } from "../../codec/json-to-wire/request.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
 import { formReader } from "../../uploads/form-stream.js";
+import { bareType } from "../media-type.js";
 import type { EmitMessage, MessageReader, ProtocolCall } from "../protocol.js";
 import { JsonSequence, type SequenceForm } from "./json-sequence.js";
 import { acceptedForm } from "./response-form.js";
@@ -20,7 +21,7 @@ const lineTypes: ReadonlySet<string> = new Set([
 
 /** Whether a body of that content type has a message on each line. */
 export function isLines(contentType: string): boolean {
-  return lineTypes.has((contentType.split(";", 1)[0] as string).trim().toLowerCase());
+  return lineTypes.has(bareType(contentType));
 }
 
 /**

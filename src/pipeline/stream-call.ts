@@ -1,0 +1,56 @@
+import type { RpcBinding } from "../bindings/binding.js";
+import type { HeaderList } from "../server/response-writer.js";
+import type { Failure } from "../status/failure.js";
+import type { StreamMetrics } from "../telemetry/stream-metrics.js";
+import type { HttpResponse, Outcome, ReadonlyContext, RequestContext } from "./context.js";
+import { callMetadata } from "./metadata.js";
+import type { OpenStreams } from "./open-streams.js";
+import type { RpcStreamOptions } from "./rpc-stream.js";
+import { checkMessage } from "./transcode.js";
+
+/** What the pipeline does for all streams. */
+export interface StreamServices {
+  readonly metrics: StreamMetrics;
+  readonly streams: OpenStreams;
+  draining(): boolean;
+  /** Adds the headers that every response carries. */
+  ownHeaders(context: RequestContext, headers: [name: string, value: string][]): HeaderList;
+  respond(context: RequestContext, response: HttpResponse): void;
+  finish(context: RequestContext, outcome: Outcome): void;
+}
+
+/** Milliseconds that a stream of a method may live by the configuration. */
+export function longestStreamMs({ route }: RpcBinding): number {
+  return route.policy.streamTimeout ?? Number.POSITIVE_INFINITY;
+}
+
+/**
+ * The call of a stream, the same whatever carries it.
+ * @param timeoutMs infinite where there is no deadline
+ * @throws GatewayError INVALID_HEADER, CREDENTIALS_INVALID
+ */
+export function streamCall(
+  context: ReadonlyContext,
+  binding: RpcBinding,
+  { metrics }: StreamServices,
+  timeoutMs: number,
+): RpcStreamOptions {
+  return {
+    binding,
+    metadata: callMetadata(context, binding),
+    timeoutMs: timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs,
+    cancellation: context.request.cancellation,
+    check: message => checkMessage(context, binding, message),
+    metrics: metrics.route(binding.template.text, binding.method),
+  };
+}
+
+/** The body of an error in the dialect of the binding, for what ends a stream in band. */
+export function errorBody(
+  { request, routes, requestId }: ReadonlyContext,
+  { dialect }: RpcBinding,
+  failure: Failure,
+): string {
+  const details = failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
+  return dialect.renderFailure(failure, details, { requestId, path: request.path }).body;
+}
