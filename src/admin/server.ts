@@ -1,8 +1,11 @@
 import type https from "node:https";
 import type { AddressInfo } from "node:net";
-import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import type { TLSSocket } from "node:tls";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import type { AdminRoute } from "../bindings/admin-route.js";
+import { isLoopback } from "../config/address.js";
 import { statusDialect } from "../dialects/status.js";
+import { bearerCheck } from "../net/bearer-token.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Metrics } from "../telemetry/metrics.js";
@@ -25,6 +28,10 @@ export interface AdminOptions {
   readonly address: AdminAddress;
   /** PEM; undefined for plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** PEM: the authorities whose client certificates are good in place of the token; needs `tls`. */
+  readonly clientCa?: string | Buffer | undefined;
+  /** Asked at each request. Without it and `clientCa` everybody is served. */
+  readonly token?: () => string | undefined;
   readonly metrics: Metrics;
   readonly ready: () => Readiness;
   /** The resolved configuration with secrets already redacted; shown as JSON. */
@@ -54,7 +61,7 @@ const clientTimeoutMs = 30_000;
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const app = fastify({
-    https: options.tls ?? null,
+    https: options.tls ? { ...options.tls, ...clientCertificates(options.clientCa) } : null,
     connectionTimeout: clientTimeoutMs,
     requestTimeout: clientTimeoutMs,
     frameworkErrors: (error, request, reply) =>
@@ -69,10 +76,18 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   return { address: { host: address, port }, close: () => app.close() };
 }
 
+/** A bad certificate does not end the connection: probes have none. */
+function clientCertificates(ca: string | Buffer | undefined): https.ServerOptions {
+  return ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false };
+}
+
 type App = FastifyInstance<https.Server>;
+type Request = FastifyRequest<{ Body: unknown }, https.Server>;
 type Reply = FastifyReply<{ Body: unknown }, https.Server>;
 
-function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions): void {
+function addGuards(app: App, options: AdminOptions): void {
+  const { address, routes = () => noRoutes } = options;
+  const identified = identification(options);
   const accepts = hostCheck(address.host);
   const operations = new Operations(routes);
   app.addHook("onRequest", async (request, reply) => {
@@ -82,9 +97,14 @@ function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions)
       const expected = "expected one Host header, a name or name:port (RFC 9112 §3.2)";
       return refuse(reply, gatewayFailure("MALFORMED_REQUEST", expected), request.url);
     }
-    if (accepts(request.headers.host)) return undefined;
-    const message = `this listener serves local users only, not host ${JSON.stringify(request.headers.host)}`;
-    return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);
+    if (!accepts(request.headers.host)) {
+      const message = `this listener serves local users only, not host ${JSON.stringify(request.headers.host)}`;
+      return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);
+    }
+    if (probes.has(request.routeOptions.url ?? "") || identified(request)) return undefined;
+    const { authorization } = request.headers;
+    reply.header("www-authenticate", 'Bearer realm="admin"');
+    return refuse(reply, unidentified(authorization !== undefined, options), request.url);
   });
   app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request.url);
@@ -118,6 +138,35 @@ function addGuards(app: App, { address, routes = () => noRoutes }: AdminOptions)
     const message = error instanceof Error ? error.message : String(error);
     return refuse(reply, gatewayFailure("INTERNAL", message), request.url);
   });
+}
+
+/** What orchestrators ask, who have no credentials. */
+const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
+
+/** Tells whether a request may see what is for operators. */
+function identification({ token = () => undefined, clientCa }: AdminOptions): (request: Request) => boolean {
+  let current = token();
+  let accepts = bearerCheck(current);
+  return ({ raw, headers }) => {
+    if (token() !== current) {
+      current = token();
+      accepts = bearerCheck(current);
+    }
+    if (clientCa === undefined) return accepts(headers.authorization);
+    if ((raw.socket as TLSSocket).authorized) return true;
+    return current !== undefined && accepts(headers.authorization);
+  };
+}
+
+function unidentified(given: boolean, { token, clientCa }: AdminOptions): Failure {
+  if (given && token?.() !== undefined)
+    return gatewayFailure("CREDENTIALS_INVALID", "the token is not that of the admin listener");
+  const ways = [
+    ...(token?.() === undefined ? [] : ["authorization: Bearer with the token of listeners.admin"]),
+    ...(clientCa === undefined ? [] : ["a client certificate of its authorities"]),
+  ];
+  const message = `this listener is for operators; expected ${ways.join(", or ")}`;
+  return gatewayFailure("CREDENTIALS_MISSING", message);
 }
 
 function addRoutes(app: App, { metrics, ready, config, bindings }: AdminOptions): void {
@@ -164,12 +213,6 @@ export function hostCheck(bound: string): (header: string | undefined) => boolea
     const name = hostPattern.exec(header)?.[1];
     return name !== undefined && allowed.has(name.toLowerCase());
   };
-}
-
-function isLoopback(host: string): boolean {
-  return (
-    host.toLowerCase() === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.[0-9]{1,3}){3}$/i.test(host)
-  );
 }
 
 function inUrl(host: string): string {

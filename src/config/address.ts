@@ -44,6 +44,13 @@ export function parseTarget(text: string): Target | undefined {
   return { kind: dns ? "dns" : "host", ...address };
 }
 
+/** True for a host that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return (
+    host.toLowerCase() === "localhost" || host === "::1" || /^(?:::ffff:)?127(?:\.[0-9]{1,3}){3}$/i.test(host)
+  );
+}
+
 function hostAndPort(text: string): Address | undefined {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);

@@ -1,4 +1,5 @@
 import Type from "typebox";
+import { AdminListenerSchema, checkAdminListener } from "../admin/config.js";
 import { AuthSchema, checkAuth } from "../auth/config.js";
 import { checkRules, RulesSchema } from "../bindings/rule-config.js";
 import {
@@ -11,12 +12,11 @@ import {
 import { CompressionSchema, checkCompression } from "../compression/config.js";
 import type { Address } from "../config/address.js";
 import { parseAddress } from "../config/address.js";
-import { checkTlsFiles } from "../config/check.js";
 import type { Findings } from "../config/findings.js";
 import type { LoadedConfig } from "../config/load.js";
 import { loadFile } from "../config/load.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
-import { choice, duration, mapping, section, size, text } from "../config/schema.js";
+import { choice, duration, mapping, section, size } from "../config/schema.js";
 import { checkDescriptors, DescriptorsSchema } from "../descriptors/config.js";
 import { dialectNames } from "../dialects/dialects.js";
 import { checkRateLimits, RateLimitsSchema } from "../limits/config.js";
@@ -26,7 +26,7 @@ import { CorsSchema, checkResponseHeaders, SecurityHeadersSchema } from "../pipe
 import { checkProxies, ProxySchema } from "../pipeline/proxy-config.js";
 import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
 import { checkRealtime } from "../realtime/config-check.js";
-import { addressForms, checkHttpListener, HttpListenerSchema, listenerTls } from "../server/config.js";
+import { checkHttpListener, HttpListenerSchema } from "../server/config.js";
 import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
 import { UploadsSchema } from "../uploads/config.js";
 import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
@@ -36,16 +36,7 @@ const ListenersSchema = mapping(
   {
     http: HttpListenerSchema,
     realtime: Type.Optional(RealtimeListenerSchema),
-    admin: section(
-      {
-        address: text("address", {
-          description: `Where metrics, health and the resolved configuration are served: ${addressForms} Keep it private.`,
-          default: "127.0.0.1:9090",
-        }),
-        tls: listenerTls,
-      },
-      "The listener for operators: /metrics, /livez, /readyz, /config.",
-    ),
+    admin: AdminListenerSchema,
   },
   "What the gateway listens on.",
 );
@@ -148,7 +139,7 @@ type Draft = DraftOf<GatewayConfig>;
 function check(draft: Draft, findings: Findings): void {
   const { auth, listeners, upstreams, rate_limits, telemetry } = draft;
   checkHttpListener(listeners?.http, findings);
-  checkTlsFiles(["listeners", "admin", "tls"], listeners?.admin?.tls, findings);
+  checkAdminListener(listeners?.admin, findings);
   checkDescriptors(draft, findings);
   checkUpstreams(upstreams, findings);
   checkServices(draft, findings);

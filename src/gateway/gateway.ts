@@ -1,8 +1,6 @@
-import { type AdminServer, type Readiness, startAdmin } from "../admin/server.js";
-import type { AdminRoute } from "../bindings/admin-route.js";
+import type { AdminServer } from "../admin/server.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
-import { redact } from "../config/redaction.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import type { RealtimeConfig } from "../realtime/config.js";
@@ -12,17 +10,16 @@ import { startUwsEngine } from "../server/uws/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger } from "../telemetry/logger.js";
 import { none } from "../telemetry/route-metrics.js";
+import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
 import { type GatewayConfig, largestBody } from "./config.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
-import { readiness } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
 import { noRooms } from "./realtime-settings.js";
 import { restartOnly } from "./restart-only.js";
-import { describeBinding } from "./route-description.js";
 import { createRuntime, type Runtime } from "./runtime.js";
 
 export interface GatewayOptions {
@@ -325,18 +322,17 @@ class RunningGateway implements Gateway {
   }
 
   async #startAdmin(): Promise<void> {
-    const { address, tls } = listenerOf(this.#loaded, "admin");
-    const start = (): Promise<AdminServer> =>
-      startAdmin({
-        address,
-        tls,
-        metrics: this.#runtime.metrics,
-        ready: () => this.#readiness(),
-        config: () => redact(this.#loaded.config, this.#loaded.secrets),
-        bindings: () => this.#generation?.routes.bindings.map(describeBinding) ?? [],
-        routes: () => this.#generation?.adminRoutes ?? noAdminRoutes,
-      });
-    this.#admin = await listening(this.#loaded, ["listeners", "admin"], start);
+    this.#admin = await startAdminListener({
+      metrics: this.#runtime.metrics,
+      loaded: () => this.#loaded,
+      generation: () => this.#generation,
+      state: () => ({
+        draining: this.#draining,
+        listening: this.#engine !== undefined,
+        backends: this.#backends,
+        realtime: this.#realtime,
+      }),
+    });
   }
 
   async #listen(): Promise<void> {
@@ -373,23 +369,12 @@ class RunningGateway implements Gateway {
     this.#engine = await listening(this.#loaded, ["listeners", "http"], start);
   }
 
-  #readiness(): Readiness {
-    return readiness({
-      draining: this.#draining,
-      listening: this.#engine !== undefined,
-      backends: this.#backends,
-      realtime: this.#realtime,
-    });
-  }
-
   #warnOfRestartOnly(config: GatewayConfig): void {
     const settings = restartOnly(this.#started, this.#realtime?.section, config);
     if (settings.length > 0)
       this.#runtime.log.warn({ settings }, "these settings take effect only after a restart");
   }
 }
-
-const noAdminRoutes: readonly AdminRoute[] = [];
 
 function describeError(error: unknown): string {
   if (error instanceof LoadError) return error.message;

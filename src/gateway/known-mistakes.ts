@@ -31,7 +31,6 @@ const unavailable: readonly Unavailable[] = [
     { at: `${listener}.tls`, when: isList },
     { at: `${listener}.tls.min_version` },
   ]),
-  ...["token", "client_ca"].map(key => ({ at: `listeners.admin.${key}` })),
   { at: "include" },
   ...serviceLevels.flatMap(level =>
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),

@@ -6,7 +6,7 @@ import type { GatewayConfig } from "./config.js";
 const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   "listeners.http": ({ listeners }) => listeners.http,
   "listeners.realtime": ({ listeners }) => listeners.realtime,
-  "listeners.admin": ({ listeners }) => listeners.admin,
+  "listeners.admin": ({ listeners: { admin } }) => ({ ...admin, token: undefined }),
   "http.limits.header": ({ http }) => http.limits.header,
   "http.limits.request_timeout": ({ http }) => http.limits.request_timeout,
   telemetry: ({ telemetry }) => telemetry,
@@ -34,6 +34,8 @@ export function restartOnly(
   loaded: GatewayConfig,
 ): string[] {
   const paths = changed(fixedSettings, started, loaded);
+  const tokenOf = ({ listeners }: GatewayConfig): string | undefined => listeners.admin.token;
+  if (tokenOf(started) !== undefined && tokenOf(loaded) === undefined) paths.push("listeners.admin.token");
   if (rooms !== undefined && loaded.realtime !== undefined)
     paths.push(...changed(fixedOfRooms, rooms, loaded.realtime));
   return paths;

@@ -28,6 +28,8 @@ export function tlsProblems(config: GatewayConfig, locate: LoadedGatewayConfig["
   look(["realtime", "api", "tls"], config.realtime?.api?.tls);
   const ca = config.listeners.http.tls?.client_ca;
   if (ca !== undefined) look(["listeners", "http", "tls", "client_ca"], { ca });
+  const adminCa = config.listeners.admin.client_ca;
+  if (adminCa !== undefined) look(["listeners", "admin", "client_ca"], { ca: adminCa });
   for (const [name, upstream] of Object.entries(config.upstreams))
     look(["upstreams", name, "tls"], upstream.tls);
   return problems;

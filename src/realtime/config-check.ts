@@ -1,5 +1,5 @@
 import { checkProviderNames } from "../auth/config.js";
-import { parseAddress } from "../config/address.js";
+import { isLoopback, parseAddress } from "../config/address.js";
 import { checkReference, checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import { durationText, sizeText } from "../config/expectation.js";
@@ -82,10 +82,6 @@ function checkApi({ realtime }: DraftOf<RealtimeSections>, findings: Findings): 
       at,
       `an address that others reach needs a token; expected one on 127.0.0.1, found ${found}`,
     );
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
 function checkListener({ listeners, realtime }: DraftOf<RealtimeSections>, findings: Findings): void {

@@ -87,7 +87,7 @@ services:
 const everything = `
 listeners:
   http: { address: "[::1]:8080", engine: fastify, tls: { cert: ./tls/cert.pem, key: tls/key.pem } }
-  admin: { address: ":9091", tls: { cert: tls/cert.pem, key: tls/key.pem } }
+  admin: { address: ":9091", tls: { cert: tls/cert.pem, key: tls/key.pem }, token: s3cret, client_ca: tls/cert.pem }
 descriptors:
   - protos: ./protos
     include: [./third_party]
@@ -146,7 +146,12 @@ test("every available key is loaded: durations as milliseconds, sizes as bytes, 
       engine: "fastify",
       tls: { cert: file("tls/cert.pem"), key: file("tls/key.pem") },
     },
-    admin: { address: ":9091", tls: { cert: file("tls/cert.pem"), key: file("tls/key.pem") } },
+    admin: {
+      address: ":9091",
+      tls: { cert: file("tls/cert.pem"), key: file("tls/key.pem") },
+      token: "s3cret",
+      client_ca: file("tls/cert.pem"),
+    },
   });
   assert.deepEqual(plain(config.descriptors), [
     { protos: file("protos"), include: [file("third_party")], exclude: [] },

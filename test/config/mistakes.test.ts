@@ -254,6 +254,27 @@ server: {}
     ],
   },
   {
+    what: "an admin listener that others reach without authentication",
+    yaml: `listeners:
+  http: { address: ":80" }
+  admin: { address: ":9090" }
+`,
+    said: [
+      'gateway.yaml:3:21: error: an address that others reach needs "token" or "client_ca"; expected one of them, or an address on 127.0.0.1, found ":9090" (at listeners.admin.address)',
+    ],
+  },
+  {
+    what: "authorities of an admin listener without a certificate of its own",
+    yaml: `listeners:
+  http: { address: ":80" }
+  admin: { client_ca: cert.pem, token: "" }
+`,
+    said: [
+      'gateway.yaml:3:23: error: "client_ca" without "tls"; expected a certificate of the listener, too (at listeners.admin.client_ca)',
+      'gateway.yaml:3:40: error: expected a string that is not empty, found "" (at listeners.admin.token)',
+    ],
+  },
+  {
     what: "a certificate without key",
     yaml: `listeners: { http: { address: ":0", tls: { cert: cert.pem } } }
 `,

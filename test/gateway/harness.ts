@@ -70,6 +70,11 @@ export async function startBackend(handlers: Readonly<Record<string, RawHandler>
 /** Replies with the bytes of the request. */
 export const echo: RawHandler = (call, reply) => reply(null, call.request);
 
+/** What listeners have beside their address. */
+export interface ListenerSettings {
+  readonly admin?: object;
+}
+
 export interface TestGateway {
   /** `http://127.0.0.1:port` */
   readonly url: string;
@@ -83,6 +88,8 @@ export interface TestGateway {
   logged(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
   /** Writes a file beside the configuration. */
   write(name: string, text: string): void;
+  /** Writes the configuration anew. */
+  rewrite(yaml: string, extra: ListenerSettings): void;
   reload(): Promise<void>;
   close(): Promise<void>;
 }
@@ -93,11 +100,13 @@ export interface TestGateway {
  * @param yaml everything but `listeners`
  * @param files by name, such as `protos/echo.proto`
  * @param onLog sees each log line, also those before the gateway is ready
+ * @param extra settings of listeners
  */
 export async function startTestGateway(
   yaml: string,
   files: Readonly<Record<string, string>>,
   onLog: (line: Record<string, unknown>) => void = () => undefined,
+  extra: ListenerSettings = {},
 ): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   const write = (name: string, text: string): void => {
@@ -106,7 +115,9 @@ export async function startTestGateway(
   };
   for (const [name, text] of Object.entries(files)) write(name, text);
   const realtime = /^realtime:/m.test(yaml) ? "realtime: { address: 127.0.0.1:0 }, " : "";
-  const listeners = `listeners: { http: { address: 127.0.0.1:0, engine: ${engineUnderTest()} }, ${realtime}admin: { address: 127.0.0.1:0 } }\n`;
+  const listenersWith = ({ admin }: ListenerSettings): string =>
+    `listeners: { http: { address: 127.0.0.1:0, engine: ${engineUnderTest()} }, ${realtime}admin: ${JSON.stringify({ address: "127.0.0.1:0", ...admin })} }\n`;
+  const listeners = listenersWith(extra);
   let written = listeners + yaml;
   write("gateway.yaml", await yamlUnderTest(written, folder));
 
@@ -146,6 +157,10 @@ export async function startTestGateway(
     write: (name, text) => {
       if (name === "gateway.yaml") written = listeners + text;
       write(name, name === "gateway.yaml" ? written : text);
+    },
+    rewrite: (text, settings) => {
+      written = listenersWith(settings) + text;
+      write("gateway.yaml", written);
     },
     reload: async () => {
       if (sourceUnderTest() !== "protos") write("gateway.yaml", await yamlUnderTest(written, folder));

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -12,6 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import protobuf, { type Method, type Root, type Type } from "protobufjs";
+import { bearerCheck } from "../../net/bearer-token.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Message, Published, RoomPosition } from "../brokers/broker.js";
@@ -48,7 +48,7 @@ export async function startRoomsServer(hub: () => Hub, options: RoomsServerOptio
   const { definition, implementation } = roomsService(
     await loadRoomsProto(),
     createRoomsApi(hub),
-    bearer(token),
+    bearerCheck(token),
   );
   server.addService(definition, implementation);
   const credentials =
@@ -64,17 +64,6 @@ export async function startRoomsServer(hub: () => Hub, options: RoomsServerOptio
     );
   });
   return { port: bound, close: () => close(server) };
-}
-
-/** Whether `authorization` metadata has the token; compared in a time that tells nothing of it. */
-function bearer(token: string | undefined): (authorization: string | undefined) => boolean {
-  if (token === undefined) return () => true;
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  const expected = digest(token);
-  return authorization => {
-    const [, given = ""] = /^Bearer +(.+)$/i.exec(authorization ?? "") ?? [];
-    return timingSafeEqual(digest(given), expected);
-  };
 }
 
 function close(server: Server): Promise<void> {
