@@ -5,8 +5,8 @@ import type { Findings } from "../config/findings.js";
 import { nearest } from "../config/nearest.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, mapping, oneOrMore, text } from "../config/schema.js";
-
 import { limitKey } from "./caller-key.js";
+import { serverKeys, storeNames, storeType } from "./stores/stores.js";
 
 const RateLimitSchema = mapping(
   {
@@ -38,15 +38,11 @@ const RateLimitSchema = mapping(
         "What is counted together: `ip` (IPv6 by /64), `subject`, `api_key` (the subject that the key stands for), `header:<name>` or `global`.",
       default: "ip",
     }),
-    store: choice(["memory", "redis"], {
+    store: choice(storeNames, {
       description: "Where rates are counted: in each gateway alone, or in Redis for all that share it.",
       default: "memory",
     }),
-    redis: Type.Optional(
-      text("nonempty", {
-        description: "Where Redis is, `redis://user:password@host:6379/0` or `rediss://` for TLS.",
-      }),
-    ),
+    ...serverKeys,
     on_store_failure: choice(["allow", "deny", "local"], {
       description:
         "What happens while Redis cannot be reached: every request passes, none does, or each gateway counts alone.",
@@ -117,7 +113,7 @@ export function checkLimitNames(
 }
 
 function checkLimit(at: Path, limit: DraftOf<RateLimitConfig>, findings: Findings): void {
-  const { requests, burst, key, store, redis } = limit;
+  const { requests, burst, key } = limit;
   if (!("requests" in limit) && !("concurrency" in limit)) {
     findings.error(at, 'expected "requests", "concurrency" or both; without them nothing is limited');
   }
@@ -137,24 +133,36 @@ function checkLimit(at: Path, limit: DraftOf<RateLimitConfig>, findings: Finding
     const message = `expected ip, subject, api_key, header:<name> or global, found ${shown}`;
     findings.error([...at, "key"], message, { suggestion });
   }
-  if (store === "redis") {
-    if (!("redis" in limit))
-      findings.error(at, 'missing key "redis"; the store needs to know where Redis is');
-    if (!("requests" in limit)) {
-      findings.error([...at, "store"], '"redis" counts rates; "concurrency" alone is counted in memory');
+  checkStore(at, limit, findings);
+}
+
+function checkStore(at: Path, limit: DraftOf<RateLimitConfig>, findings: Findings): void {
+  const { store } = limit;
+  for (const name of storeNames) {
+    const { server } = storeType(name);
+    if (server === undefined) continue;
+    const key = name as keyof typeof serverKeys;
+    if (store === name) {
+      if (!(key in limit)) {
+        findings.error(at, `missing key "${key}"; the store needs the URL of its server`);
+      }
+      if (!("requests" in limit)) {
+        findings.error([...at, "store"], `"${name}" counts rates; "concurrency" alone is counted in memory`);
+      }
     }
-  }
-  if (redis === undefined) return;
-  // Never shown: the URL may hold a password.
-  if (!isRedisUrl(redis)) {
-    findings.error([...at, "redis"], "expected a URL such as redis://host:6379/0 or rediss://host:6379");
-  } else if (store === "memory") {
-    findings.error([...at, "redis"], '"redis" without "store: redis"');
+    const url = limit[key];
+    if (url === undefined) continue;
+    const problem = server.urlProblem(url);
+    if (problem !== undefined) findings.error([...at, key], problem);
+    else if (store !== undefined && store !== name) {
+      findings.error([...at, key], `"${key}" without "store: ${name}"`);
+    }
   }
 }
 
-function isRedisUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, pathname } = new URL(text);
-  return /^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d{0,4})?$/.test(pathname);
+/** The URL of the server that the limit counts on; empty where it counts in this process. */
+export function storeUrl(limit: RateLimitConfig): string {
+  return storeType(limit.store).server === undefined
+    ? ""
+    : (limit[limit.store as keyof typeof serverKeys] ?? "");
 }

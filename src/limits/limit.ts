@@ -3,9 +3,10 @@ import { callerKey, type LimitKey, limitKey } from "./caller-key.js";
 import type { RateLimitConfig } from "./config.js";
 import type { Limited } from "./limiter.js";
 import type { LimitCounters } from "./limits-metrics.js";
-import { createMemoryStore, type MemoryStore, type Store } from "./memory-store.js";
 import { type Decision, policyItem, type Rate, rateOf, refusalOf, remaining, seconds } from "./rate.js";
-import type { RedisConnection } from "./redis-store.js";
+import { createMemoryStore, type MemoryStore } from "./stores/memory.js";
+import type { Store, StoreBackend } from "./stores/store.js";
+import { storeType } from "./stores/stores.js";
 
 /** What one limit says of a request that it lets through. */
 export interface Pass {
@@ -19,8 +20,8 @@ export interface LimitParts {
   readonly name: string;
   readonly config: RateLimitConfig;
   readonly counters: LimitCounters;
-  /** Set exactly where the store is Redis. */
-  readonly redis: RedisConnection | undefined;
+  /** What its store is opened on. */
+  readonly backend: StoreBackend;
   /** Ticks of a monotonic clock. */
   now(): number;
 }
@@ -29,33 +30,33 @@ export interface LimitParts {
 export class Limit {
   readonly name: string;
   readonly config: RateLimitConfig;
-  readonly redis: RedisConnection | undefined;
+  readonly backend: StoreBackend;
   readonly needsSubject: boolean;
   readonly #key: ReturnType<typeof callerKey>;
   readonly #counters: LimitCounters;
   readonly #rate: Rate | undefined;
   readonly #store: Store | undefined;
-  /** Counts while Redis does not answer. */
+  /** Counts while the server of the store does not answer. */
   readonly #local: MemoryStore | undefined;
   readonly #concurrency: ConcurrencyLimiter | undefined;
   readonly #enforced: boolean;
   readonly #policy: string;
 
-  constructor({ name, config, counters, redis, now }: LimitParts) {
+  constructor({ name, config, counters, backend, now }: LimitParts) {
     const { requests, per, burst, concurrency } = config;
     // Loading has checked the key.
     const key = limitKey(config.key) as LimitKey;
     const rate = requests === undefined ? undefined : rateOf(requests, per, burst ?? requests);
-    const memory = rate === undefined ? undefined : createMemoryStore(rate, now);
+    const local = storeType(config.store).server !== undefined && config.on_store_failure === "local";
     this.name = name;
     this.config = config;
-    this.redis = redis;
+    this.backend = backend;
     this.needsSubject = key.kind === "subject";
     this.#key = callerKey(key);
     this.#counters = counters;
     this.#rate = rate;
-    this.#store = rate === undefined ? undefined : (redis?.store(name, rate) ?? memory);
-    this.#local = redis !== undefined && config.on_store_failure === "local" ? memory : undefined;
+    this.#store = rate === undefined ? undefined : backend.store(name, rate);
+    this.#local = rate !== undefined && local ? createMemoryStore(rate, now) : undefined;
     this.#concurrency = concurrency === undefined ? undefined : createConcurrencyLimiter(concurrency);
     this.#enforced = config.mode === "enforce";
     this.#policy = rate === undefined ? "" : policyItem(name, rate);

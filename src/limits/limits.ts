@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "../telemetry/logger.js";
-import type { RateLimitConfig } from "./config.js";
+import { type RateLimitConfig, storeUrl } from "./config.js";
 import { Limit, type Pass } from "./limit.js";
 import type { Admission, Limited, Limiter } from "./limiter.js";
 import type { LimitsMetrics } from "./limits-metrics.js";
 import { monotonicTicks } from "./rate.js";
-import { connectRedis, type RedisConnection } from "./redis-store.js";
+import type { StoreBackend, StoreContext } from "./stores/store.js";
+import { storeType } from "./stores/stores.js";
 
 /** The limits of one configuration. */
 export interface Limits {
@@ -16,7 +17,7 @@ export interface Limits {
    * limits that do not, then those that do; none for no names.
    */
   limitersOf(names: readonly string[]): readonly Limiter[];
-  /** Releases connections; those that newer limits have taken over stay. */
+  /** Releases what stores share; what newer limits have taken over stays. */
   close(): void;
 }
 
@@ -27,7 +28,7 @@ export interface LimitsContext {
   readonly previous?: Limits | undefined;
   /** Ticks of a monotonic clock; default the process's own. */
   readonly now?: () => number;
-  /** Milliseconds that Redis may take; default 100. */
+  /** Milliseconds that the server of a store may take; default 100. */
   readonly timeoutMs?: number;
 }
 
@@ -40,21 +41,21 @@ export function createLimits(
 
 class CompiledLimits implements Limits {
   readonly #limits = new Map<string, Limit>();
-  readonly #connections = new Map<string, RedisConnection>();
+  /** By kind and URL. */
+  readonly #backends = new Map<string, StoreBackend>();
 
   constructor(
     configs: Readonly<Record<string, RateLimitConfig>>,
     { metrics, log, previous, now = monotonicTicks, timeoutMs }: LimitsContext,
   ) {
     const before = previous instanceof CompiledLimits ? previous : undefined;
-    const connect = (url: string): RedisConnection => connectRedis(url, log, timeoutMs);
     for (const [name, config] of Object.entries(configs)) {
-      const redis = config.redis === undefined ? undefined : this.#connection(config.redis, before, connect);
+      const backend = this.#backend(config, before, { log, now, timeoutMs });
       const kept = before === undefined ? undefined : before.#limits.get(name);
       const limit =
-        kept !== undefined && kept.redis === redis && isDeepStrictEqual(kept.config, config)
+        kept !== undefined && kept.backend === backend && isDeepStrictEqual(kept.config, config)
           ? kept
-          : new Limit({ name, config, counters: metrics.of(name), redis, now });
+          : new Limit({ name, config, counters: metrics.of(name), backend, now });
       this.#limits.set(name, limit);
     }
   }
@@ -76,22 +77,20 @@ class CompiledLimits implements Limits {
   }
 
   close(): void {
-    for (const connection of this.#connections.values()) connection.release();
-    this.#connections.clear();
+    for (const backend of this.#backends.values()) backend.release();
+    this.#backends.clear();
   }
 
-  #connection(
-    url: string,
-    before: CompiledLimits | undefined,
-    connect: (url: string) => RedisConnection,
-  ): RedisConnection {
-    const known = this.#connections.get(url);
+  #backend(config: RateLimitConfig, before: CompiledLimits | undefined, context: StoreContext): StoreBackend {
+    const url = storeUrl(config);
+    const id = `${config.store} ${url}`;
+    const known = this.#backends.get(id);
     if (known !== undefined) return known;
-    const open = before === undefined ? undefined : before.#connections.get(url);
-    const connection = open ?? connect(url);
-    connection.retain();
-    this.#connections.set(url, connection);
-    return connection;
+    const open = before === undefined ? undefined : before.#backends.get(id);
+    const backend = open ?? storeType(config.store).open(url, context);
+    backend.retain();
+    this.#backends.set(id, backend);
+    return backend;
   }
 }
 

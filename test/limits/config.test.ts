@@ -84,7 +84,7 @@ for (const [what, yaml, ...said] of [
   [
     "in Redis without a URL",
     "a: { requests: 1, store: redis }",
-    '2:16: error: missing key "redis"; the store needs to know where Redis is (at rate_limits.a)',
+    '2:16: error: missing key "redis"; the store needs the URL of its server (at rate_limits.a)',
   ],
   [
     "in Redis without a rate",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createMemoryStore } from "../../src/limits/memory-store.js";
 import { decide, rateOf, remaining, wait } from "../../src/limits/rate.js";
+import { createMemoryStore } from "../../src/limits/stores/memory.js";
 import { grownOldSpace } from "../old-space.js";
 import { admittedOf, Bench, caller, tryOnce } from "./bench.js";
 

@@ -1,14 +1,9 @@
-import { Linked, Ring } from "../net/ring.js";
-import { type Decision, decide, type Rate } from "./rate.js";
-
-/** Where the buckets of one limit are. */
-export interface Store {
-  /** Takes a request out of the key's bucket if it has one left. Rejects where a store elsewhere does not answer. */
-  take(key: string): Decision | Promise<Decision>;
-}
+import { Linked, Ring } from "../../net/ring.js";
+import { type Decision, decide, type Rate } from "../rate.js";
+import type { Store, StoreType } from "./store.js";
 
 /** Most keys of one limit; about 100 bytes each. */
-const mostKeys = 100_000;
+const maxKeysOfLimit = 100_000;
 
 class Bucket extends Linked {
   /** When it is full. */
@@ -21,11 +16,11 @@ class Bucket extends Linked {
 
 /**
  * Buckets in this process. A full bucket is as good as none, so that only keys are kept whose bucket is not full;
- * beyond `most` keys the one that was admitted longest ago starts anew. Their order is a ring of its own: to delete and
+ * beyond `maxKeys` the one that was admitted longest ago starts anew. Their order is a ring of its own: to delete and
  * set a key of the Map again at each request would make it outgrow table after table.
  * @param now ticks of a monotonic clock
  */
-export function createMemoryStore(rate: Rate, now: () => number, most = mostKeys): MemoryStore {
+export function createMemoryStore(rate: Rate, now: () => number, maxKeys = maxKeysOfLimit): MemoryStore {
   const buckets = new Map<string, Bucket>();
   const ring = new Ring<Bucket>();
 
@@ -33,7 +28,7 @@ export function createMemoryStore(rate: Rate, now: () => number, most = mostKeys
   const makeRoom = (time: number): void => {
     for (let looked = 0; looked < 2; looked++) {
       const oldest = ring.first;
-      if (oldest === undefined || (oldest.until > time && buckets.size < most)) return;
+      if (oldest === undefined || (oldest.until > time && buckets.size < maxKeys)) return;
       buckets.delete(oldest.key);
       ring.remove(oldest);
     }
@@ -65,3 +60,12 @@ export interface MemoryStore extends Store {
   readonly keys: number;
   take(key: string): Decision;
 }
+
+/** Counts of this process alone. */
+export const memory = {
+  open: (_url, { now }) => ({
+    store: (_limit, rate) => createMemoryStore(rate, now),
+    retain: () => {},
+    release: () => {},
+  }),
+} satisfies StoreType;

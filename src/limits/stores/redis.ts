@@ -1,7 +1,6 @@
 import { createRequire } from "node:module";
-import type { Logger } from "../telemetry/logger.js";
-import type { Store } from "./memory-store.js";
-import { type Rate, ticksPerMillisecond } from "./rate.js";
+import { type Rate, ticksPerMillisecond } from "../rate.js";
+import type { StoreBackend, StoreContext, StoreType } from "./store.js";
 
 /** Milliseconds that a decision may take. */
 const defaultTimeoutMs = 100;
@@ -31,23 +30,14 @@ return {1, debt}
 
 type Take = (key: string, interval: number, burst: number) => Promise<[admitted: number, debt: number]>;
 
-/** A connection that the limits of one Redis share, and that outlives reloads while one of them uses it. */
-export interface RedisConnection {
-  store(limit: string, rate: Rate): Store;
-  retain(): void;
-  /** Closes the connection when nobody retains it any more. */
-  release(): void;
-}
-
 /**
  * Connects in the background and again after a loss, each time waiting longer, up to 5 s.
  * @param url `redis://` or `rediss://`; never logged
  */
-export function connectRedis(
+function connectRedis(
   url: string,
-  log: Pick<Logger, "warn" | "info">,
-  timeoutMs = defaultTimeoutMs,
-): RedisConnection {
+  { log, timeoutMs = defaultTimeoutMs }: Pick<StoreContext, "log" | "timeoutMs">,
+): StoreBackend {
   const { host } = new URL(url);
   // Loaded where it is used, not by every gateway.
   const { Redis } = createRequire(import.meta.url)("ioredis") as typeof import("ioredis");
@@ -125,3 +115,19 @@ function answered<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
     );
   });
 }
+
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname } = new URL(text);
+  return /^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d{0,4})?$/.test(pathname);
+}
+
+/** Counts that all gateways with the same Redis share. */
+export const redis = {
+  server: {
+    description: "Where Redis is, `redis://user:password@host:6379/0` or `rediss://` for TLS.",
+    urlProblem: url =>
+      isRedisUrl(url) ? undefined : "expected a URL such as redis://host:6379/0 or rediss://host:6379",
+  },
+  open: connectRedis,
+} satisfies StoreType;

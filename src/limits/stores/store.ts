@@ -1,0 +1,40 @@
+import type { Logger } from "../../telemetry/logger.js";
+import type { Decision, Rate } from "../rate.js";
+
+/** Where the buckets of one limit are. */
+export interface Store {
+  /** Takes a request out of the key's bucket if it has one left. Rejects where a server does not answer. */
+  take(key: string): Decision | Promise<Decision>;
+}
+
+/** What the stores of several limits share, such as a connection; it outlives reloads while one of them uses it. */
+export interface StoreBackend {
+  store(limit: string, rate: Rate): Store;
+  retain(): void;
+  /** Ends what is shared when nobody retains it any more. */
+  release(): void;
+}
+
+export interface StoreContext {
+  readonly log: Pick<Logger, "warn" | "info">;
+  /** Ticks of a monotonic clock. */
+  readonly now: () => number;
+  /** Milliseconds that a server may take for a decision; default that of the kind. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** A kind of store: the value of `store`. Clients of servers are loaded only where they are used. */
+export interface StoreType {
+  /**
+   * Set where counts are on a server, whose URL a limit has under the kind's own name; while the server does not
+   * answer, `on_store_failure` holds.
+   */
+  readonly server?: {
+    /** What the URL is, for the schema. */
+    readonly description: string;
+    /** What is wrong with a URL, without showing it: it may hold a password. */
+    urlProblem(url: string): string | undefined;
+  };
+  /** @param url of the server, checked; empty for a kind without */
+  open(url: string, context: StoreContext): StoreBackend;
+}
