@@ -1,5 +1,8 @@
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -26,9 +29,19 @@ export async function whyNoGo(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Compiles the backend to a file. */
-export async function buildPeer(file: string): Promise<void> {
-  await run("go", ["build", "-o", file, "."], { cwd: source });
+/** The compiled program, made once for the same source. */
+export async function buildPeer(): Promise<string> {
+  const hash = createHash("sha256");
+  for (const name of readdirSync(source).sort()) hash.update(name).update(readFileSync(join(source, name)));
+  const folder = join(root, "node_modules/.cache/go-peer");
+  const file = join(folder, hash.digest("hex").slice(0, 16));
+  if (existsSync(file)) return file;
+  await mkdir(folder, { recursive: true });
+  // Other processes see it whole.
+  const unfinished = `${file}.${process.pid}`;
+  await run("go", ["build", "-o", unfinished, "."], { cwd: source });
+  await rename(unfinished, file);
+  return file;
 }
 
 /** A Go backend that runs. */

@@ -36,9 +36,10 @@ services:
 
 describe("a grpc-go backend", { skip: missing ?? false }, () => {
   let folder: string;
+  let program: string;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "protogate-peer-"));
-    await buildPeer(join(folder, "peer"));
+    program = await buildPeer();
   });
   after(() => rm(folder, { recursive: true }));
 
@@ -47,7 +48,7 @@ describe("a grpc-go backend", { skip: missing ?? false }, () => {
       let peer: Peer;
       let gateway: Gateway;
       before(async () => {
-        peer = await startPeer(join(folder, "peer"), reflection);
+        peer = await startPeer(program, reflection);
         const config = join(folder, `${reflection}.yaml`);
         await writeFile(config, configFor(peer.port, descriptors));
         gateway = await startGateway(config, { logTo: { write: () => {} } });

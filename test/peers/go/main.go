@@ -32,7 +32,13 @@ func main() {
 	imports := flag.String("imports", "", "folders of .proto files, separated by commas")
 	version := flag.String("reflection", "v1", "server reflection to offer: v1, v1alpha or none")
 	age := flag.Duration("max-connection-age", 0, "after which a connection is told to go away; 0: never")
+	gateway := flag.String("call", "", "calls peer.v1.KindsService at this address instead, as standard input says")
+	authority := flag.String("authority", "", "certificate of that address, a file; without it plain text is spoken")
 	flag.Parse()
+	if *gateway != "" {
+		callKinds(*gateway, *authority)
+		return
+	}
 	files, err := compile(strings.Split(*imports, ","), "peer/v1/peer_service.proto", "peer/v1/rotation_service.proto")
 	if err != nil {
 		log.Fatal(err)

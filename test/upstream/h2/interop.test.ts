@@ -43,19 +43,17 @@ function converse(channel: Channel, path: string, messages: readonly Buffer[], c
 }
 
 describe("grpc-go", { skip: (await whyNoGo()) ?? false }, () => {
-  let folder: string;
+  let program: string;
   let peer: Peer;
   let channel: Channel;
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), "protogate-h2-"));
-    await buildPeer(join(folder, "peer"));
-    peer = await startPeer(join(folder, "peer"), "v1");
+    program = await buildPeer();
+    peer = await startPeer(program, "v1");
     channel = openChannel([`127.0.0.1:${peer.port}`], lean);
   });
   after(async () => {
     await channel.close();
     await peer.close();
-    rmSync(folder, { recursive: true });
   });
 
   const echo = (blob: Uint8Array) => protobuf.Writer.create().uint32(58).bytes(blob).finish();
@@ -100,7 +98,7 @@ describe("grpc-go", { skip: (await whyNoGo()) ?? false }, () => {
   });
 
   test("grpc-go is called again after a restart", async () => {
-    const own = await startPeer(join(folder, "peer"), "none");
+    const own = await startPeer(program, "none");
     const other = openChannel([`127.0.0.1:${own.port}`], lean);
     const check = unaryCall({ path: "/grpc.health.v1.Health/Check", request: Buffer.alloc(0) });
     assert.equal((await other.unary(check)).status.code, Code.OK);
