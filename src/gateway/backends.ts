@@ -177,7 +177,7 @@ export function createChannels(
 }
 
 function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions {
-  const { retry } = upstream;
+  const { retry, compression } = upstream;
   const tls = readClientTls(upstream.tls);
   return {
     name,
@@ -187,6 +187,7 @@ function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions 
     maxMessageSize: upstream.max_message_size,
     userAgent: `protogate/${version}`,
     ...(tls === undefined ? {} : { tls }),
+    ...(compression?.encoding === "gzip" && { compressFrom: compression.min_size }),
     ...(upstream.keepalive === undefined ? {} : { keepalive: upstream.keepalive }),
     ...(upstream.health === undefined ? {} : { health: upstream.health }),
     ...(retry === undefined

@@ -1,6 +1,7 @@
 import { asBuffer } from "../net/buffer.js";
+import { compress } from "../net/gzip.js";
 import { gatewayError } from "../status/failure.js";
-import { compress, decompress, type MessageEncoding, worthCompressing } from "./compression.js";
+import { decompress, type MessageEncoding, worthCompressing } from "./compression.js";
 import { EnvelopeReader, envelope } from "./envelope.js";
 import type { EmitMessage, MessageReader } from "./protocol.js";
 

@@ -332,6 +332,11 @@ export const reasons = {
     code: Code.INTERNAL,
     doc: "The upstream broke the gRPC or HTTP/2 protocol; whether the call ran is not known.",
   },
+  UPSTREAM_ENCODING: {
+    httpStatus: 500,
+    code: Code.INTERNAL,
+    doc: "The upstream does not take compressed messages, though its `compression` is configured.",
+  },
   UPSTREAM_MALFORMED_MESSAGE: {
     httpStatus: 502,
     code: Code.INTERNAL,

@@ -34,6 +34,7 @@ export interface UnaryCall {
  * defines (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md; gRPC over HTTP/2, Errors);
  * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
  * `cancelled` our caller left; `size` a response message was larger than allowed, `request size` a request message;
+ * `request encoding` the backend does not take compressed messages;
  * `request` the call has a path or metadata
  * that HTTP/2 cannot carry and was never sent; `backend` the backend responded with this status.
  */
@@ -45,6 +46,7 @@ export type FailureOrigin =
   | "cancelled"
   | "size"
   | "request size"
+  | "request encoding"
   | "request"
   | "backend";
 

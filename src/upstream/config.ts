@@ -74,6 +74,17 @@ const health = mapping(
   "Check each endpoint by the gRPC health protocol, for balancing and /readyz. Without it nothing is checked.",
 );
 
+const compression = mapping(
+  {
+    encoding: choice(["gzip", "none"], {
+      description: "What messages are compressed with; `none` sends them as they are.",
+      default: "gzip",
+    }),
+    min_size: size({ description: "Smaller messages are sent as they are.", default: "1KiB" }, 0, 1 << 30),
+  },
+  "Compress messages on their way to the backend. Without it they are sent as they are; compressed responses are read in any case.",
+);
+
 const retry = mapping(
   {
     attempts: Type.Integer({
@@ -131,6 +142,7 @@ const UpstreamSchema = mapping(
       default: "5s",
     }),
     max_message_size: size({ description: "Largest message either way.", default: "4MiB" }, 1, 1 << 30),
+    compression: Type.Optional(compression),
     keepalive: Type.Optional(keepalive),
     health: Type.Optional(health),
     retry: Type.Optional(retry),

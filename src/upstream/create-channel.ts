@@ -27,6 +27,7 @@ export function createChannel(options: ChannelOptions, observer?: UpstreamObserv
 
 class BalancedChannel implements Channel, CallHost {
   readonly maxMessageSize: number;
+  readonly compressFrom: number | undefined;
   readonly retry: RetryPolicy | undefined;
   readonly observer: UpstreamObserver | undefined;
   readonly #balancer: Balancer;
@@ -40,6 +41,7 @@ class BalancedChannel implements Channel, CallHost {
   constructor(options: ChannelOptions, observer: UpstreamObserver | undefined) {
     const { retry, health } = options;
     this.maxMessageSize = options.maxMessageSize;
+    this.compressFrom = options.compressFrom;
     this.retry = retry === undefined ? undefined : new RetryPolicy(retry);
     this.observer = observer;
     this.#balancer = createBalancer(options.balancing);
@@ -104,6 +106,7 @@ class BalancedChannel implements Channel, CallHost {
     if (!this.#closed) return this;
     return {
       maxMessageSize: this.maxMessageSize,
+      compressFrom: undefined,
       retry: undefined,
       observer: this.observer,
       pick: () => undefined,

@@ -10,6 +10,8 @@ export interface ChannelOptions {
   readonly transport: TransportKind;
   /** Largest message either way, in bytes, before framing and after decompression. */
   readonly maxMessageSize: number;
+  /** Messages of so many bytes and more are sent compressed with gzip. Absent: none. */
+  readonly compressFrom?: number;
   /** Absent: plain text. */
   readonly tls?: TlsOptions;
   readonly keepalive?: KeepaliveOptions;

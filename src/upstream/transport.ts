@@ -14,6 +14,8 @@ export interface TransportCall {
   readonly timeout: number | undefined;
   /** How often the call was sent before (`grpc-previous-rpc-attempts`). */
   readonly previousAttempts: number;
+  /** Messages of so many bytes and more are sent compressed with gzip; undefined: none is, and the call does not say so. */
+  readonly compressFrom?: number | undefined;
   /** A stream whose connection refused the call: another connection is used where one can be opened. */
   readonly avoid?: TransportStream | undefined;
 }

@@ -101,7 +101,7 @@ test("a gRPC message is the same however it is cut into DATA frames", () => {
         const total = message.length + 5;
         for (let offset = 0, index = 0; offset < total; index++) {
           const count = Math.min(cuts[index % cuts.length]!, total - offset);
-          writeMessagePart(out, 1, message, offset, count, offset + count === total);
+          writeMessagePart(out, 1, message, 0, offset, count, offset + count === total);
           offset += count;
         }
         const sink = new Recorder();

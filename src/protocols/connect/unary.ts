@@ -1,10 +1,10 @@
 import type { RpcBinding } from "../../bindings/binding.js";
 import type { ForwardedName } from "../../bindings/forwarded-name.js";
+import { compress } from "../../net/gzip.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
 import {
-  compress,
   compresses,
   decompress,
   encodingOf,

@@ -22,6 +22,11 @@ export function callFailure(
       return gatewayFailure("RESPONSE_TOO_LARGE", `the response message is larger than ${most(limit)}`);
     case "request size":
       return gatewayFailure("REQUEST_TOO_LARGE", `the request message is larger than ${most(limit)}`);
+    case "request encoding":
+      return gatewayFailure(
+        "UPSTREAM_ENCODING",
+        "the upstream does not take messages compressed with gzip, as compression of its upstream demands",
+      );
     default:
       return upstreamFailure(code, message, detailsOf(result.trailers), statusOf);
   }

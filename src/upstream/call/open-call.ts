@@ -13,6 +13,8 @@ import type { RetryPolicy } from "./retry.js";
 /** What a call needs of its channel. */
 export interface CallHost {
   readonly maxMessageSize: number;
+  /** See `TransportCall`. */
+  readonly compressFrom: number | undefined;
   readonly retry: RetryPolicy | undefined;
   readonly observer: UpstreamObserver | undefined;
   /** See `Balancer.pick`. */
@@ -86,6 +88,11 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   abstract onMessage(message: Uint8Array): void;
   abstract onWritten(): void;
 
+  /** See `TransportCall`; of this call. */
+  protected get compressFrom(): number | undefined {
+    return this.host.compressFrom;
+  }
+
   protected get over(): boolean {
     return this.#over;
   }
@@ -145,9 +152,16 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     const seconds = (performance.now() - this.#started) / 1000;
     this.host.observer?.finished(path, status.code, seconds);
     this.host.callEnded();
-    const { maxMessageSize: limit } = this.host;
-    const exceeds = status.origin === "size" || status.origin === "request size";
-    this.deliver(exceeds ? { ...status, limit } : status, trailers, seconds);
+    this.deliver(status.origin === undefined ? status : this.#explained(status), trailers, seconds);
+  }
+
+  /** A failure with what only the call knows of it. */
+  #explained(status: CallStatus): CallStatus {
+    const { code, message, origin } = status;
+    if (origin === "size" || origin === "request size") return { ...status, limit: this.host.maxMessageSize };
+    // The code is also that of a method nobody implements; all servers name the matter in some words (gRPC compression.md).
+    const refused = origin === "backend" && code === Code.UNIMPLEMENTED && this.compressFrom !== undefined;
+    return refused && /compress|encoding/i.test(message) ? { ...status, origin: "request encoding" } : status;
   }
 
   onEnd(outcome: StreamOutcome): void {
@@ -227,6 +241,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
       metadata,
       timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
       previousAttempts: this.attempts,
+      compressFrom: this.compressFrom,
       avoid: this.#refused,
     };
     let stream: TransportStream;

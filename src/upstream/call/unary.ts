@@ -36,6 +36,12 @@ class OpenUnary extends OpenCall {
     }
   }
 
+  /** A message that stays as it is needs no word of it in the head: not every backend reads gzip. */
+  protected override get compressFrom(): number | undefined {
+    const { compressFrom } = this.host;
+    return compressFrom !== undefined && this.#call.request.length >= compressFrom ? compressFrom : undefined;
+  }
+
   onHeaders(headers: Metadata): void {
     this.#headers = headers;
   }

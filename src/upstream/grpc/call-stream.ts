@@ -3,6 +3,7 @@ import { noTable } from "../../h2/hpack-encoder.js";
 import { ErrorCode } from "../../h2/protocol.js";
 import type { PeerSettings } from "../../h2/settings.js";
 import { type StreamHost, StreamState } from "../../h2/stream.js";
+import { compress } from "../../net/gzip.js";
 import { Code } from "../../status/code.js";
 import {
   failure,
@@ -13,7 +14,7 @@ import {
 } from "../transport.js";
 import { messageHeadSize, writeMessagePart } from "./messages.js";
 import { writeMetadata } from "./metadata.js";
-import { writePreviousAttempts, writeTimeout } from "./request-head.js";
+import { gzipEncoding, writePreviousAttempts, writeTimeout } from "./request-head.js";
 import { ResponseStream } from "./response-stream.js";
 
 /** One call: an HTTP/2 stream, or what waits to become one. Adds the request to the response of ResponseStream. */
@@ -31,6 +32,10 @@ export class CallStream extends ResponseStream implements TransportStream {
   /** A connection that is used for it only where no other can be opened. */
   avoided: StreamHost | undefined;
   #message: Uint8Array | undefined;
+  /** 1 where the message is compressed. */
+  #flag: 0 | 1 = 0;
+  /** The message is being compressed. */
+  #compressing = false;
   #offset = 0;
   #endRequested = false;
 
@@ -50,7 +55,30 @@ export class CallStream extends ResponseStream implements TransportStream {
   }
 
   send(message: Uint8Array): void {
-    this.#message = message;
+    const { compressFrom } = this.#call;
+    if (compressFrom === undefined || message.length < compressFrom) {
+      this.#give(message, 0);
+      return;
+    }
+    const bytes = compress(message);
+    if (!(bytes instanceof Promise)) {
+      this.#give(bytes, 1);
+      return;
+    }
+    this.#compressing = true;
+    const ready = (result: Uint8Array, flag: 0 | 1): void => {
+      this.#compressing = false;
+      if (!this.closed) this.#give(result, flag);
+    };
+    bytes.then(
+      result => ready(result, 1),
+      () => ready(message, 0),
+    );
+  }
+
+  #give(bytes: Uint8Array, flag: 0 | 1): void {
+    this.#message = bytes;
+    this.#flag = flag;
     this.#offset = 0;
     this.#connection?.enlist(this);
   }
@@ -65,7 +93,8 @@ export class CallStream extends ResponseStream implements TransportStream {
   }
 
   get writable(): boolean {
-    return this.#message === undefined ? this.#endRequested && this.sending : this.sendWindow > 0;
+    if (this.#message !== undefined) return this.sendWindow > 0;
+    return this.#endRequested && this.sending && !this.#compressing;
   }
 
   /** Waits on a connection to be opened. */
@@ -86,12 +115,13 @@ export class CallStream extends ResponseStream implements TransportStream {
       });
       return false;
     }
-    const { timeout, previousAttempts, metadata } = this.#call;
+    const { timeout, previousAttempts, compressFrom, metadata } = this.#call;
     this.opened(id, peer.initialWindow);
     const start = out.beginHeaders();
     if (first) out.append(noTable);
     out.append(this.#block);
     if (timeout !== undefined) writeTimeout(out, timeout);
+    if (compressFrom !== undefined) out.append(gzipEncoding);
     if (previousAttempts > 0) writePreviousAttempts(out, previousAttempts);
     writeMetadata(out, metadata);
     out.endHeaders(start, id, 0, peer.maxFrameSize);
@@ -107,7 +137,7 @@ export class CallStream extends ResponseStream implements TransportStream {
       while (this.#offset < until) {
         const count = Math.min(until - this.#offset, maxFrame);
         const last = this.#endRequested && this.#offset + count === total;
-        writeMessagePart(out, this.id, message, this.#offset, count, last);
+        writeMessagePart(out, this.id, message, this.#flag, this.#offset, count, last);
         this.#offset += count;
         if (last) this.endedLocally();
         written += count;
@@ -117,7 +147,7 @@ export class CallStream extends ResponseStream implements TransportStream {
       this.#message = undefined;
       this.flushed = true;
     }
-    if (this.#endRequested && this.sending) {
+    if (this.#endRequested && this.sending && !this.#compressing) {
       this.endedLocally();
       out.endStream(this.id);
     }

@@ -29,6 +29,9 @@ import { contentTypeFailure, isGrpcType } from "./stream-outcome.js";
 /** Milliseconds after which an address that does not finish connecting counts as failing. */
 const connectTimeout = 3_000;
 
+/** `WriteFlags.NoCompress` of grpc-js, which does not export it. */
+const noCompress = 2;
+
 type GrpcCall = ReturnType<GrpcChannel["createCall"]>;
 
 type GrpcJs = typeof import("@grpc/grpc-js");
@@ -47,7 +50,7 @@ export const grpcJsTransport: TransportType = {
     const grpc = loadGrpcJs();
     const credentials = createCredentials(grpc, options);
     return (address, target, onFailing) => {
-      const channel = new grpc.Channel(address.uri, credentials, grpcOptions(options, target));
+      const channel = new grpc.Channel(address.uri, credentials, grpcOptions(grpc, options, target));
       return new GrpcJsTransport(grpc, channel, onFailing);
     };
   },
@@ -59,7 +62,8 @@ function createCredentials({ credentials }: GrpcJs, { tls }: ChannelOptions): Ch
 }
 
 function grpcOptions(
-  { tls, keepalive, maxMessageSize, userAgent }: ChannelOptions,
+  { compressionAlgorithms }: GrpcJs,
+  { tls, keepalive, maxMessageSize, compressFrom, userAgent }: ChannelOptions,
   target: UpstreamTarget,
 ): GrpcOptions {
   const serverName = tls?.serverName ?? (target.kind === "name" ? target.host : undefined);
@@ -79,6 +83,7 @@ function grpcOptions(
     "grpc.max_reconnect_backoff_ms": 5_000,
     "grpc.default_authority": tls?.serverName ?? target.authority,
     ...(tls !== undefined && serverName !== undefined && { "grpc.ssl_target_name_override": serverName }),
+    ...(compressFrom !== undefined && { "grpc.default_compression_algorithm": compressionAlgorithms.gzip }),
     ...(userAgent !== undefined && { "grpc.primary_user_agent": userAgent }),
     ...(keepalive !== undefined && {
       "grpc.keepalive_time_ms": keepalive.time,
@@ -114,7 +119,7 @@ class GrpcJsTransport implements Transport {
     if (call.timeout !== undefined) metadata.set("grpc-timeout", timeoutText(call.timeout));
     if (call.previousAttempts > 0) metadata.set("grpc-previous-rpc-attempts", String(call.previousAttempts));
     const grpcCall = this.#channel.createCall(call.path, Number.POSITIVE_INFINITY, null, null, null);
-    return new GrpcJsCall(grpcCall, metadata, listener);
+    return new GrpcJsCall(grpcCall, metadata, call.compressFrom, listener);
   }
 
   close(): void {
@@ -170,24 +175,35 @@ function fromGrpcMetadata(metadata: GrpcMetadata): Metadata {
 class GrpcJsCall implements TransportStream {
   readonly #call: GrpcCall;
   readonly #listener: TransportListener;
+  readonly #compressFrom: number;
   readonly #written: { readonly callback: () => void };
+  /** The same for a message that is sent as it is. */
+  readonly #plain: { readonly callback: () => void; readonly flags: number };
   #headers = false;
   #foreignType: string | undefined;
   #ended = false;
 
-  constructor(call: GrpcCall, metadata: GrpcMetadata, listener: TransportListener) {
+  constructor(
+    call: GrpcCall,
+    metadata: GrpcMetadata,
+    compressFrom: number | undefined,
+    listener: TransportListener,
+  ) {
     this.#call = call;
+    this.#compressFrom = compressFrom ?? Number.POSITIVE_INFINITY;
     this.#listener = listener;
     this.#written = {
       callback: () => {
         if (!this.#ended) listener.onWritten();
       },
     };
+    this.#plain = { ...this.#written, flags: noCompress };
     call.start(metadata, this);
   }
 
   send(message: Uint8Array): void {
-    this.#call.sendMessageWithContext(this.#written, asBuffer(message));
+    const context = message.length < this.#compressFrom ? this.#plain : this.#written;
+    this.#call.sendMessageWithContext(context, asBuffer(message));
   }
 
   end(): void {

@@ -1,7 +1,7 @@
-import { gunzip } from "node:zlib";
 import { readUint32, writeUint32 } from "../../h2/bytes.js";
 import type { FrameWriter } from "../../h2/frame-writer.js";
 import type { Undelivered } from "../../h2/stream.js";
+import { ExpansionError, expand } from "../../net/gzip.js";
 import { Code } from "../../status/code.js";
 import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 
@@ -9,13 +9,15 @@ import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 export const messageHeadSize = 5;
 
 /**
- * Writes a DATA frame with `count` bytes of a message and its head, not compressed, from `offset`; the head is at offset
- * 0. `end`: with END_STREAM.
+ * Writes a DATA frame with `count` bytes of a message and its head from `offset`; the head is at offset 0.
+ * @param flag 1 where the message is compressed, else 0
+ * @param end with END_STREAM
  */
 export function writeMessagePart(
   out: FrameWriter,
   stream: number,
   message: Uint8Array,
+  flag: 0 | 1,
   offset: number,
   count: number,
   end: boolean,
@@ -25,13 +27,13 @@ export function writeMessagePart(
   const to = offset + count;
   let at = offset;
   if (at === 0 && count >= messageHeadSize) {
-    bytes[out.length] = 0;
+    bytes[out.length] = flag;
     writeUint32(bytes, out.length + 1, message.length);
     out.length += messageHeadSize;
     at = messageHeadSize;
   }
   for (; at < to && at < messageHeadSize; at++)
-    bytes[out.length++] = at === 0 ? 0 : message.length >>> (8 * (messageHeadSize - 1 - at));
+    bytes[out.length++] = at === 0 ? flag : message.length >>> (8 * (messageHeadSize - 1 - at));
   if (at === to) return;
   const whole = to - at === message.length;
   bytes.set(whole ? message : message.subarray(at - messageHeadSize, to - messageHeadSize), out.length);
@@ -158,15 +160,18 @@ export function inflate(
     queueMicrotask(() => done(protocolFailure(`a message is compressed with ${name}, expected gzip`)));
     return;
   }
-  // One byte beyond the limit: a message of just the limit is allowed.
-  gunzip(bytes, { maxOutputLength: maxSize + 1 }, (error, message) => {
-    if (error === null && message.length <= maxSize) {
-      done(message);
-    } else if (error === null || ("code" in error && error.code === "ERR_BUFFER_TOO_LARGE")) {
+  later(() => expand(bytes, maxSize)).then(done, (error: unknown) => {
+    if (error instanceof ExpansionError && error.tooLarge) {
       const text = `Received message that decompresses to a size larger than max (${maxSize})`;
       done(failure(Code.RESOURCE_EXHAUSTED, "size", text));
     } else {
-      done(protocolFailure(`Failed to decompress a message: ${error.message}`));
+      done(
+        protocolFailure(`Failed to decompress a message: ${error instanceof Error ? error.message : error}`),
+      );
     }
   });
+}
+
+async function later<T>(work: () => T | Promise<T>): Promise<T> {
+  return work();
 }

@@ -94,8 +94,16 @@ export function checkHead(block: Buffer, metadata: Metadata): number {
   return size;
 }
 
-/** Fields of the block of a path, and `grpc-timeout` and `grpc-previous-rpc-attempts`. */
-const fixedFields = 10;
+/** Fields of the block of a path, and `grpc-timeout`, `grpc-encoding` and `grpc-previous-rpc-attempts`. */
+const fixedFields = 11;
+
+/** `grpc-encoding: gzip` */
+export const gzipEncoding = ((): Buffer => {
+  const out = new ByteWriter(32);
+  out.append(encodedName("grpc-encoding"));
+  writeString(out, "gzip");
+  return Buffer.from(out.bytes.subarray(0, out.length));
+})();
 
 const timeoutName = encodedName("grpc-timeout");
 const attemptsName = encodedName("grpc-previous-rpc-attempts");
