@@ -43,6 +43,7 @@ const common: Section = {
 const env = {
   REDIS_URL: "redis://127.0.0.1:6379/0",
   ROOMS_TOKEN: "a-token-of-servers",
+  ADMIN_TOKEN: "a-token-of-operators",
   LIVEKIT_API_KEY: "devkey",
   LIVEKIT_API_SECRET: "a-secret-of-at-least-thirty-two-characters",
 };
