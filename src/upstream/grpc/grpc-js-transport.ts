@@ -1,3 +1,4 @@
+import type { ClientHttp2Session } from "node:http2";
 import { createRequire } from "node:module";
 import type {
   ChannelCredentials,
@@ -36,12 +37,42 @@ type GrpcCall = ReturnType<GrpcChannel["createCall"]>;
 
 type GrpcJs = typeof import("@grpc/grpc-js");
 
+const require = createRequire(import.meta.url);
+let loaded: GrpcJs | undefined;
+
 /** Loads grpc-js when the first upstream selects it: it takes time to load, and 12 MiB of memory (grpc-js 1.14, Node.js 20). */
 function loadGrpcJs(): GrpcJs {
-  const grpc = createRequire(import.meta.url)("@grpc/grpc-js") as GrpcJs;
+  if (loaded !== undefined) return loaded;
+  keepSessionHandles();
+  loaded = require("@grpc/grpc-js") as GrpcJs;
   // It writes to stderr what a backend can provoke; failures reach the log as statuses. GRPC_VERBOSITY brings it back.
-  if (process.env.GRPC_VERBOSITY === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-  return grpc;
+  if (process.env.GRPC_VERBOSITY === undefined) loaded.setLogVerbosity(loaded.logVerbosity.NONE);
+  return loaded;
+}
+
+/** Native sides of sessions that are about to close or closed a moment ago. */
+const sessionHandles = new Set<unknown>();
+
+/**
+ * Node.js (20, 22 and 24) ends the process if the garbage collector frees a session before its streams and one of them has
+ * fields of a header block that did not end: "Assertion failed: (current_nghttp2_memory_) == (0)" (nodejs/node#39951). A
+ * stream is freed one turn of the event loop after it was destroyed, a session at any time. So sessions are kept for longer.
+ */
+function keepSessionHandles(): void {
+  const http2 = require("node:http2") as typeof import("node:http2");
+  const { connect } = http2;
+  http2.connect = ((...parameters: Parameters<typeof connect>) =>
+    keepSessionHandle(connect(...parameters))) as typeof connect;
+}
+
+function keepSessionHandle(session: ClientHttp2Session): ClientHttp2Session {
+  return session.once("connect", () => {
+    const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === "kHandle");
+    if (symbol === undefined) return;
+    const handle: unknown = Reflect.get(session, symbol);
+    sessionHandles.add(handle);
+    session.once("close", () => setImmediate(() => setImmediate(() => sessionHandles.delete(handle))));
+  });
 }
 
 /** `transport: grpc-js` */
