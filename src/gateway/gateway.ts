@@ -344,6 +344,7 @@ class RunningGateway implements Gateway {
       metrics: this.#runtime.metrics,
       accessLog: new AccessLog(this.#runtime.log),
       draining: () => this.#draining,
+      requestTimeoutMs: http.limits.request_timeout,
       streams: this.#streams,
     });
     const startEngine = listeners.http.engine === "uws" ? startUwsEngine : startFastifyEngine;

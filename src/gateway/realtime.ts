@@ -149,6 +149,7 @@ export class RealtimeService implements Rooms {
       metrics,
       accessLog: this.#accessLog,
       draining: () => this.realtime.draining,
+      requestTimeoutMs: limits.request_timeout,
       // Its routes are the gateway's own.
       streams: new OpenStreams(),
     });

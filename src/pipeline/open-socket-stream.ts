@@ -59,6 +59,7 @@ export async function openSocketStream(
         {
           variables,
           query: request.query,
+          requestTimeoutMs: services.requestTimeoutMs,
           errorBody: failure => errorBody(context, binding, failure),
           received: bytes => {
             context.requestBytes += bytes;

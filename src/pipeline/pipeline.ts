@@ -39,6 +39,8 @@ export interface PipelineOptions extends Records {
   routes(): BoundRoutes;
   /** True once the gateway is shutting down. */
   draining(): boolean;
+  /** Milliseconds for a client to send its request. */
+  readonly requestTimeoutMs: number;
   /** Keeps the streams that are open. */
   readonly streams: OpenStreams;
 }
@@ -67,6 +69,7 @@ export class Pipeline {
       metrics: options.metrics.streams,
       streams: options.streams,
       draining: () => options.draining(),
+      requestTimeoutMs: options.requestTimeoutMs,
       ownHeaders: (context, headers) => {
         this.#ownHeaders(context, headers);
         if (options.draining()) headers.push(["connection", "close"]);

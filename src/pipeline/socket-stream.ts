@@ -12,6 +12,8 @@ export interface SocketStreamHost {
   /** Values of the template's variables, raw, and the query: they are in the first message. */
   readonly variables: readonly string[];
   readonly query: string;
+  /** Milliseconds for the one message of a method that takes one. */
+  readonly requestTimeoutMs: number;
   /** The body of an error in the dialect of the binding. */
   errorBody(failure: Failure): string;
   received(bytes: number): void;
@@ -26,8 +28,6 @@ const maxUnreadBytes = 256 * 1024;
 const maxWaitingBytes = 4 << 20;
 /** Bytes counted for each of them beside its own. */
 const messageOverhead = 64;
-/** Milliseconds for the one message of a method that takes one. */
-const firstMessageMs = 30_000;
 
 /**
  * A streaming call over a WebSocket: a JSON message in each text frame, both ways. `{"end":true}` ends the requests; a
@@ -63,8 +63,11 @@ export class SocketStream implements StreamClient, ClientSocketListener {
       this.rpc.send(whole);
       this.rpc.endRequests();
     } else if (!clientStreaming) {
-      const late = gatewayFailure("REQUEST_TIMEOUT", "the message did not arrive within 30 seconds");
-      this.#firstTimer = setTimeout(() => this.rpc.abort(late), firstMessageMs);
+      const late = gatewayFailure(
+        "REQUEST_TIMEOUT",
+        "the message did not arrive within the time for a request",
+      );
+      this.#firstTimer = setTimeout(() => this.rpc.abort(late), this.#host.requestTimeoutMs);
     } else if (serverStreaming) {
       // A backend may respond before the first request.
       this.rpc.open();

@@ -13,6 +13,8 @@ export interface StreamServices {
   readonly metrics: StreamMetrics;
   readonly streams: OpenStreams;
   draining(): boolean;
+  /** Milliseconds for a client to send its request. */
+  readonly requestTimeoutMs: number;
   /** Adds the headers that every response carries. */
   ownHeaders(context: RequestContext, headers: [name: string, value: string][]): HeaderList;
   respond(context: RequestContext, response: HttpResponse): void;

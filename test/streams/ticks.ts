@@ -137,7 +137,7 @@ export async function startTicks(): Promise<TicksBackend> {
         if (count++ === 0) first = message;
         bytes += data.length;
         note(name, message);
-        if (message.content_type === "application/x-hang") call.pause();
+        if (message.content_type === "application/x-hang" || message.text === "hang") call.pause();
         if (message.text === "refuse") reply({ code: status.FAILED_PRECONDITION, details: "refused" });
       });
       call.on("end", () =>

@@ -1,0 +1,4 @@
+import { repeatOnUws } from "../engine.js";
+
+// gRPC needs HTTP/2, and readers know no engine.
+await repeatOnUws(import.meta.url, ["grpc.test.ts", "readers.test.ts"]);
