@@ -1,4 +1,5 @@
 import type { Caller } from "./caller.js";
+import type { SecurityScheme } from "./provider.js";
 
 /** Where a credential may stand; each absent where it does not. */
 export interface Placement {
@@ -34,6 +35,25 @@ export function placementOf(configured: Placement, header: string): Placement {
   const name = nowhere ? header : configured.header;
   const scheme = configured.scheme ?? (name === "authorization" ? "Bearer" : undefined);
   return { header: name, scheme: name === undefined ? undefined : scheme, cookie, query };
+}
+
+/** The ways in which a placement lets callers show their credential. */
+export function describePlacement(
+  { header, scheme, cookie, query }: Placement,
+  description: string,
+  bearerFormat?: string,
+): readonly SecurityScheme[] {
+  const schemes: SecurityScheme[] = [];
+  if (header === "authorization" && scheme !== undefined) {
+    const format = bearerFormat === undefined || !/^bearer$/i.test(scheme) ? {} : { bearerFormat };
+    schemes.push({ type: "http", scheme: scheme.toLowerCase(), ...format, description });
+  } else if (header !== undefined) {
+    const word = scheme === undefined ? "" : ` It stands behind the word ${scheme} and a space.`;
+    schemes.push({ type: "apiKey", in: "header", name: header, description: `${description}${word}` });
+  }
+  if (cookie !== undefined) schemes.push({ type: "apiKey", in: "cookie", name: cookie, description });
+  if (query !== undefined) schemes.push({ type: "apiKey", in: "query", name: query, description });
+  return schemes;
 }
 
 /** A request that has credentials in two places of the placement at once has ambiguous ones (RFC 6750 §2). */

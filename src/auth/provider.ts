@@ -97,6 +97,22 @@ export interface ProviderInspection {
   add(diagnostics: readonly Diagnostic[]): void;
 }
 
+/** A Security Scheme Object of OpenAPI 3.1. */
+export type SecurityScheme =
+  | {
+      readonly type: "http";
+      readonly scheme: string;
+      readonly bearerFormat?: string;
+      readonly description?: string;
+    }
+  | {
+      readonly type: "apiKey";
+      readonly in: "header" | "query" | "cookie";
+      readonly name: string;
+      readonly description?: string;
+    }
+  | { readonly type: "mutualTLS"; readonly description?: string };
+
 /** What providers are made of: what the gateway offers, and the upstreams of the configuration. */
 export interface ProviderContext extends AuthDependencies {
   readonly upstreams: UpstreamsConfig;
@@ -107,6 +123,8 @@ export interface ProviderType<C extends { readonly type: string }> {
   readonly name: C["type"];
   /** Of the mapping under the provider's name; `type` among its keys. */
   readonly schema: TSchema;
+  /** How callers show what it reads; each item is one way, all are equal. */
+  describe(config: C): readonly SecurityScheme[];
   /** Finds what the configuration alone shows; `at` is the path of the provider. */
   check?(at: Path, config: DraftOf<C>, surroundings: ProviderSurroundings, findings: Findings): void;
   /** Finds what is wrong with the files that it reads and the methods that it asks. Asks nothing of the network. */

@@ -2,10 +2,11 @@ import type { AuthNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
 import type { OriginRequest } from "../auth/request-origins.js";
 import type { Path } from "../config/diagnostic.js";
-import type { Dialect } from "../dialects/dialect.js";
+import type { Dialect, JsonSchema } from "../dialects/dialect.js";
 import type { Cancellation } from "../net/cancellation.js";
 import type { Template } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
+import type { Reason } from "../status/reasons.js";
 import type { Guard } from "./guard.js";
 
 /** A prefix that the configuration passes through to an HTTP backend. */
@@ -68,8 +69,33 @@ export interface LocalHandler {
   readonly dialect: Dialect;
   /** Bytes; undefined: as `http.limits.body` says. */
   readonly bodyLimit: number | undefined;
+  /** What documents of the API say of it; without one it stands in none. */
+  readonly operation?: LocalOperation;
   /** @throws GatewayError */
   handle(request: LocalRequest): LocalResponse | Promise<LocalResponse>;
+}
+
+/** How a route that the gateway serves itself is described to callers. Schemas are JSON Schema 2020-12. */
+export interface LocalOperation {
+  /** Unique among all operations. */
+  readonly id: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** The group of operations that it belongs to, and what that is. */
+  readonly tag: { readonly name: string; readonly description: string };
+  /** Of the template's variables and of the query, by name; those of the template may be left out. */
+  readonly parameters?: Readonly<Record<string, ParameterDescription>>;
+  /** Of a JSON body; undefined where none is taken. */
+  readonly body?: JsonSchema;
+  readonly response: JsonSchema;
+  /** What it refuses requests for beside what its guard does. */
+  readonly reasons: readonly Reason[];
+}
+
+export interface ParameterDescription {
+  readonly description: string;
+  readonly schema: JsonSchema;
+  readonly required?: boolean;
 }
 
 export interface LocalRequest {

@@ -21,12 +21,16 @@ export interface Arguments {
   readonly config: string;
   readonly json: boolean;
   readonly strict: boolean;
+  readonly yaml: boolean;
+  readonly service: string | undefined;
 }
 
 const known = {
   config: { type: "string", short: "c", multiple: true },
   json: { type: "boolean" },
   strict: { type: "boolean" },
+  yaml: { type: "boolean" },
+  service: { type: "string" },
 } as const;
 
 /**
@@ -51,6 +55,8 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
       : "",
     json: values.json ?? false,
     strict: values.strict ?? false,
+    yaml: values.yaml ?? false,
+    service: values.service,
   };
 }
 
@@ -71,8 +77,9 @@ function parse(args: readonly string[], options: readonly (keyof typeof known)[]
   try {
     return parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true });
   } catch (error) {
-    // All names are known here: --config without a value, or a switch with one.
-    const [name] = (error instanceof Error && /--(json|strict)/.exec(error.message)) || [];
+    // All names are known here: --config or --service without a value, or a switch with one.
+    const [name] = (error instanceof Error && /--(json|strict|yaml|service)/.exec(error.message)) || [];
+    if (name === "--service") throw new UsageError("expected the name of a service after --service");
     throw new UsageError(name === undefined ? "expected a file after -c" : `${name} takes no value`);
   }
 }

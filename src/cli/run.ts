@@ -44,6 +44,14 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    "openapi",
+    {
+      takes: "-c FILE [--service NAME] [--yaml]",
+      does: "print the OpenAPI document of what is served, or of one service",
+      load: async () => (await import("./openapi.js")).openapi,
+    },
+  ],
+  [
     "api-key",
     {
       takes: "SUBJECT",

@@ -4,6 +4,7 @@ import type { Dialect } from "./dialect.js";
 /** Only a text, as simple chat APIs answer. */
 export const chatApiDialect: Dialect = {
   name: "chat-api",
+  failureSchema: { type: "object", properties: { error: { type: "string" } }, required: ["error"] },
   renderFailure({ httpStatus, message }) {
     const text = message === "" ? statusPhrase(httpStatus) : message;
     return {

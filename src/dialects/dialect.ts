@@ -14,6 +14,10 @@ export interface Dialect {
    * @param json JSON text of the response message; undefined where its type has no fields
    */
   renderSuccess?(json: string | undefined): string;
+  /** The schema of error bodies. Property names are those that `renderFailure` writes. */
+  readonly failureSchema: JsonSchema;
+  /** The schema of a success, made of that of the response message; undefined where its type has no fields. */
+  successSchema?(message: JsonSchema | undefined): JsonSchema;
   /** What the dialect demands of a request before anything else is decided. */
   readonly accept?: AcceptRule;
   /** What it sends to backends about the caller, and the names of request metadata that it alone writes. */
@@ -25,6 +29,24 @@ export interface Dialect {
   /** Messages with one field that its clients and servers write as bare values, unless `json.wrappers` is given. */
   readonly wrappers?: readonly string[];
 }
+
+/** JSON Schema 2020-12. */
+export type JsonSchema = { readonly [keyword: string]: unknown };
+
+/** Properties that the error bodies of several dialects have. */
+export const codeSchema: JsonSchema = {
+  type: "integer",
+  description: "The gRPC code; above 16 the backend's own.",
+};
+export const reasonSchema: JsonSchema = {
+  type: "string",
+  description: "What went wrong, for programs: an UPPER_SNAKE name.",
+};
+export const detailsSchema: JsonSchema = {
+  type: "array",
+  description: "google.protobuf.Any values, such as google.rpc.BadRequest.",
+  items: { type: "object", properties: { "@type": { type: "string" } }, required: ["@type"] },
+};
 
 export interface FailureContext {
   readonly requestId: string;
@@ -47,7 +69,17 @@ export interface DialectRequest {
   header(name: string): string | undefined;
 }
 
+/** A header that a dialect reads. */
+export interface DialectHeader {
+  readonly name: string;
+  readonly description: string;
+  /** HTTP methods of which it is required. */
+  readonly requiredOf: readonly string[];
+  readonly schema: JsonSchema;
+}
+
 export interface AcceptRule {
+  readonly header: DialectHeader;
   /** The condition under which a request is refused with MISSING_HEADER, for `explain`. */
   readonly when: string;
   /** @throws GatewayError MISSING_HEADER, INVALID_HEADER */

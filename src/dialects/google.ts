@@ -1,11 +1,27 @@
 import { Code, codeName, codeOfStatus } from "../status/code.js";
 import { holds } from "../status/details.js";
 import type { Failure } from "../status/failure.js";
-import type { Dialect } from "./dialect.js";
+import { type Dialect, detailsSchema } from "./dialect.js";
 
 /** AIP-193, HTTP/1.1+JSON representation. */
 export const googleDialect: Dialect = {
   name: "google",
+  failureSchema: {
+    type: "object",
+    properties: {
+      error: {
+        type: "object",
+        properties: {
+          code: { type: "integer", description: "The HTTP status." },
+          message: { type: "string", description: "For people." },
+          status: { type: "string", description: "The name of the gRPC code." },
+          details: detailsSchema,
+        },
+        required: ["code", "message", "status", "details"],
+      },
+    },
+    required: ["error"],
+  },
   renderFailure(failure, detailsJson) {
     const { httpStatus, code, message } = failure;
     const status = codeName(code <= Code.UNAUTHENTICATED ? code : codeOfStatus(httpStatus));

@@ -1,5 +1,5 @@
 import { statusPhrase } from "../status/code.js";
-import type { Dialect } from "./dialect.js";
+import { codeSchema, type Dialect, detailsSchema, reasonSchema } from "./dialect.js";
 
 /**
  * RFC 9457. The type is `about:blank`, so that the title is the phrase of the HTTP status (section 4.2.1); what is
@@ -7,6 +7,21 @@ import type { Dialect } from "./dialect.js";
  */
 export const problemDialect: Dialect = {
   name: "problem",
+  failureSchema: {
+    type: "object",
+    properties: {
+      type: { type: "string", format: "uri-reference" },
+      title: { type: "string", description: "The phrase of the HTTP status." },
+      status: { type: "integer", description: "The HTTP status." },
+      detail: { type: "string", description: "For people." },
+      instance: { type: "string", format: "uri-reference", description: "The path of the request." },
+      code: codeSchema,
+      reason: reasonSchema,
+      details: detailsSchema,
+      request_id: { type: "string" },
+    },
+    required: ["type", "title", "status", "instance", "code", "reason", "details", "request_id"],
+  },
   renderFailure({ httpStatus, code, reason, message }, detailsJson, { path, requestId }) {
     const detail = message === "" ? "" : `"detail":${JSON.stringify(message)},`;
     const body =

@@ -1,8 +1,18 @@
-import type { Dialect } from "./dialect.js";
+import { codeSchema, type Dialect, detailsSchema, reasonSchema } from "./dialect.js";
 
 /** The default: code, reason, message and details, with the real HTTP status. */
 export const statusDialect: Dialect = {
   name: "status",
+  failureSchema: {
+    type: "object",
+    properties: {
+      code: codeSchema,
+      reason: reasonSchema,
+      message: { type: "string", description: "For people." },
+      details: detailsSchema,
+    },
+    required: ["code", "reason", "message", "details"],
+  },
   renderFailure({ httpStatus, code, reason, message }, detailsJson) {
     const body =
       `{"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)},` +

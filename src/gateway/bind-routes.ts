@@ -8,6 +8,7 @@ import type {
   RpcBinding,
 } from "../bindings/binding.js";
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
+import { authOf } from "../bindings/conditions.js";
 import { Guard } from "../bindings/guard.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
@@ -21,7 +22,7 @@ import { createCors, securityHeaders } from "../pipeline/response-headers.js";
 import type { Channel } from "../upstream/channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
 import type { Backends } from "./backends.js";
-import { authOf, type Compiled } from "./compile.js";
+import type { Compiled } from "./compile.js";
 import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
 import type { RefCount } from "./ref-count.js";

@@ -1,10 +1,10 @@
 import { checkProviders } from "../auth/authenticators.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
-import { type AuthNames, authNames } from "../auth/config.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "../bindings/built-in-route.js";
+import { authOf, type RouteChecks } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { passedHeaders } from "../bindings/service-config.js";
@@ -14,6 +14,8 @@ import type { MessageType, MethodType, Model } from "../descriptors/model.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import type { LiveKit } from "../livekit/livekit.js";
 import type { Pace } from "../net/pace.js";
+import { Documents, documentEndpoints } from "../openapi/documents.js";
+import type { ApiSource } from "../openapi/source.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
@@ -41,6 +43,10 @@ export interface Compiled {
   /** What the policies demand of a route; none where no policy matches. */
   readonly authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>;
   readonly validators: Validators;
+  /** What requests of routes can be refused for. */
+  readonly checks: RouteChecks;
+  /** What the HTTP listener serves, for documents. */
+  readonly api: ApiSource;
   /** What policies demand of rooms. */
   readonly roomPolicy: RoomAuthorizer | undefined;
   /** What sockets ask of backends; undefined without `realtime`. */
@@ -79,9 +85,11 @@ export async function compile(
   );
   const livekit = config.livekit && (await compileLiveKit(config.livekit, loaded, model, context));
   const realtime = realtimeHandlers(config, rooms);
-  const declared = builtIns(config, livekit, realtime, runtime);
+  const api: { http?: ApiSource; realtime?: ApiSource } = {};
+  const docs = documentHandlers(config, api);
+  const declared = [...builtIns(config, livekit, realtime, runtime), ...docs.http];
   const table = await compileRoutes(config, model, locate, pace, declared);
-  const socketRoutes = socketListenerRoutes(realtime, table);
+  const socketRoutes = socketListenerRoutes([...socketEndpoints(realtime), ...docs.realtime], table);
   const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
   const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes]);
   const authorizers = await authorizersOf(all, config, policies, pace);
@@ -90,6 +98,13 @@ export async function compile(
   const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
   const validators = await compileValidators(model, validatedTypes(table), pace);
+  const checks = { auth: config.auth.default, authorizers, validated: validators.byType };
+  const describe = (routes: readonly Route[], builtIn: readonly BuiltInRoute[]): ApiSource => {
+    const { title } = config.http.docs ?? { title: "API" };
+    return { title, routes, builtIn, checks, providers: config.auth.providers, uploads: config.http.uploads };
+  };
+  api.http = describe(table.routes, table.builtIn);
+  api.realtime = describe([], socketRoutes);
   const problems = [
     ...loaded.diagnostics,
     ...diagnostics,
@@ -110,6 +125,8 @@ export async function compile(
     socketListenerRoutes: socketRoutes,
     authorizers,
     validators,
+    checks,
+    api: api.http,
     roomPolicy: roomPolicy,
     bridge: bridge?.plan,
     callAuthorizers,
@@ -169,15 +186,30 @@ function builtIns(
   ];
 }
 
+/** The routes of the documents. @param api is filled in before they serve */
+function documentHandlers(
+  { http: { docs } }: GatewayConfig,
+  api: { readonly http?: ApiSource; readonly realtime?: ApiSource },
+): { readonly http: readonly LocalHandler[]; readonly realtime: readonly LocalHandler[] } {
+  const handlers = (listener: "http" | "realtime"): readonly LocalHandler[] =>
+    docs?.listeners.includes(listener) === true
+      ? documentEndpoints(docs, new Documents(() => api[listener] as ApiSource))
+      : [];
+  return { http: handlers("http"), realtime: handlers("realtime") };
+}
+
+function socketEndpoints({ rest, path }: RealtimeHandlers): readonly LocalHandler[] {
+  return path === undefined ? rest : [...rest, path];
+}
+
 /** The same routes as on the HTTP listener, where that serves them. */
 function socketListenerRoutes(
-  { rest, path }: RealtimeHandlers,
+  endpoints: readonly LocalHandler[],
   { builtIn: own }: RouteTable,
 ): BuiltInRoute[] {
   const onHttp = new Map(
     own.flatMap(route => (route.kind === "local" ? [[route.handler, route] as const] : [])),
   );
-  const endpoints = path === undefined ? rest : [...rest, path];
   return endpoints.map(endpoint => onHttp.get(endpoint) ?? builtInRoute(endpoint));
 }
 
@@ -230,18 +262,6 @@ function authorizePaths(
     const own = policies.authorizer({ method: "POST", template, rpc, authenticated, routeless: true });
     const authorizer = jointAuthorizer([own, ...(ofRoutes ?? [])], "by its RPC path");
     if (authorizer !== undefined) authorizers.set(path, authorizer);
-  }
-}
-
-/** Who may call a route. */
-export function authOf(route: Route | BuiltInRoute, otherwise: string | readonly string[]): AuthNames {
-  switch (route.kind) {
-    case "rpc":
-      return route.policy.auth;
-    case "local":
-      return authNames(route.handler.auth ?? otherwise);
-    case "pass-through":
-      return authNames(route.passThrough.auth ?? otherwise);
   }
 }
 

@@ -22,6 +22,7 @@ import { dialectNames } from "../dialects/dialects.js";
 import { checkRateLimits, RateLimitsSchema } from "../limits/config.js";
 import { LiveKitSchema } from "../livekit/config.js";
 import { checkLiveKit } from "../livekit/config-check.js";
+import { checkDocs, DocsSchema } from "../openapi/config.js";
 import { CorsSchema, checkResponseHeaders, SecurityHeadersSchema } from "../pipeline/config.js";
 import { checkProxies, ProxySchema } from "../pipeline/proxy-config.js";
 import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
@@ -65,6 +66,7 @@ const HttpSchema = section(
     cors: Type.Optional(CorsSchema),
     uploads: Type.Optional(UploadsSchema),
     compression: Type.Optional(CompressionSchema),
+    docs: Type.Optional(DocsSchema),
     security_headers: SecurityHeadersSchema,
     query: QuerySchema,
     errors: choice(dialectNames, {
@@ -147,6 +149,7 @@ function check(draft: Draft, findings: Findings): void {
   checkResponseHeaders(draft, findings);
   checkCompression(draft.http?.compression, findings);
   checkProxies(draft, findings);
+  checkDocs(draft, findings);
   const tls = listeners?.http?.tls;
   const clientCertificates = listeners?.http && tls !== undefined && "client_ca" in tls;
   checkAuth(auth, { upstreams, passedHeaders: passedHeaders(draft), clientCertificates }, findings);

@@ -35,7 +35,7 @@ const unavailable: readonly Unavailable[] = [
   ...serviceLevels.flatMap(level =>
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),
-  ...["hosts", "split", "docs"].map(key => ({ at: `http.${key}` })),
+  ...["hosts", "split"].map(key => ({ at: `http.${key}` })),
   { at: "telemetry.tracing" },
   {
     at: "server.workers",

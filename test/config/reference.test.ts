@@ -26,7 +26,6 @@ const unavailable = [
   'gateway.yaml:53:98: error: "prefix" is not available in this version (at services[0].metadata.prefix)',
   'gateway.yaml:64:3: error: "hosts" is not available in this version (at http.hosts)',
   'gateway.yaml:65:3: error: "split" is not available in this version (at http.split)',
-  'gateway.yaml:71:3: error: "docs" is not available in this version (at http.docs)',
   'gateway.yaml:119:3: error: "tracing" is not available in this version (at telemetry.tracing)',
   'gateway.yaml:122:1: error: "reload" is not available in this version (at reload)',
 ];

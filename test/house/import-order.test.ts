@@ -12,7 +12,7 @@ const order: readonly (readonly string[])[] = [
   ["pipeline", "admin", "realtime"],
   ["protocols"],
   ["server"],
-  ["livekit"],
+  ["livekit", "openapi"],
   ["bindings"],
   ["compression", "uploads"],
   ["auth", "limits", "validation"],

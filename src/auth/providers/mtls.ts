@@ -38,6 +38,7 @@ export const mtls = {
     if (clientCertificates !== false) return;
     findings.error(at, "client certificates are asked for by listeners.http.tls.client_ca; it is missing");
   },
+  describe: () => [{ type: "mutualTLS", description: "A client certificate." }],
   create: createMtlsProvider,
 } as const satisfies ProviderType<MtlsConfig>;
 

@@ -4,6 +4,12 @@ import type { AcceptRule, CallerMetadata, CallerMetadataEntries, DialectIdentity
 /** The client's name for what it does is required of POST, as OpenIM's own gateway requires it. */
 export const openimAccept: AcceptRule = {
   when: "a POST has no header operationID",
+  header: {
+    name: "operationID",
+    description: "The client's name for what it does, for logs.",
+    requiredOf: ["POST"],
+    schema: { type: "string", pattern: "^[\\x20-\\x7e]+$" },
+  },
   check(request) {
     const operationId = request.header("operationid");
     if (operationId === undefined || operationId === "") {

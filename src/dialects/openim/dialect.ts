@@ -1,11 +1,19 @@
 import type { Dialect } from "../dialect.js";
 import { openimAccept, openimCallerMetadata } from "./caller.js";
 import { openimCredentialReasons, openimStatus } from "./codes.js";
-import { httpStatusOf, openimFailure, openimSuccess } from "./envelope.js";
+import {
+  httpStatusOf,
+  openimFailure,
+  openimFailureSchema,
+  openimSuccess,
+  openimSuccessSchema,
+} from "./envelope.js";
 
 /** OpenIM's envelope, headers, metadata and business codes (https://github.com/openimsdk). */
 export const openimDialect: Dialect = {
   name: "openim",
+  failureSchema: openimFailureSchema,
+  successSchema: openimSuccessSchema,
   renderFailure: failure => ({
     status: httpStatusOf(failure),
     contentType: "application/json",

@@ -1,5 +1,6 @@
 import { holds, readFields } from "../../status/details.js";
 import type { Failure } from "../../status/failure.js";
+import type { JsonSchema } from "../dialect.js";
 import { businessError } from "./codes.js";
 
 /** Codes below are not OpenIM's: its backends count from here. */
@@ -12,6 +13,29 @@ const minBusinessCode = 100;
 export function openimSuccess(json: string | undefined): string {
   const data = json === undefined || json === "null" ? "" : `,"data":${json}`;
   return `{"errCode":0,"errMsg":"","errDlt":""${data}}`;
+}
+
+export const openimFailureSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    errCode: { type: "integer", description: "OpenIM's code; 0 is a success.", not: { const: 0 } },
+    errMsg: { type: "string", description: "The name of the code, or what the backend says." },
+    errDlt: { type: "string", description: "What is wrong." },
+  },
+  required: ["errCode", "errMsg", "errDlt"],
+};
+
+export function openimSuccessSchema(message: JsonSchema | undefined): JsonSchema {
+  return {
+    type: "object",
+    properties: {
+      errCode: { type: "integer", const: 0 },
+      errMsg: { type: "string" },
+      errDlt: { type: "string" },
+      ...(message === undefined ? {} : { data: message }),
+    },
+    required: ["errCode", "errMsg", "errDlt"],
+  };
 }
 
 /**

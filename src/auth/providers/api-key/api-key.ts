@@ -6,6 +6,7 @@ import type { Caller } from "../../caller.js";
 import {
   AMBIGUOUS,
   credentialReader,
+  describePlacement,
   isCredential,
   maxCredentialLength,
   placementOf,
@@ -38,6 +39,7 @@ export const apiKey = {
   check: (at, { keys }, _surroundings, findings) => checkPath([...at, "keys"], keys, "file", findings),
   inspect: ({ keys }, { name, passedHeaders, add }) =>
     add(readApiKeys(keys, name, passedHeaders).diagnostics),
+  describe: config => describePlacement(placementOf(config, "x-api-key"), "An API key."),
   create: createApiKeyProvider,
 } as const satisfies ProviderType<ApiKeyConfig>;
 

@@ -22,7 +22,7 @@ import { Formats } from "../../../config/format.js";
 import type { DraftOf, Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, oneOrMore, text } from "../../../config/schema.js";
 import { bareClaims, type Claims, claimAt, metadataMapper, scopesOf, subjectOf } from "../../claims.js";
-import { credentialReader, placementOf } from "../../credential.js";
+import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type {
   AuthDependencies,
   ProviderInspection,
@@ -109,6 +109,7 @@ export const jwt = {
     const short = shortSecret(config);
     if (short !== undefined) report("warning", "secret", short);
   },
+  describe: config => describePlacement(placementOf(config, "authorization"), "A JSON Web Token.", "JWT"),
   create: createJwtProvider,
 } as const satisfies ProviderType<JwtConfig>;
 

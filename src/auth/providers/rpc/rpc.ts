@@ -5,7 +5,7 @@ import { Code } from "../../../status/code.js";
 import type { CallStatus, Metadata } from "../../../upstream/channel.js";
 import type { Caller } from "../../caller.js";
 import { metadataMapper } from "../../claims.js";
-import { credentialReader, placementOf } from "../../credential.js";
+import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type { ProviderContext, ProviderType } from "../../provider.js";
 import { CredentialRefusal, type Provider, reasonOf } from "../../provider.js";
 import { TokenProvider, type Verified } from "../token-provider.js";
@@ -25,6 +25,7 @@ export const rpc = {
       report("error", problem.key, problem.message, problem.suggestion);
     }
   },
+  describe: config => describePlacement(placementOf(config, "authorization"), "A token."),
   create: createRpcProvider,
 } as const satisfies ProviderType<RpcAuthConfig>;
 

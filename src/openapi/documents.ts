@@ -1,0 +1,177 @@
+import { createHash } from "node:crypto";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { authNames } from "../auth/config.js";
+import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
+import { eachParameter } from "../codec/json-to-wire/query.js";
+import { chooseCoding } from "../compression/accept-encoding.js";
+import { nearest } from "../config/nearest.js";
+import { statusDialect } from "../dialects/status.js";
+import { createPace, inTurns } from "../net/pace.js";
+import { gatewayError } from "../status/failure.js";
+import type { DocsConfig } from "./config.js";
+import { describeApi } from "./document.js";
+import type { ApiSource } from "./source.js";
+import { type DocumentFormat, DocumentTooLarge, documentText } from "./text.js";
+
+/** Bytes of one document. */
+export const maxDocumentBytes = 64 * 1024 * 1024;
+
+/** Bytes of all documents that are kept, compressed and not. */
+const maxKeptBytes = 96 * 1024 * 1024;
+
+/** A document ready to be sent. */
+interface Prepared {
+  readonly etag: string;
+  readonly contentType: string;
+  readonly plain: Buffer;
+  readonly gzipped: Buffer;
+}
+
+const contentTypes: Readonly<Record<DocumentFormat, string>> = {
+  json: "application/json",
+  yaml: "application/yaml",
+};
+
+const compress = promisify(gzip);
+
+/** The text of a document. @param service of one service alone; undefined for all */
+export async function openApiText(
+  source: ApiSource,
+  service: string | undefined,
+  format: DocumentFormat,
+): Promise<Buffer> {
+  const chosen = service === undefined ? source : ofService(source, service);
+  const pace = createPace();
+  const document = await inTurns(pace, describeApi(chosen));
+  try {
+    return await inTurns(pace, documentText(document, format, maxDocumentBytes));
+  } catch (error) {
+    if (!(error instanceof DocumentTooLarge)) throw error;
+    const message = `the document is larger than ${maxDocumentBytes / 1024 / 1024} MiB; ask for one service with ?service=NAME`;
+    throw gatewayError("RESPONSE_TOO_LARGE", message);
+  }
+}
+
+/** @throws GatewayError where no service has that name */
+function ofService(source: ApiSource, service: string): ApiSource {
+  const prefix = service.endsWith(".**") ? service.slice(0, -2) : undefined;
+  const takes = (name: string): boolean =>
+    prefix === undefined ? name === service : name.startsWith(prefix);
+  const routes = source.routes.filter(({ rpc }) => takes(rpc.service.fullName));
+  if (routes.length > 0) return { ...source, title: `${source.title}: ${service}`, routes, builtIn: [] };
+  const names = new Set(source.routes.map(({ rpc }) => rpc.service.fullName));
+  const near = nearest(service, names);
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`;
+  const message = `no service "${service.slice(0, 256)}" is served here; expected one of ${names.size} full names, or package.**${hint}`;
+  throw gatewayError("UNKNOWN_PARAMETER", message);
+}
+
+/** The documents of one listener and one generation. Each is made when it is first asked for, in turns of the event loop. */
+export class Documents {
+  readonly #source: () => ApiSource;
+  /** The least recently used first. */
+  readonly #kept = new Map<string, Promise<Prepared>>();
+  #keptBytes = 0;
+
+  constructor(source: () => ApiSource) {
+    this.#source = source;
+  }
+
+  /** @throws GatewayError by rejection */
+  async get(service: string | undefined, format: DocumentFormat): Promise<Prepared> {
+    const key = `${format} ${service ?? ""}`;
+    let prepared = this.#kept.get(key);
+    if (prepared === undefined) {
+      prepared = this.#prepare(service, format);
+      this.#kept.set(key, prepared);
+      prepared.then(
+        document => this.#keep(key, document),
+        () => this.#kept.delete(key),
+      );
+    } else {
+      this.#kept.delete(key);
+      this.#kept.set(key, prepared);
+    }
+    return prepared;
+  }
+
+  async #prepare(service: string | undefined, format: DocumentFormat): Promise<Prepared> {
+    const plain = await openApiText(this.#source(), service, format);
+    const etag = createHash("sha256").update(plain).digest("base64url").slice(0, 22);
+    return { etag, contentType: contentTypes[format], plain, gzipped: await compress(plain) };
+  }
+
+  #keep(key: string, { plain, gzipped }: Prepared): void {
+    if (!this.#kept.has(key)) return;
+    this.#keptBytes += plain.length + gzipped.length;
+    for (const [other, document] of this.#kept) {
+      if (this.#keptBytes <= maxKeptBytes || other === key) return;
+      this.#kept.delete(other);
+      void document.then(each => {
+        this.#keptBytes -= each.plain.length + each.gzipped.length;
+      });
+    }
+  }
+}
+
+/** The routes of the documents of one listener. */
+export function documentEndpoints(docs: DocsConfig, documents: Documents): readonly LocalHandler[] {
+  const endpoint = (template: string, formatOf: (request: LocalRequest) => DocumentFormat): LocalHandler => ({
+    method: "GET",
+    template,
+    at: ["http", "docs", "openapi"],
+    service: "openapi",
+    auth: docs.auth === undefined ? undefined : authNames(docs.auth),
+    rateLimit: undefined,
+    dialect: statusDialect,
+    bodyLimit: 0,
+    handle: async request =>
+      respond(request, await documents.get(serviceOf(request.query), formatOf(request))),
+  });
+  const yaml = yamlPath(docs.openapi);
+  return [
+    endpoint(docs.openapi, request => (docs.openapi === yaml ? "yaml" : acceptedFormat(request))),
+    ...(docs.openapi === yaml ? [] : [endpoint(yaml, () => "yaml")]),
+  ];
+}
+
+/** Where the YAML stands beside the JSON. */
+function yamlPath(path: string): string {
+  return path.endsWith(".yaml") || path.endsWith(".yml") ? path : `${path.replace(/\.json$/, "")}.yaml`;
+}
+
+/** JSON, unless the client names YAML and not JSON. */
+function acceptedFormat(request: LocalRequest): DocumentFormat {
+  const accept = request.header("accept")?.toLowerCase() ?? "";
+  return /\b(yaml|x-yaml)\b/.test(accept) && !/json/.test(accept) ? "yaml" : "json";
+}
+
+/** @throws TranscodeError, GatewayError */
+function serviceOf(query: string): string | undefined {
+  let service: string | undefined;
+  eachParameter(query, (name, value) => {
+    if (name !== "service")
+      throw gatewayError("UNKNOWN_PARAMETER", `expected "service", found "${name.slice(0, 64)}"`);
+    if (service !== undefined) throw gatewayError("REPEATED_PARAMETER", "service: send it once");
+    service = value;
+  });
+  return service;
+}
+
+function respond(request: LocalRequest, { etag, contentType, plain, gzipped }: Prepared): LocalResponse {
+  const { coding } = chooseCoding(request.header("accept-encoding"), ["gzip"]);
+  const tag = coding === undefined ? `"${etag}"` : `"${etag}-${coding}"`;
+  const headers: [string, string][] = [
+    ["etag", tag],
+    ["cache-control", "no-cache"],
+    ["vary", "accept, accept-encoding"],
+  ];
+  const known = request.header("if-none-match") ?? "";
+  if (known.includes(`"${etag}"`) || known.includes(`"${etag}-gzip"`) || known.trim() === "*")
+    return { status: 304, headers, body: "" };
+  headers.push(["content-type", contentType]);
+  if (coding === undefined) return { status: 200, headers, body: plain };
+  headers.push(["content-encoding", coding]);
+  return { status: 200, headers, body: gzipped };
+}

@@ -1,0 +1,170 @@
+import type { Route } from "../bindings/route.js";
+import { isTextBindable } from "../codec/json-to-wire/text-value.js";
+import { isWellKnown, NO_WRAPPERS, VALUE, wrappedField } from "../codec/well-known.js";
+import type { EnumType, Field, MessageType } from "../descriptors/model.js";
+import type { JsonSchema } from "../dialects/dialect.js";
+import { describeComment } from "./comment.js";
+import { type ApiPath, type PathParameter, variableText } from "./path.js";
+import { nameOf, type SchemaPolicy, type Schemas } from "./schemas.js";
+
+/** A Parameter Object of OpenAPI. */
+export interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query" | "header";
+  readonly description?: string;
+  readonly required?: boolean;
+  readonly deprecated?: boolean;
+  readonly style?: "deepObject";
+  readonly explode?: boolean;
+  readonly schema: JsonSchema;
+}
+
+/** Parameters of one operation. A query can name fields of fields without end. */
+const maxParameters = 300;
+const maxLevels = 6;
+
+/** @param names of the parameters in the path under which the operation stands */
+export function pathParameters(
+  route: Route,
+  path: ApiPath,
+  names: readonly string[],
+  schemas: Schemas,
+): Parameter[] {
+  const named = path.parameters.map((each, index) => ({ ...each, name: names[index] as string }));
+  return named.map(parameter => pathParameter(route, parameter, named, schemas));
+}
+
+function pathParameter(
+  { template, variables, policy }: Route,
+  { name, variable, whole }: PathParameter,
+  all: readonly PathParameter[],
+  schemas: Schemas,
+): Parameter {
+  const base = { name, in: "path", required: true } as const;
+  if (variable === undefined)
+    return { ...base, description: "Any text.", schema: { type: "string", minLength: 1 } };
+  const fields = variables[template.variables.indexOf(variable)] as readonly Field[];
+  const leaf = fields.at(-1) as Field;
+  const comment = describeComment(leaf.comment);
+  if (whole) {
+    const renamed = name === variable.path.join(".") ? "" : `The field \`${variable.path.join(".")}\`.`;
+    const description = [comment, renamed].filter(text => text !== "").join("\n\n");
+    return {
+      ...base,
+      ...(description === "" ? {} : { description }),
+      ...(leaf.deprecated ? { deprecated: true } : {}),
+      schema: notEmpty(textSchema(leaf, policy, schemas)),
+    };
+  }
+  const part = `A part of the field \`${variable.path.join(".")}\`, which is \`${variableText(template, variable, all)}\`.`;
+  const description = comment === "" ? part : `${comment}\n\n${part}`;
+  return { ...base, description, schema: { type: "string", minLength: 1 } };
+}
+
+/** A segment is never empty. */
+function notEmpty(schema: JsonSchema): JsonSchema {
+  return schema.type === "string" && schema.enum === undefined ? { ...schema, minLength: 1 } : schema;
+}
+
+export interface QueryParameters {
+  readonly parameters: readonly Parameter[];
+  /** What the query takes beside them, for people; empty where it takes nothing. */
+  readonly beside: readonly string[];
+}
+
+/** What the query may set: every field that neither path nor body does. */
+export function queryParameters(route: Route, schemas: Schemas): QueryParameters {
+  const { policy, rpc, variables, body } = route;
+  const { json } = policy;
+  const wrappers = json.wrappers ?? NO_WRAPPERS;
+  const parameters: Parameter[] = [];
+  const beside: string[] = [];
+  if (body.kind === "all") return { parameters, beside };
+  const bound = (path: readonly Field[]): boolean =>
+    variables.some(
+      each => each.length === path.length && each.every((field, index) => field === path[index]),
+    );
+  const visit = (type: MessageType, above: readonly Field[], types: readonly MessageType[]): void => {
+    for (const field of type.fields) {
+      if (parameters.length >= maxParameters) return;
+      const path = [...above, field];
+      if (bound(path) || (above.length === 0 && body.kind === "field" && body.field === field)) continue;
+      const name = path.map(each => nameOf(each, json)).join(".");
+      if (field.map !== undefined) {
+        if (!isTextBindable(field.map.value, wrappers)) continue;
+        const schema: JsonSchema = {
+          type: "object",
+          additionalProperties: textSchema(field.map.value, policy, schemas),
+        };
+        parameters.push({ ...parameter(name, field, schema), style: "deepObject", explode: true });
+      } else if (isTextBindable(field, wrappers)) {
+        const text = textSchema(field, policy, schemas);
+        parameters.push(parameter(name, field, field.repeated ? { type: "array", items: text } : text));
+      } else if (!field.repeated && field.message !== undefined && !isWellKnown(field.message, wrappers)) {
+        if (types.includes(field.message) || types.length >= maxLevels)
+          beside.push(`\`${name}.…\`: the fields of ${field.message.fullName}, to any depth`);
+        else visit(field.message, path, [...types, field.message]);
+      }
+    }
+  };
+  visit(rpc.input, [], [rpc.input]);
+  if (parameters.length >= maxParameters) beside.push(`further fields of ${rpc.input.fullName}`);
+  return { parameters, beside };
+}
+
+function parameter(name: string, field: Field, schema: JsonSchema): Parameter {
+  const comment = describeComment(field.comment);
+  const others = field.oneof?.fields.filter(each => each !== field) ?? [];
+  const rivals =
+    others.length === 0 ? "" : `Not together with ${others.map(each => `\`${each.jsonName}\``).join(", ")}.`;
+  const description = [comment, rivals].filter(text => text !== "").join("\n\n");
+  return {
+    name,
+    in: "query",
+    ...(description === "" ? {} : { description }),
+    ...(field.deprecated ? { deprecated: true } : {}),
+    schema,
+  };
+}
+
+/** What a path or a query may say of a field that takes text, or of one element of it. */
+function textSchema(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonSchema {
+  switch (field.kind) {
+    case "int64":
+    case "sint64":
+    case "sfixed64":
+    case "uint64":
+    case "fixed64":
+    case "int32":
+    case "sint32":
+    case "sfixed32":
+    case "uint32":
+    case "fixed32":
+    case "double":
+    case "float":
+    case "bool":
+    case "bytes":
+    case "string":
+      return schemas.element(field, "read", policy);
+    case "enum":
+      return enumText(field.enum as EnumType);
+    case "message": {
+      const type = field.message as MessageType;
+      if (type.fullName === VALUE) return { type: "string" };
+      const wrapped = wrappedField(type);
+      return wrapped !== undefined && isWellKnown(type, policy.json.wrappers ?? NO_WRAPPERS)
+        ? textSchema(wrapped, policy, schemas)
+        : schemas.element(field, "read", policy);
+    }
+  }
+}
+
+/** By name or number; other than in a body an unknown name is always refused. */
+function enumText(type: EnumType): JsonSchema {
+  const names = { type: "string", enum: type.values.map(({ name }) => name) };
+  const numbers = type.closed
+    ? { enum: [...type.valuesByNumber.keys()] }
+    : { type: "integer", minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
+  const description = describeComment(type.comment);
+  return { anyOf: [names, numbers], ...(description === "" ? {} : { description }) };
+}

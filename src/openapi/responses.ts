@@ -1,0 +1,102 @@
+import type { Route } from "../bindings/route.js";
+import type { Dialect, JsonSchema } from "../dialects/dialect.js";
+import { statusPhrase } from "../status/code.js";
+import { gatewayFailure } from "../status/failure.js";
+import { type Reason, reasons } from "../status/reasons.js";
+import type { Schemas } from "./schemas.js";
+
+/** A Response Object of OpenAPI, or a reference to one. */
+export type ResponseObject = { readonly [key: string]: unknown };
+
+/** The error responses of operations; equal ones are shared by all. */
+export class Responses {
+  /** By name under `components/responses`. */
+  readonly components = new Map<string, ResponseObject>();
+  readonly #schemas: Schemas;
+  readonly #names = new Map<string, string>();
+
+  constructor(schemas: Schemas) {
+    this.#schemas = schemas;
+  }
+
+  /**
+   * The responses to failures, by HTTP status as the dialect sends it; `default` for what else a backend may say.
+   * @param possible what can go wrong
+   * @param limited whether a rate limit holds
+   */
+  failures(dialect: Dialect, possible: readonly Reason[], limited: boolean): Map<string, ResponseObject> {
+    const byStatus = new Map<number, Reason[]>();
+    for (const reason of possible) {
+      const { status } = rendered(dialect, reason);
+      byStatus.set(status, [...(byStatus.get(status) ?? []), reason]);
+    }
+    const responses = new Map<string, ResponseObject>();
+    for (const [status, list] of [...byStatus].sort(([one], [two]) => one - two))
+      responses.set(String(status), this.#failure(dialect, status, list, limited));
+    responses.set("default", this.#default(dialect));
+    return responses;
+  }
+
+  /** The schema of the dialect's error bodies. */
+  schema(dialect: Dialect): JsonSchema {
+    return this.#schemas.own(`${dialect.name}-error`, dialect.failureSchema);
+  }
+
+  #failure(dialect: Dialect, status: number, list: readonly Reason[], limited: boolean): ResponseObject {
+    const lines = list.map(reason => `- \`${reason}\`: ${reasons[reason].doc}`);
+    const [first = "INTERNAL"] = list;
+    const { contentType, body } = rendered(dialect, first);
+    const headers = {
+      ...(status === 401 ? { "WWW-Authenticate": header("How to authenticate.") } : {}),
+      ...(status === 429 || status === 503 ? { "Retry-After": header("Seconds to wait.", "integer") } : {}),
+      ...(limited && status === 429 ? rateLimitHeaders : {}),
+    };
+    return this.#shared(`${dialect.name}-${status}`, {
+      description: `${statusPhrase(status)}.\n\n${lines.join("\n")}`,
+      ...(Object.keys(headers).length === 0 ? {} : { headers }),
+      content: { [contentType]: { schema: this.schema(dialect), example: JSON.parse(body) } },
+      "x-protogate-reasons": list,
+    });
+  }
+
+  #default(dialect: Dialect): ResponseObject {
+    const { contentType } = rendered(dialect, "INTERNAL");
+    return this.#shared(`${dialect.name}-default`, {
+      description: "Whatever else goes wrong, most of it in the words of the backend.",
+      content: { [contentType]: { schema: this.schema(dialect) } },
+    });
+  }
+
+  #shared(name: string, response: ResponseObject): ResponseObject {
+    const text = JSON.stringify(response);
+    let known = this.#names.get(text);
+    if (known === undefined) {
+      known = name;
+      for (let count = 2; this.components.has(known); count++) known = `${name}-${count}`;
+      this.#names.set(text, known);
+      this.components.set(known, response);
+    }
+    return { $ref: `#/components/responses/${known}` };
+  }
+}
+
+/** What responses carry where a rate limit holds. */
+export const rateLimitHeaders = {
+  RateLimit: header("What is left of each limit, and seconds until it is whole again."),
+  "RateLimit-Policy": header("The limits: requests, and seconds that they are for."),
+};
+
+function header(description: string, type = "string"): ResponseObject {
+  return { description, schema: { type } };
+}
+
+function rendered(dialect: Dialect, reason: Reason) {
+  const { doc } = reasons[reason];
+  return dialect.renderFailure(gatewayFailure(reason, doc), [], { requestId: "", path: "/" });
+}
+
+/** A success whose body is the dialect's. */
+export function successSchema({ policy: { dialect }, rpc }: Route, message: JsonSchema): JsonSchema {
+  if (dialect.successSchema === undefined) return message;
+  return dialect.successSchema(rpc.output.fields.length === 0 ? undefined : message);
+}

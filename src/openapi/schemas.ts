@@ -1,0 +1,330 @@
+import type { JsonPolicy } from "../codec/codec.js";
+import {
+  ANY,
+  isWrapper,
+  LIST_VALUE,
+  NO_WRAPPERS,
+  NULL_VALUE,
+  STRUCT,
+  VALUE,
+  wrappedField,
+} from "../codec/well-known.js";
+import type { EnumType, Field, MessageType } from "../descriptors/model.js";
+import type { JsonSchema } from "../dialects/dialect.js";
+import type { Steps } from "../net/pace.js";
+import { describeComment } from "./comment.js";
+import {
+  keySchema,
+  printedScalar,
+  readScalar,
+  type SharedName,
+  sharedOfType,
+  sharedSchemas,
+} from "./scalars.js";
+
+/** Which way messages go: read from requests, or printed in responses. */
+export type Direction = "read" | "printed";
+
+/** What of a route decides how its messages look. */
+export interface SchemaPolicy {
+  readonly json: JsonPolicy;
+  /** Whether the rules of messages are enforced. */
+  readonly validate: boolean;
+}
+
+/** Which types a document reads and which it prints. */
+export interface TypeUse {
+  readonly read: ReadonlySet<MessageType | EnumType>;
+  readonly printed: ReadonlySet<MessageType | EnumType>;
+}
+
+interface Waiting {
+  readonly name: string;
+  readonly type: MessageType | EnumType;
+  readonly direction: Direction;
+  readonly policy: SchemaPolicy;
+}
+
+const nothing: JsonSchema = { type: "null" };
+
+/**
+ * The schemas of a document's messages, each once for a direction and the JSON options that matter for it. What is printed is
+ * what the gateway sends; what is read is all that it accepts: both names of a field, numbers as texts, null for what is not
+ * set.
+ */
+export class Schemas {
+  /** By name under `components/schemas`; complete after `complete`. */
+  readonly components = new Map<string, JsonSchema>();
+  readonly #use: TypeUse;
+  readonly #waiting: Waiting[] = [];
+  /** The variants of each type, by what makes them differ. */
+  readonly #variants = {
+    read: new Map<MessageType | EnumType, Map<string, number>>(),
+    printed: new Map<MessageType | EnumType, Map<string, number>>(),
+  };
+  readonly #names = new Set<string>();
+
+  constructor(use: TypeUse) {
+    this.#use = use;
+  }
+
+  /** A reference to the schema of a message, or the schema itself where the type has a JSON form of its own. */
+  message(type: MessageType, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    const { json } = policy;
+    const shared = sharedOfType(type.fullName);
+    if (shared !== undefined) return this.shared(shared);
+    if (isWrapper(type, json.wrappers ?? NO_WRAPPERS)) {
+      const value = wrappedField(type);
+      return value === undefined ? {} : this.element(value, direction, policy);
+    }
+    switch (type.fullName) {
+      case STRUCT:
+        return { type: "object" };
+      case VALUE:
+        return {};
+      case LIST_VALUE:
+        return { type: "array", items: {} };
+      case ANY:
+        return {
+          type: "object",
+          properties: { "@type": { type: "string", description: "The URL of the message's type." } },
+        };
+      default:
+        return this.#reference(type, direction, policy);
+    }
+  }
+
+  /** The schema of a field: of all its elements or members where it has several. */
+  field(field: Field, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    if (field.map !== undefined) {
+      const { key, value } = field.map;
+      const names = keySchema(key.kind);
+      return {
+        type: "object",
+        ...(names === undefined ? {} : { propertyNames: names }),
+        additionalProperties: this.element(value, direction, policy),
+      };
+    }
+    const value = this.element(field, direction, policy);
+    return field.repeated ? { type: "array", items: value } : value;
+  }
+
+  /**
+   * The schema of a request message without the fields that come from elsewhere; not a reference where there are any.
+   * @param without fields of the message itself
+   */
+  body(type: MessageType, without: ReadonlySet<Field>, policy: SchemaPolicy): JsonSchema {
+    return without.size === 0
+      ? this.message(type, "read", policy)
+      : this.#object(type, "read", policy, without);
+  }
+
+  shared(name: SharedName): JsonSchema {
+    this.components.set(name, sharedSchemas[name]);
+    return { $ref: `#/components/schemas/${name}` };
+  }
+
+  /** A component of the document's own; the name has a dash, so that no message has it. */
+  own(name: `${string}-${string}`, schema: JsonSchema): JsonSchema {
+    this.components.set(name, schema);
+    return { $ref: `#/components/schemas/${name}` };
+  }
+
+  /** Makes the schemas that are referred to, and those that these refer to. */
+  *complete(): Steps {
+    for (let next = this.#waiting.pop(); next !== undefined; next = this.#waiting.pop()) {
+      const { name, type, direction, policy } = next;
+      this.components.set(
+        name,
+        type.kind === "enum"
+          ? enumSchema(type, direction, policy.json)
+          : this.#object(type, direction, policy, none),
+      );
+      yield 10 + (type.kind === "enum" ? type.values.length : 10 * type.fields.length);
+    }
+  }
+
+  /** The schema of a field that is neither map nor list, or of one element. */
+  element(field: Field, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    switch (field.kind) {
+      case "message":
+        return this.message(field.message as MessageType, direction, policy);
+      case "enum":
+        return this.#enum(field.enum as EnumType, direction, policy);
+      default: {
+        if (direction === "printed") return printedScalar(field.kind, policy.json.int64);
+        const read = readScalar(field.kind);
+        return typeof read === "string" ? this.shared(read) : read;
+      }
+    }
+  }
+
+  #enum(type: EnumType, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    if (type.fullName !== NULL_VALUE) return this.#reference(type, direction, policy);
+    return direction === "read" ? { enum: [null, "NULL_VALUE", 0] } : nothing;
+  }
+
+  #reference(type: MessageType | EnumType, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    const name = this.#nameOf(type, direction, policy);
+    if (!this.#names.has(name)) {
+      this.#names.add(name);
+      this.#waiting.push({ name, type, direction, policy });
+    }
+    return { $ref: `#/components/schemas/${name}` };
+  }
+
+  /** Stable: the same for the same routes in the same order. */
+  #nameOf(type: MessageType | EnumType, direction: Direction, policy: SchemaPolicy): string {
+    const all = this.#variants[direction];
+    const variants = all.get(type) ?? new Map<string, number>();
+    all.set(type, variants);
+    const key = variantKey(direction, policy);
+    const variant = variants.get(key) ?? variants.size + 1;
+    variants.set(key, variant);
+    const { read, printed } = this.#use;
+    const both = direction === "read" && read.has(type) && printed.has(type);
+    return `${type.fullName}${both ? "-input" : ""}${variant === 1 ? "" : `-${variant}`}`;
+  }
+
+  #object(
+    type: MessageType,
+    direction: Direction,
+    policy: SchemaPolicy,
+    without: ReadonlySet<Field>,
+  ): JsonSchema {
+    const { json } = policy;
+    const reads = direction === "read";
+    const properties: Record<string, JsonSchema> = Object.create(null);
+    const patterns: Record<string, JsonSchema> = Object.create(null);
+    const required: string[] = [];
+    const conditions: JsonSchema[] = [];
+    for (const field of type.fields) {
+      if (without.has(field)) continue;
+      const name = nameOf(field, json);
+      properties[name] = this.#property(field, direction, policy);
+      const other = otherName(field, json);
+      if (reads && other !== undefined && type.fieldsByName.get(other) === field) {
+        patterns[`^${other.replace(/[^\w]/g, "\\$&")}$`] = properties[name];
+        conditions.push({ required: [name, other] });
+      }
+      if (reads ? field.presence === "required" && !field.repeated : isAlwaysPrinted(field, json))
+        required.push(name);
+    }
+    const oneofs = type.oneofs.filter(({ fields }) => fields.length > 1);
+    if (reads && type.extendable) patterns["^\\["] = {};
+    const description = [
+      describeComment(type.comment),
+      ...oneofs.map(
+        ({ fields }) => `At most one of ${fields.map(field => `\`${nameOf(field, json)}\``).join(", ")}.`,
+      ),
+    ].filter(text => text !== "");
+    return {
+      type: "object",
+      ...(description.length === 0 ? {} : { description: description.join("\n\n") }),
+      ...(type.deprecated ? { deprecated: true } : {}),
+      properties,
+      ...(Object.keys(patterns).length === 0 ? {} : { patternProperties: patterns }),
+      ...(reads && json.unknownFields === "reject" ? { additionalProperties: false } : {}),
+      ...(required.length === 0 ? {} : { required }),
+      ...(conditions.length === 0 ? {} : { not: { anyOf: conditions } }),
+      ...(reads && oneofs.length > 0
+        ? {
+            allOf: oneofs.map(({ fields }) =>
+              atMostOne(
+                fields.filter(field => !without.has(field)),
+                json,
+              ),
+            ),
+          }
+        : {}),
+    };
+  }
+
+  #property(field: Field, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    const schema = this.field(field, direction, policy);
+    const description = describeComment(field.comment);
+    return {
+      ...(isNullable(field, direction, policy.json) ? { anyOf: [schema, nothing] } : schema),
+      ...(description === "" ? {} : { description }),
+      ...(field.deprecated ? { deprecated: true } : {}),
+    };
+  }
+}
+
+const none: ReadonlySet<Field> = new Set();
+
+/** What of the options makes schemas differ. */
+function variantKey(direction: Direction, { json, validate }: SchemaPolicy): string {
+  const { names, unknownFields, enums, int64, emitDefaults } = json;
+  const wrappers = [...(json.wrappers ?? [])].join();
+  return direction === "read"
+    ? `${names} ${unknownFields} ${validate} ${wrappers}`
+    : `${names} ${enums} ${int64} ${emitDefaults} ${wrappers}`;
+}
+
+/** The name of a field as it is printed. */
+export function nameOf(field: Field, { names }: JsonPolicy): string {
+  return names === "proto" && !field.extension ? field.name : field.jsonName;
+}
+
+/** The name by which it is read, too. */
+function otherName(field: Field, { names }: JsonPolicy): string | undefined {
+  if (field.name === field.jsonName) return undefined;
+  return names === "proto" ? field.jsonName : field.name;
+}
+
+/** Whether null may stand for a field that is not set. */
+function isNullable(field: Field, direction: Direction, { emitDefaults }: JsonPolicy): boolean {
+  if (field.message?.fullName === VALUE && !field.repeated) return false;
+  if (field.enum?.fullName === NULL_VALUE && !field.repeated) return false;
+  if (direction === "read") return true;
+  if (emitDefaults !== "with_null" || field.repeated || field.oneof !== undefined) return false;
+  return field.message !== undefined || (field.presence !== "implicit" && !field.proto3Optional);
+}
+
+function isAlwaysPrinted(field: Field, { emitDefaults }: JsonPolicy): boolean {
+  if (emitDefaults === false || field.oneof !== undefined) return false;
+  if (field.repeated || (field.presence === "implicit" && field.message === undefined)) return true;
+  return emitDefaults === "with_null" && !field.proto3Optional;
+}
+
+/** Members that are null count as not set. */
+function atMostOne(fields: readonly Field[], json: JsonPolicy): JsonSchema {
+  const names = fields.map(field => {
+    const other = otherName(field, json);
+    return other === undefined ? [nameOf(field, json)] : [nameOf(field, json), other];
+  });
+  const isSet = (name: string): JsonSchema => ({
+    required: [name],
+    properties: { [name]: { not: nothing } },
+  });
+  const member = (own: readonly string[]): JsonSchema =>
+    own.length === 1 ? isSet(own[0] as string) : { anyOf: own.map(isSet) };
+  const unset = Object.fromEntries(names.flat().map(name => [name, nothing]));
+  return { oneOf: [{ properties: unset }, ...names.map(member)] };
+}
+
+function enumSchema(type: EnumType, direction: Direction, { enums, unknownFields }: JsonPolicy): JsonSchema {
+  const names = type.values.map(({ name }) => name);
+  const lines = type.values.flatMap(value => {
+    const comment = describeComment(value.comment).replace(/\s+/g, " ");
+    const old = value.deprecated ? "Deprecated. " : "";
+    return comment === "" && old === "" ? [] : [`- \`${value.name}\`: ${old}${comment}`];
+  });
+  const description = [describeComment(type.comment), lines.join("\n")]
+    .filter(text => text !== "")
+    .join("\n\n");
+  const about = {
+    ...(description === "" ? {} : { description }),
+    ...(type.deprecated ? { deprecated: true } : {}),
+  };
+  const numbers = { enum: [...type.valuesByNumber.keys()] };
+  const integer = { type: "integer", format: "int32" };
+  const byNumber = type.closed ? numbers : { ...integer, minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
+  if (direction === "read") {
+    const byName =
+      unknownFields === "ignore" ? { type: "string", examples: names } : { type: "string", enum: names };
+    return { anyOf: [byName, byNumber], ...about };
+  }
+  return enums === "number" ? { ...integer, ...about } : { type: "string", enum: names, ...about };
+}
