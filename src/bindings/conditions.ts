@@ -6,7 +6,7 @@ import type { BuiltInRoute } from "./built-in-route.js";
 import type { Route } from "./route.js";
 
 /** What a request that matches a route can still be refused for, before its upstream is called. */
-export interface Condition {
+export interface RouteCondition {
   /** HTTP status of the refusal. */
   readonly status: number;
   readonly reason: Reason;
@@ -24,8 +24,8 @@ export interface RouteChecks {
 }
 
 /** In the order in which the gateway decides. */
-export function conditionsOf(route: Route | BuiltInRoute, checks: RouteChecks): readonly Condition[] {
-  const conditions: Condition[] = [];
+export function conditionsOf(route: Route | BuiltInRoute, checks: RouteChecks): readonly RouteCondition[] {
+  const conditions: RouteCondition[] = [];
   const add = (reason: Reason, when: string): void => {
     conditions.push({ status: reasons[reason].httpStatus, reason, when });
   };

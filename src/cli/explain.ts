@@ -1,5 +1,5 @@
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
-import { type Condition, conditionsOf } from "../bindings/conditions.js";
+import { conditionsOf, type RouteCondition } from "../bindings/conditions.js";
 import { lookUpRoute, type RouteLookup } from "../bindings/lookup.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
@@ -43,7 +43,7 @@ interface Explanation {
     readonly message: string;
   };
   /** What the request can still be refused for. */
-  readonly conditions?: readonly Condition[];
+  readonly conditions?: readonly RouteCondition[];
   readonly allow?: readonly string[];
   readonly others: readonly { readonly method: string; readonly template: string; readonly reason: string }[];
 }
