@@ -19,6 +19,7 @@ import { requireHandshake } from "../server/handshake.js";
 import { type GatewayError, gatewayError } from "../status/failure.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { Validators } from "../validation/compile.js";
+import { requireValid } from "../validation/validator.js";
 import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
 import { jointAuthorizer } from "./joint-authorizer.js";
@@ -217,12 +218,7 @@ export function callCheck(
       checks.set(method, check);
     }
     check(session.identity, message);
-    const violations = validators.byType.get(method.input)?.(message) ?? [];
-    const [first] = violations;
-    if (first !== undefined) {
-      const text = `${first.field === "" ? "" : `${first.field}: `}${first.description}`;
-      throw gatewayError("VALIDATION_FAILED", text, violations);
-    }
+    requireValid(message, validators.byType.get(method.input));
   };
 }
 

@@ -250,16 +250,12 @@ export class RealtimeService implements Rooms {
       method: "GET",
       path,
       route,
-      rpc: undefined,
-      upstream: undefined,
       status,
       code,
       seconds,
-      upstreamSeconds: undefined,
       requestBytes: 0,
       responseBytes: bytes,
       reason: failure?.reason,
-      detail: undefined,
     });
   }
 }

@@ -2,10 +2,10 @@ import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
 import { isNotModified, responseHeaders, successStatus } from "../protocols/response-metadata.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
-import { gatewayError } from "../status/failure.js";
 import { encodeForm, isForm } from "../uploads/forms.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import type { UnaryResult } from "../upstream/channel.js";
+import { requireValid } from "../validation/validator.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { failureResponse } from "./failure-response.js";
 
@@ -18,18 +18,8 @@ export function checkMessage(
   binding: RpcBinding,
   message: Uint8Array,
 ): void {
-  validate(binding, message);
+  requireValid(message, binding.validate);
   if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
-}
-
-function validate({ validate: violationsOf }: RpcBinding, request: Uint8Array): void {
-  if (violationsOf === undefined) return;
-  const violations = violationsOf(request);
-  const [first] = violations;
-  if (first === undefined) return;
-  const more = violations.length === 1 ? "" : ` (and ${violations.length - 1} more)`;
-  const message = `${first.field === "" ? "" : `${first.field}: `}${first.description}${more}`;
-  throw gatewayError("VALIDATION_FAILED", message, violations);
 }
 
 /** @throws TranscodeError */

@@ -14,23 +14,23 @@ export interface AccessEntry {
   /** Template of the route, undefined where none matched. */
   readonly route: string | undefined;
   /** `/package.Service/Method`, undefined where no route matched. */
-  readonly rpc: string | undefined;
+  readonly rpc?: string | undefined;
   /** Name of the upstream, undefined where no route matched. */
-  readonly upstream: string | undefined;
+  readonly upstream?: string | undefined;
   /** The real HTTP status, whatever an error profile sent. */
   readonly status: number;
   /** gRPC status code. */
   readonly code: number;
   readonly seconds: number;
   /** Time spent in the upstream, undefined where it was not called. */
-  readonly upstreamSeconds: number | undefined;
+  readonly upstreamSeconds?: number | undefined;
   /** Bytes of the bodies as received and as sent. */
   readonly requestBytes: number;
   readonly responseBytes: number;
   /** `Failure.reason`, undefined for a success. */
   readonly reason: string | undefined;
   /** What went wrong, for operators only. */
-  readonly detail: string | undefined;
+  readonly detail?: string | undefined;
 }
 
 /** Characters of a path or a detail that are logged. */

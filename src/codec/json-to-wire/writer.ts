@@ -1,56 +1,37 @@
+import { GrowingBuffer } from "../growing-buffer.js";
 import type { Long } from "./decimal.js";
 
 const SURROGATE = /\p{Surrogate}/u;
-const MAX_KEPT_BYTES = 1 << 20;
 /** Up to so many characters a string is written faster by hand than by a native call. */
 const MAX_HAND_COPIED_CHARS = 40;
 /** The same for bytes from one buffer to another. */
 const MIN_NATIVE_COPY_BYTES = 128;
 
-/**
- * Collects the bytes of one message. The buffer grows as needed and is kept between messages, so one writer serves any
- * number of requests, one after the other.
- */
-export class Writer {
-  #bytes: Buffer;
-  #view: DataView;
-  #at = 0;
-
+/** Collects the bytes of one message. */
+export class Writer extends GrowingBuffer {
   /** @param capacity bytes to start with, at least 16. */
   constructor(capacity = 1024) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(16, capacity));
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-
-  /** Bytes written since the last reset. */
-  get length(): number {
-    return this.#at;
-  }
-
-  /** Forgets what was written. The buffer is kept unless one large message made it grow beyond 1 MiB. */
-  reset(): void {
-    this.#at = 0;
-    if (this.#bytes.length > MAX_KEPT_BYTES) this.#replace(MAX_KEPT_BYTES);
+    super(Math.max(16, capacity));
   }
 
   /** Takes back what was written after the first `length` bytes. */
   truncate(length: number): void {
-    this.#at = length;
+    this.at = length;
   }
 
   /** A fresh copy of what was written; the writer may be reset and used again at once. */
   finish(): Uint8Array {
-    const length = this.#at;
+    const length = this.at;
     const copy = Buffer.allocUnsafe(length);
-    if (length >= MIN_NATIVE_COPY_BYTES) this.#bytes.copy(copy, 0, 0, length);
-    else for (let index = 0; index < length; index++) copy[index] = this.#bytes[index]!;
+    if (length >= MIN_NATIVE_COPY_BYTES) this.data.copy(copy, 0, 0, length);
+    else for (let index = 0; index < length; index++) copy[index] = this.data[index]!;
     return copy;
   }
 
   /** An unsigned 32-bit varint: tags, lengths, uint32. */
   uint32(value: number): void {
-    this.#reserve(5);
-    this.#at = putVarint(this.#bytes, this.#at, value);
+    this.reserve(5);
+    this.at = putVarint(this.data, this.at, value);
   }
 
   /** Negative values take ten bytes, as the wire format demands. */
@@ -64,8 +45,8 @@ export class Writer {
   }
 
   bool(value: boolean): void {
-    this.#reserve(1);
-    this.#bytes[this.#at++] = value ? 1 : 0;
+    this.reserve(1);
+    this.data[this.at++] = value ? 1 : 0;
   }
 
   /** int64 and uint64; a number must be an integer that a double holds exactly. */
@@ -92,29 +73,29 @@ export class Writer {
   }
 
   fixed32(value: number): void {
-    this.#reserve(4);
-    this.#view.setInt32(this.#at, value, true);
-    this.#at += 4;
+    this.reserve(4);
+    this.view.setInt32(this.at, value, true);
+    this.at += 4;
   }
 
   fixed64(value: number | Long): void {
-    this.#reserve(8);
+    this.reserve(8);
     const isNumber = typeof value === "number";
-    this.#view.setInt32(this.#at, isNumber ? value : value.low, true);
-    this.#view.setInt32(this.#at + 4, isNumber ? Math.floor(value / 0x1_0000_0000) : value.high, true);
-    this.#at += 8;
+    this.view.setInt32(this.at, isNumber ? value : value.low, true);
+    this.view.setInt32(this.at + 4, isNumber ? Math.floor(value / 0x1_0000_0000) : value.high, true);
+    this.at += 8;
   }
 
   float(value: number): void {
-    this.#reserve(4);
-    this.#view.setFloat32(this.#at, value, true);
-    this.#at += 4;
+    this.reserve(4);
+    this.view.setFloat32(this.at, value, true);
+    this.at += 4;
   }
 
   double(value: number): void {
-    this.#reserve(8);
-    this.#view.setFloat64(this.#at, value, true);
-    this.#at += 8;
+    this.reserve(8);
+    this.view.setFloat64(this.at, value, true);
+    this.at += 8;
   }
 
   /**
@@ -123,10 +104,10 @@ export class Writer {
    */
   string(value: string): boolean {
     const length = value.length;
-    this.#reserve(length * 3 + 5);
-    const bytes = this.#bytes;
+    this.reserve(length * 3 + 5);
+    const bytes = this.data;
     if (length <= MAX_HAND_COPIED_CHARS) {
-      const start = this.#at + 1;
+      const start = this.at + 1;
       let index = 0;
       for (; index < length; index++) {
         const code = value.charCodeAt(index);
@@ -134,18 +115,18 @@ export class Writer {
         bytes[start + index] = code;
       }
       if (index === length) {
-        bytes[this.#at] = length;
-        this.#at = start + length;
+        bytes[this.at] = length;
+        this.at = start + length;
         return true;
       }
     }
     const start = this.begin();
-    const written = bytes.write(value, this.#at, length * 3, "utf8");
+    const written = bytes.write(value, this.at, length * 3, "utf8");
     if (written !== length && SURROGATE.test(value)) {
-      this.#at = start - 1;
+      this.at = start - 1;
       return false;
     }
-    this.#at += written;
+    this.at += written;
     this.end(start);
     return true;
   }
@@ -159,25 +140,25 @@ export class Writer {
   /** A length and a piece of other bytes. */
   slice(from: Uint8Array, start: number, end: number): void {
     const length = end - start;
-    this.#reserve(length + 5);
+    this.reserve(length + 5);
     if (length >= MIN_NATIVE_COPY_BYTES) {
-      this.#at = putVarint(this.#bytes, this.#at, length);
-      this.#bytes.set(from.subarray(start, end), this.#at);
-      this.#at += length;
+      this.at = putVarint(this.data, this.at, length);
+      this.data.set(from.subarray(start, end), this.at);
+      this.at += length;
       return;
     }
-    const bytes = this.#bytes;
-    let at = this.#at;
+    const bytes = this.data;
+    let at = this.at;
     bytes[at++] = length;
     for (let index = start; index < end; index++) bytes[at++] = from[index]!;
-    this.#at = at;
+    this.at = at;
   }
 
   /** Bytes as they are. */
   raw(value: Uint8Array): void {
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#at);
-    this.#at += value.length;
+    this.reserve(value.length);
+    this.data.set(value, this.at);
+    this.at += value.length;
   }
 
   /**
@@ -185,28 +166,28 @@ export class Writer {
    * @returns what `end` needs to close it.
    */
   begin(): number {
-    this.#reserve(1);
-    return ++this.#at;
+    this.reserve(1);
+    return ++this.at;
   }
 
   /** Closes the value that `begin` opened: its length goes before it. */
   end(start: number): void {
-    const length = this.#at - start;
+    const length = this.at - start;
     if (length < 0x80) {
-      this.#bytes[start - 1] = length;
+      this.data[start - 1] = length;
       return;
     }
     const extra = varintSize(length) - 1;
-    this.#reserve(extra);
-    this.#bytes.copyWithin(start + extra, start, this.#at);
-    putVarint(this.#bytes, start - 1, length);
-    this.#at += extra;
+    this.reserve(extra);
+    this.data.copyWithin(start + extra, start, this.at);
+    putVarint(this.data, start - 1, length);
+    this.at += extra;
   }
 
   #varint64(low: number, high: number): void {
-    this.#reserve(10);
-    const bytes = this.#bytes;
-    let at = this.#at;
+    this.reserve(10);
+    const bytes = this.data;
+    let at = this.at;
     let lo = low >>> 0;
     let hi = high >>> 0;
     while (hi !== 0 || lo > 0x7f) {
@@ -215,20 +196,7 @@ export class Writer {
       hi >>>= 7;
     }
     bytes[at++] = lo;
-    this.#at = at;
-  }
-
-  #reserve(count: number): void {
-    const needed = this.#at + count;
-    if (needed <= this.#bytes.length) return;
-    this.#replace(Math.max(needed, this.#bytes.length * 2));
-  }
-
-  #replace(capacity: number): void {
-    const old = this.#bytes;
-    this.#bytes = Buffer.allocUnsafeSlow(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
-    old.copy(this.#bytes, 0, 0, this.#at);
+    this.at = at;
   }
 }
 

@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
+import { GrowingBuffer } from "../growing-buffer.js";
 import { civilDate } from "../instant.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { maxJsonBytes } from "../work.js";
 import { tooLarge } from "./reader.js";
 
-const MAX_KEPT_BYTES = 1 << 20;
 /** Up to so many characters or bytes are copied faster by hand than by a native call. */
 const MAX_HAND_COPIED_CHARS = 48;
 const BILLION = 1_000_000_000;
@@ -31,24 +31,19 @@ export class JsonPiece {
 }
 
 /**
- * Collects the UTF-8 of one JSON text. The buffer is kept between texts. Values and members are each followed by a comma,
- * which closing a list or an object takes back.
+ * Collects the UTF-8 of one JSON text. Values and members are each followed by a comma, which closing a list or an object
+ * takes back.
  */
-export class JsonWriter {
-  #bytes = Buffer.allocUnsafeSlow(4096);
-  #view = new DataView(this.#bytes.buffer);
-  #at = 0;
+export class JsonWriter extends GrowingBuffer {
   #ascii = true;
 
-  /** Bytes written. */
-  get length(): number {
-    return this.#at;
+  constructor() {
+    super(4096);
   }
 
-  reset(): void {
-    this.#at = 0;
+  override reset(): void {
+    super.reset();
     this.#ascii = true;
-    if (this.#bytes.length > MAX_KEPT_BYTES) this.#replace(MAX_KEPT_BYTES);
   }
 
   /**
@@ -56,42 +51,42 @@ export class JsonWriter {
    * @throws BAIL where one of the strings is not UTF-8; looked for here, as one look at all of them is cheaper
    */
   finish(): string {
-    if (!this.#ascii && !isUtf8(this.#bytes.subarray(0, this.#at))) throw BAIL;
-    return this.#bytes.toString(this.#ascii ? "latin1" : "utf8", 0, Math.max(0, this.#at - 1));
+    if (!this.#ascii && !isUtf8(this.data.subarray(0, this.at))) throw BAIL;
+    return this.data.toString(this.#ascii ? "latin1" : "utf8", 0, Math.max(0, this.at - 1));
   }
 
   /** One ASCII character. */
   byte(code: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#at++] = code;
+    this.reserve(1);
+    this.data[this.at++] = code;
   }
 
   /** `}` or `]`, instead of the comma after the last element, and a comma. */
   close(code: number): void {
-    this.#reserve(2);
-    if (this.#bytes[this.#at - 1] === 0x2c) this.#at--;
-    this.#bytes[this.#at++] = code;
-    this.#bytes[this.#at++] = 0x2c;
+    this.reserve(2);
+    if (this.data[this.at - 1] === 0x2c) this.at--;
+    this.data[this.at++] = code;
+    this.data[this.at++] = 0x2c;
   }
 
   piece(piece: JsonPiece): void {
     const { length, words } = piece;
-    this.#reserve(length + 4);
-    const view = this.#view;
+    this.reserve(length + 4);
+    const view = this.view;
     // What the last word has too much is overwritten by what follows.
-    for (let index = 0, at = this.#at; index < words.length; index++, at += 4) {
+    for (let index = 0, at = this.at; index < words.length; index++, at += 4) {
       view.setInt32(at, words[index]!, true);
     }
-    this.#at += length;
+    this.at += length;
     if (!piece.ascii) this.#ascii = false;
   }
 
   /** JSON text. */
   text(text: string): void {
     const { length } = text;
-    this.#reserve(length * 3);
-    const bytes = this.#bytes;
-    const start = this.#at;
+    this.reserve(length * 3);
+    const bytes = this.data;
+    const start = this.at;
     if (length <= MAX_HAND_COPIED_CHARS) {
       let index = 0;
       for (; index < length; index++) {
@@ -100,13 +95,13 @@ export class JsonWriter {
         bytes[start + index] = code;
       }
       if (index === length) {
-        this.#at = start + length;
+        this.at = start + length;
         return;
       }
     }
     const written = bytes.write(text, start, length * 3, "utf8");
     if (written !== length) this.#ascii = false;
-    this.#at = start + written;
+    this.at = start + written;
   }
 
   /**
@@ -114,9 +109,9 @@ export class JsonWriter {
    * @returns false, with nothing written, where a character needs an escape
    */
   quoted(from: Uint8Array, start: number, end: number): boolean {
-    this.#reserve(end - start + 2);
-    const bytes = this.#bytes;
-    let at = this.#at;
+    this.reserve(end - start + 2);
+    const bytes = this.data;
+    let at = this.at;
     let union = 0;
     bytes[at++] = 0x22;
     for (let index = start; index < end; index++) {
@@ -127,16 +122,16 @@ export class JsonWriter {
     }
     if (union > 0x7f) this.#ascii = false;
     bytes[at++] = 0x22;
-    this.#at = at;
+    this.at = at;
     return true;
   }
 
   /** An integer that a double holds exactly. */
   integer(value: number): void {
-    this.#reserve(20);
+    this.reserve(20);
     let rest = value;
     if (rest < 0) {
-      this.#bytes[this.#at++] = 0x2d;
+      this.data[this.at++] = 0x2d;
       rest = 0 - rest;
     }
     this.#digits(rest);
@@ -144,11 +139,11 @@ export class JsonWriter {
 
   /** A 64-bit integer of two unsigned halves. */
   long(low: number, high: number, signed: boolean): void {
-    this.#reserve(21);
+    this.reserve(21);
     let lower = low;
     let upper = high;
     if (signed && high >= 0x8000_0000) {
-      this.#bytes[this.#at++] = 0x2d;
+      this.data[this.at++] = 0x2d;
       lower = -low >>> 0;
       upper = (~high + (lower === 0 ? 1 : 0)) >>> 0;
     }
@@ -170,31 +165,31 @@ export class JsonWriter {
    * @param nanos 0 to 999,999,999
    */
   utc(seconds: number, nanos: number): void {
-    this.#reserve(36);
-    const bytes = this.#bytes;
+    this.reserve(36);
+    const bytes = this.data;
     const day = Math.floor(seconds / 86400);
     const ofDay = seconds - day * 86400;
     const { year, month, date } = civilDate(day);
-    bytes[this.#at++] = 0x22;
+    bytes[this.at++] = 0x22;
     this.#pair(Math.trunc(year / 100));
     this.#pair(year % 100);
-    bytes[this.#at++] = 0x2d;
+    bytes[this.at++] = 0x2d;
     this.#pair(month);
-    bytes[this.#at++] = 0x2d;
+    bytes[this.at++] = 0x2d;
     this.#pair(date);
-    bytes[this.#at++] = 0x54;
+    bytes[this.at++] = 0x54;
     this.#pair(Math.trunc(ofDay / 3600));
-    bytes[this.#at++] = 0x3a;
+    bytes[this.at++] = 0x3a;
     this.#pair(Math.trunc(ofDay / 60) % 60);
-    bytes[this.#at++] = 0x3a;
+    bytes[this.at++] = 0x3a;
     this.#pair(ofDay % 60);
     if (nanos !== 0) {
-      bytes[this.#at++] = 0x2e;
+      bytes[this.at++] = 0x2e;
       this.#nine(nanos);
-      this.#at -= nanos % 1_000_000 === 0 ? 6 : nanos % 1000 === 0 ? 3 : 0;
+      this.at -= nanos % 1_000_000 === 0 ? 6 : nanos % 1000 === 0 ? 3 : 0;
     }
-    bytes[this.#at++] = 0x5a;
-    bytes[this.#at++] = 0x22;
+    bytes[this.at++] = 0x5a;
+    bytes[this.at++] = 0x22;
   }
 
   /**
@@ -222,23 +217,23 @@ export class JsonWriter {
 
   /** `scaled / power`, with as many digits behind the point as the power has zeros. */
   #fixed(scaled: number, places: number, power: number): void {
-    this.#reserve(14);
-    const bytes = this.#bytes;
+    this.reserve(14);
+    const bytes = this.data;
     let rest = scaled;
     if (rest < 0) {
-      bytes[this.#at++] = 0x2d;
+      bytes[this.at++] = 0x2d;
       rest = 0 - rest;
     }
     const whole = Math.trunc(rest / power);
     this.#digits(whole);
     let fraction = rest - whole * power;
-    bytes[this.#at] = 0x2e;
-    for (let at = this.#at + places; at > this.#at; at--) {
+    bytes[this.at] = 0x2e;
+    for (let at = this.at + places; at > this.at; at--) {
       const next = (fraction / 10) | 0;
       bytes[at] = ZERO + fraction - next * 10;
       fraction = next;
     }
-    this.#at += places + 1;
+    this.at += places + 1;
   }
 
   /** An unsigned integer below 2^53; there is room for it. */
@@ -249,47 +244,38 @@ export class JsonWriter {
       this.#nine(value - top * BILLION);
       return;
     }
-    const bytes = this.#bytes;
+    const bytes = this.data;
     let count = 1;
     for (let limit = 10; value >= limit; limit *= 10) count++;
     let rest = value | 0;
-    for (let at = this.#at + count - 1; at >= this.#at; at--) {
+    for (let at = this.at + count - 1; at >= this.at; at--) {
       const next = (rest / 10) | 0;
       bytes[at] = ZERO + rest - next * 10;
       rest = next;
     }
-    this.#at += count;
+    this.at += count;
   }
 
   /** Two digits of an integer below 100. */
   #pair(value: number): void {
-    this.#bytes[this.#at++] = ZERO + Math.trunc(value / 10);
-    this.#bytes[this.#at++] = ZERO + (value % 10);
+    this.data[this.at++] = ZERO + Math.trunc(value / 10);
+    this.data[this.at++] = ZERO + (value % 10);
   }
 
   /** Nine digits of an integer below 10⁹. */
   #nine(value: number): void {
-    const bytes = this.#bytes;
+    const bytes = this.data;
     let rest = value | 0;
-    for (let at = this.#at + 8; at >= this.#at; at--) {
+    for (let at = this.at + 8; at >= this.at; at--) {
       const next = (rest / 10) | 0;
       bytes[at] = ZERO + rest - next * 10;
       rest = next;
     }
-    this.#at += 9;
+    this.at += 9;
   }
 
-  #reserve(count: number): void {
-    const needed = this.#at + count;
-    if (needed <= this.#bytes.length) return;
+  protected override grow(needed: number): void {
     if (needed > maxJsonBytes) throw tooLarge();
-    this.#replace(Math.max(needed, this.#bytes.length * 2));
-  }
-
-  #replace(capacity: number): void {
-    const old = this.#bytes;
-    this.#bytes = Buffer.allocUnsafeSlow(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
-    old.copy(this.#bytes, 0, 0, this.#at);
+    super.grow(needed);
   }
 }

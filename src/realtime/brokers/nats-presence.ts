@@ -2,6 +2,7 @@ import type { BrokerPresence, Member } from "./broker.js";
 import { roomKey } from "./broker.js";
 import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { NatsLog } from "./nats-log.js";
+import { NodeMembers } from "./node-members.js";
 
 /** Milliseconds after which what a node said of a room does not count any more. */
 const expiryMs = 60_000;
@@ -33,8 +34,7 @@ export class NatsPresence implements BrokerPresence {
   readonly #log: NatsLog;
   readonly #prefix: string;
   readonly #node: string;
-  /** Of this node. */
-  readonly #rooms = new Map<string, Map<string, string>>();
+  readonly #here = new NodeMembers();
   /** Rooms to be told of. */
   readonly #changed = new Set<string>();
   readonly #timer: NodeJS.Timeout;
@@ -49,20 +49,13 @@ export class NatsPresence implements BrokerPresence {
     this.#timer.unref();
   }
 
-  enter(room: string, { session, from }: Member): void {
-    let members = this.#rooms.get(room);
-    if (members === undefined) {
-      members = new Map();
-      this.#rooms.set(room, members);
-    }
-    members.set(session, from);
+  enter(room: string, member: Member): void {
+    this.#here.add(room, member);
     this.#change(room);
   }
 
-  exit(room: string, { session }: Member): void {
-    const members = this.#rooms.get(room);
-    members?.delete(session);
-    if (members?.size === 0) this.#rooms.delete(room);
+  exit(room: string, member: Member): void {
+    this.#here.delete(room, member);
     this.#change(room);
   }
 
@@ -77,7 +70,7 @@ export class NatsPresence implements BrokerPresence {
 
   /** Says everything again. */
   async restore(): Promise<void> {
-    for (const room of this.#rooms.keys()) this.#changed.add(room);
+    for (const room of this.#here.rooms) this.#changed.add(room);
     await this.#tell();
   }
 
@@ -85,8 +78,8 @@ export class NatsPresence implements BrokerPresence {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     clearTimeout(this.#settling);
-    const rooms = [...this.#rooms.keys()];
-    this.#rooms.clear();
+    const rooms = this.#here.rooms;
+    this.#here.clear();
     for (const room of rooms) this.#changed.add(room);
     await this.#tell();
   }
@@ -102,7 +95,7 @@ export class NatsPresence implements BrokerPresence {
   async #tell(): Promise<void> {
     for (const room of [...this.#changed]) {
       this.#changed.delete(room);
-      const members = [...(this.#rooms.get(room) ?? [])].slice(0, maxMembers);
+      const members = [...this.#here.of(room)].slice(0, maxMembers);
       const subject = `${this.#prefix}.members.${roomKey(room)}.${this.#node}`;
       try {
         await this.#link.ask(nats => nats.messages.publish(subject, JSON.stringify(members)));

@@ -1,5 +1,6 @@
 import type { BrokerPresence, Member } from "./broker.js";
 import { roomKey } from "./broker.js";
+import { NodeMembers } from "./node-members.js";
 import type { RedisLink } from "./redis-link.js";
 
 /** Milliseconds after which a node that says nothing is taken for dead. */
@@ -17,8 +18,7 @@ export class RedisPresence implements BrokerPresence {
   readonly #link: RedisLink;
   readonly #prefix: string;
   readonly #node: string;
-  /** Of this node. */
-  readonly #rooms = new Map<string, Map<string, string>>();
+  readonly #here = new NodeMembers();
   /** Rooms whose hash may differ from what is known here. */
   readonly #stale = new Set<string>();
   readonly #timer: NodeJS.Timeout;
@@ -32,27 +32,20 @@ export class RedisPresence implements BrokerPresence {
     this.#timer.unref();
   }
 
-  enter(room: string, { session, from }: Member): void {
-    let members = this.#rooms.get(room);
-    if (members === undefined) {
-      members = new Map();
-      this.#rooms.set(room, members);
-    }
-    members.set(session, from);
+  enter(room: string, member: Member): void {
+    this.#here.add(room, member);
     this.#write(room, redis =>
       redis
         .pipeline()
-        .hset(this.#key(room), session, this.#entry(from))
+        .hset(this.#key(room), member.session, this.#entry(member.from))
         .pexpire(this.#key(room), roomLife)
         .exec(),
     );
   }
 
-  exit(room: string, { session }: Member): void {
-    const members = this.#rooms.get(room);
-    members?.delete(session);
-    if (members?.size === 0) this.#rooms.delete(room);
-    this.#write(room, redis => redis.hdel(this.#key(room), session));
+  exit(room: string, member: Member): void {
+    this.#here.delete(room, member);
+    this.#write(room, redis => redis.hdel(this.#key(room), member.session));
   }
 
   async members(room: string): Promise<readonly Member[]> {
@@ -76,7 +69,7 @@ export class RedisPresence implements BrokerPresence {
 
   /** The server may have lost everything, or missed what changed here. */
   async restore(): Promise<void> {
-    for (const room of this.#rooms.keys()) this.#stale.add(room);
+    for (const room of this.#here.rooms) this.#stale.add(room);
     await this.#beat();
   }
 
@@ -103,7 +96,7 @@ export class RedisPresence implements BrokerPresence {
   async #align(room: string): Promise<void> {
     try {
       const there = await this.#link.ask(redis => redis.hgetall(this.#key(room)));
-      const here = this.#rooms.get(room) ?? new Map<string, string>();
+      const here = this.#here.of(room);
       const own = Object.keys(there).filter(session => there[session]?.startsWith(`${this.#node} `));
       const gone = own.filter(session => !here.has(session));
       await this.#link.ask(redis => {
@@ -119,7 +112,7 @@ export class RedisPresence implements BrokerPresence {
   }
 
   async #renew(): Promise<void> {
-    for (const room of [...this.#rooms.keys()]) {
+    for (const room of this.#here.rooms) {
       await this.#link.ask(redis => redis.pexpire(this.#key(room), roomLife));
     }
   }
