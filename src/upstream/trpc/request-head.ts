@@ -1,0 +1,124 @@
+import { ByteWriter } from "../../h2/bytes.js";
+import type { Metadata } from "../channel.js";
+import { frameHeadSize, maxHeaderSize, writeFrameHead } from "./frame.js";
+import { transInfoSize, writeTransInfo, writeVarint } from "./trans-info.js";
+
+/** Tags of `RequestProtocol` (trpc.proto): number and wire type. Version, content type and encoding are 0 and not written. */
+const Tag = {
+  CallType: 0x10,
+  RequestId: 0x18,
+  Timeout: 0x20,
+  Caller: 0x2a,
+  Callee: 0x32,
+  Func: 0x3a,
+} as const;
+
+/** Of the frame; servers respond in the same. */
+const clientVersion = 1;
+const oneWay = 1;
+/** The most that call type, request id and timeout take. */
+const numbersSize = 16;
+const maxTimeoutMs = 0xffff_ffff;
+
+const legalPath = /^\/[\x21-\x7e]+$/;
+
+/** Headers of this many paths are kept; more than that come only from outside, and do not repeat. */
+const maxPaths = 4096;
+/** Bytes of a header that is kept. */
+const maxBlock = 1024;
+
+/** What the requests of one upstream have in common. */
+export interface RequestNames {
+  readonly caller: string;
+  /** Undefined: the name of the service. */
+  readonly callee: string | undefined;
+  /** Paths of the methods that are called without waiting for a response. */
+  readonly oneWay: ReadonlySet<string>;
+}
+
+/** The part of the header that depends on the path alone. */
+export interface RequestBlock {
+  readonly bytes: Buffer;
+  readonly oneWay: boolean;
+}
+
+/** Writes the headers of requests. What depends only on the path is written once. */
+export class RequestHeads {
+  readonly #names: RequestNames;
+  readonly #blocks = new Map<string, RequestBlock>();
+
+  constructor(names: RequestNames) {
+    this.#names = names;
+  }
+
+  /** @throws Error where it is no path of a method */
+  block(path: string): RequestBlock {
+    let block = this.#blocks.get(path);
+    if (block === undefined) {
+      block = this.#encode(path);
+      if (block.bytes.length > maxBlock) return block;
+      if (this.#blocks.size >= maxPaths) this.#blocks.clear();
+      this.#blocks.set(path, block);
+    }
+    return block;
+  }
+
+  #encode(path: string): RequestBlock {
+    if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
+    const { caller, callee, oneWay: oneWayPaths } = this.#names;
+    const out = new ByteWriter(256);
+    writeText(out, Tag.Caller, caller);
+    writeText(out, Tag.Callee, callee ?? path.slice(1, path.lastIndexOf("/")));
+    writeText(out, Tag.Func, path);
+    return { bytes: Buffer.from(out.bytes.subarray(0, out.length)), oneWay: oneWayPaths.has(path) };
+  }
+}
+
+function writeText(out: ByteWriter, tag: number, text: string): void {
+  const bytes = Buffer.from(text, "utf8");
+  out.reserve(6);
+  out.bytes[out.length++] = tag;
+  writeVarint(out, bytes.length);
+  out.append(bytes);
+}
+
+/**
+ * Checks that the header of a call can be sent.
+ * @throws Error where it is longer than a header of tRPC can be
+ */
+export function checkHeader(block: RequestBlock, metadata: Metadata): void {
+  const size = block.bytes.length + numbersSize + transInfoSize(metadata);
+  if (size > maxHeaderSize)
+    throw new Error(`metadata of ${size} bytes cannot be sent, at most ${maxHeaderSize} are allowed`);
+}
+
+/**
+ * Writes the frame of a request whose header was checked. `timeout`: milliseconds; undefined: none.
+ */
+export function writeRequest(
+  out: ByteWriter,
+  id: number,
+  block: RequestBlock,
+  timeout: number | undefined,
+  metadata: Metadata,
+  body: Uint8Array,
+): void {
+  const start = out.length;
+  out.reserve(frameHeadSize + block.bytes.length + numbersSize);
+  out.length += frameHeadSize;
+  if (block.oneWay) {
+    out.bytes[out.length++] = Tag.CallType;
+    out.bytes[out.length++] = oneWay;
+  }
+  out.bytes[out.length++] = Tag.RequestId;
+  writeVarint(out, id);
+  if (timeout !== undefined) {
+    out.bytes[out.length++] = Tag.Timeout;
+    writeVarint(out, Math.min(Math.max(1, Math.ceil(timeout)), maxTimeoutMs));
+  }
+  out.append(block.bytes);
+  writeTransInfo(out, metadata);
+  const header = out.length - start - frameHeadSize;
+  out.append(body);
+  writeFrameHead(out.bytes, start, out.length - start, header, id, clientVersion);
+}
