@@ -22,7 +22,7 @@ import { segmentText, TemplateError } from "../../src/routing/template.js";
 import { parseTemplate } from "../../src/routing/template-parser.js";
 import { decodeStatus } from "../../src/status/details.js";
 import { parseTraceparent } from "../../src/telemetry/traceparent.js";
-import { FrameError } from "../../src/upstream/trpc/frame.js";
+import { TrpcError } from "../../src/upstream/trpc/frame.js";
 import { model, POLICY, type } from "../codec/schema.js";
 import { Recorder, readInChunks } from "../h2/fuzz-frames.js";
 import { frameReader, hpackDecoder } from "../h2/parts.js";
@@ -275,13 +275,13 @@ export const targets: readonly FuzzTarget[] = [
       "\x09\x30\0\0\0\0\0\x21\0\x0d\0\0\0\x02\x01\0\x18\x02\x42\x06\x0a\x01a\x12\x01b\x60\x03\x0a\x01abc",
       "\x09\x30\x01\x04\0\0\0\x12\0\0\0\0\0\x01\x01\0\x08\x01",
     ],
-    /** Ends in events or in a FrameError, the same wherever the bytes are cut. */
+    /** Ends in events or in a TrpcError, the same wherever the bytes are cut. */
     run(input) {
       const read = (sizes: readonly number[]): string[] | string => {
         try {
           return eventsOf(input, sizes);
         } catch (error) {
-          if (error instanceof FrameError) return error.message;
+          if (error instanceof TrpcError) return error.message;
           throw error;
         }
       };

@@ -42,27 +42,27 @@ export function writeFrameHead(
 }
 
 /** The peer does not send frames of tRPC: the connection cannot be read any further. */
-export class FrameError extends Error {}
+export class TrpcError extends Error {}
 
 /** Receives the frames of a connection. */
-export interface FrameSink {
+export interface TrpcSink {
   /**
    * The header of a unary frame is in bytes `from` to `to`, to be read at once; `size` bytes follow it.
    * @returns how many of them are wanted, the first ones; -1: none
-   * @throws FrameError
+   * @throws TrpcError
    */
   onHeader(id: number, bytes: Buffer, from: number, to: number, size: number, version: number): number;
   /** The bytes that were wanted, in a buffer of their own. */
   onBody(body: Buffer): void;
   /** A frame that is passed over: it has no header, or one that is longer than it, or belongs to a stream. */
   onUnreadable(id: number, why: string): void;
-  /** A frame that is larger than is read, before the FrameError of it is thrown. */
+  /** A frame that is larger than is read, before the TrpcError of it is thrown. */
   onOversized(id: number, total: number): void;
 }
 
 /** Takes frames apart, wherever the pieces in which they come are cut. Holds at most one header and what has come of one body. */
-export class FrameReader {
-  readonly #sink: FrameSink;
+export class TrpcReader {
+  readonly #sink: TrpcSink;
   readonly #maxTotal: number;
   /** The head and the header of a frame that comes in pieces. */
   #prefix = Buffer.allocUnsafe(512);
@@ -75,12 +75,12 @@ export class FrameReader {
   #skip = 0;
 
   /** `maxTotal`: bytes of a frame; a larger one ends the connection. */
-  constructor(sink: FrameSink, maxTotal: number) {
+  constructor(sink: TrpcSink, maxTotal: number) {
     this.#sink = sink;
     this.#maxTotal = maxTotal;
   }
 
-  /** Reads bytes `from` to `to`, which are not kept. @throws FrameError */
+  /** Reads bytes `from` to `to`, which are not kept. @throws TrpcError */
   read(bytes: Buffer, from: number, to: number): void {
     let at = from;
     while (at < to) {
@@ -128,17 +128,17 @@ export class FrameReader {
     return from + count;
   }
 
-  /** Checks the head of a frame. Returns its bytes together with those of the header that is read. @throws FrameError */
+  /** Checks the head of a frame. Returns its bytes together with those of the header that is read. @throws TrpcError */
   #sizeOfPrefix(bytes: Buffer, at: number): number {
     const found = (bytes[at]! << 8) | bytes[at + 1]!;
-    if (found !== magic) throw new FrameError(`a frame begins with 0x${found.toString(16).padStart(4, "0")}`);
+    if (found !== magic) throw new TrpcError(`a frame begins with 0x${found.toString(16).padStart(4, "0")}`);
     const type = bytes[at + 2]!;
-    if (type > streamFrame) throw new FrameError(`frame type ${type}`);
+    if (type > streamFrame) throw new TrpcError(`frame type ${type}`);
     const total = readUint32(bytes, at + 4);
-    if (total < frameHeadSize) throw new FrameError(`a frame of ${total} bytes`);
+    if (total < frameHeadSize) throw new TrpcError(`a frame of ${total} bytes`);
     if (total > this.#maxTotal) {
       this.#sink.onOversized(readUint32(bytes, at + 10), total);
-      throw new FrameError(`a frame of ${total} bytes, at most ${this.#maxTotal} are read`);
+      throw new TrpcError(`a frame of ${total} bytes, at most ${this.#maxTotal} are read`);
     }
     return prefixSize(bytes, at);
   }

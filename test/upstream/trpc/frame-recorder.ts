@@ -1,14 +1,14 @@
-import type { FrameSink } from "../../../src/upstream/trpc/frame.js";
-import { FrameReader } from "../../../src/upstream/trpc/frame.js";
-import { ResponseHead } from "../../../src/upstream/trpc/response-head.js";
+import type { TrpcSink } from "../../../src/upstream/trpc/frame.js";
+import { TrpcReader } from "../../../src/upstream/trpc/frame.js";
+import { ResponseHeader } from "../../../src/upstream/trpc/response-header.js";
 
 /** Bytes of a frame that the readers of tests take. */
 export const maxTotal = 10 * 1024 * 1024;
 
 /** Reads responses as a connection does, and notes what it finds in words. */
-export class FrameRecorder implements FrameSink {
+export class FrameRecorder implements TrpcSink {
   readonly events: string[] = [];
-  readonly #head = new ResponseHead();
+  readonly #head = new ResponseHeader();
 
   onHeader(id: number, bytes: Buffer, from: number, to: number, size: number): number {
     const head = this.#head;
@@ -43,10 +43,10 @@ export class FrameRecorder implements FrameSink {
   }
 }
 
-/** What a reader finds in `bytes` that come in pieces of these sizes, in turn. @throws FrameError */
+/** What a reader finds in `bytes` that come in pieces of these sizes, in turn. @throws TrpcError */
 export function eventsOf(bytes: Buffer, sizes: readonly number[] = [bytes.length]): string[] {
   const recorder = new FrameRecorder();
-  const reader = new FrameReader(recorder, maxTotal);
+  const reader = new TrpcReader(recorder, maxTotal);
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const size = Math.max(1, sizes[turn % sizes.length]!);
     const to = Math.min(bytes.length, at + size);

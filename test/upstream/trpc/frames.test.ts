@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ByteWriter } from "../../../src/h2/bytes.js";
-import { FrameError } from "../../../src/upstream/trpc/frame.js";
-import { checkHeader, RequestHeads, writeRequest } from "../../../src/upstream/trpc/request-head.js";
-import { ResponseHead } from "../../../src/upstream/trpc/response-head.js";
+import { TrpcError } from "../../../src/upstream/trpc/frame.js";
+import { checkHeader, RequestHeaders, writeRequest } from "../../../src/upstream/trpc/request-header.js";
+import { ResponseHeader } from "../../../src/upstream/trpc/response-header.js";
 import { eventsOf, maxTotal } from "./frame-recorder.js";
 import { exchange, exchanges } from "./recorded-frames.js";
 
@@ -19,7 +19,7 @@ function request(
     readonly metadata?: readonly (readonly [string, string | Uint8Array])[];
   } = {},
 ): Buffer {
-  const heads = new RequestHeads({ ...names, oneWay: new Set(options.oneWay === true ? [path] : []) });
+  const heads = new RequestHeaders({ ...names, oneWay: new Set(options.oneWay === true ? [path] : []) });
   const out = new ByteWriter(16);
   const body = Buffer.concat([Buffer.from([0x0a, text.length]), Buffer.from(text)]);
   const timeout = "timeout" in options ? options.timeout : 1000;
@@ -104,7 +104,7 @@ test("a body of many pieces is joined, and the attachment behind it is passed ov
   }
 });
 
-test("what is no frame of tRPC ends the reading with a FrameError", () => {
+test("what is no frame of tRPC ends the reading with a TrpcError", () => {
   const [good = Buffer.alloc(0)] = exchange("a call").received;
   const changed = (at: number, value: number) => {
     const frame = Buffer.from(good);
@@ -127,7 +127,7 @@ test("what is no frame of tRPC ends the reading with a FrameError", () => {
     for (const size of [frame.length, 1])
       assert.throws(
         () => eventsOf(Buffer.concat([good, frame]), [size]),
-        (error: unknown) => error instanceof FrameError && message.test(error.message),
+        (error: unknown) => error instanceof TrpcError && message.test(error.message),
       );
   }
 });
@@ -166,7 +166,7 @@ test("metadata of one name is joined for trans_info, and bytes are sent as they 
   const entries = header.subarray(header.indexOf("GetMessage") + "GetMessage".length);
   const moved = Buffer.from(entries);
   for (let at = 0; at < moved.length; at += 2 + moved[at + 1]!) moved[at] = 0x42;
-  const head = new ResponseHead();
+  const head = new ResponseHeader();
   assert.ok(head.read(moved, 0, moved.length));
   assert.deepEqual(head.metadata([]), [
     ["list", "a,b"],
@@ -202,14 +202,14 @@ test("entries of trans_info that cannot be metadata are left out, and names are 
     entry("line", "a\r\nb"),
     Buffer.from([0x42, 2, 0x0a, 9]),
   ]);
-  const head = new ResponseHead();
+  const head = new ResponseHeader();
   assert.ok(head.read(header, 0, header.length));
   assert.deepEqual(head.metadata([]), [["x-total", "7"]]);
 });
 
 test("metadata that is too long for a header of tRPC is an error before anything is sent", () => {
-  const block = new RequestHeads(names).block(path);
+  const block = new RequestHeaders(names).block(path);
   assert.throws(() => checkHeader(block, [["a", "x".repeat(65_500)]]), /at most 65535 are allowed/);
   checkHeader(block, [["a", "x".repeat(65_000)]]);
-  assert.throws(() => new RequestHeads(names).block("no path"), /expected a path/);
+  assert.throws(() => new RequestHeaders(names).block("no path"), /expected a path/);
 });

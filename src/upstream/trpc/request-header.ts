@@ -43,7 +43,7 @@ export interface RequestBlock {
 }
 
 /** Writes the headers of requests. What depends only on the path is written once. */
-export class RequestHeads {
+export class RequestHeaders {
   readonly #names: RequestNames;
   readonly #blocks = new Map<string, RequestBlock>();
 

@@ -18,7 +18,7 @@ const Field = {
 const maxMessageBytes = 8 * 1024;
 
 /** The header of a response. One object is used for all of a connection: nothing of it holds on to the bytes. */
-export class ResponseHead implements Fields {
+export class ResponseHeader implements Fields {
   requestId = 0;
   /** Of the framework; 0: none. */
   ret = 0;
