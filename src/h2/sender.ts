@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { maxBufferedBytes, TickWriter } from "../net/tick-writer.js";
 import type { FloodGuard } from "./flood-guard.js";
 import { FrameWriter } from "./frame-writer.js";
 import { initialWindow } from "./protocol.js";
@@ -8,22 +9,15 @@ import type { StreamTable } from "./stream-table.js";
 
 /** Bytes that a stream writes before the next one has its turn. */
 const bytesPerTurn = 64 * 1024;
-/** Bytes that are collected while the socket is busy, before streams have to wait. */
-const maxBufferedBytes = 256 * 1024;
-const initialBufferBytes = 16 * 1024;
-/** Milliseconds after which a peer that does not read our last frames, or does not close, is left. */
-const closeGraceMs = 1_000;
 /** Max delay of frames that are not urgent, so that they share a write with others. */
 const coalesceDelayMs = 2;
 
 /**
- * The sending half of a connection: its window, whose turn it is, and the socket. Frames are collected and given to the
- * socket in one write a turn of the event loop, and none while one is under way; two buffers take turns.
+ * The sending half of a connection: its window, whose turn it is, and the socket.
  *
  * It calls streams, the table and the flood guard, and nothing calls back: a connection only adds frames and streams.
  */
-export class Sender<S extends Http2Stream> {
-  readonly #socket: Socket;
+export class Sender<S extends Http2Stream> extends TickWriter<FrameWriter> {
   readonly #peer: PeerSettings;
   readonly #flood: FloodGuard;
   readonly #table: StreamTable<S>;
@@ -37,18 +31,11 @@ export class Sender<S extends Http2Stream> {
   readonly #firstId: number;
   #nextId: number;
   #unsentId: number;
-  #frames = new FrameWriter(initialBufferBytes);
-  #spare = new FrameWriter(initialBufferBytes);
-  /** Writes that the socket has taken; `writing`: one is under way. */
-  written = 0;
-  #scheduled = false;
-  #writing = false;
   #delayed = false;
-  #closed = false;
 
   /** Streams that it opens are added to `table`, the first with `firstId`, the others by two more each. */
   constructor(socket: Socket, peer: PeerSettings, flood: FloodGuard, table: StreamTable<S>, firstId: number) {
-    this.#socket = socket;
+    super(socket, capacity => new FrameWriter(capacity));
     this.#peer = peer;
     this.#flood = flood;
     this.#table = table;
@@ -59,21 +46,17 @@ export class Sender<S extends Http2Stream> {
 
   /** What is added here goes out with the next turn of the event loop. */
   get frames(): FrameWriter {
-    this.#schedule();
-    return this.#frames;
+    this.schedule();
+    return this.out;
   }
 
   /** What is added here goes out with other frames, or after `coalesceDelayMs`. */
   get delayedFrames(): FrameWriter {
-    if (!this.#scheduled && !this.#writing && !this.#delayed && !this.#closed) {
+    if (!this.pending && !this.#delayed) {
       this.#delayed = true;
       setTimeout(this.#onDelay, coalesceDelayMs).unref();
     }
-    return this.#frames;
-  }
-
-  get writing(): boolean {
-    return this.#writing;
+    return this.out;
   }
 
   /** The id of the stream that is opened next. */
@@ -96,74 +79,30 @@ export class Sender<S extends Http2Stream> {
     if (stream.listed || (stream.id !== 0 && !stream.writable)) return;
     stream.listed = true;
     this.#listed.push(stream);
-    this.#schedule();
+    this.schedule();
   }
 
   /** Adds to the connection's window. Returns false where it would become larger than HTTP/2 allows. */
   widen(increment: number, max: number): boolean {
     this.window += increment;
     if (this.window > max) return false;
-    if (this.#listed.length > 0) this.#schedule();
+    if (this.#listed.length > 0) this.schedule();
     return true;
-  }
-
-  /** Gives the last frames to the socket and ends it. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    const socket = this.#socket;
-    if (socket.destroyed) return;
-    const { bytes, length } = this.#frames;
-    if (length > 0) socket.write(bytes.subarray(0, length));
-    // A socket that is destroyed while the peer writes is reset, and our last frames are lost with it.
-    socket.end();
-    const timer = setTimeout(() => socket.destroy(), closeGraceMs).unref();
-    socket.once("close", () => clearTimeout(timer));
-  }
-
-  #schedule(): void {
-    if (this.#scheduled || this.#writing || this.#closed) return;
-    this.#scheduled = true;
-    setImmediate(this.#flush);
   }
 
   readonly #onDelay = (): void => {
     this.#delayed = false;
-    if (this.#frames.length > 0) this.#schedule();
+    if (this.out.length > 0) this.schedule();
   };
 
-  readonly #flush = (): void => {
-    this.#scheduled = false;
-    // What a socket at its end is given goes nowhere; streams that are not opened on it can go elsewhere.
-    if (this.#closed || !this.#socket.writable) return;
-    this.#fill();
-    const frames = this.#frames;
-    // The end of a stream may have been that of the connection.
-    if (frames.length === 0 || this.#closed) return;
-    this.#writing = true;
-    this.#frames = this.#spare;
-    this.#spare = frames;
-    this.#socket.write(frames.bytes.subarray(0, frames.length), this.#onWritten);
-    // A write that fails at once has taken nothing.
-    if (this.#socket.errored !== null) return;
+  protected onGiven(): void {
     this.#unsentId = this.#nextId;
     this.#flood.written();
-  };
+  }
 
-  readonly #onWritten = (): void => {
-    this.#writing = false;
-    this.written++;
-    if (this.#closed) return;
-    const spare = this.#spare;
-    if (spare.bytes.length > 2 * maxBufferedBytes) this.#spare = new FrameWriter(initialBufferBytes);
-    else spare.length = 0;
-    this.#flush();
-  };
-
-  /** Adds what streams have to write, as long as the buffer is not full. */
-  #fill(): void {
+  protected fill(): void {
     let progress = true;
-    while (progress && this.#listed.length > 0 && this.#frames.length < maxBufferedBytes) {
+    while (progress && this.#listed.length > 0 && this.out.length < maxBufferedBytes) {
       progress = this.#round();
       this.#announce();
     }
@@ -184,7 +123,7 @@ export class Sender<S extends Http2Stream> {
   /** Gives each stream a turn. Returns whether any could use it. */
   #round(): boolean {
     const listed = this.#listed;
-    const frames = this.#frames;
+    const frames = this.out;
     const { maxFrameSize } = this.#peer;
     const before = frames.length;
     let kept = 0;
@@ -200,7 +139,7 @@ export class Sender<S extends Http2Stream> {
   /** Returns whether the stream has more to write. */
   #serve(stream: S, maxFrame: number): boolean {
     if (stream.closed || (stream.id === 0 && !this.#open(stream))) return false;
-    const written = stream.write(this.#frames, Math.min(bytesPerTurn, this.window), maxFrame);
+    const written = stream.write(this.out, Math.min(bytesPerTurn, this.window), maxFrame);
     if (written > 0) this.#flood.useful();
     if (stream.flushed) this.#flushed.push(stream);
     this.window -= written;
@@ -209,7 +148,7 @@ export class Sender<S extends Http2Stream> {
 
   #open(stream: S): boolean {
     const id = this.#nextId;
-    if (!stream.open(id, this.#peer, this.#frames, id === this.#firstId)) return false;
+    if (!stream.open(id, this.#peer, this.out, id === this.#firstId)) return false;
     this.#nextId += 2;
     this.#table.add(stream);
     return true;

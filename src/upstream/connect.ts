@@ -1,21 +1,23 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
-import type { SocketHandlers } from "../../h2/connection.js";
-import type { EndpointAddress, UpstreamTarget } from "../balancing/target.js";
-import type { ChannelOptions } from "../options.js";
+import type { SocketHandlers } from "../h2/connection.js";
+import type { EndpointAddress, UpstreamTarget } from "./balancing/target.js";
+import type { ChannelOptions } from "./options.js";
 
 /** What a connection over TLS needs. */
 export interface Secrets {
   readonly context: SecureContext;
   /** The name expected in the certificate; undefined: that of the target. */
   readonly serverName: string | undefined;
+  /** The protocol that the server has to agree to (ALPN); undefined: none is asked for. */
+  readonly alpn: string | undefined;
 }
 
 /**
  * The TLS side of an upstream; undefined for plain text.
  * @throws Error where certificate or key is not PEM, or they do not belong together
  */
-export function createSecrets({ tls }: ChannelOptions): Secrets | undefined {
+export function createSecrets({ tls }: ChannelOptions, alpn?: string): Secrets | undefined {
   if (tls === undefined) return undefined;
   const { ca, cert, key, serverName } = tls;
   const context = createSecureContext({
@@ -24,7 +26,7 @@ export function createSecrets({ tls }: ChannelOptions): Secrets | undefined {
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
   });
-  return { context, serverName };
+  return { context, serverName, alpn };
 }
 
 /**
@@ -54,13 +56,14 @@ export function openSocket(
       onread,
       noDelay: true,
       secureContext: secrets.context,
-      ALPNProtocols: ["h2"],
+      ...(secrets.alpn !== undefined && { ALPNProtocols: [secrets.alpn] }),
       ...(serverName !== undefined && { servername: serverName }),
     };
     const tls = connectTls(options);
     tls.once("secureConnect", () => {
-      if (tls.alpnProtocol === "h2") handlers.onOpen();
-      else tls.destroy(new Error("the server did not agree to speak HTTP/2 (TLS ALPN h2)"));
+      const { alpn } = secrets;
+      if (alpn === undefined || tls.alpnProtocol === alpn) handlers.onOpen();
+      else tls.destroy(new Error(`the server did not agree to speak ${alpn} (TLS ALPN)`));
     });
     socket = tls;
   }
