@@ -6,7 +6,7 @@ import type { Identity } from "../../../src/auth/identity.js";
 import type { EventFrames, Verdict } from "../../../src/realtime/bridge/bridge.js";
 import type { BridgeConfig, EventConfig } from "../../../src/realtime/bridge/compile-bridge.js";
 import { type BridgeSystem, startBridge, testSession } from "./bridge-system.js";
-import { type RoomsBackend, startRoomsBackend, type Unary } from "./rooms-backend.js";
+import { type RoomsBackend, startHangingServer, startRoomsBackend, type Unary } from "./rooms-backend.js";
 
 const closing: (() => Promise<void>)[] = [];
 after(async () => {
@@ -142,7 +142,12 @@ test("a status refuses with its code, reason and message", async () => {
 });
 
 test("a backend that hangs costs an event its timeout and no more", async () => {
-  const { bridge } = await system({ message: asking("Send", { timeout: 30 }) }, { Send: () => undefined });
+  const backend = await startHangingServer("hi");
+  const { bridge, close } = await startBridge(
+    { events: { message: asking("Send", { timeout: 30 }) } },
+    backend.port,
+  );
+  closing.push(backend.close, close);
   const verdict = await bridge.event("message", testSession(), post("hi"));
   assert.equal(refusal(verdict).reason, "UPSTREAM_TIMEOUT");
 });

@@ -7,6 +7,8 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
+import { FrameType } from "../../../src/h2/protocol.js";
+import { response, settings, startRawServer } from "../../upstream/h2/raw-server.js";
 
 /** What the backend of the tests serves: one method for each event, and methods that sockets call. */
 export const roomsProto = `
@@ -155,4 +157,20 @@ function definitionOf(service: string, method: protobuf.Method): MethodDefinitio
     responseSerialize: response.serialize,
     responseDeserialize: response.deserialize,
   };
+}
+
+/**
+ * A gRPC server that answers a request with an empty message, and one that has the text in it never. Unlike those of
+ * gRPC's libraries it does not end calls at their deadline, which would come about when the gateway's own does.
+ */
+export async function startHangingServer(
+  text: string,
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const server = await startRawServer(peer => {
+    peer.send(settings());
+    peer.onFrame(({ type, stream, payload }) => {
+      if (type === FrameType.Data && !payload.includes(text)) peer.send(response(stream, ""));
+    });
+  });
+  return { port: Number(server.address.split(":")[1]), close: () => server.close() };
 }
