@@ -87,7 +87,8 @@ export interface LocalOperation {
   readonly parameters?: Readonly<Record<string, ParameterDescription>>;
   /** Of a JSON body; undefined where none is taken. */
   readonly body?: JsonSchema;
-  readonly response: JsonSchema;
+  /** Of the JSON body of a success; undefined where it has none. */
+  readonly response: JsonSchema | undefined;
   /** What it refuses requests for beside what its guard does. */
   readonly reasons: readonly Reason[];
 }

@@ -14,6 +14,7 @@ import type { LiveKitRouteConfig } from "./config.js";
 import { tokenRouteMethods } from "./config.js";
 import { type InputNames, readInput, type TokenInput } from "./input.js";
 import type { TokenResult } from "./metrics.js";
+import { tokenOperation } from "./operations.js";
 import type { LiveKitParts } from "./parts.js";
 import type { Removals } from "./removals.js";
 import { namesFrom, type TokenSource } from "./source.js";
@@ -78,6 +79,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
     rateLimit: route.rate_limit,
     dialect: dialects[route.errors],
     bodyLimit,
+    operation: tokenOperation(key, text, route, sources),
     async handle(request) {
       try {
         const answer = await answerToken(compiled, request);

@@ -10,6 +10,7 @@ import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayError } from "../status/failure.js";
 import type { LiveKitWebhookConfig } from "./config.js";
 import { IdempotencyCache } from "./idempotency-cache.js";
+import { webhookOperation } from "./operations.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";
 
@@ -44,6 +45,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
     rateLimit: undefined,
     dialect: statusDialect,
     bodyLimit,
+    operation: webhookOperation,
     async handle(request) {
       requireJsonBody(request);
       const event = await receive(receiver, request).catch((error: unknown) => {

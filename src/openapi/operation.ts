@@ -1,14 +1,12 @@
 import type { BuiltInRoute, LocalOperation } from "../bindings/built-in-route.js";
 import { authOf, limitsOf } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
-import { EMPTY } from "../codec/well-known.js";
-import type { Field } from "../descriptors/model.js";
-import type { JsonSchema } from "../dialects/dialect.js";
+import { limitHeaders, requestBody, successes } from "./bodies.js";
 import { describeComment, summaryOf, wordsOf } from "./comment.js";
 import { type Parameter, pathParameters, queryParameters } from "./parameters.js";
 import type { ApiPath } from "./path.js";
 import { reasonsOf } from "./reasons.js";
-import { type ResponseObject, type Responses, rateLimitHeaders, successSchema } from "./responses.js";
+import type { Responses } from "./responses.js";
 import type { Schemas } from "./schemas.js";
 import type { Security } from "./security.js";
 import type { ApiSource } from "./source.js";
@@ -41,15 +39,13 @@ export function rpcOperation(
   const parameters = [...pathParameters(route, path, names, schemas), ...query, ...headers(route)];
   const description = [
     comment,
+    rpc.clientStreaming || rpc.serverStreaming ? "Also over a WebSocket on this path." : "",
     beside.length === 0 ? "" : `The query also takes ${beside.join(", and ")}.`,
   ].filter(text => text !== "");
-  const body = requestBody(route, schemas);
+  const body = requestBody(route, schemas, source.uploads !== undefined);
   const limited = limitsOf(route).length > 0;
-  const failures = responses.failures(
-    policy.dialect,
-    reasonsOf(route, source.checks, source.uploads !== undefined),
-    limited,
-  );
+  const possible = reasonsOf(route, source.checks, source.uploads !== undefined);
+  const succeeded = successes(route, schemas, responses, limited);
   return {
     operationId: id,
     tags: [rpc.service.fullName],
@@ -58,10 +54,11 @@ export function rpcOperation(
     ...(rpc.deprecated || rpc.service.deprecated ? { deprecated: true } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: body }),
-    responses: withSuccess(success(route, schemas, limited), failures),
+    responses: responses.all(succeeded, policy.dialect, possible, limited),
     security: security.requirements(authOf(route, source.checks.auth)),
     "x-protogate-rpc": rpc.path,
     "x-protogate-upstream": upstream,
+    ...(rpc.clientStreaming || rpc.serverStreaming ? { "x-protogate-websocket": true } : {}),
   };
 }
 
@@ -89,8 +86,9 @@ export function localOperation(
     });
   const parameters = [...inPath, ...inQuery];
   const limited = limitsOf(route).length > 0;
-  const failures = responses.failures(dialect, reasonsOf(route, source.checks, false), limited);
-  const schema = dialect.successSchema?.(operation.response) ?? operation.response;
+  const possible = reasonsOf(route, source.checks, false);
+  const schema = operation.response && (dialect.successSchema?.(operation.response) ?? operation.response);
+  const content = schema === undefined ? {} : { content: { "application/json": { schema } } };
   return {
     operationId: operation.id,
     tags: [operation.tag.name],
@@ -100,9 +98,11 @@ export function localOperation(
     ...(operation.body === undefined
       ? {}
       : { requestBody: { required: true, content: { "application/json": { schema: operation.body } } } }),
-    responses: withSuccess(
-      { "200": { description: "OK", ...limitHeaders(limited), content: jsonContent(schema) } },
-      failures,
+    responses: responses.all(
+      { "200": { description: "OK", ...limitHeaders(limited), ...content } },
+      dialect,
+      possible,
+      limited,
     ),
     security: security.requirements(authOf(route, source.checks.auth)),
   };
@@ -124,83 +124,4 @@ function headers({ method, policy }: Route): Parameter[] {
           },
         ];
   return demanded;
-}
-
-function requestBody({ body, rpc, policy, request, variables }: Route, schemas: Schemas): unknown {
-  if (body.kind === "none") return undefined;
-  if (request.takesRawBody)
-    return {
-      content: { "*/*": { schema: { type: "string", format: "binary" } } },
-      description: "Any bytes.",
-    };
-  const depth = body.kind === "all" ? 0 : 1;
-  const within = variables.filter(path => body.kind === "all" || path[0] === body.field);
-  const without = new Set(within.filter(path => path.length === depth + 1).map(path => path[depth] as Field));
-  const schema =
-    body.kind === "all"
-      ? schemas.body(rpc.input, without, policy)
-      : body.field.message === undefined || body.field.repeated
-        ? schemas.field(body.field, "read", policy)
-        : schemas.body(body.field.message, without, policy);
-  const bound = within.map(
-    path =>
-      `\`${path
-        .slice(depth)
-        .map(field => field.jsonName)
-        .join(".")}\``,
-  );
-  return {
-    ...(bound.length === 0
-      ? {}
-      : { description: `The path sets ${bound.join(", ")}; the body may repeat that, but not change it.` }),
-    content: jsonContent(schema),
-  };
-}
-
-function success(route: Route, schemas: Schemas, limited: boolean): Record<string, ResponseObject> {
-  const { rpc, policy, response, responseField } = route;
-  const headers = limitHeaders(limited);
-  if (response.raw)
-    return {
-      "200": {
-        description: "OK",
-        ...headers,
-        content: { "*/*": { schema: { type: "string", format: "binary" } } },
-      },
-    };
-  if (response.empty && policy.emptyStatus === 204)
-    return { "204": { description: "No Content", ...headers } };
-  const message =
-    responseField === undefined
-      ? rpc.output.fullName === EMPTY
-        ? { type: "object" }
-        : schemas.message(rpc.output, "printed", policy)
-      : schemas.field(responseField, "printed", policy);
-  const schema = successSchema(route, message);
-  return { "200": { description: "OK", ...headers, content: jsonContent(schema) } };
-}
-
-function limitHeaders(limited: boolean): ResponseObject {
-  return limited ? { headers: rateLimitHeaders } : {};
-}
-
-function jsonContent(schema: JsonSchema): unknown {
-  return { "application/json": { schema } };
-}
-
-/** Failures that a dialect sends with the status of a success stand beside it. */
-function withSuccess(
-  successes: Readonly<Record<string, ResponseObject>>,
-  failures: ReadonlyMap<string, ResponseObject>,
-): Record<string, ResponseObject> {
-  const all: Record<string, ResponseObject> = { ...successes };
-  for (const [status, failure] of failures) {
-    const success = successes[status];
-    all[status] = success === undefined ? failure : eitherOf(success, failure);
-  }
-  return all;
-}
-
-function eitherOf(success: ResponseObject, failure: ResponseObject): ResponseObject {
-  return { ...success, "x-protogate-failure": failure };
 }

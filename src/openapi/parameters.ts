@@ -1,11 +1,14 @@
 import type { Route } from "../bindings/route.js";
 import { isTextBindable } from "../codec/json-to-wire/text-value.js";
 import { isWellKnown, NO_WRAPPERS, VALUE, wrappedField } from "../codec/well-known.js";
-import type { EnumType, Field, MessageType } from "../descriptors/model.js";
+import type { Field, MessageType } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
 import { describeComment } from "./comment.js";
+import { enumText, someOfEnum } from "./enums.js";
+import { nameOf } from "./member-names.js";
 import { type ApiPath, type PathParameter, variableText } from "./path.js";
-import { nameOf, type SchemaPolicy, type Schemas } from "./schemas.js";
+import { constraintOf } from "./rules.js";
+import { isRequired, type SchemaPolicy, type Schemas } from "./schemas.js";
 
 /** A Parameter Object of OpenAPI. */
 export interface Parameter {
@@ -53,7 +56,7 @@ function pathParameter(
       ...base,
       ...(description === "" ? {} : { description }),
       ...(leaf.deprecated ? { deprecated: true } : {}),
-      schema: notEmpty(textSchema(leaf, policy, schemas)),
+      schema: notEmpty(ruledText(leaf, policy, schemas)),
     };
   }
   const part = `A part of the field \`${variable.path.join(".")}\`, which is \`${variableText(template, variable, all)}\`.`;
@@ -98,8 +101,9 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
         };
         parameters.push({ ...parameter(name, field, schema), style: "deepObject", explode: true });
       } else if (isTextBindable(field, wrappers)) {
-        const text = textSchema(field, policy, schemas);
-        parameters.push(parameter(name, field, field.repeated ? { type: "array", items: text } : text));
+        const schema = ruledText(field, policy, schemas);
+        const required = above.length === 0 && isRequired(field, policy) ? { required: true } : {};
+        parameters.push({ ...parameter(name, field, schema), ...required });
       } else if (!field.repeated && field.message !== undefined && !isWellKnown(field.message, wrappers)) {
         if (types.includes(field.message) || types.length >= maxLevels)
           beside.push(`\`${name}.…\`: the fields of ${field.message.fullName}, to any depth`);
@@ -127,6 +131,16 @@ function parameter(name: string, field: Field, schema: JsonSchema): Parameter {
   };
 }
 
+/** What a path or a query may say of a field, with what the rules demand of it. */
+function ruledText(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonSchema {
+  const text = textSchema(field, policy, schemas);
+  const rules = policy.validate ? constraintOf(field) : undefined;
+  const { "x-numbers": numbers, ...keywords } = rules?.keywords ?? {};
+  const one = Array.isArray(numbers) && field.enum !== undefined ? someOfEnum(field.enum, numbers) : text;
+  if (!field.repeated) return { ...one, ...keywords };
+  return { type: "array", items: { ...text, ...rules?.items }, ...keywords };
+}
+
 /** What a path or a query may say of a field that takes text, or of one element of it. */
 function textSchema(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonSchema {
   switch (field.kind) {
@@ -147,7 +161,7 @@ function textSchema(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonS
     case "string":
       return schemas.element(field, "read", policy);
     case "enum":
-      return enumText(field.enum as EnumType);
+      return field.enum === undefined ? {} : enumText(field.enum);
     case "message": {
       const type = field.message as MessageType;
       if (type.fullName === VALUE) return { type: "string" };
@@ -157,14 +171,4 @@ function textSchema(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonS
         : schemas.element(field, "read", policy);
     }
   }
-}
-
-/** By name or number; other than in a body an unknown name is always refused. */
-function enumText(type: EnumType): JsonSchema {
-  const names = { type: "string", enum: type.values.map(({ name }) => name) };
-  const numbers = type.closed
-    ? { enum: [...type.valuesByNumber.keys()] }
-    : { type: "integer", minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
-  const description = describeComment(type.comment);
-  return { anyOf: [names, numbers], ...(description === "" ? {} : { description }) };
 }

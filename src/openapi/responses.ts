@@ -1,4 +1,3 @@
-import type { Route } from "../bindings/route.js";
 import type { Dialect, JsonSchema } from "../dialects/dialect.js";
 import { statusPhrase } from "../status/code.js";
 import { gatewayFailure } from "../status/failure.js";
@@ -20,21 +19,32 @@ export class Responses {
   }
 
   /**
-   * The responses to failures, by HTTP status as the dialect sends it; `default` for what else a backend may say.
+   * All responses of an operation: the successes, the failures by HTTP status as the dialect sends it, and `default` for
+   * what else a backend may say.
    * @param possible what can go wrong
    * @param limited whether a rate limit holds
    */
-  failures(dialect: Dialect, possible: readonly Reason[], limited: boolean): Map<string, ResponseObject> {
-    const byStatus = new Map<number, Reason[]>();
+  all(
+    successes: Readonly<Record<string, ResponseObject>>,
+    dialect: Dialect,
+    possible: readonly Reason[],
+    limited: boolean,
+  ): Record<string, ResponseObject> {
+    const byStatus = new Map<string, Reason[]>();
     for (const reason of possible) {
-      const { status } = rendered(dialect, reason);
+      const status = String(rendered(dialect, reason).status);
       byStatus.set(status, [...(byStatus.get(status) ?? []), reason]);
     }
-    const responses = new Map<string, ResponseObject>();
-    for (const [status, list] of [...byStatus].sort(([one], [two]) => one - two))
-      responses.set(String(status), this.#failure(dialect, status, list, limited));
-    responses.set("default", this.#default(dialect));
-    return responses;
+    const all: Record<string, ResponseObject> = { ...successes };
+    for (const [status, list] of [...byStatus].sort(([one], [two]) => Number(one) - Number(two))) {
+      const success = all[status];
+      all[status] =
+        success === undefined
+          ? this.#failure(dialect, status, list, limited)
+          : this.#either(success, dialect, list);
+    }
+    all.default = this.#default(dialect);
+    return all;
   }
 
   /** The schema of the dialect's error bodies. */
@@ -42,21 +52,36 @@ export class Responses {
     return this.#schemas.own(`${dialect.name}-error`, dialect.failureSchema);
   }
 
-  #failure(dialect: Dialect, status: number, list: readonly Reason[], limited: boolean): ResponseObject {
-    const lines = list.map(reason => `- \`${reason}\`: ${reasons[reason].doc}`);
+  #failure(dialect: Dialect, status: string, list: readonly Reason[], limited: boolean): ResponseObject {
     const [first = "INTERNAL"] = list;
     const { contentType, body } = rendered(dialect, first);
     const headers = {
-      ...(status === 401 ? { "WWW-Authenticate": header("How to authenticate.") } : {}),
-      ...(status === 429 || status === 503 ? { "Retry-After": header("Seconds to wait.", "integer") } : {}),
-      ...(limited && status === 429 ? rateLimitHeaders : {}),
+      ...(status === "401" ? { "WWW-Authenticate": header("How to authenticate.") } : {}),
+      ...(status === "429" || status === "503"
+        ? { "Retry-After": header("Seconds to wait.", "integer") }
+        : {}),
+      ...(limited && status === "429" ? rateLimitHeaders : {}),
     };
     return this.#shared(`${dialect.name}-${status}`, {
-      description: `${statusPhrase(status)}.\n\n${lines.join("\n")}`,
+      description: `${statusPhrase(Number(status))}.\n\n${describeReasons(list)}`,
       ...(Object.keys(headers).length === 0 ? {} : { headers }),
       content: { [contentType]: { schema: this.schema(dialect), example: JSON.parse(body) } },
       "x-protogate-reasons": list,
     });
+  }
+
+  /** A failure that has the status of a success. */
+  #either(success: ResponseObject, dialect: Dialect, list: readonly Reason[]): ResponseObject {
+    const failure = this.schema(dialect);
+    const content = Object.entries((success.content ?? {}) as Readonly<Record<string, ResponseObject>>);
+    return {
+      ...success,
+      description: `${success.description}, or a failure:\n\n${describeReasons(list)}`,
+      content: Object.fromEntries(
+        content.map(([type, { schema }]) => [type, { schema: { anyOf: [schema, failure] } }]),
+      ),
+      "x-protogate-reasons": list,
+    };
   }
 
   #default(dialect: Dialect): ResponseObject {
@@ -95,8 +120,6 @@ function rendered(dialect: Dialect, reason: Reason) {
   return dialect.renderFailure(gatewayFailure(reason, doc), [], { requestId: "", path: "/" });
 }
 
-/** A success whose body is the dialect's. */
-export function successSchema({ policy: { dialect }, rpc }: Route, message: JsonSchema): JsonSchema {
-  if (dialect.successSchema === undefined) return message;
-  return dialect.successSchema(rpc.output.fields.length === 0 ? undefined : message);
+function describeReasons(list: readonly Reason[]): string {
+  return list.map(reason => `- \`${reason}\`: ${reasons[reason].doc}`).join("\n");
 }

@@ -1,6 +1,7 @@
 import { DURATION, FIELD_MASK, TIMESTAMP } from "../codec/well-known.js";
 import type { Field, ScalarKind } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
+import { integersBetween } from "./integer-pattern.js";
 
 /** Names with a dash are free: no message has one. */
 const integers = {
@@ -136,30 +137,12 @@ export function keySchema(kind: Field["kind"]): JsonSchema | undefined {
 }
 
 function integerSchema(format: string, least: bigint, most: bigint) {
-  const negative = least < 0n ? `|-(${upTo(-least)})` : "";
   return {
     type: ["integer", "string"],
     format,
     minimum: Number(least),
     maximum: Number(most),
-    pattern: `^(0|${upTo(most)}${negative})$`,
+    pattern: `^(${integersBetween(least, most)})$`,
     description: "An integer, as a number or as a string.",
   } as const;
-}
-
-/** A regular expression of the integers from 1 to `most`. */
-function upTo(most: bigint): string {
-  const digits = String(most);
-  const alternatives = [`[1-9][0-9]{0,${digits.length - 2}}`];
-  for (const [index, digit] of [...digits].entries()) {
-    const least = index === 0 ? 1 : 0;
-    const below = Number(digit) - 1;
-    if (below < least) continue;
-    const range = below === least ? String(least) : `[${least}-${below}]`;
-    const rest = digits.length - index - 1;
-    const any = rest === 0 ? "" : rest === 1 ? "[0-9]" : `[0-9]{${rest}}`;
-    alternatives.push(`${digits.slice(0, index)}${range}${any}`);
-  }
-  alternatives.push(digits);
-  return alternatives.join("|");
 }

@@ -13,6 +13,9 @@ import type { EnumType, Field, MessageType } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
 import type { Steps } from "../net/pace.js";
 import { describeComment } from "./comment.js";
+import { printedEnum, readEnum, someOfEnum } from "./enums.js";
+import { isGiven, nameOf, nullSchema, oneOfFields, otherName } from "./member-names.js";
+import { type Constraint, constraintOf, messageRules, requiresOne } from "./rules.js";
 import {
   keySchema,
   printedScalar,
@@ -44,8 +47,6 @@ interface Waiting {
   readonly direction: Direction;
   readonly policy: SchemaPolicy;
 }
-
-const nothing: JsonSchema = { type: "null" };
 
 /**
  * The schemas of a document's messages, each once for a direction and the JSON options that matter for it. What is printed is
@@ -96,17 +97,19 @@ export class Schemas {
 
   /** The schema of a field: of all its elements or members where it has several. */
   field(field: Field, direction: Direction, policy: SchemaPolicy): JsonSchema {
+    const { keywords, items, keys } = constraint(field, direction, policy) ?? unconstrained;
     if (field.map !== undefined) {
       const { key, value } = field.map;
-      const names = keySchema(key.kind);
+      const names = { ...keySchema(key.kind), ...keys };
       return {
         type: "object",
-        ...(names === undefined ? {} : { propertyNames: names }),
-        additionalProperties: this.element(value, direction, policy),
+        ...(Object.keys(names).length === 0 ? {} : { propertyNames: names }),
+        additionalProperties: this.#constrained(value, direction, policy, items),
+        ...keywords,
       };
     }
-    const value = this.element(field, direction, policy);
-    return field.repeated ? { type: "array", items: value } : value;
+    if (!field.repeated) return this.#constrained(field, direction, policy, keywords);
+    return { type: "array", items: this.#constrained(field, direction, policy, items), ...keywords };
   }
 
   /**
@@ -137,7 +140,7 @@ export class Schemas {
       this.components.set(
         name,
         type.kind === "enum"
-          ? enumSchema(type, direction, policy.json)
+          ? (direction === "read" ? readEnum : printedEnum)(type, policy.json)
           : this.#object(type, direction, policy, none),
       );
       yield 10 + (type.kind === "enum" ? type.values.length : 10 * type.fields.length);
@@ -159,9 +162,16 @@ export class Schemas {
     }
   }
 
+  /** One value with what the rules say of it. */
+  #constrained(field: Field, direction: Direction, policy: SchemaPolicy, keywords: JsonSchema): JsonSchema {
+    const { "x-numbers": numbers, ...others } = keywords;
+    if (Array.isArray(numbers) && field.enum !== undefined) return someOfEnum(field.enum, numbers);
+    return { ...this.element(field, direction, policy), ...others };
+  }
+
   #enum(type: EnumType, direction: Direction, policy: SchemaPolicy): JsonSchema {
     if (type.fullName !== NULL_VALUE) return this.#reference(type, direction, policy);
-    return direction === "read" ? { enum: [null, "NULL_VALUE", 0] } : nothing;
+    return direction === "read" ? { enum: [null, "NULL_VALUE", 0] } : nullSchema;
   }
 
   #reference(type: MessageType | EnumType, direction: Direction, policy: SchemaPolicy): JsonSchema {
@@ -197,54 +207,54 @@ export class Schemas {
     const properties: Record<string, JsonSchema> = Object.create(null);
     const patterns: Record<string, JsonSchema> = Object.create(null);
     const required: string[] = [];
+    const doubled: Record<string, JsonSchema> = Object.create(null);
     const conditions: JsonSchema[] = [];
     for (const field of type.fields) {
       if (without.has(field)) continue;
       const name = nameOf(field, json);
+      const other = reads ? otherName(field, json) : undefined;
       properties[name] = this.#property(field, direction, policy);
-      const other = otherName(field, json);
-      if (reads && other !== undefined && type.fieldsByName.get(other) === field) {
+      if (other !== undefined) {
         patterns[`^${other.replace(/[^\w]/g, "\\$&")}$`] = properties[name];
-        conditions.push({ required: [name, other] });
+        doubled[name] = { properties: { [other]: false } };
       }
-      if (reads ? field.presence === "required" && !field.repeated : isAlwaysPrinted(field, json))
-        required.push(name);
+      if (!(reads ? isRequired(field, policy) : isAlwaysPrinted(field, json))) continue;
+      if (other === undefined) required.push(name);
+      else conditions.push(isGiven(field, json));
     }
-    const oneofs = type.oneofs.filter(({ fields }) => fields.length > 1);
     if (reads && type.extendable) patterns["^\\["] = {};
-    const description = [
-      describeComment(type.comment),
-      ...oneofs.map(
-        ({ fields }) => `At most one of ${fields.map(field => `\`${nameOf(field, json)}\``).join(", ")}.`,
-      ),
-    ].filter(text => text !== "");
+    const oneofs = type.oneofs.filter(oneof => oneof.fields.length > 1 || requiresOne(oneof));
+    if (reads)
+      conditions.push(
+        ...oneofs.map(oneof => {
+          const own = oneof.fields.filter(field => !without.has(field));
+          const must = policy.validate && requiresOne(oneof);
+          return oneOfFields(own, json, must, own.length < oneof.fields.length);
+        }),
+      );
+    const description = describeMessage(type, oneofs, json, reads && policy.validate);
     return {
       type: "object",
-      ...(description.length === 0 ? {} : { description: description.join("\n\n") }),
+      ...(description === "" ? {} : { description }),
       ...(type.deprecated ? { deprecated: true } : {}),
       properties,
       ...(Object.keys(patterns).length === 0 ? {} : { patternProperties: patterns }),
       ...(reads && json.unknownFields === "reject" ? { additionalProperties: false } : {}),
       ...(required.length === 0 ? {} : { required }),
-      ...(conditions.length === 0 ? {} : { not: { anyOf: conditions } }),
-      ...(reads && oneofs.length > 0
-        ? {
-            allOf: oneofs.map(({ fields }) =>
-              atMostOne(
-                fields.filter(field => !without.has(field)),
-                json,
-              ),
-            ),
-          }
-        : {}),
+      ...(Object.keys(doubled).length === 0 ? {} : { dependentSchemas: doubled }),
+      ...(conditions.length === 0 ? {} : { allOf: conditions }),
     };
   }
 
   #property(field: Field, direction: Direction, policy: SchemaPolicy): JsonSchema {
     const schema = this.field(field, direction, policy);
-    const description = describeComment(field.comment);
+    const { unexpressed } = constraint(field, direction, policy) ?? unconstrained;
+    const rules = unexpressed.map(rule => `\`${rule}\``).join(", ");
+    const description = [describeComment(field.comment), rules === "" ? "" : `Rules: ${rules}.`]
+      .filter(text => text !== "")
+      .join("\n\n");
     return {
-      ...(isNullable(field, direction, policy.json) ? { anyOf: [schema, nothing] } : schema),
+      ...(isNullable(field, direction, policy) ? { anyOf: [schema, nullSchema] } : schema),
       ...(description === "" ? {} : { description }),
       ...(field.deprecated ? { deprecated: true } : {}),
     };
@@ -262,19 +272,36 @@ function variantKey(direction: Direction, { json, validate }: SchemaPolicy): str
     : `${names} ${enums} ${int64} ${emitDefaults} ${wrappers}`;
 }
 
-/** The name of a field as it is printed. */
-export function nameOf(field: Field, { names }: JsonPolicy): string {
-  return names === "proto" && !field.extension ? field.name : field.jsonName;
+const unconstrained: Constraint = { keywords: {}, items: {}, keys: {}, required: false, unexpressed: [] };
+
+function constraint(field: Field, direction: Direction, { validate }: SchemaPolicy): Constraint | undefined {
+  return validate && direction === "read" ? constraintOf(field) : undefined;
 }
 
-/** The name by which it is read, too. */
-function otherName(field: Field, { names }: JsonPolicy): string | undefined {
-  if (field.name === field.jsonName) return undefined;
-  return names === "proto" ? field.jsonName : field.name;
+/** Whether requests are refused without the field. */
+export function isRequired(field: Field, policy: SchemaPolicy): boolean {
+  const declared = field.presence === "required" && !field.repeated;
+  return declared || (policy.validate && constraintOf(field)?.required === true);
+}
+
+function describeMessage(
+  type: MessageType,
+  oneofs: MessageType["oneofs"],
+  json: JsonPolicy,
+  validated: boolean,
+): string {
+  const members = oneofs.map(oneof => {
+    const names = oneof.fields.map(field => `\`${nameOf(field, json)}\``).join(", ");
+    return `${validated && requiresOne(oneof) ? "Exactly" : "At most"} one of ${names}.`;
+  });
+  const rules = validated ? messageRules(type).map(rule => `Rule: ${rule}`) : [];
+  return [describeComment(type.comment), ...members, ...rules].filter(text => text !== "").join("\n\n");
 }
 
 /** Whether null may stand for a field that is not set. */
-function isNullable(field: Field, direction: Direction, { emitDefaults }: JsonPolicy): boolean {
+function isNullable(field: Field, direction: Direction, policy: SchemaPolicy): boolean {
+  const { emitDefaults } = policy.json;
+  if (direction === "read" && isRequired(field, policy)) return false;
   if (field.message?.fullName === VALUE && !field.repeated) return false;
   if (field.enum?.fullName === NULL_VALUE && !field.repeated) return false;
   if (direction === "read") return true;
@@ -286,45 +313,4 @@ function isAlwaysPrinted(field: Field, { emitDefaults }: JsonPolicy): boolean {
   if (emitDefaults === false || field.oneof !== undefined) return false;
   if (field.repeated || (field.presence === "implicit" && field.message === undefined)) return true;
   return emitDefaults === "with_null" && !field.proto3Optional;
-}
-
-/** Members that are null count as not set. */
-function atMostOne(fields: readonly Field[], json: JsonPolicy): JsonSchema {
-  const names = fields.map(field => {
-    const other = otherName(field, json);
-    return other === undefined ? [nameOf(field, json)] : [nameOf(field, json), other];
-  });
-  const isSet = (name: string): JsonSchema => ({
-    required: [name],
-    properties: { [name]: { not: nothing } },
-  });
-  const member = (own: readonly string[]): JsonSchema =>
-    own.length === 1 ? isSet(own[0] as string) : { anyOf: own.map(isSet) };
-  const unset = Object.fromEntries(names.flat().map(name => [name, nothing]));
-  return { oneOf: [{ properties: unset }, ...names.map(member)] };
-}
-
-function enumSchema(type: EnumType, direction: Direction, { enums, unknownFields }: JsonPolicy): JsonSchema {
-  const names = type.values.map(({ name }) => name);
-  const lines = type.values.flatMap(value => {
-    const comment = describeComment(value.comment).replace(/\s+/g, " ");
-    const old = value.deprecated ? "Deprecated. " : "";
-    return comment === "" && old === "" ? [] : [`- \`${value.name}\`: ${old}${comment}`];
-  });
-  const description = [describeComment(type.comment), lines.join("\n")]
-    .filter(text => text !== "")
-    .join("\n\n");
-  const about = {
-    ...(description === "" ? {} : { description }),
-    ...(type.deprecated ? { deprecated: true } : {}),
-  };
-  const numbers = { enum: [...type.valuesByNumber.keys()] };
-  const integer = { type: "integer", format: "int32" };
-  const byNumber = type.closed ? numbers : { ...integer, minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
-  if (direction === "read") {
-    const byName =
-      unknownFields === "ignore" ? { type: "string", examples: names } : { type: "string", enum: names };
-    return { anyOf: [byName, byNumber], ...about };
-  }
-  return enums === "number" ? { ...integer, ...about } : { type: "string", enum: names, ...about };
 }

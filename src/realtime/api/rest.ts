@@ -1,4 +1,9 @@
-import type { LocalHandler, LocalRequest, LocalResponse } from "../../bindings/built-in-route.js";
+import type {
+  LocalHandler,
+  LocalOperation,
+  LocalRequest,
+  LocalResponse,
+} from "../../bindings/built-in-route.js";
 import { parseJsonObject, requireJsonBody } from "../../bindings/json-body.js";
 import type { JsonObject } from "../../codec/json.js";
 import { chatApiDialect } from "../../dialects/chat-api.js";
@@ -9,6 +14,7 @@ import type { Message } from "../brokers/broker.js";
 import { nameProblem } from "../chat/frame-reader.js";
 import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
+import { listRoomsOperation, receiveOperation, sendOperation } from "./rest-operations.js";
 
 /** Where the REST API for rooms stands. */
 export interface RestOptions {
@@ -28,6 +34,7 @@ export function restEndpoints(
     method: string,
     path: string,
     answer: (realtime: Realtime, request: LocalRequest) => LocalResponse | Promise<LocalResponse>,
+    operation: LocalOperation,
   ): LocalHandler => ({
     method,
     template: `${prefix}${path}`,
@@ -37,12 +44,13 @@ export function restEndpoints(
     rateLimit,
     dialect: chatApiDialect,
     bodyLimit: undefined,
+    operation,
     handle: request => answer(realtime(), request),
   });
   return [
-    endpoint("GET", "/rooms", listRooms),
-    endpoint("POST", "/send", send),
-    endpoint("POST", "/receive", receive),
+    endpoint("GET", "/rooms", listRooms, listRoomsOperation),
+    endpoint("POST", "/send", send, sendOperation(auth === "none")),
+    endpoint("POST", "/receive", receive, receiveOperation),
   ];
 }
 

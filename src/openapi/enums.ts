@@ -1,0 +1,49 @@
+import type { JsonPolicy } from "../codec/codec.js";
+import type { EnumType } from "../descriptors/model.js";
+import type { JsonSchema } from "../dialects/dialect.js";
+import { describeComment } from "./comment.js";
+
+const int32 = { type: "integer", format: "int32" };
+const open = { ...int32, minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
+
+/** What is read of an enum: names and numbers, those without a name as well unless the enum is closed. */
+export function readEnum(type: EnumType, { unknownFields }: JsonPolicy): JsonSchema {
+  const names = type.values.map(({ name }) => name);
+  // What has no name is left out like an unknown field.
+  const byName =
+    unknownFields === "ignore" ? { type: "string", examples: names } : { type: "string", enum: names };
+  const byNumber = type.closed ? { enum: [...type.valuesByNumber.keys()] } : open;
+  return { anyOf: [byName, byNumber], ...about(type) };
+}
+
+/** What is printed of an enum. */
+export function printedEnum(type: EnumType, { enums }: JsonPolicy): JsonSchema {
+  if (enums === "number") return { ...int32, ...about(type) };
+  return { type: "string", enum: type.values.map(({ name }) => name), ...about(type) };
+}
+
+/** What a path or a query says of an enum; an unknown name is always refused there. */
+export function enumText(type: EnumType): JsonSchema {
+  const names = { type: "string", enum: type.values.map(({ name }) => name) };
+  const byNumber = type.closed ? { enum: [...type.valuesByNumber.keys()] } : open;
+  return { anyOf: [names, byNumber], ...about(type) };
+}
+
+/** Those of the values whose numbers are allowed, by name and by number. */
+export function someOfEnum(type: EnumType, numbers: readonly number[]): JsonSchema {
+  const names = type.values.filter(({ number }) => numbers.includes(number)).map(({ name }) => name);
+  return { enum: [...names, ...numbers], ...about(type) };
+}
+
+function about(type: EnumType): JsonSchema {
+  const lines = type.values.flatMap(value => {
+    const comment = describeComment(value.comment).replace(/\s+/g, " ");
+    const old = value.deprecated ? "Deprecated. " : "";
+    return comment === "" && old === "" ? [] : [`- \`${value.name}\`: ${old}${comment}`];
+  });
+  const texts = [describeComment(type.comment), lines.join("\n")].filter(text => text !== "");
+  return {
+    ...(texts.length === 0 ? {} : { description: texts.join("\n\n") }),
+    ...(type.deprecated ? { deprecated: true } : {}),
+  };
+}

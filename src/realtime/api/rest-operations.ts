@@ -1,0 +1,89 @@
+import type { LocalOperation } from "../../bindings/built-in-route.js";
+import { maxNameLength } from "../chat/frame-reader.js";
+
+const tag = { name: "rooms", description: "The rooms of the gateway's WebSockets." };
+
+const name = (description: string) => ({
+  type: "string",
+  maxLength: maxNameLength,
+  pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$",
+  description,
+});
+
+const room = name("The name of a room.");
+const from = name("Who speaks.");
+
+const message = {
+  type: "object",
+  description: "A message as members of its room get it.",
+  properties: {
+    type: { const: "receive-message" },
+    room_id: { type: "string" },
+    from: { type: "string" },
+    message: { type: "string" },
+    sent_at: { type: ["number", "string"], description: "Seconds or milliseconds since 1970." },
+    seq: { type: "integer", description: "The number of the message in its room." },
+    epoch: { type: "string", description: "The history that the number belongs to." },
+  },
+  required: ["type", "room_id", "from", "message", "seq", "epoch"],
+};
+
+const bodyReasons = [
+  "MALFORMED_JSON",
+  "DUPLICATE_KEY",
+  "TOO_DEEP",
+  "INVALID_VALUE",
+  "UNKNOWN_FIELD",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "BODY_TOO_LARGE",
+  "POLICY_DENIED",
+  "BROKER_UNAVAILABLE",
+] as const;
+
+export const listRoomsOperation: LocalOperation = {
+  id: "realtime.rooms",
+  summary: "Lists the rooms that hold messages",
+  description: "Those that the caller may use.",
+  tag,
+  response: {
+    type: "object",
+    properties: { rooms: { type: "array", items: { type: "string" } } },
+    required: ["rooms"],
+  },
+  reasons: ["BROKER_UNAVAILABLE"],
+};
+
+/** @param anonymous whether callers have no name but the one that they give */
+export function sendOperation(anonymous: boolean): LocalOperation {
+  return {
+    id: "realtime.send",
+    summary: "Sends a message to a room",
+    tag,
+    body: {
+      type: "object",
+      properties: { room_id: room, from, message: { type: "string" } },
+      required: anonymous ? ["room_id", "from", "message"] : ["room_id", "message"],
+      additionalProperties: false,
+    },
+    response: message,
+    reasons: [...bodyReasons, "FROM_MISMATCH", "RATE_LIMITED"],
+  };
+}
+
+export const receiveOperation: LocalOperation = {
+  id: "realtime.receive",
+  summary: "Gives the messages that a room holds, oldest first",
+  tag,
+  body: {
+    type: "object",
+    properties: { room_id: room },
+    required: ["room_id"],
+    additionalProperties: false,
+  },
+  response: {
+    type: "object",
+    properties: { messages: { type: "array", items: message } },
+    required: ["messages"],
+  },
+  reasons: bodyReasons,
+};
