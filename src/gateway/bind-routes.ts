@@ -33,6 +33,8 @@ export interface BindContext {
   readonly compiled: Compiled;
   readonly backends: Backends;
   readonly guards: Guards;
+  /** The channel that a route names as its upstream. Loading has checked that there is one. */
+  channel(upstream: string): Channel;
   /** By the names of the upstreams whose reflection is asked. */
   readonly details: ReadonlyMap<string, DetailRenderer>;
   /** The requests that hold the generation. */
@@ -85,7 +87,7 @@ function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context:
 function bindRpc(
   route: Route,
   http: GatewayConfig["http"],
-  { compiled, backends, details, runtime, ...context }: BindContext,
+  { compiled, details, runtime, ...context }: BindContext,
 ): RpcBinding {
   const { method, template, rpc, policy } = route;
   const service = rpc.service.fullName;
@@ -100,8 +102,7 @@ function bindRpc(
     bodyLimit: policy.bodyLimit,
     metrics: runtime.metrics.route(template.text, method, service),
     route,
-    // Loading has checked that the upstream exists.
-    channel: backends.channels.get(route.upstream) as Channel,
+    channel: context.channel(route.upstream),
     forms: http.uploads && { ...http.uploads, text: policy.bodyLimit },
     details: details.get(route.upstream),
     validate: validate && runtime.validation.counted(validate, service, rpc.name),

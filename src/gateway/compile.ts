@@ -25,6 +25,7 @@ import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
 import { jointAuthorizer } from "./joint-authorizer.js";
+import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { type RealtimeHandlers, type Rooms, realtimeHandlers, socketAuth } from "./realtime-settings.js";
@@ -36,6 +37,8 @@ export interface Compiled {
   readonly model: Model;
   readonly routes: RouteTable["routes"];
   readonly builtIn: RouteTable["builtIn"];
+  /** Undefined without `http.grpc`. */
+  readonly ownServices: OwnServices | undefined;
   /** The paths of methods on which other protocols than REST call them. */
   readonly methodPaths: RouteTable["methodPaths"];
   /** What the listener of the sockets answers beside them. */
@@ -89,11 +92,14 @@ export async function compile(
   const docs = documentHandlers(config, api);
   const declared = [...builtIns(config, livekit, realtime, runtime), ...docs.http];
   const table = await compileRoutes(config, model, locate, pace, declared);
+  const ownServices =
+    config.http.grpc && (await compileOwnServices(config.http.grpc, loaded, model, table, pace));
+  const methodPaths = [...table.methodPaths, ...(ownServices?.routes ?? [])];
   const socketRoutes = socketListenerRoutes([...socketEndpoints(realtime), ...docs.realtime], table);
   const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
   const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes]);
   const authorizers = await authorizersOf(all, config, policies, pace);
-  authorizePaths(table, authorizers, policies);
+  authorizePaths({ ...table, methodPaths }, authorizers, policies);
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
   const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
@@ -110,6 +116,7 @@ export async function compile(
     ...diagnostics,
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
+    ...(ownServices?.diagnostics ?? []),
     ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
     ...checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate),
@@ -121,7 +128,8 @@ export async function compile(
     model,
     routes: table.routes,
     builtIn: table.builtIn,
-    methodPaths: table.methodPaths,
+    ownServices,
+    methodPaths,
     socketListenerRoutes: socketRoutes,
     authorizers,
     validators,

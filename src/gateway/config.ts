@@ -25,6 +25,7 @@ import { checkLiveKit } from "../livekit/config-check.js";
 import { checkDocs, DocsSchema } from "../openapi/config.js";
 import { CorsSchema, checkResponseHeaders, SecurityHeadersSchema } from "../pipeline/config.js";
 import { checkProxies, ProxySchema } from "../pipeline/proxy-config.js";
+import { checkGrpc, GrpcSchema } from "../protocols/config.js";
 import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
 import { checkRealtime } from "../realtime/config-check.js";
 import { checkHttpListener, HttpListenerSchema } from "../server/config.js";
@@ -68,6 +69,7 @@ const HttpSchema = section(
     compression: Type.Optional(CompressionSchema),
     docs: Type.Optional(DocsSchema),
     security_headers: SecurityHeadersSchema,
+    grpc: Type.Optional(GrpcSchema),
     query: QuerySchema,
     errors: choice(dialectNames, {
       description: "The shape of error bodies where no route matches.",
@@ -150,6 +152,7 @@ function check(draft: Draft, findings: Findings): void {
   checkCompression(draft.http?.compression, findings);
   checkProxies(draft, findings);
   checkDocs(draft, findings);
+  checkGrpc(draft, findings);
   const tls = listeners?.http?.tls;
   const clientCertificates = listeners?.http && tls !== undefined && "client_ca" in tls;
   checkAuth(auth, { upstreams, passedHeaders: passedHeaders(draft), clientCertificates }, findings);

@@ -16,6 +16,7 @@ import { type GatewayConfig, largestBody } from "./config.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
+import type { GatewayState } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
 import { noRooms } from "./realtime-settings.js";
@@ -86,6 +87,8 @@ class RunningGateway implements Gateway {
   readonly #streams = new OpenStreams();
   #admin: AdminServer | undefined;
   #draining = false;
+  /** Aborted when it begins to drain. */
+  readonly #shutdown = new AbortController();
   /** Of a reload that does not yet serve. */
   #next: Backends | undefined;
   /** All that are not closed. */
@@ -207,6 +210,8 @@ class RunningGateway implements Gateway {
         runtime: this.#runtime,
         rooms: realtime ?? noRooms,
         previousGuards: this.#generation?.guards,
+        state: () => this.#state(),
+        shutdown: this.#shutdown.signal,
       });
       if (backends.signal.aborted) {
         void generation.retire();
@@ -260,6 +265,7 @@ class RunningGateway implements Gateway {
 
   async #end(): Promise<void> {
     this.#draining = true;
+    this.#shutdown.abort();
     const { drain } = this.#loaded.config.server;
     const realtime = this.#realtime?.close(drain);
     const engine = this.#engine;
@@ -326,13 +332,17 @@ class RunningGateway implements Gateway {
       metrics: this.#runtime.metrics,
       loaded: () => this.#loaded,
       generation: () => this.#generation,
-      state: () => ({
-        draining: this.#draining,
-        listening: this.#engine !== undefined,
-        backends: this.#backends,
-        realtime: this.#realtime,
-      }),
+      state: () => this.#state(),
     });
+  }
+
+  #state(): GatewayState {
+    return {
+      draining: this.#draining,
+      listening: this.#engine !== undefined,
+      backends: this.#backends,
+      realtime: this.#realtime,
+    };
   }
 
   async #listen(): Promise<void> {

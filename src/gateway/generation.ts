@@ -10,6 +10,8 @@ import { type BindContext, bindRoutes } from "./bind-routes.js";
 import { compile } from "./compile.js";
 import { ErrorDetails } from "./error-details.js";
 import { createGuards, type Guards } from "./guards.js";
+import { gatewayUpstream, ownChannel } from "./own-services.js";
+import type { GatewayState } from "./readiness.js";
 import {
   callCheck,
   type RealtimeParts,
@@ -43,6 +45,10 @@ export interface BuildContext {
   readonly rooms: Rooms;
   /** Those that serve now, not closed before the generation is built: counts of limits go on. */
   readonly previousGuards: Guards | undefined;
+  /** What the gateway's own health depends on. */
+  state(): GatewayState;
+  /** Aborted when the gateway shuts down. */
+  readonly shutdown: AbortSignal;
 }
 
 /**
@@ -51,7 +57,7 @@ export interface BuildContext {
  */
 export async function buildGeneration(
   backends: Backends,
-  { runtime, rooms, previousGuards }: BuildContext,
+  { runtime, rooms, previousGuards, state, shutdown }: BuildContext,
 ): Promise<Generation> {
   const pace = createPace();
   // Loading has checked that the upstream exists.
@@ -59,11 +65,21 @@ export async function buildGeneration(
   const compiled = await compile(backends.loaded, backends.reflected, { runtime, rooms, channel, pace });
   const { model, routes, methodPaths, builtIn: own, adminRoutes, diagnostics } = compiled;
   const { config } = backends.loaded;
+  const ownServices = compiled.ownServices && ownChannel(compiled.ownServices, state, shutdown);
   const guards = createGuards(config, model, channel, runtime, previousGuards);
   try {
     const requests = new RefCount();
     const details = detailRenderers(model, backends);
-    const context: BindContext = { compiled, backends, guards, details, requests, runtime, pace };
+    const context: BindContext = {
+      compiled,
+      backends,
+      guards,
+      channel: name => (name === gatewayUpstream && ownServices !== undefined ? ownServices : channel(name)),
+      details,
+      requests,
+      runtime,
+      pace,
+    };
     const http = await bindRoutes([...routes, ...own, ...methodPaths], config.http, context);
     const realtime = config.realtime && (await realtimeParts(config.realtime, http, context));
     backends.users.acquire();
@@ -77,11 +93,13 @@ export async function buildGeneration(
       retire: async () => {
         await requests.unused();
         guards.close();
+        await ownServices?.close();
         backends.users.release();
       },
     };
   } catch (error) {
     guards.close();
+    await ownServices?.close();
     throw error;
   }
 }

@@ -1,0 +1,150 @@
+import { join } from "node:path";
+import type { Route } from "../bindings/route.js";
+import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
+import type { ServiceConfig } from "../bindings/service-config.js";
+import type { Diagnostic } from "../config/diagnostic.js";
+import { BUNDLE_FOLDER } from "../descriptors/load/files.js";
+import { loadModel } from "../descriptors/load/load.js";
+import type { MethodType, Model } from "../descriptors/model.js";
+import { inTurns, type Pace } from "../net/pace.js";
+import type { GrpcConfig } from "../protocols/config.js";
+import { HealthService, type ServingSource } from "../protocols/own-services/health.js";
+import { LocalChannel } from "../protocols/own-services/local-channel.js";
+import { type PublishedFiles, publishFiles } from "../protocols/own-services/published-files.js";
+import { reflectionMethods } from "../protocols/own-services/reflection.js";
+import type { GatewayConfig } from "./config.js";
+import type { UsableConfig } from "./read-config.js";
+import { type GatewayState, readiness, upstreamReady } from "./readiness.js";
+
+/** Stands where routes name their upstream; no upstream can be called so. */
+export const gatewayUpstream = "<gateway>";
+
+/** The services of `http.grpc`, compiled. */
+export interface OwnServices {
+  /** The paths of their methods. */
+  readonly routes: readonly Route[];
+  /** The upstreams of all services that callers of RPC may know of, these among them, by full name. */
+  readonly upstreams: ReadonlyMap<string, string>;
+  /** Undefined where reflection is not served. */
+  readonly files: PublishedFiles | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+const protoFiles = {
+  health: ["grpc/health/v1/health.proto"],
+  reflection: ["grpc/reflection/v1/reflection.proto", "grpc/reflection/v1alpha/reflection.proto"],
+} as const;
+
+/** @param table of the services that the configuration exposes */
+export async function compileOwnServices(
+  grpc: GrpcConfig,
+  { config, locate }: UsableConfig,
+  model: Model,
+  table: RouteTable,
+  pace: Pace,
+): Promise<OwnServices> {
+  const sections = (["health", "reflection"] as const).filter(name => grpc[name] !== undefined);
+  const inputs = sections.flatMap(name =>
+    protoFiles[name].map(file => ({
+      kind: "protos" as const,
+      folder: join(BUNDLE_FOLDER, file),
+      include: [BUNDLE_FOLDER],
+    })),
+  );
+  const { model: own } = await loadModel(inputs, pace);
+  const services = [...own.services.keys()].map(name => {
+    const section = name === "grpc.health.v1.Health" ? grpc.health : grpc.reflection;
+    return serviceConfig(name, section ?? {}, config);
+  });
+  const { methodPaths } = await compileRoutes(
+    { ...config, http: { ...config.http, rules: [] }, services },
+    own,
+    locate,
+    pace,
+  );
+  const callable = methodsOf([...table.routes, ...table.methodPaths]);
+  const ownMethods = methodsOf(methodPaths);
+  const published = [
+    { model, methods: [...callable.keys()] },
+    { model: own, methods: [...ownMethods.keys()] },
+  ];
+  return {
+    routes: methodPaths,
+    upstreams: new Map(
+      [...callable, ...ownMethods].map(([{ service }, upstream]) => [service.fullName, upstream]),
+    ),
+    files: grpc.reflection && (await inTurns(pace, publishFiles(published))),
+    diagnostics: conflicts(methodPaths, table, locate),
+  };
+}
+
+function serviceConfig(
+  service: string,
+  { auth, rate_limit }: NonNullable<GrpcConfig["health"]>,
+  config: GatewayConfig,
+): ServiceConfig {
+  return {
+    service,
+    upstream: gatewayUpstream,
+    protocols: ["connect", "grpc-web", "grpc"],
+    auth: auth ?? config.auth.default,
+    rate_limit: rate_limit ?? "none",
+    timeout: 0,
+    methods: {},
+  };
+}
+
+/** The methods that other protocols than REST call, and their upstreams. */
+function methodsOf(routes: readonly Route[]): Map<MethodType, string> {
+  return new Map(
+    routes.filter(({ protocols }) => protocols.length > 0).map(({ rpc, upstream }) => [rpc, upstream]),
+  );
+}
+
+function conflicts(
+  own: readonly Route[],
+  { routes, methodPaths }: RouteTable,
+  locate: UsableConfig["locate"],
+): Diagnostic[] {
+  const taken = new Map(
+    [...routes, ...methodPaths].map(({ method, template, rpc }) => [
+      `${method} ${template.text}`,
+      rpc.fullName,
+    ]),
+  );
+  return own.flatMap(({ method, template, rpc }) => {
+    const by = taken.get(`${method} ${template.text}`);
+    if (by === undefined) return [];
+    const path = ["http", "grpc", rpc.service.fullName === "grpc.health.v1.Health" ? "health" : "reflection"];
+    return [
+      {
+        severity: "error",
+        message: `${method} ${template.text} is bound by ${by} of services already; expose the backend's or serve the gateway's own`,
+        position: locate(path),
+        path: path.join("."),
+      },
+    ];
+  });
+}
+
+/**
+ * The channel to the services of a generation.
+ * @param shutdown aborted when the gateway shuts down
+ */
+export function ownChannel(
+  { upstreams, files }: OwnServices,
+  state: () => GatewayState,
+  shutdown: AbortSignal,
+): LocalChannel {
+  const source: ServingSource = {
+    services: [...upstreams.keys()],
+    serving: service => {
+      if (service === "") return readiness(state()).ready;
+      const upstream = upstreams.get(service);
+      return upstream === undefined ? undefined : upstreamReady(state(), upstream);
+    },
+  };
+  const methods = new Map(new HealthService(source).methods);
+  if (files !== undefined) for (const [path, method] of reflectionMethods(files)) methods.set(path, method);
+  return new LocalChannel(methods, shutdown);
+}

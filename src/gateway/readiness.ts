@@ -1,0 +1,36 @@
+import type { Readiness } from "../admin/server.js";
+import type { Backends } from "./backends.js";
+
+type Check = Readiness["checks"][string];
+
+/** What readiness depends on. */
+export interface GatewayState {
+  readonly draining: boolean;
+  readonly listening: boolean;
+  /** Undefined until a configuration is loaded. */
+  readonly backends: Backends | undefined;
+  /** Undefined without rooms. */
+  readonly realtime: { readonly ready: boolean } | undefined;
+}
+
+/** What `/readyz` says: whether requests can be served now, and what is in the way. */
+export function readiness({ draining, listening, backends, realtime }: GatewayState): Readiness {
+  const checks: Record<string, Check> = { gateway: gatewayCheck(draining, listening, backends) };
+  if (realtime?.ready === false)
+    checks.realtime = { ok: false, message: "the broker does not take messages" };
+  for (const { upstream, ok, message } of backends?.health() ?? [])
+    checks[`upstream ${upstream}`] = { ok, message };
+  return { ready: Object.values(checks).every(check => check.ok), checks };
+}
+
+/** Whether calls of services of an upstream can be served now. */
+export function upstreamReady({ draining, listening, backends }: GatewayState, upstream: string): boolean {
+  if (!gatewayCheck(draining, listening, backends).ok) return false;
+  return backends?.health().find(each => each.upstream === upstream)?.ok ?? true;
+}
+
+function gatewayCheck(draining: boolean, listening: boolean, backends: Backends | undefined): Check {
+  if (draining) return { ok: false, message: "shutting down" };
+  if (listening) return { ok: true, message: "listening" };
+  return { ok: false, message: backends?.waitingFor() ?? "starting" };
+}

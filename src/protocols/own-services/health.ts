@@ -1,0 +1,146 @@
+import { Reader, Writer } from "protobufjs";
+import { Code } from "../../status/code.js";
+import { errorStatus, type LocalMethod, okStatus, type Responder } from "./local-channel.js";
+
+/** What is known of who serves. Names are full names of services, `""` the gateway as a whole. */
+export interface ServingSource {
+  /** Undefined for a service that is not exposed. */
+  serving(service: string): boolean | undefined;
+  readonly services: Iterable<string>;
+}
+
+/** `grpc.health.v1.HealthCheckResponse.ServingStatus` */
+const Serving = { Serving: 1, NotServing: 2, ServiceUnknown: 3 } as const;
+
+/** Milliseconds between two looks at what watchers wait for. */
+const lookMs = 250;
+
+/** `grpc.health.v1.Health` of the gateway. */
+export class HealthService {
+  readonly #source: ServingSource;
+  readonly #watchers = new Set<Watcher>();
+  #timer: NodeJS.Timeout | undefined;
+  readonly methods: ReadonlyMap<string, LocalMethod>;
+
+  constructor(source: ServingSource) {
+    this.#source = source;
+    this.methods = new Map([
+      ["/grpc.health.v1.Health/Check", unary(request => this.#check(serviceOf(request)))],
+      ["/grpc.health.v1.Health/List", unary(() => this.#list())],
+      ["/grpc.health.v1.Health/Watch", { open: responder => this.#watch(responder) }],
+    ]);
+  }
+
+  #check(service: string): Uint8Array {
+    const serving = this.#source.serving(service);
+    if (serving === undefined) throw new UnknownService();
+    return statusMessage(serving ? Serving.Serving : Serving.NotServing);
+  }
+
+  #list(): Uint8Array {
+    const writer = Writer.create();
+    for (const name of ["", ...this.#source.services]) {
+      const status = statusMessage(this.#statusOf(name));
+      writer.uint32(10).fork().uint32(10).string(name).uint32(18).bytes(status).ldelim();
+    }
+    return writer.finish();
+  }
+
+  #statusOf(service: string): number {
+    const serving = this.#source.serving(service);
+    if (serving === undefined) return Serving.ServiceUnknown;
+    return serving ? Serving.Serving : Serving.NotServing;
+  }
+
+  #watch(responder: Responder): ReturnType<LocalMethod["open"]> {
+    let watcher: Watcher | undefined;
+    return {
+      message: request => {
+        const service = readService(request);
+        if (service === undefined) {
+          responder.end(malformed);
+          return;
+        }
+        watcher = { service, last: undefined, responder };
+        this.#watchers.add(watcher);
+        this.#look(watcher);
+        this.#timer ??= setInterval(() => {
+          for (const each of this.#watchers) this.#look(each);
+        }, lookMs).unref();
+      },
+      end: () => {
+        if (watcher === undefined) responder.end(malformed);
+      },
+      shutDown: () => watcher && this.#look(watcher, Serving.NotServing),
+      closed: () => {
+        if (watcher === undefined) return;
+        this.#watchers.delete(watcher);
+        if (this.#watchers.size > 0) return;
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      },
+    };
+  }
+
+  /** Tells a watcher what has changed. */
+  #look(watcher: Watcher, status = this.#statusOf(watcher.service)): void {
+    if (status === watcher.last) return;
+    watcher.last = status;
+    watcher.responder.respond(statusMessage(status));
+  }
+}
+
+interface Watcher {
+  readonly service: string;
+  last: number | undefined;
+  readonly responder: Responder;
+}
+
+class UnknownService extends Error {}
+
+const malformed = errorStatus(
+  Code.INVALID_ARGUMENT,
+  "expected one message grpc.health.v1.HealthCheckRequest",
+);
+const unknownService = errorStatus(Code.NOT_FOUND, "the gateway exposes no such service");
+
+/** A method whose response is known at once. */
+function unary(respond: (request: Uint8Array) => Uint8Array): LocalMethod {
+  return {
+    open: responder => ({
+      message: request => {
+        try {
+          responder.respond(respond(request));
+          responder.end(okStatus);
+        } catch (error) {
+          responder.end(error instanceof UnknownService ? unknownService : malformed);
+        }
+      },
+      end: () => undefined,
+    }),
+  };
+}
+
+function statusMessage(status: number): Uint8Array {
+  return Writer.create().uint32(8).int32(status).finish();
+}
+
+/** @throws RangeError where the bytes are no HealthCheckRequest */
+function serviceOf(request: Uint8Array): string {
+  const reader = Reader.create(request);
+  let service = "";
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    if (tag === 10) service = reader.string();
+    else reader.skipType(tag & 7);
+  }
+  return service;
+}
+
+function readService(request: Uint8Array): string | undefined {
+  try {
+    return serviceOf(request);
+  } catch {
+    return undefined;
+  }
+}

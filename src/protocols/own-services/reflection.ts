@@ -1,0 +1,156 @@
+import { Reader, Writer } from "protobufjs";
+import { Code } from "../../status/code.js";
+import {
+  type CallReceiver,
+  errorStatus,
+  type LocalMethod,
+  okStatus,
+  type Responder,
+} from "./local-channel.js";
+import type { PublishedFiles } from "./published-files.js";
+
+const versions = ["v1", "v1alpha"] as const;
+
+/** Bytes of a request: it has a name in it. */
+const maxRequestBytes = 16 * 1024;
+
+/** `grpc.reflection.v1.ServerReflection` of the gateway, and `v1alpha`, which is the same on the wire. */
+export function reflectionMethods(files: PublishedFiles): ReadonlyMap<string, LocalMethod> {
+  const method: LocalMethod = { open: responder => new ReflectionCall(files, responder) };
+  return new Map(
+    versions.map(version => [`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`, method]),
+  );
+}
+
+/** One call. A file that it has sent is not sent again as a dependency of another. */
+class ReflectionCall implements CallReceiver {
+  readonly #files: PublishedFiles;
+  readonly #responder: Responder;
+  readonly #sent = new Set<string>();
+
+  constructor(files: PublishedFiles, responder: Responder) {
+    this.#files = files;
+    this.#responder = responder;
+  }
+
+  message(request: Uint8Array): void {
+    const asked = request.length > maxRequestBytes ? undefined : readRequest(request);
+    if (asked === undefined) {
+      const expected = "expected a message grpc.reflection.v1.ServerReflectionRequest of at most 16 KiB";
+      this.#responder.end(errorStatus(Code.INVALID_ARGUMENT, expected));
+      return;
+    }
+    const writer = Writer.create();
+    if (asked.host !== "") writer.uint32(10).string(asked.host);
+    writer.uint32(18).bytes(request);
+    this.#respond(asked, writer);
+    this.#responder.respond(writer.finish());
+  }
+
+  end(): void {
+    this.#responder.end(okStatus);
+  }
+
+  #respond({ member, text, number }: Asked, writer: Writer): void {
+    switch (member) {
+      case Member.FileByName:
+        this.#writeFile(writer, this.#files.has(text) ? text : undefined, `file "${shown(text)}"`);
+        break;
+      case Member.Symbol:
+        this.#writeFile(writer, this.#files.ofSymbol(text), `symbol "${shown(text)}"`);
+        break;
+      case Member.Extension: {
+        const file = this.#files.extensionsOf(text)?.get(number);
+        this.#writeFile(writer, file, `extension ${number} of "${shown(text)}"`);
+        break;
+      }
+      case Member.ExtensionNumbers:
+        this.#writeExtensionNumbers(writer, text);
+        break;
+      case Member.Services:
+        writer.uint32(50).fork();
+        for (const name of this.#files.services) writer.uint32(10).fork().uint32(10).string(name).ldelim();
+        writer.ldelim();
+        break;
+      case undefined:
+        writeError(writer, Code.INVALID_ARGUMENT, "the request asks for nothing");
+    }
+  }
+
+  #writeFile(writer: Writer, name: string | undefined, what: string): void {
+    if (name === undefined) {
+      writeError(writer, Code.NOT_FOUND, `${what} is not known`);
+      return;
+    }
+    writer.uint32(34).fork();
+    for (const bytes of this.#files.withDependencies(name, this.#sent)) writer.uint32(10).bytes(bytes);
+    writer.ldelim();
+  }
+
+  #writeExtensionNumbers(writer: Writer, type: string): void {
+    const extensions = this.#files.extensionsOf(type);
+    if (extensions === undefined) {
+      writeError(writer, Code.NOT_FOUND, `message "${shown(type)}" is not known`);
+      return;
+    }
+    writer.uint32(42).fork().uint32(10).string(type).uint32(18).fork();
+    for (const number of extensions.keys()) writer.int32(number);
+    writer.ldelim().ldelim();
+  }
+}
+
+function shown(name: string): string {
+  return name.slice(0, 256);
+}
+
+function writeError(writer: Writer, code: number, message: string): void {
+  writer.uint32(58).fork().uint32(8).int32(code).uint32(18).string(message).ldelim();
+}
+
+/** Numbers of the members of ServerReflectionRequest.message_request. */
+const Member = { FileByName: 3, Symbol: 4, Extension: 5, ExtensionNumbers: 6, Services: 7 } as const;
+
+interface Asked {
+  readonly host: string;
+  /** Undefined where none is set; of several the last counts. */
+  readonly member: (typeof Member)[keyof typeof Member] | undefined;
+  readonly text: string;
+  readonly number: number;
+}
+
+/** Undefined where the bytes are no ServerReflectionRequest. */
+function readRequest(bytes: Uint8Array): Asked | undefined {
+  try {
+    const reader = Reader.create(bytes);
+    let asked: Asked = { host: "", member: undefined, text: "", number: 0 };
+    while (reader.pos < reader.len) {
+      const tag = reader.uint32();
+      const field = tag >>> 3;
+      if ((tag & 7) !== 2) reader.skipType(tag & 7);
+      else if (field === 1) asked = { ...asked, host: reader.string() };
+      else if (field === Member.Extension) asked = { ...asked, ...readExtension(reader.bytes()) };
+      else if (isTextMember(field)) asked = { ...asked, member: field, text: reader.string() };
+      else reader.skipType(2);
+    }
+    return asked;
+  } catch {
+    return undefined;
+  }
+}
+
+function isTextMember(field: number): field is 3 | 4 | 6 | 7 {
+  return field >= Member.FileByName && field <= Member.Services && field !== Member.Extension;
+}
+
+function readExtension(bytes: Uint8Array): Pick<Asked, "member" | "text" | "number"> {
+  const reader = Reader.create(bytes);
+  let text = "";
+  let number = 0;
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    if (tag === 10) text = reader.string();
+    else if (tag === 16) number = reader.int32();
+    else reader.skipType(tag & 7);
+  }
+  return { member: Member.Extension, text, number };
+}
