@@ -125,7 +125,7 @@ function addGuards(app: App, options: AdminOptions): void {
       reply.header("allow", "GET, HEAD");
       return refuse(reply, gatewayFailure("METHOD_NOT_ALLOWED", message), path);
     }
-    const more = [...new Set(routes().map(each => `/${each.path.split("/")[1]}/…`))];
+    const more = new Set(routes().map(({ path }) => path.replace(/^(\/[^/]+)\/.*/, "$1/…")));
     const all = ["/metrics", "/livez", "/readyz", "/config", "/bindings", ...more];
     const message = `nothing at ${path}; there is ${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
     return refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", message), path);

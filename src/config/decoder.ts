@@ -252,7 +252,10 @@ export class Decoder {
       return this.#fail(place, `expected ${boundsExpectation(schema)}, found ${shown}`);
     }
     const isPath = Formats[name].isPath?.(String(loaded)) ?? false;
-    return isPath ? resolve(this.scope.folder, String(loaded)) : loaded;
+    if (!isPath) return loaded;
+    const file = resolve(this.scope.folder, String(loaded));
+    this.scope.reads?.(file);
+    return file;
   }
 
   /** A text near the value that would be accepted; undefined where none is, or where it would tell a secret. */

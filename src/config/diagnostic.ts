@@ -21,7 +21,11 @@ export interface Diagnostic {
 /** Thrown when loading cannot go on; carries every problem found so far, at least one of them an error. */
 export class LoadError extends Error {
   override readonly name = "LoadError";
-  constructor(readonly diagnostics: readonly Diagnostic[]) {
+  /** @param files what was read, or was to be, where that is known */
+  constructor(
+    readonly diagnostics: readonly Diagnostic[],
+    readonly files: ReadonlySet<string> = new Set(),
+  ) {
     super(diagnostics.map(formatDiagnostic).join("\n"));
   }
 }

@@ -22,6 +22,8 @@ export interface LoadedConfig<C> {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths (`listeners.http.address`) of the values that the environment or a file took part in. */
   readonly secrets: ReadonlySet<string>;
+  /** The file, and the files and folders that it names, by absolute path; whether they exist or not. */
+  readonly files: ReadonlySet<string>;
   /** Where a node of the file stands, or its nearest ancestor that exists; for problems found later on. */
   locate(path: Path): FilePosition;
 }
@@ -36,10 +38,11 @@ export function loadFile<S extends TSchema>(
   { schema, mistakes, check }: ConfigFormat<S>,
   env: Readonly<Record<string, string | undefined>>,
 ): LoadedConfig<Loaded<S>> {
+  const files = new Set([resolve(file)]);
   const source = Source.read(file);
   const locate = (path: Path) => source.locate(path);
   if (source.diagnostics.length > 0) {
-    return { config: undefined, diagnostics: source.diagnostics, secrets: new Set(), locate };
+    return { config: undefined, diagnostics: source.diagnostics, secrets: new Set(), files, locate };
   }
   const findings = new Findings(source);
   const node = nodeOf(schema);
@@ -47,14 +50,14 @@ export function loadFile<S extends TSchema>(
     const required = requiredKeys(node).join(" and ");
     findings.error([], `expected a mapping, found nothing; a configuration needs at least ${required}`);
   } else {
-    const scope = { env, folder: dirname(resolve(file)) };
+    const scope = { env, folder: dirname(resolve(file)), reads: (path: string) => void files.add(path) };
     const decoded = new Decoder(findings, scope, mistakes).decode(node, source.root);
     const draft = decoded as DraftOf<Loaded<S>> | undefined;
     if (draft !== undefined) check(draft, findings);
     const { diagnostics, secrets } = findings;
     const usable = diagnostics.every(({ severity }) => severity !== "error");
     // Without an error the draft has every key that the schema requires, each as its type says.
-    return { config: usable ? (draft as Loaded<S>) : undefined, diagnostics, secrets, locate };
+    return { config: usable ? (draft as Loaded<S>) : undefined, diagnostics, secrets, files, locate };
   }
-  return { config: undefined, diagnostics: findings.diagnostics, secrets: findings.secrets, locate };
+  return { config: undefined, diagnostics: findings.diagnostics, secrets: findings.secrets, files, locate };
 }

@@ -8,6 +8,8 @@ export interface SubstitutionScope {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative paths of `${file:...}` start from. */
   readonly folder: string;
+  /** Told the absolute path of each file that is asked for. */
+  reads?(file: string): void;
 }
 
 export interface Substitution {
@@ -38,7 +40,7 @@ export function substitute(text: string, scope: SubstitutionScope): Substitution
     if (whole.startsWith("$$")) return whole.slice(1);
     if (inner.startsWith("file:") && close !== "") {
       secret = true;
-      return readSecret(inner.slice(5), scope.folder, problems);
+      return readSecret(inner.slice(5), scope, problems);
     }
     const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(inner) ?? [];
     if (name === undefined || close === "") {
@@ -58,8 +60,9 @@ export function substitute(text: string, scope: SubstitutionScope): Substitution
   return { text: replaced, secret, problems };
 }
 
-function readSecret(path: string, folder: string, problems: string[]): string {
+function readSecret(path: string, { folder, reads }: SubstitutionScope, problems: string[]): string {
   const file = resolve(folder, path);
+  reads?.(file);
   try {
     const bytes = readBounded(file);
     if (bytes !== undefined && isUtf8(bytes)) return bytes.toString().replace(/[\r\n]+$/, "");

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
 import { type AdminServer, startAdmin } from "../admin/server.js";
+import type { AdminRoute } from "../bindings/admin-route.js";
 import { redact } from "../config/redaction.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
 import { type GatewayState, readiness } from "./readiness.js";
+import type { ConfigStatus, ReloadReport } from "./reload/reload-status.js";
 import { describeBinding } from "./route-description.js";
 
 /** What the admin listener shows, asked at each request. */
@@ -14,6 +16,8 @@ export interface AdminView {
   readonly loaded: () => UsableConfig;
   /** Undefined until there is one. */
   readonly generation: () => Generation | undefined;
+  readonly status: () => ConfigStatus;
+  readonly reload: () => Promise<ReloadReport>;
   readonly state: () => GatewayState;
 }
 
@@ -21,7 +25,8 @@ export interface AdminView {
  * Starts the listener for operators, as the configuration that the process starts with says.
  * @throws LoadError where it cannot listen
  */
-export function startAdminListener({ metrics, loaded, generation, state }: AdminView): Promise<AdminServer> {
+export function startAdminListener(view: AdminView): Promise<AdminServer> {
+  const { metrics, loaded, generation, status, reload, state } = view;
   const started = loaded();
   const { client_ca: clientCa } = started.config.listeners.admin;
   let { token } = started.config.listeners.admin;
@@ -36,11 +41,36 @@ export function startAdminListener({ metrics, loaded, generation, state }: Admin
       },
       metrics,
       ready: () => readiness(state()),
-      config: () => redact(loaded().config, loaded().secrets),
+      config: () => ({ ...status(), config: redact(loaded().config, loaded().secrets) }),
       bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
-      routes: () => generation()?.adminRoutes ?? noRoutes,
+      routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
     }),
   );
 }
 
 const noRoutes: Generation["adminRoutes"] = [];
+
+/** The routes of the generation and `POST /reload`; the same list until those change. */
+function withReload(
+  routes: () => Generation["adminRoutes"],
+  reload: AdminView["reload"],
+): () => Generation["adminRoutes"] {
+  const own: AdminRoute = {
+    method: "POST",
+    path: "/reload",
+    handle: async () => {
+      const report = await reload();
+      return { status: report.result === "success" ? 200 : 422, body: report };
+    },
+  };
+  let known: Generation["adminRoutes"] | undefined;
+  let all: Generation["adminRoutes"] = [];
+  return () => {
+    const others = routes();
+    if (others !== known) {
+      known = others;
+      all = [own, ...others];
+    }
+    return all;
+  };
+}

@@ -33,6 +33,7 @@ import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
 import { UploadsSchema } from "../uploads/config.js";
 import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
 import { knownMistakes } from "./known-mistakes.js";
+import { ReloadSchema } from "./reload/config.js";
 
 const ListenersSchema = mapping(
   {
@@ -115,6 +116,7 @@ export const ConfigSchema = mapping(
       },
       "The process.",
     ),
+    reload: ReloadSchema,
   },
   "Configuration of the Protogate API gateway.",
 );

@@ -2,24 +2,21 @@ import type { AdminServer } from "../admin/server.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
-import { Pipeline } from "../pipeline/pipeline.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import type { Engine } from "../server/engine.js";
-import { startFastifyEngine } from "../server/node/fastify-engine.js";
-import { startUwsEngine } from "../server/uws/uws-engine.js";
-import { AccessLog } from "../telemetry/access-log.js";
 import { createLogger } from "../telemetry/logger.js";
-import { none } from "../telemetry/route-metrics.js";
 import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
-import { type GatewayConfig, largestBody } from "./config.js";
+import type { GatewayConfig } from "./config.js";
 import { buildGeneration, type Generation } from "./generation.js";
-import { listenerOf, listening } from "./listener.js";
+import { startHttpListener } from "./http-listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
 import type { GatewayState } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
 import { noRooms } from "./realtime-settings.js";
+import type { ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
+import { checkBreaking, Reloads } from "./reload/reloads.js";
 import { restartOnly } from "./restart-only.js";
 import { createRuntime, type Runtime } from "./runtime.js";
 
@@ -40,8 +37,8 @@ export interface Gateway {
   /** 0 without `listeners.realtime`. */
   readonly realtimePort: number;
   readonly adminPort: number;
-  /** Loads the configuration again; what is wrong with it is logged and the old one stays. */
-  reload(): Promise<void>;
+  /** Loads the configuration again; what is wrong with it is logged and the old one stays. Never rejects. */
+  reload(trigger?: ReloadTrigger): Promise<ReloadReport>;
   /** Fails readiness, stops accepting, lets requests under way finish within `server.drain`, then ends them. */
   close(): Promise<void>;
 }
@@ -93,7 +90,8 @@ class RunningGateway implements Gateway {
   #next: Backends | undefined;
   /** All that are not closed. */
   readonly #open = new Set<Backends>();
-  #reloading: Promise<void> = Promise.resolve();
+  readonly #reloads: Reloads;
+  #reloading: Promise<unknown> = Promise.resolve();
   #building: Promise<void> = Promise.resolve();
   /** What is being closed, and waits for its last users. */
   readonly #closing = new Set<Promise<void>>();
@@ -106,6 +104,7 @@ class RunningGateway implements Gateway {
     this.#loaded = loaded;
     const log = createLogger(telemetry.log.level, options.logTo);
     this.#runtime = createRuntime(loaded.config, log, options.endpoints);
+    this.#reloads = new Reloads(log, () => void this.reload("watch"));
     this.#socketEngine = options.socketEngine;
     this.#runtime.metrics.endpointsFrom(() => this.#backends?.endpoints() ?? []);
   }
@@ -123,6 +122,7 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
+    const readAt = Date.now();
     await this.#startAdmin();
     const backends = this.#createBackends(this.#loaded);
     this.#backends = backends;
@@ -139,17 +139,22 @@ class RunningGateway implements Gateway {
       },
       "ready",
     );
+    await this.#reloads.watch(this.#loaded, readAt);
   }
 
-  reload(): Promise<void> {
+  reload(trigger: ReloadTrigger = "signal"): Promise<ReloadReport> {
     // A reload that still waits (for reflection, say) is superseded by the newer one.
     if (this.#next !== undefined) this.#close(this.#next);
-    this.#reloading = this.#reloading.then(() => this.#reload());
-    return this.#reloading;
+    const reloaded = this.#reloading.then(() => this.#reload(trigger));
+    this.#reloading = reloaded;
+    return reloaded;
   }
 
-  async #reload(): Promise<void> {
-    if (this.#draining) return;
+  async #reload(trigger: ReloadTrigger): Promise<ReloadReport> {
+    if (this.#draining) return this.#reloads.failed(trigger, new Error("the gateway is shutting down"));
+    const readAt = Date.now();
+    const before = { loaded: this.#loaded, generation: this.#generation };
+    let report: ReloadReport;
     let next: Backends | undefined;
     try {
       const loaded = readConfig(this.#file, this.#environment);
@@ -158,12 +163,19 @@ class RunningGateway implements Gateway {
       await next.open(this.#reflectionEvents(next));
       await this.#build(next);
       await this.#realtime?.start(loaded);
-      this.#warnOfRestartOnly(loaded.config);
+      this.#runtime.log.level = loaded.config.telemetry.log.level;
+      const settings = restartOnly(this.#started, this.#realtime?.section, loaded.config);
+      if (settings.length > 0)
+        this.#runtime.log.warn({ settings }, "these settings take effect only after a restart");
+      const generation = this.#generation;
+      report = this.#reloads.succeeded(trigger, before, { loaded, generation }, settings);
+      const { changed, routes_added, routes_removed } = report;
       this.#runtime.log.info(
-        { bindings: this.#generation?.routes.bindings.length },
+        { bindings: generation?.routes.bindings.length, trigger, changed, routes_added, routes_removed },
         "configuration reloaded",
       );
     } catch (error) {
+      report = this.#reloads.failed(trigger, error);
       this.#runtime.metrics.reloadFailed();
       const kept = next !== this.#backends || next === undefined;
       this.#runtime.log.error(
@@ -174,6 +186,8 @@ class RunningGateway implements Gateway {
       );
       if (next !== undefined && kept) this.#close(next);
     }
+    if (!this.#draining) await this.#reloads.watch(this.#loaded, readAt);
+    return report;
   }
 
   /** An upstream has other descriptors than before. */
@@ -213,9 +227,12 @@ class RunningGateway implements Gateway {
         state: () => this.#state(),
         shutdown: this.#shutdown.signal,
       });
-      if (backends.signal.aborted) {
+      try {
+        if (backends.signal.aborted) throw superseded();
+        checkBreaking(this.#generation, generation, backends.loaded, this.#runtime.log);
+      } catch (error) {
         void generation.retire();
-        throw superseded();
+        throw error;
       }
       this.#swap(backends, generation, realtime);
     } catch (error) {
@@ -266,6 +283,7 @@ class RunningGateway implements Gateway {
   async #end(): Promise<void> {
     this.#draining = true;
     this.#shutdown.abort();
+    this.#reloads.close();
     const { drain } = this.#loaded.config.server;
     const realtime = this.#realtime?.close(drain);
     const engine = this.#engine;
@@ -332,6 +350,8 @@ class RunningGateway implements Gateway {
       metrics: this.#runtime.metrics,
       loaded: () => this.#loaded,
       generation: () => this.#generation,
+      status: () => this.#reloads.status(this.#loaded),
+      reload: () => this.reload("admin"),
       state: () => this.#state(),
     });
   }
@@ -342,48 +362,19 @@ class RunningGateway implements Gateway {
       listening: this.#engine !== undefined,
       backends: this.#backends,
       realtime: this.#realtime,
+      configuration: this.#reloads.summary,
     };
   }
 
   async #listen(): Promise<void> {
-    const { listeners, http } = this.#loaded.config;
-    const { address, tls } = listenerOf(this.#loaded, "http");
-    const pipeline = new Pipeline({
+    this.#engine = await startHttpListener(this.#loaded, {
+      runtime: this.#runtime,
       // Requests are accepted only once there is a generation.
       routes: () => (this.#generation as Generation).routes,
-      metrics: this.#runtime.metrics,
-      accessLog: new AccessLog(this.#runtime.log),
+      realtime: () => this.#realtime,
       draining: () => this.#draining,
-      requestTimeoutMs: http.limits.request_timeout,
       streams: this.#streams,
     });
-    const startEngine = listeners.http.engine === "uws" ? startUwsEngine : startFastifyEngine;
-    const start = (): Promise<Engine> =>
-      startEngine({
-        ...address,
-        tls,
-        http2: listeners.http.http2 !== false,
-        headerLimit: http.limits.header,
-        requestTimeout: http.limits.request_timeout,
-        handle: (request, response) => pipeline.handle(request, response),
-        upgrades: target => pipeline.upgrades(target),
-        sockets: { maxMessageBytes: 2 * largestBody(this.#loaded.config), idleTimeoutMs: 60_000 },
-        crashed: error =>
-          this.#runtime.log.error({ err: error }, "A client connection was ended after an internal error."),
-        ...(this.#realtime !== undefined && {
-          attach: (app, peers, cork) => this.#realtime?.attach(app, peers, cork, tls !== undefined),
-        }),
-        takeUpgrade: (request, socket, head) => this.#realtime?.take(request, socket, head) === true,
-        refused: ({ httpStatus, code }) =>
-          this.#runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
-      });
-    this.#engine = await listening(this.#loaded, ["listeners", "http"], start);
-  }
-
-  #warnOfRestartOnly(config: GatewayConfig): void {
-    const settings = restartOnly(this.#started, this.#realtime?.section, config);
-    if (settings.length > 0)
-      this.#runtime.log.warn({ settings }, "these settings take effect only after a restart");
   }
 }
 

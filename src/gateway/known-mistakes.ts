@@ -43,7 +43,6 @@ const unavailable: readonly Unavailable[] = [
       value.kind === "scalar" &&
       (value.value === "auto" || (typeof value.value === "number" && value.value > 1)),
   },
-  { at: "reload" },
 ];
 
 const misplaced: ReadonlyMap<string, string> = new Map([

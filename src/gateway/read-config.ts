@@ -11,8 +11,8 @@ export type UsableConfig = LoadedGatewayConfig & { readonly config: GatewayConfi
 /** @throws LoadError with every problem of the file */
 export function readConfig(file: string, environment: Environment): UsableConfig {
   const loaded = loadConfig(file, environment);
-  if (loaded.config === undefined) throw new LoadError(loaded.diagnostics);
+  if (loaded.config === undefined) throw new LoadError(loaded.diagnostics, loaded.files);
   const problems = tlsProblems(loaded.config, loaded.locate);
-  if (problems.length > 0) throw new LoadError([...loaded.diagnostics, ...problems]);
+  if (problems.length > 0) throw new LoadError([...loaded.diagnostics, ...problems], loaded.files);
   return { ...loaded, config: loaded.config };
 }

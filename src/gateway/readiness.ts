@@ -11,11 +11,22 @@ export interface GatewayState {
   readonly backends: Backends | undefined;
   /** Undefined without rooms. */
   readonly realtime: { readonly ready: boolean } | undefined;
+  /** When it was loaded, and whether a reload has failed since. */
+  readonly configuration: string;
 }
 
 /** What `/readyz` says: whether requests can be served now, and what is in the way. */
-export function readiness({ draining, listening, backends, realtime }: GatewayState): Readiness {
-  const checks: Record<string, Check> = { gateway: gatewayCheck(draining, listening, backends) };
+export function readiness({
+  draining,
+  listening,
+  backends,
+  realtime,
+  configuration,
+}: GatewayState): Readiness {
+  const checks: Record<string, Check> = {
+    gateway: gatewayCheck(draining, listening, backends),
+    configuration: { ok: true, message: configuration },
+  };
   if (realtime?.ready === false)
     checks.realtime = { ok: false, message: "the broker does not take messages" };
   for (const { upstream, ok, message } of backends?.health() ?? [])

@@ -9,7 +9,7 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "listeners.admin": ({ listeners: { admin } }) => ({ ...admin, token: undefined }),
   "http.limits.header": ({ http }) => http.limits.header,
   "http.limits.request_timeout": ({ http }) => http.limits.request_timeout,
-  telemetry: ({ telemetry }) => telemetry,
+  "telemetry.metrics": ({ telemetry }) => telemetry.metrics,
 };
 
 /** What a reload does not change as long as there are rooms. */

@@ -57,11 +57,11 @@ describe("reloading", () => {
     try {
       gateway.write(
         "gateway.yaml",
-        "telemetry: { log: { level: debug } }\nhttp: { limits: { header: 8KiB } }\n",
+        "telemetry: { log: { level: debug }, metrics: { buckets: [1] } }\nhttp: { limits: { header: 8KiB } }\n",
       );
       await gateway.reload();
       const warning = gateway.log.find(line => line.level === "warn");
-      assert.deepEqual(warning?.settings, ["http.limits.header", "telemetry"]);
+      assert.deepEqual(warning?.settings, ["http.limits.header", "telemetry.metrics"]);
     } finally {
       await gateway.close();
     }

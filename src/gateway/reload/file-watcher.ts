@@ -1,0 +1,187 @@
+import { type FSWatcher, lstatSync, statSync, watch } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+/** Milliseconds without a change before files count as written. */
+const settleMs = 100;
+/** Milliseconds between looks where the system cannot tell of changes. */
+const pollMs = 2000;
+/** Folders and files that are looked at; what is beyond is not watched. */
+const maxFolders = 5000;
+const maxFiles = 50_000;
+
+export interface WatchEvents {
+  /** Files differ from when `watch` was called, and have been the same for a moment. */
+  changed(): void;
+  /** The system tells of no changes in some folder; they are looked for every two seconds. */
+  polling(reason: string): void;
+}
+
+/**
+ * Watches files, and the `.proto` files below folders. Symbolic links are followed and may be swapped anywhere on the way
+ * to a file, as Kubernetes does with mounted ConfigMaps and deployments with `current`.
+ */
+export class FileWatcher {
+  readonly #events: WatchEvents;
+  #paths: readonly string[] = [];
+  readonly #watchers = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>();
+  #fingerprint = "";
+  /** The fingerprint of files that changed while they were read. */
+  #missed = "";
+  #timer: NodeJS.Timeout | undefined;
+  #polling = false;
+  #closed = false;
+  /** Looks run one after the other. */
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(events: WatchEvents) {
+    this.#events = events;
+  }
+
+  /**
+   * Watches these from now on, in place of those before. Resolves when a change from now on is noticed.
+   * @param readAt when they began to be read, milliseconds since 1970: what has changed since then is a change
+   */
+  watch(paths: Iterable<string>, readAt: number): Promise<void> {
+    this.#paths = [...new Set(paths)].toSorted();
+    return this.#inTurn(async () => {
+      const { folders, fingerprint, newest } = await survey(this.#paths);
+      // Once: the clock of a file system may be ahead.
+      const missed = newest >= readAt && fingerprint !== this.#missed;
+      if (missed) this.#missed = fingerprint;
+      this.#fingerprint = missed ? "" : fingerprint;
+      this.#follow(folders);
+      if (missed) this.#lookAfter(settleMs);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const { watcher } of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+
+  #inTurn(look: () => Promise<void>): Promise<void> {
+    this.#looking = this.#looking.then(async () => {
+      if (!this.#closed) await look();
+    });
+    return this.#looking;
+  }
+
+  #follow(folders: ReadonlySet<string>): void {
+    if (this.#closed) return;
+    for (const [folder, { identity, watcher }] of this.#watchers) {
+      // A watcher stays with a folder that another one has taken the name of.
+      if (folders.has(folder) && identity === identityOf(folder)) continue;
+      watcher.close();
+      this.#watchers.delete(folder);
+    }
+    for (const folder of folders) if (!this.#watchers.has(folder)) this.#open(folder);
+    if (this.#polling) this.#lookAfter(pollMs);
+  }
+
+  #open(folder: string): void {
+    const identity = identityOf(folder);
+    // The nearest folder that exists is watched, too.
+    if (identity === undefined) return;
+    try {
+      const watcher = watch(folder, { persistent: false }, () => this.#lookAfter(settleMs));
+      watcher.on("error", error => {
+        watcher.close();
+        this.#watchers.delete(folder);
+        this.#poll(error.message);
+      });
+      this.#watchers.set(folder, { identity, watcher });
+    } catch (error) {
+      this.#poll(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #poll(reason: string): void {
+    if (!this.#polling) this.#events.polling(reason);
+    this.#polling = true;
+  }
+
+  #lookAfter(ms: number): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#inTurn(() => this.#look()), ms).unref();
+  }
+
+  async #look(): Promise<void> {
+    const first = await survey(this.#paths);
+    if (first.fingerprint !== this.#fingerprint) {
+      await new Promise(resolve => setTimeout(resolve, settleMs));
+      const { fingerprint } = await survey(this.#paths);
+      if (this.#closed) return;
+      // Somebody is still writing.
+      if (fingerprint !== first.fingerprint) return this.#lookAfter(settleMs);
+      this.#fingerprint = fingerprint;
+      this.#events.changed();
+    }
+    this.#follow(first.folders);
+  }
+}
+
+interface Survey {
+  /** Where something has to change for a path to mean something else. */
+  readonly folders: ReadonlySet<string>;
+  /** Differs where a file differs in identity, size or time of change. */
+  readonly fingerprint: string;
+  /** When the last of them was changed, milliseconds since 1970; 0 without files. */
+  readonly newest: number;
+}
+
+interface Seen {
+  readonly folders: Set<string>;
+  readonly marks: string[];
+  newest: number;
+}
+
+async function survey(paths: readonly string[]): Promise<Survey> {
+  const seen: Seen = { folders: new Set(), marks: [], newest: 0 };
+  for (const path of paths) {
+    for (const folder of turningPoints(path)) seen.folders.add(folder);
+    await look(path, seen);
+  }
+  return { folders: seen.folders, fingerprint: seen.marks.join("\n"), newest: seen.newest };
+}
+
+async function look(path: string, seen: Seen): Promise<void> {
+  const { folders, marks } = seen;
+  if (marks.length >= maxFiles) return;
+  try {
+    const stats = await stat(path, { bigint: true });
+    if (!stats.isDirectory()) {
+      marks.push(`${path} ${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs}`);
+      seen.newest = Math.max(seen.newest, Number(stats.mtimeMs));
+      return;
+    }
+    if (folders.size >= maxFolders) return;
+    folders.add(path);
+    const entries = await readdir(path, { withFileTypes: true });
+    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
+      if (!entry.isFile() || entry.name.endsWith(".proto")) await look(join(path, entry.name), seen);
+  } catch {
+    marks.push(`${path} is missing`);
+  }
+}
+
+function identityOf(folder: string): string | undefined {
+  const stats = statSync(folder, { bigint: true, throwIfNoEntry: false });
+  return stats?.isDirectory() ? `${stats.dev} ${stats.ino}` : undefined;
+}
+
+/** The folder of a path, those of the symbolic links on the way to it, and where folders are missing the one above. */
+function turningPoints(path: string): string[] {
+  const folders = [dirname(path)];
+  for (let at = dirname(path); at !== dirname(at); at = dirname(at)) {
+    try {
+      if (lstatSync(at).isSymbolicLink()) folders.push(dirname(at));
+    } catch {
+      folders.push(dirname(at));
+    }
+  }
+  return folders;
+}

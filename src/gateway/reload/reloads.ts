@@ -1,0 +1,137 @@
+import { LoadError } from "../../config/diagnostic.js";
+import { redact } from "../../config/redaction.js";
+import type { Logger } from "../../telemetry/logger.js";
+import type { Generation } from "../generation.js";
+import type { UsableConfig } from "../read-config.js";
+import { FileWatcher } from "./file-watcher.js";
+import {
+  type ConfigStatus,
+  changedSettings,
+  configHash,
+  missingFrom,
+  type ReloadReport,
+  type ReloadTrigger,
+} from "./reload-status.js";
+
+/** What serves at a moment. */
+export interface Serving {
+  readonly loaded: UsableConfig;
+  readonly generation: Generation | undefined;
+}
+
+/** What a gateway knows of its reloads, and the watch over the files that ask for them. */
+export class Reloads {
+  readonly #log: Logger;
+  readonly #ask: () => void;
+  #watcher: FileWatcher | undefined;
+  #loadedAt = new Date();
+  #needsRestart: readonly string[] = [];
+  #last: ReloadReport | null = null;
+  /** Of a configuration that was tried in vain, beside those of the one that serves. */
+  #tried: ReadonlySet<string> = new Set();
+
+  /** @param ask called when a watched file has changed */
+  constructor(log: Logger, ask: () => void) {
+    this.#log = log;
+    this.#ask = ask;
+  }
+
+  status({ config, secrets }: UsableConfig): ConfigStatus {
+    return {
+      hash: configHash(redact(config, secrets)),
+      loaded_at: this.#loadedAt.toISOString(),
+      needs_restart: this.#needsRestart,
+      last_reload: this.#last,
+    };
+  }
+
+  /** In one sentence, for `/readyz`. */
+  get summary(): string {
+    const loaded = `loaded at ${this.#loadedAt.toISOString()}`;
+    return this.#last?.result === "failure" ? `${loaded}; the reload at ${this.#last.at} failed` : loaded;
+  }
+
+  succeeded(
+    trigger: ReloadTrigger,
+    before: Serving,
+    after: Serving,
+    needsRestart: readonly string[],
+  ): ReloadReport {
+    this.#loadedAt = new Date();
+    this.#needsRestart = needsRestart;
+    this.#tried = new Set();
+    const [old, now] = [routesOf(before.generation), routesOf(after.generation)];
+    this.#last = {
+      at: this.#loadedAt.toISOString(),
+      trigger,
+      result: "success",
+      changed: changedSettings(before.loaded.config, after.loaded.config),
+      routes_added: missingFrom(old, now),
+      routes_removed: missingFrom(now, old),
+    };
+    return this.#last;
+  }
+
+  failed(trigger: ReloadTrigger, error: unknown): ReloadReport {
+    if (error instanceof LoadError) this.#tried = error.files;
+    this.#last = {
+      at: new Date().toISOString(),
+      trigger,
+      result: "failure",
+      error: error instanceof Error ? error.message : String(error),
+      changed: [],
+      routes_added: [],
+      routes_removed: [],
+    };
+    return this.#last;
+  }
+
+  /**
+   * Watches the files of a configuration, or nothing where it does not want that.
+   * @param readAt when they began to be read, milliseconds since 1970
+   */
+  async watch({ config, files }: UsableConfig, readAt: number): Promise<void> {
+    if (!config.reload.watch) return this.close();
+    this.#watcher ??= new FileWatcher({
+      changed: this.#ask,
+      polling: reason =>
+        this.#log.warn({ error: reason }, "files cannot be watched; looking at them every two seconds"),
+    });
+    await this.#watcher.watch([...files, ...this.#tried], readAt);
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+}
+
+/** The routes of a generation, as clients know them: `GET /v1/{name=rooms/*}`. */
+export function routesOf(generation: Generation | undefined): Set<string> {
+  const bindings = generation?.routes.bindings ?? [];
+  return new Set(bindings.map(({ route }) => `${route.method} ${route.template.text}`));
+}
+
+/**
+ * Says that routes go away, as `reload.breaking` wants it.
+ * @throws LoadError where it is to be refused
+ */
+export function checkBreaking(
+  old: Generation | undefined,
+  next: Generation,
+  loaded: UsableConfig,
+  log: Logger,
+): void {
+  const { breaking } = loaded.config.reload;
+  if (old === undefined || breaking === "allow") return;
+  const removed = missingFrom(routesOf(next), routesOf(old));
+  if (removed.length === 0) return;
+  if (breaking === "warn") {
+    log.warn({ routes: removed }, "the new configuration takes routes away from clients");
+    return;
+  }
+  const message = `clients would lose ${removed.slice(0, 5).join(", ")}${removed.length > 5 ? ` and ${removed.length - 5} more` : ""}; expected all routes of the configuration that serves, or breaking: warn`;
+  const path = ["reload", "breaking"];
+  const position = loaded.locate(path);
+  throw new LoadError([{ severity: "error", message, position, path: "reload.breaking" }], loaded.files);
+}
