@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { after, type TestContext, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { decodeFile, decodeSet, encodeFile } from "../src/descriptors/descriptor-proto.js";
-import { BUNDLE_FOLDER } from "../src/descriptors/load/files.js";
+import { bundleFolder } from "../src/descriptors/load/files.js";
 import { type DescriptorInput, loadModel } from "../src/descriptors/load/load.js";
 import { createChannel } from "../src/upstream/create-channel.js";
 import { fetchDescriptors } from "../src/upstream/reflection/reflection.js";
@@ -136,7 +136,7 @@ async function setFileOf(folder: string, include: readonly string[]): Promise<st
   scratch ??= mkdtempSync(join(tmpdir(), "protogate-source-"));
   const file = join(scratch, `${key.slice(0, 16)}.binpb`);
   if (chosen !== "set" && protocReads(folder, names)) {
-    const paths = [folder, ...include, BUNDLE_FOLDER].map(path => `-I${path}`);
+    const paths = [folder, ...include, bundleFolder].map(path => `-I${path}`);
     execFileSync("protoc", [...paths, `-o${file}`, "--include_imports", "--include_source_info", ...names]);
   } else {
     const { model } = await loadModel([{ kind: "protos", folder, include }]);
@@ -163,7 +163,7 @@ export function setOf(t: TestContext, folder: string, name: string): string {
   const out = mkdtempSync(join(tmpdir(), "protogate-protoc-"));
   t.after(() => rmSync(out, { recursive: true }));
   const file = join(out, "set.binpb");
-  execFileSync("protoc", [`-I${folder}`, `-I${BUNDLE_FOLDER}`, `-o${file}`, name]);
+  execFileSync("protoc", [`-I${folder}`, `-I${bundleFolder}`, `-o${file}`, name]);
   return file;
 }
 

@@ -6,7 +6,7 @@ import { routerOf } from "../bindings/route-table.js";
 import { createCodecs } from "../codec/codecs.js";
 import { requestFailure, TranscodeError } from "../codec/error.js";
 import { eachParameter, resolveParameter } from "../codec/json-to-wire/query.js";
-import { NO_WRAPPERS } from "../codec/well-known.js";
+import { noWrappers } from "../codec/well-known.js";
 import type { Field } from "../descriptors/model.js";
 import type { Compiled } from "../gateway/compile.js";
 import { describeRoute, type RouteDescription } from "../gateway/route-description.js";
@@ -142,7 +142,7 @@ function refusal(reason: Reason, message: string): NonNullable<Explanation["refu
 
 function destination(route: Route, name: string): string {
   if (route.policy.query.ignore.has(name)) return "ignored (by the configuration)";
-  const resolution = resolveParameter(route.rpc.input, name, route.policy.json.wrappers ?? NO_WRAPPERS);
+  const resolution = resolveParameter(route.rpc.input, name, route.policy.json.wrappers ?? noWrappers);
   if (resolution.kind === "target") {
     const { path, part } = resolution.target;
     return fieldText(part === undefined ? path : [...path, part]);

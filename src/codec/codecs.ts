@@ -7,7 +7,7 @@ import { Encoders } from "./json-to-wire/encoders.js";
 import { BAIL, JsonCursor } from "./json-to-wire/json-cursor.js";
 import { parseJson } from "./json-to-wire/parse-json.js";
 import type { Writer } from "./json-to-wire/writer.js";
-import { NO_WRAPPERS, type OwnWrappers } from "./well-known.js";
+import { noWrappers, type OwnWrappers } from "./well-known.js";
 import type { DecodeNode } from "./wire-to-json/decode.js";
 import { Decoders } from "./wire-to-json/decoders.js";
 import { JsonWriter } from "./wire-to-json/json-writer.js";
@@ -66,7 +66,7 @@ const known = new WeakMap<Model, Map<string, Codecs>>();
 
 /** The codecs of a model under a policy; equal policies share one set. */
 export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
-  const { enums, int64, emitDefaults, names, unknownFields, depth, wrappers = NO_WRAPPERS } = policy;
+  const { enums, int64, emitDefaults, names, unknownFields, depth, wrappers = noWrappers } = policy;
   const key = [enums, int64, emitDefaults, names, unknownFields, depth, ...[...wrappers].sort()].join();
   let ofModel = known.get(model);
   if (ofModel === undefined) {
@@ -135,7 +135,7 @@ class CodecSet implements Codecs {
   readonly #fields = new Map<Field, FieldCodec>();
 
   constructor(model: Model, policy: JsonPolicy) {
-    this.wrappers = policy.wrappers ?? NO_WRAPPERS;
+    this.wrappers = policy.wrappers ?? noWrappers;
     this.#depth = policy.depth;
     this.#encoders = new Encoders(model, policy);
     this.#decoders = new Decoders(model, policy);

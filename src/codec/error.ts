@@ -35,11 +35,11 @@ export interface JsonPosition {
   readonly column: number;
 }
 
-const NOWHERE: JsonPosition = { line: 0, column: 0 };
+const nowhere: JsonPosition = { line: 0, column: 0 };
 
 /** Longest piece of somebody else's text that an error repeats. */
-const MAX_EXCERPT_CHARS = 64;
-const MAX_PATH_CHARS = 256;
+const maxExcerptChars = 64;
+const maxPathChars = 256;
 
 /**
  * JSON or wire bytes that cannot be transcoded. `message` says what was found and what was expected, without the
@@ -59,7 +59,7 @@ export class TranscodeError extends Error {
     field: string,
     message: string,
     readonly suggestion: string | undefined = undefined,
-    readonly position: JsonPosition = NOWHERE,
+    readonly position: JsonPosition = nowhere,
   ) {
     super(message);
     this.#field = field;
@@ -72,7 +72,7 @@ export class TranscodeError extends Error {
 
   /** Puts a field name, `[index]` or `["key"]` before the path; used while the error rises through the message. */
   within(segment: string): this {
-    if (segment === "" || this.#field.length > MAX_PATH_CHARS) return this;
+    if (segment === "" || this.#field.length > maxPathChars) return this;
     const joint = this.#field === "" || this.#field.startsWith("[") ? "" : ".";
     this.#field = segment + joint + this.#field;
     return this;
@@ -80,7 +80,7 @@ export class TranscodeError extends Error {
 }
 
 /** At most 64 characters of untrusted text. */
-export function excerpt(text: string, length = MAX_EXCERPT_CHARS): string {
+export function excerpt(text: string, length = maxExcerptChars): string {
   return text.length <= length ? text : `${text.slice(0, length)}…`;
 }
 
@@ -90,7 +90,7 @@ export function keySegment(key: string): string {
 }
 
 /** The gateway's reasons for those of ours that are named otherwise. */
-const REASONS: Partial<Record<TranscodeReason, Reason>> = {
+const reasonsOfGateway: Partial<Record<TranscodeReason, Reason>> = {
   MALFORMED_MESSAGE: "INVALID_VALUE",
   TOO_COMPLEX: "BODY_TOO_LARGE",
 };
@@ -99,7 +99,7 @@ const REASONS: Partial<Record<TranscodeReason, Reason>> = {
 export function requestFailure(error: TranscodeError): Failure {
   const hint = error.suggestion === undefined ? "" : `; did you mean "${error.suggestion}"?`;
   const text = `${error.message}${hint}`;
-  const reason = REASONS[error.reason] ?? (error.reason as Reason);
+  const reason = reasonsOfGateway[error.reason] ?? (error.reason as Reason);
   if (error.field === "") return gatewayFailure(reason, text);
   return gatewayFailure(reason, `${error.field}: ${text}`, [{ field: error.field, description: text }]);
 }

@@ -37,10 +37,10 @@ export interface Level {
 }
 
 /** Members of an object, which is a level itself. */
-export const OBJECT_LEVEL: Level = { value: "depth - 1", inside: "depth - 2" };
+export const objectLevel: Level = { value: "depth - 1", inside: "depth - 2" };
 
 /** A value that stands alone. */
-export const BARE_LEVEL: Level = { value: "depth", inside: "depth - 1" };
+export const bareLevel: Level = { value: "depth", inside: "depth - 1" };
 
 /** A JavaScript string literal. */
 export function literal(text: string): string {

@@ -1,4 +1,4 @@
-const MAX_KEPT_BYTES = 1 << 20;
+const maxKeptBytes = 1 << 20;
 
 /**
  * Bytes that are written one after the other. The buffer grows as needed and is kept between messages, so that one
@@ -24,7 +24,7 @@ export abstract class GrowingBuffer {
   /** Forgets what was written. The buffer is kept unless one large message made it grow beyond 1 MiB. */
   reset(): void {
     this.at = 0;
-    if (this.data.length > MAX_KEPT_BYTES) this.#replace(MAX_KEPT_BYTES);
+    if (this.data.length > maxKeptBytes) this.#replace(maxKeptBytes);
   }
 
   /** Makes room for so many more bytes. */

@@ -2,8 +2,8 @@ import { TranscodeError } from "./error.js";
 import { describeJson, type JsonValue } from "./json.js";
 
 /** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds of the Unix epoch. */
-const MIN_TIME_SECONDS = -62135596800;
-const MAX_TIME_SECONDS = 253402300799;
+const minTimeSeconds = -62135596800;
+const maxTimeSeconds = 253402300799;
 
 /** Seconds and the nanoseconds after them, as Timestamp and Duration hold them. */
 export interface Instant {
@@ -23,7 +23,7 @@ export function parseTimestamp(value: JsonValue): Instant {
 
 /** Character by character: a body can hold a great many times, and a regular expression takes ten times as long. */
 function scanTimestamp(text: string): Instant | undefined {
-  for (const [at, char] of PUNCTUATION) if (text.charCodeAt(at) !== char) return undefined;
+  for (const [at, char] of punctuation) if (text.charCodeAt(at) !== char) return undefined;
   let at = 19;
   let nanos = 0;
   if (text[at] === ".") {
@@ -40,11 +40,11 @@ function scanTimestamp(text: string): Instant | undefined {
   const seconds = secondsOf(year, pairAt(text, 5), pairAt(text, 8), (hour * 60 + minute) * 60 + second, 0);
   if (seconds === undefined) return undefined;
   const utc = seconds - offset;
-  return utc >= MIN_TIME_SECONDS && utc <= MAX_TIME_SECONDS ? { seconds: utc, nanos } : undefined;
+  return utc >= minTimeSeconds && utc <= maxTimeSeconds ? { seconds: utc, nanos } : undefined;
 }
 
 /** What stands between the digits of `2006-01-02T15:04:05`. */
-const PUNCTUATION = [
+const punctuation = [
   [4, 0x2d],
   [7, 0x2d],
   [10, 0x54],
@@ -85,7 +85,7 @@ export function secondsOf(
 ): number | undefined {
   if (!(year >= minYear && month >= 1 && month <= 12 && day >= 1)) return undefined;
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-  if (day > DAYS[month - 1]! + (month === 2 && leap ? 1 : 0)) return undefined;
+  if (day > daysOfMonths[month - 1]! + (month === 2 && leap ? 1 : 0)) return undefined;
   // Years that begin with March have the leap day at their end.
   const shifted = month > 2 ? year : year - 1;
   const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
@@ -120,13 +120,13 @@ export function civilDate(day: number): {
 /** Days of four centuries, after which the calendar repeats. */
 const ERA_DAYS = 146_097;
 
-const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+const daysOfMonths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Days from the first of March of the year 0 to the first of January 1970. */
 const EPOCH_DAY = 719_468;
 
 /** True for the years 0001 to 9999 and for nanoseconds of one second. */
 export function isTimestamp(seconds: number, nanos: number): boolean {
-  return seconds >= MIN_TIME_SECONDS && seconds <= MAX_TIME_SECONDS && nanos >= 0 && nanos <= 999_999_999;
+  return seconds >= minTimeSeconds && seconds <= maxTimeSeconds && nanos >= 0 && nanos <= 999_999_999;
 }
 
 /** Undefined where the instant is outside the years 0001 to 9999 or `nanos` outside 0 to 999,999,999. */
@@ -157,22 +157,22 @@ function invalid(value: JsonValue): TranscodeError {
 }
 
 /** About 10,000 years (google/protobuf/duration.proto). */
-const MAX_DURATION_SECONDS = 315_576_000_000;
+const maxDurationSeconds = 315_576_000_000;
 
-const DURATION_SYNTAX = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
+const durationSyntax = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
 
 /**
  * Reads `1.5s`: seconds with up to nine digits after the point, within ±315,576,000,000 s.
  * @throws TranscodeError INVALID_VALUE
  */
 export function parseDuration(value: JsonValue): Instant {
-  const match = typeof value === "string" ? DURATION_SYNTAX.exec(value) : null;
+  const match = typeof value === "string" ? durationSyntax.exec(value) : null;
   const seconds = match === null ? Number.NaN : Number(match[2]);
-  if (match === null || !(seconds <= MAX_DURATION_SECONDS)) {
+  if (match === null || !(seconds <= maxDurationSeconds)) {
     throw new TranscodeError(
       "INVALID_VALUE",
       "",
-      `expected a duration such as "1.5s", at most ${MAX_DURATION_SECONDS}s, found ${describeJson(value)}`,
+      `expected a duration such as "1.5s", at most ${maxDurationSeconds}s, found ${describeJson(value)}`,
     );
   }
   const nanos = parseNanos(match[3]);
@@ -184,7 +184,7 @@ export function formatDuration(seconds: number, nanos: number): string | undefin
   const whole = Math.abs(seconds);
   const part = Math.abs(nanos);
   if (
-    !(whole <= MAX_DURATION_SECONDS) ||
+    !(whole <= maxDurationSeconds) ||
     part > 999_999_999 ||
     (seconds < 0 && nanos > 0) ||
     (seconds > 0 && nanos < 0)

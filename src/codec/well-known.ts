@@ -11,18 +11,27 @@ export const LIST_VALUE = "google.protobuf.ListValue";
 export const NULL_VALUE = "google.protobuf.NullValue";
 export const EMPTY = "google.protobuf.Empty";
 
-const WRAPPERS: ReadonlySet<string> = new Set(
+const googleWrappers: ReadonlySet<string> = new Set(
   ["Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes"].map(
     kind => `google.protobuf.${kind}Value`,
   ),
 );
 
-const SPECIAL = new Set([TIMESTAMP, DURATION, FIELD_MASK, ANY, STRUCT, VALUE, LIST_VALUE, ...WRAPPERS]);
+const typesOfOneText = new Set([
+  TIMESTAMP,
+  DURATION,
+  FIELD_MASK,
+  ANY,
+  STRUCT,
+  VALUE,
+  LIST_VALUE,
+  ...googleWrappers,
+]);
 
 /** Full names of messages that a policy prints and reads as the bare value of their field, beside Google's wrappers. */
 export type OwnWrappers = ReadonlySet<string>;
 
-export const NO_WRAPPERS: OwnWrappers = new Set();
+export const noWrappers: OwnWrappers = new Set();
 
 /** The value of a message that can be a wrapper: a scalar or enum named `value`, and nothing beside it. */
 export function wrappedField(type: MessageType): Field | undefined {
@@ -34,10 +43,10 @@ export function wrappedField(type: MessageType): Field | undefined {
 
 /** True for the wrapper of a scalar, `google.protobuf.StringValue` and the like. */
 export function isWrapper(type: MessageType, own: OwnWrappers): boolean {
-  return WRAPPERS.has(type.fullName) || own.has(type.fullName);
+  return googleWrappers.has(type.fullName) || own.has(type.fullName);
 }
 
 /** True for types whose JSON is not an object of their fields. `Empty` is `{}` and so is not among them. */
 export function isWellKnown(type: MessageType | undefined, own: OwnWrappers): boolean {
-  return type !== undefined && (SPECIAL.has(type.fullName) || own.has(type.fullName));
+  return type !== undefined && (typesOfOneText.has(type.fullName) || own.has(type.fullName));
 }

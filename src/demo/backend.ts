@@ -30,7 +30,7 @@ export interface DemoBackend {
   close(): Promise<void>;
 }
 
-const CLOSE_GRACE = 1000;
+const closeGraceMs = 1000;
 
 /**
  * Starts a gRPC server on 127.0.0.1 with the messaging, blog, KillrChat, chat and OpenIM Chat services, the health protocol and
@@ -86,7 +86,7 @@ function listen(server: Server, address: string): Promise<number> {
 
 function close(server: Server): Promise<void> {
   return new Promise(resolve => {
-    const forced = setTimeout(() => server.forceShutdown(), CLOSE_GRACE);
+    const forced = setTimeout(() => server.forceShutdown(), closeGraceMs);
     server.tryShutdown(() => {
       clearTimeout(forced);
       resolve();

@@ -2,7 +2,7 @@ import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);
-const KEY_BYTES = 32;
+const keyBytes = 32;
 
 /** What is kept of a password: a salted scrypt hash (RFC 7914) with the cost that Node sets by default. */
 export interface PasswordHash {
@@ -12,11 +12,11 @@ export interface PasswordHash {
 
 export async function hashPassword(password: string): Promise<PasswordHash> {
   const salt = randomBytes(16);
-  return { salt, key: await derive(password, salt, KEY_BYTES) };
+  return { salt, key: await derive(password, salt, keyBytes) };
 }
 
 /** Takes the same time without a hash to compare with, so that the time does not tell whether a login exists. */
 export async function verifyPassword(password: string, hash: PasswordHash | undefined): Promise<boolean> {
-  const { salt, key } = hash ?? { salt: randomBytes(16), key: randomBytes(KEY_BYTES) };
-  return timingSafeEqual(await derive(password, salt, KEY_BYTES), key) && hash !== undefined;
+  const { salt, key } = hash ?? { salt: randomBytes(16), key: randomBytes(keyBytes) };
+  return timingSafeEqual(await derive(password, salt, keyBytes), key) && hash !== undefined;
 }

@@ -7,7 +7,7 @@ import { WireReader, WireType } from "../wire/reader.js";
  * UTF-8. Options and source info stay serialized: so custom
  * options survive byte for byte, and most of them are never looked at.
  */
-const SCHEMA = `
+const descriptorSchema = `
   syntax = "proto2";
   message FileDescriptorSet { repeated bytes file = 1; }
   message FileDescriptorProto {
@@ -181,7 +181,7 @@ export interface LocationProto {
 export const Label = { OPTIONAL: 1, REQUIRED: 2, REPEATED: 3 } as const;
 
 /** Types by the word that names them in `.proto` files. */
-export const SCALAR_TYPES: ReadonlyMap<string, number> = new Map([
+export const scalarTypes: ReadonlyMap<string, number> = new Map([
   ["double", 1],
   ["float", 2],
   ["int64", 3],
@@ -201,10 +201,10 @@ export const SCALAR_TYPES: ReadonlyMap<string, number> = new Map([
 export const FieldType = { GROUP: 10, MESSAGE: 11, ENUM: 14, STRING: 9, BYTES: 12 } as const;
 
 /** The highest field number. */
-export const MAX_FIELD = 536_870_911;
+export const maxFieldNumber = 536_870_911;
 
 /** Extensions of a message with `message_set_wire_format` are not limited by what fits a tag. */
-export const MAX_MESSAGE_SET_EXTENSION = 2_147_483_646;
+export const maxMessageSetExtension = 2_147_483_646;
 
 /** Field numbers that source info paths are made of. */
 export const Path = {
@@ -222,14 +222,14 @@ export const Path = {
 } as const;
 
 /** `Edition` numbers by their text. */
-export const EDITIONS: ReadonlyMap<string, number> = new Map([
+export const editions: ReadonlyMap<string, number> = new Map([
   ["2023", 1000],
   ["2024", 1001],
   ["2026", 1002],
 ]);
 
-const EMPTY = new Uint8Array();
-const root = protobuf.parse(SCHEMA, new protobuf.Root()).root;
+const noBytes = new Uint8Array();
+const root = protobuf.parse(descriptorSchema, new protobuf.Root()).root;
 const fileType = root.lookupType("FileDescriptorProto");
 const setType = root.lookupType("FileDescriptorSet");
 const infoType = root.lookupType("SourceCodeInfo");
@@ -281,8 +281,8 @@ export function* decodeLocations(bytes: Uint8Array): Steps<LocationProto[]> {
 
 export function* encodeLocations(locations: readonly LocationProto[]): Steps<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for (let start = 0; start < locations.length; start += LOCATIONS_PER_STEP) {
-    const location = locations.slice(start, start + LOCATIONS_PER_STEP);
+  for (let start = 0; start < locations.length; start += locationsPerStep) {
+    const location = locations.slice(start, start + locationsPerStep);
     pieces.push(infoType.encode({ location } as never).finish());
     yield location.length;
   }
@@ -291,16 +291,16 @@ export function* encodeLocations(locations: readonly LocationProto[]): Steps<Uin
 
 /** The number of `file` in FileDescriptorSet. */
 const SET_FILE = 1;
-const LOCATIONS_PER_STEP = 100;
-const BYTES_PER_STEP = 4_096;
-const MAX_DEPTH = 100;
+const locationsPerStep = 100;
+const bytesPerStep = 4_096;
+const maxMessageDepth = 100;
 
 /**
  * Decodes a message a piece a step, since parts of a serialized message are messages that merge. Repeated messages that
  * are larger than a piece are decoded the same way.
  */
 function* decode(type: protobuf.Type, bytes: Uint8Array, depth = 0): Steps<protobuf.Message> {
-  if (depth > MAX_DEPTH) throw new RangeError("nested too deep");
+  if (depth > maxMessageDepth) throw new RangeError("nested too deep");
   const message = decodePiece(type, bytes.subarray(0, 0));
   const reader = new WireReader(bytes);
   let start = 0;
@@ -310,7 +310,7 @@ function* decode(type: protobuf.Type, bytes: Uint8Array, depth = 0): Steps<proto
     const content = reader.wireType === WireType.BYTES ? reader.delimited() : undefined;
     if (content === undefined) reader.skip();
     const inner = field?.resolve().resolvedType;
-    const large = content !== undefined && content.length > BYTES_PER_STEP;
+    const large = content !== undefined && content.length > bytesPerStep;
     if (field !== undefined && large && inner instanceof protobuf.Type) {
       decodePiece(type, bytes.subarray(start, end), message);
       yield unitsOf(end - start);
@@ -320,7 +320,7 @@ function* decode(type: protobuf.Type, bytes: Uint8Array, depth = 0): Steps<proto
       start = reader.position;
     }
     end = reader.position;
-    if (end - start < BYTES_PER_STEP) continue;
+    if (end - start < bytesPerStep) continue;
     decodePiece(type, bytes.subarray(start, end), message);
     yield unitsOf(end - start);
     start = end;
@@ -332,7 +332,7 @@ function* decode(type: protobuf.Type, bytes: Uint8Array, depth = 0): Steps<proto
 
 /** Of a piece. What makes one larger than others is source info and options, which are only copied. */
 function unitsOf(bytes: number): number {
-  return 1 + Math.min(bytes, BYTES_PER_STEP) / 20 + bytes / 4_000;
+  return 1 + Math.min(bytes, bytesPerStep) / 20 + bytes / 4_000;
 }
 
 type Decode = (
@@ -353,5 +353,5 @@ function decodePiece(type: protobuf.Type, bytes: Uint8Array, into?: protobuf.Mes
 /** protobufjs gives an absent `bytes` field an empty array, which nothing that reads bytes can take. */
 function readAbsentBytesAsEmpty({ fieldsArray, ctor }: protobuf.Type): void {
   for (const { name, type, repeated } of fieldsArray)
-    if (type === "bytes" && !repeated) ctor.prototype[name] = EMPTY;
+    if (type === "bytes" && !repeated) ctor.prototype[name] = noBytes;
 }

@@ -2,9 +2,9 @@ import type { Diagnostic } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
 import type { Steps } from "../net/pace.js";
 
-const MAX_DIAGNOSTICS = 1000;
-const MAX_SUGGESTIONS = 20;
-const NAMES_PER_STEP = 100;
+const maxDiagnostics = 1000;
+const maxSuggestions = 20;
+const namesPerStep = 100;
 
 /** A diagnostic whose suggestion is still to be found. */
 interface Search {
@@ -21,7 +21,7 @@ export class DiagnosticList {
 
   /** Whether further diagnostics are only counted. */
   get full(): boolean {
-    return this.diagnostics.length >= MAX_DIAGNOSTICS;
+    return this.diagnostics.length >= maxDiagnostics;
   }
 
   error(diagnostic: Omit<Diagnostic, "severity">, candidates?: Iterable<string>, wanted?: string): void {
@@ -43,7 +43,7 @@ export class DiagnosticList {
 
   #add(diagnostic: Diagnostic, candidates: Iterable<string> = [], wanted = ""): void {
     if (this.full) return;
-    if (wanted !== "" && this.#searches.length < MAX_SUGGESTIONS)
+    if (wanted !== "" && this.#searches.length < maxSuggestions)
       this.#searches.push({ index: this.diagnostics.length, wanted, candidates });
     this.diagnostics.push(diagnostic);
   }
@@ -59,9 +59,9 @@ function* nearestInSteps(wanted: string, candidates: Iterable<string>): Steps<st
   };
   for (const name of candidates) {
     names.push(name);
-    if (names.length < NAMES_PER_STEP) continue;
+    if (names.length < namesPerStep) continue;
     search();
-    yield NAMES_PER_STEP;
+    yield namesPerStep;
   }
   search();
   return nearest(wanted, best);

@@ -41,7 +41,7 @@ export interface SourceFile {
   incomplete: boolean;
 }
 
-const PACKAGES: ReadonlySet<string> = new Set([
+const standardPackages: ReadonlySet<string> = new Set([
   "buf.validate",
   "gogoproto",
   "google.api",
@@ -66,7 +66,7 @@ const PACKAGES: ReadonlySet<string> = new Set([
  * conflict.
  */
 export function isWellKnown(packageName: string): boolean {
-  return PACKAGES.has(packageName);
+  return standardPackages.has(packageName);
 }
 
 /**

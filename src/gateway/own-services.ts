@@ -3,7 +3,7 @@ import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import type { ServiceConfig } from "../bindings/service-config.js";
 import type { Diagnostic } from "../config/diagnostic.js";
-import { BUNDLE_FOLDER } from "../descriptors/load/files.js";
+import { bundleFolder } from "../descriptors/load/files.js";
 import { loadModel } from "../descriptors/load/load.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import { inTurns, type Pace } from "../net/pace.js";
@@ -47,8 +47,8 @@ export async function compileOwnServices(
   const inputs = sections.flatMap(name =>
     protoFiles[name].map(file => ({
       kind: "protos" as const,
-      folder: join(BUNDLE_FOLDER, file),
-      include: [BUNDLE_FOLDER],
+      folder: join(bundleFolder, file),
+      include: [bundleFolder],
     })),
   );
   const { model: own } = await loadModel(inputs, pace);

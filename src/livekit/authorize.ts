@@ -5,7 +5,7 @@ import { setAt } from "../codec/json-to-wire/field-tree.js";
 import { resolveParameter } from "../codec/json-to-wire/query.js";
 import { leafFromText } from "../codec/json-to-wire/text-value.js";
 import { Writer } from "../codec/json-to-wire/writer.js";
-import { NO_WRAPPERS } from "../codec/well-known.js";
+import { noWrappers } from "../codec/well-known.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Field, MessageType } from "../descriptors/model.js";
 import { passedTrace } from "../telemetry/traceparent.js";
@@ -62,7 +62,7 @@ type FieldPath =
   | { readonly why: string; readonly suggestion?: string | undefined };
 
 function fieldPath(input: MessageType, name: string): FieldPath {
-  const resolution = resolveParameter(input, name, NO_WRAPPERS);
+  const resolution = resolveParameter(input, name, noWrappers);
   if (resolution.kind === "unknown") {
     return { why: `${input.fullName} has no field "${name}"`, suggestion: resolution.suggest() };
   }

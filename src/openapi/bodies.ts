@@ -2,7 +2,7 @@ import type { Route } from "../bindings/route.js";
 import type { StreamForm } from "../bindings/stream-config.js";
 import { isHttpBody } from "../codec/http-body.js";
 import { isTextBindable } from "../codec/json-to-wire/text-value.js";
-import { EMPTY, NO_WRAPPERS } from "../codec/well-known.js";
+import { EMPTY, noWrappers } from "../codec/well-known.js";
 import type { Field, MessageType } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
 import { nameOf, nullSchema } from "./member-names.js";
@@ -68,7 +68,7 @@ function formContent(
   schemas: Schemas,
   policy: SchemaPolicy,
 ): ResponseObject {
-  const wrappers = policy.json.wrappers ?? NO_WRAPPERS;
+  const wrappers = policy.json.wrappers ?? noWrappers;
   const texts: Record<string, JsonSchema> = Object.create(null);
   const parts: Record<string, JsonSchema> = Object.create(null);
   const encoding: Record<string, ResponseObject> = Object.create(null);

@@ -1,6 +1,6 @@
 import type { Route } from "../bindings/route.js";
 import { isTextBindable } from "../codec/json-to-wire/text-value.js";
-import { isWellKnown, NO_WRAPPERS, VALUE, wrappedField } from "../codec/well-known.js";
+import { isWellKnown, noWrappers, VALUE, wrappedField } from "../codec/well-known.js";
 import type { Field, MessageType } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
 import { describeComment } from "./comment.js";
@@ -79,7 +79,7 @@ export interface QueryParameters {
 export function queryParameters(route: Route, schemas: Schemas): QueryParameters {
   const { policy, rpc, variables, body } = route;
   const { json } = policy;
-  const wrappers = json.wrappers ?? NO_WRAPPERS;
+  const wrappers = json.wrappers ?? noWrappers;
   const parameters: Parameter[] = [];
   const beside: string[] = [];
   if (body.kind === "all") return { parameters, beside };
@@ -166,7 +166,7 @@ function textSchema(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonS
       const type = field.message as MessageType;
       if (type.fullName === VALUE) return { type: "string" };
       const wrapped = wrappedField(type);
-      return wrapped !== undefined && isWellKnown(type, policy.json.wrappers ?? NO_WRAPPERS)
+      return wrapped !== undefined && isWellKnown(type, policy.json.wrappers ?? noWrappers)
         ? textSchema(wrapped, policy, schemas)
         : schemas.element(field, "read", policy);
     }

@@ -3,8 +3,8 @@ import {
   ANY,
   isWrapper,
   LIST_VALUE,
-  NO_WRAPPERS,
   NULL_VALUE,
+  noWrappers,
   STRUCT,
   VALUE,
   wrappedField,
@@ -74,7 +74,7 @@ export class Schemas {
     const { json } = policy;
     const shared = sharedOfType(type.fullName);
     if (shared !== undefined) return this.shared(shared);
-    if (isWrapper(type, json.wrappers ?? NO_WRAPPERS)) {
+    if (isWrapper(type, json.wrappers ?? noWrappers)) {
       const value = wrappedField(type);
       return value === undefined ? {} : this.element(value, direction, policy);
     }

@@ -8,8 +8,8 @@ export const WireType = {
   FIXED32: 5,
 } as const;
 
-const MAX_NUMBER = 0x1fff_ffff;
-const MAX_GROUP_DEPTH = 100;
+const maxFieldNumber = 0x1fff_ffff;
+const maxGroupDepth = 100;
 const utf8 = new TextDecoder();
 
 /** Reads the fields of one serialized message, one after the other. */
@@ -34,7 +34,8 @@ export class WireReader {
     const tag = Number(this.varint());
     this.number = Math.floor(tag / 8);
     this.wireType = tag & 7;
-    if (this.number === 0 || this.number > MAX_NUMBER) throw new RangeError(`field number ${this.number}`);
+    if (this.number === 0 || this.number > maxFieldNumber)
+      throw new RangeError(`field number ${this.number}`);
     return true;
   }
 
@@ -116,7 +117,7 @@ export class WireReader {
   }
 
   #skipGroup(number: number, depth: number): number {
-    if (depth > MAX_GROUP_DEPTH) throw new RangeError("groups nested too deep");
+    if (depth > maxGroupDepth) throw new RangeError("groups nested too deep");
     for (;;) {
       const end = this.#at;
       if (!this.next()) throw new RangeError("a group without end");

@@ -4,7 +4,7 @@ import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
 import { isTextBindable, leafFromText } from "../../src/codec/json-to-wire/text-value.js";
 import { Writer } from "../../src/codec/json-to-wire/writer.js";
-import { NO_WRAPPERS } from "../../src/codec/well-known.js";
+import { noWrappers } from "../../src/codec/well-known.js";
 import type { Field } from "../../src/descriptors/model.js";
 import { model, POLICY, type } from "./schema.js";
 
@@ -85,9 +85,9 @@ test("text that is no value of the field is refused", () => {
 
 test("messages without a text form and maps cannot be bound to text", () => {
   for (const name of ["oInt32", "rInt32", "oColor", "timestamp", "rTimestamp", "wBytes", "value", "mask"]) {
-    assert.equal(isTextBindable(field(name), NO_WRAPPERS), true, name);
+    assert.equal(isTextBindable(field(name), noWrappers), true, name);
   }
   for (const name of ["fAll", "rAll", "mInt32", "struct", "list", "any", "empty"]) {
-    assert.equal(isTextBindable(field(name), NO_WRAPPERS), false, name);
+    assert.equal(isTextBindable(field(name), noWrappers), false, name);
   }
 });

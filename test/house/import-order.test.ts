@@ -105,3 +105,14 @@ test("the core names no vendor", () => {
   );
   assert.deepEqual(naming, []);
 });
+
+test("names in capitals are constants that a standard fixes: literals and marks, no limits and no tables", () => {
+  const declared = /^\s*(?:export )?const ([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)(?:: [^=]+)? = (.*)$/gm;
+  const literal = /^(?:-?[0-9][0-9a-fx_]*|"[^"]*"|Symbol\(.*\));$/;
+  const wrong = sources().flatMap(file =>
+    [...readFileSync(join(root, file), "utf8").matchAll(declared)]
+      .filter(([, name = "", value = ""]) => /^(?:MAX|MIN)_/.test(name) || !literal.test(value))
+      .map(([, name]) => `${file}: ${name}`),
+  );
+  assert.deepEqual(wrong, []);
+});

@@ -1,30 +1,30 @@
 /** JSON's number grammar (RFC 8259 §6), which is also that of numbers in ProtoJSON strings. */
-const NUMBER = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
+const numberSyntax = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
 
 /** Longer texts are refused unread. */
-const MAX_NUMBER_CHARS = 1000;
+const maxNumberChars = 1000;
 
 /** True where the text is one JSON number of at most 1,000 characters and nothing else. */
 export function isNumberText(text: string): boolean {
-  return text.length <= MAX_NUMBER_CHARS && NUMBER.test(text);
+  return text.length <= maxNumberChars && numberSyntax.test(text);
 }
 
 /** More digits than any finite double has. */
-const MAX_BIGINT_DIGITS = 310;
+const maxBigintDigits = 310;
 
 /**
  * The exact value of a JSON number that is an integer however it is written (`1e3`, `1.0`), of any size up to 310 digits;
  * undefined for anything else. For single values: `readIntegerText` is many times faster.
  */
 export function exactInteger(text: string): bigint | undefined {
-  const match = text.length <= MAX_NUMBER_CHARS ? NUMBER.exec(text) : null;
+  const match = text.length <= maxNumberChars ? numberSyntax.exec(text) : null;
   if (match === null) return undefined;
   const [, sign = "", whole = "", fraction = "", exponent = "0"] = match;
   const digits = (whole + fraction).replace(/^0+/, "");
   if (digits === "") return 0n;
   const significant = digits.replace(/0+$/, "");
   const zeros = Number(exponent) - fraction.length + digits.length - significant.length;
-  if (zeros < 0 || significant.length + zeros > MAX_BIGINT_DIGITS) return undefined;
+  if (zeros < 0 || significant.length + zeros > maxBigintDigits) return undefined;
   return BigInt(sign + significant + "0".repeat(zeros));
 }
 
@@ -38,17 +38,17 @@ export class Long {
 
 /** Decimal digits that a double holds exactly, whatever they are. */
 const EXACT_DIGITS = 15;
-const MAX_DIGITS = 20;
+const maxDigits = 20;
 /** Digits of the upper part; the product with a power of ten below 10^11 is then done in two exact pieces. */
-const TOP_DIGITS = 10;
+const topDigits = 10;
 /** A larger exponent means zero or a number out of range, however large it is. */
-const MAX_EXPONENT = 100_000;
+const maxExponent = 100_000;
 const MINUS = 0x2d;
 const PLUS = 0x2b;
 const POINT = 0x2e;
 const ZERO = 0x30;
 const TWO_32 = 0x1_0000_0000;
-const POWERS = Array.from({ length: TOP_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
+const powersOfTen = Array.from({ length: topDigits + 1 }, (_, exponent) => 10 ** exponent);
 
 /**
  * Reads integers in any form that JSON has for them (`12`, `1e3`, `10.0`, `1200e-2`) digit by digit. It holds what was
@@ -85,12 +85,12 @@ class IntegerReader {
         if (count > 0) zeros++;
         continue;
       }
-      if (count + zeros >= MAX_DIGITS) return false;
+      if (count + zeros >= maxDigits) return false;
       for (; zeros > 0; zeros--, count++) {
-        if (count < TOP_DIGITS) top *= 10;
+        if (count < topDigits) top *= 10;
         else rest *= 10;
       }
-      if (count < TOP_DIGITS) top = top * 10 + byte - ZERO;
+      if (count < topDigits) top = top * 10 + byte - ZERO;
       else rest = rest * 10 + byte - ZERO;
       count++;
     }
@@ -104,7 +104,7 @@ class IntegerReader {
       const digits = at;
       let exponent = 0;
       for (let byte = bytes[at]; byte !== undefined && byte >= ZERO && byte <= ZERO + 9; byte = bytes[++at]) {
-        exponent = Math.min(exponent * 10 + byte - ZERO, MAX_EXPONENT);
+        exponent = Math.min(exponent * 10 + byte - ZERO, maxExponent);
       }
       if (at === digits) return false;
       zeros += isNegative ? -exponent : exponent;
@@ -112,14 +112,14 @@ class IntegerReader {
     this.end = at;
     this.#negative = negative;
     if (count > 0) {
-      if (zeros < 0 || count + zeros > MAX_DIGITS) return false;
+      if (zeros < 0 || count + zeros > maxDigits) return false;
       for (; zeros > 0; zeros--, count++) {
-        if (count < TOP_DIGITS) top *= 10;
+        if (count < topDigits) top *= 10;
         else rest *= 10;
       }
     }
     // top × 10^n + rest in pieces that doubles hold exactly.
-    const power = POWERS[Math.max(0, count - TOP_DIGITS)]!;
+    const power = powersOfTen[Math.max(0, count - topDigits)]!;
     const upper = Math.floor(top / 0x1_0000) * power;
     const middle = (upper % 0x1_0000) * 0x1_0000 + (top % 0x1_0000) * power + rest;
     this.#low = middle % TWO_32;
@@ -151,16 +151,16 @@ class IntegerReader {
 
 const reader = new IntegerReader();
 /** Room for the longest text, three bytes a character, and a zero behind it. */
-const scratch = Buffer.alloc(MAX_NUMBER_CHARS * 3 + 1);
+const scratch = Buffer.alloc(maxNumberChars * 3 + 1);
 
 /** Reads an integer of any form from bytes; undefined where there is none or it is longer than 1,000 characters. */
 export function readAnyInteger(bytes: Uint8Array, start: number): IntegerReader | undefined {
-  return reader.read(bytes, start) && reader.end - start <= MAX_NUMBER_CHARS ? reader : undefined;
+  return reader.read(bytes, start) && reader.end - start <= maxNumberChars ? reader : undefined;
 }
 
 /** The same from a text that is nothing else. */
 export function readIntegerText(text: string): IntegerReader | undefined {
-  if (text.length > MAX_NUMBER_CHARS) return undefined;
+  if (text.length > maxNumberChars) return undefined;
   const length = scratch.write(text, "utf8");
   scratch[length] = 0;
   return reader.read(scratch, 0) && reader.end === length ? reader : undefined;

@@ -7,8 +7,8 @@ import {
   FIELD_MASK,
   isWrapper,
   LIST_VALUE,
-  NO_WRAPPERS,
   NULL_VALUE,
+  noWrappers,
   type OwnWrappers,
   STRUCT,
   TIMESTAMP,
@@ -61,7 +61,7 @@ export class Encoders {
   constructor(model: Model, policy: JsonPolicy) {
     this.#model = model;
     this.#policy = policy;
-    this.#wrappers = policy.wrappers ?? NO_WRAPPERS;
+    this.#wrappers = policy.wrappers ?? noWrappers;
   }
 
   /** JSON value → content of the message. */

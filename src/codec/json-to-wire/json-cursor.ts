@@ -24,7 +24,7 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-const SURROGATE = /\p{Surrogate}/u;
+const loneSurrogate = /\p{Surrogate}/u;
 
 /**
  * Walks the bytes of one JSON text and copies what it finds to a Writer. Each method starts at the first byte of what
@@ -311,6 +311,6 @@ function unescaped(source: string): string {
   } catch {
     throw BAIL;
   }
-  if (typeof text !== "string" || SURROGATE.test(text)) throw BAIL;
+  if (typeof text !== "string" || loneSurrogate.test(text)) throw BAIL;
   return text;
 }

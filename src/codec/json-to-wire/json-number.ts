@@ -13,9 +13,9 @@ const COLON = 0x3a;
 /** An integer of so many digits is exact in a double, and so is its quotient by a power of ten up to 10^22. */
 const EXACT_DIGITS = 15;
 /** Powers of ten that a double holds exactly. */
-const MAX_EXACT_EXPONENT = 22;
-const POWERS = Array.from({ length: MAX_EXACT_EXPONENT + 1 }, (_, exponent) => 10 ** exponent);
-const MAX_LONG_DIGITS = 19;
+const maxExactExponent = 22;
+const powersOfTen = Array.from({ length: maxExactExponent + 1 }, (_, exponent) => 10 ** exponent);
+const maxLongDigits = 19;
 const NINE_DIGITS = 1_000_000_000;
 const TWO_32 = 0x1_0000_0000;
 
@@ -56,7 +56,7 @@ export function readLong(cursor: JsonCursor, signed: boolean): boolean {
   let digit = (bytes[at] ?? 0) - ZERO;
   while (digit >= 0 && digit <= 9) digit = (bytes[++at] ?? 0) - ZERO;
   const count = at - start;
-  if (count <= EXACT_DIGITS || count > MAX_LONG_DIGITS || bytes[start] === ZERO) return false;
+  if (count <= EXACT_DIGITS || count > maxLongDigits || bytes[start] === ZERO) return false;
   if (quoted ? bytes[at] !== QUOTE : isNumberPart(bytes[at])) return false;
   const top = digits(bytes, start, at - 9);
   const rest = digits(bytes, at - 9, at);
@@ -135,10 +135,10 @@ export function readDecimal(cursor: JsonCursor): number {
     if (at === first) return Number.NaN;
   }
   // Both are exact, so that the result is the nearest double.
-  if (exponent > MAX_EXACT_EXPONENT || exponent < -MAX_EXACT_EXPONENT) return Number.NaN;
+  if (exponent > maxExactExponent || exponent < -maxExactExponent) return Number.NaN;
   cursor.pos = at;
-  if (exponent < 0) number /= POWERS[-exponent]!;
-  else if (exponent > 0) number *= POWERS[exponent]!;
+  if (exponent < 0) number /= powersOfTen[-exponent]!;
+  else if (exponent > 0) number *= powersOfTen[exponent]!;
   return negative ? -number : number;
 }
 
@@ -160,7 +160,7 @@ export function readUtc(cursor: JsonCursor): Instant | undefined {
       nanos = nanos * 10 + digit - ZERO;
     const count = at - start;
     if (count === 0 || count > 9) return undefined;
-    nanos *= POWERS[9 - count]!;
+    nanos *= powersOfTen[9 - count]!;
   }
   if (bytes[at] !== 0x5a || bytes[at + 1] !== QUOTE) return undefined;
   const year = pair(bytes, pos + 1) * 100 + pair(bytes, pos + 3);

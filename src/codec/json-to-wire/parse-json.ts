@@ -39,10 +39,10 @@ const BACKSLASH = 0x5c;
 const maxInlineMembers = 64;
 
 /** A decimal with at most this many characters reads into a double without losing a digit. */
-const PLAIN_NUMBER = 15;
+const maxPlainNumberChars = 15;
 
 /** What follows a backslash, beside `u`. */
-const ESCAPES = new Map([
+const escapedCharacters = new Map([
   [0x22, '"'],
   [0x2f, "/"],
   [0x5c, "\\"],
@@ -218,7 +218,7 @@ class Parser {
   #escape(): string {
     const code = this.#text.charCodeAt(this.#at + 1);
     if (code !== 0x75) {
-      const escaped = ESCAPES.get(code);
+      const escaped = escapedCharacters.get(code);
       if (escaped === undefined)
         throw this.#error("MALFORMED_JSON", "the string has an unknown escape after \\");
       this.#at += 2;
@@ -262,7 +262,8 @@ class Parser {
       code = text.charCodeAt(++at);
     }
     // One digit or up to 15 that do not begin with a zero: nearly all integers, and exact.
-    const isShort = at - start === 1 || (at - start <= PLAIN_NUMBER && text.charCodeAt(start) !== ZERO);
+    const isShort =
+      at - start === 1 || (at - start <= maxPlainNumberChars && text.charCodeAt(start) !== ZERO);
     if (at > start && isShort && code !== 0x2e && code !== 0x65 && code !== 0x45) {
       this.#at = at;
       return whole;
@@ -284,7 +285,7 @@ class Parser {
     }
     this.#at = at;
     const source = text.slice(start, at);
-    if (plain && source.length <= PLAIN_NUMBER) return Number(source);
+    if (plain && source.length <= maxPlainNumberChars) return Number(source);
     spend(this.#work, cost.treeNumber);
     return numberValue(source);
   }

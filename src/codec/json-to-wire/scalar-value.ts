@@ -138,7 +138,7 @@ export function decodeBase64(text: string): Buffer | undefined {
 }
 
 /** One spelling a number, so that two names cannot mean one key. */
-const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]{0,19})$/;
+const canonicalInteger = /^(?:0|-?[1-9][0-9]{0,19})$/;
 
 type KeyValue = string | boolean | number | Long;
 
@@ -173,7 +173,7 @@ export function mapKeyValue(key: Field): (name: string) => KeyValue {
 
 function integerKey(convert: (value: JsonValue) => number | Long): (name: string) => KeyValue {
   return name => {
-    if (!CANONICAL_INTEGER.test(name)) throw invalid("an integer as map key", name);
+    if (!canonicalInteger.test(name)) throw invalid("an integer as map key", name);
     return convert(name);
   };
 }

@@ -1,5 +1,5 @@
 import type { Field } from "../../descriptors/model.js";
-import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
+import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { END_GROUP, LENGTH, START_GROUP, wireType } from "../wire-type.js";
 import { keyCost } from "../work.js";
 import type { EncodeText } from "./encode.js";
@@ -9,7 +9,7 @@ import { scalarCopy } from "./scalar-copy.js";
 import type { EncodeField } from "./tree-encoder.js";
 
 /** Members that one word of bits can note as seen. */
-const WORD = 31;
+const bitsOfWord = 31;
 
 /**
  * The one-pass encoder of a message from an object. Generated: one loop over the members, each copied to the wire where
@@ -22,7 +22,7 @@ export function objectTextEncoder(
   names: ReadonlyMap<string, number>,
   apart: ReadonlySet<Field>,
 ): EncodeText {
-  const writer = new TextSource(OBJECT_LEVEL);
+  const writer = new TextSource(objectLevel);
   const { source } = writer;
   const bail = source.link(BAIL);
   const taken = new Map([...names].filter(([, index]) => !apart.has(fields[index]!.field)));
@@ -33,7 +33,7 @@ export function objectTextEncoder(
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
   source.add(`if (depth <= 0) throw ${bail};`);
   writer.open();
-  for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
+  for (let word = 0; word * bitsOfWord < fields.length; word++) source.add(`let s${word} = 0;`);
   oneofs.forEach((_, index) => {
     source.add(`let o${index} = false;`);
   });
@@ -46,8 +46,8 @@ export function objectTextEncoder(
   fields.forEach((item, index) => {
     const { field, nullable } = item;
     if (apart.has(field)) return;
-    const seen = `s${Math.floor(index / WORD)}`;
-    const bit = 1 << (index % WORD);
+    const seen = `s${Math.floor(index / bitsOfWord)}`;
+    const bit = 1 << (index % bitsOfWord);
     const isRequired = field.presence === "required" && !field.repeated;
     source.add(`case ${index}: if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};`);
     if (!nullable) source.add(`if (c.null()) ${isRequired ? `throw ${bail}` : "break"};`);
@@ -60,7 +60,9 @@ export function objectTextEncoder(
   source.add(`default: throw ${bail};`, "}", "} while (c.nextMember());");
   fields.forEach(({ field }, index) => {
     if (field.presence !== "required" || field.repeated || apart.has(field)) return;
-    source.add(`if ((s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0) throw ${bail};`);
+    source.add(
+      `if ((s${Math.floor(index / bitsOfWord)} & ${1 << (index % bitsOfWord)}) === 0) throw ${bail};`,
+    );
   });
   return source.compile<EncodeText>("c", "w", "depth");
 }
@@ -70,7 +72,7 @@ export function objectTextEncoder(
  * @param nullAbsent whether null means that the field is absent; else null is a value like others
  */
 export function bareTextEncoder(item: EncodeField, nullAbsent: boolean): EncodeText {
-  const writer = new TextSource(BARE_LEVEL);
+  const writer = new TextSource(bareLevel);
   writer.open();
   writer.source.add("c.spend(3);");
   if (nullAbsent && !item.nullable) writer.source.add("if (c.null()) return;");

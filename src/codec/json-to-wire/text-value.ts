@@ -131,11 +131,11 @@ function jsonLiteral(text: string): JsonValue {
   return Number.isFinite(number) ? number : new JsonNumber(text);
 }
 
-const PARTED = new Set([TIMESTAMP, DURATION, FIELD_MASK]);
+const typesOfParts = new Set([TIMESTAMP, DURATION, FIELD_MASK]);
 
 /** True for well-known types with a text form that a query may also give field by field: `t.seconds=5`. */
 export function isParted(type: MessageType, wrappers: OwnWrappers): boolean {
-  return PARTED.has(type.fullName) || isWrapper(type, wrappers);
+  return typesOfParts.has(type.fullName) || isWrapper(type, wrappers);
 }
 
 /**

@@ -223,7 +223,7 @@ function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): W
     };
   }
   const { convert } = value;
-  const write = WRITERS[value.method];
+  const write = scalarWriters[value.method];
   const opening = tag(field, wireType(field));
   return (json, writer) => {
     const scalar = convert(json);
@@ -235,7 +235,7 @@ function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): W
 
 function packedWriter(value: Extract<ValueWriter, { kind: "scalar" }>, field: Field): WriteField {
   const { convert } = value;
-  const write = WRITERS[value.method];
+  const write = scalarWriters[value.method];
   const opening = tag(field, LENGTH);
   return (list, writer, depth) => {
     if (Array.isArray(list) && list.length === 0 && depth > 0) return;
@@ -255,7 +255,7 @@ function packedWriter(value: Extract<ValueWriter, { kind: "scalar" }>, field: Fi
 function mapWriter(item: EncodeField, entry: { readonly key: Field; readonly value: Field }): WriteField {
   const { field, value } = item;
   const key = item.key!;
-  const writeKey = WRITERS[key.method];
+  const writeKey = scalarWriters[key.method];
   const writeValue = valueWriter(value, entry.value, false);
   const opening = tag(field, LENGTH);
   const keyOpening = tag(entry.key, wireType(entry.key));
@@ -297,7 +297,7 @@ function isDefault(scalar: unknown): boolean {
   return Object.is(scalar, 0) || scalar === "" || scalar === false;
 }
 
-const WRITERS: Readonly<Record<WriterMethod, (writer: Writer, scalar: unknown) => void>> = {
+const scalarWriters: Readonly<Record<WriterMethod, (writer: Writer, scalar: unknown) => void>> = {
   double: (writer, scalar) => writer.double(scalar as number),
   float: (writer, scalar) => writer.float(scalar as number),
   int32: (writer, scalar) => writer.int32(scalar as number),

@@ -1,11 +1,11 @@
 import { GrowingBuffer } from "../growing-buffer.js";
 import type { Long } from "./decimal.js";
 
-const SURROGATE = /\p{Surrogate}/u;
+const loneSurrogate = /\p{Surrogate}/u;
 /** Up to so many characters a string is written faster by hand than by a native call. */
-const MAX_HAND_COPIED_CHARS = 40;
+const maxHandCopiedChars = 40;
 /** The same for bytes from one buffer to another. */
-const MIN_NATIVE_COPY_BYTES = 128;
+const minNativeCopyBytes = 128;
 
 /** Collects the bytes of one message. */
 export class Writer extends GrowingBuffer {
@@ -23,7 +23,7 @@ export class Writer extends GrowingBuffer {
   finish(): Uint8Array {
     const length = this.at;
     const copy = Buffer.allocUnsafe(length);
-    if (length >= MIN_NATIVE_COPY_BYTES) this.data.copy(copy, 0, 0, length);
+    if (length >= minNativeCopyBytes) this.data.copy(copy, 0, 0, length);
     else for (let index = 0; index < length; index++) copy[index] = this.data[index]!;
     return copy;
   }
@@ -106,7 +106,7 @@ export class Writer extends GrowingBuffer {
     const length = value.length;
     this.reserve(length * 3 + 5);
     const bytes = this.data;
-    if (length <= MAX_HAND_COPIED_CHARS) {
+    if (length <= maxHandCopiedChars) {
       const start = this.at + 1;
       let index = 0;
       for (; index < length; index++) {
@@ -122,7 +122,7 @@ export class Writer extends GrowingBuffer {
     }
     const start = this.begin();
     const written = bytes.write(value, this.at, length * 3, "utf8");
-    if (written !== length && SURROGATE.test(value)) {
+    if (written !== length && loneSurrogate.test(value)) {
       this.at = start - 1;
       return false;
     }
@@ -141,7 +141,7 @@ export class Writer extends GrowingBuffer {
   slice(from: Uint8Array, start: number, end: number): void {
     const length = end - start;
     this.reserve(length + 5);
-    if (length >= MIN_NATIVE_COPY_BYTES) {
+    if (length >= minNativeCopyBytes) {
       this.at = putVarint(this.data, this.at, length);
       this.data.set(from.subarray(start, end), this.at);
       this.at += length;

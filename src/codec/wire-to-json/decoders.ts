@@ -7,7 +7,7 @@ import {
   isWellKnown,
   isWrapper,
   LIST_VALUE,
-  NO_WRAPPERS,
+  noWrappers,
   type OwnWrappers,
   STRUCT,
   TIMESTAMP,
@@ -75,7 +75,7 @@ export class Decoders {
   constructor(model: Model, policy: JsonPolicy) {
     this.#model = model;
     this.#policy = policy;
-    this.#wrappers = policy.wrappers ?? NO_WRAPPERS;
+    this.#wrappers = policy.wrappers ?? noWrappers;
     this.#any = new AnyPrinter(model, this.#wrappers, type => this.message(type));
   }
 
@@ -250,7 +250,7 @@ export class Decoders {
   #scalar(field: Field): ReadText {
     if (field.parent.fullName === VALUE && field.kind === "double") return finiteText;
     const read = scalarReader(field);
-    return this.#policy.int64 === "number" && LONG_READERS.has(read) ? asNumber(read) : read;
+    return this.#policy.int64 === "number" && longReaders.has(read) ? asNumber(read) : read;
   }
 
   #enumZero(type: EnumType): string {
@@ -261,7 +261,7 @@ export class Decoders {
   }
 }
 
-const LONG_READERS = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
+const longReaders = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
 
 function scalarReader(field: Field): ReadText {
   switch (field.kind) {

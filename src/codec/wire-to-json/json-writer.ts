@@ -6,12 +6,12 @@ import { maxJsonBytes } from "../work.js";
 import { tooLarge } from "./reader.js";
 
 /** Up to so many characters or bytes are copied faster by hand than by a native call. */
-const MAX_HAND_COPIED_CHARS = 48;
+const maxHandCopiedChars = 48;
 const BILLION = 1_000_000_000;
 const TWO_32 = 0x1_0000_0000;
 const ZERO = 0x30;
 /** Digits behind the point up to which a decimal is written without a native call. */
-const MAX_PLACES = 6;
+const maxPlaces = 6;
 
 /** A piece of JSON text that is known at load time. */
 export class JsonPiece {
@@ -87,7 +87,7 @@ export class JsonWriter extends GrowingBuffer {
     this.reserve(length * 3);
     const bytes = this.data;
     const start = this.at;
-    if (length <= MAX_HAND_COPIED_CHARS) {
+    if (length <= maxHandCopiedChars) {
       let index = 0;
       for (; index < length; index++) {
         const code = text.charCodeAt(index);
@@ -203,7 +203,7 @@ export class JsonWriter extends GrowingBuffer {
       return true;
     }
     // Of a decimal with at most 15 digits that reads as this number there is no shorter one with more of them.
-    for (let places = 1, power = 10; places <= MAX_PLACES; places++, power *= 10) {
+    for (let places = 1, power = 10; places <= maxPlaces; places++, power *= 10) {
       // Halves go away from zero, as in native conversions.
       const scaled = Math.sign(value) * Math.round(Math.abs(value) * power);
       if ((scaled | 0) !== scaled) return false;

@@ -1,5 +1,5 @@
 import type { Field } from "../../descriptors/model.js";
-import { BARE_LEVEL, FunctionSource, type Level, OBJECT_LEVEL } from "../function-source.js";
+import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
 import { cost, keyCost } from "../work.js";
@@ -8,12 +8,12 @@ import { JsonPiece } from "./json-writer.js";
 import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./text-decoder.js";
 
 /** Members that one word of bits can note as seen. */
-const WORD = 31;
+const bitsOfWord = 31;
 
 /** Codes of what goes around elements. */
 type Brackets = readonly [open: number, close: number];
-const LIST: Brackets = [0x5b, 0x5d];
-const OBJECT: Brackets = [0x7b, 0x7d];
+const listBrackets: Brackets = [0x5b, 0x5d];
+const objectBrackets: Brackets = [0x7b, 0x7d];
 
 /**
  * The one-pass printer of a message as an object of its fields, in the order in which they come. Generated: one loop over
@@ -22,7 +22,7 @@ const OBJECT: Brackets = [0x7b, 0x7d];
 export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
   const source = new FunctionSource();
   source.add(`if (depth <= 0) throw ${source.link(BAIL)};`, "j.byte(123);");
-  printFields(source, fields, options, OBJECT_LEVEL, item => `${JSON.stringify(item.name)}:`);
+  printFields(source, fields, options, objectLevel, item => `${JSON.stringify(item.name)}:`);
   source.add("j.close(125);");
   return source.compile<Print>("r", "end", "j", "depth");
 }
@@ -30,7 +30,7 @@ export function objectPrinter(fields: readonly DecodeField[], options: ObjectOpt
 /** The same for the bare value of a single field, which belongs to no oneof; prints nothing where it is absent. */
 export function barePrinter(field: DecodeField): Print {
   const source = new FunctionSource();
-  printFields(source, [field], { extensions: undefined, emitDefaults: false }, BARE_LEVEL, () => "");
+  printFields(source, [field], { extensions: undefined, emitDefaults: false }, bareLevel, () => "");
   return source.compile<Print>("r", "end", "j", "depth");
 }
 
@@ -55,15 +55,15 @@ function printFields(
   const bail = source.link(BAIL);
   const oneofs = [...new Set(fields.flatMap(({ field }) => field.oneof ?? []))];
   source.add(`r.spend(${cost.message});`, "let e = 0, q = 0, key, keys, tag = 0;");
-  for (let word = 0; word * WORD < fields.length; word++) source.add(`let s${word} = 0;`);
+  for (let word = 0; word * bitsOfWord < fields.length; word++) source.add(`let s${word} = 0;`);
   oneofs.forEach((_, index) => {
     source.add(`let o${index} = false;`);
   });
   source.add("while (r.pos < end) {", "tag = r.tag();", "switch (tag) {");
   fields.forEach((item, index) => {
     const { field } = item;
-    const seen = `s${Math.floor(index / WORD)}`;
-    const bit = 1 << (index % WORD);
+    const seen = `s${Math.floor(index / bitsOfWord)}`;
+    const bit = 1 << (index % bitsOfWord);
     const claimed = field.oneof === undefined ? "" : `o${oneofs.indexOf(field.oneof)}`;
     const claim = claimed === "" ? "" : ` if (${claimed}) throw ${bail}; ${claimed} = true;`;
     const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
@@ -81,7 +81,7 @@ function printFields(
   source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
   fields.forEach((item, index) => {
     const { field } = item;
-    const unseen = `(s${Math.floor(index / WORD)} & ${1 << (index % WORD)}) === 0`;
+    const unseen = `(s${Math.floor(index / bitsOfWord)} & ${1 << (index % bitsOfWord)}) === 0`;
     if (field.presence === "required" && !field.repeated) {
       source.add(`if (${unseen}) throw ${bail};`);
       return;
@@ -109,15 +109,15 @@ function printCases(
   if (value.kind === "message") {
     const print = `${field.repeated ? `r.spend(${cost.element}); ` : ""}e = r.span(); ${source.link(value.node)}.print(r, e, j, ${field.repeated ? level.inside : level.value});`;
     const tag = tagOf(field, LENGTH);
-    return [[tag, field.repeated ? printRun(tag, head, print, LIST) : `${head} ${print}`]];
+    return [[tag, field.repeated ? printRun(tag, head, print, listBrackets) : `${head} ${print}`]];
   }
   const tag = tagOf(field, wireType(field));
   if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
   const one = `r.spend(${printCost(field)}); ${source.link(value.print)}(r, j, undefined, false);`;
-  const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, LIST)]];
+  const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, listBrackets)]];
   if (wireType(field) !== LENGTH) {
     const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
-    cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, LIST)]);
+    cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, listBrackets)]);
   }
   return cases;
 }
@@ -154,5 +154,5 @@ function printMap(
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,
     `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};`,
   ].join(" ");
-  return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, OBJECT)}`;
+  return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, objectBrackets)}`;
 }

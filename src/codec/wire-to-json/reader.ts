@@ -3,7 +3,7 @@ import { TranscodeError } from "../error.js";
 import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../wire-type.js";
 import { maxJsonBytes, maxResponseWorkUnits, tooComplex } from "../work.js";
 
-const MAX_VARINT_BYTES = 10;
+const maxVarintBytes = 10;
 
 /**
  * Walks wire bytes. Reads are checked against the end of all bytes only; whoever reads up to the end of an inner
@@ -75,7 +75,7 @@ export class Reader {
     const start = this.pos;
     let low = 0;
     let high = 0;
-    for (let index = 0; index < MAX_VARINT_BYTES; index++) {
+    for (let index = 0; index < maxVarintBytes; index++) {
       const byte = bytes[start + index];
       if (byte === undefined) throw truncated();
       const bits = byte & 0x7f;

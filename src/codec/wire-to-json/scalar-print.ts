@@ -21,8 +21,8 @@ export type PrintScalar = (
 
 const COMMA = 0x2c;
 const QUOTE = 0x22;
-const TRUE = new JsonPiece("true");
-const FALSE = new JsonPiece("false");
+const trueText = new JsonPiece("true");
+const falseText = new JsonPiece("false");
 
 /**
  * @param read gives the same value as text; used for the kinds that have no faster way
@@ -64,7 +64,7 @@ export function scalarPrint(
     case "fixed64":
     case "sfixed64":
       // Else the policy asks for numbers.
-      return zero === '"0"' ? LONG_PRINTERS[field.kind] : printText(read, zero);
+      return zero === '"0"' ? longPrinters[field.kind] : printText(read, zero);
     case "bytes":
       return printText(read, zero, cost.bytes);
     default:
@@ -92,7 +92,7 @@ export const printBool: PrintScalar = (reader, out, name, sparse) => {
   const value = reader.low !== 0 || reader.high !== 0;
   if (sparse && !value) return;
   if (name !== undefined) out.piece(name);
-  out.piece(value ? TRUE : FALSE);
+  out.piece(value ? trueText : falseText);
   out.byte(COMMA);
 };
 
@@ -136,7 +136,7 @@ const printSfixed32: PrintScalar = (reader, out, name, sparse) => {
   out.byte(COMMA);
 };
 
-const LONG_PRINTERS: Readonly<Record<"int64" | "uint64" | "sint64" | "fixed64" | "sfixed64", PrintScalar>> = {
+const longPrinters: Readonly<Record<"int64" | "uint64" | "sint64" | "fixed64" | "sfixed64", PrintScalar>> = {
   int64: (reader, out, name, sparse) => {
     reader.varint64();
     printLong(reader, out, name, sparse, true);

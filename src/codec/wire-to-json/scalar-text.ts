@@ -117,7 +117,7 @@ export function looseStringText(reader: Reader): string {
 }
 
 /** Up to this length a string is made faster from its codes than by a native call. */
-const MAX_HAND_COPIED_CHARS = 16;
+const maxHandCopiedChars = 16;
 
 function readString(reader: Reader, strict: boolean): string {
   const end = reader.span();
@@ -130,7 +130,7 @@ function readString(reader: Reader, strict: boolean): string {
     if (byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c) break;
   }
   if (at === end) {
-    return end - start <= MAX_HAND_COPIED_CHARS
+    return end - start <= maxHandCopiedChars
       ? shortText(bytes, start, end)
       : `"${bytes.toString("latin1", start, end)}"`;
   }

@@ -1,6 +1,6 @@
 import type { Field } from "../../descriptors/model.js";
 import type { EmitDefaults } from "../codec.js";
-import { BARE_LEVEL, FunctionSource, type Level, literal, OBJECT_LEVEL } from "../function-source.js";
+import { bareLevel, FunctionSource, type Level, literal, objectLevel } from "../function-source.js";
 import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
 import { cost, maxJsonBytes } from "../work.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode.js";
@@ -120,7 +120,7 @@ class DecodeSource {
     this.#fields = fields;
     this.#object = form === "object";
     this.#message = form !== "entry";
-    this.#level = this.#object ? OBJECT_LEVEL : BARE_LEVEL;
+    this.#level = this.#object ? objectLevel : bareLevel;
     for (const { field } of fields) {
       if (field.oneof !== undefined && !this.#oneofs.has(field.oneof)) {
         this.#oneofs.set(field.oneof, this.#oneofs.size);

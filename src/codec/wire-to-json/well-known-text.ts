@@ -60,7 +60,7 @@ function readInstant(reader: Reader, end: number, depth: number): Instant {
   return { seconds, nanos };
 }
 
-const NULL = new JsonPiece("null,");
+const nullText = new JsonPiece("null,");
 
 /** Prints `google.protobuf.Value` (its fields: `copyValue`) from its one field; none and several are rare. */
 export function valuePrinter(struct: DecodeNode, list: DecodeNode): Print {
@@ -70,7 +70,7 @@ export function valuePrinter(struct: DecodeNode, list: DecodeNode): Print {
     switch (reader.tag()) {
       case 8:
         reader.varint64();
-        out.piece(NULL);
+        out.piece(nullText);
         break;
       case 17: {
         if (reader.pos + 8 > end) throw BAIL;

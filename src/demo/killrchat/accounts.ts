@@ -22,7 +22,7 @@ export interface Account {
   readonly rooms: Set<string>;
 }
 
-const CAPACITY = 10_000;
+const maxAccounts = 10_000;
 
 /** Accounts by login. */
 export class AccountStore {
@@ -31,7 +31,7 @@ export class AccountStore {
   /** @throws RpcError ALREADY_EXISTS, `LOGIN_TAKEN`; RESOURCE_EXHAUSTED when there are too many */
   checkFree(login: string): void {
     if (this.#accounts.has(login)) throw loginTaken(login);
-    if (this.#accounts.size >= CAPACITY) throw full("users", CAPACITY);
+    if (this.#accounts.size >= maxAccounts) throw full("users", maxAccounts);
   }
 
   /** @throws as checkFree */

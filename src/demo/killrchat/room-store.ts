@@ -98,7 +98,7 @@ interface ChatMessage {
   readonly creationDate: string;
 }
 
-const CAPACITY = 1000;
+const maxMessages = 1000;
 
 /** The newest messages of one room, or of the lobby. */
 export class MessageLog {
@@ -107,7 +107,7 @@ export class MessageLog {
   post(author: Person, content: string, systemMessage = false): void {
     const creationDate = dateText(new Date());
     this.#messages.push({ messageId: randomUUID(), author, content, systemMessage, creationDate });
-    if (this.#messages.length > CAPACITY) this.#messages.shift();
+    if (this.#messages.length > maxMessages) this.#messages.shift();
   }
 
   /**

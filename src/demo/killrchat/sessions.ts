@@ -48,7 +48,7 @@ function sessionToken(header: string): string | undefined {
   return undefined;
 }
 
-const CAPACITY = 10_000;
+const maxSessions = 10_000;
 
 /** Open sessions: the login by the random token that the cookie carries. The oldest makes room for a new one. */
 export class SessionStore {
@@ -59,7 +59,7 @@ export class SessionStore {
     const token = randomBytes(32).toString("base64url");
     this.#logins.set(token, login);
     const oldest = this.#logins.keys().next();
-    if (this.#logins.size > CAPACITY && !oldest.done) this.#logins.delete(oldest.value);
+    if (this.#logins.size > maxSessions && !oldest.done) this.#logins.delete(oldest.value);
     return token;
   }
 

@@ -71,7 +71,7 @@ export function replaceMessageService(store: MessageStore): DemoService {
 }
 
 /** Most messages kept; the one written longest ago makes room. */
-const CAPACITY = 1000;
+const maxKeptMessages = 1000;
 
 /** Texts by message id. */
 export class MessageStore {
@@ -86,6 +86,6 @@ export class MessageStore {
     this.#texts.delete(id);
     this.#texts.set(id, text);
     const oldest = this.#texts.keys().next();
-    if (this.#texts.size > CAPACITY && !oldest.done) this.#texts.delete(oldest.value);
+    if (this.#texts.size > maxKeptMessages && !oldest.done) this.#texts.delete(oldest.value);
   }
 }

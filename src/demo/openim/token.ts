@@ -16,7 +16,7 @@ export interface TokenOwner {
 /** What the demo's gateway and backend share unless `OPENIM_SECRET` is set: good for a demo, no secret to anybody. */
 export const demoSecret = "openim-demo-secret-that-everybody-knows";
 
-const LIFETIME = 90 * 24 * 3600;
+const lifetimeSeconds = 90 * 24 * 3600;
 
 function key(): Uint8Array {
   return new TextEncoder().encode(process.env.OPENIM_SECRET ?? demoSecret);
@@ -29,7 +29,7 @@ export function issueToken(userID: string, userType: UserType): Promise<string> 
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setIssuedAt(now)
     .setNotBefore(now)
-    .setExpirationTime(now + LIFETIME)
+    .setExpirationTime(now + lifetimeSeconds)
     .sign(key());
 }
 

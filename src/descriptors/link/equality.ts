@@ -6,8 +6,8 @@ import {
   type HasOptions,
   type MessageProto,
   type RangeProto,
-  SCALAR_TYPES,
   type ServiceProto,
+  scalarTypes,
 } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
 import type { Field, MessageType, Model, OptionValue } from "../model.js";
@@ -203,8 +203,8 @@ class ShapeDescriber extends Describer {
 function defaultOf({ type, defaultValue = new Uint8Array() }: FieldProto): string {
   const text = Buffer.from(defaultValue).toString("latin1");
   const number = text.replace("inf", "Infinity");
-  if (type === SCALAR_TYPES.get("float")) return String(Math.fround(Number(number)));
-  return type === SCALAR_TYPES.get("double") ? String(Number(number)) : text;
+  if (type === scalarTypes.get("float")) return String(Math.fround(Number(number)));
+  return type === scalarTypes.get("double") ? String(Number(number)) : text;
 }
 
 function isMapEntry({ options }: HasOptions): boolean {

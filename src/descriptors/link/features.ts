@@ -9,30 +9,30 @@ export interface Features {
   readonly delimited: boolean;
 }
 
-const PROTO2: Features = {
+const proto2Features: Features = {
   presence: "explicit",
   closedEnums: true,
   packed: false,
   utf8: false,
   delimited: false,
 };
-const PROTO3: Features = {
+const proto3Features: Features = {
   presence: "implicit",
   closedEnums: false,
   packed: true,
   utf8: true,
   delimited: false,
 };
-const EDITION_2023: Features = { ...PROTO3, presence: "explicit" };
+const edition2023Features: Features = { ...proto3Features, presence: "explicit" };
 
 /** What a file starts from (google/protobuf/descriptor.proto, `edition_defaults`). 2024 and 2026 change nothing here. */
 export function defaultFeatures(syntax: "proto2" | "proto3" | "editions"): Features {
-  if (syntax === "editions") return EDITION_2023;
-  return syntax === "proto3" ? PROTO3 : PROTO2;
+  if (syntax === "editions") return edition2023Features;
+  return syntax === "proto3" ? proto3Features : proto2Features;
 }
 
 /** Number of `features` in each options message. */
-export const FEATURES_FIELD = { file: 50, message: 12, field: 21, oneof: 1, enum: 7 } as const;
+export const featuresField = { file: 50, message: 12, field: 21, oneof: 1, enum: 7 } as const;
 
 /** The features of an element: what it sets itself, else what `inherited` says. */
 export function resolveFeatures(

@@ -14,15 +14,15 @@ import type {
 } from "../model.js";
 import { qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
-import { defaultFeatures, FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
+import { defaultFeatures, type Features, featuresField, resolveFeatures } from "./features.js";
 import { decodeSingle } from "./option-value.js";
 import { SourceInfo } from "./source-info.js";
 import type { EnumSymbol, ServiceSymbol } from "./symbols.js";
 
-const EMPTY = new Uint8Array();
+const noBytes = new Uint8Array();
 
 /** Number of `deprecated` in each options message that has it. */
-const DEPRECATED_FIELD = {
+const deprecatedField = {
   File: 23,
   Message: 3,
   Field: 3,
@@ -32,7 +32,7 @@ const DEPRECATED_FIELD = {
   Method: 33,
 } as const;
 
-export type OptionsKind = keyof typeof DEPRECATED_FIELD;
+export type OptionsKind = keyof typeof deprecatedField;
 
 /** A file of the model, with what its elements share. */
 export class LinkedFile implements FileDescriptor {
@@ -67,7 +67,7 @@ export class LinkedFile implements FileDescriptor {
     this.#features ??= resolveFeatures(
       defaultFeatures(this.syntax),
       this.#source.proto.options,
-      FEATURES_FIELD.file,
+      featuresField.file,
     );
     return this.#features;
   }
@@ -103,7 +103,7 @@ export abstract class LinkedElement {
   }
 
   get deprecated(): boolean {
-    return varintField(this.options.bytes, DEPRECATED_FIELD[this.#kind]) === 1;
+    return varintField(this.options.bytes, deprecatedField[this.#kind]) === 1;
   }
 }
 
@@ -114,7 +114,7 @@ export class LinkedOptions implements Options {
   readonly #type: string;
 
   constructor(model: Model, bytes: Uint8Array | undefined, type: string) {
-    this.bytes = bytes ?? EMPTY;
+    this.bytes = bytes ?? noBytes;
     this.#model = model;
     this.#type = type;
   }
@@ -150,7 +150,7 @@ export class LinkedEnum extends LinkedElement implements EnumType {
   constructor(model: Model, file: LinkedFile, symbol: EnumSymbol, inherited: Features) {
     super(model, file, symbol.fullName, symbol.proto, symbol.path, "Enum");
     this.#symbol = symbol;
-    this.closed = resolveFeatures(inherited, symbol.proto.options, FEATURES_FIELD.enum).closedEnums;
+    this.closed = resolveFeatures(inherited, symbol.proto.options, featuresField.enum).closedEnums;
   }
 
   get values(): readonly EnumValue[] {
@@ -204,7 +204,7 @@ class LinkedEnumValue extends LinkedElement implements EnumValue {
 }
 
 const IDEMPOTENCY_OPTION = 34;
-const IDEMPOTENCY = ["unknown", "no_side_effects", "idempotent"] as const;
+const idempotencyLevels = ["unknown", "no_side_effects", "idempotent"] as const;
 
 class LinkedService extends LinkedElement implements ServiceType {
   readonly kind = "service";
@@ -257,6 +257,6 @@ class LinkedMethod extends LinkedElement implements MethodType {
   }
 
   get idempotency(): MethodType["idempotency"] {
-    return IDEMPOTENCY[varintField(this.options.bytes, IDEMPOTENCY_OPTION) ?? 0] ?? "unknown";
+    return idempotencyLevels[varintField(this.options.bytes, IDEMPOTENCY_OPTION) ?? 0] ?? "unknown";
   }
 }

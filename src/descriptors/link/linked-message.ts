@@ -3,11 +3,11 @@ import { varintField } from "../../wire/reader.js";
 import { type FieldProto, FieldType, Label, type OneofProto, Path } from "../descriptor-proto.js";
 import type { EnumType, Field, MessageType, Model, Oneof, Options, Presence } from "../model.js";
 import { jsonName, qualify } from "../names.js";
-import { FEATURES_FIELD, type Features, resolveFeatures } from "./features.js";
+import { type Features, featuresField, resolveFeatures } from "./features.js";
 import { LinkedElement, type LinkedFile, LinkedOptions } from "./linked-elements.js";
 import type { MessageSymbol } from "./symbols.js";
 
-const KINDS: readonly (Field["kind"] | undefined)[] = [
+const kindsByType: readonly (Field["kind"] | undefined)[] = [
   undefined,
   "double",
   "float",
@@ -53,7 +53,7 @@ export class LinkedMessage extends LinkedElement implements MessageType {
     this.#symbol = symbol;
     this.mapEntry = varintField(this.options.bytes, MAP_ENTRY_OPTION) === 1;
     this.extendable = symbol.proto.extensionRange.length > 0;
-    this.features = resolveFeatures(inherited, symbol.proto.options, FEATURES_FIELD.message);
+    this.features = resolveFeatures(inherited, symbol.proto.options, featuresField.message);
   }
 
   get fields(): readonly LinkedField[] {
@@ -89,7 +89,7 @@ export class LinkedMessage extends LinkedElement implements MessageType {
     for (const [index, oneof] of proto.oneofDecl.entries()) {
       yield 1;
       oneofs.push(new LinkedOneof(this.model, oneof, this.file, `${path},${Path.MESSAGE_ONEOF},${index}`));
-      features.push(resolveFeatures(this.features, oneof.options, FEATURES_FIELD.oneof));
+      features.push(resolveFeatures(this.features, oneof.options, featuresField.oneof));
     }
     const fields: LinkedField[] = [];
     const byName = new Map<string, LinkedField>();
@@ -172,11 +172,11 @@ export class LinkedField extends LinkedElement implements Field {
     readonly extension: boolean,
   ) {
     super(model, file, fullName, proto, path, "Field");
-    const features = resolveFeatures(inherited, proto.options, FEATURES_FIELD.field);
+    const features = resolveFeatures(inherited, proto.options, featuresField.field);
     this.#typeName = proto.typeName?.slice(1) ?? "";
     this.number = proto.number;
     this.jsonName = extension ? `[${fullName}]` : proto.jsonName || jsonName(proto.name);
-    this.kind = KINDS[proto.type] ?? "message";
+    this.kind = kindsByType[proto.type] ?? "message";
     this.repeated = proto.label === Label.REPEATED;
     this.proto3Optional = proto.proto3Optional === true;
     this.presence = presenceOf(proto, features, this.kind, oneof !== undefined || extension);

@@ -33,10 +33,10 @@ export interface Linkage {
   readonly large: readonly (MessageSymbol | EnumSymbol)[];
 }
 
-const MANY_MEMBERS = 1_000;
-const MANY_BYTES = 16 * 1024;
+const manyMembers = 1_000;
+const manyBytes = 16 * 1024;
 /** Of a file that is serialized. */
-const BYTES_PER_UNIT = 20;
+const bytesPerUnit = 20;
 
 /** @param files the files in the order of their names' first mention */
 export function* createLinkage(
@@ -62,8 +62,8 @@ export function* createLinkage(
     else if (symbol.kind === "extension") enterExtension(symbol, extensions);
     else if (
       symbol.kind === "message"
-        ? symbol.proto.field.length > MANY_MEMBERS
-        : symbol.proto.value.length > MANY_MEMBERS
+        ? symbol.proto.field.length > manyMembers
+        : symbol.proto.value.length > manyMembers
     )
       large.push(symbol);
   }
@@ -117,7 +117,7 @@ export class LinkedModel implements Model {
   *linkServices(): Steps {
     for (const symbol of this.#linkage.services) {
       const file = this.#file(symbol);
-      if ((symbol.file.proto.sourceCodeInfo?.length ?? 0) > MANY_BYTES) yield* file.info.decode();
+      if ((symbol.file.proto.sourceCodeInfo?.length ?? 0) > manyBytes) yield* file.info.decode();
       this.services.set(symbol.fullName, yield* linkService(this, file, symbol));
     }
   }
@@ -155,7 +155,7 @@ export class LinkedModel implements Model {
       if (!names.has(this.#linkedFiles.get(source)!.name)) continue;
       const file = this.#serialize(source);
       files.push(file);
-      yield file.length / BYTES_PER_UNIT;
+      yield file.length / bytesPerUnit;
     }
     return files;
   }

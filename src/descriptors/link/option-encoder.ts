@@ -123,7 +123,7 @@ function fieldNamed(type: MessageType, name: string): Field | undefined {
   return group?.delimited && group.message?.name === name ? group : undefined;
 }
 
-const RANGES: ReadonlyMap<string, readonly [bigint, bigint]> = new Map([
+const integerRanges: ReadonlyMap<string, readonly [bigint, bigint]> = new Map([
   ["int32", [-(1n << 31n), (1n << 31n) - 1n]],
   ["sint32", [-(1n << 31n), (1n << 31n) - 1n]],
   ["sfixed32", [-(1n << 31n), (1n << 31n) - 1n]],
@@ -222,7 +222,7 @@ function integerValue(field: Field, literal: Literal): bigint {
     literal.kind === "float" && Object.is(literal.value, -0)
       ? 0n
       : literal.kind === "integer" && literal.value;
-  const range = RANGES.get(field.kind);
+  const range = integerRanges.get(field.kind);
   if (value === false || range === undefined) throw mismatch(field, literal);
   if (value < range[0] || value > range[1])
     throw new ValueFault(`${value} is out of range for ${field.kind} "${field.name}"`);

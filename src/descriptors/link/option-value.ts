@@ -1,7 +1,7 @@
 import { WireReader, WireType } from "../../wire/reader.js";
 import type { Field, MessageType, Model, OptionValue } from "../model.js";
 
-const MAX_DEPTH = 100;
+const maxOptionDepth = 100;
 const utf8 = new TextDecoder();
 
 type Lookup = Pick<Model, "extension">;
@@ -18,7 +18,7 @@ interface Occurrence {
  * @throws RangeError where the bytes are not a message of the type
  */
 export function decodeMessage(type: MessageType, bytes: Uint8Array, model: Lookup, depth = 0): OptionValue {
-  if (depth > MAX_DEPTH) throw new RangeError("nested too deep");
+  if (depth > maxOptionDepth) throw new RangeError("nested too deep");
   const value: Record<string, OptionValue> = Object.create(null);
   for (const [number, occurrences] of occurrencesByNumber(bytes)) {
     const field = type.fieldsByNumber.get(number) ?? model.extension(type.fullName, number);
@@ -55,16 +55,16 @@ function occurrencesByNumber(message: Uint8Array): Map<number, Occurrence[]> {
   return found;
 }
 
-const NOTHING = new Uint8Array();
+const noBytes = new Uint8Array();
 
 function readOccurrence(reader: WireReader, wireType: number): Occurrence {
   switch (wireType) {
     case WireType.VARINT:
-      return { wireType, bits: reader.varint(), bytes: NOTHING };
+      return { wireType, bits: reader.varint(), bytes: noBytes };
     case WireType.FIXED32:
-      return { wireType, bits: BigInt(reader.fixed32()), bytes: NOTHING };
+      return { wireType, bits: BigInt(reader.fixed32()), bytes: noBytes };
     case WireType.FIXED64:
-      return { wireType, bits: reader.fixed64(), bytes: NOTHING };
+      return { wireType, bits: reader.fixed64(), bytes: noBytes };
     case WireType.BYTES:
       return { wireType, bits: 0n, bytes: reader.delimited() };
     case WireType.START_GROUP:
@@ -115,7 +115,7 @@ function decodeMap(
 }
 
 function zero(field: Field): Occurrence {
-  return { wireType: wireTypeOf(field.kind), bits: 0n, bytes: NOTHING };
+  return { wireType: wireTypeOf(field.kind), bits: 0n, bytes: noBytes };
 }
 
 /** A packed run as single occurrences. */

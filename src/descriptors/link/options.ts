@@ -7,7 +7,7 @@ import type { Field, MessageType, Model } from "../model.js";
 import { qualify } from "../names.js";
 import type { OptionList, OptionStatement } from "../parse/option.js";
 import { givesWay, type SourceFile } from "../source-file.js";
-import { FEATURES_FIELD } from "./features.js";
+import { featuresField } from "./features.js";
 import { OptionEncoder, ValueFault, writeMessage } from "./option-encoder.js";
 import { type DescriptorSymbol, nested, type Scope, topLevel } from "./symbols.js";
 
@@ -31,18 +31,20 @@ export function* encodeOptions(
   }
 }
 
-const UNITS_PER_STATEMENT = 10;
-const BYTES_PER_UNIT = 20;
+const unitsPerStatement = 10;
+const bytesPerUnit = 20;
 
 /** Standard options that are themselves subject to `retention`, which the first pass does not know yet. */
-const RETAINED: ReadonlySet<string> = new Set([
+const retainedOptions: ReadonlySet<string> = new Set([
   "verification",
   "enforce_naming_style",
   "default_symbol_visibility",
 ]);
 
 function isCustom({ path, value }: OptionStatement): boolean {
-  return value.kind === "aggregate" || path.some(({ name, extension }) => extension || RETAINED.has(name));
+  return (
+    value.kind === "aggregate" || path.some(({ name, extension }) => extension || retainedOptions.has(name))
+  );
 }
 
 class ListEncoder {
@@ -64,10 +66,10 @@ class ListEncoder {
     if (target.options !== undefined) writer.raw(target.options);
     for (const statement of statements) {
       this.#statement(statement, writer);
-      yield UNITS_PER_STATEMENT;
+      yield unitsPerStatement;
     }
     target.options = sortFields(writer.finish());
-    yield target.options.length / BYTES_PER_UNIT;
+    yield target.options.length / bytesPerUnit;
   }
 
   #statement(statement: OptionStatement, into: WireWriter): void {
@@ -154,7 +156,7 @@ function spell({ path }: OptionStatement): string {
 export function* checkOptions(file: SourceFile, problems: DiagnosticList): Steps {
   if (file.raw === undefined) return;
   for (const [element, { options }, features] of optionsOf(file)) {
-    yield 1 + (options?.length ?? 0) / BYTES_PER_UNIT;
+    yield 1 + (options?.length ?? 0) / bytesPerUnit;
     if (options === undefined || options.length === 0 || isMessage(options, features)) continue;
     const position = { file: file.origin, line: 0, column: 0 };
     problems.error({ message: `the options of "${element}" are malformed`, position, path: element });
@@ -165,7 +167,7 @@ export function* checkOptions(file: SourceFile, problems: DiagnosticList): Steps
 type Entry = readonly [string, HasOptions, number];
 
 function* optionsOf(file: SourceFile): Generator<Entry> {
-  yield [file.proto.name, file.proto, FEATURES_FIELD.file];
+  yield [file.proto.name, file.proto, featuresField.file];
   for (const symbol of topLevel(file)) {
     if (!givesWay(file) || !file.dropped.has(symbol.proto)) yield* symbolOptions(symbol);
   }
@@ -178,13 +180,13 @@ function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
   };
   switch (kind) {
     case "message":
-      yield [fullName, proto, FEATURES_FIELD.message];
-      for (const field of proto.field) yield entry(field, FEATURES_FIELD.field);
-      for (const oneof of proto.oneofDecl) yield entry(oneof, FEATURES_FIELD.oneof);
+      yield [fullName, proto, featuresField.message];
+      for (const field of proto.field) yield entry(field, featuresField.field);
+      for (const oneof of proto.oneofDecl) yield entry(oneof, featuresField.oneof);
       for (const child of nested(symbol)) yield* symbolOptions(child);
       break;
     case "enum":
-      yield [fullName, proto, FEATURES_FIELD.enum];
+      yield [fullName, proto, featuresField.enum];
       for (const value of proto.value) yield entry(value, 0);
       break;
     case "service":
@@ -192,7 +194,7 @@ function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
       for (const method of proto.method) yield entry(method, 0);
       break;
     case "extension":
-      yield [fullName, proto, FEATURES_FIELD.field];
+      yield [fullName, proto, featuresField.field];
       break;
   }
 }

@@ -2,10 +2,10 @@ import type { Steps } from "../../net/pace.js";
 import {
   type FieldProto,
   FieldType,
-  MAX_FIELD,
   type MessageProto,
+  maxFieldNumber,
   Path,
-  SCALAR_TYPES,
+  scalarTypes,
 } from "../descriptor-proto.js";
 import { DiagnosticList } from "../diagnostic-list.js";
 import { parentOf, qualify } from "../names.js";
@@ -21,10 +21,10 @@ import {
   topLevel,
 } from "./symbols.js";
 
-const SCALARS: ReadonlySet<number> = new Set(SCALAR_TYPES.values());
+const scalarNumbers: ReadonlySet<number> = new Set(scalarTypes.values());
 
 /** How many types a warning names. */
-const MAX_NAMES = 3;
+const maxNames = 3;
 
 type Wanted = "message" | "type";
 
@@ -75,8 +75,8 @@ class Resolver {
     }
     const names = [...this.#adopted];
     if (names.length === 0) return;
-    const more = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : "";
-    const message = `"${this.file.proto.name}" does not import the files that define ${names.slice(0, MAX_NAMES).join(", ")}${more}; the definitions known by these names are used`;
+    const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : "";
+    const message = `"${this.file.proto.name}" does not import the files that define ${names.slice(0, maxNames).join(", ")}${more}; the definitions known by these names are used`;
     this.problems.warning({ message, position: { file: this.file.origin, line: 0, column: 0 } });
   }
 
@@ -115,7 +115,7 @@ class Resolver {
 
   #extensionNumber({ proto: { number, extendee = "" }, fullName, path }: ExtensionSymbol): void {
     const target = this.table.symbols.get(extendee.slice(1));
-    if (number <= MAX_FIELD || target?.kind !== "message") return;
+    if (number <= maxFieldNumber || target?.kind !== "message") return;
     if (target.proto.extensionRange.some(({ start, end }) => number >= start && number < end)) return;
     const message = `"${target.fullName}" does not declare ${number} as an extension number`;
     this.#reports.push(() => this.problems.error({ message, ...this.#at(fullName, path) }));
@@ -131,7 +131,7 @@ class Resolver {
   #field(field: FieldProto, scope: string, path: string): void {
     const element = qualify(scope, field.name);
     if (field.typeName === undefined || field.typeName === "") {
-      if (SCALARS.has(field.type)) return;
+      if (scalarNumbers.has(field.type)) return;
       const message = `field "${element}" has no type`;
       this.#reports.push(() => this.problems.error({ message, ...this.#at(element, path) }));
       return;

@@ -8,7 +8,7 @@ export interface Place {
   readonly column: number;
 }
 
-const NOWHERE: Place = { comment: "", line: 0, column: 0 };
+const nowhere: Place = { comment: "", line: 0, column: 0 };
 
 /** Comments and lines of one file's elements, decoded when first asked for. */
 export class SourceInfo {
@@ -20,7 +20,7 @@ export class SourceInfo {
   /** @param path field numbers and indexes from the file down, joined by commas */
   at(path: string): Place {
     if (this.#places === undefined) atOnce(this.decode());
-    return this.#places?.get(path) ?? NOWHERE;
+    return this.#places?.get(path) ?? nowhere;
   }
 
   /** Decodes what is left until somebody asks otherwise. */

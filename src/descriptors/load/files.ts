@@ -142,10 +142,10 @@ function lastSegment(path: string): string {
 }
 
 /** The `.proto` files that come with this package. */
-export const BUNDLE_FOLDER = fileURLToPath(new URL("../../../protos", import.meta.url));
+export const bundleFolder = fileURLToPath(new URL("../../../protos", import.meta.url));
 
 /** Where bundled definitions live; the folder holds protos of examples as well. */
-const PARTS = [
+const bundleParts = [
   "buf/",
   "gogoproto/",
   "google/",
@@ -157,18 +157,18 @@ const PARTS = [
 ];
 
 /** Bundled files that some import by another path. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
+const fileAliases: ReadonlyMap<string, string> = new Map([
   ["github.com/gogo/protobuf/gogoproto/gogo.proto", "gogoproto/gogo.proto"],
   ["github.com/cosmos/gogoproto/gogoproto/gogo.proto", "gogoproto/gogo.proto"],
   ["github.com/envoyproxy/protoc-gen-validate/validate/validate.proto", "validate/validate.proto"],
 ]);
 
 /** What languages add to files; only those that import it need it. */
-const LANGUAGE_FEATURES = ["cpp", "go", "java"].map(name => `google/protobuf/${name}_features.proto`);
+const languageFeatures = ["cpp", "go", "java"].map(name => `google/protobuf/${name}_features.proto`);
 
 /** Where packages are that lie in no folder of their own name. */
-const PLACES: ReadonlyMap<string, readonly string[]> = new Map([
-  ["pb", LANGUAGE_FEATURES],
+const knownPlaces: ReadonlyMap<string, readonly string[]> = new Map([
+  ["pb", languageFeatures],
   ["grpc.gateway.protoc_gen_openapiv2.options", optionFiles("protoc-gen-openapiv2")],
   ["grpc.gateway.protoc_gen_swagger.options", optionFiles("protoc-gen-swagger")],
 ]);
@@ -177,8 +177,8 @@ let names: readonly string[] | undefined;
 
 /** Import paths of all bundled files. */
 export function bundledNames(): readonly string[] {
-  names ??= atOnce(listProtos(BUNDLE_FOLDER, new DiagnosticList())).filter(name =>
-    PARTS.some(part => name.startsWith(part)),
+  names ??= atOnce(listProtos(bundleFolder, new DiagnosticList())).filter(name =>
+    bundleParts.some(part => name.startsWith(part)),
   );
   return names;
 }
@@ -186,12 +186,12 @@ export function bundledNames(): readonly string[] {
 /** Always in the model: errors and well-known types must be readable whatever the user's protos import. */
 function alwaysBundled(): readonly string[] {
   const needed = ["google/rpc/error_details.proto", "google/rpc/status.proto", "google/api/httpbody.proto"];
-  return [...needed, ...bundledFilesOf("google.protobuf").filter(name => !LANGUAGE_FEATURES.includes(name))];
+  return [...needed, ...bundledFilesOf("google.protobuf").filter(name => !languageFeatures.includes(name))];
 }
 
 /** Import paths of the bundled files that make up a package. */
 function bundledFilesOf(packageName: string): readonly string[] {
-  const places = PLACES.get(packageName);
+  const places = knownPlaces.get(packageName);
   if (places !== undefined) return places;
   const folder = `${packageName.replaceAll(".", "/")}/`;
   return bundledNames().filter(name => name.startsWith(folder) && !name.includes("/", folder.length));
@@ -199,9 +199,9 @@ function bundledFilesOf(packageName: string): readonly string[] {
 
 /** A fresh copy of a bundled file, since linking changes it; undefined where there is none of that name. */
 export function* readBundled(name: string, problems: DiagnosticList): Steps<SourceFile | undefined> {
-  const target = ALIASES.get(name) ?? name;
-  if (!PARTS.some(part => target.startsWith(part)) || !hasProto(BUNDLE_FOLDER, target)) return undefined;
-  const file = yield* readProto(BUNDLE_FOLDER, target, "bundle", problems);
+  const target = fileAliases.get(name) ?? name;
+  if (!bundleParts.some(part => target.startsWith(part)) || !hasProto(bundleFolder, target)) return undefined;
+  const file = yield* readProto(bundleFolder, target, "bundle", problems);
   if (file === undefined) return undefined;
   file.name = name;
   file.proto.name = name;
@@ -226,7 +226,7 @@ interface ImportTable {
 }
 
 /** Looking for the folder that an import would be found in asks the file system a few times. */
-const UNITS_PER_SEARCH = 50;
+const unitsPerSearch = 50;
 
 /** Reports imports that name no file, and marks the files that have such. */
 export function* checkImports(file: SourceFile, table: ImportTable, problems: DiagnosticList): Steps {
@@ -251,7 +251,7 @@ export function* checkImports(file: SourceFile, table: ImportTable, problems: Di
       problems.errors++;
       continue;
     }
-    yield UNITS_PER_SEARCH;
+    yield unitsPerSearch;
     const searched = [...new Set(table.searched(file))].join(", ");
     const root = outerRoot(file.origin, name);
     const advice =

@@ -11,14 +11,14 @@ import type { Model } from "../model.js";
 import { qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
 import { givesWay } from "../source-file.js";
-import { BUNDLE_FOLDER, checkCycles, checkImports, FileTable } from "./files.js";
+import { bundleFolder, checkCycles, checkImports, FileTable } from "./files.js";
 import {
   hasProto,
   listProtos,
   readFiles,
   readProto,
   readSet,
-  UNITS_PER_LOOK,
+  unitsPerLook,
   withoutExcluded,
 } from "./read.js";
 
@@ -124,7 +124,7 @@ class Loader {
     const imports = {
       imported: files.imported,
       broken: files.broken,
-      searched: (file: SourceFile) => this.#searched.get(file) ?? [BUNDLE_FOLDER],
+      searched: (file: SourceFile) => this.#searched.get(file) ?? [bundleFolder],
       names: () => files.names(),
       endingIn: (path: string) => files.endingIn(path),
     };
@@ -171,7 +171,7 @@ class Loader {
     const { folder, names } = given.endsWith(".proto") ? singleFile(given, include) : { folder: given };
     const files: SourceFile[] = [];
     const known = new Set<string>();
-    const searched = [folder, ...include, BUNDLE_FOLDER];
+    const searched = [folder, ...include, bundleFolder];
     const roots = names === undefined && exclude.length === 0 ? include : [folder, ...include];
     const read = function* (this: Loader, from: string, name: string): Steps {
       known.add(name);
@@ -198,7 +198,7 @@ class Loader {
     for (const file of files) {
       for (const { name } of file.parsed?.imports ?? []) {
         if (known.has(name)) continue;
-        yield roots.length * UNITS_PER_LOOK;
+        yield roots.length * unitsPerLook;
         const from = roots.find(each => hasProto(each, name));
         if (from !== undefined) yield* read(from, name);
       }

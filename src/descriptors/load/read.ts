@@ -14,12 +14,12 @@ import { parseInSteps } from "../parse/file.js";
 import { SyntaxFault } from "../parse/scanner.js";
 import type { SourceFile } from "../source-file.js";
 
-const MAX_FILES = 50_000;
-const MAX_FILE_SIZE = 16 * 1024 * 1024;
-const MAX_DEPTH = 64;
+const maxFiles = 50_000;
+const maxFileBytes = 16 * 1024 * 1024;
+const maxFolderDepth = 64;
 /** Units that a call of the file system takes. */
-export const UNITS_PER_LOOK = 10;
-const BYTES_PER_UNIT = 2_000;
+export const unitsPerLook = 10;
+const bytesPerUnit = 2_000;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -31,13 +31,13 @@ export function* listProtos(folder: string, problems: DiagnosticList): Steps<str
   const entered = new Set<string>();
   const walk = function* (path: string, name: string, depth: number): Steps {
     try {
-      yield 2 * UNITS_PER_LOOK;
+      yield 2 * unitsPerLook;
       const real = realpathSync(path);
-      if (entered.has(real) || depth > MAX_DEPTH) return;
+      if (entered.has(real) || depth > maxFolderDepth) return;
       entered.add(real);
       for (const entry of readdirSync(path, { withFileTypes: true })) {
-        if (found.length > MAX_FILES) return;
-        yield entry.isSymbolicLink() ? UNITS_PER_LOOK : 1;
+        if (found.length > maxFiles) return;
+        yield entry.isSymbolicLink() ? unitsPerLook : 1;
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
         const child = join(path, entry.name);
         const childName = name === "" ? entry.name : `${name}/${entry.name}`;
@@ -52,8 +52,8 @@ export function* listProtos(folder: string, problems: DiagnosticList): Steps<str
   };
   yield* walk(folder, "", 0);
   const position = { file: folder, line: 0, column: 0 };
-  if (found.length > MAX_FILES) {
-    problems.error({ message: `more than ${MAX_FILES} .proto files`, position });
+  if (found.length > maxFiles) {
+    problems.error({ message: `more than ${maxFiles} .proto files`, position });
     return [];
   }
   if (found.length === 0 && problems.errors === 0)
@@ -114,9 +114,9 @@ export function* readProto(
   let bytes: Uint8Array;
   try {
     const { size } = statSync(origin);
-    if (size > MAX_FILE_SIZE) return fail(`the file has ${size} bytes, more than ${MAX_FILE_SIZE}`);
+    if (size > maxFileBytes) return fail(`the file has ${size} bytes, more than ${maxFileBytes}`);
     bytes = readFileSync(origin);
-    yield 2 * UNITS_PER_LOOK + size / BYTES_PER_UNIT;
+    yield 2 * unitsPerLook + size / bytesPerUnit;
   } catch (error) {
     return fail(`cannot read the file: ${readFailure(error)}`);
   }
@@ -165,16 +165,16 @@ export function readFailure(error: unknown): string {
   return message;
 }
 
-const MAX_SET_SIZE = 512 * 1024 * 1024;
+const maxSetBytes = 512 * 1024 * 1024;
 
 /** Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it. */
 export async function readSet(file: string, pace: Pace, problems: DiagnosticList): Promise<SourceFile[]> {
   let bytes: Uint8Array;
   try {
     const { size } = await stat(file);
-    if (size > MAX_SET_SIZE) {
+    if (size > maxSetBytes) {
       problems.error({
-        message: `the file has ${size} bytes, more than ${MAX_SET_SIZE}`,
+        message: `the file has ${size} bytes, more than ${maxSetBytes}`,
         position: at(file),
       });
       return [];
@@ -186,7 +186,7 @@ export async function readSet(file: string, pace: Pace, problems: DiagnosticList
   }
   let files: Uint8Array[];
   try {
-    files = await inTurns(pace, decodeSetInSteps(bytes, MAX_FILES));
+    files = await inTurns(pace, decodeSetInSteps(bytes, maxFiles));
   } catch {
     problems.error({
       message: "the file is not a serialized google.protobuf.FileDescriptorSet",
@@ -206,8 +206,8 @@ export function* readFiles(
   files: readonly Uint8Array[],
   problems: DiagnosticList,
 ): Steps<SourceFile[]> {
-  if (files.length > MAX_FILES) {
-    problems.error({ message: `more than ${MAX_FILES} descriptor files`, position: at(origin) });
+  if (files.length > maxFiles) {
+    problems.error({ message: `more than ${maxFiles} descriptor files`, position: at(origin) });
     return [];
   }
   const read: SourceFile[] = [];

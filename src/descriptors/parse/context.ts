@@ -4,7 +4,7 @@ import type { OptionList, OptionStatement } from "./option.js";
 import { Scanner } from "./scanner.js";
 import { expect } from "./token.js";
 
-const CHARACTERS_PER_UNIT = 20;
+const charactersPerUnit = 20;
 
 /** Where a declaration starts, and the comment before it. */
 export interface Start {
@@ -46,7 +46,7 @@ export class ParseContext {
     const { start } = this.scanner;
     const characters = start - this.#counted;
     this.#counted = start;
-    return 3 + characters / CHARACTERS_PER_UNIT;
+    return 3 + characters / charactersPerUnit;
   }
 
   /** Marks the token as the first of a declaration, which takes the comment before it. */

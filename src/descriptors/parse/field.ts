@@ -2,10 +2,10 @@ import {
   type FieldProto,
   FieldType,
   Label,
-  MAX_FIELD,
-  MAX_MESSAGE_SET_EXTENSION,
   type MessageProto,
-  SCALAR_TYPES,
+  maxFieldNumber,
+  maxMessageSetExtension,
+  scalarTypes,
 } from "../descriptor-proto.js";
 import { jsonName, pascalName, qualify } from "../names.js";
 import type { Container, ParseContext, Start } from "./context.js";
@@ -14,7 +14,7 @@ import { readInlineOptions } from "./option.js";
 import { SyntaxFault } from "./scanner.js";
 import { accept, expect, readIdentifier, readInteger, readName, unexpected } from "./token.js";
 
-const MAP_ENTRY = Uint8Array.of(0x38, 1);
+const mapEntryOptions = Uint8Array.of(0x38, 1);
 
 /**
  * Reads a field into `fields`.
@@ -47,7 +47,7 @@ export function readField(
   expect(scanner, "=");
   field.number = readInteger(scanner, "the number of the field", false);
   // Whether an extension extends a message set is known only once its extendee is.
-  const most = extra.extendee === undefined ? MAX_FIELD : MAX_MESSAGE_SET_EXTENSION;
+  const most = extra.extendee === undefined ? maxFieldNumber : maxMessageSetExtension;
   if (field.number === 0 || field.number > most)
     throw scanner.fault(`field number ${field.number} is not between 1 and ${most}`);
   if (entry !== undefined) {
@@ -101,7 +101,7 @@ function readFieldType(context: ParseContext, field: FieldProto): void {
     field.type = FieldType.GROUP;
     return;
   }
-  const scalar = SCALAR_TYPES.get(scanner.text);
+  const scalar = scalarTypes.get(scanner.text);
   const name = readName(scanner, "the type of a field");
   if (scalar !== undefined && !name.includes(".")) field.type = scalar;
   else field.typeName = name;
@@ -127,7 +127,7 @@ function readMapType(context: ParseContext, field: FieldProto): MessageProto | u
   readFieldType(context, value);
   expect(scanner, ">");
   entry.field.push(key, value);
-  entry.options = MAP_ENTRY;
+  entry.options = mapEntryOptions;
   field.label = Label.REPEATED;
   field.type = FieldType.MESSAGE;
   return entry;
@@ -226,7 +226,7 @@ function strip(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
-const ESCAPED: ReadonlyMap<number, string> = new Map([
+const escapedBytes: ReadonlyMap<number, string> = new Map([
   [10, "\\n"],
   [13, "\\r"],
   [9, "\\t"],
@@ -241,7 +241,7 @@ function escapeBytes(bytes: Uint8Array): string {
   for (const byte of bytes) {
     const printable =
       byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, "0")}`;
-    text += ESCAPED.get(byte) ?? printable;
+    text += escapedBytes.get(byte) ?? printable;
   }
   return text;
 }

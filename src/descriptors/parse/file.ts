@@ -1,6 +1,6 @@
 import { atOnce, type Steps } from "../../net/pace.js";
 import {
-  EDITIONS,
+  editions,
   encodeLocations,
   type FileProto,
   type MethodProto,
@@ -96,7 +96,7 @@ function readSyntax(context: ParseContext, proto: FileProto): void {
   expect(scanner, "=");
   const fault = scanner.fault("");
   const value = readString(scanner, `the ${word} as a string`).toString();
-  const edition = EDITIONS.get(value);
+  const edition = editions.get(value);
   if (word === "edition" && edition !== undefined) {
     context.syntax = "editions";
     proto.syntax = "editions";
@@ -105,7 +105,7 @@ function readSyntax(context: ParseContext, proto: FileProto): void {
     context.syntax = "proto3";
     proto.syntax = "proto3";
   } else if (word === "edition" || value !== "proto2") {
-    const known = word === "edition" ? [...EDITIONS.keys()].join(", ") : "proto2, proto3";
+    const known = word === "edition" ? [...editions.keys()].join(", ") : "proto2, proto3";
     fault.message = `unknown ${word} ${JSON.stringify(value)}, expected one of ${known}`;
     throw fault;
   }

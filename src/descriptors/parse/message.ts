@@ -3,9 +3,9 @@ import {
   type EnumProto,
   type EnumValueProto,
   type FieldProto,
-  MAX_FIELD,
-  MAX_MESSAGE_SET_EXTENSION,
   type MessageProto,
+  maxFieldNumber,
+  maxMessageSetExtension,
   type OneofProto,
   Path,
   type RangeProto,
@@ -17,7 +17,7 @@ import type { OptionStatement } from "./option.js";
 import { readInlineOptions, readOption } from "./option.js";
 import { accept, expect, readIdentifier, readInteger, readName, readString, unexpected } from "./token.js";
 
-const MAX_DEPTH = 64;
+const maxMessageDepth = 64;
 
 /** Declarations that files and messages share; false where the token starts none. */
 export function* readCommon(context: ParseContext, into: Container, start: Start): Steps<boolean> {
@@ -58,7 +58,8 @@ function* readMessageBody(
   path: readonly number[],
   start: Start,
 ): Steps {
-  if (into.depth >= MAX_DEPTH) throw context.scanner.fault(`messages are nested more than ${MAX_DEPTH} deep`);
+  if (into.depth >= maxMessageDepth)
+    throw context.scanner.fault(`messages are nested more than ${maxMessageDepth} deep`);
   const { scanner } = context;
   const location = context.open(path, start);
   const scope = qualify(into.scope, message.name);
@@ -231,7 +232,7 @@ export function* readReserved(context: ParseContext, into: MessageProto | EnumPr
 
 /** Gives the ranges up to `max` their end, once it is known whether the message is a message set. */
 function closeRanges({ extensionRange, reservedRange }: MessageProto, messageSet: boolean): void {
-  const most = messageSet ? MAX_MESSAGE_SET_EXTENSION : MAX_FIELD;
+  const most = messageSet ? maxMessageSetExtension : maxFieldNumber;
   for (const range of [...extensionRange, ...reservedRange]) if (range.end === OPEN_END) range.end = most + 1;
 }
 
@@ -246,7 +247,7 @@ function readRange({ scanner }: ParseContext, most?: number): RangeProto {
   return { start, end: inclusive ? end : end + 1 };
 }
 
-const MAX_INT32 = 2_147_483_647;
+const maxInt32 = 2_147_483_647;
 
 /** Reads an enum after its keyword. */
 export function* readEnum(context: ParseContext, into: Container, start: Start, visibility: number): Steps {
@@ -272,7 +273,7 @@ export function* readEnum(context: ParseContext, into: Container, start: Start, 
       statements.push(readOption(scanner));
       context.endStatement();
     } else if (name === "reserved" && scanner.text !== "=") {
-      yield* readReserved(context, type, MAX_INT32);
+      yield* readReserved(context, type, maxInt32);
     } else {
       expect(scanner, "=");
       const value: EnumValueProto = {

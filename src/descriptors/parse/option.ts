@@ -2,7 +2,7 @@ import type { HasOptions } from "../descriptor-proto.js";
 import type { Scanner } from "./scanner.js";
 import { accept, expect, parseInteger, readIdentifier, readName, readString, unexpected } from "./token.js";
 
-const MAX_DEPTH = 64;
+const maxOptionDepth = 64;
 
 /** `name = value`, without `option` and `;`. @throws SyntaxFault */
 export function readOption(scanner: Scanner): OptionStatement {
@@ -32,7 +32,8 @@ export function readInlineOptions(scanner: Scanner): OptionStatement[] {
 }
 
 function readLiteral(scanner: Scanner, depth: number): Literal {
-  if (depth > MAX_DEPTH) throw scanner.fault(`option values are nested more than ${MAX_DEPTH} deep`);
+  if (depth > maxOptionDepth)
+    throw scanner.fault(`option values are nested more than ${maxOptionDepth} deep`);
   if (scanner.kind === "string") return { kind: "string", value: readString(scanner, "a string") };
   if (scanner.text === "{" || (depth > 0 && scanner.text === "<")) return readAggregate(scanner, depth);
   if (depth > 0 && scanner.text === "[") return readList(scanner, depth);

@@ -19,10 +19,10 @@ export interface Comments {
   readonly leading: string;
 }
 
-const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
-const NUMBER = /0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?/y;
-const INTEGER = /^(?:0[xX][0-9a-fA-F]+|\d+)$/;
-const NONE: Comments = { trailing: "", leading: "" };
+const identifierSyntax = /[A-Za-z_][A-Za-z0-9_]*/y;
+const numberSyntax = /0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?/y;
+const integerSyntax = /^(?:0[xX][0-9a-fA-F]+|\d+)$/;
+const noComments: Comments = { trailing: "", leading: "" };
 
 /** Splits `.proto` source into tokens (https://protobuf.dev/reference/protobuf/edition-2023-spec/#lexical_elements). */
 export class Scanner {
@@ -62,19 +62,19 @@ export class Scanner {
     }
     const code = source.charCodeAt(start);
     if ((code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95) {
-      IDENTIFIER.lastIndex = start;
-      IDENTIFIER.test(source);
-      this.#token("identifier", IDENTIFIER.lastIndex);
+      identifierSyntax.lastIndex = start;
+      identifierSyntax.test(source);
+      this.#token("identifier", identifierSyntax.lastIndex);
     } else if (code === 34 || code === 39) {
       this.#token("string", this.#stringEnd(start, code));
     } else if (isDigit(code) || (code === 46 && isDigit(source.charCodeAt(start + 1)))) {
-      NUMBER.lastIndex = start;
-      NUMBER.test(source);
-      const end = NUMBER.lastIndex;
+      numberSyntax.lastIndex = start;
+      numberSyntax.test(source);
+      const end = numberSyntax.lastIndex;
       if (/[\w.]/.test(source.charAt(end)))
         throw this.fault(`malformed number "${source.slice(start, end + 1)}"`);
       this.#token("integer", end);
-      if (!INTEGER.test(this.text)) this.kind = "float";
+      if (!integerSyntax.test(this.text)) this.kind = "float";
     } else {
       if (code < 32 || code > 126)
         throw this.fault(`unexpected character ${JSON.stringify(source.charAt(start))}`);
@@ -93,9 +93,9 @@ export class Scanner {
 
   /** The comments between the previous token and this one. */
   comments(): Comments {
-    if (this.start - this.previousEnd < 2) return NONE;
+    if (this.start - this.previousEnd < 2) return noComments;
     const gap = this.#source.slice(this.previousEnd, this.start);
-    if (!gap.includes("/")) return NONE;
+    if (!gap.includes("/")) return noComments;
     return attribute(gap, this.previousEnd <= 1, this.kind === "end" || "}])".includes(this.text));
   }
 

@@ -71,7 +71,7 @@ export function parseInteger(scanner: Scanner): bigint {
   return BigInt(`0o${text.slice(1)}`);
 }
 
-const SIMPLE_ESCAPES: ReadonlyMap<string, number> = new Map([
+const simpleEscapes: ReadonlyMap<string, number> = new Map([
   ["a", 7],
   ["b", 8],
   ["f", 12],
@@ -84,7 +84,7 @@ const SIMPLE_ESCAPES: ReadonlyMap<string, number> = new Map([
   ["'", 39],
   ['"', 34],
 ]);
-const ESCAPE =
+const escapeSyntax =
   /\\(?:([abfnrtv?\\'"])|([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y;
 
 function unescaped(scanner: Scanner): Buffer {
@@ -99,19 +99,19 @@ function unescaped(scanner: Scanner): Buffer {
       break;
     }
     parts.push(Buffer.from(body.slice(at, slash)));
-    ESCAPE.lastIndex = slash;
-    const match = ESCAPE.exec(body);
+    escapeSyntax.lastIndex = slash;
+    const match = escapeSyntax.exec(body);
     const bytes = match === null ? undefined : escaped(match);
     if (bytes === undefined)
       throw scanner.fault(`unknown escape ${JSON.stringify(body.slice(slash, slash + 4))} in the string`);
     parts.push(bytes);
-    at = ESCAPE.lastIndex;
+    at = escapeSyntax.lastIndex;
   }
   return Buffer.concat(parts);
 }
 
 function escaped([, simple, octal, hex, short, long]: RegExpExecArray): Buffer | undefined {
-  if (simple !== undefined) return Buffer.of(SIMPLE_ESCAPES.get(simple) ?? 0);
+  if (simple !== undefined) return Buffer.of(simpleEscapes.get(simple) ?? 0);
   if (octal !== undefined) return Buffer.of(Number.parseInt(octal, 8));
   if (hex !== undefined) return Buffer.of(Number.parseInt(hex, 16));
   const point = Number.parseInt(short ?? long ?? "", 16);
