@@ -74,7 +74,7 @@ const verdicts: readonly (readonly [what: string, yaml: string, valid: boolean])
   ["an unknown word", `${upstream}telemetry: { log: { level: loud } }`, false],
   ["a rule without pattern", `${upstream}http: { rules: [{ selector: a.B.C }] }`, false],
   ["a rule with two patterns", `${upstream}http: { rules: [{ selector: a.B.C, get: /a, put: /a }] }`, false],
-  ["an unavailable key", `${upstream}http: { docs: {} }`, false],
+  ["an unavailable key", `${upstream}http: { hosts: {} }`, false],
   [
     "an upstream name with a space",
     "listeners: { http: { address: ':0' } }\nupstreams: { 'a b': { targets: [a:1] } }",
