@@ -2,6 +2,8 @@ import type { Identity } from "./identity.js";
 
 /** What the policies demand that match one route. Evaluated twice, because a request's fields are known late. */
 export interface Authorizer {
+  /** Names of the policies. */
+  readonly policies: readonly string[];
   /** False where `segments` are not looked at and may be empty. */
   readonly usesPath: boolean;
   /**

@@ -1,5 +1,5 @@
+import { describeRoute } from "../bindings/route-description.js";
 import { formatDiagnostic } from "../config/diagnostic.js";
-import { describeRoute } from "../gateway/route-description.js";
 import { readArguments } from "./arguments.js";
 import { load } from "./load.js";
 import { table } from "./table.js";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type AdminServer, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
+import { describeBinding } from "../bindings/route-description.js";
 import { redact } from "../config/redaction.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { Generation } from "./generation.js";
@@ -8,7 +9,6 @@ import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
 import { type GatewayState, readiness } from "./readiness.js";
 import type { ConfigStatus, ReloadReport } from "./reload/reload-status.js";
-import { describeBinding } from "./route-description.js";
 
 /** What the admin listener shows, asked at each request. */
 export interface AdminView {

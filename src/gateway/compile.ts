@@ -11,6 +11,7 @@ import { passedHeaders } from "../bindings/service-config.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { type DescriptorInput, loadModel } from "../descriptors/load/load.js";
 import type { MessageType, MethodType, Model } from "../descriptors/model.js";
+import type { PageSource } from "../docs-page/docs-page.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import type { LiveKit } from "../livekit/livekit.js";
 import type { Pace } from "../net/pace.js";
@@ -24,6 +25,7 @@ import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
+import { documentsPage, pageSource } from "./documents-page.js";
 import { jointAuthorizer } from "./joint-authorizer.js";
 import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
@@ -89,7 +91,8 @@ export async function compile(
   const livekit = config.livekit && (await compileLiveKit(config.livekit, loaded, model, context));
   const realtime = realtimeHandlers(config, rooms);
   const api: { http?: ApiSource; realtime?: ApiSource } = {};
-  const docs = documentHandlers(config, api);
+  const pages: { http?: PageSource; realtime?: PageSource } = {};
+  const docs = documentHandlers(config, api, pages);
   const declared = [...builtIns(config, livekit, realtime, runtime), ...docs.http];
   const table = await compileRoutes(config, model, locate, pace, declared);
   const ownServices =
@@ -111,6 +114,17 @@ export async function compile(
   };
   api.http = describe(table.routes, table.builtIn);
   api.realtime = describe([], socketRoutes);
+  const shown = {
+    loaded,
+    model,
+    authorizers,
+    validators,
+    checks,
+    methodPaths: table.methodPaths,
+    bridge: bridge?.plan,
+  };
+  pages.http = pageSource(shown, api.http, "http");
+  pages.realtime = pageSource(shown, api.realtime, "realtime");
   const problems = [
     ...loaded.diagnostics,
     ...diagnostics,
@@ -194,14 +208,19 @@ function builtIns(
   ];
 }
 
-/** The routes of the documents. @param api is filled in before they serve */
+/** The routes of the documents and of their page. What they are made of is filled in before they serve. */
 function documentHandlers(
-  { http: { docs } }: GatewayConfig,
+  { http }: GatewayConfig,
   api: { readonly http?: ApiSource; readonly realtime?: ApiSource },
+  pages: { readonly http?: PageSource; readonly realtime?: PageSource },
 ): { readonly http: readonly LocalHandler[]; readonly realtime: readonly LocalHandler[] } {
+  const { docs } = http;
   const handlers = (listener: "http" | "realtime"): readonly LocalHandler[] =>
     docs?.listeners.includes(listener) === true
-      ? documentEndpoints(docs, new Documents(() => api[listener] as ApiSource))
+      ? [
+          ...documentEndpoints(docs, new Documents(() => api[listener] as ApiSource)),
+          ...documentsPage(http, () => pages[listener] as PageSource),
+        ]
       : [];
   return { http: handlers("http"), realtime: handlers("realtime") };
 }

@@ -14,6 +14,7 @@ export function jointAuthorizer(
   if (all.length === 0) return undefined;
   const late = all.filter(({ after }) => after !== undefined);
   return {
+    policies: [...new Set(all.flatMap(({ policies }) => policies))],
     usesPath: false,
     before: identity => {
       for (const authorizer of all) {

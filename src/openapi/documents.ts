@@ -21,7 +21,7 @@ export const maxDocumentBytes = 64 * 1024 * 1024;
 const maxKeptBytes = 96 * 1024 * 1024;
 
 /** A document ready to be sent. */
-interface Prepared {
+export interface Prepared {
   readonly etag: string;
   readonly contentType: string;
   readonly plain: Buffer;
@@ -159,7 +159,10 @@ function serviceOf(query: string): string | undefined {
   return service;
 }
 
-function respond(request: LocalRequest, { etag, contentType, plain, gzipped }: Prepared): LocalResponse {
+export function respond(
+  request: LocalRequest,
+  { etag, contentType, plain, gzipped }: Prepared,
+): LocalResponse {
   const { coding } = chooseCoding(request.header("accept-encoding"), ["gzip"]);
   const tag = coding === undefined ? `"${etag}"` : `"${etag}-${coding}"`;
   const headers: [string, string][] = [

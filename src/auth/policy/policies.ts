@@ -228,6 +228,7 @@ function holds({ glob, methods }: Applied, segments: readonly string[], method: 
 function authorizerOf(applied: readonly Applied[]): Authorizer {
   const late = applied.filter(({ demand }) => demand.late.length > 0);
   return {
+    policies: applied.map(({ demand }) => demand.policy.label),
     usesPath: applied.some(({ glob }) => glob !== undefined),
     before: (identity, segments, method) => {
       const facts = { identity, message: noMessage, room: "" };

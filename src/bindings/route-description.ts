@@ -1,6 +1,6 @@
-import type { Binding } from "../bindings/binding.js";
-import type { BuiltInRoute } from "../bindings/built-in-route.js";
-import type { Route } from "../bindings/route.js";
+import type { Binding } from "./binding.js";
+import type { BuiltInRoute } from "./built-in-route.js";
+import type { Route } from "./route.js";
 
 /** One line of the route table, for people and programs; the source of the path of an RPC is its protocols. */
 export interface RouteDescription {

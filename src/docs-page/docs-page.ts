@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { authNames } from "../auth/config.js";
+import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
+import { statusDialect } from "../dialects/status.js";
+import { type ExplainSource, explainRequest } from "../explain/explanation.js";
+import { createPace, inTurns } from "../net/pace.js";
+import type { DocsConfig } from "../openapi/config.js";
+import { Documents, type Prepared, respond } from "../openapi/documents.js";
+import { pageAssets } from "./assets.js";
+import { type CatalogSource, makeCatalog } from "./catalog.js";
+import { maxExplainBytes, writtenRequest } from "./written-request.js";
+
+/** What the page of one listener shows, of one generation. */
+export interface PageSource {
+  readonly catalog: Omit<CatalogSource, "path" | "openapi">;
+  /** Made when it is first asked for. */
+  explain(): Promise<ExplainSource>;
+}
+
+/** Only what the page brings itself, only from its own host, and never text as markup. */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
+
+const security: LocalResponse["headers"] = [
+  ["content-security-policy", policy],
+  ["referrer-policy", "no-referrer"],
+  ["cross-origin-opener-policy", "same-origin"],
+  ["cross-origin-resource-policy", "same-origin"],
+];
+
+const compress = promisify(gzip);
+
+/**
+ * The routes of the documents page of one listener.
+ * @param path of the page
+ * @param source is asked when requests come
+ */
+export function pageEndpoints(
+  docs: DocsConfig,
+  path: string,
+  source: () => PageSource,
+): readonly LocalHandler[] {
+  const endpoint = (
+    method: "GET" | "POST",
+    name: string,
+    handle: (request: LocalRequest) => Promise<LocalResponse>,
+  ): LocalHandler => ({
+    method,
+    template: `${path}${name}`,
+    at: ["http", "docs", "path"],
+    service: "docs",
+    auth: docs.auth === undefined ? undefined : authNames(docs.auth),
+    rateLimit: undefined,
+    dialect: statusDialect,
+    bodyLimit: method === "POST" ? maxExplainBytes : 0,
+    handle: async request => secured(await handle(request)),
+  });
+  const served = (name: string, make: () => Promise<Prepared>): LocalHandler => {
+    const prepared = once(make);
+    return endpoint("GET", name, async request => respond(request, await prepared()));
+  };
+  const explainer = once(() => source().explain());
+  const gateway = new Documents(() => ({ ...source().catalog.api, routes: [] }));
+  return [
+    ...pageAssets(path, docs.title).map(({ name, contentType, bytes }) =>
+      served(name, () => prepare(contentType, bytes)),
+    ),
+    served("/catalog.json", () => catalogOf({ ...source().catalog, path, openapi: docs.openapi })),
+    served("/gateway.json", () => gateway.get(undefined, "json")),
+    endpoint("POST", "/explain", async request => {
+      const explanation = explainRequest(await explainer(), writtenRequest(request));
+      const headers = [
+        ["content-type", "application/json"],
+        ["cache-control", "no-store"],
+      ] as const;
+      return { status: 200, headers, body: JSON.stringify(explanation) };
+    }),
+  ];
+}
+
+function secured({ status, headers, body }: LocalResponse): LocalResponse {
+  return { status, headers: [...headers, ...security], body };
+}
+
+async function catalogOf(source: CatalogSource): Promise<Prepared> {
+  const pace = createPace();
+  const { services, ...others } = await inTurns(pace, makeCatalog(source));
+  const pieces: string[] = [];
+  for (const service of services) {
+    pieces.push(JSON.stringify(service));
+    if (pace.spent(service.operations.length * 5)) await pace.nextTurn();
+  }
+  const text = `${JSON.stringify(others).slice(0, -1)},"services":[${pieces.join(",")}]}`;
+  return prepare("application/json", Buffer.from(text));
+}
+
+async function prepare(contentType: string, plain: Buffer): Promise<Prepared> {
+  const etag = createHash("sha256").update(plain).digest("base64url").slice(0, 22);
+  return { etag, contentType, plain, gzipped: await compress(plain) };
+}
+
+/** The same for all who ask, made for the first one; made anew where that failed. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    if (made === undefined) {
+      made = make();
+      made.catch(() => {
+        made = undefined;
+      });
+    }
+    return made;
+  };
+}
