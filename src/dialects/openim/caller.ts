@@ -8,7 +8,7 @@ export const openimAccept: AcceptRule = {
     name: "operationID",
     description: "The client's name for what it does, for logs.",
     requiredOf: ["POST"],
-    schema: { type: "string", pattern: "^[\\x20-\\x7e]+$" },
+    schema: { type: "string", pattern: "^[\\x21-\\x7e]([\\x20-\\x7e]*[\\x21-\\x7e])?$" },
   },
   check(request) {
     const operationId = request.header("operationid");
