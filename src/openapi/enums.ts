@@ -19,7 +19,9 @@ export function readEnum(type: EnumType, { unknownFields }: JsonPolicy): JsonSch
 /** What is printed of an enum. */
 export function printedEnum(type: EnumType, { enums }: JsonPolicy): JsonSchema {
   if (enums === "number") return { ...int32, ...about(type) };
-  return { type: "string", enum: type.values.map(({ name }) => name), ...about(type) };
+  const names = { type: "string", enum: type.values.map(({ name }) => name) };
+  // A backend may know values that its descriptors here do not.
+  return type.closed ? { ...names, ...about(type) } : { anyOf: [names, int32], ...about(type) };
 }
 
 /** What a path or a query says of an enum; an unknown name is always refused there. */

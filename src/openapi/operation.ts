@@ -35,7 +35,7 @@ export function rpcOperation(
 ): Operation {
   const { rpc, policy, upstream } = route;
   const comment = describeComment(rpc.comment);
-  const { parameters: query, beside } = queryParameters(route, schemas);
+  const { parameters: query, rivals, beside } = queryParameters(route, schemas);
   const parameters = [...pathParameters(route, path, names, schemas), ...query, ...headers(route)];
   const description = [
     comment,
@@ -53,6 +53,7 @@ export function rpcOperation(
     ...(description.length === 0 ? {} : { description: description.join("\n\n") }),
     ...(rpc.deprecated || rpc.service.deprecated ? { deprecated: true } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
+    ...(rivals.length === 0 ? {} : { "x-protogate-oneofs": rivals }),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: responses.all(succeeded, policy.dialect, possible, limited),
     security: security.requirements(authOf(route, source.checks.auth)),

@@ -71,6 +71,8 @@ function notEmpty(schema: JsonSchema): JsonSchema {
 
 export interface QueryParameters {
   readonly parameters: readonly Parameter[];
+  /** The names of those of which at most one may be given, each list a oneof. */
+  readonly rivals: readonly (readonly string[])[];
   /** What the query takes beside them, for people; empty where it takes nothing. */
   readonly beside: readonly string[];
 }
@@ -82,7 +84,8 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
   const wrappers = json.wrappers ?? noWrappers;
   const parameters: Parameter[] = [];
   const beside: string[] = [];
-  if (body.kind === "all") return { parameters, beside };
+  const members = new Map<string, string[]>();
+  if (body.kind === "all") return { parameters, rivals: [], beside };
   const bound = (path: readonly Field[]): boolean =>
     variables.some(
       each => each.length === path.length && each.every((field, index) => field === path[index]),
@@ -93,6 +96,7 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
       const path = [...above, field];
       if (bound(path) || (above.length === 0 && body.kind === "field" && body.field === field)) continue;
       const name = path.map(each => nameOf(each, json)).join(".");
+      const before = parameters.length;
       if (field.map !== undefined) {
         if (!isTextBindable(field.map.value, wrappers)) continue;
         const schema: JsonSchema = {
@@ -109,11 +113,16 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
           beside.push(`\`${name}.…\`: the fields of ${field.message.fullName}, to any depth`);
         else visit(field.message, path, [...types, field.message]);
       }
+      if (field.oneof === undefined) continue;
+      const key = [...above.map(each => each.name), field.oneof.name].join(".");
+      const names = parameters.slice(before).map(each => each.name);
+      members.set(key, [...(members.get(key) ?? []), ...names]);
     }
   };
   visit(rpc.input, [], [rpc.input]);
+  const rivals = [...members.values()].filter(names => names.length > 1);
   if (parameters.length >= maxParameters) beside.push(`further fields of ${rpc.input.fullName}`);
-  return { parameters, beside };
+  return { parameters, rivals, beside };
 }
 
 function parameter(name: string, field: Field, schema: JsonSchema): Parameter {

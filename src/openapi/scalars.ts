@@ -11,7 +11,9 @@ const integers = {
   "json-uint64": integerSchema("uint64", 0n, 2n ** 64n - 1n),
 } as const;
 
-const number = "-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?";
+/** Texts of numbers that a double, or a float, surely holds; further forms are read as well. */
+const doubleText = "-?(0|[1-9][0-9]{0,30})(\\.[0-9]+)?([eE][+-]?[0-9]{1,2})?";
+const floatText = "-?(0|[1-9][0-9]{0,37})(\\.[0-9]+)?([eE]-[0-9]{1,2})?";
 
 const path = "[a-z][A-Za-z0-9]*(\\.[a-z][A-Za-z0-9]*)*";
 
@@ -21,7 +23,7 @@ export const sharedSchemas = {
   "json-double": {
     type: ["number", "string"],
     format: "double",
-    pattern: `^(${number}|NaN|-?Infinity)$`,
+    pattern: `^(${doubleText}|NaN|-?Infinity)$`,
     description: "A number, also as a string, or NaN, Infinity or -Infinity.",
   },
   "json-float": {
@@ -29,7 +31,7 @@ export const sharedSchemas = {
     format: "float",
     minimum: -3.4028234663852886e38,
     maximum: 3.4028234663852886e38,
-    pattern: `^(${number}|NaN|-?Infinity)$`,
+    pattern: `^(${floatText}|NaN|-?Infinity)$`,
     description: "A number, also as a string, or NaN, Infinity or -Infinity.",
   },
   "json-bytes": {

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import type { Answer } from "../contracts/http-client.js";
-import { type System, startSystem } from "../contracts/system.js";
+import { send } from "../contracts/http-client.js";
+import { startSystem } from "../contracts/system.js";
+import { echo, startBackend, startTestGateway } from "../gateway/harness.js";
 import { type Schema, SchemaValues } from "./schema-values.js";
 
 /** Requests of each kind for each operation. */
-const runs = 8;
+const runs = 5;
 const seed = 20260715;
 
 /** Refusals for what a request looks like, whatever its backend says. */
@@ -51,6 +53,8 @@ interface Operation {
   readonly body: Schema | undefined;
   readonly bodyRequired: boolean;
   readonly responses: Record<string, Schema>;
+  /** Names of query parameters of which one may be given. */
+  readonly rivals: readonly (readonly string[])[];
   /** What the gateway may refuse its requests for. */
   readonly reasons: readonly string[];
   readonly secured: boolean;
@@ -62,85 +66,146 @@ interface Request {
   readonly body: string | undefined;
 }
 
-describe("what the OpenAPI document of the demo says and what the gateway does", () => {
-  let system: System;
-  let values: SchemaValues;
-  let operations: readonly Operation[];
-  let token = "";
-  let sent = 0;
+/** A gateway and how requests get to it. */
+interface Subject {
+  /** Operations at least. */
+  readonly size: number;
+  document(): Promise<Schema>;
+  /** @param id for the log @returns the response, and the reason in the log: some dialects tell none */
+  exchange(operation: Operation, request: Request, id: string): Promise<Exchange>;
+  close(): Promise<void>;
+}
 
-  before(async () => {
-    system = await startSystem(resolve(import.meta.dirname, "../../config/gateway.yaml"), {
-      change: yaml => yaml.replace("requests: 30", "requests: 1000000"),
-    });
-    const document = JSON.parse((await system.send("GET", "/openapi.json")).body);
-    values = new SchemaValues(document);
-    operations = operationsOf(document, values);
-    const login = await system.send("POST", "/account/login", {
-      headers: { operationID: "1" },
-      body: { account: "jdoe", password: "xxx" },
-    });
-    token = JSON.parse(login.body).data.chatToken;
+interface Exchange {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  readonly reason: string | undefined;
+}
+
+describeSubject("the demo", async () => {
+  const system = await startSystem(resolve(import.meta.dirname, "../../config/gateway.yaml"), {
+    change: yaml => yaml.replace("requests: 30", "requests: 1000000"),
   });
-  after(() => system.close());
-
-  /** The response, and the reason in the log: some dialects tell none. */
-  async function exchange(
-    operation: Operation,
-    request: Request,
-  ): Promise<Answer & { reason: string | undefined }> {
-    const id = `consistency-${++sent}`;
-    const answer = await system.send(operation.method, request.path, {
-      headers: { ...request.headers, ...(operation.secured ? { token } : {}), "x-request-id": id },
-      ...(request.body === undefined ? {} : { body: request.body }),
-    });
-    await system.logged(new RegExp(`"${id}"`));
-    const line = JSON.parse(system.log().findLast(each => each.includes(`"${id}"`)) ?? "{}");
-    return { ...answer, reason: line.reason };
-  }
-
-  it("has the operations of all five APIs", () => {
-    assert.ok(operations.length >= 36, String(operations.length));
+  const login = await system.send("POST", "/account/login", {
+    headers: { operationID: "1" },
+    body: { account: "jdoe", password: "xxx" },
   });
-
-  it("a request that the document allows is never refused for its shape, and its response is as the document says", async () => {
-    const failures: string[] = [];
-    for (const operation of operations) {
-      const property = fc.asyncProperty(validRequests(operation, values), async request => {
-        const { status, headers, body, reason } = await exchange(operation, request);
-        assert.ok(!shapeReasons.has(reason ?? ""), `${status} ${reason}: ${body}`);
-        const response = values.resolved(
-          (operation.responses[String(status)] ?? operation.responses.default) as Schema,
-        );
-        const content = response.content as Record<string, { schema: Schema }> | undefined;
-        const type = String(headers["content-type"] ?? "").split(";")[0] as string;
-        const media = content?.[type];
-        if (body === "" && content === undefined) return;
-        assert.ok(media !== undefined, `${status} ${type} is not in the document: ${body}`);
-        assert.ok(
-          values.allows(media.schema, JSON.parse(body)),
-          `not as ${JSON.stringify(media.schema)}: ${body}`,
-        );
+  const token = JSON.parse(login.body).data.chatToken;
+  return {
+    size: 36,
+    document: async () => JSON.parse((await system.send("GET", "/openapi.json")).body),
+    exchange: async (operation, request, id) => {
+      const { status, headers, body } = await system.send(operation.method, request.path, {
+        headers: { ...request.headers, ...(operation.secured ? { token } : {}), "x-request-id": id },
+        ...(request.body === undefined ? {} : { body: request.body }),
       });
-      await check(operation, property, failures);
-    }
-    assert.deepEqual(failures, []);
-  });
-
-  it("a request that the document forbids is always refused for its shape", async () => {
-    const failures: string[] = [];
-    for (const operation of operations) {
-      const requests = invalidRequests(operation, values);
-      if (requests === undefined) continue;
-      const property = fc.asyncProperty(requests, async request => {
-        const { status, reason, body } = await exchange(operation, request);
-        assert.ok(shapeReasons.has(reason ?? "") && reason !== "INTERNAL", `${status} ${reason}: ${body}`);
-      });
-      await check(operation, property, failures);
-    }
-    assert.deepEqual(failures, []);
-  });
+      await system.logged(new RegExp(`"${id}"`));
+      const line = JSON.parse(system.log().findLast(each => each.includes(`"${id}"`)) ?? "{}");
+      return { status, contentType: String(headers["content-type"] ?? ""), body, reason: line.reason };
+    },
+    close: () => system.close(),
+  };
 });
+
+describeSubject("an API with fields of every kind", async () => {
+  const backend = await startBackend({
+    "/every.v1.Every/Post": echo,
+    "/every.v1.Every/Get": echo,
+    "/every.v1.Every/Patch": echo,
+    "/every.v1.Every/Check": echo,
+    "/every.v1.Every/Find": echo,
+  });
+  const gateway = await startTestGateway(
+    `descriptors: [{ protos: protos }]
+upstreams: { every: { targets: ["127.0.0.1:${backend.port}"] } }
+services: [{ service: every.v1.Every, upstream: every }]
+http: { docs: {} }
+`,
+    { "protos/every.proto": readFileSync(resolve(import.meta.dirname, "every.proto"), "utf8") },
+  );
+  return {
+    size: 5,
+    document: async () => JSON.parse((await send(gateway.httpPort, "GET", "/openapi.json")).body),
+    exchange: async ({ method }, { path, headers, body }, id) => {
+      const response = await send(gateway.httpPort, method, path, {
+        headers: { ...headers, "x-request-id": id },
+        ...(body === undefined ? {} : { body }),
+      });
+      const line = await gateway.logged(each => each.request_id === id);
+      return {
+        status: response.status,
+        contentType: String(response.headers["content-type"] ?? ""),
+        body: response.body,
+        reason: line.reason as string | undefined,
+      };
+    },
+    close: async () => {
+      await gateway.close();
+      await backend.close();
+    },
+  };
+});
+
+function describeSubject(name: string, start: () => Promise<Subject>): void {
+  describe(`what the OpenAPI document of ${name} says and what the gateway does`, () => {
+    let subject: Subject;
+    let values: SchemaValues;
+    let operations: readonly Operation[];
+    let sent = 0;
+
+    before(async () => {
+      subject = await start();
+      const document = await subject.document();
+      values = new SchemaValues(document);
+      operations = operationsOf(document, values);
+    });
+    after(() => subject.close());
+
+    const exchange = (operation: Operation, request: Request): Promise<Exchange> =>
+      subject.exchange(operation, request, `consistency-${++sent}`);
+
+    it("has all operations", () => {
+      assert.ok(operations.length >= subject.size, String(operations.length));
+    });
+
+    it("a request that the document allows is never refused for its shape, and its response is as the document says", async () => {
+      const failures: string[] = [];
+      for (const operation of operations) {
+        const property = fc.asyncProperty(validRequests(operation, values), async request => {
+          const { status, contentType, body, reason } = await exchange(operation, request);
+          assert.ok(!shapeReasons.has(reason ?? ""), `${status} ${reason}: ${body}`);
+          const declared = operation.responses[String(status)] ?? operation.responses.default;
+          const { content } = values.resolved(declared as Schema) as {
+            content?: Record<string, { schema: Schema }>;
+          };
+          const [type = ""] = contentType.split(";");
+          const media = content?.[type];
+          if (body === "" && content === undefined) return;
+          assert.ok(media !== undefined, `${status} ${type} is not in the document: ${body}`);
+          const answer = JSON.parse(body);
+          assert.ok(values.allows(media.schema, answer), `not as ${JSON.stringify(media.schema)}: ${body}`);
+        });
+        await check(operation, property, failures);
+      }
+      assert.deepEqual(failures, []);
+    });
+
+    it("a request that the document forbids is always refused for its shape", async () => {
+      const failures: string[] = [];
+      for (const operation of operations) {
+        const requests = invalidRequests(operation, values);
+        if (requests === undefined) continue;
+        const property = fc.asyncProperty(requests, async request => {
+          const { status, reason, body } = await exchange(operation, request);
+          assert.ok(shapeReasons.has(reason ?? "") && reason !== "INTERNAL", `${status} ${reason}: ${body}`);
+        });
+        await check(operation, property, failures);
+      }
+      assert.deepEqual(failures, []);
+    });
+  });
+}
 
 async function check(
   operation: Operation,
@@ -170,6 +235,7 @@ function operationsOf(document: Record<string, unknown>, values: SchemaValues): 
         body: body?.content["application/json"]?.schema,
         bodyRequired: body?.required === true,
         responses: operation.responses as Record<string, Schema>,
+        rivals: (operation["x-protogate-oneofs"] ?? []) as string[][],
         reasons: Object.values(operation.responses as Record<string, Schema>).flatMap(
           each => (values.resolved(each)["x-protogate-reasons"] ?? []) as string[],
         ),
@@ -245,6 +311,15 @@ function invalidRequests(operation: Operation, values: SchemaValues): fc.Arbitra
   return ways.length === 0 ? undefined : fc.oneof(...ways);
 }
 
+/** OpenAPI cannot say that one parameter excludes another; the extension does. */
+function withoutRivals({ rivals }: Operation, texts: Texts): Texts {
+  const given = [...texts].filter(([, text]) => text !== undefined).map(([{ name }]) => name);
+  const dropped = new Set(rivals.flatMap(names => given.filter(name => names.includes(name)).slice(1)));
+  return new Map(
+    [...texts].map(([parameter, text]) => [parameter, dropped.has(parameter.name) ? undefined : text]),
+  );
+}
+
 const wrongTexts = ["zz zz", "1.5", "", "99999999999999999999999", "-7"];
 
 /** Whether a text is a value of a parameter, or one of its elements. */
@@ -258,24 +333,41 @@ function takesText(schema: Schema, text: string, values: SchemaValues): boolean 
 function validTexts(operation: Operation, values: SchemaValues): fc.Arbitrary<Texts> {
   const each = operation.parameters.map(parameter =>
     maybe(
-      values.valid(parameter.schema).map(value => (Array.isArray(value) ? value : [value]).map(String)),
+      values.valid(parameter.schema).map(value => textsOf(value)),
       parameter.required === true,
     ),
   );
   return fc
     .tuple(...each)
-    .map(texts => new Map(operation.parameters.map((parameter, index) => [parameter, texts[index]])));
+    .map(texts =>
+      withoutRivals(
+        operation,
+        new Map(operation.parameters.map((parameter, index) => [parameter, texts[index]])),
+      ),
+    );
+}
+
+/** The texts of a parameter; those of a map begin with their keys. */
+function textsOf(value: unknown): string[] {
+  if (Array.isArray(value)) return value.map(String);
+  if (typeof value !== "object" || value === null) return [String(value)];
+  return Object.entries(value).map(([key, each]) => `[${key}]=${each}`);
 }
 
 function requestOf(operation: Operation, texts: Texts, body: string | undefined): Request {
   let { path } = operation;
   const query: string[] = [];
   const headers: Record<string, string> = {};
-  for (const [{ name, in: place }, all] of texts) {
+  for (const [{ name, in: place, style }, all] of texts) {
     if (all === undefined) continue;
     if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(all[0] ?? ""));
     else if (place === "header") headers[name] = all[0] ?? "";
-    else for (const text of all) query.push(`${encodeURIComponent(name)}=${encodeURIComponent(text)}`);
+    else
+      for (const text of all) {
+        const [, key, value = text] = (style === "deepObject" && /^\[(.*?)\]=(.*)$/su.exec(text)) || [];
+        const full = key === undefined ? name : `${name}[${key}]`;
+        query.push(`${encodeURIComponent(full)}=${encodeURIComponent(value)}`);
+      }
   }
   return { path: query.length === 0 ? path : `${path}?${query.join("&")}`, headers, body };
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 export type Schema = { readonly [keyword: string]: unknown };
 
 /** Levels down to which values are made. */
-const maxDepth = 4;
+const maxDepth = 2;
 
 /** Makes and checks values of the schemas of one document. */
 export class SchemaValues {
