@@ -221,20 +221,22 @@ export class HttpStream implements StreamClient {
     if (this.#collectedBytes >= maxCollectedBytes) this.#flush();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
-      setImmediate(() => {
-        this.#flushScheduled = false;
-        this.#flush();
-      });
+      setImmediate(HttpStream.#flushScheduledParts, this);
     }
+  }
+
+  static #flushScheduledParts(stream: HttpStream): void {
+    stream.#flushScheduled = false;
+    stream.#flush();
   }
 
   #flush(): void {
     if (this.#parts.length === 0 || this.#writer === undefined) return;
-    const bytes = joined(this.#parts);
+    const chunk = joined(this.#parts);
     this.#parts = [];
     this.#collectedBytes = 0;
-    this.#host.sent(bytes.length);
-    if (!this.#writer.write(bytes)) this.#behind = true;
+    this.#host.sent(typeof chunk === "string" ? Buffer.byteLength(chunk) : chunk.length);
+    if (!this.#writer.write(chunk)) this.#behind = true;
   }
 
   #beat(body: BodyPart): void {
@@ -314,10 +316,9 @@ function unwritable(): Failure {
   return gatewayFailure("INTERNAL", "the response could not be written");
 }
 
-/** Runs of text are encoded together. */
-function joined(parts: readonly BodyPart[]): Uint8Array {
-  const [first] = parts;
-  if (parts.length === 1 && first instanceof Uint8Array) return first;
-  if (parts.every(part => typeof part === "string")) return Buffer.from(parts.join(""));
+/** In one piece: text, where all parts are. */
+function joined(parts: readonly BodyPart[]): BodyPart {
+  if (parts.length === 1) return parts[0] as BodyPart;
+  if (parts.every(part => typeof part === "string")) return parts.join("");
   return Buffer.concat(parts.map(part => (typeof part === "string" ? Buffer.from(part) : part)));
 }

@@ -5,6 +5,7 @@ import type { InboundRequest } from "./inbound-request.js";
 import {
   announcedLength,
   type BodyWriter,
+  bytesOf,
   type HeaderList,
   type ResponseWriter,
   withoutContent,
@@ -54,7 +55,7 @@ export class CompressedResponse implements ResponseWriter {
       this.#response.send(status, fields, body);
       return;
     }
-    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const bytes = bytesOf(body);
     if (size <= maxAtOnceBytes) {
       this.#response.send(status, codedFields(fields, coding), this.#compression.compressNow(coding, bytes));
       return;
@@ -205,17 +206,18 @@ class CompressedBody implements BodyWriter {
     target.onDrain(() => compressor.resume());
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: string | Uint8Array): boolean {
     if (this.#over || this.#endAsked || chunk.length === 0) return !this.#behind;
+    const bytes = bytesOf(chunk);
     if (this.#left !== undefined) {
-      this.#left -= chunk.length;
+      this.#left -= bytes.length;
       if (this.#left < 0) {
         this.#abandon();
         return true;
       }
     }
-    this.#pending.push(chunk);
-    this.#pendingBytes += chunk.length;
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
     if (this.#pendingBytes >= maxPendingBytes) this.#behind = true;
     this.#schedule();
     return !this.#behind;

@@ -24,10 +24,10 @@ export interface ResponseWriter {
 /** The body of a response on its way. After the peer has gone, or after `abandon`, all of this does nothing. */
 export interface BodyWriter {
   /**
-   * @param chunk not to be changed any more
+   * @param chunk text, or bytes that are not to be changed any more
    * @returns false where the client is behind: nothing more should be written until `onDrain`
    */
-  write(chunk: Uint8Array): boolean;
+  write(chunk: string | Uint8Array): boolean;
   /** Calls `listener` whenever the client has taken what it was behind by. One listener. */
   onDrain(listener: () => void): void;
   /**
@@ -35,6 +35,11 @@ export interface BodyWriter {
    * @param trailers sent where the response is chunked, and the engine can
    */
   end(trailers?: HeaderList): void;
+}
+
+/** What is written, as bytes. */
+export function bytesOf(chunk: string | Uint8Array): Uint8Array {
+  return typeof chunk === "string" ? Buffer.from(chunk) : chunk;
 }
 
 /** A value that a header line may carry (RFC 9110 §5.5): no line ends, no other control characters, no wide ones. */

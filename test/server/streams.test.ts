@@ -158,6 +158,36 @@ for (const [name, start, skip] of engines) {
         socket.destroy();
       }));
 
+    it("text and bytes of any size, beyond ASCII too, arrive as they were written, in one body", () =>
+      run(async (engine, arrivals) => {
+        const text = untilClosed(open(engine, `GET /a ${last}`));
+        const { response } = await arrivals.next();
+        const writer = response.open(200, [["x-name", "caf\xe9"]]);
+        const parts = ["plain", "größer", "漢字😀", Buffer.from("bytes\xff"), "x".repeat(5000)];
+        parts.push(Buffer.alloc(4096, "y"), Buffer.alloc(20_000, "z"), "é".repeat(9000), "");
+        for (const [index, part] of parts.entries()) {
+          writer.write(part);
+          if (index % 3 === 1) await turns(2);
+        }
+        writer.end();
+        const received = await text;
+        assert.match(received, /^x-name: caf\xe9\r\n/im);
+        const sent = Buffer.concat(parts.map(part => Buffer.from(part)));
+        assert.equal(chunkedBody(received), sent.toString("latin1"));
+      }));
+
+    it("a header value beyond ASCII stays as it is before text beyond Latin-1", () =>
+      run(async (engine, arrivals) => {
+        for (const body of ["plain", "größer 漢字"]) {
+          const text = untilClosed(open(engine, `GET /a ${last}`));
+          const { response } = await arrivals.next();
+          response.send(200, [["x-name", "caf\xe9"]], body);
+          const received = await text;
+          assert.match(received, /^x-name: caf\xe9\r\n/im);
+          assert.equal(received.split("\r\n\r\n")[1], Buffer.from(body).toString("latin1"));
+        }
+      }));
+
     it("a response with a length has exactly that many bytes and is not chunked", () =>
       run(async (engine, arrivals) => {
         const text = untilClosed(open(engine, `GET /a ${last}`));

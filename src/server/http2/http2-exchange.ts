@@ -11,6 +11,7 @@ import {
 import {
   announcedLength,
   type BodyWriter,
+  bytesOf,
   discardingWriter,
   type HeaderList,
   isHeaderValue,
@@ -99,7 +100,7 @@ export class Http2Exchange implements InboundRequest, ResponseWriter {
 
   send(status: number, headers: HeaderList, body: string | Uint8Array): void {
     const stream = this.#stream;
-    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const bytes = bytesOf(body);
     const counted = status !== 204 && status !== 304 && (bytes.length > 0 || !isGrpc(headers));
     if (!stream.respond(status, headers, counted ? bytes.length : undefined)) return;
     this.#lookForClose(headers);
@@ -138,16 +139,17 @@ class Http2BodyWriter implements BodyWriter {
     this.#left = length;
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: string | Uint8Array): boolean {
     const stream = this.#stream;
+    const bytes = bytesOf(chunk);
     if (this.#left !== undefined) {
-      this.#left -= chunk.length;
+      this.#left -= bytes.length;
       if (this.#left < 0) {
         stream.abandon();
         return true;
       }
     }
-    const more = stream.push(chunk);
+    const more = stream.push(bytes);
     stream.flush();
     return more;
   }

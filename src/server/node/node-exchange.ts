@@ -25,6 +25,7 @@ import {
 } from "../response-writer.js";
 import { clientCertificate } from "./client-certificate.js";
 import { lingerAfterLast } from "./lingering-close.js";
+import { NodeBodyWriter } from "./node-body-writer.js";
 
 /** An upgrade whose connection is read until there is a response. */
 type WatchedUpgrade = UpgradeRequest & { stopWatching(): void };
@@ -174,10 +175,14 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     if (response.destroyed || response.headersSent) return;
     const bodyless = status === 204 || status === 304;
     const fields = fieldsOf(headers);
-    if (!bodyless) fields.push("content-length", String(Buffer.byteLength(body)));
+    const size = Buffer.byteLength(body);
+    if (!bodyless) fields.push("content-length", String(size));
     this.#writeHead(status, fields);
     if (bodyless || this.method === "HEAD") response.end();
-    else response.end(body);
+    else if (typeof body !== "string") response.end(body);
+    // Text goes out in one piece with the head, which is Latin-1.
+    else if (size === body.length) response.end(body, "latin1");
+    else response.end(Buffer.from(body).toString("latin1"), "latin1");
     // Node.js puts its keep-alive time in place of this one when the response is out.
     if (response.writableLength > 0 && response.socket !== null)
       response.socket.setTimeout(this.#unreadTimeoutMs);
@@ -245,59 +250,6 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   #endUnread(): void {
     if (this.unsentBytes > 0) this.#response.destroy();
     else this.watchClient();
-  }
-}
-
-class NodeBodyWriter implements BodyWriter {
-  readonly #response: ServerResponse;
-  /** Bytes of the announced length that are still to come. */
-  #left: number | undefined;
-  readonly #abandon: () => void;
-  #written = false;
-  #drained: (() => void) | undefined;
-
-  constructor(response: ServerResponse, length: number | undefined, abandon: () => void) {
-    this.#response = response;
-    this.#left = length;
-    this.#abandon = abandon;
-    // Together with what is written in the same turn. (`flushHeaders` would write the head as UTF-8.)
-    setImmediate(() => {
-      if (!this.#written && !this.#over) response.write("", "latin1");
-    });
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#over) return true;
-    if (chunk.length === 0) return !this.#response.writableNeedDrain;
-    this.#written = true;
-    if (this.#left !== undefined) {
-      this.#left -= chunk.length;
-      if (this.#left < 0) {
-        this.#abandon();
-        return true;
-      }
-    }
-    return this.#response.write(chunk);
-  }
-
-  onDrain(listener: () => void): void {
-    if (this.#drained === undefined) this.#response.on("drain", () => this.#drained?.());
-    this.#drained = listener;
-  }
-
-  end(trailers?: HeaderList): void {
-    if (this.#over) return;
-    if (this.#left !== undefined && this.#left > 0) {
-      this.#abandon();
-      return;
-    }
-    if (trailers !== undefined && this.#response.chunkedEncoding)
-      this.#response.addTrailers(trailers.filter(([, value]) => isHeaderValue(value)) as [string, string][]);
-    this.#response.end();
-  }
-
-  get #over(): boolean {
-    return this.#response.destroyed || this.#response.writableEnded;
   }
 }
 

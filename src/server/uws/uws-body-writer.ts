@@ -1,5 +1,5 @@
 import type { HttpResponse } from "uWebSockets.js";
-import type { BodyWriter } from "../response-writer.js";
+import { type BodyWriter, bytesOf } from "../response-writer.js";
 
 export interface UwsBodyOptions {
   /** Bytes of the body; undefined where it is chunked. */
@@ -72,23 +72,24 @@ export class UwsBodyWriter implements BodyWriter {
     else this.#begin();
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: string | Uint8Array): boolean {
     if (this.#over || this.#endAsked || chunk.length === 0) return !this.#behind;
     const { length } = this.#options;
-    this.#written += chunk.length;
+    const bytes = bytesOf(chunk);
+    this.#written += bytes.length;
     if (length !== undefined && this.#written > length) {
       this.#response.close();
       return true;
     }
     if (!this.#begun || this.#pending.length > 0) {
-      this.#pending.push(chunk);
+      this.#pending.push(bytes);
       if (this.#collecting === undefined || this.#written <= maxCollectedBytes) return !this.#behind;
       this.#begin();
       return !this.#behind;
     }
-    if (length === undefined) this.#writeChunk(chunk);
+    if (length === undefined) this.#writeChunk(bytes);
     else {
-      this.#pending.push(chunk);
+      this.#pending.push(bytes);
       this.#response.cork(() => this.#flush());
     }
     return !this.#behind;

@@ -12,6 +12,7 @@ import {
 } from "../inbound-request.js";
 import {
   type BodyWriter,
+  bytesOf,
   discardingWriter,
   type HeaderList,
   type ResponseWriter,
@@ -236,7 +237,7 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
       this.#ended();
       return;
     }
-    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const bytes = bytesOf(body);
     response.onWritable(offset => {
       const [ok, done] = response.tryEnd(bytes.subarray(offset), bytes.length);
       if (done) this.#ended();

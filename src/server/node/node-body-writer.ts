@@ -1,0 +1,140 @@
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type BodyWriter, type HeaderList, isHeaderValue } from "../response-writer.js";
+
+/** Up to so many bytes are copied into one piece with what stands around them. */
+const maxCopiedBytes = 4096;
+
+/**
+ * Writes a response piece by piece: what comes in one turn of the event loop goes to the system in one call, the last
+ * chunk together with the end. Chunks are framed here, and given to the connection once its head is out: Node.js makes
+ * four pieces of each, and keeps an account of every one.
+ */
+export class NodeBodyWriter implements BodyWriter {
+  readonly #response: ServerResponse;
+  readonly #chunked: boolean;
+  /** Bytes of the announced length that are still to come. */
+  #left: number | undefined;
+  readonly #abandon: () => void;
+  #written = false;
+  #behind = false;
+  #drained: (() => void) | undefined;
+  /** Waits for the connection itself. */
+  #listening = false;
+
+  /** @param response whose head is written, if not out */
+  constructor(response: ServerResponse, length: number | undefined, abandon: () => void) {
+    this.#response = response;
+    this.#chunked = response.chunkedEncoding;
+    response.chunkedEncoding = false;
+    this.#left = length;
+    this.#abandon = abandon;
+    response.on("drain", this.#resume);
+    // Together with what is written in the same turn. (`flushHeaders` would write the head as UTF-8.)
+    setImmediate(NodeBodyWriter.#writeHead, this);
+  }
+
+  static #writeHead(writer: NodeBodyWriter): void {
+    if (!writer.#written && !writer.#over) writer.#give("");
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    if (this.#over) return true;
+    if (chunk.length === 0) return !this.#behind;
+    const size = typeof chunk === "string" ? Buffer.byteLength(chunk) : chunk.length;
+    if (this.#left !== undefined) {
+      this.#left -= size;
+      if (this.#left < 0) {
+        this.#abandon();
+        return true;
+      }
+    }
+    const [before, after] = this.#chunked ? [`${size.toString(16)}\r\n`, "\r\n"] : ["", ""];
+    if (typeof chunk === "string") {
+      const text = `${before}${chunk}${after}`;
+      // The head that may go before it is Latin-1, and so is ASCII.
+      if (size === chunk.length) this.#give(text);
+      else this.#give(Buffer.from(text));
+    } else if (before === "") {
+      this.#give(chunk);
+    } else if (size <= maxCopiedBytes) {
+      this.#give(framed(before, chunk));
+    } else {
+      this.#give(before);
+      this.#give(chunk);
+      this.#give(after);
+    }
+    return !this.#behind;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#drained = listener;
+  }
+
+  end(trailers: HeaderList = []): void {
+    if (this.#over) return;
+    if (this.#left !== undefined && this.#left > 0) {
+      this.#abandon();
+      return;
+    }
+    if (this.#chunked) this.#response.end(lastChunk(trailers), "latin1");
+    else this.#response.end();
+  }
+
+  /**
+   * The connection gets it at once where it is this response's turn, together with what follows in this turn.
+   * @param piece bytes, or text of which each character is one
+   */
+  #give(piece: string | Uint8Array): void {
+    const response = this.#response;
+    const { socket } = response;
+    // The head goes with the first piece.
+    if (socket === null || !this.#written) {
+      this.#written = true;
+      if (!response.write(piece, "latin1")) this.#behind = true;
+      return;
+    }
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(uncork, socket);
+    }
+    if (socket.write(piece, "latin1")) return;
+    this.#behind = true;
+    if (this.#listening) return;
+    this.#listening = true;
+    socket.once("drain", () => {
+      this.#listening = false;
+      this.#resume();
+    });
+  }
+
+  readonly #resume = (): void => {
+    if (!this.#behind) return;
+    this.#behind = false;
+    if (!this.#over) this.#drained?.();
+  };
+
+  get #over(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded;
+  }
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork();
+}
+
+/** A chunk in one piece (RFC 9112 §7.1). */
+function framed(before: string, chunk: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(before.length + chunk.length + 2);
+  bytes.write(before, 0, "latin1");
+  bytes.set(chunk, before.length);
+  bytes.write("\r\n", before.length + chunk.length, "latin1");
+  return bytes;
+}
+
+/** The chunk that ends a body, and its trailers. */
+function lastChunk(trailers: HeaderList): string {
+  let text = "0\r\n";
+  for (const [name, value] of trailers) if (isHeaderValue(value)) text += `${name}: ${value}\r\n`;
+  return `${text}\r\n`;
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, Socket } from "node:net";
+import { it, type TestContext } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
+import type { BodyWriter } from "../../src/server/response-writer.js";
+
+/** Counts what connections of servers give to the system: the length of each piece. */
+function countWrites(test: TestContext): number[] {
+  const writes: number[] = [];
+  const { prototype } = Socket;
+  const write = prototype._write;
+  const writev = prototype._writev as NonNullable<Socket["_writev"]>;
+  const count = (socket: object, length: number): void => {
+    if ("server" in socket && socket.server != null && length > 0) writes.push(length);
+  };
+  prototype._write = function (this: Socket, chunk, encoding, done): void {
+    count(this, chunk.length);
+    write.call(this, chunk, encoding, done);
+  };
+  prototype._writev = function (this: Socket, chunks, done): void {
+    count(
+      this,
+      chunks.reduce((sum, { chunk }) => sum + chunk.length, 0),
+    );
+    writev.call(this, chunks, done);
+  };
+  test.after(() => Object.assign(prototype, { _write: write, _writev: writev }));
+  return writes;
+}
+
+it("what is written of a stream in one turn goes to the system in one call, as small pieces in one piece (fastify)", async test => {
+  const writes = countWrites(test);
+  let writer: BodyWriter | undefined;
+  const engine = await startFastifyEngine({
+    host: "127.0.0.1",
+    port: 0,
+    tls: undefined,
+    headerLimit: 4096,
+    requestTimeout: 60_000,
+    refused: () => undefined,
+    handle: (_request, response) => {
+      writer = response.open(200, [["content-type", "text/event-stream"]]);
+      writer.write(":\n\n");
+    },
+  });
+  const socket = connect({ port: engine.port, host: "127.0.0.1" });
+  try {
+    socket.setEncoding("latin1").write("GET /a HTTP/1.1\r\nhost: a\r\n\r\n");
+    let received = "";
+    socket.on("data", chunk => {
+      received += String(chunk);
+    });
+    const until = async (text: string): Promise<void> => {
+      while (!received.endsWith(text)) await once(socket, "data");
+    };
+    await until(":\n\n\r\n");
+    assert.equal(writes.length, 1, "the head and the first event are one write");
+
+    for (let index = 0; index < 5; index++) {
+      writer?.write(`data:{"index":${index}}\n\n`);
+      await turn();
+    }
+    await until('data:{"index":4}\n\n\r\n');
+    // Eighteen bytes of text, with `12\r\n` before and a line end behind.
+    assert.deepEqual(writes.slice(1), [24, 24, 24, 24, 24]);
+
+    writer?.write("data:a\n\n");
+    writer?.write("data:b\n\n");
+    writer?.end();
+    await until("0\r\n\r\n");
+    assert.equal(writes.length, 7, "two events and the end are one write");
+    assert.match(received, /\r\n8\r\ndata:a\n\n\r\n8\r\ndata:b\n\n\r\n0\r\n\r\n$/);
+  } finally {
+    socket.destroy();
+    engine.destroy();
+    await engine.close();
+  }
+});
