@@ -154,16 +154,3 @@ export function varintField(message: Uint8Array, number: number): number | undef
   }
   return found;
 }
-
-/** The same fields in the order of their numbers, as serializers write known ones; equal numbers keep their order. */
-export function sortFields(message: Uint8Array): Uint8Array {
-  const fields: { readonly number: number; readonly bytes: Uint8Array }[] = [];
-  const reader = new WireReader(message);
-  for (let start = 0; reader.next(); start = reader.position) {
-    const { number } = reader;
-    reader.skip();
-    fields.push({ number, bytes: message.subarray(start, reader.position) });
-  }
-  fields.sort((a, b) => a.number - b.number);
-  return Buffer.concat(fields.map(({ bytes }) => bytes));
-}

@@ -1,6 +1,7 @@
-/** Collects the bytes of one message. Meant for small messages, such as options. */
+/** Collects the bytes of one message. */
 export class WireWriter {
-  readonly #bytes: number[] = [];
+  #bytes = new Uint8Array(64);
+  #length = 0;
 
   tag(number: number, wireType: number): void {
     this.varint(BigInt(number * 8 + wireType));
@@ -8,19 +9,21 @@ export class WireWriter {
 
   /** The low 64 bits of `value`, negative ones in ten bytes. */
   varint(value: bigint): void {
+    this.#reserve(10);
     let rest = BigInt.asUintN(64, value);
     while (rest > 0x7fn) {
-      this.#bytes.push(Number(rest & 0x7fn) | 0x80);
+      this.#bytes[this.#length++] = Number(rest & 0x7fn) | 0x80;
       rest >>= 7n;
     }
-    this.#bytes.push(Number(rest));
+    this.#bytes[this.#length++] = Number(rest);
   }
 
   /** The low `size` bytes of `value`, least significant first. */
   fixed(value: bigint, size: 4 | 8): void {
+    this.#reserve(size);
     let rest = BigInt.asUintN(64, value);
     for (let index = 0; index < size; index++) {
-      this.#bytes.push(Number(rest & 0xffn));
+      this.#bytes[this.#length++] = Number(rest & 0xffn);
       rest >>= 8n;
     }
   }
@@ -31,10 +34,20 @@ export class WireWriter {
   }
 
   raw(value: Uint8Array): void {
-    for (const byte of value) this.#bytes.push(byte);
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
   }
 
   finish(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
   }
 }

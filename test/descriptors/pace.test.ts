@@ -32,6 +32,15 @@ ${lines(at => `VALUE_${at} = ${at};`).join("\n")}
   "messages.proto": `syntax = "proto2"; package q;
 ${lines(at => `message M${at} { optional M${(at * 7) % members} next = 1; oneof one { string a = 2; string b = 3; } }`).join("\n")}
 `,
+  // One option of many values each: a list, messages, packed numbers, and an option that is set again and again.
+  "options.proto": `syntax = "proto3"; package o; import "google/protobuf/descriptor.proto";
+extend google.protobuf.MessageOptions { L l = 50001; repeated string s = 50002; }
+message L { repeated string s = 1; repeated L l = 2; repeated int32 n = 3; }
+message Listed { option (l) = { s: [${lines(at => `"${at}"`).join(", ")}] }; }
+message Numbered { option (l) = { n: [${lines(String).join(", ")}] }; }
+message Nested { option (l) = { ${lines(at => `l { s: "${at}" }`).join(" ")} }; }
+message Repeated { ${lines(at => `option (s) = "${at}";`).join("\n")} }
+`,
 };
 
 async function inputsOf(t: TestContext): Promise<ReadonlyMap<string, Task["inputs"]>> {

@@ -1,3 +1,4 @@
+import type { Steps } from "../../net/pace.js";
 import { varintField, WireType } from "../../wire/reader.js";
 import { WireWriter } from "../../wire/writer.js";
 import type { EnumType, Field, MessageType, Model } from "../model.js";
@@ -7,6 +8,8 @@ import { wireTypeOf } from "./option-value.js";
 /** `retention` of google.protobuf.FieldOptions: what it holds for is left out of descriptors. */
 export const RETENTION_OPTION = 17;
 export const RETENTION_SOURCE = 2;
+
+const unitsPerValue = 1;
 
 /** A value that does not fit its field; the message is for people. */
 export class ValueFault extends Error {}
@@ -25,13 +28,16 @@ export class OptionEncoder {
    * Writes `field` with its tag. A list gives a repeated field several values.
    * @throws ValueFault
    */
-  field(field: Field, literal: Literal, into: WireWriter): void {
+  *field(field: Field, literal: Literal, into: WireWriter): Steps {
     if (varintField(field.options.bytes, RETENTION_OPTION) === RETENTION_SOURCE) return;
     if (literal.kind === "list") {
       if (!field.repeated) throw new ValueFault(`"${field.name}" is not repeated and cannot take a list`);
-      for (const item of literal.items) this.field(field, item, into);
+      for (const item of literal.items) {
+        yield unitsPerValue;
+        yield* this.field(field, item, into);
+      }
     } else if (field.kind === "message") {
-      writeMessage(field, this.message(field.message!, literal), into);
+      writeMessage(field, yield* this.message(field.message!, literal), into);
     } else {
       into.tag(field.number, wireTypeOf(field.kind));
       writeScalar(field, literal, into);
@@ -39,29 +45,29 @@ export class OptionEncoder {
   }
 
   /** The serialized message. @throws ValueFault */
-  message(type: MessageType, literal: Literal): Uint8Array {
+  *message(type: MessageType, literal: Literal): Steps<Uint8Array> {
     if (literal.kind !== "aggregate") {
       throw new ValueFault(`${describe(literal)} is not a message, expected { ... } for ${type.fullName}`);
     }
     const values = new Map<Field, Literal[]>();
     const writer = new WireWriter();
     for (const part of literal.fields) {
+      yield unitsPerValue;
       if (part.form === "any") {
-        this.#any(type, part, writer);
+        yield* this.#any(type, part, writer);
         continue;
       }
       const field = this.#fieldOf(type, part);
-      const items = part.value.kind === "list" && field.repeated ? part.value.items : [part.value];
       const known = values.get(field);
-      if (known === undefined) values.set(field, [...items]);
-      else if (field.repeated) known.push(...items);
+      if (known === undefined) values.set(field, [part.value]);
+      else if (field.repeated) known.push(part.value);
       else throw new ValueFault(`"${part.name}" is set twice`);
     }
     // In the order of field numbers, so that the bytes do not depend on how the value was written.
     const ordered = [...values].sort(([a], [b]) => a.number - b.number);
     for (const [field, items] of ordered) {
-      if (field.packed) writePacked(field, items, writer);
-      else for (const item of items) this.present(field, item, writer);
+      if (field.packed) yield* writePacked(field, items, writer);
+      else for (const item of items) yield* this.present(field, item, writer);
     }
     return writer.finish();
   }
@@ -70,13 +76,13 @@ export class OptionEncoder {
    * Writes `field` with its tag, unless it has its default and no presence.
    * @throws ValueFault
    */
-  present(field: Field, literal: Literal, into: WireWriter): void {
+  *present(field: Field, literal: Literal, into: WireWriter): Steps {
     if (field.presence !== "implicit" || field.repeated || field.parent.mapEntry) {
-      this.field(field, literal, into);
+      yield* this.field(field, literal, into);
       return;
     }
     const value = new WireWriter();
-    this.field(field, literal, value);
+    yield* this.field(field, literal, value);
     const bytes = value.finish();
     const tag = new WireWriter();
     tag.tag(field.number, wireTypeOf(field.kind));
@@ -91,7 +97,7 @@ export class OptionEncoder {
   }
 
   /** `[type.googleapis.com/full.Name] { ... }` */
-  #any(type: MessageType, { name, value }: AggregateField, into: WireWriter): void {
+  *#any(type: MessageType, { name, value }: AggregateField, into: WireWriter): Steps {
     const target = this.model.message(name.slice(name.lastIndexOf("/") + 1));
     if (type.fullName !== "google.protobuf.Any" || target === undefined) {
       throw new ValueFault(`"${name}" does not name a message for an Any`);
@@ -99,7 +105,7 @@ export class OptionEncoder {
     into.tag(1, WireType.BYTES);
     into.delimited(Buffer.from(name));
     into.tag(2, WireType.BYTES);
-    into.delimited(this.message(target, value));
+    into.delimited(yield* this.message(target, value));
   }
 }
 
@@ -136,9 +142,14 @@ const integerRanges: ReadonlyMap<string, readonly [bigint, bigint]> = new Map([
   ["fixed64", [0n, (1n << 64n) - 1n]],
 ]);
 
-function writePacked(field: Field, items: readonly Literal[], into: WireWriter): void {
+function* writePacked(field: Field, literals: readonly Literal[], into: WireWriter): Steps {
   const values = new WireWriter();
-  for (const item of items) writeScalar(field, item, values);
+  for (const literal of literals) {
+    for (const item of literal.kind === "list" ? literal.items : [literal]) {
+      yield unitsPerValue;
+      writeScalar(field, item, values);
+    }
+  }
   into.tag(field.number, WireType.BYTES);
   into.delimited(values.finish());
 }

@@ -1,5 +1,6 @@
+import { asBuffer } from "../../net/buffer.js";
 import type { Steps } from "../../net/pace.js";
-import { sortFields, WireReader, WireType } from "../../wire/reader.js";
+import { WireReader, WireType } from "../../wire/reader.js";
 import { WireWriter } from "../../wire/writer.js";
 import type { HasOptions } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
@@ -26,13 +27,36 @@ export function* encodeOptions(
 ): Steps {
   for (const list of file.parsed?.options ?? []) {
     yield 1;
-    const statements = list.statements.filter(each => isCustom(each) === (pass === "custom"));
+    const statements: OptionStatement[] = [];
+    for (const statement of list.statements) {
+      if (isCustom(statement) === (pass === "custom")) statements.push(statement);
+      yield 0.1;
+    }
     if (statements.length > 0) yield* new ListEncoder(file, list, model, scope, problems).encode(statements);
   }
 }
 
 const unitsPerStatement = 10;
-const bytesPerUnit = 20;
+const unitsPerField = 0.2;
+
+/** Fields of options in the order of their numbers; of one number, in the order in which they came. */
+function* sortFields(message: Uint8Array): Steps<Uint8Array> {
+  const fields: { readonly number: number; readonly bytes: Uint8Array }[] = [];
+  const reader = new WireReader(message);
+  for (let start = 0; reader.next(); start = reader.position) {
+    const { number } = reader;
+    reader.skip();
+    fields.push({ number, bytes: message.subarray(start, reader.position) });
+    yield unitsPerField;
+  }
+  fields.sort((a, b) => a.number - b.number);
+  const sorted = new WireWriter();
+  for (const { bytes } of fields) {
+    sorted.raw(bytes);
+    yield unitsPerField;
+  }
+  return asBuffer(sorted.finish());
+}
 
 /** Standard options that are themselves subject to `retention`, which the first pass does not know yet. */
 const retainedOptions: ReadonlySet<string> = new Set([
@@ -65,20 +89,19 @@ class ListEncoder {
     const { target } = this.list;
     if (target.options !== undefined) writer.raw(target.options);
     for (const statement of statements) {
-      this.#statement(statement, writer);
+      yield* this.#statement(statement, writer);
       yield unitsPerStatement;
     }
-    target.options = sortFields(writer.finish());
-    yield target.options.length / bytesPerUnit;
+    target.options = yield* sortFields(writer.finish());
   }
 
-  #statement(statement: OptionStatement, into: WireWriter): void {
+  *#statement(statement: OptionStatement, into: WireWriter): Steps {
     const fields = this.#fields(statement);
     if (fields === undefined) return;
     const last = fields.at(-1)!;
     try {
       let writer = new WireWriter();
-      this.#encoder.present(last, statement.value, writer);
+      yield* this.#encoder.present(last, statement.value, writer);
       for (const field of fields.slice(0, -1).reverse()) {
         const outer = new WireWriter();
         writeMessage(field, writer.finish(), outer);
@@ -156,8 +179,8 @@ function spell({ path }: OptionStatement): string {
 export function* checkOptions(file: SourceFile, problems: DiagnosticList): Steps {
   if (file.raw === undefined) return;
   for (const [element, { options }, features] of optionsOf(file)) {
-    yield 1 + (options?.length ?? 0) / bytesPerUnit;
-    if (options === undefined || options.length === 0 || isMessage(options, features)) continue;
+    yield 1;
+    if (options === undefined || options.length === 0 || (yield* isMessage(options, features))) continue;
     const position = { file: file.origin, line: 0, column: 0 };
     problems.error({ message: `the options of "${element}" are malformed`, position, path: element });
   }
@@ -199,12 +222,13 @@ function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
   }
 }
 
-function isMessage(bytes: Uint8Array, submessage: number): boolean {
+function* isMessage(bytes: Uint8Array, submessage: number): Steps<boolean> {
   try {
     const reader = new WireReader(bytes);
     while (reader.next()) {
+      yield unitsPerField;
       if (reader.number !== submessage || reader.wireType !== WireType.BYTES) reader.skip();
-      else if (!isMessage(reader.delimited(), 0)) return false;
+      else if (!(yield* isMessage(reader.delimited(), 0))) return false;
     }
     return true;
   } catch (error) {

@@ -41,12 +41,12 @@ export class ParseContext {
     this.leading = this.scanner.comments().leading;
   }
 
-  /** Units of the work since the last call: a declaration takes about as long as its characters are many. */
-  work(): number {
+  /** Units of the work since the last call: a declaration takes about as long as its characters are many. @param least */
+  work(least = 3): number {
     const { start } = this.scanner;
     const characters = start - this.#counted;
     this.#counted = start;
-    return 3 + characters / charactersPerUnit;
+    return least + characters / charactersPerUnit;
   }
 
   /** Marks the token as the first of a declaration, which takes the comment before it. */

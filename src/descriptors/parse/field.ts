@@ -1,3 +1,4 @@
+import type { Steps } from "../../net/pace.js";
 import {
   type FieldProto,
   FieldType,
@@ -21,14 +22,14 @@ const mapEntryOptions = Uint8Array.of(0x38, 1);
  * @param extra what is known of it: the extendee, or the oneof it belongs to
  * @returns the message of a group, whose body comes next
  */
-export function readField(
+export function* readField(
   context: ParseContext,
   fields: FieldProto[],
   inner: Container,
   pathNumber: number,
   start: Start,
   extra: Partial<FieldProto>,
-): MessageProto | undefined {
+): Steps<MessageProto | undefined> {
   const { scanner } = context;
   const field: FieldProto = { name: "", number: 0, label: Label.OPTIONAL, type: 0, ...extra };
   const inOneof = extra.oneofIndex !== undefined;
@@ -57,7 +58,7 @@ export function readField(
   }
   const path = [...inner.path, pathNumber, fields.length];
   fields.push(field);
-  const options = fieldOptions(field, readInlineOptions(scanner));
+  const options = fieldOptions(field, yield* readInlineOptions(context));
   field.jsonName ??= jsonName(field.name);
   context.addOptions(field, "Field", qualify(inner.scope, field.name), inner.scope, options);
   // What a map with strings says of them is said of both its key and its value.

@@ -55,7 +55,7 @@ export function* parseInSteps(source: string): Steps<ParsedFile> {
         break;
       case "option":
         scanner.next();
-        statements.push(readOption(scanner));
+        statements.push(yield* readOption(context));
         context.endStatement();
         break;
       case "service":
@@ -140,24 +140,24 @@ export function* readService(context: ParseContext, file: FileProto, start: Star
     const methodStart = context.start();
     if (context.acceptEmpty()) continue;
     if (accept(scanner, "option")) {
-      statements.push(readOption(scanner));
+      statements.push(yield* readOption(context));
       context.endStatement();
     } else {
       expect(scanner, "rpc");
-      readMethod(context, service, scope, path, methodStart);
+      yield* readMethod(context, service, scope, path, methodStart);
     }
   }
   context.close(location);
   context.addOptions(service, "Service", scope, file.package, statements);
 }
 
-function readMethod(
+function* readMethod(
   context: ParseContext,
   service: ServiceProto,
   scope: string,
   servicePath: readonly number[],
   start: Start,
-): void {
+): Steps {
   const { scanner } = context;
   const name = readIdentifier(scanner, "the name of the method");
   const input = readMethodType(context);
@@ -179,9 +179,10 @@ function readMethod(
   const location = context.open(path, start);
   const statements: OptionStatement[] = [];
   while (!scanner.is("}")) {
+    yield context.work();
     if (context.acceptEmpty()) continue;
     expect(scanner, "option");
-    statements.push(readOption(scanner));
+    statements.push(yield* readOption(context));
     context.endStatement();
   }
   context.close(location);

@@ -79,7 +79,12 @@ function* readMessageBody(
   }
   context.close(location);
   context.addOptions(message, "Message", scope, into.scope, statements);
-  closeRanges(message, statements.some(isMessageSet));
+  let messageSet = false;
+  for (const statement of statements) {
+    yield 0.1;
+    messageSet ||= isMessageSet(statement);
+  }
+  closeRanges(message, messageSet);
   yield* addSyntheticOneofs(message);
 }
 
@@ -101,7 +106,7 @@ function* readMember(
   switch (scanner.text) {
     case "option":
       scanner.next();
-      statements.push(readOption(scanner));
+      statements.push(yield* readOption(context));
       context.endStatement();
       break;
     case "oneof":
@@ -130,7 +135,7 @@ function* readMemberField(
   start: Start,
   extra: Partial<FieldProto>,
 ): Steps {
-  const group = readField(context, fields, inner, pathNumber, start, extra);
+  const group = yield* readField(context, fields, inner, pathNumber, start, extra);
   if (group === undefined) return;
   const path = [...inner.path, inner.numbers.message, inner.messages.length];
   inner.messages.push(group);
@@ -149,7 +154,7 @@ function* readOneof(context: ParseContext, message: MessageProto, inner: Contain
     const fieldStart = context.start();
     if (context.acceptEmpty()) continue;
     if (accept(scanner, "option")) {
-      statements.push(readOption(scanner));
+      statements.push(yield* readOption(context));
       context.endStatement();
     } else {
       yield* readMemberField(context, message.field, inner, Path.MESSAGE_FIELD, fieldStart, { oneofIndex });
@@ -206,7 +211,7 @@ export function* readExtensionRanges(context: ParseContext, message: MessageProt
     yield context.work();
     ranges.push(readRange(context));
   } while (accept(scanner, ","));
-  const statements = readInlineOptions(scanner);
+  const statements = yield* readInlineOptions(context);
   for (const range of ranges) {
     message.extensionRange.push(range);
     context.addOptions(range, "ExtensionRange", inner.scope, inner.scope, statements);
@@ -270,7 +275,7 @@ export function* readEnum(context: ParseContext, into: Container, start: Start, 
     if (context.acceptEmpty()) continue;
     const name = readIdentifier(scanner, "the name of an enum value");
     if (name === "option" && scanner.text !== "=") {
-      statements.push(readOption(scanner));
+      statements.push(yield* readOption(context));
       context.endStatement();
     } else if (name === "reserved" && scanner.text !== "=") {
       yield* readReserved(context, type, maxInt32);
@@ -285,7 +290,7 @@ export function* readEnum(context: ParseContext, into: Container, start: Start, 
         "EnumValue",
         qualify(into.scope, name),
         into.scope,
-        readInlineOptions(scanner),
+        yield* readInlineOptions(context),
       );
       context.endDeclaration([...path, Path.ENUM_VALUE, type.value.length], valueStart);
       type.value.push(value);

@@ -1,11 +1,21 @@
+import type { Steps } from "../../net/pace.js";
 import type { HasOptions } from "../descriptor-proto.js";
 import type { Scanner } from "./scanner.js";
-import { accept, expect, parseInteger, readIdentifier, readName, readString, unexpected } from "./token.js";
+import { accept, expect, parseInteger, readIdentifier, readName, takeString, unexpected } from "./token.js";
 
 const maxOptionDepth = 64;
+const unitsPerValue = 0.5;
+
+/** What options need of the parsing of their file. */
+interface Reading {
+  readonly scanner: Scanner;
+  /** Units of the work since the last call. */
+  work(least: number): number;
+}
 
 /** `name = value`, without `option` and `;`. @throws SyntaxFault */
-export function readOption(scanner: Scanner): OptionStatement {
+export function* readOption(context: Reading): Steps<OptionStatement> {
+  const { scanner } = context;
   const { line, column } = scanner;
   const path: OptionName[] = [];
   do {
@@ -17,26 +27,30 @@ export function readOption(scanner: Scanner): OptionStatement {
     }
   } while (accept(scanner, "."));
   expect(scanner, "=");
-  return { path, value: readLiteral(scanner, 0), line, column };
+  return { path, value: yield* readLiteral(context, 0), line, column };
 }
 
 /** `[a = 1, (b) = 2]` where there is one. @throws SyntaxFault */
-export function readInlineOptions(scanner: Scanner): OptionStatement[] {
+export function* readInlineOptions(context: Reading): Steps<OptionStatement[]> {
+  const { scanner } = context;
   const statements: OptionStatement[] = [];
   if (!accept(scanner, "[")) return statements;
   do {
-    statements.push(readOption(scanner));
+    yield context.work(unitsPerValue);
+    statements.push(yield* readOption(context));
   } while (accept(scanner, ","));
   expect(scanner, "]");
   return statements;
 }
 
-function readLiteral(scanner: Scanner, depth: number): Literal {
+function* readLiteral(context: Reading, depth: number): Steps<Literal> {
+  const { scanner } = context;
   if (depth > maxOptionDepth)
     throw scanner.fault(`option values are nested more than ${maxOptionDepth} deep`);
-  if (scanner.kind === "string") return { kind: "string", value: readString(scanner, "a string") };
-  if (scanner.text === "{" || (depth > 0 && scanner.text === "<")) return readAggregate(scanner, depth);
-  if (depth > 0 && scanner.text === "[") return readList(scanner, depth);
+  if (scanner.kind === "string") return { kind: "string", value: yield* readStrings(context) };
+  if (scanner.text === "{" || (depth > 0 && scanner.text === "<"))
+    return yield* readAggregate(context, depth);
+  if (depth > 0 && scanner.text === "[") return yield* readList(context, depth);
   const negative = accept(scanner, "-") || (accept(scanner, "+") && false);
   let literal: Literal;
   if (scanner.kind === "integer") {
@@ -56,16 +70,30 @@ function readLiteral(scanner: Scanner, depth: number): Literal {
   return literal;
 }
 
+/** Adjacent strings, which are one. */
+function* readStrings(context: Reading): Steps<Buffer> {
+  const first = takeString(context.scanner);
+  if (context.scanner.kind !== "string") return first;
+  const parts = [first];
+  while (context.scanner.kind === "string") {
+    yield context.work(unitsPerValue);
+    parts.push(takeString(context.scanner));
+  }
+  return Buffer.concat(parts);
+}
+
 /** Text format (https://protobuf.dev/reference/protobuf/textformat-spec/). */
-function readAggregate(scanner: Scanner, depth: number): Literal {
+function* readAggregate(context: Reading, depth: number): Steps<Literal> {
+  const { scanner } = context;
   const close = scanner.text === "{" ? "}" : ">";
   scanner.next();
   const fields: AggregateField[] = [];
   while (!accept(scanner, close)) {
+    yield context.work(unitsPerValue);
     const { name, form } = readFieldName(scanner);
     const colon = accept(scanner, ":");
     if (!colon && !"{<[".includes(scanner.text)) throw unexpected(scanner, '":"');
-    fields.push({ name, form, value: readLiteral(scanner, depth + 1) });
+    fields.push({ name, form, value: yield* readLiteral(context, depth + 1) });
     if (!accept(scanner, ",")) accept(scanner, ";");
   }
   return { kind: "aggregate", fields };
@@ -83,12 +111,14 @@ function readFieldName(scanner: Scanner): { name: string; form: AggregateField["
   return { name, form };
 }
 
-function readList(scanner: Scanner, depth: number): Literal {
+function* readList(context: Reading, depth: number): Steps<Literal> {
+  const { scanner } = context;
   scanner.next();
   const items: Literal[] = [];
   if (accept(scanner, "]")) return { kind: "list", items };
   do {
-    items.push(readLiteral(scanner, depth + 1));
+    yield context.work(unitsPerValue);
+    items.push(yield* readLiteral(context, depth + 1));
   } while (accept(scanner, ","));
   expect(scanner, "]");
   return { kind: "list", items };

@@ -55,11 +55,15 @@ export function readInteger(scanner: Scanner, what: string, signed: boolean): nu
 export function readString(scanner: Scanner, what: string): Buffer {
   if (scanner.kind !== "string") throw unexpected(scanner, what);
   const parts: Buffer[] = [];
-  while (scanner.kind === "string") {
-    parts.push(unescaped(scanner));
-    scanner.next();
-  }
+  while (scanner.kind === "string") parts.push(takeString(scanner));
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+}
+
+/** The bytes of the string token, which is taken. @throws SyntaxFault */
+export function takeString(scanner: Scanner): Buffer {
+  const bytes = unescaped(scanner);
+  scanner.next();
+  return bytes;
 }
 
 /** The value of the integer token, which is not taken. @throws SyntaxFault */
@@ -90,30 +94,43 @@ const escapeSyntax =
 function unescaped(scanner: Scanner): Buffer {
   const body = scanner.text.slice(1, -1);
   if (!body.includes("\\")) return Buffer.from(body);
-  const parts: Buffer[] = [];
+  // No escape stands for more bytes than it has characters.
+  const bytes = Buffer.allocUnsafe(Buffer.byteLength(body));
+  let length = 0;
   let at = 0;
   while (at < body.length) {
     const slash = body.indexOf("\\", at);
-    if (slash < 0) {
-      parts.push(Buffer.from(body.slice(at)));
-      break;
-    }
-    parts.push(Buffer.from(body.slice(at, slash)));
+    if (slash !== at) length += bytes.write(body.slice(at, slash < 0 ? undefined : slash), length);
+    if (slash < 0) break;
     escapeSyntax.lastIndex = slash;
     const match = escapeSyntax.exec(body);
-    const bytes = match === null ? undefined : escaped(match);
-    if (bytes === undefined)
+    const end = match === null ? undefined : writeEscaped(match, bytes, length);
+    if (end === undefined)
       throw scanner.fault(`unknown escape ${JSON.stringify(body.slice(slash, slash + 4))} in the string`);
-    parts.push(bytes);
+    length = end;
     at = escapeSyntax.lastIndex;
   }
-  return Buffer.concat(parts);
+  return bytes.subarray(0, length);
 }
 
-function escaped([, simple, octal, hex, short, long]: RegExpExecArray): Buffer | undefined {
-  if (simple !== undefined) return Buffer.of(simpleEscapes.get(simple) ?? 0);
-  if (octal !== undefined) return Buffer.of(Number.parseInt(octal, 8));
-  if (hex !== undefined) return Buffer.of(Number.parseInt(hex, 16));
+/** @returns the end of what was written; undefined: no character has the number */
+function writeEscaped(
+  [, simple, octal, hex, short, long]: RegExpExecArray,
+  into: Buffer,
+  at: number,
+): number | undefined {
+  const byte =
+    simple !== undefined
+      ? simpleEscapes.get(simple)
+      : octal !== undefined
+        ? Number.parseInt(octal, 8)
+        : hex !== undefined
+          ? Number.parseInt(hex, 16)
+          : undefined;
+  if (byte !== undefined) {
+    into[at] = byte;
+    return at + 1;
+  }
   const point = Number.parseInt(short ?? long ?? "", 16);
-  return point > 0x10_ffff ? undefined : Buffer.from(String.fromCodePoint(point));
+  return point > 0x10_ffff ? undefined : at + into.write(String.fromCodePoint(point), at);
 }
