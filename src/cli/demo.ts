@@ -51,7 +51,12 @@ function withPorts(error: unknown): unknown {
 function placesOf({ httpPort, realtimePort, adminPort }: Gateway, backend: number, file: string): string[][] {
   return [
     ["  REST", `http://localhost:${httpPort}`],
-    ...(file === own ? [["  chat page", `http://localhost:${httpPort}/demo`]] : []),
+    ...(file === own
+      ? [
+          ["  chat page", `http://localhost:${httpPort}/demo`],
+          ["  documents", `http://localhost:${httpPort}/docs`],
+        ]
+      : []),
     ...(realtimePort === 0
       ? []
       : [["  WebSockets", `ws://localhost:${realtimePort}${file === own ? "/ws" : ""}`]]),

@@ -91,6 +91,13 @@ describe("npm start", () => {
     );
   });
 
+  it("prints where the documents page is, and the chat page links it and the OpenAPI document", async () => {
+    const documents = /documents +(\S+)$/m.exec(lines.join("\n"))?.[1] ?? "";
+    assert.equal((await fetch(documents)).status, 200);
+    const chat = await (await fetch(documents.replace("/docs", "/demo"))).text();
+    for (const link of ["/docs", "/openapi.json"]) assert.ok(chat.includes(`href="${link}"`), link);
+  });
+
   it("ends sockets with 1012 and after how long to come back, and exits 0", async () => {
     const url = /WebSockets +(\S+)$/m.exec(lines.join("\n"))?.[1] ?? "";
     const socket = new WebSocket(url);

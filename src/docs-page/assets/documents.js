@@ -132,8 +132,8 @@ export function constraintsOf(document, schema) {
   say("exclusiveMinimum", value => `> ${value}`);
   say("maximum", value => `≤ ${value}`);
   say("exclusiveMaximum", value => `< ${value}`);
-  say("minItems", value => `at least ${value} items`);
-  say("maxItems", value => `at most ${value} items`);
+  say("minItems", value => `at least ${value} ${value === 1 ? "item" : "items"}`);
+  say("maxItems", value => `at most ${value} ${value === 1 ? "item" : "items"}`);
   say("uniqueItems", () => "no item twice");
   say("pattern", value => `matches ${String(value).slice(0, 100)}`);
   if (schema?.default !== undefined) found.push(`default ${JSON.stringify(schema.default)}`);

@@ -163,14 +163,17 @@ function bodyOf(document, body) {
 /** One schema for all media types that have the same. */
 function mediaOf(document, content) {
   const groups = new Map();
-  for (const [type, { schema = {}, itemSchema }] of content) {
-    const key = JSON.stringify(itemSchema ?? schema);
-    groups.set(key, { types: [...(groups.get(key)?.types ?? []), type], schema: itemSchema ?? schema });
+  const streams = content.some(([, { schema = {} }]) => schema.contentSchema !== undefined);
+  for (const [type, { schema = {} }] of content) {
+    const message = schema.contentSchema ?? (streams && schema.type === "array" ? schema.items : schema);
+    const key = JSON.stringify(message);
+    groups.set(key, { types: [...(groups.get(key)?.types ?? []), type], schema: message });
   }
   return [...groups.values()].map(({ types, schema }) => [
     el(
       "p",
       { class: "media" },
+      streams && "Each message of ",
       types.map((type, index) => [index > 0 && " ", el("code", {}, type)]),
     ),
     schemaView(document, schema),
@@ -216,9 +219,9 @@ function responseOf(document, status, response, open) {
     if (!details.open || details.childElementCount > 1) return;
     const failure = response["x-protogate-failure"];
     details.append(
+      el("div", {}, mediaOf(document, Object.entries(response.content ?? {}))),
       ...describe(reasons, response.description),
       headerNames(response.headers),
-      el("div", {}, mediaOf(document, Object.entries(response.content ?? {}))),
       el("div", {}, exampleOf(response)),
     );
     if (failure !== undefined)

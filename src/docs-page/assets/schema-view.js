@@ -8,6 +8,13 @@ const mostFields = 300;
 export function schemaView(document, schema) {
   const target = targetOf(document, schema);
   const fields = Object.entries(target.properties ?? {});
+  const choices = choicesOf(document, target);
+  if (fields.length === 0 && choices.length > 0)
+    return el(
+      "div",
+      { class: "schema" },
+      choices.map((choice, index) => choiceView(document, choice, index === 0)),
+    );
   if (fields.length === 0)
     return el(
       "div",
@@ -21,6 +28,24 @@ export function schemaView(document, schema) {
     target.description && el("div", { class: "prose" }, prose(target.description)),
     fieldList(document, target, fields),
   );
+}
+
+/** The messages of which a value is one; none where there is no choice between messages. */
+function choicesOf(document, target) {
+  const all = target.anyOf ?? target.oneOf ?? [];
+  return all.length > 1 && all.some(choice => targetOf(document, choice).properties !== undefined) ? all : [];
+}
+
+function choiceView(document, choice, open) {
+  const named = typeof choice.$ref === "string" || targetOf(document, choice).title !== undefined;
+  const label = named ? typeName(document, choice) : "Either";
+  const details = el("details", { class: "nested", open }, el("summary", {}, label));
+  const fill = () => {
+    if (details.open && details.childElementCount === 1) details.append(schemaView(document, choice));
+  };
+  details.addEventListener("toggle", fill);
+  fill();
+  return details;
 }
 
 function fieldList(document, target, fields) {

@@ -96,9 +96,16 @@ export class Tree {
     this.made.clear();
   }
 
+  /** Rows that are there stay the same elements: one may be under a finger. */
   #redraw() {
-    this.#clear();
     this.#draw();
+    for (const [index, element] of this.made) this.#state(index, element);
+  }
+
+  #state(index, element) {
+    const { operation } = this.rows[index];
+    element.classList.toggle("active", index === this.active);
+    element.setAttribute("aria-selected", String(operation !== undefined && operation === this.current));
   }
 
   #draw() {
@@ -137,11 +144,7 @@ export class Tree {
     element.id = `row-${index}`;
     element.dataset.index = String(index);
     element.style.transform = `translateY(${this.tops[index]}px)`;
-    if (index === this.active) element.classList.add("active");
-    element.setAttribute(
-      "aria-selected",
-      String(row.operation !== undefined && row.operation === this.current),
-    );
+    this.#state(index, element);
     this.made.set(index, element);
     // In the order of the list, whatever was scrolled first.
     const after = [...this.space.children].find(other => Number(other.dataset.index) > index);
@@ -269,6 +272,8 @@ export class Tree {
   }
 
   #focus() {
+    // A click chooses a row by itself.
+    if (!this.element.matches(":focus-visible")) return;
     if (this.active < 0 && this.rows.length > 0) this.#move(0);
   }
 

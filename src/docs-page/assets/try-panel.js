@@ -142,13 +142,14 @@ export class TryPanel {
     const [type = "application/json", media = {}] = Object.entries(content)[0] ?? [];
     this.contentType = type === "*/*" ? "application/octet-stream" : type;
     const raw = described !== undefined && type === "*/*";
-    const example = raw
-      ? ""
-      : (media.example ??
-        Object.values(media.examples ?? {})[0]?.value ??
-        exampleOf(this.document, media.schema ?? {}) ??
-        {});
     const several = this.operation.kind === "client" || this.operation.kind === "bidi";
+    const { schema = {} } = media;
+    const one = several
+      ? (schema.contentSchema ?? (schema.type === "array" ? schema.items : schema))
+      : schema;
+    const given = media.example ?? Object.values(media.examples ?? {})[0]?.value;
+    const whole = given === undefined ? (exampleOf(this.document, one) ?? {}) : given;
+    const example = raw ? "" : several && Array.isArray(whole) ? whole[0] : whole;
     if (several) this.contentType = "application/x-ndjson";
     const text = raw ? "" : several ? JSON.stringify(example) : JSON.stringify(example, null, 2);
     this.body = el("textarea", {
