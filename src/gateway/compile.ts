@@ -26,6 +26,7 @@ import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
 import { documentsPage, pageSource } from "./documents-page.js";
+import { grpcPassThroughRoutes } from "./grpc-pass-through.js";
 import { jointAuthorizer } from "./joint-authorizer.js";
 import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
@@ -39,7 +40,7 @@ export interface Compiled {
   readonly model: Model;
   readonly routes: RouteTable["routes"];
   readonly builtIn: RouteTable["builtIn"];
-  /** Undefined without `http.grpc`. */
+  /** Undefined where none is served. */
   readonly ownServices: OwnServices | undefined;
   /** The paths of methods on which other protocols than REST call them. */
   readonly methodPaths: RouteTable["methodPaths"];
@@ -95,14 +96,15 @@ export async function compile(
   const docs = documentHandlers(config, api, pages);
   const declared = [...builtIns(config, livekit, realtime, runtime), ...docs.http];
   const table = await compileRoutes(config, model, locate, pace, declared);
-  const ownServices =
-    config.http.grpc && (await compileOwnServices(config.http.grpc, loaded, model, table, pace));
-  const methodPaths = [...table.methodPaths, ...(ownServices?.routes ?? [])];
+  const passed = grpcPassThroughRoutes(loaded, model);
+  const ownServices = await compileOwnServices(loaded, model, { table, passed }, pace);
+  const callable = [...table.methodPaths, ...(ownServices?.routes ?? [])];
+  const methodPaths = [...callable, ...passed];
   const socketRoutes = socketListenerRoutes([...socketEndpoints(realtime), ...docs.realtime], table);
   const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
-  const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes]);
+  const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes, ...passed]);
   const authorizers = await authorizersOf(all, config, policies, pace);
-  authorizePaths({ ...table, methodPaths }, authorizers, policies);
+  authorizePaths({ ...table, methodPaths: callable }, authorizers, policies);
   const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
   const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);

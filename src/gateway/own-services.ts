@@ -35,14 +35,19 @@ const protoFiles = {
   reflection: ["grpc/reflection/v1/reflection.proto", "grpc/reflection/v1alpha/reflection.proto"],
 } as const;
 
-/** @param table of the services that the configuration exposes */
+/**
+ * Undefined where none is served.
+ * @param table of the services that the configuration exposes
+ * @param passed routes of services that pass unread
+ */
 export async function compileOwnServices(
-  grpc: GrpcConfig,
   { config, locate }: UsableConfig,
   model: Model,
-  table: RouteTable,
+  { table, passed }: { readonly table: RouteTable; readonly passed: readonly Route[] },
   pace: Pace,
-): Promise<OwnServices> {
+): Promise<OwnServices | undefined> {
+  const { grpc } = config.http;
+  if (grpc?.health === undefined && grpc?.reflection === undefined) return undefined;
   const sections = (["health", "reflection"] as const).filter(name => grpc[name] !== undefined);
   const inputs = sections.flatMap(name =>
     protoFiles[name].map(file => ({
@@ -71,7 +76,10 @@ export async function compileOwnServices(
   return {
     routes: methodPaths,
     upstreams: new Map(
-      [...callable, ...ownMethods].map(([{ service }, upstream]) => [service.fullName, upstream]),
+      [...callable, ...ownMethods, ...methodsOf(passed)].map(([{ service }, upstream]) => [
+        service.fullName,
+        upstream,
+      ]),
     ),
     files: grpc.reflection && (await inTurns(pace, publishFiles(published))),
     diagnostics: conflicts(methodPaths, table, locate),
@@ -89,6 +97,8 @@ function serviceConfig(
     protocols: ["connect", "grpc-web", "grpc"],
     auth: auth ?? config.auth.default,
     rate_limit: rate_limit ?? "none",
+    // Others ask for headers of their own.
+    errors: "status",
     timeout: 0,
     methods: {},
   };

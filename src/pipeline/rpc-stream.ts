@@ -6,7 +6,13 @@ import { Code } from "../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { RouteStreams, StreamEndReason } from "../telemetry/stream-metrics.js";
 import { callFailure } from "../upstream/call/call-failure.js";
-import { type CallStatus, type Metadata, noMetadata, type StreamHandle } from "../upstream/channel.js";
+import {
+  type CallStatus,
+  type Metadata,
+  noMetadata,
+  type PassedEncodings,
+  type StreamHandle,
+} from "../upstream/channel.js";
 
 /** The client's side of a streaming call, whatever carries it. Must not throw. */
 export interface StreamClient {
@@ -22,6 +28,10 @@ export interface StreamClient {
 
 export interface RpcStreamOptions {
   readonly binding: RpcBinding;
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** What the caller says of encodings, where nothing reads the messages. */
+  readonly passed: PassedEncodings | undefined;
   readonly metadata: Metadata;
   /** Milliseconds; undefined: no deadline. */
   readonly timeoutMs: number | undefined;
@@ -63,10 +73,12 @@ export class RpcStream {
   /** Begins the call to the backend. Once; requests may be sent before, they open it too. */
   open(): void {
     if (this.#handle !== undefined || this.#over) return;
-    const { binding, metadata, timeoutMs, cancellation } = this.#options;
+    const { binding, path, passed, metadata, timeoutMs, cancellation } = this.#options;
     cancellation.listen(() => this.#call.cancel());
     this.#handle = binding.channel.stream({
-      path: binding.route.rpc.path,
+      path,
+      countedAs: binding.route.rpc.path,
+      passed,
       metadata,
       timeout: timeoutMs,
       cancellation: this.#call,

@@ -1,7 +1,9 @@
 import type { RpcBinding } from "../bindings/binding.js";
+import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
-import type { Failure } from "../status/failure.js";
+import { type Failure, gatewayError } from "../status/failure.js";
 import type { StreamMetrics } from "../telemetry/stream-metrics.js";
+import type { PassedEncodings } from "../upstream/channel.js";
 import type { HttpResponse, Outcome, ReadonlyContext, RequestContext } from "./context.js";
 import { callMetadata } from "./metadata.js";
 import type { OpenStreams } from "./open-streams.js";
@@ -37,14 +39,37 @@ export function streamCall(
   { metrics }: StreamServices,
   timeoutMs: number,
 ): RpcStreamOptions {
+  const { passThrough, rpc } = binding.route;
   return {
     binding,
+    path: passThrough ? methodPath(context.request.path) : rpc.path,
+    passed: passThrough && passedEncodings(context.request),
     metadata: callMetadata(context, binding),
     timeoutMs: timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs,
     cancellation: context.request.cancellation,
     check: message => checkMessage(context, binding, message),
     metrics: metrics.route(binding.template.text, binding.method),
   };
+}
+
+/** @throws GatewayError ROUTE_NOT_FOUND where no method can be called so: policies compare paths as they are sent on */
+function methodPath(path: string): string {
+  if (/^\/[\w.]+\/[A-Za-z_]\w*$/.test(path)) return path;
+  throw gatewayError("ROUTE_NOT_FOUND", `no route for ${path.slice(0, 128)}`);
+}
+
+/** @throws GatewayError INVALID_HEADER */
+function passedEncodings(request: InboundRequest): PassedEncodings {
+  return {
+    encoding: encodingHeader(request, "grpc-encoding"),
+    accepted: encodingHeader(request, "grpc-accept-encoding"),
+  };
+}
+
+function encodingHeader(request: InboundRequest, name: string): string | undefined {
+  const value = request.header(name);
+  if (value === undefined || /^[\x20-\x7e]{1,256}$/.test(value)) return value;
+  throw gatewayError("INVALID_HEADER", `header "${name}" must be at most 256 characters of printable ASCII`);
 }
 
 /** The body of an error in the dialect of the binding, for what ends a stream in band. */

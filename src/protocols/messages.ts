@@ -51,12 +51,17 @@ export class EnvelopedMessages implements MessageReader {
   }
 
   #read(flags: number, bytes: Buffer): Buffer | Promise<Buffer> {
-    if (flags > compressedFlag)
-      throw gatewayError("MALFORMED_ENVELOPE", `a message has the flags ${flags}; expected 0 or 1`);
+    requireMessageFlags(flags);
     if (flags === 0) return bytes;
     if (this.#encoding === "identity") throw unexpectedCompression();
     return decompress(bytes, this.#limit);
   }
+}
+
+/** @throws GatewayError MALFORMED_ENVELOPE for flags that no message of a request has */
+export function requireMessageFlags(flags: number): void {
+  if (flags > compressedFlag)
+    throw gatewayError("MALFORMED_ENVELOPE", `a message has the flags ${flags}; expected 0 or 1`);
 }
 
 /** gRPC asks for the code INTERNAL there (compression.md), and Connect does as gRPC. */

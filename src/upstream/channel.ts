@@ -74,8 +74,21 @@ export interface UnaryResult {
   readonly seconds: number;
 }
 
+/**
+ * What a call says of its messages where nothing reads them: they are whole envelopes, flag and length included, compressed
+ * or not, both ways. Initial metadata of the response has `grpc-encoding` and `grpc-accept-encoding`, where they came.
+ */
+export interface PassedEncodings {
+  /** `grpc-encoding` and `grpc-accept-encoding` as the caller sends them, printable ASCII. */
+  readonly encoding: string | undefined;
+  readonly accepted: string | undefined;
+}
+
 export interface StreamCall {
   readonly path: string;
+  /** What metrics count it as, where the path comes from outside. */
+  readonly countedAs?: string | undefined;
+  readonly passed?: PassedEncodings | undefined;
   readonly metadata: Metadata;
   /** Milliseconds; undefined: no deadline. */
   readonly timeout: number | undefined;

@@ -1,6 +1,12 @@
 import { Code } from "../status/code.js";
 import type { EndpointAddress, UpstreamTarget } from "./balancing/target.js";
-import { type CallStatus, type FailureOrigin, type Metadata, noMetadata } from "./channel.js";
+import {
+  type CallStatus,
+  type FailureOrigin,
+  type Metadata,
+  noMetadata,
+  type PassedEncodings,
+} from "./channel.js";
 import type { ChannelOptions } from "./options.js";
 
 /** `failing`: the last attempt to connect failed, or has taken too long. */
@@ -16,6 +22,8 @@ export interface TransportCall {
   readonly previousAttempts: number;
   /** Messages of so many bytes and more are sent compressed with gzip; undefined: none is, and the call does not say so. */
   readonly compressFrom?: number | undefined;
+  /** Only `lean` has it. */
+  readonly passed?: PassedEncodings | undefined;
   /** A stream whose connection refused the call: another connection is used where one can be opened. */
   readonly avoid?: TransportStream | undefined;
 }

@@ -1,15 +1,20 @@
 import type { ForwardedName } from "../../bindings/forwarded-name.js";
+import { asBuffer } from "../../net/buffer.js";
 import { noBody } from "../../server/inbound-request.js";
 import { type Failure, gatewayError } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
 import { compresses, encodingOf } from "../compression.js";
+import { EnvelopeReader, envelope } from "../envelope.js";
 import { failureFields, failureHeaders, grpcStatusOf } from "../grpc-status.js";
 import { requireReadType } from "../media-type.js";
-import { EnvelopedMessages, messageEnvelope } from "../messages.js";
+import { EnvelopedMessages, messageEnvelope, requireMessageFlags } from "../messages.js";
 import { addMetadata } from "../metadata.js";
 import type {
   CallMetadata,
+  EmitMessage,
+  MessageReader,
   Protocol,
+  ProtocolCall,
   ProtocolResponse,
   ResponseFormat,
   StreamEnd,
@@ -40,9 +45,11 @@ export const grpc: Protocol = {
         "UNSUPPORTED_VERSION",
         "gRPC needs HTTP/2, since responses end with trailers; use gRPC-Web or Connect",
       );
+    const timeoutMs = timeoutOf(request.header("grpc-timeout"), "grpc-timeout", parseGrpcTimeout);
+    if (route.passThrough) return { timeoutMs, ...passThrough(type, bodyLimit, route.policy.responseNames) };
     const encoding = encodingOf(request.header("grpc-encoding"), "grpc-encoding", "grpc-accept-encoding");
     return {
-      timeoutMs: timeoutOf(request.header("grpc-timeout"), "grpc-timeout", parseGrpcTimeout),
+      timeoutMs,
       reader: new EnvelopedMessages(encoding, bodyLimit),
       format: new GrpcFormat(
         type,
@@ -65,6 +72,15 @@ export const grpc: Protocol = {
     return { status, headers: fields, body: noBody, trailers: end };
   },
 };
+
+/** A call whose messages nothing in the gateway reads. */
+function passThrough(
+  type: string,
+  limit: number,
+  names: readonly ForwardedName[],
+): Pick<ProtocolCall, "reader" | "format"> {
+  return { reader: new PassedEnvelopes(limit), format: new PassThroughFormat(type, names, false) };
+}
 
 class GrpcFormat implements ResponseFormat {
   readonly #type: string;
@@ -110,5 +126,50 @@ class GrpcFormat implements ResponseFormat {
     const fields = failureFields(failure, trailers);
     addMetadata(fields, trailers, this.#names);
     return { trailers: fields };
+  }
+}
+
+/** Reads envelopes as they come. */
+class PassedEnvelopes implements MessageReader {
+  readonly #envelopes: EnvelopeReader;
+
+  /** @param limit bytes of a message as it comes, compressed or not */
+  constructor(limit: number) {
+    this.#envelopes = new EnvelopeReader(limit);
+  }
+
+  push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void> {
+    this.#envelopes.feed(asBuffer(chunk));
+    return this.#emitAll(emit);
+  }
+
+  end(): void {
+    this.#envelopes.end();
+  }
+
+  #emitAll(emit: EmitMessage): void | Promise<void> {
+    for (;;) {
+      const message = this.#envelopes.next();
+      if (message === undefined) return undefined;
+      const { flags } = this.#envelopes;
+      requireMessageFlags(flags);
+      const waiting = emit(envelope(flags, message));
+      if (waiting !== undefined) return waiting.then(() => this.#emitAll(emit));
+    }
+  }
+}
+
+/** Writes envelopes as the backend sends them, with what it says of their encoding. */
+class PassThroughFormat extends GrpcFormat {
+  override head(headers: Metadata): StreamHead {
+    const head = super.head(headers);
+    for (const [name, value] of headers)
+      if (typeof value === "string" && (name === "grpc-encoding" || name === "grpc-accept-encoding"))
+        head.headers.push([name, value]);
+    return head;
+  }
+
+  override message(message: Uint8Array): Uint8Array {
+    return message;
   }
 }

@@ -4,7 +4,7 @@ import { Linked } from "../../net/ring.js";
 import { Code } from "../../status/code.js";
 import { Backoff } from "../backoff.js";
 import type { Endpoint } from "../balancing/endpoint.js";
-import { type CallStatus, type Metadata, noMetadata } from "../channel.js";
+import { type CallStatus, type Metadata, noMetadata, type PassedEncodings } from "../channel.js";
 import type { UpstreamObserver } from "../options.js";
 import type { AttemptProgress, StreamOutcome, TransportListener, TransportStream } from "../transport.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
@@ -30,6 +30,8 @@ export interface CallHost {
 /** The common part of UnaryCall and StreamCall. */
 export interface CallOptions {
   readonly path: string;
+  readonly countedAs?: string | undefined;
+  readonly passed?: PassedEncodings | undefined;
   readonly metadata: Metadata;
   readonly timeout: number | undefined;
   readonly cancellation: Cancellation;
@@ -72,7 +74,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     super();
     this.host = host;
     this.#options = options;
-    host.observer?.started(options.path);
+    host.observer?.started(this.#countedAs);
   }
 
   /** An attempt begins: sends what there is to send and reads. */
@@ -87,6 +89,10 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   abstract onHeaders(headers: Metadata): void;
   abstract onMessage(message: Uint8Array): void;
   abstract onWritten(): void;
+
+  get #countedAs(): string {
+    return this.#options.countedAs ?? this.#options.path;
+  }
 
   /** See `TransportCall`; of this call. */
   protected get compressFrom(): number | undefined {
@@ -145,12 +151,12 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   protected finish(status: CallStatus, trailers: Metadata): void {
-    const { path, cancellation } = this.#options;
+    const { cancellation } = this.#options;
     this.#over = true;
     this.#unwatchDeadline();
     cancellation.listen(undefined);
     const seconds = (performance.now() - this.#started) / 1000;
-    this.host.observer?.finished(path, status.code, seconds);
+    this.host.observer?.finished(this.#countedAs, status.code, seconds);
     this.host.callEnded();
     this.deliver(status.origin === undefined ? status : this.#explained(status), trailers, seconds);
   }
@@ -191,7 +197,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     if (endpoint === undefined) return false;
     if (progress === "declined" && (endpoint.state === "failing" || this.#tried.includes(endpoint)))
       return false;
-    this.host.observer?.resent(this.#options.path, progress === "refused" ? "refused" : "unsent");
+    this.host.observer?.resent(this.#countedAs, progress === "refused" ? "refused" : "unsent");
     this.#startAt(endpoint, this.remaining);
     return true;
   }
@@ -201,7 +207,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     this.#refusalBackoff ??= new Backoff(refusalPauseMs, maxRefusalPauseMs);
     const pause = this.#refusalBackoff.next();
     if (pause >= this.remaining) return false;
-    this.host.observer?.resent(this.#options.path, "refused");
+    this.host.observer?.resent(this.#countedAs, "refused");
     this.restartAfter(pause);
     return true;
   }
@@ -235,13 +241,14 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
 
   /** `remaining`: milliseconds until the deadline. */
   #startAt(endpoint: Endpoint, remaining: number): void {
-    const { path, metadata } = this.#options;
+    const { path, metadata, passed } = this.#options;
     const call = {
       path,
       metadata,
       timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
       previousAttempts: this.attempts,
-      compressFrom: this.compressFrom,
+      compressFrom: passed === undefined ? this.compressFrom : undefined,
+      passed,
       avoid: this.#refused,
     };
     let stream: TransportStream;

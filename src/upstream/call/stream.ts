@@ -6,6 +6,8 @@ import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
 const highWater = 64 * 1024;
 /** Bytes of messages that are kept after they were handed over, so that the stream can begin anew. */
 const maxReplay = 64 * 1024;
+/** Bytes of an envelope before its message. */
+const messageHeadSize = 5;
 /** Bytes counted for each of them beside its own, so that empty messages are bounded, too. */
 const messageOverhead = 5;
 
@@ -49,8 +51,9 @@ class OpenStream extends OpenCall implements StreamHandle {
   send(message: Uint8Array): boolean {
     if (this.over || this.#endRequested) return false;
     const { maxMessageSize } = this.host;
-    if (message.length > maxMessageSize) {
-      this.abort(tooLarge(message.length, maxMessageSize));
+    const size = this.#call.passed === undefined ? message.length : message.length - messageHeadSize;
+    if (size > maxMessageSize) {
+      this.abort(tooLarge(size, maxMessageSize));
       return false;
     }
     this.#queue.push(message);

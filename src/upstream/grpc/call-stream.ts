@@ -14,7 +14,7 @@ import {
 } from "../transport.js";
 import { messageHeadSize, writeMessagePart } from "./messages.js";
 import { writeMetadata } from "./metadata.js";
-import { gzipEncoding, writePreviousAttempts, writeTimeout } from "./request-head.js";
+import { writeEncoding, writePassed, writePreviousAttempts, writeTimeout } from "./request-head.js";
 import { ResponseStream } from "./response-stream.js";
 
 /** One call: an HTTP/2 stream, or what waits to become one. Adds the request to the response of ResponseStream. */
@@ -47,7 +47,7 @@ export class CallStream extends ResponseStream implements TransportStream {
     block: Buffer,
     headSize: number,
   ) {
-    super(listener, maxMessageSize);
+    super(listener, maxMessageSize, call.passed !== undefined);
     this.#call = call;
     this.#block = block;
     this.#headSize = headSize;
@@ -55,7 +55,11 @@ export class CallStream extends ResponseStream implements TransportStream {
   }
 
   send(message: Uint8Array): void {
-    const { compressFrom } = this.#call;
+    const { compressFrom, passed } = this.#call;
+    if (passed !== undefined) {
+      this.#give(message.subarray(messageHeadSize), message[0] === 1 ? 1 : 0);
+      return;
+    }
     if (compressFrom === undefined || message.length < compressFrom) {
       this.#give(message, 0);
       return;
@@ -115,13 +119,14 @@ export class CallStream extends ResponseStream implements TransportStream {
       });
       return false;
     }
-    const { timeout, previousAttempts, compressFrom, metadata } = this.#call;
+    const { timeout, previousAttempts, compressFrom, passed, metadata } = this.#call;
     this.opened(id, peer.initialWindow);
     const start = out.beginHeaders();
     if (first) out.append(noTable);
     out.append(this.#block);
     if (timeout !== undefined) writeTimeout(out, timeout);
-    if (compressFrom !== undefined) out.append(gzipEncoding);
+    if (compressFrom !== undefined) writeEncoding(out, "gzip");
+    if (passed !== undefined) writePassed(out, passed);
     if (previousAttempts > 0) writePreviousAttempts(out, previousAttempts);
     writeMetadata(out, metadata);
     out.endHeaders(start, id, 0, peer.maxFrameSize);

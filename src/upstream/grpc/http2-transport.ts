@@ -37,6 +37,8 @@ export class Http2Transport
   readonly #secrets: Secrets | undefined;
   readonly #maxMessageSize: number;
   readonly #heads: RequestHeads;
+  /** Of calls whose callers say themselves what encodings they take. */
+  readonly #bareHeads: RequestHeads;
   #keepalive: KeepaliveOptions | undefined;
 
   /** `onFailing` is called when connecting has failed. */
@@ -53,15 +55,17 @@ export class Http2Transport
     this.#secrets = secrets;
     this.#maxMessageSize = options.maxMessageSize;
     this.#keepalive = options.keepalive;
-    this.#heads = new RequestHeads({
+    const origin = {
       secure: secrets !== undefined,
       authority: secrets?.serverName ?? target.authority,
       userAgent: options.userAgent ?? "protogate",
-    });
+    };
+    this.#heads = new RequestHeads({ ...origin, accepted: "identity,gzip" });
+    this.#bareHeads = new RequestHeads({ ...origin, accepted: undefined });
   }
 
   start(call: TransportCall, listener: TransportListener): TransportStream {
-    const block = this.#heads.block(call.path);
+    const block = (call.passed === undefined ? this.#heads : this.#bareHeads).block(call.path);
     const size = checkHead(block, call.metadata);
     const stream = new CallStream(call, listener, this.#maxMessageSize, block, size);
     this.assign(stream);

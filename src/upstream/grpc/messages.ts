@@ -49,6 +49,15 @@ interface QueuedMessage {
   readonly bytes: Buffer;
 }
 
+/** A message in its envelope again. */
+export function envelopeOf({ compressed, bytes }: QueuedMessage): Buffer {
+  const envelope = Buffer.allocUnsafe(messageHeadSize + bytes.length);
+  envelope[0] = compressed ? 1 : 0;
+  writeUint32(envelope, 1, bytes.length);
+  envelope.set(bytes, messageHeadSize);
+  return envelope;
+}
+
 /** Joins length-prefixed messages from the DATA of a stream, and keeps them until they are asked for. */
 export class MessageQueue implements Undelivered {
   readonly #maxSize: number;

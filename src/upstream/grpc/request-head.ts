@@ -1,6 +1,6 @@
 import { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, indexedField, writeIndexedName, writeString } from "../../h2/hpack-encoder.js";
-import type { Metadata } from "../channel.js";
+import type { Metadata, PassedEncodings } from "../channel.js";
 import { checkMetadata, maxHeaderList } from "./metadata.js";
 
 const legalPath = /^\/[\x21-\x7e]+$/;
@@ -31,6 +31,8 @@ export interface RequestOrigin {
   readonly secure: boolean;
   readonly authority: string;
   readonly userAgent: string;
+  /** `grpc-accept-encoding` */
+  readonly accepted?: string | undefined;
 }
 
 /**
@@ -62,7 +64,7 @@ export class RequestHeads {
   }
 
   #encode(path: string): Buffer {
-    const { secure, authority, userAgent } = this.#origin;
+    const { secure, authority, userAgent, accepted } = this.#origin;
     const out = new ByteWriter(256);
     out.append(
       Uint8Array.of(
@@ -76,8 +78,10 @@ export class RequestHeads {
     writeString(out, "trailers");
     writeIndexedName(out, Static.ContentType, "application/grpc");
     writeIndexedName(out, Static.UserAgent, userAgent);
-    out.append(encodedName("grpc-accept-encoding"));
-    writeString(out, "identity,gzip");
+    if (accepted !== undefined) {
+      out.append(acceptedName);
+      writeString(out, accepted);
+    }
     return Buffer.from(out.bytes.subarray(0, out.length));
   }
 }
@@ -97,13 +101,21 @@ export function checkHead(block: Buffer, metadata: Metadata): number {
 /** Fields of the block of a path, and `grpc-timeout`, `grpc-encoding` and `grpc-previous-rpc-attempts`. */
 const fixedFields = 11;
 
-/** `grpc-encoding: gzip` */
-export const gzipEncoding = ((): Buffer => {
-  const out = new ByteWriter(32);
-  out.append(encodedName("grpc-encoding"));
-  writeString(out, "gzip");
-  return Buffer.from(out.bytes.subarray(0, out.length));
-})();
+const encodingName = encodedName("grpc-encoding");
+const acceptedName = encodedName("grpc-accept-encoding");
+
+export function writeEncoding(out: ByteWriter, encoding: string): void {
+  out.append(encodingName);
+  writeString(out, encoding);
+}
+
+/** What a caller says of encodings. */
+export function writePassed(out: ByteWriter, { encoding, accepted }: PassedEncodings): void {
+  if (encoding !== undefined) writeEncoding(out, encoding);
+  if (accepted === undefined) return;
+  out.append(acceptedName);
+  writeString(out, accepted);
+}
 
 const timeoutName = encodedName("grpc-timeout");
 const attemptsName = encodedName("grpc-previous-rpc-attempts");

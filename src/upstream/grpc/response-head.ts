@@ -15,6 +15,7 @@ const FieldKind = {
   GrpcStatus: 5,
   GrpcMessage: 6,
   GrpcEncoding: 7,
+  GrpcAcceptEncoding: 8,
 } as const;
 
 type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
@@ -25,6 +26,7 @@ const kinds = new Map<string, FieldKind>([
   ["grpc-status", FieldKind.GrpcStatus],
   ["grpc-message", FieldKind.GrpcMessage],
   ["grpc-encoding", FieldKind.GrpcEncoding],
+  ["grpc-accept-encoding", FieldKind.GrpcAcceptEncoding],
 ]);
 for (const name of ownNames)
   if (!kinds.has(name)) kinds.set(name, isLegalName(name) ? FieldKind.Ignored : FieldKind.Malformed);
@@ -67,6 +69,7 @@ export class ResponseHead implements FieldSink<ResponseField> {
   grpcStatus: string | undefined;
   grpcMessage: string | undefined;
   grpcEncoding: string | undefined;
+  grpcAcceptEncoding: string | undefined;
   /** What is not the transport's own. */
   metadata: Metadata = noMetadata;
   #entries: Metadata[number][] | undefined;
@@ -82,6 +85,7 @@ export class ResponseHead implements FieldSink<ResponseField> {
     this.grpcStatus = undefined;
     this.grpcMessage = undefined;
     this.grpcEncoding = undefined;
+    this.grpcAcceptEncoding = undefined;
     this.metadata = noMetadata;
     this.#entries = undefined;
     this.#size = 0;
@@ -91,6 +95,13 @@ export class ResponseHead implements FieldSink<ResponseField> {
   /** Comes before the head of the response, any number of times (RFC 9110 §15.2). */
   get informational(): boolean {
     return this.httpStatus >= 100 && this.httpStatus < 200;
+  }
+
+  /** Makes metadata of what it says of encodings. */
+  keepEncodings(): void {
+    const { grpcEncoding, grpcAcceptEncoding } = this;
+    if (grpcEncoding !== undefined) this.#add([["grpc-encoding", grpcEncoding]]);
+    if (grpcAcceptEncoding !== undefined) this.#add([["grpc-accept-encoding", grpcAcceptEncoding]]);
   }
 
   field(field: ResponseField): void {
@@ -121,6 +132,9 @@ export class ResponseHead implements FieldSink<ResponseField> {
         break;
       case FieldKind.GrpcEncoding:
         this.grpcEncoding = field.value;
+        break;
+      case FieldKind.GrpcAcceptEncoding:
+        this.grpcAcceptEncoding = field.value;
         break;
       case FieldKind.Malformed:
         this.malformed = `the header field ${JSON.stringify(field.name.slice(0, 64))} is not allowed`;

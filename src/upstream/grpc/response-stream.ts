@@ -3,7 +3,7 @@ import { ErrorCode } from "../../h2/protocol.js";
 import { Http2Stream } from "../../h2/stream.js";
 import { Code } from "../../status/code.js";
 import { failure, protocolFailure, type StreamOutcome, type TransportListener } from "../transport.js";
-import { checkMessageHead, inflate, MessageQueue, messageHeadSize } from "./messages.js";
+import { checkMessageHead, envelopeOf, inflate, MessageQueue, messageHeadSize } from "./messages.js";
 import type { ResponseHead } from "./response-head.js";
 import { contentTypeFailure, httpFailure, isGrpcType, outcomeOf, resetFailure } from "./stream-outcome.js";
 
@@ -17,6 +17,8 @@ export const streamWindow = 256 * 1024;
 export abstract class ResponseStream extends Http2Stream {
   protected readonly listener: TransportListener;
   readonly #maxMessageSize: number;
+  /** See `PassedEncodings`. */
+  readonly #passed: boolean;
   #headersReceived = false;
   #httpStatus = 0;
   #encoding: string | undefined;
@@ -33,8 +35,9 @@ export abstract class ResponseStream extends Http2Stream {
   /** No event follows. */
   #silent = false;
 
-  protected constructor(listener: TransportListener, maxMessageSize: number) {
+  protected constructor(listener: TransportListener, maxMessageSize: number, passed: boolean) {
     super(streamWindow);
+    this.#passed = passed;
     this.listener = listener;
     this.#maxMessageSize = maxMessageSize;
   }
@@ -86,7 +89,8 @@ export abstract class ResponseStream extends Http2Stream {
   }
 
   #onInitial(head: ResponseHead, end: boolean): void {
-    const { httpStatus, contentType, metadata } = head;
+    const { httpStatus, contentType } = head;
+    if (this.#passed) head.keepEncodings();
     this.#headersReceived = true;
     this.#httpStatus = httpStatus;
     if (end) {
@@ -99,7 +103,7 @@ export abstract class ResponseStream extends Http2Stream {
       );
     } else {
       this.#encoding = head.grpcEncoding;
-      this.listener.onHeaders(metadata);
+      this.listener.onHeaders(head.metadata);
     }
   }
 
@@ -139,7 +143,7 @@ export abstract class ResponseStream extends Http2Stream {
         this.#refuseContent(wrong);
         return;
       }
-      const message = copyOf(bytes, from + messageHeadSize, to);
+      const message = copyOf(bytes, this.#passed ? from : from + messageHeadSize, to);
       this.#wanted = false;
       this.listener.onMessage(message);
       return;
@@ -200,7 +204,10 @@ export abstract class ResponseStream extends Http2Stream {
     while (this.#wanted && !this.#inflating && !this.#silent) {
       const message = queue.shift();
       if (message === undefined) break;
-      if (message.compressed) {
+      if (this.#passed) {
+        this.#wanted = false;
+        this.listener.onMessage(envelopeOf(message));
+      } else if (message.compressed) {
         this.#inflate(message.bytes);
       } else {
         this.#wanted = false;
