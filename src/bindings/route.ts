@@ -2,7 +2,7 @@ import type { Codecs } from "../codec/codecs.js";
 import { type BodyTarget, RequestPlan, type RequestSpec } from "../codec/json-to-wire/request.js";
 import { isTextBindable } from "../codec/json-to-wire/text-value.js";
 import { isWellKnown, type OwnWrappers } from "../codec/well-known.js";
-import { type ResponsePlan, responsePlan } from "../codec/wire-to-json/response.js";
+import { type ResponseBody, type ResponsePlan, responsePlan } from "../codec/wire-to-json/response.js";
 import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, MethodType } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
@@ -140,14 +140,19 @@ function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: D
   if (renderSuccess === undefined) return plan;
   if (output.fields.length === 0) {
     const bare = { contentType: "application/json", body: renderSuccess(undefined) };
-    return { empty: false, raw: false, decode: () => bare };
+    return { empty: false, raw: false, decode: () => bare, decodeInTurns: () => bare };
   }
+  const put = ({ contentType, body }: ResponseBody): ResponseBody => ({
+    contentType,
+    body: typeof body === "string" ? renderSuccess(body) : body,
+  });
   return {
     empty: false,
     raw: plan.raw,
-    decode: message => {
-      const { contentType, body } = plan.decode(message);
-      return { contentType, body: typeof body === "string" ? renderSuccess(body) : body };
+    decode: message => put(plan.decode(message)),
+    decodeInTurns: message => {
+      const decoded = plan.decodeInTurns(message);
+      return decoded instanceof Promise ? decoded.then(put) : put(decoded);
     },
   };
 }

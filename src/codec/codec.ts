@@ -55,4 +55,6 @@ export interface Codec {
    * @throws TranscodeError when the bytes are not a message of this type.
    */
   decode(wire: Uint8Array): string;
+  /** The same; a large message is printed in slices, one after the other, so that no turn of the event loop takes long. */
+  decodeInTurns(wire: Uint8Array): string | Promise<string>;
 }

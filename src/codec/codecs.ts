@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Field, MessageType, Model } from "../descriptors/model.js";
 import type { Codec, JsonPolicy } from "./codec.js";
 import { TranscodeError } from "./error.js";
@@ -8,11 +9,11 @@ import { BAIL, JsonCursor } from "./json-to-wire/json-cursor.js";
 import { parseJson } from "./json-to-wire/parse-json.js";
 import type { Writer } from "./json-to-wire/writer.js";
 import { noWrappers, type OwnWrappers } from "./well-known.js";
-import type { DecodeNode } from "./wire-to-json/decode.js";
+import { type DecodeNode, Slice } from "./wire-to-json/decode.js";
 import { Decoders } from "./wire-to-json/decoders.js";
 import { JsonWriter } from "./wire-to-json/json-writer.js";
 import { Reader } from "./wire-to-json/reader.js";
-import { maxResponseWorkUnits, maxWorkUnits, tooComplex, type Work } from "./work.js";
+import { largeMessageBytes, maxResponseWorkUnits, maxWorkUnits, tooComplex, type Work } from "./work.js";
 
 /** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
 export interface FieldCodec {
@@ -32,6 +33,8 @@ export interface FieldCodec {
    * @throws TranscodeError when the bytes are not a message
    */
   decode(parent: Uint8Array): string;
+  /** As `Codec.decodeInTurns`. */
+  decodeInTurns(parent: Uint8Array): string | Promise<string>;
 }
 
 /**
@@ -119,11 +122,45 @@ function decode(node: DecodeNode, wire: Uint8Array, depth: number): string {
     node.print(reader, wire.length, printer, depth);
     return printer.finish();
   } catch (error) {
-    if (reader.units < 0) throw tooComplex(maxResponseWorkUnits);
-    if (error !== BAIL && !(error instanceof TranscodeError)) throw error;
+    rethrowFinal(error, reader);
     reader.pos = 0;
     return node.decode(reader, wire.length, depth);
   }
+}
+
+let lastLarge: Promise<unknown> = Promise.resolve();
+
+/** Large messages are printed one after the other: a turn does a slice of one of them. */
+function decodeInTurns(node: DecodeNode, wire: Uint8Array, depth: number): string | Promise<string> {
+  if (wire.length <= largeMessageBytes) return decode(node, wire, depth);
+  const text = lastLarge.then(() => decodeInSlices(node, wire, depth));
+  lastLarge = text.catch(() => undefined);
+  return text;
+}
+
+async function decodeInSlices(node: DecodeNode, wire: Uint8Array, depth: number): Promise<string> {
+  const reader = new Reader(wire);
+  const out = new JsonWriter();
+  const slice = new Slice();
+  try {
+    const steps = node.steps(reader, wire.length, out, depth, slice);
+    do {
+      await setImmediate();
+      slice.begin(reader, out);
+    } while (steps.next().done !== true);
+    return out.finish();
+  } catch (error) {
+    rethrowFinal(error, reader);
+  }
+  await setImmediate();
+  reader.pos = 0;
+  return node.decode(reader, wire.length, depth);
+}
+
+/** @throws what reading field by field would not mend */
+function rethrowFinal(error: unknown, reader: Reader): void {
+  if (reader.units < 0) throw tooComplex(maxResponseWorkUnits);
+  if (error !== BAIL && !(error instanceof TranscodeError)) throw error;
 }
 
 class CodecSet implements Codecs {
@@ -151,6 +188,7 @@ class CodecSet implements Codecs {
         encode: (json, into) => encoder.encode(json, into, depth),
         encodeText: (text, into) => encodeText(encoder, text, into, depth),
         decode: wire => decode(decoder, wire, depth),
+        decodeInTurns: wire => decodeInTurns(decoder, wire, depth),
       };
       this.#codecs.set(type, codec);
     }
@@ -168,6 +206,10 @@ class CodecSet implements Codecs {
         encode: (json, into) => encoder.encode(json, into, depth),
         encodeText: (text, into) => encodeText(encoder, text, into, depth),
         decode: parent => decode(decoder, parent, depth) || zero,
+        decodeInTurns: parent => {
+          const text = decodeInTurns(decoder, parent, depth);
+          return text instanceof Promise ? text.then(printed => printed || zero) : text || zero;
+        },
       };
       this.#fields.set(field, codec);
     }

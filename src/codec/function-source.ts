@@ -24,8 +24,17 @@ export class FunctionSource {
 
   /** Compiles the source as the body of a function with these parameters. */
   compile<T>(...parameters: string[]): T {
+    return this.#compile("function", parameters);
+  }
+
+  /** The same of a function that yields. */
+  compileSteps<T>(...parameters: string[]): T {
+    return this.#compile("function*", parameters);
+  }
+
+  #compile<T>(kind: "function" | "function*", parameters: readonly string[]): T {
     const links = this.#values.map((_, index) => `const $${index} = values[${index}];`).join(" ");
-    const body = `"use strict"; ${links}\nreturn function (${parameters.join(", ")}) {\n${this.#lines.join("\n")}\n};`;
+    const body = `"use strict"; ${links}\nreturn ${kind} (${parameters.join(", ")}) {\n${this.#lines.join("\n")}\n};`;
     return new Function("values", body)(this.#values) as T;
   }
 }

@@ -9,9 +9,16 @@ export const maxWorkUnits = 2_000_000;
 
 /**
  * The same for what a backend sends, which is no attacker: ordinary rows of 4 MiB, the default of `max_message_size`, cost
- * up to 3 million.
+ * up to 3 million. Large ones are printed in slices, so that this bounds no turn but that of a message which has to be read
+ * field by field.
  */
 export const maxResponseWorkUnits = 8_000_000;
+
+/**
+ * Messages of more bytes are printed in slices, a turn of the event loop each: of the dearest kinds that one pass prints
+ * these cost 2 million units.
+ */
+export const largeMessageBytes = 64 * 1024;
 
 /** Keys of one map up to which the set of them is small. */
 const maxCheapKeys = 16;

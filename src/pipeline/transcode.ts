@@ -1,5 +1,6 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
+import type { ResponseBody } from "../codec/wire-to-json/response.js";
 import { isNotModified, responseHeaders, successStatus } from "../protocols/response-metadata.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { encodeForm, isForm } from "../uploads/forms.js";
@@ -62,12 +63,32 @@ export function decodeResult(
   const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
   if (withoutContent(status)) return { status, headers, body: noBody };
   try {
-    const { contentType, body } = response.decode(result.message);
-    headers.unshift(["content-type", contentType]);
-    return { status, headers, body };
+    const decoded = response.decodeInTurns(result.message);
+    if (!(decoded instanceof Promise)) return success(status, headers, decoded);
+    return decoded.then(
+      body => success(status, headers, body),
+      error => undecodable(context, headers, error),
+    );
   } catch (error) {
-    return failureResponse(context, responseFailure(), headers, String(error));
+    return undecodable(context, headers, error);
   }
+}
+
+function success(
+  status: number,
+  headers: HttpResponse["headers"],
+  { contentType, body }: ResponseBody,
+): HttpResponse {
+  headers.unshift(["content-type", contentType]);
+  return { status, headers, body };
+}
+
+function undecodable(
+  context: ReadonlyContext,
+  headers: HttpResponse["headers"],
+  error: unknown,
+): HttpResponse {
+  return failureResponse(context, responseFailure(), headers, String(error));
 }
 
 /** RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it. */

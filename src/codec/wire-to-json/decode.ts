@@ -16,10 +16,48 @@ export type Decode = (reader: Reader, end: number, depth: number) => string;
  */
 export type Print = (reader: Reader, end: number, out: JsonWriter, depth: number) => void;
 
+/** `Print` that yields wherever it may be left for a while. */
+export type PrintSteps = (
+  reader: Reader,
+  end: number,
+  out: JsonWriter,
+  depth: number,
+  slice: Slice,
+) => Generator<void, void>;
+
 /** A decoder that other decoders refer to; compiled at its first use, so types may recur. */
 export interface DecodeNode {
   decode: Decode;
   print: Print;
+  steps: PrintSteps;
+}
+
+/** Units of work and bytes of JSON of a slice, either of which takes about 10 ms. */
+const sliceUnits = 500_000;
+const sliceBytes = 1 << 20;
+
+/** The part of a large message that one turn of the event loop prints. */
+export class Slice {
+  #units = Number.POSITIVE_INFINITY;
+  #length = 0;
+
+  begin(reader: Reader, out: JsonWriter): void {
+    this.#units = reader.units - sliceUnits;
+    this.#length = out.length + sliceBytes;
+  }
+
+  /** Whether it is full. */
+  over(reader: Reader, out: JsonWriter): boolean {
+    return reader.units < this.#units || out.length > this.#length;
+  }
+}
+
+/** In one step, for what is small or rare. */
+export function singleStep(node: Pick<DecodeNode, "print">): PrintSteps {
+  // biome-ignore lint/correctness/useYield: it has no place to stop
+  return function* (reader, end, out, depth) {
+    node.print(reader, end, out, depth);
+  };
 }
 
 /** Prints by way of a string. */

@@ -19,9 +19,11 @@ import {
   type EntryNode,
   ExtensionPrinter,
   type Print,
+  type PrintSteps,
+  singleStep,
   textPrinter,
 } from "./decode.js";
-import { barePrinter, objectPrinter, wholePrinter } from "./printer.js";
+import { barePrinter, bareSteps, objectPrinter, objectSteps, wholePrinter, wholeSteps } from "./printer.js";
 import { scalarPrint } from "./scalar-print.js";
 import {
   asKey,
@@ -61,6 +63,7 @@ import {
   printTimestamp,
   timestampText,
   valuePrinter,
+  valueSteps,
 } from "./well-known-text.js";
 
 /** Compiles decoders for one model and policy, each at its first use. */
@@ -86,6 +89,7 @@ export class Decoders {
       node = lazyNode(
         () => this.#compile(type),
         () => this.#compilePrint(type),
+        made => this.#compileSteps(type, made),
       );
       this.#messages.set(type, node);
     }
@@ -96,14 +100,20 @@ export class Decoders {
   bareField(field: Field): DecodeNode {
     let node = this.#bareFields.get(field);
     if (node === undefined) {
-      const printOne = field.oneof === undefined ? () => barePrinter(this.#field(field)) : undefined;
-      node = lazyNode(() => {
-        const all = field.oneof?.fields ?? [field];
-        return bareDecoder(
-          all.map(each => ({ ...this.#field(each), printed: each === field })),
-          "",
-        );
-      }, printOne);
+      const alone = field.oneof === undefined;
+      const printOne = alone ? () => barePrinter(this.#field(field)) : undefined;
+      const stepsOfOne = alone ? () => bareSteps(this.#field(field)) : singleStep;
+      node = lazyNode(
+        () => {
+          const all = field.oneof?.fields ?? [field];
+          return bareDecoder(
+            all.map(each => ({ ...this.#field(each), printed: each === field })),
+            "",
+          );
+        },
+        printOne,
+        stepsOfOne,
+      );
       this.#bareFields.set(field, node);
     }
     return node;
@@ -183,9 +193,25 @@ export class Decoders {
     );
   }
 
+  #compileSteps(type: MessageType, node: DecodeNode): PrintSteps {
+    const first = type.fields[0];
+    if (type.fullName === VALUE) {
+      const [struct, list] = valueParts(type);
+      if (struct === undefined || list === undefined) return singleStep(node);
+      return valueSteps(this.#valuePrinter(type), this.message(struct), this.message(list));
+    }
+    if (type.fullName === STRUCT || type.fullName === LIST_VALUE) {
+      if (first !== undefined) return wholeSteps(bareSteps(this.#field(first)), this.zero(first));
+    }
+    if (isWellKnown(type, this.#wrappers)) return singleStep(node);
+    return objectSteps(
+      type.fields.map(field => this.#field(field)),
+      this.#options(type),
+    );
+  }
+
   #valuePrinter(type: MessageType): Print {
-    const struct = type.fieldsByNumber.get(5)?.message;
-    const list = type.fieldsByNumber.get(6)?.message;
+    const [struct, list] = valueParts(type);
     if (struct === undefined || list === undefined) return textPrinter(this.message(type));
     return valuePrinter(this.message(struct), this.message(list));
   }
@@ -261,6 +287,11 @@ export class Decoders {
   }
 }
 
+/** Struct and ListValue, as Value refers to them. */
+function valueParts(type: MessageType): readonly [MessageType | undefined, MessageType | undefined] {
+  return [type.fieldsByNumber.get(5)?.message, type.fieldsByNumber.get(6)?.message];
+}
+
 const longReaders = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
 
 function scalarReader(field: Field): ReadText {
@@ -303,7 +334,11 @@ function keyText(zero: string): string {
 }
 
 /** @param compilePrint undefined where one pass does not do */
-function lazyNode(compile: () => Decode, compilePrint: (() => Print) | undefined): DecodeNode {
+function lazyNode(
+  compile: () => Decode,
+  compilePrint: (() => Print) | undefined,
+  compileSteps: (node: DecodeNode) => PrintSteps,
+): DecodeNode {
   const node: DecodeNode = {
     decode: (reader, end, depth) => {
       node.decode = compile();
@@ -312,6 +347,10 @@ function lazyNode(compile: () => Decode, compilePrint: (() => Print) | undefined
     print: (reader, end, out, depth) => {
       node.print = compilePrint?.() ?? textPrinter(node);
       node.print(reader, end, out, depth);
+    },
+    steps: (reader, end, out, depth, slice) => {
+      node.steps = compileSteps(node);
+      return node.steps(reader, end, out, depth, slice);
     },
   };
   return node;

@@ -3,7 +3,7 @@ import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
 import { cost, keyCost } from "../work.js";
-import type { Print } from "./decode.js";
+import type { DecodeNode, Print, PrintSteps } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";
 import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./text-decoder.js";
 
@@ -20,18 +20,45 @@ const objectBrackets: Brackets = [0x7b, 0x7d];
  * tags prints each field where it stands. A field that comes in pieces, or that another of its oneof replaces, bails.
  */
 export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
+  return objectSource(fields, options, false).compile<Print>("r", "end", "j", "depth");
+}
+
+/** The same, stopping between elements and messages. */
+export function objectSteps(fields: readonly DecodeField[], options: ObjectOptions): PrintSteps {
+  return objectSource(fields, options, true).compileSteps<PrintSteps>("r", "end", "j", "depth", "s");
+}
+
+function objectSource(
+  fields: readonly DecodeField[],
+  options: ObjectOptions,
+  inSteps: boolean,
+): FunctionSource {
   const source = new FunctionSource();
   source.add(`if (depth <= 0) throw ${source.link(BAIL)};`, "j.byte(123);");
-  printFields(source, fields, options, objectLevel, item => `${JSON.stringify(item.name)}:`);
+  printFields(source, fields, options, { level: objectLevel, inSteps }, memberHead);
   source.add("j.close(125);");
-  return source.compile<Print>("r", "end", "j", "depth");
+  return source;
+}
+
+function memberHead(item: DecodeField): string {
+  return `${JSON.stringify(item.name)}:`;
 }
 
 /** The same for the bare value of a single field, which belongs to no oneof; prints nothing where it is absent. */
 export function barePrinter(field: DecodeField): Print {
+  return bareSource(field, false).compile<Print>("r", "end", "j", "depth");
+}
+
+/** The same, stopping between elements and messages. */
+export function bareSteps(field: DecodeField): PrintSteps {
+  return bareSource(field, true).compileSteps<PrintSteps>("r", "end", "j", "depth", "s");
+}
+
+function bareSource(field: DecodeField, inSteps: boolean): FunctionSource {
   const source = new FunctionSource();
-  printFields(source, [field], { extensions: undefined, emitDefaults: false }, bareLevel, () => "");
-  return source.compile<Print>("r", "end", "j", "depth");
+  const options = { extensions: undefined, emitDefaults: false };
+  printFields(source, [field], options, { level: bareLevel, inSteps }, () => "");
+  return source;
 }
 
 /** Prints what a bare printer prints, or the default where that is nothing. */
@@ -44,12 +71,30 @@ export function wholePrinter(print: Print, zero: string): Print {
   };
 }
 
+/** `wholePrinter` in steps. */
+export function wholeSteps(steps: PrintSteps, zero: string): PrintSteps {
+  const absent = new JsonPiece(`${zero},`);
+  return function* (reader, end, out, depth, slice) {
+    const start = out.length;
+    yield* steps(reader, end, out, depth, slice);
+    if (out.length === start) out.piece(absent);
+  };
+}
+
+const stopHere = "if (s.over(r, j)) yield;";
+
+/** Where and how fields are printed. */
+interface Manner {
+  readonly level: Level;
+  readonly inSteps: boolean;
+}
+
 /** @param head what is printed before a field's value */
 function printFields(
   source: FunctionSource,
   fields: readonly DecodeField[],
   options: ObjectOptions,
-  level: Level,
+  manner: Manner,
   head: (item: DecodeField) => string,
 ): void {
   const bail = source.link(BAIL);
@@ -69,7 +114,7 @@ function printFields(
     const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
     const sparse = hasNoPresence(field) && !options.emitDefaults;
     const name = source.link(new JsonPiece(head(item)));
-    for (const [tag, body] of printCases(source, item, name, sparse, level)) {
+    for (const [tag, body] of printCases(source, item, name, sparse, manner)) {
       source.add(`case ${tag}: ${first} ${body} break;`);
     }
   });
@@ -78,7 +123,7 @@ function printFields(
       ? `default: r.spend(${cost.unknownField}); r.skip(tag, depth);`
       : `default: throw ${bail};`,
   );
-  source.add("}", "}", `if (r.pos !== end) throw ${bail};`);
+  source.add("}", manner.inSteps ? stopHere : "", "}", `if (r.pos !== end) throw ${bail};`);
   fields.forEach((item, index) => {
     const { field } = item;
     const unseen = `(s${Math.floor(index / bitsOfWord)} & ${1 << (index % bitsOfWord)}) === 0`;
@@ -98,28 +143,35 @@ function printCases(
   item: DecodeField,
   name: string,
   sparse: boolean,
-  level: Level,
+  manner: Manner,
 ): (readonly [tag: number, body: string])[] {
   const { field, value } = item;
+  const { level, inSteps } = manner;
   const bail = source.link(BAIL);
+  const stop = inSteps ? ` ${stopHere}` : "";
   const isOpening = field.repeated || value.kind === "map";
   const head = `${isOpening ? `if (${level.value} <= 0) throw ${bail}; ` : ""}j.piece(${name});`;
   if (field.delimited && value.kind !== "map") return [[tagOf(field, START_GROUP), `throw ${bail};`]];
-  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head, level)]];
+  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head, manner)]];
   if (value.kind === "message") {
-    const print = `${field.repeated ? `r.spend(${cost.element}); ` : ""}e = r.span(); ${source.link(value.node)}.print(r, e, j, ${field.repeated ? level.inside : level.value});`;
+    const print = `${field.repeated ? `r.spend(${cost.element}); ` : ""}e = r.span(); ${printMessage(source, value.node, field.repeated ? level.inside : level.value, inSteps)}${stop}`;
     const tag = tagOf(field, LENGTH);
     return [[tag, field.repeated ? printRun(tag, head, print, listBrackets) : `${head} ${print}`]];
   }
   const tag = tagOf(field, wireType(field));
   if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
-  const one = `r.spend(${printCost(field)}); ${source.link(value.print)}(r, j, undefined, false);`;
+  const one = `r.spend(${printCost(field)}); ${source.link(value.print)}(r, j, undefined, false);${stop}`;
   const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, listBrackets)]];
   if (wireType(field) !== LENGTH) {
     const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
     cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, listBrackets)]);
   }
   return cases;
+}
+
+function printMessage(source: FunctionSource, node: DecodeNode, depth: string, inSteps: boolean): string {
+  const name = source.link(node);
+  return inSteps ? `yield* ${name}.steps(r, e, j, ${depth}, s);` : `${name}.print(r, e, j, ${depth});`;
 }
 
 /** What comes under one tag without another between. */
@@ -138,21 +190,21 @@ function printMap(
   { value, field }: DecodeField,
   entry: { readonly key: Field; readonly value: Field },
   head: string,
-  level: Level,
+  { level, inSteps }: Manner,
 ): string {
   if (value.kind !== "map") return "";
   const bail = source.link(BAIL);
   const { readKey, entry: reader } = value;
   const body =
     reader.kind === "message"
-      ? `e = r.span(); ${source.link(reader.node)}.print(r, e, j, ${level.inside});`
+      ? `e = r.span(); ${printMessage(source, reader.node, level.inside, inSteps)}`
       : `${source.link(reader.print)}(r, j, undefined, false);`;
   const one = [
     `r.spend(${source.link(keyCost)}(keys === undefined ? 0 : keys.size)); q = r.span();`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireType(entry.key))}) throw ${bail};`,
     `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,
-    `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};`,
+    `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};${inSteps ? ` ${stopHere}` : ""}`,
   ].join(" ");
   return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, objectBrackets)}`;
 }

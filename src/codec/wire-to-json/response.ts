@@ -17,24 +17,39 @@ export interface ResponsePlan {
   readonly raw: boolean;
   /** @throws TranscodeError where the bytes are not a message of the declared type */
   decode(message: Uint8Array): ResponseBody;
+  /** The same; a promise where the message is large, see `Codec.decodeInTurns`. */
+  decodeInTurns(message: Uint8Array): ResponseBody | Promise<ResponseBody>;
 }
 
 /** @param field the `response_body` field; undefined for the whole message */
 export function responsePlan(output: MessageType, field: Field | undefined, codecs: Codecs): ResponsePlan {
   if (isHttpBody(output) && field === undefined) {
-    return { empty: false, raw: true, decode: message => readHttpBody(message) };
+    return rawPlan(readHttpBody);
   }
   if (field !== undefined && !field.repeated && isHttpBody(field.message)) {
-    return { empty: false, raw: true, decode: message => readHttpBody(message, field.number) };
+    return rawPlan(message => readHttpBody(message, field.number));
   }
-  let codec: Pick<Codec, "decode"> | undefined;
+  let compiled: Pick<Codec, "decode" | "decodeInTurns"> | undefined;
+  // Compiled at the first response: most routes of a large API are never called.
+  const codec = (): Pick<Codec, "decode" | "decodeInTurns"> => {
+    compiled ??= field === undefined ? codecs.message(output) : codecs.field(field);
+    return compiled;
+  };
   return {
     empty: field === undefined && output.fullName === EMPTY,
     raw: false,
-    decode: message => {
-      // Compiled at the first response: most routes of a large API are never called.
-      codec ??= field === undefined ? codecs.message(output) : codecs.field(field);
-      return { contentType: "application/json", body: codec.decode(message) };
+    decode: message => jsonBody(codec().decode(message)),
+    decodeInTurns: message => {
+      const text = codec().decodeInTurns(message);
+      return text instanceof Promise ? text.then(jsonBody) : jsonBody(text);
     },
   };
+}
+
+function rawPlan(decode: (message: Uint8Array) => ResponseBody): ResponsePlan {
+  return { empty: false, raw: true, decode, decodeInTurns: decode };
+}
+
+function jsonBody(body: string): ResponseBody {
+  return { contentType: "application/json", body };
 }

@@ -7,7 +7,7 @@ import { formatDuration, formatTimestamp, type Instant, isTimestamp } from "../i
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
 import { cost } from "../work.js";
-import { type Decode, type DecodeNode, type Print, tooDeep } from "./decode.js";
+import { type Decode, type DecodeNode, type Print, type PrintSteps, tooDeep } from "./decode.js";
 import { JsonPiece, type JsonWriter } from "./json-writer.js";
 import { malformed, Reader, truncated } from "./reader.js";
 import { printBool, printDouble, printString } from "./scalar-print.js";
@@ -92,6 +92,22 @@ export function valuePrinter(struct: DecodeNode, list: DecodeNode): Print {
       default:
         throw BAIL;
     }
+    if (reader.pos !== end) throw BAIL;
+  };
+}
+
+/** `valuePrinter` in steps. */
+export function valueSteps(print: Print, struct: DecodeNode, list: DecodeNode): PrintSteps {
+  return function* (reader, end, out, depth, slice) {
+    const tag = reader.pos < end ? reader.bytes[reader.pos] : undefined;
+    const node = tag === 42 ? struct : tag === 50 ? list : undefined;
+    if (node === undefined) {
+      print(reader, end, out, depth);
+      return;
+    }
+    reader.spend(cost.value);
+    reader.pos++;
+    yield* node.steps(reader, reader.span(), out, depth, slice);
     if (reader.pos !== end) throw BAIL;
   };
 }

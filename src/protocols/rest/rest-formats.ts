@@ -24,13 +24,13 @@ abstract class RestFormat implements ResponseFormat {
     this.#request = request;
   }
 
-  whole(message: Uint8Array, { headers, trailers }: CallMetadata): ProtocolResponse {
+  async whole(message: Uint8Array, { headers, trailers }: CallMetadata): Promise<ProtocolResponse> {
     const { response, policy } = this.binding.route;
     const fields = responseHeaders(policy.responseNames, headers, trailers);
     const chosen = policy.successStatus && successStatus(policy.successStatus, [trailers, headers]);
     const status = chosen || (response.empty ? policy.emptyStatus : 200);
     if (status === 204 || status === 205) return { status, headers: fields, body: "" };
-    const { contentType, body } = response.decode(message);
+    const { contentType, body } = await response.decodeInTurns(message);
     return { status, headers: [["content-type", contentType], ...fields], body };
   }
 
@@ -43,7 +43,7 @@ abstract class RestFormat implements ResponseFormat {
     return { status: chosen || 200, headers: fields };
   }
 
-  abstract message(message: Uint8Array): BodyPart;
+  abstract message(message: Uint8Array): BodyPart | Promise<BodyPart>;
 
   end(trailers: Metadata): StreamEnd {
     const fields = responseHeaders(this.binding.route.policy.responseNames, noMetadata, trailers);
@@ -56,8 +56,11 @@ abstract class RestFormat implements ResponseFormat {
     return this.contentType;
   }
 
-  protected json(message: Uint8Array): BodyPart {
-    return this.binding.route.response.decode(message).body;
+  /** The JSON of a message between two texts. */
+  protected json(before: string, message: Uint8Array, after: string): BodyPart | Promise<BodyPart> {
+    const decoded = this.binding.route.response.decodeInTurns(message);
+    if (decoded instanceof Promise) return decoded.then(({ body }) => `${before}${body}${after}`);
+    return `${before}${decoded.body}${after}`;
   }
 }
 
@@ -67,11 +70,10 @@ class ArrayFormat extends RestFormat {
   readonly prefix = "[";
   #first = true;
 
-  message(message: Uint8Array): string {
-    const json = this.json(message);
-    const separator = this.#first ? "" : ",";
+  message(message: Uint8Array): BodyPart | Promise<BodyPart> {
+    const part = this.json(this.#first ? "" : ",", message, "");
     this.#first = false;
-    return `${separator}${json}`;
+    return part;
   }
 
   override end(trailers: Metadata): StreamEnd {
@@ -87,8 +89,8 @@ class ArrayFormat extends RestFormat {
 class LineFormat extends RestFormat {
   protected readonly contentType: string = "application/x-ndjson";
 
-  message(message: Uint8Array): string {
-    return `${this.json(message)}\n`;
+  message(message: Uint8Array): BodyPart | Promise<BodyPart> {
+    return this.json("", message, "\n");
   }
 
   fail(_failure: Failure, _trailers: Metadata, body: () => string): StreamEnd {
@@ -100,8 +102,8 @@ class LineFormat extends RestFormat {
 class GrpcGatewayFormat extends LineFormat {
   protected override readonly contentType = "application/json";
 
-  override message(message: Uint8Array): string {
-    return `{"result":${this.json(message)}}\n`;
+  override message(message: Uint8Array): BodyPart | Promise<BodyPart> {
+    return this.json('{"result":', message, "}\n");
   }
 }
 
@@ -127,11 +129,11 @@ class EventFormat extends RestFormat {
     return head;
   }
 
-  message(message: Uint8Array): string {
+  message(message: Uint8Array): BodyPart | Promise<BodyPart> {
     const { id, event } = this.#plan;
     const idLine = id === undefined ? "" : `id:${fieldText(id.decode(message).body)}\n`;
     const eventLine = event === undefined ? "" : `event:${fieldText(event.decode(message).body)}\n`;
-    return `${idLine}${eventLine}data:${this.json(message)}\n\n`;
+    return this.json(`${idLine}${eventLine}data:`, message, "\n\n");
   }
 
   fail(_failure: Failure, _trailers: Metadata, body: () => string): StreamEnd {
