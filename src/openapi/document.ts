@@ -1,18 +1,31 @@
-import { createHash } from "node:crypto";
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import type { Route } from "../bindings/route.js";
 import type { EnumType, MessageType, MethodType } from "../descriptors/model.js";
 import type { Steps } from "../net/pace.js";
 import { describeComment } from "./comment.js";
-import { localOperation, type Operation, type OperationParts, rpcOperation } from "./operation.js";
+import { localOperation, type OperationParts, rpcOperation } from "./operation.js";
 import { type ApiPath, apiPath } from "./path.js";
 import { Responses } from "./responses.js";
 import { Schemas, type TypeUse } from "./schemas.js";
 import { Security } from "./security.js";
 import type { ApiSource } from "./source.js";
 
-/** An OpenAPI Object, version 3.1. */
-export type Document = { readonly [key: string]: unknown };
+export const openApiVersion = "3.1.1";
+
+/** A document of the API, the values in it as JSON: they are many, and as texts they need least memory. */
+export interface DescribedApi {
+  readonly title: string;
+  readonly tags: readonly { readonly name: string; readonly description?: string }[];
+  /** In the order of the document: operations by HTTP method in lower case. */
+  readonly paths: readonly (readonly [path: string, operations: ReadonlyMap<string, string>])[];
+  readonly components: readonly (readonly [kind: string, members: ReadonlyMap<string, string>])[];
+  readonly unlisted: readonly UnlistedRoute[];
+}
+
+/** A document that is longer than what may be served. */
+export class DocumentTooLarge extends Error {
+  override readonly name = "DocumentTooLarge";
+}
 
 /** A route that OpenAPI cannot express, and why. */
 export interface UnlistedRoute {
@@ -26,18 +39,29 @@ export interface UnlistedRoute {
 const listed = new Set(["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"]);
 
 /** What making one operation costs. */
-const operationUnits = 100;
+const operationUnits = 250;
 
 interface PathItem {
   readonly text: string;
   readonly names: readonly string[];
-  readonly operations: Record<string, Operation>;
+  readonly operations: Map<string, string>;
 }
 
-/** Describes routes as OpenAPI. The same for the same source, to the byte. */
-export function* describeApi(source: ApiSource): Steps<Document> {
-  const schemas = new Schemas(yield* typeUse(source.routes));
-  const responses = new Responses(schemas);
+/**
+ * Describes routes as OpenAPI. The same for the same source, to the byte.
+ * @param maxChars of all operations and components together
+ * @throws DocumentTooLarge
+ */
+export function* describeApi(source: ApiSource, maxChars: number): Steps<DescribedApi> {
+  let left = maxChars;
+  const written = (value: unknown): string => {
+    const text = JSON.stringify(value);
+    left -= text.length;
+    if (left < 0) throw new DocumentTooLarge();
+    return text;
+  };
+  const schemas = new Schemas(yield* typeUse(source.routes), written);
+  const responses = new Responses(schemas, written);
   const security = new Security(source.providers);
   const parts: OperationParts = { source, schemas, responses, security };
   const items = new Map<string, PathItem>();
@@ -54,7 +78,7 @@ export function* describeApi(source: ApiSource): Steps<Document> {
     const item = items.get(path.key) ?? {
       text: path.text,
       names: path.parameters.map(({ name }) => name),
-      operations: {},
+      operations: new Map(),
     };
     items.set(path.key, item);
     const method = route.method.toLowerCase();
@@ -64,32 +88,29 @@ export function* describeApi(source: ApiSource): Steps<Document> {
       ids.set(rpc, count);
       const id = count === 1 ? rpc.fullName : `${rpc.fullName}-${count}`;
       tags.set(rpc.service.fullName, describeComment(rpc.service.comment));
-      item.operations[method] = rpcOperation(route, id, path, item.names, parts);
+      item.operations.set(method, written(rpcOperation(route, id, path, item.names, parts)));
     } else if (route.kind === "local" && route.handler.operation !== undefined) {
       const { operation } = route.handler;
       tags.set(operation.tag.name, operation.tag.description);
-      item.operations[method] = localOperation(route, operation, path, item.names, parts);
+      item.operations.set(method, written(localOperation(route, operation, path, item.names, parts)));
     }
+    // What it refers to is made before the next, so that no work waits in heaps.
+    yield* schemas.complete();
   }
-  yield* schemas.complete();
-  const rest = {
-    servers: [{ url: "/" }],
+  const securitySchemes = [...security.components].map(([name, scheme]) => [name, written(scheme)] as const);
+  return {
+    title: source.title,
     tags: sorted(tags).map(([name, description]) => (description === "" ? { name } : { name, description })),
-    paths: Object.fromEntries(
-      [...items.values()]
-        .sort((one, two) => compare(one.text, two.text))
-        .map(({ text, operations }) => [text, operations]),
-    ),
-    components: {
-      schemas: Object.fromEntries(sorted(schemas.components)),
-      responses: Object.fromEntries(sorted(responses.components)),
-      ...(security.components.size === 0
-        ? {}
-        : { securitySchemes: Object.fromEntries(sorted(security.components)) }),
-    },
-    ...(unlisted.length === 0 ? {} : { "x-protogate-unlisted": unlisted }),
+    paths: [...items.values()]
+      .sort((one, two) => compare(one.text, two.text))
+      .map(({ text, operations }) => [text, operations]),
+    components: [
+      ["schemas", new Map(sorted(schemas.components))],
+      ["responses", new Map(sorted(responses.components))],
+      ["securitySchemes", new Map(sorted(new Map(securitySchemes)))],
+    ],
+    unlisted,
   };
-  return { openapi: "3.1.1", info: { title: source.title, version: versionOf(rest) }, ...rest };
 }
 
 /** Where a route stands in a document; a text: why it stands nowhere. */
@@ -130,11 +151,6 @@ function* addTypes(root: MessageType, into: Set<MessageType | EnumType>): Steps 
     }
     yield type.fields.length;
   }
-}
-
-/** By what the document says: it changes when the API does. */
-function versionOf(rest: unknown): string {
-  return createHash("sha256").update(JSON.stringify(rest)).digest("hex").slice(0, 12);
 }
 
 function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {

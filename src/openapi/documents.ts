@@ -10,9 +10,9 @@ import { statusDialect } from "../dialects/status.js";
 import { createPace, inTurns } from "../net/pace.js";
 import { gatewayError } from "../status/failure.js";
 import type { DocsConfig } from "./config.js";
-import { describeApi } from "./document.js";
+import { DocumentTooLarge, describeApi } from "./document.js";
 import type { ApiSource } from "./source.js";
-import { type DocumentFormat, DocumentTooLarge, documentText } from "./text.js";
+import { type DocumentFormat, documentText } from "./text.js";
 
 /** Bytes of one document. */
 export const maxDocumentBytes = 64 * 1024 * 1024;
@@ -43,9 +43,9 @@ export async function openApiText(
 ): Promise<Buffer> {
   const chosen = service === undefined ? source : ofService(source, service);
   const pace = createPace();
-  const document = await inTurns(pace, describeApi(chosen));
   try {
-    return await inTurns(pace, documentText(document, format, maxDocumentBytes));
+    const api = await inTurns(pace, describeApi(chosen, maxDocumentBytes));
+    return await inTurns(pace, documentText(api, format));
   } catch (error) {
     if (!(error instanceof DocumentTooLarge)) throw error;
     const message = `the document is larger than ${maxDocumentBytes / 1024 / 1024} MiB; ask for one service with ?service=NAME`;

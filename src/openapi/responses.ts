@@ -9,12 +9,15 @@ export type ResponseObject = { readonly [key: string]: unknown };
 
 /** The error responses of operations; equal ones are shared by all. */
 export class Responses {
-  /** By name under `components/responses`. */
-  readonly components = new Map<string, ResponseObject>();
+  /** By name under `components/responses`, as JSON. */
+  readonly components = new Map<string, string>();
+  readonly #written: (response: ResponseObject) => string;
   readonly #schemas: Schemas;
   readonly #names = new Map<string, string>();
 
-  constructor(schemas: Schemas) {
+  /** @param written the JSON of a response */
+  constructor(schemas: Schemas, written: (response: ResponseObject) => string) {
+    this.#written = written;
     this.#schemas = schemas;
   }
 
@@ -99,7 +102,7 @@ export class Responses {
       known = name;
       for (let count = 2; this.components.has(known); count++) known = `${name}-${count}`;
       this.#names.set(text, known);
-      this.components.set(known, response);
+      this.components.set(known, this.#written(response));
     }
     return { $ref: `#/components/responses/${known}` };
   }

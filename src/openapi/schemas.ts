@@ -54,8 +54,9 @@ interface Waiting {
  * set.
  */
 export class Schemas {
-  /** By name under `components/schemas`; complete after `complete`. */
-  readonly components = new Map<string, JsonSchema>();
+  /** By name under `components/schemas`, as JSON; complete after `complete`. */
+  readonly components = new Map<string, string>();
+  readonly #written: (schema: JsonSchema) => string;
   readonly #use: TypeUse;
   readonly #waiting: Waiting[] = [];
   /** The variants of each type, by what makes them differ. */
@@ -65,8 +66,10 @@ export class Schemas {
   };
   readonly #names = new Set<string>();
 
-  constructor(use: TypeUse) {
+  /** @param written the JSON of a schema */
+  constructor(use: TypeUse, written: (schema: JsonSchema) => string) {
     this.#use = use;
+    this.#written = written;
   }
 
   /** A reference to the schema of a message, or the schema itself where the type has a JSON form of its own. */
@@ -123,13 +126,13 @@ export class Schemas {
   }
 
   shared(name: SharedName): JsonSchema {
-    this.components.set(name, sharedSchemas[name]);
+    if (!this.components.has(name)) this.components.set(name, this.#written(sharedSchemas[name]));
     return { $ref: `#/components/schemas/${name}` };
   }
 
   /** A component of the document's own; the name has a dash, so that no message has it. */
   own(name: `${string}-${string}`, schema: JsonSchema): JsonSchema {
-    this.components.set(name, schema);
+    if (!this.components.has(name)) this.components.set(name, this.#written(schema));
     return { $ref: `#/components/schemas/${name}` };
   }
 
@@ -137,13 +140,12 @@ export class Schemas {
   *complete(): Steps {
     for (let next = this.#waiting.pop(); next !== undefined; next = this.#waiting.pop()) {
       const { name, type, direction, policy } = next;
-      this.components.set(
-        name,
+      const schema =
         type.kind === "enum"
           ? (direction === "read" ? readEnum : printedEnum)(type, policy.json)
-          : this.#object(type, direction, policy, none),
-      );
-      yield 10 + (type.kind === "enum" ? type.values.length : 10 * type.fields.length);
+          : this.#object(type, direction, policy, none);
+      this.components.set(name, this.#written(schema));
+      yield 20 + (type.kind === "enum" ? 5 * type.values.length : 20 * type.fields.length);
     }
   }
 
@@ -215,7 +217,8 @@ export class Schemas {
       const other = reads ? otherName(field, json) : undefined;
       properties[name] = this.#property(field, direction, policy);
       if (other !== undefined) {
-        patterns[`^${other.replace(/[^\w]/g, "\\$&")}$`] = properties[name];
+        const { description: _text, deprecated: _old, ...same } = properties[name] as JsonSchema;
+        patterns[`^${other.replace(/[^\w]/g, "\\$&")}$`] = same;
         doubled[name] = { properties: { [other]: false } };
       }
       if (!(reads ? isRequired(field, policy) : isAlwaysPrinted(field, json))) continue;
@@ -254,7 +257,7 @@ export class Schemas {
       .filter(text => text !== "")
       .join("\n\n");
     return {
-      ...(isNullable(field, direction, policy) ? { anyOf: [schema, nullSchema] } : schema),
+      ...(isNullable(field, direction, policy) ? nullable(schema) : schema),
       ...(description === "" ? {} : { description }),
       ...(field.deprecated ? { deprecated: true } : {}),
     };
@@ -270,6 +273,12 @@ function variantKey(direction: Direction, { json, validate }: SchemaPolicy): str
   return direction === "read"
     ? `${names} ${unknownFields} ${validate} ${wrappers}`
     : `${names} ${enums} ${int64} ${emitDefaults} ${wrappers}`;
+}
+
+function nullable(schema: JsonSchema): JsonSchema {
+  const { type, enum: only, $ref, anyOf } = schema;
+  const simple = typeof type === "string" && only === undefined && $ref === undefined && anyOf === undefined;
+  return simple ? { ...schema, type: [type, "null"] } : { anyOf: [schema, nullSchema] };
 }
 
 const unconstrained: Constraint = { keywords: {}, items: {}, keys: {}, required: false, unexpressed: [] };

@@ -1,73 +1,128 @@
+import { createHash } from "node:crypto";
 import type { Steps } from "../net/pace.js";
-import type { Document } from "./document.js";
+import { type DescribedApi, openApiVersion } from "./document.js";
 
 export type DocumentFormat = "json" | "yaml";
 
-/** A document that is longer than what may be served. */
-export class DocumentTooLarge extends Error {
-  override readonly name = "DocumentTooLarge";
-}
-
 /** Characters that are written in about one unit of work. */
-const charsPerUnit = 200;
-
-/** Levels of the document whose members stand on lines of their own: `paths` and its paths, `components` and what it has. */
-const openLevels = 3;
+const charsPerUnit = { json: 1000, yaml: 50 } as const;
 
 /**
- * The text of a document, in UTF-8. JSON has a line for each path and each component, so that two versions can be compared.
- * @throws DocumentTooLarge
+ * The text of a document, in UTF-8: JSON with a line for each operation and each component, so that two versions can be
+ * compared, or YAML.
  */
-export function* documentText(document: Document, format: DocumentFormat, maxBytes: number): Steps<Buffer> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  const parts = format === "json" ? jsonParts(document, 0) : yamlParts(document, 0);
-  for (const part of parts) {
-    const bytes = Buffer.from(part);
-    size += bytes.length;
-    if (size > maxBytes) throw new DocumentTooLarge();
-    pieces.push(bytes);
-    yield part.length / charsPerUnit;
+export function* documentText(api: DescribedApi, format: DocumentFormat): Steps<Buffer> {
+  const { title, tags, paths, components, unlisted } = api;
+  const writer = format === "json" ? new JsonWriter() : new YamlWriter();
+  const version = createHash("sha256");
+  const put = (level: number, key: string, json: string): number => {
+    writer.member(level, key, json);
+    return json.length / charsPerUnit[format];
+  };
+  writer.open(1, "paths");
+  for (const [path, operations] of paths) {
+    writer.open(2, path);
+    version.update(path);
+    for (const [method, json] of operations) {
+      version.update(method).update(json);
+      yield put(3, method, json);
+    }
+    writer.close(2);
   }
-  pieces.push(Buffer.from("\n"));
-  return Buffer.concat(pieces);
-}
-
-type Members = { readonly [key: string]: unknown };
-
-function* jsonParts(object: Members, level: number): Generator<string> {
-  const indent = "  ".repeat(level + 1);
-  let separator = "{\n";
-  for (const [key, value] of Object.entries(object)) {
-    const begin = `${separator}${indent}${JSON.stringify(key)}: `;
-    separator = ",\n";
-    if (level + 1 < openLevels && isOpen(value, key, level)) {
-      yield begin;
-      yield* jsonParts(value, level + 1);
-    } else yield `${begin}${JSON.stringify(value)}`;
+  writer.close(1);
+  writer.open(1, "components");
+  for (const [kind, members] of components) {
+    if (members.size === 0) continue;
+    writer.open(2, kind);
+    for (const [name, json] of members) {
+      version.update(name).update(json);
+      yield put(3, name, json);
+    }
+    writer.close(2);
   }
-  yield separator === "{\n" ? "{}" : `\n${"  ".repeat(level)}}`;
+  writer.close(1);
+  const rest: [string, string][] = [["tags", JSON.stringify(tags)]];
+  if (unlisted.length > 0) rest.push(["x-protogate-unlisted", JSON.stringify(unlisted)]);
+  for (const [key, json] of rest) {
+    version.update(key).update(json);
+    yield put(1, key, json);
+  }
+  // It changes when the document does; only now it is known.
+  const info = { title, version: version.digest("hex").slice(0, 12) };
+  const head = writer.head([
+    ["openapi", JSON.stringify(openApiVersion)],
+    ["info", JSON.stringify(info)],
+    ["servers", JSON.stringify([{ url: "/" }])],
+  ]);
+  return Buffer.concat([head, ...writer.pieces, Buffer.from(writer.end)]);
 }
 
-function isOpen(value: unknown, key: string, level: number): value is Members {
-  const opens = level > 0 || key === "paths" || key === "components";
-  return opens && isObject(value) && (level === 0 || !("responses" in value && "operationId" in value));
+interface DocumentWriter {
+  readonly pieces: readonly Buffer[];
+  readonly end: string;
+  /** An object of which each member is written by itself. */
+  open(level: number, key: string): void;
+  member(level: number, key: string, json: string): void;
+  close(level: number): void;
+  /** What stands before all pieces. */
+  head(members: readonly (readonly [key: string, json: string])[]): Buffer;
 }
 
-function isObject(value: unknown): value is Members {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+class JsonWriter implements DocumentWriter {
+  readonly pieces: Buffer[] = [];
+  readonly end = "\n}\n";
+  /** Whether the object that is open has no member yet. */
+  #first = false;
+
+  open(level: number, key: string): void {
+    this.member(level, key, "{");
+    this.#first = true;
+  }
+
+  member(level: number, key: string, json: string): void {
+    const comma = this.#first ? "" : ",";
+    this.#first = false;
+    this.pieces.push(Buffer.from(`${comma}\n${"  ".repeat(level)}${JSON.stringify(key)}: ${json}`));
+  }
+
+  close(level: number): void {
+    this.pieces.push(Buffer.from(this.#first ? "}" : `\n${"  ".repeat(level)}}`));
+    this.#first = false;
+  }
+
+  head(members: readonly (readonly [key: string, json: string])[]): Buffer {
+    return Buffer.from(`{\n${members.map(([key, json]) => `  ${JSON.stringify(key)}: ${json}`).join(",\n")}`);
+  }
 }
 
 /** YAML 1.2, of which JSON's strings and numbers are a part. */
-function* yamlParts(value: Members, level: number): Generator<string> {
-  const indent = "  ".repeat(level);
-  for (const [key, member] of Object.entries(value)) {
-    const begin = `${level === 0 ? "" : "\n"}${indent}${yamlKey(key)}:`;
-    const line = level === 0 && key !== "openapi" ? `\n${begin}` : begin;
-    if (level < 2 && isObject(member) && Object.keys(member).length > 0) {
-      yield line;
-      yield* yamlParts(member, level + 1);
-    } else yield `${line}${yamlValue(member, level + 1)}`;
+class YamlWriter implements DocumentWriter {
+  readonly pieces: Buffer[] = [];
+  readonly end = "";
+  #empty = false;
+
+  open(level: number, key: string): void {
+    this.pieces.push(Buffer.from(`${"  ".repeat(level - 1)}${yamlText(key)}:\n`));
+    this.#empty = true;
+  }
+
+  member(level: number, key: string, json: string): void {
+    const value: unknown = JSON.parse(json);
+    const line = `${"  ".repeat(level - 1)}${yamlText(key)}:${yamlValue(value, level)}\n`;
+    this.pieces.push(Buffer.from(line));
+    this.#empty = false;
+  }
+
+  close(): void {
+    // `key:` and nothing is null.
+    const last = this.#empty ? this.pieces.pop() : undefined;
+    if (last !== undefined) this.pieces.push(Buffer.from(`${last.toString().trimEnd()} {}\n`));
+    this.#empty = false;
+  }
+
+  head(members: readonly (readonly [key: string, json: string])[]): Buffer {
+    const lines = members.map(([key, json]) => `${key}:${yamlValue(JSON.parse(json), 1)}\n`);
+    return Buffer.from(lines.join(""));
   }
 }
 
@@ -80,21 +135,20 @@ function yamlValue(value: unknown, level: number): string {
     const entries = Object.entries(value);
     if (entries.length > 0)
       return entries
-        .map(([key, member]) => `\n${indent}${yamlKey(key)}:${yamlValue(member, level + 1)}`)
+        .map(([key, member]) => `\n${indent}${yamlText(key)}:${yamlValue(member, level + 1)}`)
         .join("");
   }
-  return ` ${yamlScalar(value)}`;
+  return ` ${typeof value === "string" ? yamlText(value) : JSON.stringify(value)}`;
 }
 
 /** What follows `-`: the first member of an object stands on the same line. */
 function yamlItem(value: unknown, level: number): string {
   const text = yamlValue(value, level);
-  return isObject(value) && text.startsWith("\n") ? ` ${text.trimStart()}` : text;
+  return text.startsWith("\n") ? ` ${text.trimStart()}` : text;
 }
 
-function yamlScalar(value: unknown): string {
-  if (typeof value === "string") return yamlText(value);
-  return JSON.stringify(value);
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Texts that can stand without quotes, and are not taken for something else. */
@@ -107,8 +161,4 @@ function yamlText(text: string): string {
     /[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]/g,
     char => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-}
-
-function yamlKey(key: string): string {
-  return yamlText(key);
 }
