@@ -6,6 +6,8 @@ import { load } from "./load.js";
 export async function openapi(args: readonly string[]): Promise<number> {
   const { config, yaml, service } = readArguments(args, { options: ["config", "yaml", "service"] });
   const { api } = await load(config);
-  process.stdout.write(await openApiText(api, service, yaml ? "yaml" : "json"));
+  const text = await openApiText(api, service, yaml ? "yaml" : "json");
+  // A pipe takes a large text in pieces.
+  await new Promise<void>(done => process.stdout.write(text, () => done()));
   return 0;
 }

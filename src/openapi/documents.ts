@@ -3,12 +3,13 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { authNames } from "../auth/config.js";
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
+import { requestFailure, TranscodeError } from "../codec/error.js";
 import { eachParameter } from "../codec/json-to-wire/query.js";
 import { chooseCoding } from "../compression/accept-encoding.js";
 import { nearest } from "../config/nearest.js";
 import { statusDialect } from "../dialects/status.js";
 import { createPace, inTurns } from "../net/pace.js";
-import { gatewayError } from "../status/failure.js";
+import { GatewayError, gatewayError } from "../status/failure.js";
 import type { DocsConfig } from "./config.js";
 import { DocumentTooLarge, describeApi } from "./document.js";
 import type { ApiSource } from "./source.js";
@@ -48,7 +49,7 @@ export async function openApiText(
     return await inTurns(pace, documentText(api, format));
   } catch (error) {
     if (!(error instanceof DocumentTooLarge)) throw error;
-    const message = `the document is larger than ${maxDocumentBytes / 1024 / 1024} MiB; ask for one service with ?service=NAME`;
+    const message = `the document is larger than ${maxDocumentBytes / 1024 / 1024} MiB; ask for that of one service or package: ?index lists them`;
     throw gatewayError("RESPONSE_TOO_LARGE", message);
   }
 }
@@ -61,9 +62,10 @@ function ofService(source: ApiSource, service: string): ApiSource {
   const routes = source.routes.filter(({ rpc }) => takes(rpc.service.fullName));
   if (routes.length > 0) return { ...source, title: `${source.title}: ${service}`, routes, builtIn: [] };
   const names = new Set(source.routes.map(({ rpc }) => rpc.service.fullName));
-  const near = nearest(service, names);
+  const name = service.slice(0, 256);
+  const near = nearest(name, names);
   const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-  const message = `no service "${service.slice(0, 256)}" is served here; expected one of ${names.size} full names, or package.**${hint}`;
+  const message = `no service "${name}" is served here; expected one of ${names.size} full names, or package.**${hint}`;
   throw gatewayError("UNKNOWN_PARAMETER", message);
 }
 
@@ -76,6 +78,16 @@ export class Documents {
 
   constructor(source: () => ApiSource) {
     this.#source = source;
+  }
+
+  /** The services that have documents of their own, with their operations. */
+  services(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { rpc } of this.#source().routes) {
+      const name = rpc.service.fullName;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return counts;
   }
 
   /** @throws GatewayError by rejection */
@@ -126,14 +138,36 @@ export function documentEndpoints(docs: DocsConfig, documents: Documents): reado
     rateLimit: undefined,
     dialect: statusDialect,
     bodyLimit: 0,
-    handle: async request =>
-      respond(request, await documents.get(serviceOf(request.query), formatOf(request))),
+    handle: async request => {
+      const asked = askedFor(request.query);
+      if (asked === allServices) return listServices(docs.openapi, documents.services());
+      return respond(request, await documents.get(asked, formatOf(request)));
+    },
   });
   const yaml = yamlPath(docs.openapi);
   return [
     endpoint(docs.openapi, request => (docs.openapi === yaml ? "yaml" : acceptedFormat(request))),
     ...(docs.openapi === yaml ? [] : [endpoint(yaml, () => "yaml")]),
   ];
+}
+
+/** Stands for the list of services, in place of a service. */
+const allServices = Symbol("all services");
+
+function listServices(path: string, services: ReadonlyMap<string, number>): LocalResponse {
+  const documents = [...services].map(([service, operations]) => ({
+    service,
+    operations,
+    openapi: `${path}?service=${service}`,
+  }));
+  return {
+    status: 200,
+    headers: [
+      ["content-type", "application/json"],
+      ["cache-control", "no-cache"],
+    ],
+    body: JSON.stringify({ documents }),
+  };
 }
 
 /** Where the YAML stands beside the JSON. */
@@ -147,16 +181,21 @@ function acceptedFormat(request: LocalRequest): DocumentFormat {
   return /\b(yaml|x-yaml)\b/.test(accept) && !/json/.test(accept) ? "yaml" : "json";
 }
 
-/** @throws TranscodeError, GatewayError */
-function serviceOf(query: string): string | undefined {
-  let service: string | undefined;
-  eachParameter(query, (name, value) => {
-    if (name !== "service")
-      throw gatewayError("UNKNOWN_PARAMETER", `expected "service", found "${name.slice(0, 64)}"`);
-    if (service !== undefined) throw gatewayError("REPEATED_PARAMETER", "service: send it once");
-    service = value;
-  });
-  return service;
+/** What the query asks for: a service, a package, or the list of services. @throws GatewayError */
+function askedFor(query: string): string | typeof allServices | undefined {
+  let asked: string | typeof allServices | undefined;
+  const read = (name: string, value: string): void => {
+    if (name !== "service" && name !== "index")
+      throw gatewayError("UNKNOWN_PARAMETER", `expected "service" or "index", found "${name.slice(0, 64)}"`);
+    if (asked !== undefined) throw gatewayError("REPEATED_PARAMETER", "send one of service and index, once");
+    asked = name === "index" ? allServices : value;
+  };
+  try {
+    eachParameter(query, read);
+  } catch (error) {
+    throw error instanceof TranscodeError ? new GatewayError(requestFailure(error)) : error;
+  }
+  return asked;
 }
 
 export function respond(

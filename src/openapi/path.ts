@@ -50,6 +50,7 @@ function nameOf({ segments }: Template, index: number, variable: TemplateVariabl
 }
 
 function singular(word: string): string {
+  if (/(series|species)$/i.test(word)) return word;
   if (/[^aeiou]ies$/i.test(word)) return `${word.slice(0, -3)}y`;
   if (/(ss|x|ch|sh)es$/i.test(word)) return word.slice(0, -2);
   return /[^s]s$/i.test(word) ? word.slice(0, -1) : `${word}_id`;

@@ -46,6 +46,30 @@ describe("the OpenAPI document of the demo", () => {
     );
   });
 
+  it("is compressed for a client that takes gzip, with a tag of its own, and HEAD tells the same", async () => {
+    const plain = await system.send("GET", "/openapi.json");
+    const { status, headers } = await system.send("HEAD", "/openapi.json", {
+      headers: { "accept-encoding": "gzip" },
+    });
+    assert.equal(status, 200);
+    assert.equal(headers["content-encoding"], "gzip");
+    assert.equal(headers.etag, String(plain.headers.etag).replace(/"$/, '-gzip"'));
+    assert.ok(Number(headers["content-length"]) < plain.body.length / 4);
+    const tag = { "if-none-match": String(headers.etag) };
+    assert.equal((await system.send("GET", "/openapi.json", { headers: tag })).status, 304);
+  });
+
+  it("has a list of the services that have documents of their own", async () => {
+    const answer = await system.send("GET", "/openapi.json?index");
+    const { documents } = JSON.parse(answer.body);
+    assert.equal(documents.length, 11);
+    for (const { service, operations, openapi } of documents) {
+      const document = JSON.parse((await system.send("GET", openapi)).body);
+      const found = Object.values(document.paths).flatMap(item => Object.keys(item as object));
+      assert.equal(found.length, operations, service);
+    }
+  });
+
   it("of a service that is not served is 400 with the nearest name", async () => {
     const answer = await system.send("GET", "/openapi.json?service=killrchat.v1.RoomServices");
     assert.equal(answer.status, 400);
