@@ -9,7 +9,7 @@ import type { UpstreamConfig } from "../upstream/config.js";
 import { type ForwardedName, forwardedNames } from "./forwarded-name.js";
 import { methodPolicy } from "./method-policy.js";
 import type { BindingSections, ProtocolName, ServiceConfig } from "./service-config.js";
-import { codeRange } from "./service-config.js";
+import { ListedCodes } from "./status-codes.js";
 import { type StreamPolicy, streamPolicy } from "./stream-config.js";
 import { wrapperTypes } from "./wrappers.js";
 
@@ -27,6 +27,8 @@ export interface RoutePolicy {
   readonly anyContentType: boolean;
   /** The HTTP status of a code of the backend's own, above those that gRPC defines. */
   readonly statusOf: StatusOfCode;
+  /** The label of a code of a backend whose codes are not gRPC's: the entry of the configuration that lists it. */
+  readonly labelOf: (code: number) => string;
   /** Lower-case name of the response metadata that chooses the status of a success. */
   readonly successStatus: string | undefined;
   /** Undefined where the configuration names none. */
@@ -55,6 +57,8 @@ export function routePolicy(
   const policy = methodPolicy(config, service, upstream, methodName);
   const { json } = policy;
   const dialect: Dialect = dialects[policy.errors];
+  const codes = new ListedCodes(policy.status_codes);
+  const otherwise = dialect.statusOfCode ?? serverError;
   const ownNames = dialect.callerMetadata?.names;
   const requestNames = forwardedNames(policy.metadata.request, ownNames);
   return {
@@ -73,7 +77,8 @@ export function routePolicy(
     dialect,
     emptyStatus: policy.empty_response,
     anyContentType: policy.content_types === "any",
-    statusOf: statusOfCode(policy.status_codes, dialect.statusOfCode ?? serverError),
+    statusOf: code => codes.statusOf(code) ?? otherwise(code),
+    labelOf: code => codes.labelOf(code),
     successStatus: policy.success_status,
     protocols: policy.protocols,
     requestNames:
@@ -85,21 +90,4 @@ export function routePolicy(
     auth: policy.auth,
     rateLimits: policy.rate_limits,
   };
-}
-
-/**
- * @param levels statuses by code or range; an earlier level beats a later one, within a level a code beats a range
- * @param otherwise the status of what none of them lists
- */
-function statusOfCode(
-  levels: readonly Readonly<Record<string, number>>[],
-  otherwise: StatusOfCode,
-): StatusOfCode {
-  const entries = levels.flatMap(level =>
-    Object.entries(level)
-      .map(([key, status]) => ({ ...codeRange(key), status }))
-      .sort((one, two) => one.last - one.first - (two.last - two.first)),
-  );
-  if (entries.length === 0) return otherwise;
-  return code => entries.find(({ first, last }) => first <= code && code <= last)?.status ?? otherwise(code);
 }

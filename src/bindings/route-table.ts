@@ -6,6 +6,7 @@ import type { Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
 import { TemplateError } from "../routing/template.js";
+import { protocolTraits } from "../upstream/options.js";
 import type { LocalHandler } from "./built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built-in-route.js";
 import { type RoutePolicy, routePolicy } from "./policy.js";
@@ -48,9 +49,16 @@ export async function compileRoutes(
     policies.set(method, policy);
     return policy;
   };
+  const warned = new Set<MethodType>();
+  const warnOfStreams = (rule: MethodRule): void => {
+    const warning = warned.has(rule.method) ? undefined : streamWarning(rule, config);
+    if (warning !== undefined) diagnostics.push(warning);
+    warned.add(rule.method);
+  };
   for (const rule of await collectRules(config, model, locate, diagnostics, pace)) {
     if (pace.spent(routeUnits)) await pace.nextTurn();
     const policy = policyOf(rule);
+    warnOfStreams(rule);
     if (policy.protocols?.includes("rest") === false) continue;
     try {
       const protocols = protocolsBeside(rule, policy.protocols ?? allProtocols);
@@ -117,6 +125,19 @@ export async function compileRoutes(
 }
 
 const allProtocols: readonly ProtocolName[] = ["rest", "connect", "grpc-web", "grpc"];
+
+/** A method that streams on an upstream whose protocol carries no streams. */
+function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagnostic | undefined {
+  const { method, service } = rule;
+  if (!method.clientStreaming && !method.serverStreaming) return undefined;
+  const protocol = upstreams[service.upstream]?.protocol;
+  if (protocolTraits(protocol)?.streams !== false) return undefined;
+  return {
+    severity: "warning",
+    message: `${method.fullName} streams, which the protocol ${protocol} of upstream "${service.upstream}" does not carry here; its calls get 501`,
+    ...place(rule),
+  };
+}
 
 /** What may be spoken beside REST on the route of a rule; nothing but on the path of its RPC. */
 function protocolsBeside(

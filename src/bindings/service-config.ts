@@ -13,7 +13,9 @@ import type { RateLimitsConfig } from "../limits/config.js";
 import { checkLimitNames, rateLimitReference } from "../limits/config.js";
 import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
+import { protocolTraits } from "../upstream/options.js";
 import type { RulesConfig } from "./rule-config.js";
+import { checkStatusCodes, StatusCodesSchema } from "./status-codes.js";
 import { streamDefaults, streamOptions } from "./stream-config.js";
 
 const enums = { description: "Print enums by `name`, or always as `number`." };
@@ -164,15 +166,6 @@ const successStatus = Type.Optional(
       "Response metadata with which the backend chooses the HTTP status of a success, 200 to 299; other values are ignored.",
   }),
 );
-const statusCodes = {
-  description:
-    "HTTP statuses of the backend's own codes, those above 16: a code such as 5002, or a range such as 2000-2999. A code that is not listed is 500.",
-};
-const statusCodesSchema = Type.Record(
-  Type.String({ pattern: "^[0-9]{1,10}(-[0-9]{1,10})?$" }),
-  Type.Integer({ minimum: 400, maximum: 599, description: "An HTTP status." }),
-  { propertyNames: { description: "a code such as 5002, or a range such as 2000-2999" }, ...statusCodes },
-);
 const bindingSources = choice(["annotations", "convention", "auto"], {
   description: "A source of bindings.",
 });
@@ -201,7 +194,7 @@ const protocols = Type.Optional(
 const options = {
   json: jsonOverride,
   content_types: Type.Optional(choice(contentTypeRules, contentTypes)),
-  status_codes: Type.Optional(statusCodesSchema),
+  status_codes: Type.Optional(StatusCodesSchema),
   success_status: successStatus,
   protocols,
   errors: Type.Optional(choice(dialectNames, errors)),
@@ -245,7 +238,7 @@ export const ServiceDefaultsSchema = section(
     prefix: text("servicePrefix", { ...prefix, default: "" }),
     json,
     content_types: choice(contentTypeRules, { ...contentTypes, default: "json" }),
-    status_codes: Type.Unsafe<Static<typeof statusCodesSchema>>({ ...statusCodesSchema, default: {} }),
+    status_codes: Type.Unsafe<Static<typeof StatusCodesSchema>>({ ...StatusCodesSchema, default: {} }),
     errors: choice(dialectNames, { ...errors, default: "status" }),
     empty_response: choice(emptyStatuses, { ...emptyResponse, default: 200 }),
     metadata,
@@ -298,7 +291,7 @@ export function checkServices(draft: DraftOf<BindingSections>, findings: Finding
   });
   for (const { path, options } of serviceOptions(draft)) {
     checkMetadata([...path, "metadata"], options.metadata, findings);
-    checkStatusCodes([...path, "status_codes"], options.status_codes, findings);
+    checkStatusCodes([...path, "status_codes"], options.status_codes, onlyGrpcCodes(path, draft), findings);
     checkProviderNames([...path, "auth"], options.auth, draft.auth?.providers, findings);
     checkLimitNames([...path, "rate_limit"], options.rate_limit, draft.rate_limits, findings);
   }
@@ -317,50 +310,18 @@ function checkMetadata(at: Path, metadata: ServiceOptions["options"]["metadata"]
 
 function isOwn(way: "request" | "response", name: string): boolean {
   if (ownHeaders.has(name) || name.startsWith("grpc-")) return true;
+  if (way === "request" && name.startsWith("trpc-")) return true;
   return way === "response" && ownResponseHeaders.has(name);
 }
 
-/** Ranges of one mapping may hold single codes, but not meet each other. */
-function checkStatusCodes(
-  at: Path,
-  codes: ServiceOptions["options"]["status_codes"],
-  findings: Findings,
-): void {
-  const ranges: { readonly first: number; readonly last: number; readonly key: string }[] = [];
-  for (const key of Object.keys(codes ?? {})) {
-    const path = [...at, key];
-    const { first, last } = codeRange(key);
-    if (last < first) {
-      findings.error(path, `"${key}" ends below its beginning; expected "${last}-${first}"`);
-    } else if (first <= largestGrpcCode) {
-      findings.error(
-        path,
-        `"${key}" has codes that gRPC defines, whose statuses are fixed; expected codes from ${largestGrpcCode + 1}`,
-      );
-    } else if (last > largestCode) {
-      findings.error(
-        path,
-        `"${key}" has codes that no backend can send; expected codes up to ${largestCode}`,
-      );
-    } else if (first !== last) {
-      const other = ranges.find(range => first <= range.last && range.first <= last);
-      if (other !== undefined)
-        findings.error(path, `"${key}" overlaps "${other.key}"; expected separate ranges`);
-      ranges.push({ first, last, key });
-    }
-  }
-}
-
-/** What `grpc-status` is read as: 32 bits. */
-const largestCode = 2 ** 32 - 1;
-
-/** `UNAUTHENTICATED`; what is above is the backend's own. */
-export const largestGrpcCode = 16;
-
-/** The codes that a key of `status_codes` names: `5002`, or `2000-2999` with both ends. */
-export function codeRange(key: string): { readonly first: number; readonly last: number } {
-  const [first = "", last = first] = key.split("-");
-  return { first: Number(first), last: Number(last) };
+/** Whether codes that are written here come from backends whose codes are gRPC's, and nobody else. */
+function onlyGrpcCodes(path: Path, { services, upstreams }: DraftOf<BindingSections>): boolean {
+  const index = path[0] === "services" ? path[1] : undefined;
+  const used = typeof index === "number" ? [services?.[index]] : (services ?? []);
+  return used.every(service => {
+    const traits = protocolTraits(upstreams?.[service?.upstream ?? ""]?.protocol);
+    return traits === undefined || traits.grpcCodes;
+  });
 }
 
 /** The options of services as they are written at one level. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { LoadError } from "../config/diagnostic.js";
-import { startDemoBackend } from "../demo/backend.js";
+import { type DemoBackend, startDemoBackend } from "../demo/backend.js";
 import { chatPage } from "../demo/chat-page.js";
 import { type Gateway, startGateway } from "../gateway/gateway.js";
 import { readArguments } from "./arguments.js";
@@ -10,21 +10,26 @@ import { table } from "./table.js";
 const own = fileURLToPath(new URL("../../config/gateway.yaml", import.meta.url));
 
 /**
- * Runs a configuration, the demo's own unless another is given, in front of the demo's gRPC backend, and prints what to
- * try. The configuration finds the backend by `DEMO_BACKEND_PORT`.
+ * Runs a configuration, the demo's own unless another is given, in front of the demo's backend, and prints what to
+ * try. The configuration finds the backend by
+ * `DEMO_BACKEND_PORT` and, for tRPC, `DEMO_TRPC_PORT`.
  */
 export async function demo(args: readonly string[]): Promise<number> {
   const { config: file } = readArguments(args, { options: ["config"], config: own });
   return untilSignalled(async () => {
     const backend = await startDemoBackend();
-    const env = { ...process.env, DEMO_BACKEND_PORT: String(backend.port) };
+    const env = {
+      ...process.env,
+      DEMO_BACKEND_PORT: String(backend.port),
+      DEMO_TRPC_PORT: String(backend.trpcPort),
+    };
     const gateway = await startGateway(file, { env, endpoints: file === own ? chatPage() : [] }).catch(
       async error => {
         await backend.close();
         throw withPorts(error);
       },
     );
-    const places = placesOf(gateway, backend.port, file);
+    const places = placesOf(gateway, backend, file);
     const hints = file === own ? hintsOf(gateway) : `What to try stands at the top of ${file}.\n`;
     process.stdout.write(
       `\nProtogate is running.\n\n${table(places)}\n${hints}\nStop with Ctrl-C. From here on: a line of log for each request.\n`,
@@ -48,7 +53,11 @@ function withPorts(error: unknown): unknown {
   );
 }
 
-function placesOf({ httpPort, realtimePort, adminPort }: Gateway, backend: number, file: string): string[][] {
+function placesOf(
+  { httpPort, realtimePort, adminPort }: Gateway,
+  backend: DemoBackend,
+  file: string,
+): string[][] {
   return [
     ["  REST", `http://localhost:${httpPort}`],
     ...(file === own
@@ -61,7 +70,8 @@ function placesOf({ httpPort, realtimePort, adminPort }: Gateway, backend: numbe
       ? []
       : [["  WebSockets", `ws://localhost:${realtimePort}${file === own ? "/ws" : ""}`]]),
     ["  admin", `http://127.0.0.1:${adminPort}`],
-    ["  gRPC backend", `127.0.0.1:${backend}`],
+    ["  gRPC backend", `127.0.0.1:${backend.port}`],
+    ["  tRPC backend", `127.0.0.1:${backend.trpcPort}`],
     ["  configured by", file],
   ];
 }
@@ -78,6 +88,9 @@ function hintsOf({ httpPort, realtimePort, adminPort }: Gateway): string {
     curl ${base}/v1/articles
     curl '${base}/v1/messages/123456?revision=2&sub.subfield=foo'
     curl -i ${base}/rooms/Nowhere
+
+  REST in front of tRPC
+    curl ${base}/trpc/v1/users/me/messages/123456
 
   The room of the chat page from a terminal, and as REST (open the page beside it)
     ${websocket} -e 'const s = new WebSocket("ws://localhost:${realtimePort}/ws"), say = frame => s.send(JSON.stringify({ room_id: "general", from: "Terminal", ...frame })); s.onmessage = ({ data }) => console.log(data); s.onopen = () => { say({ type: "join-room" }); say({ type: "send-message", message: "Hello" }); }'

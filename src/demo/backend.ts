@@ -15,17 +15,22 @@ import {
   queryMessageService,
   replaceMessageService,
   resourceMessageService,
+  trpcMessageService,
   updateMessageService,
 } from "./messaging/message-services.js";
 import { adminService, chatService } from "./openim/services.js";
 import { UserStore } from "./openim/user-store.js";
 import { bindService, type DemoService } from "./service.js";
+import { bindTrpc } from "./trpc/bind.js";
+import { startTrpcServer } from "./trpc/server.js";
 
 /** A running backend. */
 export interface DemoBackend {
   /** `127.0.0.1:50051` */
   readonly address: string;
   readonly port: number;
+  /** Of the tRPC server that has the messaging services, too. */
+  readonly trpcPort: number;
   /** Refuses new calls, lets those under way finish for a second, then drops what is left. */
   close(): Promise<void>;
 }
@@ -36,12 +41,15 @@ const closeGraceMs = 1000;
  * Starts a gRPC server on 127.0.0.1 with the messaging, blog, KillrChat, chat and OpenIM Chat services, the health protocol and
  * state in memory that is lost when it closes.
  *
+ * The messaging services are served by tRPC, too, on a port of its own.
+ *
  * @param options.port 0 to 65535; 0, the default, takes any free one
  * @throws Error when the port cannot be had
  */
 export async function startDemoBackend({ port = 0 }: { readonly port?: number } = {}): Promise<DemoBackend> {
   const root = await loadProtos();
-  const services = demoServices();
+  const messages = new MessageStore();
+  const services = demoServices(messages);
   const server = new Server();
   for (const service of services) {
     const { definition, implementation } = bindService(root, service);
@@ -50,20 +58,36 @@ export async function startDemoBackend({ port = 0 }: { readonly port?: number } 
   const health = healthService(services.map(({ name }) => name));
   server.addService(health.definition, health.implementation);
   const bound = await listen(server, `127.0.0.1:${port}`);
-  return { address: `127.0.0.1:${bound}`, port: bound, close: () => close(server) };
+  const overTrpc = [...messagingServices(messages), trpcMessageService(messages)];
+  const trpc = await startTrpcServer({
+    methods: new Map(overTrpc.flatMap(service => bindTrpc(root, service))),
+  });
+  return {
+    address: `127.0.0.1:${bound}`,
+    port: bound,
+    trpcPort: trpc.port,
+    close: async () => {
+      await Promise.all([close(server), trpc.close()]);
+    },
+  };
 }
 
-function demoServices(): DemoService[] {
-  const messages = new MessageStore();
-  const blog = new BlogState();
-  writeFirstArticles(blog);
-  const accounts = new AccountStore();
-  const rooms = new RoomStore();
+function messagingServices(messages: MessageStore): DemoService[] {
   return [
     resourceMessageService(messages),
     queryMessageService(messages),
     updateMessageService(messages),
     replaceMessageService(messages),
+  ];
+}
+
+function demoServices(messages: MessageStore): DemoService[] {
+  const blog = new BlogState();
+  writeFirstArticles(blog);
+  const accounts = new AccountStore();
+  const rooms = new RoomStore();
+  return [
+    ...messagingServices(messages),
     blogService(blog),
     userService(accounts),
     sessionService(accounts, new SessionStore()),
@@ -103,6 +127,7 @@ const files: readonly string[] = [
   "messaging/query/v1/message_service.proto",
   "messaging/update/v1/message_service.proto",
   "messaging/replace/v1/message_service.proto",
+  "messaging/store/v1/message_service.proto",
   "api/product/app/v1/blog.proto",
   "killrchat/v1/user_service.proto",
   "killrchat/v1/session_service.proto",

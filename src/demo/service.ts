@@ -81,7 +81,8 @@ export function bindService(root: Root, { name, handlers }: DemoService): Server
   return { definition, implementation };
 }
 
-function messageCodec(type: Type) {
+/** Reads and writes the messages of a type as handlers know them. */
+export function messageCodec(type: Type) {
   return {
     serialize: (value: object): Buffer => Buffer.from(type.encode(type.fromObject(value)).finish()),
     deserialize: (wire: Buffer): object =>

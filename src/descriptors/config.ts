@@ -50,7 +50,10 @@ export const DescriptorsSchema = Type.Array(
 export type DescriptorsConfig = Loaded<typeof DescriptorsSchema>;
 
 export function checkDescriptors(
-  { descriptors, upstreams }: DraftOf<{ descriptors: DescriptorsConfig; upstreams: Record<string, object> }>,
+  {
+    descriptors,
+    upstreams,
+  }: DraftOf<{ descriptors: DescriptorsConfig; upstreams: Record<string, { readonly protocol: string }> }>,
   findings: Findings,
 ): void {
   descriptors?.forEach((source, index) => {
@@ -58,7 +61,11 @@ export function checkDescriptors(
     const path = ["descriptors", index];
     if ("set" in source) checkPath([...path, "set"], source.set, "file", findings);
     if ("reflection" in source) {
-      checkReference("upstream", [...path, "reflection"], source.reflection, upstreams, findings);
+      const at = [...path, "reflection"];
+      checkReference("upstream", at, source.reflection, upstreams, findings);
+      const protocol = upstreams?.[source.reflection ?? ""]?.protocol;
+      if (protocol !== undefined && protocol !== "grpc")
+        findings.error(at, `an upstream with protocol ${protocol} has no reflection; use protos or set`);
     }
     if (!("protos" in source)) return;
     const expected = source.protos?.endsWith(".proto") ? "file" : "folder";

@@ -23,8 +23,9 @@ export const googleDialect: Dialect = {
     required: ["error"],
   },
   renderFailure(failure, detailsJson) {
-    const { httpStatus, code, message } = failure;
-    const status = codeName(code <= Code.UNAUTHENTICATED ? code : codeOfStatus(httpStatus));
+    const { httpStatus, code, backendCode, message } = failure;
+    const own = code > Code.UNAUTHENTICATED || backendCode !== undefined;
+    const status = codeName(own ? codeOfStatus(httpStatus) : code);
     const details = needsErrorInfo(failure) ? [errorInfo(failure), ...detailsJson] : detailsJson;
     const body =
       `{"error":{"code":${httpStatus},"message":${JSON.stringify(message)},"status":"${status}",` +

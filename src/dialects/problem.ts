@@ -1,4 +1,5 @@
 import { statusPhrase } from "../status/code.js";
+import { shownCode } from "../status/failure.js";
 import { codeSchema, type Dialect, detailsSchema, reasonSchema } from "./dialect.js";
 
 /**
@@ -22,11 +23,12 @@ export const problemDialect: Dialect = {
     },
     required: ["type", "title", "status", "instance", "code", "reason", "details", "request_id"],
   },
-  renderFailure({ httpStatus, code, reason, message }, detailsJson, { path, requestId }) {
+  renderFailure(failure, detailsJson, { path, requestId }) {
+    const { httpStatus, reason, message } = failure;
     const detail = message === "" ? "" : `"detail":${JSON.stringify(message)},`;
     const body =
       `{"type":"about:blank","title":${JSON.stringify(statusPhrase(httpStatus))},"status":${httpStatus},${detail}` +
-      `"instance":${JSON.stringify(uriReference(path))},"code":${code},"reason":${JSON.stringify(reason)},` +
+      `"instance":${JSON.stringify(uriReference(path))},"code":${shownCode(failure)},"reason":${JSON.stringify(reason)},` +
       `"details":[${detailsJson.join(",")}],"request_id":${JSON.stringify(requestId)}}`;
     return { status: httpStatus, contentType: "application/problem+json", body };
   },

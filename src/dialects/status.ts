@@ -1,3 +1,4 @@
+import { shownCode } from "../status/failure.js";
 import { codeSchema, type Dialect, detailsSchema, reasonSchema } from "./dialect.js";
 
 /** The default: code, reason, message and details, with the real HTTP status. */
@@ -13,9 +14,10 @@ export const statusDialect: Dialect = {
     },
     required: ["code", "reason", "message", "details"],
   },
-  renderFailure({ httpStatus, code, reason, message }, detailsJson) {
+  renderFailure(failure, detailsJson) {
+    const { httpStatus, reason, message } = failure;
     const body =
-      `{"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)},` +
+      `{"code":${shownCode(failure)},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)},` +
       `"details":[${detailsJson.join(",")}]}`;
     return { status: httpStatus, contentType: "application/json", body };
   },

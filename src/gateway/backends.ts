@@ -1,10 +1,13 @@
+import { ListedCodes } from "../bindings/status-codes.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { Code } from "../status/code.js";
+import type { UpstreamMetrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
+import { protocolTraits, type TrpcOptions } from "../upstream/options.js";
 import { watchDescriptors } from "../upstream/reflection/reflection.js";
 import type { GatewayConfig } from "./config.js";
 import { forwardersOf } from "./pass-through.js";
@@ -49,7 +52,7 @@ export class Backends {
   /** @throws LoadError where certificates or keys cannot be used */
   constructor(loaded: UsableConfig, metrics: Runtime["metrics"]) {
     this.loaded = loaded;
-    this.channels = createChannels(loaded, name => observer(name, metrics));
+    this.channels = createChannels(loaded, name => observer(name, loaded.config, metrics));
     this.#missing = new Set(reflectedUpstreams(loaded.config));
   }
 
@@ -147,7 +150,7 @@ export function reflectedUpstreams(config: GatewayConfig): string[] {
 }
 
 /**
- * One channel for each gRPC upstream of the configuration, by name. Nothing connects before it is needed.
+ * One channel for each RPC upstream of the configuration, by name. Nothing connects before it is needed.
  * @param observe what watches the calls of an upstream, by its name
  * @throws LoadError naming each upstream whose certificates or keys cannot be used
  */
@@ -158,7 +161,7 @@ export function createChannels(
   const channels = new Map<string, Channel>();
   const problems: Diagnostic[] = [];
   for (const [name, upstream] of Object.entries(config.upstreams)) {
-    if (upstream.protocol !== "grpc") continue;
+    if (protocolTraits(upstream.protocol) === undefined) continue;
     try {
       channels.set(name, createChannel(channelOptions(name, upstream), observe(name)));
     } catch (error) {
@@ -183,9 +186,10 @@ function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions 
     name,
     targets: upstream.targets,
     balancing: upstream.balancing,
-    transport: upstream.transport,
+    transport: upstream.protocol === "trpc" ? "trpc" : upstream.transport,
     maxMessageSize: upstream.max_message_size,
     userAgent: `protogate/${version}`,
+    ...(upstream.trpc === undefined ? {} : { trpc: trpcOptions(upstream.trpc) }),
     ...(tls === undefined ? {} : { tls }),
     ...(compression?.encoding === "gzip" && { compressFrom: compression.min_size }),
     ...(upstream.keepalive === undefined ? {} : { keepalive: upstream.keepalive }),
@@ -204,11 +208,33 @@ function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions 
   };
 }
 
-function observer(upstream: string, metrics: Runtime["metrics"]): UpstreamObserver {
+function trpcOptions({ caller, callee, one_way: oneWay }: NonNullable<UpstreamConfig["trpc"]>): TrpcOptions {
   return {
-    started: path => metrics.upstream(upstream, path).started(),
-    finished: (path, code, seconds) => metrics.upstream(upstream, path).handled(code, seconds),
-    retried: (path, code) => metrics.upstream(upstream, path).retried(code),
-    resent: (path, why) => metrics.upstream(upstream, path).resent(why),
+    ...(caller === undefined ? {} : { caller }),
+    ...(callee === undefined ? {} : { callee }),
+    oneWay: oneWay.map(name => `/${name}`),
   };
+}
+
+function observer(upstream: string, config: GatewayConfig, metrics: Runtime["metrics"]): UpstreamObserver {
+  const { protocol = "grpc" } = config.upstreams[upstream] ?? {};
+  const of = (path: string): UpstreamMetrics => metrics.upstream(upstream, protocol, path);
+  const codes = new ListedCodes(statusCodesOf(config, upstream));
+  return {
+    started: path => of(path).started(),
+    finished: (path, code, seconds, businessCode) =>
+      of(path).handled(code, seconds, businessCode === undefined ? undefined : codes.labelOf(businessCode)),
+    retried: (path, code) => of(path).retried(code),
+    resent: (path, why) => of(path).resent(why),
+  };
+}
+
+/** What the services of an upstream list, whichever of them. */
+function statusCodesOf(
+  { services, service_defaults: defaults }: GatewayConfig,
+  upstream: string,
+): Readonly<Record<string, number>>[] {
+  const own = services.filter(service => service.upstream === upstream);
+  const methods = own.flatMap(service => Object.values(service.methods));
+  return [...methods, ...own, defaults].map(each => each.status_codes ?? {});
 }

@@ -12,7 +12,6 @@ const serviceLevels = ["services.*", "services.*.methods.*", "service_defaults"]
 const listeners = ["http", "realtime", "admin"].map(name => `listeners.${name}`);
 
 const unavailable: readonly Unavailable[] = [
-  { at: "upstreams.*.protocol", when: isText(/^trpc$/) },
   {
     at: "upstreams.*.targets.*",
     when: value => value.kind === "mapping" || isText(/^(srv|kubernetes|etcd):\/\//)(value),

@@ -5,7 +5,7 @@ import { spokenProtocol, unreadableType } from "../protocols/protocols.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
-import type { UnaryResult } from "../upstream/channel.js";
+import { statusDetail, type UnaryResult } from "../upstream/channel.js";
 import type { HttpResponse, ReadonlyContext, RequestContext } from "./context.js";
 import { bareResponse, failureResponse, protocolFailure } from "./failure-response.js";
 import { awaitBody } from "./request-body.js";
@@ -67,7 +67,7 @@ export function protocolResult(
   const { message, status } = result;
   if (message === undefined && protocol !== undefined) {
     const failure = callFailure(result, binding.route.policy.statusOf);
-    return protocolFailure(context, protocol, failure, `${status.origin}: ${status.message}`, result);
+    return protocolFailure(context, protocol, failure, statusDetail(status), result);
   }
   const malformed = (error: unknown): HttpResponse => {
     if (!(error instanceof TranscodeError)) throw error;

@@ -54,7 +54,7 @@ export function checkProxies(draft: ProxySections, findings: Findings): void {
     checkProviderNames([...path, "auth"], proxy?.auth, draft.auth?.providers, findings);
     checkLimitNames([...path, "rate_limit"], proxy?.rate_limit, draft.rate_limits, findings);
     const protocol = draft.upstreams?.[proxy?.upstream ?? ""]?.protocol;
-    if (protocol === "grpc") {
+    if (protocol !== undefined && protocol !== "http") {
       const at = [...path, "upstream"];
       findings.error(
         at,
@@ -85,7 +85,7 @@ export function checkProxies(draft: ProxySections, findings: Findings): void {
     const at = ["services", index, "upstream"];
     findings.error(
       at,
-      `expected an upstream with protocol grpc, found ${findings.show(at, service?.upstream ?? "")}`,
+      `expected an upstream with protocol grpc or trpc, found ${findings.show(at, service?.upstream ?? "")}`,
     );
   });
 }

@@ -3,7 +3,7 @@ import type { Binding } from "../bindings/binding.js";
 import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
-import { none, type RouteMetrics } from "../telemetry/route-metrics.js";
+import { none, otherCode, type RouteMetrics } from "../telemetry/route-metrics.js";
 import type { Outcome, ReadonlyContext } from "./context.js";
 
 /** Where requests are recorded. */
@@ -23,8 +23,10 @@ export function record(
   // A socket tells its failure in band.
   const status = sent === 101 ? sent : (failure?.httpStatus ?? sent);
   const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
+  const backendCode = failure?.backendCode;
+  const label = backendCode === undefined ? undefined : businessLabel(binding, backendCode);
   if (context.streamed) {
-    routeMetrics(metrics, request.method, binding).count(status, code);
+    routeMetrics(metrics, request.method, binding).count(status, code, label);
   } else if (status !== 101) {
     // How long a WebSocket lives is no latency.
     routeMetrics(metrics, request.method, binding).observe(
@@ -33,6 +35,7 @@ export function record(
       seconds,
       requestBytes,
       responseBytes,
+      label,
     );
   }
   if (accessLog.takes(status)) {
@@ -45,6 +48,7 @@ export function record(
       upstream: binding === undefined ? undefined : upstreamOf(binding),
       status,
       code,
+      backendCode,
       seconds,
       upstreamSeconds,
       requestBytes,
@@ -53,6 +57,10 @@ export function record(
       detail,
     });
   }
+}
+
+function businessLabel(binding: Binding | undefined, backendCode: number): string {
+  return binding?.kind === "rpc" ? binding.route.policy.labelOf(backendCode) : otherCode;
 }
 
 /** A binding's own metrics, unless the request has another method than the binding (HEAD for GET, any for `*`). */

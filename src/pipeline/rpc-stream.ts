@@ -12,6 +12,7 @@ import {
   noMetadata,
   type PassedEncodings,
   type StreamHandle,
+  statusDetail,
 } from "../upstream/channel.js";
 
 /** The client's side of a streaming call, whatever carries it. Must not throw. */
@@ -166,7 +167,7 @@ export class RpcStream {
       this.#finish(
         callFailure({ status, trailers }, binding.route.policy.statusOf),
         trailers,
-        `${status.origin}: ${status.message}`,
+        statusDetail(status),
       );
   }
 
@@ -200,5 +201,5 @@ function internalFailure(): Failure {
 }
 
 function protocolFailure(): Failure {
-  return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the gRPC protocol");
+  return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke its protocol");
 }

@@ -31,7 +31,7 @@ export function longestStreamMs({ route }: RpcBinding): number {
 /**
  * The call of a stream, the same whatever carries it.
  * @param timeoutMs infinite where there is no deadline
- * @throws GatewayError INVALID_HEADER, CREDENTIALS_INVALID
+ * @throws GatewayError STREAMING_NOT_SUPPORTED, INVALID_HEADER, CREDENTIALS_INVALID
  */
 export function streamCall(
   context: ReadonlyContext,
@@ -39,6 +39,8 @@ export function streamCall(
   { metrics }: StreamServices,
   timeoutMs: number,
 ): RpcStreamOptions {
+  if (!binding.channel.streams)
+    throw gatewayError("STREAMING_NOT_SUPPORTED", "the method streams, which its upstream does not carry");
   const { passThrough, rpc } = binding.route;
   return {
     binding,

@@ -5,7 +5,7 @@ import { isNotModified, responseHeaders, successStatus } from "../protocols/resp
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { encodeForm, isForm } from "../uploads/forms.js";
 import { callFailure } from "../upstream/call/call-failure.js";
-import type { UnaryResult } from "../upstream/channel.js";
+import { statusDetail, type UnaryResult } from "../upstream/channel.js";
 import { requireValid } from "../validation/validator.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { failureResponse } from "./failure-response.js";
@@ -46,7 +46,7 @@ export function decodeResult(
   const { response, policy } = binding.route;
   const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
   if (result.message === undefined) {
-    const detail = `${result.status.origin}: ${result.status.message}`;
+    const detail = statusDetail(result.status);
     const failure = callFailure(result, policy.statusOf);
     const details =
       failure.details.length === 0 ? undefined : binding.details?.render(failure.details, "json");

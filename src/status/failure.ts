@@ -20,6 +20,8 @@ export interface Failure {
   readonly httpStatus: number;
   /** gRPC status code, not 0; codes above 16 are kept as the backend sent them. */
   readonly code: number;
+  /** The backend's own code, of a protocol whose codes are not gRPC's; any number but 0. `code` is UNKNOWN then. */
+  readonly backendCode?: number;
   /** A `Reason`, what the backend sent in `ErrorInfo.reason`, or the name of the code. */
   readonly reason: string;
   /** For people; may be empty where the backend sent none. */
@@ -33,7 +35,7 @@ export interface Failure {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
-/** The HTTP status, 400 to 599, of a code above those that gRPC defines. */
+/** The HTTP status, 400 to 599, of a code above those that gRPC defines, or of a backend's own. */
 export type StatusOfCode = (code: number) => number;
 
 /** What a code is that only its backend can read. */
@@ -115,6 +117,25 @@ export function upstreamFailure(
     allow: undefined,
     headers: [],
   };
+}
+
+/** A failure that the business of a backend responded with, by a code that says nothing to gRPC. Never throws. */
+export function businessFailure(
+  backendCode: number,
+  message: string,
+  statusOf: StatusOfCode = serverError,
+): Failure {
+  return {
+    ...upstreamFailure(Code.UNKNOWN, message, undefined),
+    httpStatus: statusOf(backendCode),
+    backendCode,
+    reason: `CODE_${backendCode}`,
+  };
+}
+
+/** The code that callers see: the backend's own, where it has one. */
+export function shownCode({ code, backendCode }: Failure): number {
+  return backendCode ?? code;
 }
 
 function firstOf<T>(

@@ -21,6 +21,8 @@ export interface AccessEntry {
   readonly status: number;
   /** gRPC status code. */
   readonly code: number;
+  /** The backend's own code, of a protocol whose codes are not gRPC's. */
+  readonly backendCode?: number | undefined;
   readonly seconds: number;
   /** Time spent in the upstream, undefined where it was not called. */
   readonly upstreamSeconds?: number | undefined;
@@ -58,6 +60,7 @@ export class AccessLog {
       path: truncate(entry.path),
       status: entry.status,
       grpc_code: codeName(entry.code),
+      backend_code: entry.backendCode,
       duration_ms: milliseconds(entry.seconds),
       rpc: entry.rpc,
       upstream: entry.upstream,

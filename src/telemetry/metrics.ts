@@ -120,9 +120,10 @@ export class Metrics {
   }
 
   /** The metrics of the RPC method with that path (`/package.Service/Method`), the same object for the same arguments. */
-  upstream(upstream: string, path: string): UpstreamMetrics {
-    const byPath = getOrCreate(this.#upstreamMetrics, upstream, () => new Map<string, UpstreamMetrics>());
-    return getOrCreate(byPath, path, () => new UpstreamMetrics(this.#upstreams, upstream, path));
+  upstream(upstream: string, protocol: string, path: string): UpstreamMetrics {
+    const key = `${protocol} ${upstream}`;
+    const byPath = getOrCreate(this.#upstreamMetrics, key, () => new Map<string, UpstreamMetrics>());
+    return getOrCreate(byPath, path, () => new UpstreamMetrics(this.#upstreams, upstream, protocol, path));
   }
 
   /** Counts a request as in flight until `requestFinished`. */
@@ -194,7 +195,7 @@ function routeSeries(registry: Registry, buckets: readonly number[]): RouteSerie
 }
 
 function upstreamSeries(registry: Registry, buckets: readonly number[]): UpstreamSeries {
-  const labels = ["upstream", "grpc_service", "grpc_method"];
+  const labels = ["upstream", "protocol", "grpc_service", "grpc_method"];
   const coded = [...labels, "grpc_code"];
   return {
     started: new CounterSeries(

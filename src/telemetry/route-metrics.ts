@@ -16,9 +16,12 @@ const methods: ReadonlySet<string> = new Set([
   "TRACE",
 ]);
 
+/** The label of codes that are neither gRPC's nor listed in the configuration. */
+export const otherCode = "OTHER";
+
 /** `OTHER` for codes that gRPC does not define, since backends may send any number. */
 export function codeLabel(grpcCode: number): string {
-  return isDefined(grpcCode) ? codeName(grpcCode) : "OTHER";
+  return isDefined(grpcCode) ? codeName(grpcCode) : otherCode;
 }
 
 /** `OTHER` for methods outside RFC 9110 and PATCH, since clients may send any word. */
@@ -47,6 +50,7 @@ export class RouteMetrics {
   readonly #method: string;
   readonly #service: string;
   readonly #requests = new Map<number, CounterChild>();
+  readonly #business = new Map<string, CounterChild>();
   #histograms: RouteHistograms | undefined;
 
   /** @param method as `methodLabel` gives it */
@@ -63,6 +67,7 @@ export class RouteMetrics {
    * @param grpcCode as the backend sent it or the gateway decided; 0 is success
    * @param requestBytes size of the body as received
    * @param responseBytes size of the body as sent
+   * @param label of a code that is none of gRPC's, out of the configuration
    */
   observe(
     httpStatus: number,
@@ -70,8 +75,9 @@ export class RouteMetrics {
     seconds: number,
     requestBytes: number,
     responseBytes: number,
+    label?: string,
   ): void {
-    this.count(httpStatus, grpcCode);
+    this.count(httpStatus, grpcCode, label);
     this.#histograms ??= this.#makeHistograms();
     this.#histograms.duration.observe(seconds);
     this.#histograms.requestSize.observe(requestBytes);
@@ -79,7 +85,11 @@ export class RouteMetrics {
   }
 
   /** Counts one stream that is over; how long it lived is no latency. */
-  count(httpStatus: number, grpcCode: number): void {
+  count(httpStatus: number, grpcCode: number, label?: string): void {
+    if (label !== undefined) {
+      this.#countBusiness(httpStatus, label);
+      return;
+    }
     const key = httpStatus * 64 + (isDefined(grpcCode) ? grpcCode : Code.UNAUTHENTICATED + 1);
     let requests = this.#requests.get(key);
     if (requests === undefined) {
@@ -91,6 +101,22 @@ export class RouteMetrics {
         this.#service,
       );
       this.#requests.set(key, requests);
+    }
+    requests.inc();
+  }
+
+  #countBusiness(httpStatus: number, label: string): void {
+    const key = `${httpStatus} ${label}`;
+    let requests = this.#business.get(key);
+    if (requests === undefined) {
+      requests = this.#series.requests.child(
+        this.#route,
+        this.#method,
+        String(httpStatus),
+        label,
+        this.#service,
+      );
+      this.#business.set(key, requests);
     }
     requests.inc();
   }

@@ -13,17 +13,21 @@ export interface UpstreamSeries {
 /** The metrics of one RPC method on one upstream. */
 export class UpstreamMetrics {
   readonly #series: UpstreamSeries;
-  readonly #labels: readonly [upstream: string, service: string, method: string];
+  readonly #labels: readonly [upstream: string, protocol: string, service: string, method: string];
   readonly #handled = new Map<number, CounterChild>();
+  readonly #business = new Map<string, CounterChild>();
   readonly #retries = new Map<number, CounterChild>();
   #started: CounterChild | undefined;
   #handling: HistogramChild | undefined;
 
-  /** @param path `/package.Service/Method` */
-  constructor(series: UpstreamSeries, upstream: string, path: string) {
+  /**
+   * @param protocol as the configuration names it
+   * @param path `/package.Service/Method`
+   */
+  constructor(series: UpstreamSeries, upstream: string, protocol: string, path: string) {
     const slash = path.lastIndexOf("/");
     this.#series = series;
-    this.#labels = [upstream, path.slice(1, slash), path.slice(slash + 1)];
+    this.#labels = [upstream, protocol, path.slice(1, slash), path.slice(slash + 1)];
   }
 
   /** Counts a call that begins; its retries are not counted here. */
@@ -32,9 +36,13 @@ export class UpstreamMetrics {
     this.#started.inc();
   }
 
-  /** Counts a call that is over, retries and the waits between them included. */
-  handled(grpcCode: number, seconds: number): void {
-    this.#count(this.#handled, this.#series.handled, grpcCode);
+  /**
+   * Counts a call that is over, retries and the waits between them included.
+   * @param label of a code that is none of gRPC's, out of the configuration
+   */
+  handled(grpcCode: number, seconds: number, label?: string): void {
+    if (label === undefined) this.#count(this.#handled, this.#series.handled, grpcCode);
+    else this.#countBusiness(label);
     this.#handling ??= this.#series.handling.child(...this.#labels);
     this.#handling.observe(seconds);
   }
@@ -47,6 +55,15 @@ export class UpstreamMetrics {
   /** Counts one attempt that is sent again because the backend certainly did not process it. */
   resent(why: "unsent" | "refused"): void {
     this.#series.transparentRetries.child(...this.#labels, why).inc();
+  }
+
+  #countBusiness(label: string): void {
+    let child = this.#business.get(label);
+    if (child === undefined) {
+      child = this.#series.handled.child(...this.#labels, label);
+      this.#business.set(label, child);
+    }
+    child.inc();
   }
 
   #count(children: Map<number, CounterChild>, series: CounterSeries, grpcCode: number): void {

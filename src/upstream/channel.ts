@@ -36,7 +36,9 @@ export interface UnaryCall {
  * `cancelled` our caller left; `size` a response message was larger than allowed, `request size` a request message;
  * `request encoding` the backend does not take compressed messages;
  * `request` the call has a path or metadata
- * that HTTP/2 cannot carry and was never sent; `backend` the backend responded with this status.
+ * that HTTP/2 cannot carry and was never sent; `streams` the protocol of the upstream carries none;
+ * `framework` tRPC's framework in the backend ended the call (`ret`), `business` the backend's own code did (`func_ret`);
+ * `backend` the backend responded with this status.
  */
 export type FailureOrigin =
   | "connect"
@@ -48,6 +50,9 @@ export type FailureOrigin =
   | "request size"
   | "request encoding"
   | "request"
+  | "streams"
+  | "framework"
+  | "business"
   | "backend";
 
 export interface CallStatus {
@@ -56,8 +61,20 @@ export interface CallStatus {
   readonly message: string;
   /** Undefined when code is 0. */
   readonly origin: FailureOrigin | undefined;
+  /** What a tRPC server sent: `ret` or `func_ret`. Neither is a code of gRPC. */
+  readonly backendCode?: number;
   /** Most bytes of a message (`max_message_size`); set by the channel where the origin is a size. */
   readonly limit?: number;
+}
+
+/** A status for people who operate the gateway. */
+export function statusDetail({ origin, backendCode, message }: CallStatus): string {
+  return `${origin}${backendCode === undefined ? "" : ` ${backendCode}`}: ${message}`;
+}
+
+/** Whether the backend itself ended the call, and nothing on the way to it. */
+export function fromBackend(origin: string | undefined): boolean {
+  return origin === "backend" || origin === "framework" || origin === "business";
 }
 
 export interface UnaryResult {
@@ -126,6 +143,8 @@ export interface Channel {
   unary(call: UnaryCall): Promise<UnaryResult>;
   /** The same without a promise: `onResult` is called exactly once, perhaps before this returns; it must not throw. */
   begin(call: UnaryCall, onResult: (result: UnaryResult) => void): void;
+  /** Whether there are streams; without, `stream` ends at once. */
+  readonly streams: boolean;
   stream(call: StreamCall): StreamHandle;
   state(): EndpointState[];
   /** Refuses new calls, waits for those under way, then closes connections. */

@@ -7,7 +7,8 @@ import type { Findings } from "../config/findings.js";
 import { Formats } from "../config/format.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, size, text } from "../config/schema.js";
-import { transportKinds } from "./options.js";
+import { grpcTransports, protocolTraits } from "./options.js";
+import { checkTrpc, TrpcSchema } from "./trpc/config.js";
 
 /** gRPC's status codes by name (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), OK left out. */
 const failures = [
@@ -61,7 +62,7 @@ const keepalive = mapping(
       default: "10s",
     }),
   },
-  "HTTP/2 pings on quiet connections. Without it none are sent.",
+  "HTTP/2 pings on quiet connections. Without it none are sent. With protocol trpc, which has no pings: TCP keepalive, and after how much silence calls that time out make the gateway connect anew.",
 );
 
 const health = mapping(
@@ -115,7 +116,7 @@ const retry = mapping(
 
 const UpstreamSchema = mapping(
   {
-    protocol: choice(["grpc", "http"], {
+    protocol: choice(["grpc", "trpc", "http"], {
       description: "What the backend speaks. `http` is for `http.proxy`.",
       default: "grpc",
     }),
@@ -131,11 +132,12 @@ const UpstreamSchema = mapping(
         "How an endpoint is chosen: in turn, the one with the fewest calls under way, or the first that can be reached.",
       default: "round_robin",
     }),
-    transport: choice(transportKinds, {
+    transport: choice(grpcTransports, {
       description:
         "The HTTP/2 client for calls: the gateway's own, or that of @grpc/grpc-js, which needs much more CPU time.",
       default: "lean",
     }),
+    trpc: Type.Optional(TrpcSchema),
     tls: Type.Optional(tls),
     timeout: duration({
       description: "Deadline of a call, retries included. A client can shorten it, never lengthen it.",
@@ -171,8 +173,8 @@ type RetryConfig = NonNullable<UpstreamConfig["retry"]>;
 export function checkUpstreams(upstreams: DraftOf<UpstreamsConfig> | undefined, findings: Findings): void {
   for (const [name, upstream] of Object.entries(upstreams ?? {})) {
     const path = ["upstreams", name];
-    if (upstream?.protocol === "grpc") {
-      upstream.targets?.forEach((target, index) => {
+    if (protocolTraits(upstream?.protocol) !== undefined) {
+      upstream?.targets?.forEach((target, index) => {
         checkTarget([...path, "targets", index], target, findings);
       });
     }
@@ -181,6 +183,9 @@ export function checkUpstreams(upstreams: DraftOf<UpstreamsConfig> | undefined, 
         checkOrigin([...path, "targets", index], target, findings);
       });
     }
+    if (upstream?.protocol === "trpc") checkTrpc(path, upstream.trpc, upstream, findings);
+    else if (upstream?.trpc !== undefined)
+      findings.error([...path, "trpc"], "only an upstream with protocol trpc has this section");
     checkTls([...path, "tls"], upstream?.tls, findings);
     checkRetry([...path, "retry"], upstream?.retry, findings);
   }

@@ -1,3 +1,4 @@
+import { Code } from "../status/code.js";
 import { type Balancer, createBalancer } from "./balancing/balancer.js";
 import { type Endpoint, EndpointSet } from "./balancing/endpoint.js";
 import { HealthWatch } from "./balancing/health.js";
@@ -5,14 +6,22 @@ import type { CallHost } from "./call/open-call.js";
 import { RetryPolicy } from "./call/retry.js";
 import { openStream } from "./call/stream.js";
 import { callUnary } from "./call/unary.js";
-import type { Channel, EndpointState, StreamCall, StreamHandle, UnaryCall, UnaryResult } from "./channel.js";
-import type { ChannelOptions, UpstreamObserver } from "./options.js";
+import {
+  type Channel,
+  type EndpointState,
+  noMetadata,
+  type StreamCall,
+  type StreamHandle,
+  type UnaryCall,
+  type UnaryResult,
+} from "./channel.js";
+import { type ChannelOptions, rpcProtocols, type UpstreamObserver } from "./options.js";
 import { transports } from "./transports.js";
 
 export type { ChannelOptions, UpstreamObserver } from "./options.js";
 
 /**
- * Opens a channel to a gRPC upstream. Names are resolved at once; connections are made by the first calls, or by the
+ * Opens a channel to an upstream. Names are resolved at once; connections are made by the first calls, or by the
  * health checks where there are any.
  * @throws Error naming the upstream where a target cannot be parsed or the TLS material cannot be used
  */
@@ -26,6 +35,7 @@ export function createChannel(options: ChannelOptions, observer?: UpstreamObserv
 }
 
 class BalancedChannel implements Channel, CallHost {
+  readonly streams: boolean;
   readonly maxMessageSize: number;
   readonly compressFrom: number | undefined;
   readonly retry: RetryPolicy | undefined;
@@ -45,7 +55,9 @@ class BalancedChannel implements Channel, CallHost {
     this.retry = retry === undefined ? undefined : new RetryPolicy(retry);
     this.observer = observer;
     this.#balancer = createBalancer(options.balancing);
-    const connect = transports[options.transport].connector(options);
+    const transport = transports[options.transport];
+    this.streams = rpcProtocols[transport.protocol].streams;
+    const connect = transport.connector(options);
     this.#endpoints = new EndpointSet({
       targets: options.targets,
       connect: (address, target) => connect(address, target, () => this.#endpoints.refresh()),
@@ -68,7 +80,7 @@ class BalancedChannel implements Channel, CallHost {
   }
 
   stream(call: StreamCall): StreamHandle {
-    return openStream(this.#admit(), call);
+    return this.streams ? openStream(this.#admit(), call) : refusedStream(call);
   }
 
   state(): EndpointState[] {
@@ -125,4 +137,11 @@ class BalancedChannel implements Channel, CallHost {
     }
     this.#endpoints.close();
   }
+}
+
+/** A stream on an upstream that carries none. */
+function refusedStream({ onEnd }: StreamCall): StreamHandle {
+  const message = "the protocol of the upstream has no streams here";
+  queueMicrotask(() => onEnd({ code: Code.UNIMPLEMENTED, message, origin: "streams" }, noMetadata));
+  return { send: () => false, end: () => {}, pause: () => {}, resume: () => {} };
 }

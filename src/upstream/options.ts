@@ -19,14 +19,50 @@ export interface ChannelOptions {
   readonly health?: HealthOptions;
   /** Absent: every call is sent once. */
   readonly retry?: RetryOptions;
+  readonly trpc?: TrpcOptions;
   /** Put before the transport's own user agent, where it has one. */
   readonly userAgent?: string;
 }
 
 /** Values of `transport` in the configuration. `lean`: our own HTTP/2 client; `grpc-js`: that of `@grpc/grpc-js`. */
-export const transportKinds = ["lean", "grpc-js"] as const;
+export const grpcTransports = ["lean", "grpc-js"] as const;
 
-export type TransportKind = (typeof transportKinds)[number];
+/** Ways to speak to endpoints: those of gRPC, and tRPC's own. */
+export type TransportKind = (typeof grpcTransports)[number] | "trpc";
+
+/** What the protocol of an RPC backend has. */
+interface ProtocolTraits {
+  /** Whether the gateway carries streams over it; unary calls it does in any case. */
+  readonly streams: boolean;
+  /** Whether servers tell their descriptors and their health. */
+  readonly reflection: boolean;
+  readonly health: boolean;
+  /** Whether the codes of backends are gRPC's, and those above them. */
+  readonly grpcCodes: boolean;
+}
+
+/** The protocols of RPC backends, as `protocol` of an upstream names them. */
+export const rpcProtocols = {
+  grpc: { streams: true, reflection: true, health: true, grpcCodes: true },
+  trpc: { streams: false, reflection: false, health: false, grpcCodes: false },
+} as const satisfies Readonly<Record<string, ProtocolTraits>>;
+
+export type RpcProtocol = keyof typeof rpcProtocols;
+
+/** Undefined where it is no protocol of RPC backends. */
+export function protocolTraits(protocol: string | undefined): ProtocolTraits | undefined {
+  return protocol === "grpc" || protocol === "trpc" ? rpcProtocols[protocol] : undefined;
+}
+
+/** What calls to tRPC servers say beside the message. */
+export interface TrpcOptions {
+  /** The name of the gateway. */
+  readonly caller?: string;
+  /** The name of the service that is called, in place of that of the RPC service. */
+  readonly callee?: string;
+  /** Paths of methods (`/package.Service/Method`) that are called without waiting for a response. */
+  readonly oneWay?: readonly string[];
+}
 
 export type Balancing = "round_robin" | "least_request" | "pick_first";
 
@@ -63,8 +99,11 @@ export type ResendReason = "unsent" | "refused";
 /** Observes every call, for metrics. `path` is the call's path. */
 export interface UpstreamObserver {
   started(path: string): void;
-  /** Exactly once for each `started`; retries and the waits between them are inside `seconds`. */
-  finished(path: string, code: number, seconds: number): void;
+  /**
+   * Exactly once for each `started`; retries and the waits between them are inside `seconds`.
+   * @param businessCode the backend's own code, which is none of gRPC's
+   */
+  finished(path: string, code: number, seconds: number, businessCode: number | undefined): void;
   /** An attempt ended with `code` and the call is sent again. */
   retried(path: string, code: number): void;
   /** An attempt that the backend certainly did not process is sent again: it never left, or was refused. */

@@ -7,7 +7,7 @@ import {
   noMetadata,
   type PassedEncodings,
 } from "./channel.js";
-import type { ChannelOptions } from "./options.js";
+import type { ChannelOptions, RpcProtocol } from "./options.js";
 
 /** `failing`: the last attempt to connect failed, or has taken too long. */
 export type TransportState = "idle" | "connecting" | "ready" | "failing";
@@ -16,7 +16,7 @@ export type TransportState = "idle" | "connecting" | "ready" | "failing";
 export interface TransportCall {
   readonly path: string;
   readonly metadata: Metadata;
-  /** Milliseconds that the upstream has, sent as `grpc-timeout`; undefined: no limit. */
+  /** Milliseconds that the upstream has, sent in the header of the call; undefined: no limit. */
   readonly timeout: number | undefined;
   /** How often the call was sent before (`grpc-previous-rpc-attempts`). */
   readonly previousAttempts: number;
@@ -101,6 +101,8 @@ export type Connector = (
 
 /** A way to speak to endpoints, as `transport` of an upstream selects it. */
 export interface TransportType {
+  /** As `protocol` of an upstream names it, and the label of metrics. */
+  readonly protocol: RpcProtocol;
   /**
    * Prepares what all endpoints of a channel share.
    * @throws Error where the TLS material cannot be used: certificate or key is not PEM, or they do not belong together

@@ -82,8 +82,14 @@ async function startFrom(configFile: string, endpoints: readonly LocalHandler[])
   }
 }
 
-function environment({ port }: DemoBackend): Record<string, string> {
-  return { HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0", DEMO_BACKEND_PORT: String(port) };
+function environment({ port, trpcPort }: DemoBackend): Record<string, string> {
+  return {
+    HTTP_PORT: "0",
+    REALTIME_PORT: "0",
+    ADMIN_PORT: "0",
+    DEMO_BACKEND_PORT: String(port),
+    DEMO_TRPC_PORT: String(trpcPort),
+  };
 }
 
 /** A configuration file with its listener's engine chosen and its relative paths made absolute. */

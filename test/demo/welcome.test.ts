@@ -14,6 +14,7 @@ const answers: Readonly<Record<string, RegExp>> = {
   "/v1/articles": /"articles":\[/,
   "/v1/messages": /^\{"request":\{"messageId":"123456","revision":"2"/,
   "/rooms/Nowhere": /^HTTP\/1\.1 404 /,
+  "/trpc/v1/users": /^\{"request":\{"messageId":"123456","userId":"me"\}\}/,
   "new WebSocket": /"type":"receive-message".*"from":"Terminal","message":"Hello"/,
   "/chat/send": /"from":"Curl","message":"Hello"/,
   "/chat/receive": /^\{"messages":\[\{"type":"receive-message"/,

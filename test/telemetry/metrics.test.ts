@@ -72,7 +72,7 @@ test("histogram buckets are cumulative, their bounds inclusive, and infinity hol
 test("a route without traffic has no series", async () => {
   const metrics = metricsWith(1);
   metrics.route("/a", "GET", "s");
-  metrics.upstream("u", "/p.S/M");
+  metrics.upstream("u", "grpc", "/p.S/M");
   assert.deepEqual(await samples(metrics, "protogate_http_request_duration_seconds"), []);
   assert.deepEqual(await samples(metrics, "protogate_upstream_handling_seconds"), []);
 });
@@ -92,15 +92,15 @@ test("unknown methods share one label, and unknown gRPC codes share one", async 
 
 test("upstream calls are counted when they start, end and are sent again", async () => {
   const metrics = metricsWith(1);
-  const call = metrics.upstream("chat", "/chat.v1.Rooms/Join");
-  assert.equal(metrics.upstream("chat", "/chat.v1.Rooms/Join"), call);
+  const call = metrics.upstream("chat", "grpc", "/chat.v1.Rooms/Join");
+  assert.equal(metrics.upstream("chat", "grpc", "/chat.v1.Rooms/Join"), call);
   call.started();
   call.retried(14);
   call.resent("refused");
   call.handled(0, 0.2);
   call.started();
   for (let code = 1000; code < 1200; code++) call.handled(code, 0.2);
-  const labels = `upstream="chat",grpc_service="chat.v1.Rooms",grpc_method="Join"`;
+  const labels = `upstream="chat",protocol="grpc",grpc_service="chat.v1.Rooms",grpc_method="Join"`;
   assert.deepEqual(await samples(metrics, "protogate_upstream_started_total"), [
     `protogate_upstream_started_total{${labels}} 2`,
   ]);
@@ -178,7 +178,7 @@ test("promtool accepts the metrics", {
 }, async () => {
   const metrics = metricsWith(0.1, 1);
   metrics.route("/a", "GET", "s").observe(200, 0, 0.1, 1, 1);
-  const call = metrics.upstream("u", "/p.S/M");
+  const call = metrics.upstream("u", "grpc", "/p.S/M");
   call.started();
   call.retried(14);
   call.handled(0, 0.1);

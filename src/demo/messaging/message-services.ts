@@ -70,6 +70,14 @@ export function replaceMessageService(store: MessageStore): DemoService {
   };
 }
 
+/** `messaging.store.v1.MessageService`: what a backend that speaks tRPC serves. */
+export function trpcMessageService(store: MessageStore): DemoService {
+  return {
+    name: "messaging.store.v1.MessageService",
+    handlers: { ...queryMessageService(store).handlers, ...replaceMessageService(store).handlers },
+  };
+}
+
 /** Most messages kept; the one written longest ago makes room. */
 const maxKeptMessages = 1000;
 

@@ -1,5 +1,5 @@
 import { holds, readFields } from "../../status/details.js";
-import type { Failure } from "../../status/failure.js";
+import { type Failure, shownCode } from "../../status/failure.js";
 import type { JsonSchema } from "../dialect.js";
 import { businessError } from "./codes.js";
 
@@ -44,9 +44,11 @@ export function openimSuccessSchema(message: JsonSchema | undefined): JsonSchema
  * itself the code's name, with what is wrong as the detail.
  */
 export function openimFailure(failure: Failure): string {
-  const own = failure.code < minBusinessCode ? businessError(failure) : undefined;
+  const sent = shownCode(failure);
+  const own =
+    failure.backendCode === undefined && sent < minBusinessCode ? businessError(failure) : undefined;
   const fromBackend = failure.origin === "upstream";
-  const code = own?.code ?? failure.code;
+  const code = own?.code ?? sent;
   const message = fromBackend && failure.message !== "" ? failure.message : (own?.name ?? failure.reason);
   const detail = fromBackend ? errorDetail(failure) : failure.message;
   return `{"errCode":${code},"errMsg":${JSON.stringify(message)},"errDlt":${JSON.stringify(detail)}}`;

@@ -23,7 +23,9 @@ export function connectStatus(failure: Failure): number {
 }
 
 /** The metadata that says which code above those of gRPC a backend has sent; Connect has no names for them. */
-export function codeMetadata({ code }: Failure): [name: string, value: string][] {
+export function codeMetadata({ code, backendCode }: Failure): [name: string, value: string][] {
+  // Of a backend whose codes are not gRPC's; gRPC's own is `unknown`.
+  if (backendCode !== undefined) return [["trpc-func-ret", String(backendCode)]];
   return code > Code.UNAUTHENTICATED ? [["grpc-status", String(code)]] : [];
 }
 

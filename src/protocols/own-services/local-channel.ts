@@ -45,6 +45,7 @@ const highWater = 256 * 1024;
 
 /** A channel to methods inside the gateway, for bindings that are like all others. */
 export class LocalChannel implements Channel {
+  readonly streams = true;
   readonly #methods: ReadonlyMap<string, LocalMethod>;
   readonly #shutdown: AbortSignal;
   readonly #streams = new Set<LocalStream>();

@@ -3,6 +3,7 @@ import { Writer } from "../../codec/json-to-wire/writer.js";
 import type { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
+import { fromBackend } from "../../upstream/channel.js";
 import type { EventFrames, EventKind, Session, Verdict } from "./bridge.js";
 import type { CallRoute, EventPlan } from "./bridge-plan.js";
 import type { Semaphore } from "./semaphore.js";
@@ -68,7 +69,7 @@ export async function decideEvent<K extends EventKind>(
 
 /** Whether the backend itself said no; a status of UNAVAILABLE or a deadline says that it could not look. */
 function decided({ origin, failure }: BridgeReply & { readonly message: undefined }): boolean {
-  return origin === "backend" && failure.code !== Code.UNAVAILABLE && failure.code !== Code.DEADLINE_EXCEEDED;
+  return fromBackend(origin) && failure.code !== Code.UNAVAILABLE && failure.code !== Code.DEADLINE_EXCEEDED;
 }
 
 function refused<F>(failure: Failure): EventDecision<F> {

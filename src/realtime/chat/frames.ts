@@ -1,4 +1,4 @@
-import type { Failure } from "../../status/failure.js";
+import { type Failure, shownCode } from "../../status/failure.js";
 import type { RoomPosition } from "../brokers/broker.js";
 
 /** What a client may name its frame, to find the response to it: a string of 1 to 64 characters or an integer. */
@@ -165,8 +165,8 @@ export function endFrame(id: FrameId): string {
 
 /** @param details each detail of the failure as the JSON text of an Any */
 export function errorFrame(id: FrameId, failure: Failure, details: readonly string[]): string {
-  const { code, reason, message, retryAfter } = failure;
+  const { reason, message, retryAfter } = failure;
   const wait = retryAfter === undefined ? "" : `,"retry_after":${retryAfter}`;
   const more = details.length === 0 ? "" : `,"details":[${details.join(",")}]`;
-  return `{"type":"error","id":${JSON.stringify(id)},"code":${code},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)}${wait}${more}}`;
+  return `{"type":"error","id":${JSON.stringify(id)},"code":${shownCode(failure)},"reason":${JSON.stringify(reason)},"message":${JSON.stringify(message)}${wait}${more}}`;
 }

@@ -1,4 +1,10 @@
-import { type Failure, gatewayFailure, type StatusOfCode, upstreamFailure } from "../../status/failure.js";
+import {
+  businessFailure,
+  type Failure,
+  gatewayFailure,
+  type StatusOfCode,
+  upstreamFailure,
+} from "../../status/failure.js";
 import type { Metadata, UnaryResult } from "../channel.js";
 
 /** A call that did not end with OK. Addresses and other internals of the transport stay out of the message. */
@@ -6,12 +12,12 @@ export function callFailure(
   result: Pick<UnaryResult, "status" | "trailers">,
   statusOf?: StatusOfCode,
 ): Failure {
-  const { code, message, origin, limit } = result.status;
+  const { code, message, origin, limit, backendCode } = result.status;
   switch (origin) {
     case "connect":
       return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
     case "protocol":
-      return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke the gRPC protocol");
+      return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke its protocol");
     case "deadline":
       return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not respond in time");
     case "cancelled":
@@ -27,6 +33,13 @@ export function callFailure(
         "UPSTREAM_ENCODING",
         "the upstream does not take messages compressed with gzip, as compression of its upstream demands",
       );
+    case "streams":
+      return gatewayFailure(
+        "STREAMING_NOT_SUPPORTED",
+        "the method streams, which its upstream does not carry",
+      );
+    case "business":
+      return businessFailure(backendCode ?? 0, message, statusOf);
     default:
       return upstreamFailure(code, message, detailsOf(result.trailers), statusOf);
   }

@@ -156,7 +156,8 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     this.#unwatchDeadline();
     cancellation.listen(undefined);
     const seconds = (performance.now() - this.#started) / 1000;
-    this.host.observer?.finished(this.#countedAs, status.code, seconds);
+    const businessCode = status.origin === "business" ? status.backendCode : undefined;
+    this.host.observer?.finished(this.#countedAs, status.code, seconds, businessCode);
     this.host.callEnded();
     this.deliver(status.origin === undefined ? status : this.#explained(status), trailers, seconds);
   }

@@ -1,5 +1,5 @@
 import { Backoff } from "../backoff.js";
-import { type CallStatus, type Metadata, metadataText } from "../channel.js";
+import { type CallStatus, fromBackend, type Metadata, metadataText } from "../channel.js";
 
 import type { RetryOptions } from "../options.js";
 
@@ -30,7 +30,9 @@ export class RetryPolicy {
    */
   allows(attempt: number, { code, origin }: CallStatus): boolean {
     if (attempt >= this.#attempts || !this.#codes.has(code)) return false;
-    return origin === "connect" || origin === "protocol" || origin === "http" || origin === "backend";
+    // The code of a business is none of gRPC's, which `on` lists.
+    if (origin === "business") return false;
+    return origin === "connect" || origin === "protocol" || origin === "http" || fromBackend(origin);
   }
 }
 

@@ -77,6 +77,7 @@ function keepSessionHandle(session: ClientHttp2Session): ClientHttp2Session {
 
 /** `transport: grpc-js` */
 export const grpcJsTransport: TransportType = {
+  protocol: "grpc",
   connector(options) {
     const grpc = loadGrpcJs();
     const credentials = createCredentials(grpc, options);

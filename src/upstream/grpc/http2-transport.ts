@@ -21,6 +21,7 @@ const maxConnections = 8;
 
 /** `transport: lean` */
 export const http2Transport: TransportType = {
+  protocol: "grpc",
   connector(options) {
     const secrets = createSecrets(options, "h2");
     return (address, target, onFailing) => new Http2Transport(address, target, secrets, options, onFailing);

@@ -1,8 +1,8 @@
 import { readUint32, writeUint32 } from "../../h2/bytes.js";
 import type { FrameWriter } from "../../h2/frame-writer.js";
 import type { Undelivered } from "../../h2/stream.js";
-import { ExpansionError, expand } from "../../net/gzip.js";
 import { Code } from "../../status/code.js";
+import { expandMessage } from "../expand-message.js";
 import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
 
 /** Bytes before each gRPC message: a flag for compression and the length (gRPC over HTTP/2, Length-Prefixed-Message). */
@@ -169,18 +169,5 @@ export function inflate(
     queueMicrotask(() => done(protocolFailure(`a message is compressed with ${name}, expected gzip`)));
     return;
   }
-  later(() => expand(bytes, maxSize)).then(done, (error: unknown) => {
-    if (error instanceof ExpansionError && error.tooLarge) {
-      const text = `Received message that decompresses to a size larger than max (${maxSize})`;
-      done(failure(Code.RESOURCE_EXHAUSTED, "size", text));
-    } else {
-      done(
-        protocolFailure(`Failed to decompress a message: ${error instanceof Error ? error.message : error}`),
-      );
-    }
-  });
-}
-
-async function later<T>(work: () => T | Promise<T>): Promise<T> {
-  return work();
+  expandMessage(bytes, maxSize, done);
 }

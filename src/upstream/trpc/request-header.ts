@@ -1,9 +1,9 @@
 import { ByteWriter } from "../../h2/bytes.js";
 import type { Metadata } from "../channel.js";
 import { frameHeadSize, maxHeaderSize, writeFrameHead } from "./frame.js";
-import { transInfoSize, writeTransInfo, writeVarint } from "./trans-info.js";
+import { checkTransInfo, writeTransInfo, writeVarint } from "./trans-info.js";
 
-/** Tags of `RequestProtocol` (trpc.proto): number and wire type. Version, content type and encoding are 0 and not written. */
+/** Tags of `RequestProtocol` (trpc.proto): number and wire type. Version and content type are 0 and not written. */
 const Tag = {
   CallType: 0x10,
   RequestId: 0x18,
@@ -11,12 +11,14 @@ const Tag = {
   Caller: 0x2a,
   Callee: 0x32,
   Func: 0x3a,
+  ContentEncoding: 0x58,
 } as const;
 
 /** Of the frame; servers respond in the same. */
 const clientVersion = 1;
 const oneWay = 1;
-/** The most that call type, request id and timeout take. */
+const gzip = 1;
+/** The most that call type, request id, timeout and encoding take. */
 const numbersSize = 16;
 const maxTimeoutMs = 0xffff_ffff;
 
@@ -84,23 +86,29 @@ function writeText(out: ByteWriter, tag: number, text: string): void {
 
 /**
  * Checks that the header of a call can be sent.
- * @throws Error where it is longer than a header of tRPC can be
+ * @throws Error naming metadata that cannot be sent, or that the header would be longer than one of tRPC can be
  */
 export function checkHeader(block: RequestBlock, metadata: Metadata): void {
-  const size = block.bytes.length + numbersSize + transInfoSize(metadata);
+  const size = block.bytes.length + numbersSize + checkTransInfo(metadata);
   if (size > maxHeaderSize)
     throw new Error(`metadata of ${size} bytes cannot be sent, at most ${maxHeaderSize} are allowed`);
 }
 
-/**
- * Writes the frame of a request whose header was checked. `timeout`: milliseconds; undefined: none.
- */
+/** What the header of a request is made of. */
+export interface RequestParts {
+  readonly block: RequestBlock;
+  /** Milliseconds; undefined: none. */
+  readonly timeout: number | undefined;
+  readonly metadata: Metadata;
+  /** The body is compressed with gzip. */
+  readonly compressed: boolean;
+}
+
+/** Writes the frame of a request whose header was checked. */
 export function writeRequest(
   out: ByteWriter,
   id: number,
-  block: RequestBlock,
-  timeout: number | undefined,
-  metadata: Metadata,
+  { block, timeout, metadata, compressed }: RequestParts,
   body: Uint8Array,
 ): void {
   const start = out.length;
@@ -118,6 +126,11 @@ export function writeRequest(
   }
   out.append(block.bytes);
   writeTransInfo(out, metadata);
+  if (compressed) {
+    out.reserve(2);
+    out.bytes[out.length++] = Tag.ContentEncoding;
+    out.bytes[out.length++] = gzip;
+  }
   const header = out.length - start - frameHeadSize;
   out.append(body);
   writeFrameHead(out.bytes, start, out.length - start, header, id, clientVersion);

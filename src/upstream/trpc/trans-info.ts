@@ -20,6 +20,11 @@ export function isFrameworkName(name: string): boolean {
   return name.startsWith(frameworkPrefix);
 }
 
+const legalName = /^[0-9a-z_.-]+$/;
+const legalText = /^[\x20-\x7e]*$/;
+
+/** The most that tags and lengths of an entry take. */
+const entryOverhead = 18;
 /** At most so many bytes has the length of an entry, a key or a value. */
 const maxLengthBytes = 5;
 
@@ -66,14 +71,34 @@ function writeEntry(out: ByteWriter, name: string, value: string | Uint8Array): 
   else out.append(value);
 }
 
-/** An upper bound of the bytes that `writeTransInfo` writes. */
-export function transInfoSize(metadata: Metadata): number {
+/** Names that were checked. They come from configuration, nearly all of them; those that callers make up must not pile up. */
+const checkedNames = new Set<string>();
+const maxNames = 1024;
+
+/**
+ * Checks the metadata of a request. Returns an upper bound of the bytes that `writeTransInfo` writes.
+ * @throws Error naming the entry that cannot be metadata
+ */
+export function checkTransInfo(metadata: Metadata): number {
   let size = 0;
   for (let index = 0; index < metadata.length; index++) {
     const [name, value] = metadata[index]!;
-    size += name.length + value.length + 16;
+    if (!checkedNames.has(name)) checkName(name);
+    if (typeof value === "string" && !legalText.test(value))
+      throw illegalMetadata(name, "the value has characters other than printable ASCII");
+    size += name.length + value.length + entryOverhead;
   }
   return size;
+}
+
+function checkName(name: string): void {
+  if (!legalName.test(name)) throw illegalMetadata(name, "the name has illegal characters");
+  if (checkedNames.size >= maxNames) checkedNames.clear();
+  checkedNames.add(name);
+}
+
+function illegalMetadata(name: string, why: string): Error {
+  return new Error(`metadata ${JSON.stringify(name.slice(0, 64))} cannot be sent: ${why}`);
 }
 
 /** Writes 0..2^32-1; room must have been reserved. */
@@ -119,9 +144,6 @@ class Entry implements Fields {
 
 const entry = new Entry();
 const entryFields = new HeaderFields();
-
-const legalName = /^[0-9a-z_.-]+$/;
-const legalText = /^[\x20-\x7e]*$/;
 
 /**
  * The metadata in entries of `trans_info`, whose places in `bytes` are `places`: from, to, and so on. What cannot be metadata (no

@@ -23,7 +23,12 @@ function request(
   const out = new ByteWriter(16);
   const body = Buffer.concat([Buffer.from([0x0a, text.length]), Buffer.from(text)]);
   const timeout = "timeout" in options ? options.timeout : 1000;
-  writeRequest(out, id, heads.block(path), timeout, options.metadata ?? [], body);
+  writeRequest(
+    out,
+    id,
+    { block: heads.block(path), timeout, metadata: options.metadata ?? [], compressed: false },
+    body,
+  );
   return Buffer.from(out.bytes.subarray(0, out.length));
 }
 

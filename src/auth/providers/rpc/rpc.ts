@@ -2,7 +2,7 @@ import { checkReference } from "../../../config/check.js";
 import { credentialVerdict } from "../../../dialects/dialects.js";
 import { Cancellation } from "../../../net/cancellation.js";
 import { Code } from "../../../status/code.js";
-import type { CallStatus, Metadata } from "../../../upstream/channel.js";
+import { type CallStatus, fromBackend, type Metadata } from "../../../upstream/channel.js";
 import type { Caller } from "../../caller.js";
 import { metadataMapper } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
@@ -103,11 +103,11 @@ function createRpcProvider(
 }
 
 /** The token is removed from what the backend says, which goes into the log. */
-function refusalOf({ code, message, origin }: CallStatus, token: string): CredentialRefusal {
+function refusalOf({ code, backendCode, message, origin }: CallStatus, token: string): CredentialRefusal {
   const text = `${origin} ${code}: ${message.replaceAll(token, "[token]")}`;
-  if (origin !== "backend") return new CredentialRefusal("unavailable", text);
+  if (!fromBackend(origin)) return new CredentialRefusal("unavailable", text);
   if (refusals.has(code)) return new CredentialRefusal("invalid", text);
-  const { refused, reason } = credentialVerdict(code);
+  const { refused, reason } = credentialVerdict((origin === "business" && backendCode) || code);
   if (!refused) return new CredentialRefusal("unavailable", text);
   return new CredentialRefusal(reason === "TOKEN_EXPIRED" ? "expired" : "invalid", text, reason);
 }

@@ -1,0 +1,53 @@
+import Type from "typebox";
+import type { Path } from "../../config/diagnostic.js";
+import type { Findings } from "../../config/findings.js";
+import { type DraftOf, type Loaded, listOf, mapping, text } from "../../config/schema.js";
+
+/** `upstreams.<name>.trpc`. */
+export const TrpcSchema = mapping(
+  {
+    caller: Type.Optional(
+      text("nonempty", {
+        description:
+          "The name of the gateway in requests, `trpc.protogate.gateway.http` where it is left out.",
+      }),
+    ),
+    callee: Type.Optional(
+      text("nonempty", {
+        description: "The name of the service in requests, that of the RPC service where it is left out.",
+      }),
+    ),
+    one_way: listOf(text("nonempty", { description: "A method, `package.Service/Method`." }), {
+      description: "Methods that are called without waiting for a response; callers get an empty message.",
+      default: [],
+    }),
+  },
+  "What requests to tRPC servers say beside the message.",
+);
+
+type TrpcConfig = Loaded<typeof TrpcSchema>;
+
+/** What an upstream may say that means nothing to tRPC. */
+interface OtherSections {
+  readonly transport?: string | undefined;
+  readonly health?: unknown;
+}
+
+const methodName = /^[A-Za-z_][\w.]*\/[A-Za-z_]\w*$/;
+
+export function checkTrpc(
+  at: Path,
+  trpc: DraftOf<TrpcConfig> | undefined,
+  { transport, health }: OtherSections,
+  findings: Findings,
+): void {
+  if (transport !== undefined && transport !== "lean")
+    findings.error([...at, "transport"], `${transport} speaks gRPC only; leave transport out`);
+  if (health !== undefined)
+    findings.error([...at, "health"], "tRPC has no health protocol; leave health out");
+  for (const [index, name] of (trpc?.one_way ?? []).entries()) {
+    if (name === undefined || methodName.test(name)) continue;
+    const path = [...at, "trpc", "one_way", index];
+    findings.error(path, `expected a method such as shop.v1.Items/Get, found ${findings.show(path, name)}`);
+  }
+}
