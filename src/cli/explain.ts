@@ -17,7 +17,7 @@ export async function explain(args: readonly string[]): Promise<number> {
   const compiled = await load(config);
   const { routes, builtIn, methodPaths } = compiled;
   const source = await explainSource(compiled, [...routes, ...builtIn, ...methodPaths]);
-  const explanation = explainRequest(source, {
+  const explanation = await explainRequest(source, {
     method: method.toUpperCase(),
     target,
     header: () => undefined,

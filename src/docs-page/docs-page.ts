@@ -80,7 +80,7 @@ export function pageEndpoints(
     served("/catalog.json", () => catalogOf({ ...source().catalog, path, openapi: docs.openapi })),
     served("/gateway.json", () => gateway.get(undefined, "json")),
     endpoint("POST", "/explain", async request => {
-      const explanation = explainRequest(await explainer(), writtenRequest(request));
+      const explanation = await explainRequest(await explainer(), writtenRequest(request));
       const headers = [
         ["content-type", "application/json"],
         ["cache-control", "no-store"],

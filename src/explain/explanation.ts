@@ -9,6 +9,7 @@ import { requestFailure, TranscodeError } from "../codec/error.js";
 import { eachParameter, resolveParameter } from "../codec/json-to-wire/query.js";
 import { noWrappers } from "../codec/well-known.js";
 import type { Field, MessageType, Model } from "../descriptors/model.js";
+import { createPace } from "../net/pace.js";
 import type { Candidate } from "../routing/explanation.js";
 import type { Router } from "../routing/router.js";
 import { GatewayError } from "../status/failure.js";
@@ -82,13 +83,14 @@ const maxMessageChars = 64 * 1024;
  * Which route answers a request, which field each value goes to, what guards it, and why the near misses lost. No backend and no
  * provider is asked, and no credential is repeated.
  */
-export function explainRequest(source: ExplainSource, request: WrittenRequest): Explanation {
+export async function explainRequest(source: ExplainSource, request: WrittenRequest): Promise<Explanation> {
   const { method, target } = request;
   const mark = target.indexOf("?");
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
   const found = lookUpRoute(source.router, method, path);
-  const others = found.kind === "malformed" ? [] : losers(source.router.explain(method, path));
+  const others =
+    found.kind === "malformed" ? [] : losers(await source.router.explainInTurns(method, path, createPace()));
   const base = { method, path, outcome: found.kind, others };
   switch (found.kind) {
     case "found":

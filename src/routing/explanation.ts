@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import type { PathScan } from "./path-scan.js";
 import { segmentText, type Template } from "./template.js";
 import type { TrieEntry } from "./trie.js";
@@ -29,16 +30,36 @@ type Comparison = Pick<Candidate<unknown>, "reason" | "matched"> & {
   readonly outcome: "fits" | "verb" | "path";
 };
 
-/** The candidates nearest to a request, best first. */
+/** What comparing one route with a path costs. */
+const compareUnits = 3;
+
+/** The candidates nearest to a request, best first. The path is not looked at after the call. */
 export function explainRoutes<T>(
   routes: readonly TrieEntry<T>[],
   method: string,
   path: PathScan,
   winner: TrieEntry<T> | undefined,
-): readonly Candidate<T>[] {
-  const texts = textsOf(path);
-  const candidates = routes.map(route => explainRoute(route, method, texts, winner));
-  return candidates.sort(byNearness).slice(0, maxCandidates);
+): Steps<readonly Candidate<T>[]> {
+  return nearestRoutes(routes, method, textsOf(path), winner);
+}
+
+function* nearestRoutes<T>(
+  routes: readonly TrieEntry<T>[],
+  method: string,
+  texts: PathTexts,
+  winner: TrieEntry<T> | undefined,
+): Steps<readonly Candidate<T>[]> {
+  const best: Candidate<T>[] = [];
+  for (const route of routes) {
+    const candidate = explainRoute(route, method, texts, winner);
+    // Of equals the earlier one stays before.
+    let place = best.length;
+    while (place > 0 && byNearness(candidate, best[place - 1] as Candidate<T>) < 0) place -= 1;
+    if (place < maxCandidates) best.splice(place, 0, candidate);
+    if (best.length > maxCandidates) best.pop();
+    yield compareUnits;
+  }
+  return best;
 }
 
 const outcomeOrder = ["found", "lost", "method", "verb", "path"] as const;

@@ -1,4 +1,4 @@
-import type { Pace } from "../net/pace.js";
+import { atOnce, inTurns, type Pace, type Steps } from "../net/pace.js";
 import { type Candidate, explainRoutes } from "./explanation.js";
 import { PathScan } from "./path-scan.js";
 import { equivalenceKey, type Template } from "./template.js";
@@ -152,10 +152,19 @@ export class Router<T> {
    * segments in common. Walks all routes. Empty for a malformed path.
    */
   explain(method: string, rawPath: string): readonly Candidate<T>[] {
+    return atOnce(this.#explain(method, rawPath));
+  }
+
+  /** As `explain`, in turns of the event loop. */
+  explainInTurns(method: string, rawPath: string, pace: Pace): Promise<readonly Candidate<T>[]> {
+    return inTurns(pace, this.#explain(method, rawPath));
+  }
+
+  *#explain(method: string, rawPath: string): Steps<readonly Candidate<T>[]> {
     const path = this.#scan;
     if (path.scan(rawPath) !== undefined) return [];
     const winner = (this.#tables.get(method) ?? this.#any).leaf(path)?.route;
-    return explainRoutes(this.#routes, method, path, winner);
+    return yield* explainRoutes(this.#routes, method, path, winner);
   }
 
   #allowed(path: PathScan): string[] {

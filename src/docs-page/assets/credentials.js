@@ -3,11 +3,13 @@ import { button, el, field, oneLine } from "./dom.js";
 /** What somebody has entered, by provider and scheme. In memory alone: it is gone with the page. */
 const entered = new Map();
 
-/** Called when something is entered. */
+/** Called when something is entered or forgotten. */
 const watchers = new Set();
 
+/** @returns what ends it */
 export function onCredentials(watcher) {
   watchers.add(watcher);
+  return () => watchers.delete(watcher);
 }
 
 /**

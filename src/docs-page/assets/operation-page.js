@@ -96,8 +96,17 @@ export class OperationPage {
     const described = operationIn(document, operation);
     if (described?.description !== undefined) this.about.replaceChildren(...prose(described.description));
     this.panel?.close();
-    this.panel = new TryPanel({ catalog, operation, document, described, explain });
-    this.side.replaceChildren(this.panel.element);
+    this.panel = isTried(operation)
+      ? new TryPanel({ catalog, operation, document, described, explain })
+      : undefined;
+    this.side.replaceChildren(
+      this.panel?.element ??
+        el(
+          "p",
+          { class: "note" },
+          `It is called by ${operation.protocols.join(", ")} alone, which this page does not speak for it.`,
+        ),
+    );
     this.details.replaceChildren(
       ...[
         problem,
@@ -118,6 +127,11 @@ export class OperationPage {
         : `OpenAPI cannot describe it: ${unlisted}.`,
     );
   }
+}
+
+/** By REST, or by Connect with one message in JSON. */
+function isTried({ rest, kind, protocols }) {
+  return rest || (kind === undefined && protocols.includes("connect"));
 }
 
 function sections(document, described) {

@@ -30,7 +30,7 @@ export class RoomsPage {
       });
     this.console = make();
     const place = el("div", { class: "card" }, this.console.element);
-    onCredentials(() => {
+    this.endWatch = onCredentials(() => {
       this.console.bearer = credentialsFor(rooms.auth, providers).bearer;
     });
     this.element = el(
@@ -56,6 +56,7 @@ export class RoomsPage {
   }
 
   close() {
+    this.endWatch();
     this.console.close();
   }
 }

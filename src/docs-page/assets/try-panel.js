@@ -23,6 +23,7 @@ export class TryPanel {
     this.catalog = catalog;
     this.operation = operation;
     this.document = document;
+    this.watches = [];
     this.variables = new Map();
     this.parameters = [];
     this.view = new ResponseView();
@@ -34,7 +35,7 @@ export class TryPanel {
       el("h2", { id: "try-title" }, "Try it"),
       this.#form(described, explain),
     );
-    onCredentials(() => this.#showCurl());
+    this.watches.push(onCredentials(() => this.#showCurl()));
     this.#showCurl();
   }
 
@@ -42,6 +43,7 @@ export class TryPanel {
   close() {
     this.abort?.abort();
     this.console?.close();
+    for (const end of this.watches) end();
   }
 
   #form(described, explain) {
@@ -203,7 +205,7 @@ export class TryPanel {
         button("Credentials", () => document.getElementById("credentials").click(), { class: "small" }),
       );
     };
-    onCredentials(show);
+    this.watches.push(onCredentials(show));
     show();
     return line;
   }

@@ -1,0 +1,3 @@
+import { repeatOnUws } from "../engine.js";
+
+await repeatOnUws(import.meta.url, ["browser.test.ts", "modules.test.ts"]);
