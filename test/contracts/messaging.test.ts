@@ -52,162 +52,163 @@ function bodyOf(row: (typeof rows)[number]) {
   return "body" in row ? { body: row.body } : {};
 }
 
-describe("config/examples/messaging.yaml", () => {
-  let system: System;
-  before(async () => {
-    system = await startSystem(join(root, "config/examples/messaging.yaml"));
-  });
-  after(() => system.close());
+for (const example of ["messaging.yaml", "trpc.yaml"])
+  describe(`config/examples/${example}`, () => {
+    let system: System;
+    before(async () => {
+      system = await startSystem(join(root, "config/examples", example));
+    });
+    after(() => system.close());
 
-  const prefixes: Readonly<Record<string, string>> = {
-    "messaging.resource.v1.MessageService": "/resource",
-    "messaging.replace.v1.MessageService": "/replace",
-  };
-  for (const row of rows) {
-    const path = `${prefixes[row.service] ?? ""}${row.path}`;
-    it(`${row.method} ${path} reaches the backend as the RPC message of ${row.rule}`, async () => {
-      const answer = await system.send(row.method, path, bodyOf(row));
+    const prefixes: Readonly<Record<string, string>> = {
+      "messaging.resource.v1.MessageService": "/resource",
+      "messaging.replace.v1.MessageService": "/replace",
+    };
+    for (const row of rows) {
+      const path = `${prefixes[row.service] ?? ""}${row.path}`;
+      it(`${row.method} ${path} reaches the backend as the RPC message of ${row.rule}`, async () => {
+        const answer = await system.send(row.method, path, bodyOf(row));
+        assert.equal(answer.status, 200, answer.body);
+        assert.match(answer.headers["content-type"] ?? "", /^application\/json/);
+        assert.deepEqual(JSON.parse(answer.body).request, row.rpc);
+      });
+    }
+
+    it("reads back the text that was written", async () => {
+      await system.send("POST", "/v1/messages/greeting", { body: { text: "Grüß Gott ☃" } });
+      const answer = await system.send("GET", "/v1/messages/greeting");
+      assert.deepEqual(JSON.parse(answer.body), {
+        text: "Grüß Gott ☃",
+        request: { messageId: "greeting" },
+      });
+    });
+
+    it("carries a revision beyond 2^53 without loss", async () => {
+      const answer = await system.send("GET", "/v1/messages/1?revision=9007199254740993");
+      assert.equal(JSON.parse(answer.body).request.revision, "9007199254740993");
+    });
+
+    it("decodes an escaped slash in a variable of one segment", async () => {
+      const answer = await system.send("GET", "/v1/messages/a%2Fb%20c");
+      assert.equal(JSON.parse(answer.body).request.messageId, "a/b c");
+    });
+
+    it("keeps an escaped slash in a variable of several segments", async () => {
+      const answer = await system.send("GET", "/resource/v1/messages/a%2Fb%20c");
+      assert.equal(JSON.parse(answer.body).request.name, "messages/a%2Fb c");
+    });
+
+    it("refuses a query parameter for the field that the body fills", async () => {
+      const answer = await system.send("POST", "/v1/messages/1?message.text=no", { body: { text: "yes" } });
+      assert.equal(answer.status, 400);
+    });
+
+    const refusals = [
+      {
+        what: "a query parameter that differs from the path",
+        method: "GET",
+        path: "/v1/messages/123456?message_id=7",
+        reason: "FIELD_COLLISION",
+        names: /message_id|messageId/,
+      },
+      {
+        what: "a query parameter by JSON name that differs from the path",
+        method: "GET",
+        path: "/v1/messages/123456?messageId=7",
+        reason: "FIELD_COLLISION",
+        names: /message_id|messageId/,
+      },
+      {
+        what: "a body that differs from the path",
+        method: "POST",
+        path: "/replace/v1/messages/123456",
+        body: { messageId: "7", text: "Hi!" },
+        reason: "FIELD_COLLISION",
+        names: /message_id|messageId/,
+      },
+      {
+        what: "an unknown query parameter",
+        method: "GET",
+        path: "/v1/messages/123456?revison=2",
+        reason: "UNKNOWN_PARAMETER",
+        names: /revision/,
+      },
+      {
+        what: "any query parameter where the body is everything",
+        method: "POST",
+        path: "/replace/v1/messages/123456?text=Hi",
+        body: {},
+        reason: "UNKNOWN_PARAMETER",
+        names: /text/,
+      },
+      {
+        what: "an unknown field in the body",
+        method: "POST",
+        path: "/v1/messages/123456",
+        body: { txt: "Hi!" },
+        reason: "UNKNOWN_FIELD",
+        names: /message\.txt|txt/,
+      },
+      {
+        what: "a value of a wrong type",
+        method: "GET",
+        path: "/v1/messages/123456?revision=two",
+        reason: "INVALID_VALUE",
+        names: /revision/,
+      },
+      {
+        what: "malformed JSON",
+        method: "POST",
+        path: "/v1/messages/123456",
+        body: '{"text":',
+        reason: "MALFORMED_JSON",
+        names: /./,
+      },
+      {
+        what: "a key given twice",
+        method: "POST",
+        path: "/v1/messages/123456",
+        body: '{"text":"a","text":"b"}',
+        reason: "DUPLICATE_KEY",
+        names: /text/,
+      },
+    ];
+    for (const { what, method, path, reason, names, ...sent } of refusals) {
+      it(`refuses ${what} as 400 ${reason}`, async () => {
+        const answer = await system.send(method, path, sent);
+        assert.equal(answer.status, 400, answer.body);
+        const error = JSON.parse(answer.body);
+        assert.equal(error.code, 3);
+        assert.equal(error.reason, reason);
+        assert.match(error.message, names);
+      });
+    }
+
+    it("takes a query parameter that repeats the value of the path", async () => {
+      const answer = await system.send("GET", "/v1/messages/123456?message_id=123456");
       assert.equal(answer.status, 200, answer.body);
-      assert.match(answer.headers["content-type"] ?? "", /^application\/json/);
-      assert.deepEqual(JSON.parse(answer.body).request, row.rpc);
     });
-  }
 
-  it("reads back the text that was written", async () => {
-    await system.send("POST", "/v1/messages/greeting", { body: { text: "Grüß Gott ☃" } });
-    const answer = await system.send("GET", "/v1/messages/greeting");
-    assert.deepEqual(JSON.parse(answer.body), {
-      text: "Grüß Gott ☃",
-      request: { messageId: "greeting" },
+    it("answers a method that no rule has with 405 and the methods there are", async () => {
+      const answer = await system.send("DELETE", "/v1/messages/123456");
+      assert.equal(answer.status, 405);
+      const allowed = (answer.headers.allow ?? "").split(/, */);
+      for (const method of ["GET", "HEAD", "POST"]) assert.ok(allowed.includes(method), answer.headers.allow);
+      assert.ok(!allowed.includes("DELETE"));
+    });
+
+    it("answers a path that no rule has with 404", async () => {
+      const answer = await system.send("GET", "/v1/messages/1/2");
+      assert.equal(answer.status, 404);
+      assert.equal(JSON.parse(answer.body).reason, "ROUTE_NOT_FOUND");
+    });
+
+    it("answers HEAD as GET without the body", async () => {
+      const answer = await system.send("HEAD", "/v1/messages/123456");
+      assert.equal(answer.status, 200);
+      assert.equal(answer.body, "");
     });
   });
-
-  it("carries a revision beyond 2^53 without loss", async () => {
-    const answer = await system.send("GET", "/v1/messages/1?revision=9007199254740993");
-    assert.equal(JSON.parse(answer.body).request.revision, "9007199254740993");
-  });
-
-  it("decodes an escaped slash in a variable of one segment", async () => {
-    const answer = await system.send("GET", "/v1/messages/a%2Fb%20c");
-    assert.equal(JSON.parse(answer.body).request.messageId, "a/b c");
-  });
-
-  it("keeps an escaped slash in a variable of several segments", async () => {
-    const answer = await system.send("GET", "/resource/v1/messages/a%2Fb%20c");
-    assert.equal(JSON.parse(answer.body).request.name, "messages/a%2Fb c");
-  });
-
-  it("refuses a query parameter for the field that the body fills", async () => {
-    const answer = await system.send("POST", "/v1/messages/1?message.text=no", { body: { text: "yes" } });
-    assert.equal(answer.status, 400);
-  });
-
-  const refusals = [
-    {
-      what: "a query parameter that differs from the path",
-      method: "GET",
-      path: "/v1/messages/123456?message_id=7",
-      reason: "FIELD_COLLISION",
-      names: /message_id|messageId/,
-    },
-    {
-      what: "a query parameter by JSON name that differs from the path",
-      method: "GET",
-      path: "/v1/messages/123456?messageId=7",
-      reason: "FIELD_COLLISION",
-      names: /message_id|messageId/,
-    },
-    {
-      what: "a body that differs from the path",
-      method: "POST",
-      path: "/replace/v1/messages/123456",
-      body: { messageId: "7", text: "Hi!" },
-      reason: "FIELD_COLLISION",
-      names: /message_id|messageId/,
-    },
-    {
-      what: "an unknown query parameter",
-      method: "GET",
-      path: "/v1/messages/123456?revison=2",
-      reason: "UNKNOWN_PARAMETER",
-      names: /revision/,
-    },
-    {
-      what: "any query parameter where the body is everything",
-      method: "POST",
-      path: "/replace/v1/messages/123456?text=Hi",
-      body: {},
-      reason: "UNKNOWN_PARAMETER",
-      names: /text/,
-    },
-    {
-      what: "an unknown field in the body",
-      method: "POST",
-      path: "/v1/messages/123456",
-      body: { txt: "Hi!" },
-      reason: "UNKNOWN_FIELD",
-      names: /message\.txt|txt/,
-    },
-    {
-      what: "a value of a wrong type",
-      method: "GET",
-      path: "/v1/messages/123456?revision=two",
-      reason: "INVALID_VALUE",
-      names: /revision/,
-    },
-    {
-      what: "malformed JSON",
-      method: "POST",
-      path: "/v1/messages/123456",
-      body: '{"text":',
-      reason: "MALFORMED_JSON",
-      names: /./,
-    },
-    {
-      what: "a key given twice",
-      method: "POST",
-      path: "/v1/messages/123456",
-      body: '{"text":"a","text":"b"}',
-      reason: "DUPLICATE_KEY",
-      names: /text/,
-    },
-  ];
-  for (const { what, method, path, reason, names, ...sent } of refusals) {
-    it(`refuses ${what} as 400 ${reason}`, async () => {
-      const answer = await system.send(method, path, sent);
-      assert.equal(answer.status, 400, answer.body);
-      const error = JSON.parse(answer.body);
-      assert.equal(error.code, 3);
-      assert.equal(error.reason, reason);
-      assert.match(error.message, names);
-    });
-  }
-
-  it("takes a query parameter that repeats the value of the path", async () => {
-    const answer = await system.send("GET", "/v1/messages/123456?message_id=123456");
-    assert.equal(answer.status, 200, answer.body);
-  });
-
-  it("answers a method that no rule has with 405 and the methods there are", async () => {
-    const answer = await system.send("DELETE", "/v1/messages/123456");
-    assert.equal(answer.status, 405);
-    const allowed = (answer.headers.allow ?? "").split(/, */);
-    for (const method of ["GET", "HEAD", "POST"]) assert.ok(allowed.includes(method), answer.headers.allow);
-    assert.ok(!allowed.includes("DELETE"));
-  });
-
-  it("answers a path that no rule has with 404", async () => {
-    const answer = await system.send("GET", "/v1/messages/1/2");
-    assert.equal(answer.status, 404);
-    assert.equal(JSON.parse(answer.body).reason, "ROUTE_NOT_FOUND");
-  });
-
-  it("answers HEAD as GET without the body", async () => {
-    const answer = await system.send("HEAD", "/v1/messages/123456");
-    assert.equal(answer.status, 200);
-    assert.equal(answer.body, "");
-  });
-});
 
 /** Drops one of the two options from a proto, `option (google.api.http) = {...};` with its import. */
 function withoutAnnotation(source: string, option: string): string {
