@@ -8,7 +8,7 @@ import type { JsonSchema } from "../dialects/dialect.js";
 import { nameOf, nullSchema } from "./member-names.js";
 import { type ResponseObject, type Responses, rateLimitHeaders } from "./responses.js";
 import { requiresOne } from "./rules.js";
-import { isRequired, type SchemaPolicy, type Schemas } from "./schemas.js";
+import { isRequired, type Schemas } from "./schemas.js";
 
 /** What is known of a body without looking into it. */
 const anyBytes = { "*/*": { schema: { type: "string", format: "binary" } } };
@@ -66,7 +66,7 @@ function formContent(
   type: MessageType,
   without: ReadonlySet<Field>,
   schemas: Schemas,
-  policy: SchemaPolicy,
+  policy: Route["policy"],
 ): ResponseObject {
   const wrappers = policy.json.wrappers ?? noWrappers;
   const texts: Record<string, JsonSchema> = Object.create(null);
@@ -84,13 +84,14 @@ function formContent(
     if (field.map === undefined && isTextBindable(field, wrappers)) texts[name] = schema;
     else encoding[name] = { contentType: "application/json" };
   }
+  const known = policy.query.unknown === "reject" ? { additionalProperties: false } : {};
   const multipart = {
-    schema: { type: "object", properties: parts },
+    schema: { type: "object", properties: parts, ...known },
     ...(Object.keys(encoding).length === 0 ? {} : { encoding }),
   };
   return {
     ...(Object.keys(texts).length > 0 && !files
-      ? { "application/x-www-form-urlencoded": { schema: { type: "object", properties: texts } } }
+      ? { "application/x-www-form-urlencoded": { schema: { type: "object", properties: texts, ...known } } }
       : {}),
     ...(files ? { "multipart/form-data": multipart } : {}),
   };

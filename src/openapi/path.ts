@@ -32,7 +32,7 @@ export function apiPath(template: Template): ApiPath | string {
     if (segment.kind === "literal") return segmentText(segment);
     const variable = variables.find(({ start, end }) => start <= index && index < end);
     const whole = variable !== undefined && variable.end - variable.start === 1;
-    const wanted = whole ? variable.path.join(".") : nameOf(template, index, variable);
+    const wanted = whole ? variable.path.join("_") : nameOf(template, index, variable);
     const name = unused(wanted, used);
     parameters.push({ name, segment: index, variable, whole });
     return `{${name}}`;
@@ -46,7 +46,7 @@ export function apiPath(template: Template): ApiPath | string {
 function nameOf({ segments }: Template, index: number, variable: TemplateVariable | undefined): string {
   const before = segments[index - 1];
   if (before?.kind === "literal" && /^[A-Za-z][\w-]*$/.test(before.value)) return singular(before.value);
-  return variable === undefined ? `segment${index + 1}` : variable.path.join(".");
+  return variable === undefined ? `segment${index + 1}` : variable.path.join("_");
 }
 
 function singular(word: string): string {
