@@ -5,7 +5,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { isLoopback } from "../config/address.js";
 import { statusDialect } from "../dialects/status.js";
-import { bearerCheck } from "../net/bearer-token.js";
+import { bearerCheck } from "../net/bearer.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { Metrics } from "../telemetry/metrics.js";

@@ -1,5 +1,6 @@
 import { checkProviders } from "../auth/authenticators.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
+import { jointAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
@@ -27,7 +28,6 @@ import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
 import { documentsPage, pageSource } from "./documents-page.js";
 import { grpcPassThroughRoutes } from "./grpc-pass-through.js";
-import { jointAuthorizer } from "./joint-authorizer.js";
 import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";

@@ -1,12 +1,19 @@
 import type { DetailRenderer } from "../bindings/binding.js";
 import { createCodecs } from "../codec/codecs.js";
 import { loadModel } from "../descriptors/load/load.js";
-import type { Model } from "../descriptors/model.js";
+import type {
+  EnumType,
+  Field,
+  FileDescriptor,
+  MessageType,
+  Model,
+  ServiceType,
+} from "../descriptors/model.js";
+import type { Steps } from "../net/pace.js";
 import type { AnyValue } from "../status/details.js";
 import type { Channel } from "../upstream/channel.js";
 import { fetchSymbols } from "../upstream/reflection/reflection.js";
 import { ReflectionEnded } from "../upstream/reflection/session.js";
-import { ExtendedModel } from "./extended-model.js";
 
 /** Milliseconds that one response waits for types, at most. */
 const maxWait = 200;
@@ -160,5 +167,55 @@ async function settled(fetches: readonly Fetch[], time: number): Promise<boolean
     return await Promise.race([Promise.all(fetches.map(({ done }) => done)).then(() => true), timeout]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** A model with further message types, which notes the names of those that it lacks. */
+class ExtendedModel implements Model {
+  /** Full names that were looked up in vain. */
+  readonly missing = new Set<string>();
+  readonly #base: Model;
+  readonly #added = new Map<string, MessageType>();
+
+  constructor(base: Model) {
+    this.#base = base;
+  }
+
+  add(type: MessageType | undefined): void {
+    if (type !== undefined) this.#added.set(type.fullName, type);
+  }
+
+  message(fullName: string): MessageType | undefined {
+    const found = this.#base.message(fullName) ?? this.#added.get(fullName);
+    if (found === undefined) this.missing.add(fullName);
+    return found;
+  }
+
+  get files(): ReadonlyMap<string, FileDescriptor> {
+    return this.#base.files;
+  }
+
+  get services(): ReadonlyMap<string, ServiceType> {
+    return this.#base.services;
+  }
+
+  enum(fullName: string): EnumType | undefined {
+    return this.#base.enum(fullName);
+  }
+
+  extension(extendee: string, number: number): Field | undefined {
+    return this.#base.extension(extendee, number);
+  }
+
+  extensionByName(fullName: string): Field | undefined {
+    return this.#base.extensionByName(fullName);
+  }
+
+  serialize(names: ReadonlySet<string>): Steps<Uint8Array[]> {
+    return this.#base.serialize(names);
+  }
+
+  descriptorSet(): Uint8Array {
+    return this.#base.descriptorSet();
   }
 }

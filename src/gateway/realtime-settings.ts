@@ -1,11 +1,12 @@
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
+import { jointAuthorizer } from "../auth/authorizer.js";
 import { type AuthNames, authNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { BoundRoutes } from "../bindings/binding.js";
 import type { BuiltInRoute, LocalHandler } from "../bindings/built-in-route.js";
 import { type ExposedService, exposedServices } from "../bindings/exposed-services.js";
-import { methodPolicy } from "../bindings/method-policy.js";
+import { methodPolicy } from "../bindings/policy.js";
 import type { Route } from "../bindings/route.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import { statusDialect } from "../dialects/status.js";
@@ -22,7 +23,6 @@ import type { Validators } from "../validation/compile.js";
 import { requireValid } from "../validation/validator.js";
 import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
-import { jointAuthorizer } from "./joint-authorizer.js";
 
 /** What serves rooms and sockets; it outlives generations. */
 export interface Rooms {

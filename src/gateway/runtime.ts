@@ -1,5 +1,4 @@
-import { AuthMetrics } from "../auth/auth-metrics.js";
-import { PolicyMetrics } from "../auth/policy/policy-metrics.js";
+import { AuthMetrics, PolicyMetrics } from "../auth/auth-metrics.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";

@@ -1,6 +1,6 @@
 import type { Caller, ClientCertificate } from "../auth/caller.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
-import { bearerToken } from "../net/bearer-protocol.js";
+import { bearerToken } from "../net/bearer.js";
 import { clientAddress } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 

@@ -1,5 +1,5 @@
 import type { BoundRoutes, RpcBinding } from "../bindings/binding.js";
-import { bearer, bearerToken } from "../net/bearer-protocol.js";
+import { bearer, bearerToken } from "../net/bearer.js";
 import { requireHandshake } from "../server/handshake.js";
 import { type InboundRequest, noBody, type UpgradeRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { checkProviders } from "../../src/auth/authenticators.js";
-import { methodPolicy } from "../../src/bindings/method-policy.js";
+import { methodPolicy } from "../../src/bindings/policy.js";
 import type { ServiceConfig } from "../../src/bindings/service-config.js";
 import { passedHeaders } from "../../src/bindings/service-config.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";

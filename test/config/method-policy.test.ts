@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type MethodPolicy, methodPolicy } from "../../src/bindings/method-policy.js";
+import { type MethodPolicy, methodPolicy } from "../../src/bindings/policy.js";
 import { Workspace } from "./workspace.js";
 
 const config = new Workspace().config(`

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { openimStatus } from "../../src/dialects/openim/codes.js";
-import { openimDialect } from "../../src/dialects/openim/dialect.js";
-import { openimSuccess } from "../../src/dialects/openim/envelope.js";
+import { openimDialect, openimSuccess } from "../../src/dialects/openim/dialect.js";
 import { type Failure, gatewayFailure, upstreamFailure } from "../../src/status/failure.js";
 import { encode } from "../status/reference.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { methodPolicy } from "../../src/bindings/method-policy.js";
+import { methodPolicy } from "../../src/bindings/policy.js";
 import { Workspace } from "../config/workspace.js";
 
 const workspace = new Workspace();

@@ -1,6 +1,5 @@
 import { decodeText } from "../../routing/percent.js";
 import type { Template } from "../../routing/template.js";
-import { wildcard } from "./wildcard.js";
 
 /** Whether the paths of a template are under a glob: all of them, none, or as each one is. */
 export type Coverage = "always" | "never" | "depends";
@@ -172,4 +171,26 @@ function climbs(segment: string): boolean {
 
 function fold(text: string): string {
   return text.toLowerCase();
+}
+
+/**
+ * A test for a pattern in which `*` stands for any text. Takes time in proportion to the pattern and the text, whatever
+ * they are.
+ */
+export function wildcard(pattern: string): (text: string) => boolean {
+  const [head = "", ...rest] = pattern.split("*");
+  const tail = rest.pop();
+  if (tail === undefined) return text => text === head;
+  const least = head.length + tail.length;
+  return text => {
+    if (text.length < least || !text.startsWith(head) || !text.endsWith(tail)) return false;
+    const end = text.length - tail.length;
+    let at = head.length;
+    for (const part of rest) {
+      const found = text.indexOf(part, at);
+      if (found < 0 || found + part.length > end) return false;
+      at = found + part.length;
+    }
+    return true;
+  };
 }

@@ -1,10 +1,11 @@
 import { type Diagnostic, type FilePosition, formatPath, type Path } from "../../config/diagnostic.js";
 import type { MethodType } from "../../descriptors/model.js";
 import type { Template } from "../../routing/template.js";
+import type { PolicyMetrics } from "../auth-metrics.js";
 import type { Authorizer, RoomAuthorizer } from "../authorizer.js";
 import type { PolicyConfig } from "./config.js";
 import { ExpressionError } from "./expression.js";
-import { type Coverage, type PathGlob, pathGlob } from "./path-glob.js";
+import { type Coverage, type PathGlob, pathGlob, wildcard } from "./path-glob.js";
 import {
   allowsEarly,
   createPolicy,
@@ -14,9 +15,7 @@ import {
   demandOf,
   type Policy,
 } from "./policy.js";
-import type { PolicyMetrics } from "./policy-metrics.js";
 import type { RuleScope } from "./rule.js";
-import { wildcard } from "./wildcard.js";
 
 /** A route that policies may match. */
 export interface AuthorizationTarget {

@@ -1,10 +1,10 @@
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { PolicyCounters, PolicyMetrics } from "../auth-metrics.js";
 import type { Identity } from "../identity.js";
 import { sameClaims } from "./comparison.js";
 import type { PolicyConfig } from "./config.js";
 import { type Expression, ExpressionError } from "./expression.js";
 import { parseExpression } from "./expression-parser.js";
-import type { PolicyCounters, PolicyMetrics } from "./policy-metrics.js";
 import { compileRule, conjuncts, type RuleScope } from "./rule.js";
 import type { Condition, Facts } from "./truth.js";
 

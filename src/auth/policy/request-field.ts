@@ -1,8 +1,8 @@
 import { nearest } from "../../config/nearest.js";
 import type { Field, MessageType } from "../../descriptors/model.js";
+import type { Operand, Type } from "./comparison.js";
 import { ExpressionError, type Reference } from "./expression.js";
 import { type FieldValue, fieldReader, type PathStep } from "./field-path.js";
-import type { Operand, Type } from "./operand.js";
 import type { Condition } from "./truth.js";
 
 interface Resolved {

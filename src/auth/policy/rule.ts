@@ -2,9 +2,9 @@ import { nearest } from "../../config/nearest.js";
 import type { MessageType } from "../../descriptors/model.js";
 import { isRecord } from "../claims.js";
 import type { Identity } from "../identity.js";
+import type { Operand } from "./comparison.js";
 import { equal, within } from "./comparison.js";
 import { type Expression, ExpressionError, type Reference } from "./expression.js";
-import type { Operand } from "./operand.js";
 import { requestOperand, requestPresence } from "./request-field.js";
 import { and, type Condition, not, or } from "./truth.js";
 

@@ -1,8 +1,8 @@
+import type { Metadata } from "@grpc/grpc-js";
 import { AccessToken } from "livekit-server-sdk";
 import { verifyPassword } from "../password.js";
 import { type DemoService, unary } from "../service.js";
-import { callerOf, requireOperation, requireSelf } from "./caller.js";
-import { badArguments, businessError, issueToken, noPermission, readToken } from "./token.js";
+import { badArguments, businessError, issueToken, noPermission, readToken, type UserType } from "./token.js";
 import type { Changeable, User, UserStore } from "./user-store.js";
 
 /** A media server that nobody runs, and its key: the tokens are real, the meeting is not. */
@@ -101,4 +101,39 @@ export function adminService(): DemoService {
       }),
     },
   };
+}
+
+/** Who calls, as the gateway says in metadata. */
+interface OpCaller {
+  readonly userID: string;
+  readonly userType: UserType;
+}
+
+/** @throws RpcError 1001 without exactly one `operationid`, as OpenIM's servers demand of every call */
+function requireOperation(metadata: Metadata): void {
+  const [operation, ...more] = metadata.get("operationid");
+  if (operation === undefined || operation === "" || more.length > 0)
+    throw badArguments("metadata must have operationID once");
+}
+
+/**
+ * The caller; its type is read only where `customheader` names it.
+ *
+ * @throws RpcError 1002 where the metadata does not say
+ */
+function callerOf(metadata: Metadata): OpCaller {
+  requireOperation(metadata);
+  const [userID, ...more] = metadata.get("opuserid").map(String);
+  if (userID === undefined || more.length > 0) throw noPermission("metadata must have opUserID once");
+  // Node's HTTP/2 joins the values of one name.
+  const custom = metadata.get("customheader").flatMap(value => String(value).split(", "));
+  if (!custom.includes("opUserType")) throw noPermission("customHeader must name opUserType");
+  const [type] = metadata.get("opusertype").map(Number);
+  if (type !== 1 && type !== 2) throw noPermission("opUserType must be 1 or 2");
+  return { userID, userType: type };
+}
+
+/** @throws RpcError 1002 unless the caller is that user or an administrator */
+function requireSelf({ userID, userType }: OpCaller, user: string): void {
+  if (userID !== user && userType !== 2) throw noPermission("only the user and administrators may do this");
 }

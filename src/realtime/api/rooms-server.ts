@@ -11,7 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import protobuf, { type Method, type Root, type Type } from "protobufjs";
-import { bearerCheck } from "../../net/bearer-token.js";
+import { bearerCheck } from "../../net/bearer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Message, Published, RoomPosition } from "../brokers/broker.js";

@@ -1,6 +1,6 @@
 import type { Caller, ClientCertificate } from "../../auth/caller.js";
 import type { RequestOrigins } from "../../auth/request-origins.js";
-import { bearer, bearerToken, offeredProtocols } from "../../net/bearer-protocol.js";
+import { bearer, bearerToken, offeredProtocols } from "../../net/bearer.js";
 
 /**
  * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and the

@@ -2,7 +2,7 @@ import { type ClientRequest, type IncomingHttpHeaders, request as plainRequest }
 import { request as secureRequest } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { bearer, bearerToken, offeredProtocols } from "../../net/bearer-protocol.js";
+import { bearer, bearerToken, offeredProtocols } from "../../net/bearer.js";
 import { GatewayError } from "../../status/failure.js";
 import {
   type BackendRequest,

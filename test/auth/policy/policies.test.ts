@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Registry } from "prom-client";
+import { PolicyMetrics } from "../../../src/auth/auth-metrics.js";
 import type { Identity } from "../../../src/auth/identity.js";
 import type { PolicyConfig } from "../../../src/auth/policy/config.js";
 import {
@@ -8,7 +9,6 @@ import {
   createPolicies,
   type Policies,
 } from "../../../src/auth/policy/policies.js";
-import { PolicyMetrics } from "../../../src/auth/policy/policy-metrics.js";
 import { parseTemplate } from "../../../src/routing/template-parser.js";
 import { type Failure, GatewayError } from "../../../src/status/failure.js";
 import { identity, method, order } from "./guarded.js";
