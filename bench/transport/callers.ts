@@ -15,9 +15,10 @@ const requestId = "0123456789abcdef0123456789abcdef";
 /** Milliseconds. */
 const timeout = 15_000;
 
-/** Ways to call, each with the same metadata and deadline on the wire; `target` is host:port. */
+/** Ways to call, each with the same metadata and deadline on the wire, over gRPC or tRPC; `target` is host:port. */
 export const callers: Readonly<Record<string, (target: string) => Caller>> = {
   lean: target => channel("lean", target),
+  trpc: target => channel("trpc", target),
   "grpc-js": target => channel("grpc-js", target),
   "grpc-js Client": client,
   "node:http2": http2,

@@ -5,7 +5,7 @@ import type { Driver, Work } from "../measure/driver.js";
 import type { Child } from "../process/child.js";
 import { hasStrace } from "../process/strace.js";
 import { encode, loadTypes } from "../protobuf.js";
-import { type Site, startClient } from "../stage/servers.js";
+import { type Site, startClient, startScript } from "../stage/servers.js";
 import { openStage } from "../stage/stage.js";
 
 const callsInFlight = [1, 10, 100];
@@ -13,24 +13,26 @@ const callsInFlight = [1, 10, 100];
 /** Names of callers, in the order in which each pair of rounds runs, and with whom each is compared. */
 const comparisons: readonly (readonly [name: string, baselines: readonly string[]])[] = [
   ["lean", ["grpc-js", "grpc-js Client", "node:http2"]],
+  ["trpc", ["lean"]],
   ["grpc-js", ["grpc-js Client"]],
   ["grpc-js Client", []],
   ["node:http2", []],
 ];
 
-/** The clients of gRPC alone. */
+/** The clients of gRPC and of tRPC alone. */
 export const transportGroup: Group = {
   name: "transport",
   method: [
     "Unary calls of a small message, each client in a process of its own that drives itself. A request is a call.",
     "lean, grpc-js: the gateway's channel on either transport. grpc-js Client: that package used directly. node:http2:",
-    "streams of one session without anything of gRPC but its framing and the status. Measured as in group rest.",
+    "streams of one session without anything of gRPC but its framing and the status. trpc: the channel over tRPC, to",
+    "an upstream of its own on Node. Measured as in group rest.",
   ],
   async *run(context: Context): AsyncIterable<Finding> {
     const { quick, cpus, note } = context;
     const { site, upstream, close } = await openStage(context);
     try {
-      const clients = await startClients(site);
+      const clients = await startClients(site, cpus.load);
       if (!hasStrace()) note("syscalls are not measured: strace is not installed");
       for (const inFlight of callsInFlight) {
         yield await measureCell({
@@ -70,11 +72,14 @@ export function callEnvironment(target: string) {
   };
 }
 
-async function startClients(site: Site): Promise<Map<string, Child>> {
+async function startClients(site: Site, trpcCpu: number | undefined): Promise<Map<string, Child>> {
   const env = callEnvironment(site.upstream);
   const clients = new Map<string, Child>();
+  const trpc = await startScript({ ...site, cpu: trpcCpu }, "transport/trpc-upstream", { REPLY: env.REPLY });
+  const trpcTarget = `127.0.0.1:${trpc.port}`;
   for (const [name] of comparisons) {
-    const child = await startClient(site, "transport/client", { ...env, CALLER: name });
+    const target = name === "trpc" ? { UPSTREAM: trpcTarget } : {};
+    const child = await startClient(site, "transport/client", { ...env, ...target, CALLER: name });
     await selfDriver(child, 10).run({ milliseconds: 1500, requests: 20_000 });
     clients.set(name, child);
   }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { ByteWriter } from "../../h2/bytes.js";
+import { StreamTable } from "../../h2/stream-table.js";
 import { maxBufferedBytes, TickWriter } from "../../net/tick-writer.js";
 import type { TrpcCall } from "./call.js";
 import { writeRequest } from "./request-header.js";
@@ -14,7 +15,7 @@ export class RequestSender extends TickWriter<ByteWriter> {
   /** Calls that wait to be written, oldest first; those that were cancelled too. */
   readonly #waiting: TrpcCall[] = [];
   /** Calls that wait for a response, by id. */
-  readonly #calls = new Map<number, TrpcCall>();
+  readonly #calls = new StreamTable<TrpcCall>();
   /** Calls that wait and whose request is not there yet; empty between two writes. */
   readonly #compressing: TrpcCall[] = [];
   /** One-way calls that are in the buffer. */
@@ -70,7 +71,7 @@ export class RequestSender extends TickWriter<ByteWriter> {
 
   /** Takes out all calls, with whether something of each may have reached the peer. */
   takeAll(): (readonly [call: TrpcCall, sent: boolean])[] {
-    const calls = [...this.#calls.values()].map(call => [call, call.id < this.#unsentId] as const);
+    const calls = this.#calls.all().map(call => [call, call.id < this.#unsentId] as const);
     const unsent = [...this.#oneWay, ...this.#waiting].map(call => [call, false] as const);
     this.#calls.clear();
     this.#oneWay.length = this.#waiting.length = 0;
@@ -93,7 +94,7 @@ export class RequestSender extends TickWriter<ByteWriter> {
       writeRequest(out, call.id, call, request);
       call.request = undefined;
       if (call.block.oneWay) this.#oneWay.push(call);
-      else this.#calls.set(call.id, call);
+      else this.#calls.add(call);
     }
     if (next === waiting.length) waiting.length = 0;
     else waiting.splice(0, next);
