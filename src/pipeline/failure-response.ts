@@ -57,10 +57,12 @@ export function protocolFailure(
   detail?: string,
   metadata?: CallMetadata,
 ): HttpResponse {
-  const { request, binding } = context;
+  const { request, binding, routes } = context;
   const names = binding?.kind === "rpc" ? binding.route.policy.responseNames : [];
   const passed = metadata === undefined ? withoutMetadata : failureMetadata(names, metadata);
-  const response = protocol.failure(request, failure, passed);
+  const response = protocol.failure(request, failure, passed, (url, value) =>
+    routes.renderDetail(url, value),
+  );
   if (response.status === 401) addChallenges(response.headers, context);
   return { ...response, failure, detail };
 }

@@ -1,8 +1,8 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
-import type { ResponseBody } from "../codec/wire-to-json/response.js";
-import { isNotModified, responseHeaders, successStatus } from "../protocols/response-metadata.js";
-import { type InboundRequest, noBody } from "../server/inbound-request.js";
+import { responseHeaders } from "../protocols/response-metadata.js";
+import { wholeResponse } from "../protocols/rest/rest-formats.js";
+import type { InboundRequest } from "../server/inbound-request.js";
 import { encodeForm, isForm } from "../uploads/forms.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import { statusDetail, type UnaryResult } from "../upstream/channel.js";
@@ -43,55 +43,38 @@ export function decodeResult(
   binding: RpcBinding,
   result: UnaryResult,
 ): HttpResponse | Promise<HttpResponse> {
-  const { response, policy } = binding.route;
-  const headers = responseHeaders(policy.responseNames, result.headers, result.trailers);
-  if (result.message === undefined) {
-    const detail = statusDetail(result.status);
-    const failure = callFailure(result, policy.statusOf);
-    const details =
-      failure.details.length === 0 ? undefined : binding.details?.render(failure.details, "json");
-    if (details instanceof Promise)
-      return details.then(rendered => failureResponse(context, failure, headers, detail, rendered));
-    return failureResponse(context, failure, headers, detail, details);
+  const { policy } = binding.route;
+  const { message } = result;
+  if (message !== undefined) {
+    try {
+      const whole = wholeResponse(binding, context.request, message, result);
+      if (!(whole instanceof Promise)) return whole;
+      return whole.catch(error => undecodable(context, binding, result, error));
+    } catch (error) {
+      return undecodable(context, binding, result, error);
+    }
   }
-  if (headers.length > 0 && isNotModified(context.request, headers))
-    return { status: 304, headers, body: noBody };
-  const chosen =
-    policy.successStatus === undefined
-      ? undefined
-      : successStatus(policy.successStatus, [result.trailers, result.headers]);
-  const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
-  if (withoutContent(status)) return { status, headers, body: noBody };
-  try {
-    const decoded = response.decodeInTurns(result.message);
-    if (!(decoded instanceof Promise)) return success(status, headers, decoded);
-    return decoded.then(
-      body => success(status, headers, body),
-      error => undecodable(context, headers, error),
-    );
-  } catch (error) {
-    return undecodable(context, headers, error);
-  }
-}
-
-function success(
-  status: number,
-  headers: HttpResponse["headers"],
-  { contentType, body }: ResponseBody,
-): HttpResponse {
-  headers.unshift(["content-type", contentType]);
-  return { status, headers, body };
+  const headers = passedHeaders(binding, result);
+  const detail = statusDetail(result.status);
+  const failure = callFailure(result, policy.statusOf);
+  const details = failure.details.length === 0 ? undefined : binding.details?.render(failure.details, "json");
+  if (details instanceof Promise)
+    return details.then(rendered => failureResponse(context, failure, headers, detail, rendered));
+  return failureResponse(context, failure, headers, detail, details);
 }
 
 function undecodable(
   context: ReadonlyContext,
-  headers: HttpResponse["headers"],
+  binding: RpcBinding,
+  result: UnaryResult,
   error: unknown,
 ): HttpResponse {
-  return failureResponse(context, responseFailure(), headers, String(error));
+  return failureResponse(context, responseFailure(), passedHeaders(binding, result), String(error));
 }
 
-/** RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it. */
-function withoutContent(status: number): boolean {
-  return status === 204 || status === 205;
+function passedHeaders(
+  { route: { policy } }: RpcBinding,
+  { headers, trailers }: UnaryResult,
+): [string, string][] {
+  return responseHeaders(policy.responseNames, headers, trailers);
 }

@@ -4,7 +4,7 @@ import { isHeaderValue } from "../server/response-writer.js";
 import type { Metadata } from "../upstream/channel.js";
 import type { CallMetadata } from "./protocol.js";
 
-/** Binary values as gRPC and Connect write them: base64 without padding. */
+/** Binary values in header fields, whatever the protocol: base64 without padding, as gRPC and Connect ask for. */
 export function base64(bytes: Uint8Array): string {
   const text = asBuffer(bytes).toString("base64");
   const padding = text.indexOf("=");

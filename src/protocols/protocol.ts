@@ -19,9 +19,18 @@ export interface Protocol {
   /**
    * The whole response to a request that fails before any of its response was sent, also one that has no route.
    * @param metadata of the backend: `headers` initial, `trailers` trailing
+   * @param render the JSON text of a detail as an Any
    */
-  failure(request: InboundRequest, failure: Failure, metadata: CallMetadata): ProtocolResponse;
+  failure(
+    request: InboundRequest,
+    failure: Failure,
+    metadata: CallMetadata,
+    render: RenderDetail,
+  ): ProtocolResponse;
 }
+
+/** As `Codecs.renderAny`. */
+export type RenderDetail = (typeUrl: string, value: Uint8Array) => string;
 
 export interface CallMetadata {
   readonly headers: Metadata;

@@ -1,7 +1,7 @@
-import { type ForwardedName, passes } from "../bindings/forwarded-name.js";
+import type { ForwardedName } from "../bindings/forwarded-name.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import { isHeaderValue } from "../server/response-writer.js";
 import type { Metadata } from "../upstream/channel.js";
+import { addMetadata } from "./metadata.js";
 
 /** The declared metadata of a response, headers before trailers, as response headers. */
 export function responseHeaders(
@@ -10,13 +10,8 @@ export function responseHeaders(
   trailers: Metadata,
 ): [string, string][] {
   const found: [string, string][] = [];
-  if (names.length === 0) return found;
-  for (const [name, value] of [...headers, ...trailers]) {
-    if (!passes(names, name)) continue;
-    const text = typeof value === "string" ? value : Buffer.from(value).toString("base64");
-    // A backend cannot be trusted to keep to the characters that a header line may have.
-    if (isHeaderValue(text)) found.push([name, text]);
-  }
+  addMetadata(found, headers, names);
+  addMetadata(found, trailers, names);
   return found;
 }
 

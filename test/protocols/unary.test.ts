@@ -81,6 +81,7 @@ test("a failure of the gateway has its reason as a google.rpc.ErrorInfo in Conne
   assert.equal(error.code, "invalid_argument");
   assert.equal(error.details[0].type, "google.rpc.ErrorInfo");
   assert.match(Buffer.from(error.details[0].value, "base64").toString(), /INVALID_VALUE.*protogate/s);
+  assert.deepEqual(error.details[0].debug, { reason: "INVALID_VALUE", domain: "protogate" });
 });
 
 test("gRPC-Web gets message and trailers in the body", async () => {

@@ -44,7 +44,7 @@ export const connect: Protocol = {
     return { timeoutMs: timeoutOf(timeout, "connect-timeout-ms", parseConnectTimeout), ...opened };
   },
 
-  failure(request, failure, { headers, trailers }): ProtocolResponse {
+  failure(request, failure, { headers, trailers }, render): ProtocolResponse {
     const type = request.header("content-type") ?? "";
     const streams = request.method === "POST" && type.startsWith(streamPrefix) && !isHttpFailure(failure);
     const fields: [string, string][] = [["content-type", streams ? bareType(type) : "application/json"]];
@@ -53,11 +53,11 @@ export const connect: Protocol = {
     if (streams) {
       const end = codeMetadata(failure);
       addMetadata(end, trailers);
-      return { status: 200, headers: fields, body: endEnvelope(failure, end) };
+      return { status: 200, headers: fields, body: endEnvelope(errorJson(failure, render), end) };
     }
     fields.push(...codeMetadata(failure));
     addMetadata(fields, trailers, undefined, "trailer-");
-    return { status: connectStatus(failure), headers: fields, body: errorJson(failure) };
+    return { status: connectStatus(failure), headers: fields, body: errorJson(failure, render) };
   },
 };
 

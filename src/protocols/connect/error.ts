@@ -2,6 +2,7 @@ import { Code, codeName, httpStatus } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
 import { failureDetails, rpcCode } from "../grpc-status.js";
 import { base64 } from "../metadata.js";
+import type { RenderDetail } from "../protocol.js";
 
 /** Reasons that HTTP itself has a status for, which clients that do not speak Connect understand. */
 const httpReasons: ReadonlySet<string> = new Set([
@@ -29,8 +30,8 @@ export function codeMetadata({ code, backendCode }: Failure): [name: string, val
   return code > Code.UNAUTHENTICATED ? [["grpc-status", String(code)]] : [];
 }
 
-/** The JSON of a failure: code, message and details. */
-export function errorJson(failure: Failure): string {
+/** The JSON of a failure: code, message and details, readable ones where their types are known. */
+export function errorJson(failure: Failure, render: RenderDetail): string {
   const code = rpcCode(failure);
   const name =
     code > Code.UNAUTHENTICATED
@@ -44,9 +45,18 @@ export function errorJson(failure: Failure): string {
   if (details.length > 0) {
     const entries = details.map(({ typeUrl, value }) => {
       const type = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
-      return `{"type":${JSON.stringify(type)},"value":"${base64(value)}"}`;
+      const debug = debugOf(type, render(typeUrl, value), value);
+      return `{"type":${JSON.stringify(type)},"value":"${base64(value)}"${debug === undefined ? "" : `,"debug":${debug}`}}`;
     });
     json += `,"details":[${entries.join(",")}]`;
   }
   return `${json}}`;
+}
+
+/** The JSON of a detail without the name of its type; undefined where it could not be decoded. */
+function debugOf(type: string, any: string, value: Uint8Array): string | undefined {
+  const { "@type": _, ...members } = JSON.parse(any) as Record<string, unknown>;
+  const wrapped = Object.keys(members).join() === "value" ? members.value : undefined;
+  if (wrapped === Buffer.from(value).toString("base64")) return undefined;
+  return JSON.stringify(type.startsWith("google.protobuf.") && wrapped !== undefined ? wrapped : members);
 }

@@ -1,5 +1,4 @@
 import type { RpcBinding } from "../../bindings/binding.js";
-import type { ForwardedName } from "../../bindings/forwarded-name.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
 import type { Failure } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
@@ -7,15 +6,8 @@ import { compresses, encodingOf } from "../compression.js";
 import { envelope } from "../envelope.js";
 import { requireReadType } from "../media-type.js";
 import { EnvelopedMessages, messageEnvelope } from "../messages.js";
-import { addMetadata } from "../metadata.js";
-import type {
-  CallMetadata,
-  ProtocolCall,
-  ProtocolResponse,
-  ResponseFormat,
-  StreamEnd,
-  StreamHead,
-} from "../protocol.js";
+import type { CallMetadata, ProtocolCall, ProtocolResponse, RenderDetail, StreamEnd } from "../protocol.js";
+import { type FormatOptions, RpcFormat } from "../rpc-format.js";
 import { type MessageCodec, messageCodec } from "./codec.js";
 import { codeMetadata, errorJson } from "./error.js";
 
@@ -40,21 +32,21 @@ export function openStream(
   );
   return {
     reader: new EnvelopedMessages(encoding, binding.bodyLimit, message => codec.read(message)),
-    format: new StreamFormat(
-      codec,
-      binding.route.policy.responseNames,
-      compresses(encoding, request.header("connect-accept-encoding")),
-    ),
+    format: new StreamFormat(codec, (url, value) => binding.canonical.renderAny(url, value), {
+      contentType: type,
+      names: binding.route.policy.responseNames,
+      compress: compresses(encoding, request.header("connect-accept-encoding")),
+    }),
   };
 }
 
-/** The last envelope of a stream. */
+/** The last envelope of a stream. @param error JSON; undefined where it has ended OK */
 export function endEnvelope(
-  failure: Failure | undefined,
+  error: string | undefined,
   trailers: readonly (readonly [string, string])[],
 ): Buffer {
   const members: string[] = [];
-  if (failure !== undefined) members.push(`"error":${errorJson(failure)}`);
+  if (error !== undefined) members.push(`"error":${error}`);
   if (trailers.length > 0) members.push(`"metadata":${metadataJson(trailers)}`);
   return envelope(endFlag, Buffer.from(`{${members.join(",")}}`, "utf8"));
 }
@@ -70,45 +62,33 @@ function metadataJson(fields: readonly (readonly [string, string])[]): string {
   return `{${members.join(",")}}`;
 }
 
-class StreamFormat implements ResponseFormat {
+class StreamFormat extends RpcFormat {
+  protected readonly encodingHeader = "connect-content-encoding";
   readonly #codec: MessageCodec;
-  readonly #names: readonly ForwardedName[];
-  readonly #compress: boolean;
+  readonly #render: RenderDetail;
 
-  constructor(codec: MessageCodec, names: readonly ForwardedName[], compress: boolean) {
+  constructor(codec: MessageCodec, render: RenderDetail, options: FormatOptions) {
+    super(options);
     this.#codec = codec;
-    this.#names = names;
-    this.#compress = compress;
+    this.#render = render;
   }
 
   async whole(message: Uint8Array, { headers, trailers }: CallMetadata): Promise<ProtocolResponse> {
     const { status, headers: fields } = this.head(headers);
-    const end: [string, string][] = [];
-    addMetadata(end, trailers, this.#names);
-    const body = Buffer.concat([await this.message(message), endEnvelope(undefined, end)]);
-    return { status, headers: fields, body };
-  }
-
-  head(headers: Metadata): StreamHead {
-    const fields: [string, string][] = [["content-type", streamPrefix + this.#codec.name]];
-    if (this.#compress) fields.push(["connect-content-encoding", "gzip"]);
-    addMetadata(fields, headers, this.#names);
-    return { status: 200, headers: fields };
+    const end = endEnvelope(undefined, this.withTrailers([], trailers));
+    return { status, headers: fields, body: Buffer.concat([await this.message(message), end]) };
   }
 
   message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    return messageEnvelope(this.#codec.write(message), this.#compress);
+    return messageEnvelope(this.#codec.write(message), this.compress);
   }
 
   end(trailers: Metadata): StreamEnd {
-    const fields: [string, string][] = [];
-    addMetadata(fields, trailers, this.#names);
-    return { body: endEnvelope(undefined, fields) };
+    return { body: endEnvelope(undefined, this.withTrailers([], trailers)) };
   }
 
   fail(failure: Failure, trailers: Metadata): StreamEnd {
-    const fields = codeMetadata(failure);
-    addMetadata(fields, trailers, this.#names);
-    return { body: endEnvelope(failure, fields) };
+    const fields = this.withTrailers(codeMetadata(failure), trailers);
+    return { body: endEnvelope(errorJson(failure, this.#render), fields) };
   }
 }

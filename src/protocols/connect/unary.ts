@@ -1,9 +1,7 @@
 import type { RpcBinding } from "../../bindings/binding.js";
-import type { ForwardedName } from "../../bindings/forwarded-name.js";
 import { compress } from "../../net/gzip.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
 import { gatewayError } from "../../status/failure.js";
-import type { Metadata } from "../../upstream/channel.js";
 import {
   compresses,
   decompress,
@@ -12,7 +10,6 @@ import {
   worthCompressing,
 } from "../compression.js";
 import { requireReadType } from "../media-type.js";
-import { addMetadata } from "../metadata.js";
 import type {
   CallMetadata,
   EmitMessage,
@@ -21,8 +18,8 @@ import type {
   ProtocolResponse,
   ResponseFormat,
   StreamEnd,
-  StreamHead,
 } from "../protocol.js";
+import { type FormatOptions, RpcFormat } from "../rpc-format.js";
 import { type MessageCodec, messageCodec } from "./codec.js";
 import { readGetParameters } from "./query.js";
 
@@ -103,22 +100,20 @@ function formatOf(
   codec: MessageCodec,
   encoding: MessageEncoding,
 ): ResponseFormat {
-  return new UnaryFormat(
-    codec,
-    route.policy.responseNames,
-    compresses(encoding, request.header("accept-encoding")),
-  );
+  return new UnaryFormat(codec, {
+    contentType: typePrefix + codec.name,
+    names: route.policy.responseNames,
+    compress: compresses(encoding, request.header("accept-encoding")),
+  });
 }
 
-class UnaryFormat implements ResponseFormat {
+class UnaryFormat extends RpcFormat {
+  protected readonly encodingHeader = undefined;
   readonly #codec: MessageCodec;
-  readonly #names: readonly ForwardedName[];
-  readonly #compress: boolean;
 
-  constructor(codec: MessageCodec, names: readonly ForwardedName[], compress: boolean) {
+  constructor(codec: MessageCodec, options: FormatOptions) {
+    super(options);
     this.#codec = codec;
-    this.#names = names;
-    this.#compress = compress;
   }
 
   whole(
@@ -126,20 +121,14 @@ class UnaryFormat implements ResponseFormat {
     { headers, trailers }: CallMetadata,
   ): ProtocolResponse | Promise<ProtocolResponse> {
     const { status, headers: fields } = this.head(headers);
-    addMetadata(fields, trailers, this.#names, "trailer-");
+    this.withTrailers(fields, trailers, "trailer-");
     const body = this.#codec.write(message);
-    if (!this.#compress || !worthCompressing(body)) return { status, headers: fields, body };
+    if (!this.compress || !worthCompressing(body)) return { status, headers: fields, body };
     fields.push(["content-encoding", "gzip"], ["vary", "Accept-Encoding"]);
     const compressed = compress(body);
     return compressed instanceof Promise
       ? compressed.then(bytes => ({ status, headers: fields, body: bytes }))
       : { status, headers: fields, body: compressed };
-  }
-
-  head(headers: Metadata): StreamHead {
-    const fields: [string, string][] = [["content-type", typePrefix + this.#codec.name]];
-    addMetadata(fields, headers, this.#names);
-    return { status: 200, headers: fields };
   }
 
   message(message: Uint8Array): Uint8Array {

@@ -1,4 +1,3 @@
-import type { ForwardedName } from "../../bindings/forwarded-name.js";
 import { asBuffer } from "../../net/buffer.js";
 import type { Failure } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
@@ -14,10 +13,9 @@ import type {
   MessageReader,
   Protocol,
   ProtocolResponse,
-  ResponseFormat,
   StreamEnd,
-  StreamHead,
 } from "../protocol.js";
+import { type FormatOptions, RpcFormat } from "../rpc-format.js";
 import { parseGrpcTimeout, timeoutOf } from "../timeout.js";
 import { Base64Reader } from "./text.js";
 
@@ -52,11 +50,11 @@ export const grpcWeb: Protocol = {
     return {
       timeoutMs: timeoutOf(request.header("grpc-timeout"), "grpc-timeout", parseGrpcTimeout),
       reader: isText(type) ? new TextMessages(messages) : messages,
-      format: new GrpcWebFormat(
-        type,
-        route.policy.responseNames,
-        compresses(encoding, request.header("grpc-accept-encoding")),
-      ),
+      format: new GrpcWebFormat({
+        contentType: type,
+        names: route.policy.responseNames,
+        compress: compresses(encoding, request.header("grpc-accept-encoding")),
+      }),
     };
   },
 
@@ -108,17 +106,13 @@ class TextMessages implements MessageReader {
   }
 }
 
-class GrpcWebFormat implements ResponseFormat {
-  readonly #type: string;
+class GrpcWebFormat extends RpcFormat {
+  protected readonly encodingHeader = "grpc-encoding";
   readonly #text: boolean;
-  readonly #names: readonly ForwardedName[];
-  readonly #compress: boolean;
 
-  constructor(type: string, names: readonly ForwardedName[], compress: boolean) {
-    this.#type = type;
-    this.#text = isText(type);
-    this.#names = names;
-    this.#compress = compress;
+  constructor(options: FormatOptions) {
+    super(options);
+    this.#text = isText(options.contentType);
   }
 
   whole(
@@ -132,19 +126,12 @@ class GrpcWebFormat implements ResponseFormat {
       headers: fields,
       body: encoded(Buffer.concat([bytes, end]), this.#text),
     });
-    const body = messageEnvelope(message, this.#compress);
+    const body = messageEnvelope(message, this.compress);
     return body instanceof Promise ? body.then(finish) : finish(body);
   }
 
-  head(headers: Metadata): StreamHead {
-    const fields: [string, string][] = [["content-type", this.#type]];
-    if (this.#compress) fields.push(["grpc-encoding", "gzip"]);
-    addMetadata(fields, headers, this.#names);
-    return { status: 200, headers: fields };
-  }
-
   message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    const bytes = messageEnvelope(message, this.#compress);
+    const bytes = messageEnvelope(message, this.compress);
     return bytes instanceof Promise
       ? bytes.then(each => encoded(each, this.#text))
       : encoded(bytes, this.#text);
@@ -155,14 +142,11 @@ class GrpcWebFormat implements ResponseFormat {
   }
 
   fail(failure: Failure, trailers: Metadata): StreamEnd {
-    const fields = failureFields(failure, trailers);
-    addMetadata(fields, trailers, this.#names);
+    const fields = this.withTrailers(failureFields(failure, trailers), trailers);
     return { body: encoded(trailersEnvelope(fields), this.#text) };
   }
 
   #okEnvelope(trailers: Metadata): Buffer {
-    const fields: [string, string][] = [["grpc-status", "0"]];
-    addMetadata(fields, trailers, this.#names);
-    return trailersEnvelope(fields);
+    return trailersEnvelope(this.withTrailers([["grpc-status", "0"]], trailers));
   }
 }

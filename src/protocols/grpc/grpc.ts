@@ -16,10 +16,10 @@ import type {
   Protocol,
   ProtocolCall,
   ProtocolResponse,
-  ResponseFormat,
   StreamEnd,
   StreamHead,
 } from "../protocol.js";
+import { RpcFormat } from "../rpc-format.js";
 import { parseGrpcTimeout, timeoutOf } from "../timeout.js";
 
 const mediaType = "application/grpc";
@@ -51,11 +51,11 @@ export const grpc: Protocol = {
     return {
       timeoutMs,
       reader: new EnvelopedMessages(encoding, bodyLimit),
-      format: new GrpcFormat(
-        type,
-        route.policy.responseNames,
-        compresses(encoding, request.header("grpc-accept-encoding")),
-      ),
+      format: new GrpcFormat({
+        contentType: type,
+        names: route.policy.responseNames,
+        compress: compresses(encoding, request.header("grpc-accept-encoding")),
+      }),
     };
   },
 
@@ -79,19 +79,14 @@ function passThrough(
   limit: number,
   names: readonly ForwardedName[],
 ): Pick<ProtocolCall, "reader" | "format"> {
-  return { reader: new PassedEnvelopes(limit), format: new PassThroughFormat(type, names, false) };
+  return {
+    reader: new PassedEnvelopes(limit),
+    format: new PassThroughFormat({ contentType: type, names, compress: false }),
+  };
 }
 
-class GrpcFormat implements ResponseFormat {
-  readonly #type: string;
-  readonly #names: readonly ForwardedName[];
-  readonly #compress: boolean;
-
-  constructor(type: string, names: readonly ForwardedName[], compress: boolean) {
-    this.#type = type;
-    this.#names = names;
-    this.#compress = compress;
-  }
+class GrpcFormat extends RpcFormat {
+  protected readonly encodingHeader = "grpc-encoding";
 
   whole(
     message: Uint8Array,
@@ -105,27 +100,16 @@ class GrpcFormat implements ResponseFormat {
       : { status, headers: fields, body, trailers: end };
   }
 
-  head(headers: Metadata): StreamHead {
-    const fields: [string, string][] = [["content-type", this.#type]];
-    if (this.#compress) fields.push(["grpc-encoding", "gzip"]);
-    addMetadata(fields, headers, this.#names);
-    return { status: 200, headers: fields };
-  }
-
   message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    return messageEnvelope(message, this.#compress);
+    return messageEnvelope(message, this.compress);
   }
 
   end(trailers: Metadata): StreamEnd {
-    const fields: [string, string][] = [["grpc-status", "0"]];
-    addMetadata(fields, trailers, this.#names);
-    return { trailers: fields };
+    return { trailers: this.withTrailers([["grpc-status", "0"]], trailers) };
   }
 
   fail(failure: Failure, trailers: Metadata): StreamEnd {
-    const fields = failureFields(failure, trailers);
-    addMetadata(fields, trailers, this.#names);
-    return { trailers: fields };
+    return { trailers: this.withTrailers(failureFields(failure, trailers), trailers) };
   }
 }
 

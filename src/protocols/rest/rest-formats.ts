@@ -1,6 +1,7 @@
 import type { RpcBinding } from "../../bindings/binding.js";
 import type { StreamForm, StreamPlan } from "../../bindings/stream-config.js";
-import type { InboundRequest } from "../../server/inbound-request.js";
+import type { ResponseBody } from "../../codec/wire-to-json/response.js";
+import { type InboundRequest, noBody } from "../../server/inbound-request.js";
 import type { Failure } from "../../status/failure.js";
 import { type Metadata, noMetadata } from "../../upstream/channel.js";
 import type {
@@ -13,6 +14,38 @@ import type {
 } from "../protocol.js";
 import { isNotModified, responseHeaders, successStatus } from "../response-metadata.js";
 
+/**
+ * The response to a call that has ended OK with one message.
+ * @throws (or rejects with) TranscodeError where the bytes are not that message
+ */
+export function wholeResponse(
+  { route: { response, policy } }: RpcBinding,
+  request: InboundRequest,
+  message: Uint8Array,
+  { headers, trailers }: CallMetadata,
+): ProtocolResponse | Promise<ProtocolResponse> {
+  const fields = responseHeaders(policy.responseNames, headers, trailers);
+  if (isNotModified(request, fields)) return { status: 304, headers: fields, body: noBody };
+  const chosen =
+    policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, [trailers, headers]);
+  const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
+  // RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it.
+  if (status === 204 || status === 205) return { status, headers: fields, body: noBody };
+  const decoded = response.decodeInTurns(message);
+  return decoded instanceof Promise
+    ? decoded.then(body => withBody(status, fields, body))
+    : withBody(status, fields, decoded);
+}
+
+function withBody(
+  status: number,
+  headers: ProtocolResponse["headers"],
+  { contentType, body }: ResponseBody,
+): ProtocolResponse {
+  headers.unshift(["content-type", contentType]);
+  return { status, headers, body };
+}
+
 /** What all forms of a REST stream have in common. */
 abstract class RestFormat implements ResponseFormat {
   protected readonly binding: RpcBinding;
@@ -24,14 +57,8 @@ abstract class RestFormat implements ResponseFormat {
     this.#request = request;
   }
 
-  async whole(message: Uint8Array, { headers, trailers }: CallMetadata): Promise<ProtocolResponse> {
-    const { response, policy } = this.binding.route;
-    const fields = responseHeaders(policy.responseNames, headers, trailers);
-    const chosen = policy.successStatus && successStatus(policy.successStatus, [trailers, headers]);
-    const status = chosen || (response.empty ? policy.emptyStatus : 200);
-    if (status === 204 || status === 205) return { status, headers: fields, body: "" };
-    const { contentType, body } = await response.decodeInTurns(message);
-    return { status, headers: [["content-type", contentType], ...fields], body };
+  whole(message: Uint8Array, metadata: CallMetadata): ProtocolResponse | Promise<ProtocolResponse> {
+    return wholeResponse(this.binding, this.#request, message, metadata);
   }
 
   head(headers: Metadata, first: Uint8Array | undefined): StreamHead {
