@@ -125,7 +125,7 @@ test("mistakes in a file of API keys are errors with line and column", () => {
   );
 });
 
-test("only what a request can carry is hashed", () => {
+test("an API key that no header can carry is refused without being hashed", () => {
   assert.match(hashApiKey(acme), /^sha256:[0-9a-f]{64}$/);
   for (const key of ["", "a b", "a,b", "ä", "a\n"]) assert.throws(() => hashApiKey(key), /expected a key/);
 });

@@ -135,7 +135,7 @@ test("a key of the same name with other content is another key", async () => {
   assert.ok(await tested.ask(bearer(await again.sign())));
 });
 
-test("while the issuer is down the last good keys stay", async () => {
+test("the last good key set stays in use while the issuer is down", async () => {
   const issuer = await startIssuer(one.jwk);
   const tested = provider(issuer, { refresh: 30, cooldown: 0 });
   assert.ok(await tested.ask(bearer(await one.sign())));
@@ -163,7 +163,7 @@ test("a token of a key that is not known is a 503 while the keys cannot be fetch
   assert.ok(await tested.ask(bearer(await two.sign())));
 });
 
-test("within the cool-down after a fetch that failed an unknown key is a 503 without another fetch", async () => {
+test("an unknown key within the cool-down after a failed fetch of keys is a 503 without another fetch", async () => {
   const issuer = await startIssuer(one.jwk);
   let time = 0;
   const keys = new RemoteKeySet({ ...options(issuer), clock: () => time });

@@ -76,7 +76,7 @@ test("a provider that cannot tell leaves it to the next; the response is 503 if 
   assert.deepEqual(failure.headers, []);
 });
 
-test("nothing of a failure says more than its reason", async () => {
+test("a 401 says no more of a failed authentication than its reason", async () => {
   const failure = await tested.refused(bearer(await signShared(second, { iss: "x", exp: inAnHour() })), "a");
   const { message, details, code } = failure;
   assert.deepEqual(

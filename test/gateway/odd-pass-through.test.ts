@@ -149,7 +149,7 @@ http:
     assert.doesNotMatch(text, /x-end/);
   });
 
-  test("interim replies of a backend are not taken for its reply", async () => {
+  test("interim responses of a pass-through backend are not taken for its response", async () => {
     const text = await reply("GET /raw/interim HTTP/1.1");
     assert.equal(statusesOf(text).at(-1), "200");
     assert.match(text, /ok$/);
@@ -246,7 +246,7 @@ http:
     assert.ok((await locations("/twice"))?.length);
   });
 
-  test("bytes of both bodies are in the log, of whatever framing", async () => {
+  test("the access log of a pass-through has the bytes of both bodies, of whatever framing", async () => {
     for (const [path, head, body, into] of [
       ["/echo/sized", "content-length: 5", "hello", 5],
       ["/echo/chunked", "transfer-encoding: chunked", "5\r\nhello\r\n0\r\n\r\n", 5],

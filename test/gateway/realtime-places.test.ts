@@ -113,7 +113,7 @@ describe(`where rooms and sockets are served (${engineUnderTest()})`, () => {
         assert.equal(await upgraded(port, "/ws", { headers: { host } }), 400, host);
   });
 
-  test("without rooms a socket is for calls alone", async t => {
+  test("a socket of realtime.rooms: false is for calls alone", async t => {
     const { httpPort, adminPort } = await serve(
       t,
       false,

@@ -58,16 +58,18 @@ server: { drain: 100ms }
     rmSync(folder, { recursive: true });
   });
 
-  test("a backend whose certificate nobody vouches for is asked nothing", async () => {
+  test("a TLS pass-through sends nothing to a backend whose certificate is not trusted", async () => {
     const answer = await send(`${gateway.url}/strange/x`);
     assert.deepEqual([answer.status, answer.json.reason], [503, "UPSTREAM_UNAVAILABLE"]);
   });
 
-  test("one whose authority is named is", async () => {
+  test("a TLS pass-through calls a backend whose CA is configured", async () => {
     assert.equal((await send(`${gateway.url}/known/x`)).text, "secret");
   });
 
-  test("the same holds for WebSockets", { skip: engineUnderTest() === "uws" }, async () => {
+  test("a TLS pass-through trusts backends of WebSockets by the same CA", {
+    skip: engineUnderTest() === "uws",
+  }, async () => {
     const url = `ws://127.0.0.1:${gateway.httpPort}`;
     const strange = new WebSocket(`${url}/strange/x`);
     strange.on("error", () => undefined);

@@ -71,7 +71,7 @@ test("frames of a room take effect in order while its backend is asked; other ro
   assert.deepEqual([reason, id], ["POLICY_DENIED", 2]);
 });
 
-test("who is refused a room is not in it, and nobody hears of it", async t => {
+test("a socket that a backend refuses a room is not a member, and no member is notified", async t => {
   const { bridge: slow, asked } = bridge(others);
   const { open, realtime } = await serve(t, { settings: { bridge: slow } });
   const client = await open();

@@ -57,7 +57,7 @@ test("an id is answered by an ack that says where the message stands", async t =
   });
 });
 
-test("who is not a member can neither send nor leave nor ask who is there", async t => {
+test("a socket that is not a member of a room can neither send to it nor leave it nor list its members", async t => {
   const { open } = await serve(t);
   const member = await open();
   const stranger = await open();
@@ -222,7 +222,7 @@ test("messages are compressed where that is configured, and reach clients that c
   assert.ok(bytesRead(able) - before < 1000, `${bytesRead(able) - before} bytes`);
 });
 
-test("nothing is compressed by default", async t => {
+test("frames are not compressed by default", async t => {
   const { open } = await serve(t);
   assert.equal((await open({ perMessageDeflate: true })).socket.extensions, "");
 });

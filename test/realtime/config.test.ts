@@ -36,7 +36,7 @@ test("an empty section is realtime with every default", () => {
   });
 });
 
-test("without the section there is no realtime", () => {
+test("a configuration without the section realtime serves no sockets", () => {
   assert.equal(workspace.config('listeners: { http: { address: ":8080" } }').realtime, undefined);
 });
 
@@ -63,7 +63,7 @@ test("the section and its listener need one another", () => {
   assert.match(problems("")[0] ?? "", /expected a section realtime .*\(at listeners\.realtime\)/);
 });
 
-test("one public listener is enough where it is said where sockets are opened", () => {
+test("sockets need no listener of their own where realtime.path is written", () => {
   for (const path of ["/ws", "/", '""'])
     assert.deepEqual(problems(`realtime: { path: ${path} }`, '{ http: { address: ":8080" } }'), []);
 });
@@ -79,7 +79,7 @@ test("the root is written as / or as an empty text", () => {
     assert.match(problems(`realtime: { path: "${wrong}" }`)[0] ?? "", /"\/" or "" for the root/, wrong);
 });
 
-test("without rooms nothing of them may be configured", () => {
+test("realtime.rooms: false with settings of rooms is an error", () => {
   const calls = "rooms: false, calls: [a.B/C]";
   assert.deepEqual(problems(`realtime: { ${calls} }`), []);
   assert.match(problems("realtime: { rooms: false }")[0] ?? "", /nothing to serve; expected calls/);

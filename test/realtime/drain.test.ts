@@ -29,7 +29,7 @@ test("a drain closes every socket with 1012 and when to come back, one after the
   assert.equal(realtime.local.openRooms, 0);
 });
 
-test("while a gateway drains it takes no more sockets", async t => {
+test("a gateway that drains takes no more sockets", async t => {
   const { open, realtime, url } = await serve(t);
   const client = await open();
   (client.socket as unknown as { _socket: { pause(): void } })._socket.pause();

@@ -47,7 +47,7 @@ test("every frame that keeps the schema is read as it is", () => {
   );
 });
 
-test("one field too many, of the wrong type or missing is named", () => {
+test("an error of a frame names the field that is unknown, missing or of the wrong type", () => {
   const good: Readonly<Record<string, unknown>> = {
     type: "send-message",
     room_id: "x",

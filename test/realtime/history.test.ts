@@ -63,7 +63,7 @@ test("a message larger than all memory is delivered but not kept", () => {
   assert.deepEqual([history.bytes, history.size], [0, 0]);
 });
 
-test("with history off nothing is kept, and rooms that are held count on", () => {
+test("with history off no message is kept, and rooms that are held go on counting", () => {
   const history = new History({ ...limits, messages: 0 });
   history.hold("x", true);
   assert.equal(add(history, "x", 0), 1);

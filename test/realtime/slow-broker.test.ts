@@ -27,7 +27,7 @@ test("messages, acks and notices are as with the memory broker; nobody hears of 
     for (let i = 1; i <= 50; i++) assert.equal((await client.next("receive-message")).seq, i);
 });
 
-test("who comes back during traffic gets every message once, in order", async t => {
+test("a member that comes back during traffic gets every message once, in order", async t => {
   const { open } = await serve(t, { broker: new SlowBroker() });
   const sender = await open();
   const { epoch } = await sender.join("x", "S");
@@ -45,7 +45,7 @@ test("who comes back during traffic gets every message once, in order", async t 
   for (let seq = 1; seq <= 80; seq++) assert.equal((await late.next("receive-message")).seq, seq);
 });
 
-test("while the broker is away joins and messages are refused with its reason, and work again later", async t => {
+test("joins and messages are refused with the broker's reason while it is away, and work again later", async t => {
   const broker = new SlowBroker();
   const { open, realtime, metric } = await serve(t, { broker });
   const client = await open();

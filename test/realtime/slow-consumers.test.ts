@@ -75,7 +75,7 @@ test("a client that does not read is closed with 4008, which it gets behind what
     assert.equal((await again.next("receive-message")).seq, next);
 });
 
-test("with policy drop a client that reads again is sent what it missed, or the exact gap, and then what comes", async t => {
+test("with policy drop a client that reads again gets what it missed, or the exact gap, and then new messages", async t => {
   const { open, realtime, metric } = await serve(t, {
     settings: { backpressure: { max: 64 * 1024, policy: "drop" } },
     history: { messages: 20 },
@@ -251,7 +251,7 @@ function seqOf(data: unknown): number | undefined {
   return seq === undefined ? undefined : Number(seq);
 }
 
-test("of 1,000 members 200 that do not read are found, and the others get every message", async t => {
+test("among 1,000 members the 200 that do not read are closed, and the others get every message", async t => {
   const { open, metric, realtime, empty } = await serve(t, {
     settings: { backpressure: { max: 256 * 1024, policy: "close" } },
     history: { messages: 10 },

@@ -54,7 +54,7 @@ function messagesOf(client: Client): Json[] {
   return client.frames.filter(({ type }) => type === "receive-message" || type === "gap");
 }
 
-test("who joins a room while its last member is ended is in a room that is open", async t => {
+test("a socket that joins a room while its last member is closed is in an open room", async t => {
   const { open, realtime, clock } = await withSocketDue(t);
   const visitor = await open();
   clock.now = 1000;
@@ -68,7 +68,7 @@ test("who joins a room while its last member is ended is in a room that is open"
   assert.equal(realtime.local.memberships, 2);
 });
 
-test("who is ended while it joins is a member of nothing", async t => {
+test("a socket that is closed while it joins is a member of no room", async t => {
   const { realtime, clock, slow, sender, empty } = await withSocketDue(t);
   clock.now = 1000;
   slow.say({ type: "join-room", room_id: "z", from: "slow" });
@@ -80,13 +80,13 @@ test("who is ended while it joins is a member of nothing", async t => {
   await empty();
 });
 
-test("nothing is kept for who is to be ended", async t => {
+test("no backlog is kept for a slow member that is due to be closed", async t => {
   const { realtime, sender } = await withSocketDue(t);
   for (let i = 0; i < 5; i++) await fill(sender);
   assert.equal(realtime.local.room("filler")?.backlog, undefined);
 });
 
-test("who is to be ended and leaves the rooms that it is behind in stays", async t => {
+test("a slow member that is due to be closed stays open once it leaves the rooms in which it is behind", async t => {
   const { realtime, clock, slow, sender } = await withSocketDue(t);
   for (const room of ["filler", "x"]) slow.say({ type: "leave-room", room_id: room });
   await until(() => realtime.local.slow.due === 0);
@@ -98,7 +98,7 @@ test("who is to be ended and leaves the rooms that it is behind in stays", async
   await slow.settled();
 });
 
-test("who is to be ended when slow members are no longer closed stays, and is told what it misses", async t => {
+test("a slow member that is due to be closed stays open when a reload selects policy drop, and is notified of its gap", async t => {
   const { realtime, clock, slow, sender } = await withSocketDue(t);
   realtime.settings = { ...realtime.settings, backpressure: { max, policy: "drop" } };
   clock.now = 1000;
@@ -162,7 +162,7 @@ class AskedBroker extends SlowBroker {
   }
 }
 
-test("who comes back gets nothing twice when the broker has lost something meanwhile", async t => {
+test("a member that comes back gets no message twice when the broker has lost some meanwhile", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const sender = await open();
@@ -193,7 +193,7 @@ test("who comes back gets nothing twice when the broker has lost something meanw
   );
 });
 
-test("who comes back to a room that began anew meanwhile is not told that nothing is lost", async t => {
+test("a member that comes back to a room with a new epoch is not told that nothing is lost", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const sender = await open();
@@ -222,7 +222,7 @@ test("members that have missed the same ask the broker once", async t => {
   assert.equal(realtime.local.slow.size, 0);
 });
 
-test("who comes back to many rooms at once is sent no more than it reads", async t => {
+test("a member that comes back to many rooms at once is sent no more than it reads", async t => {
   const broker = new AskedBroker();
   const rooms = 400;
   const { open, realtime } = await serve(t, {
@@ -278,7 +278,7 @@ test("rooms that a socket has more of than it may have since do not fill its buf
   assert.ok(most > 0 && most <= 16_384 + 128 * 1024 + 32 * 16_384, `${most} bytes`);
 });
 
-test("to replay a long history takes as much work as it has messages, however little is read at once", () => {
+test("replaying a long history takes work in proportion to its messages, however little is read at once", () => {
   const backpressure = { max: 1024 ** 2, policy: "close" } as const;
   const world = new World({ rooms: 1, message: 65_536, sentAt: "seconds", backpressure }, 100_000, false);
   const { broker, hub } = world;

@@ -197,7 +197,7 @@ describe("work of one turn of the event loop", () => {
     );
   });
 
-  test("one large message to 1,500 members is delivered over turns, and each member gets everything once and in order", async () => {
+  test("a large message to 1,500 members is delivered over several turns, and each member gets everything once and in order", async () => {
     const world = new Listeners();
     await world.fill("x", 1500);
     const members = [...world.hub.open];
@@ -235,7 +235,7 @@ describe("work of one turn of the event loop", () => {
     assert.ok([...world.hub.open].every(({ lag, rooms }) => lag === undefined && rooms.size === 0));
   });
 
-  test("one socket gets a share of what may wait in rooms, in frames and in bytes, and others go on", async () => {
+  test("a socket gets only a share of what may wait in rooms, in frames and in bytes, and other sockets go on", async () => {
     const world = new Listeners();
     await world.fill("x", 2000);
     const [loud, other] = [...world.hub.open] as [Socket, Socket];

@@ -74,7 +74,7 @@ test("a cookie counts for clients that are no page and for pages of a listed ori
   assert.deepEqual([foreign.status, foreign.body.reason], [403, "ORIGIN_NOT_ALLOWED"]);
 });
 
-test("without a list only pages of the host itself may open a socket, and no cookie of others counts", async t => {
+test("without realtime.origins only pages of the own host may open a socket, and cookies of other pages do not count", async t => {
   const { open, url, port } = await serve(t);
   await open({ origin: `http://127.0.0.1:${port}` });
   for (const origin of ["https://evil.example", "null", `http://127.0.0.1:${port + 1}`, "%"]) {

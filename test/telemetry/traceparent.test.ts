@@ -40,7 +40,7 @@ test("a valid traceparent is forwarded unchanged with its tracestate", () => {
   assert.deepEqual(passedTrace(traceparent, undefined), { traceparent, tracestate: undefined });
 });
 
-test("without a valid traceparent nothing is forwarded, not even tracestate", () => {
+test("a request without a valid traceparent forwards neither it nor tracestate", () => {
   assert.equal(passedTrace(undefined, "a=1"), undefined);
   assert.equal(passedTrace("nonsense", "a=1"), undefined);
 });

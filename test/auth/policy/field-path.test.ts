@@ -180,7 +180,7 @@ test("a field of another wire type is not the field", () => {
   assert.deepEqual(readerOf("number")(wire), { kind: "unset" });
 });
 
-test("bytes that are no message are an error, never a value", () => {
+test("reading a field from malformed message bytes is an error, never a value", () => {
   const whole = order({
     user_id: "jdoe",
     owner: { id: "x".repeat(20) },

@@ -93,7 +93,7 @@ test("an absent claim equals nothing, differs from nothing and is in nothing", (
   assert.equal(evaluate("!has(claim.banned) || claim.banned != true", identity({ banned: true })), false);
 });
 
-test("nothing is true while nobody knows who calls, not even that a claim is absent", () => {
+test("a rule on claims is never true for an anonymous caller, not even that a claim is absent", () => {
   for (const rule of ["!has(claim.banned)", "!('admin' in scopes)", "subject != 'root'", "provider != 'x'"]) {
     assert.equal(evaluate(rule, undefined), undefined, rule);
   }
@@ -109,7 +109,7 @@ test("an entry that a map does not have equals nothing; a field that is not set 
   assert.equal(evaluate("request.level == 'LEVEL_UNSPECIFIED'", jdoe), true);
 });
 
-test("integers are compared exactly, and with claims by their decimal text", () => {
+test("rules compare integers exactly, and with claims by their decimal text", () => {
   const exact = "9007199254740993";
   assert.equal(evaluate(`request.number == ${exact}`, jdoe, { number: exact }), true);
   assert.equal(evaluate(`request.number == 9007199254740992`, jdoe, { number: exact }), false);

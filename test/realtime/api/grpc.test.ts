@@ -132,7 +132,7 @@ test("failures carry the gateway's reason", async t => {
   });
 });
 
-test("with a token only its bearer may call", async t => {
+test("the gRPC API of rooms with a token serves only callers that send it", async t => {
   const { call } = await start(t, "s3cret-token");
   for (const authorization of [undefined, "Bearer wrong", "s3cret-token", "Basic s3cret-token", "Bearer "]) {
     const { code, reason, message } = await failing(call("ListRooms", {}, authorization));

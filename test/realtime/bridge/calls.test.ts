@@ -92,7 +92,7 @@ test("a body that does not fit is refused as over REST, and nothing is sent", as
   assert.equal(backend.seen.length, 0);
 });
 
-test("only listed methods can be called", async () => {
+test("a socket can call only methods that realtime.calls lists", async () => {
   const { call, backend } = await system();
   const session = testSession();
   for (const method of [
@@ -178,7 +178,7 @@ test("a stream that fails on the way ends with an error", async () => {
   assert.equal(session.frames.length, 2);
 });
 
-test("cancel ends a stream at the backend and tells the client", async () => {
+test("a cancel frame ends a stream at the backend, and the client gets its end", async () => {
   const over = withResolvers();
   const { call, bridge } = await system({
     streams: {
@@ -266,7 +266,7 @@ test("a reload gives nobody a place that is taken, and whoever waits goes to the
   await closed;
 });
 
-test("when a socket closes all of its calls are cancelled at the backend", async () => {
+test("all calls of a socket that closes are cancelled at the backend", async () => {
   let cancelled = 0;
   const both = withResolvers();
   const count2 = (): void => {
@@ -350,7 +350,7 @@ test("a reply that the socket does not take waits until it does", async () => {
   assert.deepEqual(await session.next(), { type: "reply", id: 1, body: {} });
 });
 
-test("after close no call is taken, and those under way have ended with an error", async () => {
+test("a bridge that is closed takes no call, and those under way have ended with an error", async () => {
   const { call, bridge, backend } = await system({ streams: { Count: () => undefined } });
   const session = testSession();
   call(session, count(1));

@@ -170,7 +170,7 @@ test("a backend that is gone refuses, or allows where the configuration says so"
   assert.equal(await allowing.metric('protogate_ws_bridge_calls_total{event="join",code="UNAVAILABLE"}'), 1);
 });
 
-test("on_failure allow does not overrule a backend that says no", async () => {
+test("on_failure: allow does not overrule a backend that refuses an event", async () => {
   const { bridge } = await system(
     { join: asking("Join", { on_failure: "allow" }) },
     { Join: (_, reply) => reply({ code: status.NOT_FOUND, details: "no room", metadata: new Metadata() }) },
@@ -223,7 +223,7 @@ test("calls beyond the bound wait in line, and beyond the line they are refused"
   );
 });
 
-test("one socket cannot take all places of a backend", async () => {
+test("one socket cannot hold all permits of a backend", async () => {
   const open: (() => void)[] = [];
   const { bridge, backend } = await system(
     { message: asking("Send") },
@@ -245,7 +245,7 @@ test("one socket cannot take all places of a backend", async () => {
   await Promise.all(all);
 });
 
-test("at its end a bridge gives up what a backend that hangs was asked, and what waits in line", async () => {
+test("a bridge that closes gives up its calls to a backend that hangs, and those that wait for a permit", async () => {
   const { bridge, backend } = await system(
     { message: asking("Send", { timeout: 600_000 }) },
     { Send: () => {} },

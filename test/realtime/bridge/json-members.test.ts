@@ -27,7 +27,7 @@ test("members of any object mean what JSON.parse makes of them", () => {
   );
 });
 
-test("of a name that comes twice the last counts", () => {
+test("jsonMembers takes the last value of a name that comes twice", () => {
   assert.equal(jsonMembers('{"a":1,"\\u0061":2}').get("a"), "2");
 });
 

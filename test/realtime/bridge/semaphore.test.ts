@@ -21,7 +21,7 @@ test("places are given at once, then in the order of asking, then not at all", a
   assert.equal(gate.running, 0);
 });
 
-test("whoever waits longer than its patience goes without a place and leaves the line", async () => {
+test("a waiter of a semaphore that reaches its timeout gets no permit and leaves the queue", async () => {
   const gate = new Semaphore({ concurrency: 1, queue: 1 });
   gate.acquire(1);
   assert.equal(await gate.acquire(1), false);

@@ -218,7 +218,7 @@ test("a stream to a client that does not read waits at the backend, and then arr
   );
 });
 
-test("cancel and the end of a socket end its calls at the backend", async t => {
+test("a cancel frame and the close of a socket cancel its calls at the backend", async t => {
   let cancelled = 0;
   const { open, backend, calls } = await start(t, {
     streams: {

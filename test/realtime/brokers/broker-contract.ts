@@ -166,7 +166,7 @@ export function describeBroker(kind: BrokerKind): void {
       await got(a.recorder, "general", 3);
     });
 
-    test("of two messages with one key only the first is published, on whatever node", async () => {
+    test("a broker publishes only the first of two messages with one key, on whatever node", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
       await a.broker.subscribe("general");
@@ -181,7 +181,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.equal(a.recorder.all.length, 2);
     });
 
-    test("notices reach members and are not kept", async () => {
+    test("a broker delivers notices to members and does not keep them in history", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
       await b.broker.subscribe("general");
@@ -242,7 +242,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(b.recorder.seqs("general"), [1, 8, 9, 10, 11]);
     });
 
-    test("while the server is away publishing fails at once, and afterwards everything goes on", async () => {
+    test("a broker whose server is away fails to publish at once, and works again when it is back", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
       const { epoch } = await a.broker.subscribe("general");

@@ -80,7 +80,7 @@ test("what the history lacks is a gap", async () => {
   assert.deepEqual(short(recorder), ["gap 3-6", "7", "8", "9"]);
 });
 
-test("without any history what arrived meanwhile is still delivered", async () => {
+test("a room feed without history still delivers what arrived during the subscription", async () => {
   const { recorder, feed, reads } = setup();
   feed.open({ epoch: "e1", seq: 2 });
   feed.message(message(5));
