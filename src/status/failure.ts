@@ -16,7 +16,7 @@ export type { AnyValue, FieldViolation } from "./details.js";
 export interface Failure {
   /** Who decided it: the gateway itself or the backend. */
   readonly origin: "gateway" | "upstream";
-  /** The real HTTP status, 400..599, whatever an error profile sends. */
+  /** The real HTTP status, 400..599, whatever the dialect sends. */
   readonly httpStatus: number;
   /** gRPC status code, not 0; codes above 16 are kept as the backend sent them. */
   readonly code: number;

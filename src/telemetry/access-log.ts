@@ -17,7 +17,7 @@ export interface AccessEntry {
   readonly rpc?: string | undefined;
   /** Name of the upstream, undefined where no route matched. */
   readonly upstream?: string | undefined;
-  /** The real HTTP status, whatever an error profile sent. */
+  /** The real HTTP status, whatever the dialect sent. */
   readonly status: number;
   /** gRPC status code. */
   readonly code: number;

@@ -167,7 +167,7 @@ function routeSeries(registry: Registry, buckets: readonly number[]): RouteSerie
     requests: new CounterSeries(
       registry,
       "protogate_http_requests_total",
-      "HTTP requests by real outcome: code is the HTTP status before any error profile changed it.",
+      "HTTP requests by real outcome: code is the HTTP status before any error dialect changed it.",
       ["route", "method", "code", "grpc_code", "service"],
     ),
     duration: new HistogramSeries(

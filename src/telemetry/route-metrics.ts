@@ -63,7 +63,7 @@ export class RouteMetrics {
 
   /**
    * Counts one request that is over.
-   * @param httpStatus the real one, whatever an error profile sent
+   * @param httpStatus the real one, whatever the dialect sent
    * @param grpcCode as the backend sent it or the gateway decided; 0 is success
    * @param requestBytes size of the body as received
    * @param responseBytes size of the body as sent
