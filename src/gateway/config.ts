@@ -57,6 +57,13 @@ const HttpSchema = section(
           default: 100,
           description: "Most levels of nested JSON, both ways. From 1 to 1000.",
         }),
+        streams: Type.Integer({
+          minimum: 1,
+          maximum: 1000,
+          default: 128,
+          description:
+            "Most requests that one HTTP/2 connection may have under way; further ones are refused, and clients send them again. From 1 to 1000.",
+        }),
         request_timeout: duration({
           description: "How long a client may take to send its request.",
           default: "30s",

@@ -47,6 +47,7 @@ export function startHttpListener(loaded: UsableConfig, view: HttpView): Promise
       ...address,
       tls,
       http2: listeners.http.http2 !== false,
+      maxStreams: http.limits.streams,
       headerLimit: http.limits.header,
       requestTimeout: http.limits.request_timeout,
       handle: (request, response) => pipeline.handle(request, response),

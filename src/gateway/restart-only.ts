@@ -8,6 +8,7 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "listeners.realtime": ({ listeners }) => listeners.realtime,
   "listeners.admin": ({ listeners: { admin } }) => ({ ...admin, token: undefined }),
   "http.limits.header": ({ http }) => http.limits.header,
+  "http.limits.streams": ({ http }) => http.limits.streams,
   "http.limits.request_timeout": ({ http }) => http.limits.request_timeout,
   "telemetry.metrics": ({ telemetry }) => telemetry.metrics,
 };

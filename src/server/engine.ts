@@ -10,6 +10,9 @@ import type { ClientSocketLimits } from "./client-socket.js";
 import type { InboundRequest } from "./inbound-request.js";
 import type { ResponseWriter } from "./response-writer.js";
 
+/** See `EngineOptions.maxStreams`. */
+export const defaultMaxStreams = 128;
+
 /** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly host: string;
@@ -18,6 +21,8 @@ export interface EngineOptions {
   readonly tls: ServerTls | undefined;
   /** HTTP/2 beside HTTP/1.1, where Node.js is the engine: by ALPN over TLS, by its preface in plain text. */
   readonly http2?: boolean;
+  /** Streams that one HTTP/2 connection may have open at once. */
+  readonly maxStreams?: number;
   readonly headerLimit: number;
   /** For the whole request to arrive. */
   readonly requestTimeout: number;

@@ -12,7 +12,7 @@ import {
 } from "../../h2/protocol.js";
 import { type Failure, gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
-import { refusal, targetLimit } from "../engine.js";
+import { defaultMaxStreams, refusal, targetLimit } from "../engine.js";
 import type { InboundRequest } from "../inbound-request.js";
 import type { ResponseWriter } from "../response-writer.js";
 import { HeaderBlock, type HeadLimits, type RequestField, requestFields } from "./header-block.js";
@@ -20,8 +20,6 @@ import { type ExchangeHost, Http2Exchange, type Http2Peer } from "./http2-exchan
 import { PastStreams } from "./past-streams.js";
 import { ServerStream, type ServerStreamHost, streamWindow } from "./server-stream.js";
 
-/** Streams that a client may have open at once, and requests that are under way, those of streams that are gone among them. */
-const maxStreams = 128;
 /** Beyond the header fields themselves and the target: 32 bytes for each of so many fields (RFC 9113 §6.5.2). */
 const countedFields = 128;
 /** From here on no streams are accepted: some of their ids are on their way. */
@@ -45,6 +43,8 @@ export interface ServerConnectionOptions {
   readonly headerLimit: number;
   /** Milliseconds for a request to arrive. */
   readonly requestTimeout: number;
+  /** Streams that a client may have open at once, and requests that are under way, those of streams that are gone among them. */
+  readonly maxStreams?: number;
   handle(request: InboundRequest, response: ResponseWriter): void;
   /** A request was refused before it could become an exchange. */
   refused(failure: Failure): void;
@@ -59,6 +59,7 @@ export class ServerConnection
 {
   readonly client: Http2Peer;
   readonly #options: ServerConnectionOptions;
+  readonly #maxStreams: number;
   readonly #limits: HeadLimits;
   readonly #decoder: HpackDecoder<RequestField>;
   #firstBlock = true;
@@ -85,7 +86,7 @@ export class ServerConnection
   readonly #past = new PastStreams();
 
   constructor(socket: Socket, peer: Http2Peer, options: ServerConnectionOptions) {
-    const { headerLimit } = options;
+    const { headerLimit, maxStreams = defaultMaxStreams } = options;
     const listLimit = headerLimit + targetLimit + 32 * countedFields;
     const maxBlockSize = 2 * listLimit;
     super(handlers => listen(socket, handlers), {
@@ -104,6 +105,7 @@ export class ServerConnection
     });
     this.client = peer;
     this.#options = options;
+    this.#maxStreams = maxStreams;
     this.#limits = { headerLimit, listLimit };
     this.#decoder = new HpackDecoder(requestFields, initialTableSize, maxBlockSize);
     this.onOpen();
@@ -268,7 +270,7 @@ export class ServerConnection
       return;
     }
     // Those that the client has given up count as long as they cost something.
-    if (Math.max(this.active, this.#underWay) >= maxStreams) {
+    if (Math.max(this.active, this.#underWay) >= this.#maxStreams) {
       this.#past.takeReset();
       this.#refuse(id, ErrorCode.RefusedStream, end);
       return;

@@ -86,6 +86,21 @@ describe("floods over HTTP/2", () => {
     await stillServes();
   });
 
+  test("a connection may have as many requests under way as the listener allows, and no more", async () => {
+    const works: ResponseWriter[] = [];
+    await start({ maxStreams: 3, handle: (_request, response) => works.push(response) });
+    const client = await open();
+    for (const stream of [1, 3, 5, 7]) client.send(get(stream));
+    assert.equal(await client.resetOf(7), ErrorCode.RefusedStream);
+    assert.deepEqual([works.length], [3]);
+    for (const work of works.splice(0)) work.send(200, [], "ok");
+    assert.equal(await client.status(5), "200");
+    client.send(get(9));
+    while (works.length === 0) await new Promise(setImmediate);
+    works[0]?.send(200, [], "ok");
+    assert.equal(await client.status(9), "200");
+  });
+
   test("requests that were given up count as concurrent as long as their work goes on", async () => {
     const works: ResponseWriter[] = [];
     let most = 0;
