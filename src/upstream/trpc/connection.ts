@@ -16,6 +16,9 @@ const idlePeriodMs = 25_000;
 /** Bytes of a frame that are passed over where its body is too large or it has an attachment; a larger frame ends the connection. */
 const maxPassedOver = 64 * 1024 * 1024;
 
+/** Of its timeout a call has to wait in silence before its connection is left. */
+const timeoutShare = 0.9;
+
 const protobuf = 0;
 const identity = 0;
 const gzip = 1;
@@ -107,9 +110,13 @@ export class TrpcConnection implements PooledConnection<TrpcCall>, CallConnectio
 
   forget(call: TrpcCall): void {
     if (call.id !== 0) this.#sender.delete(call.id);
-    const { maxSilenceMs } = this.#settings;
+    const maxSilenceMs = Math.min(
+      this.#settings.maxSilenceMs,
+      timeoutShare * (call.timeout ?? Number.POSITIVE_INFINITY),
+    );
     const silent = this.#silentSince;
-    // The peer may be gone without a word; others on the connection may still be lucky.
+    // The peer may be gone without a word, or deaf on this connection, as tRPC-Go 1.0 is after a panic; others that
+    // wait may still be lucky.
     if (call.id !== 0 && silent !== undefined && performance.now() - silent >= maxSilenceMs)
       this.#stopTaking();
     this.#callEnded();
