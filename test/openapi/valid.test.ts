@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { createConfig, lintFromString } from "@redocly/openapi-core";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { documentOf } from "./document-of.js";
@@ -26,6 +27,28 @@ for (const file of files)
       assert.equal(one, other);
     });
   });
+
+describe("the OpenAPI document of real APIs", () => {
+  const protos = resolve(import.meta.dirname, "../../node_modules/google-proto-files");
+  const folder = mkdtempSync(join(tmpdir(), "protogate-openapi-"));
+  after(() => rmSync(folder, { recursive: true }));
+
+  for (const name of ["pubsub/v1", "firestore/v1", "longrunning"])
+    it(`google/${name} satisfies the schema of OpenAPI 3.1 and has no finding of a linter`, async () => {
+      const file = join(folder, "gateway.yaml");
+      writeFileSync(
+        file,
+        `listeners: { http: { address: ":0" } }
+descriptors: [{ protos: ${join(protos, "google", name)}, include: [${protos}] }]
+upstreams: { google: { targets: ["127.0.0.1:1"] } }
+services: [{ service: google.**, upstream: google }]
+`,
+      );
+      const text = await documentOf(file);
+      assert.ok(Object.keys(JSON.parse(text).components.schemas).length > 4);
+      assert.deepEqual(await findings(text), []);
+    });
+});
 
 /** What the validator and the linter say, one line each. */
 async function findings(text: string): Promise<string[]> {
