@@ -66,7 +66,7 @@ server: { drain: 100ms }
       body: JSON.stringify({ room_id: "r", message: "m" }),
     });
 
-  describe("by address", () => {
+  describe("limits of sockets and rooms by address", () => {
     before(() => start("rate_limit: attempts", "attempts: { requests: 3, per: 1h, key: ip }"));
     after(() => gateway.close());
 
@@ -121,7 +121,7 @@ server: { drain: 100ms }
     });
   });
 
-  describe("of messages", () => {
+  describe("limits of messages by sockets and REST", () => {
     before(() => start("limits: { messages_per_second: 1, burst: 3 }", ""));
     after(() => gateway.close());
 
@@ -145,7 +145,7 @@ server: { drain: 100ms }
     });
   });
 
-  describe("of places", () => {
+  describe("limits of concurrent sockets", () => {
     before(() => start("rate_limit: places", "places: { concurrency: 1, key: subject }"));
     after(async () => {
       for (const socket of sockets) socket.terminate();
@@ -179,7 +179,7 @@ server: { drain: 100ms }
     });
   });
 
-  describe("by policies on routes", () => {
+  describe("policies on routes for sockets", () => {
     before(async () => {
       gateway = await startTestGateway(
         `

@@ -135,7 +135,7 @@ describe("a backend that answers an error", () => {
   });
 });
 
-describe("error profiles", () => {
+describe("error dialects of upstream failures", () => {
   const bodies: readonly [profile: string, type: string, body: object][] = [
     [
       "google",

@@ -116,7 +116,7 @@ for (const transport of ["lean", "grpc-js"]) {
 
 describe("UNAUTHENTICATED of a backend", () => {
   for (const profile of ["status", "google", "problem", "chat-api"]) {
-    it(`is 401 with WWW-Authenticate in the profile ${profile}`, async () => {
+    it(`is 401 with WWW-Authenticate in the dialect ${profile}`, async () => {
       const system = await startEcho(`errors: ${profile}`, "", {
         Get: (_call, reply) => reply({ code: status.UNAUTHENTICATED, details: "who?" }),
       });
