@@ -1,5 +1,4 @@
 import { performance } from "node:perf_hooks";
-import type { Readable } from "node:stream";
 import { requireHost } from "../auth/host-header.js";
 import type {
   Binding,
@@ -16,12 +15,12 @@ import { targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
-import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
+import { gatewayError, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/request-id.js";
 import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
 import { describe, errorResponse } from "./failure-response.js";
-import { forward, forwardingFailure } from "./forward.js";
+import { forward } from "./forward.js";
 import { match, matchSocket, upgradeOf } from "./match.js";
 import { callMetadata } from "./metadata.js";
 import { openHttpStream } from "./open-http-stream.js";
@@ -33,6 +32,7 @@ import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-
 import type { StreamServices } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
 import { checkMessage, decodeResult, encodeRequest } from "./transcode.js";
+import { sendWithTrailers, streamBody } from "./write-response.js";
 
 export interface PipelineOptions extends Records {
   /** What new requests are served by; a request keeps what it began with. */
@@ -310,9 +310,9 @@ export class Pipeline {
       if (typeof body === "string" || body instanceof Uint8Array) {
         context.responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
         if (trailers === undefined) context.response.send(status, headers, body);
-        else this.#sendWithTrailers(context, status, headers, body, trailers);
+        else sendWithTrailers(context.response, response, body, trailers);
       } else if (body !== undefined) {
-        this.#stream(context, response, body);
+        streamBody(context, response, body, outcome => this.#finish(context, outcome));
         return;
       } else if (status !== 101) {
         context.response.open(status, headers).end();
@@ -324,50 +324,6 @@ export class Pipeline {
       return;
     }
     this.#finish(context, response);
-  }
-
-  #sendWithTrailers(
-    { response }: RequestContext,
-    status: number,
-    headers: HeaderList,
-    body: string | Uint8Array,
-    trailers: HeaderList,
-  ): void {
-    const writer = response.open(status, headers);
-    if (body.length > 0) writer.write(typeof body === "string" ? Buffer.from(body) : body);
-    writer.end(trailers);
-  }
-
-  /** Writes a body as it comes, as fast as the client takes it. */
-  #stream(context: RequestContext, response: HttpResponse, body: Readable): void {
-    const { request } = context;
-    const writer = context.response.open(response.status, response.headers);
-    const counted = request.method !== "HEAD";
-    let ended = false;
-    const end = (failure?: Failure): void => {
-      if (ended) return;
-      ended = true;
-      if (failure === undefined) {
-        writer.end();
-        this.#finish(context, response);
-        return;
-      }
-      body.destroy();
-      context.response.abandon();
-      this.#finish(context, { ...response, failure });
-    };
-    body.on("error", error => end(forwardingFailure(context, error)));
-    body.on("end", () => end());
-    body.on("close", () => end(forwardingFailure(context, new Error("the body was cut short"))));
-    body.on("data", (chunk: Buffer) => {
-      if (counted) context.responseBytes += chunk.length;
-      if (!writer.write(chunk)) body.pause();
-    });
-    writer.onDrain(() => body.resume());
-    request.cancellation.listen(() => {
-      body.destroy();
-      end(forwardingFailure(context, new Error("the client has left")));
-    });
   }
 
   #finish(context: RequestContext, response: Outcome): void {
