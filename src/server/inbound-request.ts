@@ -146,7 +146,10 @@ export function bodyFailure(error: unknown, limit: number, left: string): Failur
   if (error instanceof BodyTooLargeError)
     return gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);
   if (error instanceof BodyOverrunError)
-    return gatewayFailure("BODY_TOO_LARGE", "the body came faster than the backend took it; send it slower");
+    return gatewayFailure(
+      "BODY_TOO_LARGE",
+      "the body came faster than the backend took it, and the engine uws cannot stop the client; send it slower, or use the engine fastify",
+    );
   if (error instanceof BodyTimeoutError)
     return gatewayFailure("REQUEST_TIMEOUT", "the body did not arrive within the time for a request");
   if (error instanceof MalformedBodyError)

@@ -1,10 +1,12 @@
 /** Long runs that ask whether anything is lost: `npm run soak -- [--only NAME]…`. */
 import { parseArgs } from "node:util";
 import { nearest } from "../../src/config/nearest.js";
+import { soakMemory } from "./memory.js";
 import { soakRotation } from "./rotation.js";
 
 const soaks: ReadonlyMap<string, (print: (line: string) => void) => Promise<boolean>> = new Map([
   ["rotation", soakRotation],
+  ["memory", soakMemory],
 ]);
 
 function wanted(): readonly string[] {

@@ -1,0 +1,75 @@
+import { type EngineName, uwsSkipped } from "../engine.js";
+import { type Direction, type FloodWay, flood, startFlood } from "./flood.js";
+import { startGatewayProcess } from "./gateway-process.js";
+
+const mebibyte = 1 << 20;
+const ways: readonly FloodWay[] = ["NDJSON", "HttpBody", "gRPC", "WebSocket"];
+const directions: readonly Direction[] = ["down", "up"];
+
+export interface MemoryRun {
+  readonly bytes: number;
+  /** Milliseconds for which a slow reader does nothing at first. */
+  readonly stallMs: number;
+}
+
+export interface MemoryResult {
+  readonly name: string;
+  /** Bytes by which the gateway's memory has grown meanwhile, at most. */
+  readonly growth: number;
+  /** Bytes that arrived, framing included. */
+  readonly arrived: number;
+}
+
+/** Streams through a gateway, in every way and direction, to a client or a backend that reads slowly. */
+export async function* runMemory(
+  engine: EngineName,
+  { bytes, stallMs }: MemoryRun,
+): AsyncGenerator<MemoryResult> {
+  const backend = await startFlood();
+  const gateway = await startGatewayProcess(engine, backend.port);
+  try {
+    for (const way of ways) {
+      // uws speaks HTTP/1.1 alone.
+      if (way === "gRPC" && engine === "uws") continue;
+      for (const direction of directions) {
+        const run = (size: number, stall: number): Promise<number> =>
+          flood(backend, gateway.port, way, direction, size, stall);
+        // What code and heap take once is no growth.
+        await run(warmUpBytes, 0).catch(() => 0);
+        await gateway.mark();
+        let name = `${engine}, ${way}, ${direction}`;
+        const arrived = await run(bytes, stallMs).catch(error => {
+          name += ` (${error})`;
+          return 0;
+        });
+        yield { name, growth: await gateway.growth(), arrived };
+      }
+    }
+  } finally {
+    await gateway.close();
+    backend.close();
+  }
+}
+
+const warmUpBytes = 32 * mebibyte;
+
+/** Whether memory stays bounded while 1 GiB passes a slow reader. */
+export async function soakMemory(print: (line: string) => void): Promise<boolean> {
+  const bytes = 1024 * mebibyte;
+  const most = 64 * mebibyte;
+  let passed = true;
+  for (const engine of ["fastify", "uws"] as const) {
+    const skip = engine === "uws" && (await uwsSkipped());
+    if (skip !== false) {
+      print(`uws is left out: ${skip}`);
+      continue;
+    }
+    for await (const { name, growth, arrived } of runMemory(engine, { bytes, stallMs: 1000 })) {
+      print(
+        `${name}: ${(arrived / mebibyte).toFixed(0)} MiB arrived, memory grew by ${(growth / mebibyte).toFixed(1)} MiB`,
+      );
+      if (growth > most || arrived < bytes) passed = false;
+    }
+  }
+  return passed;
+}
