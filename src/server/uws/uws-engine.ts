@@ -34,6 +34,8 @@ class UwsEngine implements Engine, UwsListener {
   #port = 0;
   /** Where sockets come in. */
   #cork: HeldCork | undefined;
+  #holding: Promise<HeldCork> | undefined;
+  #destroyed = false;
   #underWay = 0;
   #closed: (() => void) | undefined;
 
@@ -60,7 +62,10 @@ class UwsEngine implements Engine, UwsListener {
 
   async listen(): Promise<void> {
     const { host, port } = this.#options;
-    if (this.#options.attach !== undefined) this.#cork = await holdCork(this.#uws);
+    if (this.#options.attach !== undefined) {
+      this.#holding = holdCork(this.#uws);
+      this.#cork = await this.#holding;
+    }
     const socket = await listen(this.#uws, this.#app, host, port).catch((error: unknown) => {
       this.#cork?.close();
       throw error;
@@ -84,14 +89,23 @@ class UwsEngine implements Engine, UwsListener {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#app.close();
     this.#cork?.close();
     this.#cork = undefined;
   }
 
   async cork(act: () => void): Promise<void> {
-    this.#cork ??= await holdCork(this.#uws);
-    this.#cork.run(act);
+    // Those that come at once share one: a further one would be closed by nobody.
+    this.#holding ??= holdCork(this.#uws);
+    const cork = await this.#holding;
+    if (this.#destroyed) {
+      cork.close();
+      act();
+      return;
+    }
+    this.#cork ??= cork;
+    cork.run(act);
   }
 
   finished(): void {
