@@ -37,7 +37,7 @@ test("a file with only a listener gets every default", () => {
     },
     http: {
       rules: [],
-      limits: { body: 1_048_576, header: 16_384, depth: 100, request_timeout: 30_000 },
+      limits: { body: 1_048_576, header: 16_384, depth: 100, request_timeout: 30_000, streams: 128 },
       proxy: [],
       security_headers: {},
       query: { unknown: "reject", ignore: [] },
@@ -130,7 +130,7 @@ http:
       additional_bindings:
         - { post: "/v1/rooms:get", body: "*", response_body: room }
     - { selector: chat.v1.Rooms.List, get: /v1/rooms }
-  limits: { body: 2MiB, header: 1KiB, depth: 1000, request_timeout: 1s }
+  limits: { body: 2MiB, header: 1KiB, depth: 1000, request_timeout: 1s, streams: 1000 }
   query: { unknown: ignore, ignore: [a, b] }
   forwarded: { trusted_hops: 2 }
 auth: { default: none }
@@ -198,6 +198,7 @@ test("every available key is loaded: durations as milliseconds, sizes as bytes, 
     header: 1024,
     depth: 1000,
     request_timeout: 1000,
+    streams: 1000,
   });
   assert.equal(config.http.forwarded.trusted_hops, 2);
   assert.equal(config.server.drain, 0);

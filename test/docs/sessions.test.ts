@@ -34,7 +34,11 @@ function describeSessions(page: Page): void {
     before(async () => {
       backend = await startDemoBackend();
       const ports = { HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" };
-      const env = { ...ports, DEMO_BACKEND_PORT: String(backend.port) };
+      const env = {
+        ...ports,
+        DEMO_BACKEND_PORT: String(backend.port),
+        DEMO_TRPC_PORT: String(backend.trpcPort),
+      };
       gateway = await startGateway(join(root, "config/gateway.yaml"), {
         env,
         logTo: { write: () => undefined },
