@@ -11,19 +11,18 @@ export type Transform = (message: Buffer) => Uint8Array;
 /** Flag of an envelope whose message is compressed. */
 export const compressedFlag = 1;
 
-/** Reads messages in envelopes. */
+/** What the backend gets of an envelope. @throws GatewayError, or rejects with it */
+type ReadEnvelope = (flags: number, bytes: Buffer) => Uint8Array | Promise<Uint8Array>;
+
+/** Reads messages in envelopes, one after the other. */
 export class EnvelopedMessages implements MessageReader {
   readonly #envelopes: EnvelopeReader;
-  readonly #encoding: MessageEncoding;
-  readonly #limit: number;
-  readonly #transform: Transform | undefined;
+  readonly #read: ReadEnvelope;
 
-  /** @param limit bytes of a message, before and after it is decompressed */
-  constructor(encoding: MessageEncoding, limit: number, transform?: Transform) {
+  /** @param limit bytes of a message as it comes, compressed or not */
+  constructor(limit: number, read: ReadEnvelope) {
     this.#envelopes = new EnvelopeReader(limit);
-    this.#encoding = encoding;
-    this.#limit = limit;
-    this.#transform = transform;
+    this.#read = read;
   }
 
   push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void> {
@@ -40,26 +39,37 @@ export class EnvelopedMessages implements MessageReader {
       const bytes = this.#envelopes.next();
       if (bytes === undefined) return undefined;
       const message = this.#read(this.#envelopes.flags, bytes);
-      const waiting =
-        message instanceof Promise ? message.then(each => this.#emit(each, emit)) : this.#emit(message, emit);
+      const waiting = message instanceof Promise ? message.then(emit) : emit(message);
       if (waiting !== undefined) return waiting.then(() => this.#emitAll(emit));
     }
   }
+}
 
-  #emit(message: Buffer, emit: EmitMessage): Promise<void> | undefined {
-    return emit(this.#transform === undefined ? message : this.#transform(message));
-  }
-
-  #read(flags: number, bytes: Buffer): Buffer | Promise<Buffer> {
+/** Reads messages that the gateway looks into. @param limit bytes of a message, before and after it is decompressed */
+export function plainMessages(
+  encoding: MessageEncoding,
+  limit: number,
+  transform: Transform = message => message,
+): EnvelopedMessages {
+  return new EnvelopedMessages(limit, (flags, bytes) => {
     requireMessageFlags(flags);
-    if (flags === 0) return bytes;
-    if (this.#encoding === "identity") throw unexpectedCompression();
-    return decompress(bytes, this.#limit);
-  }
+    if (flags === 0) return transform(bytes);
+    if (encoding === "identity") throw unexpectedCompression();
+    const message = decompress(bytes, limit);
+    return message instanceof Promise ? message.then(transform) : transform(message);
+  });
+}
+
+/** Reads messages that pass as they are, in their envelopes. @param limit bytes of a message, compressed or not */
+export function passedMessages(limit: number): EnvelopedMessages {
+  return new EnvelopedMessages(limit, (flags, bytes) => {
+    requireMessageFlags(flags);
+    return envelope(flags, bytes);
+  });
 }
 
 /** @throws GatewayError MALFORMED_ENVELOPE for flags that no message of a request has */
-export function requireMessageFlags(flags: number): void {
+function requireMessageFlags(flags: number): void {
   if (flags > compressedFlag)
     throw gatewayError("MALFORMED_ENVELOPE", `a message has the flags ${flags}; expected 0 or 1`);
 }

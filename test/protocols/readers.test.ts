@@ -6,7 +6,7 @@ import { readGetParameters } from "../../src/protocols/connect/query.js";
 import { EnvelopeReader } from "../../src/protocols/envelope.js";
 import { percentEncoded } from "../../src/protocols/grpc-status.js";
 import { Base64Reader } from "../../src/protocols/grpc-web/text.js";
-import { EnvelopedMessages } from "../../src/protocols/messages.js";
+import { plainMessages } from "../../src/protocols/messages.js";
 import { GatewayError } from "../../src/status/failure.js";
 import { enveloped } from "./client.js";
 
@@ -42,7 +42,7 @@ test("messages come out decompressed and in order, however the body is cut", asy
   const messages = fc.array(fc.tuple(fc.boolean(), bytes(6000)), { maxLength: 5 });
   await fc.assert(
     fc.asyncProperty(messages, cuts, async (sent, at) => {
-      const reader = new EnvelopedMessages("gzip", 8000);
+      const reader = plainMessages("gzip", 8000);
       const received: Buffer[] = [];
       const body = Buffer.concat(
         sent.map(([packed, message]) => enveloped(packed ? 1 : 0, packed ? gzipSync(message) : message)),

@@ -5,7 +5,7 @@ import type { Metadata } from "../../upstream/channel.js";
 import { compresses, encodingOf } from "../compression.js";
 import { envelope } from "../envelope.js";
 import { requireReadType } from "../media-type.js";
-import { EnvelopedMessages, messageEnvelope } from "../messages.js";
+import { messageEnvelope, plainMessages } from "../messages.js";
 import type { CallMetadata, ProtocolCall, ProtocolResponse, RenderDetail, StreamEnd } from "../protocol.js";
 import { type FormatOptions, RpcFormat } from "../rpc-format.js";
 import { type MessageCodec, messageCodec } from "./codec.js";
@@ -31,7 +31,7 @@ export function openStream(
     "connect-accept-encoding",
   );
   return {
-    reader: new EnvelopedMessages(encoding, binding.bodyLimit, message => codec.read(message)),
+    reader: plainMessages(encoding, binding.bodyLimit, message => codec.read(message)),
     format: new StreamFormat(codec, (url, value) => binding.canonical.renderAny(url, value), {
       contentType: type,
       names: binding.route.policy.responseNames,

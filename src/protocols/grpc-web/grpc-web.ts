@@ -5,7 +5,7 @@ import { compresses, encodingOf } from "../compression.js";
 import { envelope } from "../envelope.js";
 import { failureFields, failureHeaders, grpcStatusOf } from "../grpc-status.js";
 import { requireReadType } from "../media-type.js";
-import { EnvelopedMessages, messageEnvelope } from "../messages.js";
+import { type EnvelopedMessages, messageEnvelope, plainMessages } from "../messages.js";
 import { addMetadata } from "../metadata.js";
 import type {
   CallMetadata,
@@ -46,7 +46,7 @@ export const grpcWeb: Protocol = {
   open(request, { route, bodyLimit }) {
     const type = requireReadType(request.header("content-type") ?? "", readTypes);
     const encoding = encodingOf(request.header("grpc-encoding"), "grpc-encoding", "grpc-accept-encoding");
-    const messages = new EnvelopedMessages(encoding, bodyLimit);
+    const messages = plainMessages(encoding, bodyLimit);
     return {
       timeoutMs: timeoutOf(request.header("grpc-timeout"), "grpc-timeout", parseGrpcTimeout),
       reader: isText(type) ? new TextMessages(messages) : messages,

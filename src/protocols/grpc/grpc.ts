@@ -1,18 +1,14 @@
 import type { ForwardedName } from "../../bindings/forwarded-name.js";
-import { asBuffer } from "../../net/buffer.js";
 import { noBody } from "../../server/inbound-request.js";
 import { type Failure, gatewayError } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
 import { compresses, encodingOf } from "../compression.js";
-import { EnvelopeReader, envelope } from "../envelope.js";
 import { failureFields, failureHeaders, grpcStatusOf } from "../grpc-status.js";
 import { requireReadType } from "../media-type.js";
-import { EnvelopedMessages, messageEnvelope, requireMessageFlags } from "../messages.js";
+import { messageEnvelope, passedMessages, plainMessages } from "../messages.js";
 import { addMetadata } from "../metadata.js";
 import type {
   CallMetadata,
-  EmitMessage,
-  MessageReader,
   Protocol,
   ProtocolCall,
   ProtocolResponse,
@@ -50,7 +46,7 @@ export const grpc: Protocol = {
     const encoding = encodingOf(request.header("grpc-encoding"), "grpc-encoding", "grpc-accept-encoding");
     return {
       timeoutMs,
-      reader: new EnvelopedMessages(encoding, bodyLimit),
+      reader: plainMessages(encoding, bodyLimit),
       format: new GrpcFormat({
         contentType: type,
         names: route.policy.responseNames,
@@ -80,7 +76,7 @@ function passThrough(
   names: readonly ForwardedName[],
 ): Pick<ProtocolCall, "reader" | "format"> {
   return {
-    reader: new PassedEnvelopes(limit),
+    reader: passedMessages(limit),
     format: new PassThroughFormat({ contentType: type, names, compress: false }),
   };
 }
@@ -110,36 +106,6 @@ class GrpcFormat extends RpcFormat {
 
   fail(failure: Failure, trailers: Metadata): StreamEnd {
     return { trailers: this.withTrailers(failureFields(failure, trailers), trailers) };
-  }
-}
-
-/** Reads envelopes as they come. */
-class PassedEnvelopes implements MessageReader {
-  readonly #envelopes: EnvelopeReader;
-
-  /** @param limit bytes of a message as it comes, compressed or not */
-  constructor(limit: number) {
-    this.#envelopes = new EnvelopeReader(limit);
-  }
-
-  push(chunk: Uint8Array, emit: EmitMessage): void | Promise<void> {
-    this.#envelopes.feed(asBuffer(chunk));
-    return this.#emitAll(emit);
-  }
-
-  end(): void {
-    this.#envelopes.end();
-  }
-
-  #emitAll(emit: EmitMessage): void | Promise<void> {
-    for (;;) {
-      const message = this.#envelopes.next();
-      if (message === undefined) return undefined;
-      const { flags } = this.#envelopes;
-      requireMessageFlags(flags);
-      const waiting = emit(envelope(flags, message));
-      if (waiting !== undefined) return waiting.then(() => this.#emitAll(emit));
-    }
   }
 }
 
