@@ -1,14 +1,12 @@
-import { createHash } from "node:crypto";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import { authNames } from "../auth/config.js";
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import { statusDialect } from "../dialects/status.js";
 import { type ExplainSource, explainRequest } from "../explain/explanation.js";
 import { createPace, inTurns } from "../net/pace.js";
 import type { DocsConfig } from "../openapi/config.js";
-import { Documents, type Prepared, respond } from "../openapi/documents.js";
-import { pageAssets } from "./assets.js";
+import { Documents } from "../openapi/documents.js";
+import { type Prepared, prepare, respond } from "../openapi/prepared.js";
+import { pageAssets, pagePolicy } from "./assets.js";
 import { type CatalogSource, makeCatalog } from "./catalog.js";
 import { maxExplainBytes, writtenRequest } from "./written-request.js";
 
@@ -19,28 +17,12 @@ export interface PageSource {
   explain(): Promise<ExplainSource>;
 }
 
-/** Only what the page brings itself, only from its own host, and never text as markup. */
-const policy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join("; ");
-
 const security: LocalResponse["headers"] = [
-  ["content-security-policy", policy],
+  ["content-security-policy", pagePolicy],
   ["referrer-policy", "no-referrer"],
   ["cross-origin-opener-policy", "same-origin"],
   ["cross-origin-resource-policy", "same-origin"],
 ];
-
-const compress = promisify(gzip);
 
 /**
  * The routes of the documents page of one listener.
@@ -104,11 +86,6 @@ async function catalogOf(source: CatalogSource): Promise<Prepared> {
   }
   const text = `${JSON.stringify(others).slice(0, -1)},"services":[${pieces.join(",")}]}`;
   return prepare("application/json", Buffer.from(text));
-}
-
-async function prepare(contentType: string, plain: Buffer): Promise<Prepared> {
-  const etag = createHash("sha256").update(plain).digest("base64url").slice(0, 22);
-  return { etag, contentType, plain, gzipped: await compress(plain) };
 }
 
 /** The same for all who ask, made for the first one; made anew where that failed. */

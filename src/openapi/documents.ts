@@ -1,17 +1,14 @@
-import { createHash } from "node:crypto";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import { authNames } from "../auth/config.js";
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import { requestFailure, TranscodeError } from "../codec/error.js";
 import { eachParameter } from "../codec/json-to-wire/query.js";
-import { chooseCoding } from "../compression/accept-encoding.js";
 import { nearest } from "../config/nearest.js";
 import { statusDialect } from "../dialects/status.js";
 import { createPace, inTurns } from "../net/pace.js";
 import { GatewayError, gatewayError } from "../status/failure.js";
 import type { DocsConfig } from "./config.js";
 import { DocumentTooLarge, describeApi } from "./document.js";
+import { type Prepared, prepare, respond } from "./prepared.js";
 import type { ApiSource } from "./source.js";
 import { type DocumentFormat, documentText } from "./text.js";
 
@@ -21,20 +18,10 @@ export const maxDocumentBytes = 64 * 1024 * 1024;
 /** Bytes of all documents that are kept, compressed and not. */
 const maxKeptBytes = 96 * 1024 * 1024;
 
-/** A document ready to be sent. */
-export interface Prepared {
-  readonly etag: string;
-  readonly contentType: string;
-  readonly plain: Buffer;
-  readonly gzipped: Buffer;
-}
-
 const contentTypes: Readonly<Record<DocumentFormat, string>> = {
   json: "application/json",
   yaml: "application/yaml",
 };
-
-const compress = promisify(gzip);
 
 /** The text of a document. @param service of one service alone; undefined for all */
 export async function openApiText(
@@ -109,9 +96,7 @@ export class Documents {
   }
 
   async #prepare(service: string | undefined, format: DocumentFormat): Promise<Prepared> {
-    const plain = await openApiText(this.#source(), service, format);
-    const etag = createHash("sha256").update(plain).digest("base64url").slice(0, 22);
-    return { etag, contentType: contentTypes[format], plain, gzipped: await compress(plain) };
+    return prepare(contentTypes[format], await openApiText(this.#source(), service, format));
   }
 
   #keep(key: string, { plain, gzipped }: Prepared): void {
@@ -196,24 +181,4 @@ function askedFor(query: string): string | typeof allServices | undefined {
     throw error instanceof TranscodeError ? new GatewayError(requestFailure(error)) : error;
   }
   return asked;
-}
-
-export function respond(
-  request: LocalRequest,
-  { etag, contentType, plain, gzipped }: Prepared,
-): LocalResponse {
-  const { coding } = chooseCoding(request.header("accept-encoding"), ["gzip"]);
-  const tag = coding === undefined ? `"${etag}"` : `"${etag}-${coding}"`;
-  const headers: [string, string][] = [
-    ["etag", tag],
-    ["cache-control", "no-cache"],
-    ["vary", "accept, accept-encoding"],
-  ];
-  const known = request.header("if-none-match") ?? "";
-  if (known.includes(`"${etag}"`) || known.includes(`"${etag}-gzip"`) || known.trim() === "*")
-    return { status: 304, headers, body: "" };
-  headers.push(["content-type", contentType]);
-  if (coding === undefined) return { status: 200, headers, body: plain };
-  headers.push(["content-encoding", coding]);
-  return { status: 200, headers, body: gzipped };
 }
