@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { type AdminServer, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { describeBinding } from "../bindings/route-description.js";
-import { redact } from "../config/redaction.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
@@ -41,7 +40,7 @@ export function startAdminListener(view: AdminView): Promise<AdminServer> {
       },
       metrics,
       ready: () => readiness(state()),
-      config: () => ({ ...status(), config: redact(loaded().config, loaded().secrets) }),
+      config: status,
       bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
       routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
     }),

@@ -28,6 +28,8 @@ export interface ConfigStatus {
   /** Settings that take effect only after a restart. */
   readonly needs_restart: readonly string[];
   readonly last_reload: ReloadReport | null;
+  /** As operators see it: without secrets. */
+  readonly config: unknown;
 }
 
 const maxPaths = 100;

@@ -37,11 +37,13 @@ export class Reloads {
   }
 
   status({ config, secrets }: UsableConfig): ConfigStatus {
+    const shown = redact(config, secrets);
     return {
-      hash: configHash(redact(config, secrets)),
+      hash: configHash(shown),
       loaded_at: this.#loadedAt.toISOString(),
       needs_restart: this.#needsRestart,
       last_reload: this.#last,
+      config: shown,
     };
   }
 
