@@ -6,7 +6,7 @@ import type { Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
 import { TemplateError } from "../routing/template.js";
-import { protocolTraits } from "../upstream/options.js";
+import { rpcProtocol } from "../upstream/protocols.js";
 import type { LocalHandler } from "./built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built-in-route.js";
 import { type RoutePolicy, routePolicy } from "./policy.js";
@@ -131,7 +131,7 @@ function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagno
   const { method, service } = rule;
   if (!method.clientStreaming && !method.serverStreaming) return undefined;
   const protocol = upstreams[service.upstream]?.protocol;
-  if (protocolTraits(protocol)?.streams !== false) return undefined;
+  if (rpcProtocol(protocol)?.streams !== false) return undefined;
   return {
     severity: "warning",
     message: `${method.fullName} streams, which the protocol ${protocol} of upstream "${service.upstream}" does not carry here; its calls get 501`,

@@ -13,7 +13,7 @@ import type { RateLimitsConfig } from "../limits/config.js";
 import { checkLimitNames, rateLimitReference } from "../limits/config.js";
 import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
-import { protocolTraits } from "../upstream/options.js";
+import { rpcProtocol } from "../upstream/protocols.js";
 import type { RulesConfig } from "./rule-config.js";
 import { checkStatusCodes, StatusCodesSchema } from "./status-codes.js";
 import { streamDefaults, streamOptions } from "./stream-config.js";
@@ -319,7 +319,7 @@ function onlyGrpcCodes(path: Path, { services, upstreams }: DraftOf<BindingSecti
   const index = path[0] === "services" ? path[1] : undefined;
   const used = typeof index === "number" ? [services?.[index]] : (services ?? []);
   return used.every(service => {
-    const traits = protocolTraits(upstreams?.[service?.upstream ?? ""]?.protocol);
+    const traits = rpcProtocol(upstreams?.[service?.upstream ?? ""]?.protocol);
     return traits === undefined || traits.grpcCodes;
   });
 }

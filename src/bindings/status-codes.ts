@@ -1,7 +1,7 @@
 import Type from "typebox";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
-import { otherCode } from "../telemetry/route-metrics.js";
+import { other } from "../telemetry/route-metrics.js";
 
 const statusCodes = {
   description:
@@ -87,7 +87,7 @@ export class ListedCodes {
 
   /** The label of a code in metrics: the entry as it is written, so that there are no more labels than entries. */
   labelOf(code: number): string {
-    return this.#find(code)?.key ?? otherCode;
+    return this.#find(code)?.key ?? other;
   }
 
   #find(code: number): Entry | undefined {

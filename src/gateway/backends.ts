@@ -7,7 +7,7 @@ import type { Channel, EndpointState } from "../upstream/channel.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
-import { protocolTraits, type TrpcOptions } from "../upstream/options.js";
+import { rpcProtocol } from "../upstream/protocols.js";
 import { watchDescriptors } from "../upstream/reflection/reflection.js";
 import type { GatewayConfig } from "./config.js";
 import { forwardersOf } from "./pass-through.js";
@@ -161,9 +161,11 @@ export function createChannels(
   const channels = new Map<string, Channel>();
   const problems: Diagnostic[] = [];
   for (const [name, upstream] of Object.entries(config.upstreams)) {
-    if (protocolTraits(upstream.protocol) === undefined) continue;
+    const protocol = rpcProtocol(upstream.protocol);
+    if (protocol === undefined) continue;
     try {
-      channels.set(name, createChannel(channelOptions(name, upstream), observe(name)));
+      const options = { ...channelOptions(name, upstream), ...protocol.options(upstream) };
+      channels.set(name, createChannel(options, observe(name)));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       problems.push({
@@ -179,17 +181,15 @@ export function createChannels(
   throw new LoadError(problems);
 }
 
-function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions {
+function channelOptions(name: string, upstream: UpstreamConfig): Omit<ChannelOptions, "transport"> {
   const { retry, compression } = upstream;
   const tls = readClientTls(upstream.tls);
   return {
     name,
     targets: upstream.targets,
     balancing: upstream.balancing,
-    transport: upstream.protocol === "trpc" ? "trpc" : upstream.transport,
     maxMessageSize: upstream.max_message_size,
     userAgent: `protogate/${version}`,
-    ...(upstream.trpc === undefined ? {} : { trpc: trpcOptions(upstream.trpc) }),
     ...(tls === undefined ? {} : { tls }),
     ...(compression?.encoding === "gzip" && { compressFrom: compression.min_size }),
     ...(upstream.keepalive === undefined ? {} : { keepalive: upstream.keepalive }),
@@ -208,16 +208,8 @@ function channelOptions(name: string, upstream: UpstreamConfig): ChannelOptions 
   };
 }
 
-function trpcOptions({ caller, callee, one_way: oneWay }: NonNullable<UpstreamConfig["trpc"]>): TrpcOptions {
-  return {
-    ...(caller === undefined ? {} : { caller }),
-    ...(callee === undefined ? {} : { callee }),
-    oneWay: oneWay.map(name => `/${name}`),
-  };
-}
-
 function observer(upstream: string, config: GatewayConfig, metrics: Runtime["metrics"]): UpstreamObserver {
-  const { protocol = "grpc" } = config.upstreams[upstream] ?? {};
+  const { protocol } = config.upstreams[upstream] as UpstreamConfig;
   const of = (path: string): UpstreamMetrics => metrics.upstream(upstream, protocol, path);
   const codes = new ListedCodes(statusCodesOf(config, upstream));
   return {

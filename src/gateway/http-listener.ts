@@ -5,7 +5,7 @@ import type { Engine } from "../server/engine.js";
 import { startFastifyEngine } from "../server/node/fastify-engine.js";
 import { startUwsEngine } from "../server/uws/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
-import { none } from "../telemetry/route-metrics.js";
+import { none, other } from "../telemetry/route-metrics.js";
 import { largestBody } from "./config.js";
 import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
@@ -60,7 +60,7 @@ export function startHttpListener(loaded: UsableConfig, view: HttpView): Promise
       }),
       takeUpgrade: (request, socket, head) => realtime()?.take(request, socket, head) === true,
       refused: ({ httpStatus, code }) =>
-        runtime.metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
+        runtime.metrics.route(none, other, none).observe(httpStatus, code, 0, 0, 0),
     }),
   );
 }

@@ -17,7 +17,7 @@ import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws
 import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
 import { AccessLog } from "../telemetry/access-log.js";
-import { none } from "../telemetry/route-metrics.js";
+import { none, other } from "../telemetry/route-metrics.js";
 import type { GatewayConfig } from "./config.js";
 import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
@@ -164,7 +164,7 @@ export class RealtimeService implements Rooms {
         requestTimeout: limits.request_timeout,
         handle: (request, response) => pipeline.handle(request, response),
         refused: ({ httpStatus, code }) =>
-          metrics.route(none, "OTHER", none).observe(httpStatus, code, 0, 0, 0),
+          metrics.route(none, other, none).observe(httpStatus, code, 0, 0, 0),
         sockets: {
           ...this.#sockets,
           replyHeaders: origin => this.#used.routes.replyHeaders(origin, encrypted),

@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import { other } from "../telemetry/route-metrics.js";
 import { CounterSeries } from "../telemetry/series.js";
 
 /**
@@ -52,6 +53,6 @@ export class LiveKitMetrics {
 
   /** @param event as LiveKit names it; undefined where that cannot be believed */
   webhook(event: string | undefined, result: WebhookResult): void {
-    this.#webhooks.child(event !== undefined && events.has(event) ? event : "other", result).inc();
+    this.#webhooks.child(event !== undefined && events.has(event) ? event : other, result).inc();
   }
 }

@@ -3,7 +3,7 @@ import type { Binding } from "../bindings/binding.js";
 import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
-import { none, otherCode, type RouteMetrics } from "../telemetry/route-metrics.js";
+import { none, other, type RouteMetrics } from "../telemetry/route-metrics.js";
 import type { Outcome, ReadonlyContext } from "./context.js";
 
 /** Where requests are recorded. */
@@ -60,7 +60,7 @@ export function record(
 }
 
 function businessLabel(binding: Binding | undefined, backendCode: number): string {
-  return binding?.kind === "rpc" ? binding.route.policy.labelOf(backendCode) : otherCode;
+  return binding?.kind === "rpc" ? binding.route.policy.labelOf(backendCode) : other;
 }
 
 /** A binding's own metrics, unless the request has another method than the binding (HEAD for GET, any for `*`). */

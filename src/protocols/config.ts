@@ -6,6 +6,7 @@ import type { Findings } from "../config/findings.js";
 import { type DraftOf, duration, type Loaded, mapping, text } from "../config/schema.js";
 import { checkLimitNames, rateLimitReference } from "../limits/config.js";
 import type { HttpListenerConfig } from "../server/config.js";
+import { rpcProtocol } from "../upstream/protocols.js";
 
 const access = {
   auth: Type.Optional(
@@ -90,8 +91,11 @@ function checkPassThrough(draft: GrpcSections, findings: Findings): void {
     const upstream = upstreams?.[entry?.upstream ?? ""];
     const at = [...path, "upstream"];
     const shown = findings.show(at, entry?.upstream ?? "");
-    if (upstream?.protocol !== undefined && upstream.protocol !== "grpc")
-      findings.error(at, `expected an upstream with protocol grpc, found ${shown}`);
+    if (upstream?.protocol !== undefined && rpcProtocol(upstream.protocol)?.passesGrpc !== true)
+      findings.error(
+        at,
+        `expected an upstream with protocol grpc, found ${shown} with protocol ${upstream.protocol}: calls pass as they are`,
+      );
     else if (upstream?.transport === "grpc-js")
       findings.error(at, `expected an upstream with transport lean, found ${shown}: grpc-js reads messages`);
     if (listeners?.http !== undefined && (listeners.http.engine === "uws" || listeners.http.http2 === false))

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from "prom-client";
+import { other } from "../telemetry/route-metrics.js";
 import {
   type CounterChild,
   CounterSeries,
@@ -35,7 +36,7 @@ export const upgradeResults = [
 export type UpgradeResult = (typeof upgradeResults)[number];
 
 /** Frames that only the gateway sends. */
-const sentTypes = ["receive-message", "notice", "ack", "error", "presence", "gap", "other"] as const;
+const sentTypes = ["receive-message", "notice", "ack", "error", "presence", "gap", other] as const;
 export type SentType = (typeof sentTypes)[number];
 
 const dropReasons = ["slow_consumer", "rate_limited", "invalid", "refused"] as const;
@@ -131,7 +132,7 @@ export class RealtimeMetrics {
   }
 
   closed(code: number): void {
-    this.#closes.child(countedCodes.has(code) ? String(code) : "other").inc();
+    this.#closes.child(countedCodes.has(code) ? String(code) : other).inc();
   }
 
   joined(members: number): void {

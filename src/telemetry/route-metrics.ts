@@ -16,17 +16,17 @@ const methods: ReadonlySet<string> = new Set([
   "TRACE",
 ]);
 
-/** The label of codes that are neither gRPC's nor listed in the configuration. */
-export const otherCode = "OTHER";
+/** Label value of whatever is not in the closed set of a label. */
+export const other = "other";
 
-/** `OTHER` for codes that gRPC does not define, since backends may send any number. */
+/** `other` for codes that gRPC does not define, since backends may send any number. */
 export function codeLabel(grpcCode: number): string {
-  return isDefined(grpcCode) ? codeName(grpcCode) : otherCode;
+  return isDefined(grpcCode) ? codeName(grpcCode) : other;
 }
 
-/** `OTHER` for methods outside RFC 9110 and PATCH, since clients may send any word. */
+/** `other` for methods outside RFC 9110 and PATCH, since clients may send any word. */
 export function methodLabel(method: string): string {
-  return methods.has(method) ? method : "OTHER";
+  return methods.has(method) ? method : other;
 }
 
 /** The series that every route has children of. */

@@ -7,8 +7,9 @@ import type { Findings } from "../config/findings.js";
 import { Formats } from "../config/format.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, size, text } from "../config/schema.js";
-import { grpcTransports, protocolTraits } from "./options.js";
-import { checkTrpc, TrpcSchema } from "./trpc/config.js";
+import { grpcTransports } from "./options.js";
+import { checkProtocol, rpcProtocol } from "./protocols.js";
+import { TrpcSchema } from "./trpc/config.js";
 
 /** gRPC's status codes by name (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), OK left out. */
 const failures = [
@@ -173,7 +174,7 @@ type RetryConfig = NonNullable<UpstreamConfig["retry"]>;
 export function checkUpstreams(upstreams: DraftOf<UpstreamsConfig> | undefined, findings: Findings): void {
   for (const [name, upstream] of Object.entries(upstreams ?? {})) {
     const path = ["upstreams", name];
-    if (protocolTraits(upstream?.protocol) !== undefined) {
+    if (rpcProtocol(upstream?.protocol) !== undefined) {
       upstream?.targets?.forEach((target, index) => {
         checkTarget([...path, "targets", index], target, findings);
       });
@@ -183,9 +184,7 @@ export function checkUpstreams(upstreams: DraftOf<UpstreamsConfig> | undefined, 
         checkOrigin([...path, "targets", index], target, findings);
       });
     }
-    if (upstream?.protocol === "trpc") checkTrpc(path, upstream.trpc, upstream, findings);
-    else if (upstream?.trpc !== undefined)
-      findings.error([...path, "trpc"], "only an upstream with protocol trpc has this section");
+    if (upstream !== undefined) checkProtocol(path, upstream, findings);
     checkTls([...path, "tls"], upstream?.tls, findings);
     checkRetry([...path, "retry"], upstream?.retry, findings);
   }

@@ -15,7 +15,8 @@ import {
   type UnaryCall,
   type UnaryResult,
 } from "./channel.js";
-import { type ChannelOptions, rpcProtocols, type UpstreamObserver } from "./options.js";
+import type { ChannelOptions, UpstreamObserver } from "./options.js";
+import { rpcProtocols } from "./protocols.js";
 import { transports } from "./transports.js";
 
 export type { ChannelOptions, UpstreamObserver } from "./options.js";

@@ -1,4 +1,5 @@
 import type { KeepaliveOptions } from "../h2/keepalive.js";
+import type { TrpcOptions } from "./trpc/config.js";
 
 /** How an upstream is reached, in normalized units: milliseconds, bytes, PEM. */
 export interface ChannelOptions {
@@ -29,40 +30,6 @@ export const grpcTransports = ["lean", "grpc-js"] as const;
 
 /** Ways to speak to endpoints: those of gRPC, and tRPC's own. */
 export type TransportKind = (typeof grpcTransports)[number] | "trpc";
-
-/** What the protocol of an RPC backend has. */
-interface ProtocolTraits {
-  /** Whether the gateway carries streams over it; unary calls it does in any case. */
-  readonly streams: boolean;
-  /** Whether servers tell their descriptors and their health. */
-  readonly reflection: boolean;
-  readonly health: boolean;
-  /** Whether the codes of backends are gRPC's, and those above them. */
-  readonly grpcCodes: boolean;
-}
-
-/** The protocols of RPC backends, as `protocol` of an upstream names them. */
-export const rpcProtocols = {
-  grpc: { streams: true, reflection: true, health: true, grpcCodes: true },
-  trpc: { streams: false, reflection: false, health: false, grpcCodes: false },
-} as const satisfies Readonly<Record<string, ProtocolTraits>>;
-
-export type RpcProtocol = keyof typeof rpcProtocols;
-
-/** Undefined where it is no protocol of RPC backends. */
-export function protocolTraits(protocol: string | undefined): ProtocolTraits | undefined {
-  return protocol === "grpc" || protocol === "trpc" ? rpcProtocols[protocol] : undefined;
-}
-
-/** What calls to tRPC servers say beside the message. */
-export interface TrpcOptions {
-  /** The name of the gateway. */
-  readonly caller?: string;
-  /** The name of the service that is called, in place of that of the RPC service. */
-  readonly callee?: string;
-  /** Paths of methods (`/package.Service/Method`) that are called without waiting for a response. */
-  readonly oneWay?: readonly string[];
-}
 
 export type Balancing = "round_robin" | "least_request" | "pick_first";
 

@@ -7,7 +7,8 @@ import {
   noMetadata,
   type PassedEncodings,
 } from "./channel.js";
-import type { ChannelOptions, RpcProtocol } from "./options.js";
+import type { ChannelOptions } from "./options.js";
+import type { RpcProtocol } from "./protocols.js";
 
 /** `failing`: the last attempt to connect failed, or has taken too long. */
 export type TransportState = "idle" | "connecting" | "ready" | "failing";

@@ -45,6 +45,7 @@ upstreams:
   old: { targets: ["127.0.0.1:${port}"], max_message_size: 64KiB, compression: { min_size: 0 } }
   bare: { targets: ["127.0.0.1:${barePort}"], compression: { min_size: 0 } }
   js: { targets: ["127.0.0.1:${port}"], transport: grpc-js }
+  messages: { protocol: trpc, targets: ["127.0.0.1:1"] }
 http: { limits: { body: 64KiB }, grpc: { health: { auth: none }, reflection: { auth: none }, pass_through: [${entry}] } }
 rate_limits: { three: { requests: 3, per: 1h } }
 server: { drain: 500ms }
@@ -393,6 +394,12 @@ for (const [what, entry, more, message] of [
     "{ service: a.B, upstream: js }",
     "",
     /expected an upstream with transport lean/,
+  ],
+  [
+    "a tRPC upstream",
+    "{ service: a.B, upstream: messages }",
+    "",
+    /expected an upstream with protocol grpc, found "messages" with protocol trpc: calls pass as they are/,
   ],
   ["a pattern", '{ service: "a.**", upstream: old }', "", /package\.Service/],
   [

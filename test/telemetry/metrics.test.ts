@@ -79,14 +79,14 @@ test("a route without traffic has no series", async () => {
 
 test("unknown methods share one label, and unknown gRPC codes share one", async () => {
   assert.equal(methodLabel("PATCH"), "PATCH");
-  assert.equal(methodLabel("patch"), "OTHER");
+  assert.equal(methodLabel("patch"), "other");
   assert.equal(codeLabel(16), "UNAUTHENTICATED");
-  for (const code of [17, 1501, -1, 0.5, Number.NaN]) assert.equal(codeLabel(code), "OTHER");
+  for (const code of [17, 1501, -1, 0.5, Number.NaN]) assert.equal(codeLabel(code), "other");
 
   const metrics = metricsWith(1);
   for (let i = 0; i < 200; i++) metrics.route("<none>", `M${i}`, "<none>").observe(500, 1000 + i, 0, 0, 0);
   assert.deepEqual(await samples(metrics, "protogate_http_requests_total"), [
-    `protogate_http_requests_total{route="<none>",method="OTHER",code="500",grpc_code="OTHER",service="<none>"} 200`,
+    `protogate_http_requests_total{route="<none>",method="other",code="500",grpc_code="other",service="<none>"} 200`,
   ]);
 });
 
@@ -112,7 +112,7 @@ test("upstream calls are counted when they start, end and are sent again", async
   ]);
   assert.deepEqual(await samples(metrics, "protogate_upstream_handled_total"), [
     `protogate_upstream_handled_total{${labels},grpc_code="OK"} 1`,
-    `protogate_upstream_handled_total{${labels},grpc_code="OTHER"} 200`,
+    `protogate_upstream_handled_total{${labels},grpc_code="other"} 200`,
   ]);
   assert.equal(
     (await samples(metrics, "protogate_upstream_handling_seconds")).at(-1),

@@ -25,22 +25,28 @@ export const TrpcSchema = mapping(
   "What requests to tRPC servers say beside the message.",
 );
 
-type TrpcConfig = Loaded<typeof TrpcSchema>;
+export type TrpcConfig = Loaded<typeof TrpcSchema>;
+
+/** What calls to tRPC servers say beside the message. */
+export interface TrpcOptions {
+  /** The name of the gateway. */
+  readonly caller?: string;
+  /** The name of the service that is called, in place of that of the RPC service. */
+  readonly callee?: string;
+  /** Paths of methods (`/package.Service/Method`) that are called without waiting for a response. */
+  readonly oneWay?: readonly string[];
+}
 
 /** What an upstream may say that means nothing to tRPC. */
-interface OtherSections {
+interface UpstreamSections {
   readonly transport?: string | undefined;
   readonly health?: unknown;
+  readonly trpc?: DraftOf<TrpcConfig> | undefined;
 }
 
 const methodName = /^[A-Za-z_][\w.]*\/[A-Za-z_]\w*$/;
 
-export function checkTrpc(
-  at: Path,
-  trpc: DraftOf<TrpcConfig> | undefined,
-  { transport, health }: OtherSections,
-  findings: Findings,
-): void {
+export function checkTrpc(at: Path, { transport, health, trpc }: UpstreamSections, findings: Findings): void {
   if (transport !== undefined && transport !== "lean")
     findings.error([...at, "transport"], `${transport} speaks gRPC only; leave transport out`);
   if (health !== undefined)
@@ -50,4 +56,12 @@ export function checkTrpc(
     const path = [...at, "trpc", "one_way", index];
     findings.error(path, `expected a method such as shop.v1.Items/Get, found ${findings.show(path, name)}`);
   }
+}
+
+export function trpcOptions({ caller, callee, one_way: oneWay }: TrpcConfig): TrpcOptions {
+  return {
+    ...(caller === undefined ? {} : { caller }),
+    ...(callee === undefined ? {} : { callee }),
+    oneWay: oneWay.map(name => `/${name}`),
+  };
 }

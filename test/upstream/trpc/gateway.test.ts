@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { startTrpcServer, type TrpcServer } from "../../../src/demo/trpc/server.js";
+import { Code } from "../../../src/status/code.js";
 import { type System, startSystem } from "../../contracts/system.js";
 
 const root = resolve(import.meta.dirname, "../../..");
@@ -133,6 +135,50 @@ describe("a gateway in front of a tRPC server", () => {
     assert.ok(bytes.includes("nobody") && bytes.includes("grpc-status: 0"), bytes.toString("latin1"));
   });
 
+  it("a gRPC client and Connect in its binary form reach a tRPC method, errors of the business and of the framework included", async () => {
+    const text = (value: string): Buffer =>
+      Buffer.concat([Buffer.from([0x0a, value.length]), Buffer.from(value)]);
+    const connect = (id: string) =>
+      fetch(`http://127.0.0.1:${system.httpPort}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/proto", "x-user": "ann" },
+        body: text(id),
+      });
+    const fine = await connect("1");
+    assert.equal(fine.headers.get("content-type"), "application/proto");
+    assert.deepEqual(Buffer.from(await fine.arrayBuffer()), withText("ann"));
+    const refused = await connect("ret41");
+    assert.deepEqual([refused.status, refused.headers.get("trpc-ret")], [401, "41"]);
+    assert.equal(((await refused.json()) as { code: string }).code, "unauthenticated");
+
+    const client = new Client(`127.0.0.1:${system.httpPort}`, credentials.createInsecure());
+    const same = (bytes: Buffer): Buffer => bytes;
+    const grpc = (id: string): Promise<{ error: ServiceError | null; message: Buffer | undefined }> =>
+      new Promise(resolve => {
+        const metadata = new Metadata();
+        metadata.set("x-user", "ann");
+        client.makeUnaryRequest(path, same, same, text(id), metadata, (error, message) =>
+          resolve({ error, message }),
+        );
+      });
+    try {
+      assert.deepEqual(await grpc("1"), { error: null, message: withText("ann") });
+      const business = (await grpc("func_ret10001")).error;
+      assert.deepEqual(
+        [business?.code, business?.details, business?.metadata.get("trpc-func-ret")],
+        [Code.UNKNOWN, "the business says no", ["10001"]],
+      );
+      const framework = (await grpc("ret23")).error;
+      assert.deepEqual(
+        [framework?.code, framework?.metadata.get("trpc-ret")],
+        [Code.RESOURCE_EXHAUSTED, ["23"]],
+      );
+      assert.equal((await grpc("silent")).error?.code, Code.DEADLINE_EXCEEDED);
+    } finally {
+      client.close();
+    }
+  });
+
   it("metrics have the protocol, and of business codes only those that the configuration lists", async () => {
     await get("func_ret5");
     await get("func_ret70000");
@@ -145,7 +191,7 @@ describe("a gateway in front of a tRPC server", () => {
       );
     for (const name of ["protogate_upstream_handled_total", "protogate_http_requests_total"]) {
       const found = codes(name);
-      for (const label of ["OK", "3", "5", "10000-10999", "OTHER", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"])
+      for (const label of ["OK", "3", "5", "10000-10999", "other", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"])
         assert.ok(found.has(label), `${name} has no ${label}: ${[...found].join(" ")}`);
       for (const label of ["10001", "70000", "12", "-1"])
         assert.ok(!found.has(label), `${name} has ${label}`);

@@ -299,18 +299,33 @@ test("a tRPC connection on which nothing comes while calls time out is left for 
 });
 
 test("a tRPC server that sends without end what nobody asked for is left, and memory stays bounded", async () => {
-  const server = await startRawServer(
-    request => request.socket.write(good(request)),
-    (socket, index) => {
-      if (index === 0)
-        socket.once("data", () => socket.write(responseFrame({ id: 9, body: Buffer.alloc(1 << 20) })));
-    },
-  );
+  // Responses to a call that is over: legal one by one, and never wanted.
+  const frame = responseFrame({ id: 1, body: Buffer.alloc(1 << 20) });
+  const flooded = 256;
+  let sent = 0;
+  let highest = 0;
+  const server = await startRawServer(request => {
+    const { header, socket } = request;
+    if (!header.func.endsWith("/Flood")) {
+      socket.write(good(request));
+      return;
+    }
+    const more = (): void => {
+      highest = Math.max(highest, process.memoryUsage().arrayBuffers);
+      if (sent++ < flooded) socket.write(frame, more);
+      else socket.write(responseFrame({ id: 4_000_000_000 }));
+    };
+    more();
+  });
   const channel = trpcChannel([server.address]);
-  await call(channel, "First");
-  await server.acceptedAre(1);
-  const outcome = await call(channel, "Get", "", { timeout: 5_000 });
-  assert.equal(textOf(outcome) ?? outcome.status.code.toString(), outcome.status.code === 0 ? "fine" : "14");
+  assert.equal(textOf(await call(channel, "First")), "fine");
+  const before = process.memoryUsage().arrayBuffers;
+  const { status } = await call(channel, "Flood");
+  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "protocol"], status.message);
+  assert.equal(sent, flooded + 1);
+  assert.ok(highest - before < (flooded / 4) * frame.length, `${highest - before} bytes`);
+  assert.equal(textOf(await call(channel, "After")), "fine");
+  assert.equal(server.accepted(), 2);
   await channel.close();
   await server.close();
 });
