@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, type TestContext, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { decodeFile, decodeSet, encodeFile } from "../src/descriptors/descriptor-proto.js";
+import { decodeFile, decodeSet, encodeFile } from "../src/descriptors/descriptor-codec.js";
 import { bundleFolder } from "../src/descriptors/load/files.js";
 import { type DescriptorInput, loadModel } from "../src/descriptors/load/load.js";
 import { createChannel } from "../src/upstream/create-channel.js";

@@ -1,6 +1,7 @@
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
 import { Reader, Writer } from "protobufjs";
-import { decodeFile, type FileProto, type MessageProto } from "../src/descriptors/descriptor-proto.js";
+import { decodeFile } from "../src/descriptors/descriptor-codec.js";
+import type { FileProto, MessageProto } from "../src/descriptors/descriptor-proto.js";
 
 /** Descriptors as a server holds them: serialized files by name, and the file that defines a symbol or an extension. */
 interface Reflected {

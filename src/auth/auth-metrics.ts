@@ -5,7 +5,7 @@ import { type CounterChild, CounterSeries } from "../telemetry/series.js";
  * What came of asking a provider: `accepted`; `missing`, no credential was there; `invalid`; `expired`;
  * `unavailable`, the provider could not tell.
  */
-export const authResults = ["accepted", "missing", "invalid", "expired", "unavailable"] as const;
+const authResults = ["accepted", "missing", "invalid", "expired", "unavailable"] as const;
 export type AuthResult = (typeof authResults)[number];
 
 /** The counters of one provider, one a result. */

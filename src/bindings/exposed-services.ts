@@ -1,3 +1,5 @@
+import type { Diagnostic } from "../config/diagnostic.js";
+import { nearest } from "../config/nearest.js";
 import type { Model, ServiceType } from "../descriptors/model.js";
 import type { BindingSections, ServiceConfig } from "./service-config.js";
 
@@ -14,7 +16,7 @@ export interface ExposedService {
 const internal = /^grpc\.(reflection|health)\./;
 
 /** The text before `**`, which the full names of a pattern's services begin with; undefined for an exact name. */
-export function patternPrefix(name: string): string | undefined {
+function patternPrefix(name: string): string | undefined {
   return name.endsWith(".**") ? name.slice(0, -2) : undefined;
 }
 
@@ -46,4 +48,45 @@ export function exposedServices(config: BindingSections, model: Model): Readonly
     }
   }
   return exposed;
+}
+
+/** What to say of an entry that exposes nothing; undefined where more specific entries expose all that it names. */
+export function missingServices(
+  name: string,
+  config: BindingSections,
+  model: Model,
+): Pick<Diagnostic, "severity" | "message" | "suggestion"> | undefined {
+  const prefix = patternPrefix(name);
+  const declared = config.descriptors.length > 0;
+  const known = [...model.services.keys()];
+  if (prefix === undefined) return { severity: "error", ...unknownService(name, known, declared) };
+  if (known.some(each => each.startsWith(prefix))) return undefined;
+  const packages = new Set(known.flatMap(each => `${each.slice(0, each.lastIndexOf("."))}.**`));
+  return { severity: "error", ...unknownService(name, packages, declared) };
+}
+
+const maxNamed = 5;
+
+/** What comes with the descriptors of every configuration; nobody who looks for a service means these. */
+const bundled = /^(google|grpc|buf|trpc)\./;
+
+/**
+ * What to say of a service that is not there: the nearest, or at most five of those that are.
+ * @param declared whether the configuration declares descriptors
+ */
+export function unknownService(
+  name: string,
+  services: Iterable<string>,
+  declared: boolean,
+): { readonly message: string; readonly suggestion?: string } {
+  if (!declared) return { message: `there is no service "${name}"; no descriptors are declared` };
+  const message = `the descriptors have no service "${name}"`;
+  const all = [...services];
+  const suggestion = nearest(name, all);
+  if (suggestion !== undefined) return { message, suggestion };
+  const own = all.filter(each => !bundled.test(each));
+  if (own.length === 0) return { message: `${message}; they have none` };
+  const left = own.length - maxNamed;
+  const more = left > 0 ? ` and ${left} more` : "";
+  return { message: `${message}; they have ${own.slice(0, maxNamed).join(", ")}${more}` };
 }

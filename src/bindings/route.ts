@@ -1,5 +1,6 @@
 import type { Codecs } from "../codec/codecs.js";
-import { type BodyTarget, RequestPlan, type RequestSpec } from "../codec/json-to-wire/request.js";
+import type { BodyTarget } from "../codec/json-to-wire/body-tree.js";
+import { RequestPlan, type RequestSpec } from "../codec/json-to-wire/request.js";
 import { isTextBindable } from "../codec/json-to-wire/text-value.js";
 import { isWellKnown, type OwnWrappers } from "../codec/well-known.js";
 import { type ResponseBody, type ResponsePlan, responsePlan } from "../codec/wire-to-json/response.js";

@@ -3,7 +3,7 @@ import { nearest } from "../config/nearest.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
 import type { Pace } from "../net/pace.js";
 import { automaticRule, conventionalRule } from "./convention.js";
-import { type ExposedService, exposedServices, patternPrefix } from "./exposed-services.js";
+import { type ExposedService, exposedServices, missingServices } from "./exposed-services.js";
 import {
   type DeclaredRule,
   declaredRuleOf,
@@ -129,21 +129,6 @@ export function methodPaths(config: BindingSections, model: Model, locate: Locat
 
 /** What reading the rules of one method costs. */
 const methodUnits = 25;
-
-/** What to say of an entry that exposes nothing; undefined where more specific entries expose all that it names. */
-function missingServices(
-  name: string,
-  config: BindingSections,
-  model: Model,
-): Pick<Diagnostic, "severity" | "message" | "suggestion"> | undefined {
-  const prefix = patternPrefix(name);
-  const declared = config.descriptors.length > 0;
-  const known = [...model.services.keys()];
-  if (prefix === undefined) return { severity: "error", ...unknownService(name, known, declared) };
-  if (known.some(each => each.startsWith(prefix))) return undefined;
-  const packages = new Set(known.flatMap(each => `${each.slice(0, each.lastIndexOf("."))}.**`));
-  return { severity: "error", ...unknownService(name, packages, declared) };
-}
 
 /** What decides of the rules of a service. */
 interface BindingSettings {
@@ -312,30 +297,4 @@ function suggest(name: string, candidates: Iterable<string>): { suggestion?: str
 export function ruleOrigin(rule: MethodRule): string {
   const where = rule.position === undefined ? "" : ` (${formatPosition(rule.position)})`;
   return `${rule.method.fullName}${where}`;
-}
-
-const mostNamed = 5;
-
-/** What comes with the descriptors of every configuration; nobody who looks for a service means these. */
-const bundled = /^(google|grpc|buf|trpc)\./;
-
-/**
- * What to say of a service that is not there: the nearest, or at most five of those that are.
- * @param declared whether the configuration declares descriptors
- */
-export function unknownService(
-  name: string,
-  services: Iterable<string>,
-  declared: boolean,
-): { readonly message: string; readonly suggestion?: string } {
-  if (!declared) return { message: `there is no service "${name}"; no descriptors are declared` };
-  const message = `the descriptors have no service "${name}"`;
-  const all = [...services];
-  const suggestion = nearest(name, all);
-  if (suggestion !== undefined) return { message, suggestion };
-  const own = all.filter(each => !bundled.test(each));
-  if (own.length === 0) return { message: `${message}; they have none` };
-  const left = own.length - mostNamed;
-  const more = left > 0 ? ` and ${left} more` : "";
-  return { message: `${message}; they have ${own.slice(0, mostNamed).join(", ")}${more}` };
 }

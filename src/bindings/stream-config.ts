@@ -4,7 +4,7 @@ import type { Loaded } from "../config/schema.js";
 import { choice, duration, mapping, section, text } from "../config/schema.js";
 
 /** How the messages of a server stream stand in a body: `array` is one JSON array, `grpc-gateway` lines of `{"result":…}`. */
-export const streamForms = ["array", "ndjson", "sse", "grpc-gateway"] as const;
+const streamForms = ["array", "ndjson", "sse", "grpc-gateway"] as const;
 export type StreamForm = (typeof streamForms)[number];
 
 const stream = {

@@ -5,8 +5,8 @@ import { nearest } from "../config/nearest.js";
 import type { Model } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
 import type { Locate } from "./rules.js";
+import { serviceOptions } from "./service-check.js";
 import type { BindingSections } from "./service-config.js";
-import { serviceOptions } from "./service-config.js";
 
 /**
  * The messages that a route prints and reads as the bare value of their field. Names that are no wrappers are left out;

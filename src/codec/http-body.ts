@@ -1,7 +1,7 @@
 import type { MessageType } from "../descriptors/model.js";
+import { LENGTH } from "../wire/wire-type.js";
 import type { Writer } from "./json-to-wire/writer.js";
 import { Reader } from "./wire-to-json/reader.js";
-import { LENGTH } from "./wire-type.js";
 
 /** Field numbers of `google.api.HttpBody` (`google/api/httpbody.proto`). */
 const contentTypeNumber = 1;

@@ -136,12 +136,12 @@ export function formatTimestamp(seconds: number, nanos: number): string | undefi
 }
 
 /** The nanoseconds of up to nine digits after the point. */
-export function parseNanos(fraction: string | undefined): number {
+function parseNanos(fraction: string | undefined): number {
   return fraction === undefined ? 0 : Number(fraction.padEnd(9, "0"));
 }
 
 /** Nothing, or a point and three, six or nine digits. */
-export function formatNanos(nanos: number): string {
+function formatNanos(nanos: number): string {
   if (nanos === 0) return "";
   const digits = String(nanos).padStart(9, "0");
   if (nanos % 1_000_000 === 0) return `.${digits.slice(0, 3)}`;

@@ -43,3 +43,10 @@ export function describeJson(value: JsonValue): string {
       return String(value);
   }
 }
+
+/** What the tree holds for a JSON number: a double only where it prints as the text that was read. */
+export function numberValue(source: string): number | JsonNumber {
+  const number = Number(source);
+  const isSame = String(number) === source && (!Number.isInteger(number) || Number.isSafeInteger(number));
+  return isSame ? number : new JsonNumber(source);
+}

@@ -1,12 +1,5 @@
 import type { Field } from "../descriptors/model.js";
-
-/** Wire types (https://protobuf.dev/programming-guides/encoding/#structure). */
-export const VARINT = 0;
-export const FIXED64 = 1;
-export const LENGTH = 2;
-export const START_GROUP = 3;
-export const END_GROUP = 4;
-export const FIXED32 = 5;
+import { FIXED32, FIXED64, LENGTH, VARINT } from "../wire/wire-type.js";
 
 /** The wire type of one value of a field that is not packed. */
 export function wireType(field: Field): number {

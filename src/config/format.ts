@@ -181,7 +181,7 @@ function unit(ours: string, ...theirs: string[]): [string, string][] {
 }
 
 /** The size that `1MB`, `1 mib` or `512 bytes` stands for most likely: `1MiB`. Undefined where none is obvious. */
-export function respelledSize(text: string): string | undefined {
+function respelledSize(text: string): string | undefined {
   const { amount, unit } = parts(text) ?? {};
   const ours = sizeUnits.get(unit ?? "");
   return amount === undefined || ours === undefined || !Number.isSafeInteger(amount)
@@ -190,7 +190,7 @@ export function respelledSize(text: string): string | undefined {
 }
 
 /** The duration that `5 s`, `5sec`, `1d` or `1.5s` stands for: `1500ms`. Undefined where none is obvious. */
-export function respelledDuration(text: string): string | undefined {
+function respelledDuration(text: string): string | undefined {
   const { amount, unit } = parts(text) ?? {};
   if (amount === undefined || unit === undefined) return undefined;
   if (Number.isSafeInteger(amount) && /^(d|days?)$/.test(unit)) return `${amount * 24}h`;

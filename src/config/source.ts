@@ -158,7 +158,7 @@ export function keyText(pair: Pair): string | undefined {
  * parsing: the composer recurses with the text's nesting, and running out of stack inside a regular expression
  * ends the process. Lexer and Parser do not recurse; the parser's stack is what is open at the moment.
  */
-export function nestsDeeper(text: string, limit: number): boolean {
+function nestsDeeper(text: string, limit: number): boolean {
   const parser = new Parser();
   for (const lexeme of new Lexer().lex(text)) {
     for (const _ of parser.next(lexeme));

@@ -8,7 +8,7 @@ import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "../bind
 import { authOf, type RouteChecks } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
-import { passedHeaders } from "../bindings/service-config.js";
+import { passedHeaders } from "../bindings/service-check.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { type DescriptorInput, loadModel } from "../descriptors/load/load.js";
 import type { MessageType, MethodType, Model } from "../descriptors/model.js";

@@ -2,13 +2,8 @@ import Type from "typebox";
 import { AdminListenerSchema, checkAdminListener } from "../admin/config.js";
 import { AuthSchema, checkAuth } from "../auth/config.js";
 import { checkRules, RulesSchema } from "../bindings/rule-config.js";
-import {
-  checkServices,
-  passedHeaders,
-  QuerySchema,
-  ServiceDefaultsSchema,
-  ServicesSchema,
-} from "../bindings/service-config.js";
+import { checkServices, passedHeaders } from "../bindings/service-check.js";
+import { QuerySchema, ServiceDefaultsSchema, ServicesSchema } from "../bindings/service-config.js";
 import { CompressionSchema, checkCompression } from "../compression/config.js";
 import type { Address } from "../config/address.js";
 import { parseAddress } from "../config/address.js";

@@ -1,5 +1,5 @@
 import { type Authenticators, createAuthenticators } from "../auth/authenticators.js";
-import { passedHeaders } from "../bindings/service-config.js";
+import { passedHeaders } from "../bindings/service-check.js";
 import type { Model } from "../descriptors/model.js";
 import { createLimits, type Limits } from "../limits/limits.js";
 import type { Channel } from "../upstream/channel.js";

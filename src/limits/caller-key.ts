@@ -24,7 +24,7 @@ export function callerKey(key: LimitKey): (caller: Limited, subject: string | un
 }
 
 /** IPv4 as it is, IPv6 by its first 64 bits, which is what one subscriber has. */
-export function addressKey(address: string): string {
+function addressKey(address: string): string {
   if (isIPv4(address) || !isIPv6(address)) return short(address);
   const groups = groupsOf(address);
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = groups;

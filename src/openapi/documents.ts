@@ -13,7 +13,7 @@ import type { ApiSource } from "./source.js";
 import { type DocumentFormat, documentText } from "./text.js";
 
 /** Bytes of one document. */
-export const maxDocumentBytes = 64 * 1024 * 1024;
+const maxDocumentBytes = 64 * 1024 * 1024;
 
 /** Bytes of all documents that are kept, compressed and not. */
 const maxKeptBytes = 96 * 1024 * 1024;

@@ -16,7 +16,7 @@ export function otherName(field: Field, { names }: JsonPolicy): string | undefin
 }
 
 /** All names by which it is read. */
-export function namesOf(field: Field, json: JsonPolicy): readonly string[] {
+function namesOf(field: Field, json: JsonPolicy): readonly string[] {
   const other = otherName(field, json);
   return other === undefined ? [nameOf(field, json)] : [nameOf(field, json), other];
 }

@@ -6,7 +6,7 @@ import { gatewayError } from "../status/failure.js";
  * Milliseconds of an `x-request-timeout` header: `250ms`, `1.5s`, `2m`, or a bare number of seconds.
  * Undefined where it is malformed.
  */
-export function parseRequestTimeout(text: string): number | undefined {
+function parseRequestTimeout(text: string): number | undefined {
   const match = /^([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m)?$/.exec(text);
   if (match === null) return undefined;
   const unit = match[2] === "ms" ? 1 : match[2] === "m" ? 60_000 : 1_000;

@@ -5,7 +5,7 @@ import { type GatewayError, gatewayError } from "../status/failure.js";
 export type MessageEncoding = "identity" | "gzip";
 
 /** As headers list them. */
-export const acceptedEncodings = "gzip, identity";
+const acceptedEncodings = "gzip, identity";
 
 /** Smaller messages are not worth compressing. */
 const smallest = 1024;

@@ -9,7 +9,7 @@ import type { EmitMessage, MessageReader } from "./protocol.js";
 export type Transform = (message: Buffer) => Uint8Array;
 
 /** Flag of an envelope whose message is compressed. */
-export const compressedFlag = 1;
+const compressedFlag = 1;
 
 /** What the backend gets of an envelope. @throws GatewayError, or rejects with it */
 type ReadEnvelope = (flags: number, bytes: Buffer) => Uint8Array | Promise<Uint8Array>;

@@ -1,4 +1,5 @@
-import { WireReader, WireType } from "../wire/reader.js";
+import { WireReader } from "../wire/reader.js";
+import { FIXED32, FIXED64, LENGTH, VARINT } from "../wire/wire-type.js";
 import { WireWriter } from "../wire/writer.js";
 
 /**
@@ -118,7 +119,7 @@ export function encodeErrorInfo(reason: string): AnyValue {
 
 export function encodeStatus({ code, message, details }: RpcStatus): Uint8Array {
   const writer = new WireWriter();
-  writer.tag(1, WireType.VARINT);
+  writer.tag(1, VARINT);
   writer.varint(BigInt(code));
   if (message !== "") writeBytes(writer, 2, utf8Encoder.encode(message));
   for (const { typeUrl, value } of details) {
@@ -154,10 +155,9 @@ export function readFields(
     const reader = new WireReader(bytes);
     while (reader.next()) {
       const { number, wireType } = reader;
-      if (wireType === WireType.FIXED32 || wireType === WireType.FIXED64) reader.skip();
-      else if (wireType !== WireType.VARINT && wireType !== WireType.BYTES) return false;
-      else if (!visit(number, wireType === WireType.VARINT ? reader.varint() : reader.delimited()))
-        return false;
+      if (wireType === FIXED32 || wireType === FIXED64) reader.skip();
+      else if (wireType !== VARINT && wireType !== LENGTH) return false;
+      else if (!visit(number, wireType === VARINT ? reader.varint() : reader.delimited())) return false;
     }
     return true;
   } catch (error) {
@@ -167,6 +167,6 @@ export function readFields(
 }
 
 function writeBytes(into: WireWriter, number: number, content: Uint8Array): void {
-  into.tag(number, WireType.BYTES);
+  into.tag(number, LENGTH);
   into.delimited(content);
 }

@@ -1,6 +1,6 @@
 import { isHttpBody } from "../codec/http-body.js";
-import { LENGTH } from "../codec/wire-type.js";
 import type { Field, MessageType } from "../descriptors/model.js";
+import { LENGTH } from "../wire/wire-type.js";
 
 /** The fields that a dotted name leads through, proto and JSON names both; undefined where it leads nowhere. */
 export function fieldPath(type: MessageType, name: string): readonly Field[] | undefined {

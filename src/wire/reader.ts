@@ -1,12 +1,4 @@
-/** Wire types (https://protobuf.dev/programming-guides/encoding/#structure). */
-export const WireType = {
-  VARINT: 0,
-  FIXED64: 1,
-  BYTES: 2,
-  START_GROUP: 3,
-  END_GROUP: 4,
-  FIXED32: 5,
-} as const;
+import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "./wire-type.js";
 
 const maxFieldNumber = 0x1fff_ffff;
 const maxGroupDepth = 100;
@@ -96,19 +88,19 @@ export class WireReader {
 
   #skip(wireType: number, number: number, depth: number): void {
     switch (wireType) {
-      case WireType.VARINT:
+      case VARINT:
         this.varint();
         break;
-      case WireType.FIXED64:
+      case FIXED64:
         this.#advance(8);
         break;
-      case WireType.BYTES:
+      case LENGTH:
         this.delimited();
         break;
-      case WireType.FIXED32:
+      case FIXED32:
         this.#advance(4);
         break;
-      case WireType.START_GROUP:
+      case START_GROUP:
         this.#skipGroup(number, depth + 1);
         break;
       default:
@@ -121,7 +113,7 @@ export class WireReader {
     for (;;) {
       const end = this.#at;
       if (!this.next()) throw new RangeError("a group without end");
-      if (this.wireType === WireType.END_GROUP) {
+      if (this.wireType === END_GROUP) {
         if (this.number !== number) throw new RangeError("a group ended by another");
         return end;
       }
@@ -149,7 +141,7 @@ export function varintField(message: Uint8Array, number: number): number | undef
   const reader = new WireReader(message);
   let found: number | undefined;
   while (reader.next()) {
-    if (reader.number === number && reader.wireType === WireType.VARINT) found = Number(reader.varint());
+    if (reader.number === number && reader.wireType === VARINT) found = Number(reader.varint());
     else reader.skip();
   }
   return found;

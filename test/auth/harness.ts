@@ -5,7 +5,7 @@ import { type Authenticators, createAuthenticators } from "../../src/auth/authen
 import type { Caller, ClientCertificate } from "../../src/auth/caller.js";
 import type { Identity } from "../../src/auth/identity.js";
 import type { AuthEvent } from "../../src/auth/provider.js";
-import { passedHeaders } from "../../src/bindings/service-config.js";
+import { passedHeaders } from "../../src/bindings/service-check.js";
 import type { Model } from "../../src/descriptors/model.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
 import { type Failure, GatewayError } from "../../src/status/failure.js";

@@ -12,7 +12,7 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { checkProviders } from "../../src/auth/authenticators.js";
-import { passedHeaders } from "../../src/bindings/service-config.js";
+import { passedHeaders } from "../../src/bindings/service-check.js";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCodecs } from "../../src/codec/codecs.js";
 import { TranscodeError } from "../../src/codec/error.js";
-import { type BodyTarget, RequestPlan } from "../../src/codec/json-to-wire/request.js";
+import type { BodyTarget } from "../../src/codec/json-to-wire/body-tree.js";
+import { RequestPlan } from "../../src/codec/json-to-wire/request.js";
 import type { Field } from "../../src/descriptors/model.js";
 import { decode, model, POLICY, type } from "./schema.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { unknownService } from "../../src/bindings/rules.js";
+import { unknownService } from "../../src/bindings/exposed-services.js";
 
 const six = ["a.One", "a.Two", "a.Three", "a.Four", "a.Five", "google.longrunning.Operations", "a.Six"];
 

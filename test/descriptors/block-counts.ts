@@ -110,7 +110,7 @@ async function main({ inputs: given, count, unitsPerTurn }: Task): Promise<Count
   if (registerHooks === undefined) register("./count-blocks.js", import.meta.url, { data: scripts });
   else registerHooks({ load: (url, context, next) => countWhereCounted(url, next(url, context)) });
   const { loadModel } = await import("../../src/descriptors/load/load.js");
-  const { decodeSet } = await import("../../src/descriptors/descriptor-proto.js");
+  const { decodeSet } = await import("../../src/descriptors/descriptor-codec.js");
   const inputs = given.map(
     (input): DescriptorInput =>
       input.kind === "reflected"

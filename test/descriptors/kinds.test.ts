@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import type { Model, OptionValue } from "../../src/descriptors/model.js";
 import { dump } from "./dump.js";

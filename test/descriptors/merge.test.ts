@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { decodeFile, decodeSet, encodeFile } from "../../src/descriptors/descriptor-proto.js";
+import { decodeFile, decodeSet, encodeFile } from "../../src/descriptors/descriptor-codec.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import { type Files, folderOf, loadProtos, problems, problemsOf } from "./workspace.js";
 

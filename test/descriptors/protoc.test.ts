@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { bundledNames } from "../../src/descriptors/load/files.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";

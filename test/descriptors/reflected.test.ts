@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { loadSync } from "@grpc/proto-loader";
-import { decodeFile, decodeSet, encodeFile, encodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeFile, decodeSet, encodeFile, encodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import { type Files, folderOf, loadProtos, problems } from "./workspace.js";
 

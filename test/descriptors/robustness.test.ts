@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { LoadError } from "../../src/config/diagnostic.js";
-import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import type { EnumValue, Field, MessageType, MethodType, Model } from "../../src/descriptors/model.js";
 import { folderOf } from "./workspace.js";

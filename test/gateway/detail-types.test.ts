@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { Metadata, type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
-import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import { startReflectionServer } from "../reflection-server.js";
 import { send, startTestGateway } from "./harness.js";

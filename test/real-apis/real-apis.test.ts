@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { formatDiagnostic } from "../../src/config/diagnostic.js";
-import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import { fetchDescriptors } from "../../src/upstream/reflection/reflection.js";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { decodeFile, decodeSet, encodeFile } from "../../src/descriptors/descriptor-proto.js";
+import { decodeFile, decodeSet, encodeFile } from "../../src/descriptors/descriptor-codec.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import { fetchDescriptors } from "../../src/upstream/reflection/reflection.js";
 import { startReflectionServer } from "../reflection-server.js";

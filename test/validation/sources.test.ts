@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { decodeSet } from "../../src/descriptors/descriptor-proto.js";
+import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { type DescriptorInput, loadModel } from "../../src/descriptors/load/load.js";
 import type { Model } from "../../src/descriptors/model.js";
 import { createPace } from "../../src/net/pace.js";

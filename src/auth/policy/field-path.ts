@@ -1,6 +1,7 @@
 import { malformed, Reader } from "../../codec/wire-to-json/reader.js";
-import { LENGTH, START_GROUP, wireType } from "../../codec/wire-type.js";
+import { wireType } from "../../codec/wire-type.js";
 import type { Field } from "../../descriptors/model.js";
+import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 
 /**
  * The value of a field as a rule compares it: integers of any width as bigint, enums by number, repeated fields as

@@ -1,7 +1,7 @@
 import type { Field, MessageType } from "../../descriptors/model.js";
+import { LENGTH } from "../../wire/wire-type.js";
 import type { Codecs, FieldCodec, TextCopy } from "../codecs.js";
 import { TranscodeError } from "../error.js";
-import { LENGTH } from "../wire-type.js";
 import type { Work } from "../work.js";
 import { leafFromText } from "./text-value.js";
 import type { Writer } from "./writer.js";

@@ -6,7 +6,7 @@ import { createObject, isJsonObject, type JsonObject, type JsonValue } from "../
  * The value that a request tree holds for a field, under its JSON name or its proto name; undefined where it has none.
  * @throws TranscodeError DUPLICATE_KEY where it stands under both
  */
-export function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
+function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
   const { jsonName, name } = field;
   // Trees inherit nothing.
   const value = tree[jsonName];

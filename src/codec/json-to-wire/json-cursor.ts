@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { asBuffer } from "../../net/buffer.js";
 import type { JsonNumber, JsonValue } from "../json.js";
+import { numberValue } from "../json.js";
 import { cost, tooComplex } from "../work.js";
 import { isNumberText } from "./decimal.js";
 import type { NameTable } from "./name-table.js";
-import { numberValue, parseJson } from "./parse-json.js";
+import { parseJson } from "./parse-json.js";
 import type { Writer } from "./writer.js";
 
 /**

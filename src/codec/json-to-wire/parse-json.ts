@@ -1,6 +1,6 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { excerpt, keySegment, TranscodeError } from "../error.js";
-import { createObject, JsonNumber, type JsonObject, type JsonValue } from "../json.js";
+import { createObject, type JsonNumber, type JsonObject, type JsonValue, numberValue } from "../json.js";
 import { cost, maxWorkUnits, spend, type Work } from "../work.js";
 
 export interface JsonLimits {
@@ -325,13 +325,6 @@ class Parser {
       column,
     });
   }
-}
-
-/** What the tree holds for a JSON number: a double only where it prints as the text that was read. */
-export function numberValue(source: string): number | JsonNumber {
-  const number = Number(source);
-  const isSame = String(number) === source && (!Number.isInteger(number) || Number.isSafeInteger(number));
-  return isSame ? number : new JsonNumber(source);
 }
 
 /** True where a double prints the decimal as it stands: without zeros at its end and not below a millionth. */

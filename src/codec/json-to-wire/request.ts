@@ -3,11 +3,11 @@ import type { Codec } from "../codec.js";
 import type { Codecs, FieldCodec } from "../codecs.js";
 import { TranscodeError } from "../error.js";
 import { isHttpBody, writeHttpBody } from "../http-body.js";
-import { createObject, describeJson, isJsonObject, type JsonObject, type JsonValue } from "../json.js";
+import { createObject, type JsonObject, type JsonValue } from "../json.js";
 import { maxWorkUnits, type Work } from "../work.js";
 import { BodyCopy } from "./body-copy.js";
+import { type BodyTarget, bodyTree } from "./body-tree.js";
 import { isSamePath, mapAt, namesIn, pathText, setAt, valueAt } from "./field-tree.js";
-import { parseJson } from "./parse-json.js";
 import {
   eachParameter,
   gatherPart,
@@ -16,14 +16,8 @@ import {
   resolveParameter,
 } from "./query.js";
 import { leafFromText, partedValue } from "./text-value.js";
-import { maskPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
+import { sentPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
 import { Writer } from "./writer.js";
-
-/** Where the body of a request goes. */
-export type BodyTarget =
-  | { readonly kind: "none" }
-  | { readonly kind: "all" }
-  | { readonly kind: "field"; readonly field: Field };
 
 /** What to do with query parameters that name no field. */
 export interface QueryPolicy {
@@ -110,8 +104,8 @@ export class RequestPlan {
     if (rawQuery === "" && body.bytes.length > 0 && this.#copy(variables, body.bytes, work)) {
       return writer.finish();
     }
-    const tree = this.#bodyTree(body.bytes, work);
-    const sent = this.#updateMask === undefined ? undefined : this.#maskSource(tree);
+    const tree = this.#tree(body.bytes, work);
+    const sent = this.#updateMask === undefined ? undefined : sentPaths(this.#spec, tree);
     this.#setVariables(tree, variables);
     if (rawQuery !== "") this.#setParameters(tree, rawQuery);
 
@@ -134,7 +128,7 @@ export class RequestPlan {
   encodeNext(variables: readonly string[], body: RequestBody): Uint8Array {
     const work = { units: maxWorkUnits };
     if (variables.length === 0 && this.#copy(variables, body.bytes, work)) return writer.finish();
-    const tree = this.#bodyTree(body.bytes, work);
+    const tree = this.#tree(body.bytes, work);
     for (const [index, path] of this.#spec.variables.entries()) {
       const found = valueAt(tree, path);
       if (found === undefined || found === null) continue;
@@ -170,36 +164,9 @@ export class RequestPlan {
     return this.#bodyCopy.write(bytes, variables, writer, work);
   }
 
-  #bodyTree(bytes: Uint8Array, work: Work): JsonObject {
-    const { body, depth } = this.#spec;
+  #tree(bytes: Uint8Array, work: Work): JsonObject {
     if (this.#rawBody || bytes.length === 0) return createObject();
-    if (body.kind === "field") {
-      let json: JsonValue;
-      try {
-        json = parseJson(bytes, { depth, work });
-      } catch (error) {
-        throw error instanceof TranscodeError ? error.within(body.field.jsonName) : error;
-      }
-      const tree = createObject();
-      tree[body.field.jsonName] = json;
-      return tree;
-    }
-    const json = parseJson(bytes, { depth, work });
-    if (!isJsonObject(json)) {
-      throw new TranscodeError(
-        "INVALID_VALUE",
-        "",
-        `the body must be a JSON object, found ${describeJson(json)}`,
-      );
-    }
-    if (body.kind === "none" && Object.keys(json).length > 0) {
-      throw new TranscodeError(
-        "UNEXPECTED_BODY",
-        "",
-        "this route takes no body; send the values in the query",
-      );
-    }
-    return json;
+    return bodyTree(this.#spec.body, bytes, this.#spec.depth, work);
   }
 
   #setVariables(tree: JsonObject, variables: readonly string[]): void {
@@ -317,24 +284,6 @@ export class RequestPlan {
     if (two.length === 0 || Buffer.compare(one.finish(), two.finish()) === 0) return;
     const message = `the path binds this field and ${from} gives another value`;
     throw new TranscodeError("FIELD_COLLISION", name(), message);
-  }
-
-  #maskSource(tree: JsonObject): readonly string[] | undefined {
-    const { body, variables } = this.#spec;
-    if (body.kind !== "field" || body.field.message === undefined || body.field.repeated) return undefined;
-    const value = tree[body.field.jsonName];
-    if (value === undefined || !isJsonObject(value)) return undefined;
-    const bound = new Set(
-      variables
-        .filter(path => path[0] === body.field)
-        .map(path =>
-          path
-            .slice(1)
-            .map(field => field.name)
-            .join("."),
-        ),
-    );
-    return maskPaths(body.field.message, value, this.#spec.codecs.wrappers).filter(path => !bound.has(path));
   }
 }
 

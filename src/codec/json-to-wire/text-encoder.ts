@@ -1,6 +1,7 @@
 import type { Field } from "../../descriptors/model.js";
+import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
-import { END_GROUP, LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import { wireType } from "../wire-type.js";
 import { keyCost } from "../work.js";
 import type { EncodeText } from "./encode.js";
 import { BAIL, type JsonCursor } from "./json-cursor.js";

@@ -1,7 +1,8 @@
 import type { Field, ScalarKind } from "../../descriptors/model.js";
+import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { keySegment, TranscodeError } from "../error.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.js";
-import { END_GROUP, LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import { wireType } from "../wire-type.js";
 import type { Long } from "./decimal.js";
 import {
   conflict,

@@ -1,7 +1,8 @@
 import type { Field, MessageType } from "../../descriptors/model.js";
+import { LENGTH } from "../../wire/wire-type.js";
 import { isJsonObject, type JsonObject } from "../json.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
-import { LENGTH } from "../wire-type.js";
+import type { BodyTarget } from "./body-tree.js";
 import type { Writer } from "./writer.js";
 
 /** The request's own `google.protobuf.FieldMask update_mask` (AIP-134); undefined where it has none. */
@@ -10,11 +11,31 @@ export function updateMaskOf(input: MessageType): Field | undefined {
   return field?.message?.fullName === "google.protobuf.FieldMask" && !field.repeated ? field : undefined;
 }
 
+/** Of a request's plan. */
+interface MaskSource {
+  readonly body: BodyTarget;
+  readonly variables: readonly (readonly Field[])[];
+  readonly codecs: { readonly wrappers: OwnWrappers };
+}
+
+/** What the mask is made of: the paths that the body sets in its field, without those that the URL path binds. */
+export function sentPaths(
+  { body, variables, codecs }: MaskSource,
+  tree: JsonObject,
+): readonly string[] | undefined {
+  if (body.kind !== "field" || body.field.message === undefined || body.field.repeated) return undefined;
+  const value = tree[body.field.jsonName];
+  if (value === undefined || !isJsonObject(value)) return undefined;
+  const inside = variables.filter(path => path[0] === body.field).map(path => path.slice(1));
+  const bound = new Set(inside.map(path => path.map(field => field.name).join(".")));
+  return maskPaths(body.field.message, value, codecs.wrappers).filter(path => !bound.has(path));
+}
+
 /**
  * The proto field paths that a JSON resource sets, depth first: sub-messages are followed to their leaves, lists,
  * maps and well-known types are leaves. Names that the type does not have are passed over.
  */
-export function maskPaths(type: MessageType, value: JsonObject, wrappers: OwnWrappers): string[] {
+function maskPaths(type: MessageType, value: JsonObject, wrappers: OwnWrappers): string[] {
   const paths: string[] = [];
   collect(type, value, "", wrappers, paths);
   return paths;

@@ -32,7 +32,7 @@ function instantEncoder(parse: (value: JsonValue) => Instant): Encode {
 }
 
 /** The fields of a Timestamp or Duration, without a length. */
-export function writeInstant(writer: Writer, { seconds, nanos }: Instant): void {
+function writeInstant(writer: Writer, { seconds, nanos }: Instant): void {
   if (seconds !== 0) {
     writer.uint32(8);
     writer.int64(seconds);

@@ -28,25 +28,11 @@ import { scalarPrint } from "./scalar-print.js";
 import {
   asKey,
   asNumber,
-  boolText,
-  bytesText,
-  doubleText,
   enumText,
   finiteText,
-  fixed32Text,
-  fixed64Text,
-  floatText,
-  int32Text,
-  int64Text,
-  looseStringText,
+  longReaders,
   type ReadText,
-  sfixed32Text,
-  sfixed64Text,
-  sint32Text,
-  sint64Text,
-  stringText,
-  uint32Text,
-  uint64Text,
+  scalarReader,
 } from "./scalar-text.js";
 import {
   bareDecoder,
@@ -290,43 +276,6 @@ export class Decoders {
 /** Struct and ListValue, as Value refers to them. */
 function valueParts(type: MessageType): readonly [MessageType | undefined, MessageType | undefined] {
   return [type.fieldsByNumber.get(5)?.message, type.fieldsByNumber.get(6)?.message];
-}
-
-const longReaders = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
-
-function scalarReader(field: Field): ReadText {
-  switch (field.kind) {
-    case "double":
-      return doubleText;
-    case "float":
-      return floatText;
-    case "int32":
-      return int32Text;
-    case "int64":
-      return int64Text;
-    case "uint32":
-      return uint32Text;
-    case "uint64":
-      return uint64Text;
-    case "sint32":
-      return sint32Text;
-    case "sint64":
-      return sint64Text;
-    case "fixed32":
-      return fixed32Text;
-    case "fixed64":
-      return fixed64Text;
-    case "sfixed32":
-      return sfixed32Text;
-    case "sfixed64":
-      return sfixed64Text;
-    case "bool":
-      return boolText;
-    case "bytes":
-      return bytesText;
-    default:
-      return field.utf8 ? stringText : looseStringText;
-  }
 }
 
 function keyText(zero: string): string {

@@ -1,7 +1,8 @@
 import type { Field } from "../../descriptors/model.js";
+import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
-import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import { wireType } from "../wire-type.js";
 import { cost, keyCost } from "../work.js";
 import type { DecodeNode, Print, PrintSteps } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";

@@ -1,6 +1,6 @@
 import { asBuffer } from "../../net/buffer.js";
+import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../../wire/wire-type.js";
 import { TranscodeError } from "../error.js";
-import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../wire-type.js";
 import { maxJsonBytes, maxResponseWorkUnits, tooComplex } from "../work.js";
 
 const maxVarintBytes = 10;

@@ -1,52 +1,52 @@
 import { isUtf8 } from "node:buffer";
-import type { EnumType } from "../../descriptors/model.js";
+import type { EnumType, Field } from "../../descriptors/model.js";
 import { malformed, type Reader } from "./reader.js";
 
 /** Reads one value from the wire and gives its JSON text. */
 export type ReadText = (reader: Reader) => string;
 
-export function int32Text(reader: Reader): string {
+function int32Text(reader: Reader): string {
   return String(reader.uint32() | 0);
 }
 
-export function uint32Text(reader: Reader): string {
+function uint32Text(reader: Reader): string {
   return String(reader.uint32());
 }
 
-export function sint32Text(reader: Reader): string {
+function sint32Text(reader: Reader): string {
   const bits = reader.uint32();
   return String((bits >>> 1) ^ -(bits & 1));
 }
 
-export function fixed32Text(reader: Reader): string {
+function fixed32Text(reader: Reader): string {
   return String(reader.fixed32());
 }
 
-export function sfixed32Text(reader: Reader): string {
+function sfixed32Text(reader: Reader): string {
   return String(reader.fixed32() | 0);
 }
 
-export function int64Text(reader: Reader): string {
+function int64Text(reader: Reader): string {
   reader.varint64();
   return `"${signed(reader.low, reader.high)}"`;
 }
 
-export function uint64Text(reader: Reader): string {
+function uint64Text(reader: Reader): string {
   reader.varint64();
   return `"${unsigned(reader.low, reader.high)}"`;
 }
 
-export function sint64Text(reader: Reader): string {
+function sint64Text(reader: Reader): string {
   reader.zigzag64();
   return `"${signed(reader.low, reader.high)}"`;
 }
 
-export function fixed64Text(reader: Reader): string {
+function fixed64Text(reader: Reader): string {
   reader.fixed64();
   return `"${unsigned(reader.low, reader.high)}"`;
 }
 
-export function sfixed64Text(reader: Reader): string {
+function sfixed64Text(reader: Reader): string {
   reader.fixed64();
   return `"${signed(reader.low, reader.high)}"`;
 }
@@ -68,16 +68,16 @@ export function asKey(read: ReadText): ReadText {
   };
 }
 
-export function boolText(reader: Reader): string {
+function boolText(reader: Reader): string {
   reader.varint64();
   return reader.low !== 0 || reader.high !== 0 ? "true" : "false";
 }
 
-export function doubleText(reader: Reader): string {
+function doubleText(reader: Reader): string {
   return numberText(reader.double());
 }
 
-export function floatText(reader: Reader): string {
+function floatText(reader: Reader): string {
   return floatJson(reader.float());
 }
 
@@ -112,7 +112,7 @@ export function stringText(reader: Reader): string {
 }
 
 /** A string of proto2, where bytes that are not UTF-8 become U+FFFD. */
-export function looseStringText(reader: Reader): string {
+function looseStringText(reader: Reader): string {
   return readString(reader, false);
 }
 
@@ -152,7 +152,7 @@ function shortText(bytes: Uint8Array, start: number, end: number): string {
   return `${text}"`;
 }
 
-export function bytesText(reader: Reader): string {
+function bytesText(reader: Reader): string {
   const end = reader.span();
   const text = `"${reader.bytes.toString("base64", reader.pos, end)}"`;
   reader.pos = end;
@@ -191,4 +191,43 @@ function signed(low: number, high: number): string {
   const top = high | 0;
   if (top < 0 && top >= -0x20_0000) return String(top * 0x1_0000_0000 + low);
   return ((BigInt(top) << 32n) | BigInt(low)).toString();
+}
+
+/** Readers of 64-bit integers. */
+export const longReaders = new Set([int64Text, uint64Text, sint64Text, fixed64Text, sfixed64Text]);
+
+/** Of a field that is neither a message nor an enum. */
+export function scalarReader(field: Field): ReadText {
+  switch (field.kind) {
+    case "double":
+      return doubleText;
+    case "float":
+      return floatText;
+    case "int32":
+      return int32Text;
+    case "int64":
+      return int64Text;
+    case "uint32":
+      return uint32Text;
+    case "uint64":
+      return uint64Text;
+    case "sint32":
+      return sint32Text;
+    case "sint64":
+      return sint64Text;
+    case "fixed32":
+      return fixed32Text;
+    case "fixed64":
+      return fixed64Text;
+    case "sfixed32":
+      return sfixed32Text;
+    case "sfixed64":
+      return sfixed64Text;
+    case "bool":
+      return boolText;
+    case "bytes":
+      return bytesText;
+    default:
+      return field.utf8 ? stringText : looseStringText;
+  }
 }

@@ -1,7 +1,8 @@
 import type { Field } from "../../descriptors/model.js";
+import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import type { EmitDefaults } from "../codec.js";
 import { bareLevel, FunctionSource, type Level, literal, objectLevel } from "../function-source.js";
-import { LENGTH, START_GROUP, wireType } from "../wire-type.js";
+import { wireType } from "../wire-type.js";
 import { cost, maxJsonBytes } from "../work.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode.js";
 import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode.js";

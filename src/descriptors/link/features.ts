@@ -1,4 +1,5 @@
-import { varintField, WireReader, WireType } from "../../wire/reader.js";
+import { varintField, WireReader } from "../../wire/reader.js";
+import { LENGTH } from "../../wire/wire-type.js";
 
 /** Resolved features of one element (https://protobuf.dev/editions/features/), as far as the wire is concerned. */
 export interface Features {
@@ -44,7 +45,7 @@ export function resolveFeatures(
   let features = inherited;
   const reader = new WireReader(options);
   while (reader.next()) {
-    if (reader.number === field && reader.wireType === WireType.BYTES)
+    if (reader.number === field && reader.wireType === LENGTH)
       features = override(features, reader.delimited());
     else reader.skip();
   }

@@ -1,12 +1,6 @@
 import { atOnce, type Steps } from "../../net/pace.js";
-import {
-  decodeLocations,
-  encodeFile,
-  encodeLocations,
-  encodeSet,
-  type FileProto,
-  Path,
-} from "../descriptor-proto.js";
+import { decodeLocations, encodeFile, encodeLocations, encodeSet } from "../descriptor-codec.js";
+import { type FileProto, Path } from "../descriptor-proto.js";
 import type { EnumType, Field, FileDescriptor, MessageType, Model, ServiceType } from "../model.js";
 import type { Imported, SourceFile } from "../source-file.js";
 import { LinkedEnum, LinkedFile, linkService } from "./linked-elements.js";

@@ -1,5 +1,6 @@
 import type { Steps } from "../../net/pace.js";
-import { varintField, WireType } from "../../wire/reader.js";
+import { varintField } from "../../wire/reader.js";
+import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 import type { EnumType, Field, MessageType, Model } from "../model.js";
 import type { AggregateField, Literal } from "../parse/option.js";
@@ -102,9 +103,9 @@ export class OptionEncoder {
     if (type.fullName !== "google.protobuf.Any" || target === undefined) {
       throw new ValueFault(`"${name}" does not name a message for an Any`);
     }
-    into.tag(1, WireType.BYTES);
+    into.tag(1, LENGTH);
     into.delimited(Buffer.from(name));
-    into.tag(2, WireType.BYTES);
+    into.tag(2, LENGTH);
     into.delimited(yield* this.message(target, value));
   }
 }
@@ -112,13 +113,13 @@ export class OptionEncoder {
 /** Writes a message field, as a group where it is one. */
 export function writeMessage(field: Field, bytes: Uint8Array, into: WireWriter): void {
   if (!field.delimited) {
-    into.tag(field.number, WireType.BYTES);
+    into.tag(field.number, LENGTH);
     into.delimited(bytes);
     return;
   }
-  into.tag(field.number, WireType.START_GROUP);
+  into.tag(field.number, START_GROUP);
   into.raw(bytes);
-  into.tag(field.number, WireType.END_GROUP);
+  into.tag(field.number, END_GROUP);
 }
 
 /** Text format names groups by their type. */
@@ -150,7 +151,7 @@ function* writePacked(field: Field, literals: readonly Literal[], into: WireWrit
       writeScalar(field, item, values);
     }
   }
-  into.tag(field.number, WireType.BYTES);
+  into.tag(field.number, LENGTH);
   into.delimited(values.finish());
 }
 
@@ -179,8 +180,8 @@ function writeScalar(field: Field, literal: Literal, into: WireWriter): void {
 
 function writeInteger(kind: Field["kind"], value: bigint, into: WireWriter): void {
   const wireType = wireTypeOf(kind);
-  if (wireType === WireType.FIXED32) into.fixed(value, 4);
-  else if (wireType === WireType.FIXED64) into.fixed(value, 8);
+  if (wireType === FIXED32) into.fixed(value, 4);
+  else if (wireType === FIXED64) into.fixed(value, 8);
   else into.varint(kind === "sint32" || kind === "sint64" ? (value << 1n) ^ (value >> 63n) : value);
 }
 

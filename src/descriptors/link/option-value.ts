@@ -1,4 +1,5 @@
-import { WireReader, WireType } from "../../wire/reader.js";
+import { WireReader } from "../../wire/reader.js";
+import { FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../../wire/wire-type.js";
 import type { Field, MessageType, Model, OptionValue } from "../model.js";
 
 const maxOptionDepth = 100;
@@ -59,15 +60,15 @@ const noBytes = new Uint8Array();
 
 function readOccurrence(reader: WireReader, wireType: number): Occurrence {
   switch (wireType) {
-    case WireType.VARINT:
+    case VARINT:
       return { wireType, bits: reader.varint(), bytes: noBytes };
-    case WireType.FIXED32:
+    case FIXED32:
       return { wireType, bits: BigInt(reader.fixed32()), bytes: noBytes };
-    case WireType.FIXED64:
+    case FIXED64:
       return { wireType, bits: reader.fixed64(), bytes: noBytes };
-    case WireType.BYTES:
+    case LENGTH:
       return { wireType, bits: 0n, bytes: reader.delimited() };
-    case WireType.START_GROUP:
+    case START_GROUP:
       return { wireType, bits: 0n, bytes: reader.group() };
     default:
       throw new RangeError(`wire type ${wireType}`);
@@ -121,8 +122,7 @@ function zero(field: Field): Occurrence {
 /** A packed run as single occurrences. */
 function expand(field: Field, occurrence: Occurrence): Occurrence[] {
   const wireType = wireTypeOf(field.kind);
-  if (!field.repeated || occurrence.wireType !== WireType.BYTES || wireType === WireType.BYTES)
-    return [occurrence];
+  if (!field.repeated || occurrence.wireType !== LENGTH || wireType === LENGTH) return [occurrence];
   const reader = new WireReader(occurrence.bytes);
   const found: Occurrence[] = [];
   while (reader.position < occurrence.bytes.length) found.push(readOccurrence(reader, wireType));
@@ -136,7 +136,7 @@ function decodeOne(
   depth: number,
 ): OptionValue {
   const wanted = wireTypeOf(field.kind);
-  if (wireType !== wanted && !(field.message !== undefined && wireType === WireType.START_GROUP)) {
+  if (wireType !== wanted && !(field.message !== undefined && wireType === START_GROUP)) {
     throw new RangeError(`wire type ${wireType} for ${field.kind}`);
   }
   switch (field.kind) {
@@ -184,16 +184,16 @@ export function wireTypeOf(kind: Field["kind"]): number {
     case "message":
     case "string":
     case "bytes":
-      return WireType.BYTES;
+      return LENGTH;
     case "double":
     case "fixed64":
     case "sfixed64":
-      return WireType.FIXED64;
+      return FIXED64;
     case "float":
     case "fixed32":
     case "sfixed32":
-      return WireType.FIXED32;
+      return FIXED32;
     default:
-      return WireType.VARINT;
+      return VARINT;
   }
 }

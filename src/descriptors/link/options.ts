@@ -1,6 +1,7 @@
 import { asBuffer } from "../../net/buffer.js";
 import type { Steps } from "../../net/pace.js";
-import { WireReader, WireType } from "../../wire/reader.js";
+import { WireReader } from "../../wire/reader.js";
+import { LENGTH } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 import type { HasOptions } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
@@ -227,7 +228,7 @@ function* isMessage(bytes: Uint8Array, submessage: number): Steps<boolean> {
     const reader = new WireReader(bytes);
     while (reader.next()) {
       yield unitsPerField;
-      if (reader.number !== submessage || reader.wireType !== WireType.BYTES) reader.skip();
+      if (reader.number !== submessage || reader.wireType !== LENGTH) reader.skip();
       else if (!(yield* isMessage(reader.delimited(), 0))) return false;
     }
     return true;

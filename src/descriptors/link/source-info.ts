@@ -1,5 +1,6 @@
 import { atOnce, type Steps } from "../../net/pace.js";
-import { decodeLocations, type LocationProto } from "../descriptor-proto.js";
+import { decodeLocations } from "../descriptor-codec.js";
+import type { LocationProto } from "../descriptor-proto.js";
 
 export interface Place {
   readonly comment: string;

@@ -198,7 +198,7 @@ function bundledFilesOf(packageName: string): readonly string[] {
 }
 
 /** A fresh copy of a bundled file, since linking changes it; undefined where there is none of that name. */
-export function* readBundled(name: string, problems: DiagnosticList): Steps<SourceFile | undefined> {
+function* readBundled(name: string, problems: DiagnosticList): Steps<SourceFile | undefined> {
   const target = fileAliases.get(name) ?? name;
   if (!bundleParts.some(part => target.startsWith(part)) || !hasProto(bundleFolder, target)) return undefined;
   const file = yield* readProto(bundleFolder, target, "bundle", problems);

@@ -2,13 +2,8 @@ import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "n
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { inTurns, type Pace, type Steps } from "../../net/pace.js";
-import {
-  decodeFileInSteps,
-  decodeSetInSteps,
-  type FieldProto,
-  type FileProto,
-  type MessageProto,
-} from "../descriptor-proto.js";
+import { decodeFileInSteps, decodeSetInSteps } from "../descriptor-codec.js";
+import type { FieldProto, FileProto, MessageProto } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
 import { parseInSteps } from "../parse/file.js";
 import { SyntaxFault } from "../parse/scanner.js";
@@ -157,7 +152,7 @@ function entryAt(path: string): Stats | undefined {
 }
 
 /** Why reading failed, in words. */
-export function readFailure(error: unknown): string {
+function readFailure(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOENT") return "it does not exist";
   if (code === "EACCES") return "permission denied";
@@ -244,7 +239,7 @@ function at(file: string) {
  * Marks the proto3 `optional` fields of a file whose maker left the mark out: such a field is the only one of a oneof
  * `_name`, as protoc makes it (https://github.com/protocolbuffers/protobuf/blob/main/docs/implementing_proto3_presence.md).
  */
-export function* markOptional({ syntax, messageType }: FileProto): Steps {
+function* markOptional({ syntax, messageType }: FileProto): Steps {
   if (syntax === "proto3") for (const message of messageType) yield* markIn(message);
 }
 

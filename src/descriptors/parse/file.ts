@@ -1,12 +1,6 @@
 import { atOnce, type Steps } from "../../net/pace.js";
-import {
-  editions,
-  encodeLocations,
-  type FileProto,
-  type MethodProto,
-  Path,
-  type ServiceProto,
-} from "../descriptor-proto.js";
+import { encodeLocations } from "../descriptor-codec.js";
+import { editions, type FileProto, type MethodProto, Path, type ServiceProto } from "../descriptor-proto.js";
 import { qualify } from "../names.js";
 import type { ParsedFile } from "../source-file.js";
 import { type Container, ParseContext, type Start } from "./context.js";
@@ -127,7 +121,7 @@ function readImport(context: ParseContext, proto: FileProto): void {
 }
 
 /** Reads a service after its keyword. */
-export function* readService(context: ParseContext, file: FileProto, start: Start): Steps {
+function* readService(context: ParseContext, file: FileProto, start: Start): Steps {
   const { scanner } = context;
   const service: ServiceProto = { name: readIdentifier(scanner, "the name of the service"), method: [] };
   const path = [Path.FILE_SERVICE, file.service.length];

@@ -204,7 +204,7 @@ function* addSyntheticOneofs(message: MessageProto): Steps {
 const OPEN_END = -1;
 
 /** Reads `extensions` after the keyword. */
-export function* readExtensionRanges(context: ParseContext, message: MessageProto, inner: Container): Steps {
+function* readExtensionRanges(context: ParseContext, message: MessageProto, inner: Container): Steps {
   const { scanner } = context;
   const ranges: RangeProto[] = [];
   do {
@@ -223,7 +223,7 @@ export function* readExtensionRanges(context: ParseContext, message: MessageProt
  * Reads `reserved` after the keyword: names or numbers.
  * @param most what `max` means in an enum, where ends are inclusive; left out in a message
  */
-export function* readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): Steps {
+function* readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): Steps {
   const { scanner } = context;
   do {
     yield context.work();
@@ -255,7 +255,7 @@ function readRange({ scanner }: ParseContext, most?: number): RangeProto {
 const maxInt32 = 2_147_483_647;
 
 /** Reads an enum after its keyword. */
-export function* readEnum(context: ParseContext, into: Container, start: Start, visibility: number): Steps {
+function* readEnum(context: ParseContext, into: Container, start: Start, visibility: number): Steps {
   const { scanner } = context;
   const type: EnumProto = {
     name: readIdentifier(scanner, "the name of the enum"),

@@ -109,7 +109,7 @@ export class Reloads {
 }
 
 /** The routes of a generation, as clients know them: `GET /v1/{name=rooms/*}`. */
-export function routesOf(generation: Generation | undefined): Set<string> {
+function routesOf(generation: Generation | undefined): Set<string> {
   const bindings = generation?.routes.bindings ?? [];
   return new Set(bindings.map(({ route }) => `${route.method} ${route.template.text}`));
 }

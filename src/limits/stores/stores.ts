@@ -5,7 +5,7 @@ import { redis } from "./redis.js";
 import type { StoreType } from "./store.js";
 
 /** Every kind of store by its name in `store`. A new one is a file and a line here; with a server, also a key below. */
-export const storeTypes = { memory, redis } as const satisfies Readonly<Record<string, StoreType>>;
+const storeTypes = { memory, redis } as const satisfies Readonly<Record<string, StoreType>>;
 
 export type StoreName = keyof typeof storeTypes;
 

@@ -1,12 +1,13 @@
-import {
-  type EnumProto,
-  encodeFile,
-  type FieldProto,
-  type FileProto,
-  type HasOptions,
-  type MessageProto,
+import { encodeFile } from "../../descriptors/descriptor-codec.js";
+import type {
+  EnumProto,
+  FieldProto,
+  FileProto,
+  HasOptions,
+  MessageProto,
 } from "../../descriptors/descriptor-proto.js";
-import { WireReader, WireType } from "../../wire/reader.js";
+import { WireReader } from "../../wire/reader.js";
+import { LENGTH } from "../../wire/wire-type.js";
 import { isStandard, type KeptElements, typeName } from "./closure.js";
 
 /** A file without what callers need not know. */
@@ -207,7 +208,7 @@ function withOptions({ options }: HasOptions, { numbers, features }: KeptOptions
     const inner = Buffer.concat(
       fieldsOf(content, each => each < firstLanguageFeature).map(({ field: bytes }) => bytes),
     );
-    return Buffer.concat([varint((features << 3) | WireType.BYTES), varint(inner.length), inner]);
+    return Buffer.concat([varint((features << 3) | LENGTH), varint(inner.length), inner]);
   });
   return bytes.length === 0 ? {} : { options: Buffer.concat(bytes) };
 }
@@ -227,7 +228,7 @@ function fieldsOf(bytes: Uint8Array, wanted: (number: number) => boolean): Optio
   try {
     for (let start = 0; reader.next(); start = reader.position) {
       const { number } = reader;
-      const content = reader.wireType === WireType.BYTES ? reader.delimited() : undefined;
+      const content = reader.wireType === LENGTH ? reader.delimited() : undefined;
       if (content === undefined) reader.skip();
       if (wanted(number)) found.push({ number, field: bytes.subarray(start, reader.position), content });
     }

@@ -1,4 +1,5 @@
-import { decodeFileInSteps, type FileProto } from "../../descriptors/descriptor-proto.js";
+import { decodeFileInSteps } from "../../descriptors/descriptor-codec.js";
+import type { FileProto } from "../../descriptors/descriptor-proto.js";
 import type { MethodType, Model } from "../../descriptors/model.js";
 import type { Steps } from "../../net/pace.js";
 import { closureOf, elementsOf, type ResolvedExtension } from "./closure.js";

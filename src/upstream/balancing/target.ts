@@ -42,7 +42,7 @@ export function parseTarget(text: string): UpstreamTarget {
 }
 
 /** `host` is an IPv4 or IPv6 address without brackets. */
-export function addressOf(host: string, port: number): EndpointAddress {
+function addressOf(host: string, port: number): EndpointAddress {
   if (isIPv6(host)) return { uri: `ipv6:[${host}]:${port}`, text: `[${host}]:${port}` };
   return { uri: `ipv4:${host}:${port}`, text: `${host}:${port}` };
 }

@@ -1,9 +1,5 @@
-import {
-  decodeFileInSteps,
-  type FieldProto,
-  type FileProto,
-  type MessageProto,
-} from "../../descriptors/descriptor-proto.js";
+import { decodeFileInSteps } from "../../descriptors/descriptor-codec.js";
+import type { FieldProto, FileProto, MessageProto } from "../../descriptors/descriptor-proto.js";
 import { createPace, inTurns, type Steps } from "../../net/pace.js";
 import { codeName } from "../../status/code.js";
 import type { ReflectionSession } from "./session.js";

@@ -1,4 +1,4 @@
-import { WireType } from "../../wire/reader.js";
+import { FIXED32, FIXED64, LENGTH, VARINT } from "../../wire/wire-type.js";
 
 /** Receives the fields of a header. Fields of fixed size are passed over: no header has any that is known. */
 export interface Fields {
@@ -33,22 +33,22 @@ export class HeaderFields {
     if (number === 0) this.#failed = true;
     if (this.#failed) return;
     switch (tag & 7) {
-      case WireType.VARINT: {
+      case VARINT: {
         const value = this.#varint();
         if (!this.#failed) fields.varint(number, value);
         break;
       }
-      case WireType.BYTES: {
+      case LENGTH: {
         const size = this.#varint() >>> 0;
         const from = this.#at;
         this.#advance(size);
         if (!this.#failed) fields.delimited(number, from, from + size);
         break;
       }
-      case WireType.FIXED64:
+      case FIXED64:
         this.#advance(8);
         break;
-      case WireType.FIXED32:
+      case FIXED32:
         this.#advance(4);
         break;
       default:

@@ -16,7 +16,7 @@ const valueTag = 0x12;
 const frameworkPrefix = "trpc-";
 
 /** Whether a name belongs to the framework, and so to neither callers nor backends. */
-export function isFrameworkName(name: string): boolean {
+function isFrameworkName(name: string): boolean {
   return name.startsWith(frameworkPrefix);
 }
 

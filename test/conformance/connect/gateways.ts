@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Gateway, startGateway } from "../../../src/gateway/gateway.js";
-import { WireReader, WireType } from "../../../src/wire/reader.js";
+import { WireReader } from "../../../src/wire/reader.js";
+import { LENGTH, VARINT } from "../../../src/wire/wire-type.js";
 import { WireWriter } from "../../../src/wire/writer.js";
 
 /** One message behind its length, four bytes big-endian, as the suite talks to the programs that it tests. */
@@ -29,10 +30,7 @@ function fieldsOf(message: Uint8Array): Fields {
   const fields = new Map<number, number | Uint8Array>();
   const reader = new WireReader(message);
   while (reader.next())
-    fields.set(
-      reader.number,
-      reader.wireType === WireType.BYTES ? reader.delimited() : Number(reader.varint()),
-    );
+    fields.set(reader.number, reader.wireType === LENGTH ? reader.delimited() : Number(reader.varint()));
   return fields;
 }
 
@@ -44,7 +42,7 @@ function bytesOf(fields: Fields, number: number): Uint8Array | undefined {
 function message(fields: readonly (readonly [number: number, value: number | Uint8Array])[]): Uint8Array {
   const writer = new WireWriter();
   for (const [number, value] of fields) {
-    writer.tag(number, typeof value === "number" ? WireType.VARINT : WireType.BYTES);
+    writer.tag(number, typeof value === "number" ? VARINT : LENGTH);
     if (typeof value === "number") writer.varint(BigInt(value));
     else writer.delimited(value);
   }
