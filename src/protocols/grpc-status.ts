@@ -16,7 +16,13 @@ export function failureFields(failure: Failure, trailers: Metadata): Fields {
   if (failure.message !== "") fields.push(["grpc-message", percentEncoded(failure.message)]);
   const details = backendDetails(trailers) ?? ownDetails(failure, code);
   if (details !== undefined) fields.push(["grpc-status-details-bin", base64(details)]);
+  fields.push(...businessCode(failure));
   return fields;
+}
+
+/** The metadata that has the code of a backend whose codes are not gRPC's; gRPC's own is `unknown`. */
+export function businessCode({ backendCode }: Failure): Fields {
+  return backendCode === undefined ? [] : [["trpc-func-ret", String(backendCode)]];
 }
 
 /** The code of a failure for callers of RPCs: what has no route is a method that nobody implements. */

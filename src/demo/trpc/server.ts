@@ -182,6 +182,15 @@ class ServerConnection implements TrpcSink {
     const headerSize =
       frame.length - frameHeadSize - (response.body?.length ?? 0) - (response.attachment?.length ?? 0);
     if (headerSize > maxHeaderSize || this.#socket.destroyed) this.#socket.destroy();
-    else this.#socket.write(frame);
+    else this.#writeWithOthers(frame);
+  }
+
+  /** Responses of one turn of the event loop go out together, as servers of gRPC write theirs. */
+  #writeWithOthers(frame: Buffer): void {
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      setImmediate(() => this.#socket.uncork());
+    }
+    this.#socket.write(frame);
   }
 }

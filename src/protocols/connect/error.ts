@@ -1,6 +1,6 @@
 import { Code, codeName, httpStatus } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
-import { failureDetails, rpcCode } from "../grpc-status.js";
+import { businessCode, failureDetails, rpcCode } from "../grpc-status.js";
 import { base64 } from "../metadata.js";
 import type { RenderDetail } from "../protocol.js";
 
@@ -24,10 +24,9 @@ export function connectStatus(failure: Failure): number {
 }
 
 /** The metadata that says which code above those of gRPC a backend has sent; Connect has no names for them. */
-export function codeMetadata({ code, backendCode }: Failure): [name: string, value: string][] {
-  // Of a backend whose codes are not gRPC's; gRPC's own is `unknown`.
-  if (backendCode !== undefined) return [["trpc-func-ret", String(backendCode)]];
-  return code > Code.UNAUTHENTICATED ? [["grpc-status", String(code)]] : [];
+export function codeMetadata(failure: Failure): [name: string, value: string][] {
+  const { code } = failure;
+  return code > Code.UNAUTHENTICATED ? [["grpc-status", String(code)]] : businessCode(failure);
 }
 
 /** The JSON of a failure: code, message and details, readable ones where their types are known. */

@@ -42,7 +42,10 @@ describe("a gateway in front of a tRPC server", () => {
             "services:\n",
             "services:\n  - { service: chat.v1.Rooms, upstream: messaging, bindings: [auto] }\n",
           )
-          .replace("service_defaults:\n", "service_defaults:\n  metadata: { request: [x-user] }\n"),
+          .replace(
+            "service_defaults:\n",
+            "service_defaults:\n  metadata: { request: [x-user], response: [trpc-ret] }\n",
+          ),
     });
   });
   after(async () => {
@@ -148,7 +151,7 @@ describe("a gateway in front of a tRPC server", () => {
     assert.equal(fine.headers.get("content-type"), "application/proto");
     assert.deepEqual(Buffer.from(await fine.arrayBuffer()), withText("ann"));
     const refused = await connect("ret41");
-    assert.deepEqual([refused.status, refused.headers.get("trpc-ret")], [401, "41"]);
+    assert.deepEqual([refused.status, refused.headers.get("trailer-trpc-ret")], [401, "41"]);
     assert.equal(((await refused.json()) as { code: string }).code, "unauthenticated");
 
     const client = new Client(`127.0.0.1:${system.httpPort}`, credentials.createInsecure());
