@@ -1,7 +1,6 @@
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import { conditionsOf, type RouteChecks, type RouteCondition } from "../bindings/conditions.js";
 import { requireJsonType } from "../bindings/json-body.js";
-import { lookUpRoute, type RouteLookup } from "../bindings/lookup.js";
 import type { Route } from "../bindings/route.js";
 import { describeRoute, type RouteDescription } from "../bindings/route-description.js";
 import { createCodecs } from "../codec/codecs.js";
@@ -12,6 +11,7 @@ import type { Field, MessageType, Model } from "../descriptors/model.js";
 import { createPace } from "../net/pace.js";
 import type { Candidate } from "../routing/explanation.js";
 import type { Router } from "../routing/router.js";
+import { lookUpRoute, type RouteLookup } from "../routing/router.js";
 import { GatewayError } from "../status/failure.js";
 import { type Reason, reasons } from "../status/reasons.js";
 import { formKind } from "../uploads/forms.js";

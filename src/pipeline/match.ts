@@ -1,5 +1,5 @@
 import type { Binding, BoundRoutes } from "../bindings/binding.js";
-import { lookUpRoute } from "../bindings/lookup.js";
+import { lookUpRoute } from "../routing/router.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { requireHost } from "../auth/host-header.js";
+import { requireHost } from "../auth/request-origins.js";
 import type {
   Binding,
   BoundRoutes,
@@ -16,7 +16,7 @@ import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import { gatewayError, gatewayFailure } from "../status/failure.js";
-import { requestIdOf } from "../telemetry/request-id.js";
+import { requestIdOf } from "../telemetry/ids.js";
 import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
 import { describe, errorResponse } from "./failure-response.js";

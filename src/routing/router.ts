@@ -16,6 +16,11 @@ export type Match<T> =
   | { readonly kind: "none" }
   | { readonly kind: "malformed"; readonly message: string; readonly offset: number };
 
+/** What serves a request: a route, the gateway itself for OPTIONS, or nothing. `allow` is sorted and complete. */
+export type RouteLookup<T> =
+  | Exclude<Match<T>, { kind: "method" }>
+  | { readonly kind: "method" | "options"; readonly allow: readonly string[] };
+
 /** The method that stands for every method without a route of its own on an equivalent template. */
 export const anyMethod = "*";
 
@@ -240,4 +245,22 @@ function fixedPath(template: Template): string | undefined {
   if (template.variables.length > 0) return undefined;
   if (verb === undefined) return path === "" ? "/" : path;
   return plain.test(verb) ? `${path}:${verb}` : undefined;
+}
+
+/**
+ * Finds what serves a request. HEAD follows GET, and OPTIONS is answered from the routes of the path (see
+ * docs/reference/routes.md); a route of its own comes before either.
+ * @param path raw, without the query
+ */
+export function lookUpRoute<T>(router: Router<T>, method: string, path: string): RouteLookup<T> {
+  const match = router.match(method, path);
+  if (match.kind !== "method") return match;
+  if (method === "HEAD" && match.allow.includes("GET")) return lookUpRoute(router, "GET", path);
+  return { kind: method === "OPTIONS" ? "options" : "method", allow: answeredMethods(match.allow) };
+}
+
+function answeredMethods(methods: readonly string[]): string[] {
+  const all = new Set([...methods, "OPTIONS"]);
+  if (all.has("GET")) all.add("HEAD");
+  return [...all].sort();
 }

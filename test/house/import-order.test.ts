@@ -98,6 +98,30 @@ test("no source file is longer than 400 lines", () => {
   assert.deepEqual(long, []);
 });
 
+/** Files under 45 lines that one other file imports, and that stand alone for being looked for by name. */
+const concepts: ReadonlySet<string> = new Set([
+  "bindings/convention.ts",
+  "demo/chat-page.ts",
+  "livekit/livekit.ts",
+  "net/young-generation.ts",
+  "upstream/transports.ts",
+]);
+
+test("a file of fewer than 45 lines with one importer is part of it, unless it is a kind, a command or a concept", () => {
+  const all = sources();
+  const importers = new Map<string, Set<string>>(all.map(file => [file, new Set()]));
+  for (const file of all) for (const target of imports(file)) importers.get(target)?.add(file);
+  const fragments = all.filter(file => {
+    // Configuration sections, commands and dialects: one file each, however short.
+    if (/(?:^|\/)config\.ts$|^cli\/|^dialects\//.test(file)) return false;
+    return readFileSync(join(root, file), "utf8").split("\n").length <= 45 && importers.get(file)?.size === 1;
+  });
+  assert.deepEqual(
+    fragments.filter(file => !concepts.has(file)),
+    [],
+  );
+});
+
 test("the core names no vendor", () => {
   const core = ["pipeline", "status", "routing", "upstream", "server", "codec", "h2", "wire"];
   const naming = sources().filter(

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { readGetParameters } from "../../src/protocols/connect/query.js";
 import { EnvelopeReader } from "../../src/protocols/envelope.js";
 import { percentEncoded } from "../../src/protocols/grpc-status.js";
-import { Base64Reader } from "../../src/protocols/grpc-web/text.js";
+import { Base64Reader } from "../../src/protocols/grpc-web/grpc-web.js";
 import { plainMessages } from "../../src/protocols/messages.js";
 import { GatewayError } from "../../src/status/failure.js";
 import { enveloped } from "./client.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { requestIdOf } from "../../src/telemetry/request-id.js";
+import { requestIdOf } from "../../src/telemetry/ids.js";
 
 test("a request id of 1 to 128 visible ASCII characters is kept", () => {
   for (const id of ["a", "req-1", "!~", "x".repeat(128)]) assert.equal(requestIdOf(id), id);

@@ -1,5 +1,5 @@
 import { asBuffer } from "../../net/buffer.js";
-import type { Failure } from "../../status/failure.js";
+import { type Failure, gatewayError } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
 import { compresses, encodingOf } from "../compression.js";
 import { envelope } from "../envelope.js";
@@ -17,7 +17,6 @@ import type {
 } from "../protocol.js";
 import { type FormatOptions, RpcFormat } from "../rpc-format.js";
 import { parseGrpcTimeout, timeoutOf } from "../timeout.js";
-import { Base64Reader } from "./text.js";
 
 const mediaType = "application/grpc-web";
 const textType = `${mediaType}-text`;
@@ -149,4 +148,38 @@ class GrpcWebFormat extends RpcFormat {
   #okEnvelope(trailers: Metadata): Buffer {
     return trailersEnvelope(this.withTrailers([["grpc-status", "0"]], trailers));
   }
+}
+
+const block = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** Decodes base64 in the pieces in which it comes. Each part may be padded, as clients encode their messages one by one. */
+export class Base64Reader {
+  /** Characters that make no group of four yet. */
+  #rest = "";
+
+  /** @throws GatewayError MALFORMED_ENVELOPE */
+  push(chunk: Buffer): Buffer {
+    const text = this.#rest + chunk.toString("latin1");
+    const whole = text.length - (text.length % 4);
+    this.#rest = text.slice(whole);
+    const parts: Buffer[] = [];
+    for (let from = 0; from < whole; ) {
+      const padding = text.indexOf("=", from);
+      const to = padding < 0 || padding >= whole ? whole : padding - (padding % 4) + 4;
+      const part = text.slice(from, to);
+      if (!block.test(part)) throw malformed("is not base64");
+      parts.push(Buffer.from(part, "base64"));
+      from = to;
+    }
+    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  }
+
+  /** @throws GatewayError MALFORMED_ENVELOPE where the text ends within a group */
+  end(): void {
+    if (this.#rest !== "") throw malformed("ends within a group of four characters of base64");
+  }
+}
+
+function malformed(what: string): Error {
+  return gatewayError("MALFORMED_ENVELOPE", `the body ${what}`);
 }

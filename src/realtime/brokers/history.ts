@@ -1,4 +1,4 @@
-import { randomHex } from "../../telemetry/random-hex.js";
+import { randomHex } from "../../telemetry/ids.js";
 import type { HistoryLimits, Message, Published, Replay } from "./broker.js";
 
 /** A message of its room, in the list of all messages in the order in which they came. */

@@ -1,5 +1,5 @@
 import { headers, type Msg, type Subscription } from "@nats-io/transport-node";
-import { randomHex } from "../../telemetry/random-hex.js";
+import { randomHex } from "../../telemetry/ids.js";
 import type {
   Broker,
   BrokerOptions,

@@ -6,7 +6,7 @@ import {
   type StoredMsg,
 } from "@nats-io/jetstream";
 import { createInbox, headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
-import { randomHex } from "../../telemetry/random-hex.js";
+import { randomHex } from "../../telemetry/ids.js";
 import type { Message, RoomPosition } from "./broker.js";
 import type { Nats } from "./nats-link.js";
 

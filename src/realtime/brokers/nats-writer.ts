@@ -1,5 +1,5 @@
 import { gatewayError } from "../../status/failure.js";
-import { randomHex } from "../../telemetry/random-hex.js";
+import { randomHex } from "../../telemetry/ids.js";
 import { brokerUnavailable, type Published, type RoomDraft, type RoomPosition, stamped } from "./broker.js";
 import type { NatsLink } from "./nats-link.js";
 import type { NatsLog } from "./nats-log.js";

@@ -1,4 +1,4 @@
-import { randomHex } from "../../telemetry/random-hex.js";
+import { randomHex } from "../../telemetry/ids.js";
 import type {
   Broker,
   BrokerOptions,

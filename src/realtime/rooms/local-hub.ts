@@ -1,6 +1,6 @@
 import { gatewayError } from "../../status/failure.js";
+import { randomHex } from "../../telemetry/ids.js";
 import type { Logger } from "../../telemetry/logger.js";
-import { randomHex } from "../../telemetry/random-hex.js";
 import type {
   Broker,
   Member,

@@ -1,4 +1,4 @@
-import { requireHost } from "../../auth/host-header.js";
+import { requireHost } from "../../auth/request-origins.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { whenReady } from "../../net/when-ready.js";
 import { requireHandshake } from "../../server/handshake.js";

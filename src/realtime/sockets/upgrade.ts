@@ -2,7 +2,7 @@ import type { Caller } from "../../auth/caller.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { statusDialect } from "../../dialects/status.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
-import { requestIdOf } from "../../telemetry/request-id.js";
+import { requestIdOf } from "../../telemetry/ids.js";
 import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
 import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
