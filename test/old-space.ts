@@ -2,9 +2,10 @@ import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Bytes by which the space of old objects grows while something goes on, what was there before being old: garbage that
- * comes to be there waits for the slow collector. Something that is old and dead must not hold what is young. The least
- * of three times: the runtime's own objects (compiled code, a table that doubles) become old in one of them.
+ * Bytes by which V8's old space grows while something runs; what existed before is in the old space already. Garbage
+ * that gets there stays until the next major collection, so a dead object there must not hold objects of the young
+ * generation. The least of three runs: the runtime's own objects (compiled code, a table that doubles) are promoted in
+ * one of them.
  */
 export function grownOldSpace(before: () => void, meanwhile: () => void): number {
   setFlagsFromString("--expose-gc");

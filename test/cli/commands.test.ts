@@ -331,7 +331,7 @@ describe("a command line that is wrong", () => {
   }
 
   for (const args of [["--help"], ["help"], ["check", "--help"], ["check", "-h"], ["help", "check"]]) {
-    it(`prints how to call it: ${args.join(" ")}`, async () => {
+    it(`a command line that is wrong prints how to call it: ${args.join(" ")}`, async () => {
       const { code, out, err } = await run(...args);
       assert.deepEqual([code, err], [0, ""]);
       assert.match(out, /protogate check {3}-c FILE \[--json\] \[--strict\]/);

@@ -40,7 +40,7 @@ for (const [header, coding, identity] of [
   });
 }
 
-test("of codings of one weight the one that is offered first is chosen", () => {
+test("the coding that is offered first is chosen of several of one weight", () => {
   assert.equal(chooseCoding("gzip, br", ["gzip", "br"]).coding, "gzip");
   assert.equal(chooseCoding("gzip, br", ["br", "gzip"]).coding, "br");
   assert.equal(chooseCoding("br", ["gzip"]).coding, undefined);

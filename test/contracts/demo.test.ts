@@ -11,7 +11,7 @@ const examples = readdirSync(join(config, "examples")).filter(file => file.endsW
 
 for (const file of ["gateway.yaml", ...examples.map(name => join("examples", name))]) {
   describe(`config/${file}`, () => {
-    it("loads without a warning and becomes ready", async () => {
+    it(`config/${file} loads without a warning and becomes ready`, async () => {
       const system = await startSystem(join(config, file));
       try {
         assert.deepEqual(
@@ -34,7 +34,7 @@ describe("config/examples/livekit.yaml, followed as its comments say", () => {
   });
   after(() => system.close());
 
-  it("gives tokens for a meeting to whoever is logged in, in their own name", async () => {
+  it("config/examples/livekit.yaml gives tokens for a meeting to whoever is logged in, in their own name", async () => {
     const headers = { operationID: "1" };
     const login = await system.send("POST", "/account/login", {
       headers,
@@ -64,7 +64,7 @@ describe("the demo, five APIs behind one gateway", () => {
   });
   after(() => system.close());
 
-  it("answers each API at its own paths", async () => {
+  it("the gateway of the demo answers each API at its own paths", async () => {
     const account = { login: "jdoe", password: "xxx", firstname: "John", lastname: "DOE" };
     const requests = [
       ["GET", "/v1/messages/123456?revision=2&sub.subfield=foo", 200],
@@ -92,7 +92,7 @@ describe("the demo, five APIs behind one gateway", () => {
     }
   });
 
-  it("keeps passwords and cookies out of the log", async () => {
+  it("the gateway of the demo keeps passwords and cookies out of the log", async () => {
     const path = "/authenticate?j_username=nobody&j_password=hunter2";
     const answer = await system.send("POST", path, { headers: { cookie: "killrchat_session=secret7" } });
     assert.equal(answer.status, 401);

@@ -74,7 +74,7 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       });
     }
 
-    it("reads back the text that was written", async () => {
+    it(`config/examples/${example} reads back the text that was written`, async () => {
       await system.send("POST", "/v1/messages/greeting", { body: { text: "Grüß Gott ☃" } });
       const answer = await system.send("GET", "/v1/messages/greeting");
       assert.deepEqual(JSON.parse(answer.body), {
@@ -83,22 +83,22 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       });
     });
 
-    it("carries a revision beyond 2^53 without loss", async () => {
+    it(`config/examples/${example} carries a revision beyond 2^53 without loss`, async () => {
       const answer = await system.send("GET", "/v1/messages/1?revision=9007199254740993");
       assert.equal(JSON.parse(answer.body).request.revision, "9007199254740993");
     });
 
-    it("decodes an escaped slash in a variable of one segment", async () => {
+    it(`config/examples/${example} decodes an escaped slash in a variable of one segment`, async () => {
       const answer = await system.send("GET", "/v1/messages/a%2Fb%20c");
       assert.equal(JSON.parse(answer.body).request.messageId, "a/b c");
     });
 
-    it("keeps an escaped slash in a variable of several segments", async () => {
+    it(`config/examples/${example} keeps an escaped slash in a variable of several segments`, async () => {
       const answer = await system.send("GET", "/resource/v1/messages/a%2Fb%20c");
       assert.equal(JSON.parse(answer.body).request.name, "messages/a%2Fb c");
     });
 
-    it("refuses a query parameter for the field that the body fills", async () => {
+    it(`config/examples/${example} refuses a query parameter for the field that the body fills`, async () => {
       const answer = await system.send("POST", "/v1/messages/1?message.text=no", { body: { text: "yes" } });
       assert.equal(answer.status, 400);
     });
@@ -174,7 +174,7 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       },
     ];
     for (const { what, method, path, reason, names, ...sent } of refusals) {
-      it(`refuses ${what} as 400 ${reason}`, async () => {
+      it(`config/examples/${example} refuses ${what} as 400 ${reason}`, async () => {
         const answer = await system.send(method, path, sent);
         assert.equal(answer.status, 400, answer.body);
         const error = JSON.parse(answer.body);
@@ -184,12 +184,12 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       });
     }
 
-    it("takes a query parameter that repeats the value of the path", async () => {
+    it(`config/examples/${example} takes a query parameter that repeats the value of the path`, async () => {
       const answer = await system.send("GET", "/v1/messages/123456?message_id=123456");
       assert.equal(answer.status, 200, answer.body);
     });
 
-    it("answers a method that no rule has with 405 and the methods there are", async () => {
+    it(`config/examples/${example} answers a method that no rule has with 405 and the methods there are`, async () => {
       const answer = await system.send("DELETE", "/v1/messages/123456");
       assert.equal(answer.status, 405);
       const allowed = (answer.headers.allow ?? "").split(/, */);
@@ -197,13 +197,13 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       assert.ok(!allowed.includes("DELETE"));
     });
 
-    it("answers a path that no rule has with 404", async () => {
+    it(`config/examples/${example} answers a path that no rule has with 404`, async () => {
       const answer = await system.send("GET", "/v1/messages/1/2");
       assert.equal(answer.status, 404);
       assert.equal(JSON.parse(answer.body).reason, "ROUTE_NOT_FOUND");
     });
 
-    it("answers HEAD as GET without the body", async () => {
+    it(`config/examples/${example} answers HEAD as GET without the body`, async () => {
       const answer = await system.send("HEAD", "/v1/messages/123456");
       assert.equal(answer.status, 200);
       assert.equal(answer.body, "");

@@ -32,7 +32,7 @@ describe("OpenIM with tokens that its backend decides about", () => {
   });
   after(() => system.close());
 
-  it("tells the backend the caller that ParseToken has named", async () => {
+  it("OpenIM with tokens that its backend decides about tells the backend the caller that ParseToken has named", async () => {
     const token = await logIn(system, "jdoe");
     const answer = await post(system, "/user/update", { nickname: "Johnny" }, token);
     assert.deepEqual(envelope(answer).data, { faceUrl: "", nickName: "Johnny" });
@@ -40,7 +40,7 @@ describe("OpenIM with tokens that its backend decides about", () => {
     assertError(forbidden, 1002, "NoPermissionError", /./);
   });
 
-  it("refuses a token that ParseToken refuses", async () => {
+  it("OpenIM with tokens that its backend decides about refuses a token that ParseToken refuses", async () => {
     const token = await tokenWith({ exp: now - 3600 });
     const { errCode } = envelope(await post(system, "/user/update", { nickname: "X" }, token));
     assert.ok(errCode >= 1501 && errCode <= 1507, String(errCode));
@@ -59,7 +59,7 @@ rate_limits: { logins: { requests: 2, per: 1h, key: ip } }
   });
   after(() => system.close());
 
-  it("is HTTP 429 with Retry-After, and the envelope still", async () => {
+  it("a rate limit of an OpenIM gateway gives HTTP 429 with Retry-After, in the envelope", async () => {
     const body = { account: "jdoe", password: "xxx" };
     for (let index = 0; index < 2; index++) envelope(await post(system, "/account/login", body));
     const refused = await post(system, "/account/login", body);
@@ -85,7 +85,7 @@ livekit:
   });
   after(() => system.close());
 
-  it("answers as the backend would", async () => {
+  it("OpenIM with meeting tokens that the gateway issues answers as the backend would", async () => {
     const token = await logIn(system, "jdoe");
     const answer = await post(system, "/user/rtc/get_token", { room: "standup", identity: john }, token);
     const { data, errCode } = envelope(answer);
@@ -98,7 +98,7 @@ livekit:
     );
   });
 
-  it("refuses in the envelope: no operationID, no room, somebody else, no token", async () => {
+  it("OpenIM with meeting tokens that the gateway issues refuses in the envelope: no operationID, no room, somebody else, no token", async () => {
     const token = await logIn(system, "jdoe");
     const path = "/user/rtc/get_token";
     const body = { room: "standup", identity: john };
@@ -126,7 +126,7 @@ describe("OpenIM in a browser", () => {
   });
   after(() => system.close());
 
-  it("may send operationID and token from any page", async () => {
+  it("a page of any origin may send operationID and token to an OpenIM gateway", async () => {
     const preflight = await system.send("OPTIONS", "/user/update", {
       headers: {
         origin: "https://app.example.com",

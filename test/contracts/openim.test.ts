@@ -35,7 +35,7 @@ describe("config/examples/openim.yaml", () => {
     return wanted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
-  it("answers a success as an envelope with data, and HTTP 200", async () => {
+  it("config/examples/openim.yaml answers a success as an envelope with data, and HTTP 200", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx", platform: 5 });
     const { data, ...rest } = envelope(answer);
     assert.deepEqual(rest, { errCode: 0, errMsg: "", errDlt: "" });
@@ -44,7 +44,7 @@ describe("config/examples/openim.yaml", () => {
     assert.deepEqual({ UserID, UserType, PlatformID }, { UserID: john, UserType: 1, PlatformID: 0 });
   });
 
-  it("prints defaults and 64-bit numbers as Go does", async () => {
+  it("config/examples/openim.yaml prints defaults and 64-bit numbers as Go does", async () => {
     const { data } = envelope(await post(system, "/user/find/full", { userIDs: [john] }, token));
     const user = data?.users?.[0];
     assert.deepEqual(
@@ -53,7 +53,7 @@ describe("config/examples/openim.yaml", () => {
     );
   });
 
-  it("ignores fields that the backend does not know, as OpenIM does", async () => {
+  it("config/examples/openim.yaml ignores fields that the backend does not know, as OpenIM does", async () => {
     const body = { userIDs: [john, helen], someFutureField: { a: 1 } };
     const { errCode, data } = envelope(await post(system, "/user/find/public", body, token));
     assert.deepEqual([errCode, data?.users?.length], [0, 2]);
@@ -74,7 +74,7 @@ describe("config/examples/openim.yaml", () => {
     assert.ok(Number(claims.exp) - Number(claims.nbf) <= 600);
   });
 
-  it("keeps the business code, message and detail of the backend, and counts the real outcome", async () => {
+  it("config/examples/openim.yaml keeps the business code, message and detail of the backend, and counts the real outcome", async () => {
     const before = await counted("/account/login", 401);
     const wrong = await post(system, "/account/login", { account: "jdoe", password: "yyy" });
     assertError(wrong, 20001, "PasswordError", /^login->check password: the password is wrong$/);
@@ -84,7 +84,7 @@ describe("config/examples/openim.yaml", () => {
     assert.equal(await counted("/account/login", 404), 1);
   });
 
-  it("refuses a POST without operationID: 1001", async () => {
+  it("config/examples/openim.yaml refuses a POST without operationID: 1001", async () => {
     const body = { account: "jdoe", password: "xxx" };
     for (const sent of [{ body }, { body, headers: { operationID: "" } }]) {
       const answer = await system.send("POST", "/account/login", sent);
@@ -93,7 +93,7 @@ describe("config/examples/openim.yaml", () => {
     assert.equal(await counted("/account/login", 400), 2);
   });
 
-  it("refuses tokens by what is wrong with them, and counts 401", async () => {
+  it("config/examples/openim.yaml refuses tokens by what is wrong with them, and counts 401", async () => {
     const path = "/user/rtc/get_token";
     const body = { room: "standup", identity: john };
     const refused = [
@@ -109,7 +109,7 @@ describe("config/examples/openim.yaml", () => {
     assert.equal(await counted(path, 401), refused.length);
   });
 
-  it("refuses what the rules of the proto refuse: 1001 with the field named", async () => {
+  it("config/examples/openim.yaml refuses what the rules of the proto refuse: 1001 with the field named", async () => {
     for (const field of ["room", "identity"]) {
       const body = { room: "standup", identity: john, [field]: "" };
       const answer = await post(system, "/user/rtc/get_token", body, token);
@@ -120,20 +120,20 @@ describe("config/examples/openim.yaml", () => {
     assert.equal(await counted("/user/rtc/get_token", 400), 2);
   });
 
-  it("refuses a body that is no message: 1001", async () => {
+  it("config/examples/openim.yaml refuses a body that is no message: 1001", async () => {
     for (const body of ["{", '{"userIDs":7}', '{"userIDs":["1"],"userIDs":[]}']) {
       assertError(await post(system, "/user/find/public", body, token), 1001, "ArgsError", /./);
     }
   });
 
-  it("lets nobody join as somebody else: 1002, counted as 403", async () => {
+  it("config/examples/openim.yaml lets nobody join as somebody else: 1002, counted as 403", async () => {
     const body = { room: "standup", identity: helen };
     const answer = await post(system, "/user/rtc/get_token", body, token);
     assertError(answer, 1002, "NoPermissionError", /./);
     assert.equal(await counted("/user/rtc/get_token", 403), 1);
   });
 
-  it("tells the backend who calls and of which type, whatever a client claims", async () => {
+  it("config/examples/openim.yaml tells the backend who calls and of which type, whatever a client claims", async () => {
     const forged = { opUserID: "9001", opUserType: "2", customHeader: "opUserType", platform: "Admin" };
     const change = { userID: helen, nickname: "Hacked" };
     const asJohn = { body: change, headers: { ...headers(token), ...forged } };
@@ -161,13 +161,13 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
   });
   after(() => system.close());
 
-  it("answers without the envelope", async () => {
+  it("the backend of config/examples/openim.yaml with errors: status answers without the envelope", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx" });
     assert.equal(answer.status, 200);
     assert.equal(JSON.parse(answer.body).userID, john);
   });
 
-  it("gives business codes the statuses of status_codes, and keeps them with their details", async () => {
+  it("the backend of config/examples/openim.yaml with errors: status gives business codes the statuses of status_codes, and keeps them with their details", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "yyy" });
     assert.equal(answer.status, 401);
     assert.deepEqual(JSON.parse(answer.body), {
@@ -197,7 +197,7 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
     assert.equal(found.status, 403, "the demo's backend wants opUserID");
   });
 
-  it("answers 401 for tokens, with a challenge", async () => {
+  it("the backend of config/examples/openim.yaml with errors: status answers 401 for tokens, with a challenge", async () => {
     const answer = await post(system, "/user/find/public", { userIDs: [john] }, "no-token-at-all");
     assert.equal(answer.status, 401);
     assert.match(answer.headers["www-authenticate"] ?? "", /./);

@@ -33,7 +33,7 @@ describe("the demo backend", () => {
     });
   }
 
-  it("says where it listens", () => {
+  it("the demo backend says where it listens", () => {
     assert.equal(backend.address, `127.0.0.1:${backend.port}`);
     assert.ok(backend.port > 0);
   });
@@ -45,14 +45,14 @@ describe("the demo backend", () => {
     }
   });
 
-  it("does not know the health of a service that it does not have", async () => {
+  it("the demo backend does not know the health of a service that it does not have", async () => {
     await assert.rejects(
       call("/grpc.health.v1.Health/Check", healthRequest("no.such.Service")),
       (error: ServiceError) => error.code === status.NOT_FOUND,
     );
   });
 
-  it("answers bytes that are no message with a status and lives on", async () => {
+  it("the demo backend answers bytes that are no message with a status and lives on", async () => {
     await assert.rejects(call("/killrchat.v1.UserService/GetUser", Buffer.from([0x0a, 0xff])));
     await assert.rejects(
       call("/killrchat.v1.UserService/GetUser", Buffer.from([0x0a, 1, 0x78])),
@@ -60,7 +60,7 @@ describe("the demo backend", () => {
     );
   });
 
-  it("closes while a client watches its health", async () => {
+  it("the demo backend closes while a client watches its health", async () => {
     const other = await startDemoBackend();
     const watcher = new Client(other.address, credentials.createInsecure());
     const stream = watcher.makeServerStreamRequest(
@@ -77,7 +77,7 @@ describe("the demo backend", () => {
     watcher.close();
   });
 
-  it("cannot listen on a port that is taken", async () => {
+  it("the demo backend cannot listen on a port that is taken", async () => {
     await assert.rejects(startDemoBackend({ port: backend.port }));
   });
 });

@@ -57,7 +57,7 @@ describe("npm start", () => {
   });
   after(() => demo.kill());
 
-  it("prints commands that do what they are printed for", async () => {
+  it("npm start prints commands that do what they are printed for", async () => {
     const commands = lines.flatMap(line => (/^ {4}(?:curl|node|token=) ?\S/.test(line) ? [line.trim()] : []));
     const told = new Set<string>();
     for (const [index, command] of commands.entries()) {
@@ -77,7 +77,7 @@ describe("npm start", () => {
     assert.deepEqual([answer.status, new URL(answer.url).pathname], [200, "/demo"]);
   });
 
-  it("prints where the chat page is", async () => {
+  it("npm start prints where the chat page is", async () => {
     const page =
       lines
         .find(line => /^ {2}chat page +http/.test(line))
@@ -92,14 +92,14 @@ describe("npm start", () => {
     );
   });
 
-  it("prints where the documents page is, and the chat page links it and the OpenAPI document", async () => {
+  it("npm start prints where the documents page is, and the chat page links it and the OpenAPI document", async () => {
     const documents = /documents +(\S+)$/m.exec(lines.join("\n"))?.[1] ?? "";
     assert.equal((await fetch(documents)).status, 200);
     const chat = await (await fetch(documents.replace("/docs", "/demo"))).text();
     for (const link of ["/docs", "/openapi.json"]) assert.ok(chat.includes(`href="${link}"`), link);
   });
 
-  it("ends sockets with 1012 and after how long to come back, and exits 0", async () => {
+  it("npm start ends sockets with 1012 and after how long to come back, and exits 0", async () => {
     const url = /WebSockets +(\S+)$/m.exec(lines.join("\n"))?.[1] ?? "";
     const socket = new WebSocket(url);
     await once(socket, "open");
@@ -115,7 +115,7 @@ describe("npm start", () => {
 });
 
 describe("npm start where a port is taken", () => {
-  it("says so and exits 1", async () => {
+  it("npm start where a port is taken says so and exits 1", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const { port } = taken.address() as AddressInfo;

@@ -46,7 +46,7 @@ function reach(model: Model): { messages: Set<MessageType>; fields: number } {
 }
 
 describe("googleapis", () => {
-  it("loads as a folder and as a set, with every annotated method, and both are equal", async t => {
+  it("googleapis loads as a folder and as a set, with every annotated method, and both are equal", async t => {
     const folder = googleapis(t);
     const fromText = await loadModel([{ kind: "protos", folder, include: [] }]);
     assert.deepEqual(fromText.diagnostics, []);
@@ -91,7 +91,7 @@ describe("googleapis", () => {
     );
   });
 
-  it("complains of nothing but the imports that the package leaves out", async () => {
+  it("googleapis complains of nothing but the imports that the package leaves out", async () => {
     const found = await problems(PACKAGE, () =>
       loadModel([{ kind: "protos", folder: PACKAGE, include: [] }]),
     );

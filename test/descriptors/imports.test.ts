@@ -8,7 +8,7 @@ import { folderOf, loadProtos, problems, problemsOf } from "./workspace.js";
 const HEAD = 'syntax = "proto3"; package t;';
 
 describe("imports", () => {
-  it("are looked for in the folder, then in the include folders, then in the bundle", async t => {
+  it("imports are looked for in the folder, then in the include folders, then in the bundle", async t => {
     const folder = folderOf(t, {
       "api/a.proto": `${HEAD} import "api/b.proto"; import "lib/c.proto"; import "google/type/money.proto";
         message A { B b = 1; lib.C c = 2; google.type.Money money = 3; }`,
@@ -29,14 +29,14 @@ describe("imports", () => {
     assert.equal(model.files.has("lib/unused.proto"), false);
   });
 
-  it("that are missing say where they were looked for and what is near", async t => {
+  it("imports that are missing say where they were looked for and what is near", async t => {
     const files = { "api/a.proto": `${HEAD}\nimport "api/blog.prot";`, "api/blog.proto": HEAD };
     assert.deepEqual(await problemsOf(t, files), [
       'api/a.proto:2:8: error: imports "api/blog.prot", which was not found in <folder>, <bundle>; did you mean "api/blog.proto"?',
     ]);
   });
 
-  it("from the wrong folder are pointed to the file with the longer name", async t => {
+  it("the error for an import from the wrong folder points to the file with the longer name", async t => {
     const files = {
       "some/long/root/api/a.proto": `${HEAD} import "api/b.proto";`,
       "some/long/root/api/b.proto": HEAD,
@@ -46,21 +46,21 @@ describe("imports", () => {
     ]);
   });
 
-  it("that are missing do not make types unknown as well", async t => {
+  it("imports that are missing do not make types unknown as well", async t => {
     const files = { "a.proto": `${HEAD} import "nowhere/near/anything.proto"; message A { Missing m = 1; }` };
     assert.deepEqual(await problemsOf(t, files), [
       'a.proto:1:38: error: imports "nowhere/near/anything.proto", which was not found in <folder>, <bundle>',
     ]);
   });
 
-  it("of a file with a syntax error are reported there alone", async t => {
+  it("imports of a file with a syntax error are reported there alone", async t => {
     const files = { "a.proto": `${HEAD} import "b.proto"; message A { B b = 1; }`, "b.proto": "message" };
     assert.deepEqual(await problemsOf(t, files), [
       "b.proto:1:8: error: expected the name of the message but found the end of the file",
     ]);
   });
 
-  it("in a circle are an error that names the circle", async t => {
+  it("imports in a circle are an error that names the circle", async t => {
     const files = {
       "a.proto": `${HEAD} import "b.proto";`,
       "b.proto": `${HEAD} import "c.proto";`,
@@ -83,7 +83,7 @@ describe("imports", () => {
     ]);
   });
 
-  it("of impossible names are missing, not a failure", async t => {
+  it("imports of impossible names are missing, not a failure", async t => {
     const found = await problemsOf(t, {
       "a.proto": `${HEAD} import "x\\000.proto"; import "${"y".repeat(5000)}.proto";`,
     });
@@ -91,7 +91,7 @@ describe("imports", () => {
     for (const line of found) assert.match(line, /imports ".*", which was not found/);
   });
 
-  it("of a single file bring what it needs and nothing else", async t => {
+  it("imports of a single file bring what it needs and nothing else", async t => {
     const folder = folderOf(t, {
       "etcd/api/rpc.proto": `${HEAD} import "etcd/api/kv.proto"; message R { K k = 1; }`,
       "etcd/api/kv.proto": `${HEAD} message K {}`,
@@ -110,7 +110,7 @@ describe("imports", () => {
     assert.ok(alone.model.message("t.B"));
   });
 
-  it("that start further up are told which folder to include", async t => {
+  it("the error for an import that starts further up names the folder to include", async t => {
     const outer = folderOf(t, {
       "etcd/api/rpc.proto": `${HEAD} import "etcd/api/kv.proto";`,
       "etcd/api/kv.proto": HEAD,
@@ -122,7 +122,7 @@ describe("imports", () => {
     ]);
   });
 
-  it("cannot lead out of the folder", async t => {
+  it("imports cannot lead out of the folder", async t => {
     const outer = folderOf(t, { "secret.proto": HEAD, "in/a.proto": `${HEAD} import "../secret.proto";` });
     const folder = join(outer, "in");
     const found = await problems(folder, () => loadModel([{ kind: "protos", folder, include: [folder] }]));
@@ -131,7 +131,7 @@ describe("imports", () => {
 });
 
 describe("type names", () => {
-  it("are looked up from the inside out, and the first part decides", async t => {
+  it("type names are looked up from the inside out, and the first part decides", async t => {
     const { model } = await loadProtos(t, {
       "a.proto": `syntax = "proto3"; package foo.bar;
         message M { message M {} M inner = 1; foo.bar.M outer = 2; .foo.bar.M.M full = 3; bar.M half = 4; N n = 5; }
@@ -149,7 +149,7 @@ describe("type names", () => {
     assert.deepEqual(types("foo.bar.N"), ["foo.bar.M.M", "foo.bar.N.E", "foo.bar.N.E"]);
   });
 
-  it("that are unknown are errors with the nearest name", async t => {
+  it("type names that are unknown are errors with the nearest name", async t => {
     const source = `${HEAD}
       message Message { Mesage m = 1; t.Mesage n = 2; }
       enum E { ZERO = 0; }
@@ -164,7 +164,7 @@ describe("type names", () => {
 });
 
 describe("folders", () => {
-  it("with symbolic links in circles are read once", async t => {
+  it("folders with symbolic links in circles are read once", async t => {
     const folder = folderOf(t, {
       "a/x.proto": `${HEAD} message X {}`,
       "node_modules/y.proto": "ignored",
@@ -180,7 +180,7 @@ describe("folders", () => {
     assert.equal(model.files.has("b/again/x.proto"), false);
   });
 
-  it("that do not exist are an error, and empty ones a warning", async t => {
+  it("folders that do not exist are an error, and empty ones a warning", async t => {
     const folder = folderOf(t, {});
     const missing = join(folder, "missing");
     const load = (path: string) =>
@@ -189,7 +189,7 @@ describe("folders", () => {
     assert.deepEqual(await load(folder), ["<folder>: warning: the folder has no .proto files"]);
   });
 
-  it("with files that are too large or not UTF-8 are errors", async t => {
+  it("folders with files that are too large or not UTF-8 are errors", async t => {
     const files = {
       "big.proto": Buffer.alloc(16 * 1024 * 1024 + 1, " "),
       "latin.proto": Buffer.from("// caf\xe9\n", "latin1"),
@@ -210,7 +210,7 @@ describe("exclude", () => {
     "preview.proto": `${HEAD} message P {}`,
   };
 
-  it("leaves out files of the folder by globs, unless others import them", async t => {
+  it("exclude leaves out files of the folder by globs, unless others import them", async t => {
     const folder = folderOf(t, files);
     const exclude = ["preview/**", "**/*_test.proto"];
     const { model, diagnostics } = await loadModel([{ kind: "protos", folder, include: [], exclude }]);
@@ -229,7 +229,7 @@ describe("exclude", () => {
     ["api/**/b.proto", ["a.proto", "x/c.proto"]],
     ["a(.proto", ["a.proto", "api/v1/b.proto", "x/c.proto"]],
   ] as const) {
-    it(`${glob} leaves ${left.join(", ") || "nothing"}`, async t => {
+    it(`exclude ${glob} leaves ${left.join(", ") || "nothing"}`, async t => {
       const folder = folderOf(t, { "a.proto": HEAD, "api/v1/b.proto": HEAD, "x/c.proto": HEAD });
       const { model, diagnostics } = await loadModel([
         { kind: "protos", folder, include: [], exclude: [glob] },

@@ -50,13 +50,13 @@ describe("a model of every kind of element", () => {
     fromText = model;
   });
 
-  it("is the same from text as from protoc's descriptor set", async () => {
+  it("a model of every kind of element is the same from text as from protoc's descriptor set", async () => {
     const { model, diagnostics } = await loadModel([{ kind: "set", file: PROTOC_SET }]);
     assert.deepEqual(diagnostics, []);
     assert.deepEqual(dump(fromText, TYPES), dump(model, TYPES));
   });
 
-  it("is the same once exported as a descriptor set and loaded again, comments and lines included", async t => {
+  it("a model of every kind of element is the same once exported as a descriptor set and loaded again, comments and lines included", async t => {
     const folder = folderOf(t, {});
     const file = join(folder, "model.binpb");
     const bytes = fromText.descriptorSet();
@@ -66,7 +66,7 @@ describe("a model of every kind of element", () => {
     assert.deepEqual(Buffer.from(model.descriptorSet()), Buffer.from(bytes));
   });
 
-  it("is the same from serialized files in any order, as reflection gives them", async () => {
+  it("a model of every kind of element is the same from serialized files in any order, as reflection gives them", async () => {
     const files = decodeSet(fromText.descriptorSet()).reverse();
     const { model, diagnostics } = await loadModel([{ kind: "files", origin: "reflection", files }]);
     assert.deepEqual(diagnostics, []);
@@ -77,7 +77,7 @@ describe("a model of every kind of element", () => {
     assert.deepEqual(reflected.services, expected.services);
   });
 
-  it("accepts text and protoc's set side by side, since they say the same", async () => {
+  it("a model of every kind of element accepts text and protoc's set side by side, since they say the same", async () => {
     const { diagnostics } = await loadModel([
       { kind: "protos", folder: FIXTURES, include: [] },
       { kind: "set", file: PROTOC_SET },
@@ -85,7 +85,7 @@ describe("a model of every kind of element", () => {
     assert.deepEqual(diagnostics, []);
   });
 
-  it("gives a oneof without options empty ones, whatever syntax and source it is of", async t => {
+  it("a model of every kind of element gives a oneof without options empty ones, whatever syntax and source it is of", async t => {
     const oneof = (fields: string) =>
       `message M { message N { oneof inner { ${fields} } } oneof outer { ${fields} } }`;
     const fields = "string a = 1; int32 b = 2;";
@@ -112,7 +112,7 @@ describe("a model of every kind of element", () => {
     }
   });
 
-  it("exports files after what they import", () => {
+  it("a model of every kind of element exports files after what they import", () => {
     const seen = new Set<string>();
     for (const [name, file] of fromText.files) {
       for (const dependency of file.dependencies)
@@ -121,7 +121,7 @@ describe("a model of every kind of element", () => {
     }
   });
 
-  it("gives fields their presence, packing, encoding and UTF-8 checks by syntax", () => {
+  it("a model of every kind of element gives fields their presence, packing, encoding and UTF-8 checks by syntax", () => {
     const traits = (message: string) =>
       Object.fromEntries(
         fromText.message(message)!.fields.map(({ name, presence, packed, delimited, utf8 }) => {
@@ -172,7 +172,7 @@ describe("a model of every kind of element", () => {
     assert.equal(fromText.extensionByName("kinds.more")?.delimited, true);
   });
 
-  it("tells closed enums from open ones", () => {
+  it("a model of every kind of element tells closed enums from open ones", () => {
     const closed = (name: string) => fromText.enum(name)!.closed;
     assert.equal(closed("kinds.Shape.Kind"), false);
     assert.equal(closed("kinds.Level"), true);
@@ -181,7 +181,7 @@ describe("a model of every kind of element", () => {
     assert.equal(closed("kinds.Inherited.Nested"), true);
   });
 
-  it("lists real oneofs only, and the first value of a shared number", () => {
+  it("a model of every kind of element lists real oneofs only, and the first value of a shared number", () => {
     const shape = fromText.message("kinds.Shape")!;
     assert.deepEqual(
       shape.oneofs.map(({ name, fields }) => [name, fields.map(field => field.name)]),
@@ -193,7 +193,7 @@ describe("a model of every kind of element", () => {
     assert.equal(fromText.enum("kinds.Shape.Kind")?.values.length, 4);
   });
 
-  it("names fields in JSON as protoc does", () => {
+  it("a model of every kind of element names fields in JSON as protoc does", () => {
     const inner = fromText.message("kinds.Shape.Inner")!;
     assert.deepEqual(
       inner.fields.map(field => field.jsonName),
@@ -203,7 +203,7 @@ describe("a model of every kind of element", () => {
     assert.equal(fromText.extensionByName("kinds.labels")?.jsonName, "[kinds.labels]");
   });
 
-  it("keeps comments: leading, else trailing, and never detached ones", () => {
+  it("a model of every kind of element keeps comments: leading, else trailing, and never detached ones", () => {
     const shape = fromText.message("kinds.Shape")!;
     const comment = (name: string) => shape.fieldsByName.get(name)!.comment;
     assert.equal(shape.comment, "A block comment\n  with an indented line.");
@@ -221,7 +221,7 @@ describe("a model of every kind of element", () => {
     assert.equal(service.methods[0]?.line, 99);
   });
 
-  it("keeps defaults as the descriptor spells them", () => {
+  it("a model of every kind of element keeps defaults as the descriptor spells them", () => {
     const legacy = fromText.message("kinds.Legacy")!;
     const defaults = legacy.fields.flatMap(({ name, defaultText }) =>
       defaultText === undefined ? [] : [[name, defaultText]],
@@ -239,7 +239,7 @@ describe("a model of every kind of element", () => {
     ]);
   });
 
-  it("finds extensions by name and by number", () => {
+  it("a model of every kind of element finds extensions by name and by number", () => {
     const again = fromText.extension("kinds.Legacy", 100);
     assert.equal(again?.fullName, "kinds.Legacy.again");
     assert.equal(again, fromText.extensionByName("kinds.Legacy.again"));
@@ -249,7 +249,7 @@ describe("a model of every kind of element", () => {
     assert.equal(fromText.message("kinds.Shape")?.extendable, false);
   });
 
-  it("describes methods: path, streaming, idempotency, deprecation", () => {
+  it("a model of every kind of element describes methods: path, streaming, idempotency, deprecation", () => {
     const methods = fromText.services.get("kinds.Shapes")!.methods;
     const facts = methods.map(({ path, clientStreaming, serverStreaming, idempotency, deprecated }) => {
       return [path, clientStreaming, serverStreaming, idempotency, deprecated];
@@ -261,7 +261,7 @@ describe("a model of every kind of element", () => {
     ]);
   });
 
-  it("decodes option values of every kind", () => {
+  it("a model of every kind of element decodes option values of every kind", () => {
     const field = (name: string) => fromText.message("kinds.Fields")!.fieldsByName.get(name)!.options;
     assert.deepEqual(field("a").get("kinds.tags"), ["one", "two"]);
     assert.equal(field("a").get("kinds.big"), 18446744073709551615n);
@@ -294,7 +294,7 @@ describe("a model of every kind of element", () => {
     });
   });
 
-  it("merges statements that set parts of one option, and lists those of a repeated one", () => {
+  it("a model of every kind of element merges statements that set parts of one option, and lists those of a repeated one", () => {
     const shape = fromText.message("kinds.Shape")!;
     assert.deepEqual(plain(shape.options.get("kinds.message")), {
       value: { string: 'a "quoted" AB\u00e9 text' },
@@ -313,7 +313,7 @@ describe("a model of every kind of element", () => {
     assert.deepEqual(plain(kind.values[1]!.options.get("kinds.enum_value")), { numbers: [1, 2, 3] });
   });
 
-  it("reads HTTP rules from an aggregate as from single statements", () => {
+  it("a model of every kind of element reads HTTP rules from an aggregate as from single statements", () => {
     const [get, put] = fromText.services.get("kinds.Shapes")!.methods;
     assert.deepEqual(plain(get!.options.get("google.api.http")), {
       get: "/v1/{name=shapes/*}",

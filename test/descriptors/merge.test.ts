@@ -14,7 +14,7 @@ function inputOf(t: TestContext, files: Files): DescriptorInput & { kind: "proto
 }
 
 describe("several sources", () => {
-  it("may bring the same file, with other comments", async t => {
+  it("several sources may bring the same file, with other comments", async t => {
     const first = inputOf(t, { "a.proto": A });
     const second = inputOf(t, { "a.proto": `// Comment.\n${A.replaceAll(";", "; // note\n")}` });
     const { model, diagnostics } = await loadModel([first, second]);
@@ -22,7 +22,7 @@ describe("several sources", () => {
     assert.equal(model.files.get("a.proto")?.origin, join(first.folder, "a.proto"));
   });
 
-  it("may bring the same type under another path, once in the exported set", async t => {
+  it("several sources may bring the same type under another path, once in the exported set", async t => {
     const first = inputOf(t, { "a.proto": A });
     const second = inputOf(t, {
       "copy/a.proto": A.replace(
@@ -39,7 +39,7 @@ describe("several sources", () => {
     assert.deepEqual(again.files.get("copy/a.proto")?.dependencies, ["a.proto"]);
   });
 
-  it("that differ in a type are an error naming both origins and the type", async t => {
+  it("several sources that differ in a type are an error naming both origins and the type", async t => {
     const folder = folderOf(t, { "one/a.proto": A, "two/b.proto": A.replace("string name", "bytes name") });
     const inputs = ["one", "two"].map(
       name => ({ kind: "protos", folder: join(folder, name), include: [] }) as const,
@@ -49,7 +49,7 @@ describe("several sources", () => {
     ]);
   });
 
-  it("that differ in an option, a field number or a default are different", async t => {
+  it("several sources that differ in an option, a field number or a default are different", async t => {
     const source = (field: string) =>
       `syntax = "proto2"; package t; message A { optional int32 x = ${field}; }`;
     for (const other of ["1 [deprecated = true]", "2", "1 [default = 5]", '1 [json_name = "y"]']) {
@@ -58,7 +58,7 @@ describe("several sources", () => {
     }
   });
 
-  it("may have different files of one path, each for its own imports", async t => {
+  it("several sources may have different files of one path, each for its own imports", async t => {
     const service = (name: string) => ({
       "service.proto": `syntax = "proto3"; package ${name}; import "common.proto"; service S { rpc Get(M) returns (M); }`,
       "common.proto": `syntax = "proto3"; package ${name}; message M { string ${name} = 1; }`,
@@ -93,7 +93,7 @@ describe("several sources", () => {
     }
   });
 
-  it("with files of one path may share a part of their types", async t => {
+  it("several sources with files of one path may share a part of their types", async t => {
     const first = inputOf(t, { "a.proto": A });
     const second = inputOf(t, {
       "a.proto": A.replace("enum E { ZERO = 0; }", "message Other { A a = 1; }"),
@@ -108,7 +108,7 @@ describe("several sources", () => {
     assert.deepEqual(again.model.files.get("2/a.proto")?.dependencies, ["a.proto"]);
   });
 
-  it("that differ in a nested type are an error naming both, not an unknown type", async t => {
+  it("several sources that differ in a nested type are an error naming both, not an unknown type", async t => {
     const nested = A.replace("repeated A all = 2;", "message Inner {} Inner inner = 2;");
     const folder = folderOf(t, { "one/a.proto": A, "two/a.proto": nested });
     const inputs = ["one", "two"].map(
@@ -119,7 +119,7 @@ describe("several sources", () => {
     ]);
   });
 
-  it("may leave out JSON names that are the default", async t => {
+  it("several sources may leave out JSON names that are the default", async t => {
     const { model } = await loadProtos(t, { "a.proto": A });
     const files = decodeSet(model.descriptorSet()).map(bytes => {
       const file = decodeFile(bytes);
@@ -133,7 +133,7 @@ describe("several sources", () => {
     assert.deepEqual(diagnostics, []);
   });
 
-  it("that define a name twice in one file are an error", async t => {
+  it("several sources that define a name twice in one file are an error", async t => {
     const folder = folderOf(t, {
       "a.proto": 'syntax = "proto3"; package t; message A {} enum A { ZERO = 0; }',
     });
@@ -162,7 +162,7 @@ describe("a copy of a bundled file", () => {
     return model;
   };
 
-  it("of the same path wins, even where it is reduced", async t => {
+  it("a copy of a bundled file under the same path wins, even where it is reduced", async t => {
     const model = await http(t, {
       "google/api/http.proto": HTTP,
       "google/api/annotations.proto": ANNOTATIONS.replace("import", 'import "google/api/http.proto"; import'),
@@ -171,7 +171,7 @@ describe("a copy of a bundled file", () => {
     assert.equal(model.message("google.api.HttpRule")?.fields.length, 2);
   });
 
-  it("of another path wins too", async t => {
+  it("a copy of a bundled file under another path wins too", async t => {
     const model = await http(t, {
       "third_party/http.proto": HTTP,
       "third_party/annotations.proto": ANNOTATIONS.replace(
@@ -184,7 +184,7 @@ describe("a copy of a bundled file", () => {
     assert.equal(model.message("google.api.HttpRule")?.file.name, "third_party/http.proto");
   });
 
-  it("of descriptor.proto from before editions gives way", async t => {
+  it("a copy of descriptor.proto from before editions gives way to the bundled one", async t => {
     const old = `syntax = "proto2"; package google.protobuf; message FileDescriptorSet {} message MethodOptions { extensions 1000 to max; }`;
     const { model } = await loadProtos(t, {
       "google/protobuf/descriptor.proto": old,
@@ -194,7 +194,7 @@ describe("a copy of a bundled file", () => {
     assert.equal(model.message("t.M")?.fields[0]?.presence, "implicit");
   });
 
-  it("that lacks what a bundled file needs is itself the place to look at", async t => {
+  it("a copy of a bundled file that lacks what another bundled file needs is where the error points", async t => {
     const old =
       'syntax = "proto2"; package google.protobuf; message FeatureSet {} message MethodOptions { extensions 1000 to max; }';
     const { model, diagnostics } = await loadProtos(t, {
@@ -215,7 +215,7 @@ describe("a copy of a bundled file", () => {
       assert.match(line, /^google\/protobuf\/any\.proto: error: "google\/protobuf\/any\.proto" lacks .*Any"/);
   });
 
-  it("may differ between two sources", async t => {
+  it("a copy of a bundled file may differ between two sources", async t => {
     const first = inputOf(t, {
       "google/type/money.proto": 'syntax = "proto3"; package google.type; message Money { int64 units = 2; }',
     });
@@ -229,7 +229,7 @@ describe("a copy of a bundled file", () => {
 });
 
 describe("the bundle", () => {
-  it("is in every model as far as errors and well-known types need it", async () => {
+  it("the bundle of descriptors is in every model as far as errors and well-known types need it", async () => {
     const { model } = await loadModel([]);
     for (const name of [
       "google.rpc.BadRequest",
@@ -243,7 +243,7 @@ describe("the bundle", () => {
     assert.equal(model.message("google.type.Money"), undefined);
   });
 
-  it("can be imported whole", async t => {
+  it("the bundle of descriptors can be imported whole", async t => {
     const names =
       "google/api/annotations google/api/client google/api/field_behavior google/api/field_info google/api/resource google/rpc/code google/type/date google/type/datetime google/type/expr trpc/api/annotations grpc/reflection/v1/reflection grpc/reflection/v1alpha/reflection grpc/health/v1/health".split(
         " ",
@@ -269,7 +269,7 @@ describe("a descriptor set", () => {
     return problems(folder, () => loadModel([{ kind: "set", file: join(folder, "api.binpb") }]));
   };
 
-  it("that is none is an error", async t => {
+  it("bytes that are no descriptor set are an error", async t => {
     const expected = ["api.binpb: error: the file is not a serialized google.protobuf.FileDescriptorSet"];
     assert.deepEqual(await load(t, Buffer.from("syntax = proto3")), expected);
     assert.deepEqual(await load(t, Buffer.from([0x0a, 0x02, 0xff, 0xff])), [
@@ -280,7 +280,7 @@ describe("a descriptor set", () => {
     ]);
   });
 
-  it("without its imports says which types are missing", async t => {
+  it("a descriptor set without its imports says which types are missing", async t => {
     const { model } = await loadProtos(t, {
       "a.proto": 'syntax = "proto3"; package t; import "b.proto"; message A { B b = 1; }',
       "b.proto": 'syntax = "proto3"; package t; message B {}',
@@ -303,7 +303,7 @@ describe("a descriptor set", () => {
     ]);
   });
 
-  it("with malformed options does not fail where they are read", async () => {
+  it("a descriptor set with malformed options does not fail where they are read", async () => {
     const method = Buffer.concat([
       Buffer.from([0x0a, 1]),
       Buffer.from("G"),

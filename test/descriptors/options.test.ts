@@ -43,12 +43,12 @@ describe("an option", () => {
     ["(int).number = 1", 'option (int).number: "int" is not a single message and has no "number"'],
   ];
   for (const [option, expected] of bad) {
-    it(`whose value does not fit is an error: ${option}`, async t => {
+    it(`an option whose value does not fit is an error: ${option}`, async t => {
       assert.equal(await valueProblem(t, option), expected);
     });
   }
 
-  it("whose extension is not known is a warning, and the rest is kept", async t => {
+  it("an option whose extension is not known is a warning, and the rest is kept", async t => {
     const { model, diagnostics } = await loadProtos(t, {
       "a.proto": `${HEAD}message M { int32 f = 1 [(gogoproto.nullable) = false, (int) = 3]; }`,
     });
@@ -65,7 +65,7 @@ describe("an option", () => {
     assert.equal(model.message("t.M")?.fields[0]?.options.get("t.int"), 3);
   });
 
-  it("of a wrong name or place is a warning", async t => {
+  it("an option of a wrong name or place is a warning", async t => {
     const files = { "a.proto": `${HEAD}message M { option depricated = true; option (int) = 1; }` };
     assert.deepEqual(await problemsOf(t, files), [
       'a.proto:8:20: warning: option depricated: google.protobuf.MessageOptions has no field "depricated", so it is ignored (at t.M); did you mean "deprecated"?',
@@ -73,7 +73,7 @@ describe("an option", () => {
     ]);
   });
 
-  it("may be an extension that is declared in the same file, after its use", async t => {
+  it("an option may be an extension that is declared in the same file, after its use", async t => {
     const model = await loadSource(
       t,
       `edition = "2023"; package t; import "google/protobuf/descriptor.proto";
@@ -85,7 +85,7 @@ describe("an option", () => {
     assert.equal(JSON.stringify(options.get("t.late")), '{"x":{"y":5}}');
   });
 
-  it("of trpc.api.http is read as the one of google.api is", async t => {
+  it("the option trpc.api.http is read as google.api.http is", async t => {
     const model = await loadSource(
       t,
       `syntax = "proto3"; package t; import "trpc/api/annotations.proto"; message M {}

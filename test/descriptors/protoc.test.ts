@@ -23,7 +23,7 @@ describe("corners that protoc has its own way with", () => {
     ({ model: set } = await loadModel([SET]));
   });
 
-  it("are no conflict between a .proto file and the set that protoc made of it", async () => {
+  it("a .proto file and the set that protoc made of it are no conflict", async () => {
     for (const inputs of [
       [TEXT, SET],
       [SET, TEXT],
@@ -31,14 +31,14 @@ describe("corners that protoc has its own way with", () => {
       assert.deepEqual((await loadModel(inputs)).diagnostics, []);
   });
 
-  it("spell default values of float and double as protoc does", () => {
+  it("default values of float and double are spelled as protoc spells them", () => {
     const defaults = (model: Model) =>
       model.message("two.M")!.fields.map(({ name, defaultText }) => [name, defaultText]);
     assert.deepEqual(defaults(text), defaults(set));
     assert.deepEqual(defaults(text)[0], ["f", "1234.12341"]);
   });
 
-  it("keep an option of proto2 whose text is not UTF-8", () => {
+  it("an option of proto2 whose text is not UTF-8 is kept", () => {
     for (const model of [text, set]) {
       const { bytes } = model.message("two.M")!.fieldsByName.get("rr")!.options;
       assert.deepEqual([...bytes.slice(-2)], [0xff, 0xfe]);
@@ -76,7 +76,7 @@ describe("corners that protoc has its own way with", () => {
     );
   });
 
-  it("leave out option values that hold for sources only, or are defaults without presence", () => {
+  it("option values that hold for sources only, or are defaults without presence, are left out", () => {
     for (const model of [text, set]) {
       const options = (type: string, field: string) => model.message(type)!.fieldsByName.get(field)!.options;
       assert.equal(options("two.M", "s").get("two.gone"), undefined);
@@ -91,7 +91,7 @@ describe("corners that protoc has its own way with", () => {
     }
   });
 
-  it("give a map's utf8_validation to its keys and values", () => {
+  it("the utf8_validation of a map holds for its keys and values", () => {
     for (const model of [text, set]) {
       const utf8 = (name: string) => {
         const map = model.message("ed.M")!.fieldsByName.get(name)!.map!;
@@ -102,7 +102,7 @@ describe("corners that protoc has its own way with", () => {
     }
   });
 
-  it("let the extensions of a message set have numbers up to 2147483646", async t => {
+  it("extensions of a message set have numbers up to 2147483646", async t => {
     for (const model of [text, set])
       assert.equal(model.extension("two.Set", 600_000_000)?.fullName, "two.Ext.e");
     const found = await problemsOf(t, {
@@ -114,7 +114,9 @@ describe("corners that protoc has its own way with", () => {
     ]);
   });
 
-  it("agree with the protoc that is installed", { skip: protocSkipped }, async t => {
+  it("descriptors of corner cases agree with the protoc that is installed", {
+    skip: protocSkipped,
+  }, async t => {
     for (const name of ["two.proto", "three.proto"]) {
       const file = setOf(t, FOLDER, name);
       assert.deepEqual((await loadModel([TEXT, { kind: "set", file }])).diagnostics, [], name);

@@ -49,7 +49,7 @@ const SHOP_WARNING =
   'backend: warning: "shop_v1.proto" does not import the files that define google.protobuf.FieldMask, google.protobuf.Timestamp, common.Money and 1 more; the definitions known by these names are used';
 
 describe("descriptors that a server has rebuilt", () => {
-  it("load with one warning a file, whatever they leave out", async t => {
+  it("descriptors that a server has rebuilt load with one warning a file, whatever they leave out", async t => {
     const input = reflection("backend", rebuilt(t, SHOP));
     assert.deepEqual(await problems("<none>", () => loadModel([input])), [SHOP_WARNING]);
     const { model } = await loadModel([input]);
@@ -74,7 +74,7 @@ describe("descriptors that a server has rebuilt", () => {
     assert.deepEqual(methods, ["shop.v1.Item", "google.protobuf.Empty"]);
   });
 
-  it("leave the bundled definitions as they are", async t => {
+  it("descriptors that a server has rebuilt leave the bundled definitions as they are", async t => {
     const { model } = await loadModel([reflection("backend", rebuilt(t, SHOP))]);
     const fileOf = (name: string) => model.message(name)?.file.name;
     assert.equal(fileOf("google.protobuf.FeatureSet"), "google/protobuf/descriptor.proto");
@@ -84,7 +84,7 @@ describe("descriptors that a server has rebuilt", () => {
     assert.equal(model.files.has("google_protobuf.proto"), false);
   });
 
-  it("are exported with the imports that they lacked", async t => {
+  it("descriptors that a server has rebuilt are exported with the imports that they lacked", async t => {
     const { model } = await loadModel([reflection("backend", rebuilt(t, SHOP))]);
     const folder = folderOf(t, { "set.binpb": model.descriptorSet() });
     const again = await loadModel([{ kind: "set", file: join(folder, "set.binpb") }]);
@@ -97,14 +97,14 @@ describe("descriptors that a server has rebuilt", () => {
     ]);
   });
 
-  it("are refused in a descriptor set, which is where they came from and not in the bundle", async t => {
+  it("descriptors that a server has rebuilt are refused in a descriptor set, which is where they came from and not in the bundle", async t => {
     const folder = folderOf(t, { "set.binpb": encodeSet(rebuilt(t, SHOP)) });
     const found = await problems(folder, () => loadModel([{ kind: "set", file: join(folder, "set.binpb") }]));
     assert.ok(found.length > 0);
     for (const line of found) assert.match(line, /^set\.binpb: error: /);
   });
 
-  it("of two servers may have files of one name with different types", async t => {
+  it("rebuilt descriptors of two servers may have files of one name with different types", async t => {
     const other = { "main.proto": 'syntax = "proto3"; package shop.v1; message Stock { Stock next = 1; }' };
     const { model } = await loadModel([
       reflection("one", rebuilt(t, SHOP)),
@@ -116,7 +116,7 @@ describe("descriptors that a server has rebuilt", () => {
     assert.equal(model.files.has("3/shop_v1.proto"), false);
   });
 
-  it("of two servers that differ in a type are an error naming both", async t => {
+  it("rebuilt descriptors of two servers that differ in a type are an error naming both", async t => {
     const other = {
       ...SHOP,
       "common/money.proto": SHOP["common/money.proto"].replace("int64 units", "string units"),
@@ -131,7 +131,7 @@ describe("descriptors that a server has rebuilt", () => {
     );
   });
 
-  it("agree with the whole ones of another server as far as messages go", async t => {
+  it("descriptors that a server has rebuilt agree with the whole ones of another server as far as messages go", async t => {
     const { model: whole } = await loadProtos(t, SHOP);
     const files = decodeSet(whole.descriptorSet()).filter(file => decodeFile(file).name !== "main.proto");
     for (const inputs of [
@@ -143,7 +143,7 @@ describe("descriptors that a server has rebuilt", () => {
     }
   });
 
-  it("whose types use each other across packages load, and are exported without a circle", async t => {
+  it("descriptors that a server has rebuilt whose types use each other across packages load, and are exported without a circle", async t => {
     const files = {
       "main.proto": `syntax = "proto3"; package a; import "b.proto"; import "leaf.proto"; message A { b.B b = 1; }`,
       "b.proto": 'syntax = "proto3"; package b; import "leaf.proto"; message B { a.Leaf leaf = 1; }',
@@ -167,7 +167,7 @@ describe("reflected files", () => {
     return found;
   };
 
-  it("take an unqualified type from their own server before that of another", async t => {
+  it("reflected files take an unqualified type from their own server before that of another", async t => {
     const file = await fileOf(
       t,
       { "a.proto": 'syntax = "proto3"; package x.y; message Use { Used used = 1; } message Used {}' },
@@ -182,7 +182,7 @@ describe("reflected files", () => {
     assert.equal(model.message("x.y.Use")?.fields[0]?.message?.fullName, "x.Used");
   });
 
-  it("may bring what the bundled copy of a package lacks, and only that", async t => {
+  it("reflected files may bring what the bundled copy of a package lacks, and only that", async t => {
     const http =
       'syntax = "proto3"; package google.api; message HttpRule {} message Newer { HttpRule rule = 1; }';
     const use =
@@ -198,7 +198,7 @@ describe("reflected files", () => {
     assert.ok(again.model.message("google.api.Newer"));
   });
 
-  it("with types that nothing defines are an error", async t => {
+  it("reflected files with types that nothing defines are an error", async t => {
     const file = await fileOf(
       t,
       { "a.proto": 'syntax = "proto3"; package t; message A { A a = 1; A b = 2; }' },

@@ -48,7 +48,7 @@ function visit(model: Model): void {
 }
 
 describe("damaged descriptors", () => {
-  it("are load errors or a model that can be read, never anything else", async () => {
+  it("damaged descriptors are load errors or a model that can be read, never anything else", async () => {
     const damage = fc.record({
       file: fc.integer({ min: 0, max: files.length - 1 }),
       at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -77,7 +77,7 @@ describe("damaged descriptors", () => {
 });
 
 describe("damaged text", () => {
-  it("is a load error or a model that can be read, never anything else", async t => {
+  it("a damaged .proto text is a load error or a model that can be read, never anything else", async t => {
     const sources = ["options", "shapes", "legacy", "modern", "inherited"].map(name => {
       const url = new URL(`fixtures/kinds/${name}.proto`, import.meta.url);
       return [`kinds/${name}.proto`, readFileSync(url, "utf8")] as const;

@@ -56,12 +56,12 @@ describe("a syntax error", () => {
     [`option (a) = ${"{ a ".repeat(100)}`, "1:274: option values are nested more than 64 deep"],
   ];
   for (const [source, expected] of faults) {
-    it(`says where and what was expected: ${source.slice(0, 60).replaceAll("\n", " ")}`, () => {
+    it(`a syntax error says where and what was expected: ${source.slice(0, 60).replaceAll("\n", " ")}`, () => {
       assert.equal(faultOf(source), expected);
     });
   }
 
-  it("is the only thing that any text can cause", () => {
+  it("any text is parsed or gives a syntax error, nothing else", () => {
     const word = fc.constantFrom(
       ..."message M enum E service S rpc extend option optional repeated oneof map < > { } [ ] ( ) ; , . = - : / 1 0x1f 1.5 \"s\" 'x\\n' // \n /* */ reserved extensions to max import syntax group int32 stream returns".split(
         " ",
@@ -78,7 +78,7 @@ describe("a syntax error", () => {
 });
 
 describe("text", () => {
-  it("gives the same messages and fields as protobufjs reads", () => {
+  it("a .proto text gives the same messages and fields as protobufjs reads", () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,8}$/);
     const type = fc.constantFrom("int32", "string", "bytes", "double", "M0", ".p.M0");
     const label = fc.constantFrom("", "repeated ", "optional ");

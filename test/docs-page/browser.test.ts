@@ -137,7 +137,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     assert.deepEqual(problems.splice(0), []);
   }
 
-  it("is searched and opened by keyboard alone: name, path or comment, then Enter", async () => {
+  it("the documents page in Chromium is searched and opened by keyboard alone: name, path or comment, then Enter", async () => {
     const page = await open(docs());
     await page.keyboard.press("/");
     await page.keyboard.type("entry by entry");
@@ -166,7 +166,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     await close(page);
   });
 
-  it("shows parameters, schemas and reasons of an operation, and sends a request that it shows as curl", async () => {
+  it("the documents page in Chromium shows parameters, schemas and reasons of an operation, and sends a request that it shows as curl", async () => {
     const page = await open(docs(message));
     const details = page.locator(".details");
     await details.getByText("message_id", { exact: true }).waitFor();
@@ -196,7 +196,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     await close(page);
   });
 
-  it("shows a stream message by message, in each of its forms", async () => {
+  it("the documents page in Chromium shows a stream message by message, in each of its forms", async () => {
     const body = { room_id: "seen", from: "Ann", message: "first & <b>" };
     await system.send("POST", "/chat/send", { body });
     await system.send("POST", "/chat/send", { body: { ...body, message: "second" } });
@@ -217,7 +217,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     await close(page);
   });
 
-  it("opens a WebSocket on the route of a stream, and one for rooms", async () => {
+  it("the documents page in Chromium opens a WebSocket on the route of a stream, and one for rooms", async () => {
     const page = await open(docs(stream));
     await page.locator(".try").getByLabel("room_id").fill("seen");
     await page.getByRole("button", { name: "WebSocket" }).click();
@@ -285,7 +285,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     await close(page);
   });
 
-  it("sends what was entered as credentials, and forgets it with the page", async () => {
+  it("the documents page in Chromium sends what was entered as credentials, and forgets it with the page", async () => {
     const token = await signShared(secret, { sub: "ann" });
     const page = await open(`${evil.url}/docs${operation("evil.v1.Evil", "POST /evil/{name}")}`);
     const form = page.locator(".try");
@@ -311,7 +311,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
   });
 
   for (const colorScheme of ["light", "dark"] as const)
-    it(`has text of a contrast of at least 4.5, ${colorScheme}`, async () => {
+    it(`the documents page in Chromium has text of a contrast of at least 4.5, ${colorScheme}`, async () => {
       const page = await open(docs(), { colorScheme });
       for (const hash of [
         "#/",
@@ -361,7 +361,7 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     await close(page);
   });
 
-  it("stays small with 15,000 operations: only the rows that are seen exist", async () => {
+  it("the documents page in Chromium stays small with 15,000 operations: only the rows that are seen exist", async () => {
     const context = await browser.newContext({ viewport: { width: 1300, height: 800 } });
     const page = await context.newPage();
     const services = Array.from({ length: 500 }, (_, service) => ({

@@ -32,7 +32,7 @@ function split(
 describe("what the documents page makes of streams", () => {
   const messages = fc.array(fc.object({ maxDepth: 2, withBigInt: false }), { maxLength: 6 });
 
-  it("finds the messages of an array, of lines and of events, however they are cut", () => {
+  it("the documents page finds the messages of an array, of lines and of events, however they are cut", () => {
     fc.assert(
       fc.property(messages, cuts, fc.constantFrom("", " ", "\n  "), (list, places, space) => {
         const texts = list.map(each => JSON.stringify(each));
@@ -55,7 +55,7 @@ describe("what the documents page makes of streams", () => {
     );
   });
 
-  it("takes JSON that is no array as one message, and reads id and event", () => {
+  it("the documents page takes JSON that is no array as one message, and reads id and event", () => {
     assert.deepEqual(split("application/json", '{"a":[1,2]}', [3]), [{ data: '{"a":[1,2]}' }]);
     const events = split("text/event-stream", "id: 7\nevent: error\ndata: a\ndata: b\n\n", [9]);
     assert.deepEqual(events, [{ id: "7", event: "error", data: "a\nb" }]);
@@ -83,7 +83,7 @@ describe("what the documents page makes of requests", () => {
     );
   });
 
-  it("reads its own curl commands back, whatever is in them", () => {
+  it("the documents page reads its own curl commands back, whatever is in them", () => {
     const text = fc.string({
       unit: fc.constantFrom("a", "'", '"', "\\", "$", "`", " ", "é", "!", "\n"),
       minLength: 1,
@@ -97,7 +97,7 @@ describe("what the documents page makes of requests", () => {
     );
   });
 
-  it("reads requests as they go over the wire, and says what is missing", () => {
+  it("the documents page reads requests as they go over the wire, and says what is missing", () => {
     const raw = "POST https://api.example.com/v1/a?b=c HTTP/1.1\r\nHost: x\r\nX-Key: 1\r\n\r\n{}";
     assert.deepEqual(parsePasted(raw), {
       method: "POST",
@@ -134,7 +134,7 @@ describe("what the documents page makes of documents", () => {
   };
   const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
-  it("names types, constraints and examples, of messages that hold themselves as well", () => {
+  it("the documents page names types, constraints and examples, of messages that hold themselves as well", () => {
     assert.equal(typeName(document, { type: "array", items: reference("shop.v1.Node") }), "list of Node");
     assert.deepEqual(exampleOf(document, reference("shop.v1.Node")), { name: "" });
     assert.equal(exampleOf(document, reference("Mood")), "GOOD");
@@ -145,7 +145,7 @@ describe("what the documents page makes of documents", () => {
     assert.equal(operationIn(document, { method: "GET", path: "/v1/{b}/x" }).operationId, "one");
   });
 
-  it("comes to an end with references that lead in a circle or nowhere", () => {
+  it("the documents page comes to an end with references that lead in a circle or nowhere", () => {
     assert.ok(typeof resolved(document, reference("loop")) === "object");
     assert.deepEqual(resolved(document, reference("missing")), {});
     assert.equal(typeof typeName(document, reference("loop")), "string");

@@ -78,14 +78,14 @@ describe("the documents page", () => {
       body: typeof request === "string" ? request : JSON.stringify(request),
     });
 
-  it("is under the guard that http.docs.auth names, every part of it", async () => {
+  it("the documents page is under the guard that http.docs.auth names, every part of it", async () => {
     for (const path of ["", "/main.js", "/docs.css", "/catalog.json", "/gateway.json"])
       assert.equal((await send(`${gateway.url}/help${path}`)).status, 401, path);
     const answer = await send(`${gateway.url}/help/explain`, { method: "POST", body: "{}" });
     assert.equal(answer.status, 401);
   });
 
-  it("is HTML with a strict policy, no inline script or style, and the title as text", async () => {
+  it("the documents page is HTML with a strict policy, no inline script or style, and the title as text", async () => {
     const { status, headers, text } = await get("/help");
     assert.equal(status, 200);
     assert.equal(headers.get("content-type"), "text/html; charset=utf-8");
@@ -103,7 +103,7 @@ describe("the documents page", () => {
     assert.ok(text.includes("<title>Shop &#38; &#60;b&#62;more&#60;/b&#62; $&#38;</title>"), text);
   });
 
-  it("has all of its files, each 304 for a client that has it, and loads nothing from elsewhere", async () => {
+  it("the documents page has all of its files, each 304 for a client that has it, and loads nothing from elsewhere", async () => {
     for (const name of readdirSync(assets)) {
       const path = name === "index.html" ? "/help" : `/help/${name}`;
       const { status, headers, text } = await get(path);
@@ -116,7 +116,7 @@ describe("the documents page", () => {
     }
   });
 
-  it("makes nodes of text in one place, and never parses markup", () => {
+  it("the documents page makes nodes of text in one place, and never parses markup", () => {
     for (const name of readdirSync(assets).filter(each => each.endsWith(".js"))) {
       const text = readFileSync(resolve(assets, name), "utf8");
       assert.ok(
@@ -127,7 +127,7 @@ describe("the documents page", () => {
     }
   });
 
-  it("lists operations with who may call, limits, other protocols, and why OpenAPI has not all of them", async () => {
+  it("the documents page lists operations with who may call, limits, other protocols, and why OpenAPI has not all of them", async () => {
     const { json: catalog } = await get("/help/catalog.json");
     const [shop] = catalog.services;
     assert.deepEqual([shop.name, shop.comment], ["shop.v1.Shop", "Sells things."]);
@@ -252,7 +252,7 @@ describe("the documents page", () => {
     assert.deepEqual([json.outcome, json.allow], ["method", ["GET", "HEAD", "OPTIONS"]]);
   });
 
-  it("refuses to explain what is no request, with what was expected", async () => {
+  it("the documents page refuses to explain what is no request, with what was expected", async () => {
     const cases: readonly (readonly [unknown, RegExp])[] = [
       [{}, /method: expected a string, found nothing/],
       [{ method: "GET", target: "x" }, /target: expected a path/],
@@ -269,7 +269,7 @@ describe("the documents page", () => {
     }
   });
 
-  it("is not there without http.docs.path, and serves the next generation after a reload", async () => {
+  it("the documents page is not there without http.docs.path, and serves the next generation after a reload", async () => {
     const before = await get("/help/catalog.json");
     gateway.write("protos/shop.proto", proto.replace("Sells things.", "Sells other things."));
     await gateway.reload();

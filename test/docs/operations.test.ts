@@ -15,7 +15,7 @@ const withoutPromtool = spawnSync("promtool", ["--version"]).status !== 0 && "pr
 describe("config/alerts.yaml", () => {
   const file = join(root, "config/alerts.yaml");
 
-  it("uses only metrics that the gateway has", async () => {
+  it("config/alerts.yaml uses only metrics that the gateway has", async () => {
     const telemetry = { log: { level: "silent" }, metrics: { buckets: [1] } } as const;
     const config = { telemetry } as unknown as Parameters<typeof createRuntime>[0];
     const served = await createRuntime(config, createLogger("silent")).metrics.text();
@@ -26,7 +26,7 @@ describe("config/alerts.yaml", () => {
     assert.ok(rules.length > 5);
   });
 
-  it("passes promtool check rules", { skip: withoutPromtool }, () => {
+  it("config/alerts.yaml passes promtool check rules", { skip: withoutPromtool }, () => {
     execFileSync("promtool", ["check", "rules", file], { stdio: "pipe" });
   });
 });
@@ -52,7 +52,7 @@ describe("config/kubernetes.yaml", () => {
     );
   });
 
-  it("has a grace period longer than draining takes", () => {
+  it("config/kubernetes.yaml has a grace period longer than draining takes", () => {
     const [, drain = ""] = /^(\d+)s$/.exec(String(defaultOf("server.drain"))) ?? [];
     const seconds = Number(container.lifecycle.preStop.exec.command[1]) + Number(drain);
     assert.ok(pod.terminationGracePeriodSeconds > seconds, String(seconds));
@@ -61,7 +61,7 @@ describe("config/kubernetes.yaml", () => {
 
 describe("the defaults in docs/reference/limits.md are those of the configuration", () => {
   for (const [key = "", limit = ""] of reference("limits").tableRows("key", "default", "what it bounds"))
-    it(`${key} is ${limit}`, () => {
+    it(`the default of ${key} in docs/reference/limits.md is ${limit}`, () => {
       assert.equal(limit, String(defaultOf(key.replaceAll("`", "").replace("<name>", "*"))));
     });
 });

@@ -49,7 +49,7 @@ describe("the published package", () => {
     );
   });
 
-  it("has the version that the changelog released last", () => {
+  it("the published package has the version that the changelog released last", () => {
     const released = /^## (\d+\.\d+\.\d+)/m.exec(readFileSync(join(root, "CHANGELOG.md"), "utf8"))?.[1];
     assert.equal(manifest.version, released);
     const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));

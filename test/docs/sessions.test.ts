@@ -54,7 +54,7 @@ function describeSessions(page: Page): void {
     });
 
     for (const { command, setup, output } of page.sessions())
-      it(`print what the page shows: ${command}`, async () => {
+      it(`the commands of ${page.path} print what the page shows: ${command}`, async () => {
         assert.equal(steady(await run(`${setup}${command}`)), steady(output));
       });
 

@@ -133,7 +133,7 @@ auth:
     assert.deepEqual(backend.calls.at(-1)?.metadata.get("authorization"), []);
   });
 
-  test("rejects every other token without saying why", async () => {
+  test("a provider of tokens rejects every other token without saying why", async () => {
     const now = Math.floor(Date.now() / 1000);
     const hmac = (header: object, key: string): string => {
       const unsigned = forged(header, { ...good, exp: inAnHour() }).slice(0, -1);

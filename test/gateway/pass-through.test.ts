@@ -84,7 +84,7 @@ http:
     legacy.server.closeAllConnections();
   });
 
-  test("passes method, path, query, headers and body, and the reply back", async () => {
+  test("http.proxy passes method, path, query, headers and body, and the reply back", async () => {
     const answer = await send(`${gateway.url}/legacy/a%2Fb/c?x=1&x=%20`, {
       method: "POST",
       body: "hello",
@@ -101,7 +101,7 @@ http:
     assert.deepEqual(answer.headers.getSetCookie(), ["a=1", "b=2"]);
   });
 
-  test("keeps the prefix where none is to stand in its place", async () => {
+  test("http.proxy keeps the prefix where no replacement is configured", async () => {
     assert.equal(JSON.parse((await send(`${gateway.url}/kept/x`)).text).url, "/kept/x");
     assert.equal(JSON.parse((await send(`${gateway.url}/kept`)).text).url, "/kept");
   });

@@ -158,7 +158,7 @@ describe("error dialects of upstream failures", () => {
     ["chat-api", "application/json", { error: "login is taken" }],
   ];
   for (const [profile, type, body] of bodies) {
-    it(`${profile} changes the body, never the metrics`, async () => {
+    it(`the dialect ${profile} changes the body, never the metrics`, async () => {
       const system = await startEcho(`errors: ${profile}`, "", { Get: richFailure() });
       try {
         const answer = await send(`${system.gateway.url}/v1/items/a`);

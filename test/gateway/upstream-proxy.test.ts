@@ -67,7 +67,7 @@ for (const transport of ["lean", "grpc-js"]) {
       [500, 502, status.INTERNAL, "UPSTREAM_PROTOCOL"],
     ] as const) {
       for (const body of [page, undefined]) {
-        it(`that answers HTTP ${http} ${body === undefined ? "without content" : "with a page"} is ${expected} ${reason}`, async () => {
+        it(`a proxy before the backend, on the transport ${transport} that answers HTTP ${http} ${body === undefined ? "without content" : "with a page"} is ${expected} ${reason}`, async () => {
           answer = stream => {
             stream.respond(
               { ":status": http, ...(body !== undefined && { "content-type": body[0] }) },
@@ -90,7 +90,7 @@ for (const transport of ["lean", "grpc-js"]) {
       [constants.NGHTTP2_PROTOCOL_ERROR, 502, "UPSTREAM_PROTOCOL"],
       [constants.NGHTTP2_FLOW_CONTROL_ERROR, 502, "UPSTREAM_PROTOCOL"],
     ] as const) {
-      it(`that resets a stream with code ${reset} is ${expected} ${reason}`, async () => {
+      it(`a proxy before the backend, on the transport ${transport} that resets a stream with code ${reset} is ${expected} ${reason}`, async () => {
         answer = stream => stream.close(reset);
         const got = await send(`${(await started).url}/v1/items/a`);
         assert.deepEqual([got.status, got.json.reason], [expected, reason]);
@@ -116,7 +116,7 @@ for (const transport of ["lean", "grpc-js"]) {
 
 describe("UNAUTHENTICATED of a backend", () => {
   for (const profile of ["status", "google", "problem", "chat-api"]) {
-    it(`is 401 with WWW-Authenticate in the dialect ${profile}`, async () => {
+    it(`UNAUTHENTICATED of a backend is 401 with WWW-Authenticate in the dialect ${profile}`, async () => {
       const system = await startEcho(`errors: ${profile}`, "", {
         Get: (_call, reply) => reply({ code: status.UNAUTHENTICATED, details: "who?" }),
       });

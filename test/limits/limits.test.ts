@@ -236,7 +236,7 @@ test("limits go on with their counts after a reload that leaves them as they are
   assert.equal(await admittedOf(5, after.limiterOf(["changed"]), alice), 3);
 });
 
-test("a key that comes again and again leaves nothing behind for the slow collector", () => {
+test("a key that is used again and again moves no objects to the old space", () => {
   let time = 0;
   const store = createMemoryStore(rateOf(1000, 1000, 1000), () => time);
   const takes = (count: number) => () => {

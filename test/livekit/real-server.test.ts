@@ -62,7 +62,7 @@ telemetry: { log: { level: info } }
     await gateway?.close();
   });
 
-  it("lets in a participant with a token of the gateway, whose webhook arrives, and the list has the participant", async () => {
+  it("a real LiveKit server lets in a participant with a token of the gateway, whose webhook arrives, and the list has the participant", async () => {
     const { token, serverUrl } = await tokenFor("alice");
     assert.equal(serverUrl, server);
     const alice = await join(token);
@@ -71,7 +71,7 @@ telemetry: { log: { level: info } }
     alice.terminate();
   });
 
-  it("refuses a token that is signed with another secret", async () => {
+  it("a real LiveKit server refuses a token that is signed with another secret", async () => {
     const forged = await new SignJWT({ video: { room, roomJoin: true } })
       .setProtectedHeader({ alg: "HS256" })
       .setIssuer(apiKey)
@@ -97,7 +97,7 @@ telemetry: { log: { level: info } }
     again.terminate();
   });
 
-  it("answers 404 for the removal of somebody who is not there", async () => {
+  it("a real LiveKit server answers 404 for the removal of somebody who is not there", async () => {
     const path = `${gateway.admin}/livekit/rooms/${encodeURIComponent(room)}/participants/nobody`;
     const answer = await send(path, { method: "DELETE" });
     assert.deepEqual([answer.status, answer.json.reason], [404, "NOT_FOUND"]);

@@ -10,12 +10,12 @@ ${more}`);
 }
 
 describe("http.docs", () => {
-  it("takes nothing but a mapping, and has defaults for all keys", () => {
+  it("http.docs takes nothing but a mapping, and has defaults for all keys", () => {
     assert.deepEqual(problems("{}"), []);
     assert.equal(problems("true").length, 1);
   });
 
-  it("names the nearest key, provider and listener where one is unknown", () => {
+  it("http.docs names the nearest key, provider and listener where one is unknown", () => {
     assert.match(problems("{ openapi: openapi.json }").join(), /expected a path such as/);
     assert.match(problems("{ titel: A }").join(), /title/);
     assert.match(
@@ -26,7 +26,7 @@ describe("http.docs", () => {
     assert.match(problems("{ listeners: [realtime] }").join(), /there is no listeners\.realtime/);
   });
 
-  it("refuses one path for the page and the document", () => {
+  it("http.docs refuses one path for the page and the document", () => {
     assert.match(problems("{ path: /docs, openapi: /docs }").join(), /has that path already/);
     assert.match(problems('{ openapi: "" }').join(), /expected a path such as \/openapi\.json/);
   });

@@ -165,7 +165,7 @@ function describeSubject(name: string, start: () => Promise<Subject>): void {
     const exchange = (operation: Operation, request: Request): Promise<Exchange> =>
       subject.exchange(operation, request, `consistency-${++sent}`);
 
-    it("has all operations", () => {
+    it(`the OpenAPI document of ${name} has all operations`, () => {
       assert.ok(operations.length >= subject.size, String(operations.length));
     });
 

@@ -31,7 +31,7 @@ describe("schemathesis against the demo", { skip: await whyNot() }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("finds that requests made from the OpenAPI document are answered as it says", async () => {
+  it("schemathesis against the demo finds that requests made from the OpenAPI document are answered as it says", async () => {
     const outcome = await run(
       "schemathesis",
       [

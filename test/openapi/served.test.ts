@@ -13,7 +13,7 @@ describe("the OpenAPI document of the demo", () => {
   });
   after(() => system.close());
 
-  it("is JSON at http.docs.openapi, and the same as YAML beside it and by Accept", async () => {
+  it("the OpenAPI document of the demo is JSON at http.docs.openapi, and the same as YAML beside it and by Accept", async () => {
     const json = await system.send("GET", "/openapi.json");
     assert.equal(json.status, 200, json.body);
     assert.equal(json.headers["content-type"], "application/json");
@@ -27,7 +27,7 @@ describe("the OpenAPI document of the demo", () => {
     assert.equal(accepted.body, yaml.body);
   });
 
-  it("is 304 for a client that has it", async () => {
+  it("the OpenAPI document of the demo is 304 for a client that has it", async () => {
     const first = await system.send("GET", "/openapi.json");
     const etag = String(first.headers.etag);
     const second = await system.send("GET", "/openapi.json", { headers: { "if-none-match": etag } });
@@ -37,7 +37,7 @@ describe("the OpenAPI document of the demo", () => {
     assert.equal(other.body, first.body);
   });
 
-  it("of one service has the operations of that service alone", async () => {
+  it("the OpenAPI document of one service has the operations of that service alone", async () => {
     const answer = await system.send("GET", "/openapi.json?service=killrchat.v1.RoomService");
     const { tags } = JSON.parse(answer.body);
     assert.deepEqual(
@@ -46,7 +46,7 @@ describe("the OpenAPI document of the demo", () => {
     );
   });
 
-  it("is compressed for a client that takes gzip, with a tag of its own, and HEAD tells the same", async () => {
+  it("the OpenAPI document of the demo is compressed for a client that takes gzip, with a tag of its own, and HEAD tells the same", async () => {
     const plain = await system.send("GET", "/openapi.json");
     const { status, headers } = await system.send("HEAD", "/openapi.json", {
       headers: { "accept-encoding": "gzip" },
@@ -59,7 +59,7 @@ describe("the OpenAPI document of the demo", () => {
     assert.equal((await system.send("GET", "/openapi.json", { headers: tag })).status, 304);
   });
 
-  it("has a list of the services that have documents of their own", async () => {
+  it("the OpenAPI document of the demo has a list of the services that have documents of their own", async () => {
     const answer = await system.send("GET", "/openapi.json?index");
     const { documents } = JSON.parse(answer.body);
     assert.equal(documents.length, 12);
@@ -70,7 +70,7 @@ describe("the OpenAPI document of the demo", () => {
     }
   });
 
-  it("of a service that is not served is 400 with the nearest name", async () => {
+  it("the OpenAPI document of a service that is not served is 400 with the nearest name", async () => {
     const answer = await system.send("GET", "/openapi.json?service=killrchat.v1.RoomServices");
     assert.equal(answer.status, 400);
     assert.match(answer.body, /UNKNOWN_PARAMETER.*did you mean \\"killrchat.v1.RoomService\\"/);

@@ -22,7 +22,7 @@ for (const file of files)
       assert.deepEqual(await findings(text), []);
     });
 
-    it("is the same to the byte when it is made again", async () => {
+    it(`the OpenAPI document of config/${file} is the same to the byte when it is made again`, async () => {
       const [one, other] = [await documentOf(join(config, file)), await documentOf(join(config, file))];
       assert.equal(one, other);
     });

@@ -34,7 +34,7 @@ describe("bytes that no honest client sends", { timeout: 600_000 }, () => {
   });
 
   for (const [index, kind] of hostileKinds.entries())
-    it(`in ${kind.name} break nothing: no request fails by a fault of the gateway, and none is left open`, async () => {
+    it(`hostile bytes in ${kind.name} break nothing: no request fails by a fault of the gateway, and none is left open`, async () => {
       const pick = numbersFrom(1000 * seed + index);
       const all = Array.from({ length: inputs }, () => hostile(kind, pick));
       const next = async (): Promise<void> => {

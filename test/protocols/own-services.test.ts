@@ -168,7 +168,7 @@ describe("reflection of the gateway", () => {
     return readAnswer(response);
   };
 
-  it("lists the services with methods that protocols expose, and no others", async () => {
+  it("reflection of the gateway lists the services with methods that protocols expose, and no others", async () => {
     assert.deepEqual((await ask(asking(7, "*"))).services, [
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
@@ -177,7 +177,7 @@ describe("reflection of the gateway", () => {
     ]);
   });
 
-  it("describes a service with all that its methods use, and nothing else", async () => {
+  it("reflection of the gateway describes a service with all that its methods use, and nothing else", async () => {
     const { files: described = [] } = await ask(asking(4, "shop.v1.Orders"));
     const names = described.map(({ name }) => name);
     assert.deepEqual(names.sort(), [
@@ -218,7 +218,7 @@ describe("reflection of the gateway", () => {
     assert.deepEqual([...(shop.service[0]?.method[0]?.options ?? [])], [0x90, 2, 1]);
   });
 
-  it("sends a dependency once in a call, and what is asked for each time", async () => {
+  it("reflection of the gateway sends a dependency once in a call, and what is asked for each time", async () => {
     const again = await ask(asking(4, "shop.v1.Orders"));
     assert.deepEqual(
       again.files?.map(({ name }) => name),
@@ -241,7 +241,7 @@ describe("reflection of the gateway", () => {
     "shop.old.extra",
     "grpc.health.v1.Health",
   ]) {
-    it(`finds the file of ${symbol}`, async () => {
+    it(`reflection of the gateway finds the file of ${symbol}`, async () => {
       assert.equal((await ask(asking(4, symbol))).error, undefined);
     });
   }
@@ -283,7 +283,7 @@ describe("reflection of the gateway", () => {
     assert.deepEqual((await ask(asking(6, "shop.v1.Secret"))).error?.code, 5);
   });
 
-  it("goes on after a request for nothing and one for a file that is not there", async () => {
+  it("reflection of the gateway goes on after a request for nothing and one for a file that is not there", async () => {
     assert.equal((await ask(Buffer.alloc(0))).error?.code, 3);
     assert.equal((await ask(asking(3, "../../etc/passwd"))).error?.code, 5);
     assert.equal((await ask(asking(3, "shop/all.proto"))).error?.code, 5);
@@ -294,7 +294,7 @@ describe("reflection of the gateway", () => {
     ["a name cut short", Buffer.from([0x22, 50, 0x61])],
     ["a request of 20 KiB", asking(4, "x".repeat(20_000))],
   ] as const) {
-    it(`ends a call with INVALID_ARGUMENT after ${what}`, async () => {
+    it(`reflection of the gateway ends a call with INVALID_ARGUMENT after ${what}`, async () => {
       const other = client.makeBidiStreamRequest(v1, same, same);
       other.on("data", () => undefined);
       other.write(request);
@@ -303,7 +303,7 @@ describe("reflection of the gateway", () => {
     });
   }
 
-  it("is enough for a client to link everything", async () => {
+  it("reflection of the gateway is enough for a client to link everything", async () => {
     const channel = createChannel({
       name: "gateway",
       targets: [`127.0.0.1:${gateway.httpPort}`],
@@ -326,7 +326,9 @@ describe("reflection of the gateway", () => {
       ? false
       : "python3 with grpcio-reflection is not installed";
 
-  it("is enough for the descriptor pool of Python's protobuf", { skip: withoutPython }, async () => {
+  it("reflection of the gateway is enough for the descriptor pool of Python's protobuf", {
+    skip: withoutPython,
+  }, async () => {
     const script = `
 import sys, grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -344,7 +346,7 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
     assert.ok(stdout.includes(`Get shop.v1.Order ${fields}\nWatch shop.v1.Order ${fields}\n`), stdout);
   });
 
-  it("is spoken by Connect's streams, too", async () => {
+  it("reflection of the gateway is spoken by Connect's streams, too", async () => {
     const body = enveloped(0, Buffer.from('{"listServices":"*"}'));
     const { status, body: response } = await call(`${gateway.url}${v1}`, "application/connect+json", body);
     assert.equal(status, 200);
@@ -390,18 +392,18 @@ describe("health of the gateway", () => {
       );
     });
 
-  it("is SERVING as a whole and for each service that is exposed", async () => {
+  it("health of the gateway is SERVING as a whole and for each service that is exposed", async () => {
     for (const service of ["", "shop.v1.Orders", "grpc.health.v1.Health"])
       assert.equal(await check(service), 1);
   });
 
   for (const service of ["shop.v1.Backdoor", "grpc.reflection.v1.ServerReflection", "x"]) {
-    it(`is NOT_FOUND for ${service}, which is not exposed`, async () => {
+    it(`health of the gateway is NOT_FOUND for ${service}, which is not exposed`, async () => {
       await assert.rejects(check(service), { code: 5, details: "the gateway exposes no such service" });
     });
   }
 
-  it("is INVALID_ARGUMENT for bytes that are no request", async () => {
+  it("health of the gateway is INVALID_ARGUMENT for bytes that are no request", async () => {
     const broken = new Promise((resolve, reject) => {
       client.makeUnaryRequest(`${health}/Check`, same, same, Buffer.from([0xff]), error =>
         error ? reject(error) : resolve(undefined),
@@ -429,7 +431,7 @@ describe("health of the gateway", () => {
     assert.equal(webTrailers(web.body)["grpc-status"], "5");
   });
 
-  it("is no REST, and has no other methods", async () => {
+  it("health of the gateway is no REST, and has no other methods", async () => {
     const get = await fetch(`${gateway.url}${health}/Check`);
     assert.equal(get.status, 405);
     const unknown = await call(
@@ -440,7 +442,7 @@ describe("health of the gateway", () => {
     assert.equal(webTrailers(unknown.body)["grpc-status"], "12");
   });
 
-  it("does not serve reflection where that is not written", async () => {
+  it("health of the gateway does not serve reflection where that is not written", async () => {
     const stream = client.makeBidiStreamRequest(v1, same, same);
     stream.on("data", () => undefined);
     stream.write(asking(7, "*"));
@@ -448,7 +450,7 @@ describe("health of the gateway", () => {
     assert.equal(error.code, 12);
   });
 
-  it("tells watchers what it is, and at shutdown that it is over, before it ends their calls", async () => {
+  it("health of the gateway tells watchers what it is, and at shutdown that it is over, before it ends their calls", async () => {
     const watch = (service: string) => {
       const stream = client.makeServerStreamRequest(`${health}/Watch`, same, same, asking(1, service));
       const seen: number[] = [];

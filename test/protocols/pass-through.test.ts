@@ -89,7 +89,7 @@ const echoAll = (stream: ServerDuplexStream<Buffer, Buffer>): void => {
   stream.on("end", () => stream.end(trailers));
 };
 
-it("passes calls of all four kinds", async () => {
+it("gRPC pass-through passes calls of all four kinds", async () => {
   handler = echoAll;
   const path = "/old.v1.Ledger/Any";
   const unary = await new Promise<Buffer | undefined>((resolve, reject) =>
@@ -118,7 +118,7 @@ it("passes calls of all four kinds", async () => {
   await once(both, "end");
 });
 
-it("passes metadata both ways, binary as well, and trailers behind the messages", async () => {
+it("gRPC pass-through passes metadata both ways, binary as well, and trailers behind the messages", async () => {
   let received = new Metadata();
   handler = stream => {
     received = stream.metadata;
@@ -151,7 +151,7 @@ it("passes metadata both ways, binary as well, and trailers behind the messages"
   assert.deepEqual([status.code, status.metadata.get("x-last")], [0, ["2"]]);
 });
 
-it("passes codes above 16, messages and grpc-status-details-bin of a failure as they are", async () => {
+it("gRPC pass-through passes codes above 16, messages and grpc-status-details-bin of a failure as they are", async () => {
   const details = Buffer.from([0x08, 5, 0x12, 2, 0x68, 0x69, 0x78, 1]);
   handler = stream => {
     const metadata = new Metadata();
@@ -220,7 +220,7 @@ function serveBare(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): voi
   });
 }
 
-it("passes compressed messages byte for byte, and what is said of encodings", async () => {
+it("gRPC pass-through passes compressed messages byte for byte, and what is said of encodings", async () => {
   const sent = Buffer.concat([enveloped(1, Buffer.from("no gzip at all")), enveloped(0, Buffer.from("x"))]);
   bareAnswer = {
     headers: { "grpc-encoding": "snappy", "grpc-accept-encoding": "snappy,identity" },
@@ -243,7 +243,7 @@ it("passes compressed messages byte for byte, and what is said of encodings", as
   assert.equal(trailers["grpc-status"], "0");
 });
 
-it("says nothing of encodings where the caller says nothing, though the upstream's compression is on", async () => {
+it("gRPC pass-through says nothing of encodings where the caller says nothing, though the upstream's compression is on", async () => {
   bareAnswer = { headers: {}, body: Buffer.alloc(0) };
   const sent = enveloped(0, Buffer.alloc(5000));
   await rawCall("/bare.v1.Any/Call", sent);
@@ -252,7 +252,7 @@ it("says nothing of encodings where the caller says nothing, though the upstream
   assert.equal(bareRequest?.headers["grpc-accept-encoding"], undefined);
 });
 
-it("passes the refusal of an encoding", async () => {
+it("gRPC pass-through passes the refusal of an encoding", async () => {
   bareAnswer = {
     headers: { "grpc-status": "12", "grpc-message": "no zstd", "grpc-accept-encoding": "gzip" },
   };
@@ -262,7 +262,7 @@ it("passes the refusal of an encoding", async () => {
   assert.deepEqual([trailers["grpc-status"], trailers["grpc-message"]], ["12", "no zstd"]);
 });
 
-it("gives the backend the client's deadline", async () => {
+it("gRPC pass-through gives the backend the client's deadline", async () => {
   let deadline = 0;
   handler = stream => {
     deadline = Number(stream.getDeadline());
@@ -289,28 +289,28 @@ for (const [what, path, body, headers, status] of [
     "3",
   ],
 ] as const) {
-  it(`refuses ${what} in the form of gRPC`, async () => {
+  it(`gRPC pass-through refuses ${what} in the form of gRPC`, async () => {
     handler = echoAll;
     const { trailers } = await rawCall(path, body, headers);
     assert.equal(trailers["grpc-status"], status, String(trailers["grpc-message"]));
   });
 }
 
-it("passes a message of just the limit", async () => {
+it("gRPC pass-through passes a message of just the limit", async () => {
   handler = echoAll;
   const { body, trailers } = await rawCall("/old.v1.Ledger/Any", enveloped(0, Buffer.alloc(64 * 1024, "z")));
   assert.equal(trailers["grpc-status"], "0");
   assert.equal(body.length, 64 * 1024 + 5);
 });
 
-it("answers other protocols with the types that it takes", async () => {
+it("gRPC pass-through answers other protocols with the types that it takes", async () => {
   for (const type of ["application/json", "application/grpc-web", "application/proto"]) {
     const { status, headers } = await call(`${gateway.url}/old.v1.Ledger/Any`, type, "{}");
     assert.deepEqual([status, headers.get("accept-post")], [415, "application/grpc, application/grpc+proto"]);
   }
 });
 
-it("cancels the backend's call when the client leaves", async () => {
+it("gRPC pass-through cancels the backend's call when the client leaves", async () => {
   const cancelled = new Promise<void>(resolve => {
     handler = stream => {
       stream.on("cancelled", () => resolve());
@@ -324,7 +324,7 @@ it("cancels the backend's call when the client leaves", async () => {
   await cancelled;
 });
 
-it("counts calls under one route and one method, whatever their names", async () => {
+it("gRPC pass-through counts calls under one route and one method, whatever their names", async () => {
   handler = echoAll;
   for (const name of ["Any", "Other", "None"]) await rawCall(`/old.v1.Ledger/${name}`, Buffer.alloc(0));
   const metrics = await (await fetch(`${gateway.admin}/metrics`)).text();
@@ -340,7 +340,7 @@ it("counts calls under one route and one method, whatever their names", async ()
   );
 });
 
-it("has the health of its upstream, and is not reflected", async () => {
+it("gRPC pass-through has the health of its upstream, and is not reflected", async () => {
   const health = await call(`${gateway.url}/grpc.health.v1.Health/List`, "application/json", "{}");
   assert.ok("old.v1.Ledger" in JSON.parse(String(health.body)).statuses);
   const listed = await call(

@@ -33,7 +33,7 @@ describe("streams of gRPC", { skip: withoutHttp2 }, () => {
   const watch = (request: object) =>
     client.makeServerStreamRequest("/test.v1.Ticks/Watch", same, same, encodeTicks("WatchRequest", request));
 
-  it("of responses reach a grpc-js client, and their status behind them", async () => {
+  it("response streams of gRPC reach a grpc-js client, and their status after them", async () => {
     const stream = watch({ room: "a", count: 3, fail: 9 });
     const messages: Buffer[] = [];
     stream.on("data", message => messages.push(message));
@@ -41,7 +41,7 @@ describe("streams of gRPC", { skip: withoutHttp2 }, () => {
     assert.deepEqual([messages.length, error.code, error.details], [3, 9, "failed after 3"]);
   });
 
-  it("of responses are stopped by a client that does not read, and cancelled with it", async () => {
+  it("response streams of gRPC are stopped by a client that does not read, and cancelled when it closes", async () => {
     backend.written = 0;
     backend.cancelled = 0;
     // grpc-js takes in what it was not asked for.
@@ -65,7 +65,7 @@ describe("streams of gRPC", { skip: withoutHttp2 }, () => {
     session.destroy();
   });
 
-  it("of requests give one response", async () => {
+  it("request streams of gRPC give one response", async () => {
     const response = await new Promise<Buffer | undefined>((resolve, reject) => {
       const stream = client.makeClientStreamRequest("/test.v1.Ticks/Send", same, same, (error, message) =>
         error === null ? resolve(message) : reject(error),

@@ -53,8 +53,8 @@ for (const [name, start, skip] of [
   ["fastify", startFastifyEngine, false],
   ["uws", startUwsEngine, skipUws],
 ] as const) {
-  describe(`connections that mean no good (${name})`, { skip, timeout: 60_000 }, () => {
-    it("get no more replies than they read", async () => {
+  describe(`hostile connections (${name})`, { skip, timeout: 60_000 }, () => {
+    it(`hostile connections (${name}) get no more replies than they read`, async () => {
       let answered = 0;
       const body = "x".repeat(60_000);
       const handle = (_request: InboundRequest, response: ResponseWriter): void => {
@@ -73,7 +73,7 @@ for (const [name, start, skip] of [
       await engine.close();
     });
 
-    it("leave nothing behind when a thousand of them come and go", {
+    it(`hostile connections (${name}) leave nothing behind when a thousand of them come and go`, {
       skip: !existsSync(descriptors),
     }, async () => {
       let handled = 0;
@@ -123,7 +123,7 @@ for (const [name, start, skip] of [
       await engine.close();
     });
 
-    it("end at once where they speak plain HTTP to TLS, and in time where they say nothing", {
+    it(`hostile connections (${name}) end at once where they speak plain HTTP to TLS, and in time where they say nothing`, {
       skip: withoutOpenssl,
     }, async () => {
       const tls = new Authority("Test CA").issue("server", "/CN=localhost", "DNS.1=localhost");

@@ -154,7 +154,7 @@ describe("hostile requests between others on one connection", { timeout: 300_000
 
   for (const departure of departures) {
     const attempts = everyAttempt.filter(each => each.departure === departure);
-    it(`get their responses in order, or less of them, where the client ${departure} (${attempts.length} ways)`, async () => {
+    it(`hostile requests between others on one connection get their responses in order, or less of them, where the client ${departure} (${attempts.length} ways)`, async () => {
       await each(attempts, async each => {
         const got = targets(readResponses(await attempt(open(), each), methodsOf(each.pieces)));
         const expected = expectedResponses(each.pieces);
@@ -164,7 +164,7 @@ describe("hostile requests between others on one connection", { timeout: 300_000
     });
   }
 
-  it("get the same responses where every byte comes alone", async () => {
+  it("hostile requests between others on one connection get the same responses where every byte comes alone", async () => {
     const attempts = hostile
       .filter(odd => odd.bytes.length < 1000)
       .map(odd => ({ pieces: [before[2], odd, behind[2]], departure: "waits", bytewise: true }) as const);
@@ -177,7 +177,9 @@ describe("hostile requests between others on one connection", { timeout: 300_000
     });
   });
 
-  it("leave no connection behind, and cost no other one", { skip: !existsSync(descriptors) }, async () => {
+  it("hostile requests between others on one connection leave no connection behind, and cost no other one", {
+    skip: !existsSync(descriptors),
+  }, async () => {
     const innocent = open();
     const answered = (): Promise<void> =>
       new Promise((resolve, reject) => {
@@ -197,7 +199,8 @@ describe("hostile requests between others on one connection", { timeout: 300_000
     await descriptorsAgain(count - 2);
   });
 
-  it("end their own connection alone where a handler throws", () => assert.ok(crashes > 0));
+  it("hostile requests between others on one connection end their own connection alone where a handler throws", () =>
+    assert.ok(crashes > 0));
 });
 
 describe("hostile requests between others on one connection over TLS", {
@@ -211,7 +214,7 @@ describe("hostile requests between others on one connection over TLS", {
   });
   after(() => engine.close());
 
-  it("get their responses in order", async () => {
+  it("hostile requests between others on one connection over TLS get their responses in order", async () => {
     const attempts = everyAttempt.filter(each => each.departure === "waits");
     await each(attempts, async each => {
       const socket = connectTls({ port: engine.port, rejectUnauthorized: false });
@@ -225,7 +228,7 @@ describe("hostile requests between others on one connection (uws)", {
   skip: skipUws,
   timeout: 300_000,
 }, () => {
-  it("get the responses that they get in order, and leave nothing behind", {
+  it("hostile requests between others on one connection (uws) get the responses that they get in order, and leave nothing behind", {
     skip: !existsSync(descriptors),
   }, async context => {
     const engine = await startUwsEngine(options);

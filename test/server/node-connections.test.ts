@@ -30,7 +30,7 @@ async function exchange(port: number, text: string): Promise<string> {
 }
 
 describe(`connections (${engine})`, () => {
-  it("that go away cancel every pipelined call at once", async () => {
+  it(`connections (${engine}) that go away cancel every pipelined call at once`, async () => {
     let cancelled = 0;
     let reached = 0;
     let tell: () => void = () => undefined;
@@ -62,7 +62,7 @@ describe(`connections (${engine})`, () => {
     }
   });
 
-  it("may not have endless requests under way", async () => {
+  it(`connections (${engine}) may not have endless requests under way`, async () => {
     const hang: RawHandler = () => undefined;
     const system = await startEcho("timeout: 1s", "", { Get: hang });
     try {
@@ -73,7 +73,7 @@ describe(`connections (${engine})`, () => {
     }
   });
 
-  it("that leave a reply unread are ended in time", async () => {
+  it(`connections (${engine}) that leave a reply unread are ended in time`, async () => {
     const large: RawHandler = (_call, reply) => {
       const text = Buffer.alloc(3_000_000, "x");
       const head = Buffer.from([10, 0xc0, 0x8d, 0xb7, 0x01]);
@@ -90,7 +90,7 @@ describe(`connections (${engine})`, () => {
     socket.destroy();
   });
 
-  it("that say nothing do not hold up the end", async () => {
+  it(`connections (${engine}) that say nothing do not hold up the end`, async () => {
     const system = await startEcho("", "server: { drain: 60s }");
     const silent = await open(system.gateway.httpPort);
     const half = await open(system.gateway.httpPort);

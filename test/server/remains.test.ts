@@ -47,7 +47,7 @@ for (const [name, start, skip] of [
 ] as const) {
   describe(`nothing stays (${name})`, { skip, timeout: 120_000 }, () => {
     for (const [what, { text, leaves }] of Object.entries(requests)) {
-      it(`of ${what}`, async () => {
+      it(`nothing remains of ${what} (${name})`, async () => {
         let made = 0;
         let gone = 0;
         const registry = new FinalizationRegistry<undefined>(() => void gone++);

@@ -63,7 +63,7 @@ const last = `${head}connection: close\r\n\r\n`;
 
 describe("the uws engine", { skip: await uwsSkipped() }, () => {
   describe("replies", () => {
-    it("has several headers of one name, and bytes above ASCII as they are", async () => {
+    it("a response of the uws engine has several headers of one name, and bytes above ASCII as they are", async () => {
       const cookies: [string, string][] = [
         ["set-cookie", "a=1"],
         ["set-cookie", "b=\xe9"],
@@ -74,7 +74,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("has headers of every length, one reply after the other", async () => {
+    it("a response of the uws engine has headers of every length, one reply after the other", async () => {
       const engine = await start((request, response) =>
         response.send(200, [["x", "v".repeat(Number(request.query))]], ""),
       );
@@ -85,14 +85,14 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("leaves out headers whose value would begin another line", async () => {
+    it("a response of the uws engine leaves out headers whose value would begin another line", async () => {
       const engine = await start((_request, response) => response.send(200, [["x", "1\r\ny: 2"]], "ok"));
       const text = await untilClosed(open(engine, `GET / ${last}`));
       assert.doesNotMatch(text, /\r\n[xy]:/);
       await engine.close();
     });
 
-    it("ends the connection with the last one: what stands behind it is not served", async () => {
+    it("a response of the uws engine ends the connection with the last one: what stands behind it is not served", async () => {
       const seen: string[] = [];
       const engine = await start((request, response) => {
         seen.push(request.path);
@@ -104,7 +104,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("counts the body for HEAD and sends none", async () => {
+    it("a response of the uws engine counts the body for HEAD and sends none", async () => {
       const engine = await start((_request, response) => response.send(200, [], "h\xe9llo"));
       const text = await untilClosed(open(engine, `HEAD / ${last}`));
       assert.match(text, /\r\ncontent-length: 6\r\n/i);
@@ -112,7 +112,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("has neither body nor length with 204, also where the connection ends with it", async () => {
+    it("a response of the uws engine has neither body nor length with 204, also where the connection ends with it", async () => {
       const engine = await start((_request, response) => response.send(204, [["x", "1"]], ""));
       const close = `connection: close\r\n`;
       for (const lines of [close, `${close}content-length: 2\r\n`]) {
@@ -125,7 +125,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("sends what a slow reader takes bit by bit, whole", async () => {
+    it("a response of the uws engine sends what a slow reader takes bit by bit, whole", async () => {
       const body = Buffer.alloc(16 << 20, "0123456789");
       const engine = await start((_request, response) => response.send(200, [], body));
       const socket = connect(engine.port, "127.0.0.1");
@@ -139,7 +139,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("does nothing once the peer has gone", async () => {
+    it("a response of the uws engine does nothing once the peer has gone", async () => {
       const arrived = signal<Exchange>();
       const engine = await start((...exchange) => arrived.give(exchange));
       const socket = open(engine, `GET / ${head}\r\n`);
@@ -154,7 +154,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
   });
 
   describe("bodies", () => {
-    it("are kept until they are asked for, and then come whole", async () => {
+    it("bodies on the uws engine are kept until they are asked for, and then come whole", async () => {
       const arrived = signal<Exchange>();
       const engine = await start((...exchange) => arrived.give(exchange));
       const body = "x".repeat(3 << 20);
@@ -167,7 +167,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("of nothing are there at once", async () => {
+    it("empty bodies on the uws engine are there at once", async () => {
       const engine = await start((request, response) =>
         response.send(200, [], String(request.body(1) instanceof Uint8Array)),
       );
@@ -175,7 +175,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("that are announced too large are refused before they come", async () => {
+    it("bodies on the uws engine that are announced too large are refused before they come", async () => {
       const engine = await start(async (request, response) => {
         await assert.rejects(async () => request.body(10), BodyTooLargeError);
         response.send(413, [], "no");
@@ -185,7 +185,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("that do not arrive in time are given up", async () => {
+    it("bodies on the uws engine that do not arrive in time are given up", async () => {
       const engine = await start(
         async (request, response) => {
           await assert.rejects(async () => request.body(10), BodyTimeoutError);
@@ -199,7 +199,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     });
   });
 
-  it("ends connections whose head never ends", async () => {
+  it("the uws engine ends connections whose head never ends", async () => {
     const engine = await start(() => undefined);
     const socket = open(engine, `GET / ${head}`);
     const drip = setInterval(() => socket.write("x: y\r\n"), 500);
@@ -222,7 +222,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     await closed;
   });
 
-  it("ends what is still under way when it is told to", async () => {
+  it("the uws engine ends what is still under way when it is told to", async () => {
     const arrived = signal<Exchange>();
     const engine = await start((...exchange) => arrived.give(exchange));
     const busy = untilClosed(open(engine, `GET / ${head}\r\n`));
@@ -234,7 +234,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     assert.equal(await busy, "");
   });
 
-  it("says why it cannot listen", async () => {
+  it("the uws engine says why it cannot listen", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const address = taken.address();
@@ -246,7 +246,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     taken.close();
   });
 
-  it("counts what it refuses", async () => {
+  it("the uws engine counts what it refuses", async () => {
     const reasons: string[] = [];
     const engine = await start(() => undefined, { refused: ({ reason }) => reasons.push(reason) });
     await untilClosed(open(engine, `FOO / ${head}\r\n`));

@@ -45,7 +45,7 @@ describe("a client stream over REST", () => {
     ["application/json", '[{"seq":1}, {"seq":2},\n{"seq":3}]'],
     ["application/json", '{"seq":1}{"seq":2} {"seq":3}'],
   ] as const) {
-    it(`reads ${JSON.stringify(body)} as ${type}; the path is in its first message`, async () => {
+    it(`a client stream over REST reads ${JSON.stringify(body)} as ${type}; the path is in its first message`, async () => {
       const { status, json } = await post(body, type);
       assert.deepEqual([status, json.count], [200, 3]);
       assert.deepEqual(
@@ -59,7 +59,7 @@ describe("a client stream over REST", () => {
     });
   }
 
-  it("without a body is one message of what path and query say", async () => {
+  it("a client stream over REST without a body is one message of what path and query say", async () => {
     const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
       method: "POST",
       headers: { "x-api-key": "k" },
@@ -80,36 +80,36 @@ describe("a client stream over REST", () => {
     [`[{"text":"${"x".repeat(70_000)}"}]`, 413, "BODY_TOO_LARGE", /message 1 of the body: .* 65536 bytes/],
   ] as const;
   for (const [body, expected, reason, says] of mistakes) {
-    it(`refuses ${body.slice(0, 40)} with ${expected} ${reason}, and cancels the call`, async () => {
+    it(`a client stream over REST refuses ${body.slice(0, 40)} with ${expected} ${reason}, and cancels the call`, async () => {
       const { status, json } = await post(body);
       assert.deepEqual([status, json.reason], [expected, reason]);
       assert.match(json.message, says);
     });
   }
 
-  it("may be larger than a message may be", async () => {
+  it("a client stream over REST may be larger than a message may be", async () => {
     const text = "x".repeat(1000);
     const { status, json } = await post(`[${Array(500).fill(`{"text":"${text}"}`).join()}]`);
     assert.deepEqual([status, json.count], [200, 500]);
   });
 
-  it("is refused with 415 where its content type is neither JSON nor lines of it", async () => {
+  it("a client stream over REST is refused with 415 where its content type is neither JSON nor lines of it", async () => {
     const { status, json } = await post("seq=1", "text/csv");
     assert.deepEqual([status, json.reason], [415, "UNSUPPORTED_MEDIA_TYPE"]);
   });
 
-  it("ends with the backend's error, also before the client has sent all", async () => {
+  it("a client stream over REST ends with the backend's error, also before the client has sent all", async () => {
     const { status, json } = await post('[{"text":"refuse"},{"seq":2}]');
     assert.deepEqual([status, json.reason], [400, "FAILED_PRECONDITION"]);
   });
 
-  it("of HttpBody gets a raw body in pieces, the content type with the first", async () => {
+  it("a client stream over REST of HttpBody gets a raw body in pieces, the content type with the first", async () => {
     const { status, json } = await post(Buffer.alloc(300_000, "a"), "image/png", "/v1/files");
     assert.deepEqual([status, json.contentType], [200, "image/png"]);
     assert.ok(json.count > 1, `${json.count} messages`);
   });
 
-  it("whose body is a field of HttpBody gets a raw body in pieces, the path with the first", async () => {
+  it("a client stream over REST whose body is a field of HttpBody gets a raw body in pieces, the path with the first", async () => {
     backend.received.length = 0;
     const body = Buffer.alloc(300_000, "a");
     const { status } = await send(`${gateway.url}/v1/files/n`, {
@@ -122,7 +122,7 @@ describe("a client stream over REST", () => {
     assert.deepEqual([first?.message.name, second?.message.name], ["n", ""]);
   });
 
-  it("that its client breaks off is cancelled at the backend", async () => {
+  it("a client stream over REST that its client breaks off is cancelled at the backend", async () => {
     backend.cancelled = 0;
     const sent = request(`${gateway.url}/v1/rooms/a/ticks`, {
       method: "POST",
@@ -149,7 +149,7 @@ describe("a call that streams both ways over REST", () => {
     await backend.close();
   });
 
-  it("gets responses while its client goes on sending", async () => {
+  it("a call that streams both ways over REST gets responses while its client goes on sending", async () => {
     const sent = request(`${gateway.url}/v1/rooms/a:talk`, {
       method: "POST",
       headers: { "content-type": "application/x-ndjson", accept: "application/x-ndjson" },

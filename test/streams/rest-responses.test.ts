@@ -61,38 +61,38 @@ describe("a server stream over REST", () => {
   });
 
   for (const [accept, contentType, whole, failed, empty] of forms) {
-    it(`is ${contentType} for accept: ${accept}`, async () => {
+    it(`a server stream over REST is ${contentType} for accept: ${accept}`, async () => {
       const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=2`, { headers: { accept } });
       assert.equal(response.status, 200);
       assert.equal(response.headers.get("content-type"), contentType);
       assert.equal(await response.text(), whole);
     });
 
-    it(`without messages has no elements in ${contentType}`, async () => {
+    it(`a server stream over REST without messages has no elements in ${contentType}`, async () => {
       const response = await fetch(`${gateway.url}/v1/rooms/a/ticks`, { headers: { accept } });
       assert.deepEqual([response.status, await response.text()], [200, empty]);
     });
 
-    it(`that fails behind its first message ends with the error in ${contentType}`, async () => {
+    it(`a server stream over REST that fails after its first message ends with the error in ${contentType}`, async () => {
       const url = `${gateway.url}/v1/rooms/a/ticks?count=2&fail=5`;
       const response = await fetch(url, { headers: { accept } });
       assert.deepEqual([response.status, await response.text()], [200, failed]);
     });
 
-    it(`that fails before its first message is an ordinary error for ${accept}`, async () => {
+    it(`a server stream over REST that fails before its first message is an ordinary error for ${accept}`, async () => {
       const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks?fail=5`, { headers: { accept } });
       assert.deepEqual([status, json.reason], [404, "NOT_FOUND"]);
     });
   }
 
-  it("has the status 200 as soon as the backend sends initial metadata, and the metadata as headers", async () => {
+  it("a server stream over REST has the status 200 as soon as the backend sends initial metadata, and the metadata as headers", async () => {
     const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?early=true&fail=5`);
     assert.equal(response.status, 200);
     assert.equal(response.headers.get("x-room"), "a");
     assert.match(await response.text(), /^\[\{"error":\{"code":5,/);
   });
 
-  it("is lines of grpc-gateway where the configuration makes them the default", async () => {
+  it("a server stream over REST is lines of grpc-gateway where the configuration makes them the default", async () => {
     const response = await fetch(`${gateway.url}/v1/rooms/a:find`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -105,21 +105,21 @@ describe("a server stream over REST", () => {
     );
   });
 
-  it("is refused with 406 where the client accepts none of its forms", async () => {
+  it("a server stream over REST is refused with 406 where the client accepts none of its forms", async () => {
     const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
       headers: { accept: "text/html" },
     });
     assert.deepEqual([status, json.reason], [406, "NOT_ACCEPTABLE"]);
   });
 
-  it("takes the form with the greatest weight of Accept", async () => {
+  it("a server stream over REST takes the form with the greatest weight of Accept", async () => {
     const headers = { accept: "text/html, application/json;q=0.5, application/x-ndjson;q=0.9" };
     const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { headers });
     assert.equal(response.headers.get("content-type"), "application/x-ndjson");
     await response.body?.cancel();
   });
 
-  it("sends each message when it comes, not when the stream ends", async () => {
+  it("a server stream over REST sends each message when it comes, not when the stream ends", async () => {
     const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=2&hang=true`, {
       accept: "application/x-ndjson",
     });
@@ -127,7 +127,7 @@ describe("a server stream over REST", () => {
     response.destroy();
   });
 
-  it("is cancelled at the backend when its client leaves", async () => {
+  it("a server stream over REST is cancelled at the backend when its client leaves", async () => {
     backend.cancelled = 0;
     const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
     await until(response, one);
@@ -137,7 +137,7 @@ describe("a server stream over REST", () => {
     assert.equal(reason, "CLIENT_CLOSED");
   });
 
-  it("stops the backend by flow control while its client does not read", async () => {
+  it("a server stream over REST stops the backend by flow control while its client does not read", async () => {
     backend.written = 0;
     const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=20000&size=10000`);
     await once(response, "readable");
@@ -151,19 +151,19 @@ describe("a server stream over REST", () => {
     assert.ok(length > 200_000_000, `${length} bytes came`);
   });
 
-  it("of HttpBody is raw bytes with the content type of its first message", async () => {
+  it("a server stream over REST of HttpBody is raw bytes with the content type of its first message", async () => {
     const response = await fetch(`${gateway.url}/v1/files/a?count=3`);
     assert.equal(response.headers.get("content-type"), "image/png");
     assert.equal(await response.text(), "123");
   });
 
-  it("of HttpBody that fails is cut off, so that nobody takes it for complete", async () => {
+  it("a server stream over REST of HttpBody that fails is cut off, so that nobody takes it for complete", async () => {
     const response = await fetch(`${gateway.url}/v1/files/a?count=3&fail=13`);
     assert.equal(response.status, 200);
     await assert.rejects(response.text());
   });
 
-  it("of HttpBody is 304 where the client has what the backend's etag names", async () => {
+  it("a server stream over REST of HttpBody is 304 where the client has what the backend's etag names", async () => {
     backend.cancelled = 0;
     const headers = { "if-none-match": 'W/"v0", "v1"' };
     const response = await fetch(`${gateway.url}/v1/files/a?count=1&early=true&hang=true`, { headers });
@@ -171,12 +171,12 @@ describe("a server stream over REST", () => {
     await backend.onCancelled();
   });
 
-  it("answers HEAD with its head alone, and ends the call", async () => {
+  it("a server stream over REST answers HEAD with its head alone, and ends the call", async () => {
     const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { method: "HEAD" });
     assert.deepEqual([response.status, await response.text()], [200, ""]);
   });
 
-  it("ends in band at the deadline of its method, and at the one that the client asks for", async () => {
+  it("a server stream over REST ends in band at the deadline of its method, and at the one that the client asks for", async () => {
     const body = '{"count":1,"hang":true}';
     const headers = { "content-type": "application/json" };
     const own = await fetch(`${gateway.url}/v1/rooms/a:find`, { method: "POST", headers, body });
@@ -187,7 +187,7 @@ describe("a server stream over REST", () => {
     assert.match(await asked.text(), /,\{"error":\{"code":4,"reason":"UPSTREAM_TIMEOUT".*\}\}\]$/);
   });
 
-  it("counts its messages, and its life is no latency", async () => {
+  it("a server stream over REST counts its messages, and its duration does not count as latency", async () => {
     const labels = 'route="/v1/rooms/{room}/ticks",method="GET"';
     const scrape = async (): Promise<string> => (await fetch(`${gateway.admin}/metrics`)).text();
     const latencies = (metrics: string) =>
@@ -229,14 +229,14 @@ describe("server-sent events", () => {
     assert.equal(await response.text(), `retry:3000\n\nid:1\nevent:\ndata:${one}\n\n`);
   });
 
-  it("go on behind Last-Event-ID, which beats the parameter of the first request", async () => {
+  it("server-sent events go on behind Last-Event-ID, which beats the parameter of the first request", async () => {
     const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1&since=1`, {
       headers: { "last-event-id": "41" },
     });
     assert.match(await response.text(), /\nid:42\n/);
   });
 
-  it("refuse a Last-Event-ID that is no value of its field", async () => {
+  it("server-sent events refuse a Last-Event-ID that is no value of its field", async () => {
     const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
       headers: { "last-event-id": "x" },
     });
@@ -252,7 +252,7 @@ describe("server-sent events", () => {
 });
 
 describe("streams of a gateway that ends or reloads", () => {
-  it("go on while it drains, then end in band", async () => {
+  it("streams of a gateway that ends or reloads go on while it drains, then end in band", async () => {
     const backend = await startTicks();
     const gateway = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
     const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
@@ -263,7 +263,7 @@ describe("streams of a gateway that ends or reloads", () => {
     await backend.close();
   });
 
-  it("go on over a reload, and end in band when the time to drain is over", async () => {
+  it("streams of a gateway that ends or reloads go on over a reload, and end in band when the time to drain is over", async () => {
     const backend = await startTicks();
     const gateway = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
     const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);

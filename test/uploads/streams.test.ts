@@ -160,7 +160,7 @@ http: { limits: { body: 4KiB }, uploads: { parts: 5, file: 8MiB } }
       [400, "UNEXPECTED_BODY", /^chunk: .*one file/],
     ],
   ] as const) {
-    test(`with ${what} is refused`, async () => {
+    test(`a form for a client stream with ${what} is refused`, async () => {
       const form = new FormData();
       form.append("chunk", file(new Uint8Array(200_000)), "x");
       fill(form);
@@ -170,7 +170,7 @@ http: { limits: { body: 4KiB }, uploads: { parts: 5, file: 8MiB } }
     });
   }
 
-  test("with a file that is too large is 413", async () => {
+  test("a form for a client stream with a file that is too large is 413", async () => {
     const form = new FormData();
     form.append("chunk", file(new Uint8Array(9 << 20)), "x");
     const answer = await post("/v1/uploads/7", form).catch(() => undefined);
@@ -179,7 +179,7 @@ http: { limits: { body: 4KiB }, uploads: { parts: 5, file: 8MiB } }
     assert.ok(received.reduce((sum, { length }) => sum + length, 0) < 9 << 20);
   });
 
-  test("whose client leaves in the middle cancels the call", async () => {
+  test("the call of a form for a client stream is cancelled when its client leaves in the middle", async () => {
     const over = new Promise<void>(resolve => {
       cancelled = resolve;
     });
@@ -196,7 +196,7 @@ http: { limits: { body: 4KiB }, uploads: { parts: 5, file: 8MiB } }
     await over;
   });
 
-  test("that ends without its final boundary is 400", async () => {
+  test("a form for a client stream that ends without its final boundary is 400", async () => {
     const { status, json } = await send(`${gateway.url}/v1/uploads/7`, {
       method: "POST",
       headers: { "content-type": "multipart/form-data; boundary=b" },

@@ -88,7 +88,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     return new Visitor(await context.newPage(), line);
   }
 
-  it("lets two tabs talk, shows who is there, and what was said before", async () => {
+  it("the chat page of the demo lets two tabs talk, shows who is there, and what was said before", async () => {
     const ann = await visitor();
     const bob = await visitor();
     await ann.enter("Ann", "general");
@@ -131,7 +131,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     for (const each of [ann, bob, eve]) assert.deepEqual(each.errors, []);
   });
 
-  it("shows HTML in names and messages as text", async () => {
+  it("the chat page of the demo shows HTML in names and messages as text", async () => {
     const ann = await visitor();
     const bob = await visitor();
     const image = '<img src="x" onerror="document.title = \'broken into\'">';
@@ -151,7 +151,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     }
   });
 
-  it("does not let text become markup, whoever tries", async () => {
+  it("the chat page of the demo does not let text become markup, whoever tries", async () => {
     const ann = await visitor();
     await ann.enter("Ann", "general");
     await ann.seesMembers("Ann (you)");
@@ -190,7 +190,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     await ann.seesMembers("Ann (you)", "Bob");
   });
 
-  it("comes back by itself, and gives back what could not be sent", async () => {
+  it("the chat page of the demo reconnects by itself, and gives back what could not be sent", async () => {
     const ann = await visitor();
     await ann.enter("Ann", "general");
     await ann.seesMembers("Ann (you)");
@@ -208,7 +208,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     assert.deepEqual(await ann.texts(), ["first", "words"]);
   });
 
-  it("says what is lost when the gateway has started anew", async () => {
+  it("the chat page of the demo says what is lost when the gateway has restarted", async () => {
     const ann = await visitor();
     const bob = await visitor();
     await ann.enter("Ann", "general");
@@ -234,7 +234,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     for (const each of [ann, bob]) assert.deepEqual(await each.texts(), ["old", "meanwhile", "new"]);
   });
 
-  it("tells why somebody is not let in", async () => {
+  it("the chat page of the demo tells why somebody is not let in", async () => {
     const ann = await visitor();
     await ann.enter("Protogate", "general");
     await ann.sees('the name "Protogate" is taken');

@@ -77,7 +77,7 @@ for (const { name, skip, start } of kinds) {
       assert.equal((await far.closed).reason, "banned");
     });
 
-    test("while the broker's server is away frames get errors, and gateways work again when it is back", async t => {
+    test(`while the broker's server is away frames get errors, and gateways work again when it is back`, async t => {
       const server = await start();
       t.after(() => server.close());
       const [a, b] = [await node(t, name, server.port), await node(t, name, server.port)];

@@ -142,7 +142,7 @@ describe("requests over HTTP/2", () => {
   });
 
   for (const status of [204, 304]) {
-    test(`${status} has neither body nor length`, async () => {
+    test(`a response with the status ${status} has neither body nor length`, async () => {
       handler = (_request, response) => response.send(status, [["etag", "x"]], "dropped");
       const { headers, body } = await ask({ ":path": "/" });
       assert.deepEqual(

@@ -55,7 +55,7 @@ describe("a gateway in front of a tRPC server", () => {
 
   const get = (id: string) => system.send("GET", `/v1/messages/${id}`);
 
-  it("passes declared headers on as trans_info", async () => {
+  it("a gateway in front of a tRPC server passes declared headers on as trans_info", async () => {
     const answer = await system.send("GET", "/v1/messages/1", { headers: { "x-user": "ann" } });
     assert.deepEqual(JSON.parse(answer.body), { text: "ann" });
   });
