@@ -3,7 +3,7 @@ import { type CounterChild, CounterSeries } from "../telemetry/series.js";
 
 /**
  * What came of asking a provider: `accepted`; `missing`, no credential was there; `invalid`; `expired`;
- * `unavailable`, the provider could not tell.
+ * `unavailable`, the provider could not decide.
  */
 const authResults = ["accepted", "missing", "invalid", "expired", "unavailable"] as const;
 export type AuthResult = (typeof authResults)[number];

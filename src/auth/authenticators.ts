@@ -10,7 +10,7 @@ import { providerType } from "./providers/providers.js";
 export interface Authenticators {
   /** Asks the providers in order; the same object for the same names. Undefined for `none`. */
   authenticatorOf(names: AuthNames): Authenticator | undefined;
-  /** Whether backends are told of callers by metadata of this name, which clients must not say themselves then. */
+  /** Whether metadata of this name tells backends who calls; clients must not send it themselves then. */
   tells(name: string): boolean;
   /** Stops refreshes and watchers. Requests under way are still answered from what is known. */
   close(): void;

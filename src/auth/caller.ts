@@ -1,13 +1,13 @@
 /** A request or an upgrade as providers, policies and limits see it, before any body is read. */
 export interface Caller {
-  /** Address of the client, as far as the trusted proxies tell it. */
+  /** Address of the client, as the trusted proxies report it. */
   readonly clientAddress: string;
   /** Raw, without `?`. */
   readonly query: string;
   readonly encrypted: boolean;
   /** The value of a header by lower-case name, several lines joined by `, `; undefined where absent. */
   header(name: string): string | undefined;
-  /** The Cookie header, unless a page has sent it that may not act for whoever looks at it (`RequestOrigins`). */
+  /** The Cookie header, unless a page has sent it that may not act for its user (`RequestOrigins`). */
   cookies(): string | undefined;
   /** What the client proved with its certificate; undefined where the listener did not verify one. */
   certificate(): ClientCertificate | undefined;

@@ -101,7 +101,7 @@ export function checkProviderNames(
   }
 }
 
-/** What a claim tells the backend must come from nowhere else, least of all from the client. */
+/** Metadata made from a claim must have no other source, least of all the client. */
 function checkMetadataNames(
   at: Path,
   provider: ProviderDraft,

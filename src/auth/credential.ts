@@ -1,7 +1,7 @@
 import type { Caller } from "./caller.js";
 import type { SecurityScheme } from "./provider.js";
 
-/** Where a credential may stand; each absent where it does not. */
+/** Where a credential is looked for; each absent where it is not. */
 export interface Placement {
   /** Lower case. */
   readonly header?: string | undefined;
@@ -11,7 +11,7 @@ export interface Placement {
   readonly query?: string | undefined;
 }
 
-/** Stands for credentials that are there but can be nobody's: two of them, or none that can be read. */
+/** Credentials that are present but cannot be used: two of them, or one that cannot be read. */
 export const AMBIGUOUS = Symbol("ambiguous credentials");
 
 /** Finds the credential of a request; undefined where it has none. */

@@ -9,7 +9,7 @@ export interface Identity {
   readonly scopes: ReadonlySet<string>;
   /** JSON values by claim; no prototype. */
   readonly claims: Readonly<Record<string, unknown>>;
-  /** What the backend is told, by `claims_to_metadata`. */
+  /** Metadata for the backend, by `claims_to_metadata`. */
   readonly metadata: readonly (readonly [name: string, value: string])[];
   /** Milliseconds since 1970; undefined: never. */
   readonly expiresAt: number | undefined;

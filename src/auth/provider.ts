@@ -27,13 +27,13 @@ export interface Provider {
   close(): void;
 }
 
-/** Why credentials are not accepted, as far as the client is told. */
+/** Why credentials are not accepted, as far as the client may know. */
 export type RefusalReason = Extract<
   Reason,
   "CREDENTIALS_INVALID" | "TOKEN_EXPIRED" | "TOKEN_MALFORMED" | "TOKEN_NOT_YET_VALID" | "TOKEN_REVOKED"
 >;
 
-/** Credentials that a provider does not accept, or cannot tell about. `message` is for the log, never for the client. */
+/** Credentials that a provider does not accept, or cannot verify. `message` is for the log, never for the client. */
 export class CredentialRefusal extends Error {
   override readonly name = "Refusal";
   constructor(
@@ -54,7 +54,7 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What providers tell people. Never a credential, and never to the client. */
+/** What providers log. Never a credential, and never sent to the client. */
 export interface AuthEvent {
   /** `debug`: a credential was refused, and why; `warn`: something that an operator should see. */
   readonly level: "debug" | "info" | "warn";
@@ -82,7 +82,7 @@ export interface ProviderSurroundings {
   readonly upstreams: DraftOf<UpstreamsConfig> | undefined;
   /** Names of request headers that some service passes to its backend, and where it says so. */
   readonly passedHeaders: ReadonlyMap<string, string>;
-  /** False where no listener asks clients for certificates; undefined where that cannot be told. */
+  /** False where no listener asks clients for certificates; undefined where that is not known. */
   readonly clientCertificates: boolean | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { isHostHeader, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import { gatewayError } from "../status/failure.js";
 
-/** What tells where a request comes from. */
+/** What shows which page, if any, a request comes from. */
 export interface OriginRequest {
   /** Upper case. */
   readonly method: string;
@@ -30,8 +30,8 @@ function familyOf(pattern: string): (origin: string) => boolean {
 const labels = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 
 /**
- * Which pages may act for whoever looks at them. Browsers add cookies and client certificates to what any page sends,
- * and tell by `Origin` and `Sec-Fetch-Site` which page it was; other clients send neither, and act for themselves.
+ * Which pages may act for their users. Browsers add cookies and client certificates to what any page sends,
+ * and name the page in `Origin` and `Sec-Fetch-Site`; other clients send neither, and act for themselves.
  */
 export class RequestOrigins {
   readonly #listed: (origin: string) => boolean;
@@ -40,7 +40,7 @@ export class RequestOrigins {
 
   /**
    * @param origins such as `https://app.example.com`, `https://*.example.com`, or `*`, which lets any page call, but for
-   *   nobody else than itself
+   *   only itself
    * @param trustedHops how many proxies in front may be believed about the host and the scheme that were asked for
    */
   constructor(
@@ -111,7 +111,7 @@ export class RequestOrigins {
     if (page.origin !== origin) return false;
     const scheme =
       trustedScheme(request.header("x-forwarded-proto"), hops) ?? (request.encrypted ? "https" : "http");
-    // Where nobody tells that TLS ends in front, a page by TLS is of the own origin all the same.
+    // Without x-forwarded-proto TLS may still end in front, so that a page loaded by TLS counts as of the own origin.
     if (page.protocol !== "https:" && page.protocol !== `${scheme}:`) return false;
     const asked = `${page.protocol}//${host}`;
     return URL.canParse(asked) && new URL(asked).host === page.host;

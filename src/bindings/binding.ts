@@ -16,7 +16,7 @@ import type { Route } from "./route.js";
 
 type HeaderList = readonly (readonly [name: string, value: string])[];
 
-/** What every binding has, whoever serves it. */
+/** What bindings of every kind have. */
 interface BindingBase {
   /** HTTP method in upper case; `*` for any. */
   readonly method: string;
@@ -98,7 +98,7 @@ export interface BoundRoutes {
   ): HeaderList | undefined;
   /** For errors where no route matches. */
   readonly dialect: Dialect;
-  /** Which pages may act for whoever looks at them, and how many proxies in front may be believed. */
+  /** Which pages may act for their users, and how many proxies in front are trusted. */
   readonly origins: RequestOrigins;
   /** Undefined where nothing is compressed. */
   readonly compression: Compression | undefined;

@@ -69,7 +69,7 @@ export interface LocalHandler {
   readonly dialect: Dialect;
   /** Bytes; undefined: as `http.limits.body` says. */
   readonly bodyLimit: number | undefined;
-  /** What documents of the API say of it; without one it stands in none. */
+  /** For documents of the API; without one it is not documented. */
   readonly operation?: LocalOperation;
   /** @throws GatewayError */
   handle(request: LocalRequest): LocalResponse | Promise<LocalResponse>;

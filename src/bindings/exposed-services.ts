@@ -12,7 +12,7 @@ export interface ExposedService {
   readonly index: number;
 }
 
-/** Services that only their exact name exposes: what they tell is for operators. */
+/** Services that only their exact name exposes: they are for operators. */
 const internal = /^grpc\.(reflection|health)\./;
 
 /** The text before `**`, which the full names of a pattern's services begin with; undefined for an exact name. */
@@ -67,7 +67,7 @@ export function missingServices(
 
 const maxNamed = 5;
 
-/** What comes with the descriptors of every configuration; nobody who looks for a service means these. */
+/** Packages in the descriptors of every configuration, which are not suggested as services. */
 const bundled = /^(google|grpc|buf|trpc)\./;
 
 /**

@@ -3,7 +3,7 @@ import type { Caller } from "../auth/caller.js";
 import type { Authenticator, Identity } from "../auth/identity.js";
 import type { Admission, Limiter } from "../limits/limiter.js";
 
-/** What a guard has found out of a request; made by the pipeline, filled by the guard. */
+/** What a guard has established about a request; made by the pipeline, filled by the guard. */
 export interface GuardResult {
   /** The HTTP method as it came. */
   readonly method: string;
@@ -21,8 +21,8 @@ export interface GuardParts {
 }
 
 /**
- * The one chain that requests and upgrades pass: limits that need nobody's name, authentication, the other limits,
- * policies. Synchronous where every part is.
+ * The one chain that requests and upgrades pass: limits that do not depend on the caller, authentication, the
+ * other limits, policies. Synchronous where every part is.
  */
 export class Guard {
   readonly #authenticator: Authenticator | undefined;

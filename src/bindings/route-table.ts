@@ -155,7 +155,7 @@ function getPath(path: MethodRule): MethodRule {
   return { ...path, rule: { ...path.rule, method: "GET", body: "" } };
 }
 
-/** Where nobody has asked for these protocols, the path is left to whoever took it. */
+/** Where the configuration does not name these protocols, the path stays with the route that has it. */
 function takenPath(route: Route, rule: MethodRule, earlier: Origin, policy: RoutePolicy): Diagnostic {
   const { method, template, protocols } = route;
   return {

@@ -38,7 +38,7 @@ export interface Route {
   readonly response: ResponsePlan;
   /** Undefined where responses do not stream. */
   readonly stream: StreamPlan | undefined;
-  /** The RPC stands for all methods of a service that no descriptor tells of: messages pass as they come. */
+  /** The RPC represents all methods of a service without descriptors: messages pass as they come. */
   readonly passThrough?: true;
   /** True where a call may be sent again: the HTTP method is safe or the RPC is declared so. */
   readonly retryable: boolean;

@@ -293,7 +293,7 @@ function suggest(name: string, candidates: Iterable<string>): { suggestion?: str
   return suggestion === undefined ? {} : { suggestion };
 }
 
-/** `config/gateway.yaml:12:5` or the method's full name: how one rule is told from another in messages. */
+/** `config/gateway.yaml:12:5` or the method's full name: how messages name one rule. */
 export function ruleOrigin(rule: MethodRule): string {
   const where = rule.position === undefined ? "" : ` (${formatPosition(rule.position)})`;
   return `${rule.method.fullName}${where}`;

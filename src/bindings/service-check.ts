@@ -50,7 +50,7 @@ function isOwn(way: "request" | "response", name: string): boolean {
   return way === "response" && ownResponseHeaders.has(name);
 }
 
-/** Whether codes that are written here come from backends whose codes are gRPC's, and nobody else. */
+/** Whether codes that are written here come only from backends whose codes are gRPC's. */
 function onlyGrpcCodes(path: Path, { services, upstreams }: DraftOf<BindingSections>): boolean {
   const index = path[0] === "services" ? path[1] : undefined;
   const used = typeof index === "number" ? [services?.[index]] : (services ?? []);

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../config/nearest.js";
 
-/** A mistake on the command line; the message tells what was found and what to type instead. */
+/** A mistake on the command line; the message says what was found and what to type instead. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

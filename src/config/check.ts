@@ -73,7 +73,7 @@ export function checkTlsFiles(at: Path, tls: TlsFiles | undefined, findings: Fin
   findings.warning([...at, "cert"], `the certificate expired on ${day}`);
 }
 
-/** Milliseconds since 1970; undefined where the file holds no certificate, which whoever loads it reports. */
+/** Milliseconds since 1970; undefined where the file holds no certificate, which loading it reports. */
 function expiryOf(file: string): number | undefined {
   try {
     const end = Date.parse(new X509Certificate(readFileSync(file)).validTo);

@@ -103,7 +103,7 @@ export class Decoder {
     return loaded;
   }
 
-  /** Once a file: whoever merges does so in many places, and all of them change together. */
+  /** Once a file: a file with one merge usually has many, and all of them change together. */
   #refuseMerge({ key }: Pair, place: Place): void {
     if (this.#mergeReported) return;
     this.#mergeReported = true;
@@ -168,7 +168,7 @@ export class Decoder {
     });
   }
 
-  /** Several shapes of a mapping are told apart by the keys that they require. */
+  /** Several shapes of a mapping are distinguished by the keys that they require. */
   #union(
     variants: readonly SchemaNode[],
     schema: SchemaNode,
@@ -197,7 +197,7 @@ export class Decoder {
     return this.#fail(place, `expected one of the keys ${oneOf(known)}`, { suggestion });
   }
 
-  /** Shapes that a word under `type` tells apart. */
+  /** Shapes that the value of `type` distinguishes. */
   #typed(shapes: readonly SchemaNode[], map: YAMLMap, place: Place): unknown {
     const words = shapes.flatMap(each => each.properties?.type?.enum ?? []).map(String);
     const pair = map.items.find(each => keyText(each) === "type");
@@ -258,7 +258,7 @@ export class Decoder {
     return file;
   }
 
-  /** A text near the value that would be accepted; undefined where none is, or where it would tell a secret. */
+  /** A text near the value that would be accepted; undefined where none is, or where it would reveal a secret. */
   #respelled(
     schema: SchemaNode,
     name: keyof typeof Formats,

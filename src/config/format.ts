@@ -8,11 +8,11 @@ export interface Format {
   readonly pattern: string | undefined;
   /** The loaded value; undefined where the text does not fit. */
   read(text: string): string | number | undefined;
-  /** True where the text names a file or folder, which whoever knows the configuration's folder makes absolute. */
+  /** True where the text names a file or folder, made absolute by the configuration's folder. */
   isPath?(text: string): boolean;
-  /** For what operators are not shown of a running gateway, or nobody, messages about the file included. */
+  /** What is hidden: from operators of a running gateway, or from everybody, messages about the file included. */
   readonly secret?: "operators" | "always";
-  /** What was most likely meant by a text that does not fit; whoever asks checks that it does. */
+  /** What was most likely meant by a text that does not fit; the caller checks that it does. */
   suggest?(text: string): string | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { distance } from "fastest-levenshtein";
 
-/** Names beyond this length are no slips; comparing them would cost more than it tells. */
+/** Longer names are not misspelled ones; comparing them would cost more than it helps. */
 const longest = 256;
 
 /**

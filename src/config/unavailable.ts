@@ -12,7 +12,7 @@ export interface Unavailable {
   readonly when?: (value: WrittenValue) => boolean;
 }
 
-/** What a file may not contain for another reason than that nobody knows it. */
+/** What a file may not contain although it is a known key. */
 export class KnownMistakes {
   readonly #keys: ReadonlySet<string>;
   readonly #values: ReadonlyMap<string, (value: WrittenValue) => boolean>;

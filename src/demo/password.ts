@@ -15,7 +15,7 @@ export async function hashPassword(password: string): Promise<PasswordHash> {
   return { salt, key: await derive(password, salt, keyBytes) };
 }
 
-/** Takes the same time without a hash to compare with, so that the time does not tell whether a login exists. */
+/** Takes the same time without a hash to compare with, so that the time does not reveal whether a login exists. */
 export async function verifyPassword(password: string, hash: PasswordHash | undefined): Promise<boolean> {
   const { salt, key } = hash ?? { salt: randomBytes(16), key: randomBytes(keyBytes) };
   return timingSafeEqual(await derive(password, salt, keyBytes), key) && hash !== undefined;

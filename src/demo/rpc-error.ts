@@ -10,7 +10,7 @@ export interface InvalidField {
   readonly description: string;
 }
 
-/** A call failed as its contract says: thrown by handlers, told to the client with its details. */
+/** A call failed as its contract says: thrown by handlers, sent to the client with its details. */
 export class RpcError extends Error {
   override readonly name = "RpcError";
   constructor(
@@ -23,7 +23,7 @@ export class RpcError extends Error {
 }
 
 /**
- * A failure that programs tell apart by its reason.
+ * A failure that programs recognise by its reason.
  *
  * @param reason UPPER_SNAKE, unique in the domain
  * @param metadata what the failure is about, `{ login: "jdoe" }`

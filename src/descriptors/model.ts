@@ -1,4 +1,4 @@
-/** The proto model: what the rest of the gateway knows of descriptors, whatever way they were loaded. */
+/** The proto model: what the rest of the gateway knows of descriptors, however they were loaded. */
 
 import type { Steps } from "../net/pace.js";
 

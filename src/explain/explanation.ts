@@ -26,7 +26,7 @@ export interface WrittenRequest {
   readonly target: string;
   /** Undefined where there is no such header. */
   header(name: string): string | undefined;
-  /** Undefined where nobody knows what the body is. */
+  /** Undefined where the body is not known. */
   readonly body: Uint8Array | undefined;
 }
 

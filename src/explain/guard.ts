@@ -110,7 +110,7 @@ function demandsOf({ policies }: AuthConfig, name: string): readonly string[] {
   return [
     ...(scopes === undefined ? [] : [`the scopes ${scopes.join(", ")}`]),
     ...(anyScope === undefined ? [] : [`one of the scopes ${anyScope.join(", ")}`]),
-    // What they must be is nobody's business who does not have them.
+    // Their required values are not shown to callers who do not have them.
     ...(claims === undefined ? [] : [`the claims ${Object.keys(claims).join(", ")}`]),
     ...(rule === undefined ? [] : [`that ${rule}`]),
   ];

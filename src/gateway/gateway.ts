@@ -241,7 +241,7 @@ class RunningGateway implements Gateway {
     }
   }
 
-  /** No await in here: whoever looks sees all of the old or all of the new. */
+  /** No await in here: other code sees all of the old generation or all of the new. */
   #swap(backends: Backends, generation: Generation, realtime: RealtimeService | undefined): void {
     const [oldGeneration, oldBackends, oldRealtime] = [this.#generation, this.#backends, this.#realtime];
     this.#generation = generation;
@@ -274,7 +274,7 @@ class RunningGateway implements Gateway {
     this.#runtime.log.flush();
   }
 
-  /** Undoes a start that failed; the error alone tells of it. */
+  /** Undoes a start that failed; only the error reports it. */
   async abandon(): Promise<void> {
     await this.#end();
     this.#runtime.log.flush();
@@ -319,7 +319,7 @@ class RunningGateway implements Gateway {
   #reflectionEvents(backends: Backends): ReflectionEvents {
     return {
       changed: upstream => void this.#refresh(backends, upstream),
-      // No fault of the gateway: a stack would tell nothing.
+      // No fault of the gateway: a stack trace would not help.
       failed: (upstream, error) =>
         this.#runtime.log.warn(
           { error: error.message },

@@ -52,7 +52,7 @@ export interface BuildContext {
 }
 
 /**
- * Builds a generation in turns of the event loop; nothing of it is used by anybody before it is there.
+ * Builds a generation in turns of the event loop; nothing of it is used before it is complete.
  * @throws LoadError where descriptors or routes have errors
  */
 export async function buildGeneration(

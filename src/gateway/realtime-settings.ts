@@ -121,7 +121,7 @@ function noSocketHere(): GatewayError {
 /** Who may open sockets and use rooms. */
 export type SocketGuard = Pick<RealtimeSettings, "authenticator" | "limiters" | "authorizer" | "roomPolicy">;
 
-/** Before the first generation is used nobody may. */
+/** Before the first generation is used no socket may. */
 export const closedSocketGuard: SocketGuard = {
   authenticator: () => {
     throw new Error("no generation is in use yet");

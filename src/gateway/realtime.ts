@@ -42,7 +42,7 @@ import { readServerTls } from "./tls.js";
 type SocketOptions = Omit<SocketUpgradeOptions, "encrypted" | "replyHeaders">;
 
 /**
- * Makes rooms and sockets, which nobody reaches before `use` and `start`.
+ * Makes rooms and sockets, which cannot be reached before `use` and `start`.
  * @param section what broker and listener keep until a restart
  * @param engine undefined: uws, where its addon can be loaded
  */

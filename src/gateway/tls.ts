@@ -36,7 +36,7 @@ export function tlsProblems(config: GatewayConfig, locate: LoadedGatewayConfig["
 }
 
 function problemOf({ ca, cert, key }: Files): string | undefined {
-  // A secure context passes over what is no certificate, and then trusts nobody.
+  // A secure context ignores what is no certificate, and then trusts no authority.
   if (ca !== undefined && certificateIn(ca) === undefined) return noCertificate(ca);
   if (cert === undefined || key === undefined) return undefined;
   try {

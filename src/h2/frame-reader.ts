@@ -68,8 +68,8 @@ export class FrameReader {
 
   /**
    * @param maxFrameSize bytes of the payload of a frame
-   * @param maxBlockSize bytes of a header block. The preface of a client (§3.4) is read before, by whoever found out that
-   * the connection speaks HTTP/2.
+   * @param maxBlockSize bytes of a header block. The preface of a client (§3.4) is read before, by the code that found
+   * out that the connection speaks HTTP/2.
    */
   constructor(sink: FrameSink, maxFrameSize: number, maxBlockSize: number) {
     this.#sink = sink;

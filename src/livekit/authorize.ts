@@ -74,7 +74,7 @@ function fieldPath(input: MessageType, name: string): FieldPath {
   return { why: `"${name}" of ${input.fullName} is not a single string` };
 }
 
-/** What the backend is told of the request beside its message. */
+/** What the backend gets of the request beside its message. */
 function callMetadata(request: LocalRequest): Metadata {
   const metadata: [string, string][] = [["x-request-id", request.requestId]];
   const trace = passedTrace(request.header("traceparent"), request.header("tracestate"));

@@ -9,7 +9,7 @@ export class IdempotencyCache {
   }
 
   /**
-   * Runs `work` unless it ran for the id before; whoever comes while it runs shares its outcome. After a failure the
+   * Runs `work` unless it ran for the id before; a caller that comes while it runs shares its outcome. After a failure the
    * id is forgotten, so that it can be tried again.
    * @param id empty: not one
    * @returns false where nothing was left to do

@@ -8,7 +8,7 @@ import { LiveKitProblems } from "./parts.js";
 import { tokenEndpoint } from "./token-route.js";
 import { webhookEndpoint } from "./webhook.js";
 
-/** What the section `livekit` of a configuration comes to. Nothing of it connects before it is needed. */
+/** What the section `livekit` of a configuration is compiled to. Nothing of it connects before it is needed. */
 export interface LiveKit {
   /** Token routes and webhook, for the router of the HTTP listener. */
   readonly endpoints: readonly LocalHandler[];

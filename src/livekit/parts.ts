@@ -22,7 +22,7 @@ export interface LiveKitDeps {
   /** Undefined without realtime rooms. */
   readonly publish: ((room: string, message: RoomMessage) => void | Promise<void>) | undefined;
   log(level: "info" | "warn", fields: Readonly<Record<string, unknown>>, message: string): void;
-  /** Where a node of the configuration stands. */
+  /** Position of a node of the configuration. */
   locate(path: Path): FilePosition;
 }
 
@@ -39,7 +39,7 @@ export class LiveKitProblems {
   readonly diagnostics: Diagnostic[] = [];
   readonly #locate: (path: Path) => FilePosition;
 
-  /** @param locate where a node of the configuration stands */
+  /** @param locate gives the position of a node of the configuration */
   constructor(locate: (path: Path) => FilePosition) {
     this.#locate = locate;
   }

@@ -4,7 +4,7 @@ export const maxNameBytes = 256;
 const maxRemovals = 10_000;
 
 /**
- * Who was put out of which room, for as long as a token from before may still be good. One a process, in memory: it
+ * Who was removed from which room, for as long as an earlier token may still be valid. One a process, in memory: it
  * outlives reloads, neither restarts nor is it known to other gateways.
  */
 export class Removals {

@@ -16,7 +16,7 @@ export function bearerToken(header: string | undefined): string | undefined {
 }
 
 /**
- * Tells whether an `Authorization` value is `Bearer <token>` (RFC 6750 §2.1); compared in a time that tells nothing of
+ * Tells whether an `Authorization` value is `Bearer <token>` (RFC 6750 §2.1); compared in a time that reveals nothing of
  * the token.
  * @param token undefined: every value is good
  */

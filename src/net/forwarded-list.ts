@@ -3,7 +3,7 @@ import { plainAddress } from "./peer-address.js";
 
 /**
  * What proxies in front say in `x-forwarded-*`. Each trusted proxy adds an element at the right end of a list, so that
- * exactly as many elements as there are trusted proxies are theirs; what stands further left is the client's own claim
+ * exactly as many elements as there are trusted proxies are theirs; what is further left is the client's own claim
  * and is never looked at.
  */
 

@@ -1,6 +1,6 @@
 import { SocketAddress } from "node:net";
 
-/** A connection that tells its peer: 4 bytes of IPv4 or 16 of IPv6 in network order. */
+/** A connection that gives the address of its peer: 4 bytes of IPv4 or 16 of IPv6 in network order. */
 export interface PeerConnection {
   getRemoteAddress(): ArrayBuffer;
 }

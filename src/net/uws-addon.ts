@@ -93,7 +93,7 @@ export async function listen(uws: Uws, app: UwsApp, host: string, port: number):
   return socket;
 }
 
-/** uWebSockets.js does not tell why it cannot listen; Node.js does. */
+/** uWebSockets.js does not report why it cannot listen; Node.js does. */
 async function listenError(host: string, port: number): Promise<unknown> {
   const server = createServer();
   try {

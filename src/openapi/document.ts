@@ -113,7 +113,7 @@ export function* describeApi(source: ApiSource, maxChars: number): Steps<Describ
   };
 }
 
-/** Where a route stands in a document; a text: why it stands nowhere. */
+/** The operation of a route in a document; a text: why it has none. */
 function placeOf(route: Route | BuiltInRoute): ApiPath | string {
   if (route.kind === "pass-through")
     return `requests are forwarded to the upstream ${route.passThrough.upstream}, whose operations the gateway does not know`;

@@ -206,7 +206,7 @@ function numberRules(rules: Rules, found: Found): void {
   if (Object.keys(keywords).length > 0 || rules.finite === true) keywords.type = "number";
 }
 
-/** Enums are read by name and number: the numbers stand here, for whoever makes the schema. */
+/** Enums are read by name and number: these are the numbers, for the schema. */
 function enumRules(field: Field, rules: Rules, found: Found): void {
   const type = field.enum;
   if (type === undefined) return;

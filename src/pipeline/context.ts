@@ -18,7 +18,7 @@ export interface RequestContext {
   binding: Binding | undefined;
   /** The protocol in which the call came and its response is written; undefined for REST. */
   protocol: Protocol | undefined;
-  /** What the guard of the binding has found out; undefined without one. */
+  /** The outcome of the binding's guard; undefined without one. */
   guardResult: GuardResult | undefined;
   /** The response is a stream of messages. */
   streamed: boolean;

@@ -20,7 +20,7 @@ export function record(
 ): void {
   const { request, binding, requestId, requestBytes, responseBytes, upstreamSeconds } = context;
   const seconds = (performance.now() - context.startedMs) / 1000;
-  // A socket tells its failure in band.
+  // A socket reports its failure in band.
   const status = sent === 101 ? sent : (failure?.httpStatus ?? sent);
   const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
   const backendCode = failure?.backendCode;

@@ -25,7 +25,7 @@ export function businessCode({ backendCode }: Failure): Fields {
   return backendCode === undefined ? [] : [["trpc-func-ret", String(backendCode)]];
 }
 
-/** The code of a failure for callers of RPCs: what has no route is a method that nobody implements. */
+/** The code of a failure for callers of RPCs: a path without a route is a method that is not implemented. */
 export function rpcCode({ reason, code }: Failure): number {
   return reason === "ROUTE_NOT_FOUND" ? Code.UNIMPLEMENTED : code;
 }

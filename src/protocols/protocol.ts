@@ -84,7 +84,7 @@ export interface ResponseFormat {
    * @param body the error in the dialect of the binding, JSON text
    */
   fail(failure: Failure, trailers: Metadata, body: () => string): StreamEnd | undefined;
-  /** Sent while a stream has nothing to send, so that nobody takes it for dead; the head is sent before it. */
+  /** Heartbeat of an idle stream, for clients and proxies with an idle timeout; the head is sent before it. */
   readonly heartbeat?: { readonly body: BodyPart; readonly intervalMs: number };
 }
 

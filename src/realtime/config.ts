@@ -106,7 +106,7 @@ const event = (description: string) =>
     ),
   );
 
-/** For backends; whoever reaches it may do everything with rooms and sockets. */
+/** For backends; every client that can connect to it may do everything with rooms and sockets. */
 const api = Type.Optional(
   mapping(
     {

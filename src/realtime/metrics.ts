@@ -42,7 +42,7 @@ export type SentType = (typeof sentTypes)[number];
 const dropReasons = ["slow_consumer", "rate_limited", "invalid", "refused"] as const;
 export type DropReason = (typeof dropReasons)[number];
 
-/** One way of frames of one type. */
+/** Frames of one type in one direction. */
 export interface Traffic {
   readonly messages: CounterChild;
   readonly bytes: CounterChild;

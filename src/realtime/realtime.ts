@@ -23,11 +23,11 @@ import type { FrameRate, Publisher } from "./rooms/socket.js";
 export interface RealtimeSettings {
   /** Which pages may open a socket, and whose cookies count. */
   readonly origins: RequestOrigins;
-  /** Undefined: anybody may connect, and is who they claim to be. */
+  /** Undefined: every client may connect, and is who it claims to be. */
   readonly authenticator: Authenticator | undefined;
   /** Those that need not know who asks are decided before it is known. */
   readonly limiters: readonly Limiter[];
-  /** What policies demand of whoever opens a socket. */
+  /** What policies demand of a client that opens a socket. */
   readonly authorizer?: Authorizer | undefined;
   /** False leaves only calls. Default true. */
   readonly rooms?: boolean;
@@ -39,7 +39,7 @@ export interface RealtimeSettings {
 }
 
 export interface RealtimeLimits {
-  /** Bytes of a message, whoever publishes it. */
+  /** Bytes of a message, from clients and servers. */
   readonly message: number;
   readonly roomsPerConnection: number;
   readonly messagesPerSecond: number;
@@ -108,7 +108,7 @@ export class Realtime {
     return this.#broker.start(this.#hub);
   }
 
-  /** For whoever opens sockets. */
+  /** For the code that opens sockets. */
   get local(): LocalHub {
     return this.#hub;
   }
@@ -148,7 +148,7 @@ export class Realtime {
 
   /**
    * Takes no more sockets, and ends those that are open, spread over `drain` milliseconds, with 1012 and after how many
-   * seconds to come back: all at once they would overrun whoever takes over.
+   * seconds to come back: all at once they would overload the nodes that remain.
    */
   async close(drain: number): Promise<void> {
     this.#draining = true;

@@ -28,7 +28,7 @@ export interface ClientSocketListener {
 
 /** What holds for the sockets of a listener. */
 export interface ClientSocketLimits {
-  /** Bytes of a message beyond which uWebSockets.js ends the connection, before it can be told why. */
+  /** Bytes of a message beyond which uWebSockets.js closes the connection, without a close code of ours. */
   readonly maxMessageBytes: number;
   /** A client that says nothing for so long, pings unanswered too, is gone; 8000 to 960000. */
   readonly idleTimeoutMs: number;

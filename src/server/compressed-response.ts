@@ -17,7 +17,7 @@ const maxAtOnceBytes = 16_384;
 const maxAsideBytes = 64 << 20;
 /** Streams that are compressed at a time, up to 1 MiB of memory each; further ones go out as they are. */
 const maxStreams = 256;
-/** Bytes of a stream that wait for the compressor before its writer is told to wait. */
+/** Bytes of a stream that wait for the compressor before its writer has to wait. */
 const maxPendingBytes = 65_536;
 
 let asideBytes = 0;
@@ -83,7 +83,7 @@ export class CompressedResponse implements ResponseWriter {
     this.#body = new CompressedBody(
       this.#request,
       this.#response,
-      // What has a length is a file, which nobody reads piece by piece.
+      // What has a length is a file, which need not arrive piece by piece.
       this.#compression.compressor(coding, length === undefined),
       this.#response.open(status, codedFields(fields, coding)),
       length,
@@ -132,7 +132,7 @@ interface Negotiated {
 /** No content, none that may be coded anew, or a part of what was coded as a whole. */
 const uncoded: ReadonlySet<number> = new Set([204, 205, 206]);
 
-/** With one of these the bytes of a response stay as they are: they are compressed, a part, or told by a digest. */
+/** With one of these the bytes of a response stay as they are: they are compressed, a range, or covered by a digest. */
 const untouchable: ReadonlySet<string> = new Set([
   "content-encoding",
   "content-range",

@@ -24,7 +24,7 @@ export function expandedRequest(request: InboundRequest, { requestCodings }: Com
 }
 
 /**
- * A request whose body is read expanded: its limits count the bytes of both, and nobody else sees that it was
+ * A request whose body is read expanded: its limits count the bytes of both, and nothing else sees that it was
  * compressed.
  */
 export class ExpandedRequest implements InboundRequest {

@@ -13,7 +13,7 @@ export function requireHandshake(header: (name: string) => string | undefined): 
     throw upgradeRequired("expected sec-websocket-version: 13", ["sec-websocket-version", "13"]);
   if (!key.test(header("sec-websocket-key") ?? ""))
     throw gatewayError("MALFORMED_REQUEST", "expected one sec-websocket-key of 16 bytes in base64");
-  // Several lines are joined; which of them is meant nobody can tell.
+  // Several lines are joined, and which of them is meant is not known.
   if (header("host")?.includes(",") !== false)
     throw gatewayError("MALFORMED_REQUEST", "expected one host header");
   // Its bytes would be read as frames.

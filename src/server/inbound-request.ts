@@ -7,7 +7,7 @@ import type { HeaderList } from "./response-writer.js";
 
 /**
  * One HTTP request as the pipeline sees it, whatever engine has read it. Its body is read once, either whole (`body`) or
- * as a stream (`stream`); a body that nobody reads costs the connection, not memory.
+ * as a stream (`stream`); a body that is not read costs the connection, not memory.
  */
 export interface InboundRequest {
   /** Of HTTP: 2 on a connection that speaks HTTP/2. */
@@ -72,7 +72,7 @@ export interface BodyConsumer {
 
 /** A request for a WebSocket whose connection is not read any further before it is one. */
 export interface UpgradeRequest {
-  /** Has `cancellation` tell of a client that leaves: reads, within bounds, what comes before there is a response. */
+  /** Has `cancellation` report a client that leaves: reads, within bounds, what comes before there is a response. */
   watch(): void;
   /**
    * Sends 101 with those headers. Only where `EngineOptions.upgrades` has said `connection`.
@@ -106,7 +106,7 @@ export class BodyTooLargeError extends Error {
   override readonly name = "BodyTooLargeError";
 }
 
-/** More of a body came than is kept while nobody takes it. */
+/** More of a body came than is kept while it has no reader. */
 export class BodyOverrunError extends Error {
   override readonly name = "BodyOverrunError";
 }

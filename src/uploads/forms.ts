@@ -117,7 +117,7 @@ export class FormParts implements PartConsumer {
     this.#content = [];
     if (this.#path === undefined) return;
     this.#left = this.#limits.file;
-    // RFC 7578 §4.4 says text/plain, which nobody who sends a file without a type means.
+    // RFC 7578 §4.4 says text/plain, which is wrong for a file without a type.
     this.#contentType = head.contentType === "" && head.file ? "application/octet-stream" : head.contentType;
     this.#files.begin(this.#path, this.#contentType);
   }

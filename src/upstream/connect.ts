@@ -30,7 +30,7 @@ export function createSecrets({ tls }: ChannelOptions, alpn?: string): Secrets |
 }
 
 /**
- * All connections read into it: a socket fills it and calls back at once, and whoever gets the bytes uses or copies them
+ * All connections read into it: a socket fills it and calls back at once, and the callback uses or copies the bytes
  * before it returns. No await between.
  */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);

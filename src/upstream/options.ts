@@ -16,7 +16,7 @@ export interface ChannelOptions {
   /** Absent: plain text. */
   readonly tls?: TlsOptions;
   readonly keepalive?: KeepaliveOptions;
-  /** Absent: nobody is asked, every endpoint counts as healthy. */
+  /** Absent: no health checks, every endpoint counts as healthy. */
   readonly health?: HealthOptions;
   /** Absent: every call is sent once. */
   readonly retry?: RetryOptions;

@@ -58,7 +58,7 @@ function hasOwnRules({ options, oneofs, fields }: MessageType): boolean {
   return carries(options) || [...oneofs, ...fields].some(member => carries(member.options));
 }
 
-/** Rules that cannot be read count too: whoever compiles them says what is wrong. */
+/** Rules that cannot be read count too: compiling them reports what is wrong. */
 function carries({ bytes }: Options): boolean {
   const reader = new WireReader(bytes);
   while (reader.next()) {

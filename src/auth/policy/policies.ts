@@ -42,7 +42,7 @@ export interface Policies {
 }
 
 export interface PolicyContext {
-  /** Where a node of the configuration stands. */
+  /** Position of a node of the configuration. */
   locate(path: Path): FilePosition;
   readonly metrics: PolicyMetrics;
 }
@@ -51,7 +51,7 @@ export function createPolicies(configs: readonly PolicyConfig[], context: Policy
   return new CompiledPolicies(configs, context);
 }
 
-/** A policy with what tells where it holds. */
+/** A policy with what decides where it holds. */
 interface Matcher {
   readonly index: number;
   readonly policy: Policy;
@@ -76,7 +76,7 @@ const noMessage = new Uint8Array(0);
 class CompiledPolicies implements Policies {
   readonly #matchers: readonly Matcher[];
   readonly #context: PolicyContext;
-  /** By text, so that what is wrong in one way at many routes is told once. */
+  /** By text, so that one problem of many routes is reported once. */
   readonly #problems = new Map<string, Diagnostic>();
   readonly #routes: { readonly place: string; readonly rpc: string }[] = [];
 

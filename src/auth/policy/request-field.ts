@@ -129,7 +129,7 @@ function typeOf(field: Field): Type | undefined {
   }
 }
 
-/** What a parser tells of a field that is not set. */
+/** What a parser reports for a field that is not set. */
 function defaultOf({ kind, defaultText: text, enum: type }: Field): FieldValue {
   switch (kind) {
     case "string":

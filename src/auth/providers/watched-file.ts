@@ -13,7 +13,7 @@ export interface WatchedFile<T> {
 }
 
 /**
- * Reads a file, and again whenever it has changed. A reading that throws leaves the content from before.
+ * Reads a file, and again whenever it has changed. Where reading throws, the previous content is kept.
  * @param again hears of each later reading: what it threw, or undefined
  * @throws what the first reading throws
  */

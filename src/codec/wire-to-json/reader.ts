@@ -6,7 +6,7 @@ import { maxJsonBytes, maxResponseWorkUnits, tooComplex } from "../work.js";
 const maxVarintBytes = 10;
 
 /**
- * Walks wire bytes. Reads are checked against the end of all bytes only; whoever reads up to the end of an inner
+ * Walks wire bytes. Reads are checked against the end of all bytes only; a caller that reads up to the end of an inner
  * value must find `pos` exactly there afterwards.
  */
 export class Reader {

@@ -7,7 +7,7 @@ const maxMessage = 2000;
 const maxListed = 1000;
 const defaultListed = 100;
 
-/** A room and who is meant: the requests of joining and leaving alike. */
+/** A room and its user: the request of both joining and leaving. */
 interface Visit {
   readonly roomId: string;
   readonly from: string;

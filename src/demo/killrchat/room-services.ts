@@ -13,7 +13,7 @@ interface CreateRoom {
   readonly banner: string;
 }
 
-/** A user and a room: the requests of joining and leaving alike. */
+/** A user and a room: the request of both joining and leaving. */
 interface Participation {
   readonly login: string;
   readonly roomName: string;

@@ -142,7 +142,7 @@ class Loader {
     for (const pass of ["standard", "custom"] as const) {
       const model = yield* linkModel(linkage);
       for (const file of all) {
-        // A user's older copy may not know an option that a bundled file uses, which is nobody's mistake.
+        // A user's older copy may not know an option that a bundled file uses, which is no mistake.
         const report = file.source === "bundle" ? new DiagnosticList() : problems;
         yield* encodeOptions(file, pass, model, () => this.#scope(file), report);
       }

@@ -70,7 +70,7 @@ const byStatus: ReadonlyMap<number, BusinessError> = new Map([
   [429, { code: 429, name: "TooManyRequests" }],
 ]);
 
-/** The business code that stands for a failure which has none: the gateway's own, and codes that gRPC defines. */
+/** The business code of a failure that has none: the gateway's own, and codes that gRPC defines. */
 export function businessError({ reason, httpStatus }: Failure): BusinessError {
   const known = byReason.get(reason) ?? byStatus.get(httpStatus);
   return known ?? (httpStatus < 499 ? badArguments : internal);

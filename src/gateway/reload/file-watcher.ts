@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 /** Milliseconds without a change before files count as written. */
 const settleMs = 100;
-/** Milliseconds between looks where the system cannot tell of changes. */
+/** Milliseconds between two polls where the system cannot report changes. */
 const pollMs = 2000;
 /** Folders and files that are looked at; what is beyond is not watched. */
 const maxFolders = 5000;
@@ -13,7 +13,7 @@ const maxFiles = 50_000;
 export interface WatchEvents {
   /** Files differ from when `watch` was called, and have been the same for a moment. */
   changed(): void;
-  /** The system tells of no changes in some folder; they are looked for every two seconds. */
+  /** The system does not report changes of some folder; it is polled every two seconds. */
   polling(reason: string): void;
 }
 

@@ -19,7 +19,7 @@ export interface Serving {
   readonly generation: Generation | undefined;
 }
 
-/** What a gateway knows of its reloads, and the watch over the files that ask for them. */
+/** The state of a gateway's reloads, and the watcher of the files that trigger them. */
 export class Reloads {
   readonly #log: Logger;
   readonly #ask: () => void;

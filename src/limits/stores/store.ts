@@ -11,7 +11,7 @@ export interface Store {
 export interface StoreBackend {
   store(limit: string, rate: Rate): Store;
   retain(): void;
-  /** Ends what is shared when nobody retains it any more. */
+  /** Closes what is shared when it has no users any more. */
   release(): void;
 }
 

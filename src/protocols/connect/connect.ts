@@ -61,7 +61,7 @@ export const connect: Protocol = {
   },
 };
 
-/** Whether a request for a path that serves no REST is one of Connect though `connect.accepts` does not tell. */
+/** Whether a request for a path that serves no REST is one of Connect though `connect.accepts` does not recognise it. */
 export function speaksConnectAlone(request: InboundRequest): boolean {
   const { method } = request;
   if (method === "GET" || method === "HEAD") return true;

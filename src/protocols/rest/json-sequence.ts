@@ -1,6 +1,6 @@
 import { type GatewayError, gatewayError } from "../../status/failure.js";
 
-/** Where the values of a body stand. */
+/** Positions of the values of a body. */
 export type SequenceForm = "array" | "lines" | "either";
 
 const quote = 0x22;
@@ -29,7 +29,7 @@ type State =
 /**
  * Splits a body that comes in pieces into JSON values, without parsing them: the elements of an array, or values one
  * after the other, each on a line of its own or next to each other (NDJSON, JSON lines). What stands between them is
- * checked here, the values themselves by whoever parses them.
+ * checked here, the values themselves when they are parsed.
  */
 export class JsonSequence {
   readonly #form: SequenceForm;

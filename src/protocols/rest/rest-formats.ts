@@ -183,7 +183,7 @@ class RawFormat extends RestFormat {
     return this.binding.route.response.decode(message).body as Uint8Array;
   }
 
-  /** Nothing in the body can tell a failure from a part of it. */
+  /** In the body a failure could not be distinguished from content. */
   fail(): undefined {
     return undefined;
   }

@@ -10,7 +10,7 @@ import { JsonSequence, type SequenceForm } from "./json-sequence.js";
 import { acceptedForm } from "./response-form.js";
 import { restFormat } from "./rest-formats.js";
 
-/** How the messages of a request stand in its body: `whole` is one, `raw` each piece of it in an HttpBody. */
+/** How the messages of a request are encoded in its body: `whole` is one, `raw` each piece of it in an HttpBody. */
 export type RequestForm = "whole" | "raw" | SequenceForm;
 
 const lineTypes: ReadonlySet<string> = new Set([

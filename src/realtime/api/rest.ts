@@ -16,7 +16,7 @@ import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
 import { listRoomsOperation, receiveOperation, sendOperation } from "./rest-operations.js";
 
-/** Where the REST API for rooms stands. */
+/** Where the REST API for rooms is served. */
 export interface RestOptions {
   /** Put before the paths, such as `/chat`; empty for none. */
   readonly prefix: string;

@@ -15,7 +15,7 @@ export type CallCheck = (session: Session, method: MethodType, message: Uint8Arr
 /** What one loading of the configuration gives the bridge. */
 export interface BridgeTarget {
   readonly plan: BridgePlan;
-  /** By the names of upstreams; closed by whoever made them, which waits for the calls that began on them. */
+  /** By the names of upstreams; closed by their owner, which waits for the calls that began on them. */
   readonly channels: ReadonlyMap<string, Channel>;
   readonly check: CallCheck;
   /** By the names of upstreams; those of others are rendered by the plan. */
@@ -84,7 +84,7 @@ export interface EventPlan {
   readonly method: MethodType;
   /** Milliseconds, waiting in line included. */
   readonly timeout: number;
-  /** What an event comes to that the backend could not be asked about. */
+  /** The outcome of an event that the backend could not be asked about. */
   readonly onFailure: "refuse" | "allow";
   readonly request: EventRequest;
   readonly input: Codec;
@@ -96,7 +96,7 @@ export interface EventPlan {
 export interface CallPlan {
   readonly upstream: string;
   readonly method: MethodType;
-  /** Milliseconds; undefined: no deadline, for streams that nobody gave one. */
+  /** Milliseconds; undefined: no deadline, for streams without a configured one. */
   readonly timeout: number | undefined;
   readonly input: Codec;
   readonly output: Codec;

@@ -66,7 +66,7 @@ export interface Bridge {
   cancel(session: Session, id: FrameId): void;
   /** The client has read what the session was behind with: streams that waited for it go on. */
   drained(session: Session): void;
-  /** The session's calls have nobody to answer to any more. */
+  /** The session has ended: its calls are cancelled. */
   sessionClosed(session: Session): void;
   /** Ends all calls, and gives up what backends are still asked. */
   close(): Promise<void>;

@@ -197,5 +197,5 @@ function callPlan(
   };
 }
 
-/** Tells of a problem at a place of the configuration. */
+/** Reports a problem at a position of the configuration. */
 type Report = (severity: Diagnostic["severity"], path: Path, message: string, suggestion?: string) => void;

@@ -35,7 +35,7 @@ function stringEnd(text: string, open: number): number {
   return at + 1;
 }
 
-/** Where the value ends that stands at `start`: at the comma or the brace behind it. */
+/** The end of the value at `start`: the comma or the brace after it. */
 function valueEnd(text: string, start: number): number {
   let depth = 0;
   let at = start;

@@ -45,7 +45,7 @@ export class Semaphore {
   /**
    * Asks for a permit, which `release` returns.
    * @param timeoutMs to wait for one
-   * @param cancellation ends the waiting; nobody else may listen to it meanwhile
+   * @param cancellation ends the waiting; it must have no other listener meanwhile
    * @returns true with a permit, false where the queue is full, or a promise of either; that one is
    * also false after the timeout
    */

@@ -99,7 +99,7 @@ export function sessionMetadata({ requestId, clientAddress, identity }: Session)
   return identity === undefined ? own : [...own, ...identity.metadata];
 }
 
-/** The failure that something thrown on the way to a backend stands for. */
+/** The failure for an error that was thrown while a backend was called. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof GatewayError) return error.failure;
   if (error instanceof TranscodeError) return requestFailure(error);

@@ -10,7 +10,7 @@ import type { Logger } from "../../telemetry/logger.js";
 export interface RoomPosition {
   /** Random, 8 to 32 characters of `[A-Za-z0-9_-]`. */
   readonly epoch: string;
-  /** The first message of an epoch is 1; 0 stands before it. */
+  /** The first message of an epoch is 1; 0 is the position before it. */
   readonly seq: number;
 }
 
@@ -22,7 +22,7 @@ export interface RoomDraft {
   readonly kept: boolean;
   /** Of two drafts with the same key in one room the second is not published while the first is remembered. */
   readonly key: string | undefined;
-  /** Id of the session that does not get it: whoever joins is not told of it. */
+  /** Id of the session that does not get it: a member is not notified of its own joining. */
   readonly except: string | undefined;
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -109,7 +109,7 @@ export interface Broker {
   history(room: string, limit: number): readonly Message[] | Promise<readonly Message[]>;
   /** Names of the rooms that hold messages, at most `limit`. */
   rooms(limit: number): readonly string[] | Promise<readonly string[]>;
-  /** Says something to all other nodes; there are none for the memory broker. */
+  /** Sends to all other nodes; the memory broker has none. */
   signal(text: string): void;
   /** True while messages can be published; feeds readiness. */
   readonly ready: boolean;

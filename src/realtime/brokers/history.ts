@@ -165,7 +165,7 @@ export class History {
     else newer.older = older;
     timeline.entries[timeline.evicted++] = undefined;
     trim(timeline);
-    // Else an entry that has become old would keep all that came after it from the collector of the young generation.
+    // Else an entry in the old space would keep all later entries from being collected with the young generation.
     entry.older = undefined;
     entry.newer = undefined;
     this.#bytes -= entry.size;

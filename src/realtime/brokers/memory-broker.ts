@@ -56,7 +56,7 @@ export class MemoryBroker implements Broker {
     const { epoch } = timeline;
     const seq = ++timeline.seq;
     const text = stamped(frame, epoch, seq);
-    // Kept first: whoever has fallen behind is given it from there.
+    // Kept first: members that are behind get it from there.
     this.#history.add(timeline, text, at, key);
     if (timeline.held) this.#receiver?.message(room, { epoch, seq, text, at });
     return { epoch, seq, duplicate: false };

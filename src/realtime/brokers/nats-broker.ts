@@ -228,7 +228,7 @@ class NatsBroker implements Broker {
     if (entry.kind === "message") feed.message(asMessage(entry));
   }
 
-  /** Rooms with members here keep their epoch, however long nobody says anything. */
+  /** Rooms with members here keep their epoch, however long they have no messages. */
   async #keepPlaces(): Promise<void> {
     for (const [room, { feed }] of [...this.#rooms]) {
       const key = roomKey(room);

@@ -186,7 +186,7 @@ export class NatsLink {
         });
       }
     }
-    // A connection that has ended for good is made anew.
+    // A connection that was closed finally is replaced.
     this.#ready = false;
     this.#retry();
   }
@@ -203,7 +203,7 @@ export class NatsLink {
   }
 }
 
-/** That nobody answers is an answer of the server. */
+/** "No responders" is a response of the server. */
 function noResponders(error: unknown): void {
   if (!(error instanceof Error) || !/no responders/i.test(error.message)) throw error;
 }

@@ -10,7 +10,7 @@ import { randomHex } from "../../telemetry/ids.js";
 import type { Message, RoomPosition } from "./broker.js";
 import type { Nats } from "./nats-link.js";
 
-/** What stands in a room's subject: a message, or a mark that keeps the position of a room without messages. */
+/** An entry of a room's subject: a message, or a marker that keeps the position of a room without messages. */
 export interface LogEntry extends RoomPosition {
   readonly kind: "message" | "mark";
   /** The room, as `roomKey` writes it. */
@@ -141,7 +141,7 @@ export class NatsLog {
   }
 }
 
-/** An entry as the stream publishes it again to those who listen; undefined for what is none. */
+/** An entry as the stream republishes it to subscribers; undefined for anything else. */
 export function ofRepublished(message: Msg): LogEntry | undefined {
   const stored = Number(message.headers?.get(STORED));
   return stored > 0 ? entryOf(message, message.headers, stored) : undefined;
@@ -155,7 +155,7 @@ function ofStored(message: StoredMsg): LogEntry {
   return entryOf(message, message.header, message.seq);
 }
 
-/** The number in the stream stands in the reply subject, `$JS.ACK.<stream>.<consumer>.<times>.<stream seq>.….` */
+/** The sequence number in the stream is part of the reply subject, `$JS.ACK.<stream>.<consumer>.<times>.<stream seq>.….` */
 function ofDelivered(message: Msg): LogEntry {
   const words = (message.reply ?? "").split(".");
   return entryOf(message, message.headers, Number(words.at(-4)));

@@ -9,7 +9,7 @@ const expiryMs = 60_000;
 const heartbeatMs = expiryMs / 3;
 /** Milliseconds in which changes of a room are said together. */
 const settling = 20;
-/** Most members of a room that a node tells of. */
+/** Most members of a room that a node reports. */
 const maxMembers = 10_000;
 
 export function membersStream(prefix: string): StreamNeeds {
@@ -35,7 +35,7 @@ export class NatsPresence implements BrokerPresence {
   readonly #prefix: string;
   readonly #node: string;
   readonly #here = new NodeMembers();
-  /** Rooms to be told of. */
+  /** Rooms to be reported. */
   readonly #changed = new Set<string>();
   readonly #timer: NodeJS.Timeout;
   #settling: NodeJS.Timeout | undefined;

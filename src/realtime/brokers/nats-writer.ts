@@ -75,7 +75,7 @@ export class NatsWriter {
     });
   }
 
-  /** Where the room is; a room that nobody knows begins here, with a mark that keeps its epoch. */
+  /** The position of the room; a room that does not exist begins here, with a marker that keeps its epoch. */
   open(key: string): Promise<RoomPosition> {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#timeoutMs; performance.now() < until; ) {

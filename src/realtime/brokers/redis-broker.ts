@@ -195,7 +195,7 @@ class RedisBroker implements Broker {
     }
   }
 
-  /** Rooms with members here keep their epoch, however long nobody says anything. */
+  /** Rooms with members here keep their epoch, however long they have no messages. */
   async #renewHeads(): Promise<void> {
     for (const room of [...this.#feeds.keys()]) {
       const [head] = this.#roomKeys(room);

@@ -3,7 +3,7 @@ import { Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "../../telemetry/logger.js";
 import { brokerUnavailable } from "./broker.js";
 
-/** What a link tells its broker. */
+/** Events of a link, for its broker. */
 export interface LinkListener {
   /** Both connections work, for the first time or again. Nothing is subscribed. */
   connected(): Promise<void>;
@@ -147,7 +147,7 @@ export class RedisLink {
     await this.#listener?.connected();
   }
 
-  /** A server that hangs keeps its connections: whoever does not answer in time is connected to anew. */
+  /** A server that hangs keeps its connections open: without a response in time the link reconnects. */
   #check(): void {
     for (const redis of [this.#commands, this.#subscriptions]) {
       if (redis.status === "ready") redis.ping().catch(() => redis.disconnect(true));
@@ -175,7 +175,7 @@ interface Script {
 /** How long a room's hash outlives its messages, milliseconds; nodes with members renew it in time. */
 export const headGrace = 60_000;
 
-/** A room that nobody knows begins with the epoch that the caller proposes. */
+/** A room that does not exist begins with the epoch that the caller proposes. */
 const open = `
 local place = redis.call('HMGET', KEYS[1], 'e', 's')
 if not place[1] then

@@ -6,13 +6,13 @@ import type { RedisLink } from "./redis-link.js";
 /** Milliseconds after which a node that says nothing is taken for dead. */
 const expiryMs = 30_000;
 const heartbeatMs = expiryMs / 3;
-/** How long entries of dead nodes are kept at most, where nobody asks for them, milliseconds. */
+/** Milliseconds for which entries of dead nodes are kept at most, unless they are read before. */
 const roomLife = 10 * 60_000;
 const renewBeats = Math.floor(roomLife / heartbeatMs / 3);
 
 /**
  * Who is in which room, in one hash a room: session → node and name. A node proves with one key that it lives; what a
- * dead one left is passed over, and removed by whoever finds it.
+ * dead one left is skipped, and removed by the node that finds it.
  */
 export class RedisPresence implements BrokerPresence {
   readonly #link: RedisLink;

@@ -25,7 +25,7 @@ const retryPause = 1000;
 
 /**
  * Makes one room's messages, as they arrive from a server, the unbroken sequence that the hub counts on: what comes twice
- * is dropped, a hole is filled from the history, and what the history does not have any more is told as a gap.
+ * is dropped, a hole is filled from the history, and what the history does not have any more is reported as a gap.
  */
 export class RoomFeed {
   readonly #room: string;
@@ -39,7 +39,7 @@ export class RoomFeed {
   #reading = false;
   /** The first message that could not be delivered when something was last released. */
   #stuck: Message | undefined;
-  /** Something arrived that could not be held, or the connection was lost meanwhile. */
+  /** Something arrived that could not be buffered, or the connection was lost meanwhile. */
   #again = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;

@@ -6,7 +6,7 @@ import type { ClientFrame, PresenceFrame, RoomFrame } from "./frames.js";
 
 /**
  * Who a frame is from: the authenticated subject, else who joined the room, else who it claims.
- * @throws GatewayError where it claims somebody else, or nobody where it must
+ * @throws GatewayError where it claims another user, or none where it must name one
  */
 export function claimed(
   socket: Socket,

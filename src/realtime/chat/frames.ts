@@ -50,7 +50,7 @@ export interface CancelFrame {
 /** Frames about a room: those of one room take effect in order. */
 export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PresenceFrame;
 
-/** What a client can send; `from` is filled in before anybody else sees a frame. */
+/** What a client can send; `from` is filled in before a frame is handled. */
 export type ClientFrame = RoomFrame | CallFrame | CancelFrame;
 
 /** What a backend is sent about the socket itself, in the same form. */

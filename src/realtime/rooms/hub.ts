@@ -53,7 +53,7 @@ export interface RoomSummary {
 /** Most names or messages that are listed at once. */
 const maxListed = 10_000;
 
-/** What servers may do with the rooms of all nodes, by way of this one. Checks what it is given. */
+/** What servers may do with the rooms of all nodes, through this one. Checks its input. */
 export class ServerHub implements Hub {
   readonly #local: LocalHub;
   readonly #broker: Broker;

@@ -214,7 +214,7 @@ export class LocalHub implements Receiver, SocketOwner {
     const room = this.#rooms.get(name);
     if (room === undefined) return;
     if (this.#pacer.isFree(room)) this.#notice(room, notice);
-    // It is no message: nobody asks for it again.
+    // It is no message: it is never requested again.
     else if (isOverfull(room)) this.metrics.dropped.refused.inc();
     else this.#holdNotice(room, notice);
   }

@@ -7,7 +7,7 @@ import { maxReplayed, replaySlice } from "./catch-up.js";
 import type { SlowConsumers } from "./slow-consumers.js";
 import { Room, type Socket } from "./socket.js";
 
-/** Where a socket stands in a room that it has just joined. */
+/** The position of a socket in a room that it has just joined. */
 export interface Joined extends RoomPosition {
   /** Whether everything since the requested position follows; undefined where none was. */
   readonly recovered: boolean | undefined;
@@ -149,7 +149,7 @@ export class Memberships {
     this.#size++;
     this.metrics.joined(room.members.size);
     this.broker.presence?.enter(room.name, { session: socket.id, from });
-    // A member already: to notify the others is to look at their buffers, and whoever is too slow may be ended by that,
+    // A member already: notifying the others checks their buffers, and one that is too slow may be closed by that,
     // the room's last other member or this one.
     this.#notify(room.name, notice("join-room", room.name, from), socket.id);
   }
@@ -197,7 +197,7 @@ export class Memberships {
     }
   }
 
-  /** A notice is no message: nobody waits for it. */
+  /** A notice is no message: it has no sender who waits for it. */
   #notNotified(error: unknown): void {
     this.metrics.brokerFailures.inc();
     this.owner.log(error, "members could not be notified of a join or leave");

@@ -9,7 +9,7 @@ export const turnBudget = 32_768;
 const unitBytes = 1024;
 /** The share of the budget that may be spent over several turns, which then need no timer. */
 const unnoticed = turnBudget / 8;
-/** What may wait for the turns to come in one room before nobody is let add to it: frames, and bytes of them. */
+/** What may wait in one room for later turns of the event loop: frames, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
 

@@ -86,7 +86,7 @@ export class SlowConsumers implements Deferral {
       if (socket.lag?.has(room)) this.#giveUp(socket);
       else this.#keepPositions(socket);
     }
-    // Afterwards, because ending one tells the others, who may be swept again by that.
+    // Afterwards, because closing one notifies the others, which may be swept again by that.
     this.#closer.closeSome();
   }
 

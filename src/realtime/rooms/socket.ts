@@ -40,7 +40,7 @@ export interface Lag {
   deferred: boolean;
 }
 
-/** A room of which a backend is being asked: what comes meanwhile waits. */
+/** A room with an event that a backend decides on: later frames wait. */
 export interface Lane {
   readonly waiting: RoomFrame[];
   /** Never rejects. */
@@ -258,7 +258,7 @@ export class Room {
     this.messageHead = messageHead(name);
   }
 
-  /** True where nobody needs the room here. */
+  /** True where the room has neither members nor sockets that join it here. */
   get unused(): boolean {
     return this.members.size === 0 && this.joining === 0;
   }

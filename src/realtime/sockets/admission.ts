@@ -15,15 +15,16 @@ export interface Applicant {
   /** Raw. */
   readonly path: string;
   readonly requestId: string;
-  /** What limits and providers have made of it; the socket takes over the places that it holds. */
+  /** The outcome of limits and providers; the socket takes over the permits that it holds. */
   readonly guardResult: GuardResult;
-  /** The client has left, so that nobody need be asked any more. */
+  /** The client has left, so that no limit, provider or backend need be asked any more. */
   readonly gone: () => boolean;
 }
 
 /**
- * Decides on a request for a WebSocket, whichever listener it came by: what needs nobody's name, then who asks, then
- * backends. Synchronous where they are. The socket counts as pending until `opened` or `abandoned` is told of it.
+ * Decides on a request for a WebSocket, whichever listener it came by: first what does not depend on the
+ * caller, then who calls, then backends. Synchronous where they are. The socket counts as pending until `opened` or
+ * `abandoned` is called.
  * @throws GatewayError (or rejects with it); it has been counted, and gives everything back
  */
 export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | Promise<Socket> {

@@ -2,7 +2,7 @@ import { CloseCode } from "../chat/frames.js";
 import type { Realtime } from "../realtime.js";
 import { type Connection, type Socket, SocketState } from "../rooms/socket.js";
 
-/** What happens on open sockets, whichever engine tells it. Nothing is thrown: it could end the process. */
+/** The events of open sockets, on whichever engine. Nothing is thrown: it could end the process. */
 export class SocketEvents {
   readonly #realtime: Realtime;
 
@@ -80,7 +80,7 @@ export const tooLargeReason = '{"reason":"MESSAGE_TOO_LARGE"}';
 function pingReceived({ chat, local: sockets }: Realtime, socket: Socket): boolean {
   const now = performance.now();
   if (socket.state === SocketState.Closing) {
-    // Whoever reads does not send pings by the dozen meanwhile.
+    // A client that reads its frames has no reason to send many pings meanwhile.
     if (socket.strike(now)) endNow(socket);
     return false;
   }

@@ -4,7 +4,7 @@ import { bearer, bearerToken, offeredProtocols } from "../../net/bearer.js";
 
 /**
  * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and the
- * cookies of those pages alone that may open a socket for whoever looks at them.
+ * cookies of those pages alone that may open a socket for their users.
  */
 export class SocketRequest implements Caller {
   readonly #caller: Caller;

@@ -152,7 +152,7 @@ export class HeaderBlock implements FieldSink<RequestField> {
     return undefined;
   }
 
-  /** How a request that is well-formed is refused before anybody handles it; undefined where it is not. */
+  /** How a well-formed request is refused before it is handled; undefined where it is not refused. */
   refusal(): readonly [reason: Reason, message: string] | undefined {
     if (this.tooLarge)
       return ["HEADERS_TOO_LARGE", `request headers are limited to ${this.#limits.headerLimit} bytes`];

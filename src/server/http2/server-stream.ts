@@ -55,7 +55,7 @@ export class ServerStream extends Http2Stream {
   #answered = false;
   /** It has left its connection. */
   #left = false;
-  /** The writer of the body was told to wait. */
+  /** `write` has asked the writer of the body to wait. */
   #behind = false;
   /** Since when the client has taken nothing of what waits for it; undefined where it has, or nothing waits. */
   #stuckSince: number | undefined;
@@ -94,7 +94,7 @@ export class ServerStream extends Http2Stream {
 
   /**
    * Begins the response, which goes out as soon as `flush` or `finish` is called. Returns false where there is one
-   * already, or nobody to send it to.
+   * already, or the peer is gone.
    */
   respond(status: number, headers: HeaderList, length: number | undefined): boolean {
     if (this.#answered) return false;

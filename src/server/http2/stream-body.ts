@@ -11,7 +11,7 @@ export interface BodySource {
   started(): void;
 }
 
-/** The body of a request while it comes in: what nobody takes yet is kept, within the window of its stream. */
+/** The body of a request while it comes in: what is not read yet is kept, within the window of its stream. */
 export class StreamBody implements Undelivered {
   /** Bytes that were received and are not taken. */
   waiting = 0;

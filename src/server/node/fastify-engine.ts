@@ -20,7 +20,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   const listener = new Listener(options);
   const limits = {
     maxHeaderSize: options.headerLimit + targetLimit,
-    // Of the head alone: how long a body may take is for whoever reads it.
+    // Of the head alone: how long a body may take is up to its reader.
     requestTimeout: 0,
     headersTimeout: options.requestTimeout,
     connectionsCheckingInterval: 1000,
@@ -241,7 +241,7 @@ class Listener {
     holdUntilIdle(socket, this.connections.of(socket), () => socket.destroy());
   }
 
-  /** Node.js could not read on. A request that is under way is answered by its exchange, what is none by us. */
+  /** Node.js could not read on. The exchange answers a request that is under way, the engine everything else. */
   failed(error: Error & { code?: string }, socket: Socket): void {
     const connection = this.connections.of(socket);
     const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";

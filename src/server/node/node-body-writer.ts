@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type BodyWriter, type HeaderList, isHeaderValue } from "../response-writer.js";
 
-/** Up to so many bytes are copied into one piece with what stands around them. */
+/** Up to so many bytes are copied into one piece with their framing. */
 const maxCopiedBytes = 4096;
 
 /**

@@ -83,7 +83,7 @@ export class NodeConnection {
     clearTimeout(this.#stalled);
     this.#waiting = [];
     this.#parked = undefined;
-    // Node.js tells only the response that is being written that its peer is gone.
+    // Node.js reports a closed connection only to the response that is being written.
     for (const exchange of this.underWay) exchange.cancellation.cancel();
   }
 
@@ -129,7 +129,7 @@ export class NodeConnections {
     if (known !== undefined) return known;
     const connection = new NodeConnection(this.#handle);
     this.#connections.set(socket, connection);
-    // An error that nobody listens to would end the process; the end of the connection is told by `close`.
+    // An error without a listener would end the process; `close` reports the end of the connection.
     socket.on("error", () => undefined);
     socket.once("close", () => {
       this.#connections.delete(socket);

@@ -163,7 +163,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     request.on("data", onData);
   }
 
-  /** The rest of the body will not come: whoever waits for it gets the reason. */
+  /** The rest of the body will not come: its reader gets the reason. */
   failBody(error: Error): void {
     if (this.#request.complete) return;
     this.#bodyError ??= error;
@@ -230,7 +230,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     return this.#response.writableLength;
   }
 
-  /** Passes on to the response what has happened on the connection. @returns whether anybody listens */
+  /** Passes on to the response what has happened on the connection. @returns whether there is a listener */
   notify(event: "drain" | "timeout"): boolean {
     return this.#response.emit(event);
   }

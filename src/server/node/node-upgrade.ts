@@ -59,9 +59,9 @@ function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage, upgra
   return Buffer.from(`${text}\r\n`, "latin1");
 }
 
-/** Does for the responses that are due what Node.js did with its parser, and lets nobody read what is behind. */
+/** Does for the responses that are due what Node.js did with its parser, and discards what follows. */
 function keepUnread(socket: Socket, connection: NodeConnection): () => void {
-  // With this listener `resume`, which Node.js calls for the responses, does not make the data flow to nobody.
+  // With this listener `resume`, which Node.js calls for the responses, does not discard the data.
   const unread = (): void => undefined;
   const drained = (): void => void connection.current?.notify("drain");
   const timedOut = (): void => {
@@ -125,7 +125,7 @@ export class NodeUpgrade implements UpgradeRequest {
   }
 
   watch(): void {
-    // A connection that is not read does not tell of its end either.
+    // A connection that is not read does not report its end either.
     this.#socket.on("readable", this.#read);
     this.#socket.once("end", this.#left);
   }

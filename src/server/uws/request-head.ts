@@ -5,9 +5,9 @@ import { gatewayError } from "../../status/failure.js";
 import { type Refusal, refusal } from "../engine.js";
 
 /**
- * The head of one request, copied while uWebSockets.js lets it be read: its request object is dead once the handler
- * has returned. Its parser takes more than RFC 9112 allows, so everything that decides where a body ends is checked
- * here.
+ * The head of one request, copied while uWebSockets.js lets it be read: its request object must not be used once the
+ * handler has returned. Its parser takes more than RFC 9112 allows, so everything that decides where a body ends is
+ * checked here.
  */
 export class RequestHead {
   readonly method: string;

@@ -26,7 +26,7 @@ export class ResponseHeadWriter {
     this.#text += `\r\n${name}: ${value}`;
   }
 
-  /** The line end that uWebSockets.js leaves out where it is not told of a body. */
+  /** The line end that uWebSockets.js leaves out where no body is announced. */
   lineEnd(): void {
     this.#text += "\r\n";
   }

@@ -13,7 +13,7 @@ export interface UwsBodyOptions {
 }
 
 export interface UwsBodyOwner {
-  /** The last byte of the response is about to be given, after which uws's response is dead. */
+  /** The last byte of the response is about to be given, after which uws's response must not be used any more. */
   lastByte(): void;
   /** The response is out. */
   ended(): void;
@@ -157,7 +157,7 @@ export class UwsBodyWriter implements BodyWriter {
   #flush(): boolean {
     while (this.#pending.length > 0) {
       const chunk = this.#pending[0] as Uint8Array;
-      // After its last byte the response is dead, and what is left of the request's body stands before the next one.
+      // After its last byte the response must not be used, and the rest of the request's body comes before the next one.
       if (this.#pendingStart + chunk.length >= this.#total) this.#owner.lastByte();
       const offset = this.#response.getWriteOffset() - this.#pendingStart;
       const [taken, done] = this.#response.tryEnd(chunk.subarray(offset), this.#total);

@@ -20,7 +20,7 @@ export class UwsBody {
   #paused = false;
   /** Bytes that came although the connection was paused. */
   #overrun = 0;
-  /** Its consumer has its end or its failure, or uws's response is dead. */
+  /** Its consumer has its end or its failure, or uws's response must not be used any more. */
   #over = false;
   #dead = false;
 
@@ -45,7 +45,7 @@ export class UwsBody {
     this.#resume();
   }
 
-  /** uws's response is dead: nothing can be asked of it any more. */
+  /** uws's response must not be used any more. */
   abandon(): void {
     this.#dead = true;
   }

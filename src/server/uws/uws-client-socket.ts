@@ -30,7 +30,7 @@ export function takeHandshakes(
     maxPayloadLength: maxMessageBytes,
     idleTimeout: Math.ceil(idleTimeoutMs / 1000),
     compression: 0,
-    // What waits is bounded by whoever writes; uWebSockets.js would drop without telling.
+    // The writer bounds what waits; uWebSockets.js would drop without a report.
     maxBackpressure: 0,
     sendPingsAutomatically: true,
     upgrade: handle,

@@ -96,7 +96,7 @@ class UwsEngine implements Engine, UwsListener {
   }
 
   async cork(act: () => void): Promise<void> {
-    // Those that come at once share one: a further one would be closed by nobody.
+    // Concurrent calls share one: a second would never be closed.
     this.#holding ??= holdCork(this.#uws);
     const cork = await this.#holding;
     if (this.#destroyed) {

@@ -36,7 +36,7 @@ export interface UwsListener {
   finished(): void;
 }
 
-/** `open` until a response is asked for, `responding` until the socket has all of it, then `over`: uws's response is dead. */
+/** `open` until a response is asked for, `responding` until the socket has all of it, then `over`, and uws's response is not used. */
 type Stage = "open" | "responding" | "over";
 
 /**
@@ -147,7 +147,7 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
       // uWebSockets.js writes its own.
       else if (name !== "date") heads.field(name, value);
     }
-    // The rest of a sized body that somebody reads does not stand in the way of the next request.
+    // The rest of a sized body that has a reader does not block the next request.
     const last =
       this.upgrade !== undefined ||
       (this.#body !== undefined && (!this.#body.taken || this.#head.bodyLength === undefined));

@@ -28,7 +28,7 @@ export class UwsUpgrade implements UpgradeRequest {
     this.#owner = owner;
   }
 
-  /** uWebSockets.js reads on, and tells of a client that leaves. */
+  /** uWebSockets.js reads on, and reports a client that leaves. */
   watch(): void {}
 
   accept(): never {

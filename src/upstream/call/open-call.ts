@@ -166,7 +166,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   #explained(status: CallStatus): CallStatus {
     const { code, message, origin } = status;
     if (origin === "size" || origin === "request size") return { ...status, limit: this.host.maxMessageSize };
-    // The code is also that of a method nobody implements; all servers name the matter in some words (gRPC compression.md).
+    // The code is also that of a method that is not implemented; all servers name the matter in some words (gRPC compression.md).
     const refused = origin === "backend" && code === Code.UNIMPLEMENTED && this.compressFrom !== undefined;
     return refused && /compress|encoding/i.test(message) ? { ...status, origin: "request encoding" } : status;
   }

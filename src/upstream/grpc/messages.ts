@@ -145,7 +145,7 @@ export class MessageQueue implements Undelivered {
   }
 }
 
-/** How the call fails where the head of a message at `at` is none, or announces one that is too large. */
+/** How the call fails where the message head at `at` is invalid, or announces a message that is too large. */
 export function checkMessageHead(bytes: Buffer, at: number, maxSize: number): StreamOutcome | undefined {
   if (bytes[at]! > 1) return protocolFailure("the response is not made of gRPC messages");
   const size = readUint32(bytes, at + 1);

@@ -19,7 +19,7 @@ export interface BackendRequest {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Readable | undefined;
-  /** Aborted when nobody waits for the response any more. */
+  /** Aborted when the response is not needed any more. */
   readonly signal: AbortSignal;
 }
 

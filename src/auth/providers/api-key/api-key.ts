@@ -50,7 +50,7 @@ interface Keys {
 }
 
 /**
- * Keys from a file that is read again when it changes; one with errors leaves the keys from before.
+ * Keys from a file that is read again when it changes; with errors in it, the previous keys are kept.
  *
  * A key is looked up by its SHA-256. How long that takes can tell about the hash of a guess at most, which the one who
  * guesses knows anyway, and nothing about other keys: without a preimage, no guess comes nearer to a stored hash.

@@ -36,7 +36,7 @@ const KeysSchema = Type.Array(
   ),
 );
 
-/** What stands in a file for a key. Keys must be random (128 bits or more): a hash alone does not protect a password. */
+/** The entry of a key in a file. Keys must be random (128 bits or more): a hash alone does not protect a password. */
 export function hashApiKey(key: string): string {
   if (!isCredential(key)) throw new Error("expected a key of visible ASCII characters without commas");
   return `sha256:${hash("sha256", key, "hex")}`;

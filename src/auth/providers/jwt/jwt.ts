@@ -193,7 +193,7 @@ const depth = 100;
 
 /**
  * JSON Web Tokens by `jose`. Only the algorithms of the configuration are taken, and keys only from where it says:
- * `jwk`, `jku`, `x5c` and `x5u` in a token mean nothing. Refused tokens are not remembered, since whoever sends
+ * `jwk`, `jku`, `x5c` and `x5u` in a token mean nothing. Refused tokens are not remembered, since a client that sends
  * one can send another.
  * @throws Error where the keys are in a file that cannot be used
  */

@@ -4,7 +4,7 @@ import { CredentialRefusal, reasonOf } from "../../provider.js";
 
 export interface RemoteKeySetOptions {
   readonly url: string;
-  /** Milliseconds between two fetches that nobody asked for. */
+  /** Milliseconds between two periodic fetches. */
   readonly refresh: number;
   /** Least milliseconds between two fetches because of a key that is not known. */
   readonly cooldown: number;
@@ -217,7 +217,7 @@ export function parseJwkSet(text: string): JSONWebKeySet {
   return { keys: keys.filter(key => key.kty !== "oct" && !("d" in key)) };
 }
 
-/** The keys as texts, to tell two sets apart. */
+/** The keys as texts, to compare two sets. */
 function keyTexts(set: JSONWebKeySet): ReadonlySet<string> {
   return new Set(set.keys.map(key => JSON.stringify(key)));
 }

@@ -58,7 +58,7 @@ export type RpcAuthConfig = Loaded<typeof RpcSchema>;
 export interface RpcPlan {
   readonly method: MethodType;
   request(token: string): Uint8Array;
-  /** @throws CredentialRefusal where it says nobody; TranscodeError where it is no reply of the method */
+  /** @throws CredentialRefusal where it names no subject; TranscodeError where the bytes are no response of the method */
   reply(message: Uint8Array): { subject: string; scopes: ReadonlySet<string>; claims: Claims };
 }
 
