@@ -1,5 +1,7 @@
-import { JsonNumber } from "../codec/json.js";
+import { TranscodeError } from "../codec/error.js";
+import { isJsonObject, JsonNumber } from "../codec/json.js";
 import { exactInteger } from "../codec/json-to-wire/decimal.js";
+import { parseJson } from "../codec/json-to-wire/parse-json.js";
 import { refuse } from "./provider.js";
 
 /** JSON values by name, numbers as `JsonNumber` where a double would not print them as they stand; no prototype. */
@@ -10,6 +12,20 @@ export function bareClaims(claims: Readonly<Record<string, unknown>>): Claims {
   const bare: Record<string, unknown> = Object.create(null);
   for (const [name, value] of Object.entries(claims)) bare[name] = value;
   return Object.freeze(bare);
+}
+
+/** Most levels of lists and objects in claims. */
+const depth = 100;
+
+/**
+ * Claims by the strict reader, with the digits of each number: a user's id of more than 53 bits must not become that of
+ * another.
+ * @throws TranscodeError for what is no JSON object, names that come twice (RFC 7519 §4) included
+ */
+export function parseClaims(text: Uint8Array): Claims {
+  const claims = parseJson(text, { depth });
+  if (isJsonObject(claims)) return bareClaims(claims);
+  throw new TranscodeError("INVALID_VALUE", "", "expected a JSON object");
 }
 
 /**

@@ -101,6 +101,11 @@ const formats = {
     read: text => (isFilePath(text) || isWebUrl(text) ? text : undefined),
     isPath: isFilePath,
   },
+  webUrl: {
+    expected: "a URL with http or https",
+    pattern: "^[Hh][Tt][Tt][Pp][Ss]?://",
+    read: text => (isWebUrl(text) ? text : undefined),
+  },
   pathOrPem: {
     ...matching("^[^\\u0000]+$", "the path of a PEM file, or PEM itself"),
     isPath: text => !text.includes("-----BEGIN "),

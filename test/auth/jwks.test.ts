@@ -28,10 +28,9 @@ auth: { providers: { users: { type: jwt, jwks: "${issuer.url}", algorithms: [ES2
 
 function options({ url }: Issuer): RemoteKeySetOptions {
   return {
-    url,
+    locate: () => url,
     refresh: 300_000,
     cooldown: 30_000,
-    timeout: 5000,
     clock: () => performance.now(),
     fetched: () => undefined,
   };
@@ -252,7 +251,7 @@ test("redirects are not followed", async () => {
   };
   const tested = provider(issuer);
   assert.deepEqual(await refusal(tested, await one.sign()), unavailable);
-  assert.match((await tested.logged("302")).message, /answers 302; expected 200/);
+  assert.match((await tested.logged("302")).message, /responds with 302; expected 200/);
   assert.equal(target.fetches, 0);
 });
 
@@ -286,7 +285,7 @@ test("fetches by result, the age of the set and results of requests are metrics"
   await tested.refused(bearer(await one.sign({ exp: 1 })));
   await tested.refused({});
   issuer.answer = (_, response) => response.writeHead(500).end();
-  await tested.logged("answers 500");
+  await tested.logged("responds with 500");
   const metrics = await tested.metrics();
   assert.match(metrics, /protogate_auth_jwks_refreshes_total\{provider="users",result="success"\} [1-9]/);
   assert.match(metrics, /protogate_auth_jwks_refreshes_total\{provider="users",result="failure"\} [1-9]/);

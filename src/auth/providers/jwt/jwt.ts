@@ -12,8 +12,6 @@ import {
 } from "jose";
 import Type from "typebox";
 import { TranscodeError } from "../../../codec/error.js";
-import { isJsonObject } from "../../../codec/json.js";
-import { parseJson } from "../../../codec/json-to-wire/parse-json.js";
 import { checkPath } from "../../../config/check.js";
 import type { Path } from "../../../config/diagnostic.js";
 import { oneOf } from "../../../config/expectation.js";
@@ -21,7 +19,7 @@ import type { Findings } from "../../../config/findings.js";
 import { Formats } from "../../../config/format.js";
 import type { DraftOf, Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, oneOrMore, text } from "../../../config/schema.js";
-import { bareClaims, type Claims, claimAt, metadataMapper, scopesOf, subjectOf } from "../../claims.js";
+import { type Claims, claimAt, metadataMapper, parseClaims, scopesOf, subjectOf } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type {
   AuthDependencies,
@@ -40,7 +38,10 @@ const JwtSchema = mapping(
   {
     type: choice(["jwt"], { description: "JSON Web Tokens (RFC 7519)." }),
     jwks: Type.Optional(
-      text("pathOrUrl", { description: "The issuer's keys: URL of its JWK set, or a file." }),
+      text("pathOrUrl", {
+        description:
+          "The issuer's keys: URL of its JWK set, or a file. Without it, `public_key` and `secret`, the metadata of `issuer` tell the URL.",
+      }),
     ),
     public_key: Type.Optional(
       text("pathOrPem", {
@@ -50,15 +51,21 @@ const JwtSchema = mapping(
     secret: Type.Optional(
       text("secret", { description: "Secret shared with the issuer, for HS256 to HS512." }),
     ),
-    algorithms: Type.Unsafe<JwtAlgorithm[]>({
-      type: "array",
-      items: choice([...asymmetricAlgorithms, ...secretAlgorithms], { description: "An algorithm." }),
-      uniqueItems: true,
-      minItems: 1,
-      description: "The algorithms that are accepted, whatever a token says.",
-    }),
+    algorithms: Type.Optional(
+      Type.Unsafe<JwtAlgorithm[]>({
+        type: "array",
+        items: choice([...asymmetricAlgorithms, ...secretAlgorithms], { description: "An algorithm." }),
+        uniqueItems: true,
+        minItems: 1,
+        description:
+          "The algorithms that are accepted, whatever a token says. Left out, those with a public key; with `secret` it must be written.",
+      }),
+    ),
     issuer: Type.Optional(
-      oneOrMore(text("nonempty", { description: "An issuer." }), { description: "What `iss` must be." }),
+      oneOrMore(text("nonempty", { description: "An issuer." }), {
+        description:
+          "What `iss` must be. Where no key is given, its URL, below which /.well-known/openid-configuration tells the rest.",
+      }),
     ),
     audience: Type.Optional(
       oneOrMore(text("nonempty", { description: "An audience." }), {
@@ -122,12 +129,22 @@ function checkJwt(
   findings: Findings,
 ): void {
   const found = keyKinds.filter(key => key in provider);
-  if (found.length !== 1) {
-    const what = found.length === 0 ? "none" : found.join(" and ");
-    findings.error(path, `expected exactly one of ${oneOf(keyKinds)}, found ${what}`);
+  if (found.length > 1) {
+    findings.error(path, `expected at most one of ${oneOf(keyKinds)}, found ${found.join(" and ")}`);
+    return;
+  }
+  if (found.length === 0 && !("issuer" in provider)) {
+    findings.error(path, `expected one of ${oneOf([...keyKinds, "issuer"])}, found none`);
+    return;
+  }
+  if (found.length === 0 && !isIssuerUrl(provider.issuer)) {
+    const expected = `expected its http or https URL here, or one of ${oneOf(keyKinds)} beside it`;
+    findings.error([...path, "issuer"], `the keys cannot be found by this issuer; ${expected}`);
     return;
   }
   const shared = found[0] === "secret";
+  if (shared && !("algorithms" in provider))
+    findings.error(path, `"algorithms" is missing; expected ${oneOf(secretAlgorithms)} with "secret"`);
   provider.algorithms?.forEach((algorithm, index) => {
     const symmetric = secretAlgorithms.some(each => each === algorithm);
     if (algorithm === undefined || symmetric === shared) return;
@@ -159,15 +176,22 @@ function urlOf(at: Path, file: string, findings: Findings): string | undefined {
 }
 
 /** RFC 7518 §3.2: a key must be at least as long as the hash; a shorter one can be guessed from any token. */
-function shortSecret({ secret, algorithms }: JwtConfig): string | undefined {
+function shortSecret({ secret, algorithms = [] }: JwtConfig): string | undefined {
   if (secret === undefined) return undefined;
   const wanted = Math.max(...algorithms.map(algorithm => Number(algorithm.slice(2)) / 8));
   if (Buffer.byteLength(secret) >= wanted) return undefined;
   return `the secret is shorter than ${wanted} bytes (RFC 7518 §3.2); it can be guessed from any token`;
 }
 
+/** OpenID Connect Discovery 1.0 §2: a URL without query and fragment. */
+function isIssuerUrl(issuer: unknown): boolean {
+  if (typeof issuer !== "string" || !/^https?:\/\//i.test(issuer) || !URL.canParse(issuer)) return false;
+  const { username, password } = new URL(issuer);
+  return username + password === "" && !/[?#]/.test(issuer);
+}
+
 function checkKeys(
-  { public_key: pem, jwks, algorithms }: JwtConfig,
+  { public_key: pem, jwks, algorithms = [] }: JwtConfig,
   report: ProviderInspection["report"],
 ): void {
   if (pem !== undefined) {
@@ -188,9 +212,6 @@ function problemOf(read: () => unknown): string | undefined {
     return reasonOf(error);
   }
 }
-/** Most levels of lists and objects in the claims of a token. */
-const depth = 100;
-
 /**
  * JSON Web Tokens by `jose`. Only the algorithms of the configuration are taken, and keys only from where it says:
  * `jwk`, `jku`, `x5c` and `x5u` in a token mean nothing. Refused tokens are not remembered, since a client that sends
@@ -202,7 +223,7 @@ function createJwtProvider(name: string, config: JwtConfig, dependencies: AuthDe
   const keys = jwtKeys(name, config, dependencies);
   const placement = placementOf(config, "authorization");
   const options: JWTVerifyOptions = {
-    algorithms: [...config.algorithms],
+    algorithms: [...(config.algorithms ?? asymmetricAlgorithms)],
     requiredClaims: [...config.required_claims],
     clockTolerance: config.clock_tolerance / 1000,
     ...(config.issuer !== undefined && { issuer: mutable(config.issuer) }),
@@ -238,20 +259,17 @@ function createJwtProvider(name: string, config: JwtConfig, dependencies: AuthDe
 }
 
 /**
- * The claims of a token that has been verified, read anew because `jose` reads numbers as doubles: a user's id of more than
- * 53 bits would be that of another.
- * @throws CredentialRefusal for names that come twice (RFC 7519 §4) and whatever else the strict reader does not take
+ * The claims of a token that has been verified, read anew because `jose` reads numbers as doubles.
+ * @throws CredentialRefusal
  */
 function exactClaims(token: string): Claims {
   const [, payload = ""] = token.split(".");
   try {
-    const claims = parseJson(base64url.decode(payload), { depth });
-    if (isJsonObject(claims)) return bareClaims(claims);
+    return parseClaims(base64url.decode(payload));
   } catch (error) {
     if (!(error instanceof TranscodeError)) throw error;
     throw new CredentialRefusal("invalid", `claims: ${error.message}`, "TOKEN_MALFORMED");
   }
-  throw new CredentialRefusal("invalid", "the claims are no JSON object", "TOKEN_MALFORMED");
 }
 
 /** The time that `exp`, or `max_age` and `iat`, leave within `cache`. */

@@ -1,15 +1,17 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from "jose";
 import { isRecord } from "../../claims.js";
-import { CredentialRefusal, reasonOf } from "../../provider.js";
+import { CredentialRefusal } from "../../provider.js";
+import { fetchText, issuerTimeoutMs, parsedJson } from "../issuer.js";
 
 export interface RemoteKeySetOptions {
-  readonly url: string;
+  /** The URL of the set; asked for before each fetch. While it cannot be told the last one counts. */
+  locate(signal: AbortSignal): string | Promise<string>;
   /** Milliseconds between two periodic fetches. */
   readonly refresh: number;
   /** Least milliseconds between two fetches because of a key that is not known. */
   readonly cooldown: number;
-  /** Milliseconds for one fetch as a whole. */
-  readonly timeout: number;
+  /** Milliseconds for one fetch as a whole; default 5 s. */
+  readonly timeout?: number;
   /** Milliseconds on a clock that never goes back. */
   clock(): number;
   /** A fetch is over; `error` is undefined where it brought a set. */
@@ -31,6 +33,7 @@ export class RemoteKeySet implements TokenKeys {
   #fetching: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
+  #url: string | undefined;
   /** When the next token may cause a fetch. */
   #openAt = 0;
   /** When the set was last fetched, milliseconds since 1970. */
@@ -92,12 +95,14 @@ export class RemoteKeySet implements TokenKeys {
 
   /** Never rejects. */
   async #refresh(): Promise<void> {
-    const { url, refresh, cooldown, timeout, fetched } = this.#options;
+    const { refresh, cooldown, timeout = issuerTimeoutMs, fetched } = this.#options;
     if (this.#closed.signal.aborted) return;
     let pause: number;
     try {
       const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(timeout)]);
-      this.#keys.replace(parseJwkSet(await fetchText(url, signal)));
+      const url = await this.#locate(signal);
+      const headers = { accept: "application/jwk-set+json, application/json" };
+      this.#keys.replace(parseJwkSet(await fetchText(url, { signal, headers }, jwkSetLimit)));
       this.#failures = 0;
       this.#fetchedAt = Date.now();
       this.#openAt = this.#options.clock() + cooldown;
@@ -113,27 +118,15 @@ export class RemoteKeySet implements TokenKeys {
     this.#timer = setTimeout(() => void this.#fetch(), pause);
     this.#timer.unref();
   }
-}
 
-/** @throws Error unless the answer is 200 and small; redirects are not followed, they could lead anywhere */
-async function fetchText(url: string, signal: AbortSignal): Promise<string> {
-  const headers = { accept: "application/jwk-set+json, application/json" };
-  const response = await fetch(url, { signal, headers, redirect: "manual" }).catch(error => {
-    throw new Error(`cannot be fetched: ${reasonOf((error as Error).cause ?? error)}`);
-  });
-  if (response.status !== 200) {
-    void response.body?.cancel().catch(() => undefined);
-    throw new Error(`answers ${response.status}; expected 200`);
+  async #locate(signal: AbortSignal): Promise<string> {
+    try {
+      this.#url = await this.#options.locate(signal);
+    } catch (error) {
+      if (this.#url === undefined) throw error;
+    }
+    return this.#url;
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    // Leaving the loop cancels the rest.
-    if (size > jwkSetLimit) throw new Error(`is larger than ${jwkSetLimit} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
@@ -209,7 +202,7 @@ const maxKeys = 100;
  * @throws Error that says what is wrong with it
  */
 export function parseJwkSet(text: string): JSONWebKeySet {
-  const set: unknown = parsed(text);
+  const set = parsedJson(text);
   if (!isRecord(set) || !Array.isArray(set.keys))
     throw new Error('is no JWK set: expected an object with "keys"');
   if (set.keys.length > maxKeys) throw new Error(`has more than ${maxKeys} keys`);
@@ -220,12 +213,4 @@ export function parseJwkSet(text: string): JSONWebKeySet {
 /** The keys as texts, to compare two sets. */
 function keyTexts(set: JSONWebKeySet): ReadonlySet<string> {
   return new Set(set.keys.map(key => JSON.stringify(key)));
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error("is not JSON");
-  }
 }

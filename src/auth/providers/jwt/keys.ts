@@ -5,6 +5,7 @@ import { Formats } from "../../../config/format.js";
 import { redactUrl } from "../../../config/redaction.js";
 import type { AuthDependencies, AuthEvent } from "../../provider.js";
 import { reasonOf } from "../../provider.js";
+import { discover } from "../issuer.js";
 import { watchedFile } from "../watched-file.js";
 import {
   fixedKey,
@@ -12,6 +13,7 @@ import {
   KeySet,
   parseJwkSet,
   RemoteKeySet,
+  type RemoteKeySetOptions,
   type TokenKeys,
   unknownKey,
 } from "./key-set.js";
@@ -35,20 +37,19 @@ export const secretAlgorithms = ["HS256", "HS384", "HS512"] as const;
 
 export type JwtAlgorithm = (typeof asymmetricAlgorithms)[number] | (typeof secretAlgorithms)[number];
 
-/** Where the keys of an issuer come from: one of `jwks`, `public_key` and `secret`. */
+/** Where the keys of an issuer come from: one of `jwks`, `public_key` and `secret`, or else what `issuer` tells. */
 interface KeyOptions {
+  readonly issuer?: string | readonly string[] | undefined;
   readonly jwks?: string | undefined;
   readonly public_key?: string | undefined;
   readonly secret?: string | undefined;
-  readonly algorithms: readonly JwtAlgorithm[];
+  /** Left out: those with a public key. */
+  readonly algorithms?: readonly JwtAlgorithm[] | undefined;
   /** Milliseconds between two fetches of `jwks`. */
   readonly refresh: number;
   /** Least milliseconds between two fetches for unknown keys. */
   readonly cooldown: number;
 }
-
-/** Milliseconds for a whole key set to arrive. */
-const fetchTimeoutMs = 5000;
 
 /** The keys that a provider trusts. @throws Error where they are in a file that cannot be used */
 export function jwtKeys(name: string, config: KeyOptions, dependencies: AuthDependencies): TokenKeys {
@@ -57,17 +58,20 @@ export function jwtKeys(name: string, config: KeyOptions, dependencies: AuthDepe
   const { jwks, public_key: pem, secret } = config;
   if (secret !== undefined) {
     const bytes = Buffer.from(secret);
-    const least = Math.max(...config.algorithms.map(algorithm => Number(algorithm.slice(2)) / 8));
+    const least = Math.max(...(config.algorithms ?? []).map(algorithm => Number(algorithm.slice(2)) / 8));
     if (bytes.length < least)
       say("warn", `the secret is shorter than the ${least} bytes that RFC 7518 §3.2 asks for`);
     return fixedKey(createSecretKey(bytes));
   }
-  if (pem !== undefined) return fixedKey(publicKey(pem, config.algorithms));
-  const place = String(jwks);
-  if (Formats.pathOrUrl.isPath?.(place)) return fileKeys(place, say);
-  if (place.startsWith("http:"))
-    say("warn", "the key set is fetched without TLS; whoever is in between can replace it");
-  return remoteKeys(name, place, config, dependencies, say);
+  if (pem !== undefined) return fixedKey(publicKey(pem, config.algorithms ?? []));
+  if (jwks !== undefined && Formats.pathOrUrl.isPath?.(jwks)) return fileKeys(jwks, say);
+  // Without any of the three, loading has checked that there is one issuer.
+  const source = jwks ?? String(config.issuer);
+  if (source.startsWith("http:"))
+    say("warn", "the key set is fetched without TLS; an attacker on the network can replace it");
+  const locate =
+    jwks === undefined ? (signal: AbortSignal) => discover(source, "jwks_uri", signal) : () => jwks;
+  return remoteKeys(name, source, locate, config, dependencies, say);
 }
 
 /** The key set in a file. @throws Error that names the file */
@@ -117,7 +121,8 @@ function fileKeys(file: string, say: Say): TokenKeys {
 
 function remoteKeys(
   name: string,
-  url: string,
+  source: string,
+  locate: RemoteKeySetOptions["locate"],
   { refresh, cooldown }: KeyOptions,
   { metrics }: AuthDependencies,
   say: Say,
@@ -125,14 +130,13 @@ function remoteKeys(
   const counters = metrics.refreshes(name);
   let failing = false;
   const keys: RemoteKeySet = new RemoteKeySet({
-    url,
+    locate,
     refresh,
     cooldown,
-    timeout: fetchTimeoutMs,
     clock: () => performance.now(),
     fetched: error => {
       counters[error === undefined ? "success" : "failure"].inc();
-      if (error !== undefined) say("warn", notFetched(url, reasonOf(error), keys.fetchedAt !== undefined));
+      if (error !== undefined) say("warn", notFetched(source, reasonOf(error), keys.fetchedAt !== undefined));
       else if (failing) say("info", "the key set can be fetched again");
       failing = error !== undefined;
     },
@@ -151,9 +155,9 @@ function remoteKeys(
   };
 }
 
-function notFetched(url: string, reason: string, before: boolean): string {
+function notFetched(source: string, reason: string, before: boolean): string {
   if (before) return `the key set ${reason}; the last good one stays`;
-  return `no key set from ${redactUrl(url)} yet: ${reason}; tokens are refused with 503`;
+  return `no key set from ${redactUrl(source)} yet: ${reason}; tokens are refused with 503`;
 }
 
 const curves: Readonly<Record<string, JwtAlgorithm>> = {

@@ -1,0 +1,224 @@
+import Type from "typebox";
+import type { Path } from "../../config/diagnostic.js";
+import type { Findings } from "../../config/findings.js";
+import type { DraftOf, Loaded } from "../../config/schema.js";
+import { choice, duration, mapping, oneOrMore, text } from "../../config/schema.js";
+import {
+  type Claims,
+  claimAt,
+  integerOf,
+  metadataMapper,
+  parseClaims,
+  scopesOf,
+  subjectOf,
+} from "../claims.js";
+import { credentialReader, describePlacement, placementOf } from "../credential.js";
+import type { AuthDependencies, ProviderSurroundings, ProviderType } from "../provider.js";
+import { CredentialRefusal, type Provider, reasonOf, refuse } from "../provider.js";
+import { cacheSize, claimsToMetadata, placement } from "./fields.js";
+import { discover, fetchText, IssuerStatus } from "./issuer.js";
+import { TokenProvider, type Verified } from "./token-provider.js";
+
+const IntrospectionSchema = mapping(
+  {
+    type: choice(["introspection"], { description: "Tokens that their issuer is asked about (RFC 7662)." }),
+    url: Type.Optional(
+      text("webUrl", {
+        description: "URL of the introspection endpoint. Left out, the metadata of `issuer` tell it.",
+      }),
+    ),
+    issuer: Type.Optional(
+      text("webUrl", { description: "URL of the issuer; what `iss` must be where the response has one." }),
+    ),
+    client_id: text("nonempty", { description: "By which the gateway authenticates to the issuer." }),
+    client_secret: text("secret", { description: "By which the gateway authenticates to the issuer." }),
+    audience: Type.Optional(
+      oneOrMore(text("nonempty", { description: "An audience." }), {
+        description: "What `aud` must be, or must have one of.",
+      }),
+    ),
+    clock_tolerance: duration(
+      { description: "How far the clocks of issuer and gateway may be apart.", default: "5s" },
+      0,
+    ),
+    subject: Type.Optional(
+      text("nonempty", {
+        description:
+          "The member that says who calls. Left out: sub, username or client_id, the first that is there.",
+      }),
+    ),
+    scopes: text("nonempty", {
+      description: "The member with the scopes: a text with spaces between them, or a list.",
+      default: "scope",
+    }),
+    ...placement,
+    claims_to_metadata: claimsToMetadata,
+    timeout: duration({ description: "How long the issuer has to respond.", default: "5s" }),
+    cache: duration(
+      {
+        description:
+          "How long an active token is taken as such, within its lifetime; a revoked one is accepted until then. 0s: not at all.",
+        default: "30s",
+      },
+      0,
+    ),
+    cache_size: cacheSize,
+  },
+  "Whose token its issuer calls active.",
+);
+
+type IntrospectionConfig = Loaded<typeof IntrospectionSchema>;
+
+export const introspection = {
+  name: "introspection",
+  schema: IntrospectionSchema,
+  check: checkIntrospection,
+  describe: config => describePlacement(placementOf(config, "authorization"), "A token of the issuer."),
+  create: createIntrospectionProvider,
+} as const satisfies ProviderType<IntrospectionConfig>;
+
+function checkIntrospection(
+  path: Path,
+  provider: DraftOf<IntrospectionConfig>,
+  _surroundings: ProviderSurroundings,
+  findings: Findings,
+): void {
+  if (!("url" in provider || "issuer" in provider))
+    findings.error(path, 'expected "url" or "issuer", found neither');
+  for (const key of ["url", "issuer"] as const) {
+    const value = provider[key];
+    if (value === undefined || !URL.canParse(value)) continue;
+    const { username, password, protocol } = new URL(value);
+    if (username + password !== "")
+      findings.error(
+        [...path, key],
+        "expected no user name or password in the URL; write them in client_id and client_secret",
+      );
+    else if (protocol === "http:" && !isLoopback(value))
+      findings.warning(
+        [...path, key],
+        "tokens and the client secret are sent without TLS; expected an https URL",
+      );
+  }
+}
+
+function isLoopback(url: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+}
+
+/** Bytes of a response. */
+const responseLimit = 256 * 1024;
+/** Most milliseconds for which a token is refused without asking again. */
+const refusedForMs = 5000;
+/** RFC 7662 §2.2: members that are instants, in seconds. */
+type Instant = "exp" | "nbf";
+
+/**
+ * Asks the issuer whether a token is active. Whatever is not a clear response refuses the request with 503.
+ */
+function createIntrospectionProvider(
+  name: string,
+  config: IntrospectionConfig,
+  { metrics, now = Date.now }: AuthDependencies,
+): Provider {
+  const { issuer, clock_tolerance: tolerance } = config;
+  const placed = placementOf(config, "authorization");
+  const metadataOf = metadataMapper(config.claims_to_metadata);
+  const headers = {
+    accept: "application/json",
+    "content-type": "application/x-www-form-urlencoded",
+    authorization: basic(config.client_id, config.client_secret),
+  };
+  const closed = new AbortController();
+  let endpoint = config.url;
+
+  const ask = async (token: string): Promise<Claims> => {
+    const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
+    const body = new URLSearchParams({ token, token_type_hint: "access_token" }).toString();
+    try {
+      endpoint ??= await discover(String(issuer), "introspection_endpoint", signal);
+      return parseClaims(
+        Buffer.from(await fetchText(endpoint, { signal, headers, method: "POST", body }, responseLimit)),
+      );
+    } catch (error) {
+      // The endpoint may have moved.
+      endpoint = config.url;
+      throw new CredentialRefusal("unavailable", `the issuer ${problemOf(error)}`);
+    }
+  };
+
+  return new TokenProvider({
+    name,
+    scheme: placed.scheme ?? "Bearer",
+    counters: metrics.provider(name),
+    read: credentialReader(placed),
+    cacheSize: config.cache_size,
+    refusedFor: Math.min(config.cache, refusedForMs),
+    now,
+    version: () => 0,
+    verify: async (token): Promise<Verified> => {
+      const claims = await ask(token);
+      if (typeof claims.active !== "boolean")
+        throw new CredentialRefusal("unavailable", 'the response of the issuer has no boolean "active"');
+      if (!claims.active) refuse("the issuer says that the token is not active");
+      const time = now();
+      const expires = instantOf(claims, "exp");
+      if (expires !== undefined && expires + tolerance <= time)
+        throw new CredentialRefusal("expired", "the token has expired");
+      const from = instantOf(claims, "nbf");
+      if (from !== undefined && from - tolerance > time)
+        throw new CredentialRefusal("invalid", "the token is not valid yet", "TOKEN_NOT_YET_VALID");
+      if (issuer !== undefined && claims.iss !== undefined && claims.iss !== issuer)
+        refuse(`"iss" is ${JSON.stringify(claims.iss)}; expected ${JSON.stringify(issuer)}`);
+      if (config.audience !== undefined) checkAudience(claims.aud, config.audience);
+      const member = config.subject ?? subjects.find(each => claims[each] !== undefined) ?? "sub";
+      const identity = Object.freeze({
+        provider: name,
+        subject: subjectOf(claimAt(claims, member), member),
+        scopes: scopesOf(claimAt(claims, config.scopes)),
+        claims,
+        metadata: metadataOf(claims),
+        expiresAt: expires,
+      });
+      return {
+        identity,
+        until: Math.min(time + config.cache, (expires ?? Number.POSITIVE_INFINITY) + tolerance),
+      };
+    },
+    close: () => closed.abort(),
+  });
+}
+
+const subjects = ["sub", "username", "client_id"] as const;
+
+/** RFC 6749 §2.3.1: both parts are encoded as in forms. */
+function basic(id: string, secret: string): string {
+  const form = (value: string): string => new URLSearchParams({ value }).toString().slice("value=".length);
+  return `Basic ${Buffer.from(`${form(id)}:${form(secret)}`).toString("base64")}`;
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof IssuerStatus && error.status === 401)
+    return "responds with 401: it does not accept client_id and client_secret";
+  return reasonOf(error);
+}
+
+/** Milliseconds since 1970. @throws CredentialRefusal where it is no number */
+function instantOf(claims: Claims, name: Instant): number | undefined {
+  const value = claims[name];
+  if (value === undefined || value === null) return undefined;
+  const seconds = typeof value === "number" ? value : Number(integerOf(value) ?? Number.NaN);
+  if (!Number.isFinite(seconds))
+    throw new CredentialRefusal(
+      "unavailable",
+      `"${name}" of the issuer's response is not a number of seconds`,
+    );
+  return seconds * 1000;
+}
+
+/** @throws CredentialRefusal unless one of the audiences is among those of the token */
+function checkAudience(found: unknown, expected: string | readonly string[]): void {
+  const audiences = Array.isArray(found) ? found : [found];
+  if (![expected].flat().some(each => audiences.includes(each)))
+    refuse(`"aud" is ${JSON.stringify(found) ?? "missing"}; expected ${[expected].flat().join(" or ")}`);
+}

@@ -1,0 +1,97 @@
+import { isRecord } from "../claims.js";
+import { reasonOf } from "../provider.js";
+
+/** Milliseconds for a whole document of an issuer to arrive. */
+export const issuerTimeoutMs = 5000;
+/** Bytes of a metadata document. */
+const metadataLimit = 256 * 1024;
+
+interface TextRequest {
+  readonly signal: AbortSignal;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly method?: "GET" | "POST";
+  readonly body?: string;
+}
+
+/** A response of an issuer that has another status than 200. */
+export class IssuerStatus extends Error {
+  override readonly name = "IssuerStatus";
+  constructor(readonly status: number) {
+    super(`responds with ${status}; expected 200`);
+  }
+}
+
+/**
+ * The body of a 200. Redirects are not followed: they could lead anywhere.
+ * @param limit most bytes of the body
+ * @throws IssuerStatus for another status; Error where there is no connection, or the body is larger
+ */
+export async function fetchText(url: string, request: TextRequest, limit: number): Promise<string> {
+  const response = await fetch(url, { ...request, redirect: "manual" }).catch(error => {
+    throw new Error(`cannot be fetched: ${reasonOf((error as Error).cause ?? error)}`);
+  });
+  if (response.status !== 200) {
+    void response.body?.cancel().catch(() => undefined);
+    throw new IssuerStatus(response.status);
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    // Leaving the loop cancels the rest.
+    if (size > limit) throw new Error(`is larger than ${limit} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** @throws Error where the text is not JSON */
+export function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("is not JSON");
+  }
+}
+
+/**
+ * Finds a URL in the metadata of an issuer (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
+ * @param issuer as it calls itself, an http or https URL
+ * @throws Error where the metadata cannot be had, is that of another issuer, or lacks the URL
+ */
+export async function discover(
+  issuer: string,
+  key: "jwks_uri" | "introspection_endpoint",
+  signal: AbortSignal,
+): Promise<string> {
+  const metadata = parsedMetadata(await metadataText(issuer, signal));
+  if (metadata.issuer !== issuer) {
+    const found = typeof metadata.issuer === "string" ? JSON.stringify(metadata.issuer) : "nothing";
+    throw new Error(`has metadata in which "issuer" is ${found}; expected exactly ${JSON.stringify(issuer)}`);
+  }
+  const url = metadata[key];
+  if (typeof url !== "string" || !URL.canParse(url)) throw new Error(`has metadata without "${key}"`);
+  const { protocol } = new URL(url);
+  // Who can change what is sent in plain text must not be able to say where the keys are.
+  if (protocol !== "https:" && protocol !== new URL(issuer).protocol)
+    throw new Error(`has metadata in which "${key}" is not an https URL`);
+  return url;
+}
+
+async function metadataText(issuer: string, signal: AbortSignal): Promise<string> {
+  const request = { signal, headers: { accept: "application/json" } };
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, "");
+  try {
+    return await fetchText(`${origin}${path}/.well-known/openid-configuration`, request, metadataLimit);
+  } catch (error) {
+    if (!(error instanceof IssuerStatus) || error.status !== 404) throw error;
+    return fetchText(`${origin}/.well-known/oauth-authorization-server${path}`, request, metadataLimit);
+  }
+}
+
+function parsedMetadata(text: string): Readonly<Record<string, unknown>> {
+  const metadata = parsedJson(text);
+  if (!isRecord(metadata)) throw new Error("has metadata that is no JSON object");
+  return metadata;
+}
