@@ -39,18 +39,21 @@ const problems = (yaml: string): string[] =>
 test("mistakes in providers are errors with the nearest name", () => {
   const place = "(at auth.providers.u";
   const cases: [providers: string, ...said: string[]][] = [
-    ["u: { tpye: jwt }", `missing key "type"; expected jwt, api_key, rpc or mtls ${place})`],
+    ["u: { tpye: jwt }", `missing key "type"; expected jwt, introspection, api_key, rpc or mtls ${place})`],
     [
       "u: { type: jtw }",
-      `expected jwt, api_key, rpc or mtls, found "jtw" ${place}.type); did you mean "jwt"?`,
+      `expected jwt, introspection, api_key, rpc or mtls, found "jtw" ${place}.type); did you mean "jwt"?`,
     ],
-    ["u: { type: [jwt] }", `expected jwt, api_key, rpc or mtls, found no word ${place}.type)`],
+    ["u: { type: [jwt] }", `expected jwt, introspection, api_key, rpc or mtls, found no word ${place}.type)`],
     ["u: jwt", `expected a mapping, found "jwt" ${place})`],
     [
       "none: { type: mtls }",
       '"none" cannot be a name here; expected letters, digits, _, - and ., a letter or digit first, at most 63 characters, and not none (at auth.providers.none)',
     ],
-    ["u: { type: jwt, secret: s }", `missing key "algorithms"; expected a list ${place})`],
+    [
+      "u: { type: jwt, secret: s }",
+      `"algorithms" is missing; expected HS256, HS384 or HS512 with "secret" ${place})`,
+    ],
     ["u: { type: jwt, secret: s, algorithms: [] }", `expected at least 1 item, found 0 ${place}.algorithms)`],
     [
       "u: { type: jwt, secret: s, algorithms: [none] }",
@@ -58,11 +61,11 @@ test("mistakes in providers are errors with the nearest name", () => {
     ],
     [
       "u: { type: jwt, algorithms: [RS256] }",
-      `expected exactly one of jwks, public_key or secret, found none ${place})`,
+      `expected one of jwks, public_key, secret or issuer, found none ${place})`,
     ],
     [
       "u: { type: jwt, secret: s, jwks: keys.json, algorithms: [HS256] }",
-      `expected exactly one of jwks, public_key or secret, found jwks and secret ${place})`,
+      `expected at most one of jwks, public_key or secret, found jwks and secret ${place})`,
     ],
     [
       "u: { type: jwt, public_key: rsa.pem, algorithms: [RS256, HS256] }",

@@ -41,6 +41,7 @@ const common: Section = {
 
 /** What `${…}` stands for. */
 const env = {
+  CLIENT_SECRET: "a-secret",
   REDIS_URL: "redis://127.0.0.1:6379/0",
   ROOMS_TOKEN: "a-token-of-servers",
   ADMIN_TOKEN: "a-token-of-operators",
