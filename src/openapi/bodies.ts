@@ -5,6 +5,7 @@ import { isTextBindable } from "../codec/json-to-wire/text-value.js";
 import { EMPTY, noWrappers } from "../codec/well-known.js";
 import type { Field, MessageType } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
+import { fieldExample, messageExample, noExample } from "./examples.js";
 import { nameOf, nullSchema } from "./member-names.js";
 import { type ResponseObject, type Responses, rateLimitHeaders } from "./responses.js";
 import { requiresOne } from "./rules.js";
@@ -47,6 +48,10 @@ export function requestBody(route: Route, schemas: Schemas, forms: boolean): Res
       : `The path sets ${bound.join(", ")}; the body may repeat that, but not change it.`,
     rpc.clientStreaming ? "Any number of messages: an array, or one after the other." : "",
   ].filter(text => text !== "");
+  const example =
+    type === undefined && body.kind === "field"
+      ? fieldExample(body.field, "read", policy)
+      : messageExample(type as MessageType, "read", policy, without);
   const nullable = body.kind === "field" && !required;
   const whole = nullable ? { anyOf: [schema, nullSchema] } : schema;
   return {
@@ -54,8 +59,11 @@ export function requestBody(route: Route, schemas: Schemas, forms: boolean): Res
     ...(required && !rpc.clientStreaming ? { required } : {}),
     content: {
       ...(rpc.clientStreaming
-        ? { ...json({ type: "array", items: schema }), ...lines("application/x-ndjson", schema) }
-        : json(whole)),
+        ? {
+            ...json({ type: "array", items: schema }, listOf(example)),
+            ...lines("application/x-ndjson", schema, example),
+          }
+        : json(whole, example)),
       ...(forms && type !== undefined ? formContent(type, without, schemas, policy) : {}),
     },
   };
@@ -115,18 +123,30 @@ export function successes(
         ? { type: "object" }
         : schemas.message(rpc.output, "printed", policy)
       : schemas.field(responseField, "printed", policy);
+  const example =
+    responseField === undefined
+      ? messageExample(rpc.output, "printed", policy)
+      : fieldExample(responseField, "printed", policy);
   const chosen =
     policy.successStatus === undefined
       ? {}
-      : { "2XX": { description: "As the backend chooses.", content: json(message) } };
+      : { "2XX": { description: "As the backend chooses.", content: json(message, example) } };
   if (stream !== undefined) {
     const failure = responses.schema(policy.dialect);
-    const content = streamContent(message, failure, schemas, policy.dialect.name, stream.form);
+    const content = streamContent({ message, example }, failure, schemas, policy.dialect.name, stream.form);
     return { "200": { description: streamText, ...headers, content } };
   }
-  const { successSchema } = policy.dialect;
+  const { successSchema, renderSuccess } = policy.dialect;
   const schema = successSchema === undefined ? message : successSchema(response.empty ? undefined : message);
-  return { "200": { description: "OK", ...headers, content: json(schema) }, ...chosen };
+  const body =
+    renderSuccess === undefined || example === noExample
+      ? example
+      : JSON.parse(renderSuccess(response.empty ? undefined : JSON.stringify(example)));
+  return { "200": { description: "OK", ...headers, content: json(schema, body) }, ...chosen };
+}
+
+function listOf(example: unknown): unknown {
+  return example === noExample ? noExample : [example];
 }
 
 const streamText =
@@ -134,7 +154,7 @@ const streamText =
 
 /** The forms of a stream, that for clients without Accept first. */
 function streamContent(
-  message: JsonSchema,
+  { message, example }: { readonly message: JsonSchema; readonly example: unknown },
   failure: JsonSchema,
   schemas: Schemas,
   dialect: string,
@@ -152,9 +172,11 @@ function streamContent(
       : message;
   const element = { anyOf: [wrapped, error] };
   const array =
-    first === "grpc-gateway" ? lines("application/json", element) : json({ type: "array", items: element });
-  const ndjson = lines("application/x-ndjson", { anyOf: [message, error] });
-  const events = lines("text/event-stream", { anyOf: [message, error] });
+    first === "grpc-gateway"
+      ? lines("application/json", element, example === noExample ? example : { result: example })
+      : json({ type: "array", items: element }, listOf(example));
+  const ndjson = lines("application/x-ndjson", { anyOf: [message, error] }, example);
+  const events = lines("text/event-stream", { anyOf: [message, error] }, example);
   const ordered =
     first === "sse"
       ? [events, array, ndjson]
@@ -165,15 +187,18 @@ function streamContent(
 }
 
 /** A text of which each line, or the data of each event, is JSON. */
-function lines(type: string, schema: JsonSchema): ResponseObject {
+function lines(type: string, schema: JsonSchema, example: unknown): ResponseObject {
+  const isEvents = type === "text/event-stream";
+  const text = JSON.stringify(example === noExample ? undefined : example);
   return {
     [type]: {
       schema: {
         type: "string",
         contentMediaType: "application/json",
         contentSchema: schema,
-        description: type === "text/event-stream" ? "The data of each event." : "Each line.",
+        description: isEvents ? "The data of each event." : "Each line.",
       },
+      ...(text === undefined ? {} : { example: isEvents ? `data: ${text}\n\n` : `${text}\n` }),
     },
   };
 }
@@ -182,6 +207,6 @@ export function limitHeaders(limited: boolean): ResponseObject {
   return limited ? { headers: rateLimitHeaders } : {};
 }
 
-function json(schema: JsonSchema): ResponseObject {
-  return { "application/json": { schema } };
+function json(schema: JsonSchema, example: unknown): ResponseObject {
+  return { "application/json": { schema, ...(example === noExample ? {} : { example }) } };
 }

@@ -5,6 +5,7 @@ import type { Field, MessageType } from "../descriptors/model.js";
 import type { JsonSchema } from "../dialects/dialect.js";
 import { describeComment } from "./comment.js";
 import { enumText, someOfEnum } from "./enums.js";
+import { fieldExample, noExample } from "./examples.js";
 import { nameOf } from "./member-names.js";
 import { type ApiPath, type PathParameter, variableText } from "./path.js";
 import { constraintOf } from "./rules.js";
@@ -20,6 +21,7 @@ export interface Parameter {
   readonly style?: "deepObject";
   readonly explode?: boolean;
   readonly schema: JsonSchema;
+  readonly example?: unknown;
 }
 
 /** Parameters of one operation. A query can name fields of fields without end. */
@@ -52,11 +54,13 @@ function pathParameter(
   if (whole) {
     const renamed = name === variable.path.join(".") ? "" : `The field \`${variable.path.join(".")}\`.`;
     const description = [comment, renamed].filter(text => text !== "").join("\n\n");
+    const example = fieldExample(leaf, "read", policy);
     return {
       ...base,
       ...(description === "" ? {} : { description }),
       ...(leaf.deprecated ? { deprecated: true } : {}),
       schema: notEmpty(ruledText(leaf, policy, schemas)),
+      ...(example === noExample ? {} : { example }),
     };
   }
   const part = `A part of the field \`${variable.path.join(".")}\`, which is \`${variableText(template, variable, all)}\`.`;
@@ -107,7 +111,9 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
       } else if (isTextBindable(field, wrappers)) {
         const schema = ruledText(field, policy, schemas);
         const required = above.length === 0 && isRequired(field, policy) ? { required: true } : {};
-        parameters.push({ ...parameter(name, field, schema), ...required });
+        const example = fieldExample(field, "read", policy);
+        const shown = "required" in required && example !== noExample ? { example } : {};
+        parameters.push({ ...parameter(name, field, schema), ...required, ...shown });
       } else if (!field.repeated && field.message !== undefined && !isWellKnown(field.message, wrappers)) {
         if (types.includes(field.message) || types.length >= maxLevels)
           beside.push(`\`${name}.…\`: the fields of ${field.message.fullName}, to any depth`);

@@ -81,7 +81,10 @@ export class Responses {
       ...success,
       description: `${success.description}, or a failure:\n\n${describeReasons(list)}`,
       content: Object.fromEntries(
-        content.map(([type, { schema }]) => [type, { schema: { anyOf: [schema, failure] } }]),
+        content.map(([type, { schema, ...others }]) => [
+          type,
+          { schema: { anyOf: [schema, failure] }, ...others },
+        ]),
       ),
       "x-protogate-reasons": list,
     };

@@ -283,7 +283,12 @@ function nullable(schema: JsonSchema): JsonSchema {
 
 const unconstrained: Constraint = { keywords: {}, items: {}, keys: {}, required: false, unexpressed: [] };
 
-function constraint(field: Field, direction: Direction, { validate }: SchemaPolicy): Constraint | undefined {
+/** What the rules demand of a field that is read. */
+export function constraint(
+  field: Field,
+  direction: Direction,
+  { validate }: SchemaPolicy,
+): Constraint | undefined {
   return validate && direction === "read" ? constraintOf(field) : undefined;
 }
 
@@ -318,7 +323,8 @@ function isNullable(field: Field, direction: Direction, policy: SchemaPolicy): b
   return field.message !== undefined || (field.presence !== "implicit" && !field.proto3Optional);
 }
 
-function isAlwaysPrinted(field: Field, { emitDefaults }: JsonPolicy): boolean {
+/** Whether every response has the field. */
+export function isAlwaysPrinted(field: Field, { emitDefaults }: JsonPolicy): boolean {
   if (emitDefaults === false || field.oneof !== undefined) return false;
   if (field.repeated || (field.presence === "implicit" && field.message === undefined)) return true;
   return emitDefaults === "with_null" && !field.proto3Optional;

@@ -44,6 +44,7 @@ interface Parameter {
   readonly required?: boolean;
   readonly style?: string;
   readonly schema: Schema;
+  readonly example?: unknown;
 }
 
 interface Operation {
@@ -52,6 +53,7 @@ interface Operation {
   readonly parameters: readonly Parameter[];
   readonly body: Schema | undefined;
   readonly bodyRequired: boolean;
+  readonly bodyExample: unknown;
   readonly responses: Record<string, Schema>;
   /** Names of query parameters of which one may be given. */
   readonly rivals: readonly (readonly string[])[];
@@ -191,6 +193,21 @@ function describeSubject(name: string, start: () => Promise<Subject>): void {
       assert.deepEqual(failures, []);
     });
 
+    it("the example of a request is never refused for its shape", async () => {
+      const failures: string[] = [];
+      let tried = 0;
+      for (const operation of operations) {
+        const request = exampleOf(operation);
+        if (request === undefined) continue;
+        tried++;
+        const { status, reason, body } = await exchange(operation, request);
+        if (shapeReasons.has(reason ?? ""))
+          failures.push(`${operation.method} ${request.path} ${request.body}: ${status} ${reason} ${body}`);
+      }
+      assert.deepEqual(failures, []);
+      assert.ok(2 * tried > operations.length, `${tried} of ${operations.length}`);
+    });
+
     it("a request that the document forbids is always refused for its shape", async () => {
       const failures: string[] = [];
       for (const operation of operations) {
@@ -223,7 +240,7 @@ function operationsOf(document: Record<string, unknown>, values: SchemaValues): 
   return Object.entries(document.paths as Record<string, Record<string, Schema>>).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]): Operation => {
       const body = operation.requestBody as
-        | { content: Record<string, { schema: Schema }>; required?: boolean }
+        | { content: Record<string, { schema: Schema; example?: unknown }>; required?: boolean }
         | undefined;
       return {
         method: method.toUpperCase(),
@@ -234,6 +251,7 @@ function operationsOf(document: Record<string, unknown>, values: SchemaValues): 
         })),
         body: body?.content["application/json"]?.schema,
         bodyRequired: body?.required === true,
+        bodyExample: body?.content["application/json"]?.example,
         responses: operation.responses as Record<string, Schema>,
         rivals: (operation["x-protogate-oneofs"] ?? []) as string[][],
         reasons: Object.values(operation.responses as Record<string, Schema>).flatMap(
@@ -243,6 +261,16 @@ function operationsOf(document: Record<string, unknown>, values: SchemaValues): 
       };
     }),
   );
+}
+
+/** The request that the document shows; undefined where it does not show all that is required. */
+function exampleOf(operation: Operation): Request | undefined {
+  const needed = operation.parameters.filter(({ required }) => required === true);
+  if (needed.some(({ example, in: place }) => example === undefined && place !== "header")) return undefined;
+  const { body, bodyExample } = operation;
+  if (body !== undefined && bodyExample === undefined) return undefined;
+  const texts = new Map(needed.map(parameter => [parameter, [String(parameter.example ?? "1")]] as const));
+  return requestOf(operation, texts, bodyExample === undefined ? undefined : JSON.stringify(bodyExample));
 }
 
 function maybe<T>(values: fc.Arbitrary<T>, required: boolean): fc.Arbitrary<T | undefined> {
