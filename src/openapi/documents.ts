@@ -23,21 +23,26 @@ const contentTypes: Readonly<Record<DocumentFormat, string>> = {
   yaml: "application/yaml",
 };
 
-/** The text of a document. @param service of one service alone; undefined for all */
+/**
+ * The text of a document.
+ * @param service of one service alone; undefined for all
+ * @throws GatewayError
+ */
 export async function openApiText(
   source: ApiSource,
   service: string | undefined,
   format: DocumentFormat,
+  maxChars = maxDocumentBytes,
 ): Promise<Buffer> {
   const chosen = service === undefined ? source : ofService(source, service);
   const pace = createPace();
   try {
-    const api = await inTurns(pace, describeApi(chosen, maxDocumentBytes));
+    const api = await inTurns(pace, describeApi(chosen, maxChars));
     return await inTurns(pace, documentText(api, format));
   } catch (error) {
     if (!(error instanceof DocumentTooLarge)) throw error;
-    const message = `the document is larger than ${maxDocumentBytes / 1024 / 1024} MiB; ask for that of one service or package: ?index lists them`;
-    throw gatewayError("RESPONSE_TOO_LARGE", message);
+    const message = `the document is larger than ${maxChars / 1024 / 1024} MiB; ask for that of one service or package: ?index lists them`;
+    throw gatewayError("DOCUMENT_TOO_LARGE", message);
   }
 }
 

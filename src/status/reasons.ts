@@ -347,6 +347,11 @@ export const reasons = {
     code: Code.RESOURCE_EXHAUSTED,
     doc: "The response of the upstream is larger than the gateway accepts.",
   },
+  DOCUMENT_TOO_LARGE: {
+    httpStatus: 400,
+    code: Code.OUT_OF_RANGE,
+    doc: "The OpenAPI document of so many services is larger than the gateway makes one; those of fewer can be had.",
+  },
   STREAMING_NOT_SUPPORTED: {
     httpStatus: 501,
     code: Code.UNIMPLEMENTED,

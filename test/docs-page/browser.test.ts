@@ -27,6 +27,11 @@ service Evil {
   //
   // - ${attack}
   rpc Put(Node) returns (Node) { option (google.api.http) = { post: "/evil/{name}" body: "*" }; }
+  rpc Upload(File) returns (File) { option (google.api.http) = { post: "/files" body: "*" }; }
+}
+message File {
+  string title = 1;
+  bytes data = 2;
 }
 // ${attack}
 message Node {
@@ -92,14 +97,14 @@ describe("the documents page in Chromium", {
     [browser, system, backend] = await Promise.all([
       startBrowser(chromium as string),
       startSystem(demo),
-      startBackend({ "/evil.v1.Evil/Put": echo, "/evil.v1.Evil/Hit": echo }),
+      startBackend({ "/evil.v1.Evil/Put": echo, "/evil.v1.Evil/Hit": echo, "/evil.v1.Evil/Upload": echo }),
     ]);
     evil = await startTestGateway(
       `descriptors: [{ protos: ./protos }]
 upstreams: { evil: { targets: ["127.0.0.1:${backend.port}"] } }
 services: [{ service: evil.v1.Evil, upstream: evil, methods: { Put: { auth: [users] } } }]
 auth: { providers: { users: { type: jwt, secret: "${secret}", algorithms: [HS256] } } }
-http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
+http: { uploads: {}, docs: { path: /docs, title: "<script>window.hit=4</script>" } }
 `,
       { "protos/evil.proto": proto },
     );
@@ -256,6 +261,24 @@ http: { docs: { path: /docs, title: "<script>window.hit=4</script>" } }
     await outcome.getByText(/UNKNOWN_FIELD/).waitFor();
     await outcome.getByRole("link", { name: "killrchat.v1.RoomService.LeaveRoom" }).click();
     await page.getByRole("heading", { level: 1, name: /LeaveRoom/ }).waitFor();
+    await close(page);
+  });
+
+  it("sends a form with a file in place of JSON, and shows it as curl", async () => {
+    const page = await open(`${evil.url}/docs${operation("evil.v1.Evil", "POST /files")}`);
+    const form = page.locator(".try");
+    await form.getByLabel("Send as").selectOption("multipart/form-data");
+    await form.getByLabel("title").fill("Ann's");
+    const file = { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("hello") };
+    await form.getByLabel("data").setInputFiles(file);
+    const curl = await page.getByLabel("the curl command", { exact: true }).textContent();
+    assert.equal(curl, `curl -X POST '${evil.url}/files' \\\n  -F 'title=Ann'\\''s' \\\n  -F 'data=@a.txt'`);
+    await form.getByRole("button", { name: "Send" }).click();
+    await page.locator(".outcome").getByText("200 OK").waitFor();
+    const response = await page.getByLabel("the response", { exact: true }).textContent();
+    assert.deepEqual(JSON.parse(response ?? ""), { title: "Ann's", data: "aGVsbG8=" });
+    await form.getByRole("button", { name: "Explain" }).click();
+    await form.getByText("Only JSON bodies can be explained.").waitFor();
     await close(page);
   });
 

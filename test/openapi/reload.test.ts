@@ -3,6 +3,38 @@ import { test } from "node:test";
 import { echoProto } from "../gateway/echo.js";
 import { echo, send, startBackend, startTestGateway } from "../gateway/harness.js";
 
+test("each listener that http.docs names serves the document of what it serves itself", async () => {
+  const backend = await startBackend({ "/test.v1.Echo/Get": echo });
+  const gateway = await startTestGateway(
+    `
+descriptors: [{ protos: ./protos }]
+upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"] } }
+services: [{ service: test.v1.Echo, upstream: echo }]
+http: { docs: { listeners: [http, realtime] } }
+realtime: { auth: none, origins: ["*"], rest: /chat }
+`,
+    { "protos/echo.proto": echoProto },
+  );
+  try {
+    const document = async (port: number) =>
+      (await send(`http://127.0.0.1:${port}/openapi.json`, {})).json as {
+        readonly paths: Readonly<Record<string, object>>;
+        readonly "x-protogate-unlisted": readonly { readonly template: string }[];
+      };
+    const [http, realtime] = [await document(gateway.httpPort), await document(gateway.realtimePort)];
+    const rooms = ["/chat/receive", "/chat/rooms", "/chat/send"];
+    assert.deepEqual(Object.keys(realtime.paths), rooms);
+    assert.ok("/v1/items" in http.paths);
+    const unlisted = realtime["x-protogate-unlisted"].map(({ template }) => template);
+    assert.ok(unlisted.includes("/ws"), String(unlisted));
+    const { status } = await send(`http://127.0.0.1:${gateway.realtimePort}/v1/items`, {});
+    assert.equal(status, 404);
+  } finally {
+    await gateway.close();
+    await backend.close();
+  }
+});
+
 test("a reload changes the document, and its ETag; http.docs.auth guards it", async () => {
   const backend = await startBackend({ "/test.v1.Echo/Get": echo });
   const yaml = (prefix: string, docs: string): string => `

@@ -45,11 +45,12 @@ export function targetOf(path, query) {
 }
 
 /** The request as a command. @param origin such as `https://api.example.com` */
-export function curlOf({ method, target, headers, body }, origin) {
+export function curlOf({ method, target, headers, body, form }, origin) {
   const lines = [
     `curl ${method === "GET" ? "" : method === "HEAD" ? "--head " : `-X ${method} `}${quoted(origin + target)}`,
   ];
   for (const [name, value] of headers) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
+  for (const [option, word] of form?.words() ?? []) lines.push(`${option} ${quoted(word)}`);
   if (body !== undefined && body !== "") lines.push(`--data-raw ${quoted(body)}`);
   return lines.join(" \\\n  ");
 }

@@ -1,6 +1,7 @@
 import { credentialsFor, onCredentials } from "./credentials.js";
 import { exampleOf, resolved } from "./documents.js";
 import { announce, button, copyable, el, field, oneLine } from "./dom.js";
+import { FormFields, formTypes } from "./form-fields.js";
 import { curlOf, headersOf, pathOf, queryOf, targetOf, variablesOf } from "./request.js";
 import { ResponseView } from "./response-view.js";
 import { SocketConsole } from "./socket-console.js";
@@ -160,9 +161,31 @@ export class TryPanel {
       class: "code",
       value: text,
     });
-    return field("Body", this.body, {
+    const textField = field("Body", this.body, {
       hint: several ? "One JSON message a line: the method takes a stream of them." : "",
     });
+    return this.#orForm(content, textField);
+  }
+
+  /** The field of the body; where forms are taken, a choice between it and the fields of a form. */
+  #orForm(content, text) {
+    const types = Object.keys(formTypes).filter(type => content[type] !== undefined);
+    if (types.length === 0) return text;
+    const place = el("div", {}, text);
+    const choice = el(
+      "select",
+      {
+        onchange: () => {
+          const type = choice.value;
+          this.fields = type === "" ? undefined : new FormFields(this.document, type, content[type]);
+          place.replaceChildren(this.fields?.element ?? text);
+          this.#showCurl();
+        },
+      },
+      el("option", { value: "" }, "JSON"),
+      types.map(type => el("option", { value: type }, formTypes[type])),
+    );
+    return [field("Send as", choice), place];
   }
 
   #formField() {
@@ -220,7 +243,8 @@ export class TryPanel {
       .filter(part => part !== "")
       .join("&");
     const own = headersOf(this.headers.value);
-    const body = this.body?.value ?? "";
+    const form = this.fields;
+    const body = form === undefined ? (this.body?.value ?? "") : "";
     const has = name => own.some(([other]) => other === name);
     const all = [
       ...(body !== "" && !has("content-type") ? [["content-type", this.contentType]] : []),
@@ -229,7 +253,8 @@ export class TryPanel {
       ...own,
     ];
     const method = operation.method === "*" ? "GET" : operation.method;
-    return { method, target: targetOf(pathOf(operation.template, values), text), headers: all, body, bearer };
+    const target = targetOf(pathOf(operation.template, values), text);
+    return { method, target, headers: all, body, bearer, form };
   }
 
   /** The request, or undefined and an error that is shown. */
@@ -268,7 +293,8 @@ export class TryPanel {
     this.send.disabled = true;
     this.stop.disabled = false;
     announce("Sending");
-    const { method, target, headers, body } = request;
+    const { method, target, headers, form } = request;
+    const body = form === undefined ? request.body : form.body();
     const bodyless = method === "GET" || method === "HEAD" || body === "";
     try {
       await this.view.show(
@@ -301,7 +327,8 @@ export class TryPanel {
 
   #explain(explain) {
     const request = this.#checked();
-    if (request !== undefined) explain(request);
+    if (request?.form !== undefined) this.problem.textContent = "Only JSON bodies can be explained.";
+    else if (request !== undefined) explain(request);
   }
 }
 
