@@ -90,7 +90,8 @@ export class TryPanel {
   #pathFields(described) {
     return variablesOf(this.operation.template).map(({ name, pattern }) => {
       const about = (described?.parameters ?? []).find(each => each.in === "path" && each.name === name);
-      const example = about === undefined ? "" : textOf(exampleOf(this.document, about.schema));
+      const example =
+        about === undefined ? "" : textOf(about.example ?? exampleOf(this.document, about.schema));
       const input = el("input", {
         type: "text",
         autocomplete: "off",
