@@ -264,7 +264,7 @@ http: { uploads: {}, docs: { path: /docs, title: "<script>window.hit=4</script>"
     await close(page);
   });
 
-  it("sends a form with a file in place of JSON, and shows it as curl", async () => {
+  it("the documents page sends a form with a file in place of JSON, and shows it as curl", async () => {
     const page = await open(`${evil.url}/docs${operation("evil.v1.Evil", "POST /files")}`);
     const form = page.locator(".try");
     await form.getByLabel("Send as").selectOption("multipart/form-data");
