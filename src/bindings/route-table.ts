@@ -12,7 +12,7 @@ import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built
 import { type RoutePolicy, routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
 import { collectRules, type Locate, type MethodRule, methodPaths, ruleOrigin } from "./rules.js";
-import type { BindingSections, ProtocolName } from "./service-config.js";
+import { type BindingSections, type ProtocolName, protocolNames } from "./service-config.js";
 import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
@@ -61,7 +61,7 @@ export async function compileRoutes(
     warnOfStreams(rule);
     if (policy.protocols?.includes("rest") === false) continue;
     try {
-      const protocols = protocolsBeside(rule, policy.protocols ?? allProtocols);
+      const protocols = protocolsBeside(rule, policy.protocols ?? protocolNames);
       const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
       const origin: Origin = {
         rpc: rule.method,
@@ -111,7 +111,7 @@ export async function compileRoutes(
   for (const path of methodPaths(config, model, locate)) {
     if (pace.spent(routeUnits)) await pace.nextTurn();
     const policy = policyOf(path);
-    const enabled = policy.protocols ?? (withRoutes.has(path.method) ? allProtocols : []);
+    const enabled = policy.protocols ?? (withRoutes.has(path.method) ? protocolNames : []);
     for (const rule of [path, getPath(path)]) {
       const protocols = protocolsBeside(rule, enabled);
       if (protocols.length === 0) continue;
@@ -123,8 +123,6 @@ export async function compileRoutes(
   }
   return { routes, methodPaths: paths, builtIn: own, diagnostics };
 }
-
-const allProtocols: readonly ProtocolName[] = ["rest", "connect", "grpc-web", "grpc"];
 
 /** A method that streams on an upstream whose protocol carries no streams. */
 function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagnostic | undefined {

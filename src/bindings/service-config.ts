@@ -172,7 +172,7 @@ const prefix = {
     'Put before the path of every route, such as `/blog`; "" for none. `{package}` stands for the package of the service.',
 };
 
-const protocolNames = ["rest", "connect", "grpc-web", "grpc"] as const;
+export const protocolNames = ["rest", "connect", "grpc-web", "grpc"] as const;
 
 /** As `protocols` names them. */
 export type ProtocolName = (typeof protocolNames)[number];

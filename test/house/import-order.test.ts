@@ -64,6 +64,34 @@ test("imports run downward only", () => {
   assert.deepEqual(wrong, []);
 });
 
+test("docs/architecture.md shows the module order", () => {
+  const text = readFileSync(join(root, "../docs/architecture.md"), "utf8");
+  const shown = /^main\.ts → .*$/m
+    .exec(text)?.[0]
+    .split(" → ")
+    .map(modules => modules.split(", ").sort());
+  assert.deepEqual(
+    shown,
+    order.map(modules => [...modules].sort()),
+  );
+  const rows = [...text.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map(([, name = ""]) => name);
+  assert.deepEqual(
+    rows.sort(),
+    [...level.keys()].filter(name => name !== "main.ts").sort(),
+    "the table of modules",
+  );
+});
+
+test("the core imports no feature", () => {
+  const features = ["realtime", "livekit", "openapi", "explain", "docs-page", "admin", "demo", "cli"];
+  const core = ["pipeline", "protocols", "server", "bindings", "codec", "upstream", "routing"];
+  const wrong = sources()
+    .filter(file => core.includes(moduleOf(file)))
+    .flatMap(file => imports(file).map(target => [file, target] as const))
+    .filter(([, target]) => features.includes(moduleOf(target)));
+  assert.deepEqual(wrong, []);
+});
+
 test("no imports run in a circle, inside modules and of types neither", () => {
   const circles: string[] = [];
   const done = new Set<string>();
