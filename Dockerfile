@@ -24,6 +24,7 @@ COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY protos ./protos
 COPY config ./config
+# `server.workers: auto` in it uses all cores that the container may use (`docker run --cpus`).
 # The configuration belongs at /etc/protogate/gateway.yaml; the admin listener stays on loopback inside the container.
 USER node
 EXPOSE 8080 8081

@@ -9,7 +9,8 @@ export interface OperationRequest {
   readonly method: string;
   /** Raw, without the query. */
   readonly path: string;
-  readonly query: URLSearchParams;
+  /** What stands behind the `?`; may be empty. */
+  readonly query: string;
   readonly contentType: string | undefined;
   /** The page that sends the request, where a browser does. */
   readonly origin: string | undefined;
@@ -19,6 +20,14 @@ export interface OperationRequest {
 export interface OperationResponse {
   readonly status: number;
   readonly body: unknown;
+}
+
+/** What serves routes that this process does not know. */
+export interface Elsewhere {
+  /** As `Operations.handle`. */
+  handle(request: OperationRequest): Promise<OperationResponse | undefined>;
+  /** The paths of all of them. */
+  paths(): Promise<readonly string[]>;
 }
 
 /** Serves the routes that parts of the gateway add to the admin listener; they may change with each reload. */
@@ -51,8 +60,8 @@ export class Operations {
     if (request.method !== "GET") refuseOtherPages(request);
     const names = parameterNames(found.value.path);
     const entries = names.map((name, index) => [name, found.variables[index] ?? ""]);
-    const { query, body } = request;
-    return found.value.handle({ parameters: Object.fromEntries(entries), query, body });
+    const query = new URLSearchParams(request.query);
+    return found.value.handle({ parameters: Object.fromEntries(entries), query, body: request.body });
   }
 
   #current(): Router<AdminRoute> {

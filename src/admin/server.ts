@@ -8,8 +8,7 @@ import { statusDialect } from "../dialects/status.js";
 import { bearerCheck } from "../net/bearer.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
-import type { Metrics } from "../telemetry/metrics.js";
-import { Operations } from "./operations.js";
+import { type Elsewhere, Operations } from "./operations.js";
 
 /** Whether the gateway should get traffic, and what that rests on. */
 export interface Readiness {
@@ -32,14 +31,16 @@ export interface AdminOptions {
   readonly clientCa?: string | Buffer | undefined;
   /** Asked at each request. Without it and `clientCa` everybody is served. */
   readonly token?: () => string | undefined;
-  readonly metrics: Metrics;
-  readonly ready: () => Readiness;
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly ready: () => Readiness | Promise<Readiness>;
   /** The resolved configuration with secrets already redacted; shown as JSON. */
   readonly config: () => unknown;
   /** The route table; shown as JSON. */
   readonly bindings: () => unknown;
   /** What else is served: the same list until something of it changes. */
   readonly routes?: () => readonly AdminRoute[];
+  /** Asked for what is none of the routes. */
+  readonly elsewhere?: Elsewhere;
 }
 
 export interface AdminServer {
@@ -86,7 +87,7 @@ type Request = FastifyRequest<{ Body: unknown }, https.Server>;
 type Reply = FastifyReply<{ Body: unknown }, https.Server>;
 
 function addGuards(app: App, options: AdminOptions): void {
-  const { address, routes = () => noRoutes } = options;
+  const { address, routes = () => noRoutes, elsewhere } = options;
   const identified = identification(options);
   const accepts = hostCheck(address.host);
   const operations = new Operations(routes);
@@ -108,14 +109,15 @@ function addGuards(app: App, options: AdminOptions): void {
   });
   app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request.url);
-    const response = await operations.handle({
+    const operation = {
       method: request.method,
       path,
-      query: new URLSearchParams(request.url.slice(path.length + 1)),
+      query: request.url.slice(path.length + 1),
       contentType: request.headers["content-type"],
       origin: request.headers.origin,
       body: request.body instanceof Uint8Array ? request.body : new Uint8Array(0),
-    });
+    };
+    const response = (await operations.handle(operation)) ?? (await elsewhere?.handle(operation));
     if (response !== undefined) {
       reply.code(response.status);
       return response.body === undefined ? reply.send() : sendJson(reply, response.body);
@@ -125,7 +127,8 @@ function addGuards(app: App, options: AdminOptions): void {
       reply.header("allow", "GET, HEAD");
       return refuse(reply, gatewayFailure("METHOD_NOT_ALLOWED", message), path);
     }
-    const more = new Set(routes().map(({ path }) => path.replace(/^(\/[^/]+)\/.*/, "$1/…")));
+    const paths = [...routes().map(each => each.path), ...((await elsewhere?.paths()) ?? [])];
+    const more = new Set(paths.map(each => each.replace(/^(\/[^/]+)\/.*/, "$1/…")));
     const all = ["/metrics", "/livez", "/readyz", "/config", "/bindings", ...more];
     const message = `nothing at ${path}; there is ${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
     return refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", message), path);
@@ -172,12 +175,12 @@ function unidentified(given: boolean, { token, clientCa }: AdminOptions): Failur
 function addRoutes(app: App, { metrics, ready, config, bindings }: AdminOptions): void {
   app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get("/livez", (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok"));
-  app.get("/readyz", (_request, reply) => {
-    const readiness = ready();
+  app.get("/readyz", async (_request, reply) => {
+    const readiness = await ready();
     return sendJson(reply.code(readiness.ready ? 200 : 503), readiness);
   });
-  app.get("/config", (_request, reply) => sendJson(reply, config()));
-  app.get("/bindings", (_request, reply) => sendJson(reply, bindings()));
+  app.get("/config", async (_request, reply) => sendJson(reply, await config()));
+  app.get("/bindings", async (_request, reply) => sendJson(reply, await bindings()));
 }
 
 function sendJson(reply: Reply, value: unknown): Reply {

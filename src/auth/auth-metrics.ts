@@ -42,6 +42,7 @@ export class AuthMetrics {
       name: "protogate_auth_jwks_age_seconds",
       help: "Time since a provider's key set was last fetched; absent until it was.",
       labelNames: ["provider"],
+      aggregator: "max",
       registers: [registry],
       collect() {
         this.reset();

@@ -1,11 +1,19 @@
 import { type Gateway, startGateway } from "../gateway/gateway.js";
+import { readConfig } from "../gateway/read-config.js";
 import { presizeYoungGeneration } from "../net/young-generation.js";
+import { workerCount } from "../workers/config.js";
 import { readArguments } from "./arguments.js";
 
 /** Runs the gateway until SIGTERM or SIGINT. SIGHUP loads the configuration again. */
 export async function serve(args: readonly string[]): Promise<number> {
   const { config } = readArguments(args, { options: ["config"] });
-  return untilSignalled(async () => startGateway(config));
+  return untilSignalled(async () => {
+    const loaded = readConfig(config, process.env);
+    const workers = workerCount(loaded.config.server.workers);
+    if (workers === 1) return startGateway(config, { loaded });
+    const { startPrimary } = await import("../gateway/workers/primary.js");
+    return startPrimary(config, loaded, workers);
+  });
 }
 
 /** Milliseconds in which signals count as one: `npm start` passes on what a Ctrl-C has sent to the process already. */

@@ -310,8 +310,9 @@ function isMerge({ key }: Pair): boolean {
 
 /** What substitution put in for a number or a boolean, as such; anything else as the text that it is. */
 function converted(value: Plain, schema: SchemaNode): Plain {
-  const wantsNumber =
-    schema.type === "integer" || schema.type === "number" || typeof schema.enum?.[0] === "number";
+  const wantsNumber = [schema, ...(schema.anyOf ?? [])].some(
+    ({ type, enum: words }) => type === "integer" || type === "number" || typeof words?.[0] === "number",
+  );
   if (wantsNumber && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
   const wantsBoolean = schema.type === "boolean" || schema.anyOf?.some(each => each.const !== undefined);
   if (wantsBoolean && (value === "true" || value === "false")) return value === "true";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type AdminServer, startAdmin } from "../admin/server.js";
+import { type AdminOptions, type AdminServer, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { describeBinding } from "../bindings/route-description.js";
 import type { Metrics } from "../telemetry/metrics.js";
@@ -7,7 +7,7 @@ import type { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
 import { type GatewayState, readiness } from "./readiness.js";
-import type { ConfigStatus, ReloadReport } from "./reload/reload-status.js";
+import type { ConfigStatus, ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
 
 /** What the admin listener shows, asked at each request. */
 export interface AdminView {
@@ -16,7 +16,7 @@ export interface AdminView {
   /** Undefined until there is one. */
   readonly generation: () => Generation | undefined;
   readonly status: () => ConfigStatus;
-  readonly reload: () => Promise<ReloadReport>;
+  readonly reload: (trigger: ReloadTrigger) => Promise<ReloadReport>;
   readonly state: () => GatewayState;
 }
 
@@ -26,6 +26,23 @@ export interface AdminView {
  */
 export function startAdminListener(view: AdminView): Promise<AdminServer> {
   const { metrics, loaded, generation, status, reload, state } = view;
+  return listenForOperators(loaded, {
+    metrics,
+    ready: () => readiness(state()),
+    config: status,
+    bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
+    routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
+  });
+}
+
+/**
+ * @param loaded what serves now
+ * @throws LoadError where it cannot listen
+ */
+export function listenForOperators(
+  loaded: () => UsableConfig,
+  pages: Omit<AdminOptions, "address" | "tls" | "clientCa" | "token">,
+): Promise<AdminServer> {
   const started = loaded();
   const { client_ca: clientCa } = started.config.listeners.admin;
   let { token } = started.config.listeners.admin;
@@ -38,11 +55,7 @@ export function startAdminListener(view: AdminView): Promise<AdminServer> {
         token = loaded().config.listeners.admin.token ?? token;
         return token;
       },
-      metrics,
-      ready: () => readiness(state()),
-      config: status,
-      bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
-      routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
+      ...pages,
     }),
   );
 }
@@ -54,14 +67,7 @@ function withReload(
   routes: () => Generation["adminRoutes"],
   reload: AdminView["reload"],
 ): () => Generation["adminRoutes"] {
-  const own: AdminRoute = {
-    method: "POST",
-    path: "/reload",
-    handle: async () => {
-      const report = await reload();
-      return { status: report.result === "success" ? 200 : 422, body: report };
-    },
-  };
+  const own = reloadRoute(reload);
   let known: Generation["adminRoutes"] | undefined;
   let all: Generation["adminRoutes"] = [];
   return () => {
@@ -71,5 +77,17 @@ function withReload(
       all = [own, ...others];
     }
     return all;
+  };
+}
+
+/** `POST /reload`. */
+export function reloadRoute(reload: AdminView["reload"]): AdminRoute {
+  return {
+    method: "POST",
+    path: "/reload",
+    handle: async () => {
+      const report = await reload("admin");
+      return { status: report.result === "success" ? 200 : 422, body: report };
+    },
   };
 }

@@ -27,6 +27,7 @@ import { checkHttpListener, HttpListenerSchema } from "../server/config.js";
 import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
 import { UploadsSchema } from "../uploads/config.js";
 import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
+import { workersSchema } from "../workers/config.js";
 import { knownMistakes } from "./known-mistakes.js";
 import { ReloadSchema } from "./reload/config.js";
 
@@ -110,7 +111,7 @@ export const ConfigSchema = mapping(
     telemetry: TelemetrySchema,
     server: section(
       {
-        workers: Type.Integer({ minimum: 1, default: 1, description: "Processes that share the listeners." }),
+        workers: workersSchema,
         drain: duration(
           { description: "How long requests under way may take to finish at shutdown.", default: "30s" },
           0,
@@ -165,6 +166,23 @@ function check(draft: Draft, findings: Findings): void {
   checkRealtime(draft, findings);
   checkTelemetry(telemetry, findings);
   checkAddresses(draft, findings);
+  checkWorkers(draft, findings);
+}
+
+/** What is in the memory of one process, and would be in that of each. */
+function checkWorkers({ server, realtime, rate_limits, livekit }: Draft, findings: Findings): void {
+  const workers = server?.workers ?? 1;
+  if (workers === 1) return;
+  const at = ["server", "workers"];
+  const single = (what: string, otherwise: string): void =>
+    findings.error(at, `${what}; expected 1${otherwise}, found ${findings.show(at, workers)}`);
+  const rooms = realtime !== undefined && realtime.rooms !== false;
+  if (rooms && (realtime.broker?.type ?? "memory") === "memory")
+    single('rooms of the broker "memory" are in one process', ", or another broker");
+  const limits = Object.values(rate_limits ?? {});
+  if (limits.some(limit => limit?.store === "memory" || limit?.concurrency !== undefined))
+    single("limits are counted in one process", ", or rates in Redis");
+  if (livekit !== undefined) single("who was put out of a room of LiveKit is known to one process", "");
 }
 
 /** No two listeners may have one port. */

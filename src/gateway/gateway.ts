@@ -1,6 +1,5 @@
 import type { AdminServer } from "../admin/server.js";
-import type { LocalHandler } from "../bindings/built-in-route.js";
-import { formatDiagnostic, LoadError } from "../config/diagnostic.js";
+import { formatDiagnostic } from "../config/diagnostic.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import type { Engine } from "../server/engine.js";
@@ -8,6 +7,7 @@ import { createLogger } from "../telemetry/logger.js";
 import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
+import type { GatewayOptions, WorkerPart } from "./gateway-options.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import { startHttpListener } from "./http-listener.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
@@ -16,20 +16,9 @@ import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
 import { noRooms } from "./realtime-settings.js";
 import type { ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
-import { checkBreaking, Reloads } from "./reload/reloads.js";
+import { checkBreaking, describeError, Reloads } from "./reload/reloads.js";
 import { restartOnly } from "./restart-only.js";
 import { createRuntime, type Runtime } from "./runtime.js";
-
-export interface GatewayOptions {
-  /** What `${NAME}` in the configuration is taken from; default the process's own environment. */
-  readonly env?: Environment;
-  /** Where log lines go; default standard output. */
-  readonly logTo?: { write(line: string): void };
-  /** What the HTTP listener serves beside the configuration. */
-  readonly endpoints?: readonly LocalHandler[];
-  /** What serves the listener of the sockets; default uws, where its addon can be loaded. */
-  readonly socketEngine?: SocketEngine;
-}
 
 /** A gateway that listens. */
 export interface Gateway {
@@ -49,7 +38,7 @@ export interface Gateway {
  */
 export async function startGateway(file: string, options: GatewayOptions = {}): Promise<Gateway> {
   const environment = options.env ?? process.env;
-  const loaded = readConfig(file, environment);
+  const loaded = options.loaded ?? readConfig(file, environment);
   const gateway = new RunningGateway(file, environment, loaded, options);
   try {
     await gateway.start();
@@ -71,6 +60,9 @@ class RunningGateway implements Gateway {
   readonly #file: string;
   readonly #environment: Environment;
   readonly #runtime: Runtime;
+  readonly #part: WorkerPart | undefined;
+  /** Where it says what happens to the gateway as a whole. */
+  readonly #log: WorkerPart["log"];
   readonly #socketEngine: SocketEngine | undefined;
   /** The configuration that the process started with. */
   readonly #started: GatewayConfig;
@@ -102,8 +94,11 @@ class RunningGateway implements Gateway {
     this.#environment = environment;
     this.#started = loaded.config;
     this.#loaded = loaded;
-    const log = createLogger(telemetry.log.level, options.logTo);
-    this.#runtime = createRuntime(loaded.config, log, options.endpoints);
+    const { part } = options;
+    const log = createLogger(telemetry.log.level, options.logTo, part?.worker);
+    this.#part = part;
+    this.#log = part?.log ?? log;
+    this.#runtime = createRuntime(loaded.config, log, options.endpoints, part?.channel);
     this.#reloads = new Reloads(log, () => void this.reload("watch"));
     this.#socketEngine = options.socketEngine;
     this.#runtime.metrics.endpointsFrom(() => this.#backends?.endpoints() ?? []);
@@ -130,7 +125,7 @@ class RunningGateway implements Gateway {
     await this.#build(backends);
     await this.#realtime?.start(this.#loaded);
     await this.#listen();
-    this.#runtime.log.info(
+    this.#log.info(
       {
         http: this.httpPort,
         ...(this.#realtime === undefined ? {} : { realtime: this.realtimePort }),
@@ -139,7 +134,12 @@ class RunningGateway implements Gateway {
       },
       "ready",
     );
-    await this.#reloads.watch(this.#loaded, readAt);
+    await this.#watch(readAt);
+  }
+
+  /** Files are watched once, whatever the number of workers. */
+  async #watch(readAt: number): Promise<void> {
+    if (this.#part === undefined) await this.#reloads.watch(this.#loaded, readAt);
   }
 
   reload(trigger: ReloadTrigger = "signal"): Promise<ReloadReport> {
@@ -161,16 +161,16 @@ class RunningGateway implements Gateway {
       next = this.#createBackends(loaded);
       this.#next = next;
       await next.open(this.#reflectionEvents(next));
-      await this.#build(next);
+      await this.#build(next, () => this.#part?.agree(loaded));
       await this.#realtime?.start(loaded);
       this.#runtime.log.level = loaded.config.telemetry.log.level;
       const settings = restartOnly(this.#started, this.#realtime?.section, loaded.config);
       if (settings.length > 0)
-        this.#runtime.log.warn({ settings }, "these settings take effect only after a restart");
+        this.#log.warn({ settings }, "these settings take effect only after a restart");
       const generation = this.#generation;
       report = this.#reloads.succeeded(trigger, before, { loaded, generation }, settings);
       const { changed, routes_added, routes_removed } = report;
-      this.#runtime.log.info(
+      this.#log.info(
         { bindings: generation?.routes.bindings.length, trigger, changed, routes_added, routes_removed },
         "configuration reloaded",
       );
@@ -178,7 +178,7 @@ class RunningGateway implements Gateway {
       report = this.#reloads.failed(trigger, error);
       this.#runtime.metrics.reloadFailed();
       const kept = next !== this.#backends || next === undefined;
-      this.#runtime.log.error(
+      this.#log.error(
         { error: describeError(error) },
         kept
           ? "reload failed; keeping the previous configuration"
@@ -186,7 +186,7 @@ class RunningGateway implements Gateway {
       );
       if (next !== undefined && kept) this.#close(next);
     }
-    if (!this.#draining) await this.#reloads.watch(this.#loaded, readAt);
+    if (!this.#draining) await this.#watch(readAt);
     return report;
   }
 
@@ -207,14 +207,15 @@ class RunningGateway implements Gateway {
   /**
    * Builds a generation and lets it serve. Generations are built one after the other: one that was begun earlier never
    * takes the place of one that was begun later.
+   * @param agree resolves when it may serve
    */
-  #build(backends: Backends): Promise<void> {
-    const built = this.#building.then(() => this.#buildNext(backends));
+  #build(backends: Backends, agree?: () => Promise<void> | undefined): Promise<void> {
+    const built = this.#building.then(() => this.#buildNext(backends, agree));
     this.#building = built.catch(() => undefined);
     return built;
   }
 
-  async #buildNext(backends: Backends): Promise<void> {
+  async #buildNext(backends: Backends, agree?: () => Promise<void> | undefined): Promise<void> {
     if (backends.signal.aborted) throw superseded();
     const { config } = backends.loaded;
     const realtime =
@@ -229,7 +230,9 @@ class RunningGateway implements Gateway {
       });
       try {
         if (backends.signal.aborted) throw superseded();
-        checkBreaking(this.#generation, generation, backends.loaded, this.#runtime.log);
+        checkBreaking(this.#generation, generation, backends.loaded, this.#log);
+        await agree?.();
+        if (backends.signal.aborted) throw superseded();
       } catch (error) {
         void generation.retire();
         throw error;
@@ -255,7 +258,7 @@ class RunningGateway implements Gateway {
     if (oldGeneration !== undefined) this.#track(this.#retire(oldGeneration));
     if (oldBackends !== undefined && oldBackends !== backends) this.#close(oldBackends);
     this.#runtime.metrics.reloadSucceeded(generation.routes.bindings.length);
-    for (const diagnostic of generation.diagnostics) this.#runtime.log.warn(formatDiagnostic(diagnostic));
+    for (const diagnostic of generation.diagnostics) this.#log.warn(formatDiagnostic(diagnostic));
   }
 
   /** Waits for the requests of a generation; its streams are ended when the time to drain is over. */
@@ -268,9 +271,9 @@ class RunningGateway implements Gateway {
 
   async close(): Promise<void> {
     if (this.#draining) return;
-    this.#runtime.log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
+    this.#log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
     await this.#end();
-    this.#runtime.log.info("closed");
+    this.#log.info("closed");
     this.#runtime.log.flush();
   }
 
@@ -346,12 +349,13 @@ class RunningGateway implements Gateway {
   }
 
   async #startAdmin(): Promise<void> {
-    this.#admin = await startAdminListener({
+    const serve = this.#part?.serveOperators ?? startAdminListener;
+    this.#admin = await serve({
       metrics: this.#runtime.metrics,
       loaded: () => this.#loaded,
       generation: () => this.#generation,
       status: () => this.#reloads.status(this.#loaded),
-      reload: () => this.reload("admin"),
+      reload: trigger => this.reload(trigger),
       state: () => this.#state(),
     });
   }
@@ -376,9 +380,4 @@ class RunningGateway implements Gateway {
       streams: this.#streams,
     });
   }
-}
-
-function describeError(error: unknown): string {
-  if (error instanceof LoadError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

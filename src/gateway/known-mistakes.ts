@@ -36,12 +36,6 @@ const unavailable: readonly Unavailable[] = [
   ),
   ...["hosts", "split"].map(key => ({ at: `http.${key}` })),
   { at: "telemetry.tracing" },
-  {
-    at: "server.workers",
-    when: value =>
-      value.kind === "scalar" &&
-      (value.value === "auto" || (typeof value.value === "number" && value.value > 1)),
-  },
 ];
 
 const misplaced: ReadonlyMap<string, string> = new Map([

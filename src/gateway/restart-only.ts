@@ -10,6 +10,7 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "http.limits.header": ({ http }) => http.limits.header,
   "http.limits.streams": ({ http }) => http.limits.streams,
   "http.limits.request_timeout": ({ http }) => http.limits.request_timeout,
+  "server.workers": ({ server }) => server.workers,
   "telemetry.metrics": ({ telemetry }) => telemetry.metrics,
 };
 

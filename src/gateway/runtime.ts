@@ -9,6 +9,7 @@ import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
 import { ValidationMetrics } from "../validation/validator.js";
+import type { ProcessChannel } from "../workers/channel.js";
 import type { GatewayConfig } from "./config.js";
 
 /** What there is once in a process and outlives every reload. */
@@ -25,12 +26,15 @@ export interface Runtime {
   readonly bridge: BridgeMetrics;
   /** What is served beside the configuration. */
   readonly handlers: readonly LocalHandler[];
+  /** To the primary; undefined where this process is the only one. */
+  readonly channel: ProcessChannel | undefined;
 }
 
 export function createRuntime(
   { telemetry }: GatewayConfig,
   log: Logger,
   endpoints: readonly LocalHandler[] = [],
+  channel?: ProcessChannel,
 ): Runtime {
   const metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
   const { registry } = metrics;
@@ -46,5 +50,6 @@ export function createRuntime(
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
     handlers: endpoints,
+    channel,
   };
 }

@@ -2,6 +2,7 @@ import type { AppOptions, TemplatedApp, us_listen_socket } from "uWebSockets.js"
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { type ServerTls, unusable } from "./server-tls.js";
+import { type SharedPorts, sharedPorts } from "./shared-ports.js";
 
 /** What is used of the addon. Its own types leave out the options of a listener that has a host. */
 export interface Uws {
@@ -82,15 +83,56 @@ export function createApp(uws: Uws, tls: ServerTls | undefined): UwsApp {
 }
 
 /**
- * Listens alone on the port: sharing it with another process would go unnoticed.
+ * Listens alone on the port, as sharing it with another process would go unnoticed, or with the other workers.
  * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot
  */
 export async function listen(uws: Uws, app: UwsApp, host: string, port: number): Promise<us_listen_socket> {
-  const socket = await new Promise<us_listen_socket | false>(resolve => {
-    app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
-  });
-  if (socket === false) throw await listenError(host, port);
+  const shared = sharedPorts();
+  const socket =
+    shared === undefined
+      ? listenAt(app, host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT)
+      : listenWithOthers(uws, app, host, port, shared);
+  if (socket === undefined) throw await listenError(host, port);
   return socket;
+}
+
+/** The addon calls back before `listen` returns. */
+function listenAt(app: UwsApp, host: string, port: number, options: number): us_listen_socket | undefined {
+  let socket: us_listen_socket | false = false;
+  app.listen(host, port, options, listening => {
+    socket = listening;
+  });
+  return socket === false ? undefined : socket;
+}
+
+/**
+ * The system gives each connection to one of those that listen (`SO_REUSEPORT`). Whoever listens first looks whether
+ * anybody else does, and has the system choose where the port is 0, which the addon does not share.
+ */
+function listenWithOthers(
+  uws: Uws,
+  app: UwsApp,
+  host: string,
+  port: number,
+  shared: SharedPorts,
+): us_listen_socket | undefined {
+  const known = port === 0 ? shared.chosen[shared.used] : port;
+  if (known !== undefined && !shared.first) {
+    if (port === 0) shared.used++;
+    return listenAt(app, host, known, 0);
+  }
+  // Another process may be faster, where any port will do.
+  for (let attempts = port === 0 ? 100 : 1; attempts > 0; attempts--) {
+    const alone = listenAt(app, host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT);
+    if (alone === undefined) return undefined;
+    const chosen = uws.us_socket_local_port(alone);
+    uws.us_listen_socket_close(alone);
+    const socket = listenAt(app, host, chosen, 0);
+    if (socket === undefined) continue;
+    if (port === 0) shared.used = shared.chosen.push(chosen);
+    return socket;
+  }
+  return undefined;
 }
 
 /** uWebSockets.js does not report why it cannot listen; Node.js does. */

@@ -8,20 +8,25 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" |
 const maxPending = 16 * 1024 * 1024;
 
 /**
+ * Bytes that a worker writes at once: what a pipe takes in one piece (PIPE_BUF), so that lines of several processes are
+ * not mixed. A single line may be longer.
+ */
+const maxPiece = 4096;
+
+/**
  * A logger of one JSON line an event, with ISO timestamps and the level by name.
  * Lines are written to standard output without blocking, and flushed when the process exits.
+ * @param worker of several processes that write there
  */
-export function createLogger(
-  level: LogLevel,
-  stream: DestinationStream = destination({ fd: 1, sync: false, maxLength: maxPending }),
-): Logger {
+export function createLogger(level: LogLevel, stream?: DestinationStream, worker?: number): Logger {
+  const pieces = worker === undefined ? {} : { maxWrite: maxPiece };
   return pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
     },
-    stream,
+    stream ?? destination({ fd: 1, sync: false, maxLength: maxPending, ...pieces }),
   );
 }

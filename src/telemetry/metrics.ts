@@ -70,6 +70,7 @@ export class Metrics {
       name: "protogate_upstream_endpoints",
       help: "Endpoints of each upstream by state.",
       labelNames: ["upstream", "state"],
+      aggregator: "max",
       registers,
       collect() {
         this.reset();
@@ -83,23 +84,27 @@ export class Metrics {
       name: "protogate_build_info",
       help: "Always 1; the labels are the versions of the gateway and of Node.js.",
       labelNames: ["version", "node"],
+      aggregator: "first",
       registers,
     }).set({ version, node: process.version }, 1);
     this.#reloads = new Counter({
       name: "protogate_config_reloads_total",
       help: "Loads of the configuration by result, including the first.",
       labelNames: ["result"],
+      aggregator: "first",
       registers,
     });
     for (const result of ["success", "failure"]) this.#reloads.inc({ result }, 0);
     this.#lastReload = new Gauge({
       name: "protogate_config_last_reload_success_timestamp_seconds",
       help: "When the configuration was last loaded without error, in seconds since 1970.",
+      aggregator: "first",
       registers,
     });
     this.#bindings = new Gauge({
       name: "protogate_bindings",
       help: "Bindings of HTTP methods and templates to RPC methods that are served.",
+      aggregator: "max",
       registers,
     });
   }

@@ -1,38 +1,20 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
+import { compileTo } from "../compile.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
 after(() => rmSync(folder, { recursive: true }));
 
 /** The command line, compiled: a hundred runs through tsx would load it a hundred times slower. */
-const main = build(join(root, "node_modules/.cache/protogate-cli"));
-
-/** Compiles `src` into a folder that looks like the package. */
-function build(to: string): string {
-  const dist = join(to, "dist");
-  const options = [
-    "-p",
-    "tsconfig.build.json",
-    "--outDir",
-    dist,
-    "--tsBuildInfoFile",
-    join(dist, ".tsbuildinfo"),
-  ];
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", ...options], { cwd: root });
-  for (const folder of ["demo/page", "docs-page/assets"])
-    cpSync(join(root, "src", folder), join(dist, folder), { recursive: true });
-  for (const name of ["package.json", "protos", "config"])
-    if (!existsSync(join(to, name))) symlinkSync(join(root, name), join(to, name));
-  return join(dist, "main.js");
-}
+const main = compileTo(join(root, "node_modules/.cache/protogate-cli"));
 
 interface Outcome {
   readonly code: number | null;

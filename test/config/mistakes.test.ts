@@ -611,10 +611,12 @@ service_defaults: { status_codes: { 16-20: 401 } }
     ],
   },
   {
-    what: "more than one worker",
-    yaml: `${listener}server: { workers: 2 }
+    what: "no worker",
+    yaml: `${listener}server: { workers: 0 }
 `,
-    said: ["gateway.yaml:2:20: error: 2 is not available in this version; expected 1 (at server.workers)"],
+    said: [
+      "gateway.yaml:2:20: error: expected a whole number from 1 to 256 or auto, found 0 (at server.workers)",
+    ],
   },
   {
     what: "an alias without anchor",

@@ -42,19 +42,6 @@ test("the reference file without the files that it names gives an error for each
   assert.deepEqual(missing.sort(), [...files.map(name => name.replace("/a.proto", ""))].sort());
 });
 
-test("values of the reference that are unavailable elsewhere are reported at their place", () => {
-  const workspace = new Workspace();
-  const yaml = `
-listeners: { http: { address: ":0" } }
-upstreams:
-  chat: { targets: ["a:1"], protocol: grpc }
-server: { workers: 4 }
-`;
-  assert.deepEqual(workspace.problems(yaml), [
-    "gateway.yaml:5:20: error: 4 is not available in this version; expected 1 (at server.workers)",
-  ]);
-});
-
 test("list forms, schemes of targets and hashing that the reference names are not available, each at its place", () => {
   const workspace = new Workspace();
   const yaml = `

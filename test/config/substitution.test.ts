@@ -137,7 +137,7 @@ services:
   assert.deepEqual(
     workspace.problems(text(yaml), env).map(problem => problem.replaceAll("$", "§")),
     [
-      'gateway.yaml:5:12: error: expected a whole number of at least 1, found the value of "§{WORKERS}" (at server.workers)',
+      'gateway.yaml:5:12: error: expected a whole number from 1 to 256 or auto, found the value of "§{WORKERS}" (at server.workers)',
       'gateway.yaml:7:21: error: expected a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path, found the value of "§{TARGET}" (at upstreams.chat.targets[0])',
       'gateway.yaml:7:46: error: expected a file, but the value of "§{CA}" does not exist (at upstreams.chat.tls.ca)',
       'gateway.yaml:9:31: error: there is no upstream the value of "§{UPSTREAM}"; declared are chat (at services[0].upstream)',

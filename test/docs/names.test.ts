@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createRuntime } from "../../src/gateway/runtime.js";
+import { poolMetrics } from "../../src/gateway/workers/worker-metrics.js";
 import { frameTypes } from "../../src/realtime/chat/frame-reader.js";
 import { CloseCode } from "../../src/realtime/chat/frames.js";
 import { codeName, httpStatus } from "../../src/status/code.js";
@@ -11,7 +12,9 @@ import { pages, reference } from "./page.js";
 function metrics() {
   const telemetry = { log: { level: "silent" }, metrics: { buckets: [1] } } as const;
   const config = { telemetry } as unknown as Parameters<typeof createRuntime>[0];
-  return createRuntime(config, createLogger("silent")).metrics;
+  const { metrics } = createRuntime(config, createLogger("silent"));
+  poolMetrics(metrics, () => 0);
+  return metrics;
 }
 
 describe("the names in the documentation", () => {

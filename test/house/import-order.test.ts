@@ -18,6 +18,7 @@ const order: readonly (readonly string[])[] = [
   ["auth", "limits", "validation"],
   ["codec", "upstream"],
   ["routing", "descriptors"],
+  ["workers"],
   ["telemetry", "h2"],
   ["config"],
   ["dialects"],

@@ -59,19 +59,27 @@ export class Reloads {
     after: Serving,
     needsRestart: readonly string[],
   ): ReloadReport {
-    this.#loadedAt = new Date();
+    const [old, now] = [routesOf(before.generation), routesOf(after.generation)];
+    return this.took(
+      {
+        at: new Date().toISOString(),
+        trigger,
+        result: "success",
+        changed: changedSettings(before.loaded.config, after.loaded.config),
+        routes_added: missingFrom(old, now),
+        routes_removed: missingFrom(now, old),
+      },
+      needsRestart,
+    );
+  }
+
+  /** Those that serve have done it, as one of them reports. */
+  took(report: ReloadReport, needsRestart: readonly string[]): ReloadReport {
+    this.#loadedAt = new Date(report.at);
     this.#needsRestart = needsRestart;
     this.#tried = new Set();
-    const [old, now] = [routesOf(before.generation), routesOf(after.generation)];
-    this.#last = {
-      at: this.#loadedAt.toISOString(),
-      trigger,
-      result: "success",
-      changed: changedSettings(before.loaded.config, after.loaded.config),
-      routes_added: missingFrom(old, now),
-      routes_removed: missingFrom(now, old),
-    };
-    return this.#last;
+    this.#last = report;
+    return report;
   }
 
   failed(trigger: ReloadTrigger, error: unknown): ReloadReport {
@@ -122,7 +130,7 @@ export function checkBreaking(
   old: Generation | undefined,
   next: Generation,
   loaded: UsableConfig,
-  log: Logger,
+  log: Pick<Logger, "warn">,
 ): void {
   const { breaking } = loaded.config.reload;
   if (old === undefined || breaking === "allow") return;
@@ -136,4 +144,10 @@ export function checkBreaking(
   const path = ["reload", "breaking"];
   const position = loaded.locate(path);
   throw new LoadError([{ severity: "error", message, position, path: "reload.breaking" }], loaded.files);
+}
+
+/** For the log: what is wrong with a configuration as its text says it, anything else with where it was thrown. */
+export function describeError(error: unknown): string {
+  if (error instanceof LoadError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

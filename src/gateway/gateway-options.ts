@@ -1,0 +1,35 @@
+import type { AdminServer } from "../admin/server.js";
+import type { LocalHandler } from "../bindings/built-in-route.js";
+import type { Logger } from "../telemetry/logger.js";
+import type { ProcessChannel } from "../workers/channel.js";
+import type { AdminView } from "./admin-listener.js";
+import type { Environment, UsableConfig } from "./read-config.js";
+import type { SocketEngine } from "./realtime-listener.js";
+
+export interface GatewayOptions {
+  /** What `${NAME}` in the configuration is taken from; default the process's own environment. */
+  readonly env?: Environment;
+  /** Where log lines go; default standard output. */
+  readonly logTo?: { write(line: string): void };
+  /** What the HTTP listener serves beside the configuration. */
+  readonly endpoints?: readonly LocalHandler[];
+  /** What serves the listener of the sockets; default uws, where its addon can be loaded. */
+  readonly socketEngine?: SocketEngine;
+  /** Of one of several workers. */
+  readonly part?: WorkerPart;
+  /** The configuration of the file, where it is read already. */
+  readonly loaded?: UsableConfig;
+}
+
+/** What others do for a gateway that is one of several workers. */
+export interface WorkerPart {
+  readonly worker: number;
+  /** To the primary, for features that workers share. */
+  readonly channel: ProcessChannel;
+  /** Serves operators in place of a listener of its own. */
+  serveOperators(view: AdminView): Promise<AdminServer>;
+  /** Takes what happens to all workers alike, in place of the log. */
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
+  /** Resolves when all workers can take a configuration; rejects where one cannot. */
+  agree(loaded: UsableConfig): Promise<void>;
+}

@@ -1,0 +1,73 @@
+import type { OperationRequest, OperationResponse } from "../../admin/operations.js";
+import type { Readiness } from "../../admin/server.js";
+import type { Failure } from "../../status/failure.js";
+import type { MetricState } from "../../telemetry/totals.js";
+import { question, structured, topic } from "../../workers/topic.js";
+import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
+
+/** What a worker is told at its start. */
+export interface StartRequest {
+  readonly file: string;
+  readonly worker: number;
+  /** Whether it is the first of all; it looks whether ports are free. */
+  readonly first: boolean;
+  /** What port 0 has become in the other workers. */
+  readonly ports: readonly number[];
+}
+
+/** What a worker has loaded. */
+export interface WorkerStatus {
+  /** Of the configuration; see `ConfigStatus`. */
+  readonly hash: string;
+  readonly loadedAt: string;
+  readonly needsRestart: readonly string[];
+  readonly bindings: number;
+}
+
+export interface StartedWorker extends WorkerStatus {
+  readonly httpPort: number;
+  readonly realtimePort: number;
+  readonly ports: readonly number[];
+}
+
+/** A start or its failure: what is wrong with a configuration is no fault of the worker. */
+export type StartResponse =
+  | { readonly started: StartedWorker }
+  | { readonly refused: string; readonly stack: string | undefined };
+
+export interface ReloadResponse extends WorkerStatus {
+  readonly report: ReloadReport;
+}
+
+/** Whether a worker that could take a configuration is to. */
+export type ReloadVerdict = { readonly go: true } | { readonly go: false; readonly reason: string };
+
+export type ForwardedResponse =
+  | { readonly response: OperationResponse | undefined }
+  | { readonly failure: Failure };
+
+/** A line of the log that all workers would write. */
+export interface SharedLine {
+  readonly level: "warn";
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** The primary's, to a worker. */
+export const startWorker = question<StartRequest, StartResponse>("start");
+export const stopWorker = question<null, null>("stop");
+export const reloadWorker = question<ReloadTrigger, ReloadResponse>("reload");
+export const askReadiness = question<null, Readiness>("readiness");
+export const askBindings = question<null, unknown>("bindings");
+export const askMetrics = question<null, MetricState[]>("metrics", structured(), structured());
+export const askPaths = question<null, readonly string[]>("paths");
+export const forwardOperation = question<OperationRequest, ForwardedResponse>(
+  "operation",
+  structured(),
+  structured(),
+);
+
+/** A worker's, to the primary. */
+export const askVerdict = question<{ readonly hash: string }, ReloadVerdict>("verdict");
+export const reportMetrics = topic<MetricState[]>("metrics", structured());
+export const sharedLine = topic<SharedLine>("log");

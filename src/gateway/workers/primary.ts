@@ -1,0 +1,308 @@
+import { fileURLToPath } from "node:url";
+import type { AdminServer, Readiness } from "../../admin/server.js";
+import { redact } from "../../config/redaction.js";
+import { GatewayError } from "../../status/failure.js";
+import { createLogger, type Logger } from "../../telemetry/logger.js";
+import { Metrics } from "../../telemetry/metrics.js";
+import { version } from "../../telemetry/version.js";
+import { type Ended, WorkerPool, type WorkerProcess } from "../../workers/pool.js";
+import { listenForOperators, reloadRoute } from "../admin-listener.js";
+import type { Gateway } from "../gateway.js";
+import { readConfig, type UsableConfig } from "../read-config.js";
+import {
+  changedSettings,
+  configHash,
+  type ReloadReport,
+  type ReloadTrigger,
+} from "../reload/reload-status.js";
+import { describeError, Reloads } from "../reload/reloads.js";
+import {
+  askBindings,
+  askPaths,
+  askReadiness,
+  askVerdict,
+  forwardOperation,
+  type StartedWorker,
+  sharedLine,
+  startWorker,
+  stopWorker,
+  type WorkerStatus,
+} from "./messages.js";
+import { ReloadRound } from "./rounds.js";
+import { WorkerMetrics } from "./worker-metrics.js";
+
+/** Milliseconds that a worker has for what an operator asks. */
+const answerMs = 2000;
+
+/** The same script as this module, in TypeScript or compiled. */
+const script = fileURLToPath(import.meta.url).replace(/primary(?=\.[jt]s$)/, "worker");
+
+/**
+ * Starts the primary of several workers and, by it, the workers. Resolves when all of them serve.
+ * @throws LoadError where the admin listener cannot listen
+ * @throws Error where a worker cannot start, with what is wrong
+ */
+export async function startPrimary(file: string, loaded: UsableConfig, count: number): Promise<Gateway> {
+  const primary = new Primary(file, loaded, count);
+  await primary.start();
+  return primary;
+}
+
+/**
+ * The process that the user starts where there are several workers. It serves no traffic: it starts the workers and
+ * replaces them, and does for all of them what is to be done once: operators, signals, reloads, watching files.
+ */
+class Primary implements Gateway {
+  readonly #file: string;
+  readonly #count: number;
+  readonly #log: Logger;
+  readonly #reloads: Reloads;
+  readonly #pool: WorkerPool;
+  readonly #metrics: Metrics;
+  readonly #workerMetrics: WorkerMetrics;
+  readonly #statuses = new Map<WorkerProcess, WorkerStatus>();
+  /** The configuration that serves, or is to serve first. */
+  #loaded: UsableConfig;
+  #started: Pick<StartedWorker, "httpPort" | "realtimePort" | "ports"> | undefined;
+  #round: ReloadRound | undefined;
+  #admin: AdminServer | undefined;
+  #serving = false;
+  #draining = false;
+
+  constructor(file: string, loaded: UsableConfig, count: number) {
+    const { telemetry } = loaded.config;
+    this.#file = file;
+    this.#count = count;
+    this.#loaded = loaded;
+    this.#log = createLogger(telemetry.log.level);
+    this.#reloads = new Reloads(this.#log, () => void this.reload("watch"));
+    this.#metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
+    this.#pool = new WorkerPool({
+      count,
+      script,
+      start: worker => this.#startWorker(worker),
+      ended: end => this.#ended(end),
+      failed: error => this.#log.error({ err: error }, "A message of a worker could not be handled."),
+    });
+    this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
+    this.#pool.onForked(worker => this.#attach(worker));
+    this.#pool.onLeft(worker => this.#statuses.delete(worker));
+  }
+
+  get httpPort(): number {
+    return this.#started?.httpPort ?? 0;
+  }
+
+  get realtimePort(): number {
+    return this.#started?.realtimePort ?? 0;
+  }
+
+  get adminPort(): number {
+    return this.#admin?.address.port ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const readAt = Date.now();
+    this.#admin = await this.#listenForOperators();
+    try {
+      await this.#pool.start();
+    } catch (error) {
+      await this.#admin.close();
+      throw error;
+    }
+    this.#serving = true;
+    this.#metrics.reloadSucceeded(this.#bindings);
+    this.#log.info(
+      {
+        http: this.httpPort,
+        ...(this.realtimePort === 0 ? {} : { realtime: this.realtimePort }),
+        admin: this.adminPort,
+        bindings: this.#bindings,
+        workers: this.#count,
+      },
+      "ready",
+    );
+    await this.#reloads.watch(this.#loaded, readAt);
+  }
+
+  async reload(trigger: ReloadTrigger = "signal"): Promise<ReloadReport> {
+    // One that still waits (for reflection, say) is superseded by the newer one.
+    this.#round?.refuse("superseded by another reload");
+    if (this.#draining) return this.#reloads.failed(trigger, new Error("the gateway is shutting down"));
+    const readAt = Date.now();
+    const before = this.#loaded;
+    let report: ReloadReport;
+    try {
+      const loaded = readConfig(this.#file, process.env);
+      report = await this.#reloadWorkers(trigger, loaded);
+      const { changed, routes_added, routes_removed } = report;
+      this.#log.info(
+        { bindings: this.#bindings, trigger, changed, routes_added, routes_removed },
+        "configuration reloaded",
+      );
+    } catch (error) {
+      report = this.#reloads.failed(trigger, error);
+      this.#metrics.reloadFailed();
+      this.#log.error(
+        { error: describeError(error) },
+        this.#loaded === before
+          ? "reload failed; keeping the previous configuration"
+          : "the configuration was reloaded, but not all workers serve it whole",
+      );
+    }
+    if (!this.#draining) await this.#reloads.watch(this.#loaded, readAt);
+    return report;
+  }
+
+  /** @throws Error (by rejection) where a worker cannot take it */
+  async #reloadWorkers(trigger: ReloadTrigger, loaded: UsableConfig): Promise<ReloadReport> {
+    const before = this.#loaded;
+    const round = new ReloadRound(this.#pool, hashOf(loaded));
+    this.#round = round;
+    const { responses, failure, report } = await round.run(trigger);
+    if (this.#round === round) this.#round = undefined;
+    for (const [worker, { hash, loadedAt, needsRestart, bindings }] of responses) {
+      this.#statuses.set(worker, { hash, loadedAt, needsRestart, bindings });
+    }
+    if (report !== undefined) {
+      this.#loaded = loaded;
+      this.#log.level = loaded.config.telemetry.log.level;
+      this.#metrics.reloadSucceeded(this.#bindings);
+    }
+    if (failure !== undefined) throw new Error(failure.message);
+    if (report === undefined) throw new Error("no worker serves; those that start load the configuration");
+    const needsRestart = [...responses.values()].flatMap(response => response.needsRestart);
+    const changed = changedSettings(before.config, loaded.config);
+    return this.#reloads.took({ ...report, changed }, [...new Set(needsRestart)]);
+  }
+
+  async close(): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
+    this.#reloads.close();
+    this.#round?.refuse("the gateway is shutting down");
+    await this.#pool.close(async ({ channel }) => {
+      await channel.ask(stopWorker, null);
+    });
+    await this.#admin?.close();
+    this.#log.info("closed");
+    this.#log.flush();
+  }
+
+  #attach(worker: WorkerProcess): void {
+    const { channel } = worker;
+    channel.onRequest(askVerdict, ({ hash }) => {
+      if (this.#round !== undefined) return this.#round.verdictFor(worker, hash);
+      const go = hash === hashOf(this.#loaded);
+      return go
+        ? { go }
+        : { go, reason: "the files have changed since the configuration that serves was loaded" };
+    });
+    channel.onMessage(sharedLine, ({ level, fields, message }) => {
+      // All say the same.
+      const speaker = this.#pool.serving[0] ?? worker;
+      if (speaker === worker) this.#log[level](fields, message);
+    });
+  }
+
+  async #startWorker(worker: WorkerProcess): Promise<void> {
+    const response = await worker.channel.ask(startWorker, {
+      file: this.#file,
+      worker: worker.id,
+      first: this.#started === undefined,
+      ports: this.#started?.ports ?? [],
+    });
+    if ("refused" in response) throw new Error(response.refused);
+    const { hash, loadedAt, needsRestart, bindings, ...started } = response.started;
+    this.#started ??= started;
+    this.#statuses.set(worker, { hash, loadedAt, needsRestart, bindings });
+    if (!this.#serving || !worker.replaces) return;
+    this.#log.info(
+      { worker: worker.id, pid: worker.pid },
+      "another worker serves in place of the one that ended",
+    );
+    if (hash !== hashOf(this.#loaded))
+      this.#log.warn(
+        { worker: worker.id },
+        "the worker has loaded files that were changed after the configuration that the others serve; reload it",
+      );
+  }
+
+  #ended({ worker, pid, how, reason, restartInMs }: Ended): void {
+    this.#workerMetrics.restarted();
+    const fields = { worker, pid, how, restart_in_ms: restartInMs };
+    if (reason === undefined) this.#log.error(fields, "a worker ended unexpectedly; another is started");
+    else
+      this.#log.error(
+        { ...fields, error: describeError(reason) },
+        "a worker cannot start; it is tried again",
+      );
+  }
+
+  get #bindings(): number {
+    const [status] = this.#statuses.values();
+    return status?.bindings ?? 0;
+  }
+
+  #listenForOperators(): Promise<AdminServer> {
+    const routes = [reloadRoute(trigger => this.reload(trigger))];
+    return listenForOperators(() => this.#loaded, {
+      metrics: this.#workerMetrics,
+      ready: () => this.#readiness(),
+      config: () => ({
+        ...this.#reloads.status(this.#loaded),
+        workers: this.#pool.serving.map(worker => {
+          const status = this.#statuses.get(worker);
+          return { worker: worker.id, pid: worker.pid, hash: status?.hash, loaded_at: status?.loadedAt };
+        }),
+      }),
+      bindings: async () => (await this.#any()?.channel.ask(askBindings, null, answerMs)) ?? [],
+      routes: () => routes,
+      elsewhere: {
+        handle: async request => {
+          const answered = await this.#any()?.channel.ask(forwardOperation, request, answerMs);
+          if (answered === undefined) return undefined;
+          if ("failure" in answered) throw new GatewayError(answered.failure);
+          return answered.response;
+        },
+        paths: async () => (await this.#any()?.channel.ask(askPaths, null, answerMs)) ?? [],
+      },
+    });
+  }
+
+  /** A worker for what any of them can do. */
+  #any(): WorkerProcess | undefined {
+    return this.#pool.serving[0];
+  }
+
+  async #readiness(): Promise<Readiness> {
+    const answers = await this.#pool.askAll(askReadiness, null, answerMs);
+    const checks: Record<string, Readiness["checks"][string]> = {
+      workers: { ok: answers.length > 0, message: `${answers.length} of ${this.#count} serve` },
+    };
+    for (const { worker, response, error } of answers) {
+      if (response === undefined) {
+        checks[`worker ${worker.id}`] = { ok: false, message: describeMessage(error) };
+        continue;
+      }
+      for (const [name, check] of Object.entries(response.checks)) {
+        const known = checks[name];
+        if (known === undefined) checks[name] = check;
+        else if (known.ok && !check.ok)
+          checks[name] = { ok: false, message: `worker ${worker.id}: ${check.message}` };
+      }
+    }
+    checks.configuration = { ok: true, message: this.#reloads.summary };
+    if (this.#draining) checks.gateway = { ok: false, message: "shutting down" };
+    return { ready: Object.values(checks).every(({ ok }) => ok), checks };
+  }
+}
+
+function hashOf({ config, secrets }: UsableConfig): string {
+  return configHash(redact(config, secrets));
+}
+
+function describeMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,80 @@
+import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
+import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
+import { type ReloadResponse, type ReloadVerdict, reloadWorker } from "./messages.js";
+
+/** How a reload of all workers ended. */
+export interface RoundResult {
+  /** Of those that have it now, by worker. */
+  readonly responses: ReadonlyMap<WorkerProcess, ReloadResponse>;
+  /** Of the worker that it failed at, where it did. */
+  readonly failure: { readonly worker: WorkerProcess; readonly message: string } | undefined;
+  readonly report: ReloadReport | undefined;
+}
+
+/**
+ * A reload of all workers, in two steps: each builds what the configuration comes to, and asks; when all have asked,
+ * all let it serve. Where one cannot, none does.
+ */
+export class ReloadRound {
+  readonly #hash: string;
+  /** Those of which nothing is known yet. */
+  readonly #building: Set<WorkerProcess>;
+  readonly #asking: ((verdict: ReloadVerdict) => void)[] = [];
+  #refusal: string | undefined;
+
+  /** @param hash of the configuration as the primary has read it */
+  constructor(pool: WorkerPool, hash: string) {
+    this.#hash = hash;
+    this.#building = new Set(pool.serving);
+  }
+
+  async run(trigger: ReloadTrigger): Promise<RoundResult> {
+    const responses = new Map<WorkerProcess, ReloadResponse>();
+    let failure: RoundResult["failure"];
+    let report: ReloadReport | undefined;
+    const fail = (worker: WorkerProcess, message: string): void => {
+      failure ??= { worker, message };
+      this.refuse(`worker ${worker.id} cannot take the configuration, so that no other does: ${message}`);
+    };
+    await Promise.all(
+      [...this.#building].map(async worker => {
+        try {
+          const response = await worker.channel.ask(reloadWorker, trigger);
+          responses.set(worker, response);
+          if (response.report.result === "success") report ??= response.report;
+          else fail(worker, response.report.error ?? "");
+        } catch {
+          // It has ended; the one that replaces it loads what the others have.
+        }
+        this.#known(worker);
+      }),
+    );
+    return { responses, failure, report };
+  }
+
+  /** A worker could take a configuration. */
+  verdictFor(worker: WorkerProcess, hash: string): ReloadVerdict | Promise<ReloadVerdict> {
+    if (hash !== this.#hash)
+      this.refuse(`the files were changed while worker ${worker.id} was reading them; reload again`);
+    return new Promise(resolve => {
+      this.#asking.push(resolve);
+      this.#known(worker);
+    });
+  }
+
+  /** From now on no worker takes the configuration that has not done so. */
+  refuse(reason: string): void {
+    this.#refusal ??= reason;
+    this.#settle({ go: false, reason: this.#refusal });
+  }
+
+  #known(worker: WorkerProcess): void {
+    this.#building.delete(worker);
+    if (this.#refusal !== undefined) this.refuse(this.#refusal);
+    else if (this.#building.size === 0) this.#settle({ go: true });
+  }
+
+  #settle(verdict: ReloadVerdict): void {
+    for (const settle of this.#asking.splice(0)) settle(verdict);
+  }
+}

@@ -1,0 +1,73 @@
+import { Counter, Gauge } from "prom-client";
+import type { Metrics } from "../../telemetry/metrics.js";
+import { addUp, lasting, type MetricState, metricStates, metricText } from "../../telemetry/totals.js";
+import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
+import { askMetrics, reportMetrics } from "./messages.js";
+
+/** Milliseconds that a worker has at a scrape; what it has reported before stands in for it. */
+const scrapeMs = 2000;
+
+/** What all processes count, as one. */
+export class WorkerMetrics {
+  readonly #metrics: Metrics;
+  readonly #pool: WorkerPool;
+  readonly #restarts: Counter;
+  /** What workers have told last. */
+  readonly #reports = new Map<WorkerProcess, readonly MetricState[]>();
+  /** What those counted that have ended. */
+  #past: readonly MetricState[] = [];
+
+  constructor(metrics: Metrics, pool: WorkerPool) {
+    this.#metrics = metrics;
+    this.#pool = pool;
+    this.#restarts = poolMetrics(metrics, () => pool.serving.length);
+    pool.onForked(worker => {
+      worker.channel.onMessage(reportMetrics, states => void this.#reports.set(worker, states));
+    });
+    pool.onLeft(worker => {
+      this.#past = addUp([this.#past, lasting(this.#reports.get(worker) ?? [])]);
+      this.#reports.delete(worker);
+    });
+  }
+
+  restarted(): void {
+    this.#restarts.inc();
+  }
+
+  get contentType(): string {
+    return this.#metrics.contentType;
+  }
+
+  async text(): Promise<string> {
+    const answers = await this.#pool.askAll(askMetrics, null, scrapeMs);
+    const serving = new Set(this.#pool.serving);
+    for (const { worker, response } of answers) {
+      // One that has ended meanwhile is in the past already.
+      if (response !== undefined && serving.has(worker)) this.#reports.set(worker, response);
+    }
+    const own = await metricStates(this.#metrics.registry);
+    return metricText(addUp([own, ...this.#reports.values(), this.#past]));
+  }
+}
+
+/**
+ * What the primary counts itself.
+ * @param serving how many workers there are
+ * @returns the counter of those that were started again
+ */
+export function poolMetrics({ registry }: Metrics, serving: () => number): Counter {
+  const registers = [registry];
+  new Gauge({
+    name: "protogate_workers",
+    help: "Worker processes that serve.",
+    registers,
+    collect() {
+      this.set(serving());
+    },
+  });
+  return new Counter({
+    name: "protogate_worker_restarts_total",
+    help: "Workers that ended unexpectedly, or could not start, and were started again.",
+    registers,
+  });
+}

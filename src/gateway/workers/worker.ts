@@ -1,0 +1,157 @@
+import cluster from "node:cluster";
+import { Operations } from "../../admin/operations.js";
+import type { AdminServer } from "../../admin/server.js";
+import { describeBinding } from "../../bindings/route-description.js";
+import { LoadError } from "../../config/diagnostic.js";
+import { redact } from "../../config/redaction.js";
+import { sharePorts } from "../../net/shared-ports.js";
+import { presizeYoungGeneration } from "../../net/young-generation.js";
+import { GatewayError } from "../../status/failure.js";
+import { metricStates } from "../../telemetry/totals.js";
+import type { ProcessChannel } from "../../workers/channel.js";
+import { channelToPrimary } from "../../workers/pool.js";
+import type { AdminView } from "../admin-listener.js";
+import { type Gateway, startGateway } from "../gateway.js";
+import type { WorkerPart } from "../gateway-options.js";
+import type { UsableConfig } from "../read-config.js";
+import { readiness } from "../readiness.js";
+import { configHash } from "../reload/reload-status.js";
+import {
+  askBindings,
+  askMetrics,
+  askPaths,
+  askReadiness,
+  askVerdict,
+  forwardOperation,
+  reloadWorker,
+  reportMetrics,
+  type SharedLine,
+  type StartedWorker,
+  type StartRequest,
+  sharedLine,
+  startWorker,
+  stopWorker,
+  type WorkerStatus,
+} from "./messages.js";
+
+/** Milliseconds between two reports of metrics, at least. */
+const reportMs = 1000;
+
+/** A report may take one part in so many of the time. */
+const reportShare = 100;
+
+/** Runs the gateway of a worker, as its primary says. */
+class WorkerGateway {
+  readonly #channel: ProcessChannel;
+  #view: AdminView | undefined;
+  #reports: NodeJS.Timeout | undefined;
+
+  constructor(channel: ProcessChannel) {
+    this.#channel = channel;
+    channel.onRequest(startWorker, async request => {
+      try {
+        return { started: await this.#start(request) };
+      } catch (error) {
+        const known = error instanceof LoadError || !(error instanceof Error);
+        return {
+          refused: error instanceof Error ? error.message : String(error),
+          stack: known ? undefined : error.stack,
+        };
+      }
+    });
+  }
+
+  async #start({ file, worker, first, ports }: StartRequest): Promise<StartedWorker> {
+    const shared = sharePorts(first, ports);
+    const gateway = await startGateway(file, { part: this.#part(worker) });
+    this.#channel.onRequest(stopWorker, () => this.#stop(gateway));
+    this.#report();
+    const { httpPort, realtimePort } = gateway;
+    return { httpPort, realtimePort, ports: shared.chosen, ...this.#status() };
+  }
+
+  #part(worker: number): WorkerPart {
+    const channel = this.#channel;
+    // The primary tells what it knows itself.
+    const nothing = (): void => undefined;
+    const warn = (...[fields, message]: [object | string, string?]): void => {
+      const line: SharedLine =
+        typeof fields === "string"
+          ? { level: "warn", fields: {}, message: fields }
+          : { level: "warn", fields, message: message ?? "" };
+      channel.send(sharedLine, line);
+    };
+    return {
+      worker,
+      channel,
+      log: { info: nothing, error: nothing, warn },
+      serveOperators: async view => this.#serveOperators(view),
+      agree: async ({ config, secrets }: UsableConfig) => {
+        const verdict = await channel.ask(askVerdict, { hash: configHash(redact(config, secrets)) });
+        if (!verdict.go) throw new Error(verdict.reason);
+      },
+    };
+  }
+
+  #serveOperators(view: AdminView): AdminServer {
+    this.#view = view;
+    const channel = this.#channel;
+    const routes = () => view.generation()?.adminRoutes ?? [];
+    const operations = new Operations(routes);
+    channel.onRequest(askReadiness, () => readiness(view.state()));
+    channel.onRequest(askBindings, () => view.generation()?.routes.bindings.map(describeBinding) ?? []);
+    channel.onRequest(askMetrics, () => metricStates(view.metrics.registry));
+    channel.onRequest(askPaths, () => routes().map(({ path }) => path));
+    channel.onRequest(reloadWorker, async trigger => ({
+      report: await view.reload(trigger),
+      ...this.#status(),
+    }));
+    channel.onRequest(forwardOperation, async request => {
+      try {
+        return { response: await operations.handle(request) };
+      } catch (error) {
+        if (error instanceof GatewayError) return { failure: error.failure };
+        throw error;
+      }
+    });
+    return { address: { host: "", port: 0 }, close: async () => clearTimeout(this.#reports) };
+  }
+
+  /** Tells the primary what is counted, so that little of it is lost with this process. */
+  #report(): void {
+    const view = this.#view as AdminView;
+    const report = async (): Promise<void> => {
+      const began = performance.now();
+      this.#channel.send(reportMetrics, await metricStates(view.metrics.registry));
+      const took = performance.now() - began;
+      this.#reports = setTimeout(() => void report(), Math.max(reportMs, took * reportShare)).unref();
+    };
+    void report();
+  }
+
+  #status(): WorkerStatus {
+    const view = this.#view as AdminView;
+    const { hash, loaded_at: loadedAt, needs_restart: needsRestart } = view.status();
+    return { hash, loadedAt, needsRestart, bindings: view.generation()?.routes.bindings.length ?? 0 };
+  }
+
+  async #stop(gateway: Gateway): Promise<null> {
+    await gateway.close();
+    this.#channel.send(reportMetrics, await metricStates((this.#view as AdminView).metrics.registry));
+    // The response goes out first; then nothing keeps the process.
+    setImmediate(() => {
+      this.#channel.close();
+      cluster.worker?.disconnect();
+    });
+    return null;
+  }
+}
+
+/** The primary decides what signals mean, which terminals and service managers send to all processes. */
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
+presizeYoungGeneration();
+new WorkerGateway(
+  channelToPrimary(error => {
+    throw error;
+  }),
+);

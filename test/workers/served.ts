@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { compileTo } from "../compile.js";
+import { echoProto } from "../gateway/echo.js";
+
+type Line = Readonly<Record<string, unknown>>;
+
+/** Compiled: every worker would load it anew through tsx. */
+const main = compileTo(resolve(import.meta.dirname, "../../node_modules/.cache/protogate-workers"));
+
+/** `protogate serve` in a process of its own. */
+export interface Served {
+  /** The log so far. */
+  readonly log: readonly Line[];
+  /** What it has written for people. */
+  readonly errors: () => string;
+  /** Resolves with the first line of the log, old or new, that fits, or rejects when the process ends before. */
+  logged(fits: (line: Line) => boolean): Promise<Line>;
+  write(yaml: string): void;
+  signal(name: NodeJS.Signals): void;
+  /** Its exit code. */
+  readonly ended: Promise<number | null>;
+  /** Ends it and removes its files. */
+  close(): Promise<void>;
+}
+
+/** @param yaml everything but `descriptors` */
+export function serve(yaml: string): Served {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-workers-"));
+  const write = (text: string): void =>
+    writeFileSync(join(folder, "gateway.yaml"), `descriptors: [{ protos: ./echo.proto }]\n${text}`);
+  writeFileSync(join(folder, "echo.proto"), echoProto);
+  write(yaml);
+  const child: ChildProcess = spawn(process.execPath, [main, "serve", "-c", join(folder, "gateway.yaml")], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const log: Line[] = [];
+  const waiting = new Set<() => void>();
+  let rest = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) log.push(JSON.parse(line) as Line);
+    for (const look of waiting) look();
+  });
+  let errors = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    errors += text;
+  });
+  let over = false;
+  const ended = once(child, "close").then(([code]) => {
+    over = true;
+    for (const look of waiting) look();
+    return code as number | null;
+  });
+  return {
+    log,
+    errors: () => errors,
+    logged: fits =>
+      new Promise((found, failed) => {
+        const look = (): void => {
+          const line = log.find(fits);
+          if (line === undefined && !over) return;
+          waiting.delete(look);
+          if (line !== undefined) found(line);
+          else failed(new Error(`it ended: ${errors}`));
+        };
+        waiting.add(look);
+        look();
+      }),
+    write,
+    signal: name => void child.kill(name),
+    ended,
+    close: async () => {
+      if (!over) child.kill("SIGKILL");
+      await ended;
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+export interface Response {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/** One request on a connection of its own. Rejects where the connection ends before the response. */
+export function get(url: string, method = "GET"): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { agent: false, method }, response => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.once("error", reject);
+      response.once("end", () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+      );
+    });
+    outgoing.once("error", reject);
+    outgoing.end();
+  });
+}
