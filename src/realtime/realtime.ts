@@ -87,6 +87,7 @@ export class Realtime {
     this.#hub = new LocalHub(broker, metrics, logger, hubLimits(settings));
     this.hub = new ServerHub(this.#hub);
     this.chat = new Chat(this.#hub, chatOptions(settings));
+    this.#hub.onBuried = () => this.#buried();
     this.#timer = setInterval(() => this.#tick(), tickIntervalMs);
     this.#timer.unref();
     metrics.censusFrom(() => this.census());
@@ -152,19 +153,8 @@ export class Realtime {
    */
   async close(drain: number): Promise<void> {
     this.#draining = true;
-    const sockets = [...this.#hub.open];
     const started = performance.now();
-    const retries = Math.max(1, Math.ceil(drain / 1000));
-    const within = Math.min(drain * drainShare, sockets.length * closeSpacing);
-    for (let index = 0; index < sockets.length; ) {
-      const due = within === 0 ? 1 : (performance.now() - started) / within;
-      for (; index < sockets.length && index < due * sockets.length; index++) {
-        const retry = 1 + Math.floor(Math.random() * retries);
-        const socket = sockets[index];
-        if (socket !== undefined) this.#hub.open.end(socket, CloseCode.restart, restarting(retry));
-      }
-      if (index < sockets.length) await delay(closeInterval);
-    }
+    await this.#endAll(drain, "SHUTTING_DOWN");
     while (this.#hub.open.size > 0 && performance.now() - started < drain) await delay(closeInterval);
     for (const socket of this.#hub.open) socket.terminate();
     clearInterval(this.#timer);
@@ -176,6 +166,33 @@ export class Realtime {
     waiting.abort();
     await this.#settings.bridge?.close();
     await this.#broker.close();
+  }
+
+  /** Ends all sockets with 1012, spread over at most `drain` milliseconds. */
+  async #endAll(drain: number, reason: string): Promise<void> {
+    const sockets = [...this.#hub.open];
+    const started = performance.now();
+    const retries = Math.max(1, Math.ceil(drain / 1000));
+    const within = Math.min(drain * drainShare, sockets.length * closeSpacing);
+    for (let index = 0; index < sockets.length; ) {
+      const due = within === 0 ? 1 : (performance.now() - started) / within;
+      for (; index < sockets.length && index < due * sockets.length; index++) {
+        const retry = 1 + Math.floor(Math.random() * retries);
+        const socket = sockets[index];
+        if (socket !== undefined) this.#hub.open.end(socket, CloseCode.restart, restarting(reason, retry));
+      }
+      if (index < sockets.length) await delay(closeInterval);
+    }
+  }
+
+  /** Everybody else believes that the sockets of this node are gone: they come again, as whatever they are then. */
+  #buried(): void {
+    this.logger?.warn(
+      { sockets: this.#hub.open.size },
+      "this gateway was cut off from the realtime broker for so long that others took it for dead; its sockets are closed with 1012",
+    );
+    this.chat.reported();
+    void this.#endAll(buriedDrainMs, "CUT_OFF");
   }
 
   #tick(): void {
@@ -199,8 +216,11 @@ const closeInterval = 20;
 /** Minimum time in which backends are notified of the last sockets. */
 const closeGraceMs = 1000;
 
-function restarting(seconds: number): string {
-  return `{"reason":"SHUTTING_DOWN","retry_after":${seconds}}`;
+/** Milliseconds in which the sockets of a node that was taken for dead are closed. */
+const buriedDrainMs = 10_000;
+
+function restarting(reason: string, seconds: number): string {
+  return `{"reason":"${reason}","retry_after":${seconds}}`;
 }
 
 function guardOf({ authenticator, limiters, authorizer }: RealtimeSettings): Guard {

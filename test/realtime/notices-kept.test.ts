@@ -46,6 +46,9 @@ test(`joins, leaves and messages all reach who is slow, in order, up to its end 
             hub.notice(name, notice);
           },
           gap() {},
+          member() {},
+          lost() {},
+          buried() {},
           signal() {},
         });
         for (let i = 0; i < 5; i++) expected.set(world.open(), []);

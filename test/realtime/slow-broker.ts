@@ -25,6 +25,9 @@ export class SlowBroker implements Broker {
       message: (room, message) => void later(() => receiver.message(room, message)),
       notice: (room, notice) => void later(() => receiver.notice(room, notice)),
       gap: () => {},
+      member: () => undefined,
+      lost: () => undefined,
+      buried: () => undefined,
       signal: () => {},
     });
   }

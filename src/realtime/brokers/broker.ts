@@ -66,20 +66,55 @@ export interface Member {
   readonly from: string;
 }
 
+/** A member, and the node that has the session. */
+export interface RoomMember extends Member {
+  readonly node: string;
+}
+
+/** A session has come into a room or left it. */
+export interface MemberChange extends RoomMember {
+  readonly entered: boolean;
+  /** It was there already: its node says again who is with it. */
+  readonly again: boolean;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** The dead node in whose stead another one says that the session has left. */
+  readonly of: string | undefined;
+}
+
 /** What the hub does with what a broker has for this node. All of it is called in the order of the room. */
 export interface Receiver {
   message(room: string, message: Message): void;
   notice(room: string, notice: Notice): void;
+  /** Somebody has come into the room by the first of their sessions, or left it with the last, on whatever node. */
+  member(room: string, change: MemberChange): void;
   /** Messages that this node should have got and cannot get any more: `from` to `to`, both lost. */
   gap(room: string, epoch: string, from: number, to: number): void;
   /** What another node said with `Broker.signal`. */
   signal(text: string): void;
+  /** Another node is dead, and it falls to this one to tell backends who has left with it: its rooms, by session. */
+  lost(sessions: ReadonlyMap<string, LostSession>): void;
+  /** This node was taken for dead by others, which have told that its sessions are gone. */
+  buried(): void;
 }
 
-/** Who is in which room on any node; entries of a node that died expire. */
+/** A session of a node that died. */
+export interface LostSession {
+  /** Its name in each of its rooms. */
+  readonly rooms: ReadonlyMap<string, string>;
+  readonly subject: string;
+}
+
+/**
+ * Who is in which room on any node. Each enter ends in one exit: another node says it of the sessions of a node that
+ * has died. What changes comes back by `Receiver.member`.
+ */
 export interface BrokerPresence {
   enter(room: string, member: Member): void;
   exit(room: string, member: Member): void;
+  /** A socket is open, in no room yet. */
+  open(session: string, subject: string): void;
+  close(session: string): void;
   members(room: string): Promise<readonly Member[]>;
 }
 
@@ -142,7 +177,11 @@ export interface BrokerOptions {
   readonly logger: Logger | undefined;
   /** Milliseconds until a server that says nothing is given up; 5000 where left out. */
   readonly timeoutMs?: number | undefined;
+  /** Milliseconds after which a node that says nothing is taken for dead; 15000 where left out. */
+  readonly leaseMs?: number | undefined;
 }
+
+export const defaultLeaseMs = 15_000;
 
 /** The server of the broker cannot do what it was asked; whether it did is not known. */
 export function brokerUnavailable(): GatewayError {

@@ -12,10 +12,11 @@ import type {
   RoomDraft,
   RoomPosition,
 } from "./broker.js";
-import { roomKey, roomOfKey } from "./broker.js";
+import { defaultLeaseMs, roomKey, roomOfKey } from "./broker.js";
+import { ClusterPresence } from "./cluster-presence.js";
 import { NatsLink } from "./nats-link.js";
 import { asMessage, NatsLog, ofRepublished } from "./nats-log.js";
-import { membersStream, NatsPresence } from "./nats-presence.js";
+import { changeOfMessage, membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 
@@ -46,14 +47,14 @@ class NatsBroker implements Broker {
   readonly #limits: HistoryLimits;
   readonly #prefix: string;
   readonly #node = randomHex(6);
-  readonly #presence: NatsPresence;
+  readonly #presence: ClusterPresence;
   readonly #rooms = new Map<string, Reception>();
   readonly #space: HoldingSpace;
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
   #signals: Subscription | undefined;
 
-  constructor({ url, prefix, history, logger, timeoutMs = 5000 }: BrokerOptions) {
+  constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
     const grace = Math.max(minGraceMs, history.ttl / 10);
     const stream = `${prefix}_rooms`;
     this.#prefix = prefix;
@@ -72,7 +73,7 @@ class NatsBroker implements Broker {
     this.#link = new NatsLink(url, [needs, membersStream(prefix)], logger, timeoutMs);
     this.#log = new NatsLog(stream, `${prefix}.in.`, timeoutMs);
     this.#writer = new NatsWriter(this.#link, this.#log, timeoutMs);
-    this.#presence = new NatsPresence(this.#link, prefix, this.#node, timeoutMs);
+    this.#presence = new ClusterPresence(new NatsPresence(this.#link, prefix, timeoutMs, leaseMs), leaseMs);
     this.#space = new HoldingSpace(history.maxBytes);
     this.#timer = setInterval(() => void this.#keepPlaces(), grace / 4);
     this.#timer.unref();
@@ -88,6 +89,7 @@ class NatsBroker implements Broker {
 
   start(receiver: Receiver): Promise<void> {
     this.#receiver = receiver;
+    this.#presence.start(receiver);
     return this.#link.start({ connected: () => this.#connected() });
   }
 
@@ -120,6 +122,7 @@ class NatsBroker implements Broker {
       const { epoch, seq } = await this.#writer.open(key);
       const position = { epoch, seq };
       feed.open(position);
+      this.#presence.opened(room);
       return position;
     } catch (error) {
       if (this.#rooms.get(room) === reception) this.unsubscribe(room);
@@ -131,6 +134,7 @@ class NatsBroker implements Broker {
     const reception = this.#rooms.get(room);
     reception?.feed.close();
     reception?.subscription.unsubscribe();
+    this.#presence.closed(room);
     this.#rooms.delete(room);
   }
 
@@ -170,7 +174,7 @@ class NatsBroker implements Broker {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     for (const room of [...this.#rooms.keys()]) this.unsubscribe(room);
-    await this.#presence.close();
+    await this.#presence.end();
     await this.#link.close();
   }
 
@@ -199,8 +203,8 @@ class NatsBroker implements Broker {
       if (reception.subscription.isClosed()) reception.subscription = this.#receive(room, reception.feed);
     }
     await this.#link.settled().catch(() => undefined);
-    void this.#presence.restore();
     for (const { feed } of this.#rooms.values()) feed.catchUp();
+    void this.#presence.restore();
   }
 
   #receive(room: string, feed: RoomFeed): Subscription {
@@ -219,6 +223,11 @@ class NatsBroker implements Broker {
   #received(room: string, feed: RoomFeed, message: Msg): void {
     const entry = ofRepublished(message);
     if (entry === undefined) {
+      const change = changeOfMessage(message);
+      if (change !== undefined) {
+        this.#presence.changed(room, change);
+        return;
+      }
       const { headers: head } = message;
       const except = head?.get(EXCEPT) || undefined;
       this.#receiver?.notice(room, { text: message.string(), except, at: Number(head?.get(AT)) });

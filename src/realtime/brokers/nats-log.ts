@@ -19,6 +19,9 @@ export interface LogEntry extends RoomPosition {
   readonly stored: number;
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** When the server has stored it, by its clock; 0 where it does not say. */
+  readonly storedAt: number;
+  readonly subject: string;
   readonly text: string;
 }
 
@@ -67,7 +70,7 @@ export class NatsLog {
   async append(
     { messages }: Nats,
     key: string,
-    entry: Omit<LogEntry, "stored" | "kind" | "key">,
+    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text">,
     after: number,
     id: string | undefined,
   ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
@@ -152,19 +155,20 @@ export function asMessage({ epoch, seq, at, text }: LogEntry): Message {
 }
 
 function ofStored(message: StoredMsg): LogEntry {
-  return entryOf(message, message.header, message.seq);
+  return entryOf(message, message.header, message.seq, message.time.getTime());
 }
 
-/** The sequence number in the stream is part of the reply subject, `$JS.ACK.<stream>.<consumer>.<times>.<stream seq>.….` */
+/** Number and time stand in the reply subject, `$JS.ACK.<stream>.<consumer>.<times>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>` */
 function ofDelivered(message: Msg): LogEntry {
   const words = (message.reply ?? "").split(".");
-  return entryOf(message, message.headers, Number(words.at(-4)));
+  return entryOf(message, message.headers, Number(words.at(-4)), Number(words.at(-2)) / 1e6);
 }
 
 function entryOf(
   message: { readonly subject: string; string(): string },
   head: MsgHdrs | undefined,
   stored: number,
+  storedAt = 0,
 ): LogEntry {
   const text = message.string();
   const size = head?.has(SIZE) ? Number(head.get(SIZE)) : text.length;
@@ -175,6 +179,8 @@ function entryOf(
     seq: Number(head?.get(SEQ)),
     at: Number(head?.get(AT)),
     stored,
+    storedAt,
+    subject: message.subject,
     text,
   };
 }

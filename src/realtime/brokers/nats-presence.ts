@@ -1,24 +1,24 @@
-import type { BrokerPresence, Member } from "./broker.js";
-import { roomKey } from "./broker.js";
+import { createHash } from "node:crypto";
+import { headers, type Msg } from "@nats-io/transport-node";
+import { type MemberChange, type RoomMember, roomKey, roomOfKey } from "./broker.js";
+import { type Beat, changeOf, changeWords, type PresenceStore, type RoomChange } from "./cluster-presence.js";
 import type { NatsLink, StreamNeeds } from "./nats-link.js";
-import { NatsLog } from "./nats-log.js";
-import { NodeMembers } from "./node-members.js";
+import { type LogEntry, NatsLog } from "./nats-log.js";
+import type { NodeMembers } from "./node-members.js";
 
-/** Milliseconds after which what a node said of a room does not count any more. */
-const expiryMs = 60_000;
-const heartbeatMs = expiryMs / 3;
-/** Milliseconds in which changes of a room are said together. */
-const settling = 20;
-/** Most members of a room that a node reports. */
-const maxMembers = 10_000;
+/** How long a node that was taken for dead can learn of it, milliseconds. */
+const graveMs = 3_600_000;
+/** Parts of the members that a node has in a room: a change writes one of them. */
+const parts = 64;
+const CHANGE = "Protogate-Change";
 
 export function membersStream(prefix: string): StreamNeeds {
   return {
     name: `${prefix}_members`,
-    subjects: [`${prefix}.members.>`],
+    subjects: [`${prefix}.members.>`, `${prefix}.nodes.>`],
     storage: "memory",
     messagesOfSubject: 1,
-    maxAge: expiryMs,
+    maxAge: 0,
     maxBytes: -1,
     duplicates: 1000,
     republish: undefined,
@@ -26,84 +26,156 @@ export function membersStream(prefix: string): StreamNeeds {
 }
 
 /**
- * Who is in which room: each node says who of a room is with it, again and again, under a subject for the room and the
- * node. What a dead node said the server forgets after a minute.
+ * Who is in which room, under a subject for the room, the node and a part of its members there. A node says under
+ * another subject that it lives, and the server notes when; who finds that it has not done so for the lease writes
+ * there that it buries the node, which one alone can do.
  */
-export class NatsPresence implements BrokerPresence {
+export class NatsPresence implements PresenceStore {
   readonly #link: NatsLink;
-  readonly #log: NatsLog;
+  readonly #members: NatsLog;
+  readonly #nodes: NatsLog;
   readonly #prefix: string;
-  readonly #node: string;
-  readonly #here = new NodeMembers();
-  /** Rooms to be reported. */
-  readonly #changed = new Set<string>();
-  readonly #timer: NodeJS.Timeout;
-  #settling: NodeJS.Timeout | undefined;
+  readonly #leaseMs: number;
+  /** The number in the stream of the last beat, and whose it was. */
+  #last = { node: "", stored: 0 };
 
-  constructor(link: NatsLink, prefix: string, node: string, timeout: number) {
+  constructor(link: NatsLink, prefix: string, timeoutMs: number, leaseMs: number) {
     this.#link = link;
-    this.#log = new NatsLog(`${prefix}_members`, `${prefix}.members.`, timeout);
+    this.#members = new NatsLog(`${prefix}_members`, `${prefix}.members.`, timeoutMs);
+    this.#nodes = new NatsLog(`${prefix}_members`, `${prefix}.nodes.`, timeoutMs);
     this.#prefix = prefix;
-    this.#node = node;
-    this.#timer = setInterval(() => void this.restore(), heartbeatMs);
-    this.#timer.unref();
+    this.#leaseMs = leaseMs;
   }
 
-  enter(room: string, member: Member): void {
-    this.#here.add(room, member);
-    this.#change(room);
+  async write(node: string, changes: readonly RoomChange[], here: NodeMembers): Promise<void> {
+    const changed = new Map<string, { readonly room: string; readonly part: number }>();
+    for (const { room, change } of changes) {
+      const part = partOf(change.session);
+      changed.set(`${roomKey(room)}.${part}`, { room, part });
+    }
+    const rooms = new Set(changes.map(({ room }) => room));
+    const gone = [...rooms].filter(room => here.of(room).size === 0);
+    await this.#link.ask(async ({ messages, streams }) => {
+      const written = Array.from(changed.values(), ({ room, part }) => {
+        const all = [...here.of(room)].filter(([session]) => partOf(session) === part);
+        return messages.publish(`${this.#subject(room, node)}.${part}`, JSON.stringify(all));
+      });
+      await Promise.all(written);
+      await Promise.all(gone.map(room => this.#purge(streams, `${this.#subject(room, node)}.*`)));
+    });
+    await this.tell(changes);
   }
 
-  exit(room: string, member: Member): void {
-    this.#here.delete(room, member);
-    this.#change(room);
+  async read(room: string): Promise<readonly RoomMember[]> {
+    const members = new Map<string, RoomMember>();
+    for (const { member } of await this.#read(`${keyOf(room)}.*.*`)) members.set(member.session, member);
+    return [...members.values()];
   }
 
-  async members(room: string): Promise<readonly Member[]> {
-    const filter = `${roomKey(room)}.*`;
-    const said = await this.#link.ask(nats => this.#log.read(nats, filter, "all", Number.POSITIVE_INFINITY));
-    return said.flatMap(({ text }) => {
-      const members = JSON.parse(text) as [session: string, from: string][];
-      return members.map(([session, from]) => ({ session, from }));
+  async beat(node: string, isNew: boolean, claim: boolean): Promise<Beat> {
+    const after = this.#last.node === node ? this.#last.stored : 0;
+    const stored = await this.#say(node, "alive", after);
+    if (stored === undefined) {
+      const last = await this.#link.ask(nats => this.#nodes.last(nats, node));
+      // The one before this may have arrived although it failed.
+      if (last?.text === "alive") {
+        this.#last = { node, stored: last.stored };
+        return { state: "known", dead: [] };
+      }
+      return { state: isNew || last === undefined ? "forgotten" : "buried", dead: [] };
+    }
+    this.#last = { node, stored };
+    return { state: "known", dead: claim ? await this.#claim(node) : [] };
+  }
+
+  async left(node: string): Promise<{ readonly room: string; readonly member: RoomMember }[]> {
+    return this.#read(`*.${node}.*`);
+  }
+
+  async tell(changes: readonly RoomChange[]): Promise<void> {
+    const { connection } = this.#link.nats;
+    for (const { room, change } of changes) {
+      if (room === "") continue;
+      const head = headers();
+      head.set(CHANGE, changeWords(change));
+      connection.publish(`${this.#prefix}.out.${roomKey(room)}`, change.from, { headers: head });
+    }
+    await connection.flush();
+  }
+
+  async forget(node: string, buried: boolean): Promise<void> {
+    await this.#link.ask(async ({ messages, streams }) => {
+      await this.#purge(streams, `${this.#prefix}.members.*.${node}.*`);
+      if (buried) await messages.publish(`${this.#prefix}.nodes.${node}`, "buried");
+      else await this.#purge(streams, `${this.#prefix}.nodes.${node}`);
     });
   }
 
-  /** Says everything again. */
-  async restore(): Promise<void> {
-    for (const room of this.#here.rooms) this.#changed.add(room);
-    await this.#tell();
-  }
-
-  /** Nobody is with this node any more. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    clearTimeout(this.#settling);
-    const rooms = this.#here.rooms;
-    this.#here.clear();
-    for (const room of rooms) this.#changed.add(room);
-    await this.#tell();
-  }
-
-  #change(room: string): void {
-    this.#changed.add(room);
-    this.#settling ??= setTimeout(() => {
-      this.#settling = undefined;
-      void this.#tell();
-    }, settling);
-  }
-
-  async #tell(): Promise<void> {
-    for (const room of [...this.#changed]) {
-      this.#changed.delete(room);
-      const members = [...this.#here.of(room)].slice(0, maxMembers);
-      const subject = `${this.#prefix}.members.${roomKey(room)}.${this.#node}`;
-      try {
-        await this.#link.ask(nats => nats.messages.publish(subject, JSON.stringify(members)));
-      } catch {
-        // The link has logged it; the next heartbeat tries again.
-        this.#changed.add(room);
-        return;
+  /** The nodes that have said nothing for the lease, before the last beat of this one. */
+  async #claim(node: string): Promise<string[]> {
+    const said = await this.#link.ask(nats => this.#nodes.read(nats, "*", "all", Number.POSITIVE_INFINITY));
+    const last = lastOfEach(said);
+    const now = said.find(entry => entry.key === node)?.storedAt ?? 0;
+    const dead: string[] = [];
+    for (const { key, storedAt, stored, text } of last) {
+      if (text === "buried") {
+        if (storedAt < now - graveMs) await this.forget(key, false);
+      } else if (key !== node && storedAt < now - this.#leaseMs) {
+        if ((await this.#say(key, "claimed", stored)) !== undefined) dead.push(key);
       }
     }
+    return dead;
   }
+
+  /** @returns undefined where another entry than `after` was the last */
+  async #say(node: string, text: string, after: number): Promise<number | undefined> {
+    const entry = { epoch: "", seq: 0, at: 0, text };
+    const appended = await this.#link.ask(nats => this.#nodes.append(nats, node, entry, after, undefined));
+    return appended?.stored;
+  }
+
+  /** The last word of each node on each part. */
+  async #read(filter: string): Promise<{ readonly room: string; readonly member: RoomMember }[]> {
+    const said = await this.#link.ask(nats =>
+      this.#members.read(nats, filter, "all", Number.POSITIVE_INFINITY),
+    );
+    return lastOfEach(said).flatMap(({ subject, text }) => {
+      const [key = "", node = ""] = subject.split(".").slice(-3);
+      const room = key === noRoom ? "" : roomOfKey(key);
+      const members = JSON.parse(text) as [session: string, from: string][];
+      return members.map(([session, from]) => ({ room, member: { session, from, node } }));
+    });
+  }
+
+  async #purge(
+    streams: { streams: { purge(name: string, how: { filter: string }): Promise<unknown> } },
+    filter: string,
+  ) {
+    await streams.streams.purge(`${this.#prefix}_members`, { filter });
+  }
+
+  #subject(room: string, node: string): string {
+    return `${this.#prefix}.members.${keyOf(room)}.${node}`;
+  }
+}
+
+/** Where the open sockets stand, which are in no room: no key of a room has one letter. */
+const noRoom = "_";
+
+function keyOf(room: string): string {
+  return room === "" ? noRoom : roomKey(room);
+}
+
+function partOf(session: string): number {
+  return (createHash("sha1").update(session).digest()[0] ?? 0) % parts;
+}
+
+function lastOfEach(entries: readonly LogEntry[]): LogEntry[] {
+  return [...new Map(entries.map(entry => [entry.subject, entry])).values()];
+}
+
+/** A change as it is published to those who receive the room; undefined for what is none. */
+export function changeOfMessage(message: Msg): MemberChange | undefined {
+  const words = message.headers?.get(CHANGE);
+  return words ? changeOf(words.split(" "), message.string()) : undefined;
 }

@@ -11,9 +11,11 @@ import type {
   RoomDraft,
   RoomPosition,
 } from "./broker.js";
-import { brokerUnavailable, roomKey, roomOfKey } from "./broker.js";
-import { headGrace, openRoom, publishMessage, RedisLink, readRoom } from "./redis-link.js";
-import { RedisPresence } from "./redis-presence.js";
+import { brokerUnavailable, defaultLeaseMs, roomKey, roomOfKey } from "./broker.js";
+import { ClusterPresence, changeOf } from "./cluster-presence.js";
+import { RedisLink } from "./redis-link.js";
+import { presenceScripts, RedisPresence } from "./redis-presence.js";
+import { headGrace, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 
 /** Most messages read at once to fill a hole. */
@@ -31,18 +33,19 @@ class RedisBroker implements Broker {
   readonly #prefix: string;
   readonly #limits: HistoryLimits;
   readonly #node = randomHex(6);
-  readonly #presence: RedisPresence;
+  readonly #presence: ClusterPresence;
   readonly #feeds = new Map<string, RoomFeed>();
   readonly #space: HoldingSpace;
   readonly #headLife: number;
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
 
-  constructor({ url, prefix, history, logger, timeoutMs = 5000 }: BrokerOptions) {
-    this.#link = new RedisLink(url, logger, timeoutMs);
+  constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
+    const scripts = [openRoom, publishMessage, readRoom, ...presenceScripts];
+    this.#link = new RedisLink(url, scripts, logger, timeoutMs);
     this.#prefix = prefix;
     this.#limits = history;
-    this.#presence = new RedisPresence(this.#link, prefix, this.#node);
+    this.#presence = new ClusterPresence(new RedisPresence(this.#link, prefix, leaseMs), leaseMs);
     this.#space = new HoldingSpace(history.maxBytes);
     this.#headLife = history.ttl + headGrace;
     this.#timer = setInterval(() => void this.#renewHeads(), this.#headLife / 3);
@@ -59,6 +62,7 @@ class RedisBroker implements Broker {
 
   start(receiver: Receiver): Promise<void> {
     this.#receiver = receiver;
+    this.#presence.start(receiver);
     return this.#link.start({
       connected: () => this.#connected(),
       message: (channel, text) => this.#received(channel, text),
@@ -94,6 +98,7 @@ class RedisBroker implements Broker {
       ]);
       const position = { epoch: String(epoch), seq: Number(seq) };
       feed.open(position);
+      this.#presence.opened(room);
       return position;
     } catch (error) {
       if (this.#feeds.get(room) === feed) this.unsubscribe(room);
@@ -104,6 +109,7 @@ class RedisBroker implements Broker {
   unsubscribe(room: string): void {
     this.#feeds.get(room)?.close();
     this.#feeds.delete(room);
+    this.#presence.closed(room);
     this.#link.unsubscribe(this.#channel(room));
   }
 
@@ -134,7 +140,7 @@ class RedisBroker implements Broker {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     for (const feed of this.#feeds.values()) feed.close();
-    await this.#presence.close();
+    await this.#presence.end();
     await this.#link.close();
   }
 
@@ -160,7 +166,6 @@ class RedisBroker implements Broker {
   }
 
   async #connected(): Promise<void> {
-    void this.#presence.restore();
     const rooms = [...this.#feeds.keys()];
     const channels = [this.#signalChannel, ...rooms.map(room => this.#channel(room))];
     try {
@@ -172,6 +177,7 @@ class RedisBroker implements Broker {
       return;
     }
     for (const room of rooms) this.#feeds.get(room)?.catchUp();
+    void this.#presence.restore();
   }
 
   #received(channel: string, payload: string): void {
@@ -192,7 +198,7 @@ class RedisBroker implements Broker {
     } else if (payload.startsWith("N")) {
       const [at, except] = words;
       this.#receiver?.notice(room, { text, except: except || undefined, at: Number(at) });
-    }
+    } else if (payload.startsWith("C")) this.#presence.changed(room, changeOf(words, text));
   }
 
   /** Rooms with members here keep their epoch, however long they have no messages. */

@@ -1,135 +1,205 @@
-import type { BrokerPresence, Member } from "./broker.js";
+import type { MemberChange, RoomMember } from "./broker.js";
 import { roomKey } from "./broker.js";
-import { NodeMembers } from "./node-members.js";
+import { type Beat, changeWords, type PresenceStore, type RoomChange } from "./cluster-presence.js";
 import type { RedisLink } from "./redis-link.js";
+import { type Script, script } from "./redis-scripts.js";
 
-/** Milliseconds after which a node that says nothing is taken for dead. */
-const expiryMs = 30_000;
-const heartbeatMs = expiryMs / 3;
-/** Milliseconds for which entries of dead nodes are kept at most, unless they are read before. */
-const roomLife = 10 * 60_000;
-const renewBeats = Math.floor(roomLife / heartbeatMs / 3);
+/** How long what nobody renews is kept, milliseconds. */
+const lifeMs = 24 * 3_600_000;
+/** How long a node that was taken for dead can learn of it, milliseconds. */
+const graveMs = 3_600_000;
 
 /**
- * Who is in which room, in one hash a room: session → node and name. A node proves with one key that it lives; what a
- * dead one left is skipped, and removed by the node that finds it.
+ * Who is in which room: for each room the set of its nodes, and for each of these a hash session → name. A node has the
+ * set of its rooms, and a time of the server in the sorted set of all nodes: as `<node>` while it says that it lives, as
+ * `<node>*` while another one tells that its sessions are gone, and then as `<node>+`.
  */
-export class RedisPresence implements BrokerPresence {
+export class RedisPresence implements PresenceStore {
   readonly #link: RedisLink;
   readonly #prefix: string;
-  readonly #node: string;
-  readonly #here = new NodeMembers();
-  /** Rooms whose hash may differ from what is known here. */
-  readonly #stale = new Set<string>();
-  readonly #timer: NodeJS.Timeout;
-  #beats = 0;
+  readonly #leaseMs: number;
 
-  constructor(link: RedisLink, prefix: string, node: string) {
+  constructor(link: RedisLink, prefix: string, leaseMs: number) {
     this.#link = link;
     this.#prefix = prefix;
-    this.#node = node;
-    this.#timer = setInterval(() => void this.#beat(), heartbeatMs);
-    this.#timer.unref();
+    this.#leaseMs = leaseMs;
   }
 
-  enter(room: string, member: Member): void {
-    this.#here.add(room, member);
-    this.#write(room, redis =>
-      redis
-        .pipeline()
-        .hset(this.#key(room), member.session, this.#entry(member.from))
-        .pexpire(this.#key(room), roomLife)
-        .exec(),
-    );
-  }
-
-  exit(room: string, member: Member): void {
-    this.#here.delete(room, member);
-    this.#write(room, redis => redis.hdel(this.#key(room), member.session));
-  }
-
-  async members(room: string): Promise<readonly Member[]> {
-    const entries = await this.#link.ask(redis => redis.hgetall(this.#key(room)));
-    const found = Object.entries(entries).map(([session, entry]) => {
-      const space = entry.indexOf(" ");
-      return { session, node: entry.slice(0, space), from: entry.slice(space + 1) };
+  async write(node: string, changes: readonly RoomChange[]): Promise<void> {
+    const calls = changes.map(({ room, change }) => {
+      const { session, from, entered } = change;
+      const args = [entered ? 1 : 0, room, node, session, from, lifeMs];
+      return { keys: this.#keys(room, node), args: [...args, this.#channel(room), payloadOf(change)] };
     });
-    const nodes = [...new Set(found.map(each => each.node))].filter(node => node !== this.#node);
-    const alive = new Set([this.#node]);
-    if (nodes.length > 0) {
-      const marks = await this.#link.ask(redis => redis.mget(nodes.map(node => this.#mark(node))));
-      nodes.forEach((node, index) => {
-        if (marks[index] !== null) alive.add(node);
+    await this.#link.runAll(changeMember, calls);
+  }
+
+  async read(room: string): Promise<readonly RoomMember[]> {
+    const key = this.#room(room);
+    const found = (await this.#link.run(readMembers, [key], [])).map(String);
+    const members = new Map<string, RoomMember>();
+    for (let index = 0; index + 2 < found.length; index += 3) {
+      const [node = "", session = "", from = ""] = found.slice(index, index + 3);
+      members.set(session, { session, from, node });
+    }
+    return [...members.values()];
+  }
+
+  async beat(node: string, isNew: boolean, claim: boolean): Promise<Beat> {
+    const args = [node, this.#leaseMs, lifeMs, graveMs, claim ? 1 : 0];
+    const [state, ...dead] = await this.#link.run(beatNode, [this.#nodes], args);
+    return { state: isNew ? "known" : (state as Beat["state"]), dead: dead.map(String) };
+  }
+
+  async left(node: string): Promise<{ readonly room: string; readonly member: RoomMember }[]> {
+    const rooms = await this.#link.ask(redis => redis.smembers(this.#node(node)));
+    const found: { room: string; member: RoomMember }[] = [];
+    for (let start = 0; start < rooms.length; start += roomsAtOnce) {
+      const some = rooms.slice(start, start + roomsAtOnce);
+      const all = await this.#link.ask(redis =>
+        Promise.all(some.map(room => redis.hgetall(this.#members(room, node)))),
+      );
+      all.forEach((members, index) => {
+        const room = some[index] ?? "";
+        for (const [session, from] of Object.entries(members)) {
+          found.push({ room, member: { session, from, node } });
+        }
       });
     }
-    const dead = found.filter(each => !alive.has(each.node)).map(each => each.session);
-    if (dead.length > 0) this.#write(room, redis => redis.hdel(this.#key(room), ...dead));
-    return found.filter(each => alive.has(each.node)).map(({ session, from }) => ({ session, from }));
+    return found;
   }
 
-  /** The server may have lost everything, or missed what changed here. */
-  async restore(): Promise<void> {
-    for (const room of this.#here.rooms) this.#stale.add(room);
-    await this.#beat();
+  async tell(changes: readonly RoomChange[]): Promise<void> {
+    await this.#link.ask(async redis => {
+      const pipeline = redis.pipeline();
+      for (const { room, change } of changes) pipeline.publish(this.#channel(room), payloadOf(change));
+      for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
+    });
   }
 
-  /** What this node knows is forgotten everywhere. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#link.ask(redis => redis.del(this.#mark(this.#node))).catch(() => undefined);
-  }
-
-  async #beat(): Promise<void> {
-    try {
-      await this.#link.ask(redis => redis.set(this.#mark(this.#node), "1", "PX", expiryMs));
-      for (const room of [...this.#stale]) {
-        this.#stale.delete(room);
-        await this.#align(room);
-      }
-      if (++this.#beats % renewBeats === 0) await this.#renew();
-    } catch {
-      // The link has logged it; the next beat tries again.
+  async forget(node: string, buried: boolean): Promise<void> {
+    const rooms = await this.#link.ask(redis => redis.smembers(this.#node(node)));
+    const calls = rooms.map(room => ({ keys: this.#keys(room, node), args: [node] }));
+    for (let start = 0; start < calls.length; start += roomsAtOnce) {
+      await this.#link.runAll(forgetMembers, calls.slice(start, start + roomsAtOnce));
     }
+    await this.#link.run(forgetNode, [this.#nodes, this.#node(node)], [node, buried ? 1 : 0]);
   }
 
-  /** Makes the room's hash say of this node what is so. */
-  async #align(room: string): Promise<void> {
-    try {
-      const there = await this.#link.ask(redis => redis.hgetall(this.#key(room)));
-      const here = this.#here.of(room);
-      const own = Object.keys(there).filter(session => there[session]?.startsWith(`${this.#node} `));
-      const gone = own.filter(session => !here.has(session));
-      await this.#link.ask(redis => {
-        const pipeline = redis.pipeline();
-        for (const [session, from] of here) pipeline.hset(this.#key(room), session, this.#entry(from));
-        if (gone.length > 0) pipeline.hdel(this.#key(room), ...gone);
-        return pipeline.pexpire(this.#key(room), roomLife).exec();
-      });
-    } catch (error) {
-      this.#stale.add(room);
-      throw error;
-    }
+  #keys(room: string, node: string): string[] {
+    return [this.#node(node), this.#room(room), this.#members(room, node)];
   }
 
-  async #renew(): Promise<void> {
-    for (const room of this.#here.rooms) {
-      await this.#link.ask(redis => redis.pexpire(this.#key(room), roomLife));
-    }
+  get #nodes(): string {
+    return `${this.#prefix}:nodes`;
   }
 
-  #write(room: string, command: Parameters<RedisLink["ask"]>[0]): void {
-    this.#link.ask(command).catch(() => this.#stale.add(room));
+  #node(node: string): string {
+    return `${this.#prefix}:at:${node}`;
   }
 
-  #key(room: string): string {
-    return `${this.#prefix}:members:${roomKey(room)}`;
+  #room(room: string): string {
+    return `${this.#prefix}:in:${roomKey(room)}`;
   }
 
-  #mark(node: string): string {
-    return `${this.#prefix}:node:${node}`;
+  #members(room: string, node: string): string {
+    return `${this.#room(room)}:${node}`;
   }
 
-  #entry(from: string): string {
-    return `${this.#node} ${from}`;
+  #channel(room: string): string {
+    return room === "" ? "" : `${this.#prefix}:channel:${roomKey(room)}`;
   }
 }
+
+const roomsAtOnce = 500;
+
+/** As nodes get it by the channel of the room. */
+function payloadOf(change: MemberChange): string {
+  return `C${changeWords(change)}\n${change.from}`;
+}
+
+/** KEYS node, room, members. ARGV 1 for an enter, room, node, session, name, time to live, channel, payload. */
+const changeMember = script(`
+if ARGV[1] == '1' then
+  redis.call('SADD', KEYS[1], ARGV[2])
+  redis.call('SADD', KEYS[2], ARGV[3])
+  redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[6]) end
+else
+  redis.call('HDEL', KEYS[3], ARGV[4])
+  if redis.call('EXISTS', KEYS[3]) == 0 then
+    redis.call('SREM', KEYS[1], ARGV[2])
+    redis.call('SREM', KEYS[2], ARGV[3])
+  end
+end
+if ARGV[7] ~= '' then redis.call('PUBLISH', ARGV[7], ARGV[8]) end
+return {}
+`);
+
+/** KEYS room. Gives node, session and name of each member. */
+const readMembers = script(`
+local found = {}
+for _, node in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local members = redis.call('HGETALL', KEYS[1] .. ':' .. node)
+  for index = 1, #members, 2 do
+    found[#found + 1] = node
+    found[#found + 1] = members[index]
+    found[#found + 1] = members[index + 1]
+  end
+end
+return found
+`);
+
+/**
+ * KEYS nodes. ARGV node, lease, time to live, how long the dead are remembered, 1 to claim dead ones.
+ * Gives what is known of the node, then the nodes that it has claimed.
+ */
+const beatNode = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = 'known'
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  local buried = redis.call('ZSCORE', KEYS[1], ARGV[1] .. '*') or redis.call('ZSCORE', KEYS[1], ARGV[1] .. '+')
+  state = buried and 'buried' or 'forgotten'
+end
+if state ~= 'buried' then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local found = {state}
+if ARGV[5] == '1' then
+  for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])) do
+    if string.sub(node, -1) == '+' then
+      if tonumber(redis.call('ZSCORE', KEYS[1], node)) <= now - ARGV[4] then redis.call('ZREM', KEYS[1], node) end
+    else
+      redis.call('ZREM', KEYS[1], node)
+      local id = string.gsub(node, '%*$', '')
+      redis.call('ZADD', KEYS[1], now, id .. '*')
+      found[#found + 1] = id
+    end
+  end
+end
+return found
+`);
+
+/** KEYS node, room, members. ARGV node. */
+const forgetMembers = script(`
+redis.call('DEL', KEYS[3])
+redis.call('SREM', KEYS[2], ARGV[1])
+return {}
+`);
+
+/** KEYS nodes, node. ARGV node, 1 where it was buried. */
+const forgetNode = script(`
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1] .. '*')
+redis.call('ZREM', KEYS[1], ARGV[1], ARGV[1] .. '*')
+if ARGV[2] == '1' and score then redis.call('ZADD', KEYS[1], score, ARGV[1] .. '+') end
+redis.call('DEL', KEYS[2])
+return {}
+`);
+
+export const presenceScripts: readonly Script[] = [
+  changeMember,
+  readMembers,
+  beatNode,
+  forgetMembers,
+  forgetNode,
+];

@@ -1,7 +1,8 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
 import { whenReady } from "../../net/when-ready.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Bridge } from "../bridge/bridge.js";
+import type { Bridge, Session } from "../bridge/bridge.js";
+import type { LostSession } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
@@ -41,12 +42,16 @@ const maxNamed = 1000;
 /** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
 export class Chat {
   readonly #closing = new Set<Promise<void>>();
+  /** Of those another node has notified backends that they are gone. */
+  readonly #reported = new WeakSet<Socket>();
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
   constructor(
     readonly local: LocalHub,
     public options: ChatOptions,
-  ) {}
+  ) {
+    local.onLost = sessions => this.#lost(sessions);
+  }
 
   /** A text frame has come. Never throws. */
   receive(socket: Socket, text: string, bytes: number): void {
@@ -88,14 +93,35 @@ export class Chat {
     const left = this.local.open.remove(socket);
     if (bridge === undefined) return;
     bridge.sessionClosed(socket);
+    if (this.#reported.delete(socket)) return;
     const leaves = Array.from(
       left,
       ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
     );
-    const notified = this.#notifyClosed(bridge, socket, leaves, code).finally(() =>
-      this.#closing.delete(notified),
-    );
+    this.#settle(this.#notifyClosed(bridge, socket, leaves, code, socket.lanes));
+  }
+
+  /** Backends have been notified, by another node, that all sockets of this one are gone. */
+  reported(): void {
+    for (const socket of this.local.open) this.#reported.add(socket);
+  }
+
+  #settle(notifying: Promise<void>): void {
+    const notified = notifying.finally(() => this.#closing.delete(notified));
     this.#closing.add(notified);
+  }
+
+  /** In the stead of a node that died. */
+  #lost(sessions: ReadonlyMap<string, LostSession>): void {
+    const { bridge } = this.options;
+    if (bridge === undefined) return;
+    for (const [id, { rooms, subject }] of sessions) {
+      const leaves = Array.from(
+        rooms,
+        ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
+      );
+      this.#settle(this.#notifyClosed(bridge, new LostSocket(id, subject), leaves, 1006, undefined));
+    }
   }
 
   /** Resolves when backends have been notified of all sockets that are over. */
@@ -104,8 +130,13 @@ export class Chat {
   }
 
   /** After what backends are still asked about the rooms. */
-  async #notifyClosed(bridge: Bridge, socket: Socket, leaves: readonly LeaveFrame[], code: number) {
-    const { lanes } = socket;
+  async #notifyClosed(
+    bridge: Bridge,
+    socket: Session,
+    leaves: readonly LeaveFrame[],
+    code: number,
+    lanes: Socket["lanes"],
+  ): Promise<void> {
     const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
     const left = leaves.map(async leave => {
       await running.get(leave.room_id);
@@ -277,5 +308,26 @@ export class Chat {
     if (!socket.strike(now)) return;
     const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
     this.local.open.end(socket, code, `{"reason":"${reason}"}`);
+  }
+}
+
+/** A socket of a node that died, as far as it is known. */
+class LostSocket implements Session {
+  readonly identity = undefined;
+  readonly clientAddress = "";
+  readonly buffered = 0;
+  readonly closed = true;
+
+  constructor(
+    readonly id: string,
+    readonly subject: string,
+  ) {}
+
+  get requestId(): string {
+    return this.id;
+  }
+
+  send(): boolean {
+    return false;
   }
 }

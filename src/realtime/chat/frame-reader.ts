@@ -129,7 +129,9 @@ function faulty(reason: Reason, message: string, value: Record<string, unknown> 
 function unknownType(type: unknown): string {
   if (typeof type !== "string") return "type: expected a string";
   const name = type.slice(0, 64);
-  return `unknown type ${shown(type)}${hint(nearest(name, frameTypes) ?? byVerb.get(nearest(name, byVerb.keys()) ?? ""))}`;
+  const near = nearest(name, frameTypes) ?? byVerb.get(nearest(name, byVerb.keys()) ?? "");
+  const expected = near === undefined ? `; expected ${frameTypes.join(", ")}` : hint(near);
+  return `unknown type ${shown(type)}${expected}`;
 }
 
 function unknownField(name: string, type: string, fields: ReadonlyMap<string, Check>): string {

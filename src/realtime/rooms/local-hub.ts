@@ -3,13 +3,16 @@ import { randomHex } from "../../telemetry/ids.js";
 import type { Logger } from "../../telemetry/logger.js";
 import type {
   Broker,
+  LostSession,
   Member,
+  MemberChange,
   Message,
   Notice,
   Published,
   Receiver,
   RoomPosition,
 } from "../brokers/broker.js";
+import { notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import { FanOut } from "./fan-out.js";
 import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
@@ -38,6 +41,10 @@ export class LocalHub implements Receiver, SocketOwner {
   readonly #pacer: RoomPacer;
   readonly #rooms: ReadonlyMap<string, Room>;
   #limits: HubLimits;
+  /** Sessions of another node that died: backends are to be told that they are gone. */
+  onLost: ((sessions: ReadonlyMap<string, LostSession>) => void) | undefined = undefined;
+  /** Others have told that the sessions of this node are gone. */
+  onBuried: (() => void) | undefined = undefined;
 
   constructor(
     readonly broker: Broker,
@@ -45,7 +52,7 @@ export class LocalHub implements Receiver, SocketOwner {
     readonly logger: Logger | undefined,
     limits: HubLimits,
   ) {
-    this.open = new OpenSockets(socket => this.#members.leaveAll(socket));
+    this.open = new OpenSockets(socket => this.#members.leaveAll(socket), broker.presence);
     this.#pacer = new RoomPacer(this);
     this.slow = new SlowConsumers(broker, metrics, this);
     this.fanOut = new FanOut(metrics, this.#pacer, this.slow);
@@ -217,6 +224,19 @@ export class LocalHub implements Receiver, SocketOwner {
     // It is no message: it is never requested again.
     else if (isOverfull(room)) this.metrics.dropped.refused.inc();
     else this.#holdNotice(room, notice);
+  }
+
+  member(name: string, { from, session, entered, at }: MemberChange): void {
+    const text = notice(entered ? "join-room" : "leave-room", name, from);
+    this.notice(name, { text, except: session, at });
+  }
+
+  lost(sessions: ReadonlyMap<string, LostSession>): void {
+    this.onLost?.(sessions);
+  }
+
+  buried(): void {
+    this.onBuried?.();
   }
 
   gap(name: string, epoch: string, from: number, to: number): void {

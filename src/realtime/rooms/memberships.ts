@@ -148,10 +148,11 @@ export class Memberships {
     socket.rooms.set(room.name, room);
     this.#size++;
     this.metrics.joined(room.members.size);
-    this.broker.presence?.enter(room.name, { session: socket.id, from });
-    // A member already: notifying the others checks their buffers, and one that is too slow may be closed by that,
+    // A member already: to notify the others is to look at their buffers, and whoever is too slow may be ended by that,
     // the room's last other member or this one.
-    this.#notify(room.name, notice("join-room", room.name, from), socket.id);
+    const { presence } = this.broker;
+    if (presence !== undefined) presence.enter(room.name, { session: socket.id, from });
+    else if (room.nameEntered(from)) this.#notify(room.name, notice("join-room", room.name, from), socket.id);
   }
 
   #begin(
@@ -182,8 +183,9 @@ export class Memberships {
     room.members.delete(socket);
     socket.rooms.delete(room.name);
     this.#size--;
-    this.broker.presence?.exit(room.name, { session: socket.id, from });
-    this.#notify(room.name, notice("leave-room", room.name, from), socket.id);
+    const { presence } = this.broker;
+    if (presence !== undefined) presence.exit(room.name, { session: socket.id, from });
+    else if (room.nameLeft(from)) this.#notify(room.name, notice("leave-room", room.name, from), socket.id);
     this.#close(room);
   }
 

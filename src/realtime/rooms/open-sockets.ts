@@ -1,3 +1,4 @@
+import type { BrokerPresence } from "../brokers/broker.js";
 import { CloseCode } from "../chat/frames.js";
 import type { Socket } from "./socket.js";
 
@@ -15,7 +16,10 @@ export class OpenSockets {
   readonly #ending = new Set<Socket>();
 
   /** @param leaveAll takes a socket out of its rooms; returns them, with its name in each */
-  constructor(readonly leaveAll: (socket: Socket) => ReadonlyMap<string, string>) {}
+  constructor(
+    readonly leaveAll: (socket: Socket) => ReadonlyMap<string, string>,
+    readonly presence: BrokerPresence | undefined,
+  ) {}
 
   get size(): number {
     return this.#all.size;
@@ -31,12 +35,13 @@ export class OpenSockets {
 
   add(socket: Socket): void {
     this.#all.set(socket.id, socket);
+    this.presence?.open(socket.id, socket.subject);
   }
 
   /** The socket is over. @returns the rooms that it was in until then, or until it was ended, with its name there */
   remove(socket: Socket): ReadonlyMap<string, string> {
     const left = socket.pendingClose?.left ?? this.leaveAll(socket);
-    this.#all.delete(socket.id);
+    if (this.#all.delete(socket.id)) this.presence?.close(socket.id);
     this.#ending.delete(socket);
     return left;
   }

@@ -218,6 +218,9 @@ export interface PendingClose {
 /** Frames refused at once before the socket is closed; one more is forgiven each second. */
 const maxStrikes = 20;
 
+/** Members up to which names are not counted in a table. */
+const countedMembers = 16;
+
 /** A room that has members on this node. */
 export class Room {
   /** Each with the name that it joined by. */
@@ -247,6 +250,8 @@ export class Room {
   joining = 0;
   /** Until the broker has subscribed. */
   opening: Promise<void> | undefined = undefined;
+  /** How many members each name has; undefined where they are so few that it is counted when it is needed. */
+  #names: Map<string, number> | undefined = undefined;
   /** `messageHead` of its name. */
   readonly messageHead: string;
 
@@ -261,6 +266,31 @@ export class Room {
   /** True where the room has neither members nor sockets that join it here. */
   get unused(): boolean {
     return this.members.size === 0 && this.joining === 0;
+  }
+
+  /** A member of that name has been added. @returns whether it is the only one of that name */
+  nameEntered(name: string): boolean {
+    if (this.#names === undefined) {
+      if (this.members.size <= countedMembers) return this.#count(name) === 1;
+      this.#names = new Map();
+      for (const each of this.members.values()) this.#names.set(each, (this.#names.get(each) ?? 0) + 1);
+    } else this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
+    return this.#names.get(name) === 1;
+  }
+
+  /** A member of that name has been removed. @returns whether it was the last one of that name */
+  nameLeft(name: string): boolean {
+    if (this.#names === undefined) return this.#count(name) === 0;
+    const left = (this.#names.get(name) ?? 1) - 1;
+    if (left > 0) this.#names.set(name, left);
+    else this.#names.delete(name);
+    return left <= 0;
+  }
+
+  #count(name: string): number {
+    let count = 0;
+    for (const each of this.members.values()) if (each === name) count++;
+    return count;
   }
 
   /** Charges the sender for a published message until the room has delivered it. */

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Broker, HistoryLimits, Published, RoomDraft } from "../../../src/realtime/brokers/broker.js";
+import type {
+  Broker,
+  BrokerPresence,
+  HistoryLimits,
+  Published,
+  RoomDraft,
+} from "../../../src/realtime/brokers/broker.js";
 import { GatewayError } from "../../../src/status/failure.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { startWire, type TestServer } from "./servers.js";
@@ -10,7 +16,8 @@ export interface BrokerKind {
   /** Why its tests cannot run here. */
   readonly skip: string | false;
   start(): Promise<TestServer>;
-  create(port: number, prefix: string, history: HistoryLimits): Broker;
+  /** @param leaseMs after which a silent node is taken for dead; left out, as in use */
+  create(port: number, prefix: string, history: HistoryLimits, leaseMs?: number): Broker;
   /** How many connections of the server receive a room. */
   receivers(port: number, prefix: string, room: string): Promise<number>;
 }
@@ -46,8 +53,13 @@ export function describeBroker(kind: BrokerKind): void {
     });
 
     const prefix = (): string => `test${process.pid}x${++prefixes}`;
-    const node = async (name: string, port = server.port, history = limits): Promise<Node> => {
-      const broker = kind.create(port, name, history);
+    const node = async (
+      name: string,
+      port = server.port,
+      history = limits,
+      leaseMs?: number,
+    ): Promise<Node> => {
+      const broker = kind.create(port, name, history, leaseMs);
       const recorder = createRecorder();
       closing.push(() => broker.close());
       await broker.start(recorder);
@@ -275,30 +287,160 @@ export function describeBroker(kind: BrokerKind): void {
       await got(a.recorder, "general", 1);
     });
 
-    test("members are known on every node, those of dead nodes are not", async () => {
+    const presence = ({ broker }: Node): BrokerPresence => {
+      assert.ok(broker.presence !== undefined);
+      return broker.presence;
+    };
+    const names = async (each: Node): Promise<string[]> =>
+      (await presence(each).members("general")).map(({ session, from }) => `${session} ${from}`).sort();
+    const settle = async (each: Node, wanted: readonly string[]): Promise<void> => {
+      while ((await names(each)).join() !== wanted.join()) {
+        await new Promise(resolve => setTimeout(resolve, 10));
+      }
+    };
+    const heard = ({ recorder }: Node, wanted: readonly string[]): Promise<void> =>
+      recorder.until(() => recorder.members("general").join() === wanted.join());
+
+    test("members are known on every node, until their node is closed", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
-      const presence = (each: Node) => {
-        assert.ok(each.broker.presence !== undefined);
-        return each.broker.presence;
-      };
-      const names = async (each: Node): Promise<string[]> =>
-        (await presence(each).members("general")).map(({ session, from }) => `${session} ${from}`).sort();
-      const settle = async (wanted: readonly string[]): Promise<void> => {
-        for (const each of [a, b]) {
-          while ((await names(each)).join() !== wanted.join())
-            await new Promise(resolve => setTimeout(resolve, 10));
-        }
-      };
       presence(a).enter("general", { session: "s1", from: "Will Hall" });
       presence(b).enter("general", { session: "s2", from: "jdoe" });
       presence(b).enter("general", { session: "s3", from: "jdoe" });
-      await settle(["s1 Will Hall", "s2 jdoe", "s3 jdoe"]);
+      for (const each of [a, b]) await settle(each, ["s1 Will Hall", "s2 jdoe", "s3 jdoe"]);
       presence(b).exit("general", { session: "s2", from: "jdoe" });
-      await settle(["s1 Will Hall", "s3 jdoe"]);
+      for (const each of [a, b]) await settle(each, ["s1 Will Hall", "s3 jdoe"]);
       await b.broker.close();
-      while ((await names(a)).length > 1) await new Promise(resolve => setTimeout(resolve, 10));
-      assert.deepEqual(await names(a), ["s1 Will Hall"]);
+      await settle(a, ["s1 Will Hall"]);
+    });
+
+    test("a name comes with its first session and leaves with its last, on whatever nodes they are", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      await a.broker.subscribe("general");
+      presence(a).enter("general", { session: "s1", from: "jdoe" });
+      await heard(a, ["+jdoe"]);
+      await b.broker.subscribe("general");
+      presence(b).enter("general", { session: "s2", from: "jdoe" });
+      presence(b).enter("general", { session: "s3", from: "hsue" });
+      await heard(a, ["+jdoe", "+hsue"]);
+      presence(a).exit("general", { session: "s1", from: "jdoe" });
+      presence(b).exit("general", { session: "s3", from: "hsue" });
+      await heard(a, ["+jdoe", "+hsue", "-hsue"]);
+      presence(b).exit("general", { session: "s2", from: "jdoe" });
+      await heard(a, ["+jdoe", "+hsue", "-hsue", "-jdoe"]);
+      // Who was there before a node received the room has not come: it is not told of it.
+      await heard(b, ["+hsue", "-hsue", "-jdoe"]);
+    });
+
+    test("presence counts each session once while members come and go", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      for (let index = 0; index < 50; index++) {
+        presence(a).enter("general", { session: `a${index}`, from: `A${index}` });
+      }
+      let busy = true;
+      const churn = (async () => {
+        for (let index = 0; busy; index++) {
+          const member = { session: `a${index % 50}`, from: `A${index % 50}` };
+          presence(a).exit("general", member);
+          presence(a).enter("general", member);
+          await new Promise(resolve => setImmediate(resolve));
+        }
+      })();
+      for (let round = 0; round < 20; round++) {
+        const sessions = (await presence(b).members("general")).map(({ session }) => session);
+        assert.equal(new Set(sessions).size, sessions.length);
+        assert.ok(sessions.length <= 50);
+      }
+      busy = false;
+      await churn;
+    });
+
+    test("the members of a node that died leave once, told by another node, which learns of their rooms", async () => {
+      const name = prefix();
+      const wire = await startWire(server.port);
+      closing.push(wire.close);
+      const a = await node(name, server.port, limits, 1500);
+      const b = await node(name, wire.port, limits, 1500);
+      for (const each of [a, b]) await each.broker.subscribe("general");
+      presence(a).enter("general", { session: "a1", from: "jdoe" });
+      presence(b).open("b1", "jdoe");
+      presence(b).open("b2", "hsue");
+      presence(b).enter("general", { session: "b1", from: "jdoe" });
+      presence(b).enter("general", { session: "b2", from: "hsue" });
+      presence(b).enter("elsewhere", { session: "b2", from: "Hsue" });
+      await heard(a, ["+jdoe", "+hsue"]);
+      await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
+      await wire.cut();
+      await a.recorder.until(all => all.some(({ kind }) => kind === "lost"));
+      await heard(a, ["+jdoe", "+hsue", "-hsue"]);
+      await settle(a, ["a1 jdoe"]);
+      const lost = a.recorder.all.flatMap(entry => (entry.kind === "lost" ? [...entry.sessions] : []));
+      assert.deepEqual(
+        lost.map(([session, { rooms, subject }]) => [session, subject, [...rooms].sort()]).sort(),
+        [
+          ["b1", "jdoe", [["general", "jdoe"]]],
+          [
+            "b2",
+            "hsue",
+            [
+              ["elsewhere", "Hsue"],
+              ["general", "hsue"],
+            ],
+          ],
+        ],
+      );
+      // It was not dead: it learns what the others believe, and says again who is with it.
+      await wire.mend();
+      await b.recorder.until(all => all.some(({ kind }) => kind === "buried"));
+      await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
+      await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue"]);
+      presence(b).exit("general", { session: "b2", from: "hsue" });
+      await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue", "-hsue"]);
+      assert.equal(a.recorder.all.filter(({ kind }) => kind === "lost").length, 1);
+    });
+
+    test("members that left or came while a node was cut off are told when it is back", async () => {
+      const name = prefix();
+      const wire = await startWire(server.port);
+      closing.push(wire.close);
+      const [a, b] = [await node(name), await node(name, wire.port, limits, 3000)];
+      for (const each of [a, b]) await each.broker.subscribe("general");
+      presence(a).enter("general", { session: "a1", from: "jdoe" });
+      presence(b).enter("general", { session: "b1", from: "will" });
+      await heard(b, ["+jdoe", "+will"]);
+      await heard(a, ["+jdoe", "+will"]);
+      await wire.cut();
+      presence(a).exit("general", { session: "a1", from: "jdoe" });
+      presence(a).enter("general", { session: "a2", from: "hsue" });
+      presence(b).exit("general", { session: "b1", from: "will" });
+      await heard(a, ["+jdoe", "+will", "-jdoe", "+hsue"]);
+      await wire.mend();
+      await heard(a, ["+jdoe", "+will", "-jdoe", "+hsue", "-will"]);
+      await b.recorder.until(() => b.recorder.members("general").length === 5);
+      assert.deepEqual(b.recorder.members("general").slice(2).sort(), ["+hsue", "-jdoe", "-will"]);
+    });
+
+    test("members are there again after the server has lost everything, and nobody is told anything", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      for (const each of [a, b]) await each.broker.subscribe("general");
+      presence(a).enter("general", { session: "a1", from: "jdoe" });
+      presence(b).enter("general", { session: "b1", from: "hsue" });
+      for (const each of [a, b]) await settle(each, ["a1 jdoe", "b1 hsue"]);
+      for (const each of [a, b])
+        await each.recorder.until(() => each.recorder.members("general").length === 2);
+      await server.kill();
+      server.empty();
+      await server.start();
+      await Promise.all([ready(a), ready(b)]);
+      for (const each of [a, b]) await settle(each, ["a1 jdoe", "b1 hsue"]);
+      presence(a).exit("general", { session: "a1", from: "jdoe" });
+      for (const each of [a, b]) {
+        await each.recorder.until(() => each.recorder.members("general").at(-1) === "-jdoe");
+        assert.equal(each.recorder.members("general").length, 3);
+      }
     });
   });
 }

@@ -14,8 +14,8 @@ describeBroker({
   name: "NATS",
   skip,
   start: startNats,
-  create: (port, prefix, history) =>
-    createNatsBroker({ url: `nats://127.0.0.1:${port}`, prefix, history, logger: undefined }),
+  create: (port, prefix, history, leaseMs) =>
+    createNatsBroker({ url: `nats://127.0.0.1:${port}`, prefix, history, logger: undefined, leaseMs }),
   receivers: (port, prefix, room) => subscriptions(port, `${prefix}.out.${roomKey(room)}`),
 });
 

@@ -1,4 +1,10 @@
-import type { Message, Notice, Receiver } from "../../../src/realtime/brokers/broker.js";
+import type {
+  LostSession,
+  MemberChange,
+  Message,
+  Notice,
+  Receiver,
+} from "../../../src/realtime/brokers/broker.js";
 
 export type Recorded =
   | { readonly kind: "message"; readonly room: string; readonly message: Message }
@@ -10,13 +16,18 @@ export type Recorded =
       readonly from: number;
       readonly to: number;
     }
-  | { readonly kind: "signal"; readonly text: string };
+  | { readonly kind: "signal"; readonly text: string }
+  | { readonly kind: "member"; readonly room: string; readonly change: MemberChange }
+  | { readonly kind: "lost"; readonly sessions: ReadonlyMap<string, LostSession> }
+  | { readonly kind: "buried" };
 
 /** A hub that only writes down what the broker tells it. */
 export interface Recorder extends Receiver {
   readonly all: readonly Recorded[];
   /** The numbers of a room's messages, in the order of their arrival. */
   seqs(room: string): number[];
+  /** Who came into a room and left it, as `+name` and `-name`. */
+  members(room: string): string[];
   /** Resolves when `fits` holds; looked at with everything that arrives. */
   until(fits: (all: readonly Recorded[]) => boolean): Promise<void>;
 }
@@ -33,6 +44,15 @@ export function createRecorder(): Recorder {
     message: (room, message) => add({ kind: "message", room, message }),
     notice: (room, notice) => add({ kind: "notice", room, notice }),
     gap: (room, epoch, from, to) => add({ kind: "gap", room, epoch, from, to }),
+    member: (room, change) => add({ kind: "member", room, change }),
+    lost: sessions => add({ kind: "lost", sessions }),
+    buried: () => add({ kind: "buried" }),
+    members: room =>
+      all.flatMap(entry =>
+        entry.kind === "member" && entry.room === room
+          ? [`${entry.change.entered ? "+" : "-"}${entry.change.from}`]
+          : [],
+      ),
     signal: text => add({ kind: "signal", text }),
     seqs: room =>
       all.flatMap(entry => (entry.kind === "message" && entry.room === room ? [entry.message.seq] : [])),

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,8 @@ export interface TestServer {
   /** Kills it, as a crash would. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Removes what it keeps, between `kill` and `start`. */
+  empty(): void;
   /** Stops its process without ending connections; `resume` lets it go on. */
   suspend(): void;
   resume(): void;
@@ -73,6 +75,10 @@ async function startServer(
     port,
     kill,
     start,
+    empty: () => {
+      rmSync(folder, { recursive: true });
+      mkdirSync(folder);
+    },
     suspend: () => void child?.kill("SIGSTOP"),
     resume: () => void child?.kill("SIGCONT"),
     close: async () => {

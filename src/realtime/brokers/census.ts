@@ -1,0 +1,103 @@
+import type { MemberChange, RoomMember } from "./broker.js";
+
+/** Changes that may wait until it is known who was in a room before them. */
+const maxHeld = 10_000;
+
+interface Present {
+  readonly node: string;
+  readonly from: string;
+  /** It was there when this node began to receive the room, as far as is known. */
+  readonly found: boolean;
+}
+
+/** Who is in one room on all nodes, as far as its members on this node have been told. */
+export class Census {
+  readonly #told: (change: MemberChange) => void;
+  /** By session. */
+  readonly #sessions = new Map<string, Present>();
+  /** How many sessions a name has. */
+  readonly #names = new Map<string, number>();
+  /** What has come before it is known who was there; undefined when that is known. */
+  #held: MemberChange[] | undefined = [];
+
+  /** @param told a name has come into the room by its first session, or left it with its last */
+  constructor(told: (change: MemberChange) => void) {
+    this.#told = told;
+  }
+
+  change(change: MemberChange): void {
+    if (this.#held === undefined) this.#apply(change);
+    // Whoever was there before is told of with what is read next.
+    else if (this.#held.length < maxHeld) this.#held.push(change);
+  }
+
+  /** Who was there when this node began to receive the room, and maybe what it has received since: nobody is told of them. */
+  begin(members: readonly RoomMember[]): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    const changed = new Set(held.filter(({ again }) => !again).map(({ session }) => session));
+    for (const member of members) if (!changed.has(member.session)) this.#add(member, true);
+    for (const change of held) {
+      if (!change.entered && !this.#sessions.has(change.session))
+        this.#add({ ...change, node: change.of ?? "" }, true);
+      this.#apply(change);
+    }
+  }
+
+  /**
+   * What the store says now, after changes may have been missed.
+   * @param isHere whether a session is one of this node: the store may not know of it yet
+   * @param complete false where other nodes may not have said yet who is with them: nobody is taken for gone
+   */
+  compare(members: readonly RoomMember[], isHere: (session: string) => boolean, complete: boolean): void {
+    if (this.#held !== undefined) {
+      this.begin(members);
+      return;
+    }
+    const at = Date.now();
+    const there = new Set<string>();
+    for (const member of members) {
+      there.add(member.session);
+      this.#apply({ ...member, entered: true, again: true, at, of: undefined });
+    }
+    if (!complete) return;
+    for (const [session, { from, node }] of [...this.#sessions]) {
+      if (there.has(session) || isHere(session)) continue;
+      this.#apply({ session, from, node, entered: false, again: false, at, of: undefined });
+    }
+  }
+
+  #apply(change: MemberChange): void {
+    const { session, from, entered, of } = change;
+    const known = this.#sessions.get(session);
+    if (entered) {
+      if (known?.from !== from) {
+        if (known !== undefined) this.#apply({ ...change, from: known.from, entered: false });
+        if (this.#add(change, false) === 1) this.#told(change);
+        return;
+      }
+      const { again, node } = change;
+      this.#sessions.set(session, { node, from, found: known.found && again });
+      // It came while it was read who was there.
+      if (known.found && !again && this.#names.get(from) === 1) this.#told(change);
+      return;
+    }
+    // A node that was taken for dead has said itself, meanwhile, that the session is with it.
+    if (known === undefined || (of !== undefined && known.node !== of)) return;
+    this.#sessions.delete(session);
+    const left = (this.#names.get(known.from) ?? 1) - 1;
+    if (left > 0) this.#names.set(known.from, left);
+    else {
+      this.#names.delete(known.from);
+      this.#told({ ...change, from: known.from });
+    }
+  }
+
+  /** @returns how many sessions the name has now */
+  #add({ session, node, from }: RoomMember, found: boolean): number {
+    this.#sessions.set(session, { node, from, found });
+    const count = (this.#names.get(from) ?? 0) + 1;
+    this.#names.set(from, count);
+    return count;
+  }
+}

@@ -1,0 +1,288 @@
+import { randomHex } from "../../telemetry/ids.js";
+import type { BrokerPresence, LostSession, Member, MemberChange, Receiver, RoomMember } from "./broker.js";
+import { Census } from "./census.js";
+import { NodeMembers } from "./node-members.js";
+
+/** A change with its room. The room "" has the open sockets, each by the name of its subject. */
+export interface RoomChange {
+  readonly room: string;
+  readonly change: MemberChange;
+}
+
+/** What a node learns by saying that it lives. */
+export interface Beat {
+  /** Whether the store has what this node wrote; "buried" where another node has told that its sessions are gone. */
+  readonly state: "known" | "forgotten" | "buried";
+  /** Nodes that have said nothing for the lease, and that this node alone has claimed for as long. */
+  readonly dead: readonly string[];
+}
+
+/** Where nodes write who is with them. All of it rejects where the server is away. */
+export interface PresenceStore {
+  /** Keeps the changes of a node, and publishes them to all nodes that receive their rooms, in order. */
+  write(node: string, changes: readonly RoomChange[], here: NodeMembers): Promise<void>;
+  read(room: string): Promise<readonly RoomMember[]>;
+  /** By the clock of the server. @param claim whether to look for dead nodes */
+  beat(node: string, isNew: boolean, claim: boolean): Promise<Beat>;
+  /** What a node has written. */
+  left(node: string): Promise<readonly { readonly room: string; readonly member: RoomMember }[]>;
+  /** Publishes changes of a dead node without keeping them. */
+  tell(changes: readonly RoomChange[]): Promise<void>;
+  /** Removes what a node has written. @param buried what it learns should it come back */
+  forget(node: string, buried: boolean): Promise<void>;
+}
+
+/** Changes written at once, and rooms read at once. */
+const batch = 500;
+const readers = 50;
+/** Changes that may wait for the server; then everything is written anew instead. */
+const maxPending = 50_000;
+const renewMs = 6 * 3_600_000;
+
+/**
+ * Who is in which room on all nodes. Each node writes who is with it, and holds who is in the rooms that it receives, so
+ * that it alone decides what its members are told. After every failure it begins anew under another name: what it wrote
+ * before is not relied on.
+ */
+export class ClusterPresence implements BrokerPresence {
+  readonly #store: PresenceStore;
+  readonly #lease: number;
+  readonly #here = new NodeMembers();
+  readonly #rooms = new Map<string, Census>();
+  readonly #timer: NodeJS.Timeout;
+  #receiver: Receiver | undefined;
+  #node = randomHex(6);
+  #isNew = true;
+  #pending: RoomChange[] = [];
+  #writing: Promise<void> | undefined;
+  /** Since when this node has said without a pause that it lives. */
+  #aliveSince = Number.POSITIVE_INFINITY;
+  /** Something that was written may not have arrived: only what is written under another name is relied on. */
+  #broken = false;
+  #written = 0;
+  #settling: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(store: PresenceStore, leaseMs: number) {
+    this.#store = store;
+    this.#lease = leaseMs;
+    this.#timer = setInterval(() => void this.#beat(), leaseMs / 3);
+    this.#timer.unref();
+  }
+
+  start(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
+  enter(room: string, member: Member): void {
+    this.#here.add(room, member);
+    this.#change(room, member, true);
+  }
+
+  exit(room: string, member: Member): void {
+    this.#here.delete(room, member);
+    this.#change(room, member, false);
+  }
+
+  open(session: string, subject: string): void {
+    this.enter("", { session, from: subject });
+  }
+
+  close(session: string): void {
+    this.exit("", { session, from: "" });
+  }
+
+  async members(room: string): Promise<readonly Member[]> {
+    await this.#flushed();
+    const members = await this.#store.read(room);
+    return members.map(({ session, from }) => ({ session, from }));
+  }
+
+  /** This node receives a room from now on. */
+  opened(room: string): void {
+    this.#rooms.set(room, new Census(change => this.#receiver?.member(room, change)));
+    void this.#compare(room, true);
+  }
+
+  closed(room: string): void {
+    this.#rooms.delete(room);
+  }
+
+  /** A change of a room that this node receives, of whatever node. */
+  changed(room: string, change: MemberChange): void {
+    this.#rooms.get(room)?.change(change);
+  }
+
+  /** The server is there, for the first time or again: it may have lost everything, or missed what changed here. */
+  async restore(): Promise<void> {
+    try {
+      const { state } = this.#isNew ? { state: "known" } : await this.#store.beat(this.#node, false, false);
+      if (state === "buried") this.#receiver?.buried();
+    } catch {
+      // The connection is lost again.
+      return;
+    }
+    this.#renew();
+    await this.#beat();
+    await this.#compareAll(false);
+    // Other nodes have come back as well, and take their time to say who is with them.
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => void this.#compareAll(true), this.#lease);
+    this.#settling.unref();
+  }
+
+  /** Nobody is with this node any more. */
+  async end(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#settling);
+    await this.#flushed();
+    const changes = this.#here.rooms.flatMap(room =>
+      Array.from(this.#here.of(room), ([session, from]) => this.#changeOf(room, { session, from }, false)),
+    );
+    try {
+      await this.#store.tell(changes.filter(({ room }) => room !== ""));
+      await this.#store.forget(this.#node, false);
+    } catch {
+      // Another node finds what is left.
+    }
+  }
+
+  #change(room: string, member: Member, entered: boolean): void {
+    if (this.#pending.length >= maxPending) {
+      this.#renew();
+      return;
+    }
+    this.#pending.push(this.#changeOf(room, member, entered));
+    this.#write();
+  }
+
+  #changeOf(room: string, { session, from }: Member, entered: boolean, again = false): RoomChange {
+    const at = Date.now();
+    return { room, change: { session, from, node: this.#node, entered, again, at, of: undefined } };
+  }
+
+  /** What this turn of the event loop changes is written at once. */
+  #write(): void {
+    if (this.#writing !== undefined || this.#broken || this.#closed) return;
+    this.#writing = new Promise<void>(resolve => setImmediate(resolve))
+      .then(() => this.#writeAll())
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const changes = this.#pending.splice(0, batch);
+      try {
+        await this.#store.write(this.#node, changes, this.#here);
+      } catch {
+        // What has left must be told; who is here is told anew.
+        this.#pending.unshift(...changes.filter(({ change }) => !change.entered));
+        this.#broken = true;
+        return;
+      }
+    }
+  }
+
+  async #flushed(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  /** Everybody who is here is written under another name; what was written before is removed. */
+  #renew(): void {
+    const before = this.#node;
+    const wasNew = this.#isNew;
+    this.#node = randomHex(6);
+    this.#isNew = true;
+    this.#broken = false;
+    this.#written = performance.now();
+    const left = this.#pending.filter(({ change }) => !change.entered).slice(-maxPending);
+    this.#pending = left;
+    for (const room of this.#here.rooms) {
+      for (const [session, from] of this.#here.of(room)) {
+        this.#pending.push(this.#changeOf(room, { session, from }, true, true));
+      }
+    }
+    if (this.#pending.length > 0) this.#write();
+    if (wasNew) return;
+    void this.#flushed()
+      .then(() => this.#store.forget(before, false))
+      .catch(() => undefined);
+  }
+
+  async #beat(): Promise<void> {
+    const now = performance.now();
+    if (this.#broken || now - this.#written > renewMs) this.#renew();
+    const node = this.#node;
+    try {
+      const wasNew = this.#isNew;
+      const claim = now - this.#aliveSince >= this.#lease;
+      const { state, dead } = await this.#store.beat(node, wasNew, claim);
+      if (node !== this.#node) return;
+      this.#isNew = false;
+      if (this.#aliveSince > now) this.#aliveSince = now;
+      if (state !== "known" && !wasNew) await this.restore();
+      for (const each of dead) await this.#bury(each);
+    } catch {
+      // The link has logged it; the next beat tries again.
+      this.#aliveSince = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** Says in the stead of a dead node who has left with it. */
+  async #bury(node: string): Promise<void> {
+    const left = await this.#store.left(node);
+    const at = Date.now();
+    const sessions = new Map<string, { rooms: Map<string, string>; subject: string }>();
+    const changes: RoomChange[] = [];
+    for (const { room, member } of left) {
+      const { session, from } = member;
+      const lost = sessions.get(session) ?? { rooms: new Map<string, string>(), subject: from };
+      sessions.set(session, lost);
+      if (room === "") lost.subject = from;
+      else {
+        lost.rooms.set(room, from);
+        changes.push({ room, change: { ...member, entered: false, again: false, at, of: node } });
+      }
+    }
+    for (let start = 0; start < changes.length; start += batch) {
+      await this.#store.tell(changes.slice(start, start + batch));
+    }
+    await this.#store.forget(node, true);
+    if (sessions.size > 0) this.#receiver?.lost(sessions satisfies ReadonlyMap<string, LostSession>);
+  }
+
+  async #compareAll(complete: boolean): Promise<void> {
+    const rooms = [...this.#rooms.keys()];
+    for (let start = 0; start < rooms.length && !this.#closed; start += readers) {
+      await Promise.all(rooms.slice(start, start + readers).map(room => this.#compare(room, complete)));
+    }
+  }
+
+  async #compare(room: string, complete: boolean): Promise<void> {
+    const census = this.#rooms.get(room);
+    let members: readonly RoomMember[];
+    try {
+      members = await this.#store.read(room);
+    } catch {
+      // The connection is lost: when it is back everything is compared.
+      return;
+    }
+    if (this.#rooms.get(room) !== census) return;
+    const here = this.#here.of(room);
+    census?.compare(members, session => here.has(session), complete);
+  }
+}
+
+/** A change without its name, in words for the channel of its room. */
+export function changeWords({ at, entered, again, node, session, of }: MemberChange): string {
+  return `${at} ${entered ? (again ? "*" : "+") : "-"} ${node} ${session} ${of ?? ""}`;
+}
+
+export function changeOf(words: readonly string[], from: string): MemberChange {
+  const [at, sign, node = "", session = "", of] = words;
+  const entered = sign !== "-";
+  return { at: Number(at), entered, again: sign === "*", node, session, of: of || undefined, from };
+}
