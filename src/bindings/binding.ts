@@ -88,7 +88,7 @@ export interface BoundRoutes {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
   /** Headers of every response, whatever its status. @param rpc whether it is in the form of another protocol than REST */
-  replyHeaders(origin: string | undefined, encrypted: boolean, rpc?: boolean): HeaderList;
+  responseHeaders(origin: string | undefined, encrypted: boolean, rpc?: boolean): HeaderList;
   /** Further headers of the response to a CORS preflight; undefined if the request is not one, or its origin is not allowed. */
   preflightHeaders(
     origin: string | undefined,

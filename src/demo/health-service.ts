@@ -22,7 +22,7 @@ export function healthService(services: readonly string[]): ServerBinding {
     implementation: {
       Check: (
         call: { readonly request: HealthCheckRequest },
-        callback: (error: { code: number; details: string } | null, reply?: Buffer) => void,
+        callback: (error: { code: number; details: string } | null, response?: Buffer) => void,
       ) => {
         if (known.has(call.request.service)) callback(null, serving);
         else callback({ code: status.NOT_FOUND, details: "no such service" });
@@ -44,7 +44,7 @@ function method(name: string, responseStream: boolean) {
     requestDeserialize: (wire: Buffer): HealthCheckRequest => ({
       service: checkRequest.toObject(checkRequest.decode(wire)).service ?? "",
     }),
-    responseSerialize: (reply: Buffer): Buffer => reply,
+    responseSerialize: (response: Buffer): Buffer => response,
     responseDeserialize: (wire: Buffer): Buffer => wire,
   };
 }

@@ -14,16 +14,16 @@ import { RpcError, statusOf } from "./rpc-error.js";
 /** What a handler sees of its call beside the request. */
 export interface CallContext {
   readonly metadata: Metadata;
-  /** Initial metadata of the reply. */
-  readonly replyMetadata: Metadata;
+  /** Initial metadata of the response. */
+  readonly responseMetadata: Metadata;
 }
 
 /** Answers one unary method. Requests have every field set, 64-bit integers are decimal text, enums are names. */
 export type UnaryHandler = (request: object, context: CallContext) => object | Promise<object>;
 
-/** Gives the replies of one server-streaming method. */
+/** Gives the responses of one server-streaming method. */
 export interface StreamHandler {
-  readonly replies: (request: object, context: CallContext) => readonly object[];
+  readonly responses: (request: object, context: CallContext) => readonly object[];
 }
 
 /** The handlers of one RPC service by method name. */
@@ -34,17 +34,17 @@ export interface DemoService {
 }
 
 /** Gives a handler the request type that its proto promises. */
-export function unary<Request extends object, Reply extends object>(
-  handle: (request: Request, context: CallContext) => Reply | Promise<Reply>,
+export function unary<Request extends object, Response extends object>(
+  handle: (request: Request, context: CallContext) => Response | Promise<Response>,
 ): UnaryHandler {
   return (request, context) => handle(request as Request, context);
 }
 
-/** The same for a method that streams its replies. */
+/** The same for a method that streams its responses. */
 export function serverStream<Request extends object>(
-  replies: (request: Request, context: CallContext) => readonly object[],
+  responses: (request: Request, context: CallContext) => readonly object[],
 ): StreamHandler {
-  return { replies: (request, context) => replies(request as Request, context) };
+  return { responses: (request, context) => responses(request as Request, context) };
 }
 
 /** What grpc-js needs to serve one service. */
@@ -66,17 +66,18 @@ export function bindService(root: Root, { name, handlers }: DemoService): Server
     if (handler === undefined) throw new Error(`${name}.${method.name} has no handler`);
     method.resolve();
     const request = messageCodec(method.resolvedRequestType!);
-    const reply = messageCodec(method.resolvedResponseType!);
+    const response = messageCodec(method.resolvedResponseType!);
     definition[method.name] = {
       path: `/${name}/${method.name}`,
       requestStream: false,
       responseStream: typeof handler !== "function",
       requestSerialize: request.serialize,
       requestDeserialize: request.deserialize,
-      responseSerialize: reply.serialize,
-      responseDeserialize: reply.deserialize,
+      responseSerialize: response.serialize,
+      responseDeserialize: response.deserialize,
     };
-    implementation[method.name] = typeof handler === "function" ? answer(handler) : answerAll(handler);
+    implementation[method.name] =
+      typeof handler === "function" ? handleUnary(handler) : handleStream(handler);
   }
   return { definition, implementation };
 }
@@ -90,27 +91,27 @@ export function messageCodec(type: Type) {
   };
 }
 
-function answer(handler: UnaryHandler): handleUnaryCall<object, object> {
+function handleUnary(handler: UnaryHandler): handleUnaryCall<object, object> {
   return async (call, callback) => {
-    const replyMetadata = new Metadata();
+    const responseMetadata = new Metadata();
     try {
-      const reply = await handler(call.request, { metadata: call.metadata, replyMetadata });
-      call.sendMetadata(replyMetadata);
-      callback(null, reply);
+      const response = await handler(call.request, { metadata: call.metadata, responseMetadata });
+      call.sendMetadata(responseMetadata);
+      callback(null, response);
     } catch (error) {
       callback(failureOf(error));
     }
   };
 }
 
-function answerAll({ replies }: StreamHandler): handleServerStreamingCall<object, object> {
+function handleStream({ responses }: StreamHandler): handleServerStreamingCall<object, object> {
   return call => {
-    const replyMetadata = new Metadata();
+    const responseMetadata = new Metadata();
     try {
-      const all = replies(call.request, { metadata: call.metadata, replyMetadata });
-      call.sendMetadata(replyMetadata);
+      const all = responses(call.request, { metadata: call.metadata, responseMetadata });
+      call.sendMetadata(responseMetadata);
       // They are in memory as it is: nothing is won by waiting until they are read.
-      for (const reply of all) call.write(reply);
+      for (const response of all) call.write(response);
       call.end();
     } catch (error) {
       call.emit("error", failureOf(error));

@@ -176,13 +176,13 @@ function guardOf(
 /** What every response of a listener carries, and those to CORS preflights. */
 function responseHeaders(
   http: GatewayConfig["http"],
-): Pick<BoundRoutes, "replyHeaders" | "preflightHeaders"> {
+): Pick<BoundRoutes, "responseHeaders" | "preflightHeaders"> {
   const cors = createCors(http.cors);
   const security = securityHeaders(http.security_headers);
   const plain = security(false);
   const encrypted = security(true);
   return {
-    replyHeaders: (origin, overTls, rpc = false) => {
+    responseHeaders: (origin, overTls, rpc = false) => {
       const always = overTls ? encrypted : plain;
       return http.cors === undefined ? always : [...always, ...cors.headers(origin, rpc)];
     },

@@ -125,7 +125,7 @@ async function realtimeParts(
       details,
     },
     routes: await bindRoutes(realtimeOwn, socketListenerHttp(config, section), context),
-    httpHeaders: http.replyHeaders,
+    httpHeaders: http.responseHeaders,
   };
 }
 

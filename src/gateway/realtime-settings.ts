@@ -37,7 +37,7 @@ export interface RealtimeParts {
   /** What the listener of the sockets serves beside them. Acquired as long as the parts are used. */
   readonly routes: BoundRoutes;
   /** What responses of the HTTP listener carry, those to upgrades as well. */
-  readonly httpHeaders: BoundRoutes["replyHeaders"];
+  readonly httpHeaders: BoundRoutes["responseHeaders"];
 }
 
 /** Who may open a socket. */

@@ -39,7 +39,7 @@ import type { Runtime } from "./runtime.js";
 import { readServerTls } from "./tls.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
-type SocketOptions = Omit<SocketUpgradeOptions, "encrypted" | "replyHeaders">;
+type SocketOptions = Omit<SocketUpgradeOptions, "encrypted" | "responseHeaders">;
 
 /**
  * Makes rooms and sockets, which cannot be reached before `use` and `start`.
@@ -167,7 +167,7 @@ export class RealtimeService implements Rooms {
           metrics.route(none, other, none).observe(httpStatus, code, 0, 0, 0),
         sockets: {
           ...this.#sockets,
-          replyHeaders: origin => this.#used.routes.replyHeaders(origin, encrypted),
+          responseHeaders: origin => this.#used.routes.responseHeaders(origin, encrypted),
         },
       });
     this.#engine = await listening(loaded, ["listeners", "realtime"], start);
@@ -216,7 +216,7 @@ export class RealtimeService implements Rooms {
     return {
       ...this.#sockets,
       encrypted,
-      replyHeaders: origin => this.#used.httpHeaders(origin, encrypted),
+      responseHeaders: origin => this.#used.httpHeaders(origin, encrypted),
     };
   }
 

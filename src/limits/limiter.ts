@@ -6,7 +6,7 @@ export interface Limited {
 
 /** A request that is let through. */
 export interface Admission {
-  /** `RateLimit` fields for the reply. */
+  /** `RateLimit` fields for the response. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Releases a permit of a concurrency limit, once; undefined where there is none. */
   readonly release: (() => void) | undefined;

@@ -148,7 +148,7 @@ function isWritten(name: string): boolean {
 
 const written: ReadonlySet<string> = new Set(["set-cookie", "vary", "www-authenticate"]);
 
-/** Every metadata of a reply that becomes a response header. */
+/** All metadata of a response that becomes a response header. */
 function* passedOn(services: ResponseHeaderSections["services"]): Generator<[path: Path, name: string]> {
   for (const [index, service] of (services ?? []).entries()) {
     const at = ["services", index];

@@ -343,7 +343,7 @@ export class Pipeline {
   ): HeaderList {
     headers.push(["x-request-id", requestId]);
     const origin = request.header("origin");
-    for (const field of routes.replyHeaders(origin, request.encrypted, protocol !== undefined))
+    for (const field of routes.responseHeaders(origin, request.encrypted, protocol !== undefined))
       headers.push(field);
     if (guardResult !== undefined) headers.push(...guardResult.headers);
     return headers;

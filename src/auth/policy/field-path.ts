@@ -1,6 +1,6 @@
 import { malformed, Reader } from "../../codec/wire-to-json/reader.js";
-import { wireType } from "../../codec/wire-type.js";
 import type { Field } from "../../descriptors/model.js";
+import { wireTypeOf } from "../../descriptors/wire-type.js";
 import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 
 /**
@@ -115,7 +115,7 @@ function entryOf(reader: Reader, spans: Spans, field: Field, key: string): Spans
 
 function lastOf(reader: Reader, spans: Spans, field: Field): Found {
   let found: FieldValue | undefined;
-  eachField(reader, spans, field, wireType(field), matches => {
+  eachField(reader, spans, field, wireTypeOf(field.kind), matches => {
     if (!matches) found = undefined;
     else found = readValue(reader, field) ?? found;
   });
@@ -128,7 +128,7 @@ function listOf(reader: Reader, spans: Spans, field: Field): Found {
     const value = readValue(reader, field);
     if (value !== undefined) values.push(value);
   };
-  const single = wireType(field);
+  const single = wireTypeOf(field.kind);
   const packable = single !== LENGTH;
   walk(reader, spans, tag => {
     if (tag >>> 3 !== field.number) return false;
@@ -182,7 +182,7 @@ function walk(reader: Reader, spans: Spans, visit: (tag: number) => boolean): vo
 }
 
 function isOf(field: Field, type: number): boolean {
-  return type === (field.delimited ? START_GROUP : wireType(field));
+  return type === (field.delimited ? START_GROUP : wireTypeOf(field.kind));
 }
 
 /** The content of the message whose tag was read; leaves the reader behind it. */

@@ -1,7 +1,7 @@
 import type { Field } from "../../descriptors/model.js";
+import { wireTypeOf } from "../../descriptors/wire-type.js";
 import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
-import { wireType } from "../wire-type.js";
 import { keyCost } from "../work.js";
 import type { EncodeText } from "./encode.js";
 import { BAIL, type JsonCursor } from "./json-cursor.js";
@@ -115,7 +115,7 @@ class TextSource {
     const body = [
       `key = c.key(); keys = ${this.source.link(addKey)}(c, keys, key);`,
       `w.uint32(${tag(item.field, LENGTH)}); q = w.begin();`,
-      `w.uint32(${tag(entry.key, wireType(entry.key))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
+      `w.uint32(${tag(entry.key, wireTypeOf(entry.key.kind))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
       this.#value(item, entry.value, this.#level.inside, false),
       "w.end(q);",
     ].join(" ");
@@ -124,7 +124,7 @@ class TextSource {
 
   #value({ value }: EncodeField, field: Field, depth: string, sparse: boolean): string {
     if (value.kind === "scalar") {
-      return `${this.source.link(scalarCopy(field))}(c, w, ${tag(field, wireType(field))}, ${sparse});`;
+      return `${this.source.link(scalarCopy(field))}(c, w, ${tag(field, wireTypeOf(field.kind))}, ${sparse});`;
     }
     const encode = `${this.source.link(value.node)}.encodeText(c, w, ${depth});`;
     return field.delimited && !field.parent.mapEntry

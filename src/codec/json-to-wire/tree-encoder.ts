@@ -1,8 +1,8 @@
 import type { Field, ScalarKind } from "../../descriptors/model.js";
+import { wireTypeOf } from "../../descriptors/wire-type.js";
 import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { keySegment, TranscodeError } from "../error.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.js";
-import { wireType } from "../wire-type.js";
 import type { Long } from "./decimal.js";
 import {
   conflict,
@@ -225,7 +225,7 @@ function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): W
   }
   const { convert } = value;
   const write = scalarWriters[value.method];
-  const opening = tag(field, wireType(field));
+  const opening = tag(field, wireTypeOf(field.kind));
   return (json, writer) => {
     const scalar = convert(json);
     if (scalar === undefined || (skipsDefault && isDefault(scalar))) return;
@@ -259,7 +259,7 @@ function mapWriter(item: EncodeField, entry: { readonly key: Field; readonly val
   const writeKey = scalarWriters[key.method];
   const writeValue = valueWriter(value, entry.value, false);
   const opening = tag(field, LENGTH);
-  const keyOpening = tag(entry.key, wireType(entry.key));
+  const keyOpening = tag(entry.key, wireTypeOf(entry.key.kind));
   return (map, writer, depth) => {
     if (!isJsonObject(map)) throw notObject(map);
     if (depth <= 0) throw tooDeep();

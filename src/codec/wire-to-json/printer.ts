@@ -1,8 +1,8 @@
 import type { Field } from "../../descriptors/model.js";
+import { wireTypeOf } from "../../descriptors/wire-type.js";
 import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
-import { wireType } from "../wire-type.js";
 import { cost, keyCost } from "../work.js";
 import type { DecodeNode, Print, PrintSteps } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";
@@ -159,11 +159,11 @@ function printCases(
     const tag = tagOf(field, LENGTH);
     return [[tag, field.repeated ? printRun(tag, head, print, listBrackets) : `${head} ${print}`]];
   }
-  const tag = tagOf(field, wireType(field));
+  const tag = tagOf(field, wireTypeOf(field.kind));
   if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
   const one = `r.spend(${printCost(field)}); ${source.link(value.print)}(r, j, undefined, false);${stop}`;
   const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, listBrackets)]];
-  if (wireType(field) !== LENGTH) {
+  if (wireTypeOf(field.kind) !== LENGTH) {
     const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
     cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, listBrackets)]);
   }
@@ -202,9 +202,9 @@ function printMap(
       : `${source.link(reader.print)}(r, j, undefined, false);`;
   const one = [
     `r.spend(${source.link(keyCost)}(keys === undefined ? 0 : keys.size)); q = r.span();`,
-    `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireType(entry.key))}) throw ${bail};`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireTypeOf(entry.key.kind))}) throw ${bail};`,
     `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
-    `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireType(entry.value))}) throw ${bail};`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireTypeOf(entry.value.kind))}) throw ${bail};`,
     `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};${inSteps ? ` ${stopHere}` : ""}`,
   ].join(" ");
   return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, objectBrackets)}`;

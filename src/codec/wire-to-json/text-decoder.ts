@@ -1,8 +1,8 @@
 import type { Field } from "../../descriptors/model.js";
+import { wireTypeOf } from "../../descriptors/wire-type.js";
 import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import type { EmitDefaults } from "../codec.js";
 import { bareLevel, FunctionSource, type Level, literal, objectLevel } from "../function-source.js";
-import { wireType } from "../wire-type.js";
 import { cost, maxJsonBytes } from "../work.js";
 import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode.js";
 import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode.js";
@@ -205,7 +205,7 @@ class DecodeSource {
       ];
     }
     if (value.kind === "message") return [`case ${this.#messageCase(index, field, value.node)} break;`];
-    const type = wireType(field);
+    const type = wireTypeOf(field.kind);
     if (!field.repeated) return [`case ${tagOf(field, type)}: ${begin} ${this.#singular(index)} break;`];
     const item = this.#append(index);
     const cases = [`case ${tagOf(field, type)}: ${begin} ${this.#opens()} ${item} break;`];

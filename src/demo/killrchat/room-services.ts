@@ -37,11 +37,11 @@ export function roomService(accounts: AccountStore, rooms: RoomStore): DemoServi
         return {};
       }),
 
-      GetRoom: unary(({ roomName }: { readonly roomName: string }) => roomReply(rooms.get(roomName))),
+      GetRoom: unary(({ roomName }: { readonly roomName: string }) => roomResponse(rooms.get(roomName))),
 
       ListRooms: unary(({ fetchSize }: { readonly fetchSize: number }) => {
         new Validation().count("fetch_size", fetchSize, maxListedRooms).done();
-        return { rooms: rooms.oldest(fetchSize || defaultListedRooms).map(roomReply) };
+        return { rooms: rooms.oldest(fetchSize || defaultListedRooms).map(roomResponse) };
       }),
 
       JoinRoom: unary((request: Participation) => {
@@ -69,7 +69,7 @@ function checkParticipation({ login, roomName }: Participation): void {
 }
 
 /** `killrchat.v1.Room`. */
-function roomReply({ roomName, creator, banner, creationDate, participants }: StoredRoom): object {
+function roomResponse({ roomName, creator, banner, creationDate, participants }: StoredRoom): object {
   return { roomName, creator, banner, creationDate, participants: [...participants.values()].map(personOf) };
 }
 

@@ -18,20 +18,20 @@ export function sessionService(accounts: AccountStore, sessions: SessionStore): 
   return {
     name: "killrchat.v1.SessionService",
     handlers: {
-      LogIn: unary(async (request: LogIn, { replyMetadata }) => {
+      LogIn: unary(async (request: LogIn, { responseMetadata }) => {
         const { jUsername: login, jPassword: password } = request;
         new Validation().text("j_username", login, 64).text("j_password", password, 256).done();
         if (!(await verifyPassword(password, accounts.find(login)?.password))) throw badCredentials();
-        replyMetadata.set("set-cookie", `${COOKIE}=${sessions.open(login)}; ${ATTRIBUTES}`);
+        responseMetadata.set("set-cookie", `${COOKIE}=${sessions.open(login)}; ${ATTRIBUTES}`);
         return {};
       }),
 
-      LogOut: unary((_request, { metadata, replyMetadata }) => {
+      LogOut: unary((_request, { metadata, responseMetadata }) => {
         for (const header of metadata.get("cookie")) {
           const token = sessionToken(String(header));
           if (token !== undefined) sessions.end(token);
         }
-        replyMetadata.set("set-cookie", `${COOKIE}=; ${ATTRIBUTES}; Max-Age=0`);
+        responseMetadata.set("set-cookie", `${COOKIE}=; ${ATTRIBUTES}; Max-Age=0`);
         return {};
       }),
     },

@@ -19,7 +19,7 @@ export function bindTrpc(
     if (typeof handler !== "function") throw new Error(`${name}.${method.name} has no unary handler`);
     method.resolve();
     const request = messageCodec(method.resolvedRequestType!);
-    const reply = messageCodec(method.resolvedResponseType!);
+    const response = messageCodec(method.resolvedResponseType!);
     const serve: TrpcMethod = async ({ header, body }) => {
       let message: object;
       try {
@@ -34,7 +34,9 @@ export function bindTrpc(
       for (const [key, value] of header.metadata())
         if (/^[\w.-]+$/.test(key) && !key.endsWith("-bin")) metadata.set(key, value);
       try {
-        return { body: reply.serialize(await handler(message, { metadata, replyMetadata: new Metadata() })) };
+        return {
+          body: response.serialize(await handler(message, { metadata, responseMetadata: new Metadata() })),
+        };
       } catch (error) {
         if (error instanceof RpcError) return { funcRet: error.code, message: error.message };
         throw error;

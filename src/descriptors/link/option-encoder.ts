@@ -4,7 +4,7 @@ import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP } from "../../wire/wir
 import { WireWriter } from "../../wire/writer.js";
 import type { EnumType, Field, MessageType, Model } from "../model.js";
 import type { AggregateField, Literal } from "../parse/option.js";
-import { wireTypeOf } from "./option-value.js";
+import { wireTypeOf } from "../wire-type.js";
 
 /** `retention` of google.protobuf.FieldOptions: what it holds for is left out of descriptors. */
 export const RETENTION_OPTION = 17;

@@ -1,6 +1,7 @@
 import { WireReader } from "../../wire/reader.js";
 import { FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../../wire/wire-type.js";
 import type { Field, MessageType, Model, OptionValue } from "../model.js";
+import { wireTypeOf } from "../wire-type.js";
 
 const maxOptionDepth = 100;
 const utf8 = new TextDecoder();
@@ -176,24 +177,4 @@ function decodeOne(
 
 function zigZag(bits: bigint): bigint {
   return (bits >> 1n) ^ -(bits & 1n);
-}
-
-/** How a single value of that kind is written. */
-export function wireTypeOf(kind: Field["kind"]): number {
-  switch (kind) {
-    case "message":
-    case "string":
-    case "bytes":
-      return LENGTH;
-    case "double":
-    case "fixed64":
-    case "sfixed64":
-      return FIXED64;
-    case "float":
-    case "fixed32":
-    case "sfixed32":
-      return FIXED32;
-    default:
-      return VARINT;
-  }
 }

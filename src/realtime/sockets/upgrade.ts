@@ -22,7 +22,7 @@ export interface SocketUpgradeOptions {
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
   /** What refusals carry beside their own headers. @param origin the Origin header */
-  replyHeaders?(origin: string | undefined): MoreHeaders;
+  responseHeaders?(origin: string | undefined): MoreHeaders;
   /** A request is over. */
   finished?(upgrade: FinishedUpgrade): void;
 }
@@ -103,7 +103,7 @@ export class SocketUpgrade implements Applicant {
 
   #refuse(failure: Failure): void {
     const more = [
-      ...(this.#options.replyHeaders?.(this.request.header("origin")) ?? []),
+      ...(this.#options.responseHeaders?.(this.request.header("origin")) ?? []),
       ...this.guardResult.headers,
     ];
     const refusal = refusalOf(failure, this.requestId, this.path, more);

@@ -32,7 +32,7 @@ function goAway(lastStream: number, code = 0, debug = ""): Buffer {
   return frame(GoAway, 0, 0, Buffer.concat([uint32(lastStream), uint32(code), Buffer.from(debug)]));
 }
 
-function answerAll(peer: RawPeer): void {
+function handleStream(peer: RawPeer): void {
   peer.send(settings());
   peer.onRequest(stream => peer.send(response(stream, `connection ${peer.index}`)));
 }
@@ -44,10 +44,10 @@ function text({ status, message }: UnaryResult): string {
 }
 
 test("after GOAWAY streams above the last one go to another endpoint, the others finish, and new calls get a new connection", async () => {
-  const elsewhere = await startRawServer(answerAll);
+  const elsewhere = await startRawServer(handleStream);
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
-      answerAll(peer);
+      handleStream(peer);
       return;
     }
     peer.send(settings());
@@ -73,7 +73,7 @@ test("after GOAWAY streams above the last one go to another endpoint, the others
 
 test("a call above GOAWAY's last stream is sent again on a new connection of the only endpoint", async () => {
   const server = await startRawServer(peer => {
-    if (peer.index > 0) answerAll(peer);
+    if (peer.index > 0) handleStream(peer);
     else {
       peer.send(settings());
       peer.onRequest(() => peer.send(goAway(0, ErrorCode.EnhanceYourCalm, "too_many_pings")));
@@ -90,7 +90,7 @@ test("a call above GOAWAY's last stream is sent again on a new connection of the
 test("a graceful GOAWAY in two steps loses no call", async () => {
   const server = await startRawServer(peer => {
     if (peer.index > 0) {
-      answerAll(peer);
+      handleStream(peer);
       return;
     }
     peer.send(settings());
@@ -284,7 +284,7 @@ test("metadata larger than the server's SETTINGS_MAX_HEADER_LIST_SIZE fails the 
 });
 
 test("metadata larger than a frame is sent in CONTINUATION frames", async () => {
-  const server = await startRawServer(answerAll);
+  const server = await startRawServer(handleStream);
   const channel = openChannel([server.address], lean);
   const metadata = [
     ["x-a", "a".repeat(20_000)],

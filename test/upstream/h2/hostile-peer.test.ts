@@ -345,7 +345,7 @@ const onConnection: readonly ConnectionOffence[] = [
 ];
 
 /** Answers every call on every connection but the first. */
-function answerAll(peer: RawPeer): void {
+function handleStream(peer: RawPeer): void {
   peer.send(settings());
   peer.onRequest(stream => peer.send(response(stream, "fine")));
 }
@@ -354,13 +354,13 @@ for (const { name, says, code } of onConnection) {
   test(`${name} ends the connection with code ${code}, and nothing else`, async () => {
     const server = await startRawServer(peer => {
       if (peer.index > 0) {
-        answerAll(peer);
+        handleStream(peer);
       } else {
         peer.send(settings());
         peer.onRequest(() => peer.send(...says));
       }
     });
-    const bystander = await startRawServer(answerAll);
+    const bystander = await startRawServer(handleStream);
     const channel = openChannel([server.address], { transport: "lean" });
     const other = openChannel([bystander.address], { transport: "lean" });
     assert.equal((await other.unary(unaryCall())).status.code, Code.OK);

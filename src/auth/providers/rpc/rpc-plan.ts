@@ -54,12 +54,12 @@ export const RpcSchema = mapping(
 
 export type RpcAuthConfig = Loaded<typeof RpcSchema>;
 
-/** How a method is asked about a token, and what its reply says. */
+/** How a method is asked about a token, and what its response says. */
 export interface RpcPlan {
   readonly method: MethodType;
   request(token: string): Uint8Array;
   /** @throws CredentialRefusal where it names no subject; TranscodeError where the bytes are no response of the method */
-  reply(message: Uint8Array): { subject: string; scopes: ReadonlySet<string>; claims: Claims };
+  response(message: Uint8Array): { subject: string; scopes: ReadonlySet<string>; claims: Claims };
 }
 
 /** A provider that does not fit the descriptors, and the key that says so. */
@@ -103,13 +103,13 @@ export function rpcPlan(config: RpcAuthConfig, model: Model): RpcPlan {
       writer.bytes(Buffer.from(text));
       return writer.finish();
     },
-    reply: message => {
-      const reply = bareClaims(JSON.parse(codec.decode(message)) as Record<string, unknown>);
-      const value = reply[subject.jsonName];
+    response: message => {
+      const response = bareClaims(JSON.parse(codec.decode(message)) as Record<string, unknown>);
+      const value = response[subject.jsonName];
       return {
         subject: subjectOf(typeof value === "number" ? String(value) : value, subject.name),
-        scopes: scopesOf(scopes === undefined ? undefined : reply[scopes.jsonName]),
-        claims: nested === undefined ? reply : nestedClaims(reply[nested.jsonName]),
+        scopes: scopesOf(scopes === undefined ? undefined : response[scopes.jsonName]),
+        claims: nested === undefined ? response : nestedClaims(response[nested.jsonName]),
       };
     },
   };

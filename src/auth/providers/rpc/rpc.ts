@@ -75,7 +75,7 @@ function createRpcProvider(
         cancellation: new Cancellation(),
       });
       if (message === undefined) throw refusalOf(status, token);
-      const { subject, scopes, claims } = replyOf(message);
+      const { subject, scopes, claims } = responseOf(message);
       const identity = Object.freeze({
         provider: name,
         subject,
@@ -89,14 +89,14 @@ function createRpcProvider(
     close: () => undefined,
   });
 
-  function replyOf(message: Uint8Array): ReturnType<typeof plan.reply> {
+  function responseOf(message: Uint8Array): ReturnType<typeof plan.response> {
     try {
-      return plan.reply(message);
+      return plan.response(message);
     } catch (error) {
       if (error instanceof CredentialRefusal) throw error;
       throw new CredentialRefusal(
         "unavailable",
-        `the reply is not what the method declares: ${reasonOf(error)}`,
+        `the response is not what the method declares: ${reasonOf(error)}`,
       );
     }
   }

@@ -1,9 +1,9 @@
-import type { Field } from "../descriptors/model.js";
 import { FIXED32, FIXED64, LENGTH, VARINT } from "../wire/wire-type.js";
+import type { Field } from "./model.js";
 
-/** The wire type of one value of a field that is not packed. */
-export function wireType(field: Field): number {
-  switch (field.kind) {
+/** The wire type of one value of that kind that is not packed. */
+export function wireTypeOf(kind: Field["kind"]): number {
+  switch (kind) {
     case "double":
     case "fixed64":
     case "sfixed64":
