@@ -47,7 +47,8 @@ export async function repeatOnSource(
     only?.map(name => `${name}.test.ts`) ??
     readdirSync(dirname(own)).filter(name => name.endsWith(".test.ts") && !name.startsWith("on-"));
   const load = async () => {
-    for (const name of names.sort()) await import(pathToFileURL(join(dirname(own), name)).href);
+    for (const name of names.sort())
+      await import(pathToFileURL(join(dirname(own), name.replace(/ts$/, "js"))).href);
   };
   // Runs until all are declared: hooks that clean up would otherwise run as soon as no declared test is left.
   const loaded = load();

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { SocketEngine } from "../src/gateway/realtime-listener.js";
@@ -55,15 +55,18 @@ export async function repeatOnUws(url: string, except: readonly string[] = []): 
 /** Runs test files of the folder of `url` in this process, with requests over HTTP/2. */
 export async function repeatOnHttp2(url: string, files: readonly string[]): Promise<void> {
   version = 2;
-  for (const file of files)
-    await import(pathToFileURL(`${dirname(fileURLToPath(url))}/${file}.test.ts`).href);
+  for (const file of files) await import(new URL(`${file}.test.js`, url).href);
 }
 
 async function repeat(own: string, except: readonly string[]): Promise<void> {
   for (const file of readdirSync(dirname(own)).sort()) {
     // Those named "on-…" repeat the folder in another way.
     const repeats =
-      file === basename(own) || file.startsWith("on-") || file === "http2.test.ts" || except.includes(file);
-    if (file.endsWith(".test.ts") && !repeats) await import(pathToFileURL(`${dirname(own)}/${file}`).href);
+      file === basename(own).replace(/js$/, "ts") ||
+      file.startsWith("on-") ||
+      file === "http2.test.ts" ||
+      except.includes(file);
+    if (file.endsWith(".test.ts") && !repeats)
+      await import(pathToFileURL(join(dirname(own), file.replace(/ts$/, "js"))).href);
   }
 }

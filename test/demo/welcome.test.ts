@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { WebSocket } from "ws";
-
-const root = resolve(import.meta.dirname, "../..");
+import { root, scriptArguments } from "../node-script.js";
 
 /** What each command must print, by a part of it. */
 const answers: Readonly<Record<string, RegExp>> = {
@@ -41,7 +39,7 @@ function outputOf(command: string): Promise<string> {
 }
 
 describe("npm start", () => {
-  const demo = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
+  const demo = spawn(process.execPath, [...scriptArguments("src/main.ts"), "demo"], {
     cwd: root,
     env: { ...process.env, HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],
@@ -119,7 +117,7 @@ describe("npm start where a port is taken", () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const { port } = taken.address() as AddressInfo;
-    const demo = spawn(process.execPath, ["--import", "tsx", "src/main.ts", "demo"], {
+    const demo = spawn(process.execPath, [...scriptArguments("src/main.ts"), "demo"], {
       cwd: root,
       env: { ...process.env, HTTP_PORT: String(port), REALTIME_PORT: "0", ADMIN_PORT: "0" },
       stdio: ["ignore", "ignore", "pipe"],

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { DescriptorInput } from "../../src/descriptors/load/load.js";
 import type { Pace } from "../../src/net/pace.js";
+import { scriptOptions } from "../node-script.js";
 import { counted, type Loaded } from "./count-blocks.js";
 
 /** The task of one process. */
@@ -51,7 +52,7 @@ const script = fileURLToPath(import.meta.url);
 export async function countBlocks(task: Task): Promise<Counts> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ["--import", "tsx", script, JSON.stringify(task)],
+    [...scriptOptions, script, JSON.stringify(task)],
     // The code that runs is not the code that coverage is told of.
     { env: { ...process.env, NODE_V8_COVERAGE: undefined } },
   );

@@ -14,7 +14,8 @@ import { createRuntime } from "../../src/gateway/runtime.js";
 import { createPace } from "../../src/net/pace.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
-import { isGuide, type Page, pages, root } from "./page.js";
+import { root } from "../node-script.js";
+import { isGuide, type Page, pages } from "./page.js";
 
 type Section = Record<string, unknown>;
 

@@ -6,7 +6,7 @@ import {
   type ServiceClientConstructor,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import { root } from "./page.js";
+import { root } from "../node-script.js";
 
 export interface Greeter {
   readonly port: number;

@@ -8,7 +8,8 @@ import { publishedSchema } from "../../src/config/json-schema.js";
 import { ConfigSchema } from "../../src/gateway/config.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
 import { createLogger } from "../../src/telemetry/logger.js";
-import { reference, root } from "./page.js";
+import { root } from "../node-script.js";
+import { reference } from "./page.js";
 
 const withoutPromtool = spawnSync("promtool", ["--version"]).status !== 0 && "promtool is not installed";
 

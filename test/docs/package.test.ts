@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { root } from "./page.js";
+import { root } from "../node-script.js";
 
 describe("the published package", () => {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

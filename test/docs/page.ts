@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-
-export const root = resolve(import.meta.dirname, "../..");
+import { root } from "../node-script.js";
 
 export interface Session {
   readonly command: string;

@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, it } from "node:test";
-import { isGuide, type Page, pages, readme, root } from "./page.js";
+import { root, scriptArguments } from "../node-script.js";
+import { isGuide, type Page, pages, readme } from "./page.js";
 
 const pageOf = new Map(pages.map(page => [page.path, page]));
 
@@ -15,7 +16,7 @@ const scripts = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scr
   string,
   string
 >;
-const usage = execFileSync("node", ["--import", "tsx", "src/main.ts", "--help"], { cwd: root }).toString();
+const usage = execFileSync("node", [...scriptArguments("src/main.ts"), "--help"], { cwd: root }).toString();
 
 for (const page of pages) describePage(page);
 

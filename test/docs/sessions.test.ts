@@ -8,8 +8,9 @@ import { parse, stringify } from "yaml";
 import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.js";
 import { chatPage } from "../../src/demo/chat-page.js";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
+import { root, scriptArguments } from "../node-script.js";
 import { type Greeter, startGreeter } from "./greeter.js";
-import { isGuide, type Page, pages, readme, root } from "./page.js";
+import { isGuide, type Page, pages, readme } from "./page.js";
 import { steady } from "./steady.js";
 
 /** What pages say to save: scripts, and the files of the README. */
@@ -65,7 +66,7 @@ function describeSessions(page: Page): void {
         .replaceAll("localhost:8080", `127.0.0.1:${gateway.httpPort}`)
         .replaceAll("localhost:8081", `127.0.0.1:${gateway.realtimePort}`)
         .replaceAll("localhost:9090", `127.0.0.1:${gateway.adminPort}`)
-        .replaceAll("node dist/main.js", "node --import tsx src/main.ts")
+        .replaceAll("node dist/main.js", `node ${scriptArguments("src/main.ts").join(" ")}`)
         .replace(/ (\w+\.mjs) /g, ` ${folder}/$1 `);
       return new Promise(done => {
         execFile("bash", ["-c", here], { cwd: root }, (_error, stdout, stderr) => {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse, stringify } from "yaml";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
-import { Page, root } from "../docs/page.js";
+import { Page } from "../docs/page.js";
+import { root, scriptArguments } from "../node-script.js";
 import { freePorts, untilAccepts } from "../ports.js";
 import { moduleFolder, whyNoApis } from "../real-apis/apis.js";
 
@@ -133,7 +134,9 @@ for (const guide of guides) {
 
     function check(yaml: string): Promise<string> {
       writeFileSync(join(folder, "checked.yaml"), yaml);
-      return bash(`node --import tsx src/main.ts check -c ${join(folder, "checked.yaml")} 2>&1`);
+      return bash(
+        `node ${scriptArguments("src/main.ts").join(" ")} check -c ${join(folder, "checked.yaml")} 2>&1`,
+      );
     }
 
     function bash(command: string): Promise<string> {

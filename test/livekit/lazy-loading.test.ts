@@ -7,8 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
-
-const root = join(import.meta.dirname, "../..");
+import { root, scriptFile, scriptOptions } from "../node-script.js";
 
 const configuration = `
 listeners:
@@ -29,10 +28,10 @@ livekit:
 async function scriptsForLiveKit(config: string): Promise<readonly string[]> {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   writeFileSync(join(folder, "gateway.yaml"), config);
-  const probe = pathToFileURL(join(root, "test/upstream/loaded-scripts.ts")).href;
-  const child = fork(join(root, "src/main.ts"), ["serve", "--config", join(folder, "gateway.yaml")], {
+  const probe = pathToFileURL(scriptFile("test/upstream/loaded-scripts.ts")).href;
+  const child = fork(scriptFile("src/main.ts"), ["serve", "--config", join(folder, "gateway.yaml")], {
     cwd: root,
-    execArgv: ["--import", "tsx", "--import", probe],
+    execArgv: [...scriptOptions, "--import", probe],
     silent: true,
   });
   const exited = once(child, "exit");

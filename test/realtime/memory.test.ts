@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { uwsSkipped } from "../engine.js";
+import { scriptArguments } from "../node-script.js";
 
 interface Used {
   readonly name: string;
@@ -26,9 +26,10 @@ function lostEachTime(used: readonly number[]): number {
 
 /** Does all faults to a server with that engine, in a process of its own. */
 async function measure(engine: string): Promise<readonly Used[]> {
-  const script = fileURLToPath(new URL("memory.ts", import.meta.url));
   const env = { ...process.env, TEST_ENGINE: engine };
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script], { env });
+  const { stdout } = await promisify(execFile)(process.execPath, scriptArguments("test/realtime/memory.ts"), {
+    env,
+  });
   return stdout
     .trim()
     .split("\n")

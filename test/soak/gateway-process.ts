@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { EngineName } from "../engine.js";
+import { scriptOptions } from "../node-script.js";
 import { startTicksGateway } from "../streams/ticks.js";
 
 export interface GatewayProcess {
@@ -23,7 +24,7 @@ const sampleMs = 20;
 /** Starts a gateway in front of `test.v1.Ticks` at a port of this machine. */
 export async function startGatewayProcess(engine: EngineName, backendPort: number): Promise<GatewayProcess> {
   const child = fork(fileURLToPath(import.meta.url), [String(backendPort)], {
-    execArgv: ["--import", "tsx"],
+    execArgv: [...scriptOptions],
     stdio: ["ignore", "ignore", "inherit", "ipc"],
     env: { ...process.env, TEST_ENGINE: engine },
   });

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { scriptFile, scriptOptions } from "../node-script.js";
 
 function run(code: string): string[] {
-  const source = `import { createLogger } from "./src/telemetry/logger.ts";\n${code}`;
-  const child = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", source], {
+  const logger = pathToFileURL(scriptFile("src/telemetry/logger.ts")).href;
+  const source = `import { createLogger } from "${logger}";\n${code}`;
+  const child = spawnSync(process.execPath, [...scriptOptions, "--input-type=module", "--eval", source], {
     encoding: "utf8",
   });
   assert.equal(child.status, 0, child.stderr);

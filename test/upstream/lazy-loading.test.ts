@@ -8,8 +8,7 @@ import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { TransportKind } from "../../src/upstream/options.js";
-
-const root = join(import.meta.dirname, "../..");
+import { root, scriptFile, scriptOptions } from "../node-script.js";
 
 const proto = `
 syntax = "proto3";
@@ -45,10 +44,10 @@ async function scriptsOfGateway(transport?: TransportKind): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   writeFileSync(join(folder, "gateway.yaml"), configuration(transport));
   writeFileSync(join(folder, "echo.proto"), proto);
-  const probe = pathToFileURL(join(import.meta.dirname, "loaded-scripts.ts")).href;
-  const child = fork(join(root, "src/main.ts"), ["serve", "--config", join(folder, "gateway.yaml")], {
+  const probe = pathToFileURL(scriptFile("test/upstream/loaded-scripts.ts")).href;
+  const child = fork(scriptFile("src/main.ts"), ["serve", "--config", join(folder, "gateway.yaml")], {
     cwd: root,
-    execArgv: ["--import", "tsx", "--import", probe],
+    execArgv: [...scriptOptions, "--import", probe],
     silent: true,
   });
   const exited = once(child, "exit");

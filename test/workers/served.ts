@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { compileTo } from "../compile.js";
+import { join } from "node:path";
+import { compiledMain } from "../compile.js";
 import { echoProto } from "../gateway/echo.js";
 
 type Line = Readonly<Record<string, unknown>>;
 
 /** Compiled: every worker would load it anew through tsx. */
-const main = compileTo(resolve(import.meta.dirname, "../../node_modules/.cache/protogate-workers"));
+const main = compiledMain();
 
 /** `protogate serve` in a process of its own. */
 export interface Served {

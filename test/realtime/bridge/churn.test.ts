@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { scriptArguments } from "../../node-script.js";
 
 test("what comes and goes leaves nothing in tables that are old", async t => {
-  const script = fileURLToPath(new URL("churn.ts", import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script]);
+  const script = scriptArguments("test/realtime/bridge/churn.ts");
+  const { stdout } = await promisify(execFile)(process.execPath, script);
   const grown = JSON.parse(stdout) as Record<string, number>;
   assert.deepEqual(Object.keys(grown), ["line", "events", "calls"]);
   for (const [what, bytes] of Object.entries(grown)) {

@@ -6,6 +6,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { TransportKind } from "../../../src/upstream/options.js";
+import { scriptFile } from "../../node-script.js";
 
 const transports: readonly TransportKind[] = ["lean", "grpc-js"];
 const concurrencies = [1, 10, 100];
@@ -17,7 +18,7 @@ interface Reported {
 }
 
 async function spawn(role: string, ...args: string[]): Promise<ChildProcess> {
-  const child = fork(new URL("./cost-process.ts", import.meta.url), [role, ...args]);
+  const child = fork(scriptFile("test/upstream/h2/cost-process.ts"), [role, ...args]);
   child.on("exit", code => {
     if (code !== 0 && code !== null) process.exitCode = 1;
   });
