@@ -16,6 +16,12 @@ import {
 } from "../../src/server/inbound-request.js";
 
 const compress = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync };
+/** Larger, where that is possible, than what the streams of any Node.js hold: their 16 or 64 KiB. */
+const bombs = {
+  gzip: (bytes: Buffer) => gzipSync(bytes, { level: 1 }),
+  deflate: (bytes: Buffer) => deflateSync(bytes, { level: 1 }),
+  br: brotliCompressSync,
+};
 
 /** A body that comes in pieces, none while it is paused. */
 class Pieces implements BodyReader {
@@ -117,7 +123,7 @@ for (const coding of requestCodings) {
     ));
 
   test(`a ${coding} stream fails as soon as its limit is passed, and reads no more`, async () => {
-    const bomb = compress[coding](Buffer.alloc(64 << 20));
+    const bomb = bombs[coding](Buffer.alloc(64 << 20));
     const pieces = new Pieces(split(bomb, 256));
     await assert.rejects(collectBody(requestOf(pieces, coding).stream(100_000)), BodyTooLargeError);
     const { given } = pieces;

@@ -236,7 +236,7 @@ test("limits go on with their counts after a reload that leaves them as they are
   assert.equal(await admittedOf(5, after.limiterOf(["changed"]), alice), 3);
 });
 
-test("a key that is used again and again moves no objects to the old space", () => {
+test("a key that is used again and again moves no objects to the old space", async () => {
   let time = 0;
   const store = createMemoryStore(rateOf(1000, 1000, 1000), () => time);
   const takes = (count: number) => () => {
@@ -245,7 +245,7 @@ test("a key that is used again and again moves no objects to the old space", () 
       store.take(`key ${i % 3}`);
     }
   };
-  const grown = grownOldSpace(takes(1000), takes(100_000));
+  const grown = await grownOldSpace(takes(1000), takes(100_000));
   assert.ok(grown < 65_536, `${grown} bytes`);
   assert.equal(store.keys, 3);
 });

@@ -114,12 +114,12 @@ test("accounts stay right whatever happens in whatever order", () => {
   );
 });
 
-test("messages that are forgotten keep nothing of what came after them", () => {
+test("messages that are forgotten keep nothing of what came after them", async () => {
   const history = new History({ ...limits, messages: 100 });
   let at = 0;
   const messages = (count: number) => () => {
     for (let i = 0; i < count; i++) add(history, "x", ++at, `${"text ".repeat(100)}${at}`);
   };
-  const grown = grownOldSpace(messages(1000), messages(40_000));
+  const grown = await grownOldSpace(messages(1000), messages(40_000));
   assert.ok(grown < 2 * 1024 ** 2, `${grown} bytes of messages that are forgotten`);
 });

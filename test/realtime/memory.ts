@@ -4,8 +4,8 @@ import type { Socket as NetSocket } from "node:net";
 import type { TestContext } from "node:test";
 import { WebSocket } from "ws";
 import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
+import { collect } from "../old-space.js";
 import { startBridge } from "./bridge/bridge-system.js";
-import { collect } from "./bridge/heap.js";
 import { type Streaming, startRoomsBackend, type Unary } from "./bridge/rooms-backend.js";
 import { Client, frameOf, type Json, rawSocket, serve, type TestOptions, until } from "./harness.js";
 

@@ -5,8 +5,8 @@ import { createBridge, type RpcBridge } from "../../../src/realtime/bridge/rpc-b
 import { Semaphore } from "../../../src/realtime/bridge/semaphore.js";
 import type { CallFrame, SendFrame } from "../../../src/realtime/chat/frames.js";
 import type { Channel, UnaryResult } from "../../../src/upstream/channel.js";
+import { grownOldSpace } from "../../old-space.js";
 import { compileTestBridge, type TestSession, testSession } from "./bridge-system.js";
-import { grownOldSpaceOf } from "./heap.js";
 
 // Run by churn.test.ts in a process of its own: the test runner keeps a Map of all promises. Prints, as JSON, by how many
 // bytes the old space grows with what comes and goes.
@@ -30,9 +30,9 @@ async function line(): Promise<number> {
       if (i % 20 === 0) await turn();
     }
   };
-  const grown = await grownOldSpaceOf(
+  const grown = await grownOldSpace(
     () => pass(1000),
-    () => pass(40_000),
+    () => pass(20_000),
   );
   while (gate.waiting > 0) gate.release();
   return grown;
@@ -72,9 +72,9 @@ async function events(bridge: RpcBridge, sessions: readonly TestSession[]): Prom
     });
     await Promise.all(each);
   };
-  return grownOldSpaceOf(
+  return grownOldSpace(
     () => pass(2000),
-    () => pass(60_000),
+    () => pass(30_000),
   );
 }
 
@@ -90,9 +90,9 @@ async function calls(bridge: RpcBridge, sessions: readonly TestSession[]): Promi
     }
     await turn();
   };
-  return grownOldSpaceOf(
+  return grownOldSpace(
     () => pass(2000),
-    () => pass(60_000),
+    () => pass(30_000),
   );
 }
 
