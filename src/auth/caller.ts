@@ -2,6 +2,10 @@
 export interface Caller {
   /** Address of the client, as the trusted proxies report it. */
   readonly clientAddress: string;
+  /** Of HTTP; `GET` of a WebSocket. */
+  readonly method: string;
+  /** Raw, without the query. */
+  readonly path: string;
   /** Raw, without `?`. */
   readonly query: string;
   readonly encrypted: boolean;

@@ -2,7 +2,7 @@ import { type GatewayError, gatewayError } from "../status/failure.js";
 import type { Caller } from "./caller.js";
 import type { Authenticator, Identity } from "./identity.js";
 import type { AuthEvent } from "./provider.js";
-import { CredentialRefusal, type Provider, type RefusalReason } from "./provider.js";
+import { AccessDenial, CredentialRefusal, type Provider, type RefusalReason } from "./provider.js";
 
 type Refusals = Map<Provider, CredentialRefusal>;
 
@@ -72,6 +72,7 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
       retryAfter: 1,
     });
   }
+  for (const refusal of seen?.values() ?? []) if (refusal instanceof AccessDenial) return refusal.failure;
   const reason = reasonOf([...(seen?.values() ?? [])]);
   const challenges = new Map<string, string>();
   for (const provider of providers) {

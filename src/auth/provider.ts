@@ -3,6 +3,7 @@ import type { Diagnostic, Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
+import type { GatewayError } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { Channel } from "../upstream/channel.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
@@ -42,6 +43,16 @@ export class CredentialRefusal extends Error {
     readonly reason: RefusalReason = result === "expired" ? "TOKEN_EXPIRED" : "CREDENTIALS_INVALID",
   ) {
     super(message);
+  }
+}
+
+/** A request that a service has decided not to allow. `failure` is what the client is told where no other provider accepts it. */
+export class AccessDenial extends CredentialRefusal {
+  constructor(
+    message: string,
+    readonly failure: GatewayError,
+  ) {
+    super("invalid", message);
   }
 }
 

@@ -21,6 +21,14 @@ export class RequestCaller implements Caller {
     return clientAddress(remoteAddress, this.#request.header("x-forwarded-for"), trustedHops);
   }
 
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get path(): string {
+    return this.#request.path;
+  }
+
   get query(): string {
     return this.#request.query;
   }

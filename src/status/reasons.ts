@@ -202,6 +202,11 @@ export const reasons = {
     code: Code.INVALID_ARGUMENT,
     doc: "The route cannot respond in any of the content types that the client accepts.",
   },
+  ACCESS_DENIED: {
+    httpStatus: 403,
+    code: Code.PERMISSION_DENIED,
+    doc: "An external authorization service does not allow the request.",
+  },
   POLICY_DENIED: {
     httpStatus: 403,
     code: Code.PERMISSION_DENIED,

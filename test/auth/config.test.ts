@@ -39,12 +39,18 @@ const problems = (yaml: string): string[] =>
 test("mistakes in providers are errors with the nearest name", () => {
   const place = "(at auth.providers.u";
   const cases: [providers: string, ...said: string[]][] = [
-    ["u: { tpye: jwt }", `missing key "type"; expected jwt, introspection, api_key, rpc or mtls ${place})`],
+    [
+      "u: { tpye: jwt }",
+      `missing key "type"; expected jwt, introspection, api_key, rpc, mtls, forward_auth or ext_authz ${place})`,
+    ],
     [
       "u: { type: jtw }",
-      `expected jwt, introspection, api_key, rpc or mtls, found "jtw" ${place}.type); did you mean "jwt"?`,
+      `expected jwt, introspection, api_key, rpc, mtls, forward_auth or ext_authz, found "jtw" ${place}.type); did you mean "jwt"?`,
     ],
-    ["u: { type: [jwt] }", `expected jwt, introspection, api_key, rpc or mtls, found no word ${place}.type)`],
+    [
+      "u: { type: [jwt] }",
+      `expected jwt, introspection, api_key, rpc, mtls, forward_auth or ext_authz, found no word ${place}.type)`,
+    ],
     ["u: jwt", `expected a mapping, found "jwt" ${place})`],
     [
       "none: { type: mtls }",

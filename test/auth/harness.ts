@@ -13,13 +13,16 @@ import type { Channel } from "../../src/upstream/channel.js";
 
 export interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
+  readonly path?: string;
   readonly query?: string;
   readonly certificate?: ClientCertificate;
 }
 
-export function callerOf({ headers = {}, query = "", certificate }: Asked): Caller {
+export function callerOf({ headers = {}, path = "/", query = "", certificate }: Asked): Caller {
   return {
     clientAddress: "127.0.0.1",
+    method: "GET",
+    path,
     query,
     encrypted: false,
     header: name => (Object.hasOwn(headers, name) ? headers[name] : undefined),

@@ -252,6 +252,9 @@ test("mistakes in where an issuer is are errors of the check", () => {
   );
   const base = { type: "introspection", client_id: "a", client_secret: "b" };
   assert.match(found(base), /expected "url" or "issuer", found neither/);
-  assert.match(found({ ...base, url: "https://u:p@a.example" }), /no user name or password in the URL/);
+  assert.match(
+    found({ ...base, url: "https://u:p@a.example" }),
+    /expected a URL without user name and password/,
+  );
   assert.match(found({ ...base, url: "a.example" }), /expected a URL with http or https/);
 });

@@ -16,7 +16,7 @@ import { credentialReader, describePlacement, placementOf } from "../credential.
 import type { AuthDependencies, ProviderSurroundings, ProviderType } from "../provider.js";
 import { CredentialRefusal, type Provider, reasonOf, refuse } from "../provider.js";
 import { cacheSize, claimsToMetadata, placement } from "./fields.js";
-import { discover, fetchText, IssuerStatus } from "./issuer.js";
+import { checkWebUrl, discover, fetchText, IssuerStatus } from "./issuer.js";
 import { TokenProvider, type Verified } from "./token-provider.js";
 
 const IntrospectionSchema = mapping(
@@ -85,25 +85,8 @@ function checkIntrospection(
 ): void {
   if (!("url" in provider || "issuer" in provider))
     findings.error(path, 'expected "url" or "issuer", found neither');
-  for (const key of ["url", "issuer"] as const) {
-    const value = provider[key];
-    if (value === undefined || !URL.canParse(value)) continue;
-    const { username, password, protocol } = new URL(value);
-    if (username + password !== "")
-      findings.error(
-        [...path, key],
-        "expected no user name or password in the URL; write them in client_id and client_secret",
-      );
-    else if (protocol === "http:" && !isLoopback(value))
-      findings.warning(
-        [...path, key],
-        "tokens and the client secret are sent without TLS; expected an https URL",
-      );
-  }
-}
-
-function isLoopback(url: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+  for (const key of ["url", "issuer"] as const)
+    checkWebUrl([...path, key], provider[key], "tokens and the client secret", findings);
 }
 
 /** Bytes of a response. */

@@ -1,3 +1,5 @@
+import type { Path } from "../../config/diagnostic.js";
+import type { Findings } from "../../config/findings.js";
 import { isRecord } from "../claims.js";
 import { reasonOf } from "../provider.js";
 
@@ -5,6 +7,18 @@ import { reasonOf } from "../provider.js";
 export const issuerTimeoutMs = 5000;
 /** Bytes of a metadata document. */
 const metadataLimit = 256 * 1024;
+
+/**
+ * Adds an error for a URL with a user name or a password, a warning for plain HTTP to another machine.
+ * @param sent what goes to that URL
+ */
+export function checkWebUrl(at: Path, url: string | undefined, sent: string, findings: Findings): void {
+  if (url === undefined || !URL.canParse(url)) return;
+  const { username, password, protocol, hostname } = new URL(url);
+  if (username + password !== "") findings.error(at, "expected a URL without user name and password");
+  else if (protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname))
+    findings.warning(at, `${sent} are sent without TLS; expected an https URL`);
+}
 
 interface TextRequest {
   readonly signal: AbortSignal;

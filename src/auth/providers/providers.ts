@@ -2,13 +2,15 @@ import type { TSchema } from "typebox";
 import type { Loaded } from "../../config/schema.js";
 import type { ProviderType } from "../provider.js";
 import { apiKey } from "./api-key/api-key.js";
+import { extAuthz } from "./external/ext-authz.js";
+import { forwardAuth } from "./external/forward-auth.js";
 import { introspection } from "./introspection.js";
 import { jwt } from "./jwt/jwt.js";
 import { mtls } from "./mtls.js";
 import { rpc } from "./rpc/rpc.js";
 
 /** Every kind of provider; a new one is its own file and an entry here. */
-const types = [jwt, introspection, apiKey, rpc, mtls] as const;
+const types = [jwt, introspection, apiKey, rpc, mtls, forwardAuth, extAuthz] as const;
 
 type SchemasOf<T extends readonly { readonly schema: TSchema }[]> = {
   -readonly [K in keyof T]: T[K]["schema"];
@@ -16,7 +18,7 @@ type SchemasOf<T extends readonly { readonly schema: TSchema }[]> = {
 
 /** Schemas of the kinds, in their order. */
 export const providerSchemas = types.map(({ schema }) => schema) as SchemasOf<typeof types>;
-/** `jwt, introspection, api_key, rpc and mtls`. */
+/** `jwt, introspection, api_key, rpc, mtls, forward_auth and ext_authz`. */
 export const providerNames = `${types
   .slice(0, -1)
   .map(({ name }) => name)

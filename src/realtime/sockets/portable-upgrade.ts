@@ -42,6 +42,8 @@ export class PortableUpgrade implements PendingUpgrade {
     this.path = mark < 0 ? url : url.slice(0, mark);
     this.caller = {
       clientAddress: clientAddress(peer, header("x-forwarded-for"), options.trustedHops),
+      method: "GET",
+      path: this.path,
       query: mark < 0 ? "" : url.slice(mark + 1),
       encrypted: options.encrypted,
       header,

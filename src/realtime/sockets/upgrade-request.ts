@@ -28,6 +28,10 @@ export class SocketRequest implements Caller {
     return this.#caller.clientAddress;
   }
 
+  get path(): string {
+    return this.#caller.path;
+  }
+
   get query(): string {
     return this.#caller.query;
   }

@@ -95,6 +95,8 @@ class UwsUpgrade implements PendingUpgrade {
     const { peers, trustedHops, encrypted } = options;
     this.caller = {
       clientAddress: clientAddress(peers.addressOf(response), header("x-forwarded-for"), trustedHops),
+      method: "GET",
+      path: this.path,
       query: request.getQuery() ?? "",
       encrypted,
       header,

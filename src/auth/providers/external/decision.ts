@@ -1,0 +1,149 @@
+import Type from "typebox";
+import type { Loaded } from "../../../config/schema.js";
+import { duration, listOf, mapping, text } from "../../../config/schema.js";
+import { type GatewayError, gatewayError } from "../../../status/failure.js";
+import type { AuthMetrics } from "../../auth-metrics.js";
+import type { Caller } from "../../caller.js";
+import { bareClaims, metadataMapper, subjectOf } from "../../claims.js";
+import type { Identity } from "../../identity.js";
+import {
+  AccessDenial,
+  CredentialRefusal,
+  type Provider,
+  reasonOf,
+  type SecurityScheme,
+} from "../../provider.js";
+import { claimsToMetadata } from "../fields.js";
+
+/** What services that decide about requests have in common. */
+export const decisionFields = {
+  headers: listOf(text("header", { description: "A header name, in any case." }), {
+    description: "Request headers that the service sees.",
+    default: ["authorization"],
+  }),
+  subject: text("header", {
+    description: "The header of its response that says who calls.",
+    default: "x-user-id",
+  }),
+  scopes: Type.Optional(
+    text("header", {
+      description: "The header of its response with the scopes, spaces or commas between them.",
+    }),
+  ),
+  timeout: duration({ description: "How long the service has to respond.", default: "2s" }),
+  claims_to_metadata: claimsToMetadata,
+};
+
+const DecisionSchema = mapping(decisionFields, "");
+export type DecisionConfig = Loaded<typeof DecisionSchema>;
+
+/** What a service has decided about a request. Names of headers are in lower case. */
+export type Decision =
+  | { readonly allowed: true; readonly headers: ReadonlyMap<string, string> }
+  | {
+      readonly allowed: false;
+      /** As the service responded, or 403. */
+      readonly status: number;
+      readonly headers: ReadonlyMap<string, string>;
+    };
+
+/** Characters of the headers of a response that become claims, names included. */
+const maxClaimChars = 16_384;
+/** Names that mean something between two peers, or to a client, and nothing about a caller. */
+const notClaims: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "date",
+  "keep-alive",
+  "set-cookie",
+  "transfer-encoding",
+]);
+
+/**
+ * A provider that lets a service decide about each request. Its response is reused for no other request. Whatever is not
+ * a clear decision refuses the request with 503.
+ */
+export function externalProvider(
+  name: string,
+  config: DecisionConfig,
+  metrics: AuthMetrics,
+  decide: (caller: Caller, seen: ReadonlyMap<string, string>) => Promise<Decision>,
+  close: () => void,
+): Provider {
+  const metadataOf = metadataMapper(config.claims_to_metadata);
+  const identify = async (caller: Caller): Promise<Identity> => {
+    let decision: Decision;
+    try {
+      decision = await decide(caller, seenHeaders(caller, config.headers));
+    } catch (error) {
+      if (error instanceof CredentialRefusal) throw error;
+      throw new CredentialRefusal("unavailable", `the authorization service ${reasonOf(error)}`);
+    }
+    if (!decision.allowed) throw denial(decision.status, decision.headers);
+    const claims = bareClaims(Object.fromEntries(claimsOf(decision.headers)));
+    const scopes = config.scopes === undefined ? undefined : decision.headers.get(config.scopes);
+    return Object.freeze({
+      provider: name,
+      subject: subjectOf(claims[config.subject], config.subject),
+      scopes: new Set((scopes ?? "").split(/[\s,]+/).filter(scope => scope !== "")),
+      claims,
+      metadata: metadataOf(claims),
+      expiresAt: undefined,
+    });
+  };
+  return { name, scheme: "Bearer", counters: metrics.provider(name), identify, close };
+}
+
+/** How callers show what the service looks at, as far as the configuration tells. */
+export function describeDecision({ headers }: DecisionConfig): readonly SecurityScheme[] {
+  const description = "A service decides about the request.";
+  return headers
+    .filter(header => header !== "cookie")
+    .map(header =>
+      header === "authorization"
+        ? ({ type: "http", scheme: "bearer", description } as const)
+        : ({ type: "apiKey", in: "header", name: header, description } as const),
+    );
+}
+
+/** Headers with other characters than printable ASCII are left out: two peers could read them in two ways. */
+function seenHeaders(caller: Caller, names: readonly string[]): ReadonlyMap<string, string> {
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const value = name === "cookie" ? caller.cookies() : caller.header(name);
+    if (value !== undefined && /^[\x20-\x7e]*$/.test(value)) seen.set(name, value);
+  }
+  return seen;
+}
+
+function claimsOf(headers: ReadonlyMap<string, string>): [string, string][] {
+  let chars = 0;
+  return [...headers].filter(([name, value]) => {
+    chars += name.length + value.length;
+    if (chars > maxClaimChars)
+      throw new CredentialRefusal(
+        "unavailable",
+        `the authorization service responds with more than ${maxClaimChars} characters of headers`,
+      );
+    return !notClaims.has(name);
+  });
+}
+
+const denied = "the authorization service does not allow the request";
+
+/** 401 and 429 stay what they are; a redirect to a login page is 401, any other status 403. */
+function denial(status: number, headers: ReadonlyMap<string, string>): AccessDenial {
+  return new AccessDenial(`${denied}: it responds with ${status}`, failureOf(status, headers));
+}
+
+function failureOf(status: number, headers: ReadonlyMap<string, string>): GatewayError {
+  if (status === 429)
+    return gatewayError("RATE_LIMITED", denied, [], retryAfterOf(headers.get("retry-after")));
+  if (status !== 401 && (status < 300 || status > 399)) return gatewayError("ACCESS_DENIED", denied);
+  const challenge = headers.get("www-authenticate") ?? 'Bearer realm="protogate"';
+  return gatewayError("CREDENTIALS_INVALID", denied, [], { headers: [["www-authenticate", challenge]] });
+}
+
+function retryAfterOf(header: string | undefined): { readonly retryAfter?: number } {
+  return header !== undefined && /^\d{1,9}$/.test(header) ? { retryAfter: Number(header) } : {};
+}

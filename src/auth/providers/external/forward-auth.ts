@@ -1,0 +1,74 @@
+import type { Loaded } from "../../../config/schema.js";
+import { choice, mapping, text } from "../../../config/schema.js";
+import type { Caller } from "../../caller.js";
+import type { AuthDependencies, ProviderType } from "../../provider.js";
+import { type Provider, reasonOf } from "../../provider.js";
+import { checkWebUrl } from "../issuer.js";
+import { type Decision, decisionFields, describeDecision, externalProvider } from "./decision.js";
+
+const ForwardAuthSchema = mapping(
+  {
+    type: choice(["forward_auth"], { description: "An HTTP service that decides about each request." }),
+    url: text("webUrl", {
+      description: "What is requested by GET; any 2xx allows the request. Redirects are not followed.",
+    }),
+    ...decisionFields,
+  },
+  "Whom an HTTP service allows.",
+);
+
+type ForwardAuthConfig = Loaded<typeof ForwardAuthSchema>;
+
+export const forwardAuth = {
+  name: "forward_auth",
+  schema: ForwardAuthSchema,
+  check: (at, { url }, _surroundings, findings) => checkWebUrl([...at, "url"], url, "credentials", findings),
+  describe: config => describeDecision(config),
+  create: createForwardAuth,
+} as const satisfies ProviderType<ForwardAuthConfig>;
+
+/** Bytes of a response body that are read, so that its connection can be used again. */
+const bodyLimit = 65_536;
+
+function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }: AuthDependencies): Provider {
+  const closed = new AbortController();
+  const decide = async (caller: Caller, seen: ReadonlyMap<string, string>): Promise<Decision> => {
+    const headers = new Headers([...seen]);
+    for (const [header, value] of forwardedHeaders(caller)) headers.set(header, value);
+    const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
+    const response = await fetch(config.url, { headers, signal, redirect: "manual" }).catch(error => {
+      throw new Error(`cannot be reached: ${reasonOf((error as Error).cause ?? error)}`);
+    });
+    await discard(response);
+    const { status } = response;
+    if (status >= 500) throw new Error(`responds with ${status}`);
+    const received = new Map(response.headers);
+    return response.ok ? { allowed: true, headers: received } : { allowed: false, status, headers: received };
+  };
+  return externalProvider(name, config, metrics, decide, () => closed.abort());
+}
+
+/** By which proxies tell such services of a request. */
+function forwardedHeaders(caller: Caller): readonly (readonly [name: string, value: string])[] {
+  return [
+    ["x-forwarded-method", caller.method],
+    ["x-forwarded-proto", caller.encrypted ? "https" : "http"],
+    ["x-forwarded-host", caller.header("host") ?? ""],
+    ["x-forwarded-uri", targetOf(caller)],
+    ["x-forwarded-for", caller.clientAddress],
+  ];
+}
+
+/** The path and the query as they were sent. */
+export function targetOf({ path, query }: Caller): string {
+  return query === "" ? path : `${path}?${query}`;
+}
+
+async function discard({ body }: Response): Promise<void> {
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    // Leaving the loop cancels the rest.
+    if (size > bodyLimit) return;
+  }
+}
