@@ -38,7 +38,7 @@ const DecisionSchema = mapping(decisionFields, "");
 export type DecisionConfig = Loaded<typeof DecisionSchema>;
 
 /** What a service has decided about a request. Names of headers are in lower case. */
-export type Decision =
+export type AccessDecision =
   | { readonly allowed: true; readonly headers: ReadonlyMap<string, string> }
   | {
       readonly allowed: false;
@@ -67,12 +67,12 @@ export function externalProvider(
   name: string,
   config: DecisionConfig,
   metrics: AuthMetrics,
-  decide: (caller: Caller, seen: ReadonlyMap<string, string>) => Promise<Decision>,
+  decide: (caller: Caller, seen: ReadonlyMap<string, string>) => Promise<AccessDecision>,
   close: () => void,
 ): Provider {
   const metadataOf = metadataMapper(config.claims_to_metadata);
   const identify = async (caller: Caller): Promise<Identity> => {
-    let decision: Decision;
+    let decision: AccessDecision;
     try {
       decision = await decide(caller, seenHeaders(caller, config.headers));
     } catch (error) {

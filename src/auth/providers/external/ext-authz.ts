@@ -8,7 +8,7 @@ import { LENGTH, VARINT } from "../../../wire/wire-type.js";
 import { WireWriter } from "../../../wire/writer.js";
 import type { Caller } from "../../caller.js";
 import type { Provider, ProviderContext, ProviderType } from "../../provider.js";
-import { type Decision, decisionFields, describeDecision, externalProvider } from "./decision.js";
+import { type AccessDecision, decisionFields, describeDecision, externalProvider } from "./decision.js";
 import { targetOf } from "./forward-auth.js";
 
 const ExtAuthzSchema = mapping(
@@ -46,7 +46,7 @@ function createExtAuthz(
   { metrics, channel, now = Date.now }: ProviderContext,
 ): Provider {
   const upstream = channel(config.upstream);
-  const decide = async (caller: Caller, seen: ReadonlyMap<string, string>): Promise<Decision> => {
+  const decide = async (caller: Caller, seen: ReadonlyMap<string, string>): Promise<AccessDecision> => {
     const { status, message } = await upstream.unary({
       path: checkPath,
       request: checkRequest(caller, seen, config.context, now()),
@@ -131,7 +131,7 @@ function checkRequest(
 }
 
 /** Reads a `CheckResponse`. @throws RangeError where it is none */
-function checkResponse(bytes: Uint8Array): Decision {
+function checkResponse(bytes: Uint8Array): AccessDecision {
   let code = 0;
   let status = 0;
   let allowed: ReadonlyMap<string, string> = new Map();

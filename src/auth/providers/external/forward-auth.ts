@@ -4,7 +4,7 @@ import type { Caller } from "../../caller.js";
 import type { AuthDependencies, ProviderType } from "../../provider.js";
 import { type Provider, reasonOf } from "../../provider.js";
 import { checkWebUrl } from "../issuer.js";
-import { type Decision, decisionFields, describeDecision, externalProvider } from "./decision.js";
+import { type AccessDecision, decisionFields, describeDecision, externalProvider } from "./decision.js";
 
 const ForwardAuthSchema = mapping(
   {
@@ -32,7 +32,7 @@ const bodyLimit = 65_536;
 
 function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }: AuthDependencies): Provider {
   const closed = new AbortController();
-  const decide = async (caller: Caller, seen: ReadonlyMap<string, string>): Promise<Decision> => {
+  const decide = async (caller: Caller, seen: ReadonlyMap<string, string>): Promise<AccessDecision> => {
     const headers = new Headers([...seen]);
     for (const [header, value] of forwardedHeaders(caller)) headers.set(header, value);
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
