@@ -46,10 +46,8 @@ export class HttpStream implements StreamClient {
   readonly #binding: RpcBinding;
   /** Undefined until a body of messages is read. */
   #body: BodyReader | undefined;
-  /** Pieces of the body that wait for the reader, and whether it is complete. */
-  readonly #chunks: Uint8Array[] = [];
-  #bodyEnded = false;
-  #reading = false;
+  /** What the piece that came last waits for; the body is paused meanwhile. */
+  #waiting: Promise<void> | undefined;
   #emitted = 0;
   #backendReady: (() => void) | undefined;
 
@@ -102,16 +100,8 @@ export class HttpStream implements StreamClient {
   #readAll(): void {
     this.#body = this.#host.request.stream(Number.MAX_SAFE_INTEGER, "slow");
     this.#body.start({
-      chunk: chunk => {
-        if (this.rpc.over) return;
-        this.#host.received(chunk.length);
-        this.#chunks.push(chunk);
-        void this.#read();
-      },
-      end: () => {
-        this.#bodyEnded = true;
-        void this.#read();
-      },
+      chunk: chunk => this.#read(chunk),
+      end: () => void this.#readEnd(),
       fail: error => {
         const left = "the request ended before its body was complete";
         this.rpc.abort(bodyFailure(error, Number.MAX_SAFE_INTEGER, left));
@@ -119,32 +109,37 @@ export class HttpStream implements StreamClient {
     });
   }
 
-  /** Gives what has come to the reader, piece by piece; the body waits meanwhile. */
-  async #read(): Promise<void> {
-    if (this.#reading) return;
-    this.#reading = true;
-    const { reader } = this.#host.call;
+  #read(chunk: Uint8Array): void {
+    if (this.rpc.over) return;
+    const { call, received } = this.#host;
+    received(chunk.length);
     try {
-      for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
-        if (this.rpc.over) {
-          this.#chunks.length = 0;
-          break;
-        }
-        const waiting = reader.push(chunk, this.#emit);
-        if (waiting === undefined) continue;
-        this.#body?.pause();
-        await waiting;
-        if (!this.rpc.over) this.#body?.resume();
-      }
-      if (this.#bodyEnded) {
-        await reader.end(this.#emit);
-        this.rpc.endRequests();
-      }
+      const waiting = call.reader.push(chunk, this.#emit);
+      if (waiting !== undefined) this.#wait(waiting);
     } catch (error) {
       this.rpc.abortWith(error);
     }
-    this.#reading = false;
-    if (this.#chunks.length > 0) void this.#read();
+  }
+
+  #wait(waiting: Promise<void>): void {
+    this.#body?.pause();
+    this.#waiting = waiting.then(
+      () => {
+        this.#waiting = undefined;
+        if (!this.rpc.over) this.#body?.resume();
+      },
+      error => this.rpc.abortWith(error),
+    );
+  }
+
+  async #readEnd(): Promise<void> {
+    try {
+      await this.#waiting;
+      await this.#host.call.reader.end(this.#emit);
+      this.rpc.endRequests();
+    } catch (error) {
+      this.rpc.abortWith(error);
+    }
   }
 
   readonly #emit: EmitMessage = message => {

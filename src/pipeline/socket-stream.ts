@@ -24,10 +24,20 @@ export interface SocketStreamHost {
 
 /** Bytes that wait for the client, above which the backend is stopped. */
 const maxUnreadBytes = 256 * 1024;
-/** Bytes of messages that came although the client was stopped, beyond which the call ends. */
-const maxWaitingBytes = 4 << 20;
+/**
+ * Bytes of messages that came although the client was stopped, of one call and of all of them, beyond which it ends. The
+ * engine uws reads on within a turn of the event loop while full reads come: all that the kernel keeps, and more.
+ */
+const maxKeptBytes = 32 << 20;
+const maxKeptBytesOfAll = 256 << 20;
+let keptBytesOfAll = 0;
 /** Bytes counted for each of them beside its own. */
 const messageOverhead = 64;
+
+interface KeptMessage {
+  readonly data: Buffer;
+  readonly isBinary: boolean;
+}
 
 /**
  * A streaming call over a WebSocket: a JSON message in each text frame, both ways. `{"end":true}` ends the requests; a
@@ -42,8 +52,10 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   #begun = false;
   /** The client sends no more. */
   #ended = false;
-  /** Bytes that came since the backend asked to wait; undefined while it does not. */
-  #waitingBytes: number | undefined;
+  /** The backend takes nothing now: what comes is kept as it is. */
+  #waiting = false;
+  readonly #kept: KeptMessage[] = [];
+  #keptBytes = 0;
   /** The client has to read before more is sent. */
   #behind = false;
   #firstTimer: NodeJS.Timeout | undefined;
@@ -79,6 +91,22 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   received(data: Buffer, isBinary: boolean): void {
     if (this.rpc.over) return;
     this.#host.received(data.length);
+    if (!this.#waiting) {
+      this.#take({ data, isBinary });
+      return;
+    }
+    this.#kept.push({ data, isBinary });
+    this.#keep(data.length + messageOverhead);
+    if (this.#keptBytes > maxKeptBytes || keptBytesOfAll > maxKeptBytesOfAll)
+      this.rpc.abort(gatewayFailure("RATE_LIMITED", "messages come faster than the backend takes them"));
+  }
+
+  #keep(change: number): void {
+    this.#keptBytes += change;
+    keptBytesOfAll += change;
+  }
+
+  #take({ data, isBinary }: KeptMessage): void {
     try {
       this.#receive(data, isBinary);
     } catch (error) {
@@ -126,13 +154,8 @@ export class SocketStream implements StreamClient, ClientSocketListener {
     const message = this.#begun ? frames.encodeNext(variables, body) : frames.encode(variables, query, body);
     this.#begun = true;
     if (this.rpc.send(message) || this.rpc.over) return;
-    if (this.#waitingBytes === undefined) {
-      this.#waitingBytes = 0;
-      this.#socket.pause();
-    }
-    this.#waitingBytes += bytes.length + messageOverhead;
-    if (this.#waitingBytes > maxWaitingBytes + this.#binding.bodyLimit)
-      this.rpc.abort(gatewayFailure("RATE_LIMITED", "messages come faster than the backend takes them"));
+    this.#waiting = true;
+    this.#socket.pause();
   }
 
   drained(): void {
@@ -177,12 +200,22 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   }
 
   drain(): void {
-    this.#waitingBytes = undefined;
-    this.#socket.resume();
+    this.#waiting = false;
+    while (!this.#waiting && !this.rpc.over) {
+      const next = this.#kept.shift();
+      if (next === undefined) {
+        this.#socket.resume();
+        return;
+      }
+      this.#keep(-next.data.length - messageOverhead);
+      this.#take(next);
+    }
   }
 
   end(failure: Failure | undefined, _metadata: CallMetadata, detail: string | undefined): void {
     clearTimeout(this.#firstTimer);
+    this.#kept.length = 0;
+    this.#keep(-this.#keptBytes);
     if (failure === undefined) this.#socket.end(1000, "");
     else {
       this.#sendFrame(`{"error":${this.#host.errorBody(failure)}}`);

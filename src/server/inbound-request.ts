@@ -52,7 +52,7 @@ export interface InboundRequest {
 export interface BodyReader {
   /** Once. Pieces may come before this returns. */
   start(consumer: BodyConsumer): void;
-  /** Reads no more from the connection; one piece that has been read already may still come. */
+  /** No piece comes until `resume`; the end and a failure may. */
   pause(): void;
   resume(): void;
 }
@@ -63,8 +63,8 @@ export interface BodyConsumer {
   chunk(chunk: Buffer): void;
   end(): void;
   /**
-   * BodyTooLargeError as soon as the limit is passed, the rest is not read; BodyOverrunError where the engine cannot stop
-   * the client; MalformedBodyError where what comes is no body (broken chunking); BodyTimeoutError where the time for the
+   * BodyTooLargeError as soon as the limit is passed, the rest is not read; BodyOverrunError where more has come than
+   * is kept for a consumer that takes nothing, since the engine cannot stop the client; MalformedBodyError where what comes is no body (broken chunking); BodyTimeoutError where the time for the
    * request is over; another Error where the client leaves.
    */
   fail(error: Error): void;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, constants } from "node:http2";
+import { connect, constants, createServer, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { engineUnderTest } from "../engine.js";
@@ -104,6 +105,46 @@ function enveloped(bytes: Buffer): Buffer {
 }
 
 const requests = [enveloped(encodeTicks("WatchRequest", { room: "a", count: 2, fail: 5 }))];
+
+it("a client of gRPC is let send no more than a few MiB ahead of what the backend has taken", {
+  skip: withoutHttp2,
+}, async () => {
+  const taken = 16 << 20;
+  const backend = createServer();
+  const calls = once(backend, "stream") as Promise<[ServerHttp2Stream]>;
+  backend.listen(0, "127.0.0.1");
+  await once(backend, "listening");
+  const gateway = await startTicksGateway((backend.address() as AddressInfo).port);
+  const session = connect(gateway.url);
+  const upload = session.request({
+    ":method": "POST",
+    ":path": "/test.v1.Ticks/Send",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  upload.on("error", () => undefined);
+  const message = enveloped(encodeTicks("Tick", { text: "x".repeat(65_536) }));
+  let sent = 0;
+  const send = (error?: Error | null): void => {
+    if (error != null) return;
+    sent += message.length;
+    upload.write(message, send);
+  };
+  upload.write(message, send);
+  const [call] = await calls;
+  call.on("error", () => undefined);
+  let received = 0;
+  let most = 0;
+  for await (const chunk of call) {
+    received += chunk.length;
+    most = Math.max(most, sent - received);
+    if (received >= taken) break;
+  }
+  assert.ok(most < 4 << 20, `${most} bytes were sent ahead`);
+  session.destroy();
+  await gateway.close();
+  backend.close();
+});
 
 it("a server stream by gRPC-Web ends with its trailers in the body", async () => {
   const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {

@@ -9,7 +9,7 @@ import { createWebSocketStream, WebSocket } from "ws";
 import { encodeTicks } from "../streams/ticks.js";
 
 /** How a client calls. */
-export type FloodWay = "NDJSON" | "HttpBody" | "gRPC" | "WebSocket";
+export type FloodWay = "NDJSON" | "HttpBody" | "WebSocket" | "Connect" | "gRPC-Web" | "gRPC";
 export type Direction = "down" | "up";
 
 /** Bytes of the text or the data of one message. */
@@ -17,6 +17,9 @@ const messageBytes = 64 * 1024;
 /** A slow reader rests after so many bytes, for so many milliseconds. */
 const restBytes = 4 << 20;
 const restMs = 5;
+/** A sender rests after so many bytes, for so many milliseconds. */
+const burstBytes = 8 << 20;
+const burstMs = 7;
 
 const text = "x".repeat(messageBytes);
 const tick = enveloped(encodeTicks("Tick", { room: "a", text }));
@@ -116,8 +119,16 @@ export async function flood(
   return backend.received();
 }
 
-async function* repeated<T>(part: T, count: number): AsyncGenerator<T> {
-  for (let index = 0; index < count; index++) yield part;
+/** No faster than 10 Gbit/s: nothing that comes over a network does. */
+async function* repeated<T extends { readonly length: number }>(part: T, count: number): AsyncGenerator<T> {
+  let bytes = 0;
+  for (let index = 0; index < count; index++) {
+    yield part;
+    bytes += part.length;
+    if (bytes < burstBytes) continue;
+    bytes = 0;
+    await sleep(burstMs);
+  }
 }
 
 async function openDown(port: number, way: FloodWay): Promise<{ stream: Readable; close(): void }> {
@@ -132,11 +143,17 @@ async function openDown(port: number, way: FloodWay): Promise<{ stream: Readable
     const socket = new WebSocket(`ws://${authority}/v1/rooms/a/ticks`, { perMessageDeflate: false });
     return { stream: createWebSocketStream(socket), close: () => socket.terminate() };
   }
-  const path = way === "HttpBody" ? "/v1/files/a" : "/v1/rooms/a/ticks";
-  const request = httpRequest(`http://${authority}${path}`, {
-    headers: { accept: "application/x-ndjson, */*" },
-  });
-  request.end();
+  const type = rpcTypes.get(way);
+  const request =
+    type === undefined
+      ? httpRequest(`http://${authority}${way === "HttpBody" ? "/v1/files/a" : "/v1/rooms/a/ticks"}`, {
+          headers: { accept: "application/x-ndjson, */*" },
+        })
+      : httpRequest(`http://${authority}/test.v1.Ticks/Watch`, {
+          method: "POST",
+          headers: { "content-type": type },
+        });
+  request.end(type === undefined ? undefined : enveloped(encodeTicks("WatchRequest", { room: "a" })));
   const [response] = (await once(request, "response")) as [IncomingMessage];
   if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
   return { stream: response, close: () => request.destroy() };
@@ -169,21 +186,31 @@ async function openUp(port: number, way: FloodWay): Promise<Upload> {
     stream.resume();
     return { stream, message: json, over, close: () => socket.terminate() };
   }
-  const request = httpRequest(
-    `http://${authority}${way === "HttpBody" ? "/v1/files" : "/v1/rooms/a/ticks"}`,
-    {
-      method: "POST",
-      headers: { "content-type": way === "HttpBody" ? "application/octet-stream" : "application/x-ndjson" },
-    },
-  );
+  const { path, type, message } = uploads(way, json);
+  const request = httpRequest(`http://${authority}${path}`, {
+    method: "POST",
+    headers: { "content-type": type },
+  });
   const over = once(request, "response").then(async ([response]: IncomingMessage[]) => {
     let body = "";
     for await (const chunk of response as IncomingMessage) body += chunk;
     if (response?.statusCode !== 200) throw new Error(`status ${response?.statusCode}: ${body}`);
   });
   over.catch(() => undefined);
-  const message = way === "HttpBody" ? Buffer.from(text) : `${json}\n`;
   return { stream: request, message, over, close: () => request.destroy() };
+}
+
+const rpcTypes: ReadonlyMap<FloodWay, string> = new Map([
+  ["Connect", "application/connect+proto"],
+  ["gRPC-Web", "application/grpc-web+proto"],
+]);
+
+function uploads(way: FloodWay, json: string): { path: string; type: string; message: Buffer | string } {
+  const type = rpcTypes.get(way);
+  if (type !== undefined) return { path: "/test.v1.Ticks/Send", type, message: tick };
+  if (way === "HttpBody")
+    return { path: "/v1/files", type: "application/octet-stream", message: Buffer.from(text) };
+  return { path: "/v1/rooms/a/ticks", type: "application/x-ndjson", message: `${json}\n` };
 }
 
 function grpcHead(method: string): Record<string, string> {

@@ -3,11 +3,13 @@ import { type Direction, type FloodWay, flood, startFlood } from "./flood.js";
 import { startGatewayProcess } from "./gateway-process.js";
 
 const mebibyte = 1 << 20;
-const ways: readonly FloodWay[] = ["NDJSON", "HttpBody", "gRPC", "WebSocket"];
+const ways: readonly FloodWay[] = ["NDJSON", "HttpBody", "WebSocket", "Connect", "gRPC-Web", "gRPC"];
 const directions: readonly Direction[] = ["down", "up"];
 
 export interface MemoryRun {
   readonly bytes: number;
+  /** Bytes of a run before, which does not count. */
+  readonly warmUp: number;
   /** Milliseconds for which a slow reader does nothing at first. */
   readonly stallMs: number;
 }
@@ -23,7 +25,7 @@ export interface MemoryResult {
 /** Streams through a gateway, in every way and direction, to a client or a backend that reads slowly. */
 export async function* runMemory(
   engine: EngineName,
-  { bytes, stallMs }: MemoryRun,
+  { bytes, warmUp, stallMs }: MemoryRun,
 ): AsyncGenerator<MemoryResult> {
   const backend = await startFlood();
   const gateway = await startGatewayProcess(engine, backend.port);
@@ -35,7 +37,7 @@ export async function* runMemory(
         const run = (size: number, stall: number): Promise<number> =>
           flood(backend, gateway.port, way, direction, size, stall);
         // What code and heap take once is no growth.
-        await run(warmUpBytes, 0).catch(() => 0);
+        if (warmUp > 0) await run(warmUp, 0).catch(() => 0);
         await gateway.mark();
         let name = `${engine}, ${way}, ${direction}`;
         const arrived = await run(bytes, stallMs).catch(error => {
@@ -51,11 +53,10 @@ export async function* runMemory(
   }
 }
 
-const warmUpBytes = 32 * mebibyte;
-
 /** Whether memory stays bounded while 1 GiB passes a slow reader. */
 export async function soakMemory(print: (line: string) => void): Promise<boolean> {
   const bytes = 1024 * mebibyte;
+  const warmUp = 32 * mebibyte;
   const most = 64 * mebibyte;
   let passed = true;
   for (const engine of ["fastify", "uws"] as const) {
@@ -64,7 +65,7 @@ export async function soakMemory(print: (line: string) => void): Promise<boolean
       print(`uws is left out: ${skip}`);
       continue;
     }
-    for await (const { name, growth, arrived } of runMemory(engine, { bytes, stallMs: 1000 })) {
+    for await (const { name, growth, arrived } of runMemory(engine, { bytes, warmUp, stallMs: 1000 })) {
       print(
         `${name}: ${(arrived / mebibyte).toFixed(0)} MiB arrived, memory grew by ${(growth / mebibyte).toFixed(1)} MiB`,
       );

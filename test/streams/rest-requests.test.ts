@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
-import { connect } from "node:net";
+import { connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { engineUnderTest } from "../engine.js";
 import { type Answer, send, type TestGateway } from "../gateway/harness.js";
 import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
 
@@ -186,7 +188,7 @@ it("a client stream may take longer than a request may", async () => {
   await backend.close();
 });
 
-it("a backend that does not read stops the client, or ends its stream, before 64 MiB were taken from it", async () => {
+it("a backend that does not read stops the client, or ends its stream, before 96 MiB were taken from it", async () => {
   const backend = await startTicks();
   const gateway = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
   const { hostname, port } = new URL(gateway.url);
@@ -210,10 +212,70 @@ it("a backend that does not read stops the client, or ends its stream, before 64
       });
     });
   let sent = 0;
-  while (sent < 128 && response === "" && !socket.destroyed && (await taken())) sent++;
-  assert.ok(sent < 64, `${sent} MiB were taken`);
+  while (sent < 160 && response === "" && !socket.destroyed && (await taken())) sent++;
+  assert.ok(sent < 96, `${sent} MiB were taken`);
   if (response !== "") assert.match(response, /^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/);
   socket.destroy();
   await gateway.close();
   await backend.close();
+});
+
+describe("uploads that a backend does not take", () => {
+  let backend: TicksBackend;
+  let gateway: TestGateway;
+  before(async () => {
+    backend = await startTicks();
+    gateway = await startTicksGateway(backend.port);
+  });
+  after(async () => {
+    await gateway.close();
+    await backend.close();
+  });
+
+  const megabyte = Buffer.alloc(1 << 20);
+  const upload = async (): Promise<Socket> => {
+    backend.cancelled = 0;
+    const socket = connect(gateway.httpPort, "127.0.0.1");
+    socket.on("error", () => undefined);
+    await once(socket, "connect");
+    socket.write(
+      "POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-hang\r\ncontent-length: 1073741824\r\n\r\n",
+    );
+    return socket;
+  };
+
+  it("a client that leaves in the middle of an upload is noticed behind what it has sent, and the call is cancelled", async () => {
+    const socket = await upload();
+    socket.write(megabyte);
+    socket.end(megabyte);
+    await backend.onCancelled();
+    socket.destroy();
+  });
+
+  it("a client whose connection breaks in the middle of an upload is noticed, and the call is cancelled", async () => {
+    const socket = await upload();
+    const begun = backend.onMessage();
+    socket.write(megabyte);
+    await begun;
+    socket.resetAndDestroy();
+    await backend.onCancelled();
+  });
+
+  it("a client that leaves in the middle of an upload over HTTP/2 is noticed, and the call is cancelled", {
+    skip: engineUnderTest() === "uws" && "uws speaks HTTP/1.1 alone",
+  }, async () => {
+    backend.cancelled = 0;
+    const session = connectHttp2(gateway.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/v1/files",
+      "content-type": "application/x-hang",
+    });
+    stream.on("error", () => undefined);
+    const begun = backend.onMessage();
+    stream.write(megabyte);
+    await begun;
+    session.destroy();
+    await backend.onCancelled();
+  });
 });

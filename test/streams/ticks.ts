@@ -51,6 +51,8 @@ export interface TicksBackend {
   /** Messages that the backend has written of downloads; flow control stops it. */
   written: number;
   onCancelled(): Promise<void>;
+  /** Resolves with the next message. */
+  onMessage(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 export async function startTicks(): Promise<TicksBackend> {
   const received: TicksBackend["received"] = [];
   const waiting: (() => void)[] = [];
+  const listening: (() => void)[] = [];
   const backend = { received, cancelled: 0, written: 0 };
   const server = new Server();
   const identity = (bytes: Buffer): Buffer => bytes;
@@ -74,8 +77,10 @@ export async function startTicks(): Promise<TicksBackend> {
     }
   };
   const tick = (room: unknown, seq: number, text: string): Buffer => encodeTicks("Tick", { room, seq, text });
-  const note = (method: string, message: Record<string, unknown>): void =>
-    void received.push({ method, message });
+  const note = (method: string, message: Record<string, unknown>): void => {
+    received.push({ method, message });
+    for (const done of listening.splice(0)) done();
+  };
 
   function watch(call: Call, bytes: Buffer, method: string): void {
     const request = decode("WatchRequest", bytes);
@@ -177,6 +182,7 @@ export async function startTicks(): Promise<TicksBackend> {
     port,
     onCancelled: () =>
       backend.cancelled > 0 ? Promise.resolve() : new Promise<void>(resolve => waiting.push(resolve)),
+    onMessage: () => new Promise<void>(resolve => listening.push(resolve)),
     close: async () => server.forceShutdown(),
   });
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientCertificate } from "../../auth/caller.js";
 import { Cancellation } from "../../net/cancellation.js";
 import { plainAddress } from "../../net/peer-address.js";
+import { HeldBody } from "../held-body.js";
 import {
   type BodyConsumer,
   type BodyReader,
@@ -108,14 +109,21 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   }
 
   body(limit: number): Uint8Array | Promise<Uint8Array> {
-    return this.hasBody ? collectBody(this.stream(limit)) : noBody;
+    return this.hasBody ? collectBody(this.#reader(limit, true)) : noBody;
   }
 
   stream(limit: number, slow?: "slow"): BodyReader {
-    const request = this.#request;
     if (!this.hasBody) return emptyBody;
+    const held = new HeldBody(this.#reader(limit, slow === undefined), maxAhead);
+    this.#response.once("close", () => held.responded());
+    return held;
+  }
+
+  /** @param timed it may take no longer than the time for a request */
+  #reader(limit: number, timed: boolean): BodyReader {
+    const request = this.#request;
     return {
-      start: consumer => this.#readBody(limit, slow === undefined, consumer),
+      start: consumer => this.#readBody(limit, timed, consumer),
       pause: () => void request.pause(),
       resume: () => void request.resume(),
     };
@@ -252,6 +260,9 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     else this.watchClient();
   }
 }
+
+/** Bytes of a body that are read while it is held: most of what a client's kernel and ours have of it. */
+const maxAhead = 16 * 1024 * 1024;
 
 /** Names and values in turn; what no line can carry is left out. */
 function fieldsOf(headers: HeaderList): string[] {

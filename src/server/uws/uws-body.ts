@@ -1,4 +1,5 @@
 import type { HttpResponse } from "uWebSockets.js";
+import { HeldBody } from "../held-body.js";
 import {
   type BodyConsumer,
   BodyOverrunError,
@@ -17,8 +18,9 @@ export class UwsBody {
   #consumer: BodyConsumer | undefined;
   #left = Number.POSITIVE_INFINITY;
   #error: Error | undefined;
+  #held: HeldBody | undefined;
   #paused = false;
-  /** Bytes that came although the connection was paused. */
+  /** Bytes that came although the connection was paused, since it was. */
   #overrun = 0;
   /** Its consumer has its end or its failure, or uws's response must not be used any more. */
   #over = false;
@@ -32,22 +34,29 @@ export class UwsBody {
 
   reader(limit: number): BodyReader {
     this.taken = true;
-    return {
-      start: consumer => this.#start(consumer, limit),
-      pause: () => this.#pause(),
-      resume: () => this.#resume(),
-    };
+    this.#held = new HeldBody(
+      {
+        start: consumer => this.#start(consumer, limit),
+        pause: () => this.#pause(),
+        resume: () => this.#resume(),
+      },
+      maxAhead,
+    );
+    return this.#held;
   }
 
   /** Nobody needs the rest, which is read and dropped. */
   drop(): void {
     this.#over = true;
+    this.#held?.responded();
     this.#resume();
   }
 
   /** uws's response must not be used any more. */
   abandon(): void {
     this.#dead = true;
+    this.#held?.responded();
+    this.#setOverrun(0);
   }
 
   fail(error: Error): void {
@@ -72,11 +81,12 @@ export class UwsBody {
   #add(chunk: ArrayBuffer, last: boolean): void {
     this.complete = last;
     if (this.#over || this.#error !== undefined) return;
-    const bytes = Buffer.copyBytesFrom(new Uint8Array(chunk));
+    const bytes = copied(chunk);
     if (this.#consumer !== undefined) {
       // uWebSockets.js goes on reading while full reads come, whatever was paused meanwhile.
-      if (this.#paused) this.#overrun += bytes.length;
-      if (this.#overrun > maxOverrunBytes) this.#error ??= new BodyOverrunError();
+      if (this.#paused) this.#setOverrun(this.#overrun + bytes.length);
+      if (this.#overrun > maxOverrun || overrunOfAll > maxOverrunOfAll)
+        this.#error ??= new BodyOverrunError();
       this.#give(bytes);
       this.#settle();
       return;
@@ -111,13 +121,29 @@ export class UwsBody {
   #resume(): void {
     if (!this.#paused || this.#dead) return;
     this.#paused = false;
-    this.#overrun = 0;
+    this.#setOverrun(0);
     this.#response.resume();
+  }
+
+  #setOverrun(bytes: number): void {
+    overrunOfAll += bytes - this.#overrun;
+    this.#overrun = bytes;
   }
 }
 
-/** Bytes of a body that are kept for a consumer that has paused it. */
-const maxOverrunBytes = 16 * 1024 * 1024;
+/** Bytes of a body that are read while it is held. The more is read, the more the kernel takes, which comes at once then. */
+const maxAhead = 4 * 1024 * 1024;
+
+/** Bytes that may come of a paused body, and of all of them together. */
+const maxOverrun = 32 * 1024 * 1024;
+const maxOverrunOfAll = 256 * 1024 * 1024;
+let overrunOfAll = 0;
+
+function copied(chunk: ArrayBuffer): Buffer {
+  const bytes = Buffer.allocUnsafe(chunk.byteLength);
+  bytes.set(new Uint8Array(chunk));
+  return bytes;
+}
 
 /** Bytes of a body that are read before there is a reader, and one read of the socket more. */
 const maxEarlyBytes = 65_536;
