@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { ConfigInput } from "../config/compose.js";
 import { nearest } from "../config/nearest.js";
 
 /** A mistake on the command line; the message says what was found and what to type instead. */
@@ -10,28 +11,34 @@ export class UsageError extends Error {
 export interface Expected {
   /** Names of the positional arguments, all required. */
   readonly positionals?: readonly string[];
-  readonly options?: readonly (keyof typeof known)[];
-  /** What `-c` is where it is left out; without it `-c` is required. */
+  readonly options?: readonly OptionName[];
+  /** What `-c` is where it is left out; without it one is required. */
   readonly config?: string;
 }
 
 export interface Arguments {
   readonly positionals: readonly string[];
-  /** The value of `-c`/`--config`; empty only for commands that take none. */
-  readonly config: string;
+  /** The values of `-c`/`--config` and `--set`; without files only for commands that take none. */
+  readonly config: ConfigArguments;
   readonly json: boolean;
   readonly strict: boolean;
   readonly yaml: boolean;
   readonly service: string | undefined;
 }
 
+type ConfigArguments = Exclude<Required<ConfigInput>, string>;
+
 const known = {
   config: { type: "string", short: "c", multiple: true },
+  set: { type: "string", multiple: true },
   json: { type: "boolean" },
   strict: { type: "boolean" },
   yaml: { type: "boolean" },
   service: { type: "string" },
 } as const;
+
+/** `config` stands for `-c` and `--set`. */
+type OptionName = Exclude<keyof typeof known, "set">;
 
 /**
  * Reads what follows a command's name.
@@ -51,8 +58,8 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
   return {
     positionals,
     config: options.includes("config")
-      ? configOf(values.config ?? (expected.config === undefined ? [] : [expected.config]))
-      : "",
+      ? configOf(values.config ?? (expected.config === undefined ? [] : [expected.config]), values.set ?? [])
+      : { files: [], settings: [] },
     json: values.json ?? false,
     strict: values.strict ?? false,
     yaml: values.yaml ?? false,
@@ -60,15 +67,14 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
   };
 }
 
-function configOf([file = "", ...more]: readonly string[]): string {
-  if (file === "") throw new UsageError("expected a configuration, -c FILE");
-  if (file.startsWith("=")) throw new UsageError(`found -c${file}; did you mean -c ${file.slice(1)}?`);
-  if (more.length > 0)
-    throw new UsageError(`expected one configuration, found ${[file, ...more].join(", ")}`);
-  return file;
+function configOf(files: readonly string[], settings: readonly string[]): ConfigArguments {
+  if (files.length === 0 || files.includes("")) throw new UsageError("expected a configuration, -c FILE");
+  const glued = files.find(file => file.startsWith("="));
+  if (glued !== undefined) throw new UsageError(`found -c${glued}; did you mean -c ${glued.slice(1)}?`);
+  return { files, settings };
 }
 
-function parse(args: readonly string[], options: readonly (keyof typeof known)[]) {
+function parse(args: readonly string[], options: readonly OptionName[]) {
   const wrong = args.find(arg => arg.startsWith("-") && !options.some(name => isOption(arg, name)));
   if (wrong !== undefined) {
     const near = nearest(wrong.replace(/^-+|=.*$/g, ""), options);
@@ -78,12 +84,15 @@ function parse(args: readonly string[], options: readonly (keyof typeof known)[]
     return parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true });
   } catch (error) {
     // All names are known here: --config or --service without a value, or a switch with one.
-    const [name] = (error instanceof Error && /--(json|strict|yaml|service)/.exec(error.message)) || [];
+    const [name] = (error instanceof Error && /--(json|set|strict|yaml|service)/.exec(error.message)) || [];
     if (name === "--service") throw new UsageError("expected the name of a service after --service");
+    if (name === "--set")
+      throw new UsageError("expected PATH=VALUE after --set, such as upstreams.chat.timeout=5s");
     throw new UsageError(name === undefined ? "expected a file after -c" : `${name} takes no value`);
   }
 }
 
-function isOption(arg: string, name: keyof typeof known): boolean {
-  return arg === `--${name}` || arg.startsWith(`--${name}=`) || (name === "config" && /^-c/.test(arg));
+function isOption(arg: string, name: OptionName): boolean {
+  if (name === "config" && /^-c|^--set(=|$)/.test(arg)) return true;
+  return arg === `--${name}` || arg.startsWith(`--${name}=`);
 }

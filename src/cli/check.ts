@@ -1,3 +1,4 @@
+import type { ConfigInput } from "../config/compose.js";
 import { type Diagnostic, formatDiagnostic, LoadError } from "../config/diagnostic.js";
 import type { Compiled } from "../gateway/compile.js";
 import { readArguments } from "./arguments.js";
@@ -8,24 +9,24 @@ import { load } from "./load.js";
  * a warning is enough for 1.
  */
 export async function check(args: readonly string[]): Promise<number> {
-  const { config: file, json, strict } = readArguments(args, { options: ["config", "json", "strict"] });
-  const { diagnostics, compiled } = await tryLoad(file);
+  const { config, json, strict } = readArguments(args, { options: ["config", "json", "strict"] });
+  const { diagnostics, compiled } = await tryLoad(config);
   const ok = compiled !== undefined && !(strict && diagnostics.length > 0);
   if (json) {
     const routes = compiled === undefined ? 0 : routesOf(compiled);
     process.stdout.write(`${JSON.stringify({ ok, routes, diagnostics }, null, 2)}\n`);
   } else {
     for (const diagnostic of diagnostics) process.stdout.write(`${formatDiagnostic(diagnostic)}\n`);
-    process.stdout.write(`${file}: ${summary(diagnostics, compiled, ok)}\n`);
+    process.stdout.write(`${config.files.join(", ")}: ${summary(diagnostics, compiled, ok)}\n`);
   }
   return ok ? 0 : 1;
 }
 
 async function tryLoad(
-  file: string,
+  config: ConfigInput,
 ): Promise<{ diagnostics: readonly Diagnostic[]; compiled: Compiled | undefined }> {
   try {
-    const compiled = await load(file);
+    const compiled = await load(config);
     return { diagnostics: compiled.diagnostics, compiled };
   } catch (error) {
     if (error instanceof LoadError) return { diagnostics: error.diagnostics, compiled: undefined };

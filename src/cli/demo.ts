@@ -3,7 +3,7 @@ import { LoadError } from "../config/diagnostic.js";
 import { type DemoBackend, startDemoBackend } from "../demo/backend.js";
 import { chatPage } from "../demo/chat-page.js";
 import { type Gateway, startGateway } from "../gateway/gateway.js";
-import { readArguments } from "./arguments.js";
+import { type Arguments, readArguments } from "./arguments.js";
 import { untilSignalled } from "./serve.js";
 import { table } from "./table.js";
 
@@ -15,7 +15,8 @@ const own = fileURLToPath(new URL("../../config/gateway.yaml", import.meta.url))
  * `DEMO_BACKEND_PORT` and, for tRPC, `DEMO_TRPC_PORT`.
  */
 export async function demo(args: readonly string[]): Promise<number> {
-  const { config: file } = readArguments(args, { options: ["config"], config: own });
+  const { config } = readArguments(args, { options: ["config"], config: own });
+  const isOwn = config.files[0] === own;
   return untilSignalled(async () => {
     const backend = await startDemoBackend();
     const env = {
@@ -23,14 +24,14 @@ export async function demo(args: readonly string[]): Promise<number> {
       DEMO_BACKEND_PORT: String(backend.port),
       DEMO_TRPC_PORT: String(backend.trpcPort),
     };
-    const gateway = await startGateway(file, { env, endpoints: file === own ? chatPage() : [] }).catch(
+    const gateway = await startGateway(config, { env, endpoints: isOwn ? chatPage() : [] }).catch(
       async error => {
         await backend.close();
         throw withPorts(error);
       },
     );
-    const places = placesOf(gateway, backend, file);
-    const hints = file === own ? hintsOf(gateway) : `What to try stands at the top of ${file}.\n`;
+    const places = placesOf(gateway, backend, config);
+    const hints = isOwn ? hintsOf(gateway) : `What to try stands at the top of ${config.files[0]}.\n`;
     process.stdout.write(
       `\nProtogate is running.\n\n${table(places)}\n${hints}\nStop with Ctrl-C. From here on: a line of log for each request.\n`,
     );
@@ -56,23 +57,22 @@ function withPorts(error: unknown): unknown {
 function placesOf(
   { httpPort, realtimePort, adminPort }: Gateway,
   backend: DemoBackend,
-  file: string,
+  { files }: Arguments["config"],
 ): string[][] {
+  const isOwn = files[0] === own;
   return [
     ["  REST", `http://localhost:${httpPort}`],
-    ...(file === own
+    ...(isOwn
       ? [
           ["  chat page", `http://localhost:${httpPort}/demo`],
           ["  documents", `http://localhost:${httpPort}/docs`],
         ]
       : []),
-    ...(realtimePort === 0
-      ? []
-      : [["  WebSockets", `ws://localhost:${realtimePort}${file === own ? "/ws" : ""}`]]),
+    ...(realtimePort === 0 ? [] : [["  WebSockets", `ws://localhost:${realtimePort}${isOwn ? "/ws" : ""}`]]),
     ["  admin", `http://127.0.0.1:${adminPort}`],
     ["  gRPC backend", `127.0.0.1:${backend.port}`],
     ["  tRPC backend", `127.0.0.1:${backend.trpcPort}`],
-    ["  configured by", file],
+    ["  configured by", files.join(", ")],
   ];
 }
 

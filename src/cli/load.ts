@@ -1,3 +1,4 @@
+import type { ConfigInput } from "../config/compose.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { createChannels, type ReflectedFiles, reflectedUpstreams } from "../gateway/backends.js";
 import { type Compiled, compile } from "../gateway/compile.js";
@@ -9,16 +10,16 @@ import { createLogger } from "../telemetry/logger.js";
 import { fetchDescriptors } from "../upstream/reflection/reflection.js";
 
 /**
- * Loads and compiles a configuration without listening. Reflection, where the file asks for it, is asked once.
+ * Loads and compiles a configuration without listening. Reflection, where it is configured, is asked once.
  * @throws LoadError
  */
-export async function load(file: string): Promise<Compiled> {
-  const loaded = readConfig(file, process.env);
+export async function load(config: ConfigInput): Promise<Compiled> {
+  const loaded = readConfig(config, process.env);
   const runtime = createRuntime(loaded.config, createLogger("silent"));
   const reflected = await reflectOnce(loaded);
   const pace = createPace();
   const compiled = await compile(loaded, reflected, { runtime, rooms: noRooms, channel: notConnected, pace });
-  return { ...compiled, diagnostics: [...compiled.diagnostics, ...notExposed(compiled, file)] };
+  return { ...compiled, diagnostics: [...compiled.diagnostics, ...notExposed(compiled)] };
 }
 
 const noRooms: Rooms = {
@@ -31,13 +32,20 @@ const noRooms: Rooms = {
 const shown = 20;
 
 /** A configuration that exposes nothing: which services could stand there. */
-function notExposed({ loaded, model, routes, builtIn: own }: Compiled, file: string): readonly Diagnostic[] {
+function notExposed({ loaded, model, routes, builtIn: own }: Compiled): readonly Diagnostic[] {
   const { services, descriptors } = loaded.config;
   if (services.length + routes.length + own.length > 0 || descriptors.length === 0) return [];
   const names = [...model.services.keys()].toSorted();
   const more = names.length > shown ? ` and ${names.length - shown} more` : "";
   const message = `no service is exposed; the descriptors have ${names.slice(0, shown).join(", ") || "none"}${more}`;
-  return [{ severity: "warning", message, position: { file, line: 0, column: 0 }, path: "services" }];
+  return [
+    {
+      severity: "warning",
+      message,
+      position: { file: loaded.locate([]).file, line: 0, column: 0 },
+      path: "services",
+    },
+  ];
 }
 
 function notConnected(upstream: string): never {

@@ -77,13 +77,16 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
 ]);
 
+const configUsage =
+  "-c FILE can be given several times, later files override earlier ones; so do single settings:\n      --set PATH=VALUE, such as --set upstreams.chat.timeout=5s\n";
+
 function usageOf(name: string, { takes, does }: Command): string {
   return `  protogate ${name.padEnd(7)} ${takes}`.trimEnd().concat(`\n      ${does}\n`);
 }
 
 function usage(): string {
   const each = [...commands].map(([name, command]) => usageOf(name, command)).join("");
-  return `Protogate ${version}: REST in front of gRPC backends, from one YAML file.\n\n${each}\nExit codes: 0 done, 1 failed, 2 wrongly called.\n`;
+  return `Protogate ${version}: REST in front of gRPC backends, from one YAML file.\n\n${each}\n${configUsage}\nExit codes: 0 done, 1 failed, 2 wrongly called.\n`;
 }
 
 const helps: ReadonlySet<string | undefined> = new Set(["help", "--help", "-h"]);
@@ -118,7 +121,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return 2;
   }
   if (rest.includes("--help") || rest.includes("-h")) {
-    process.stdout.write(usageOf(name, command));
+    process.stdout.write(usageOf(name, command) + (command.takes.includes("-c FILE") ? configUsage : ""));
     return 0;
   }
   try {

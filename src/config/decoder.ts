@@ -3,7 +3,7 @@ import { isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap
 import type { FilePosition, Path } from "./diagnostic.js";
 import { boundsExpectation, expectation, oneOf } from "./expectation.js";
 import type { Findings } from "./findings.js";
-import { Formats } from "./format.js";
+import { type FormatName, Formats } from "./format.js";
 import { nearest } from "./nearest.js";
 import { defaultOf, emptyFor, requiredKeys, type SchemaNode } from "./schema.js";
 import { keyText } from "./source.js";
@@ -37,7 +37,7 @@ export class Decoder {
 
   constructor(
     readonly findings: Findings,
-    readonly scope: SubstitutionScope,
+    readonly scope: Omit<SubstitutionScope, "folder">,
     readonly mistakes = new KnownMistakes([], new Map()),
   ) {}
 
@@ -229,18 +229,21 @@ export class Decoder {
       const suggestion = typeof value === "string" ? nearest(value, schema.enum.map(String)) : undefined;
       return this.#mismatch(schema, place, shown, suggestion);
     }
-    if (schema.format !== undefined) return this.#formatted(schema, schema.format, value, shown, place);
+    const formatted = (by: SchemaNode, format: FormatName): unknown =>
+      this.#formatted(by, format, value, shown, place, node);
+    if (schema.format !== undefined) return formatted(schema, schema.format);
     const variant = schema.anyOf?.find(each => takes(each, value));
-    if (variant?.format !== undefined) return this.#formatted(variant, variant.format, value, shown, place);
+    if (variant?.format !== undefined) return formatted(variant, variant.format);
     return variant !== undefined || takes(schema, value) ? value : this.#mismatch(schema, place, shown);
   }
 
   #formatted(
     schema: SchemaNode,
-    name: keyof typeof Formats,
+    name: FormatName,
     value: Plain,
     shown: string,
     place: Place,
+    node: Scalar | undefined,
   ): unknown {
     const plainNumber = typeof value === "number" && schema.type?.includes("integer");
     const text = plainNumber ? String(value) : value;
@@ -253,18 +256,13 @@ export class Decoder {
     }
     const isPath = Formats[name].isPath?.(String(loaded)) ?? false;
     if (!isPath) return loaded;
-    const file = resolve(this.scope.folder, String(loaded));
+    const file = resolve(this.findings.source.folderOf(node), String(loaded));
     this.scope.reads?.(file);
     return file;
   }
 
   /** A text near the value that would be accepted; undefined where none is, or where it would reveal a secret. */
-  #respelled(
-    schema: SchemaNode,
-    name: keyof typeof Formats,
-    value: Plain,
-    { path }: Place,
-  ): string | undefined {
+  #respelled(schema: SchemaNode, name: FormatName, value: Plain, { path }: Place): string | undefined {
     if (typeof value !== "string" || this.findings.isSecret(path)) return undefined;
     const suggestion = Formats[name].suggest?.(value);
     const loaded = suggestion === undefined ? undefined : Formats[name].read(suggestion);
@@ -276,7 +274,10 @@ export class Decoder {
   #read(node: Scalar | undefined, path: Path): Read | undefined {
     const value = isScalar(node) ? (node.value as Plain) : null;
     if (typeof value !== "string" || !hasSubstitution(value)) return { value, substituted: false };
-    const { text, secret, problems } = substitute(value, this.scope);
+    const { text, secret, problems } = substitute(value, {
+      ...this.scope,
+      folder: this.findings.source.folderOf(node),
+    });
     for (const problem of problems) this.findings.error(path, problem);
     if (secret) this.findings.keepSecret(path, value, "always");
     return problems.length === 0 ? { value: text, substituted: true } : undefined;

@@ -1,11 +1,11 @@
 import type { Diagnostic, FilePosition } from "./diagnostic.js";
 import { formatPath, type Path } from "./diagnostic.js";
 import { redactUrl } from "./redaction.js";
-import type { Source } from "./source.js";
+import type { Places } from "./source.js";
 
 const limit = 1000;
 
-/** Collects the problems of one file, in any order. */
+/** Collects the problems of a file, or of several that make one configuration, in any order. */
 export class Findings {
   readonly #found: Diagnostic[] = [];
   /** Source text by path of the values that hold something from the environment or a file. */
@@ -13,7 +13,7 @@ export class Findings {
   readonly #kept = new Set<string>();
   #left = 0;
 
-  constructor(readonly source: Source) {}
+  constructor(readonly source: Places) {}
 
   /** Adds an error at the node that `path` leads to, or at `position`. */
   error(
@@ -22,6 +22,11 @@ export class Findings {
     more: { position?: FilePosition; suggestion?: string | undefined } = {},
   ): void {
     this.#add("error", path, message, more);
+  }
+
+  /** Adds a problem that was found elsewhere. */
+  add(diagnostic: Diagnostic): void {
+    this.#found.push(diagnostic);
   }
 
   /** Adds what does not keep the configuration from being used. */
@@ -39,7 +44,7 @@ export class Findings {
       this.#left++;
       return;
     }
-    const { position = this.source.locate(path), suggestion } = more;
+    const { position = this.source.locate(path), suggestion = this.source.suggestionFor?.(path) } = more;
     const at = formatPath(path);
     this.#found.push({
       severity,
@@ -79,10 +84,13 @@ export class Findings {
     return typeof value === "string" ? `"${shortened(redactUrl(value))}"` : String(value);
   }
 
-  /** All problems in the order of the file; at most a thousand and a count of those left out. */
+  /** All problems in the order of the files; at most a thousand and a count of those left out. */
   get diagnostics(): readonly Diagnostic[] {
+    const files = new Map(this.source.files.map((file, index) => [file, index]));
+    const rank = ({ position }: Diagnostic): number => files.get(position?.file ?? "") ?? 0;
     const sorted = this.#found.toSorted(
       (a, b) =>
+        rank(a) - rank(b) ||
         (a.position?.line ?? 0) - (b.position?.line ?? 0) ||
         (a.position?.column ?? 0) - (b.position?.column ?? 0),
     );

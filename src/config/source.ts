@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import {
   type Document,
   isAlias,
@@ -24,13 +25,35 @@ const syntaxErrorLimit = 20;
 const needsQuotes = "inside { } and [ ] a value with a ${ in it needs quotes";
 const oneDocument = "the file holds more than one YAML document; expected one";
 
-type Content = { readonly text: string } | { readonly problem: string };
+type Content = { readonly text: string; readonly hasLines?: boolean } | { readonly problem: string };
+
+/** What knows where nodes of YAML stand, and what aliases stand for. */
+export interface Places {
+  readonly root: Node | undefined;
+  /** The node that an alias stands for, or the node itself; undefined where the alias has no anchor before it. */
+  resolve(node: Node): Node | undefined;
+  positionOf(node: unknown): FilePosition;
+  /**
+   * Where a node stands, or its nearest ancestor that exists. A scalar stands where it is written, a mapping
+   * or list at its key.
+   */
+  locate(path: Path): FilePosition;
+  /** Where relative paths in a node start from. */
+  folderOf(node: unknown): string;
+  /** In the order in which their problems are listed. */
+  readonly files: readonly string[];
+  /** The name that was most likely meant by the last step of a path, where one was. */
+  suggestionFor?(path: Path): string | undefined;
+}
 
 /** A YAML file, parsed but not yet understood, that knows where each of its nodes stands. */
-export class Source {
+export class Source implements Places {
   readonly #lines = new LineCounter();
   readonly #anchored = new Map<Node, Node>();
   readonly #document: Document | undefined;
+  readonly #hasLines: boolean;
+  /** Characters of its text. */
+  readonly size: number;
   /** Why the file is no YAML; empty where it is. */
   readonly diagnostics: readonly Diagnostic[];
 
@@ -40,9 +63,13 @@ export class Source {
   ) {
     if ("problem" in content) {
       const { problem: message } = content;
+      this.#hasLines = false;
+      this.size = 0;
       this.diagnostics = [{ severity: "error", message, position: this.#position(undefined) }];
       return;
     }
+    this.#hasLines = content.hasLines ?? true;
+    this.size = content.text.length;
     this.#document = parseDocument(content.text, {
       version: "1.2",
       schema: "core",
@@ -62,14 +89,36 @@ export class Source {
     return new Source(file, readContent(file, name));
   }
 
+  /** Why a file could not be opened; undefined where it is a file. */
+  static problemOf(file: string): string | undefined {
+    try {
+      return statSync(file).isFile() ? undefined : "is not a file";
+    } catch (error) {
+      return fileProblem(error);
+    }
+  }
+
+  /** Reads a value that stands in no file; its positions have `name` alone. */
+  static readValue(text: string, name: string): Source {
+    const deep = nestsDeeper(text, depthLimit);
+    return new Source(name, deep ? { problem: "the value nests too deeply" } : { text, hasLines: false });
+  }
+
   /** The top node; undefined where the file is empty or no YAML. */
   get root(): Node | undefined {
     return this.#document?.contents ?? undefined;
   }
 
-  /** The node that an alias stands for, or the node itself; undefined where the alias has no anchor before it. */
   resolve(node: Node): Node | undefined {
     return isAlias(node) ? this.#anchored.get(node) : node;
+  }
+
+  get files(): readonly string[] {
+    return [this.file];
+  }
+
+  folderOf(): string {
+    return this.#hasLines ? dirname(resolve(this.file)) : process.cwd();
   }
 
   positionOf(node: unknown): FilePosition {
@@ -77,31 +126,19 @@ export class Source {
     return this.#position(range?.[0]);
   }
 
-  /**
-   * Where a node stands, or its nearest ancestor that exists. A scalar stands where it is written, a mapping
-   * or list at its key.
-   */
   locate(path: Path): FilePosition {
-    let node = this.root;
-    let position = this.positionOf(node);
-    for (const step of path) {
-      const parent: Node | undefined = node === undefined ? undefined : this.resolve(node);
-      if (isMap(parent)) {
-        const pair = parent.items.find(item => keyText(item) === String(step));
-        if (pair === undefined) break;
-        node = (pair.value ?? undefined) as Node | undefined;
-        const inline = isScalar(node) && node.value !== null;
-        position = this.positionOf(inline || isAlias(node) ? node : pair.key);
-      } else if (isSeq(parent) && typeof step === "number" && parent.items[step] !== undefined) {
-        node = parent.items[step] as Node;
-        position = this.positionOf(node);
-      } else break;
-    }
-    return position;
+    return locateIn(this, path);
+  }
+
+  /** All nodes. */
+  get nodes(): readonly Node[] {
+    const nodes: Node[] = [];
+    if (this.#document !== undefined) visit(this.#document, { Node: (_, node) => void nodes.push(node) });
+    return nodes;
   }
 
   #position(offset: number | undefined): FilePosition {
-    if (offset === undefined) return { file: this.file, line: 0, column: 0 };
+    if (offset === undefined || !this.#hasLines) return { file: this.file, line: 0, column: 0 };
     const { line, col } = this.#lines.linePos(offset);
     return { file: this.file, line, column: col };
   }
@@ -132,6 +169,26 @@ export class Source {
       },
     });
   }
+}
+
+/** `locate` of whatever knows its nodes. */
+export function locateIn(places: Places, path: Path): FilePosition {
+  let node = places.root;
+  let position = places.positionOf(node);
+  for (const step of path) {
+    const parent: Node | undefined = node === undefined ? undefined : places.resolve(node);
+    if (isMap(parent)) {
+      const pair = parent.items.find(item => keyText(item) === String(step));
+      if (pair === undefined) break;
+      node = (pair.value ?? undefined) as Node | undefined;
+      const inline = isScalar(node) && node.value !== null;
+      position = places.positionOf(inline || isAlias(node) ? node : pair.key);
+    } else if (isSeq(parent) && typeof step === "number" && parent.items[step] !== undefined) {
+      node = parent.items[step] as Node;
+      position = places.positionOf(node);
+    } else break;
+  }
+  return position;
 }
 
 function readContent(file: string, name: string): Content {

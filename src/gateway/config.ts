@@ -7,11 +7,12 @@ import { QuerySchema, ServiceDefaultsSchema, ServicesSchema } from "../bindings/
 import { CompressionSchema, checkCompression } from "../compression/config.js";
 import type { Address } from "../config/address.js";
 import { parseAddress } from "../config/address.js";
+import type { ConfigInput } from "../config/compose.js";
 import type { Findings } from "../config/findings.js";
 import type { LoadedConfig } from "../config/load.js";
-import { loadFile } from "../config/load.js";
+import { loadFiles } from "../config/load.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
-import { choice, duration, mapping, section, size } from "../config/schema.js";
+import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";
 import { checkDescriptors, DescriptorsSchema } from "../descriptors/config.js";
 import { dialectNames } from "../dialects/dialects.js";
 import { checkRateLimits, RateLimitsSchema } from "../limits/config.js";
@@ -95,10 +96,17 @@ const HttpSchema = section(
   "The REST API as a whole.",
 );
 
+/** Read before anything else, in each file; no configuration that is loaded has it. */
+const IncludeSchema = listOf(text("path", { description: "A file, or a glob with `*`, `?` and `**`." }), {
+  description:
+    "Files that belong to the configuration, each with any of its sections: lists go on, names are added, a setting may stand in one file alone.",
+});
+
 /** Every key of the configuration file: types, defaults, bounds and the text that editors show. */
 export const ConfigSchema = mapping(
   {
     listeners: ListenersSchema,
+    include: Type.Optional(IncludeSchema),
     descriptors: DescriptorsSchema,
     upstreams: UpstreamsSchema,
     services: ServicesSchema,
@@ -137,10 +145,10 @@ export function largestBody({ http, service_defaults: defaults, services }: Gate
 
 /** @param env what `${NAME}` in the file stands for */
 export function loadConfig(
-  file: string,
+  input: ConfigInput,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): LoadedGatewayConfig {
-  return loadFile(file, { schema: ConfigSchema, mistakes: knownMistakes, check }, env);
+  return loadFiles(input, { schema: ConfigSchema, mistakes: knownMistakes, check }, env);
 }
 
 type Draft = DraftOf<GatewayConfig>;

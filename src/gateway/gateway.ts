@@ -1,4 +1,5 @@
 import type { AdminServer } from "../admin/server.js";
+import type { ConfigInput } from "../config/compose.js";
 import { formatDiagnostic } from "../config/diagnostic.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
 import type { RealtimeConfig } from "../realtime/config.js";
@@ -33,13 +34,13 @@ export interface Gateway {
 }
 
 /**
- * Loads a configuration file and listens. Resolves when requests are answered.
+ * Loads a configuration and listens. Resolves when requests are answered.
  * @throws LoadError where the configuration, the descriptors or the routes have errors
  */
-export async function startGateway(file: string, options: GatewayOptions = {}): Promise<Gateway> {
+export async function startGateway(input: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
   const environment = options.env ?? process.env;
-  const loaded = options.loaded ?? readConfig(file, environment);
-  const gateway = new RunningGateway(file, environment, loaded, options);
+  const loaded = options.loaded ?? readConfig(input, environment);
+  const gateway = new RunningGateway(input, environment, loaded, options);
   try {
     await gateway.start();
   } catch (error) {
@@ -57,7 +58,7 @@ const closeGraceMs = 1000;
  * `#realtime`, which change together in `#swap`.
  */
 class RunningGateway implements Gateway {
-  readonly #file: string;
+  readonly #input: ConfigInput;
   readonly #environment: Environment;
   readonly #runtime: Runtime;
   readonly #part: WorkerPart | undefined;
@@ -88,9 +89,9 @@ class RunningGateway implements Gateway {
   /** What is being closed, and waits for its last users. */
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(file: string, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
+  constructor(input: ConfigInput, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
     const { telemetry } = loaded.config;
-    this.#file = file;
+    this.#input = input;
     this.#environment = environment;
     this.#started = loaded.config;
     this.#loaded = loaded;
@@ -157,7 +158,7 @@ class RunningGateway implements Gateway {
     let report: ReloadReport;
     let next: Backends | undefined;
     try {
-      const loaded = readConfig(this.#file, this.#environment);
+      const loaded = readConfig(this.#input, this.#environment);
       next = this.#createBackends(loaded);
       this.#next = next;
       await next.open(this.#reflectionEvents(next));

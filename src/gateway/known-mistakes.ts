@@ -30,7 +30,6 @@ const unavailable: readonly Unavailable[] = [
     { at: `${listener}.tls`, when: isList },
     { at: `${listener}.tls.min_version` },
   ]),
-  { at: "include" },
   ...serviceLevels.flatMap(level =>
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),

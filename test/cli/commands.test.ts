@@ -295,7 +295,8 @@ describe("a command line that is wrong", () => {
     [["check", "-c"], /expected a file after -c/],
     [["check", "-c", ""], /expected a configuration/],
     [["check", "-c=x"], /did you mean -c x\?/],
-    [["check", "-c", "x", "-c", "y"], /expected one configuration, found x, y/],
+    [["check", "-c", "x", "-c", ""], /expected a configuration/],
+    [["check", "-c", "x", "--set"], /expected PATH=VALUE after --set/],
     [["check", "-c", "x", "--json=yes"], /--json takes no value/],
     [["routes", "-c", "x", "--jsn"], /did you mean --json\?/],
     [["serve", "-c", "x", "--json"], /unknown option --json/],
@@ -336,6 +337,45 @@ describe("a command line that is wrong", () => {
     const { code, err } = await run("serve", "-c", join(folder, "none.yaml"));
     assert.equal(code, 1);
     assert.match(err, /none\.yaml: error: the configuration does not exist/);
+  });
+});
+
+describe("a configuration of several files and settings", () => {
+  const write = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const base = write(
+    "base.yaml",
+    `listeners: { http: { address: 127.0.0.1:0 } }
+descriptors: [{ protos: ${root}/protos/demo }]
+upstreams: { a: { targets: ["127.0.0.1:1"] } }
+services: [{ service: killrchat.v1.UserService, upstream: a }]
+`,
+  );
+  const over = write("over.yaml", "upstreams: { a: { timeout: 7s } }\n");
+  const args = ["-c", base, "-c", over, "--set", "services[0].prefix=/v9"];
+
+  it("check, routes, explain and openapi take further files and --set", async () => {
+    const [checked, routes, explained, documents] = await Promise.all([
+      run("check", ...args),
+      run("routes", ...args),
+      run("explain", ...args, "GET", "/v9/nope"),
+      run("openapi", ...args),
+    ]);
+    assert.equal(checked.out, `${base}, ${over}: ok, 2 routes\n`);
+    assert.match(routes.out, /\/v9\//);
+    assert.match(explained.out, /404/);
+    assert.match(documents.out, /"\/v9\//);
+  });
+
+  it("check names the file, or the setting, that a value comes from", async () => {
+    const bad = write("bad-over.yaml", "upstreams:\n  a: { timeout: 7x }\n");
+    const { code, out } = await run("check", "-c", base, "-c", bad, "--set", "server.drian=1s");
+    assert.equal(code, 1);
+    const [first, second] = out.split("\n");
+    assert.match(first ?? "", new RegExp(`^${bad}:2:17: error: expected a duration`));
+    assert.match(second ?? "", /^--set server\.drian: error: unknown key "drian".*did you mean "drain"/);
   });
 });
 

@@ -73,8 +73,9 @@ function describeYaml(page: Page): void {
 
   /** The files that they name. */
   before(() => {
-    for (const name of ["protos", "third_party", "secrets", "build"])
+    for (const name of ["protos", "third_party", "secrets", "build", "routes"])
       mkdirSync(join(own, name), { recursive: true });
+    writeFileSync(join(own, "routes/none.yaml"), "");
     const keys = pages.flatMap(each => each.blocks("yaml")).find(block => Array.isArray(parse(block)));
     writeFileSync(join(own, "secrets/api-keys.yaml"), keys ?? "");
     writeFileSync(join(own, "build/api.binpb"), "");

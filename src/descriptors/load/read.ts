@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { globPattern } from "../../config/glob.js";
 import { inTurns, type Pace, type Steps } from "../../net/pace.js";
 import { decodeFileInSteps, decodeSetInSteps } from "../descriptor-codec.js";
 import type { FieldProto, FileProto, MessageProto } from "../descriptor-proto.js";
@@ -76,17 +77,6 @@ export function withoutExcluded(
     left = left.filter(name => !pattern.test(name));
   }
   return left;
-}
-
-function globPattern(glob: string): RegExp {
-  const parts: Readonly<Record<string, string>> = {
-    "**/": "(?:.*/)?",
-    "**": ".*",
-    "*": "[^/]*",
-    "?": "[^/]",
-  };
-  const source = glob.replace(/\*\*\/|\*\*|\*|\?|[.+^${}()|[\]\\]/g, part => parts[part] ?? `\\${part}`);
-  return new RegExp(`^${source}$`);
 }
 
 /** Whether the folder has such a file. Names that lead out of the folder are not looked for. */

@@ -1,6 +1,7 @@
 import { type FSWatcher, lstatSync, statSync, watch } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { expandGlob, isGlob } from "../../config/glob.js";
 
 /** Milliseconds without a change before files count as written. */
 const settleMs = 100;
@@ -18,7 +19,7 @@ export interface WatchEvents {
 }
 
 /**
- * Watches files, and the `.proto` files below folders. Symbolic links are followed and may be swapped anywhere on the way
+ * Watches files, what globs match, and the `.proto` files below folders. Symbolic links are followed and may be swapped anywhere on the way
  * to a file, as Kubernetes does with mounted ConfigMaps and deployments with `current`.
  */
 export class FileWatcher {
@@ -143,9 +144,20 @@ async function survey(paths: readonly string[]): Promise<Survey> {
   const seen: Seen = { folders: new Set(), marks: [], newest: 0 };
   for (const path of paths) {
     for (const folder of turningPoints(path)) seen.folders.add(folder);
-    await look(path, seen);
+    if (isGlob(path)) lookForMatches(path, seen);
+    else await look(path, seen);
   }
   return { folders: seen.folders, fingerprint: seen.marks.join("\n"), newest: seen.newest };
+}
+
+/** What is in the files is looked at by their own names. */
+function lookForMatches(glob: string, { folders, marks }: Seen): void {
+  const matches = expandGlob(glob);
+  for (const folder of matches.folders) {
+    if (folders.size >= maxFolders) return;
+    folders.add(folder);
+  }
+  marks.push(`${glob} ${matches.files.join(" ")}`);
 }
 
 async function look(path: string, seen: Seen): Promise<void> {

@@ -1,5 +1,6 @@
 import type { OperationRequest, OperationResponse } from "../../admin/operations.js";
 import type { Readiness } from "../../admin/server.js";
+import type { ConfigInput } from "../../config/compose.js";
 import type { Failure } from "../../status/failure.js";
 import type { MetricState } from "../../telemetry/totals.js";
 import { question, structured, topic } from "../../workers/topic.js";
@@ -7,7 +8,7 @@ import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
 
 /** What a worker is told at its start. */
 export interface StartRequest {
-  readonly file: string;
+  readonly input: ConfigInput;
   readonly worker: number;
   /** Whether it is the first of all; it looks whether ports are free. */
   readonly first: boolean;

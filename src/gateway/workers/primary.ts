@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
+import type { ConfigInput } from "../../config/compose.js";
 import { redact } from "../../config/redaction.js";
 import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
@@ -42,8 +43,12 @@ const script = fileURLToPath(import.meta.url).replace(/primary(?=\.[jt]s$)/, "wo
  * @throws LoadError where the admin listener cannot listen
  * @throws Error where a worker cannot start, with what is wrong
  */
-export async function startPrimary(file: string, loaded: UsableConfig, count: number): Promise<Gateway> {
-  const primary = new Primary(file, loaded, count);
+export async function startPrimary(
+  input: ConfigInput,
+  loaded: UsableConfig,
+  count: number,
+): Promise<Gateway> {
+  const primary = new Primary(input, loaded, count);
   await primary.start();
   return primary;
 }
@@ -53,7 +58,7 @@ export async function startPrimary(file: string, loaded: UsableConfig, count: nu
  * replaces them, and does for all of them what is to be done once: operators, signals, reloads, watching files.
  */
 class Primary implements Gateway {
-  readonly #file: string;
+  readonly #input: ConfigInput;
   readonly #count: number;
   readonly #log: Logger;
   readonly #reloads: Reloads;
@@ -69,9 +74,9 @@ class Primary implements Gateway {
   #serving = false;
   #draining = false;
 
-  constructor(file: string, loaded: UsableConfig, count: number) {
+  constructor(input: ConfigInput, loaded: UsableConfig, count: number) {
     const { telemetry } = loaded.config;
-    this.#file = file;
+    this.#input = input;
     this.#count = count;
     this.#loaded = loaded;
     this.#log = createLogger(telemetry.log.level);
@@ -133,7 +138,7 @@ class Primary implements Gateway {
     const before = this.#loaded;
     let report: ReloadReport;
     try {
-      const loaded = readConfig(this.#file, process.env);
+      const loaded = readConfig(this.#input, process.env);
       report = await this.#reloadWorkers(trigger, loaded);
       const { changed, routes_added, routes_removed } = report;
       this.#log.info(
@@ -208,7 +213,7 @@ class Primary implements Gateway {
 
   async #startWorker(worker: WorkerProcess): Promise<void> {
     const response = await worker.channel.ask(startWorker, {
-      file: this.#file,
+      input: this.#input,
       worker: worker.id,
       first: this.#started === undefined,
       ports: this.#started?.ports ?? [],

@@ -61,9 +61,9 @@ class WorkerGateway {
     });
   }
 
-  async #start({ file, worker, first, ports }: StartRequest): Promise<StartedWorker> {
+  async #start({ input, worker, first, ports }: StartRequest): Promise<StartedWorker> {
     const shared = sharePorts(first, ports);
-    const gateway = await startGateway(file, { part: this.#part(worker) });
+    const gateway = await startGateway(input, { part: this.#part(worker) });
     this.#channel.onRequest(stopWorker, () => this.#stop(gateway));
     this.#report();
     const { httpPort, realtimePort } = gateway;

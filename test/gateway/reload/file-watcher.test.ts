@@ -90,6 +90,23 @@ test("a proto file in a folder that did not exist before is told", async () => {
   assert.equal(await told, 2);
 });
 
+test("a file that begins, or ceases, to match a glob is told", async () => {
+  const at = files("globs", { "routes/a.yaml": "" });
+  const { next } = await watching([at("routes/*.yaml"), at("later/**/*.yaml")]);
+  for (const [count, change] of [
+    () => writeFileSync(at("routes/b.yaml"), ""),
+    () => rmSync(at("routes/a.yaml")),
+    () => {
+      mkdirSync(at("later/deep"), { recursive: true });
+      writeFileSync(at("later/deep/c.yaml"), "");
+    },
+  ].entries()) {
+    const told = next();
+    change();
+    assert.equal(await told, count + 1);
+  }
+});
+
 test("a folder that comes to exist later is watched", async () => {
   const at = files("later", {});
   const { next } = await watching([at("protos")]);

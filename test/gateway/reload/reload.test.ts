@@ -118,6 +118,14 @@ ${rest}
     );
     gateway.write("gateway.yaml", yaml(", prefix: /watched", "reload: { watch: true }"));
     await reloaded(added("/watched/v1/things/{id}"));
+    const include = "reload: { watch: true }\ninclude: [./more/*.yaml]";
+    gateway.write("gateway.yaml", yaml(", prefix: /globs", include));
+    await reloaded(added("/globs/v1/things/{id}"));
+    const rule = (path: string): string => `http: { rules: [{ selector: test.v1.Echo.Get, get: ${path} }] }`;
+    gateway.write("more/a.yaml", rule("/included/{id}"));
+    await reloaded(added("/included/{id}"));
+    gateway.write("more/a.yaml", rule("/changed/{id}"));
+    await reloaded(added("/changed/{id}"));
     gateway.write("gateway.yaml", yaml("", ""));
     await reloaded(added("GET /v1/things/{id}"));
   });

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { dirname } from "node:path";
 import Type, { type Static } from "typebox";
 import { Decoder } from "../../../config/decoder.js";
 import type { Diagnostic } from "../../../config/diagnostic.js";
@@ -58,7 +57,7 @@ export function readApiKeys(file: string, provider: string, passed: ReadonlyMap<
   const keys = new Map<string, Identity>();
   if (source.diagnostics.length > 0) return { keys, diagnostics: source.diagnostics };
   const findings = new Findings(source);
-  const decoder = new Decoder(findings, { env: {}, folder: dirname(file) });
+  const decoder = new Decoder(findings, { env: {} });
   const entries = decoder.decode(KeysSchema as unknown as SchemaNode, source.root) as
     | Partial<Static<typeof KeysSchema>[number]>[]
     | undefined;

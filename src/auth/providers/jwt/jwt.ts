@@ -169,7 +169,7 @@ function checkJwt(
 /** The URL that was meant by a path (absolute) which looks like a host and a path on it. */
 function urlOf(at: Path, file: string, findings: Findings): string | undefined {
   if (findings.isSecret(at)) return undefined;
-  const folder = dirname(resolve(findings.source.file));
+  const folder = dirname(resolve(findings.source.locate(at).file));
   const written = relative(folder, file);
   const [, host] = /^((?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}(?::\d{1,5})?)\/./i.exec(written) ?? [];
   return host === undefined || existsSync(join(folder, host)) ? undefined : `https://${written}`;
