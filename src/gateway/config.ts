@@ -178,15 +178,12 @@ function check(draft: Draft, findings: Findings): void {
 }
 
 /** What is in the memory of one process, and would be in that of each. */
-function checkWorkers({ server, realtime, rate_limits, livekit }: Draft, findings: Findings): void {
+function checkWorkers({ server, rate_limits, livekit }: Draft, findings: Findings): void {
   const workers = server?.workers ?? 1;
   if (workers === 1) return;
   const at = ["server", "workers"];
   const single = (what: string, otherwise: string): void =>
     findings.error(at, `${what}; expected 1${otherwise}, found ${findings.show(at, workers)}`);
-  const rooms = realtime !== undefined && realtime.rooms !== false;
-  if (rooms && (realtime.broker?.type ?? "memory") === "memory")
-    single('rooms of the broker "memory" are in one process', ", or another broker");
   const limits = Object.values(rate_limits ?? {});
   if (limits.some(limit => limit?.store === "memory" || limit?.concurrency !== undefined))
     single("limits are counted in one process", ", or rates in Redis");

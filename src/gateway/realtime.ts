@@ -9,6 +9,7 @@ import type { RoomsServer } from "../realtime/api/rooms-server.js";
 import { createBridge, type RpcBridge } from "../realtime/bridge/rpc-bridge.js";
 import type { Broker } from "../realtime/brokers/broker.js";
 import { loadBroker } from "../realtime/brokers/registry.js";
+import { WorkerBroker } from "../realtime/brokers/worker-broker.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { Realtime } from "../realtime/realtime.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
@@ -53,10 +54,12 @@ export async function openRealtime(
   engine: SocketEngine | undefined,
 ): Promise<RealtimeService> {
   const { messages, ttl, max_bytes: maxBytes } = section.history;
-  const broker = await loadBroker(section.broker, {
-    history: { messages, ttl, maxBytes },
-    logger: runtime.log,
-  });
+  const history = { messages, ttl, maxBytes };
+  const { channel, log } = runtime;
+  const broker =
+    channel !== undefined && section.broker.type === "memory"
+      ? new WorkerBroker(channel, history)
+      : await loadBroker(section.broker, { history, logger: log });
   return new RealtimeService(config, section, broker, runtime, engine);
 }
 

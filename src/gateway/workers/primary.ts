@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
 import type { ConfigInput } from "../../config/compose.js";
 import { redact } from "../../config/redaction.js";
+import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
 import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
 import { Metrics } from "../../telemetry/metrics.js";
@@ -73,6 +74,8 @@ class Primary implements Gateway {
   #admin: AdminServer | undefined;
   #serving = false;
   #draining = false;
+  /** Undefined where there are none, or another broker has them. */
+  readonly #rooms: WorkerRooms | undefined;
 
   constructor(input: ConfigInput, loaded: UsableConfig, count: number) {
     const { telemetry } = loaded.config;
@@ -92,6 +95,11 @@ class Primary implements Gateway {
     this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
     this.#pool.onForked(worker => this.#attach(worker));
     this.#pool.onLeft(worker => this.#statuses.delete(worker));
+    const { realtime } = loaded.config;
+    if (realtime?.broker.type === "memory") {
+      const { messages, ttl, max_bytes: maxBytes } = realtime.history;
+      this.#rooms = new WorkerRooms(this.#pool, { messages, ttl, maxBytes });
+    }
   }
 
   get httpPort(): number {
@@ -190,6 +198,7 @@ class Primary implements Gateway {
     await this.#pool.close(async ({ channel }) => {
       await channel.ask(stopWorker, null);
     });
+    await this.#rooms?.close();
     await this.#admin?.close();
     this.#log.info("closed");
     this.#log.flush();

@@ -17,6 +17,8 @@ export class Census {
   readonly #sessions = new Map<string, Present>();
   /** How many sessions a name has. */
   readonly #names = new Map<string, number>();
+  /** Whoever has come or gone since the store was asked who is there. */
+  #changed: Set<string> | undefined;
   /** What has come before it is known who was there; undefined when that is known. */
   #held: MemberChange[] | undefined = [];
 
@@ -25,7 +27,13 @@ export class Census {
     this.#told = told;
   }
 
+  /** The store is being asked; `compare` follows. */
+  asking(): void {
+    this.#changed ??= new Set();
+  }
+
   change(change: MemberChange): void {
+    this.#changed?.add(change.session);
     if (this.#held === undefined) this.#apply(change);
     // Whoever was there before is told of with what is read next.
     else if (this.#held.length < maxHeld) this.#held.push(change);
@@ -55,9 +63,12 @@ export class Census {
       return;
     }
     const at = Date.now();
-    const there = new Set<string>();
+    const changed = this.#changed ?? new Set<string>();
+    this.#changed = undefined;
+    const there = new Set(changed);
     for (const member of members) {
       there.add(member.session);
+      if (changed.has(member.session)) continue;
       this.#apply({ ...member, entered: true, again: true, at, of: undefined });
     }
     if (!complete) return;

@@ -263,6 +263,7 @@ export class ClusterPresence implements BrokerPresence {
 
   async #compare(room: string, complete: boolean): Promise<void> {
     const census = this.#rooms.get(room);
+    census?.asking();
     let members: readonly RoomMember[];
     try {
       members = await this.#store.read(room);

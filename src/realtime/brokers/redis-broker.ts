@@ -15,7 +15,7 @@ import { brokerUnavailable, defaultLeaseMs, roomKey, roomOfKey } from "./broker.
 import { ClusterPresence, changeOf } from "./cluster-presence.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
-import { headGrace, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
+import { headGrace, heldRooms, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 
 /** Most messages read at once to fill a hole. */
@@ -26,6 +26,11 @@ const channelsAtOnce = 500;
 /** Rooms in Redis 6.2 or later: messages by publish and subscribe, the latest of them in streams. */
 export function createRedisBroker(options: BrokerOptions): Broker {
   return new RedisBroker(options);
+}
+
+interface StoredRoom {
+  readonly position: RoomPosition;
+  readonly messages: readonly Message[];
 }
 
 class RedisBroker implements Broker {
@@ -41,7 +46,7 @@ class RedisBroker implements Broker {
   #receiver: Receiver | undefined;
 
   constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
-    const scripts = [openRoom, publishMessage, readRoom, ...presenceScripts];
+    const scripts = [openRoom, publishMessage, readRoom, heldRooms, ...presenceScripts];
     this.#link = new RedisLink(url, scripts, logger, timeoutMs);
     this.#prefix = prefix;
     this.#limits = history;
@@ -78,7 +83,7 @@ class RedisBroker implements Broker {
     }
     const { messages, ttl } = this.#limits;
     const keys = [...this.#roomKeys(room), this.#roomsKey];
-    const args = [randomHex(6), this.#headLife, frame, at, key ?? "", messages, ttl, channel, room];
+    const args = [...this.#opening, frame, key ?? "", messages, ttl, channel, room, at];
     const [epoch, seq, known] = await this.#link.run(publishMessage, keys, args);
     return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
   }
@@ -92,10 +97,7 @@ class RedisBroker implements Broker {
     this.#feeds.set(room, feed);
     try {
       await this.#link.subscribe([this.#channel(room)]);
-      const [epoch, seq] = await this.#link.run(openRoom, this.#roomKeys(room), [
-        randomHex(6),
-        this.#headLife,
-      ]);
+      const [epoch, seq] = await this.#link.run(openRoom, this.#roomKeys(room), this.#opening);
       const position = { epoch: String(epoch), seq: Number(seq) };
       feed.open(position);
       this.#presence.opened(room);
@@ -126,9 +128,9 @@ class RedisBroker implements Broker {
     return (await this.#read(room, "", 0, limit))?.messages ?? [];
   }
 
-  rooms(limit: number): Promise<readonly string[]> {
-    const since = Date.now() - this.#limits.ttl;
-    return this.#link.ask(redis => redis.zrangebyscore(this.#roomsKey, since, "+inf", "LIMIT", 0, limit));
+  async rooms(limit: number): Promise<readonly string[]> {
+    const names = await this.#link.run(heldRooms, [this.#roomsKey], [this.#limits.ttl, limit]);
+    return names.map(String);
   }
 
   signal(text: string): void {
@@ -145,22 +147,24 @@ class RedisBroker implements Broker {
   }
 
   /** @param epoch empty for the latest messages of whatever epoch the room has */
-  async #read(room: string, epoch: string, seq: number, limit: number) {
+  async #read(room: string, epoch: string, seq: number, limit: number): Promise<StoredRoom | undefined> {
     const [head, log] = this.#roomKeys(room);
-    const found = await this.#link.run(readRoom, [head, log], [epoch, seq, limit]);
+    const found = await this.#link.run(
+      readRoom,
+      [head, log],
+      [epoch, seq, limit, this.#limits.ttl, ...this.#link.lineage],
+    );
     if (found.length === 0) return undefined;
+    if (found[0] === "") {
+      await this.#link.run(openRoom, this.#roomKeys(room), this.#opening);
+      return this.#read(room, epoch, seq, limit);
+    }
     const position: RoomPosition = { epoch: String(found[0]), seq: Number(found[1]) };
-    const oldest = Date.now() - this.#limits.ttl;
     const messages: Message[] = [];
     for (let index = 2; index + 2 < found.length; index += 3) {
       const at = Number(found[index + 1]);
-      const message = {
-        epoch: position.epoch,
-        seq: Number(found[index]),
-        at,
-        text: String(found[index + 2]),
-      };
-      if (at > oldest) messages.push(message);
+      const text = String(found[index + 2]);
+      messages.push({ epoch: position.epoch, seq: Number(found[index]), at, text });
     }
     return { position, messages };
   }
@@ -207,6 +211,11 @@ class RedisBroker implements Broker {
       const [head] = this.#roomKeys(room);
       await this.#link.ask(redis => redis.pexpire(head, this.#headLife)).catch(() => undefined);
     }
+  }
+
+  /** What `open` needs beside the keys. */
+  get #opening(): readonly (string | number)[] {
+    return [randomHex(6), this.#headLife, ...this.#link.lineage];
   }
 
   #roomKeys(room: string): readonly [head: string, log: string, keys: string] {

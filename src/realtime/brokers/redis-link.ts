@@ -28,6 +28,8 @@ export class RedisLink {
   #listener: LinkListener | undefined;
   #timer: NodeJS.Timeout | undefined;
   #opening: Promise<void> | undefined;
+  /** The run of the server, and "1" where it has lost nothing that the run before had confirmed. */
+  lineage: readonly [run: string, continuous: "0" | "1"] = ["", "0"];
   #pending = 0;
   #ready = false;
   #logged = Number.NEGATIVE_INFINITY;
@@ -156,6 +158,7 @@ export class RedisLink {
     if (this.#closed || this.#commands.status !== "ready" || this.#subscriptions.status !== "ready") return;
     try {
       for (const { lua } of this.scripts) await this.#commands.script("LOAD", lua);
+      this.lineage = await lineageOf(this.#commands);
     } catch (error) {
       this.failed(error);
       return;
@@ -177,5 +180,24 @@ export class RedisLink {
     if (this.#closed || now - this.#logged < logInterval) return;
     this.#logged = now;
     this.#logger?.error({ err: error }, "the realtime broker fails; trying again");
+  }
+}
+
+/**
+ * A server that writes each command to disk before it confirms it goes on where it was after a restart. Another one may
+ * have lost what came last, as a replica may that was promoted.
+ */
+async function lineageOf(redis: Redis): Promise<readonly [run: string, continuous: "0" | "1"]> {
+  const info = await redis.info();
+  const field = (name: string): string => new RegExp(`^${name}:(.*)\\r?$`, "m").exec(info)?.[1]?.trim() ?? "";
+  const promoted = /[^0]/.test(field("master_replid2"));
+  const run = field("run_id");
+  if (promoted || field("aof_enabled") !== "1") return [run, "0"];
+  try {
+    const [, sync] = (await redis.config("GET", "appendfsync")) as string[];
+    return [run, sync === "always" ? "1" : "0"];
+  } catch {
+    // A server that is managed by others does not say.
+    return [run, "0"];
   }
 }

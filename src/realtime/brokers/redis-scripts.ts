@@ -13,68 +13,99 @@ export interface Script {
 /** How long a room's hash outlives its messages, milliseconds; nodes with members renew it in time. */
 export const headGrace = 60_000;
 
-/** A room that nobody knows begins with the epoch that the caller proposes. */
+/**
+ * A room that nobody knows begins with the epoch that the caller proposes. So does one that was written before the server
+ * was started and may have lost what came last: its numbers would be given twice. It goes on from where it is.
+ * KEYS head, log, keys. ARGV proposed epoch, head's time to live, run of the server, 1 where the run has lost nothing.
+ */
 const open = `
-local place = redis.call('HMGET', KEYS[1], 'e', 's')
+local place = redis.call('HMGET', KEYS[1], 'e', 's', 'r')
 if not place[1] then
   place = {ARGV[1], '0'}
-  redis.call('HSET', KEYS[1], 'e', ARGV[1], 's', '0')
+  redis.call('HSET', KEYS[1], 'e', ARGV[1], 's', '0', 'r', ARGV[3])
   redis.call('DEL', KEYS[2], KEYS[3])
+elseif place[3] ~= ARGV[3] then
+  if ARGV[4] == '1' then
+    redis.call('HSET', KEYS[1], 'r', ARGV[3])
+  else
+    redis.call('HSET', KEYS[1], 'e', ARGV[1], 'f', place[2], 'r', ARGV[3])
+    redis.call('DEL', KEYS[3])
+    place[1] = ARGV[1]
+  end
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `;
 
+/** Milliseconds since 1970 by the clock of the server, which alone says how old a message is. */
+const clock = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
 /**
- * KEYS head, log, keys. ARGV proposed epoch, head's time to live.
+ * KEYS and ARGV as `open`.
  * Gives epoch and number.
  */
 export const openRoom = script(`${open}
-return place
+return {place[1], place[2]}
 `);
 
 /**
- * KEYS head, log, keys, rooms.
- * ARGV proposed epoch, head's time to live, frame, time, key or empty, most messages, messages' time to live, channel, room.
+ * KEYS and ARGV as `open`, then
+ * KEYS rooms. ARGV frame, key or empty, most messages, messages' time to live, channel, room, time by the node's clock.
  * Gives epoch, number, and 1 for a key that was known.
  */
-export const publishMessage = script(`${open}
+export const publishMessage = script(`${open}${clock}
 local epoch = place[1]
-if ARGV[5] ~= '' then
-  local known = redis.call('ZSCORE', KEYS[3], ARGV[5])
+local frame, key, most, life = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+if key ~= '' then
+  local known = redis.call('ZSCORE', KEYS[3], key)
   if known then return {epoch, known, 1} end
 end
 local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))
-local text = string.sub(ARGV[3], 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
-local most = tonumber(ARGV[6])
+local text = string.sub(frame, 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
 if most > 0 then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', ARGV[4], 't', text)
-  redis.call('PEXPIRE', KEYS[2], ARGV[7])
-  redis.call('ZADD', KEYS[4], ARGV[4], ARGV[9])
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', tonumber(ARGV[4]) - tonumber(ARGV[7])))
-  if ARGV[5] ~= '' then redis.call('ZADD', KEYS[3], number, ARGV[5]) end
+  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text)
+  redis.call('PEXPIRE', KEYS[2], life)
+  redis.call('ZADD', KEYS[4], now, ARGV[10])
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - life)
+  if key ~= '' then redis.call('ZADD', KEYS[3], number, key) end
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(number) - most))
-  redis.call('PEXPIRE', KEYS[3], ARGV[7])
+  redis.call('PEXPIRE', KEYS[3], life)
 end
-redis.call('PUBLISH', ARGV[8], 'M' .. epoch .. ' ' .. number .. ' ' .. ARGV[4] .. '\\n' .. text)
+redis.call('PUBLISH', ARGV[9], 'M' .. epoch .. ' ' .. number .. ' ' .. ARGV[11] .. '\\n' .. text)
 return {epoch, number, 0}
 `);
 
 /**
- * KEYS head, log. ARGV epoch or empty for the latest, number, most messages.
+ * KEYS head, log. ARGV epoch or empty for the latest, number, most messages, their time to live, run of the server,
+ * 1 where the run has lost nothing.
  * Gives epoch and number of the room, then number, time and text of each message; nothing where there is no room.
  */
-export const readRoom = script(`
-local place = redis.call('HMGET', KEYS[1], 'e', 's')
+export const readRoom = script(`${clock}
+local place = redis.call('HMGET', KEYS[1], 'e', 's', 'r', 'f')
 if not place[1] then return {} end
 local found = {place[1], place[2]}
-if ARGV[1] ~= '' and ARGV[1] ~= place[1] then return found end
-local from = math.max(tonumber(ARGV[2]), tonumber(place[2]) - tonumber(ARGV[3])) + 1
+if ARGV[1] ~= '' then
+  if ARGV[1] ~= place[1] then return found end
+  -- Nobody can say what is missing until the room has a new epoch.
+  if place[3] ~= ARGV[5] and ARGV[6] ~= '1' then return {'', place[2]} end
+end
+local first = ARGV[1] == '' and 0 or tonumber(place[4] or 0)
+local from = math.max(tonumber(ARGV[2]), first, tonumber(place[2]) - tonumber(ARGV[3])) + 1
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], string.format('%.0f', from), '+')) do
-  found[#found + 1] = string.match(entry[1], '^%d+')
-  found[#found + 1] = entry[2][2]
-  found[#found + 1] = entry[2][4]
+  if tonumber(entry[2][2]) > now - ARGV[4] then
+    found[#found + 1] = string.match(entry[1], '^%d+')
+    found[#found + 1] = entry[2][2]
+    found[#found + 1] = entry[2][4]
+  end
 end
 return found
+`);
+
+/** KEYS rooms. ARGV messages' time to live, most names. */
+export const heldRooms = script(`${clock}
+return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])
 `);
 
 export function script(lua: string): Script {

@@ -20,6 +20,8 @@ export interface BrokerKind {
   create(port: number, prefix: string, history: HistoryLimits, leaseMs?: number): Broker;
   /** How many connections of the server receive a room. */
   receivers(port: number, prefix: string, room: string): Promise<number>;
+  /** False where nodes and their server cannot lose each other and live on. */
+  readonly outages?: false;
 }
 
 export interface Node {
@@ -52,6 +54,9 @@ export function describeBroker(kind: BrokerKind): void {
       await server.close();
     });
 
+    const outage = (title: string, run: () => Promise<void>): void => {
+      if (kind.outages !== false) test(title, run);
+    };
     const prefix = (): string => `test${process.pid}x${++prefixes}`;
     const node = async (
       name: string,
@@ -219,7 +224,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(a.recorder.all, [{ kind: "signal", text: "bye" }]);
     });
 
-    test("a node that was cut off gets what it missed, in order", async () => {
+    outage("a node that was cut off gets what it missed, in order", async () => {
       const name = prefix();
       const wire = await startWire(server.port);
       closing.push(wire.close);
@@ -237,7 +242,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.equal(b.recorder.all.length, 5);
     });
 
-    test("a node that was cut off for too long is told the exact gap", async () => {
+    outage("a node that was cut off for too long is told the exact gap", async () => {
       const name = prefix();
       const wire = await startWire(server.port);
       closing.push(wire.close);
@@ -254,29 +259,32 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(b.recorder.seqs("general"), [1, 8, 9, 10, 11]);
     });
 
-    test("a broker whose server is away fails to publish at once, and works again when it is back", async () => {
-      const name = prefix();
-      const [a, b] = [await node(name), await node(name)];
-      const { epoch } = await a.broker.subscribe("general");
-      await b.broker.subscribe("general");
-      await a.broker.publish("general", draft("before", { key: "k" }));
-      await got(b.recorder, "general", 1);
-      await server.kill();
-      while (a.broker.ready || b.broker.ready) await new Promise(resolve => setTimeout(resolve, 5));
-      await assert.rejects(async () => a.broker.publish("general", draft("lost")), unavailable);
-      await assert.rejects(async () => b.broker.subscribe("other"), unavailable);
-      await assert.rejects(async () => b.broker.history("general", 1), unavailable);
-      await server.start();
-      await Promise.all([ready(a), ready(b)]);
-      const again = await b.broker.publish("general", draft("again", { key: "k" }));
-      assert.deepEqual(again, { epoch, seq: 1, duplicate: true });
-      await b.broker.publish("general", draft("after"));
-      await Promise.all([got(a.recorder, "general", 2), got(b.recorder, "general", 2)]);
-      assert.deepEqual(a.recorder.seqs("general"), [1, 2]);
-      assert.deepEqual(b.recorder.all, a.recorder.all);
-    });
+    outage(
+      "a broker whose server is away fails to publish at once, and works again when it is back",
+      async () => {
+        const name = prefix();
+        const [a, b] = [await node(name), await node(name)];
+        const { epoch } = await a.broker.subscribe("general");
+        await b.broker.subscribe("general");
+        await a.broker.publish("general", draft("before", { key: "k" }));
+        await got(b.recorder, "general", 1);
+        await server.kill();
+        while (a.broker.ready || b.broker.ready) await new Promise(resolve => setTimeout(resolve, 5));
+        await assert.rejects(async () => a.broker.publish("general", draft("lost")), unavailable);
+        await assert.rejects(async () => b.broker.subscribe("other"), unavailable);
+        await assert.rejects(async () => b.broker.history("general", 1), unavailable);
+        await server.start();
+        await Promise.all([ready(a), ready(b)]);
+        const again = await b.broker.publish("general", draft("again", { key: "k" }));
+        assert.deepEqual(again, { epoch, seq: 1, duplicate: true });
+        await b.broker.publish("general", draft("after"));
+        await Promise.all([got(a.recorder, "general", 2), got(b.recorder, "general", 2)]);
+        assert.deepEqual(a.recorder.seqs("general"), [1, 2]);
+        assert.deepEqual(b.recorder.all, a.recorder.all);
+      },
+    );
 
-    test("a node that starts before its server works as soon as that is there", async () => {
+    outage("a node that starts before its server works as soon as that is there", async () => {
       await server.kill();
       const a = await node(prefix());
       assert.equal(a.broker.ready, false);
@@ -357,55 +365,59 @@ export function describeBroker(kind: BrokerKind): void {
       await churn;
     });
 
-    test("the members of a node that died leave once, told by another node, which learns of their rooms", async () => {
-      const name = prefix();
-      const wire = await startWire(server.port);
-      closing.push(wire.close);
-      const a = await node(name, server.port, limits, 1500);
-      const b = await node(name, wire.port, limits, 1500);
-      for (const each of [a, b]) await each.broker.subscribe("general");
-      presence(a).enter("general", { session: "a1", from: "jdoe" });
-      presence(b).open("b1", "jdoe");
-      presence(b).open("b2", "hsue");
-      presence(b).enter("general", { session: "b1", from: "jdoe" });
-      presence(b).enter("general", { session: "b2", from: "hsue" });
-      presence(b).enter("elsewhere", { session: "b2", from: "Hsue" });
-      await heard(a, ["+jdoe", "+hsue"]);
-      await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
-      await wire.cut();
-      await a.recorder.until(all => all.some(({ kind }) => kind === "lost"));
-      await heard(a, ["+jdoe", "+hsue", "-hsue"]);
-      await settle(a, ["a1 jdoe"]);
-      const lost = a.recorder.all.flatMap(entry => (entry.kind === "lost" ? [...entry.sessions] : []));
-      assert.deepEqual(
-        lost.map(([session, { rooms, subject }]) => [session, subject, [...rooms].sort()]).sort(),
-        [
-          ["b1", "jdoe", [["general", "jdoe"]]],
+    outage(
+      "the members of a node that died leave once, told by another node, which learns of their rooms",
+      async () => {
+        const name = prefix();
+        const wire = await startWire(server.port);
+        closing.push(wire.close);
+        const a = await node(name, server.port, limits, 1500);
+        const b = await node(name, wire.port, limits, 1500);
+        for (const each of [a, b]) await each.broker.subscribe("general");
+        presence(a).enter("general", { session: "a1", from: "jdoe" });
+        presence(b).open("b1", "jdoe");
+        presence(b).open("b2", "hsue");
+        presence(b).enter("general", { session: "b1", from: "jdoe" });
+        presence(b).enter("general", { session: "b2", from: "hsue" });
+        presence(b).enter("elsewhere", { session: "b2", from: "Hsue" });
+        await heard(a, ["+jdoe", "+hsue"]);
+        await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
+        await wire.cut();
+        await a.recorder.until(all => all.some(({ kind }) => kind === "lost"));
+        await heard(a, ["+jdoe", "+hsue", "-hsue"]);
+        await settle(a, ["a1 jdoe"]);
+        const lost = a.recorder.all.flatMap(entry => (entry.kind === "lost" ? [...entry.sessions] : []));
+        assert.deepEqual(
+          lost.map(([session, { rooms, subject }]) => [session, subject, [...rooms].sort()]).sort(),
           [
-            "b2",
-            "hsue",
+            ["b1", "jdoe", [["general", "jdoe"]]],
             [
-              ["elsewhere", "Hsue"],
-              ["general", "hsue"],
+              "b2",
+              "hsue",
+              [
+                ["elsewhere", "Hsue"],
+                ["general", "hsue"],
+              ],
             ],
           ],
-        ],
-      );
-      // It was not dead: it learns what the others believe, and says again who is with it.
-      await wire.mend();
-      await b.recorder.until(all => all.some(({ kind }) => kind === "buried"));
-      await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
-      await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue"]);
-      presence(b).exit("general", { session: "b2", from: "hsue" });
-      await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue", "-hsue"]);
-      assert.equal(a.recorder.all.filter(({ kind }) => kind === "lost").length, 1);
-    });
+        );
+        // It was not dead: it learns what the others believe, and says again who is with it.
+        await wire.mend();
+        await b.recorder.until(all => all.some(({ kind }) => kind === "buried"));
+        await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
+        await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue"]);
+        presence(b).exit("general", { session: "b2", from: "hsue" });
+        await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue", "-hsue"]);
+        assert.equal(a.recorder.all.filter(({ kind }) => kind === "lost").length, 1);
+      },
+    );
 
-    test("members that left or came while a node was cut off are told when it is back", async () => {
+    outage("members that left or came while a node was cut off are told when it is back", async () => {
       const name = prefix();
       const wire = await startWire(server.port);
       closing.push(wire.close);
-      const [a, b] = [await node(name), await node(name, wire.port, limits, 3000)];
+      const a = await node(name, server.port, limits, 4000);
+      const b = await node(name, wire.port, limits, 4000);
       for (const each of [a, b]) await each.broker.subscribe("general");
       presence(a).enter("general", { session: "a1", from: "jdoe" });
       presence(b).enter("general", { session: "b1", from: "will" });
@@ -422,26 +434,29 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(b.recorder.members("general").slice(2).sort(), ["+hsue", "-jdoe", "-will"]);
     });
 
-    test("members are there again after the server has lost everything, and nobody is told anything", async () => {
-      const name = prefix();
-      const [a, b] = [await node(name), await node(name)];
-      for (const each of [a, b]) await each.broker.subscribe("general");
-      presence(a).enter("general", { session: "a1", from: "jdoe" });
-      presence(b).enter("general", { session: "b1", from: "hsue" });
-      for (const each of [a, b]) await settle(each, ["a1 jdoe", "b1 hsue"]);
-      for (const each of [a, b])
-        await each.recorder.until(() => each.recorder.members("general").length === 2);
-      await server.kill();
-      server.empty();
-      await server.start();
-      await Promise.all([ready(a), ready(b)]);
-      for (const each of [a, b]) await settle(each, ["a1 jdoe", "b1 hsue"]);
-      presence(a).exit("general", { session: "a1", from: "jdoe" });
-      for (const each of [a, b]) {
-        await each.recorder.until(() => each.recorder.members("general").at(-1) === "-jdoe");
-        assert.equal(each.recorder.members("general").length, 3);
-      }
-    });
+    outage(
+      "members are there again after the server has lost everything, and nobody is told anything",
+      async () => {
+        const name = prefix();
+        const [a, b] = [await node(name), await node(name)];
+        for (const each of [a, b]) await each.broker.subscribe("general");
+        presence(a).enter("general", { session: "a1", from: "jdoe" });
+        presence(b).enter("general", { session: "b1", from: "hsue" });
+        for (const each of [a, b]) await settle(each, ["a1 jdoe", "b1 hsue"]);
+        for (const each of [a, b])
+          await each.recorder.until(() => each.recorder.members("general").length === 2);
+        await server.kill();
+        server.empty();
+        await server.start();
+        await Promise.all([ready(a), ready(b)]);
+        for (const each of [a, b]) await settle(each, ["a1 jdoe", "b1 hsue"]);
+        presence(a).exit("general", { session: "a1", from: "jdoe" });
+        for (const each of [a, b]) {
+          await each.recorder.until(() => each.recorder.members("general").at(-1) === "-jdoe");
+          assert.equal(each.recorder.members("general").length, 3);
+        }
+      },
+    );
   });
 }
 

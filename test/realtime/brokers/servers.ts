@@ -26,10 +26,11 @@ export function missing(program: string): string | false {
   return found ? false : `${program} is not installed`;
 }
 
-export async function startRedis(): Promise<TestServer> {
+/** @param durable false: it keeps what was there at its last `SAVE` */
+export async function startRedis(durable = true): Promise<TestServer> {
   return startServer("redis-server", (port, folder) => [
     ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
-    ["--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+    ["--save", "", ...(durable ? ["--appendonly", "yes", "--appendfsync", "always"] : [])],
   ]);
 }
 

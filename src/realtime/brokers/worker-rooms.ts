@@ -1,0 +1,162 @@
+import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
+import type { Topic } from "../../workers/topic.js";
+import type { HistoryLimits, Message, Notice, Receiver, RoomMember } from "./broker.js";
+import type { RoomChange } from "./cluster-presence.js";
+import { MemoryBroker } from "./memory-broker.js";
+import { NodeMembers } from "./node-members.js";
+import {
+  forgetMembers,
+  type LostSessionText,
+  listRooms,
+  lostSessions,
+  memberChange,
+  publishToRoom,
+  readMembers,
+  readRoomHistory,
+  readRoomSince,
+  roomMessage,
+  roomNotice,
+  signalFromOther,
+  signalOthers,
+  subscribeToRoom,
+  unsubscribeFromRoom,
+  writeMembers,
+} from "./worker-messages.js";
+
+/** What the primary needs of its workers. */
+export type RoomWorkers = Pick<WorkerPool, "serving" | "onForked" | "onLeft">;
+
+/**
+ * The rooms of a gateway of several workers, in the primary: it gives messages their positions, keeps them, and sends
+ * them to the workers that have members of the room. It knows who is with which worker, and tells who has left with one
+ * that ended.
+ */
+export class WorkerRooms {
+  readonly #workers: RoomWorkers;
+  readonly #log: MemoryBroker;
+  readonly #subscribers = new Map<string, Set<WorkerProcess>>();
+  /** By worker and, there, by the name that it goes by. */
+  readonly #members = new Map<WorkerProcess, Map<string, NodeMembers>>();
+
+  constructor(workers: RoomWorkers, limits: HistoryLimits) {
+    this.#workers = workers;
+    this.#log = new MemoryBroker(limits);
+    this.#log.start(this.#receiver());
+    workers.onForked(worker => this.#attach(worker));
+    workers.onLeft(worker => this.#left(worker));
+  }
+
+  /** How many workers have members of a room. */
+  receivers(room: string): number {
+    return this.#subscribers.get(room)?.size ?? 0;
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+
+  #receiver(): Receiver {
+    const nothing = (): void => undefined;
+    return {
+      message: (room, message: Message) => this.#send(room, roomMessage, { room, ...message }),
+      notice: (room, notice: Notice) => this.#send(room, roomNotice, { room, ...notice }),
+      member: nothing,
+      gap: nothing,
+      signal: nothing,
+      lost: nothing,
+      buried: nothing,
+    };
+  }
+
+  #attach(worker: WorkerProcess): void {
+    const { channel } = worker;
+    channel.onRequest(publishToRoom, ({ room, ...draft }) => this.#log.publish(room, draft) ?? null);
+    channel.onRequest(subscribeToRoom, ({ room }) => {
+      const subscribers = this.#subscribers.get(room) ?? new Set();
+      this.#subscribers.set(room, subscribers.add(worker));
+      return this.#log.subscribe(room);
+    });
+    channel.onMessage(unsubscribeFromRoom, ({ room }) => this.#unsubscribe(room, worker));
+    channel.onRequest(readRoomSince, ({ room, position, limit, first }) => {
+      const replay = this.#log.since(room, position, limit, first);
+      return { ...replay, messages: replay.messages.map(plain) };
+    });
+    channel.onRequest(readRoomHistory, ({ room, limit }) => this.#log.history(room, limit).map(plain));
+    channel.onRequest(listRooms, ({ limit }) => this.#log.rooms(limit));
+    channel.onMessage(signalOthers, ({ text }) => {
+      for (const other of this.#workers.serving) {
+        if (other !== worker) other.channel.send(signalFromOther, { text });
+      }
+    });
+    channel.onRequest(writeMembers, ({ node, changes }) => this.#write(worker, node, changes));
+    channel.onRequest(readMembers, ({ room }) => this.#read(room));
+    channel.onRequest(forgetMembers, ({ node }) => {
+      this.#members.get(worker)?.delete(node);
+      return null;
+    });
+  }
+
+  #write(worker: WorkerProcess, node: string, changes: readonly RoomChange[]): null {
+    const nodes = this.#members.get(worker) ?? new Map<string, NodeMembers>();
+    this.#members.set(worker, nodes);
+    const members = nodes.get(node) ?? new NodeMembers();
+    nodes.set(node, members);
+    for (const { room, change } of changes) {
+      if (change.entered) members.add(room, change);
+      else for (const each of nodes.values()) each.delete(room, change);
+      if (room !== "") this.#send(room, memberChange, { room, change });
+    }
+    return null;
+  }
+
+  #read(room: string): RoomMember[] {
+    const found = new Map<string, RoomMember>();
+    for (const nodes of this.#members.values()) {
+      for (const [node, members] of nodes) {
+        for (const [session, from] of members.of(room)) found.set(session, { session, from, node });
+      }
+    }
+    return [...found.values()];
+  }
+
+  #unsubscribe(room: string, worker: WorkerProcess): void {
+    const subscribers = this.#subscribers.get(room);
+    if (subscribers?.delete(worker) !== true || subscribers.size > 0) return;
+    this.#subscribers.delete(room);
+    this.#log.unsubscribe(room);
+  }
+
+  #send<T>(room: string, topic: Topic<T>, message: T): void {
+    for (const { channel } of this.#subscribers.get(room) ?? []) channel.send(topic, message);
+  }
+
+  /** Its members have left; one that still serves tells backends. */
+  #left(worker: WorkerProcess): void {
+    for (const room of [...this.#subscribers.keys()]) this.#unsubscribe(room, worker);
+    const nodes = this.#members.get(worker) ?? new Map<string, NodeMembers>();
+    this.#members.delete(worker);
+    const lost = new Map<string, { subject: string; rooms: [string, string][] }>();
+    for (const [node, members] of nodes) {
+      for (const room of members.rooms) {
+        for (const [session, from] of members.of(room)) {
+          const known = lost.get(session) ?? { subject: from, rooms: [] };
+          lost.set(session, known);
+          if (room === "") known.subject = from;
+          else {
+            known.rooms.push([room, from]);
+            const at = Date.now();
+            const change = { session, from, node, entered: false, again: false, at, of: node };
+            this.#send(room, memberChange, { room, change });
+          }
+        }
+      }
+    }
+    if (lost.size > 0)
+      this.#workers.serving[0]?.channel.send(lostSessions, [...lost] satisfies [string, LostSessionText][]);
+  }
+}
+
+/** Without what the log keeps with it. */
+function plain({ epoch, seq, text, at }: Message): Message {
+  return { epoch, seq, text, at };
+}
