@@ -196,15 +196,19 @@ export class HttpStream implements StreamClient {
 
   #addLater(part: Promise<BodyPart>): void {
     this.#formatting = true;
-    const done = (act: () => void): void => {
-      this.#formatting = false;
-      act();
-      if (this.#ending !== undefined) this.#ending();
-      else if (!this.#behind) this.rpc.resume();
-    };
     part.then(
-      ready => done(() => this.#add(ready)),
-      () => done(() => this.rpc.abort(responseFailure())),
+      ready => {
+        this.#formatting = false;
+        this.#add(ready);
+        if (this.#ending !== undefined) this.#ending();
+        else if (!this.#behind) this.rpc.resume();
+      },
+      error => {
+        this.#formatting = false;
+        // The backend may have ended the call as a success meanwhile.
+        if (this.#ending !== undefined) this.#finish(responseFailure(), noCallMetadata, String(error));
+        else this.rpc.abort(responseFailure(), String(error));
+      },
     );
   }
 
@@ -306,6 +310,8 @@ export class HttpStream implements StreamClient {
     respond(whole);
   }
 }
+
+const noCallMetadata: CallMetadata = { headers: noMetadata, trailers: noMetadata };
 
 function unwritable(): Failure {
   return gatewayFailure("INTERNAL", "the response could not be written");

@@ -1,5 +1,6 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
+import type { ResponseBody } from "../codec/wire-to-json/response.js";
 import type { CallMetadata } from "../protocols/protocol.js";
 import type { ClientSocket, ClientSocketListener } from "../server/client-socket.js";
 import { noBody } from "../server/inbound-request.js";
@@ -59,6 +60,9 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   /** The client has to read before more is sent. */
   #behind = false;
   #firstTimer: NodeJS.Timeout | undefined;
+  /** A large response is being printed; what ends the call meanwhile waits. */
+  #printing = false;
+  #ending: (() => void) | undefined;
 
   constructor(socket: ClientSocket, host: SocketStreamHost, options: RpcStreamOptions) {
     this.#socket = socket;
@@ -187,16 +191,37 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   headers(): void {}
 
   message(message: Uint8Array): boolean {
-    let body: string | Uint8Array;
     try {
-      body = this.#binding.route.response.decode(message).body;
+      const decoded = this.#binding.route.response.decodeInTurns(message);
+      if (!(decoded instanceof Promise)) return this.#respond(decoded.body);
+      void this.#respondLater(decoded);
+      return false;
     } catch (error) {
       this.rpc.abort(responseFailure(), String(error));
       return true;
     }
+  }
+
+  /** @returns false where the client is behind */
+  #respond(body: string | Uint8Array): boolean {
     this.#sendFrame(body);
     this.#behind = this.#socket.bufferedBytes > maxUnreadBytes;
     return !this.#behind;
+  }
+
+  async #respondLater(decoding: Promise<ResponseBody>): Promise<void> {
+    this.#printing = true;
+    try {
+      const { body } = await decoding;
+      this.#printing = false;
+      const more = this.#respond(body);
+      if (this.#ending !== undefined) this.#ending();
+      else if (more) this.rpc.resume();
+    } catch (error) {
+      this.#printing = false;
+      if (this.#ending !== undefined) this.#finish(responseFailure(), String(error));
+      else this.rpc.abort(responseFailure(), String(error));
+    }
   }
 
   drain(): void {
@@ -213,6 +238,11 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   }
 
   end(failure: Failure | undefined, _metadata: CallMetadata, detail: string | undefined): void {
+    if (this.#printing) this.#ending = () => this.#finish(failure, detail);
+    else this.#finish(failure, detail);
+  }
+
+  #finish(failure: Failure | undefined, detail: string | undefined): void {
     clearTimeout(this.#firstTimer);
     this.#kept.length = 0;
     this.#keep(-this.#keptBytes);

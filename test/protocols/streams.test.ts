@@ -176,6 +176,20 @@ it("a server stream by Connect in JSON ends with an end-of-stream message that h
   assert.deepEqual(JSON.parse(String(parts[2]?.[1])).error, { code: "not_found", message: "failed after 2" });
 });
 
+it("large messages of a server stream by Connect in JSON come whole and in order, before its end", async () => {
+  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+    method: "POST",
+    headers: { "content-type": "application/connect+json" },
+    body: enveloped(Buffer.from('{"room":"a","count":3,"size":100000,"fail":5}')),
+  });
+  const parts = envelopes(Buffer.from(await response.arrayBuffer()));
+  assert.deepEqual(
+    parts.map(([flags, bytes]) => (flags === 0 ? JSON.parse(String(bytes)).seq : flags)),
+    ["1", "2", "3", 2],
+  );
+  assert.equal(JSON.parse(String(parts[3]?.[1])).error.code, "not_found");
+});
+
 it("a stream of requests by Connect may come in pieces that cut its envelopes", async () => {
   const body = Buffer.concat([1, 2].map(seq => enveloped(Buffer.from(`{"room":"a","seq":${seq}}`))));
   const pieces = new ReadableStream({

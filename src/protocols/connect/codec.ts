@@ -6,8 +6,8 @@ export interface MessageCodec {
   readonly name: "proto" | "json";
   /** @throws TranscodeError */
   read(message: Uint8Array): Uint8Array;
-  /** @throws TranscodeError */
-  write(message: Uint8Array): Uint8Array;
+  /** A promise where the message is large, see `Codec.decodeInTurns`. @throws TranscodeError, or rejects with it */
+  write(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
 const proto: MessageCodec = { name: "proto", read: message => message, write: message => message };
@@ -27,6 +27,13 @@ export function messageCodec(name: string, { canonical, route }: RpcBinding): Me
       canonical.message(input).encodeText(message, writer);
       return writer.finish();
     },
-    write: message => Buffer.from(canonical.message(output).decode(message), "utf8"),
+    write: message => {
+      const text = canonical.message(output).decodeInTurns(message);
+      return text instanceof Promise ? text.then(utf8) : utf8(text);
+    },
   };
+}
+
+function utf8(text: string): Uint8Array {
+  return Buffer.from(text, "utf8");
 }

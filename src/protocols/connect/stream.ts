@@ -80,7 +80,10 @@ class StreamFormat extends RpcFormat {
   }
 
   message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    return messageEnvelope(this.#codec.write(message), this.compress);
+    const bytes = this.#codec.write(message);
+    return bytes instanceof Promise
+      ? bytes.then(each => messageEnvelope(each, this.compress))
+      : messageEnvelope(bytes, this.compress);
   }
 
   end(trailers: Metadata): StreamEnd {

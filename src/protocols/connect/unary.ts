@@ -123,6 +123,16 @@ class UnaryFormat extends RpcFormat {
     const { status, headers: fields } = this.head(headers);
     this.withTrailers(fields, trailers, "trailer-");
     const body = this.#codec.write(message);
+    return body instanceof Promise
+      ? body.then(bytes => this.#respond(status, fields, bytes))
+      : this.#respond(status, fields, body);
+  }
+
+  #respond(
+    status: number,
+    fields: [name: string, value: string][],
+    body: Uint8Array,
+  ): ProtocolResponse | Promise<ProtocolResponse> {
     if (!this.compress || !worthCompressing(body)) return { status, headers: fields, body };
     fields.push(["content-encoding", "gzip"], ["vary", "Accept-Encoding"]);
     const compressed = compress(body);
@@ -131,7 +141,7 @@ class UnaryFormat extends RpcFormat {
       : { status, headers: fields, body: compressed };
   }
 
-  message(message: Uint8Array): Uint8Array {
+  message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
     return this.#codec.write(message);
   }
 

@@ -156,6 +156,15 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
     assert.deepEqual([talk.code, talk.reason], [4409, "ABORTED"]);
   });
 
+  test("large messages come whole and in order, before the failure behind them", async () => {
+    const { frames, code } = await run("/v1/rooms/a/ticks?count=3&size=100000&fail=5", []);
+    assert.deepEqual(
+      (frames as Body[]).map(frame => frame.seq ?? frame.error.code),
+      ["1", "2", "3", 5],
+    );
+    assert.equal(code, 4404);
+  });
+
   const mistakes: [string, (string | Buffer)[], number, string][] = [
     ["what is not JSON", ["nothing"], 4400, "MALFORMED_JSON"],
     ["an empty frame", [""], 4400, "MALFORMED_JSON"],
