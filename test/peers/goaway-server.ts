@@ -79,16 +79,31 @@ class Visited {
 
   #process(stream: number): void {
     this.#last = stream;
-    const request = Buffer.concat(this.#content.get(stream) ?? []).subarray(5);
+    const requests = messagesOf(Buffer.concat(this.#content.get(stream) ?? []));
     this.#content.delete(stream);
-    const id = request.toString("latin1");
+    const [first = Buffer.alloc(0)] = requests;
+    const id = first.toString("latin1");
     this.#visits.set(id, (this.#visits.get(id) ?? 0) + 1);
-    const count = this.#paths.get(stream)?.endsWith("/Follow") === true ? follows : 1;
-    const messages = Array.from({ length: count }, () => frame(FrameType.Data, 0, stream, message(request)));
+    const path = this.#paths.get(stream) ?? "";
+    this.#paths.delete(stream);
+    const responses = path.endsWith("/Converse")
+      ? requests
+      : Array.from({ length: path.endsWith("/Follow") ? follows : 1 }, () => first);
+    const messages = responses.map(response => frame(FrameType.Data, 0, stream, message(response)));
     // Responses of streams that were processed come after GOAWAY, too.
     setTimeout(
       () => this.#peer.send(initialHeaders(stream), ...messages, okTrailers(stream)),
       Math.random() * 5,
     );
   }
+}
+
+function messagesOf(content: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  for (let at = 0; at < content.length; ) {
+    const end = at + 5 + content.readUInt32BE(at + 1);
+    messages.push(content.subarray(at + 5, end));
+    at = end;
+  }
+  return messages;
 }

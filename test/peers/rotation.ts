@@ -1,7 +1,8 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import type { TransportKind } from "../../src/upstream/options.js";
-import { send, startTestGateway } from "../gateway/harness.js";
+import { type Answer, send, startTestGateway } from "../gateway/harness.js";
 import { type Peer, peerProtos } from "./go-peer.js";
 
 export interface RotationCounts {
@@ -19,7 +20,7 @@ export interface RotationRun {
   readonly transport: TransportKind;
   /** Over REST, GET and POST in turn. */
   readonly calls: number;
-  /** Server streams over sockets. */
+  /** Server streams over sockets; and so many client streams and streams both ways over REST. */
   readonly streams: number;
 }
 
@@ -28,6 +29,8 @@ const sockets = 4;
 const streamsPerSocket = 6;
 /** Events of one stream. */
 const follows = 3;
+/** Requests of one stream. */
+const uploads = 3;
 
 /** Makes calls of `peer.v1.RotationService` through a gateway to a backend whose connections come and go; closes the backend. */
 export async function runRotation(
@@ -68,6 +71,10 @@ realtime: { auth: none, calls: [peer.v1.RotationService/Follow], limits: { messa
       if (problem !== undefined) fail(problem);
     }),
   ]);
+  await together(2 * streams, sockets * streamsPerSocket, async index => {
+    const problem = await (index % 2 === 0 ? collect : converse)(gateway.url, `upload-${index}`);
+    if (problem !== undefined) fail(problem);
+  });
   for (const client of clients) client.close();
   const metrics = await (await fetch(`${gateway.admin}/metrics`)).text();
   await gateway.close();
@@ -90,6 +97,38 @@ async function together(count: number, width: number, work: (index: number) => P
     while (next < count) await work(next++);
   };
   await Promise.all(Array.from({ length: Math.min(width, count) }, worker));
+}
+
+/** Resolves with what was wrong with the response, or undefined. */
+async function collect(url: string, id: string): Promise<string | undefined> {
+  const { status, json } = await upload(`${url}/v1/collections`, id);
+  return status === 200 && json.id === id
+    ? undefined
+    : `client stream: ${status} ${json?.reason}: ${json?.message}`;
+}
+
+async function converse(url: string, id: string): Promise<string | undefined> {
+  const { status, json } = await upload(`${url}/v1/conversations`, id);
+  const ids = Array.isArray(json) ? json.map(each => each.id) : [];
+  return status === 200 && ids.join() === Array(uploads).fill(id).join()
+    ? undefined
+    : `stream both ways: ${status} ${JSON.stringify(json)}`;
+}
+
+/** Sends requests one by one, so that a connection may end between them. */
+function upload(url: string, id: string): Promise<Answer> {
+  async function* lines(): AsyncGenerator<Buffer> {
+    for (let index = 0; index < uploads; index++) {
+      yield Buffer.from(`${JSON.stringify({ id })}\n`);
+      await sleep(1);
+    }
+  }
+  return send(url, {
+    method: "POST",
+    headers: { "content-type": "application/x-ndjson" },
+    body: ReadableStream.from(lines()),
+    duplex: "half",
+  });
 }
 
 /** A socket that calls `Follow`. */

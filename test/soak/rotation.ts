@@ -22,7 +22,7 @@ export async function soakRotation(print: (line: string) => void): Promise<boole
       const counts = await runRotation(await start(), { transport, calls, streams });
       const { failed, failures, processed, repeated, resent } = counts;
       print(
-        `${transport}, ${name}: ${calls} calls and ${streams} streams, ${failed} failed, ${processed} processed, ${repeated} more than once`,
+        `${transport}, ${name}: ${calls} calls and ${streams} streams of each kind, ${failed} failed, ${processed} processed, ${repeated} more than once`,
       );
       for (const [how, count] of failures) print(`  ${count} × ${how}`);
       for (const line of resent) print(`  ${line}`);

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -35,6 +36,21 @@ func (v *visits) totals() (processed, repeated int) {
 
 // follows is how often a stream gives its id back.
 const follows = 3
+
+// each hands over the requests of a stream until there are no more.
+func each(stream grpc.ServerStream, input protoreflect.MessageDescriptor, handle func(*dynamicpb.Message) error) error {
+	for {
+		request := dynamicpb.NewMessage(input)
+		if err := stream.RecvMsg(request); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := handle(request); err != nil {
+			return err
+		}
+	}
+}
 
 func rotationDesc(service protoreflect.ServiceDescriptor, seen *visits) *grpc.ServiceDesc {
 	visit := service.Methods().ByName("Visit")
@@ -72,6 +88,37 @@ func rotationDesc(service protoreflect.ServiceDescriptor, seen *visits) *grpc.Se
 					}
 				}
 				return nil
+			},
+		}, {
+			StreamName:    "Collect",
+			ClientStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				var first *dynamicpb.Message
+				err := each(stream, visit.Input(), func(request *dynamicpb.Message) error {
+					if first == nil {
+						first = request
+						seen.add(request.Get(field(request, "id")).String())
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+				return stream.SendMsg(answer(first))
+			},
+		}, {
+			StreamName:    "Converse",
+			ClientStreams: true,
+			ServerStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				begun := false
+				return each(stream, visit.Input(), func(request *dynamicpb.Message) error {
+					if !begun {
+						begun = true
+						seen.add(request.Get(field(request, "id")).String())
+					}
+					return stream.SendMsg(answer(request))
+				})
 			},
 		}},
 		Metadata: service.ParentFile().Path(),
