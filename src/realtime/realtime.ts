@@ -56,8 +56,6 @@ export interface RealtimeOptions {
 }
 
 const tickIntervalMs = 1000;
-/** How often the credentials of open sockets are looked at, in ticks. */
-const expiryTicks = 10;
 
 /** Rooms and sockets, apart from the listeners that sockets come in by. */
 export class Realtime {
@@ -72,7 +70,6 @@ export class Realtime {
   #settings: RealtimeSettings;
   #guard: Guard;
   #sendRate: SendRate;
-  #ticks = 0;
   #draining = false;
   /** Requests that are being decided on. */
   pending = 0;
@@ -199,7 +196,7 @@ export class Realtime {
     const now = Date.now();
     this.#hub.open.tick();
     this.#hub.slow.tick();
-    if (++this.#ticks % expiryTicks !== 0 || this.#settings.authenticator === undefined) return;
+    if (this.#settings.authenticator === undefined) return;
     for (const socket of this.#hub.open) {
       const { expiresAt } = socket.identity ?? {};
       if (expiresAt !== undefined && expiresAt <= now)

@@ -47,6 +47,27 @@ test("messages expire, and a room that nobody holds goes with its last one", () 
   assert.deepEqual([history.size, history.bytes], [0, 0]);
 });
 
+test("the place of a room that is let go outlives its last member, until it expires or memory is short", () => {
+  const history = new History({ messages: 10, ttl: 100, maxBytes: 3000 });
+  const { epoch } = history.hold("x", true);
+  history.hold("x", false, 0);
+  add(history, "x", 50);
+  assert.equal(history.since("x", epoch, 0, 10).recovered, true);
+  history.expire(49);
+  assert.equal(history.since("x", epoch, 0, 10).messages.length, 1);
+  history.expire(50);
+  assert.deepEqual([history.size, history.bytes], [0, 0]);
+  for (let i = 0; i < 20; i++) {
+    history.hold(`${i}`, true);
+    history.hold(`${i}`, false, i);
+    assert.ok(history.bytes <= 3000);
+  }
+  assert.notEqual(history.find("19"), undefined);
+  assert.equal(history.find("0"), undefined);
+  history.expire(19);
+  assert.deepEqual([history.size, history.bytes], [0, 0]);
+});
+
 test("all rooms together stay within their memory, and the oldest messages go first", () => {
   const history = new History({ messages: 1000, ttl: 1e9, maxBytes: 100_000 });
   for (let i = 0; i < 1000; i++) {

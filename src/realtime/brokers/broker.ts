@@ -144,8 +144,11 @@ export interface Broker {
   history(room: string, limit: number): readonly Message[] | Promise<readonly Message[]>;
   /** Names of the rooms that hold messages, at most `limit`. */
   rooms(limit: number): readonly string[] | Promise<readonly string[]>;
-  /** Sends to all other nodes; the memory broker has none. */
-  signal(text: string): void;
+  /**
+   * Sends a control message to all other nodes; there are none for the memory broker. Those that are cut off get it when
+   * they are back. Rejects where it was not taken.
+   */
+  signal(text: string): void | Promise<void>;
   /** True while messages can be published; feeds readiness. */
   readonly ready: boolean;
   /** Memory that the messages kept by the broker itself take, about. */

@@ -36,6 +36,8 @@ const roomOverhead = 400;
 export class History {
   readonly #limits: HistoryLimits;
   readonly #rooms = new Map<string, Timeline>();
+  /** Since when nobody has received a room whose place is still kept, the longest first. */
+  readonly #left = new Map<string, number>();
   #oldest: Entry | undefined;
   #newest: Entry | undefined;
   #bytes = 0;
@@ -76,11 +78,17 @@ export class History {
     return timeline;
   }
 
-  /** Holds a room while someone receives it, or lets it go. */
-  hold(room: string, held: boolean): Timeline {
+  /**
+   * Holds a room while someone receives it, or lets it go.
+   * @param at when it is let go: its place is kept until that expires
+   */
+  hold(room: string, held: boolean, at?: number): Timeline {
     const timeline = this.open(room);
     timeline.held = held;
+    this.#left.delete(room);
+    if (!held && at !== undefined) this.#left.set(room, at);
     this.#forgetIfUnused(timeline);
+    while (this.#bytes > this.#limits.maxBytes && this.#left.size > 0) this.#forgetLeft();
     return timeline;
   }
 
@@ -112,6 +120,7 @@ export class History {
         timeline.keys.set(key, { epoch, seq, duplicate: true });
       }
       if (countOf(timeline) > messages) this.#evict(timeline.entries[timeline.evicted] as Entry);
+      while (this.#bytes > maxBytes && this.#left.size > 0) this.#forgetLeft();
       while (this.#bytes > maxBytes && this.#oldest !== undefined) this.#evict(this.#oldest);
     }
     this.expire(at - ttl);
@@ -121,6 +130,10 @@ export class History {
   /** Evicts what is not younger than that time, milliseconds since 1970. */
   expire(before: number): void {
     while (this.#oldest !== undefined && this.#oldest.at <= before) this.#evict(this.#oldest);
+    for (const at of this.#left.values()) {
+      if (at > before) break;
+      this.#forgetLeft();
+    }
   }
 
   /**
@@ -173,8 +186,16 @@ export class History {
     this.#forgetIfUnused(timeline);
   }
 
+  /** Gives up the place of the room that nobody has received for the longest time. */
+  #forgetLeft(): void {
+    const [room = ""] = this.#left.keys();
+    this.#left.delete(room);
+    const timeline = this.#rooms.get(room);
+    if (timeline !== undefined) this.#forgetIfUnused(timeline);
+  }
+
   #forgetIfUnused(timeline: Timeline): void {
-    if (timeline.held || countOf(timeline) > 0) return;
+    if (timeline.held || countOf(timeline) > 0 || this.#left.has(timeline.room)) return;
     if (this.#rooms.get(timeline.room) !== timeline) return;
     this.#rooms.delete(timeline.room);
     this.#bytes -= roomOverhead;

@@ -68,7 +68,7 @@ export class MemoryBroker implements Broker {
   }
 
   unsubscribe(room: string): void {
-    if (this.#history.find(room) !== undefined) this.#history.hold(room, false);
+    if (this.#history.find(room) !== undefined) this.#history.hold(room, false, Date.now());
   }
 
   since(room: string, { epoch, seq }: RoomPosition, limit: number, first?: number): Replay {

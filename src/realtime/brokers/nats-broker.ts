@@ -19,6 +19,7 @@ import { asMessage, NatsLog, ofRepublished } from "./nats-log.js";
 import { changeOfMessage, membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
+import { keptSignals, Signals, signalLifeMs } from "./signals.js";
 
 /** Most messages read at once to fill a hole. */
 const maxReplayed = 10_000;
@@ -46,7 +47,8 @@ class NatsBroker implements Broker {
   readonly #writer: NatsWriter;
   readonly #limits: HistoryLimits;
   readonly #prefix: string;
-  readonly #node = randomHex(6);
+  readonly #sent = new Signals();
+  readonly #timeoutMs: number;
   readonly #presence: ClusterPresence;
   readonly #rooms = new Map<string, Reception>();
   readonly #space: HoldingSpace;
@@ -58,6 +60,7 @@ class NatsBroker implements Broker {
     const grace = Math.max(minGraceMs, history.ttl / 10);
     const stream = `${prefix}_rooms`;
     this.#prefix = prefix;
+    this.#timeoutMs = timeoutMs;
     this.#limits = history;
     const needs = {
       name: stream,
@@ -70,7 +73,17 @@ class NatsBroker implements Broker {
       duplicates: history.ttl,
       republish: { src: `${prefix}.in.>`, dest: `${prefix}.out.>` },
     } as const;
-    this.#link = new NatsLink(url, [needs, membersStream(prefix)], logger, timeoutMs);
+    const signals = {
+      name: `${prefix}_signals`,
+      subjects: [`${prefix}.signal`],
+      storage: "memory",
+      messagesOfSubject: keptSignals,
+      maxAge: signalLifeMs,
+      maxBytes: -1,
+      duplicates: 1000,
+      republish: undefined,
+    } as const;
+    this.#link = new NatsLink(url, [needs, membersStream(prefix), signals], logger, timeoutMs);
     this.#log = new NatsLog(stream, `${prefix}.in.`, timeoutMs);
     this.#writer = new NatsWriter(this.#link, this.#log, timeoutMs);
     this.#presence = new ClusterPresence(new NatsPresence(this.#link, prefix, timeoutMs, leaseMs), leaseMs);
@@ -166,9 +179,9 @@ class NatsBroker implements Broker {
     return held.slice(0, limit).map(entry => roomOfKey(entry.key));
   }
 
-  signal(text: string): void {
-    if (this.#link.ready)
-      this.#link.nats.connection.publish(`${this.#prefix}.signal`, `${this.#node} ${text}`);
+  async signal(text: string): Promise<void> {
+    const payload = this.#sent.write(text);
+    await this.#link.ask(nats => nats.messages.publish(`${this.#prefix}.signal`, payload));
   }
 
   async close(): Promise<void> {
@@ -203,6 +216,7 @@ class NatsBroker implements Broker {
       if (reception.subscription.isClosed()) reception.subscription = this.#receive(room, reception.feed);
     }
     await this.#link.settled().catch(() => undefined);
+    await this.#catchUpSignals().catch(() => undefined);
     for (const { feed } of this.#rooms.values()) feed.catchUp();
     void this.#presence.restore();
   }
@@ -216,8 +230,15 @@ class NatsBroker implements Broker {
   }
 
   #signalled(payload: string): void {
-    const space = payload.indexOf(" ");
-    if (payload.slice(0, space) !== this.#node) this.#receiver?.signal(payload.slice(space + 1));
+    const text = this.#sent.read(payload);
+    if (text !== undefined) this.#receiver?.signal(text);
+  }
+
+  /** What was signalled while this node was cut off. */
+  async #catchUpSignals(): Promise<void> {
+    const log = new NatsLog(`${this.#prefix}_signals`, `${this.#prefix}.`, this.#timeoutMs);
+    const kept = await this.#link.ask(nats => log.read(nats, "signal", "all", Number.POSITIVE_INFINITY));
+    for (const text of this.#sent.missed(kept.map(entry => entry.text))) this.#receiver?.signal(text);
   }
 
   #received(room: string, feed: RoomFeed, message: Msg): void {

@@ -15,8 +15,9 @@ import { brokerUnavailable, defaultLeaseMs, roomKey, roomOfKey } from "./broker.
 import { ClusterPresence, changeOf } from "./cluster-presence.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
-import { headGrace, heldRooms, openRoom, publishMessage, readRoom } from "./redis-scripts.js";
+import { headGrace, heldRooms, openRoom, publishMessage, readRoom, sendSignal } from "./redis-scripts.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
+import { keptSignals, Signals, signalLifeMs } from "./signals.js";
 
 /** Most messages read at once to fill a hole. */
 const maxReplayed = 10_000;
@@ -37,7 +38,7 @@ class RedisBroker implements Broker {
   readonly #link: RedisLink;
   readonly #prefix: string;
   readonly #limits: HistoryLimits;
-  readonly #node = randomHex(6);
+  readonly #signals = new Signals();
   readonly #presence: ClusterPresence;
   readonly #feeds = new Map<string, RoomFeed>();
   readonly #space: HoldingSpace;
@@ -46,7 +47,7 @@ class RedisBroker implements Broker {
   #receiver: Receiver | undefined;
 
   constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
-    const scripts = [openRoom, publishMessage, readRoom, heldRooms, ...presenceScripts];
+    const scripts = [openRoom, publishMessage, readRoom, heldRooms, sendSignal, ...presenceScripts];
     this.#link = new RedisLink(url, scripts, logger, timeoutMs);
     this.#prefix = prefix;
     this.#limits = history;
@@ -133,10 +134,9 @@ class RedisBroker implements Broker {
     return names.map(String);
   }
 
-  signal(text: string): void {
-    this.#link
-      .ask(redis => redis.publish(this.#signalChannel, `${this.#node} ${text}`))
-      .catch(() => undefined);
+  async signal(text: string): Promise<void> {
+    const args = [this.#signals.write(text), keptSignals, signalLifeMs, this.#signalChannel];
+    await this.#link.run(sendSignal, [this.#signalsKey], args);
   }
 
   async close(): Promise<void> {
@@ -172,14 +172,18 @@ class RedisBroker implements Broker {
   async #connected(): Promise<void> {
     const rooms = [...this.#feeds.keys()];
     const channels = [this.#signalChannel, ...rooms.map(room => this.#channel(room))];
+    let kept: readonly [id: string, fields: string[]][];
     try {
       for (let start = 0; start < channels.length; start += channelsAtOnce) {
         await this.#link.subscribe(channels.slice(start, start + channelsAtOnce));
       }
+      kept = await this.#link.ask(redis => redis.xrange(this.#signalsKey, "-", "+"));
     } catch {
       // The connection is lost again, and the next one subscribes again.
       return;
     }
+    for (const text of this.#signals.missed(kept.map(([, [, payload = ""]]) => payload)))
+      this.#receiver?.signal(text);
     for (const room of rooms) this.#feeds.get(room)?.catchUp();
     void this.#presence.restore();
   }
@@ -187,8 +191,8 @@ class RedisBroker implements Broker {
   #received(channel: string, payload: string): void {
     const line = payload.indexOf("\n");
     if (channel === this.#signalChannel) {
-      const space = payload.indexOf(" ");
-      if (payload.slice(0, space) !== this.#node) this.#receiver?.signal(payload.slice(space + 1));
+      const text = this.#signals.read(payload);
+      if (text !== undefined) this.#receiver?.signal(text);
       return;
     }
     const room = roomOfKey(channel.slice(this.#channelPrefix.length));
@@ -229,6 +233,10 @@ class RedisBroker implements Broker {
 
   get #signalChannel(): string {
     return `${this.#prefix}:signal`;
+  }
+
+  get #signalsKey(): string {
+    return `${this.#prefix}:signals`;
   }
 
   get #channelPrefix(): string {

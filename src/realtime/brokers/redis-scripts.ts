@@ -108,6 +108,14 @@ export const heldRooms = script(`${clock}
 return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])
 `);
 
+/** KEYS signals. ARGV payload, most that are kept, their time to live, channel. */
+export const sendSignal = script(`
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 't', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[1])
+return {}
+`);
+
 export function script(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };
 }

@@ -120,7 +120,7 @@ export class WorkerBroker implements Broker {
   }
 
   signal(text: string): void {
-    this.#channel.send(signalOthers, { text });
+    if (!this.#channel.send(signalOthers, { text })) throw brokerUnavailable();
   }
 
   async close(): Promise<void> {

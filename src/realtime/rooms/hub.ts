@@ -27,9 +27,10 @@ export interface Hub {
   /**
    * Closes the sockets of a subject or of one session, on all nodes.
    * @returns how many were closed on this one
-   * @throws GatewayError INVALID_VALUE where the reason is too long
+   * @throws GatewayError (or rejects with it) INVALID_VALUE where the reason is too long; BROKER_UNAVAILABLE where others
+   * could not be reached: those of this node are closed then
    */
-  disconnect(who: DisconnectRequest): number;
+  disconnect(who: DisconnectRequest): number | Promise<number>;
   /** Whether messages can be published now. */
   readonly ready: boolean;
 }
@@ -105,11 +106,12 @@ export class ServerHub implements Hub {
     return this.#broker.since(name, position, limit);
   }
 
-  disconnect(who: DisconnectRequest): number {
+  disconnect(who: DisconnectRequest): number | Promise<number> {
     if (Buffer.byteLength(who.reason) > maxReasonBytes)
       throw gatewayError("INVALID_VALUE", `reason: expected at most ${maxReasonBytes} bytes`);
-    this.#broker.signal(JSON.stringify(who));
-    return this.#local.open.disconnect(who);
+    const closed = this.#local.open.disconnect(who);
+    const signalled = this.#broker.signal(JSON.stringify(who));
+    return signalled instanceof Promise ? signalled.then(() => closed) : closed;
   }
 
   #summaries(held: readonly string[]): readonly RoomSummary[] {

@@ -183,6 +183,17 @@ export function describeBroker(kind: BrokerKind): void {
       await got(a.recorder, "general", 3);
     });
 
+    test("a room that its only member leaves for a moment keeps its place for what is published meanwhile", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      const position = await a.broker.subscribe("general");
+      a.broker.unsubscribe("general");
+      await b.broker.publish("general", draft("meanwhile"));
+      assert.deepEqual(await a.broker.subscribe("general"), { ...position, seq: 1 });
+      const { recovered, messages } = await a.broker.since("general", position, 10);
+      assert.deepEqual([recovered, messages.map(({ seq }) => seq)], [true, [1]]);
+    });
+
     test("a broker publishes only the first of two messages with one key, on whatever node", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
@@ -223,6 +234,31 @@ export function describeBroker(kind: BrokerKind): void {
       await a.recorder.until(all => all.length === 1);
       assert.deepEqual(a.recorder.all, [{ kind: "signal", text: "bye" }]);
     });
+
+    outage(
+      "what is signalled while a node is cut off it hears once when it is back; what was before its start, never",
+      async () => {
+        const name = prefix();
+        const wire = await startWire(server.port);
+        closing.push(wire.close);
+        const a = await node(name);
+        await a.broker.signal("before");
+        const b = await node(name, wire.port);
+        await a.broker.signal("live");
+        await b.recorder.until(all => all.length === 1);
+        await wire.cut();
+        await a.broker.signal("banned");
+        while (b.broker.ready) await new Promise(resolve => setTimeout(resolve, 5));
+        await assert.rejects(async () => b.broker.signal("lost"), unavailable);
+        await wire.mend();
+        await b.recorder.until(all => all.length === 2);
+        await a.broker.signal("after");
+        await b.recorder.until(all => all.length === 3);
+        const texts = b.recorder.all.map(entry => entry.kind === "signal" && entry.text);
+        assert.deepEqual(texts, ["live", "banned", "after"]);
+        assert.deepEqual(a.recorder.all, []);
+      },
+    );
 
     outage("a node that was cut off gets what it missed, in order", async () => {
       const name = prefix();

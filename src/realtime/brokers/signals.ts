@@ -1,0 +1,46 @@
+import { randomHex } from "../../telemetry/ids.js";
+
+/** Signals that a node remembers to have had; servers keep fewer. */
+const maxSeen = 10_000;
+/** Signals that servers keep for nodes that are cut off, and for how long, milliseconds. */
+export const keptSignals = 1000;
+export const signalLifeMs = 3_600_000;
+
+/** The control messages of a node, each with an id, so that what comes live and is read again later counts once. */
+export class Signals {
+  readonly #node = randomHex(6);
+  readonly #seen = new Set<string>();
+  #last = 0;
+  #caughtUp = false;
+
+  /** A message as it goes out. */
+  write(text: string): string {
+    const id = `${this.#node}.${++this.#last}`;
+    this.#see(id);
+    return `${id} ${text}`;
+  }
+
+  /** @returns the text; undefined where it is this node's own, or was here before */
+  read(payload: string): string | undefined {
+    const space = payload.indexOf(" ");
+    return this.#see(payload.slice(0, space)) ? payload.slice(space + 1) : undefined;
+  }
+
+  /** What the server keeps. @returns what this node has missed: nothing of what was there before its start */
+  missed(payloads: readonly string[]): string[] {
+    const texts = payloads.flatMap(payload => this.read(payload) ?? []);
+    const first = !this.#caughtUp;
+    this.#caughtUp = true;
+    return first ? [] : texts;
+  }
+
+  #see(id: string): boolean {
+    if (this.#seen.has(id)) return false;
+    this.#seen.add(id);
+    if (this.#seen.size > maxSeen) {
+      const [oldest = ""] = this.#seen;
+      this.#seen.delete(oldest);
+    }
+    return true;
+  }
+}
