@@ -307,6 +307,7 @@ class RunningGateway implements Gateway {
     const timer = setTimeout(() => void this.#endForwardedSockets(), closeGraceMs);
     await Promise.all(this.#closing);
     clearTimeout(timer);
+    await this.#runtime.tracer?.close();
     await this.#admin?.close();
   }
 

@@ -37,6 +37,7 @@ export function startHttpListener(loaded: UsableConfig, view: HttpView): Promise
     routes,
     metrics: runtime.metrics,
     accessLog,
+    tracer: runtime.tracer,
     draining,
     requestTimeoutMs: http.limits.request_timeout,
     streams,

@@ -34,7 +34,6 @@ const unavailable: readonly Unavailable[] = [
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),
   ...["hosts", "split"].map(key => ({ at: `http.${key}` })),
-  { at: "telemetry.tracing" },
 ];
 
 const misplaced: ReadonlyMap<string, string> = new Map([

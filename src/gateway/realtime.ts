@@ -151,6 +151,7 @@ export class RealtimeService implements Rooms {
       routes: () => this.#used.routes,
       metrics,
       accessLog: this.#accessLog,
+      tracer: this.#runtime.tracer,
       draining: () => this.realtime.draining,
       requestTimeoutMs: limits.request_timeout,
       // Its routes are the gateway's own.

@@ -12,6 +12,7 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "http.limits.request_timeout": ({ http }) => http.limits.request_timeout,
   "server.workers": ({ server }) => server.workers,
   "telemetry.metrics": ({ telemetry }) => telemetry.metrics,
+  "telemetry.tracing": ({ telemetry }) => telemetry.tracing,
 };
 
 /** What a reload does not change as long as there are rooms. */

@@ -7,6 +7,8 @@ import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
+import { SpanExporter, spanCounter } from "../telemetry/tracing/exporter.js";
+import { Tracer } from "../telemetry/tracing/tracer.js";
 import { version } from "../telemetry/version.js";
 import { ValidationMetrics } from "../validation/validator.js";
 import type { ProcessChannel } from "../workers/channel.js";
@@ -16,6 +18,8 @@ import type { GatewayConfig } from "./config.js";
 export interface Runtime {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Undefined where no traces are recorded. */
+  readonly tracer: Tracer | undefined;
   readonly auth: AuthMetrics;
   readonly policies: PolicyMetrics;
   readonly limits: LimitsMetrics;
@@ -38,9 +42,12 @@ export function createRuntime(
 ): Runtime {
   const metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
   const { registry } = metrics;
+  const { tracing } = telemetry;
+  const spans = spanCounter(registry);
   return {
     log,
     metrics,
+    tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing.sample),
     auth: new AuthMetrics(registry),
     policies: new PolicyMetrics(registry),
     limits: new LimitsMetrics(registry),

@@ -5,6 +5,7 @@ import type { Protocol } from "../protocols/protocol.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
+import type { Span } from "../telemetry/tracing/span.js";
 
 /** What is known of one request while it is under way. Made and changed by the pipeline alone. */
 export interface RequestContext {
@@ -12,6 +13,8 @@ export interface RequestContext {
   response: ResponseWriter;
   readonly routes: BoundRoutes;
   readonly requestId: string;
+  /** Undefined where the trace of the request is not recorded. */
+  readonly span: Span | undefined;
   /** Of `performance.now`. */
   readonly startedMs: number;
   /** Undefined until a route is found. */

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { PassThroughBinding } from "../bindings/binding.js";
+import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../status/failure.js";
@@ -7,6 +8,7 @@ import type { BackendRequest, BackendResponse } from "../upstream/http/client.js
 import { backendFailure, backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { requestMetadata } from "./metadata.js";
+import { endForwarding, forwardingSpan } from "./trace.js";
 
 /** What a pass-through prefix takes; the rarer methods of other specifications too. */
 const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
@@ -20,11 +22,12 @@ const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "
  */
 export async function forward(
   context: ReadonlyContext,
-  { bodyLimit, websocket, forwarder, check, ownHeader }: PassThroughBinding,
+  binding: PassThroughBinding,
   received: (bytes: number) => void,
   own: HeaderList,
 ): Promise<HttpResponse> {
   const { request } = context;
+  const { bodyLimit, websocket, forwarder, check, ownHeader } = binding;
   const { method, path, query, upgrade, cancellation } = request;
   // A backend that is asked for the request it got would show what only it may know (RFC 9110 §9.3.8).
   if (method === "TRACE" || method === "CONNECT") {
@@ -39,18 +42,24 @@ export async function forward(
   if (upgrade !== undefined && !websocket)
     throw gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
   const controller = new AbortController();
+  const span = forwardingSpan(context, binding);
   const forwarded: BackendRequest = {
     method,
     target: forwarder.target(path, query),
-    headers: backendHeaders(request.headers(), ownHeaders(context), ownHeader),
+    headers: backendHeaders(request.headers(), ownHeaders(context, span?.headers()), ownHeader),
     body: request.hasBody ? new RequestBody(request.stream(bodyLimit), bodyLimit, received) : undefined,
     signal: controller.signal,
   };
   cancellation.listen(() => controller.abort());
   try {
-    if (upgrade === undefined) return await responseOf(await forwarder.send(forwarded), own);
+    if (upgrade === undefined) {
+      const answer = await forwarder.send(forwarded);
+      endForwarding(span, answer.status);
+      return await responseOf(answer, own);
+    }
     upgrade.watch();
     const answer = await forwarder.upgrade(forwarded);
+    endForwarding(span, answer.kind === "refused" ? answer.status : 101);
     if (answer.kind === "refused") return await responseOf(answer, own);
     if (cancellation.cancelled) {
       answer.socket.destroy();
@@ -59,8 +68,10 @@ export async function forward(
     forwarder.join(upgrade.accept([...headerLines(answer.headers, own), ...own]), answer.socket);
     return { status: 101, headers: [], body: undefined };
   } catch (error) {
-    if (cancellation.cancelled) throw new GatewayError(clientLeft());
-    throw error;
+    const failure = cancellation.cancelled ? new GatewayError(clientLeft()) : error;
+    span?.fail(failure instanceof GatewayError ? failure.failure.reason : "INTERNAL");
+    span?.end();
+    throw failure;
   }
 }
 
@@ -76,7 +87,10 @@ export function forwardingFailure({ request }: ReadonlyContext, error: Error): F
 }
 
 /** The gateway's own headers in place of what the client claims; RPC backends get the same as metadata. */
-function ownHeaders({ request, guardResult, requestId, routes }: ReadonlyContext): ForwardedHeaders {
+function ownHeaders(
+  { request, guardResult, requestId, routes }: ReadonlyContext,
+  trace: CallerMetadataEntries | undefined,
+): ForwardedHeaders {
   const headers: Record<string, string | undefined> = { forwarded: undefined, "x-real-ip": undefined };
   for (const [name, value] of requestMetadata(
     request,
@@ -84,6 +98,7 @@ function ownHeaders({ request, guardResult, requestId, routes }: ReadonlyContext
     guardResult?.identity?.metadata,
     requestId,
     routes.origins,
+    trace,
   )) {
     if (typeof value === "string") headers[name] = value;
   }

@@ -11,18 +11,28 @@ import type { ReadonlyContext } from "./context.js";
 
 /** The metadata of a request's call. @throws GatewayError INVALID_HEADER, CREDENTIALS_INVALID */
 export function callMetadata(context: ReadonlyContext, binding: RpcBinding): Metadata {
-  const { request, requestId, guardResult, routes } = context;
+  const { request, requestId, guardResult, routes, span } = context;
   const { route, dialect, ownHeader } = binding;
   const identity = guardResult?.identity;
   const { callerMetadata } = dialect;
   const caller =
     callerMetadata === undefined ? identity?.metadata : callerMetadata.entries(request, identity, requestId);
-  return requestMetadata(request, route.policy.requestNames, caller, requestId, routes.origins, ownHeader);
+  return requestMetadata(
+    request,
+    route.policy.requestNames,
+    caller,
+    requestId,
+    routes.origins,
+    // Each attempt adds its own.
+    span === undefined ? undefined : [],
+    ownHeader,
+  );
 }
 
 /**
  * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
  * that are none of these; cookies only where they count.
+ * @param trace the trace that it is part of; undefined: the client's
  * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
  */
 export function requestMetadata(
@@ -31,6 +41,7 @@ export function requestMetadata(
   caller: CallerMetadataEntries | undefined,
   requestId: string,
   origins: RequestOrigins,
+  trace: CallerMetadataEntries | undefined,
   ownHeader: (name: string) => boolean = () => false,
 ): Metadata {
   const forwarded = forwardedOf(request, origins.trustedHops);
@@ -40,12 +51,8 @@ export function requestMetadata(
     ["x-forwarded-host", forwarded.host],
     ["x-forwarded-proto", forwarded.proto],
   ];
-  const traceparent = request.header("traceparent");
-  const trace = traceparent && passedTrace(traceparent, request.header("tracestate"));
-  if (trace) {
-    metadata.push(["traceparent", trace.traceparent]);
-    if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
-  }
+  if (trace === undefined) addClientTrace(metadata, request);
+  else for (const entry of trace) metadata.push([...entry]);
   if (caller !== undefined) for (const entry of caller) metadata.push([...entry]);
   const own = metadata.length;
   let globs = false;
@@ -59,6 +66,14 @@ export function requestMetadata(
   }
   if (globs) addMatching(metadata, own, request, names, ownHeader);
   return metadata;
+}
+
+function addClientTrace(metadata: [string, string | Uint8Array][], request: InboundRequest): void {
+  const traceparent = request.header("traceparent");
+  const trace = traceparent && passedTrace(traceparent, request.header("tracestate"));
+  if (!trace) return;
+  metadata.push(["traceparent", trace.traceparent]);
+  if (trace.tracestate !== undefined) metadata.push(["tracestate", trace.tracestate]);
 }
 
 /** @param own how many entries are the gateway's own, which no header replaces */

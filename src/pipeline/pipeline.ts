@@ -17,6 +17,8 @@ import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import { gatewayError, gatewayFailure } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/ids.js";
+import { traced } from "../telemetry/tracing/span.js";
+import type { Tracer } from "../telemetry/tracing/tracer.js";
 import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
 import { describe, errorResponse } from "./failure-response.js";
@@ -31,6 +33,7 @@ import { type Records, record } from "./record.js";
 import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-body.js";
 import type { StreamServices } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
+import { callTrace } from "./trace.js";
 import { checkMessage, decodeResult, encodeRequest } from "./transcode.js";
 import { sendWithTrailers, streamBody } from "./write-response.js";
 
@@ -41,6 +44,8 @@ export interface PipelineOptions extends Records {
   draining(): boolean;
   /** Milliseconds for a client to send its request. */
   readonly requestTimeoutMs: number;
+  /** Undefined where no traces are recorded. */
+  readonly tracer: Tracer | undefined;
   /** Keeps the streams that are open. */
   readonly streams: OpenStreams;
 }
@@ -95,6 +100,7 @@ export class Pipeline {
       response,
       routes,
       requestId: requestIdOf(request.header("x-request-id")),
+      span: this.#options.tracer?.server(request),
       startedMs: performance.now(),
       binding: undefined,
       protocol: undefined,
@@ -149,7 +155,11 @@ export class Pipeline {
       };
       context.guardResult = guardResult;
       const caller = new RequestCaller(request, routes.origins);
-      const admitted = binding.guard.admit(caller, request.path, guardResult);
+      const { guard } = binding;
+      const admitted =
+        context.span === undefined
+          ? guard.admit(caller, request.path, guardResult)
+          : traced(context.span.child("guard"), () => guard.admit(caller, request.path, guardResult));
       if (admitted !== undefined) return admitted.then(() => this.#dispatch(context, binding, variables));
     }
     return this.#dispatch(context, binding, variables);
@@ -200,7 +210,12 @@ export class Pipeline {
       context.requestBytes = bytes.length;
       requireReadable(request, binding, routes.origins);
     }
-    const message = encodeRequest(binding, variables, request, bytes);
+    const message =
+      context.span === undefined
+        ? encodeRequest(binding, variables, request, bytes)
+        : traced(context.span.child("transcode request"), () =>
+            encodeRequest(binding, variables, request, bytes),
+          );
     return this.#begin(context, binding, message, undefined);
   }
 
@@ -245,6 +260,7 @@ export class Pipeline {
           : Math.min(spoken.timeoutMs ?? route.policy.timeout, route.policy.timeout),
       retryable: route.retryable,
       cancellation: request.cancellation,
+      trace: callTrace(context, binding),
     };
     binding.channel.begin(call, result => {
       context.upstreamSeconds = result.seconds;
@@ -252,7 +268,9 @@ export class Pipeline {
       try {
         response =
           spoken === undefined
-            ? decodeResult(context, binding, result)
+            ? context.span === undefined
+              ? decodeResult(context, binding, result)
+              : traced(context.span.child("transcode response"), () => decodeResult(context, binding, result))
             : protocolResult(context, binding, spoken, result);
       } catch (error) {
         response = errorResponse(context, error);

@@ -4,7 +4,9 @@ import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { none, other, type RouteMetrics } from "../telemetry/route-metrics.js";
+import { traceIdOf } from "../telemetry/traceparent.js";
 import type { Outcome, ReadonlyContext } from "./context.js";
+import { endServerSpan } from "./trace.js";
 
 /** Where requests are recorded. */
 export interface Records {
@@ -18,13 +20,14 @@ export function record(
   context: ReadonlyContext,
   { status: sent, failure, detail }: Outcome,
 ): void {
-  const { request, binding, requestId, requestBytes, responseBytes, upstreamSeconds } = context;
+  const { request, binding, requestId, span, requestBytes, responseBytes, upstreamSeconds } = context;
   const seconds = (performance.now() - context.startedMs) / 1000;
   // A socket reports its failure in band.
   const status = sent === 101 ? sent : (failure?.httpStatus ?? sent);
   const code = failure?.code ?? (status < 400 ? Code.OK : Code.UNKNOWN);
   const backendCode = failure?.backendCode;
   const label = backendCode === undefined ? undefined : businessLabel(binding, backendCode);
+  if (span !== undefined) endServerSpan(span, context, status, failure);
   if (context.streamed) {
     routeMetrics(metrics, request.method, binding).count(status, code, label);
   } else if (status !== 101) {
@@ -41,6 +44,7 @@ export function record(
   if (accessLog.takes(status)) {
     accessLog.write({
       requestId,
+      traceId: span?.traceId ?? traceIdOf(request.header("traceparent")),
       method: request.method,
       path: request.path,
       route: binding?.template.text,

@@ -8,6 +8,7 @@ import type { RouteStreams, StreamEndReason } from "../telemetry/stream-metrics.
 import { callFailure } from "../upstream/call/call-failure.js";
 import {
   type CallStatus,
+  type CallTrace,
   type Metadata,
   noMetadata,
   type PassedEncodings,
@@ -38,6 +39,7 @@ export interface RpcStreamOptions {
   readonly timeoutMs: number | undefined;
   /** Of the client: it has left. */
   readonly cancellation: Cancellation;
+  readonly trace: CallTrace | undefined;
   /** What policies and rules say of one request message. @throws GatewayError */
   check(message: Uint8Array): void;
   readonly metrics: RouteStreams;
@@ -74,7 +76,7 @@ export class RpcStream {
   /** Begins the call to the backend. Once; requests may be sent before, they open it too. */
   open(): void {
     if (this.#handle !== undefined || this.#over) return;
-    const { binding, path, passed, metadata, timeoutMs, cancellation } = this.#options;
+    const { binding, path, passed, metadata, timeoutMs, cancellation, trace } = this.#options;
     cancellation.listen(() => this.#call.cancel());
     this.#handle = binding.channel.stream({
       path,
@@ -83,6 +85,7 @@ export class RpcStream {
       metadata,
       timeout: timeoutMs,
       cancellation: this.#call,
+      trace,
       onHeaders: headers => {
         if (this.#over) return;
         this.#headers = headers;

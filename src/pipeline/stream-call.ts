@@ -8,6 +8,7 @@ import type { HttpResponse, Outcome, ReadonlyContext, RequestContext } from "./c
 import { callMetadata } from "./metadata.js";
 import type { OpenStreams } from "./open-streams.js";
 import type { RpcStreamOptions } from "./rpc-stream.js";
+import { callTrace } from "./trace.js";
 import { checkMessage } from "./transcode.js";
 
 /** What the pipeline does for all streams. */
@@ -49,6 +50,7 @@ export function streamCall(
     metadata: callMetadata(context, binding),
     timeoutMs: timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs,
     cancellation: context.request.cancellation,
+    trace: callTrace(context, binding),
     check: message => checkMessage(context, binding, message),
     metrics: metrics.route(binding.template.text, binding.method),
   };

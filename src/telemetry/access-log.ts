@@ -8,6 +8,8 @@ import { none } from "./route-metrics.js";
  */
 export interface AccessEntry {
   readonly requestId: string;
+  /** Undefined where the request belongs to no trace. */
+  readonly traceId?: string | undefined;
   readonly method: string;
   /** Raw path without the query. */
   readonly path: string;
@@ -55,6 +57,7 @@ export class AccessLog {
     if (!this.takes(entry.status)) return;
     this.#logger[levelOf(entry.status)]({
       request_id: entry.requestId,
+      trace_id: entry.traceId,
       method: entry.method,
       route: entry.route ?? none,
       path: truncate(entry.path),

@@ -1,6 +1,7 @@
 import Type from "typebox";
 import type { Findings } from "../config/findings.js";
 import { choice, type DraftOf, type Loaded, section } from "../config/schema.js";
+import { TracingSchema } from "./tracing/config.js";
 
 /** `telemetry`. */
 export const TelemetrySchema = section(
@@ -25,6 +26,7 @@ export const TelemetrySchema = section(
       },
       "The metrics on the admin listener.",
     ),
+    tracing: Type.Optional(TracingSchema),
   },
   "What the gateway reports about itself.",
 );

@@ -31,8 +31,13 @@ export function parseTraceparent(text: string): Traceparent | undefined {
   return { traceId, parentId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
+/** The trace of a `traceparent` header; undefined where there is none, or it is malformed. */
+export function traceIdOf(traceparent: string | undefined): string | undefined {
+  return traceparent === undefined ? undefined : parseTraceparent(traceparent)?.traceId;
+}
+
 /**
- * The client's trace, passed on as it is: the gateway records no span of its own, so a parent id of its own would
+ * The client's trace, passed on as it is where the gateway records no span of its own: a parent id of its own would
  * tear the trace apart. Undefined where `traceparent` is absent or malformed; `tracestate` means nothing without it.
  */
 export function passedTrace(
@@ -43,8 +48,8 @@ export function passedTrace(
   return { traceparent, tracestate: tracestate === undefined ? undefined : boundTracestate(tracestate) };
 }
 
-/** Whole entries are dropped from the end until the rest fits. */
-function boundTracestate(tracestate: string): string | undefined {
+/** Whole entries are dropped from the end until the rest fits; undefined where it is malformed. */
+export function boundTracestate(tracestate: string): string | undefined {
   if (!tracestatePattern.test(tracestate)) return undefined;
   if (tracestate.length <= maxTracestate) return tracestate;
   const end = tracestate.lastIndexOf(",", maxTracestate);

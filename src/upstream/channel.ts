@@ -16,6 +16,23 @@ export function metadataText(metadata: Metadata, name: string): string | undefin
   return undefined;
 }
 
+/** Hears of the attempts of a call, for traces. */
+export interface CallTrace {
+  /**
+   * An attempt begins.
+   * @param endpoint its address
+   * @param number of the attempt, from 1
+   */
+  attempt(endpoint: string, number: number): AttemptTrace;
+}
+
+export interface AttemptTrace {
+  /** What it sends beside the metadata of the call. */
+  readonly metadata: Metadata;
+  /** Once. */
+  ended(status: CallStatus): void;
+}
+
 export interface UnaryCall {
   /** `/package.Service/Method` */
   readonly path: string;
@@ -26,6 +43,8 @@ export interface UnaryCall {
   /** True where the call may be sent again after a failure of the transport (safe or idempotent methods). */
   readonly retryable: boolean;
   readonly cancellation: Cancellation;
+  /** Undefined where the call is not traced. */
+  readonly trace?: CallTrace | undefined;
 }
 
 /**
@@ -110,6 +129,7 @@ export interface StreamCall {
   /** Milliseconds; undefined: no deadline. */
   readonly timeout: number | undefined;
   readonly cancellation: Cancellation;
+  readonly trace?: CallTrace | undefined;
   /** Initial metadata arrived; called at most once, before any message. */
   onHeaders?(headers: Metadata): void;
   /** Called only while the stream is not paused. */

@@ -25,7 +25,6 @@ const unavailable = [
   'gateway.yaml:53:98: error: "prefix" is not available in this version (at services[0].metadata.prefix)',
   'gateway.yaml:64:3: error: "hosts" is not available in this version (at http.hosts)',
   'gateway.yaml:65:3: error: "split" is not available in this version (at http.split)',
-  'gateway.yaml:119:3: error: "tracing" is not available in this version (at telemetry.tracing)',
 ];
 
 test("the reference file gives one error for each unavailable key and no other", () => {

@@ -42,6 +42,7 @@ const common: Section = {
 
 /** What `${…}` stands for. */
 const env = {
+  OTLP_KEY: "key",
   CLIENT_SECRET: "a-secret",
   REDIS_URL: "redis://127.0.0.1:6379/0",
   ROOMS_TOKEN: "a-token-of-servers",

@@ -4,7 +4,14 @@ import { Linked } from "../../net/ring.js";
 import { Code } from "../../status/code.js";
 import { Backoff } from "../backoff.js";
 import type { Endpoint } from "../balancing/endpoint.js";
-import { type CallStatus, type Metadata, noMetadata, type PassedEncodings } from "../channel.js";
+import {
+  type AttemptTrace,
+  type CallStatus,
+  type CallTrace,
+  type Metadata,
+  noMetadata,
+  type PassedEncodings,
+} from "../channel.js";
 import type { UpstreamObserver } from "../options.js";
 import type { AttemptProgress, StreamOutcome, TransportListener, TransportStream } from "../transport.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
@@ -35,6 +42,7 @@ export interface CallOptions {
   readonly metadata: Metadata;
   readonly timeout: number | undefined;
   readonly cancellation: Cancellation;
+  readonly trace?: CallTrace | undefined;
 }
 
 /** Milliseconds from which on a deadline needs no timer of its own. */
@@ -68,6 +76,8 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   #refusalBackoff: Backoff | undefined;
   /** The attempt that was refused last. */
   #refused: TransportStream | undefined;
+  /** Of the attempt under way, where the call is traced. */
+  #trace: AttemptTrace | undefined;
   #over = false;
 
   protected constructor(host: CallHost, options: CallOptions) {
@@ -144,6 +154,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     if (this.#over) return;
     if (this.stream !== undefined) {
       this.stream.cancel();
+      this.#trace?.ended(status);
       this.#releaseEndpoint();
       this.attempts++;
     }
@@ -173,6 +184,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
 
   onEnd(outcome: StreamOutcome): void {
     const { progress, status } = outcome;
+    this.#trace?.ended(status);
     if (progress === "refused") this.#refused = this.stream;
     const endpoint = this.#releaseEndpoint();
     if (progress === "sent") {
@@ -242,10 +254,11 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
 
   /** `remaining`: milliseconds until the deadline. */
   #startAt(endpoint: Endpoint, remaining: number): void {
-    const { path, metadata, passed } = this.#options;
+    const { path, metadata, passed, trace } = this.#options;
+    this.#trace = trace?.attempt(endpoint.address, this.attempts + 1);
     const call = {
       path,
-      metadata,
+      metadata: this.#trace === undefined ? metadata : [...metadata, ...this.#trace.metadata],
       timeout: remaining === Number.POSITIVE_INFINITY ? undefined : remaining,
       previousAttempts: this.attempts,
       compressFrom: passed === undefined ? this.compressFrom : undefined,
@@ -257,7 +270,9 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
       stream = endpoint.transport.start(call, this);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      this.finish({ code: Code.INTERNAL, message, origin: "request" }, noMetadata);
+      const status = { code: Code.INTERNAL, message, origin: "request" } as const;
+      this.#trace?.ended(status);
+      this.finish(status, noMetadata);
       return;
     }
     endpoint.acquire();

@@ -1,0 +1,31 @@
+import Type from "typebox";
+import { mapping, text } from "../../config/schema.js";
+
+/** `telemetry.tracing`. */
+export const TracingSchema = mapping(
+  {
+    otlp: text("webUrl", {
+      description:
+        "The OpenTelemetry collector, such as http://127.0.0.1:4318: spans go to /v1/traces below it by OTLP/HTTP.",
+    }),
+    sample: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 0.01,
+      description:
+        "The share of traces that begin here and are recorded, from 0 to 1. A caller's traceparent decides for its own.",
+    }),
+    service: text("nonempty", {
+      description: "How the gateway calls itself in traces, `service.name`.",
+      default: "protogate",
+    }),
+    headers: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$" }),
+        text("secret", { description: "The value of the header." }),
+        { description: "Headers for the collector, such as an API key.", maxProperties: 20 },
+      ),
+    ),
+  },
+  "Traces by OpenTelemetry. Left out, nothing is recorded and a caller's traceparent passes as it is.",
+);

@@ -1,0 +1,114 @@
+import { FIXED32, FIXED64, LENGTH, VARINT } from "../../wire/wire-type.js";
+import { WireWriter } from "../../wire/writer.js";
+
+/**
+ * Spans as OTLP sends them: opentelemetry/proto/trace/v1/trace.proto and collector/trace/v1/trace_service.proto, 1.x,
+ * in their protobuf form.
+ */
+
+export const SpanStatus = { Unset: 0, Error: 2 } as const;
+
+export interface SpanRecord {
+  /** In hex, as the ids below. */
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly tracestate: string | undefined;
+  readonly parentId: string | undefined;
+  readonly name: string;
+  readonly kind: number;
+  /** Milliseconds since 1970, with fractions. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly attributes: readonly (readonly [name: string, value: string | number])[];
+  readonly status: number;
+  readonly message: string | undefined;
+}
+
+/** Flags of a span: it is sampled. */
+const sampledFlag = 1n;
+
+/** The message of one span. */
+export function spanBytes(span: SpanRecord): Uint8Array {
+  const out = new WireWriter();
+  bytesField(out, 1, Buffer.from(span.traceId, "hex"));
+  bytesField(out, 2, Buffer.from(span.spanId, "hex"));
+  if (span.tracestate !== undefined) textField(out, 3, span.tracestate);
+  if (span.parentId !== undefined) bytesField(out, 4, Buffer.from(span.parentId, "hex"));
+  textField(out, 5, span.name);
+  out.tag(6, VARINT);
+  out.varint(BigInt(span.kind));
+  out.tag(7, FIXED64);
+  out.fixed(nanoseconds(span.startMs), 8);
+  out.tag(8, FIXED64);
+  out.fixed(nanoseconds(span.endMs), 8);
+  for (const [name, value] of span.attributes) bytesField(out, 9, attribute(name, value));
+  if (span.status !== SpanStatus.Unset) {
+    const status = new WireWriter();
+    if (span.message !== undefined) textField(status, 2, span.message);
+    status.tag(3, VARINT);
+    status.varint(BigInt(span.status));
+    bytesField(out, 15, status.finish());
+  }
+  out.tag(16, FIXED32);
+  out.fixed(sampledFlag, 4);
+  return out.finish();
+}
+
+/** `Resource` of opentelemetry/proto/resource/v1/resource.proto. */
+export function resourceBytes(attributes: SpanRecord["attributes"]): Uint8Array {
+  const out = new WireWriter();
+  for (const [name, value] of attributes) bytesField(out, 1, attribute(name, value));
+  return out.finish();
+}
+
+/** `ExportTraceServiceRequest` with these spans. @param scope the name and version of what made them */
+export function exportRequest(
+  resource: Uint8Array,
+  [name, version]: readonly [name: string, version: string],
+  spans: readonly Uint8Array[],
+): Uint8Array {
+  const scope = new WireWriter();
+  textField(scope, 1, name);
+  textField(scope, 2, version);
+  const scopeSpans = new WireWriter();
+  bytesField(scopeSpans, 1, scope.finish());
+  for (const span of spans) bytesField(scopeSpans, 2, span);
+  const resourceSpans = new WireWriter();
+  bytesField(resourceSpans, 1, resource);
+  bytesField(resourceSpans, 2, scopeSpans.finish());
+  const out = new WireWriter();
+  bytesField(out, 1, resourceSpans.finish());
+  return out.finish();
+}
+
+function attribute(name: string, value: string | number): Uint8Array {
+  const any = new WireWriter();
+  if (typeof value === "string") textField(any, 1, value);
+  else if (Number.isSafeInteger(value)) {
+    any.tag(3, VARINT);
+    any.varint(BigInt(value));
+  } else {
+    const double = Buffer.alloc(8);
+    double.writeDoubleLE(value);
+    any.tag(4, FIXED64);
+    any.raw(double);
+  }
+  const pair = new WireWriter();
+  textField(pair, 1, name);
+  bytesField(pair, 2, any.finish());
+  return pair.finish();
+}
+
+function textField(out: WireWriter, number: number, text: string): void {
+  bytesField(out, number, Buffer.from(text, "utf8"));
+}
+
+function bytesField(out: WireWriter, number: number, bytes: Uint8Array): void {
+  out.tag(number, LENGTH);
+  out.delimited(bytes);
+}
+
+function nanoseconds(milliseconds: number): bigint {
+  const whole = Math.floor(milliseconds);
+  return BigInt(whole) * 1_000_000n + BigInt(Math.round((milliseconds - whole) * 1e6));
+}
