@@ -16,7 +16,7 @@ import type { GatewayState } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
 import { noRooms } from "./realtime-settings.js";
-import type { ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
+import { hashOf, type ReloadReport, type ReloadTrigger } from "./reload/reload-status.js";
 import { checkBreaking, describeError, Reloads } from "./reload/reloads.js";
 import { restartOnly } from "./restart-only.js";
 import { createRuntime, type Runtime } from "./runtime.js";
@@ -258,7 +258,7 @@ class RunningGateway implements Gateway {
       this.#track(oldRealtime.close(backends.loaded.config.server.drain));
     if (oldGeneration !== undefined) this.#track(this.#retire(oldGeneration));
     if (oldBackends !== undefined && oldBackends !== backends) this.#close(oldBackends);
-    this.#runtime.metrics.reloadSucceeded(generation.routes.bindings.length);
+    this.#runtime.metrics.reloadSucceeded(generation.routes.bindings.length, hashOf(backends.loaded));
     for (const diagnostic of generation.diagnostics) this.#log.warn(formatDiagnostic(diagnostic));
   }
 

@@ -42,6 +42,8 @@ export class Metrics {
   readonly #upstreams: UpstreamSeries;
   readonly #reloads: Counter<"result">;
   readonly #lastReload: Gauge;
+  readonly #reloadOk: Gauge;
+  readonly #config: Gauge<"hash">;
   readonly #bindings: Gauge;
   readonly #routeMetrics = new Map<string, RouteMetrics>();
   readonly #upstreamMetrics = new Map<string, Map<string, UpstreamMetrics>>();
@@ -101,6 +103,21 @@ export class Metrics {
       aggregator: "first",
       registers,
     });
+    this.#reloadOk = new Gauge({
+      name: "protogate_config_last_reload_successful",
+      help: "0 where the last load of the configuration failed, else 1.",
+      aggregator: "min",
+      registers,
+    });
+    // None has failed yet.
+    this.#reloadOk.set(1);
+    this.#config = new Gauge({
+      name: "protogate_config_info",
+      help: "Always 1; the label is the hash of the configuration that is served, without its secrets.",
+      labelNames: ["hash"],
+      aggregator: "first",
+      registers,
+    });
     this.#bindings = new Gauge({
       name: "protogate_bindings",
       help: "Bindings of HTTP methods and templates to RPC methods that are served.",
@@ -146,14 +163,18 @@ export class Metrics {
   }
 
   /** A configuration was loaded and serves that many bindings. */
-  reloadSucceeded(bindings: number): void {
+  reloadSucceeded(bindings: number, hash: string): void {
     this.#reloads.inc({ result: "success" });
     this.#lastReload.setToCurrentTime();
+    this.#reloadOk.set(1);
+    this.#config.reset();
+    this.#config.set({ hash }, 1);
     this.#bindings.set(bindings);
   }
 
   reloadFailed(): void {
     this.#reloads.inc({ result: "failure" });
+    this.#reloadOk.set(0);
   }
 
   get contentType(): string {

@@ -145,14 +145,23 @@ test("the gauge of requests in flight counts them between start and end", async 
   ]);
 });
 
-test("metrics of reloads have the result, the time of the last success and the number of bindings", async () => {
+test("metrics of reloads have the result, the time of the last success, the hash and the number of bindings", async () => {
   const metrics = metricsWith(1);
   metrics.reloadFailed();
   assert.deepEqual(await samples(metrics, "protogate_config_reloads_total"), [
     `protogate_config_reloads_total{result="success"} 0`,
     `protogate_config_reloads_total{result="failure"} 1`,
   ]);
-  metrics.reloadSucceeded(12);
+  assert.deepEqual(await samples(metrics, "protogate_config_last_reload_successful"), [
+    "protogate_config_last_reload_successful 0",
+  ]);
+  assert.deepEqual(await samples(metrics, "protogate_config_info"), []);
+  metrics.reloadSucceeded(11, "aa");
+  metrics.reloadSucceeded(12, "bb");
+  assert.deepEqual(await samples(metrics, "protogate_config_info"), [`protogate_config_info{hash="bb"} 1`]);
+  assert.deepEqual(await samples(metrics, "protogate_config_last_reload_successful"), [
+    "protogate_config_last_reload_successful 1",
+  ]);
   assert.deepEqual(await samples(metrics, "protogate_bindings"), ["protogate_bindings 12"]);
   const [line] = await samples(metrics, "protogate_config_last_reload_success_timestamp_seconds");
   assert.ok(Number(line?.split(" ")[1]) > 1_600_000_000);

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { formatPath, type Path } from "../../config/diagnostic.js";
+import { redact } from "../../config/redaction.js";
+import type { UsableConfig } from "../read-config.js";
 
 /** What asked for a reload: SIGHUP, a changed file, or `POST /reload`. */
 export type ReloadTrigger = "signal" | "watch" | "admin";
@@ -37,6 +39,10 @@ const maxPaths = 100;
 /** @param shown the configuration as operators see it */
 export function configHash(shown: unknown): string {
   return createHash("sha256").update(JSON.stringify(shown)).digest("hex");
+}
+
+export function hashOf({ config, secrets }: UsableConfig): string {
+  return configHash(redact(config, secrets));
 }
 
 /** The paths of the settings that differ, the outermost one where one side has nothing there; at most 100. */

@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
 import type { ConfigInput } from "../../config/compose.js";
-import { redact } from "../../config/redaction.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
 import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
@@ -11,12 +10,7 @@ import { type Ended, WorkerPool, type WorkerProcess } from "../../workers/pool.j
 import { listenForOperators, reloadRoute } from "../admin-listener.js";
 import type { Gateway } from "../gateway.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
-import {
-  changedSettings,
-  configHash,
-  type ReloadReport,
-  type ReloadTrigger,
-} from "../reload/reload-status.js";
+import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
 import { describeError, Reloads } from "../reload/reloads.js";
 import {
   askBindings,
@@ -124,7 +118,7 @@ class Primary implements Gateway {
       throw error;
     }
     this.#serving = true;
-    this.#metrics.reloadSucceeded(this.#bindings);
+    this.#metrics.reloadSucceeded(this.#bindings, hashOf(this.#loaded));
     this.#log.info(
       {
         http: this.httpPort,
@@ -180,7 +174,7 @@ class Primary implements Gateway {
     if (report !== undefined) {
       this.#loaded = loaded;
       this.#log.level = loaded.config.telemetry.log.level;
-      this.#metrics.reloadSucceeded(this.#bindings);
+      this.#metrics.reloadSucceeded(this.#bindings, hashOf(this.#loaded));
     }
     if (failure !== undefined) throw new Error(failure.message);
     if (report === undefined) throw new Error("no worker serves; those that start load the configuration");
@@ -311,10 +305,6 @@ class Primary implements Gateway {
     if (this.#draining) checks.gateway = { ok: false, message: "shutting down" };
     return { ready: Object.values(checks).every(({ ok }) => ok), checks };
   }
-}
-
-function hashOf({ config, secrets }: UsableConfig): string {
-  return configHash(redact(config, secrets));
 }
 
 function describeMessage(error: unknown): string {

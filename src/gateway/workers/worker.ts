@@ -3,7 +3,6 @@ import { Operations } from "../../admin/operations.js";
 import type { AdminServer } from "../../admin/server.js";
 import { describeBinding } from "../../bindings/route-description.js";
 import { LoadError } from "../../config/diagnostic.js";
-import { redact } from "../../config/redaction.js";
 import { sharePorts } from "../../net/shared-ports.js";
 import { presizeYoungGeneration } from "../../net/young-generation.js";
 import { GatewayError } from "../../status/failure.js";
@@ -15,7 +14,7 @@ import { type Gateway, startGateway } from "../gateway.js";
 import type { WorkerPart } from "../gateway-options.js";
 import type { UsableConfig } from "../read-config.js";
 import { readiness } from "../readiness.js";
-import { configHash } from "../reload/reload-status.js";
+import { hashOf } from "../reload/reload-status.js";
 import {
   askBindings,
   askMetrics,
@@ -86,8 +85,8 @@ class WorkerGateway {
       channel,
       log: { info: nothing, error: nothing, warn },
       serveOperators: async view => this.#serveOperators(view),
-      agree: async ({ config, secrets }: UsableConfig) => {
-        const verdict = await channel.ask(askVerdict, { hash: configHash(redact(config, secrets)) });
+      agree: async (loaded: UsableConfig) => {
+        const verdict = await channel.ask(askVerdict, { hash: hashOf(loaded) });
         if (!verdict.go) throw new Error(verdict.reason);
       },
     };

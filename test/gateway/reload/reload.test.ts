@@ -57,6 +57,9 @@ ${rest}
     const { status: code, json } = await reload();
     assert.equal(code, 422);
     assert.equal(json.result, "failure");
+    const metrics = (await send(`${gateway.admin}/metrics`)).text;
+    assert.match(metrics, /^protogate_config_last_reload_successful 0$/m);
+    assert.match(metrics, new RegExp(`^protogate_config_info\\{hash="${kept.hash}"\\} 1$`, "m"));
     assert.match(json.error, /gateway\.yaml:\d+:\d+: error: unknown key "drian".*did you mean "drain"/);
     const { hash, loaded_at, last_reload } = await config();
     assert.deepEqual([hash, loaded_at], [kept.hash, kept.loaded_at]);
