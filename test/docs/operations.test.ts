@@ -7,6 +7,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { publishedSchema } from "../../src/config/json-schema.js";
 import { ConfigSchema } from "../../src/gateway/config.js";
 import { createRuntime } from "../../src/gateway/runtime.js";
+import { poolMetrics } from "../../src/gateway/workers/worker-metrics.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { root } from "../node-script.js";
 import { reference } from "./page.js";
@@ -19,7 +20,9 @@ describe("config/alerts.yaml", () => {
   it("config/alerts.yaml uses only metrics that the gateway has", async () => {
     const telemetry = { log: { level: "silent" }, metrics: { buckets: [1] } } as const;
     const config = { telemetry } as unknown as Parameters<typeof createRuntime>[0];
-    const served = await createRuntime(config, createLogger("silent")).metrics.text();
+    const { metrics } = createRuntime(config, createLogger("silent"));
+    poolMetrics(metrics, () => 2);
+    const served = await metrics.text();
     const rules: { expr: string }[] = parse(readFileSync(file, "utf8")).groups[0].rules;
     for (const { expr } of rules)
       for (const name of expr.match(/\bprotogate_\w+/g) ?? [])

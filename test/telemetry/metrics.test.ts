@@ -192,7 +192,7 @@ test("promtool accepts the metrics", {
   call.retried(14);
   call.handled(0, 0.1);
   metrics.endpointsFrom(() => [["u", [{ state: "ready" }]]]);
-  metrics.reloadSucceeded(1);
+  metrics.reloadSucceeded(1, "aa");
   const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
     input: await metrics.text(),
     encoding: "utf8",
