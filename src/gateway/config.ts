@@ -61,6 +61,13 @@ const HttpSchema = section(
           description:
             "Most requests that one HTTP/2 connection may have under way; further ones are refused, and clients send them again. From 1 to 1000.",
         }),
+        resets: Type.Integer({
+          minimum: 10,
+          maximum: 100_000,
+          default: 1000,
+          description:
+            "Most requests that an HTTP/2 connection may give up at once, and a tenth of it more each second; beyond that it ends. From 10 to 100000.",
+        }),
         request_timeout: duration({
           description: "How long a client may take to send its request.",
           default: "30s",

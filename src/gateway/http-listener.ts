@@ -49,6 +49,7 @@ export function startHttpListener(loaded: UsableConfig, view: HttpView): Promise
       tls,
       http2: listeners.http.http2 !== false,
       maxStreams: http.limits.streams,
+      maxResets: http.limits.resets,
       headerLimit: http.limits.header,
       requestTimeout: http.limits.request_timeout,
       handle: (request, response) => pipeline.handle(request, response),

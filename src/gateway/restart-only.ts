@@ -9,6 +9,7 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "listeners.admin": ({ listeners: { admin } }) => ({ ...admin, token: undefined }),
   "http.limits.header": ({ http }) => http.limits.header,
   "http.limits.streams": ({ http }) => http.limits.streams,
+  "http.limits.resets": ({ http }) => http.limits.resets,
   "http.limits.request_timeout": ({ http }) => http.limits.request_timeout,
   "server.workers": ({ server }) => server.workers,
   "telemetry.metrics": ({ telemetry }) => telemetry.metrics,

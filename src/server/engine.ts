@@ -13,6 +13,9 @@ import type { ResponseWriter } from "./response-writer.js";
 /** See `EngineOptions.maxStreams`. */
 export const defaultMaxStreams = 128;
 
+/** See `EngineOptions.maxResets`. */
+export const defaultMaxResets = 1000;
+
 /** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly host: string;
@@ -23,6 +26,8 @@ export interface EngineOptions {
   readonly http2?: boolean;
   /** Streams that one HTTP/2 connection may have open at once. */
   readonly maxStreams?: number;
+  /** Requests that a client may give up at once on one HTTP/2 connection, and a tenth of it more each second. */
+  readonly maxResets?: number;
   readonly headerLimit: number;
   /** For the whole request to arrive. */
   readonly requestTimeout: number;

@@ -37,7 +37,14 @@ test("a file with only a listener gets every default", () => {
     },
     http: {
       rules: [],
-      limits: { body: 1_048_576, header: 16_384, depth: 100, request_timeout: 30_000, streams: 128 },
+      limits: {
+        body: 1_048_576,
+        header: 16_384,
+        depth: 100,
+        request_timeout: 30_000,
+        streams: 128,
+        resets: 1000,
+      },
       proxy: [],
       security_headers: {},
       query: { unknown: "reject", ignore: [] },
@@ -130,7 +137,7 @@ http:
       additional_bindings:
         - { post: "/v1/rooms:get", body: "*", response_body: room }
     - { selector: chat.v1.Rooms.List, get: /v1/rooms }
-  limits: { body: 2MiB, header: 1KiB, depth: 1000, request_timeout: 1s, streams: 1000 }
+  limits: { body: 2MiB, header: 1KiB, depth: 1000, request_timeout: 1s, streams: 1000, resets: 10 }
   query: { unknown: ignore, ignore: [a, b] }
   forwarded: { trusted_hops: 2 }
 auth: { default: none }
@@ -199,6 +206,7 @@ test("every available key is loaded: durations as milliseconds, sizes as bytes, 
     depth: 1000,
     request_timeout: 1000,
     streams: 1000,
+    resets: 10,
   });
   assert.equal(config.http.forwarded.trusted_hops, 2);
   assert.equal(config.server.drain, 0);

@@ -1,8 +1,5 @@
 import { ConnectionError, ErrorCode } from "../../h2/protocol.js";
 
-/** Requests that a client may give up at once, and how many more each second; one for each that it waits for, too. */
-const maxResets = 1_000;
-const resetsPerSecond = 100;
 /** Streams that have ended and are remembered, so that what still comes of them is judged rightly. */
 const remembered = 256;
 
@@ -11,8 +8,18 @@ export class PastStreams {
   /** A ring; negative where we have reset the stream, so that frames of it may be on their way. */
   readonly #ended = new Int32Array(remembered);
   #at = 0;
-  #resetsLeft = maxResets;
+  readonly #maxResets: number;
+  #resetsLeft: number;
   #since = performance.now();
+
+  /**
+   * @param maxResets requests that the client may give up at once; a tenth of it more each second, and one for each that
+   *   it waits for
+   */
+  constructor(maxResets: number) {
+    this.#maxResets = maxResets;
+    this.#resetsLeft = maxResets;
+  }
 
   /** @param ours we have reset it before its client had sent all */
   add(id: number, ours: boolean): void {
@@ -37,15 +44,15 @@ export class PastStreams {
   takeReset(): void {
     if (--this.#resetsLeft > 0) return;
     const now = performance.now();
-    this.#resetsLeft += Math.floor(((now - this.#since) / 1000) * resetsPerSecond);
+    this.#resetsLeft += Math.floor(((now - this.#since) / 10_000) * this.#maxResets);
     this.#since = now;
     if (this.#resetsLeft <= 0)
       throw new ConnectionError(ErrorCode.EnhanceYourCalm, "a flood of requests that are given up");
-    this.#resetsLeft = Math.min(this.#resetsLeft, maxResets);
+    this.#resetsLeft = Math.min(this.#resetsLeft, this.#maxResets);
   }
 
   /** The client has waited for a response. */
   giveReset(): void {
-    if (this.#resetsLeft < maxResets) this.#resetsLeft++;
+    if (this.#resetsLeft < this.#maxResets) this.#resetsLeft++;
   }
 }

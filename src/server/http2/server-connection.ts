@@ -12,7 +12,7 @@ import {
 } from "../../h2/protocol.js";
 import { type Failure, gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
-import { defaultMaxStreams, refusal, targetLimit } from "../engine.js";
+import { defaultMaxResets, defaultMaxStreams, refusal, targetLimit } from "../engine.js";
 import type { InboundRequest } from "../inbound-request.js";
 import type { ResponseWriter } from "../response-writer.js";
 import { HeaderBlock, type HeadLimits, type RequestField, requestFields } from "./header-block.js";
@@ -45,6 +45,8 @@ export interface ServerConnectionOptions {
   readonly requestTimeout: number;
   /** Streams that a client may have open at once, and requests that are under way, those of streams that are gone among them. */
   readonly maxStreams?: number;
+  /** See `EngineOptions.maxResets`. */
+  readonly maxResets?: number;
   handle(request: InboundRequest, response: ResponseWriter): void;
   /** A request was refused before it could become an exchange. */
   refused(failure: Failure): void;
@@ -83,10 +85,10 @@ export class ServerConnection
   #blockedSince: number | undefined;
   /** Of the sender, when it was last looked at. */
   #written = 0;
-  readonly #past = new PastStreams();
+  readonly #past: PastStreams;
 
   constructor(socket: Socket, peer: Http2Peer, options: ServerConnectionOptions) {
-    const { headerLimit, maxStreams = defaultMaxStreams } = options;
+    const { headerLimit, maxStreams = defaultMaxStreams, maxResets = defaultMaxResets } = options;
     const listLimit = headerLimit + targetLimit + 32 * countedFields;
     const maxBlockSize = 2 * listLimit;
     super(handlers => listen(socket, handlers), {
@@ -106,6 +108,7 @@ export class ServerConnection
     this.client = peer;
     this.#options = options;
     this.#maxStreams = maxStreams;
+    this.#past = new PastStreams(maxResets);
     this.#limits = { headerLimit, listLimit };
     this.#decoder = new HpackDecoder(requestFields, initialTableSize, maxBlockSize);
     this.onOpen();

@@ -101,6 +101,30 @@ describe("floods over HTTP/2", () => {
     assert.equal(await client.status(9), "200");
   });
 
+  test("a connection ends where its client gives up more requests than are configured, and not before", async () => {
+    await start({ maxResets: 10, handle: (_request, response) => response.send(200, [], "ok") });
+    const client = await open();
+    const giveUp = (stream: number): void => {
+      client.send(get(stream));
+      client.send(frame(FrameType.RstStream, 0, stream, cancel));
+    };
+    for (let stream = 1; stream < 2 * 9; stream += 2) giveUp(stream);
+    client.send(frame(FrameType.Ping, 0, 0, Buffer.alloc(8)));
+    await client.seen(each => each.type === FrameType.Ping);
+    assert.equal(client.frames.filter(each => each.type === FrameType.GoAway).length, 0);
+    const code = await flood(client, round => {
+      const first = 101 + 200 * round;
+      return Buffer.concat(
+        Array.from({ length: 100 }, (_, index) => [
+          get(first + 2 * index),
+          frame(FrameType.RstStream, 0, first + 2 * index, cancel),
+        ]).flat(),
+      );
+    });
+    assert.equal(code, ErrorCode.EnhanceYourCalm);
+    await stillServes();
+  });
+
   test("requests that were given up count as concurrent as long as their work goes on", async () => {
     const works: ResponseWriter[] = [];
     let most = 0;
