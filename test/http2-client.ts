@@ -6,7 +6,7 @@ export interface Http2Answer {
   readonly body: Buffer;
 }
 
-/** The ports of gateways that speak it. */
+/** The ports of gateways that speak it and are not closed. */
 export const http2Ports = new Set<number>();
 
 /** One HTTP/2 exchange on a connection of its own, in plain text and with prior knowledge. */

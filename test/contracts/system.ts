@@ -72,6 +72,7 @@ async function startFrom(configFile: string, endpoints: readonly LocalHandler[])
       },
       send: (method, path, sent) => send(gateway.httpPort, method, path, sent),
       close: async () => {
+        http2Ports.delete(gateway.httpPort);
         await gateway.close();
         await backend.close();
       },

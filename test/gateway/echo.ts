@@ -123,7 +123,7 @@ export async function startEcho(
   const gateway = await startTestGateway(
     `
 descriptors: [{ protos: ./protos }]
-upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 5s }${upstreams === "" ? "" : `, ${upstreams}`} }
+upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 30s }${upstreams === "" ? "" : `, ${upstreams}`} }
 services: [{ service: test.v1.Echo, upstream: echo${service === "" ? "" : `, ${service}`} }]
 telemetry: { log: { level: info } }
 ${yaml}`,

@@ -167,6 +167,8 @@ export async function startTestGateway(
       await gateway.reload();
     },
     close: async () => {
+      // The system may give the port to a listener that speaks HTTP/1.1 alone.
+      http2Ports.delete(gateway.httpPort);
       await gateway.close();
       rmSync(folder, { recursive: true });
     },

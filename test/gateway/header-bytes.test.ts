@@ -35,7 +35,7 @@ describe(`the bytes of request headers (${engineUnderTest()})`, () => {
       `
 descriptors: [{ protos: ./protos }]
 upstreams:
-  echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 5s }
+  echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 30s }
   http: { protocol: http, targets: ["http://127.0.0.1:${port}"] }
 services: [{ service: test.v1.Echo, upstream: echo, metadata: { request: [x-any] } }]
 http:

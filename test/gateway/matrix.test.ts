@@ -49,7 +49,7 @@ const gateway = await startTestGateway(
   `
 descriptors: [{ protos: ./protos }]
 upstreams:
-  rpc: { targets: ["127.0.0.1:${backend.port}"], timeout: 5s }
+  rpc: { targets: ["127.0.0.1:${backend.port}"], timeout: 30s }
   legacy: { protocol: http, targets: ["http://127.0.0.1:${(legacy.address() as AddressInfo).port}"] }
 services:
 ${dialectNames.map(name => `  - { service: ${packageOf(name)}.Matrix, upstream: rpc, prefix: /${name}, errors: ${name} }`).join("\n")}

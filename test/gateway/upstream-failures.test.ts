@@ -196,7 +196,7 @@ describe("an upstream that misbehaves", () => {
       cancelled = resolve;
     });
     const hang: RawHandler = call => void call.on("cancelled", () => cancelled());
-    const system = await startEcho("methods: { Get: { timeout: 100ms } }", "", { Get: hang });
+    const system = await startEcho("methods: { Get: { timeout: 1s } }", "", { Get: hang });
     try {
       const answer = await send(`${system.gateway.url}/v1/items/a`);
       assert.equal(answer.status, 504);
