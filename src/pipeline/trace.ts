@@ -23,7 +23,7 @@ export function endServerSpan(
   span.set("http.route", route);
   span.set("url.path", request.path);
   span.set("url.scheme", request.encrypted ? "https" : "http");
-  span.set("server.address", request.header("host"));
+  setAddress(span, request.header("host") ?? "");
   span.set("client.address", request.remoteAddress);
   span.set("http.response.status_code", status);
   span.set("http.request.body.size", requestBytes);
@@ -93,7 +93,7 @@ function setMethod(span: Span, path: string): void {
   span.set("rpc.method", path.slice(slash + 1));
 }
 
-/** @param endpoint `host:port`, or the path of a socket */
+/** @param endpoint `host:port`, a host, or the path of a socket */
 function setAddress(span: Span, endpoint: string): void {
   const [, host = endpoint, port] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(endpoint) ?? [];
   span.set("server.address", host);

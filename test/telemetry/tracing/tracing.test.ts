@@ -119,6 +119,10 @@ ${more}`,
     assert.equal(attributes["http.response.status_code"], 200);
     assert.equal(attributes["url.path"], "/v1/items/7");
     assert.deepEqual(
+      [attributes["server.address"], attributes["server.port"]],
+      ["127.0.0.1", gateway.httpPort],
+    );
+    assert.deepEqual(
       [
         "rpc.system",
         "rpc.service",
