@@ -94,7 +94,10 @@ export function checkProviderNames(
   for (const [index, name] of (single ? [auth] : auth).entries()) {
     const path = single ? at : [...at, index];
     if (name === "none") {
-      findings.error(path, '"none" stands alone; expected it without a list, or names of providers');
+      findings.error(
+        path,
+        '"none" cannot be combined; expected "none" without a list, or names of providers',
+      );
       continue;
     }
     checkReference("provider", path, name, providers, findings, single ? ["none"] : []);

@@ -48,7 +48,7 @@ export function describePlacement(
     const format = bearerFormat === undefined || !/^bearer$/i.test(scheme) ? {} : { bearerFormat };
     schemes.push({ type: "http", scheme: scheme.toLowerCase(), ...format, description });
   } else if (header !== undefined) {
-    const word = scheme === undefined ? "" : ` It stands behind the word ${scheme} and a space.`;
+    const word = scheme === undefined ? "" : ` It follows the word ${scheme} and a space.`;
     schemes.push({ type: "apiKey", in: "header", name: header, description: `${description}${word}` });
   }
   if (cookie !== undefined) schemes.push({ type: "apiKey", in: "cookie", name: cookie, description });

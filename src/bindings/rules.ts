@@ -173,7 +173,7 @@ async function configuredRules(
       pace.spent(methods.length);
       diagnostics.push({
         severity: "error",
-        message: `no exposed service has the method "${raw.selector}"; its service must stand under services`,
+        message: `no exposed service has the method "${raw.selector}"; its service must be listed under services`,
         position: locate(["http", "rules", index, "selector"]),
         path: `${path}.selector`,
         ...suggest(raw.selector, methods),

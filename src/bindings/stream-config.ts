@@ -24,7 +24,7 @@ const lastEventId = {
 const retry = { description: "How long a client waits before it connects again; without it as it likes." };
 const heartbeat = {
   description:
-    "After how long without any event a comment is sent, so that nobody takes the stream for dead.",
+    "After how long without any event a comment is sent, so that clients and proxies keep the connection open.",
 };
 
 const field = (about: { description: string }) => Type.Optional(text("field", about));

@@ -39,7 +39,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
     "explain",
     {
       takes: "-c FILE METHOD 'PATH?QUERY' [--json]",
-      does: "tell which route answers a request, and why; exit 1 where none does",
+      does: "show which route serves a request, and why; exit 1 if none does",
       load: async () => (await import("./explain.js")).explain,
     },
   ],
@@ -116,7 +116,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const near = nearest(name, commands.keys());
     const hint = near === undefined ? "" : `; did you mean "${near}"?`;
     process.stderr.write(
-      `protogate: unknown command "${name}"${hint}\nexpected ${[...commands.keys()].join(", ")}; protogate --help tells more\n`,
+      `protogate: unknown command "${name}"${hint}\nexpected ${[...commands.keys()].join(", ")}; see protogate --help\n`,
     );
     return 2;
   }

@@ -107,7 +107,10 @@ export function checkLimitNames(
   names.forEach((name: string | undefined, index) => {
     const path = typeof reference === "string" ? at : [...at, index];
     if (name === "none" && !Object.hasOwn(limits ?? {}, name))
-      findings.error(path, `${findings.show(path, name)} stands alone: it means that there is no limit`);
+      findings.error(
+        path,
+        `${findings.show(path, name)} cannot be combined: it means that there is no limit`,
+      );
     else checkReference("rate limit", path, name, limits, findings);
   });
 }

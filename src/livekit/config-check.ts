@@ -73,7 +73,7 @@ function checkSources(at: Path, route: Route, anonymous: boolean, findings: Find
     } else if (source.kind === "body" && "get" in route) {
       findings.error(path, "a GET request has no body; expected a value of path, query or claims");
     } else if (anonymous && (source.kind === "subject" || source.kind === "claim")) {
-      const message = `nobody is authenticated on this route, so there is no ${source.kind}; expected auth`;
+      const message = `this route does not authenticate callers, so there is no ${source.kind}; expected auth`;
       findings.error(path, message);
     }
   }
@@ -85,7 +85,7 @@ function checkIdentity(at: Path, route: Route, anonymous: boolean, findings: Fin
     const why = "LiveKit disconnects whoever has joined with the same identity before";
     findings.error([...at, "identity"], `expected an identity of the caller's own; ${why}`);
   } else if (anonymous && source?.kind !== "subject" && route.allow_other_identities !== true) {
-    const why = "nobody is authenticated on this route, so anybody could take any identity";
+    const why = "this route does not authenticate callers, so anybody could take any identity";
     findings.error(at, `${why}; expected auth, or allow_other_identities: true`);
   }
 }

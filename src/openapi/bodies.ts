@@ -150,7 +150,7 @@ function listOf(example: unknown): unknown {
 }
 
 const streamText =
-  "The messages as they come, in the form that Accept asks for. A failure behind the first message stands in the stream.";
+  "The messages as they come, in the form that Accept asks for. A failure after the first message is in the stream.";
 
 /** The forms of a stream, that for clients without Accept first. */
 function streamContent(

@@ -16,7 +16,7 @@ export const ProxySchema = Type.Array(
       rewrite: Type.Optional(
         text("template", {
           description:
-            "What stands in place of the prefix in the path that the upstream sees, such as `/`. Left out, the prefix stays.",
+            "What replaces the prefix in the path that the upstream sees, such as `/`. Left out, the prefix stays.",
         }),
       ),
       websocket: Type.Boolean({

@@ -89,7 +89,7 @@ export class RealtimeMetrics {
 
     const dropped = counter(
       "dropped_total",
-      "Messages that were not delivered: those of gaps once for each client that was told of one, and frames refused.",
+      "Messages that were not delivered: those of gaps once for each client that was notified, and refused frames.",
       ["reason"],
     );
     this.dropped = byName(dropReasons, reason => dropped.child(reason));

@@ -79,6 +79,6 @@ export function checkHttpListener(
   if (tls?.client_ca === undefined || engine !== "uws") return;
   findings.error(
     [...at, "client_ca"],
-    "client certificates need the engine fastify; uws cannot tell what a client has proved",
+    "client certificates need the engine fastify; uws does not give access to the client's certificate",
   );
 }

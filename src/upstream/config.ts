@@ -144,7 +144,11 @@ const UpstreamSchema = mapping(
       description: "Deadline of a call, retries included. A client can shorten it, never lengthen it.",
       default: "5s",
     }),
-    max_message_size: size({ description: "Largest message either way.", default: "4MiB" }, 1, 1 << 30),
+    max_message_size: size(
+      { description: "Largest message in either direction.", default: "4MiB" },
+      1,
+      1 << 30,
+    ),
     compression: Type.Optional(compression),
     keepalive: Type.Optional(keepalive),
     health: Type.Optional(health),

@@ -24,7 +24,7 @@ const twoKeys = `
 - { hash: "${hashApiKey(globex).toUpperCase().replace("SHA", "sha")}", subject: globex, expires: 2027-01-31 }
 `;
 
-test("a key says who has it and what for", async () => {
+test("a key gives its subject and scopes", async () => {
   const tested = provider(twoKeys, "", () => Date.parse("2027-01-30T23:59:59Z"));
   const identity = tested.askNow({ headers: { "x-api-key": acme } });
   assert.ok(!(identity instanceof Promise));

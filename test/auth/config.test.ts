@@ -148,7 +148,7 @@ test("mistakes in providers are errors with the nearest name", () => {
   for (const [providers, ...said] of cases) assert.deepEqual(problems(auth(providers)), said, providers);
 });
 
-test("names of providers that nobody has are said wherever they stand", () => {
+test("unknown provider names are errors wherever they are used", () => {
   const keys = "providers: { users: { type: api_key, keys: keys.yaml } }";
   const service = (more: string): string =>
     `${listener}${upstream}auth: { ${keys} }\nservices: [{ service: a.B, upstream: chat, ${more} }]\n`;
@@ -165,7 +165,7 @@ test("names of providers that nobody has are said wherever they stand", () => {
     'there is no provider "usres" (at services[0].methods.C.auth); did you mean "users"?',
   ]);
   assert.deepEqual(problems(service("auth: [none]")), [
-    '"none" stands alone; expected it without a list, or names of providers (at services[0].auth[0])',
+    '"none" cannot be combined; expected "none" without a list, or names of providers (at services[0].auth[0])',
   ]);
   assert.deepEqual(problems(service("auth: [users, users]")), [
     '"users" is listed twice (at services[0].auth[1])',
@@ -209,7 +209,7 @@ test("client certificates need authorities and the engine that knows them", () =
     'expected a file, but "no.pem" does not exist (at listeners.http.tls.client_ca)',
   ]);
   assert.deepEqual(problems(tls(`engine: uws, tls: { ${files}, client_ca: cert.pem }`)), [
-    "client certificates need the engine fastify; uws cannot tell what a client has proved (at listeners.http.tls.client_ca)",
+    "client certificates need the engine fastify; uws does not give access to the client's certificate (at listeners.http.tls.client_ca)",
   ]);
   assert.deepEqual(
     problems(tls(`tls: { ${files}, client_auth: require }`)),

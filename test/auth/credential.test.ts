@@ -28,7 +28,7 @@ test("a provider without placement reads its default header, with one only what 
   assert.equal(placementOf({ cookie: "session" }, "authorization").header, undefined);
 });
 
-test("a scheme is read in any case, and another one is for somebody else", () => {
+test("a scheme is read in any case, and credentials of another scheme are ignored", () => {
   const placement = { header: "authorization", scheme: "Bearer" };
   const of = (authorization: string) => read(placement, { headers: { authorization } });
   for (const value of ["Bearer abc", "bearer abc", "BEARER   abc"]) assert.equal(of(value), "abc");

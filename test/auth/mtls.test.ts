@@ -146,7 +146,7 @@ describe("client certificates", { skip: withoutOpenssl }, () => {
     }
   });
 
-  test("a provider takes the part of the certificate that it is told to", async () => {
+  test("a provider takes the configured part of the certificate", async () => {
     const tested = (keys: string): TestProviders =>
       testProviders(
         workspace.config(`

@@ -155,7 +155,7 @@ async function scripted(paths: (issuer: string) => Record<string, unknown>): Pro
   return url;
 }
 
-test("metadata at the place of RFC 8414 are found where there are none of OpenID Connect", async () => {
+test("the metadata of RFC 8414 is read where there is none of OpenID Connect", async () => {
   const key = await signer("one");
   const root = await scripted(url => ({
     "/.well-known/oauth-authorization-server/tenant": { issuer: `${url}/tenant`, jwks_uri: `${url}/keys` },

@@ -63,7 +63,7 @@ test("the reason is the most telling one: expired before refused before missing"
   assert.equal((await tested.refused({}, "a", "b")).reason, "CREDENTIALS_MISSING");
 });
 
-test("a provider that cannot tell leaves it to the next; the response is 503 if none accepts", async () => {
+test("a provider that cannot decide leaves it to the next; the response is 503 if none accepts", async () => {
   const token = await signShared(first);
   const foreign = await (await signer("x")).sign();
   assert.equal(
@@ -85,7 +85,7 @@ test("a 401 says no more of a failed authentication than its reason", async () =
   );
 });
 
-test("the same names are the same authenticator, and none asks nobody", () => {
+test("the same names give the same authenticator, and none has no provider", () => {
   const authenticators = createAuthenticators(
     { ...config, auth: { ...config.auth, providers: {} } },
     {

@@ -121,7 +121,7 @@ async function refusal(tested: TestProviders, token: string): Promise<string> {
   return `${httpStatus} ${reason}`;
 }
 
-test("the method is asked, and its reply says who calls", async () => {
+test("the configured method is called, and its response names the caller", async () => {
   const tested = provider(", claims_to_metadata: { accountId: x-account, labels.team: x-team }");
   const { subject, scopes, claims, metadata, provider: name } = await tested.ask(bearer("ada"));
   assert.equal(calls[0]?.request.token, "ada");
@@ -239,7 +239,7 @@ test("a backend that is not there, or does not answer in time, is 503", async ()
   assert.match(silent.events.at(-1)?.message ?? "", /deadline/);
 });
 
-test("a reply that names nobody is 401", async () => {
+test("a response of the method without a subject is 401", async () => {
   const tested = provider(", subject_field: account_id");
   answer = (_, reply) => reply(null, { user_id: "ada" });
   assert.equal(await refusal(tested, "ada"), "401 CREDENTIALS_INVALID");

@@ -166,7 +166,7 @@ test("what costs more than the budget in a mebibyte is refused for it", () => {
   }
 });
 
-test("random messages cost a small part of the budget, by either way", () => {
+test("random messages cost a small part of the work budget, in one pass and by the tree", () => {
   fc.assert(
     fc.property(ALL, json => {
       const text = Buffer.from(JSON.stringify(json));

@@ -111,7 +111,7 @@ services:
   );
 });
 
-test("a variable that is not set is an error at its place", () => {
+test("a variable that is not set is an error with its position", () => {
   assert.deepEqual(workspace.problems(text(`${listener}server:\n  drain: §{DRAIN}\n`)), [
     text(
       'gateway.yaml:5:10: error: the environment variable DRAIN is not set and "§{DRAIN}" gives no default (at server.drain)',

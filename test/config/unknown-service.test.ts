@@ -4,7 +4,7 @@ import { unknownService } from "../../src/bindings/exposed-services.js";
 
 const six = ["a.One", "a.Two", "a.Three", "a.Four", "a.Five", "google.longrunning.Operations", "a.Six"];
 
-test("a service that is like none is told with at most five of those that are", () => {
+test("the error for an unknown service lists at most five services if none is similar", () => {
   const { message, suggestion } = unknownService("shop.v1.Orders", six, true);
   assert.equal(
     message,
@@ -17,14 +17,14 @@ test("a service that is like none is told with at most five of those that are", 
   assert.equal(none.message, 'the descriptors have no service "shop.v1.Orders"; they have none');
 });
 
-test("a service that is like another is told with that alone", () => {
+test("the error for an unknown service suggests the nearest one alone", () => {
   assert.deepEqual(unknownService("a.Oen", six, true), {
     message: 'the descriptors have no service "a.Oen"',
     suggestion: "a.One",
   });
 });
 
-test("a service without descriptors is told so", () => {
+test("the error for a service says so where no descriptors are declared", () => {
   const said = 'there is no service "a.One"; no descriptors are declared';
   assert.deepEqual(unknownService("a.One", [], false), { message: said });
 });

@@ -62,7 +62,7 @@ describe("config/examples/chat.yaml", () => {
     return answer.statusCode;
   }
 
-  it("join-room tells the existing members, and them alone", async () => {
+  it("join-room notifies the existing members, and them alone", async () => {
     const ann = await member("Ann");
     const bob = await member("Bob");
     const stranger = await connect();
@@ -103,7 +103,7 @@ describe("config/examples/chat.yaml", () => {
     assert.ok(Number.isInteger(at) && before <= Number(at) && Number(at) <= Date.now(), String(at));
   });
 
-  it("leave-room tells the other members, and nothing more comes", async () => {
+  it("leave-room notifies the other members, and nothing more comes", async () => {
     const ann = await member("Ann");
     const leaver = await member(will);
     await received(ann);
@@ -122,7 +122,7 @@ describe("config/examples/chat.yaml", () => {
     assert.deepEqual(await ann.next(), { type: "leave-room", room_id, from: will });
   });
 
-  it("nobody leaves or speaks in a room that they are not in, nor for somebody else", async () => {
+  it("a socket cannot leave or send to a room that it is not in, nor for another user", async () => {
     const ann = await member("Ann");
     const stranger = await connect();
     for (const frame of [hello, { type: "leave-room", room_id, from: will }]) {
@@ -138,7 +138,7 @@ describe("config/examples/chat.yaml", () => {
     assert.deepEqual(await received(ann), []);
   });
 
-  it("mistakes are answered with an error frame, and close no socket", async () => {
+  it("invalid frames get an error frame, and close no socket", async () => {
     const ann = await member("Ann");
     const clumsy = await member(will);
     await received(ann);
@@ -167,7 +167,7 @@ describe("config/examples/chat.yaml", () => {
     for (const client of [clumsy, ann]) assert.equal((await client.next()).message, "Hello world!");
   });
 
-  it("backends can refuse to let somebody in, and refuse or rewrite a message", async () => {
+  it("backends can refuse a join, and refuse or rewrite a message", async () => {
     const ann = await member("Ann");
     const impostor = await connect();
     impostor.say({ type: "join-room", room_id, from: "Protogate" });

@@ -246,7 +246,7 @@ describe("config/examples/killrchat.yaml", () => {
     assert.match(JSON.parse(answer.body).message, /author\.login/);
   });
 
-  it("an unknown query parameter is 400 and the nearest name is told", async () => {
+  it("an unknown query parameter is 400 with the nearest name", async () => {
     const answer = await system.send("GET", "/rooms?fetchsize=1");
     assertError(answer, 400, 3, "UNKNOWN_PARAMETER");
     assert.match(JSON.parse(answer.body).message, /fetch_?[sS]ize/);

@@ -103,7 +103,7 @@ function told({ metadata }: RecordedCall): Record<string, string[]> {
   );
 }
 
-test("a backend is told of the call and the caller once, whatever the client claims", async () => {
+test("a backend gets the metadata of call and caller once, whatever the client sends", async () => {
   const token = await tokenOf({ UserType: 1, PlatformID: 5, Org: "acme", Role: "2" });
   const forged = {
     opUserID: "root",
@@ -141,7 +141,7 @@ test("a token without type and platform says neither", async () => {
   });
 });
 
-test("nobody is told of as somebody where a method asks for nobody", async () => {
+test("a method without authentication gets no metadata of a caller", async () => {
   const headers = { operationID: "op-8", opUserID: "root", opUserType: "2", customHeader: "opUserType" };
   const { json, call: made } = await call("/clear", headers);
   assert.deepEqual(json, { errCode: 0, errMsg: "", errDlt: "" });
@@ -151,7 +151,7 @@ test("nobody is told of as somebody where a method asks for nobody", async () =>
   );
 });
 
-test("GET needs no operationID; the request's id stands in", async () => {
+test("GET needs no operationID; the request's id takes its place", async () => {
   const headers = { token: await tokenOf({}), "x-request-id": "req-1" };
   const answer = await send(`${gateway.url}/echo?text=hi`, { headers });
   assert.deepEqual(answer.json, { errCode: 0, errMsg: "", errDlt: "", data: { text: "hi" } });

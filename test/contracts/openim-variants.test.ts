@@ -32,7 +32,7 @@ describe("OpenIM with tokens that its backend decides about", () => {
   });
   after(() => system.close());
 
-  it("OpenIM with tokens that its backend decides about tells the backend the caller that ParseToken has named", async () => {
+  it("OpenIM with tokens that its backend decides about sends the backend the caller that ParseToken has named", async () => {
     const token = await logIn(system, "jdoe");
     const answer = await post(system, "/user/update", { nickname: "Johnny" }, token);
     assert.deepEqual(envelope(answer).data, { faceUrl: "", nickName: "Johnny" });

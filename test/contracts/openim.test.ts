@@ -133,7 +133,7 @@ describe("config/examples/openim.yaml", () => {
     assert.equal(await counted("/user/rtc/get_token", 403), 1);
   });
 
-  it("config/examples/openim.yaml tells the backend who calls and of which type, whatever a client claims", async () => {
+  it("config/examples/openim.yaml sends the backend the caller and its type, whatever a client claims", async () => {
     const forged = { opUserID: "9001", opUserType: "2", customHeader: "opUserType", platform: "Admin" };
     const change = { userID: helen, nickname: "Hacked" };
     const asJohn = { body: change, headers: { ...headers(token), ...forged } };
@@ -186,7 +186,7 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
     assert.equal(unknown.status, 404);
   });
 
-  it("asks for no operationID of its own, and tells no OpenIM metadata", async () => {
+  it("the dialect status needs no operationID, and sends no OpenIM metadata", async () => {
     const answer = await system.send("POST", "/account/login", {
       body: { account: "jdoe", password: "xxx" },
     });

@@ -172,7 +172,7 @@ describe("a model of every kind of element", () => {
     assert.equal(fromText.extensionByName("kinds.more")?.delimited, true);
   });
 
-  it("a model of every kind of element tells closed enums from open ones", () => {
+  it("a model of every kind of element distinguishes closed enums from open ones", () => {
     const closed = (name: string) => fromText.enum(name)!.closed;
     assert.equal(closed("kinds.Shape.Kind"), false);
     assert.equal(closed("kinds.Level"), true);

@@ -116,7 +116,7 @@ test("codes of gRPC become OpenIM's, with the backend's message", () => {
   }
 });
 
-test("HTTP tells of two failures only: the limiter's and the gateway's own", () => {
+test("the HTTP status shows two failures only: the limiter's and the gateway's own", () => {
   assert.equal(rendered(gatewayFailure("RATE_LIMITED", "")).status, 429);
   assert.equal(rendered(gatewayFailure("INTERNAL", "")).status, 500);
   assert.equal(rendered(upstreamFailure(8, "", undefined)).status, 200);

@@ -159,7 +159,7 @@ http:
     assert.match(text, /\r\nx-obs: caf\xe9\r\n/);
   });
 
-  test("a header with DEL is 400, as often as it comes, and leaves nothing behind", async () => {
+  test("a header with DEL is 400, as often as it comes, and leaves no state", async () => {
     for (let batch = 0; batch < 24; batch++) {
       const texts = await Promise.all(
         Array.from({ length: 50 }, () => ask("GET /to/x HTTP/1.1\r\nhost: a\r\nx: a\x7fb\r\n")),

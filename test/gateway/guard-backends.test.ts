@@ -222,7 +222,7 @@ http: { limits: { request_timeout: 1s } }`,
     socket.destroy();
   });
 
-  test("an rpc provider that hangs is given up after its timeout and admits nobody", async () => {
+  test("a call to an rpc provider that hangs ends after its timeout and admits no caller", async () => {
     const hold = new Hold();
     const gate = await startGate(hold.handler(yes), "auth: forward", forward(", timeout: 100ms"));
     const answers = await Promise.all(["a", "b", "c"].map(token => gate.knock(token, token)));
@@ -236,7 +236,7 @@ http: { limits: { request_timeout: 1s } }`,
     );
   });
 
-  test("an rpc provider that fails is 503, one that refuses or names nobody 401, and none of these is cached", async () => {
+  test("an rpc provider that fails gives 503, one that refuses or names no subject 401, and none of these is cached", async () => {
     let check: RawHandler = yes;
     const gate = await startGate(
       (call, reply) => check(call, reply),
@@ -375,7 +375,7 @@ auth: { providers: { users: { type: jwt, jwks: "${issuer.url}", algorithms: [ES2
     assert.equal(gate.opened("bad"), false);
   });
 
-  test("Redis that stops, dies and comes back fails no request and leaks no permit", {
+  test("Redis that hangs, ends and restarts fails no request and leaks no permit", {
     skip: noRedis,
   }, async () => {
     const redis = await RedisServer.start();

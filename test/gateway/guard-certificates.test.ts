@@ -21,7 +21,8 @@ service Certified {
 message Note { string name = 1; }
 `;
 
-const skip = withoutOpenssl || (engineUnderTest() === "uws" && "uws cannot tell what a client has proved");
+const skip =
+  withoutOpenssl || (engineUnderTest() === "uws" && "uws does not give access to the client's certificate");
 
 describe("client certificates through the gateway", { skip }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));

@@ -119,7 +119,7 @@ auth:
 
   const bearer = `authorization: Bearer ${token}`;
 
-  test("a claim stands in place of what the client says of itself, in any spelling", async () => {
+  test("a claim replaces the client's own header of that name, in any spelling", async () => {
     for (const spoof of [
       "x-user-id: root",
       "X-User-Id: root",
@@ -219,7 +219,7 @@ auth:
     assert.equal(await upgraded("/web/x", cookie, "origin: null"), "401");
   });
 
-  test("a cookie identifies nobody in a request that a page of another origin has caused", async () => {
+  test("a cookie does not authenticate a request that a page of another origin has caused", async () => {
     const cookie = `cookie: session=${token}`;
     const status = async (...headers: string[]): Promise<string | undefined> => {
       const head = ["GET /web/x HTTP/1.1", "host: a", "connection: close", cookie, ...headers, "", ""];

@@ -232,7 +232,7 @@ auth:
     }
   });
 
-  test("malformed header lines authenticate nobody", async () => {
+  test("malformed header lines do not authenticate", async () => {
     await nothingArrives(async () => {
       for (const line of [
         `authorization : Bearer ${token}`,

@@ -186,7 +186,7 @@ http:
     assert.doesNotMatch(metrics, /code="101"/);
   });
 
-  test("a client that answers no ping is not answered for", async context => {
+  test("the gateway answers no ping in place of a client", async context => {
     if (!fastify()) return context.skip("the uws engine does not pass WebSockets through");
     const socket = new WebSocket(`ws://127.0.0.1:${gateway.httpPort}/legacy/chat`, { autoPong: false });
     await once(socket, "message");

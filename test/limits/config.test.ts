@@ -115,7 +115,7 @@ for (const [what, yaml, ...said] of [
   });
 }
 
-test("a limit that a route names must be declared, and none stands alone", () => {
+test("a limit that a route names must be declared, and none cannot be combined", () => {
   assert.deepEqual(
     workspace.problems(`${service}rate_limits: { public: { requests: 1 } }
 services:
@@ -127,7 +127,7 @@ services:
 `),
     [
       'gateway.yaml:5:46: error: there is no rate limit "pubic" (at services[0].rate_limit); did you mean "public"?',
-      'gateway.yaml:8:26: error: "none" stands alone: it means that there is no limit (at services[1].rate_limit[1])',
+      'gateway.yaml:8:26: error: "none" cannot be combined: it means that there is no limit (at services[1].rate_limit[1])',
       'gateway.yaml:9:36: error: there is no rate limit "other"; declared are public (at services[1].methods.Get.rate_limit[0])',
     ],
   );

@@ -61,7 +61,7 @@ test("a rate limit admits in any interval at most its burst and what has refille
   );
 });
 
-test("a refused request comes through exactly when it was told to come again", () => {
+test("a refused request passes exactly when Retry-After has passed", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 1000 }),
@@ -80,7 +80,7 @@ test("a refused request comes through exactly when it was told to come again", (
   );
 });
 
-test("replies tell the policy and what is left; a refusal is 429 with Retry-After in whole seconds", async () => {
+test("responses have the policy and what is left; a refusal is 429 with Retry-After in whole seconds", async () => {
   const bench = new Bench();
   const limiter = bench.limits({ public: { requests: 2, per: 3000, burst: 3 } }).limiterOf(["public"]);
   assert.deepEqual((await tryOnce(limiter, alice)).headers, {
@@ -97,7 +97,7 @@ test("replies tell the policy and what is left; a refusal is 429 with Retry-Afte
   assert.equal((await tryOnce(limiter, alice)).retryAfter, 1);
 });
 
-test("a list of limits admits what all of them admit, and tells of each", async () => {
+test("a list of limits admits what all of them admit, with headers of each", async () => {
   const bench = new Bench();
   const limits = bench.limits({
     one: { requests: 3, per: 1000 },
@@ -115,7 +115,7 @@ test("a list of limits admits what all of them admit, and tells of each", async 
   });
 });
 
-test("limits that need the caller are told apart from those that do not", () => {
+test("limits that need the caller are separate from those that do not", () => {
   const limits = new Bench().limits({
     ip: { requests: 1 },
     user: { requests: 1, key: "subject" },
@@ -128,7 +128,7 @@ test("limits that need the caller are told apart from those that do not", () => 
   assert.ok(limits.limiterOf(["ip", "user"]).needsSubject);
 });
 
-test("subjects are counted apart wherever they come from, and nobody by the address", async () => {
+test("subjects are counted apart from any address, and anonymous callers by address", async () => {
   const limiter = new Bench().limits({ user: { requests: 1, key: "subject" } }).limiterOf(["user"]);
   assert.equal(await admittedOf(2, limiter, alice, "a"), 1);
   assert.equal(await admittedOf(2, limiter, bob, "a"), 0);
@@ -163,7 +163,7 @@ test("addresses of IPv6 are one by their first 64 bits, and IPv4 in IPv6 is IPv4
   assert.equal(await admitted("::ffff:192.0.2.2"), 1);
 });
 
-test("places are taken while requests are under way and given back exactly once", async () => {
+test("permits are held while requests are under way and released exactly once", async () => {
   const bench = new Bench();
   const limiter = bench.limits({ c: { concurrency: 2 } }).limiterOf(["c"]);
   const first = await tryOnce(limiter, alice);
@@ -181,7 +181,7 @@ test("places are taken while requests are under way and given back exactly once"
   assert.ok((await tryOnce(limiter, alice)).ok);
 });
 
-test("a place is given back where the rate, or a later limit, refuses", async () => {
+test("a permit is released where the rate, or a later limit, refuses", async () => {
   const bench = new Bench();
   const limits = bench.limits({
     both: { concurrency: 1, requests: 1 },

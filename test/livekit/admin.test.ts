@@ -81,7 +81,7 @@ async function refusal(answer: Promise<unknown>): Promise<[status: number, reaso
   return [httpStatus, reason, message];
 }
 
-test("a participant is removed, and LiveKit is told from when on tokens are good", async () => {
+test("a participant is removed, and LiveKit gets the time from which tokens are valid", async () => {
   const { remove } = await routes(`http://127.0.0.1:${port}`);
   assert.deepEqual([remove.method, remove.path], ["DELETE", "/livekit/rooms/:room/participants/:identity"]);
   const before = Math.floor(Date.now() / 1000);
@@ -155,7 +155,7 @@ test("participants are listed", async () => {
   assert.deepEqual(await ask(list, { room: "r2" }), { status: 200, body: { participants: [] } });
 });
 
-test("what LiveKit refuses is told as what it is, and its internals are not", async () => {
+test("refusals of LiveKit keep their meaning, and its internals are hidden", async () => {
   const { list, remove } = await routes(`http://127.0.0.1:${port}`);
   const unknown = await refusal(ask(remove, { room: "r1", identity: "bob" }));
   assert.deepEqual(unknown, [404, "NOT_FOUND", "participant does not exist"]);

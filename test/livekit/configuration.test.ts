@@ -97,12 +97,12 @@ const mistakes: readonly [what: string, livekit: string, said: string][] = [
   [
     "a subject where nobody is authenticated",
     route("room: literal.r, auth: none"),
-    "nobody is authenticated on this route, so there is no subject; expected auth (at livekit.routes[0].identity)",
+    "this route does not authenticate callers, so there is no subject; expected auth (at livekit.routes[0].identity)",
   ],
   [
     "any identity for anybody",
     route("room: literal.r, identity: body.identity, auth: none"),
-    "nobody is authenticated on this route, so anybody could take any identity; expected auth, or allow_other_identities: true (at livekit.routes[0])",
+    "this route does not authenticate callers, so anybody could take any identity; expected auth, or allow_other_identities: true (at livekit.routes[0])",
   ],
   [
     "a provider that does not exist",

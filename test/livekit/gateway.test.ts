@@ -83,7 +83,7 @@ test("a thousand users who ask the gateway at once get each their own token", as
   assert.equal(sample(metrics, requests), 1000);
 });
 
-test("nobody gets a token without a login, nor one of somebody else", async () => {
+test("a token is issued to its authenticated user alone", async () => {
   const body = JSON.stringify({ room: "r", identity: "alice" });
   const nobody = await send(`${gateway.url}/token`, { method: "POST", headers: json, body });
   assert.equal(nobody.status, 401);

@@ -15,7 +15,7 @@ test("work of one id runs once, after a failure again, and without an id always"
   assert.equal(runs, 4);
 });
 
-test("who comes while the work runs shares its failure", async () => {
+test("a caller that comes while the work runs shares its failure", async () => {
   const once = new IdempotencyCache(10);
   let fail = (_error: Error): void => undefined;
   const first = once.run("a", () => new Promise((_resolve, reject) => (fail = reject)));

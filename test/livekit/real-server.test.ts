@@ -81,7 +81,7 @@ telemetry: { log: { level: info } }
     await assert.rejects(join(forged), /401/);
   });
 
-  it("puts a removed participant out, who gets no new token, while the old one is still good as the documentation says", async () => {
+  it("a removed participant is disconnected and gets no new token, while the old one stays valid, as the documentation says", async () => {
     const { token } = await tokenFor("bob");
     const first = await join(token);
     const closed = once(first, "close");

@@ -245,7 +245,7 @@ test("claims that are too long for a token, or not Unicode, make no token", asyn
   }
 });
 
-test("a backend that authorizes gets room, identity and who calls, and its refusal is the answer", async () => {
+test("a backend that authorizes gets room, identity and caller, and its refusal is the response", async () => {
   const backend = await startBackend({
     "/rooms.v1.Rooms/Enter": (call, reply) => {
       const room = call.request.subarray(2, 2 + (call.request[1] ?? 0)).toString();

@@ -75,7 +75,7 @@ service Things {
 });
 
 describe("paths", () => {
-  it("a variable of several segments has a parameter for each, named by what stands before", async () => {
+  it("a variable of several segments has a parameter for each, named by the literal before it", async () => {
     const document = await documentOf(`
 message Name { string name = 1; }
 service Books {
@@ -149,7 +149,7 @@ service things { rpc Post(Thing_input) returns (Thing) { option (google.api.http
 });
 
 describe("what routes say", () => {
-  it("auth, rate limits, deprecation and comments stand in the operation", async () => {
+  it("auth, rate limits, deprecation and comments are in the operation", async () => {
     const document = await documentOf(
       `
 message Name { string name = 1 [deprecated = true]; }

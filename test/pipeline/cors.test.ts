@@ -28,7 +28,7 @@ test("without configuration replies say nothing of other origins", () => {
   assert.equal(cors.preflight(app, "GET", ["GET"]), undefined);
 });
 
-test("a listed origin may read the reply, and caches are told that it depends on the origin", () => {
+test("a listed origin may read the response, and Vary names the origin", () => {
   assert.deepEqual(plain(createCors(config()).headers(app)), {
     vary: "Origin",
     "access-control-allow-origin": app,
@@ -95,7 +95,7 @@ test("where all origins may read, replies are the same for all of them", () => {
   for (const origin of [undefined, "null", app]) assert.deepEqual(plain(cors.headers(origin)), all);
 });
 
-test("a preflight is told the methods of the path, HEAD with GET, and the headers that are configured", () => {
+test("a preflight lists the methods of the path, HEAD with GET, and the configured headers", () => {
   assert.deepEqual(plain(createCors(config()).preflight(app, "DELETE", ["GET", "POST"])), {
     "access-control-allow-methods": "GET, HEAD, POST",
     "access-control-allow-headers": "authorization, content-type",

@@ -123,7 +123,7 @@ test("a glob passes metadata by its name, but nothing that HTTP, gRPC, a provide
     assert.deepEqual(metadata?.get(name), [], name);
 });
 
-test("REST passes metadata by the same globs, and no claim of a client where nobody is known", async () => {
+test("REST passes metadata by the same globs, and no claim of a client without authentication", async () => {
   await fetch(`${system.gateway.url}/v1/items`, {
     method: "DELETE",
     headers: { "x-user-id": "root", "x-custom": "2" },

@@ -450,7 +450,7 @@ describe("health of the gateway", () => {
     assert.equal(error.code, 12);
   });
 
-  it("health of the gateway tells watchers what it is, and at shutdown that it is over, before it ends their calls", async () => {
+  it("health of the gateway is sent to watchers, and at shutdown that it is over, before it ends their calls", async () => {
     const watch = (service: string) => {
       const stream = client.makeServerStreamRequest(`${health}/Watch`, same, same, asking(1, service));
       const seen: number[] = [];

@@ -124,7 +124,7 @@ test("a failure of the backend has its details untouched in the trailers of gRPC
   assert.equal(webTrailers(above.body)["grpc-status"], "5002");
 });
 
-test("a compressed message is decompressed for the backend, and a large response compressed for who compresses", async () => {
+test("a compressed message is decompressed for the backend, and a large response compressed for clients that compress", async () => {
   const large = Buffer.concat([Buffer.from([0x22, 0x90, 0x4e]), Buffer.alloc(10_000, "a")]);
   const headers = { "grpc-encoding": "gzip", "grpc-accept-encoding": "identity,gzip" };
   const web = await call(`${base}/Get`, "application/grpc-web", enveloped(1, gzipSync(large)), headers);

@@ -38,7 +38,7 @@ test("sent_at is in milliseconds where that is configured", async t => {
   assert.ok(Number.isInteger(sent_at) && Math.abs(Number(sent_at) - Date.now()) < 60_000);
 });
 
-test("an id is answered by an ack that says where the message stands", async t => {
+test("a frame with an id gets an ack with the position of the message", async t => {
   const { open } = await serve(t);
   const client = await open();
   const { epoch, ...joined } = await client.join("a", "A", { id: 7 });
@@ -138,7 +138,7 @@ test("a user of several sockets comes with the first of them and leaves with the
   assert.deepEqual(watching.frames, []);
 });
 
-test("a client that comes back gets what it missed, in order, before what is new", async t => {
+test("a client that reconnects gets what it missed, in order, before new messages", async t => {
   const { open } = await serve(t);
   const sender = await open();
   const first = await open();
@@ -160,7 +160,7 @@ test("a client that comes back gets what it missed, in order, before what is new
   }
 });
 
-test("a client that missed more than is kept is told exactly what is lost", async t => {
+test("a client that missed more than is kept gets the exact gap", async t => {
   const { open } = await serve(t, { history: { messages: 3 } });
   const sender = await open();
   const { epoch } = await sender.join("x", "S");
@@ -172,7 +172,7 @@ test("a client that missed more than is kept is told exactly what is lost", asyn
   for (const seq of [8, 9, 10]) assert.equal((await late.next()).seq, seq);
 });
 
-test("a place of another epoch, or of the future, is not recovered", async t => {
+test("a position of another epoch, or in the future, is not recovered", async t => {
   const { open } = await serve(t);
   const client = await open();
   const { epoch } = await client.join("x", "S");
@@ -195,7 +195,7 @@ test("a place of another epoch, or of the future, is not recovered", async t => 
   }
 });
 
-test("a wrong frame is answered by an error that names what is wrong", async t => {
+test("an invalid frame gets an error that names what is wrong", async t => {
   const { open } = await serve(t);
   const client = await open();
   const cases: [string, string, RegExp][] = [

@@ -102,7 +102,7 @@ test("the listener has a port of its own", () => {
   assert.match(problems("realtime: {}", where)[0] ?? "", /listeners\.http has that port already/);
 });
 
-test("what does not fit is named with its place and what was expected", () => {
+test("an invalid value is reported with its position and what was expected", () => {
   const cases: [string, RegExp][] = [
     ["{ auth: [users] }", /users/],
     [

@@ -36,7 +36,7 @@ async function flood(socket: NetSocket, packet: Buffer, packets: number): Promis
 }
 
 describe(`control frames (${socketEngineUnderTest()})`, () => {
-  test("a few pings are answered, and count against the rate of frames", async t => {
+  test("a few pings get pongs, and count against the rate of frames", async t => {
     const { port, metric } = await serve(t, { limits: { messagesPerSecond: 0.001, burst: 3 } });
     const socket = await rawSocket(port);
     for (let i = 0; i < 3; i++) socket.write(ping);
@@ -62,7 +62,7 @@ describe(`control frames (${socketEngineUnderTest()})`, () => {
     assert.equal(await metric('protogate_ws_closes_total{code="4029"}'), 1);
   });
 
-  test("a flood of pongs that nobody asked for is closed with 4029", async t => {
+  test("a flood of unsolicited pongs is closed with 4029", async t => {
     const { port, empty } = await serve(t);
     const socket = await rawSocket(port);
     socket.write(Buffer.concat(Array.from({ length: 20 }, () => pong)));

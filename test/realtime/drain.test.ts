@@ -42,7 +42,7 @@ test("a gateway that drains takes no more sockets", async t => {
   assert.equal(realtime.local.open.size, 0);
 });
 
-test("a client that does not read cannot hold a drain up", async t => {
+test("a client that does not read cannot delay a drain", async t => {
   const { open, realtime } = await serve(t, {
     settings: { backpressure: { max: 1024 ** 3, policy: "close" } },
   });

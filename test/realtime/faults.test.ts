@@ -10,7 +10,7 @@ const text = 0x81;
 const takenByUws = new Set(["no mask", "a message within another", "a close code of nobody"]);
 const join = Buffer.from('{"type":"join-room","room_id":"x","from":"raw"}');
 
-test("frames that cannot be read are answered, close their socket when they go on, and nobody else's", async t => {
+test("unreadable frames get errors, and close their own socket alone when they go on", async t => {
   const { open, metric } = await serve(t);
   const [good, bad] = [await open(), await open()];
   await good.join("x", "good");
@@ -25,7 +25,7 @@ test("frames that cannot be read are answered, close their socket when they go o
   assert.equal(await metric('protogate_ws_dropped_total{reason="invalid"}'), 21);
 });
 
-test("a binary frame is answered by an error", async t => {
+test("a binary frame gets an error", async t => {
   const { open } = await serve(t);
   const client = await open();
   client.socket.send(Buffer.from('{"type":"join-room","room_id":"x","from":"A"}'));
@@ -145,7 +145,7 @@ test("a client that never answers a ping is gone after the idle timeout", async 
   await empty();
 });
 
-test("a flood is answered with errors and then closed with 4029; others are not held up", async t => {
+test("a flood gets errors and is then closed with 4029; other sockets are not delayed", async t => {
   const { open, metric, empty } = await serve(t, { limits: { messagesPerSecond: 1, burst: 10 } });
   const other = await open();
   await other.join("x", "O");
@@ -199,7 +199,7 @@ test("a socket can be in 1,000 rooms, is refused one more, and leaves them all a
   await empty();
 });
 
-test("sockets that close while a message is on its way to them harm nobody", async t => {
+test("sockets that close while a message is on its way to them affect no other socket", async t => {
   const { open, empty } = await serve(t);
   const keeper = await open();
   await keeper.join("x", "K");
@@ -241,7 +241,7 @@ test("a handle that outlives its socket does nothing", async t => {
   assert.equal(realtime.local.openRooms, 0);
 });
 
-test("no more sockets are opened than the limit allows, and a place is free again at once", async t => {
+test("no more sockets are opened than the limit allows, and a closed one frees its permit at once", async t => {
   const { open, url, metric } = await serve(t, { limits: { connections: 2 } });
   const [first] = [await open(), await open()];
   const refused = new WebSocket(`${url}/ws`);

@@ -32,7 +32,7 @@ test("a room keeps its latest messages, and knows how many it has had", () => {
   );
 });
 
-test("messages expire, and a room that nobody holds goes with its last one", () => {
+test("messages expire, and a room without members is removed with its last one", () => {
   const history = new History(limits);
   add(history, "x", 0);
   add(history, "held", 0);

@@ -61,7 +61,7 @@ test("a member that resumes again while the broker is read gets all that it aske
   for (let seq = 3; seq <= 11; seq++) assert.ok(got.includes(seq), `${seq} is missing of ${got}`);
 });
 
-test("a room that began anew while a member catches up goes on for it, and what it missed is told", async t => {
+test("a room that gets a new epoch while a member catches up goes on for it, with the gap reported", async t => {
   const broker = new SlowBroker();
   const { open, realtime } = await serve(t, { broker });
   const client = await open();
@@ -105,7 +105,7 @@ test("the presence of a room has each name once and counts all of its sockets", 
   assert.equal(realtime.local.memberships, 50);
 });
 
-test("what fails inside when a socket ends costs nobody else anything", async t => {
+test("an error while a socket ends affects no other socket", async t => {
   const { open, realtime } = await serve(t, {
     settings: {
       bridge: {

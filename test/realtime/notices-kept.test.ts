@@ -17,7 +17,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("turn" as const) }) },
 );
 
-test(`joins, leaves and messages all reach who is slow, in order, up to its end (seed ${seed})`, t => {
+test(`joins, leaves and messages all reach a slow member, in order, up to its end (seed ${seed})`, t => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   let now = 0;
   t.mock.method(performance, "now", () => now++);

@@ -77,7 +77,7 @@ test("a message in more pieces than it can need ends its socket with 1008, in fr
   assert.equal(await closeCodeOf(empty), 1008);
 });
 
-test("a client that ends its side without a close frame is gone, and so is one that never ends it after one", async t => {
+test("a client that ends its side without a close frame is closed, and so is one that never ends it after one", async t => {
   const { port, realtime, metric } = await serve(t, { server: portable });
   const half = await rawSocket(port);
   half.end();

@@ -45,7 +45,7 @@ test("a client that joins again and again with since has no more replayed than i
   assert.ok(replayed < 1000, `${replayed}`);
 });
 
-test("what is over the budget comes later, in order and without a gap, behind it what is said meanwhile", async t => {
+test("messages over the replay budget come later, in order and without a gap, before newer messages", async t => {
   const { open, realtime } = await serve(t, {
     settings: { backpressure: { max: 64 * 1024 ** 2, policy: "close" } },
     history: { messages: 1000 },

@@ -16,7 +16,7 @@ test("a node subscribes to a room with its first member and ends it with its las
   assert.deepEqual(broker.subscribed, ["+x", "-x"]);
 });
 
-test("messages, acks and notices are as with the memory broker; nobody hears of their own join", async t => {
+test("messages, acks and notices are as with the memory broker; a member gets no notice of its own join", async t => {
   const { open } = await serve(t, { broker: new SlowBroker() });
   const [a, b] = [await open(), await open()];
   await a.join("x", "A");
@@ -27,7 +27,7 @@ test("messages, acks and notices are as with the memory broker; nobody hears of 
     for (let i = 1; i <= 50; i++) assert.equal((await client.next("receive-message")).seq, i);
 });
 
-test("a member that comes back during traffic gets every message once, in order", async t => {
+test("a member that reconnects during traffic gets every message once, in order", async t => {
   const { open } = await serve(t, { broker: new SlowBroker() });
   const sender = await open();
   const { epoch } = await sender.join("x", "S");
@@ -74,7 +74,7 @@ test("a socket that ends while the broker subscribes leaves no room behind", asy
   assert.deepEqual(broker.subscribed, ["+x", "-x"]);
 });
 
-test("what the broker has lost is told as a gap to every member, behind what came before", async t => {
+test("every member gets a gap for what the broker has lost, after the earlier messages", async t => {
   const broker = new SlowBroker();
   const { open, realtime } = await serve(t, { broker });
   const client = await open();

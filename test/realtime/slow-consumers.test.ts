@@ -127,7 +127,7 @@ test("what is still kept is not lost with policy drop", async t => {
   assert.equal(await metric('protogate_ws_dropped_total{reason="slow_consumer"}'), 0);
 });
 
-test("nobody's own buffer grows beyond a little and what its rooms may say unseen", async t => {
+test("the buffer of a socket stays below its limit and that of its rooms", async t => {
   const max = 128 * 1024;
   const rooms = 8;
   const { open, realtime } = await serve(t, {
@@ -155,7 +155,7 @@ test("nobody's own buffer grows beyond a little and what its rooms may say unsee
   assert.equal(realtime.local.slow.size, 1);
 });
 
-test("what waits for many is there once; who reads on gets all of it in order, joins and leaves too", async t => {
+test("frames that wait for many members are stored once; a member that reads on gets all of them in order", async t => {
   const { open, realtime, metric } = await serve(t, {
     settings: { backpressure: { max: 4 * 1024 ** 2, policy: "close" } },
     history: { messages: 0 },

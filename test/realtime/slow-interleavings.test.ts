@@ -114,7 +114,7 @@ test("a slow member that is due to be closed stays open when a reload selects po
   assert.equal(next - 1, realtime.local.room("filler")?.seq);
 });
 
-test("a member that joins again while it is behind is told where it is, not where its room is", async t => {
+test("a member that joins again while it is behind gets its own position, not that of its room", async t => {
   const { open, realtime } = await serve(t, {
     settings: { backpressure: { max: 1024 ** 2, policy: "close" } },
   });
@@ -162,7 +162,7 @@ class AskedBroker extends SlowBroker {
   }
 }
 
-test("a member that comes back gets no message twice when the broker has lost some meanwhile", async t => {
+test("a member that reconnects gets no message twice when the broker has lost some meanwhile", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const sender = await open();
@@ -193,7 +193,7 @@ test("a member that comes back gets no message twice when the broker has lost so
   );
 });
 
-test("a member that comes back to a room with a new epoch is not told that nothing is lost", async t => {
+test("a member that reconnects to a room with a new epoch is not told that it is recovered", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const sender = await open();
@@ -222,7 +222,7 @@ test("members that have missed the same ask the broker once", async t => {
   assert.equal(realtime.local.slow.size, 0);
 });
 
-test("a member that comes back to many rooms at once is sent no more than it reads", async t => {
+test("a member that reconnects to many rooms at once is sent no more than it reads", async t => {
   const broker = new AskedBroker();
   const rooms = 400;
   const { open, realtime } = await serve(t, {

@@ -116,7 +116,7 @@ describe("work of one turn of the event loop", () => {
     assert.equal(world.hub.room("x")?.heldBytes, 0);
   });
 
-  test("joins and leaves by the hundred are told over several turns, in order", async () => {
+  test("hundreds of joins and leaves are sent over several turns of the event loop, in order", async () => {
     const world = new Listeners();
     await world.fill("x", 500);
     for (let i = 0; i < 148; i++) {
@@ -151,7 +151,7 @@ describe("work of one turn of the event loop", () => {
     assert.equal(world.said.length, 60 * 19 + 1);
   });
 
-  test("what waits in a room is bounded: whoever adds to it is refused and may come back in a second", async () => {
+  test("what waits in a room is bounded: further messages are refused and may be sent again after a second", async () => {
     const world = new Listeners();
     await world.fill("x", 500);
     let sent = 0;
@@ -180,7 +180,7 @@ describe("work of one turn of the event loop", () => {
     );
   });
 
-  test("what other nodes say beyond that is told as a gap, behind what waits already", async () => {
+  test("messages of other nodes beyond that bound are reported as a gap, after those that wait already", async () => {
     const world = new Listeners();
     await world.fill("x", 500);
     const epoch = world.hub.room("x")?.epoch ?? "";

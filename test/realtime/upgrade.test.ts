@@ -92,7 +92,7 @@ test("a refusal is an HTTP answer with the error as JSON and its headers", async
   assert.equal(await metric('protogate_ws_upgrades_total{result="forbidden"}'), 1);
 });
 
-test("an upgrade whose client goes while others are asked leaves nothing behind", async t => {
+test("an upgrade whose client leaves during the decision releases everything", async t => {
   let answer: (identity: Identity) => void = () => {};
   let asked = 0;
   const { port, realtime, metric, open } = await serve(t, {
@@ -146,7 +146,7 @@ test("an asynchronous authenticator lets in and refuses", async t => {
   assert.equal((await refusal(url)).status, 500);
 });
 
-test("a place of a limit is held while the socket is open", async t => {
+test("a permit of a limit is held while the socket is open", async t => {
   let held = 0;
   const { open, empty } = await serve(t, {
     settings: {
@@ -169,7 +169,7 @@ test("a place of a limit is held while the socket is open", async t => {
   assert.equal(held, 0);
 });
 
-test("limits that need not know who asks are decided before that is looked into, the others afterwards", async t => {
+test("limits that do not need the caller are decided before authentication, the others afterwards", async t => {
   const asked: string[] = [];
   const held = new Set<string>();
   const limiter = (name: string, needsSubject: boolean, full: () => boolean): Limiter => ({
@@ -210,7 +210,7 @@ test("limits that need not know who asks are decided before that is looked into,
   assert.equal(held.size, 0);
 });
 
-test("a room policy decides who joins, who sends and what they are told", async t => {
+test("a room policy decides who joins and who sends, and its refusals are error frames", async t => {
   const { open } = await serve(t, {
     settings: {
       ...authenticated.settings,

@@ -66,7 +66,7 @@ describe("an explanation", () => {
     ]);
   });
 
-  test("an explanation tells a route of one method from a route for all methods", () => {
+  test("an explanation distinguishes a route of one method from a route for all methods", () => {
     const router = routerOf("* /a/{id}", "GET /a/{id}");
     assert.deepEqual(
       router.explain("GET", "/a/1").map(({ value, reason }) => [value, reason]),

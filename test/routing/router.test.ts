@@ -217,7 +217,7 @@ describe("a malformed path", () => {
     assert.equal(winner(router.match("GET", `/${"a/".repeat(511)}a`)), "GET /{a=**}");
   });
 
-  test("a malformed path leaves nothing behind for the next path", () => {
+  test("a malformed path does not affect the next path", () => {
     const router = routerOf("GET /{a}/{b}:v", "GET /{a}");
     assert.equal(router.match("GET", "/%20/x:v%").kind, "malformed");
     assert.deepEqual(router.match("GET", "/y"), { kind: "found", value: "GET /{a}", variables: ["y"] });

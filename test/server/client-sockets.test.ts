@@ -212,7 +212,7 @@ for (const [name, start, skipped] of engines) {
       }
     });
 
-    test("a client that closes tells its code, one that vanishes 1006", async t => {
+    test("a client that closes gives its code, one that vanishes 1006", async t => {
       const { witness, url } = await serve(start, t);
       const one = await opened(url("/ws/now"));
       one.close(4001, "bye");
@@ -290,7 +290,7 @@ for (const [name, start, skipped] of engines) {
       await witness.saw("left 1006");
     });
 
-    test("what waits for a client is counted, and its reading is told", async t => {
+    test("bytes that wait for a client are counted, and its reading is reported", async t => {
       const { port, witness } = await serve(start, t);
       const socket = await raw(port, "/ws/now");
       await witness.until(() => witness.socket !== undefined);
@@ -312,7 +312,7 @@ for (const [name, start, skipped] of engines) {
       socket.destroy();
     });
 
-    test("a client that answers no ping is gone after the idle time, one that answers stays", {
+    test("a client that answers no ping is closed after the idle time, one that answers stays", {
       timeout: 60_000,
     }, async t => {
       const { port, witness, url } = await serve(start, t, undefined, 8000);

@@ -90,7 +90,7 @@ describe(`connections (${engine})`, () => {
     socket.destroy();
   });
 
-  it(`connections (${engine}) that say nothing do not hold up the end`, async () => {
+  it(`connections (${engine}) that say nothing do not delay the shutdown`, async () => {
     const system = await startEcho("", "server: { drain: 60s }");
     const silent = await open(system.gateway.httpPort);
     const half = await open(system.gateway.httpPort);

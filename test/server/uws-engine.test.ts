@@ -92,7 +92,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
       await engine.close();
     });
 
-    it("a response of the uws engine ends the connection with the last one: what stands behind it is not served", async () => {
+    it("a response of the uws engine ends the connection with the last one: what follows it is not served", async () => {
       const seen: string[] = [];
       const engine = await start((request, response) => {
         seen.push(request.path);
@@ -208,7 +208,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     await engine.close();
   });
 
-  it("finishes what is under way before it is closed, and ends idle connections", async () => {
+  it("the uws engine finishes requests under way before it is closed, and ends idle connections", async () => {
     const arrived = signal<Exchange>();
     const engine = await start((...exchange) => arrived.give(exchange));
     const idle = untilClosed(open(engine, ""));

@@ -157,7 +157,7 @@ describe("a server stream over REST", () => {
     assert.equal(await response.text(), "123");
   });
 
-  it("a server stream over REST of HttpBody that fails is cut off, so that nobody takes it for complete", async () => {
+  it("a server stream over REST of HttpBody that fails is cut off, so that it cannot be taken for complete", async () => {
     const response = await fetch(`${gateway.url}/v1/files/a?count=3&fail=13`);
     assert.equal(response.status, 200);
     await assert.rejects(response.text());

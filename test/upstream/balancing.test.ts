@@ -127,7 +127,7 @@ test("no call fails when one of the endpoints stops, and none goes there afterwa
   await channel.close();
 });
 
-test("an endpoint that comes back takes calls again", async () => {
+test("an endpoint that is reachable again takes calls again", async () => {
   const first = await startBackend();
   const channel = channelTo("round_robin", [first.address]);
   assert.equal((await channel.unary(unaryCall())).status.code, Code.OK);
@@ -208,7 +208,7 @@ test("a name that does not resolve fails calls at once with the reason", async (
   await channel.close();
 });
 
-test("a name that does not resolve does not hold up the other targets", async () => {
+test("a name that does not resolve does not delay the other targets", async () => {
   const channel = channelTo("round_robin", ["nowhere.invalid:50051", backends[1]!.address]);
   assert.equal(await responders(channel, 2), "11");
   await channel.close();

@@ -174,7 +174,7 @@ for (const text of refusals) {
   });
 }
 
-test("a method that nobody implements stays UNIMPLEMENTED, compressed or not", async () => {
+test("a method that is not implemented stays UNIMPLEMENTED, compressed or not", async () => {
   respond = refuse("unknown method Unary");
   const compressed = await channel.unary(unaryCall({ request: Buffer.alloc(200) }));
   assert.equal(callFailure(compressed).code, Code.UNIMPLEMENTED);

@@ -127,10 +127,7 @@ function checkMatch(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings)
   }
   const { route, rpc } = match;
   if (route?.split("/").some(segment => segment.includes("**") && segment !== "**")) {
-    findings.error(
-      [...at, "route"],
-      'in a route "**" stands alone between slashes; within a segment use "*"',
-    );
+    findings.error([...at, "route"], 'in a route "**" is a whole segment; within a segment use "*"');
   }
   if (rpc !== undefined && !rpcPattern.test(rpc)) {
     const expected = "expected package.Service/Method, package.Service/* or package.**";

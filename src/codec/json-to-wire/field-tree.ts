@@ -16,7 +16,7 @@ function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
     throw new TranscodeError(
       "DUPLICATE_KEY",
       jsonName,
-      `the field stands here as "${jsonName}" and as "${name}"`,
+      `the field is given as "${jsonName}" and as "${name}"`,
     );
   }
   return value !== undefined ? value : other;

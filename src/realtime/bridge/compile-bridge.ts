@@ -146,7 +146,7 @@ function compileCalls(
     if (found === undefined) {
       // An unknown service is reported where it is exposed.
       if (config.services.some(each => each.service === name)) return;
-      const message = `no service "${name}" is exposed; a service that sockets call must stand under services`;
+      const message = `no service "${name}" is exposed; a service that sockets call must be listed under services`;
       report("error", path, message, nearest(name, exposed.keys()));
       return;
     }

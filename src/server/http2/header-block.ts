@@ -157,7 +157,8 @@ export class HeaderBlock implements FieldSink<RequestField> {
     if (this.tooLarge)
       return ["HEADERS_TOO_LARGE", `request headers are limited to ${this.#limits.headerLimit} bytes`];
     if (this.host === undefined) return ["MALFORMED_REQUEST", "expected :authority or host"];
-    if (this.method === "CONNECT") return ["METHOD_NOT_ALLOWED", "nobody is a tunnel here (RFC 9110 §9.3.6)"];
+    if (this.method === "CONNECT")
+      return ["METHOD_NOT_ALLOWED", "the gateway is no tunnel (RFC 9110 §9.3.6)"];
     return methods.has(this.method) ? undefined : ["MALFORMED_REQUEST", "the method is not one of HTTP"];
   }
 

@@ -47,7 +47,7 @@ for (const [what, yaml, said] of [
   [
     "with ** inside a segment",
     '{ match: { route: "/a**" }, deny: true }',
-    '2:43: error: in a route "**" stands alone between slashes; within a segment use "*" (at auth.policies[0].match.route)',
+    '2:43: error: in a route "**" is a whole segment; within a segment use "*" (at auth.policies[0].match.route)',
   ],
   [
     "on an RPC without a method",

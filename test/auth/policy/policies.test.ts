@@ -315,7 +315,7 @@ test("rooms have their own policies, by exact name with wildcards and by rule", 
   assert.equal(policies({ match: { route: "/**" }, deny: true }).rooms(true), undefined);
 });
 
-test("a policy on rooms that needs to know who calls is an error where nobody is asked", () => {
+test("a policy on rooms that needs the caller is an error without authentication", () => {
   const all = policies(
     { match: { room: "*" }, require: { scopes: ["chat"] } },
     { match: { room: "*" }, require: { rule: "room != 'secret'" } },

@@ -209,7 +209,7 @@ test("a rule that cannot be true without an identity is known as such", () => {
   }
 });
 
-test("a rule that is wrong is told with its column and, where there is one, the nearest name", () => {
+test("an invalid rule is reported with its column and, where there is one, the nearest name", () => {
   for (const [rule, column, text, suggestion] of [
     ["", 1, "expected a value, found the end", undefined],
     ["claim.sub = request.user_id", 11, '"=" means nothing in a rule', "=="],

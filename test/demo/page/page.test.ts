@@ -234,7 +234,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     for (const each of [ann, bob]) assert.deepEqual(await each.texts(), ["old", "meanwhile", "new"]);
   });
 
-  it("the chat page of the demo tells why somebody is not let in", async () => {
+  it("the chat page of the demo says why a user is not admitted", async () => {
     const ann = await visitor();
     await ann.enter("Protogate", "general");
     await ann.sees('the name "Protogate" is taken');

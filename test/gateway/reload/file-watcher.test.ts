@@ -50,7 +50,7 @@ async function watching(paths: readonly string[]): Promise<Watched> {
   };
 }
 
-test("a file that is written again, replaced or taken away is told once each", async () => {
+test("a file that is written again, replaced or removed is reported once each", async () => {
   const at = files("single", { "a.yaml": "1" });
   const { next } = await watching([at("a.yaml")]);
   for (const [count, change] of [
@@ -78,7 +78,7 @@ test("files beside the watched one, and files of a folder that are no protos, ch
   assert.equal(await told, 1);
 });
 
-test("a proto file in a folder that did not exist before is told", async () => {
+test("a proto file in a folder that did not exist before is reported", async () => {
   const at = files("below", { "protos/x.proto": "" });
   const { next } = await watching([at("protos")]);
   let told = next();
@@ -115,7 +115,7 @@ test("a folder that comes to exist later is watched", async () => {
   assert.equal(await told, 1);
 });
 
-test("the swap of a symbolic link is told, as Kubernetes does with mounted files", async () => {
+test("the swap of a symbolic link is reported, as Kubernetes does with mounted files", async () => {
   const at = files("mounted", { "..1/gateway.yaml": "old", "..2/gateway.yaml": "new" });
   symlinkSync("..1", at("..data"));
   symlinkSync("..data/gateway.yaml", at("gateway.yaml"));
@@ -126,7 +126,7 @@ test("the swap of a symbolic link is told, as Kubernetes does with mounted files
   assert.equal(await told, 1);
 });
 
-test("the swap of a symbolic link above the folder of a file is told, as deployments do with current", async () => {
+test("the swap of a symbolic link above the folder of a file is reported, as deployments do with current", async () => {
   const at = files("releases", { "1/etc/gateway.yaml": "old", "2/etc/gateway.yaml": "new" });
   symlinkSync("1", at("current"));
   const { next } = await watching([at("current/etc/gateway.yaml")]);
@@ -139,7 +139,7 @@ test("the swap of a symbolic link above the folder of a file is told, as deploym
   assert.equal(await told, 2);
 });
 
-test("what changed while it was read is told although it does not change any more", async () => {
+test("a file that changed while it was read is reported although it does not change any more", async () => {
   const at = files("raced", { "a.yaml": "1" });
   let told: () => void = () => undefined;
   const changed = new Promise<void>(resolve => {

@@ -26,7 +26,7 @@ ${rest}
     await backend.close();
   });
 
-  it("POST /reload loads the configuration, and tells which settings and routes have changed", async () => {
+  it("POST /reload loads the configuration, and reports which settings and routes have changed", async () => {
     const first = await config();
     assert.equal(first.last_reload, null);
     assert.match(first.hash, /^[0-9a-f]{64}$/);
@@ -51,7 +51,7 @@ ${rest}
     assert.deepEqual(warned?.routes, routes_removed);
   });
 
-  it("POST /reload of a configuration with errors is 422 with each of them, and /readyz tells of it", async () => {
+  it("POST /reload of a configuration with errors is 422 with each of them, and /readyz reports it", async () => {
     const kept = await config();
     gateway.write("gateway.yaml", yaml("", "server: { drian: 1s }"));
     const { status: code, json } = await reload();
@@ -134,7 +134,7 @@ ${rest}
   });
 });
 
-it("settings that differ are told by path, whole lists where their lengths differ, and 100 at most", () => {
+it("settings that differ are listed by path, whole lists where their lengths differ, and 100 at most", () => {
   const before = { a: { b: 1, c: [1, 2], "x y": 0 }, d: [{ e: 1 }], f: null };
   const after = { a: { b: 2, c: [1, 2, 3], "x y": 1 }, d: [{ e: 2, g: 3 }], f: {} };
   assert.deepEqual(changedSettings(before, after), ["a.b", "a.c", 'a["x y"]', "d[0].e", "d[0].g", "f"]);

@@ -56,7 +56,7 @@ function call(method: string, headers: Readonly<Record<string, string>> = {}) {
 
 const metrics = async () => (await send(`${gateway.admin}/metrics`)).text;
 
-test("the reply tells what is left, and the request too many is 429 that reaches no backend", async () => {
+test("the response has what is left, and the request too many is 429 that reaches no backend", async () => {
   const first = await call("Fast");
   assert.equal(first.status, 200);
   assert.equal(first.headers.get("ratelimit-policy"), '"fast";q=2;w=86400');
@@ -76,7 +76,7 @@ test("the reply tells what is left, and the request too many is 429 that reaches
   );
 });
 
-test("no x-forwarded-for makes another client of one that no proxy stands before", async () => {
+test("x-forwarded-for does not change the client address without a trusted proxy", async () => {
   for (const claim of ["1.1.1.1", "1.1.1.1, 2.2.2.2", "::1", ""]) {
     assert.equal((await call("Fast", { "x-forwarded-for": claim })).status, 429, claim);
   }

@@ -79,7 +79,7 @@ test("a broadcast reaches several rooms", async t => {
   assert.equal((await two.next("receive-message")).room_id, "b");
 });
 
-test("rooms, members and history are told", async t => {
+test("the admin API lists rooms, members and history", async t => {
   const { open, get, post } = await start(t);
   const client = await open();
   await client.join("ge/neral ü", "jdoe");
@@ -133,7 +133,7 @@ test("a user is disconnected with all sockets, one socket alone", async t => {
   await two.closed;
 });
 
-test("what is wrong with a request is said", async t => {
+test("an invalid request to the admin API gets an error that says what is wrong", async t => {
   const { get, post } = await start(t);
   const wrong: readonly [path: string, body: unknown, reason: string, message: RegExp][] = [
     ["/realtime/publish", "{", "MALFORMED_JSON", /not valid JSON/],

@@ -57,7 +57,7 @@ function numbers(to: number): Streaming {
 const count = (id: number, more = ""): string =>
   `{"type":"call","id":${id},"method":"chat.v1.Calls/Count"${more}}`;
 
-test("a unary call is answered with its reply, every digit kept both ways", async () => {
+test("a unary call gets its reply, every digit kept in both directions", async () => {
   const { call } = await system({ unary: { Echo: echo } });
   const session = testSession();
   call(
@@ -236,7 +236,7 @@ test("a socket has a bound on its calls, and streams have one together", async (
   assert.equal((await other.next()).reason, "TOO_MANY_CALLS");
 });
 
-test("a reload gives nobody a place that is taken, and whoever waits goes to the new channel", async () => {
+test("a reload frees no permit that is held, and waiting calls go to the new channel", async () => {
   const open: (() => void)[] = [];
   const { call, backend, bridge, plan, channel } = await system({
     unary: { Echo: (request, reply) => open.push(() => reply(null, request)) },

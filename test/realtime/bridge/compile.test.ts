@@ -25,7 +25,7 @@ test("unknown services and methods are named with what is near them", async () =
     [
       'error realtime.events.message.method: the descriptors have no service "chat.v1.Room" (chat.v1.Rooms/Send?)',
       'error realtime.calls[0]: chat.v1.Calls has no method "Ecco" (chat.v1.Calls/Echo?)',
-      'error realtime.calls[1]: no service "chat.v1.Cells" is exposed; a service that sockets call must stand under services (chat.v1.Calls?)',
+      'error realtime.calls[1]: no service "chat.v1.Cells" is exposed; a service that sockets call must be listed under services (chat.v1.Calls?)',
     ],
   );
   assert.deepEqual(await problems({ events: asked("chat.v1.Rooms/Sent") }), [

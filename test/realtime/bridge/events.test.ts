@@ -40,7 +40,7 @@ function refusal(verdict: Verdict): { reason: string; message: string; code: num
   return { reason, message, code };
 }
 
-test("an event that nobody wants to know of is allowed at once", async () => {
+test("an event without a configured backend is allowed at once", async () => {
   const { bridge } = await system({ join: asking("Join") });
   assert.deepEqual(bridge.event("message", testSession(), post("hi")), { allow: true, frame: post("hi") });
 });
@@ -75,7 +75,7 @@ test("a frame is bound by proto and JSON names, and what the request lacks is le
   );
 });
 
-test("the backend is told who calls, from where and under which request id", async () => {
+test("the backend gets the caller, its address and the request id", async () => {
   const { bridge, backend } = await system({ connect: asking("Connect") });
   const identity: Identity = {
     provider: "users",

@@ -142,7 +142,7 @@ test("reloads under traffic that waits for backends lose, refuse and reorder not
   }
 });
 
-test("a reload without rooms lets the last sockets tell backends that they leave", async t => {
+test("a reload without rooms still sends backends the leaves of the last sockets", async t => {
   const [one] = await backends(t);
   const version = { upstream: "chat", port: one.port, concurrency: 3 };
   const left: Json[] = [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Semaphore } from "../../../src/realtime/bridge/semaphore.js";
 
-test("places are given at once, then in the order of asking, then not at all", async () => {
+test("permits are given at once, then in order of waiting, then refused", async () => {
   const gate = new Semaphore({ concurrency: 2, queue: 2 });
   assert.equal(gate.acquire(1000), true);
   assert.equal(gate.acquire(1000), true);
@@ -30,7 +30,7 @@ test("a waiter of a semaphore that reaches its timeout gets no permit and leaves
   assert.equal(gate.acquire(1), true);
 });
 
-test("a gate that grows lets those in who wait; one that shrinks lets nobody in until there is room", async () => {
+test("a semaphore that grows admits waiting calls; one that shrinks admits none until there are free permits", async () => {
   const gate = new Semaphore({ concurrency: 1, queue: 3 });
   gate.acquire(1000);
   const order: string[] = [];

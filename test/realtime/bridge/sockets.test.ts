@@ -66,7 +66,7 @@ test("a socket calls a method, and every digit arrives both ways", async t => {
   assert.deepEqual([reason, id], ["METHOD_NOT_CALLABLE", 8]);
 });
 
-test("a backend refuses a join, rewrites a message, and is told of leaves and the end", async t => {
+test("a backend refuses a join, rewrites a message, and gets leaves and disconnects", async t => {
   const { open, backend } = await start(t, {
     events: {
       join: asking("Join"),

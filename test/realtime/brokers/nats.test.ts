@@ -52,7 +52,7 @@ test("a message that NATS would not take is refused, and the next one goes throu
   await server.close();
 });
 
-test("a room whose messages are all too old keeps its place while it has members", { skip }, async () => {
+test("a room whose messages have all expired keeps its position while it has members", { skip }, async () => {
   const server = await startNats();
   const history = { messages: 10, ttl: 1000, maxBytes: 1 << 20 };
   const url = `nats://127.0.0.1:${server.port}`;

@@ -31,7 +31,7 @@ describeBroker({
     }),
 });
 
-test("a Redis server that hangs is given up, and what was published meanwhile is told as failed", {
+test("the connection to a Redis server that hangs is closed, and publishing meanwhile fails", {
   skip,
 }, async () => {
   const server = await startRedis();
@@ -60,7 +60,7 @@ test("a Redis server that hangs is given up, and what was published meanwhile is
   await server.close();
 });
 
-test("what Redis keeps of rooms goes away by itself", { skip }, async () => {
+test("entries of rooms in Redis expire", { skip }, async () => {
   const server = await startRedis();
   const history = { messages: 10, ttl: 60_000, maxBytes: 1 << 20 };
   const broker = createRedisBroker({

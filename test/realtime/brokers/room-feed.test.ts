@@ -45,7 +45,7 @@ function replay(to: number, messages: readonly number[], epoch = "e1"): Replay {
   };
 }
 
-test("what arrives before the place is known is delivered from that place on", () => {
+test("messages that arrive before the position is known are delivered from that position on", () => {
   const { recorder, feed } = setup();
   for (const seq of [4, 5, 6]) feed.message(message(seq));
   feed.open({ epoch: "e1", seq: 4 });
@@ -89,7 +89,7 @@ test("a room feed without history still delivers what arrived during the subscri
   assert.deepEqual(short(recorder), ["gap 3-4", "5", "6"]);
 });
 
-test("a room that began anew is told from its first message on", async () => {
+test("a room with a new epoch is delivered from its first message on", async () => {
   const { recorder, feed, reads } = setup();
   feed.open({ epoch: "e1", seq: 57 });
   feed.message(message(3, "e2"));

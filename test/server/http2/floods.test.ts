@@ -301,7 +301,7 @@ describe("floods over HTTP/2", () => {
     assert.equal(handled, 100);
   });
 
-  test("a response that is left unread for the time of a request is reset, and who writes it is told", async () => {
+  test("a response that is left unread for the time of a request is reset, and its writer is notified", async () => {
     let cancelled = false;
     await start({
       requestTimeout: 1000,
@@ -360,7 +360,7 @@ describe("floods over HTTP/2", () => {
     await client.closed;
   });
 
-  test("what nobody reads of bodies is bounded for the whole connection", async () => {
+  test("unread bytes of bodies are bounded for the whole connection", async () => {
     const requests: InboundRequest[] = [];
     await start({ handle: request => void requests.push(request) });
     const client = await open();

@@ -154,7 +154,7 @@ describe("malformed requests over HTTP/2", () => {
     "shorter than its content-length": ["5", "four", true],
   };
   for (const [what, [length, content, end]] of Object.entries(bodies)) {
-    test(`a body that is ${what} is reset with PROTOCOL_ERROR, and who reads it learns of it`, async () => {
+    test(`a body that is ${what} is reset with PROTOCOL_ERROR, and its reader gets an error`, async () => {
       handled = [];
       stream += 2;
       client.send(post(stream, { "content-length": length }));

@@ -261,7 +261,7 @@ describe("requests over HTTP/2", () => {
     clearInterval(again);
   });
 
-  test("who writes faster than the client reads is told to wait, and when to go on", async () => {
+  test("a writer that is faster than its client has to wait, and is notified when to go on", async () => {
     let writer: BodyWriter | undefined;
     let written = 0;
     let waits = 0;
@@ -405,7 +405,7 @@ describe("requests over HTTP/2", () => {
 describe("HTTP/2 over TLS", { skip: withoutOpenssl }, () => {
   const authority = withoutOpenssl === false ? new Authority("Test") : undefined;
 
-  test("ALPN chooses h2 or http/1.1 on one port, and a client certificate is told over both", async () => {
+  test("ALPN chooses h2 or http/1.1 on one port, and a client certificate is reported over both", async () => {
     const server = (authority as Authority).issue("server", "/CN=localhost", "IP=127.0.0.1");
     const ada = (authority as Authority).issue("ada", "/CN=ada");
     const { ca } = authority as Authority;

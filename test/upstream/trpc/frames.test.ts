@@ -109,7 +109,7 @@ test("a body of many pieces is joined, and the attachment behind it is passed ov
   }
 });
 
-test("what is no frame of tRPC ends the reading with a TrpcError", () => {
+test("bytes that are no tRPC frame give a TrpcError", () => {
   const [good = Buffer.alloc(0)] = exchange("a call").received;
   const changed = (at: number, value: number) => {
     const frame = Buffer.from(good);

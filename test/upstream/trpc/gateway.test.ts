@@ -205,7 +205,7 @@ describe("a gateway in front of a tRPC server", () => {
     );
   });
 
-  it("the log has the code of the business and says who ended the call", async () => {
+  it("the log has the business code and says who ended the call", async () => {
     await get("func_ret10042");
     await system.logged(/"backend_code":10042.*"detail":"business 10042: the business says no"/);
     await get("ret23");

@@ -298,7 +298,7 @@ test("a tRPC connection on which nothing comes while calls time out is left for 
   await server.close();
 });
 
-test("a tRPC server that sends without end what nobody asked for is left, and memory stays bounded", async () => {
+test("the connection to a tRPC server that sends endless unsolicited frames is closed, and memory stays bounded", async () => {
   // Responses to a call that is over: legal one by one, and never wanted.
   const frame = responseFrame({ id: 1, body: Buffer.alloc(1 << 20) });
   const flooded = 256;

@@ -75,7 +75,7 @@ function createApiKeyProvider(
     }
     const problems =
       problem instanceof LoadError ? problem.diagnostics.map(formatDiagnostic) : [String(problem)];
-    const message = `the file of keys has errors, the keys from before stay: ${problems.join("; ")}`;
+    const message = `the key file has errors; keeping the previous keys: ${problems.join("; ")}`;
     log({ level: "warn", provider: name, message });
   });
   const placement = placementOf(config, "x-api-key");

@@ -26,7 +26,7 @@ const KeysSchema = Type.Array(
         {
           default: {},
           propertyNames: { description: "a name of metadata in lower case" },
-          description: "What the backend is told.",
+          description: "Metadata for the backend.",
         },
       ),
       expires: Type.Optional(text<number>("instant", { description: "When the key ceases to be accepted." })),

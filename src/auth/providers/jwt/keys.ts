@@ -101,7 +101,7 @@ function fileKeys(file: string, say: Say): TokenKeys {
     () => keys.replace(readJwkSetFile(file)),
     problem => {
       if (problem === undefined) say("info", "the key set has been read again");
-      else say("warn", `${reasonOf(problem)}; the keys from before stay`);
+      else say("warn", `${reasonOf(problem)}; keeping the previous keys`);
     },
   );
   return {
