@@ -83,7 +83,7 @@ test("the file is read again when it changes, and one with errors changes nothin
   assert.ok(await ask());
   workspace.write("keys.yaml", `- { hash: "${hashApiKey(acme)}", subjct: acme }\n`);
   const { message } = await tested.logged("errors");
-  assert.match(message, /stay: .*keys\.yaml:1:\d+: error: .*subjct/);
+  assert.match(message, /keys: .*keys\.yaml:1:\d+: error: .*subjct/);
   assert.ok(await ask());
   const unknown = await tested.refused({ headers: { "x-api-key": "not-a-key" } });
   assert.deepEqual([unknown.reason, unknown.retryAfter], ["AUTH_UNAVAILABLE", 1]);

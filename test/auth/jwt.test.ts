@@ -364,7 +364,7 @@ test("a file of keys is read again when it changes, and tokens of a key that is 
   const token = await es.sign();
   assert.ok(await tested.ask(bearer(token)));
   workspace.write("rotating.json", "{");
-  assert.match((await tested.logged("stay")).message, /is not JSON; keeping the previous keys/);
+  assert.match((await tested.logged("keeping")).message, /is not JSON; keeping the previous keys/);
   assert.ok(!(tested.askNow(bearer(token)) instanceof Promise));
   workspace.write("rotating.json", JSON.stringify({ keys: [next.jwk] }));
   await tested.logged("read again");
