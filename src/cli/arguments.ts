@@ -24,6 +24,8 @@ export interface Arguments {
   readonly strict: boolean;
   readonly yaml: boolean;
   readonly service: string | undefined;
+  /** Least severity that is a failure. */
+  readonly failOn: string | undefined;
 }
 
 type ConfigArguments = Exclude<Required<ConfigInput>, string>;
@@ -35,6 +37,7 @@ const known = {
   strict: { type: "boolean" },
   yaml: { type: "boolean" },
   service: { type: "string" },
+  "fail-on": { type: "string" },
 } as const;
 
 /** `config` stands for `-c` and `--set`. */
@@ -64,6 +67,7 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
     strict: values.strict ?? false,
     yaml: values.yaml ?? false,
     service: values.service,
+    failOn: values["fail-on"],
   };
 }
 
@@ -84,7 +88,9 @@ function parse(args: readonly string[], options: readonly OptionName[]) {
     return parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true });
   } catch (error) {
     // All names are known here: --config or --service without a value, or a switch with one.
-    const [name] = (error instanceof Error && /--(json|set|strict|yaml|service)/.exec(error.message)) || [];
+    const [name] =
+      (error instanceof Error && /--(json|set|strict|yaml|service|fail-on)/.exec(error.message)) || [];
+    if (name === "--fail-on") throw new UsageError("expected high, medium or low after --fail-on");
     if (name === "--service") throw new UsageError("expected the name of a service after --service");
     if (name === "--set")
       throw new UsageError("expected PATH=VALUE after --set, such as upstreams.chat.timeout=5s");

@@ -28,6 +28,14 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    "audit",
+    {
+      takes: "-c FILE [--json] [--fail-on high|medium|low]",
+      does: "list settings that are valid and risky; exit 1 where one is as severe as --fail-on says, by default high",
+      load: async () => (await import("./audit.js")).auditCommand,
+    },
+  ],
+  [
     "routes",
     {
       takes: "-c FILE [--json]",

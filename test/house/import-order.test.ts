@@ -7,7 +7,7 @@ import { test } from "node:test";
 const order: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli"],
-  ["demo"],
+  ["demo", "audit"],
   ["gateway"],
   ["pipeline", "admin", "realtime", "docs-page"],
   ["protocols"],
@@ -84,7 +84,17 @@ test("docs/architecture.md shows the module order", () => {
 });
 
 test("the core imports no feature", () => {
-  const features = ["realtime", "livekit", "openapi", "explain", "docs-page", "admin", "demo", "cli"];
+  const features = [
+    "realtime",
+    "livekit",
+    "openapi",
+    "explain",
+    "docs-page",
+    "admin",
+    "demo",
+    "audit",
+    "cli",
+  ];
   const core = ["pipeline", "protocols", "server", "bindings", "codec", "upstream", "routing"];
   const wrong = sources()
     .filter(file => core.includes(moduleOf(file)))

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { chmodSync } from "node:fs";
+import { test } from "node:test";
+import { auditCommand } from "../../src/cli/audit.js";
+import { Workspace } from "../config/workspace.js";
+
+const proto = `syntax = "proto3";
+package shop.v1;
+import "google/api/annotations.proto";
+service Orders {
+  rpc Get(Order) returns (Order) { option (google.api.http) = { get: "/orders/{id}" }; }
+  rpc Put(Order) returns (Order) { option (google.api.http) = { put: "/orders/{id}" body: "*" }; }
+}
+message Order { string id = 1; }
+`;
+const workspace = new Workspace({ "protos/shop.proto": proto, "keys.yaml": "[]\n" });
+
+interface Found {
+  readonly severity: string;
+  readonly rule: string;
+  readonly path: string;
+  readonly position: { readonly line: number };
+}
+
+async function run(yaml: string, ...options: string[]) {
+  const file = workspace.write("gateway.yaml", yaml);
+  let text = "";
+  const code = await auditCommand(["-c", file, ...options], printed => {
+    text += printed;
+  });
+  return { code, text };
+}
+
+async function risks(yaml: string): Promise<string[]> {
+  const { text } = await run(yaml, "--json");
+  const found = (JSON.parse(text) as { risks: Found[] }).risks;
+  return found.map(({ severity, rule, path }) => `${severity} ${rule} ${path}`);
+}
+
+const guarded = `
+listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }
+descriptors: [{ protos: ./protos }]
+upstreams: { shop: { targets: ["127.0.0.1:1"] } }
+services: [{ service: shop.v1.Orders, upstream: shop }]
+auth:
+  default: users
+  providers: { users: { type: jwt, issuer: https://id.example.com, audience: api } }
+`;
+
+test("an audit finds nothing in a configuration with a guard for all", async () => {
+  const { code, text } = await run(guarded);
+  assert.equal(code, 0);
+  assert.match(text, /gateway\.yaml: no risky settings found\n$/);
+});
+
+const cases: [name: string, yaml: string, expected: string[]][] = [
+  [
+    "routes without authentication, those that write first",
+    guarded.replace("default: users", "default: none"),
+    ["high open-route services[0]", "medium open-route-without-limit services[0]"],
+  ],
+  [
+    "a route that is open by intent, as less of a risk",
+    `${guarded.replace("upstream: shop }]", "upstream: shop, methods: { Get: { auth: none, rate_limit: few } } }]")}rate_limits: { few: { requests: 5, per: 1s, key: ip } }\n`,
+    ["low open-route services[0]"],
+  ],
+  [
+    "a prefix that is passed on without authentication",
+    `${guarded.replace("upstreams: { ", "upstreams: { old: { protocol: http, targets: [http://127.0.0.1:1] }, ")}http: { proxy: [{ prefix: /old, upstream: old, auth: none }] }\n`,
+    ["medium open-route http.proxy[0]", "medium open-route-without-limit http.proxy[0]"],
+  ],
+  [
+    "listeners that are reached in plain text",
+    guarded
+      .replace("http: { address: 127.0.0.1:0 }", "http: { address: 0.0.0.0:0 }")
+      .replace(
+        "admin: { address: 127.0.0.1:0 }",
+        'admin: { address: 0.0.0.0:0, token: "a token in the file" }',
+      ),
+    [
+      "high plain-admin-listener listeners.admin",
+      "high secret-in-file listeners.admin.token",
+      "medium plain-listener listeners.http",
+    ],
+  ],
+  [
+    "no plain text behind a trusted proxy",
+    `${guarded.replace("http: { address: 127.0.0.1:0 }", "http: { address: 0.0.0.0:0 }")}http: { forwarded: { trusted_hops: 1 } }\n`,
+    [],
+  ],
+  [
+    "tokens without an end, an audience or an issuer, and keys in plain text",
+    guarded.replace(
+      "issuer: https://id.example.com, audience: api",
+      "jwks: http://id.example.com/keys, required_claims: [], query: token",
+    ),
+    [
+      "high endless-token auth.providers.users.required_claims",
+      "high plain-keys auth.providers.users.jwks",
+      "medium credential-in-url auth.providers.users.query",
+      "medium any-audience auth.providers.users",
+      "low any-issuer auth.providers.users",
+    ],
+  ],
+  [
+    "calls to other machines in plain text",
+    guarded.replace("127.0.0.1:1", "dns:///shop.internal:50051"),
+    ["low plain-upstream upstreams.shop"],
+  ],
+  [
+    "any page, documents, reflection and a verbose log",
+    `${guarded}http: { cors: { origins: ["*"] }, docs: { auth: none, openapi: /openapi.json }, grpc: { reflection: { auth: none } } }\ntelemetry: { log: { level: debug } }\n`,
+    [
+      "medium any-origin http.cors.origins",
+      "low open-documents http.docs",
+      "low open-reflection http.grpc.reflection",
+      "low verbose-log telemetry.log.level",
+    ],
+  ],
+  [
+    "sockets that anyone may open",
+    `${guarded}realtime: { path: /ws, auth: none }\n`,
+    ["high open-sockets realtime"],
+  ],
+];
+for (const [name, yaml, expected] of cases) {
+  test(`an audit finds ${name}`, async () => {
+    assert.deepEqual((await risks(yaml)).toSorted(), expected.toSorted());
+  });
+}
+
+test("an audit finds a key file that every user of the machine may read", async () => {
+  const yaml = guarded.replace(
+    "users: { type: jwt",
+    "keys: { type: api_key, keys: keys.yaml }, users: { type: jwt",
+  );
+  chmodSync(workspace.path("keys.yaml"), 0o644);
+  assert.deepEqual(await risks(yaml), ["medium readable-key auth.providers.keys.keys"]);
+  chmodSync(workspace.path("keys.yaml"), 0o640);
+  assert.deepEqual(await risks(yaml), []);
+});
+
+test("the severity that fails an audit is chosen by --fail-on", async () => {
+  const plain = guarded.replace("127.0.0.1:1", "dns:///shop.internal:50051");
+  assert.equal((await run(plain)).code, 0);
+  const { code, text } = await run(plain, "--fail-on", "low");
+  assert.equal(code, 1);
+  assert.match(
+    text,
+    /gateway\.yaml:4:\d+: low: calls to dns:\/\/\/shop\.internal:50051 cross .* \(plain-upstream at upstreams\.shop\)/,
+  );
+  assert.match(text, /0 high, 0 medium, 1 low\n$/);
+  await assert.rejects(
+    run(plain, "--fail-on", "worst"),
+    /expected high, medium, low after --fail-on, found "worst"/,
+  );
+});
