@@ -181,20 +181,6 @@ function check(draft: Draft, findings: Findings): void {
   checkRealtime(draft, findings);
   checkTelemetry(telemetry, findings);
   checkAddresses(draft, findings);
-  checkWorkers(draft, findings);
-}
-
-/** What is in the memory of one process, and would be in that of each. */
-function checkWorkers({ server, rate_limits, livekit }: Draft, findings: Findings): void {
-  const workers = server?.workers ?? 1;
-  if (workers === 1) return;
-  const at = ["server", "workers"];
-  const single = (what: string, otherwise: string): void =>
-    findings.error(at, `${what}; expected 1${otherwise}, found ${findings.show(at, workers)}`);
-  const limits = Object.values(rate_limits ?? {});
-  if (limits.some(limit => limit?.store === "memory" || limit?.concurrency !== undefined))
-    single("limits are counted in one process", ", or rates in Redis");
-  if (livekit !== undefined) single("who was put out of a room of LiveKit is known to one process", "");
 }
 
 /** No two listeners may have one port. */

@@ -19,7 +19,7 @@ export function createGuards(
   config: GatewayConfig,
   model: Model,
   channel: (upstream: string) => Channel,
-  { auth, limits: metrics, log }: Runtime,
+  { auth, limits: metrics, log, borrower }: Runtime,
   previous: Guards | undefined,
 ): Guards {
   const authenticators = createAuthenticators(config, {
@@ -29,7 +29,7 @@ export function createGuards(
     metrics: auth,
     log: ({ level, provider, message }) => log[level]({ provider }, message),
   });
-  const limits = createLimits(config.rate_limits, { metrics, log, previous: previous?.limits });
+  const limits = createLimits(config.rate_limits, { metrics, log, previous: previous?.limits, borrower });
   return {
     authenticators,
     limits,

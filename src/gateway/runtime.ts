@@ -1,8 +1,10 @@
 import { AuthMetrics, PolicyMetrics } from "../auth/auth-metrics.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
+import type { Borrower } from "../limits/lending/borrower.js";
+import { borrowFrom } from "../limits/lending/desk.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
-import { Removals } from "../livekit/removals.js";
+import { Removals, shareRemovals } from "../livekit/removals.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -32,6 +34,8 @@ export interface Runtime {
   readonly handlers: readonly LocalHandler[];
   /** To the primary; undefined where this process is the only one. */
   readonly channel: ProcessChannel | undefined;
+  /** Of a worker: what takes the tokens of limits from the primary. */
+  readonly borrower: Borrower | undefined;
 }
 
 export function createRuntime(
@@ -40,6 +44,8 @@ export function createRuntime(
   endpoints: readonly LocalHandler[] = [],
   channel?: ProcessChannel,
 ): Runtime {
+  const removals = new Removals();
+  if (channel !== undefined) shareRemovals(removals, channel);
   const metrics = new Metrics({ version, buckets: telemetry.metrics.buckets });
   const { registry } = metrics;
   const { tracing } = telemetry;
@@ -53,10 +59,11 @@ export function createRuntime(
     limits: new LimitsMetrics(registry),
     validation: new ValidationMetrics(registry),
     livekit: new LiveKitMetrics(registry),
-    removals: new Removals(),
+    removals,
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
     handlers: endpoints,
     channel,
+    borrower: channel && borrowFrom(channel),
   };
 }

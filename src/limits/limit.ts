@@ -1,10 +1,12 @@
 import { gatewayError } from "../status/failure.js";
 import { callerKey, type LimitKey, limitKey } from "./caller-key.js";
+import { type ConcurrencyLimiter, createConcurrencyLimiter } from "./concurrency.js";
 import type { RateLimitConfig } from "./config.js";
+import type { Borrower } from "./lending/borrower.js";
 import type { Limited } from "./limiter.js";
 import type { LimitCounters } from "./limits-metrics.js";
 import { type Decision, policyItem, type Rate, rateOf, refusalOf, remaining, seconds } from "./rate.js";
-import { createMemoryStore, type MemoryStore } from "./stores/memory.js";
+import { createMemoryStore } from "./stores/memory.js";
 import type { Store, StoreBackend } from "./stores/store.js";
 import { storeType } from "./stores/stores.js";
 
@@ -24,6 +26,8 @@ export interface LimitParts {
   readonly backend: StoreBackend;
   /** Ticks of a monotonic clock. */
   now(): number;
+  /** Where what is counted in memory comes from, in a worker. */
+  readonly borrower: Borrower | undefined;
 }
 
 /** One item of `rate_limits` with its counts; it outlives reloads that leave it as it is. */
@@ -37,12 +41,12 @@ export class Limit {
   readonly #rate: Rate | undefined;
   readonly #store: Store | undefined;
   /** Counts while the server of the store does not answer. */
-  readonly #local: MemoryStore | undefined;
+  readonly #local: Store | undefined;
   readonly #concurrency: ConcurrencyLimiter | undefined;
   readonly #enforced: boolean;
   readonly #policy: string;
 
-  constructor({ name, config, counters, backend, now }: LimitParts) {
+  constructor({ name, config, counters, backend, now, borrower }: LimitParts) {
     const { requests, per, burst, concurrency } = config;
     // Loading has checked the key.
     const key = limitKey(config.key) as LimitKey;
@@ -56,8 +60,12 @@ export class Limit {
     this.#counters = counters;
     this.#rate = rate;
     this.#store = rate === undefined ? undefined : backend.store(name, rate);
-    this.#local = rate !== undefined && local ? createMemoryStore(rate, now) : undefined;
-    this.#concurrency = concurrency === undefined ? undefined : createConcurrencyLimiter(concurrency);
+    this.#local =
+      rate !== undefined && local ? (borrower?.store(name, rate) ?? createMemoryStore(rate, now)) : undefined;
+    this.#concurrency =
+      concurrency === undefined
+        ? undefined
+        : (borrower?.permits(name, concurrency) ?? createConcurrencyLimiter(concurrency));
     this.#enforced = config.mode === "enforce";
     this.#policy = rate === undefined ? "" : policyItem(name, rate);
   }
@@ -65,8 +73,17 @@ export class Limit {
   /** @throws GatewayError (or rejects with it) RATE_LIMITED, TOO_MANY_CONCURRENT, RATE_LIMIT_UNAVAILABLE */
   admit(caller: Limited, subject: string | undefined): Pass | Promise<Pass> {
     const key = this.#key(caller, subject);
-    const release = this.#concurrency?.acquire(key);
-    if (this.#concurrency !== undefined && release === undefined) return this.#full();
+    if (this.#concurrency === undefined) return this.#admit(key, undefined);
+    const release = this.#concurrency.acquire(key);
+    if (release instanceof Promise)
+      return release.then(
+        permit => (permit === undefined ? this.#full() : this.#admit(key, permit)),
+        () => this.#withoutStore(key, undefined),
+      );
+    return release === undefined ? this.#full() : this.#admit(key, release);
+  }
+
+  #admit(key: string, release: (() => void) | undefined): Pass | Promise<Pass> {
     const decision = this.#store?.take(key);
     if (decision === undefined) return this.#pass(release);
     if (!(decision instanceof Promise)) return this.#settle(decision, release);
@@ -88,9 +105,13 @@ export class Limit {
     return this.#refuse("TOO_MANY_CONCURRENT", "too many requests are under way; wait for one to end", 1, []);
   }
 
-  #withoutStore(key: string, release: (() => void) | undefined): Pass {
+  #withoutStore(key: string, release: (() => void) | undefined): Pass | Promise<Pass> {
     this.#counters.storeFailed.inc();
-    if (this.#local !== undefined) return this.#settle(this.#local.take(key), release);
+    if (this.#local !== undefined) {
+      const decision = this.#local.take(key);
+      if (!(decision instanceof Promise)) return this.#settle(decision, release);
+      return decision.then(known => this.#settle(known, release));
+    }
     if (this.config.on_store_failure === "allow") return this.#pass(release);
     release?.();
     return this.#refuse("RATE_LIMIT_UNAVAILABLE", "requests cannot be counted at present", 1, []);
@@ -119,30 +140,4 @@ export class Limit {
     this.#counters.limited.inc();
     throw gatewayError(reason, message, [], { retryAfter, headers });
   }
-}
-
-/** Counts the requests under way by key. */
-interface ConcurrencyLimiter {
-  /** Acquires a permit and returns what releases it, once; undefined where all permits of the key are held. */
-  acquire(key: string): (() => void) | undefined;
-}
-
-/** @param maxPermits of one key. Keys without a request are not kept. */
-function createConcurrencyLimiter(maxPermits: number): ConcurrencyLimiter {
-  const held = new Map<string, number>();
-  return {
-    acquire(key) {
-      const count = held.get(key) ?? 0;
-      if (count >= maxPermits) return undefined;
-      held.set(key, count + 1);
-      let released = false;
-      return () => {
-        if (released) return;
-        released = true;
-        const left = (held.get(key) as number) - 1;
-        if (left === 0) held.delete(key);
-        else held.set(key, left);
-      };
-    },
-  };
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "../telemetry/logger.js";
 import { type RateLimitConfig, storeUrl } from "./config.js";
+import type { Borrower } from "./lending/borrower.js";
 import { Limit, type Pass } from "./limit.js";
 import type { Admission, Limited, Limiter } from "./limiter.js";
 import type { LimitsMetrics } from "./limits-metrics.js";
@@ -30,6 +31,8 @@ export interface LimitsContext {
   readonly now?: () => number;
   /** Milliseconds that the server of a store may take; default 100. */
   readonly timeoutMs?: number;
+  /** Where what is counted in memory comes from, in a worker. */
+  readonly borrower?: Borrower | undefined;
 }
 
 export function createLimits(
@@ -46,16 +49,16 @@ class CompiledLimits implements Limits {
 
   constructor(
     configs: Readonly<Record<string, RateLimitConfig>>,
-    { metrics, log, previous, now = monotonicTicks, timeoutMs }: LimitsContext,
+    { metrics, log, previous, now = monotonicTicks, timeoutMs, borrower }: LimitsContext,
   ) {
     const before = previous instanceof CompiledLimits ? previous : undefined;
     for (const [name, config] of Object.entries(configs)) {
-      const backend = this.#backend(config, before, { log, now, timeoutMs });
+      const backend = this.#backend(config, before, { log, now, timeoutMs, borrower });
       const kept = before === undefined ? undefined : before.#limits.get(name);
       const limit =
         kept !== undefined && kept.backend === backend && isDeepStrictEqual(kept.config, config)
           ? kept
-          : new Limit({ name, config, counters: metrics.of(name), backend, now });
+          : new Limit({ name, config, counters: metrics.of(name), backend, now, borrower });
       this.#limits.set(name, limit);
     }
   }

@@ -1,17 +1,30 @@
+import type { ProcessChannel } from "../workers/channel.js";
+import type { WorkerPool } from "../workers/pool.js";
+import { topic } from "../workers/topic.js";
+
 /** Bytes that LiveKit takes for names of rooms and participants by default. */
 export const maxNameBytes = 256;
 /** Removals that are remembered at once; the oldest is forgotten first. */
 const maxRemovals = 10_000;
 
+/** That somebody was removed from a room, and gets no token for so many seconds. */
+export interface Removal {
+  readonly room: string;
+  readonly identity: string;
+  readonly seconds: number;
+}
+
 /**
  * Who was removed from which room, for as long as an earlier token may still be valid. One a process, in memory: it
- * outlives reloads, neither restarts nor is it known to other gateways.
+ * outlives reloads, neither restarts nor is it known to other gateways. Workers share it.
  */
 export class Removals {
   readonly #ends = new Map<string, number>();
   readonly #limit: number;
   readonly #now: () => number;
   #maxTtlSeconds = 0;
+  /** Gives what is added to the other workers. */
+  share: (removal: Removal) => void = () => undefined;
 
   /** `now`: a clock in milliseconds since 1970. */
   constructor(limit = maxRemovals, now: () => number = Date.now) {
@@ -28,10 +41,26 @@ export class Removals {
   add(room: string, identity: string, ttl: number): void {
     // No token is given out for longer names.
     if (Buffer.byteLength(room) > maxNameBytes || Buffer.byteLength(identity) > maxNameBytes) return;
+    const seconds = Math.max(ttl, this.#maxTtlSeconds);
+    this.learn({ room, identity, seconds });
+    this.share({ room, identity, seconds });
+  }
+
+  /** Another worker has added it. */
+  learn({ room, identity, seconds }: Removal): void {
     const key = keyOf(room, identity);
     this.#ends.delete(key);
     if (this.#ends.size >= this.#limit) this.#makeRoom();
-    this.#ends.set(key, this.#now() + 1000 * Math.max(ttl, this.#maxTtlSeconds));
+    this.#ends.set(key, this.#now() + 1000 * Math.max(seconds, this.#maxTtlSeconds));
+  }
+
+  /** Those that still hold. */
+  all(): Removal[] {
+    const now = this.#now();
+    return [...this.#ends].flatMap(([key, end]) => {
+      const [room, identity] = JSON.parse(key) as [string, string];
+      return end <= now ? [] : [{ room, identity, seconds: Math.ceil((end - now) / 1000) }];
+    });
   }
 
   /** Whole seconds for which the identity gets no token for the room; 0: it may have one. */
@@ -57,4 +86,26 @@ export class Removals {
 
 function keyOf(room: string, identity: string): string {
   return JSON.stringify([room, identity]);
+}
+
+const removed = topic<Removal>("livekit.removed");
+
+/** In a worker: has the others know who was removed. */
+export function shareRemovals(removals: Removals, channel: ProcessChannel): void {
+  removals.share = removal => void channel.send(removed, removal);
+  channel.onMessage(removed, removal => removals.learn(removal));
+}
+
+/** In the primary: passes on who was removed, also to workers that join later. */
+export function relayRemovals(pool: WorkerPool): void {
+  const known = new Removals();
+  pool.onForked(worker => {
+    worker.channel.onMessage(removed, removal => {
+      known.learn(removal);
+      pool.broadcast(removed, removal, worker);
+    });
+  });
+  pool.onJoined(({ channel }) => {
+    for (const removal of known.all()) channel.send(removed, removal);
+  });
 }

@@ -16,6 +16,8 @@ for (const engine of ["fastify", "uws"] as const) {
     let served: Served;
     let url: string;
     let admin: string;
+    /** Where the engine makes no difference. */
+    const other = { skip: engine === "uws" && "the engine makes no difference" };
     /** Calls that the backend holds back. */
     const held: (() => void)[] = [];
     const release = (): void => {
@@ -27,6 +29,7 @@ for (const engine of ["fastify", "uws"] as const) {
 listeners: { http: { address: ${listener}, engine: ${engine} }, admin: { address: 127.0.0.1:0 } }
 upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 60s } }
 services: [{ service: test.v1.Echo, upstream: echo${service} }]
+rate_limits: { day: { requests: 20, per: 24h, key: global }, two: { concurrency: 2, key: global } }
 server: { workers: 2, drain: 60s }
 ${rest}`;
     const config = async () => JSON.parse((await get(`${admin}/config`)).text);
@@ -63,6 +66,7 @@ ${rest}`;
 
     before(async () => {
       backend = await startBackend({
+        "/test.v1.Echo/Archive": echo,
         "/test.v1.Echo/Get": (call, reply) => {
           if (!call.request.toString().includes("held")) return echo(call, reply);
           held.push(() => echo(call, reply));
@@ -148,7 +152,7 @@ ${rest}`;
       assert.ok(workers.every((each: { pid: number }) => each.pid !== pid));
     });
 
-    it("a reload reaches both workers at once, and one that is refused neither", async () => {
+    it("a reload reaches both workers at once, and one that is refused neither", other, async () => {
       const first = await config();
       served.write(yaml(", prefix: /v2"));
       const { status, report } = await reload();
@@ -174,6 +178,33 @@ ${rest}`;
       assert.match((await get(`${admin}/readyz`)).text, /the reload at .* failed/);
       assert.equal(await counted('protogate_config_reloads_total{result="failure"}'), 1);
       assert.equal(served.log.filter(({ msg }) => /^reload failed/.test(String(msg))).length, 1);
+    });
+
+    it("a rate limit and a limit of concurrency hold for both workers together", other, async () => {
+      served.write(yaml(", methods: { Archive: { rate_limit: day }, Get: { rate_limit: two } }"));
+      assert.equal((await reload()).status, 200);
+      const archive = async () => (await get(`${url}/v1/items/a:archive`, "POST")).status;
+      let admitted = 0;
+      // A worker may refuse while what the other has given back is on its way.
+      for (let sent = 0; admitted < 20 && sent < 2000; sent++) if ((await archive()) === 200) admitted++;
+      assert.equal(admitted, 20);
+      const after = await Promise.all(Array.from({ length: 30 }, archive));
+      assert.deepEqual([...new Set(after)], [429]);
+
+      const sent: Promise<{ status: number }>[] = [];
+      while (held.length < 2) {
+        const before = held.length;
+        const next = get(`${url}/v1/items/held`);
+        sent.push(next);
+        const arrived = new Promise<void>(resolve => {
+          holding = () => held.length > before && resolve();
+        });
+        await Promise.race([next, arrived]);
+      }
+      assert.deepEqual(await statuses("/v1/items/held", 20), [429]);
+      release();
+      const ends = (await Promise.all(sent)).map(({ status }) => status).filter(status => status !== 429);
+      assert.deepEqual(ends, [200, 200]);
     });
 
     it("SIGTERM lets the requests of both finish, then all processes end with exit code 0", async () => {

@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
 import type { ConfigInput } from "../../config/compose.js";
+import { LendingDesk } from "../../limits/lending/desk.js";
+import { relayRemovals } from "../../livekit/removals.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
 import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
@@ -87,6 +89,8 @@ class Primary implements Gateway {
       failed: error => this.#log.error({ err: error }, "A message of a worker could not be handled."),
     });
     this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
+    new LendingDesk(this.#pool);
+    relayRemovals(this.#pool);
     this.#pool.onForked(worker => this.#attach(worker));
     this.#pool.onLeft(worker => this.#statuses.delete(worker));
     const { realtime } = loaded.config;

@@ -61,10 +61,10 @@ export interface MemoryStore extends Store {
   take(key: string): Decision;
 }
 
-/** Counts of this process alone. */
+/** Counts of this process, or of all workers. */
 export const memory = {
-  open: (_url, { now }) => ({
-    store: (_limit, rate) => createMemoryStore(rate, now),
+  open: (_url, { now, borrower }) => ({
+    store: (limit, rate) => borrower?.store(limit, rate) ?? createMemoryStore(rate, now),
     retain: () => {},
     release: () => {},
   }),

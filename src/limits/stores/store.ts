@@ -21,6 +21,8 @@ export interface StoreContext {
   readonly now: () => number;
   /** Milliseconds that a server may take for a decision; default that of the kind. */
   readonly timeoutMs: number | undefined;
+  /** Of a worker: what shares buckets in memory with the others. */
+  readonly borrower?: { store(limit: string, rate: Rate): Store } | undefined;
 }
 
 /** A kind of store: the value of `store`. Clients of servers are loaded only where they are used. */

@@ -1,0 +1,162 @@
+import { Linked, Ring } from "../../net/ring.js";
+import type { Rate } from "../rate.js";
+
+/** Most keys of one limit; about 200 bytes each. */
+const maxKeysOfLimit = 100_000;
+
+/** What a worker reports of a key, and what it asks for. Counts are those since its last message. */
+export interface LoanRequest {
+  /** Of the limit and its definition. */
+  readonly limit: string;
+  /** A bucket's; of permits `interval` is 0, since they come back and do not refill, and `burst` is how many there are. */
+  readonly rate: Rate;
+  readonly key: string;
+  /** Tokens that were used. */
+  readonly spent: number;
+  /** Ticks since the last of them was. */
+  readonly age: number;
+  /** Tokens that were not, and are given back. */
+  readonly returned: number;
+  readonly wanted: number;
+}
+
+/** What a borrower has done with tokens of a key. */
+export type Repayment = Pick<LoanRequest, "spent" | "age" | "returned">;
+
+export interface Loan {
+  readonly granted: number;
+  /** Ticks until the bucket is full, if all that is lent is used. */
+  readonly debt: number;
+  /** Others hold tokens, and may give them back at any time. */
+  readonly more: boolean;
+}
+
+/** The tokens of one key. */
+class Account<B> extends Linked {
+  /** When it would be full, if nothing was lent. */
+  until = 0;
+  /** Tokens that borrowers hold, as far as they have reported. */
+  readonly lent = new Map<B, number>();
+  lentSum = 0;
+
+  constructor(readonly key: string) {
+    super();
+  }
+}
+
+interface Book<B> {
+  readonly rate: Rate;
+  readonly accounts: Map<string, Account<B>>;
+  readonly ring: Ring<Account<B>>;
+}
+
+/**
+ * The tokens of all limits of a machine, of which borrowers take small batches. What is in the bucket and what is lent are
+ * together never more than the bucket holds: so all borrowers together never admit more than one process would.
+ * @template B a borrower
+ */
+export class TokenBank<B> {
+  readonly #books = new Map<string, Book<B>>();
+  readonly #now: () => number;
+  readonly #maxKeys: number;
+
+  /** @param now ticks of a monotonic clock */
+  constructor(now: () => number, maxKeys = maxKeysOfLimit) {
+    this.#now = now;
+    this.#maxKeys = maxKeys;
+  }
+
+  /** Takes in what a borrower reports, and lends what it wants as far as there is. */
+  lend(borrower: B, request: LoanRequest): Loan {
+    const { rate } = request;
+    const account = this.#account(request);
+    const now = this.#now();
+    const held = account.lent.get(borrower) ?? 0;
+    // One that was forgotten, because there were too many keys, starts anew.
+    const spent = Math.min(request.spent, held);
+    const returned = Math.min(request.returned, held - spent);
+    if (spent > 0) account.until = Math.max(account.until, now - request.age) + spent * rate.interval;
+    account.lentSum -= spent + returned;
+    const granted = Math.min(request.wanted, this.#available(account, rate, now));
+    account.lentSum += granted;
+    const left = held - spent - returned + granted;
+    if (left === 0) account.lent.delete(borrower);
+    else account.lent.set(borrower, left);
+    const debt = Math.max(0, account.until - now) + account.lentSum * rate.interval;
+    return { granted, debt, more: account.lentSum > left };
+  }
+
+  /** Who else holds tokens of that key. */
+  holders({ limit, key }: Pick<LoanRequest, "limit" | "key">, except: B): B[] {
+    const account = this.#books.get(limit)?.accounts.get(key);
+    return account === undefined ? [] : [...account.lent.keys()].filter(borrower => borrower !== except);
+  }
+
+  /** A borrower is gone. Tokens of rates that it held count as used, since they may have been; permits are free again. */
+  leave(borrower: B): void {
+    const now = this.#now();
+    for (const { rate, accounts } of this.#books.values()) {
+      for (const account of accounts.values()) {
+        const held = account.lent.get(borrower);
+        if (held === undefined) continue;
+        account.lent.delete(borrower);
+        account.lentSum -= held;
+        account.until = Math.max(account.until, now) + held * rate.interval;
+      }
+    }
+  }
+
+  /** Forgets what is as good as new. */
+  tidy(): void {
+    const now = this.#now();
+    for (const [limit, book] of this.#books) {
+      for (const account of book.ring.all()) if (isNew(account, now)) this.#drop(book, account);
+      if (book.accounts.size === 0) this.#books.delete(limit);
+    }
+  }
+
+  /** How many are kept. */
+  get keys(): number {
+    return [...this.#books.values()].reduce((sum, { accounts }) => sum + accounts.size, 0);
+  }
+
+  #available({ until, lentSum }: Account<B>, { interval, burst }: Rate, now: number): number {
+    const used = interval === 0 ? 0 : Math.ceil(Math.max(0, until - now) / interval);
+    return Math.max(0, burst - used - lentSum);
+  }
+
+  #account({ limit, rate, key }: LoanRequest): Account<B> {
+    let book = this.#books.get(limit);
+    if (book === undefined) {
+      book = { rate, accounts: new Map(), ring: new Ring() };
+      this.#books.set(limit, book);
+    }
+    let account = book.accounts.get(key);
+    if (account === undefined) {
+      this.#makeRoom(book);
+      account = new Account<B>(key);
+      book.accounts.set(key, account);
+    } else book.ring.remove(account);
+    book.ring.add(account);
+    return account;
+  }
+
+  /** Two old keys go for each new one where they are as good as new. */
+  #makeRoom(book: Book<B>): void {
+    const now = this.#now();
+    for (let looked = 0; looked < 2; looked++) {
+      const { first } = book.ring;
+      if (first === undefined || (!isNew(first, now) && book.accounts.size < this.#maxKeys)) return;
+      this.#drop(book, first);
+    }
+  }
+
+  #drop({ accounts, ring }: Book<B>, account: Account<B>): void {
+    accounts.delete(account.key);
+    ring.remove(account);
+  }
+}
+
+function isNew({ until, lentSum }: Account<unknown>, now: number): boolean {
+  return until <= now && lentSum === 0;
+}

@@ -1,0 +1,247 @@
+import type { ConcurrencyLimiter } from "../concurrency.js";
+import { type Decision, type Rate, ticksPerMillisecond } from "../rate.js";
+import type { Store } from "../stores/store.js";
+import type { Loan, LoanRequest, Repayment } from "./bank.js";
+
+/** Tokens of one key that a worker takes at once, at most. */
+const maxBatch = 64;
+
+/** A batch is at most one part in so many of all tokens. */
+const batchShare = 8;
+
+/** Ticks for which a key is not asked for again, once there were no tokens but those that others hold. */
+const retryTicks = 10 * ticksPerMillisecond;
+
+/** Most keys of one limit that are in use within two seconds. */
+const maxKeysOfLimit = 100_000;
+
+/** Sweeps, one a second, that a key is kept for unused. */
+const keptSweeps = 2;
+
+/** Where tokens come from. */
+export interface Lender {
+  /** Rejects where the lender does not respond. */
+  lend(request: LoanRequest): Promise<Loan>;
+  /** The same for what is only reported and given back. */
+  report(request: LoanRequest): void;
+}
+
+class Holding {
+  /** Tokens that may be used without asking. */
+  held = 0;
+  /** Tokens used since the last report. */
+  spent = 0;
+  /** When the last of them was. */
+  spentAt = 0;
+  /** Permits in use. */
+  used = 0;
+  asking: Promise<void> | undefined;
+  /** Ticks before which there is nothing to be had. */
+  emptyUntil = 0;
+  /** What the lender said last, and when. */
+  debt = 0;
+  debtAt = 0;
+  /** Sweeps since it was last used. */
+  idle = 0;
+}
+
+/** The tokens of one limit that this worker holds. */
+class Wallet {
+  readonly #holdings = new Map<string, Holding>();
+  readonly #limit: string;
+  readonly #rate: Rate;
+  readonly #batch: number;
+  readonly #lender: Lender;
+  readonly #now: () => number;
+
+  constructor(limit: string, rate: Rate, lender: Lender, now: () => number) {
+    this.#limit = limit;
+    this.#rate = rate;
+    this.#batch = Math.max(1, Math.min(maxBatch, Math.floor(rate.burst / batchShare)));
+    this.#lender = lender;
+    this.#now = now;
+  }
+
+  holding(key: string): Holding {
+    let holding = this.#holdings.get(key);
+    if (holding === undefined) {
+      if (this.#holdings.size >= maxKeysOfLimit) this.#makeRoom();
+      holding = new Holding();
+      this.#holdings.set(key, holding);
+    }
+    holding.idle = 0;
+    return holding;
+  }
+
+  /** Uses a token that is at hand. Asks for more before the last one is used. */
+  use(key: string, holding: Holding): boolean {
+    if (holding.held === 0) return false;
+    holding.held--;
+    if (holding.held <= this.#batch / 2 && holding.emptyUntil <= this.#now())
+      this.ask(key, holding).catch(() => undefined);
+    return true;
+  }
+
+  /** Waits for a token. @returns false where there is none to be had */
+  async wait(key: string, holding: Holding): Promise<boolean> {
+    for (;;) {
+      if (this.use(key, holding)) return true;
+      if (holding.emptyUntil > this.#now()) return false;
+      await this.ask(key, holding);
+    }
+  }
+
+  ask(key: string, holding: Holding): Promise<void> {
+    holding.asking ??= this.#ask(key, holding).finally(() => {
+      holding.asking = undefined;
+    });
+    return holding.asking;
+  }
+
+  async #ask(key: string, holding: Holding): Promise<void> {
+    const { spent, age } = this.#spent(holding);
+    const { granted, debt, more } = await this.#lender.lend(
+      this.#request(key, { spent, age, returned: 0 }, this.#batch),
+    );
+    const { interval, burst } = this.#rate;
+    const now = this.#now();
+    holding.held += granted;
+    holding.debt = debt;
+    holding.debtAt = now;
+    if (granted > 0) return;
+    holding.emptyUntil =
+      now +
+      (more || interval === 0
+        ? retryTicks
+        : Math.max(ticksPerMillisecond, debt + interval - burst * interval));
+  }
+
+  /** Ticks until the bucket is full, as far as is known here. */
+  debt({ debt, debtAt, held }: Holding): number {
+    return Math.max(0, debt - (this.#now() - debtAt) - held * this.#rate.interval);
+  }
+
+  /** Gives back what is not used. */
+  giveBack(key: string): Repayment {
+    const holding = this.#holdings.get(key);
+    if (holding === undefined) return { spent: 0, age: 0, returned: 0 };
+    const { held: returned } = holding;
+    holding.held = 0;
+    return { ...this.#spent(holding), returned };
+  }
+
+  #spent(holding: Holding): Pick<Repayment, "spent" | "age"> {
+    const { spent, spentAt } = holding;
+    holding.spent = 0;
+    return { spent, age: spent === 0 ? 0 : this.#now() - spentAt };
+  }
+
+  sweep(): void {
+    for (const [key, holding] of this.#holdings) if (++holding.idle >= keptSweeps) this.#forget(key, holding);
+  }
+
+  #makeRoom(): void {
+    for (const [key, holding] of this.#holdings) {
+      this.#forget(key, holding);
+      return;
+    }
+  }
+
+  /** Gives all back. Permits in use are kept. */
+  #forget(key: string, holding: Holding): void {
+    if (holding.asking !== undefined) return;
+    const repayment = this.giveBack(key);
+    if (repayment.spent + repayment.returned > 0) this.#lender.report(this.#request(key, repayment, 0));
+    if (holding.used === 0) this.#holdings.delete(key);
+  }
+
+  get keys(): number {
+    return this.#holdings.size;
+  }
+
+  #request(key: string, repayment: Repayment, wanted: number): LoanRequest {
+    return { limit: this.#limit, rate: this.#rate, key, ...repayment, wanted };
+  }
+}
+
+/** The limits of a worker, whose tokens come from the primary. */
+export class Borrower {
+  readonly #wallets = new Map<string, Wallet>();
+  readonly #lender: Lender;
+  readonly #now: () => number;
+
+  /** @param now ticks of a monotonic clock */
+  constructor(lender: Lender, now: () => number) {
+    this.#lender = lender;
+    this.#now = now;
+  }
+
+  /** The buckets of a limit. */
+  store(limit: string, rate: Rate): Store {
+    const wallet = this.#wallet(`${limit} ${rate.burst}/${rate.interval}`, rate);
+    const decide = (holding: Holding, admitted: boolean): Decision => {
+      if (admitted) {
+        holding.spent++;
+        holding.spentAt = this.#now();
+      }
+      const debt = wallet.debt(holding);
+      return { admitted, debt: admitted ? debt : Math.max(debt, (rate.burst - 1) * rate.interval + 1) };
+    };
+    return {
+      take: key => {
+        const holding = wallet.holding(key);
+        if (wallet.use(key, holding)) return decide(holding, true);
+        if (holding.emptyUntil > this.#now()) return decide(holding, false);
+        return wallet.wait(key, holding).then(admitted => decide(holding, admitted));
+      },
+    };
+  }
+
+  /** The permits of a limit. */
+  permits(limit: string, maxPermits: number): ConcurrencyLimiter {
+    const wallet = this.#wallet(`${limit} permits ${maxPermits}`, { interval: 0, burst: maxPermits });
+    const permit = (holding: Holding): (() => void) => {
+      holding.used++;
+      let released = false;
+      return () => {
+        if (released) return;
+        released = true;
+        holding.used--;
+        holding.held++;
+        holding.idle = 0;
+      };
+    };
+    return {
+      acquire: key => {
+        const holding = wallet.holding(key);
+        if (wallet.use(key, holding)) return permit(holding);
+        if (holding.emptyUntil > this.#now()) return undefined;
+        return wallet.wait(key, holding).then(admitted => (admitted ? permit(holding) : undefined));
+      },
+    };
+  }
+
+  /** What the lender wants back for others. */
+  recall(limit: string, key: string): Repayment {
+    return this.#wallets.get(limit)?.giveBack(key) ?? { spent: 0, age: 0, returned: 0 };
+  }
+
+  /** To be called once a second: gives back what nobody has used of late. */
+  sweep(): void {
+    for (const wallet of this.#wallets.values()) wallet.sweep();
+  }
+
+  /** How many are kept. */
+  get keys(): number {
+    return [...this.#wallets.values()].reduce((sum, { keys }) => sum + keys, 0);
+  }
+
+  #wallet(limit: string, rate: Rate): Wallet {
+    let wallet = this.#wallets.get(limit);
+    if (wallet === undefined) {
+      wallet = new Wallet(limit, rate, this.#lender, this.#now);
+      this.#wallets.set(limit, wallet);
+    }
+    return wallet;
+  }
+}
