@@ -1,10 +1,10 @@
 import Type from "typebox";
 import { isLoopback, parseAddress } from "../config/address.js";
-import { checkPath, checkTlsFiles } from "../config/check.js";
+import { checkPath } from "../config/check.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { section, text } from "../config/schema.js";
-import { addressForms, listenerTls } from "../server/config.js";
+import { addressForms, checkListenerTls, listenerTls } from "../server/config.js";
 
 /** `listeners.admin`. */
 export const AdminListenerSchema = section(
@@ -39,7 +39,7 @@ export function checkAdminListener(
 ): void {
   if (listener === undefined) return;
   const at = ["listeners", "admin"];
-  checkTlsFiles([...at, "tls"], listener.tls, findings);
+  checkListenerTls([...at, "tls"], listener.tls, findings);
   checkPath([...at, "client_ca"], listener.client_ca, "file", findings);
   if ("client_ca" in listener && !("tls" in listener)) {
     const missing = '"client_ca" without "tls"; expected a certificate of the listener, too';

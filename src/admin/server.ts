@@ -7,6 +7,7 @@ import { isLoopback } from "../config/address.js";
 import { statusDialect } from "../dialects/status.js";
 import { bearerCheck } from "../net/bearer.js";
 import { isHostHeader } from "../net/forwarded-list.js";
+import { NodeCertificates, type RenewableTls, type ServerTls, type ShownTls } from "../net/server-tls.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { type Elsewhere, Operations } from "./operations.js";
 
@@ -26,7 +27,7 @@ export interface AdminAddress {
 export interface AdminOptions {
   readonly address: AdminAddress;
   /** PEM; undefined for plain HTTP. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  readonly tls?: ShownTls | undefined;
   /** PEM: the authorities whose client certificates are good in place of the token; needs `tls`. */
   readonly clientCa?: string | Buffer | undefined;
   /** Asked at each request. Without it and `clientCa` everybody is served. */
@@ -43,7 +44,7 @@ export interface AdminOptions {
   readonly elsewhere?: Elsewhere;
 }
 
-export interface AdminServer {
+export interface AdminServer extends RenewableTls {
   /** What it is bound to, with the port that was chosen. */
   readonly address: AdminAddress;
   /** Stops accepting and resolves once the requests under way have ended. */
@@ -61,8 +62,12 @@ const clientTimeoutMs = 30_000;
  * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen, Node's where key or certificate are bad
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  // A bad certificate does not end the connection: probes have none.
+  const client = (ca = options.clientCa): Pick<ServerTls, "client"> =>
+    ca === undefined ? {} : { client: { ca, required: false } };
+  const certificates = options.tls && new NodeCertificates({ ...options.tls, ...client() });
   const app = fastify({
-    https: options.tls ? { ...options.tls, ...clientCertificates(options.clientCa) } : null,
+    https: certificates?.options ?? null,
     connectionTimeout: clientTimeoutMs,
     requestTimeout: clientTimeoutMs,
     frameworkErrors: (error, request, reply) =>
@@ -74,12 +79,16 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   addRoutes(app, options);
   await app.listen({ host: options.address.host, port: options.address.port });
   const { address, port } = app.server.address() as AddressInfo;
-  return { address: { host: address, port }, close: () => app.close() };
-}
-
-/** A bad certificate does not end the connection: probes have none. */
-function clientCertificates(ca: string | Buffer | undefined): https.ServerOptions {
-  return ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false };
+  return {
+    address: { host: address, port },
+    get shown() {
+      return certificates?.shown;
+    },
+    // Whoever calls knows that there are some.
+    renew: tls =>
+      (certificates as NodeCertificates).prepare(app.server, { ...tls, ...client(tls.client?.ca) }),
+    close: () => app.close(),
+  };
 }
 
 type App = FastifyInstance<https.Server>;

@@ -63,14 +63,17 @@ interface TlsFiles {
   readonly key?: string | undefined;
 }
 
-/** Adds an error for each file of `tls` that cannot be read, and a warning where the certificate has expired. */
+/** Whoever renews certificates does it earlier. */
+const soonMs = 14 * 86_400_000;
+
+/** Adds an error for each file of `tls` that cannot be read, and a warning where the certificate expires. */
 export function checkTlsFiles(at: Path, tls: TlsFiles | undefined, findings: Findings): void {
   if (tls === undefined) return;
   for (const key of ["ca", "cert", "key"] as const) checkPath([...at, key], tls[key], "file", findings);
   const end = tls.cert === undefined ? undefined : expiryOf(tls.cert);
-  if (end === undefined || end >= Date.now()) return;
+  if (end === undefined || end >= Date.now() + soonMs) return;
   const day = new Date(end).toISOString().slice(0, 10);
-  findings.warning([...at, "cert"], `the certificate expired on ${day}`);
+  findings.warning([...at, "cert"], `the certificate ${end < Date.now() ? "expired" : "expires"} on ${day}`);
 }
 
 /** Milliseconds since 1970; undefined where the file holds no certificate, which loading it reports. */

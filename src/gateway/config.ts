@@ -24,7 +24,7 @@ import { checkProxies, ProxySchema } from "../pipeline/proxy-config.js";
 import { checkGrpc, GrpcSchema } from "../protocols/config.js";
 import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
 import { checkRealtime } from "../realtime/config-check.js";
-import { checkHttpListener, HttpListenerSchema } from "../server/config.js";
+import { certificatesOf, checkHttpListener, HttpListenerSchema } from "../server/config.js";
 import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
 import { UploadsSchema } from "../uploads/config.js";
 import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
@@ -173,7 +173,7 @@ function check(draft: Draft, findings: Findings): void {
   checkProxies(draft, findings);
   checkDocs(draft, findings);
   checkGrpc(draft, findings);
-  const tls = listeners?.http?.tls;
+  const [tls] = certificatesOf(listeners?.http?.tls);
   const clientCertificates = listeners?.http && tls !== undefined && "client_ca" in tls;
   checkAuth(auth, { upstreams, passedHeaders: passedHeaders(draft), clientCertificates }, findings);
   checkRateLimits(rate_limits, findings);

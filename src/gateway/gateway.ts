@@ -7,6 +7,7 @@ import type { Engine } from "../server/engine.js";
 import { createLogger } from "../telemetry/logger.js";
 import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
+import { prepareRenewal, type RenewableListeners } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
 import type { GatewayOptions, WorkerPart } from "./gateway-options.js";
 import { buildGeneration, type Generation } from "./generation.js";
@@ -102,6 +103,7 @@ class RunningGateway implements Gateway {
     this.#runtime = createRuntime(loaded.config, log, options.endpoints, part?.channel);
     this.#reloads = new Reloads(log, () => void this.reload("watch"));
     this.#socketEngine = options.socketEngine;
+    this.#runtime.certificates.listenersFrom(() => this.#listeners());
     this.#runtime.metrics.endpointsFrom(() => this.#backends?.endpoints() ?? []);
   }
 
@@ -162,7 +164,9 @@ class RunningGateway implements Gateway {
       next = this.#createBackends(loaded);
       this.#next = next;
       await next.open(this.#reflectionEvents(next));
+      const renewCertificates = prepareRenewal(loaded, this.#listeners());
       await this.#build(next, () => this.#part?.agree(loaded));
+      renewCertificates();
       await this.#realtime?.start(loaded);
       this.#runtime.log.level = loaded.config.telemetry.log.level;
       const settings = restartOnly(this.#started, this.#realtime?.section, loaded.config);
@@ -348,6 +352,10 @@ class RunningGateway implements Gateway {
   async #openRealtime(config: GatewayConfig, section: RealtimeConfig): Promise<RealtimeService> {
     const { openRealtime } = await import("./realtime.js");
     return openRealtime(config, section, this.#runtime, this.#socketEngine);
+  }
+
+  #listeners(): RenewableListeners {
+    return { http: this.#engine, realtime: this.#realtime?.listener, admin: this.#admin };
   }
 
   async #startAdmin(): Promise<void> {

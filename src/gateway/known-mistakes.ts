@@ -9,7 +9,6 @@ const isList = ({ kind }: WrittenValue): boolean => kind === "list";
 
 /** Where options of services are written. */
 const serviceLevels = ["services.*", "services.*.methods.*", "service_defaults"];
-const listeners = ["http", "realtime", "admin"].map(name => `listeners.${name}`);
 
 const unavailable: readonly Unavailable[] = [
   {
@@ -26,10 +25,6 @@ const unavailable: readonly Unavailable[] = [
   ...["name", "hosts", "redirect_to_https", "proxy_protocol"].map(key => ({
     at: `listeners.http.${key}`,
   })),
-  ...listeners.flatMap(listener => [
-    { at: `${listener}.tls`, when: isList },
-    { at: `${listener}.tls.min_version` },
-  ]),
   ...serviceLevels.flatMap(level =>
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),

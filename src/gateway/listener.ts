@@ -4,7 +4,7 @@ import type { ServerTls } from "../net/server-tls.js";
 import { AddonError } from "../net/uws-addon.js";
 import type { ListenersConfig } from "./config.js";
 import type { UsableConfig } from "./read-config.js";
-import { readServerTls } from "./tls.js";
+import { type ListenerName, listenerTlsOf } from "./tls.js";
 
 export interface Listener {
   readonly address: Address;
@@ -12,12 +12,12 @@ export interface Listener {
 }
 
 /** Where a listener listens, with its certificate read. Loading has tried it. */
-export function listenerOf({ config }: UsableConfig, name: keyof ListenersConfig): Listener {
+export function listenerOf({ config }: UsableConfig, name: ListenerName): Listener {
   // Loading has checked that what is served has a listener.
-  const { address, tls } = config.listeners[name] as ListenersConfig["http"];
+  const { address } = config.listeners[name] as ListenersConfig["http"];
   // Loading has checked the form of the address.
   const parsed = parseAddress(address) as Address;
-  return { address: parsed, tls: tls && readServerTls(tls) };
+  return { address: parsed, tls: listenerTlsOf(config, name) };
 }
 
 /**

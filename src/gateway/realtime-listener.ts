@@ -73,6 +73,10 @@ async function startPortable(
     });
     return {
       port: engine.port,
+      get shown() {
+        return engine.shown;
+      },
+      renew: tls => engine.renew(tls),
       close: until => engine.close(until),
       destroy: () => {
         sockets.destroy();

@@ -2,7 +2,8 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import { type Address, parseAddress } from "../config/address.js";
 import type { PeerAddresses } from "../net/peer-address.js";
-import type { UwsApp } from "../net/uws-addon.js";
+import type { ServerTls } from "../net/server-tls.js";
+import type { UwsRoutes } from "../net/uws-addon.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import type { RoomsServer } from "../realtime/api/rooms-server.js";
@@ -37,7 +38,7 @@ import {
   socketPath,
 } from "./realtime-settings.js";
 import type { Runtime } from "./runtime.js";
-import { readServerTls } from "./tls.js";
+import { readCertificate } from "./tls.js";
 
 /** What holds for every socket of the process, whichever listener it comes by. */
 type SocketOptions = Omit<SocketUpgradeOptions, "encrypted" | "responseHeaders">;
@@ -112,6 +113,11 @@ export class RealtimeService implements Rooms {
     });
   }
 
+  /** Undefined without a listener for sockets alone. */
+  get listener(): Engine | undefined {
+    return this.#engine;
+  }
+
   get port(): number {
     return this.#engine?.port ?? 0;
   }
@@ -158,7 +164,7 @@ export class RealtimeService implements Rooms {
       streams: new OpenStreams(),
     });
     const encrypted = tls !== undefined;
-    const engine = await this.#chooseEngine(limits.header);
+    const engine = await this.#chooseEngine(limits.header, tls);
     const start = (): Promise<Engine> =>
       startRealtimeListener(this.realtime, {
         ...address,
@@ -182,7 +188,8 @@ export class RealtimeService implements Rooms {
     return this.#parts as RealtimeParts;
   }
 
-  async #chooseEngine(headerLimit: number): Promise<SocketEngine> {
+  async #chooseEngine(headerLimit: number, tls: ServerTls | undefined): Promise<SocketEngine> {
+    if (tls?.minVersion === "TLSv1.3") return "portable";
     if (this.#wantedEngine !== undefined) return this.#wantedEngine;
     const { engine, why } = await chooseSocketEngine(headerLimit + targetLimit);
     if (why !== undefined)
@@ -200,14 +207,14 @@ export class RealtimeService implements Rooms {
     const { startRoomsServer } = await import("../realtime/api/rooms-server.js");
     const { address, token, tls } = api;
     // Loading has checked the form of the address.
-    const options = { ...(parseAddress(address) as Address), tls: tls && readServerTls(tls), token };
+    const options = { ...(parseAddress(address) as Address), tls: tls && readCertificate(tls), token };
     this.#api = await listening(loaded, ["realtime", "api"], () =>
       startRoomsServer(() => this.realtime.hub, options),
     );
   }
 
   /** Takes sockets in by the HTTP listener, where its engine is uws. */
-  attach(app: UwsApp, peers: PeerAddresses, cork: UwsSocketOptions["cork"], encrypted: boolean): void {
+  attach(app: UwsRoutes, peers: PeerAddresses, cork: UwsSocketOptions["cork"], encrypted: boolean): void {
     if (this.#servesHttp) acceptUwsSockets(app, this.realtime, { ...this.#onHttp(encrypted), peers, cork });
   }
 

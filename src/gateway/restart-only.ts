@@ -1,12 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RealtimeConfig } from "../realtime/config.js";
+import { certificatesOf } from "../server/config.js";
 import type { GatewayConfig } from "./config.js";
 
 /** What a reload does not change, by its path in the configuration. */
 const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
-  "listeners.http": ({ listeners }) => listeners.http,
-  "listeners.realtime": ({ listeners }) => listeners.realtime,
-  "listeners.admin": ({ listeners: { admin } }) => ({ ...admin, token: undefined }),
+  "listeners.http": ({ listeners: { http } }) => ({ ...http, tls: fixedTls(http.tls) }),
+  "listeners.realtime": ({ listeners: { realtime } }) =>
+    realtime && { ...realtime, tls: fixedTls(realtime.tls) },
+  "listeners.admin": ({ listeners: { admin } }) => ({
+    ...admin,
+    token: undefined,
+    tls: fixedTls(admin.tls),
+    client_ca: admin.client_ca !== undefined,
+  }),
   "http.limits.header": ({ http }) => http.limits.header,
   "http.limits.streams": ({ http }) => http.limits.streams,
   "http.limits.resets": ({ http }) => http.limits.resets,
@@ -15,6 +22,12 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "telemetry.metrics": ({ telemetry }) => telemetry.metrics,
   "telemetry.tracing": ({ telemetry }) => telemetry.tracing,
 };
+
+/** Certificates, and who may sign those of clients, are renewed; whether there is TLS and clients are asked is not. */
+function fixedTls(tls: GatewayConfig["listeners"]["http"]["tls"]): unknown {
+  const [first] = certificatesOf(tls);
+  return first && { asks: first.client_ca !== undefined, requires: first.client_auth === "require" };
+}
 
 /** What a reload does not change as long as there are rooms. */
 const fixedOfRooms: Readonly<Record<string, (realtime: RealtimeConfig) => unknown>> = {

@@ -14,6 +14,7 @@ import { Tracer } from "../telemetry/tracing/tracer.js";
 import { version } from "../telemetry/version.js";
 import { ValidationMetrics } from "../validation/validator.js";
 import type { ProcessChannel } from "../workers/channel.js";
+import { CertificateMetrics } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
 
 /** What there is once in a process and outlives every reload. */
@@ -25,6 +26,7 @@ export interface Runtime {
   readonly auth: AuthMetrics;
   readonly policies: PolicyMetrics;
   readonly limits: LimitsMetrics;
+  readonly certificates: CertificateMetrics;
   readonly validation: ValidationMetrics;
   readonly livekit: LiveKitMetrics;
   readonly removals: Removals;
@@ -56,6 +58,7 @@ export function createRuntime(
     tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing.sample),
     auth: new AuthMetrics(registry),
     policies: new PolicyMetrics(registry),
+    certificates: new CertificateMetrics(registry),
     limits: new LimitsMetrics(registry),
     validation: new ValidationMetrics(registry),
     livekit: new LiveKitMetrics(registry),

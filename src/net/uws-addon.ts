@@ -1,7 +1,13 @@
-import type { AppOptions, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import type {
+  AppOptions,
+  HttpRequest,
+  HttpResponse,
+  TemplatedApp,
+  us_listen_socket,
+  WebSocketBehavior,
+} from "uWebSockets.js";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { type ServerTls, unusable } from "./server-tls.js";
 import { type SharedPorts, sharedPorts } from "./shared-ports.js";
 
 /** What is used of the addon. Its own types leave out the options of a listener that has a host. */
@@ -13,6 +19,13 @@ export interface Uws {
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 }
 
+/** What serves: it is put on an app before that listens. */
+export interface UwsRoutes {
+  any(pattern: string, handle: (response: HttpResponse, request: HttpRequest) => void): unknown;
+  ws<UserData>(pattern: string, behavior: WebSocketBehavior<UserData>): unknown;
+  publish(topic: string, message: string, isBinary: boolean, compress: boolean): boolean;
+}
+
 export interface UwsApp extends Omit<TemplatedApp, "listen"> {
   listen(
     host: string,
@@ -20,6 +33,10 @@ export interface UwsApp extends Omit<TemplatedApp, "listen"> {
     options: number,
     listening: (socket: us_listen_socket | false) => void,
   ): void;
+  getDescriptor(): number;
+  /** Gives the connections that this app accepts to another, to several in turn. */
+  addChildAppDescriptor(descriptor: number): void;
+  removeChildAppDescriptor(descriptor: number): void;
 }
 
 /** The addon does not load here. */
@@ -70,16 +87,6 @@ function libcName(): string {
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   const glibc = report.header?.glibcVersionRuntime;
   return glibc === undefined ? "no glibc" : `glibc ${glibc}`;
-}
-
-/** @throws Error where the certificate cannot be used */
-export function createApp(uws: Uws, tls: ServerTls | undefined): UwsApp {
-  if (tls === undefined) return uws.App();
-  try {
-    return uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
-  } catch (error) {
-    throw unusable(tls.certFile, tls.keyFile, error);
-  }
 }
 
 /**

@@ -6,6 +6,7 @@ import { durationText, sizeText } from "../config/expectation.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
+import { checkListenerTls } from "../server/config.js";
 import { type BrokerType, brokerTypes } from "./brokers/registry.js";
 import type { RealtimeSections } from "./config.js";
 
@@ -96,7 +97,7 @@ function checkListener({ listeners, realtime }: DraftOf<RealtimeSections>, findi
   }
   if (realtime === undefined)
     findings.error(["listeners", "realtime"], "expected a section realtime that says what it serves");
-  checkTlsFiles(["listeners", "realtime", "tls"], listener.tls, findings);
+  checkListenerTls(["listeners", "realtime", "tls"], listener.tls, findings);
 }
 
 /** As browsers write it (RFC 6454 section 6.1): what does not compare equal would never match. */

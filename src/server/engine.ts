@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { statusDialect } from "../dialects/status.js";
 import type { PeerAddresses } from "../net/peer-address.js";
-import type { ServerTls } from "../net/server-tls.js";
-import type { UwsApp } from "../net/uws-addon.js";
+import type { RenewableTls, ServerTls } from "../net/server-tls.js";
+import type { UwsRoutes } from "../net/uws-addon.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { ClientSocketLimits } from "./client-socket.js";
@@ -41,7 +41,7 @@ export interface EngineOptions {
   /** What holds for the sockets of such requests; without it there are none. */
   readonly sockets?: ClientSocketLimits;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
-  attach?(app: UwsApp, peers: PeerAddresses, cork: (act: () => void) => void): void;
+  attach?(app: UwsRoutes, peers: PeerAddresses, cork: (act: () => void) => void): void;
   /**
    * Takes over a connection whose request asks for a WebSocket, where Node.js is the engine.
    * @param head what the client has sent behind the request
@@ -54,7 +54,7 @@ export interface EngineOptions {
   crashed?(error: unknown): void;
 }
 
-export interface Engine {
+export interface Engine extends RenewableTls {
   readonly port: number;
   /**
    * Stops accepting, then resolves when every connection is done.

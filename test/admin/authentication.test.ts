@@ -70,7 +70,7 @@ describe("client certificates of the admin listener", { skip: withoutOpenssl }, 
   const own = withoutOpenssl ? undefined : new Authority("ours");
   const server = own?.issue("server", "/CN=localhost", "DNS.1=localhost");
   const operator = own?.issue("operator", "/CN=ada");
-  const expired = own?.issue("expired", "/CN=old", "", true);
+  const expired = own?.issue("expired", "/CN=old", "", -1);
   const stranger = withoutOpenssl ? undefined : new Authority("theirs").issue("stranger", "/CN=eve");
 
   const get = (admin: AdminServer, path: string, options: RequestOptions): Promise<number | undefined> =>

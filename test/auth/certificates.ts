@@ -22,7 +22,7 @@ export class Authority {
 
   constructor(name: string) {
     after(() => rmSync(this.folder, { recursive: true }));
-    this.#openssl("req", "-x509", ...newKey("ca"), "-days", "2", "-subj", `/CN=${name}`, "-out", "ca.pem");
+    this.#openssl("req", "-x509", ...newKey("ca"), "-days", "30", "-subj", `/CN=${name}`, "-out", "ca.pem");
     this.ca = this.#pair("ca");
   }
 
@@ -30,15 +30,15 @@ export class Authority {
    * A certificate of this authority.
    * @param subject in the form of openssl, `/O=Acme/CN=ada`
    * @param names `subjectAltName` in the form of openssl; empty for none
-   * @param over true for one whose time is over
+   * @param days that it lasts; -1 for one whose time is over
    */
-  issue(file: string, subject: string, names = "", over = false): Pair {
+  issue(file: string, subject: string, names = "", days = 30): Pair {
     this.#openssl("req", ...newKey(file), "-subj", subject, "-utf8", "-out", `${file}.csr`);
     const extensions =
       names === "" ? "basicConstraints=CA:FALSE" : `subjectAltName=@names\n[names]\n${names}`;
     writeFileSync(join(this.folder, `${file}.cnf`), extensions);
     const signing = ["-req", "-in", `${file}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-    const time = ["-days", over ? "-1" : "2"];
+    const time = ["-days", String(days)];
     this.#openssl("x509", ...signing, ...time, "-extfile", `${file}.cnf`, "-out", `${file}.pem`);
     return this.#pair(file);
   }

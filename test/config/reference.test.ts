@@ -18,7 +18,6 @@ const files = [
 const environment = { ADMIN_TOKEN: "t", OPENIM_SECRET: "s", LIVEKIT_API_KEY: "k", LIVEKIT_API_SECRET: "s" };
 
 const unavailable = [
-  'gateway.yaml:7:117: error: "min_version" is not available in this version (at listeners.http.tls.min_version)',
   'gateway.yaml:32:5: error: "circuit_breaker" is not available in this version (at upstreams.chat.circuit_breaker)',
   'gateway.yaml:33:5: error: "outlier" is not available in this version (at upstreams.chat.outlier)',
   'gateway.yaml:44:5: error: "compat" is not available in this version (at services[0].compat)',
@@ -45,7 +44,6 @@ test("list forms, schemes of targets and hashing that the reference names are no
   const yaml = `
 listeners:
   http: [{ address: ":0" }]
-  admin: { tls: [{ cert: a, key: b }] }
 upstreams:
   a: { targets: ["srv:///a.internal", "kubernetes:///ns/svc:1", { target: "a:1", weight: 2 }] }
   b: { targets: ["b:1"], balancing: { hash: "header:x-user" } }
@@ -53,10 +51,9 @@ upstreams:
   const target = "a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path";
   assert.deepEqual(workspace.problems(yaml), [
     "gateway.yaml:3:3: error: a list is not available in this version; expected a mapping (at listeners.http)",
-    "gateway.yaml:4:12: error: a list is not available in this version; expected a mapping (at listeners.admin.tls)",
-    `gateway.yaml:6:18: error: "srv:///a.internal" is not available in this version; expected ${target} (at upstreams.a.targets[0])`,
-    `gateway.yaml:6:39: error: "kubernetes:///ns/svc:1" is not available in this version; expected ${target} (at upstreams.a.targets[1])`,
-    `gateway.yaml:6:65: error: a mapping is not available in this version; expected ${target} (at upstreams.a.targets[2])`,
-    "gateway.yaml:7:26: error: a mapping is not available in this version; expected round_robin, least_request or pick_first (at upstreams.b.balancing)",
+    `gateway.yaml:5:18: error: "srv:///a.internal" is not available in this version; expected ${target} (at upstreams.a.targets[0])`,
+    `gateway.yaml:5:39: error: "kubernetes:///ns/svc:1" is not available in this version; expected ${target} (at upstreams.a.targets[1])`,
+    `gateway.yaml:5:65: error: a mapping is not available in this version; expected ${target} (at upstreams.a.targets[2])`,
+    "gateway.yaml:6:26: error: a mapping is not available in this version; expected round_robin, least_request or pick_first (at upstreams.b.balancing)",
   ]);
 });

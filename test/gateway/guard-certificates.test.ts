@@ -31,7 +31,7 @@ describe("client certificates through the gateway", { skip }, async () => {
   const server = authority.issue("server", "/CN=localhost", "DNS.1=localhost");
   const ada = authority.issue("ada", "/CN=ada", "DNS.1=ada.acme.example");
   const bob = authority.issue("bob", "/CN=bob", "DNS.1=bob.other.example");
-  const old = authority.issue("old", "/CN=ada", "DNS.1=ada.acme.example", true);
+  const old = authority.issue("old", "/CN=ada", "DNS.1=ada.acme.example", -1);
   const foreign = stranger.issue("ada", "/CN=ada", "DNS.1=ada.acme.example");
   const backend = await startBackend({ "/cert.v1.Certified/Get": echo, "/cert.v1.Certified/Own": echo });
   const config = (listener: string): string => `

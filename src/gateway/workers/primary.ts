@@ -10,6 +10,7 @@ import { Metrics } from "../../telemetry/metrics.js";
 import { version } from "../../telemetry/version.js";
 import { type Ended, WorkerPool, type WorkerProcess } from "../../workers/pool.js";
 import { listenForOperators, reloadRoute } from "../admin-listener.js";
+import { CertificateMetrics, prepareRenewal } from "../certificates.js";
 import type { Gateway } from "../gateway.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
 import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
@@ -88,6 +89,7 @@ class Primary implements Gateway {
       ended: end => this.#ended(end),
       failed: error => this.#log.error({ err: error }, "A message of a worker could not be handled."),
     });
+    new CertificateMetrics(this.#metrics.registry).listenersFrom(() => ({ admin: this.#admin }));
     this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
     new LendingDesk(this.#pool);
     relayRemovals(this.#pool);
@@ -168,6 +170,7 @@ class Primary implements Gateway {
   /** @throws Error (by rejection) where a worker cannot take it */
   async #reloadWorkers(trigger: ReloadTrigger, loaded: UsableConfig): Promise<ReloadReport> {
     const before = this.#loaded;
+    const renewCertificates = prepareRenewal(loaded, { admin: this.#admin });
     const round = new ReloadRound(this.#pool, hashOf(loaded));
     this.#round = round;
     const { responses, failure, report } = await round.run(trigger);
@@ -177,6 +180,7 @@ class Primary implements Gateway {
     }
     if (report !== undefined) {
       this.#loaded = loaded;
+      renewCertificates();
       this.#log.level = loaded.config.telemetry.log.level;
       this.#metrics.reloadSucceeded(this.#bindings, hashOf(this.#loaded));
     }

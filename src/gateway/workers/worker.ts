@@ -113,7 +113,12 @@ class WorkerGateway {
         throw error;
       }
     });
-    return { address: { host: "", port: 0 }, close: async () => clearTimeout(this.#reports) };
+    return {
+      address: { host: "", port: 0 },
+      shown: undefined,
+      renew: () => () => undefined,
+      close: async () => clearTimeout(this.#reports),
+    };
   }
 
   /** Tells the primary what is counted, so that little of it is lost with this process. */

@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets
 import type { Caller } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
-import type { UwsApp } from "../../net/uws-addon.js";
+import type { UwsRoutes } from "../../net/uws-addon.js";
 import { headersOf } from "../../server/uws/request-head.js";
 import { ResponseHeadWriter } from "../../server/uws/response-head.js";
 import type { Realtime } from "../realtime.js";
@@ -27,7 +27,7 @@ interface SocketData {
 const sharedCompressor = 1;
 
 /** Takes WebSockets of `realtime` in by that app. Whatever is refused is answered as HTTP, before the upgrade. */
-export function acceptUwsSockets(app: UwsApp, realtime: Realtime, options: UwsSocketOptions): void {
+export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: UwsSocketOptions): void {
   const { messageLimit, deflate } = options;
   const events = new SocketEvents(realtime);
   app.ws<SocketData>(options.path, {

@@ -1,9 +1,9 @@
 import { type IncomingMessage, METHODS, type Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { type SecureContextOptions, TLSSocket, type TlsOptions } from "node:tls";
+import { TLSSocket, type Server as TlsServer } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import { plainAddress } from "../../net/peer-address.js";
-import type { ServerTls } from "../../net/server-tls.js";
+import { NodeCertificates } from "../../net/server-tls.js";
 import { type Engine, type EngineOptions, refusal, targetLimit } from "../engine.js";
 import { Http2Connections } from "../http2/http2-connections.js";
 import { readPreface } from "../http2/preface.js";
@@ -29,6 +29,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     // Node.js would else keep the first of two `authorization` lines and say nothing of the other.
     joinDuplicateHeaders: true,
   };
+  const certificates = options.tls && new NodeCertificates(options.tls);
   const app = Fastify({
     logger: false,
     return503OnClosing: false,
@@ -36,12 +37,12 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     requestTimeout: 0,
     rewriteUrl: () => "/",
     clientErrorHandler: (error, socket) => listener.guard(socket, () => listener.failed(error, socket)),
-    ...(options.tls === undefined
+    ...(certificates === undefined
       ? { http: limits }
       : {
           https: {
             ...limits,
-            ...secureOptions(options.tls),
+            ...certificates.options,
             handshakeTimeout: options.requestTimeout,
             ...(options.http2 === true && { ALPNProtocols: ["h2", "http/1.1"] }),
           },
@@ -81,6 +82,11 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   await app.listen({ host: options.host, port: options.port });
   return {
     port: (server.address() as AddressInfo).port,
+    get shown() {
+      return certificates?.shown;
+    },
+    // Whoever calls knows that there are some.
+    renew: tls => (certificates as NodeCertificates).prepare(server as unknown as TlsServer, tls),
     close: () => {
       const closed = app.close();
       listener.connections.endIdle();
@@ -92,11 +98,6 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
       listener.http2.destroy();
     },
   };
-}
-
-function secureOptions({ cert, key, client }: ServerTls): SecureContextOptions & TlsOptions {
-  if (client === undefined) return { cert, key };
-  return { cert, key, ca: client.ca, requestCert: true, rejectUnauthorized: client.required };
 }
 
 /** Has Node.js get those connections alone that do not speak HTTP/2. */

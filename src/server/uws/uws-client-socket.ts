@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import type { UwsApp } from "../../net/uws-addon.js";
+import type { UwsRoutes } from "../../net/uws-addon.js";
 import {
   type ClientSocket,
   type ClientSocketLimits,
@@ -22,7 +22,7 @@ const closeGraceMs = 1000;
  * @param handle is given the requests; others go on to the next handler of the app
  */
 export function takeHandshakes(
-  app: UwsApp,
+  app: UwsRoutes,
   { maxMessageBytes, idleTimeoutMs }: ClientSocketLimits,
   handle: (response: HttpResponse, request: HttpRequest, context: us_socket_context_t) => void,
 ): void {

@@ -1,9 +1,11 @@
 import type { HttpRequest, HttpResponse, us_listen_socket, us_socket_context_t } from "uWebSockets.js";
 import { PeerAddresses } from "../../net/peer-address.js";
-import { createApp, listen, loadUws, type Uws, type UwsApp } from "../../net/uws-addon.js";
+import type { ServerTls } from "../../net/server-tls.js";
+import { listen, loadUws, type Uws } from "../../net/uws-addon.js";
 import { type HeldCork, holdCork } from "../../net/uws-cork.js";
 import { type Engine, type EngineOptions, type Refusal, targetLimit } from "../engine.js";
 import { RequestHead } from "./request-head.js";
+import { UwsApps } from "./uws-apps.js";
 import { takeHandshakes } from "./uws-client-socket.js";
 import { UwsExchange, type UwsListener } from "./uws-exchange.js";
 
@@ -29,7 +31,8 @@ class UwsEngine implements Engine, UwsListener {
   readonly peers = new PeerAddresses();
   readonly #uws: Uws;
   readonly #options: EngineOptions;
-  readonly #app: UwsApp;
+  readonly #apps: UwsApps;
+  #shown: ServerTls | undefined;
   #socket: us_listen_socket | undefined;
   #port = 0;
   /** Where sockets come in. */
@@ -42,18 +45,18 @@ class UwsEngine implements Engine, UwsListener {
   constructor(uws: Uws, options: EngineOptions) {
     this.#uws = uws;
     this.#options = options;
+    this.#shown = options.tls;
     this.encrypted = options.tls !== undefined;
     this.requestTimeout = options.requestTimeout;
-    this.#app = createApp(uws, options.tls);
-    this.#app.filter((response, change) => this.peers.counted(response, change));
-    options.attach?.(this.#app, this.peers, act => (this.#cork === undefined ? act() : this.#cork.run(act)));
+    this.#apps = new UwsApps(uws, (response, change) => this.peers.counted(response, change));
+    options.attach?.(this.#apps, this.peers, act => (this.#cork === undefined ? act() : this.#cork.run(act)));
     const { upgrades, sockets } = options;
     if (upgrades !== undefined && sockets !== undefined)
-      takeHandshakes(this.#app, sockets, (response, request, context) => {
+      takeHandshakes(this.#apps, sockets, (response, request, context) => {
         const asks = request.getCaseSensitiveMethod() === "GET" && upgrades(request.getUrl()) === "socket";
         this.#accept(response, request, asks ? context : undefined);
       });
-    this.#app.any("/*", (response, request) => this.#accept(response, request));
+    this.#apps.any("/*", (response, request) => this.#accept(response, request));
   }
 
   get port(): number {
@@ -66,12 +69,28 @@ class UwsEngine implements Engine, UwsListener {
       this.#holding = holdCork(this.#uws);
       this.#cork = await this.#holding;
     }
-    const socket = await listen(this.#uws, this.#app, host, port).catch((error: unknown) => {
+    const socket = await this.#open(host, port).catch((error: unknown) => {
       this.#cork?.close();
       throw error;
     });
     this.#socket = socket;
     this.#port = this.#uws.us_socket_local_port(socket);
+  }
+
+  async #open(host: string, port: number): Promise<us_listen_socket> {
+    return listen(this.#uws, this.#apps.open(this.#options.tls), host, port);
+  }
+
+  get shown(): ServerTls | undefined {
+    return this.#shown;
+  }
+
+  renew(tls: ServerTls): () => void {
+    const use = this.#apps.renew(tls);
+    return () => {
+      use();
+      this.#shown = tls;
+    };
   }
 
   close(sockets?: Promise<void>): Promise<void> {
@@ -90,7 +109,7 @@ class UwsEngine implements Engine, UwsListener {
 
   destroy(): void {
     this.#destroyed = true;
-    this.#app.close();
+    this.#apps.close();
     this.#cork?.close();
     this.#cork = undefined;
   }

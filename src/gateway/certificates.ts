@@ -1,0 +1,117 @@
+import { X509Certificate } from "node:crypto";
+import { Gauge, type Registry } from "prom-client";
+import { formatPath, LoadError, type Path } from "../config/diagnostic.js";
+import {
+  type RenewableTls,
+  type ServerCertificate,
+  type ServerTls,
+  type ShownTls,
+  showsSame,
+} from "../net/server-tls.js";
+import type { UsableConfig } from "./read-config.js";
+import { certificatePath, type ListenerName, listenerNames, listenerTlsOf } from "./tls.js";
+
+/** What listens now, by name. */
+export type RenewableListeners = { readonly [Name in ListenerName]?: RenewableTls | undefined };
+
+/**
+ * Prepares what the certificates of a configuration change about listeners that are open.
+ * @returns shows them to connections that come from then on
+ * @throws LoadError where one cannot be used: then nothing has changed
+ */
+export function prepareRenewal(loaded: UsableConfig, listeners: RenewableListeners): () => void {
+  const renewals = listenerNames.map(name => prepareListener(loaded, name, listeners[name]));
+  return () => {
+    for (const renew of renewals) renew?.();
+  };
+}
+
+function prepareListener(
+  loaded: UsableConfig,
+  name: ListenerName,
+  listener: RenewableTls | undefined,
+): (() => void) | undefined {
+  const shown = listener?.shown;
+  if (listener === undefined || shown === undefined) return undefined;
+  const { tls } = loaded.config.listeners[name] ?? {};
+  try {
+    const next = listenerTlsOf(loaded.config, name);
+    // To take TLS away needs a restart.
+    if (next === undefined) return undefined;
+    const renewed = withClientsOf(shown, next);
+    if (showsSame(shown, renewed)) return undefined;
+    [renewed, ...(renewed.others ?? [])].forEach((certificate, index) => {
+      const day = expiredSince(certificate, shown);
+      if (day === undefined) return;
+      const message = `the certificate expired on ${day}; the listener keeps the one that it has`;
+      throw unusable(loaded, [...certificatePath(name, tls, index), "cert"], message);
+    });
+    return listener.renew(renewed);
+  } catch (error) {
+    if (error instanceof LoadError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw unusable(loaded, ["listeners", name, "tls"], message);
+  }
+}
+
+/** Whether clients are asked for certificates stays as it is; who may sign them does not. */
+function withClientsOf(shown: ShownTls, { client, ...next }: ServerTls): ServerTls {
+  if (shown.client === undefined) return next;
+  return { ...next, client: { ...shown.client, ...(client !== undefined && { ca: client.ca }) } };
+}
+
+/** The day on which a certificate that is not shown yet has expired. */
+function expiredSince(
+  { cert }: ServerCertificate,
+  { cert: first, others = [] }: ShownTls,
+): string | undefined {
+  const known = [first, ...others.map(each => each.cert)].some(each => cert.equals(Buffer.from(each)));
+  const end = expiryOf(cert);
+  return known || end >= Date.now() ? undefined : new Date(end).toISOString().slice(0, 10);
+}
+
+/** Milliseconds since 1970. */
+function expiryOf(cert: string | Buffer): number {
+  return Date.parse(new X509Certificate(cert).validTo);
+}
+
+function unusable(loaded: UsableConfig, path: Path, message: string): LoadError {
+  const problem = {
+    severity: "error",
+    message,
+    position: loaded.locate(path),
+    path: formatPath(path),
+  } as const;
+  return new LoadError([problem], loaded.files);
+}
+
+/** Tells when the certificates that listeners show expire. */
+export class CertificateMetrics {
+  #listeners: () => RenewableListeners = () => ({});
+
+  constructor(registry: Registry) {
+    const listenersNow = (): RenewableListeners => this.#listeners();
+    new Gauge({
+      name: "protogate_tls_certificate_expiry_timestamp_seconds",
+      help: "When a certificate that a listener shows expires, seconds since 1970.",
+      labelNames: ["listener", "file"],
+      aggregator: "min",
+      registers: [registry],
+      collect() {
+        this.reset();
+        const open = listenersNow();
+        for (const listener of listenerNames) {
+          const shown = open[listener]?.shown as ServerTls | undefined;
+          if (shown === undefined) continue;
+          for (const { cert, certFile: file } of [shown, ...(shown.others ?? [])])
+            this.set({ listener, file }, expiryOf(cert) / 1000);
+        }
+      },
+    });
+  }
+
+  /** Where listeners come from at each scrape. */
+  listenersFrom(source: () => RenewableListeners): void {
+    this.#listeners = source;
+  }
+}
