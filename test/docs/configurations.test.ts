@@ -82,9 +82,12 @@ function describeYaml(page: Page): void {
     writeFileSync(join(own, "build/api.binpb"), "");
     const authority = new Authority("Docs");
     const server = authority.issue("server", "/CN=localhost");
-    for (const name of ["server", "client"]) {
-      writeFileSync(join(own, `${name}.pem`), server.cert);
-      writeFileSync(join(own, `${name}.key`), server.key);
+    const api = authority.issue("api", "/CN=api", "DNS.1 = api.example.com");
+    const wildcard = authority.issue("wildcard", "/CN=wildcard", "DNS.1 = *.example.org");
+    const files = { server, client: server, "api.example.com": api, "wildcard.example.org": wildcard };
+    for (const [name, { cert, key }] of Object.entries(files)) {
+      writeFileSync(join(own, `${name}.pem`), cert);
+      writeFileSync(join(own, `${name}.key`), key);
     }
     writeFileSync(join(own, "ca.pem"), authority.ca.cert);
   });
