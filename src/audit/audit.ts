@@ -247,7 +247,11 @@ function secrets({ config, written }: Audited, report: Report): void {
         path,
         `a secret stands in the configuration itself; expected \${NAME} or \${file:…}`,
       );
-    if (!(key === "key" && path.at(-2) === "tls") && !(key === "keys" && path[1] === "providers")) return;
+    if (
+      !(key === "key" && path.slice(-3, -1).includes("tls")) &&
+      !(key === "keys" && path[1] === "providers")
+    )
+      return;
     if (!Formats.path.isPath?.(value)) return;
     if (modeOf(value) & 0o007)
       report(

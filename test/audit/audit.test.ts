@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync } from "node:fs";
 import { test } from "node:test";
 import { auditCommand } from "../../src/cli/audit.js";
+import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { Workspace } from "../config/workspace.js";
 
 const proto = `syntax = "proto3";
@@ -138,6 +139,19 @@ test("an audit finds a key file that every user of the machine may read", async 
   assert.deepEqual(await risks(yaml), ["medium readable-key auth.providers.keys.keys"]);
   chmodSync(workspace.path("keys.yaml"), 0o640);
   assert.deepEqual(await risks(yaml), []);
+});
+
+test("an audit looks at the keys of one certificate and of a list of them", {
+  skip: withoutOpenssl,
+}, async () => {
+  const { cert, key } = new Authority("Audit").issue("server", "/CN=a", "DNS.1 = a.example");
+  workspace.write("a.pem", cert);
+  chmodSync(workspace.write("a.key", key), 0o644);
+  const tls = "{ cert: a.pem, key: a.key }";
+  const listening = (written: string): string =>
+    guarded.replace("http: { address: 127.0.0.1:0 }", `http: { address: 127.0.0.1:0, tls: ${written} }`);
+  assert.deepEqual(await risks(listening(tls)), ["medium readable-key listeners.http.tls.key"]);
+  assert.deepEqual(await risks(listening(`[${tls}]`)), ["medium readable-key listeners.http.tls[0].key"]);
 });
 
 test("the severity that fails an audit is chosen by --fail-on", async () => {
