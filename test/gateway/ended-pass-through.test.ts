@@ -196,7 +196,7 @@ http:
 
   test("a backend that reads slowly holds its client back, and gets all", async () => {
     // Buffers of the kernel on both sides, and what the gateway reads on to notice a client that leaves, are less.
-    const size = 96 * mebibyte;
+    const size = 60 * mebibyte;
     const part = Buffer.alloc(mebibyte / 4, "x");
     const arrival = arrived("/upload");
     const client = open(`PUT /to/upload HTTP/1.1\r\nhost: a\r\ncontent-length: ${size}\r\n\r\n`);

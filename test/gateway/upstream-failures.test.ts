@@ -200,7 +200,8 @@ describe("an upstream that misbehaves", () => {
     try {
       const answer = await send(`${system.gateway.url}/v1/items/a`);
       assert.equal(answer.status, 504);
-      assert.equal(answer.json.reason, "UPSTREAM_TIMEOUT");
+      // The backend has the same deadline: which of the two is first is left to their clocks.
+      assert.match(String(answer.json.reason), /^(UPSTREAM_TIMEOUT|DEADLINE_EXCEEDED)$/);
       await whenCancelled;
     } finally {
       await system.close();

@@ -5,6 +5,8 @@ import { expandGlob, isGlob } from "../../config/glob.js";
 
 /** Milliseconds without a change before files count as written. */
 const settleMs = 100;
+/** Milliseconds by which the time of a change can lie behind the clock: file systems take it from the last tick of the kernel. */
+const tickMs = 10;
 /** Milliseconds between two polls where the system cannot report changes. */
 const pollMs = 2000;
 /** Folders and files that are looked at; what is beyond is not watched. */
@@ -46,9 +48,11 @@ export class FileWatcher {
   watch(paths: Iterable<string>, readAt: number): Promise<void> {
     this.#paths = [...new Set(paths)].toSorted();
     return this.#inTurn(async () => {
+      this.#follow((await survey(this.#paths)).folders);
+      // What changes from here on is reported; what changed before is seen.
       const { folders, fingerprint, newest } = await survey(this.#paths);
       // Once: the clock of a file system may be ahead.
-      const missed = newest >= readAt && fingerprint !== this.#missed;
+      const missed = newest >= readAt - tickMs && fingerprint !== this.#missed;
       if (missed) this.#missed = fingerprint;
       this.#fingerprint = missed ? "" : fingerprint;
       this.#follow(folders);
@@ -150,9 +154,12 @@ async function survey(paths: readonly string[]): Promise<Survey> {
   return { folders: seen.folders, fingerprint: seen.marks.join("\n"), newest: seen.newest };
 }
 
-/** What is in the files is looked at by their own names. */
-function lookForMatches(glob: string, { folders, marks }: Seen): void {
+/** What is in the files is looked at by their own names, but those that came while the others were read are new. */
+function lookForMatches(glob: string, seen: Seen): void {
+  const { folders, marks } = seen;
   const matches = expandGlob(glob);
+  for (const file of matches.files)
+    seen.newest = Math.max(seen.newest, statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   for (const folder of matches.folders) {
     if (folders.size >= maxFolders) return;
     folders.add(folder);

@@ -124,7 +124,8 @@ ${rest}
     const include = "reload: { watch: true }\ninclude: [./more/*.yaml]";
     gateway.write("gateway.yaml", yaml(", prefix: /globs", include));
     await reloaded(added("/globs/v1/things/{id}"));
-    const rule = (path: string): string => `http: { rules: [{ selector: test.v1.Echo.Get, get: ${path} }] }`;
+    const rule = (path: string): string =>
+      `http: { rules: [{ selector: test.v1.Echo.Get, get: "${path}" }] }`;
     gateway.write("more/a.yaml", rule("/included/{id}"));
     await reloaded(added("/included/{id}"));
     gateway.write("more/a.yaml", rule("/changed/{id}"));
