@@ -45,6 +45,8 @@ export class HeldBody implements BodyReader {
       chunk: chunk => this.#take(chunk),
       end: () => {
         this.#ended = true;
+        // What comes next on the connection is not of this body.
+        this.#resumeSource();
         this.#give();
       },
       fail: error => this.#fail(error),
@@ -126,7 +128,7 @@ export class HeldBody implements BodyReader {
   }
 
   #pauseSource(): void {
-    if (!this.#sourceRuns) return;
+    if (!this.#sourceRuns || this.#ended) return;
     this.#sourceRuns = false;
     this.#source.pause();
   }
