@@ -101,10 +101,10 @@ export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
   const writer = new WireWriter();
   for (const { field, description, reason = "" } of fields) {
     const violation = new WireWriter();
-    writeBytes(violation, 1, utf8Encoder.encode(field));
-    writeBytes(violation, 2, utf8Encoder.encode(description));
-    if (reason !== "") writeBytes(violation, 3, utf8Encoder.encode(reason));
-    writeBytes(writer, 1, violation.finish());
+    violation.field(1, utf8Encoder.encode(field));
+    violation.field(2, utf8Encoder.encode(description));
+    if (reason !== "") violation.field(3, utf8Encoder.encode(reason));
+    writer.field(1, violation.finish());
   }
   return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: writer.finish() };
 }
@@ -112,8 +112,8 @@ export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
 /** A `google.rpc.ErrorInfo` of the gateway's own. */
 export function encodeErrorInfo(reason: string): AnyValue {
   const writer = new WireWriter();
-  writeBytes(writer, 1, utf8Encoder.encode(reason));
-  writeBytes(writer, 2, utf8Encoder.encode("protogate"));
+  writer.field(1, utf8Encoder.encode(reason));
+  writer.field(2, utf8Encoder.encode("protogate"));
   return { typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value: writer.finish() };
 }
 
@@ -121,12 +121,12 @@ export function encodeStatus({ code, message, details }: RpcStatus): Uint8Array 
   const writer = new WireWriter();
   writer.tag(1, VARINT);
   writer.varint(BigInt(code));
-  if (message !== "") writeBytes(writer, 2, utf8Encoder.encode(message));
+  if (message !== "") writer.field(2, utf8Encoder.encode(message));
   for (const { typeUrl, value } of details) {
     const detail = new WireWriter();
-    writeBytes(detail, 1, utf8Encoder.encode(typeUrl));
-    if (value.length > 0) writeBytes(detail, 2, value);
-    writeBytes(writer, 3, detail.finish());
+    detail.field(1, utf8Encoder.encode(typeUrl));
+    if (value.length > 0) detail.field(2, value);
+    writer.field(3, detail.finish());
   }
   return writer.finish();
 }
@@ -164,9 +164,4 @@ export function readFields(
     if (error instanceof RangeError) return false;
     throw error;
   }
-}
-
-function writeBytes(into: WireWriter, number: number, content: Uint8Array): void {
-  into.tag(number, LENGTH);
-  into.delimited(content);
 }

@@ -1,3 +1,5 @@
+import { LENGTH } from "./wire-type.js";
+
 /** Collects the bytes of one message. */
 export class WireWriter {
   #bytes = new Uint8Array(64);
@@ -31,6 +33,12 @@ export class WireWriter {
   delimited(value: Uint8Array): void {
     this.varint(BigInt(value.length));
     this.raw(value);
+  }
+
+  /** A length-delimited field: its tag, its length and its bytes. */
+  field(number: number, value: Uint8Array): void {
+    this.tag(number, LENGTH);
+    this.delimited(value);
   }
 
   raw(value: Uint8Array): void {

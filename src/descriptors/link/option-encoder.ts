@@ -1,6 +1,6 @@
 import type { Steps } from "../../net/pace.js";
 import { varintField } from "../../wire/reader.js";
-import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP } from "../../wire/wire-type.js";
+import { END_GROUP, FIXED32, FIXED64, START_GROUP } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 import type { EnumType, Field, MessageType, Model } from "../model.js";
 import type { AggregateField, Literal } from "../parse/option.js";
@@ -103,18 +103,15 @@ export class OptionEncoder {
     if (type.fullName !== "google.protobuf.Any" || target === undefined) {
       throw new ValueFault(`"${name}" does not name a message for an Any`);
     }
-    into.tag(1, LENGTH);
-    into.delimited(Buffer.from(name));
-    into.tag(2, LENGTH);
-    into.delimited(yield* this.message(target, value));
+    into.field(1, Buffer.from(name));
+    into.field(2, yield* this.message(target, value));
   }
 }
 
 /** Writes a message field, as a group where it is one. */
 export function writeMessage(field: Field, bytes: Uint8Array, into: WireWriter): void {
   if (!field.delimited) {
-    into.tag(field.number, LENGTH);
-    into.delimited(bytes);
+    into.field(field.number, bytes);
     return;
   }
   into.tag(field.number, START_GROUP);
@@ -151,8 +148,7 @@ function* writePacked(field: Field, literals: readonly Literal[], into: WireWrit
       writeScalar(field, item, values);
     }
   }
-  into.tag(field.number, LENGTH);
-  into.delimited(values.finish());
+  into.field(field.number, values.finish());
 }
 
 function writeScalar(field: Field, literal: Literal, into: WireWriter): void {

@@ -1,4 +1,4 @@
-import { FIXED32, FIXED64, LENGTH, VARINT } from "../../wire/wire-type.js";
+import { FIXED32, FIXED64, VARINT } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 
 /**
@@ -30,10 +30,10 @@ const sampledFlag = 1n;
 /** The message of one span. */
 export function spanBytes(span: SpanRecord): Uint8Array {
   const out = new WireWriter();
-  bytesField(out, 1, Buffer.from(span.traceId, "hex"));
-  bytesField(out, 2, Buffer.from(span.spanId, "hex"));
+  out.field(1, Buffer.from(span.traceId, "hex"));
+  out.field(2, Buffer.from(span.spanId, "hex"));
   if (span.tracestate !== undefined) textField(out, 3, span.tracestate);
-  if (span.parentId !== undefined) bytesField(out, 4, Buffer.from(span.parentId, "hex"));
+  if (span.parentId !== undefined) out.field(4, Buffer.from(span.parentId, "hex"));
   textField(out, 5, span.name);
   out.tag(6, VARINT);
   out.varint(BigInt(span.kind));
@@ -41,13 +41,13 @@ export function spanBytes(span: SpanRecord): Uint8Array {
   out.fixed(nanoseconds(span.startMs), 8);
   out.tag(8, FIXED64);
   out.fixed(nanoseconds(span.endMs), 8);
-  for (const [name, value] of span.attributes) bytesField(out, 9, attribute(name, value));
+  for (const [name, value] of span.attributes) out.field(9, attribute(name, value));
   if (span.status !== SpanStatus.Unset) {
     const status = new WireWriter();
     if (span.message !== undefined) textField(status, 2, span.message);
     status.tag(3, VARINT);
     status.varint(BigInt(span.status));
-    bytesField(out, 15, status.finish());
+    out.field(15, status.finish());
   }
   out.tag(16, FIXED32);
   out.fixed(sampledFlag, 4);
@@ -57,7 +57,7 @@ export function spanBytes(span: SpanRecord): Uint8Array {
 /** `Resource` of opentelemetry/proto/resource/v1/resource.proto. */
 export function resourceBytes(attributes: SpanRecord["attributes"]): Uint8Array {
   const out = new WireWriter();
-  for (const [name, value] of attributes) bytesField(out, 1, attribute(name, value));
+  for (const [name, value] of attributes) out.field(1, attribute(name, value));
   return out.finish();
 }
 
@@ -71,13 +71,13 @@ export function exportRequest(
   textField(scope, 1, name);
   textField(scope, 2, version);
   const scopeSpans = new WireWriter();
-  bytesField(scopeSpans, 1, scope.finish());
-  for (const span of spans) bytesField(scopeSpans, 2, span);
+  scopeSpans.field(1, scope.finish());
+  for (const span of spans) scopeSpans.field(2, span);
   const resourceSpans = new WireWriter();
-  bytesField(resourceSpans, 1, resource);
-  bytesField(resourceSpans, 2, scopeSpans.finish());
+  resourceSpans.field(1, resource);
+  resourceSpans.field(2, scopeSpans.finish());
   const out = new WireWriter();
-  bytesField(out, 1, resourceSpans.finish());
+  out.field(1, resourceSpans.finish());
   return out.finish();
 }
 
@@ -95,17 +95,12 @@ function attribute(name: string, value: string | number): Uint8Array {
   }
   const pair = new WireWriter();
   textField(pair, 1, name);
-  bytesField(pair, 2, any.finish());
+  pair.field(2, any.finish());
   return pair.finish();
 }
 
 function textField(out: WireWriter, number: number, text: string): void {
-  bytesField(out, number, Buffer.from(text, "utf8"));
-}
-
-function bytesField(out: WireWriter, number: number, bytes: Uint8Array): void {
-  out.tag(number, LENGTH);
-  out.delimited(bytes);
+  out.field(number, Buffer.from(text, "utf8"));
 }
 
 function nanoseconds(milliseconds: number): bigint {

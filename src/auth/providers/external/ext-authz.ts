@@ -3,8 +3,8 @@ import { checkReference } from "../../../config/check.js";
 import type { Loaded } from "../../../config/schema.js";
 import { choice, mapping, text } from "../../../config/schema.js";
 import { Cancellation } from "../../../net/cancellation.js";
-import { WireReader } from "../../../wire/reader.js";
-import { LENGTH, VARINT } from "../../../wire/wire-type.js";
+import { readFields } from "../../../status/details.js";
+import { VARINT } from "../../../wire/wire-type.js";
 import { WireWriter } from "../../../wire/writer.js";
 import type { Caller } from "../../caller.js";
 import type { Provider, ProviderContext, ProviderType } from "../../provider.js";
@@ -56,11 +56,9 @@ function createExtAuthz(
       cancellation: new Cancellation(),
     });
     if (message === undefined) throw new Error(`fails: ${status.origin} ${status.code}: ${status.message}`);
-    try {
-      return checkResponse(message);
-    } catch {
-      throw new Error("responds with bytes that are no CheckResponse");
-    }
+    const decision = checkResponse(message);
+    if (decision === undefined) throw new Error("responds with bytes that are no CheckResponse");
+    return decision;
   };
   return externalProvider(name, config, metrics, decide, () => undefined);
 }
@@ -75,8 +73,7 @@ function message(body: Body): Uint8Array {
 
 function part(writer: WireWriter, number: number, body: Body | string): void {
   if (body === "") return;
-  writer.tag(number, LENGTH);
-  writer.delimited(typeof body === "string" ? Buffer.from(body) : message(body));
+  writer.field(number, typeof body === "string" ? Buffer.from(body) : message(body));
 }
 
 function map(writer: WireWriter, number: number, entries: Iterable<readonly [string, string]>): void {
@@ -130,63 +127,71 @@ function checkRequest(
   );
 }
 
-/** Reads a `CheckResponse`. @throws RangeError where it is none */
-function checkResponse(bytes: Uint8Array): AccessDecision {
+/** Reads a `CheckResponse`; undefined where the bytes are none. */
+function checkResponse(bytes: Uint8Array): AccessDecision | undefined {
   let code = 0;
   let status = 0;
-  let allowed: ReadonlyMap<string, string> = new Map();
-  let denied: ReadonlyMap<string, string> | undefined;
-  read(bytes, (reader, number) => {
-    if (number === 1)
-      read(reader.delimited(), (inner, field) => {
-        if (field === 1) code = Number(BigInt.asIntN(32, inner.varint()));
-        else inner.skip();
-      });
-    else if (number === 2) {
-      const response = reader.delimited();
-      denied = optionsOf(response);
-      read(response, (inner, field) => {
-        if (field === 1) status = statusOf(inner.delimited());
-        else inner.skip();
-      });
-    } else if (number === 3) allowed = optionsOf(reader.delimited());
-    else reader.skip();
+  const allowed = new Map<string, string>();
+  const denied = new Map<string, string>();
+  const wellFormed = readFields(bytes, (number, value) => {
+    if (typeof value === "bigint") return true;
+    switch (number) {
+      case 1:
+        return readNumber(value, found => {
+          code = found;
+        });
+      case 2:
+        return readResponse(value, denied, found => {
+          status = found;
+        });
+      case 3:
+        return readResponse(value, allowed, () => undefined);
+      default:
+        return true;
+    }
   });
+  if (!wellFormed) return undefined;
   if (code === 0) return { allowed: true, headers: allowed };
-  return { allowed: false, status: status === 0 ? 403 : status, headers: denied ?? new Map() };
+  return { allowed: false, status: status === 0 ? 403 : status, headers: denied };
 }
 
-/** `envoy.type.v3.HttpStatus.code`. */
-function statusOf(bytes: Uint8Array): number {
-  let status = 0;
-  read(bytes, (reader, number) => {
-    if (number === 1) status = Number(BigInt.asIntN(32, reader.varint()));
-    else reader.skip();
+/** Field 1 of `google.rpc.Status` and of `envoy.type.v3.HttpStatus`: an int32 or an enum. */
+function readNumber(bytes: Uint8Array, found: (number: number) => void): boolean {
+  return readFields(bytes, (field, value) => {
+    if (field === 1 && typeof value === "bigint") found(Number(BigInt.asIntN(32, value)));
+    return true;
   });
-  return status;
 }
 
-/** Field 2 of both kinds of response: a list of `HeaderValueOption`. Of several values of one name the last counts. */
-function optionsOf(bytes: Uint8Array): ReadonlyMap<string, string> {
-  const headers = new Map<string, string>();
-  read(bytes, (reader, number) => {
-    if (number !== 2) return reader.skip();
-    read(reader.delimited(), (option, field) => {
-      if (field !== 1) return option.skip();
-      let [key, value] = ["", ""];
-      read(option.delimited(), (header, at) => {
-        if (at === 1) key = header.string();
-        else if (at === 2 || at === 3) value = header.string() || value;
-        else header.skip();
-      });
-      headers.set(key.toLowerCase(), value);
+/**
+ * Reads a `DeniedHttpResponse`, or an `OkHttpResponse`, which has no status. Of several values of one header the last
+ * counts.
+ */
+function readResponse(
+  bytes: Uint8Array,
+  headers: Map<string, string>,
+  status: (status: number) => void,
+): boolean {
+  return readFields(bytes, (field, value) => {
+    if (typeof value === "bigint") return true;
+    if (field === 1) return readNumber(value, status);
+    return field !== 2 || readOption(value, headers);
+  });
+}
+
+/** Reads a `HeaderValueOption`. */
+function readOption(bytes: Uint8Array, headers: Map<string, string>): boolean {
+  return readFields(bytes, (field, option) => {
+    if (field !== 1 || typeof option === "bigint") return true;
+    let [name, text] = ["", ""];
+    const wellFormed = readFields(option, (part, value) => {
+      if (typeof value === "bigint") return true;
+      if (part === 1) name = Buffer.from(value).toString();
+      // The value as a string, or as bytes.
+      if (part === 2 || part === 3) text = Buffer.from(value).toString() || text;
+      return true;
     });
+    headers.set(name.toLowerCase(), text);
+    return wellFormed;
   });
-  return headers;
-}
-
-/** Calls for each field; what it does not read must be skipped. Fields of another wire type than bytes and varints are refused. */
-function read(bytes: Uint8Array, field: (reader: WireReader, number: number) => void): void {
-  const reader = new WireReader(bytes);
-  while (reader.next()) field(reader, reader.number);
 }
