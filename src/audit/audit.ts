@@ -2,11 +2,13 @@ import { statSync } from "node:fs";
 import { authNames } from "../auth/config.js";
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import { authOf, limitsOf } from "../bindings/conditions.js";
+import { exposedServices } from "../bindings/exposed-services.js";
 import type { Route } from "../bindings/route.js";
 import { describeRoute } from "../bindings/route-description.js";
-import { isLoopback, parseAddress } from "../config/address.js";
+import { isLoopback, isPlainUrl, parseAddress } from "../config/address.js";
 import { type FilePosition, formatPath, type Path } from "../config/diagnostic.js";
 import { Formats } from "../config/format.js";
+import type { Compiled } from "../gateway/compile.js";
 import type { GatewayConfig } from "../gateway/config.js";
 
 /** From what an attacker can use today to what is worth a thought. */
@@ -26,26 +28,19 @@ export interface Risk {
 }
 
 /** What an audit looks at. */
-export interface Audited {
-  readonly config: GatewayConfig;
-  readonly routes: readonly (Route | BuiltInRoute)[];
-  /** The text of the value at a path as the file has it. */
-  written(path: Path): string | undefined;
-  locate(path: Path): FilePosition;
-}
+type Audited = Pick<Compiled, "loaded" | "model" | "routes" | "builtIn">;
 
-type Report = (severity: Severity, rule: string, path: Path, message: string) => void;
-type Rule = (audited: Audited, report: Report) => void;
+type Report = (severity: Severity, rule: string, path: Path, message: string) => unknown;
+type Rule = (config: GatewayConfig, report: Report, audited: Audited) => void;
 
 const rules: readonly Rule[] = [openRoutes, plainListeners, browsers, tokens, upstreams, secrets, disclosure];
 
 /** Everything that is risky, the worst first. */
 export function audit(audited: Audited): readonly Risk[] {
   const risks: Risk[] = [];
-  for (const rule of rules)
-    rule(audited, (severity, name, path, message) =>
-      risks.push({ severity, rule: name, path: formatPath(path), position: audited.locate(path), message }),
-    );
+  const add: Report = (severity, rule, path, message) =>
+    risks.push({ severity, rule, path: formatPath(path), position: audited.loaded.locate(path), message });
+  for (const rule of rules) rule(audited.loaded.config, add, audited);
   const rank = ({ severity }: Risk): number => severities.indexOf(severity);
   return risks.toSorted((a, b) => rank(a) - rank(b) || a.position.line - b.position.line);
 }
@@ -70,11 +65,12 @@ interface OpenRoutes {
   limited: boolean;
 }
 
-function openRoutes({ config, routes }: Audited, report: Report): void {
+function openRoutes(config: GatewayConfig, report: Report, { model, routes, builtIn }: Audited): void {
+  const exposed = exposedServices(config, model);
   const open = new Map<string, OpenRoutes>();
-  for (const route of routes) {
+  for (const route of [...routes, ...builtIn]) {
     if (route.kind === "local" || authOf(route, config.auth.default) !== "none") continue;
-    const [path, auth] = declarationOf(route, config);
+    const [path, auth] = declarationOf(route, exposed);
     const key = `${formatPath(path)} ${auth !== undefined}`;
     const group = open.get(key) ?? {
       path,
@@ -104,21 +100,17 @@ function openRoutes({ config, routes }: Audited, report: Report): void {
 /** The part of the configuration that exposes a route, and the `auth` that is written there. */
 function declarationOf(
   route: Exclude<Route | BuiltInRoute, { kind: "local" }>,
-  { services }: GatewayConfig,
+  exposed: ReturnType<typeof exposedServices>,
 ): [path: Path, auth: unknown] {
   if (route.kind === "pass-through") return [route.passThrough.at, route.passThrough.auth];
   const [, service = "", method = ""] = route.rpc.path.split("/");
-  const exact = services.findIndex(each => each.service === service);
-  const index = exact >= 0 ? exact : services.findIndex(each => matches(each.service, service));
-  const declared = services[index];
-  return [index < 0 ? ["services"] : ["services", index], declared?.methods[method]?.auth ?? declared?.auth];
+  const entry = exposed.get(service);
+  if (entry === undefined) return [["services"], undefined];
+  const { config, index } = entry;
+  return [["services", index], config.methods[method]?.auth ?? config.auth];
 }
 
-function matches(pattern: string, name: string): boolean {
-  return pattern.endsWith(".**") && name.startsWith(pattern.slice(0, -2));
-}
-
-function plainListeners({ config }: Audited, report: Report): void {
+function plainListeners(config: GatewayConfig, report: Report): void {
   const { http, realtime, admin } = config.listeners;
   const reachable = (address: string): boolean => !isLoopback(parseAddress(address)?.host ?? "");
   const proxied = config.http.forwarded.trusted_hops > 0;
@@ -144,7 +136,7 @@ function plainListeners({ config }: Audited, report: Report): void {
     );
 }
 
-function browsers({ config }: Audited, report: Report): void {
+function browsers(config: GatewayConfig, report: Report): void {
   const { http, realtime, auth } = config;
   const any = "any page may call from the browsers of users; expected the origins of your own pages";
   if (http.cors?.origins.includes("*")) report("medium", "any-origin", ["http", "cors", "origins"], any);
@@ -158,7 +150,7 @@ function browsers({ config }: Audited, report: Report): void {
     );
 }
 
-function tokens({ config }: Audited, report: Report): void {
+function tokens(config: GatewayConfig, report: Report): void {
   for (const [name, provider] of Object.entries(config.auth.providers)) {
     const at = ["auth", "providers", name];
     if ("query" in provider && provider.query !== undefined)
@@ -198,13 +190,7 @@ function tokens({ config }: Audited, report: Report): void {
   }
 }
 
-function isPlainUrl(url: string): boolean {
-  return (
-    /^http:/i.test(url) && URL.canParse(url) && !isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ""))
-  );
-}
-
-function upstreams({ config }: Audited, report: Report): void {
+function upstreams(config: GatewayConfig, report: Report): void {
   for (const [name, { protocol, targets, tls, timeout }] of Object.entries(config.upstreams)) {
     const at = ["upstreams", name];
     const plain = targets.filter(target =>
@@ -236,11 +222,11 @@ function hostOf(target: string): string {
 }
 
 /** Secrets that stand in the file, and keys that other users of the machine may read. */
-function secrets({ config, written }: Audited, report: Report): void {
+function secrets(config: GatewayConfig, report: Report, { loaded }: Audited): void {
   walk(config, [], (path, value) => {
     const key = String(path.at(-1));
-    const secret = /(^|_)(secret|password|token)$/.test(key) || /:\/\/[^/@\s]*:[^/@\s]+@/.test(value);
-    if (secret && !(written(path) ?? "$").includes("$"))
+    const inUrl = /:\/\/[^/@\s]*:[^/@\s]+@/.test(value) && !loaded.secrets.has(formatPath(path));
+    if (inUrl || loaded.literalSecrets.has(formatPath(path)))
       report(
         "high",
         "secret-in-file",
@@ -275,7 +261,7 @@ function modeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
 }
 
-function disclosure({ config }: Audited, report: Report): void {
+function disclosure(config: GatewayConfig, report: Report): void {
   const { docs, grpc } = config.http;
   if (docs !== undefined && authNames(docs.auth ?? config.auth.default) === "none")
     report(

@@ -17,6 +17,19 @@ export interface Caller {
   certificate(): ClientCertificate | undefined;
 }
 
+/**
+ * The headers of those names that a request has, for a service that decides about it. Those with other characters than
+ * printable ASCII are left out: metadata cannot carry them, and two peers could read them in two ways.
+ */
+export function shownHeaders(caller: Caller, names: readonly string[]): [name: string, value: string][] {
+  const shown: [string, string][] = [];
+  for (const name of names) {
+    const value = name === "cookie" ? caller.cookies() : caller.header(name);
+    if (value !== undefined && /^[\x20-\x7e]*$/.test(value)) shown.push([name, value]);
+  }
+  return shown;
+}
+
 /** A client certificate that the listener has verified. */
 export interface ClientCertificate {
   /** Distinguished name in the form of RFC 4514. */

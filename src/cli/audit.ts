@@ -1,6 +1,4 @@
-import { readFileSync } from "node:fs";
 import { audit, type Risk, type Severity, severities } from "../audit/audit.js";
-import type { FilePosition } from "../config/diagnostic.js";
 import { readArguments, UsageError } from "./arguments.js";
 import { load } from "./load.js";
 
@@ -16,10 +14,7 @@ export async function auditCommand(
   } = readArguments(args, { options: ["config", "json", "fail-on"] });
   const limit = severities.indexOf(failOn as Severity);
   if (limit < 0) throw new UsageError(`expected ${severities.join(", ")} after --fail-on, found "${failOn}"`);
-  const { loaded, routes, builtIn } = await load(input);
-  const { config, locate } = loaded;
-  const written = writtenAt(locate);
-  const risks = audit({ config, routes: [...routes, ...builtIn], locate, written });
+  const risks = audit(await load(input));
   if (json) print(`${JSON.stringify({ risks }, null, 2)}\n`);
   else {
     for (const risk of risks) print(line(risk));
@@ -38,15 +33,4 @@ function summary(risks: readonly Risk[]): string {
     each => `${risks.filter(({ severity }) => severity === each).length} ${each}`,
   );
   return risks.length === 0 ? "no risky settings found" : counts.join(", ");
-}
-
-/** Reads what stands in the files, before anything is substituted in it. */
-function writtenAt(locate: (path: readonly (string | number)[]) => FilePosition) {
-  const files = new Map<string, readonly string[]>();
-  return (path: readonly (string | number)[]): string | undefined => {
-    const { file, line, column } = locate(path);
-    const lines = files.get(file) ?? readFileSync(file, "utf8").split("\n");
-    files.set(file, lines);
-    return lines[line - 1]?.slice(column - 1);
-  };
 }

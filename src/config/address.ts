@@ -44,6 +44,13 @@ export function parseTarget(text: string): Target | undefined {
   return { kind: dns ? "dns" : "host", ...address };
 }
 
+/** Whether what goes to a URL crosses a network in plain text. */
+export function isPlainUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !isLoopback(hostname.replace(/^\[|\]$/g, ""));
+}
+
 /** True for a host that only this machine reaches. */
 export function isLoopback(host: string): boolean {
   return (

@@ -70,6 +70,12 @@ export class Findings {
     return this.#secrets.has(formatPath(path));
   }
 
+  /** Paths of the secrets whose values stand in the files themselves. */
+  get literalSecrets(): ReadonlySet<string> {
+    const literal = [...this.#secrets].filter(([, written]) => written === undefined);
+    return new Set(literal.map(([path]) => path));
+  }
+
   get secrets(): ReadonlySet<string> {
     return this.#kept;
   }

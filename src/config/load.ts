@@ -21,6 +21,8 @@ export interface LoadedConfig<C> {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths (`listeners.http.address`) of the values that the environment or a file took part in. */
   readonly secrets: ReadonlySet<string>;
+  /** Paths of those that stand in the files themselves. */
+  readonly literalSecrets: ReadonlySet<string>;
   /** Its files, the globs that include some, and the files and folders that it names, by absolute path; whether they exist or not. */
   readonly files: ReadonlySet<string>;
   /** Where a node of the files stands, or its nearest ancestor that exists; for problems found later on. */
@@ -45,8 +47,8 @@ export function loadFiles<S extends TSchema>(
   for (const problem of problems) findings.add(problem);
   const locate = (path: Path) => tree.locate(path);
   const loaded = (config: Loaded<S> | undefined): LoadedConfig<Loaded<S>> => {
-    const { diagnostics, secrets } = findings;
-    return { config, diagnostics, secrets, files, locate };
+    const { diagnostics, secrets, literalSecrets } = findings;
+    return { config, diagnostics, secrets, literalSecrets, files, locate };
   };
   if (!complete) return loaded(undefined);
   if (tree.root === undefined) {

@@ -154,6 +154,25 @@ test("an audit looks at the keys of one certificate and of a list of them", {
   assert.deepEqual(await risks(listening(`[${tls}]`)), ["medium readable-key listeners.http.tls[0].key"]);
 });
 
+test("an audit names the entry that exposes a route where several patterns match", async () => {
+  const services =
+    "[{ service: shop.**, upstream: shop }, { service: shop.v1.**, upstream: shop, auth: none, rate_limit: few }]";
+  const yaml = guarded.replace(/services: .*/, `services: ${services}`);
+  const limits = "rate_limits: { few: { requests: 5, per: 1s, key: ip } }\n";
+  assert.deepEqual(await risks(yaml + limits), ["medium open-route services[1]"]);
+});
+
+test("an audit finds a secret of the command line, and none that the environment gives", async () => {
+  const { text } = await run(guarded, "--set", "listeners.admin.token=a token in the open");
+  assert.match(
+    text,
+    /^--set listeners\.admin\.token: high: a secret stands .* \(secret-in-file at listeners\.admin\.token\)/,
+  );
+  process.env.AUDIT_TOKEN = "a token of the environment";
+  const admin = `admin: { address: 127.0.0.1:0, token: "\${AUDIT_TOKEN}" }`;
+  assert.deepEqual(await risks(guarded.replace("admin: { address: 127.0.0.1:0 }", admin)), []);
+});
+
 test("the severity that fails an audit is chosen by --fail-on", async () => {
   const plain = guarded.replace("127.0.0.1:1", "dns:///shop.internal:50051");
   assert.equal((await run(plain)).code, 0);

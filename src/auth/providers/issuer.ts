@@ -1,3 +1,4 @@
+import { isPlainUrl } from "../../config/address.js";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
 import { isRecord } from "../claims.js";
@@ -14,10 +15,9 @@ const metadataLimit = 256 * 1024;
  */
 export function checkWebUrl(at: Path, url: string | undefined, sent: string, findings: Findings): void {
   if (url === undefined || !URL.canParse(url)) return;
-  const { username, password, protocol, hostname } = new URL(url);
+  const { username, password } = new URL(url);
   if (username + password !== "") findings.error(at, "expected a URL without user name and password");
-  else if (protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname))
-    findings.warning(at, `${sent} are sent without TLS; expected an https URL`);
+  else if (isPlainUrl(url)) findings.warning(at, `${sent} are sent without TLS; expected an https URL`);
 }
 
 interface TextRequest {

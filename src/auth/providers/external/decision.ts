@@ -3,7 +3,7 @@ import type { Loaded } from "../../../config/schema.js";
 import { duration, listOf, mapping, text } from "../../../config/schema.js";
 import { type GatewayError, gatewayError } from "../../../status/failure.js";
 import type { AuthMetrics } from "../../auth-metrics.js";
-import type { Caller } from "../../caller.js";
+import { type Caller, shownHeaders } from "../../caller.js";
 import { bareClaims, metadataMapper, subjectOf } from "../../claims.js";
 import type { Identity } from "../../identity.js";
 import {
@@ -74,7 +74,7 @@ export function externalProvider(
   const identify = async (caller: Caller): Promise<Identity> => {
     let decision: AccessDecision;
     try {
-      decision = await decide(caller, seenHeaders(caller, config.headers));
+      decision = await decide(caller, new Map(shownHeaders(caller, config.headers)));
     } catch (error) {
       if (error instanceof CredentialRefusal) throw error;
       throw new CredentialRefusal("unavailable", `the authorization service ${reasonOf(error)}`);
@@ -104,16 +104,6 @@ export function describeDecision({ headers }: DecisionConfig): readonly Security
         ? ({ type: "http", scheme: "bearer", description } as const)
         : ({ type: "apiKey", in: "header", name: header, description } as const),
     );
-}
-
-/** Headers with other characters than printable ASCII are left out: two peers could read them in two ways. */
-function seenHeaders(caller: Caller, names: readonly string[]): ReadonlyMap<string, string> {
-  const seen = new Map<string, string>();
-  for (const name of names) {
-    const value = name === "cookie" ? caller.cookies() : caller.header(name);
-    if (value !== undefined && /^[\x20-\x7e]*$/.test(value)) seen.set(name, value);
-  }
-  return seen;
 }
 
 function claimsOf(headers: ReadonlyMap<string, string>): [string, string][] {

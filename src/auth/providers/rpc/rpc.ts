@@ -2,8 +2,8 @@ import { checkReference } from "../../../config/check.js";
 import { credentialVerdict } from "../../../dialects/dialects.js";
 import { Cancellation } from "../../../net/cancellation.js";
 import { Code } from "../../../status/code.js";
-import { type CallStatus, fromBackend, type Metadata } from "../../../upstream/channel.js";
-import type { Caller } from "../../caller.js";
+import { type CallStatus, fromBackend } from "../../../upstream/channel.js";
+import { shownHeaders } from "../../caller.js";
 import { metadataMapper } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type { ProviderContext, ProviderType } from "../../provider.js";
@@ -68,7 +68,7 @@ function createRpcProvider(
       const { status, message } = await upstream.unary({
         path: plan.method.path,
         request: plan.request(token),
-        metadata: passedMetadata(caller, config.metadata),
+        metadata: shownHeaders(caller, config.metadata),
         timeout,
         retryable: plan.method.idempotency !== "unknown",
         // Other requests may wait for the same answer.
@@ -110,14 +110,4 @@ function refusalOf({ code, backendCode, message, origin }: CallStatus, token: st
   const { refused, reason } = credentialVerdict((origin === "business" && backendCode) || code);
   if (!refused) return new CredentialRefusal("unavailable", text);
   return new CredentialRefusal(reason === "TOKEN_EXPIRED" ? "expired" : "invalid", text, reason);
-}
-
-/** Headers that metadata cannot carry are left out. */
-function passedMetadata(caller: Caller, names: readonly string[]): Metadata {
-  const metadata: [string, string][] = [];
-  for (const name of names) {
-    const value = name === "cookie" ? caller.cookies() : caller.header(name);
-    if (value !== undefined && /^[\x20-\x7e]*$/.test(value)) metadata.push([name, value]);
-  }
-  return metadata;
 }
