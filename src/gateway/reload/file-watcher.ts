@@ -48,14 +48,17 @@ export class FileWatcher {
   watch(paths: Iterable<string>, readAt: number): Promise<void> {
     this.#paths = [...new Set(paths)].toSorted();
     return this.#inTurn(async () => {
-      this.#follow((await survey(this.#paths)).folders);
-      // What changes from here on is reported; what changed before is seen.
-      const { folders, fingerprint, newest } = await survey(this.#paths);
+      let found = await survey(this.#paths);
+      // What changed before a folder was watched is seen, what changes after it is reported.
+      if (this.#follow(found.folders)) {
+        found = await survey(this.#paths);
+        this.#follow(found.folders);
+      }
+      const { fingerprint, newest } = found;
       // Once: the clock of a file system may be ahead.
       const missed = newest >= readAt - tickMs && fingerprint !== this.#missed;
       if (missed) this.#missed = fingerprint;
       this.#fingerprint = missed ? "" : fingerprint;
-      this.#follow(folders);
       if (missed) this.#lookAfter(settleMs);
     });
   }
@@ -74,16 +77,19 @@ export class FileWatcher {
     return this.#looking;
   }
 
-  #follow(folders: ReadonlySet<string>): void {
-    if (this.#closed) return;
+  /** @returns whether folders are watched that were not */
+  #follow(folders: ReadonlySet<string>): boolean {
+    if (this.#closed) return false;
     for (const [folder, { identity, watcher }] of this.#watchers) {
       // A watcher stays with a folder that another one has taken the name of.
       if (folders.has(folder) && identity === identityOf(folder)) continue;
       watcher.close();
       this.#watchers.delete(folder);
     }
-    for (const folder of folders) if (!this.#watchers.has(folder)) this.#open(folder);
+    const more = [...folders].filter(folder => !this.#watchers.has(folder));
+    for (const folder of more) this.#open(folder);
     if (this.#polling) this.#lookAfter(pollMs);
+    return more.some(folder => this.#watchers.has(folder));
   }
 
   #open(folder: string): void {
@@ -146,19 +152,20 @@ interface Seen {
 
 async function survey(paths: readonly string[]): Promise<Survey> {
   const seen: Seen = { folders: new Set(), marks: [], newest: 0 };
+  const named = new Set(paths);
   for (const path of paths) {
     for (const folder of turningPoints(path)) seen.folders.add(folder);
-    if (isGlob(path)) lookForMatches(path, seen);
+    if (isGlob(path)) lookForMatches(path, named, seen);
     else await look(path, seen);
   }
   return { folders: seen.folders, fingerprint: seen.marks.join("\n"), newest: seen.newest };
 }
 
-/** What is in the files is looked at by their own names, but those that came while the others were read are new. */
-function lookForMatches(glob: string, seen: Seen): void {
+/** @param named files that are looked at by their own names; others have come while those were read */
+function lookForMatches(glob: string, named: ReadonlySet<string>, seen: Seen): void {
   const { folders, marks } = seen;
   const matches = expandGlob(glob);
-  for (const file of matches.files)
+  for (const file of matches.files.filter(each => !named.has(each)))
     seen.newest = Math.max(seen.newest, statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   for (const folder of matches.folders) {
     if (folders.size >= maxFolders) return;
