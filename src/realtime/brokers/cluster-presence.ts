@@ -9,6 +9,12 @@ export interface RoomChange {
   readonly change: MemberChange;
 }
 
+/** A member with its room, as `RoomChange`. */
+export interface PlacedMember {
+  readonly room: string;
+  readonly member: RoomMember;
+}
+
 /** What a node learns by saying that it lives. */
 export interface Beat {
   /** Whether the store has what this node wrote; "buried" where another node has told that its sessions are gone. */
@@ -25,7 +31,7 @@ export interface PresenceStore {
   /** By the clock of the server. @param claim whether to look for dead nodes */
   beat(node: string, isNew: boolean, claim: boolean): Promise<Beat>;
   /** What a node has written. */
-  left(node: string): Promise<readonly { readonly room: string; readonly member: RoomMember }[]>;
+  left(node: string): Promise<readonly PlacedMember[]>;
   /** Publishes changes of a dead node without keeping them. */
   tell(changes: readonly RoomChange[]): Promise<void>;
   /** Removes what a node has written. @param buried what it learns should it come back */
@@ -233,25 +239,12 @@ export class ClusterPresence implements BrokerPresence {
 
   /** Says in the stead of a dead node who has left with it. */
   async #bury(node: string): Promise<void> {
-    const left = await this.#store.left(node);
-    const at = Date.now();
-    const sessions = new Map<string, { rooms: Map<string, string>; subject: string }>();
-    const changes: RoomChange[] = [];
-    for (const { room, member } of left) {
-      const { session, from } = member;
-      const lost = sessions.get(session) ?? { rooms: new Map<string, string>(), subject: from };
-      sessions.set(session, lost);
-      if (room === "") lost.subject = from;
-      else {
-        lost.rooms.set(room, from);
-        changes.push({ room, change: { ...member, entered: false, again: false, at, of: node } });
-      }
-    }
+    const { sessions, changes } = departuresOf(await this.#store.left(node));
     for (let start = 0; start < changes.length; start += batch) {
       await this.#store.tell(changes.slice(start, start + batch));
     }
     await this.#store.forget(node, true);
-    if (sessions.size > 0) this.#receiver?.lost(sessions satisfies ReadonlyMap<string, LostSession>);
+    if (sessions.size > 0) this.#receiver?.lost(sessions);
   }
 
   async #compareAll(complete: boolean): Promise<void> {
@@ -275,6 +268,27 @@ export class ClusterPresence implements BrokerPresence {
     const here = this.#here.of(room);
     census?.compare(members, session => here.has(session), complete);
   }
+}
+
+/** What follows from the end of nodes with those members: their sessions, and what the rooms of these are told. */
+export function departuresOf(left: readonly PlacedMember[]): {
+  readonly sessions: ReadonlyMap<string, LostSession>;
+  readonly changes: readonly RoomChange[];
+} {
+  const at = Date.now();
+  const sessions = new Map<string, { rooms: Map<string, string>; subject: string }>();
+  const changes: RoomChange[] = [];
+  for (const { room, member } of left) {
+    const { session, from, node } = member;
+    const lost = sessions.get(session) ?? { rooms: new Map<string, string>(), subject: from };
+    sessions.set(session, lost);
+    if (room === "") lost.subject = from;
+    else {
+      lost.rooms.set(room, from);
+      changes.push({ room, change: { ...member, entered: false, again: false, at, of: node } });
+    }
+  }
+  return { sessions, changes };
 }
 
 /** A change without its name, in words for the channel of its room. */

@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { headers, type Msg } from "@nats-io/transport-node";
 import { type MemberChange, type RoomMember, roomKey, roomOfKey } from "./broker.js";
-import { type Beat, changeOf, changeWords, type PresenceStore, type RoomChange } from "./cluster-presence.js";
+import {
+  type Beat,
+  changeOf,
+  changeWords,
+  type PlacedMember,
+  type PresenceStore,
+  type RoomChange,
+} from "./cluster-presence.js";
 import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { type LogEntry, NatsLog } from "./nats-log.js";
 import type { NodeMembers } from "./node-members.js";
@@ -88,7 +95,7 @@ export class NatsPresence implements PresenceStore {
     return { state: "known", dead: claim ? await this.#claim(node) : [] };
   }
 
-  async left(node: string): Promise<{ readonly room: string; readonly member: RoomMember }[]> {
+  async left(node: string): Promise<PlacedMember[]> {
     return this.#read(`*.${node}.*`);
   }
 
@@ -135,7 +142,7 @@ export class NatsPresence implements PresenceStore {
   }
 
   /** The last word of each node on each part. */
-  async #read(filter: string): Promise<{ readonly room: string; readonly member: RoomMember }[]> {
+  async #read(filter: string): Promise<PlacedMember[]> {
     const said = await this.#link.ask(nats =>
       this.#members.read(nats, filter, "all", Number.POSITIVE_INFINITY),
     );

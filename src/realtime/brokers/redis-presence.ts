@@ -1,6 +1,12 @@
 import type { MemberChange, RoomMember } from "./broker.js";
 import { roomKey } from "./broker.js";
-import { type Beat, changeWords, type PresenceStore, type RoomChange } from "./cluster-presence.js";
+import {
+  type Beat,
+  changeWords,
+  type PlacedMember,
+  type PresenceStore,
+  type RoomChange,
+} from "./cluster-presence.js";
 import type { RedisLink } from "./redis-link.js";
 import { type Script, script } from "./redis-scripts.js";
 
@@ -51,9 +57,9 @@ export class RedisPresence implements PresenceStore {
     return { state: isNew ? "known" : (state as Beat["state"]), dead: dead.map(String) };
   }
 
-  async left(node: string): Promise<{ readonly room: string; readonly member: RoomMember }[]> {
+  async left(node: string): Promise<PlacedMember[]> {
     const rooms = await this.#link.ask(redis => redis.smembers(this.#node(node)));
-    const found: { room: string; member: RoomMember }[] = [];
+    const found: PlacedMember[] = [];
     for (let start = 0; start < rooms.length; start += roomsAtOnce) {
       const some = rooms.slice(start, start + roomsAtOnce);
       const all = await this.#link.ask(redis =>

@@ -61,6 +61,6 @@ export const lostSessions =
   topic<readonly (readonly [session: string, lost: LostSessionText])[]>("rooms.lost");
 
 /** A session of a worker that ended, with its rooms as pairs. */
-export type LostSessionText = Pick<LostSession, "subject"> & {
+type LostSessionText = Pick<LostSession, "subject"> & {
   readonly rooms: readonly (readonly [room: string, from: string])[];
 };

@@ -1,12 +1,11 @@
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import type { Topic } from "../../workers/topic.js";
 import type { HistoryLimits, Message, Notice, Receiver, RoomMember } from "./broker.js";
-import type { RoomChange } from "./cluster-presence.js";
+import { departuresOf, type PlacedMember, type RoomChange } from "./cluster-presence.js";
 import { MemoryBroker } from "./memory-broker.js";
 import { NodeMembers } from "./node-members.js";
 import {
   forgetMembers,
-  type LostSessionText,
   listRooms,
   lostSessions,
   memberChange,
@@ -133,27 +132,24 @@ export class WorkerRooms {
   /** Its members have left; one that still serves tells backends. */
   #left(worker: WorkerProcess): void {
     for (const room of [...this.#subscribers.keys()]) this.#unsubscribe(room, worker);
-    const nodes = this.#members.get(worker) ?? new Map<string, NodeMembers>();
+    const { sessions, changes } = departuresOf(placed(this.#members.get(worker)));
     this.#members.delete(worker);
-    const lost = new Map<string, { subject: string; rooms: [string, string][] }>();
-    for (const [node, members] of nodes) {
-      for (const room of members.rooms) {
-        for (const [session, from] of members.of(room)) {
-          const known = lost.get(session) ?? { subject: from, rooms: [] };
-          lost.set(session, known);
-          if (room === "") known.subject = from;
-          else {
-            known.rooms.push([room, from]);
-            const at = Date.now();
-            const change = { session, from, node, entered: false, again: false, at, of: node };
-            this.#send(room, memberChange, { room, change });
-          }
-        }
-      }
-    }
-    if (lost.size > 0)
-      this.#workers.serving[0]?.channel.send(lostSessions, [...lost] satisfies [string, LostSessionText][]);
+    for (const { room, change } of changes) this.#send(room, memberChange, { room, change });
+    const lost = Array.from(
+      sessions,
+      ([session, { subject, rooms }]) => [session, { subject, rooms: [...rooms] }] as const,
+    );
+    if (lost.length > 0) this.#workers.serving[0]?.channel.send(lostSessions, lost);
   }
+}
+
+/** Who is with a worker, under whatever name it goes by. */
+function placed(nodes: ReadonlyMap<string, NodeMembers> = new Map()): PlacedMember[] {
+  return [...nodes].flatMap(([node, members]) =>
+    members.rooms.flatMap(room =>
+      Array.from(members.of(room), ([session, from]) => ({ room, member: { session, from, node } })),
+    ),
+  );
 }
 
 /** Without what the log keeps with it. */
