@@ -48,15 +48,22 @@ export async function fetchText(url: string, request: TextRequest, limit: number
     void response.body?.cancel().catch(() => undefined);
     throw new IssuerStatus(response.status);
   }
+  const body = await bodyOf(response, limit);
+  if (body === undefined) throw new Error(`is larger than ${limit} bytes`);
+  return body.toString();
+}
+
+/** The body of a response; undefined where it is larger than `limit` bytes, and then the rest is not read. */
+export async function bodyOf({ body }: Response, limit: number): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body ?? []) {
     size += chunk.length;
     // Leaving the loop cancels the rest.
-    if (size > limit) throw new Error(`is larger than ${limit} bytes`);
+    if (size > limit) return undefined;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 /** @throws Error where the text is not JSON */

@@ -44,8 +44,7 @@ export class FormFields {
       if (file) return [...input.files].map(each => [name, each]);
       if (input.value === "") return [];
       if (json) return [[name, new Blob([input.value], { type: "application/json" })]];
-      const values = several ? input.value.split("\n").filter(each => each !== "") : [input.value];
-      return values.map(value => [name, value]);
+      return valuesOf(input, several).map(value => [name, value]);
     });
   }
 
@@ -63,8 +62,11 @@ export class FormFields {
       if (file) return [...input.files].map(each => [option, `${name}=@${each.name}`]);
       if (input.value === "") return [];
       if (json) return [[option, `${name}=${input.value};type=application/json`]];
-      const values = several ? input.value.split("\n").filter(each => each !== "") : [input.value];
-      return values.map(value => [option, `${name}=${value}`]);
+      return valuesOf(input, several).map(value => [option, `${name}=${value}`]);
     });
   }
+}
+
+function valuesOf({ value }, several) {
+  return several ? value.split("\n").filter(each => each !== "") : [value];
 }

@@ -3,7 +3,7 @@ import { choice, mapping, text } from "../../../config/schema.js";
 import type { Caller } from "../../caller.js";
 import type { AuthDependencies, ProviderType } from "../../provider.js";
 import { type Provider, reasonOf } from "../../provider.js";
-import { checkWebUrl } from "../issuer.js";
+import { bodyOf, checkWebUrl } from "../issuer.js";
 import { type AccessDecision, decisionFields, describeDecision, externalProvider } from "./decision.js";
 
 const ForwardAuthSchema = mapping(
@@ -39,7 +39,7 @@ function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }:
     const response = await fetch(config.url, { headers, signal, redirect: "manual" }).catch(error => {
       throw new Error(`cannot be reached: ${reasonOf((error as Error).cause ?? error)}`);
     });
-    await discard(response);
+    await bodyOf(response, bodyLimit);
     const { status } = response;
     if (status >= 500) throw new Error(`responds with ${status}`);
     const received = new Map(response.headers);
@@ -62,13 +62,4 @@ function forwardedHeaders(caller: Caller): readonly (readonly [name: string, val
 /** The path and the query as they were sent. */
 export function targetOf({ path, query }: Caller): string {
   return query === "" ? path : `${path}?${query}`;
-}
-
-async function discard({ body }: Response): Promise<void> {
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.length;
-    // Leaving the loop cancels the rest.
-    if (size > bodyLimit) return;
-  }
 }
