@@ -231,7 +231,7 @@ function secrets(config: GatewayConfig, report: Report, { loaded }: Audited): vo
         "high",
         "secret-in-file",
         path,
-        `a secret stands in the configuration itself; expected \${NAME} or \${file:…}`,
+        `a secret stands in the configuration itself; expected \${NAME} without a default, or \${file:…}`,
       );
     if (
       !(key === "key" && path.slice(-3, -1).includes("tls")) &&
