@@ -65,7 +65,7 @@ end
 local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))
 local text = string.sub(frame, 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
 if most > 0 then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', ARGV[11])
   redis.call('PEXPIRE', KEYS[2], life)
   redis.call('ZADD', KEYS[4], now, ARGV[10])
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - life)
@@ -96,7 +96,8 @@ local from = math.max(tonumber(ARGV[2]), first, tonumber(place[2]) - tonumber(AR
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], string.format('%.0f', from), '+')) do
   if tonumber(entry[2][2]) > now - ARGV[4] then
     found[#found + 1] = string.match(entry[1], '^%d+')
-    found[#found + 1] = entry[2][2]
+    -- Every node gets the same message: its time is that of the node which published it.
+    found[#found + 1] = entry[2][6] or entry[2][2]
     found[#found + 1] = entry[2][4]
   end
 end

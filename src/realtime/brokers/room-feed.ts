@@ -138,7 +138,7 @@ export class RoomFeed {
   #fill(): void {
     this.#reading = true;
     this.#again = false;
-    this.#read(this.#last as RoomPosition).then(
+    this.#readOn(this.#last as RoomPosition).then(
       replay => {
         if (this.#closed) return;
         this.#reading = false;
@@ -150,6 +150,14 @@ export class RoomFeed {
         this.#timer = setTimeout(() => this.#fill(), retryPause);
       },
     );
+  }
+
+  /** Nothing follows a position of an epoch that is over; of the one that has begun since all is new. */
+  async #readOn(after: RoomPosition): Promise<Replay> {
+    const replay = await this.#read(after);
+    const { epoch, seq } = replay.position;
+    const begun = epoch !== after.epoch && seq > 0 && replay.messages.length === 0;
+    return begun ? this.#read({ epoch, seq: 0 }) : replay;
   }
 
   #apply({ position, messages }: Replay): void {

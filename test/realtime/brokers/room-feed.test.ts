@@ -100,6 +100,16 @@ test("a room with a new epoch is delivered from its first message on", async () 
   assert.equal(short(recorder).at(-1), "e3:1");
 });
 
+test("messages of a new epoch that came before a node received the room again are delivered", async () => {
+  const { recorder, feed, reads } = setup();
+  feed.open({ epoch: "e1", seq: 57 });
+  feed.catchUp();
+  await reads[0]?.answer(replay(9, [], "e2"));
+  assert.deepEqual(reads[1]?.after, { epoch: "e2", seq: 0 });
+  await reads[1]?.answer(replay(9, [8, 9], "e2"));
+  assert.deepEqual(short(recorder), ["gap e2:1-7", "e2:8", "e2:9"]);
+});
+
 test("a room that the server forgot goes on with its next message", async () => {
   const { recorder, feed, reads } = setup();
   feed.open({ epoch: "e1", seq: 57 });
