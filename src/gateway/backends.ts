@@ -210,7 +210,14 @@ function channelOptions(name: string, upstream: UpstreamConfig): Omit<ChannelOpt
 
 function observer(upstream: string, config: GatewayConfig, metrics: Runtime["metrics"]): UpstreamObserver {
   const { protocol } = config.upstreams[upstream] as UpstreamConfig;
-  const of = (path: string): UpstreamMetrics => metrics.upstream(upstream, protocol, path);
+  const byPath = new Map<string, UpstreamMetrics>();
+  const of = (path: string): UpstreamMetrics => {
+    const known = byPath.get(path);
+    if (known !== undefined) return known;
+    const metricsOfPath = metrics.upstream(upstream, protocol, path);
+    byPath.set(path, metricsOfPath);
+    return metricsOfPath;
+  };
   const codes = new ListedCodes(statusCodesOf(config, upstream));
   return {
     started: path => of(path).started(),
