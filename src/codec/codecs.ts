@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Field, MessageType, Model } from "../descriptors/model.js";
+import { inLine } from "../net/pace.js";
 import type { Codec, JsonPolicy } from "./codec.js";
 import { TranscodeError } from "./error.js";
 import type { JsonValue } from "./json.js";
@@ -128,14 +129,10 @@ function decode(node: DecodeNode, wire: Uint8Array, depth: number): string {
   }
 }
 
-let lastLarge: Promise<unknown> = Promise.resolve();
-
-/** Large messages are printed one after the other: a turn does a slice of one of them. */
+/** Large messages are printed in slices. */
 function decodeInTurns(node: DecodeNode, wire: Uint8Array, depth: number): string | Promise<string> {
   if (wire.length <= largeMessageBytes) return decode(node, wire, depth);
-  const text = lastLarge.then(() => decodeInSlices(node, wire, depth));
-  lastLarge = text.catch(() => undefined);
-  return text;
+  return inLine(() => decodeInSlices(node, wire, depth));
 }
 
 async function decodeInSlices(node: DecodeNode, wire: Uint8Array, depth: number): Promise<string> {

@@ -41,6 +41,27 @@ export async function inTurns<Result>(pace: Pace, steps: Steps<Result>): Promise
   }
 }
 
+let lastLarge: Promise<unknown> = Promise.resolve();
+
+/** Large works of requests are done one after the other, so that each turn of the event loop has a part of one of them. */
+export function inLine<Result>(work: () => Promise<Result>): Promise<Result> {
+  const done = lastLarge.then(work);
+  lastLarge = done.catch(() => undefined);
+  return done;
+}
+
+/** Does work of a request at once where one turn is enough for it; the rest waits in line with that of others. */
+export function withinTurns<Result>(steps: Steps<Result>, pace = createPace()): Result | Promise<Result> {
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) return step.value;
+    if (!pace.spent(step.value + unitsPerStep)) continue;
+    return inLine(async () => {
+      await pace.nextTurn();
+      return inTurns(pace, steps);
+    });
+  }
+}
+
 /** Does the work at once, for what is known to be small. */
 export function atOnce<Result>(steps: Steps<Result>): Result {
   for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;

@@ -204,7 +204,7 @@ export class Pipeline {
     binding: RpcBinding,
     variables: readonly string[],
     bytes: Uint8Array,
-  ): undefined {
+  ): MaybeLater {
     const { request, routes } = context;
     if (bytes.length > 0) {
       context.requestBytes = bytes.length;
@@ -216,6 +216,8 @@ export class Pipeline {
         : traced(context.span.child("transcode request"), () =>
             encodeRequest(binding, variables, request, bytes),
           );
+    if (message instanceof Promise)
+      return message.then(encoded => this.#begin(context, binding, encoded, undefined));
     return this.#begin(context, binding, message, undefined);
   }
 

@@ -23,13 +23,13 @@ export function checkMessage(
   if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
 }
 
-/** @throws TranscodeError */
+/** A promise where the body is a large form. @throws TranscodeError, or rejects with it */
 export function encodeRequest(
   binding: RpcBinding,
   variables: readonly string[],
   request: InboundRequest,
   bytes: Uint8Array,
-): Uint8Array {
+): Uint8Array | Promise<Uint8Array> {
   const contentType = request.header("content-type") ?? "";
   const { forms, route } = binding;
   if (forms !== undefined && bytes.length > 0 && isForm(contentType, route.request.takesRawBody))

@@ -1,7 +1,7 @@
 import { TranscodeError } from "../codec/error.js";
 import { isHttpBody } from "../codec/http-body.js";
 import { createObject, JsonNumber, type JsonObject, type JsonValue } from "../codec/json.js";
-import { isSamePath, mapAt, setAt, valueAt } from "../codec/json-to-wire/field-tree.js";
+import { mapAt, setAt, valueAt } from "../codec/json-to-wire/field-tree.js";
 import { parseJson } from "../codec/json-to-wire/parse-json.js";
 import {
   gatherPart,
@@ -14,7 +14,7 @@ import { leafFromText, partedValue } from "../codec/json-to-wire/text-value.js";
 import { isWellKnown } from "../codec/well-known.js";
 import { maxWorkUnits } from "../codec/work.js";
 import { nearest } from "../config/nearest.js";
-import type { Field, MessageType } from "../descriptors/model.js";
+import type { Field, MessageType, Oneof } from "../descriptors/model.js";
 import { gatewayError } from "../status/failure.js";
 import { fieldPath, takesFile } from "./file-bytes.js";
 
@@ -30,13 +30,20 @@ export class FormFields {
   readonly #work = { units: maxWorkUnits };
   readonly #parted = new Map<string, PartedParameter<QueryTarget>>();
   /** What is set by parts, from the fields of `#type` on; files too. */
-  readonly #set: (readonly Field[])[] = [];
+  readonly #set = new SetFields();
   #size = 0;
+  /** Whether there is the one part that is the body. */
+  #given = false;
 
   /** @throws GatewayError UNSUPPORTED_MEDIA_TYPE, TranscodeError UNEXPECTED_BODY */
   constructor(plan: RequestPlan) {
     this.#plan = plan;
     this.#type = formType(plan);
+  }
+
+  /** Units of work (net/pace.ts) that encoding takes, about as many as reading took. */
+  get units(): number {
+    return this.#size * unitsPerField + (maxWorkUnits - this.#work.units) / workUnitsPerUnit;
   }
 
   /** Whether anything is set but files. */
@@ -53,9 +60,8 @@ export class FormFields {
     const { body } = this.#plan.spec;
     const prefix = body.kind === "field" ? [body.field] : [];
     if (isHttpBody(this.#type)) {
-      if (this.#set.length > 0)
-        throw new TranscodeError("UNEXPECTED_BODY", name, "this route takes one part");
-      this.#set.push([]);
+      if (this.#given) throw new TranscodeError("UNEXPECTED_BODY", name, "this route takes one part");
+      this.#given = true;
       return prefix;
     }
     const path = fieldPath(this.#type, name);
@@ -91,17 +97,21 @@ export class FormFields {
     } else this.#put(name, path, value);
   }
 
-  /** @throws TranscodeError naming the field */
-  json(name: string, bytes: Uint8Array): void {
+  /**
+   * @returns units of work that it took (net/pace.ts)
+   * @throws TranscodeError naming the field
+   */
+  json(name: string, bytes: Uint8Array): number {
+    const before = this.#work.units;
     const path = fieldPath(this.#type, name);
-    if (path === undefined) {
-      this.#resolve(name);
-      return;
+    if (path === undefined) this.#resolve(name);
+    else {
+      this.#size += 1;
+      const { depth } = this.#plan.spec;
+      const value = named(name, () => parseJson(bytes, { depth, work: this.#work }));
+      this.#put(name, path, value);
     }
-    this.#size += 1;
-    const { depth } = this.#plan.spec;
-    const value = named(name, () => parseJson(bytes, { depth, work: this.#work }));
-    this.#put(name, path, value);
+    return unitsPerField + (before - this.#work.units) / workUnitsPerUnit;
   }
 
   /**
@@ -158,24 +168,51 @@ export class FormFields {
 
   /** Parts must not set one field, or a message and a field of it, or two members of a oneof: the order would decide. */
   #claim(name: string, path: readonly Field[]): void {
-    const leaf = path[path.length - 1] as Field;
-    for (const other of this.#set) {
-      const at = path.findIndex((field, index) => field !== other[index]);
-      if (at < 0 || at === other.length) {
-        if (leaf.repeated && isSamePath(path, other)) continue;
-        throw this.#repeated(name);
-      }
-      const { oneof } = path[at] as Field;
-      if (oneof === undefined || other[at]?.oneof !== oneof) continue;
-      const message = `"${(other[at] as Field).jsonName}" is set, and only one member of the oneof "${oneof.name}" can be`;
-      throw new TranscodeError("ONEOF_CONFLICT", name, message);
-    }
-    this.#set.push(path);
+    const found = this.#set.add(path);
+    if (found === undefined) return;
+    if (found === "set") throw this.#repeated(name);
+    const message = `"${found.jsonName}" is set, and only one member of the oneof "${found.oneof?.name}" can be`;
+    throw new TranscodeError("ONEOF_CONFLICT", name, message);
   }
 
   #repeated(name: string): TranscodeError {
     const message = `${this.#type.fullName} takes one value here; send it once`;
     return new TranscodeError("REPEATED_PARAMETER", name, message);
+  }
+}
+
+/** Units of work (net/pace.ts) of one field. */
+export const unitsPerField = 4;
+/** Units of `codec/work.ts` in one of those. */
+const workUnitsPerUnit = 50;
+
+/** Which fields of a message are set, as a tree of the messages that hold them. */
+class SetFields {
+  readonly #fields = new Map<Field, SetFields>();
+  readonly #members = new Map<Oneof, Field>();
+  #set = false;
+
+  /**
+   * Adds the field at the end of a path, again where it is a list.
+   * @returns what is in the way: the other member of a oneof, or "set": the field, one around it or one inside it
+   */
+  add(path: readonly Field[]): Field | "set" | undefined {
+    let at: SetFields = this;
+    for (const field of path) {
+      if (at.#set) return "set";
+      const member = field.oneof && at.#members.get(field.oneof);
+      if (member !== undefined && member !== field) return member;
+      if (field.oneof !== undefined) at.#members.set(field.oneof, field);
+      let inner = at.#fields.get(field);
+      if (inner === undefined) {
+        inner = new SetFields();
+        at.#fields.set(field, inner);
+      }
+      at = inner;
+    }
+    if (at.#fields.size > 0 || (at.#set && path.at(-1)?.repeated !== true)) return "set";
+    at.#set = true;
+    return undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 import { TranscodeError } from "../codec/error.js";
 import type { RequestPlan } from "../codec/json-to-wire/request.js";
+import { createPace, type Pace, type Steps } from "../net/pace.js";
 import { gatewayError } from "../status/failure.js";
 import { fileBytes } from "./file-bytes.js";
 import { FormFields } from "./form-fields.js";
@@ -63,11 +64,9 @@ class WholeFormReader implements FormReader {
     const { plan, variables, query, contentType, limits } = this.#form;
     const bytes = Buffer.concat(this.#chunks);
     this.#chunks = [];
-    return emit(
-      bytes.length === 0
-        ? plan.encode(variables, query, { contentType: "", bytes })
-        : encodeForm(plan, variables, query, { contentType, bytes }, limits),
-    );
+    if (bytes.length === 0) return emit(plan.encode(variables, query, { contentType: "", bytes }));
+    const message = encodeForm(plan, variables, query, { contentType, bytes }, limits);
+    return message instanceof Promise ? message.then(emit) : emit(message);
   }
 }
 
@@ -118,8 +117,16 @@ class FormStreamReader implements FormReader {
   }
 
   push(chunk: Uint8Array, emit: Emit): void | Promise<void> {
-    this.#parser.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    return this.#emitAll(emit);
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    return this.#read(this.#parser.read(bytes), createPace(), emit);
+  }
+
+  /** Messages leave as they are read, and no turn of the event loop reads much. */
+  #read(steps: Steps, pace: Pace, emit: Emit): void | Promise<void> {
+    for (let step = steps.next(); !step.done; step = steps.next()) {
+      const waiting = this.#emitAll(emit) ?? (pace.spent(step.value) ? pace.nextTurn() : undefined);
+      if (waiting !== undefined) return waiting.then(() => this.#read(steps, pace, emit));
+    }
   }
 
   end(emit: Emit): void | Promise<void> {

@@ -1,12 +1,14 @@
 import { eachParameter } from "../codec/json-to-wire/query.js";
 import type { RequestPlan } from "../codec/json-to-wire/request.js";
 import type { Field } from "../descriptors/model.js";
+import { type Steps, withinTurns } from "../net/pace.js";
 import { gatewayError } from "../status/failure.js";
 import type { UploadsConfig } from "./config.js";
 import { fileBytes } from "./file-bytes.js";
-import { FormFields } from "./form-fields.js";
+import { FormFields, unitsPerField } from "./form-fields.js";
 import {
   boundaryOf,
+  bytesPerUnit,
   MultipartParser,
   malformed,
   type PartConsumer,
@@ -43,8 +45,8 @@ export interface FormLimits extends UploadsConfig {
 }
 
 /**
- * Turns the whole body of a form into a request message.
- * @throws GatewayError, TranscodeError naming the part
+ * Turns the whole body of a form into a request message; a promise where that takes several turns of the event loop.
+ * @throws GatewayError, TranscodeError naming the part, or rejects with it
  */
 export function encodeForm(
   plan: RequestPlan,
@@ -52,17 +54,22 @@ export function encodeForm(
   query: string,
   body: { readonly contentType: string; readonly bytes: Uint8Array },
   limits: FormLimits,
-): Uint8Array {
+): Uint8Array | Promise<Uint8Array> {
+  return withinTurns(formSteps(plan, variables, query, body, limits));
+}
+
+/** `encodeForm` in steps. */
+function* formSteps(
+  plan: RequestPlan,
+  variables: readonly string[],
+  query: string,
+  body: { readonly contentType: string; readonly bytes: Uint8Array },
+  limits: FormLimits,
+): Steps<Uint8Array> {
   const fields = new FormFields(plan);
   if (formKind(body.contentType) === "urlencoded") {
-    const text = asciiOf(body.bytes);
-    let count = 0;
-    eachParameter(text, (name, value) => {
-      count += 1;
-      if (count > limits.parts)
-        throw gatewayError("BODY_TOO_LARGE", `the form is limited to ${limits.parts} fields`);
-      fields.text(name, value);
-    });
+    yield* urlencodedSteps(asciiOf(body.bytes), fields, limits);
+    yield fields.units;
     return fields.encode(variables, query);
   }
   const files: Uint8Array[] = [];
@@ -78,10 +85,51 @@ export function encodeForm(
       end: (path, contentType) => files.push(...fileBytes(path, contentType, content)),
     }),
   );
-  parser.push(Buffer.from(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength));
+  yield* parser.read(Buffer.from(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength));
   parser.end();
+  yield fields.units;
   const message = fields.encode(variables, query);
-  return files.length === 0 ? message : Buffer.concat([message, ...files]);
+  if (files.length === 0) return message;
+  return yield* joined([message, ...files]);
+}
+
+/** Joins bytes, in steps. */
+function* joined(pieces: readonly Uint8Array[]): Steps<Uint8Array> {
+  const whole = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+    yield piece.length / bytesPerUnit;
+  }
+  return whole;
+}
+
+/** Characters of the name of a field in a urlencoded form: as many as a query has. */
+const maxNameChars = 8192;
+/** Characters of a urlencoded form that are read in one step, more where one field has more. */
+const maxStepChars = 4096;
+
+function* urlencodedSteps(text: string, fields: FormFields, limits: FormLimits): Steps {
+  let count = 0;
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf("&", start + maxStepChars);
+    const end = found < 0 ? text.length : found;
+    const before = count;
+    const each = (name: string, value: string): void => {
+      count += 1;
+      if (count > limits.parts)
+        throw gatewayError("BODY_TOO_LARGE", `the form is limited to ${limits.parts} fields`);
+      if (name.length > maxNameChars)
+        throw malformed(
+          `the name of field ${count} has ${name.length} characters, at most ${maxNameChars} are allowed`,
+        );
+      fields.text(name, value);
+    };
+    eachParameter(text.slice(start, end), each, Number.POSITIVE_INFINITY);
+    yield (count - before) * unitsPerField;
+    start = end + 1;
+  }
 }
 
 /** What is done with the parts that are files. */
@@ -139,23 +187,21 @@ export class FormParts implements PartConsumer {
     this.#files.data(chunk, this.#path, this.#contentType);
   }
 
-  end(): void {
+  end(): number {
     const { name, contentType } = this.#head as PartHead;
     if (this.#path !== undefined) {
       this.#files.end(this.#path, this.#contentType);
-      return;
+      return unitsPerField;
     }
     const bytes = Buffer.concat(this.#content);
     this.#content = [];
-    if (jsonType.test(contentType)) {
-      this.#fields.json(name, bytes);
-      return;
-    }
+    if (jsonType.test(contentType)) return this.#fields.json(name, bytes);
     if (contentType !== "" && !textType.test(contentType)) {
       const expected = "expected text/plain in UTF-8 or application/json";
       throw malformed(`part "${name}" has content-type "${contentType.slice(0, 64)}"; ${expected}`);
     }
     this.#fields.text(name, textOfPart(name, bytes));
+    return unitsPerField;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Steps } from "../net/pace.js";
 import { gatewayError } from "../status/failure.js";
 
 /** What stands before the content of a part. */
@@ -15,7 +16,8 @@ export interface PartConsumer {
   begin(head: PartHead): void;
   /** @param chunk a piece of the content, not empty */
   data(chunk: Buffer): void;
-  end(): void;
+  /** @returns units of work that the content took (net/pace.ts) */
+  end(): number;
 }
 
 /** Bytes of the head of one part. */
@@ -24,6 +26,12 @@ const maxHeadBytes = 8192;
 const maxNameChars = 256;
 /** Spaces behind a boundary (RFC 2046 §5.1.1). */
 const maxPadding = 64;
+
+/** Bytes that are looked through in one step. */
+const maxStepBytes = 256 * 1024;
+/** Units of work (net/pace.ts) of a boundary or a head, and bytes that one unit looks through. */
+const unitsPerElement = 4;
+export const bytesPerUnit = 1000;
 
 /**
  * The boundary of a multipart/form-data body (RFC 7578 §4.1).
@@ -49,6 +57,8 @@ export class MultipartParser {
   #parts = 0;
   /** Of the part that is read, for errors. */
   #name = "";
+  /** Units that the consumer took. */
+  #spent = 0;
 
   constructor(boundary: string, maxParts: number, consumer: PartConsumer) {
     this.#delimiter = Buffer.from(`\r\n--${boundary}`, "latin1");
@@ -56,14 +66,23 @@ export class MultipartParser {
     this.#consumer = consumer;
   }
 
-  /** @throws GatewayError MALFORMED_FORM, BODY_TOO_LARGE, and whatever the consumer throws */
-  push(chunk: Buffer): void {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    for (let next: Buffer | undefined = bytes; next !== undefined; ) {
-      bytes = next;
-      next = this.#step(bytes);
+  /**
+   * Reads a piece of the body, in steps that are small whatever it holds.
+   * @throws GatewayError MALFORMED_FORM, BODY_TOO_LARGE, and whatever the consumer throws
+   */
+  *read(chunk: Buffer): Steps {
+    for (let at = 0; at < chunk.length; at += maxStepBytes) {
+      const piece = chunk.subarray(at, at + maxStepBytes);
+      let bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
+      for (let next: Buffer | undefined = bytes; next !== undefined; ) {
+        bytes = next;
+        next = this.#step(bytes);
+        yield unitsPerElement + this.#spent;
+        this.#spent = 0;
+      }
+      this.#rest = this.#state === "content" ? this.#giveContent(bytes) : bytes;
+      yield piece.length / bytesPerUnit;
     }
-    this.#rest = this.#state === "content" ? this.#giveContent(bytes) : bytes;
   }
 
   /** The body is complete. @throws GatewayError MALFORMED_FORM */
@@ -143,7 +162,7 @@ export class MultipartParser {
     if (at < 0) return undefined;
     this.#give(bytes, at);
     this.#began = false;
-    this.#consumer.end();
+    this.#spent = this.#consumer.end();
     this.#state = "delimiter";
     return bytes.subarray(at + this.#delimiter.length);
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { atOnce } from "../../src/net/pace.js";
 import { GatewayError } from "../../src/status/failure.js";
 import { boundaryOf, MultipartParser, type PartHead } from "../../src/uploads/multipart.js";
 
@@ -17,10 +18,10 @@ function parse(body: string, { boundary = "b", size = 1 << 20, maxParts = 100 } 
       assert.ok(chunk.length > 0);
       (parts.at(-1) as Part).content += chunk.toString("latin1");
     },
-    end: () => undefined,
+    end: () => 0,
   });
   const bytes = Buffer.from(body, "latin1");
-  for (let at = 0; at < bytes.length; at += size) parser.push(bytes.subarray(at, at + size));
+  for (let at = 0; at < bytes.length; at += size) atOnce(parser.read(bytes.subarray(at, at + size)));
   parser.end();
   return parts;
 }

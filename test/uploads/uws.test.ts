@@ -1,3 +1,3 @@
 import { repeatOnUws } from "../engine.js";
 
-await repeatOnUws(import.meta.url, ["multipart.test.ts"]);
+await repeatOnUws(import.meta.url, ["multipart.test.ts", "turns.test.ts"]);

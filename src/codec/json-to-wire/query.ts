@@ -21,7 +21,7 @@ export type Resolution =
   | { readonly kind: "unknown"; readonly suggest: () => string | undefined }
   | { readonly kind: "unbindable"; readonly why: string };
 
-/** Most parameters that one request may carry. */
+/** Most parameters that the query of one request may carry. */
 const maxParameters = 1000;
 
 /** Longer names are no typing errors; a search for what was meant would not help. */
@@ -32,20 +32,19 @@ const maxSuggestedChars = 256;
  * without `=` has an empty value; empty parameters (`a=1&&b=2`) are passed over.
  * @throws TranscodeError MALFORMED_QUERY for invalid percent-encoding or too many parameters
  */
-export function eachParameter(raw: string, each: (name: string, value: string) => void): void {
+export function eachParameter(
+  raw: string,
+  each: (name: string, value: string) => void,
+  most = maxParameters,
+): void {
   let count = 0;
   for (let start = 0; start < raw.length; ) {
     let end = raw.indexOf("&", start);
     if (end < 0) end = raw.length;
     if (end > start) {
       count += 1;
-      if (count > maxParameters) {
-        throw new TranscodeError(
-          "MALFORMED_QUERY",
-          "",
-          `the query has more than ${maxParameters} parameters`,
-        );
-      }
+      if (count > most)
+        throw new TranscodeError("MALFORMED_QUERY", "", `the query has more than ${most} parameters`);
       let equals = raw.indexOf("=", start);
       if (equals < 0 || equals > end) equals = end;
       const name = decode(raw, start, equals);
