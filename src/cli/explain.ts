@@ -31,7 +31,7 @@ function print(explanation: Explanation): string {
   const { method, path, route, values = [], refused, conditions = [], allow, others, request } = explanation;
   const lines: string[] = [];
   if (route !== undefined) {
-    const outcome = refused === undefined ? "is answered by" : `is ${refused.status}, matched by`;
+    const outcome = refused === undefined ? "is served by" : `is ${refused.status}, matched by`;
     lines.push(`${method} ${path} ${outcome} ${route.method} ${route.template}`);
     const target = route.rpc === "" ? "the gateway itself" : `${route.rpc} on upstream "${route.upstream}"`;
     lines.push(`  ${target} (${route.source})`, "");

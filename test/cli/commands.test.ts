@@ -206,7 +206,7 @@ describe("explain", () => {
   it("explain accepts a whole URL", async () => {
     const { code, out } = await explain("GET", "http://localhost:8080/rooms/Dallas");
     assert.equal(code, 0);
-    assert.match(out, /^GET \/rooms\/Dallas is answered by GET \/rooms\/\{room_name\}\n/);
+    assert.match(out, /^GET \/rooms\/Dallas is served by GET \/rooms\/\{room_name\}\n/);
   });
 
   it("explain shows why a request is refused", async () => {
