@@ -199,6 +199,7 @@ function sendJson(reply: Reply, value: unknown): Reply {
 function refuse(reply: Reply, failure: Failure, url: string): Reply {
   const rendered = statusDialect.renderFailure(failure, [], { requestId: "", path: pathOf(url) });
   if (failure.allow !== undefined) reply.header("allow", failure.allow.join(", "));
+  if (failure.retryAfter !== undefined) reply.header("retry-after", String(failure.retryAfter));
   return reply.code(rendered.status).type(rendered.contentType).send(rendered.body);
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { type AdminOptions, type AdminServer, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { describeBinding } from "../bindings/route-description.js";
+import { gatewayError } from "../status/failure.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
@@ -32,6 +33,14 @@ export function startAdminListener(view: AdminView): Promise<AdminServer> {
     config: status,
     bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
     routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
+    elsewhere: {
+      paths: async () => [],
+      handle: async () => {
+        if (generation() !== undefined) return undefined;
+        // What there is will be known when it has been loaded: a 404 would be taken for good.
+        throw gatewayError("STARTING", "the gateway is starting; try again", [], { retryAfter: 1 });
+      },
+    },
   });
 }
 

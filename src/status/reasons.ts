@@ -178,6 +178,7 @@ export const reasons = {
   BROKER_UNAVAILABLE: unavailable(
     "The broker of realtime messages cannot be reached; a message with an id may be sent again.",
   ),
+  STARTING: unavailable("The gateway is starting and does not know yet what it serves."),
   SHUTTING_DOWN: unavailable("The gateway is shutting down and takes no new requests."),
   INTERNAL: internal("The gateway failed in a way it did not foresee; its log says more.", 500),
 } as const;

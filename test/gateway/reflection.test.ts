@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 import { Server, ServerCredentials, ServerInterceptingCall } from "@grpc/grpc-js";
 import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
+import { startAdminListener } from "../../src/gateway/admin-listener.js";
+import { readConfig } from "../../src/gateway/read-config.js";
+import { Metrics } from "../../src/telemetry/metrics.js";
 import { send, startTestGateway, type TestGateway } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "protogate-"));
@@ -108,6 +111,33 @@ describe("reflection as descriptor source", () => {
     assert.equal((await send(`${gateway.url}/r.S/GetA`)).status, 200);
     await gateway.close();
     await backend.close();
+  });
+
+  it("while a gateway waits for reflection its admin listener says 503 with Retry-After for what it may serve later", async () => {
+    const file = join(folder, "starting.yaml");
+    writeFileSync(
+      file,
+      `listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n${yaml(1, "")}`,
+    );
+    const loaded = readConfig(file, {});
+    const never = (): never => {
+      throw new Error("nothing is loaded yet");
+    };
+    const admin = await startAdminListener({
+      metrics: new Metrics({ version: "0", buckets: [1] }),
+      loaded: () => loaded,
+      generation: () => undefined,
+      status: never,
+      reload: never,
+      state: never,
+    });
+    const origin = `http://127.0.0.1:${admin.address.port}`;
+    const published = await fetch(`${origin}/realtime/publish`, { method: "POST", body: "{}" });
+    const { reason } = (await published.json()) as { reason: string };
+    const seen = [published.status, published.headers.get("retry-after"), reason];
+    assert.deepEqual(seen, [503, "1", "STARTING"]);
+    assert.equal((await fetch(`${origin}/livez`)).status, 200);
+    await admin.close();
   });
 
   it("reflection that does not respond delays neither the gateway nor the next reload", async () => {

@@ -140,8 +140,11 @@ export interface Broker {
    * @param first how many of these are needed now: a broker that need not give more says that there are `more`
    */
   since(room: string, position: RoomPosition, limit: number, first?: number): Replay | Promise<Replay>;
-  /** The latest messages, at most `limit`, oldest first. */
-  history(room: string, limit: number): readonly Message[] | Promise<readonly Message[]>;
+  /**
+   * The latest messages, at most `limit`, oldest first.
+   * @param before only those with a lower number
+   */
+  history(room: string, limit: number, before?: number): readonly Message[] | Promise<readonly Message[]>;
   /** Names of the rooms that hold messages, at most `limit`. */
   rooms(limit: number): readonly string[] | Promise<readonly string[]>;
   /**
@@ -156,14 +159,24 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** What all brokers bound. */
-export interface HistoryLimits {
-  /** Most messages of a room; 0 keeps none. */
+/** What is kept of one room. */
+export interface RoomHistory {
+  /** Most messages; 0 keeps none. */
   readonly messages: number;
   /** Milliseconds. */
   readonly ttl: number;
-  /** Bytes of all rooms together, as far as the broker keeps them itself. */
+}
+
+/** What all brokers bound. Messages and their time are the most that any room has. */
+export interface HistoryLimits extends RoomHistory {
+  /** Bytes of all rooms together. */
   readonly maxBytes: number;
+  /** Where rooms differ: those of one room. */
+  readonly of?: ((room: string) => RoomHistory) | undefined;
+}
+
+export function historyOf(limits: HistoryLimits, room: string): RoomHistory {
+  return limits.of === undefined ? limits : limits.of(room);
 }
 
 /** The frame with its position, as members get it. */

@@ -1,5 +1,12 @@
 import { randomHex } from "../../telemetry/ids.js";
-import type { HistoryLimits, Message, Published, Replay } from "./broker.js";
+import {
+  type HistoryLimits,
+  historyOf,
+  type Message,
+  type Published,
+  type Replay,
+  type RoomHistory,
+} from "./broker.js";
 
 /** A message of its room, in the list of all messages in the order in which they came. */
 interface Entry extends Message {
@@ -13,6 +20,7 @@ interface Entry extends Message {
 /** What is known of one room: where it is, and its latest messages. */
 export interface Timeline {
   readonly room: string;
+  readonly limits: RoomHistory;
   readonly epoch: string;
   seq: number;
   /** Its messages without a hole among them; undefined where they have been evicted. */
@@ -65,6 +73,7 @@ export class History {
     if (timeline === undefined) {
       timeline = {
         room,
+        limits: historyOf(this.#limits, room),
         epoch: randomHex(6),
         seq: 0,
         entries: [],
@@ -95,7 +104,8 @@ export class History {
   /** Keeps the next message of a room, whose `seq` the caller has advanced. */
   add(timeline: Timeline, text: string, at: number, key: string | undefined): void {
     const { epoch, seq } = timeline;
-    const { messages, maxBytes, ttl } = this.#limits;
+    const { maxBytes } = this.#limits;
+    const { messages } = timeline.limits;
     if (messages > 0) {
       const kept = key === undefined ? 0 : keyOverhead + key.length;
       const size = entryOverhead + text.length * (latin.test(text) ? 1 : 2) + kept;
@@ -123,7 +133,7 @@ export class History {
       while (this.#bytes > maxBytes && this.#left.size > 0) this.#forgetLeft();
       while (this.#bytes > maxBytes && this.#oldest !== undefined) this.#evict(this.#oldest);
     }
-    this.expire(at - ttl);
+    this.expire(at - this.#limits.ttl);
     this.#forgetIfUnused(timeline);
   }
 
@@ -133,6 +143,18 @@ export class History {
     for (const at of this.#left.values()) {
       if (at > before) break;
       this.#forgetLeft();
+    }
+  }
+
+  /** Evicts what is too old in one room, where it keeps messages for a shorter time than others. */
+  expireIn(room: string, now: number): void {
+    const timeline = this.#rooms.get(room);
+    if (timeline === undefined || timeline.limits.ttl === this.#limits.ttl) return;
+    const before = now - timeline.limits.ttl;
+    for (;;) {
+      const oldest = timeline.entries[timeline.evicted];
+      if (oldest === undefined || oldest.at > before) return;
+      this.#evict(oldest);
     }
   }
 
@@ -153,17 +175,22 @@ export class History {
     return { position, recovered: found === timeline.seq - seq, messages, more: found > first };
   }
 
-  latest(room: string, limit: number): readonly Message[] {
+  /** @param before only those with a lower number */
+  latest(room: string, limit: number, before = Number.POSITIVE_INFINITY): readonly Message[] {
     const timeline = this.#rooms.get(room);
     if (timeline === undefined) return [];
-    return this.since(room, timeline.epoch, Math.max(0, timeline.seq - limit), limit).messages;
+    const behind = Math.max(0, timeline.seq + 1 - before);
+    const end = timeline.entries.length - behind;
+    const start = Math.max(timeline.evicted, end - limit);
+    return end <= start ? [] : (timeline.entries.slice(start, end) as Entry[]);
   }
 
   /** Names of the rooms that hold messages, at most `limit`. */
-  names(limit: number): string[] {
+  names(limit: number, now = Number.NEGATIVE_INFINITY): string[] {
     const names: string[] = [];
     for (const timeline of this.#rooms.values()) {
       if (names.length >= limit) break;
+      this.expireIn(timeline.room, now);
       if (countOf(timeline) > 0) names.push(timeline.room);
     }
     return names;

@@ -72,18 +72,18 @@ export class MemoryBroker implements Broker {
   }
 
   since(room: string, { epoch, seq }: RoomPosition, limit: number, first?: number): Replay {
-    this.#expire();
+    this.#expire(room);
     return this.#history.since(room, epoch, seq, limit, first);
   }
 
-  history(room: string, limit: number): readonly Message[] {
-    this.#expire();
-    return this.#history.latest(room, limit);
+  history(room: string, limit: number, before?: number): readonly Message[] {
+    this.#expire(room);
+    return this.#history.latest(room, limit, before);
   }
 
   rooms(limit: number): readonly string[] {
     this.#expire();
-    return this.#history.names(limit);
+    return this.#history.names(limit, Date.now());
   }
 
   signal(): void {}
@@ -92,7 +92,9 @@ export class MemoryBroker implements Broker {
     clearInterval(this.#timer);
   }
 
-  #expire(): void {
-    this.#history.expire(Date.now() - this.#ttl);
+  #expire(room?: string): void {
+    const now = Date.now();
+    this.#history.expire(now - this.#ttl);
+    if (room !== undefined) this.#history.expireIn(room, now);
   }
 }

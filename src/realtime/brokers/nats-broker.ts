@@ -12,10 +12,11 @@ import type {
   RoomDraft,
   RoomPosition,
 } from "./broker.js";
-import { defaultLeaseMs, roomKey, roomOfKey } from "./broker.js";
+import { defaultLeaseMs, historyOf, roomKey, roomOfKey } from "./broker.js";
 import { ClusterPresence } from "./cluster-presence.js";
-import { NatsLink } from "./nats-link.js";
-import { asMessage, NatsLog, ofRepublished } from "./nats-log.js";
+import { isRoomKey, lineageSubject, NatsLineage } from "./nats-lineage.js";
+import { type Nats, NatsLink } from "./nats-link.js";
+import { asMessage, type LogEntry, NatsLog, ofRepublished } from "./nats-log.js";
 import { changeOfMessage, membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
@@ -39,11 +40,14 @@ export function createNatsBroker(options: BrokerOptions): Broker {
 interface Reception {
   readonly feed: RoomFeed;
   subscription: Subscription;
+  /** The epoch that is over since the stream has lost messages: a room that it has forgotten does not go on with it. */
+  over: string | undefined;
 }
 
 class NatsBroker implements Broker {
   readonly #link: NatsLink;
   readonly #log: NatsLog;
+  readonly #lineage: NatsLineage;
   readonly #writer: NatsWriter;
   readonly #limits: HistoryLimits;
   readonly #prefix: string;
@@ -55,6 +59,7 @@ class NatsBroker implements Broker {
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
   #signals: Subscription | undefined;
+  #lineages: Subscription | undefined;
 
   constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
     const grace = Math.max(minGraceMs, history.ttl / 10);
@@ -85,7 +90,10 @@ class NatsBroker implements Broker {
     } as const;
     this.#link = new NatsLink(url, [needs, membersStream(prefix), signals], logger, timeoutMs);
     this.#log = new NatsLog(stream, `${prefix}.in.`, timeoutMs);
-    this.#writer = new NatsWriter(this.#link, this.#log, timeoutMs);
+    const members = new NatsLog(`${prefix}_members`, `${prefix}.members.`, timeoutMs);
+    const clock = { log: members, subject: `${prefix}.members._clock` };
+    this.#lineage = new NatsLineage(this.#link, this.#log, stream, clock);
+    this.#writer = new NatsWriter(this.#link, this.#log, this.#lineage, timeoutMs);
     this.#presence = new ClusterPresence(new NatsPresence(this.#link, prefix, timeoutMs, leaseMs), leaseMs);
     this.#space = new HoldingSpace(history.maxBytes);
     this.#timer = setInterval(() => void this.#keepPlaces(), grace / 4);
@@ -103,7 +111,10 @@ class NatsBroker implements Broker {
   start(receiver: Receiver): Promise<void> {
     this.#receiver = receiver;
     this.#presence.start(receiver);
-    return this.#link.start({ connected: () => this.#connected() });
+    return this.#link.start({
+      connecting: nats => this.#connecting(nats),
+      connected: () => this.#connected(),
+    });
   }
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
@@ -116,8 +127,8 @@ class NatsBroker implements Broker {
       return undefined;
     }
     return this.#writer.publish(key, draft, () => {
-      const feed = this.#rooms.get(room)?.feed;
-      return feed?.current ? feed.position : undefined;
+      const { feed, over } = this.#rooms.get(room) ?? {};
+      return feed?.current && feed.position?.epoch !== over ? feed.position : undefined;
     });
   }
 
@@ -128,7 +139,7 @@ class NatsBroker implements Broker {
     this.unsubscribe(room);
     const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, maxReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
-    const reception = { feed, subscription: this.#receive(room, feed) };
+    const reception = { feed, subscription: this.#receive(room, feed), over: undefined };
     this.#rooms.set(room, reception);
     try {
       await this.#link.settled();
@@ -156,27 +167,39 @@ class NatsBroker implements Broker {
     const last = await this.#link.ask(nats => this.#log.last(nats, key));
     if (last === undefined)
       return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
+    if (last.lineage < this.#lineage.current) {
+      const { epoch, seq } = await this.#writer.open(key);
+      return { position: { epoch, seq }, recovered: false, messages: [] };
+    }
     const position = { epoch: last.epoch, seq: last.seq };
     if (epoch !== last.epoch || seq > last.seq) return { position, recovered: false, messages: [] };
     if (seq === last.seq) return { position, recovered: true, messages: [] };
     const from = Math.max(seq, last.seq - limit);
-    const all = await this.#read(key, last.seq);
+    const all = await this.#read(room, last.seq);
     const messages = all.filter(message => message.epoch === epoch && message.seq > from);
     return { position, recovered: messages.length === last.seq - seq, messages };
   }
 
-  async history(room: string, limit: number): Promise<readonly Message[]> {
-    const all = await this.#read(roomKey(room), Number.POSITIVE_INFINITY);
+  async history(room: string, limit: number, before = Number.POSITIVE_INFINITY): Promise<readonly Message[]> {
+    const all = await this.#read(room, Number.POSITIVE_INFINITY);
     const epoch = all.at(-1)?.epoch;
-    return limit === 0 ? [] : all.filter(message => message.epoch === epoch).slice(-limit);
+    const wanted = all.filter(message => message.epoch === epoch && message.seq < before);
+    return limit === 0 ? [] : wanted.slice(-limit);
   }
 
   async rooms(limit: number): Promise<readonly string[]> {
     if (this.#limits.messages === 0) return [];
-    const oldest = Date.now() - this.#limits.ttl;
+    const now = this.#lineage.now();
     const lasts = await this.#link.ask(nats => this.#log.read(nats, "*", "last", Number.POSITIVE_INFINITY));
-    const held = lasts.filter(entry => entry.kind === "message" && entry.at > oldest);
-    return held.slice(0, limit).map(entry => roomOfKey(entry.key));
+    const held: string[] = [];
+    for (const entry of lasts) {
+      if (held.length >= limit) break;
+      if (!isRoomKey(entry.key)) continue;
+      const room = roomOfKey(entry.key);
+      const { messages, ttl } = historyOf(this.#limits, room);
+      if (messages > 0 && isHeld(entry, now - ttl)) held.push(room);
+    }
+    return held;
   }
 
   async signal(text: string): Promise<void> {
@@ -192,15 +215,35 @@ class NatsBroker implements Broker {
   }
 
   /** The messages of a room up to a number that are not too old and that the limit lets be kept. */
-  async #read(key: string, upTo: number): Promise<Message[]> {
-    const { messages, ttl } = this.#limits;
+  async #read(room: string, upTo: number): Promise<Message[]> {
+    const { messages, ttl } = historyOf(this.#limits, room);
     if (messages === 0) return [];
+    const key = roomKey(room);
     const entries = await this.#link.ask(nats => this.#log.read(nats, key, "all", Number.POSITIVE_INFINITY));
-    const oldest = Date.now() - ttl;
+    const oldest = this.#lineage.now() - ttl;
     return entries
-      .filter(entry => entry.kind === "message" && entry.seq <= upTo && entry.at > oldest)
+      .filter(entry => isHeld(entry, oldest) && entry.seq <= upTo)
       .slice(-messages)
       .map(asMessage);
+  }
+
+  async #connecting(nats: Nats): Promise<void> {
+    if (this.#lineages === undefined || this.#lineages.isClosed()) {
+      this.#lineages = nats.connection.subscribe(lineageSubject(this.#out("")), {
+        callback: (error, message) => {
+          if (error !== null || !this.#lineage.follow(message.string())) return;
+          this.#begun();
+          for (const { feed } of this.#rooms.values()) feed.catchUp();
+        },
+      });
+    }
+    if (await this.#lineage.check(nats)) this.#begun();
+  }
+
+  /** All epochs that were known are over. */
+  #begun(): void {
+    this.#writer.forget();
+    for (const reception of this.#rooms.values()) reception.over = reception.feed.position?.epoch;
   }
 
   async #connected(): Promise<void> {
@@ -260,13 +303,20 @@ class NatsBroker implements Broker {
 
   /** Rooms with members here keep their epoch, however long they have no messages. */
   async #keepPlaces(): Promise<void> {
+    if (!this.#link.ready) return;
+    try {
+      await this.#link.ask(nats => this.#lineage.readClock(nats));
+      await this.#link.ask(nats => this.#lineage.renew(nats, this.#lineage.now() - this.#limits.ttl));
+    } catch {
+      return;
+    }
     for (const [room, { feed }] of [...this.#rooms]) {
       const key = roomKey(room);
       const { position } = feed;
       if (!this.#link.ready || !feed.current || position === undefined) continue;
       try {
         const last = await this.#link.ask(nats => this.#log.last(nats, key));
-        if (last === undefined || last.at <= Date.now() - this.#limits.ttl)
+        if (last === undefined || last.storedAt <= this.#lineage.now() - this.#limits.ttl)
           await this.#writer.keep(key, position);
       } catch {
         // The link has logged it; the next round tries again.
@@ -278,4 +328,9 @@ class NatsBroker implements Broker {
   #out(key: string): string {
     return `${this.#prefix}.out.${key}`;
   }
+}
+
+/** Whether an entry is a message that is not too old, by the clock of the server. */
+function isHeld({ kind, storedAt }: LogEntry, oldest: number): boolean {
+  return kind === "message" && storedAt > oldest;
 }

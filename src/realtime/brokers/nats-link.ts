@@ -28,6 +28,8 @@ export interface StreamNeeds {
 }
 
 export interface NatsListener {
+  /** The connection works, and nobody uses it yet. */
+  connecting(nats: Nats): Promise<void>;
   /** The connection works, for the first time or again; subscriptions are restored. */
   connected(): Promise<void>;
 }
@@ -168,7 +170,9 @@ export class NatsLink {
     });
     for (const needs of this.#needs) await ensureStream(streams, needs);
     if (this.#closed) return connection.close();
-    this.#nats = { connection, streams, messages: jetstream(connection, options) };
+    const nats = { connection, streams, messages: jetstream(connection, options) };
+    await this.#listener?.connecting(nats);
+    this.#nats = nats;
     this.#logger?.info("the realtime broker is reached");
     this.#ready = true;
     await this.#listener?.connected();

@@ -21,6 +21,8 @@ export interface LogEntry extends RoomPosition {
   readonly at: number;
   /** When the server has stored it, by its clock; 0 where it does not say. */
   readonly storedAt: number;
+  /** That of its writer: see `NatsLineage`. */
+  readonly lineage: number;
   readonly subject: string;
   readonly text: string;
 }
@@ -28,6 +30,7 @@ export interface LogEntry extends RoomPosition {
 const EPOCH = "Protogate-Epoch";
 const SEQ = "Protogate-Seq";
 const AT = "Protogate-At";
+const LINEAGE = "Protogate-Lineage";
 const STORED = "Nats-Sequence";
 /** Set instead of the text where only headers were asked for. */
 const SIZE = "Nats-Msg-Size";
@@ -70,7 +73,7 @@ export class NatsLog {
   async append(
     { messages }: Nats,
     key: string,
-    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text">,
+    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text" | "lineage">,
     after: number,
     id: string | undefined,
   ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
@@ -78,6 +81,7 @@ export class NatsLog {
     head.set(EPOCH, entry.epoch);
     head.set(SEQ, String(entry.seq));
     head.set(AT, String(entry.at));
+    if (entry.lineage > 0) head.set(LINEAGE, String(entry.lineage));
     try {
       const ack = await messages.publish(this.#subjects + key, entry.text, {
         headers: head,
@@ -180,6 +184,7 @@ function entryOf(
     at: Number(head?.get(AT)),
     stored,
     storedAt,
+    lineage: Number(head?.get(LINEAGE) || 0),
     subject: message.subject,
     text,
   };

@@ -136,7 +136,7 @@ export class NatsPresence implements PresenceStore {
 
   /** @returns undefined where another entry than `after` was the last */
   async #say(node: string, text: string, after: number): Promise<number | undefined> {
-    const entry = { epoch: "", seq: 0, at: 0, text };
+    const entry = { epoch: "", seq: 0, at: 0, text, lineage: 0 };
     const appended = await this.#link.ask(nats => this.#nodes.append(nats, node, entry, after, undefined));
     return appended?.stored;
   }

@@ -1,12 +1,14 @@
 import { gatewayError } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/ids.js";
 import { brokerUnavailable, type Published, type RoomDraft, type RoomPosition, stamped } from "./broker.js";
+import type { NatsLineage } from "./nats-lineage.js";
 import type { NatsLink } from "./nats-link.js";
-import type { NatsLog } from "./nats-log.js";
+import type { LogEntry, NatsLog } from "./nats-log.js";
 
 /** Where a room is, and the number in the stream of its last entry. */
 export interface Head extends RoomPosition {
   readonly stored: number;
+  readonly lineage: number;
 }
 
 /** Rooms whose heads are remembered without members here. */
@@ -23,14 +25,16 @@ const headerRoom = 1024;
 export class NatsWriter {
   readonly #link: NatsLink;
   readonly #log: NatsLog;
+  readonly #lineage: NatsLineage;
   readonly #timeoutMs: number;
   /** What is known of rooms, the latest used last. A head that is out of date costs a round trip, no more. */
   readonly #heads = new Map<string, Head>();
   readonly #queues = new Map<string, { tail: Promise<unknown>; waiting: number }>();
 
-  constructor(link: NatsLink, log: NatsLog, timeoutMs: number) {
+  constructor(link: NatsLink, log: NatsLog, lineage: NatsLineage, timeoutMs: number) {
     this.#link = link;
     this.#log = log;
+    this.#lineage = lineage;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -38,12 +42,19 @@ export class NatsWriter {
     return this.#heads.get(key);
   }
 
+  /** The stream may not be what it was. */
+  forget(): void {
+    this.#heads.clear();
+  }
+
   /** An entry was seen behind what is known. */
-  saw(key: string, { epoch, seq, stored }: Head): void {
+  saw(key: string, entry: Head & Pick<LogEntry, "at" | "text">): void {
+    const { epoch, seq, at, text, stored, lineage } = entry;
+    this.#lineage.saw({ key, epoch, seq, at, text, stored });
     const known = this.#heads.get(key);
     if (known !== undefined && known.stored >= stored) return;
     this.#heads.delete(key);
-    this.#heads.set(key, { epoch, seq, stored });
+    this.#heads.set(key, { epoch, seq, stored, lineage });
     if (this.#heads.size <= maxHeads) return;
     const [oldest] = this.#heads.keys();
     if (oldest !== undefined) this.#heads.delete(oldest);
@@ -56,17 +67,18 @@ export class NatsWriter {
   publish(key: string, draft: RoomDraft, continued: () => RoomPosition | undefined): Promise<Published> {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#timeoutMs; ; ) {
-        const head = this.#heads.get(key) ?? (await this.#look(key)) ?? begin(continued());
+        const known = this.#heads.get(key) ?? (await this.#look(key)) ?? this.#begin(continued());
+        const head = this.#inLineage(known);
         const seq = head.seq + 1;
         const text = stamped(draft.frame, head.epoch, seq);
         this.#refuseLarge(text);
-        const entry = { epoch: head.epoch, seq, at: draft.at, text };
+        const entry = { epoch: head.epoch, seq, at: draft.at, text, lineage: head.lineage };
         const stored = await this.#link.ask(nats =>
           this.#log.append(nats, key, entry, head.stored, draft.key),
         );
         if (stored?.duplicate === true) return this.#first(key, stored.stored);
         if (stored !== undefined) {
-          this.saw(key, { epoch: head.epoch, seq, stored: stored.stored });
+          this.saw(key, { ...entry, stored: stored.stored });
           return { epoch: head.epoch, seq, duplicate: false };
         }
         this.#heads.delete(key);
@@ -80,8 +92,8 @@ export class NatsWriter {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#timeoutMs; performance.now() < until; ) {
         const head = await this.#look(key);
-        if (head !== undefined) return head;
-        await this.#mark(key, begin(undefined));
+        if (head !== undefined && head.lineage >= this.#lineage.current) return head;
+        await this.#mark(key, head === undefined ? this.#begin(undefined) : this.#inLineage(head));
       }
       throw brokerUnavailable();
     });
@@ -89,7 +101,9 @@ export class NatsWriter {
 
   /** Keeps the position of a room whose messages are too old, for the members that it has here. */
   keep(key: string, place: RoomPosition): Promise<void> {
-    return this.#inTurn(key, () => this.#mark(key, this.#heads.get(key) ?? begin(place)));
+    return this.#inTurn(key, () =>
+      this.#mark(key, this.#inLineage(this.#heads.get(key) ?? this.#begin(place))),
+    );
   }
 
   /** @throws GatewayError where the server would end the connection over the message */
@@ -100,11 +114,11 @@ export class NatsWriter {
     throw gatewayError("REQUEST_TOO_LARGE", message);
   }
 
-  async #mark(key: string, { epoch, seq, stored }: Head): Promise<void> {
-    const entry = { epoch, seq, at: Date.now(), text: "" };
+  async #mark(key: string, { epoch, seq, stored, lineage }: Head): Promise<void> {
+    const entry = { epoch, seq, at: Date.now(), text: "", lineage };
     const marked = await this.#link.ask(nats => this.#log.append(nats, key, entry, stored, undefined));
     if (marked === undefined) this.#heads.delete(key);
-    else this.saw(key, { epoch, seq, stored: marked.stored });
+    else this.saw(key, { ...entry, stored: marked.stored });
   }
 
   async #look(key: string): Promise<Head | undefined> {
@@ -131,8 +145,14 @@ export class NatsWriter {
     queue.tail = turn.catch(() => undefined);
     return turn;
   }
-}
 
-function begin(place: RoomPosition | undefined): Head {
-  return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0 };
+  #begin(place: RoomPosition | undefined): Head {
+    const lineage = this.#lineage.current;
+    return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0, lineage };
+  }
+
+  /** Where the room goes on: an epoch of a lineage that has ended is over. */
+  #inLineage(head: Head): Head {
+    return head.lineage >= this.#lineage.current ? head : { ...this.#begin(undefined), stored: head.stored };
+  }
 }

@@ -11,7 +11,7 @@ import type {
   RoomDraft,
   RoomPosition,
 } from "./broker.js";
-import { brokerUnavailable, defaultLeaseMs, roomKey, roomOfKey } from "./broker.js";
+import { brokerUnavailable, defaultLeaseMs, historyOf, roomKey, roomOfKey } from "./broker.js";
 import { ClusterPresence, changeOf } from "./cluster-presence.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
@@ -82,9 +82,10 @@ class RedisBroker implements Broker {
       await this.#link.ask(redis => redis.publish(channel, `N${at} ${except ?? ""}\n${frame}`));
       return undefined;
     }
-    const { messages, ttl } = this.#limits;
-    const keys = [...this.#roomKeys(room), this.#roomsKey];
-    const args = [...this.#opening, frame, key ?? "", messages, ttl, channel, room, at];
+    const { messages, ttl } = historyOf(this.#limits, room);
+    const keys = [...this.#roomKeys(room), this.#roomsKey, `${this.#prefix}:order`, `${this.#prefix}:bytes`];
+    const bounds = [this.#limits.maxBytes, this.#limits.ttl];
+    const args = [...this.#opening, frame, key ?? "", messages, ttl, channel, room, at, ...bounds];
     const [epoch, seq, known] = await this.#link.run(publishMessage, keys, args);
     return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
   }
@@ -125,8 +126,8 @@ class RedisBroker implements Broker {
     return { position, recovered, messages };
   }
 
-  async history(room: string, limit: number): Promise<readonly Message[]> {
-    return (await this.#read(room, "", 0, limit))?.messages ?? [];
+  async history(room: string, limit: number, before?: number): Promise<readonly Message[]> {
+    return (await this.#read(room, "", 0, limit, before))?.messages ?? [];
   }
 
   async rooms(limit: number): Promise<readonly string[]> {
@@ -147,17 +148,21 @@ class RedisBroker implements Broker {
   }
 
   /** @param epoch empty for the latest messages of whatever epoch the room has */
-  async #read(room: string, epoch: string, seq: number, limit: number): Promise<StoredRoom | undefined> {
+  async #read(
+    room: string,
+    epoch: string,
+    seq: number,
+    limit: number,
+    before?: number,
+  ): Promise<StoredRoom | undefined> {
     const [head, log] = this.#roomKeys(room);
-    const found = await this.#link.run(
-      readRoom,
-      [head, log],
-      [epoch, seq, limit, this.#limits.ttl, ...this.#link.lineage],
-    );
+    const { ttl } = historyOf(this.#limits, room);
+    const args = [epoch, seq, limit, ttl, ...this.#link.lineage, before ?? ""];
+    const found = await this.#link.run(readRoom, [head, log], args);
     if (found.length === 0) return undefined;
     if (found[0] === "") {
       await this.#link.run(openRoom, this.#roomKeys(room), this.#opening);
-      return this.#read(room, epoch, seq, limit);
+      return this.#read(room, epoch, seq, limit, before);
     }
     const position: RoomPosition = { epoch: String(found[0]), seq: Number(found[1]) };
     const messages: Message[] = [];

@@ -10,6 +10,11 @@ export interface Script {
   readonly sha: string;
 }
 
+/** About what Redis needs for a message beside its text, bytes. */
+const entryOverhead = 200;
+/** Messages that one publication gives up at most. */
+const evictedAtOnce = 1000;
+
 /** How long a room's hash outlives its messages, milliseconds; nodes with members renew it in time. */
 export const headGrace = 60_000;
 
@@ -52,8 +57,12 @@ return {place[1], place[2]}
 
 /**
  * KEYS and ARGV as `open`, then
- * KEYS rooms. ARGV frame, key or empty, most messages, messages' time to live, channel, room, time by the node's clock.
+ * KEYS rooms, order, bytes. ARGV frame, key or empty, most messages, messages' time to live, channel, room, time by the
+ * node's clock, most bytes of all rooms, the longest time to live of any room.
  * Gives epoch, number, and 1 for a key that was known.
+ *
+ * The order has each message of every room, the oldest first, until it is given up: because the room has more (`o` of a
+ * message is its place there), because it is too old, or because all of them together have too many bytes.
  */
 export const publishMessage = script(`${open}${clock}
 local epoch = place[1]
@@ -65,10 +74,35 @@ end
 local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))
 local text = string.sub(frame, 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
 if most > 0 then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', ARGV[11])
+  local longest = tonumber(ARGV[13])
+  local size = #text + ${entryOverhead}
+  local freed = 0
+  local over = redis.call('XLEN', KEYS[2]) - most + 1
+  if over > 0 then
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', over)) do
+      local place = entry[2][8]
+      if place and redis.call('XDEL', KEYS[5], place) == 1 then freed = freed + #entry[2][4] + ${entryOverhead} end
+    end
+  end
+  local place = redis.call('XADD', KEYS[5], '*', 'k', KEYS[2], 'n', number .. '-0', 's', size)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', ARGV[11], 'o', place)
   redis.call('PEXPIRE', KEYS[2], life)
-  redis.call('ZADD', KEYS[4], now, ARGV[10])
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - life)
+  local bytes = redis.call('INCRBY', KEYS[6], size - freed)
+  for _ = 1, ${evictedAtOnce} do
+    local first = redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 1)[1]
+    if not first then break end
+    local stored = tonumber(string.match(first[1], '^%d+'))
+    if bytes <= tonumber(ARGV[12]) and stored > now - longest then break end
+    redis.call('XDEL', KEYS[5], first[1])
+    local log, id = first[2][2], first[2][4]
+    local kept = redis.call('XRANGE', log, id, id)[1]
+    if kept and kept[2][8] == first[1] then redis.call('XDEL', log, id) end
+    bytes = redis.call('DECRBY', KEYS[6], first[2][6])
+  end
+  redis.call('PEXPIRE', KEYS[5], longest + ${headGrace})
+  redis.call('PEXPIRE', KEYS[6], longest + ${headGrace})
+  redis.call('ZADD', KEYS[4], now + life - longest, ARGV[10])
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - longest)
   if key ~= '' then redis.call('ZADD', KEYS[3], number, key) end
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(number) - most))
   redis.call('PEXPIRE', KEYS[3], life)
@@ -79,7 +113,7 @@ return {epoch, number, 0}
 
 /**
  * KEYS head, log. ARGV epoch or empty for the latest, number, most messages, their time to live, run of the server,
- * 1 where the run has lost nothing.
+ * 1 where the run has lost nothing, a number that those of the messages are below or empty.
  * Gives epoch and number of the room, then number, time and text of each message; nothing where there is no room.
  */
 export const readRoom = script(`${clock}
@@ -92,8 +126,12 @@ if ARGV[1] ~= '' then
   if place[3] ~= ARGV[5] and ARGV[6] ~= '1' then return {'', place[2]} end
 end
 local first = ARGV[1] == '' and 0 or tonumber(place[4] or 0)
-local from = math.max(tonumber(ARGV[2]), first, tonumber(place[2]) - tonumber(ARGV[3])) + 1
-for _, entry in ipairs(redis.call('XRANGE', KEYS[2], string.format('%.0f', from), '+')) do
+local last = tonumber(place[2])
+if ARGV[7] ~= '' then last = math.min(last, tonumber(ARGV[7]) - 1) end
+local from = math.max(tonumber(ARGV[2]), first, last - tonumber(ARGV[3])) + 1
+if from > last then return found end
+local entries = redis.call('XRANGE', KEYS[2], string.format('%.0f', from), string.format('%.0f', last))
+for _, entry in ipairs(entries) do
   if tonumber(entry[2][2]) > now - ARGV[4] then
     found[#found + 1] = string.match(entry[1], '^%d+')
     -- Every node gets the same message: its time is that of the node which published it.

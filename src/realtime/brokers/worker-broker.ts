@@ -111,8 +111,8 @@ export class WorkerBroker implements Broker {
     return this.ask(readRoomSince, { room, position, limit, ...(first === undefined ? {} : { first }) });
   }
 
-  history(room: string, limit: number): Promise<readonly Message[]> {
-    return this.ask(readRoomHistory, { room, limit });
+  history(room: string, limit: number, before?: number): Promise<readonly Message[]> {
+    return this.ask(readRoomHistory, { room, limit, ...(before === undefined ? {} : { before }) });
   }
 
   rooms(limit: number): Promise<readonly string[]> {

@@ -39,7 +39,7 @@ export const readRoomSince = question<
   Replay
 >("rooms.since");
 export const readRoomHistory = question<
-  { readonly room: string; readonly limit: number },
+  { readonly room: string; readonly limit: number; readonly before?: number },
   readonly Message[]
 >("rooms.history");
 export const listRooms = question<{ readonly limit: number }, readonly string[]>("rooms.list");

@@ -80,7 +80,9 @@ export class WorkerRooms {
       const replay = this.#log.since(room, position, limit, first);
       return { ...replay, messages: replay.messages.map(plain) };
     });
-    channel.onRequest(readRoomHistory, ({ room, limit }) => this.#log.history(room, limit).map(plain));
+    channel.onRequest(readRoomHistory, ({ room, limit, before }) =>
+      this.#log.history(room, limit, before).map(plain),
+    );
     channel.onRequest(listRooms, ({ limit }) => this.#log.rooms(limit));
     channel.onMessage(signalOthers, ({ text }) => {
       for (const other of this.#workers.serving) {

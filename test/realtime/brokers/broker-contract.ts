@@ -169,6 +169,55 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(await b.broker.subscribe("general"), place);
     });
 
+    test("a page of the history ends before the number that it is asked for", async () => {
+      const a = await node(prefix());
+      for (const text of ["1", "2", "3", "4", "5"]) await a.broker.publish("general", draft(text));
+      const page = async (limit: number, beforeSeq?: number) =>
+        (await a.broker.history("general", limit, beforeSeq)).map(({ seq }) => seq);
+      assert.deepEqual(await page(2), [4, 5]);
+      assert.deepEqual(await page(2, 4), [2, 3]);
+      assert.deepEqual(await page(2, 2), [1]);
+      assert.deepEqual(await page(2, 1), []);
+      assert.deepEqual(await page(2, 100), [4, 5]);
+    });
+
+    test("rooms that differ keep as many messages, and for as long, as each may", async () => {
+      const of = (room: string) =>
+        room.startsWith("short") ? { messages: 2, ttl: 60_000 } : { messages: 50, ttl: 60_000 };
+      const a = await node(prefix(), undefined, { ...limits, of });
+      for (const text of ["1", "2", "3"]) {
+        await a.broker.publish("short", draft(text));
+        await a.broker.publish("long", draft(text));
+      }
+      const kept = async (room: string) => (await a.broker.history(room, 10)).map(({ seq }) => seq);
+      assert.deepEqual([await kept("short"), await kept("long")], [[2, 3], upTo(3)]);
+      const brief = {
+        ...limits,
+        of: (room: string) => ({ messages: 50, ttl: room === "brief" ? 1 : 60_000 }),
+      };
+      const b = await node(prefix(), undefined, brief);
+      await b.broker.publish("brief", draft("gone"));
+      await b.broker.publish("long", draft("kept"));
+      while ((await b.broker.history("brief", 10)).length > 0)
+        await new Promise(resolve => setImmediate(resolve));
+      assert.deepEqual(await b.broker.rooms(10), ["long"]);
+      assert.equal((await b.broker.history("long", 10)).length, 1);
+    });
+
+    test("the messages of all rooms together are bounded in bytes, and the oldest are given up", async () => {
+      const maxBytes = 256 * 1024;
+      const a = await node(prefix(), undefined, { ...limits, maxBytes });
+      const text = "x".repeat(16 * 1024);
+      for (let index = 0; index < 40; index++) await a.broker.publish(`room ${index % 4}`, draft(text));
+      let bytes = 0;
+      for (let room = 0; room < 4; room++) {
+        const kept = await a.broker.history(`room ${room}`, 100);
+        for (const message of kept) bytes += message.text.length;
+        assert.equal(kept.at(-1)?.seq, 10);
+      }
+      assert.ok(bytes <= maxBytes && bytes >= maxBytes / 2, `${bytes} bytes are kept`);
+    });
+
     test("messages grow too old, and a room with members keeps its place", async () => {
       const name = prefix();
       const a = await node(name, undefined, { ...limits, ttl: 1000 });

@@ -75,3 +75,80 @@ test("a room whose messages have all expired keeps its position while it has mem
   await broker.close();
   await server.close();
 });
+
+test("a NATS server that comes back from an older backup gives no number twice, and members are told", {
+  skip,
+}, async () => {
+  const server = await startNats();
+  const options = {
+    url: `nats://127.0.0.1:${server.port}`,
+    prefix: "older",
+    history: { messages: 100, ttl: 60_000, maxBytes: 1 << 20 },
+    logger: undefined,
+  };
+  const [member, publisher] = [createNatsBroker(options), createNatsBroker(options)];
+  const recorder = createRecorder();
+  await member.start(recorder);
+  await publisher.start(createRecorder());
+  const back = async (): Promise<void> => {
+    await server.start();
+    while (!publisher.ready || !member.ready) await new Promise(resolve => setTimeout(resolve, 10));
+  };
+  const { epoch } = await member.subscribe("general");
+  for (let index = 1; index <= 7; index++) await publisher.publish("general", draft(`kept ${index}`));
+  await server.kill();
+  server.backUp();
+  await back();
+  for (let index = 8; index <= 10; index++) await publisher.publish("general", draft(`lost ${index}`));
+  await recorder.until(() => recorder.seqs("general").length === 10);
+  assert.deepEqual(recorder.seqs("general"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  await server.kill();
+  server.restore();
+  await back();
+  for (let index = 1; index <= 5; index++) {
+    const published = await publisher.publish("general", draft(`new ${index}`));
+    assert.notEqual(published?.epoch, epoch);
+  }
+  await recorder.until(() => recorder.seqs("general").length === 15);
+  const texts = recorder.all.flatMap(entry =>
+    entry.kind === "message" ? [JSON.parse(entry.message.text).message as string] : [],
+  );
+  assert.deepEqual(texts.slice(10), ["new 1", "new 2", "new 3", "new 4", "new 5"]);
+  assert.equal((await publisher.since("general", { epoch, seq: 7 }, 100)).recovered, false);
+  // A node that has seen nothing of it follows, and a restart that loses nothing changes nothing.
+  const late = createNatsBroker(options);
+  await late.start(createRecorder());
+  const place = await late.publish("general", draft("late"));
+  assert.deepEqual([place?.seq, place?.epoch === epoch], [6, false]);
+  await server.kill();
+  await back();
+  assert.deepEqual(await publisher.publish("general", draft("last")), { ...place, seq: 7 });
+  await late.close();
+  await member.close();
+  await publisher.close();
+  await server.close();
+});
+
+test("messages are as old as the NATS server's clock says, whatever the clocks of gateways say", {
+  skip,
+}, async t => {
+  const server = await startNats();
+  const broker = createNatsBroker({
+    url: `nats://127.0.0.1:${server.port}`,
+    prefix: "clock",
+    history: { messages: 100, ttl: 60_000, maxBytes: 1 << 20 },
+    logger: undefined,
+  });
+  await broker.start(createRecorder());
+  await broker.publish("general", draft("by a clock behind", { at: Date.now() - 90_000 }));
+  await broker.publish("other", draft("by a clock ahead", { at: Date.now() + 90_000 }));
+  const now = Date.now();
+  for (const skew of [-90_000, 90_000]) {
+    t.mock.method(Date, "now", () => now + skew);
+    assert.equal((await broker.history("general", 10)).length, 1);
+    assert.deepEqual([...(await broker.rooms(10))].sort(), ["general", "other"]);
+    t.mock.restoreAll();
+  }
+  await broker.close();
+  await server.close();
+});

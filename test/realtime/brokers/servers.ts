@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,9 @@ export interface TestServer {
   start(): Promise<void>;
   /** Removes what it keeps, between `kill` and `start`. */
   empty(): void;
+  /** Keeps a copy of what it keeps, between `kill` and `start`, and puts that in its place. */
+  backUp(): void;
+  restore(): void;
   /** Stops its process without ending connections; `resume` lets it go on. */
   suspend(): void;
   resume(): void;
@@ -80,12 +83,18 @@ async function startServer(
       rmSync(folder, { recursive: true });
       mkdirSync(folder);
     },
+    backUp: () => cpSync(folder, `${folder}-backup`, { recursive: true }),
+    restore: () => {
+      rmSync(folder, { recursive: true });
+      cpSync(`${folder}-backup`, folder, { recursive: true });
+    },
     suspend: () => void child?.kill("SIGSTOP"),
     resume: () => void child?.kill("SIGCONT"),
     close: async () => {
       child?.kill("SIGCONT");
       await kill();
       rmSync(folder, { recursive: true });
+      rmSync(`${folder}-backup`, { recursive: true, force: true });
     },
   };
 }

@@ -87,6 +87,8 @@ describeBroker({
     kill: async () => undefined,
     start: async () => undefined,
     empty: () => undefined,
+    backUp: () => undefined,
+    restore: () => undefined,
     suspend: () => undefined,
     resume: () => undefined,
     close: async () => {
