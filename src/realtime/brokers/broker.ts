@@ -160,7 +160,7 @@ export interface Broker {
 }
 
 /** What is kept of one room. */
-export interface RoomHistory {
+export interface HistoryBounds {
   /** Most messages; 0 keeps none. */
   readonly messages: number;
   /** Milliseconds. */
@@ -168,14 +168,14 @@ export interface RoomHistory {
 }
 
 /** What all brokers bound. Messages and their time are the most that any room has. */
-export interface HistoryLimits extends RoomHistory {
+export interface HistoryLimits extends HistoryBounds {
   /** Bytes of all rooms together. */
   readonly maxBytes: number;
   /** Where rooms differ: those of one room. */
-  readonly of?: ((room: string) => RoomHistory) | undefined;
+  readonly of?: ((room: string) => HistoryBounds) | undefined;
 }
 
-export function historyOf(limits: HistoryLimits, room: string): RoomHistory {
+export function historyOf(limits: HistoryLimits, room: string): HistoryBounds {
   return limits.of === undefined ? limits : limits.of(room);
 }
 

@@ -1,11 +1,11 @@
 import { randomHex } from "../../telemetry/ids.js";
 import {
+  type HistoryBounds,
   type HistoryLimits,
   historyOf,
   type Message,
   type Published,
   type Replay,
-  type RoomHistory,
 } from "./broker.js";
 
 /** A message of its room, in the list of all messages in the order in which they came. */
@@ -20,7 +20,7 @@ interface Entry extends Message {
 /** What is known of one room: where it is, and its latest messages. */
 export interface Timeline {
   readonly room: string;
-  readonly limits: RoomHistory;
+  readonly limits: HistoryBounds;
   readonly epoch: string;
   seq: number;
   /** Its messages without a hole among them; undefined where they have been evicted. */
