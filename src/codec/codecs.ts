@@ -14,7 +14,14 @@ import { type DecodeNode, Slice } from "./wire-to-json/decode.js";
 import { Decoders } from "./wire-to-json/decoders.js";
 import { JsonWriter } from "./wire-to-json/json-writer.js";
 import { Reader } from "./wire-to-json/reader.js";
-import { largeMessageBytes, maxResponseWorkUnits, maxWorkUnits, tooComplex, type Work } from "./work.js";
+import {
+  largeMessageBytes,
+  maxGatheredWorkUnits,
+  maxResponseWorkUnits,
+  maxWorkUnits,
+  tooComplex,
+  type Work,
+} from "./work.js";
 
 /** ProtoJSON ⇄ wire for a single field of a message: `body: "field"` and `response_body`. */
 export interface FieldCodec {
@@ -138,20 +145,27 @@ function decodeInTurns(node: DecodeNode, wire: Uint8Array, depth: number): strin
 async function decodeInSlices(node: DecodeNode, wire: Uint8Array, depth: number): Promise<string> {
   const reader = new Reader(wire);
   const out = new JsonWriter();
-  const slice = new Slice();
+  const slice = new Slice(reader.units);
   try {
     const steps = node.steps(reader, wire.length, out, depth, slice);
     do {
       await setImmediate();
-      slice.begin(reader, out);
+      slice.begin(out);
     } while (steps.next().done !== true);
     return out.finish();
   } catch (error) {
     rethrowFinal(error, reader);
   }
-  await setImmediate();
   reader.pos = 0;
-  return node.decode(reader, wire.length, depth);
+  reader.units = maxGatheredWorkUnits;
+  const again = new Slice(reader.units);
+  const steps = node.decodeSteps(reader, wire.length, depth, again);
+  for (;;) {
+    await setImmediate();
+    again.begin();
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
 }
 
 /** @throws what reading field by field would not mend */

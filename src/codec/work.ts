@@ -9,10 +9,12 @@ export const maxWorkUnits = 2_000_000;
 
 /**
  * The same for what a backend sends, which is no attacker: ordinary rows of 4 MiB, the default of `max_message_size`, cost
- * up to 3 million. Large ones are printed in slices, so that this bounds no turn but that of a message which has to be read
- * field by field.
+ * up to 3 million. Large ones are printed in slices, so that this bounds no turn of the event loop.
  */
 export const maxResponseWorkUnits = 8_000_000;
+
+/** The same for a large message that has to be read field by field, which costs many times as much, in slices. */
+export const maxGatheredWorkUnits = 32_000_000;
 
 /**
  * Messages of more bytes are printed in slices, a turn of the event loop each: of the dearest kinds that one pass prints

@@ -10,6 +10,14 @@ import { malformed, Reader } from "./reader.js";
  */
 export type Decode = (reader: Reader, end: number, depth: number) => string;
 
+/** `Decode` that yields wherever it may be left for a while. */
+export type DecodeSteps = (
+  reader: Reader,
+  end: number,
+  depth: number,
+  slice: Slice,
+) => Generator<void, string>;
+
 /**
  * Prints wire bytes from `reader.pos` to `end` as JSON, with a comma after it, in one pass.
  * @throws BAIL or TranscodeError where `Decode` has to find out what the bytes mean
@@ -28,6 +36,7 @@ export type PrintSteps = (
 /** A decoder that other decoders refer to; compiled at its first use, so types may recur. */
 export interface DecodeNode {
   decode: Decode;
+  decodeSteps: DecodeSteps;
   print: Print;
   steps: PrintSteps;
 }
@@ -38,18 +47,52 @@ const sliceBytes = 1 << 20;
 
 /** The part of a large message that one turn of the event loop prints. */
 export class Slice {
-  #units = Number.POSITIVE_INFINITY;
-  #length = 0;
+  #left: number;
+  #units = Number.NEGATIVE_INFINITY;
+  #length = Number.POSITIVE_INFINITY;
 
-  begin(reader: Reader, out: JsonWriter): void {
-    this.#units = reader.units - sliceUnits;
-    this.#length = out.length + sliceBytes;
+  /** @param left units of work that the whole message may still cost */
+  constructor(left: number) {
+    this.#left = left;
   }
 
-  /** Whether it is full. */
-  over(reader: Reader, out: JsonWriter): boolean {
-    return reader.units < this.#units || out.length > this.#length;
+  /** Units that were left when it was full. */
+  get left(): number {
+    return this.#left;
   }
+
+  /** Begins the next slice where the last one was full. */
+  begin(out?: JsonWriter): void {
+    this.#units = this.#left - sliceUnits;
+    if (out !== undefined) this.#length = out.length + sliceBytes;
+  }
+
+  /** Whether it is full. @param reader of the message or of a part of it, which has what is left of the units */
+  over(reader: Reader, out?: JsonWriter): boolean {
+    if (reader.units >= this.#units && (out === undefined || out.length <= this.#length)) return false;
+    this.#left = reader.units;
+    return true;
+  }
+}
+
+/** A slice that never ends. */
+const unbounded = new Slice(0);
+
+/** In one step, for what is small. */
+export function oneStep(decode: Decode): DecodeSteps {
+  // biome-ignore lint/correctness/useYield: it has no place to stop
+  return function* (reader, end, depth) {
+    return decode(reader, end, depth);
+  };
+}
+
+/** Decodes in one step by what decodes in several, for what is rare. */
+export function decodeAtOnce(steps: DecodeSteps): Decode {
+  return (reader, end, depth) => atOnce(steps(reader, end, depth, unbounded));
+}
+
+function atOnce<T>(steps: Generator<void, T>): T {
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
 }
 
 /** In one step, for what is small or rare. */
@@ -57,6 +100,15 @@ export function singleStep(node: Pick<DecodeNode, "print">): PrintSteps {
   // biome-ignore lint/correctness/useYield: it has no place to stop
   return function* (reader, end, out, depth) {
     node.print(reader, end, out, depth);
+  };
+}
+
+/** Prints by way of a string, in steps. */
+export function textSteps(node: Pick<DecodeNode, "decodeSteps">): PrintSteps {
+  return function* (reader, end, out, depth, slice) {
+    reader.spend(cost.textValue);
+    out.text(yield* node.decodeSteps(reader, end, depth, slice));
+    out.byte(0x2c);
   };
 }
 
@@ -72,8 +124,18 @@ export function textPrinter(node: Pick<DecodeNode, "decode">): Print {
 /** Reads one map entry into `entries`, from the key's JSON text to the value's. */
 export type DecodeEntry = (reader: Reader, end: number, depth: number, entries: Map<string, string>) => void;
 
+/** The same in steps. */
+export type DecodeEntrySteps = (
+  reader: Reader,
+  end: number,
+  depth: number,
+  entries: Map<string, string>,
+  slice: Slice,
+) => Generator<void, void>;
+
 export interface EntryNode {
   decode: DecodeEntry;
+  decodeSteps: DecodeEntrySteps;
 }
 
 /** Starts and ends of the pieces of a value, in turn. */
@@ -101,19 +163,44 @@ export function messageText(
   node: DecodeNode,
   depth: number,
 ): string {
-  if (spans !== undefined) return joinedText(reader, spans, node, depth);
+  if (spans !== undefined) return atOnce(joinedSteps(reader, spans, node, depth, unbounded));
   reader.pos = start;
   return node.decode(reader, end, depth);
 }
 
-function joinedText(reader: Reader, spans: Spans, node: DecodeNode, depth: number): string {
-  reader.spend(spans.length * cost.piece);
-  const pieces: Uint8Array[] = [];
+/** `messageText` in steps. */
+export function* messageSteps(
+  reader: Reader,
+  start: number,
+  end: number,
+  spans: Spans | undefined,
+  node: DecodeNode,
+  depth: number,
+  slice: Slice,
+): Generator<void, string> {
+  if (spans !== undefined) return yield* joinedSteps(reader, spans, node, depth, slice);
+  reader.pos = start;
+  return yield* node.decodeSteps(reader, end, depth, slice);
+}
+
+function* joinedSteps(
+  reader: Reader,
+  spans: Spans,
+  node: DecodeNode,
+  depth: number,
+  slice: Slice,
+): Generator<void, string> {
+  let length = 0;
+  for (let index = 0; index < spans.length; index += 2) length += spans[index + 1]! - spans[index]!;
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
   for (let index = 0; index < spans.length; index += 2) {
-    pieces.push(reader.bytes.subarray(spans[index], spans[index + 1]));
+    reader.spend(2 * cost.piece);
+    at += reader.bytes.copy(bytes, at, spans[index], spans[index + 1]);
+    if (slice.over(reader)) yield;
   }
-  const joined = new Reader(Buffer.concat(pieces), reader.units);
-  const text = node.decode(joined, joined.bytes.length, depth);
+  const joined = new Reader(bytes, reader.units);
+  const text = yield* node.decodeSteps(joined, joined.bytes.length, depth, slice);
   reader.units = joined.units;
   return text;
 }
@@ -158,11 +245,22 @@ export class ExtensionPrinter {
 
   /** `out`, an unfinished object, and the extensions found, by number. */
   print(reader: Reader, found: ReadonlyMap<number, Spans>, out: string, depth: number): string {
+    return atOnce(this.printSteps(reader, found, out, depth, unbounded));
+  }
+
+  /** `print` in steps. */
+  *printSteps(
+    reader: Reader,
+    found: ReadonlyMap<number, Spans>,
+    out: string,
+    depth: number,
+    slice: Slice,
+  ): Generator<void, string> {
     let text = out;
     for (const number of [...found.keys()].sort((a, b) => a - b)) {
       const field = this.#model.extension(this.#extendee, number)!;
       // A member of the object that `depth` counts.
-      const value = joinedText(reader, found.get(number)!, this.#nodeOf(field), depth - 1);
+      const value = yield* joinedSteps(reader, found.get(number)!, this.#nodeOf(field), depth - 1, slice);
       if (value !== "") text += `${text === "" ? "{" : ","}${JSON.stringify(field.jsonName)}:${value}`;
     }
     return text;

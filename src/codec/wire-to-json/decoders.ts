@@ -16,12 +16,15 @@ import {
 import {
   type Decode,
   type DecodeNode,
+  type DecodeSteps,
   type EntryNode,
   ExtensionPrinter,
+  oneStep,
   type Print,
   type PrintSteps,
   singleStep,
   textPrinter,
+  textSteps,
 } from "./decode.js";
 import { barePrinter, bareSteps, objectPrinter, objectSteps, wholePrinter, wholeSteps } from "./printer.js";
 import { scalarPrint } from "./scalar-print.js";
@@ -36,10 +39,13 @@ import {
 } from "./scalar-text.js";
 import {
   bareDecoder,
+  bareDecoderSteps,
   type DecodeField,
   entryDecoder,
+  entryDecoderSteps,
   type ObjectOptions,
   objectDecoder,
+  objectDecoderSteps,
   type ValueReader,
 } from "./text-decoder.js";
 import {
@@ -74,6 +80,7 @@ export class Decoders {
     if (node === undefined) {
       node = lazyNode(
         () => this.#compile(type),
+        () => this.#compileDecodeSteps(type),
         () => this.#compilePrint(type),
         made => this.#compileSteps(type, made),
       );
@@ -88,15 +95,12 @@ export class Decoders {
     if (node === undefined) {
       const alone = field.oneof === undefined;
       const printOne = alone ? () => barePrinter(this.#field(field)) : undefined;
-      const stepsOfOne = alone ? () => bareSteps(this.#field(field)) : singleStep;
+      const stepsOfOne = alone ? () => bareSteps(this.#field(field)) : textSteps;
+      const all = field.oneof?.fields ?? [field];
+      const fields = () => all.map(each => ({ ...this.#field(each), printed: each === field }));
       node = lazyNode(
-        () => {
-          const all = field.oneof?.fields ?? [field];
-          return bareDecoder(
-            all.map(each => ({ ...this.#field(each), printed: each === field })),
-            "",
-          );
-        },
+        () => bareDecoder(fields(), ""),
+        () => bareDecoderSteps(fields(), ""),
         printOne,
         stepsOfOne,
       );
@@ -139,28 +143,37 @@ export class Decoders {
   }
 
   #compile(type: MessageType): Decode {
+    if (type.fullName === ANY) return this.#any.decode;
+    const text = instantOrMask(type);
+    if (text !== undefined) return text;
+    const fields = type.fields.map(field => this.#field(field));
+    const absent = this.#absentText(type);
+    return absent === undefined ? objectDecoder(fields, this.#options(type)) : bareDecoder(fields, absent);
+  }
+
+  #compileDecodeSteps(type: MessageType): DecodeSteps {
+    if (type.fullName === ANY) return this.#any.decodeSteps;
+    const text = instantOrMask(type);
+    if (text !== undefined) return oneStep(text);
+    const fields = type.fields.map(field => this.#field(field));
+    const absent = this.#absentText(type);
+    return absent === undefined
+      ? objectDecoderSteps(fields, this.#options(type))
+      : bareDecoderSteps(fields, absent);
+  }
+
+  /** What stands for a message that has none of its fields, where it prints as the value of one; else undefined. */
+  #absentText(type: MessageType): string | undefined {
     switch (type.fullName) {
-      case TIMESTAMP:
-        return timestampText;
-      case DURATION:
-        return durationText;
-      case FIELD_MASK:
-        return fieldMaskText;
-      case ANY:
-        return this.#any.decode;
       case VALUE:
-        return this.#bareMessage(type, "null");
+        return "null";
       case STRUCT:
-        return this.#bareMessage(type, "{}");
+        return "{}";
       case LIST_VALUE:
-        return this.#bareMessage(type, "[]");
+        return "[]";
       default: {
-        if (isWrapper(type, this.#wrappers) && type.fields[0] !== undefined)
-          return this.#bareMessage(type, this.zero(type.fields[0]));
-        return objectDecoder(
-          type.fields.map(field => this.#field(field)),
-          this.#options(type),
-        );
+        const [first] = type.fields;
+        return first !== undefined && isWrapper(type, this.#wrappers) ? this.zero(first) : undefined;
       }
     }
   }
@@ -183,12 +196,13 @@ export class Decoders {
     const first = type.fields[0];
     if (type.fullName === VALUE) {
       const [struct, list] = valueParts(type);
-      if (struct === undefined || list === undefined) return singleStep(node);
+      if (struct === undefined || list === undefined) return textSteps(node);
       return valueSteps(this.#valuePrinter(type), this.message(struct), this.message(list));
     }
     if (type.fullName === STRUCT || type.fullName === LIST_VALUE) {
       if (first !== undefined) return wholeSteps(bareSteps(this.#field(first)), this.zero(first));
     }
+    if (type.fullName === ANY) return textSteps(node);
     if (isWellKnown(type, this.#wrappers)) return singleStep(node);
     return objectSteps(
       type.fields.map(field => this.#field(field)),
@@ -207,13 +221,6 @@ export class Decoders {
       ? new ExtensionPrinter(this.#model, type.fullName, field => this.bareField(field))
       : undefined;
     return { extensions, emitDefaults: this.#policy.emitDefaults };
-  }
-
-  #bareMessage(type: MessageType, absent: string): Decode {
-    return bareDecoder(
-      type.fields.map(field => this.#field(field)),
-      absent,
-    );
   }
 
   #field(field: Field): DecodeField {
@@ -242,21 +249,30 @@ export class Decoders {
   #entry(key: Field, value: Field): EntryNode {
     const node: EntryNode = {
       decode: (reader, end, depth, entries) => {
-        const read = asKey(scalarReader(key));
-        // Entries add nothing to the path of an error.
-        node.decode = entryDecoder(
-          {
-            ...this.#field(key),
-            name: "",
-            value: { kind: "text", read, print: scalarPrint(key, read, "", "name"), sparse: false },
-            zero: keyText(this.zero(key)),
-          },
-          { ...this.#field(value), name: "" },
-        );
+        node.decode = entryDecoder(this.#entryKey(key), this.#entryValue(value));
         node.decode(reader, end, depth, entries);
+      },
+      decodeSteps: (reader, end, depth, entries, slice) => {
+        node.decodeSteps = entryDecoderSteps(this.#entryKey(key), this.#entryValue(value));
+        return node.decodeSteps(reader, end, depth, entries, slice);
       },
     };
     return node;
+  }
+
+  /** Entries add nothing to the path of an error. */
+  #entryKey(key: Field): DecodeField {
+    const read = asKey(scalarReader(key));
+    return {
+      ...this.#field(key),
+      name: "",
+      value: { kind: "text", read, print: scalarPrint(key, read, "", "name"), sparse: false },
+      zero: keyText(this.zero(key)),
+    };
+  }
+
+  #entryValue(value: Field): DecodeField {
+    return { ...this.#field(value), name: "" };
   }
 
   #scalar(field: Field): ReadText {
@@ -282,9 +298,24 @@ function keyText(zero: string): string {
   return zero.startsWith('"') ? zero : `"${zero}"`;
 }
 
+/** Well-known types with a text of their own. */
+function instantOrMask({ fullName }: MessageType): Decode | undefined {
+  switch (fullName) {
+    case TIMESTAMP:
+      return timestampText;
+    case DURATION:
+      return durationText;
+    case FIELD_MASK:
+      return fieldMaskText;
+    default:
+      return undefined;
+  }
+}
+
 /** @param compilePrint undefined where one pass does not do */
 function lazyNode(
   compile: () => Decode,
+  compileDecodeSteps: () => DecodeSteps,
   compilePrint: (() => Print) | undefined,
   compileSteps: (node: DecodeNode) => PrintSteps,
 ): DecodeNode {
@@ -292,6 +323,10 @@ function lazyNode(
     decode: (reader, end, depth) => {
       node.decode = compile();
       return node.decode(reader, end, depth);
+    },
+    decodeSteps: (reader, end, depth, slice) => {
+      node.decodeSteps = compileDecodeSteps();
+      return node.decodeSteps(reader, end, depth, slice);
     },
     print: (reader, end, out, depth) => {
       node.print = compilePrint?.() ?? textPrinter(node);

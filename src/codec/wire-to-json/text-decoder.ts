@@ -4,8 +4,22 @@ import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import type { EmitDefaults } from "../codec.js";
 import { bareLevel, FunctionSource, type Level, literal, objectLevel } from "../function-source.js";
 import { cost, maxJsonBytes } from "../work.js";
-import type { Decode, DecodeEntry, DecodeNode, EntryNode, ExtensionPrinter } from "./decode.js";
-import { located, mapText, messageText, missing, tooDeep, withSpan } from "./decode.js";
+import {
+  type Decode,
+  type DecodeEntry,
+  type DecodeEntrySteps,
+  type DecodeNode,
+  type DecodeSteps,
+  type EntryNode,
+  type ExtensionPrinter,
+  located,
+  mapText,
+  messageSteps,
+  messageText,
+  missing,
+  tooDeep,
+  withSpan,
+} from "./decode.js";
 import { tooLarge, truncated } from "./reader.js";
 import type { PrintScalar } from "./scalar-print.js";
 import type { ReadText } from "./scalar-text.js";
@@ -49,7 +63,20 @@ export interface ObjectOptions {
  * each field's text (messages: where they lie), then the fields are printed. A slot that holds "" is absent.
  */
 export function objectDecoder(fields: readonly DecodeField[], options: ObjectOptions): Decode {
-  const writer = new DecodeSource(fields, "object");
+  return objectSource(fields, options, false).compile<Decode>("r", "end", "depth");
+}
+
+/** The same, stopping between elements and messages. */
+export function objectDecoderSteps(fields: readonly DecodeField[], options: ObjectOptions): DecodeSteps {
+  return objectSource(fields, options, true).compileSteps<DecodeSteps>("r", "end", "depth", "s");
+}
+
+function objectSource(
+  fields: readonly DecodeField[],
+  options: ObjectOptions,
+  inSteps: boolean,
+): FunctionSource {
+  const writer = new DecodeSource(fields, "object", inSteps);
   const { source } = writer;
   const { extensions } = options;
   const printer = extensions === undefined ? "" : source.link(extensions);
@@ -67,19 +94,30 @@ export function objectDecoder(fields: readonly DecodeField[], options: ObjectOpt
     }
   });
   if (extensions !== undefined)
-    source.add(`if (found !== undefined) out = ${printer}.print(r, found, out, depth);`);
+    source.add(
+      `if (found !== undefined) out = ${inSteps ? `yield* ${printer}.printSteps(r, found, out, depth, s)` : `${printer}.print(r, found, out, depth)`};`,
+    );
   source.add(
     `if (out.length > ${maxJsonBytes}) throw ${source.link(tooLarge)}();`,
     "r.pos = end;",
     'return out === "" ? "{}" : out + "}";',
   );
   writer.close();
-  return source.compile<Decode>("r", "end", "depth");
+  return source;
 }
 
 /** The decoder of the one field that is printed and present, as its bare value; `absent` where there is none. */
 export function bareDecoder(fields: readonly DecodeField[], absent: string): Decode {
-  const writer = new DecodeSource(fields, "bare");
+  return bareSource(fields, absent, false).compile<Decode>("r", "end", "depth");
+}
+
+/** The same, stopping between elements and messages. */
+export function bareDecoderSteps(fields: readonly DecodeField[], absent: string): DecodeSteps {
+  return bareSource(fields, absent, true).compileSteps<DecodeSteps>("r", "end", "depth", "s");
+}
+
+function bareSource(fields: readonly DecodeField[], absent: string, inSteps: boolean): FunctionSource {
+  const writer = new DecodeSource(fields, "bare", inSteps);
   const { source } = writer;
   writer.open("");
   source.add(`let out = ${literal(absent)};`);
@@ -89,12 +127,21 @@ export function bareDecoder(fields: readonly DecodeField[], absent: string): Dec
   });
   source.add("r.pos = end;", "return out;");
   writer.close();
-  return source.compile<Decode>("r", "end", "depth");
+  return source;
 }
 
 /** The decoder of a map's entries. */
 export function entryDecoder(key: DecodeField, value: DecodeField): DecodeEntry {
-  const writer = new DecodeSource([key, value], "entry");
+  return entrySource(key, value, false).compile<DecodeEntry>("r", "end", "depth", "entries");
+}
+
+/** The same, stopping inside of values. */
+export function entryDecoderSteps(key: DecodeField, value: DecodeField): DecodeEntrySteps {
+  return entrySource(key, value, true).compileSteps<DecodeEntrySteps>("r", "end", "depth", "entries", "s");
+}
+
+function entrySource(key: DecodeField, value: DecodeField, inSteps: boolean): FunctionSource {
+  const writer = new DecodeSource([key, value], "entry", inSteps);
   const { source } = writer;
   writer.open("");
   if (value.value.kind === "message") {
@@ -105,7 +152,7 @@ export function entryDecoder(key: DecodeField, value: DecodeField): DecodeEntry 
   }
   source.add(`entries.set(f0 === "" ? ${literal(key.zero)} : f0, text);`, "r.pos = end;");
   writer.close();
-  return source.compile<DecodeEntry>("r", "end", "depth", "entries");
+  return source;
 }
 
 class DecodeSource {
@@ -115,10 +162,12 @@ class DecodeSource {
   /** False for map entries, whose fields print their defaults and are no message of their own. */
   readonly #message: boolean;
   readonly #level: Level;
+  readonly #inSteps: boolean;
   readonly #oneofs = new Map<unknown, number>();
 
-  constructor(fields: readonly DecodeField[], form: "object" | "bare" | "entry") {
+  constructor(fields: readonly DecodeField[], form: "object" | "bare" | "entry", inSteps: boolean) {
     this.#fields = fields;
+    this.#inSteps = inSteps;
     this.#object = form === "object";
     this.#message = form !== "entry";
     this.#level = this.#object ? objectLevel : bareLevel;
@@ -150,10 +199,16 @@ class DecodeSource {
         ? `default: r.spend(${cost.unknownField}); r.skip(tag, depth);`
         : `default: found = ${extensions}.gather(r, tag, start, found, depth);`,
       "}",
+      this.#stop,
       "}",
       "at = -1; i = -1;",
       `if (r.pos !== end) throw ${source.link(truncated)}();`,
     );
+  }
+
+  /** Where the function may be left for a while. */
+  get #stop(): string {
+    return this.#inSteps ? "if (s.over(r)) yield;" : "";
   }
 
   close(): void {
@@ -180,7 +235,10 @@ class DecodeSource {
     if (field.repeated) return `f${index} + "]"`;
     if (value.kind === "text") return `f${index}`;
     const node = this.source.link(value.node);
-    return `${this.source.link(messageText)}(r, s${index}, e${index}, m${index}, ${node}, ${this.#level.value})`;
+    const rest = `(r, s${index}, e${index}, m${index}, ${node}, ${this.#level.value}`;
+    return this.#inSteps
+      ? `(yield* ${this.source.link(messageSteps)}${rest}, s))`
+      : `${this.source.link(messageText)}${rest})`;
   }
 
   /** Refuses a list or a map where no level is left for it. */
@@ -201,7 +259,7 @@ class DecodeSource {
     if (value.kind === "map") {
       const node = this.source.link(value.node);
       return [
-        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); ${node}.decode(r, e, ${this.#level.inside}, f${index} ??= new Map()); break;`,
+        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); ${this.#decode(node, `r, e, ${this.#level.inside}, f${index} ??= new Map()`)}; break;`,
       ];
     }
     if (value.kind === "message") return [`case ${this.#messageCase(index, field, value.node)} break;`];
@@ -212,7 +270,7 @@ class DecodeSource {
     if (type !== LENGTH) {
       const check = `if (r.pos !== e) throw ${this.source.link(truncated)}();`;
       cases.push(
-        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); while (r.pos < e) { ${item} } ${check} break;`,
+        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); while (r.pos < e) { ${item} ${this.#stop} } ${check} break;`,
       );
     }
     return cases;
@@ -241,13 +299,17 @@ class DecodeSource {
     return value.sparse ? `t = ${read}(r); if (t !== "") ${append("t")}` : append(`${read}(r)`);
   }
 
+  #decode(node: string, rest: string): string {
+    return this.#inSteps ? `(yield* ${node}.decodeSteps(${rest}, s))` : `${node}.decode(${rest})`;
+  }
+
   #messageCase(index: number, field: Field, node: DecodeNode): string {
     const head =
       field.delimited && this.#message
         ? `${tagOf(field, START_GROUP)}: at = ${index}; p = r.pos; e = r.group(${field.number}, depth - 1);`
         : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
-      const decode = `${this.source.link(node)}.decode(r, e, ${this.#level.inside})`;
+      const decode = this.#decode(this.source.link(node), `r, e, ${this.#level.inside}`);
       return `${head} ${this.#opens()} r.spend(${cost.joined}); { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${maxJsonBytes}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
     }
     const oneof = field.oneof === undefined ? "" : `o${this.#oneofs.get(field.oneof)}`;

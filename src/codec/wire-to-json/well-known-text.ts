@@ -7,7 +7,16 @@ import { formatDuration, formatTimestamp, type Instant, isTimestamp } from "../i
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
 import { cost } from "../work.js";
-import { type Decode, type DecodeNode, type Print, type PrintSteps, tooDeep } from "./decode.js";
+import {
+  type Decode,
+  type DecodeNode,
+  type DecodeSteps,
+  decodeAtOnce,
+  type Print,
+  type PrintSteps,
+  type Slice,
+  tooDeep,
+} from "./decode.js";
 import { JsonPiece, type JsonWriter } from "./json-writer.js";
 import { malformed, Reader, truncated } from "./reader.js";
 import { printBool, printDouble, printString } from "./scalar-print.js";
@@ -164,7 +173,12 @@ export class AnyPrinter {
   }
 
   /** Decodes the Any message itself: `string type_url = 1; bytes value = 2;`. */
-  readonly decode: Decode = (reader, end, depth) => {
+  readonly decodeSteps: DecodeSteps = (reader, end, depth, slice) => this.#steps(reader, end, depth, slice);
+
+  /** The same in one step. */
+  readonly decode: Decode = decodeAtOnce(this.decodeSteps);
+
+  *#steps(reader: Reader, end: number, depth: number, slice: Slice): Generator<void, string> {
     if (depth <= 0) throw tooDeep();
     reader.spend(cost.any);
     let url = '""';
@@ -185,11 +199,11 @@ export class AnyPrinter {
     if (reader.pos !== end) throw truncated();
     if (url === '""' && start === stop) return "{}";
     const inner = new Reader(reader.bytes.subarray(start, stop), reader.units);
-    const text = this.#print(JSON.parse(url) as string, inner, depth);
+    const text = yield* this.#print(JSON.parse(url) as string, inner, depth, slice);
     reader.units = inner.units;
     reader.pos = end;
     return text;
-  };
+  }
 
   /**
    * Never throws for what `value` may hold.
@@ -197,7 +211,8 @@ export class AnyPrinter {
    */
   print(typeUrl: string, value: Uint8Array, depth: number): string {
     try {
-      return this.#print(typeUrl, new Reader(value), depth);
+      const read: DecodeSteps = (reader, _, levels, slice) => this.#print(typeUrl, reader, levels, slice);
+      return decodeAtOnce(read)(new Reader(value), value.length, depth);
     } catch (error) {
       if (!(error instanceof TranscodeError)) throw error;
       return opaque(`{"@type":${JSON.stringify(typeUrl)}`, asBuffer(value));
@@ -205,15 +220,15 @@ export class AnyPrinter {
   }
 
   /** @throws TranscodeError TOO_COMPLEX alone */
-
-  #print(typeUrl: string, value: Reader, depth: number): string {
+  *#print(typeUrl: string, value: Reader, depth: number, slice: Slice): Generator<void, string> {
     const { bytes } = value;
     const head = `{"@type":${JSON.stringify(typeUrl)}`;
     const type = resolveAny(this.#model, typeUrl);
     if (type !== undefined) {
       try {
         const isBare = isWellKnown(type, this.#wrappers);
-        const text = this.#nodeOf(type).decode(value, bytes.length, isBare ? depth - 1 : depth);
+        const levels = isBare ? depth - 1 : depth;
+        const text = yield* this.#nodeOf(type).decodeSteps(value, bytes.length, levels, slice);
         if (isBare) return `${head},"value":${text}}`;
         return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`;
       } catch (error) {

@@ -90,7 +90,7 @@ async function unary(run: SocketCallRequest, request: Uint8Array): Promise<Failu
   if (response.message === undefined) {
     return response.origin === "cancelled" ? cancelled(call) : response.failure;
   }
-  const body = decoded(plan, response.message);
+  const body = await decoded(plan, response.message);
   if (body === undefined) return responseFailure();
   call.end(replyFrame(id, body));
   return undefined;
@@ -107,6 +107,16 @@ async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Fail
     return gatewayFailure("TOO_MANY_CALLS", "the gateway carries as many streams as it may");
   }
   let malformed = false;
+  const give = (body: string | undefined): void => {
+    if (malformed) return;
+    if (body !== undefined) call.send(eventFrame(id, body));
+    else {
+      malformed = true;
+      call.cancellation.cancel();
+    }
+  };
+  /** The last message that waits to be printed, behind those before it. */
+  let printing: Promise<void> | undefined;
   const ending = await new Promise<{ status: CallStatus; trailers: Metadata }>(resolve => {
     const handle = now.lane.channel.stream({
       path: plan.method.path,
@@ -116,14 +126,23 @@ async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Fail
       onMessage: message => {
         if (malformed) return;
         const body = decoded(plan, message);
-        if (body !== undefined) {
-          call.send(eventFrame(id, body));
-        } else {
-          malformed = true;
-          call.cancellation.cancel();
+        if (printing === undefined && !(body instanceof Promise)) {
+          give(body);
+          return;
         }
+        const last = (printing ?? Promise.resolve()).then(() => body).then(give);
+        printing = last;
+        call.hold(true);
+        void last.then(() => {
+          if (printing !== last) return;
+          printing = undefined;
+          call.hold(false);
+        });
       },
-      onEnd: (status, trailers) => resolve({ status, trailers }),
+      onEnd: (status, trailers) => {
+        if (printing === undefined) resolve({ status, trailers });
+        else void printing.then(() => resolve({ status, trailers }));
+      },
     });
     call.stream = handle;
     handle.send(request);
@@ -138,10 +157,14 @@ async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Fail
   return undefined;
 }
 
-/** The response message as JSON; undefined where the bytes are no such message. */
-function decoded({ output }: CallPlan, message: Uint8Array): string | undefined {
+/** The response message as JSON; undefined where the bytes are no such message. A promise where it is large. */
+function decoded(
+  { output }: CallPlan,
+  message: Uint8Array,
+): string | undefined | Promise<string | undefined> {
   try {
-    return output.decode(message);
+    const text = output.decodeInTurns(message);
+    return text instanceof Promise ? text.catch(() => undefined) : text;
   } catch {
     return undefined;
   }
@@ -167,6 +190,7 @@ export class SocketCall extends Task {
   /** Frames that the socket did not take; a paused stream adds no more. */
   readonly #held: string[] = [];
   #paused = false;
+  #printing = false;
   #ended = false;
 
   /** @param over called once, when the last frame is with the socket */
@@ -188,6 +212,13 @@ export class SocketCall extends Task {
     this.stream?.pause();
   }
 
+  /** Whether a message is being printed, so that the stream brings no more. */
+  hold(printing: boolean): void {
+    this.#printing = printing;
+    if (printing) this.stream?.pause();
+    else if (!this.#paused) this.stream?.resume();
+  }
+
   /** Sends the last frame. */
   end(frame: string): void {
     this.#ended = true;
@@ -204,7 +235,7 @@ export class SocketCall extends Task {
       this.#over();
     } else if (this.#paused && this.#session.buffered <= maxBufferedBytes) {
       this.#paused = false;
-      this.stream?.resume();
+      if (!this.#printing) this.stream?.resume();
     }
   }
 }

@@ -163,6 +163,28 @@ test("a stream is events and an end", async () => {
   assert.equal(await metric("protogate_ws_bridge_calls_in_flight"), 0);
 });
 
+test("a large message of a stream is printed in slices, and those behind it and the end keep their order", async () => {
+  const { call } = await system({
+    streams: {
+      Count: stream => {
+        for (const [index, size] of [0, 200_000, 10, 100_000, 20].entries())
+          stream.write({ value: index, pad: "x".repeat(size) });
+        stream.end();
+      },
+    },
+  });
+  const session = testSession();
+  call(session, count(1));
+  await session.next(frame => frame.type === "end");
+  assert.deepEqual(
+    session.frames.slice(0, -1).map(({ body }) => {
+      const { value = 0, pad = "" } = body as { value?: number; pad?: string };
+      return [value, pad.length];
+    }),
+    [0, 200_000, 10, 100_000, 20].map((size, index) => [index, size]),
+  );
+});
+
 test("a stream that fails on the way ends with an error", async () => {
   const { call } = await system({
     streams: {
