@@ -161,6 +161,24 @@ it("a server stream by gRPC-Web ends with its trailers in the body", async () =>
   assert.match(String(parts[2]?.[1]), /grpc-status: ?5\r\n/);
 });
 
+it("a server stream by gRPC-Web in text is base64 of its messages and trailers", async () => {
+  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+    method: "POST",
+    headers: { "content-type": "application/grpc-web-text" },
+    body: Buffer.concat(requests).toString("base64"),
+  });
+  assert.equal(response.headers.get("content-type"), "application/grpc-web-text");
+  // Each piece may have padding of its own.
+  const pieces = (await response.text()).match(/[^=]+=*/g) ?? [];
+  const parts = envelopes(Buffer.concat(pieces.map(piece => Buffer.from(piece, "base64"))));
+  assert.equal(response.status, 200);
+  assert.deepEqual(
+    parts.map(([flags]) => flags),
+    [0, 0, 0x80],
+  );
+  assert.match(String(parts[2]?.[1]), /grpc-status: ?5\r\n/);
+});
+
 it("a server stream by Connect in JSON ends with an end-of-stream message that holds the error", async () => {
   const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
     method: "POST",

@@ -7,6 +7,7 @@ import { type Gateway, startGateway } from "../../../src/gateway/gateway.js";
 import { WireReader } from "../../../src/wire/reader.js";
 import { LENGTH, VARINT } from "../../../src/wire/wire-type.js";
 import { WireWriter } from "../../../src/wire/writer.js";
+import type { EngineName } from "../../engine.js";
 
 /** One message behind its length, four bytes big-endian, as the suite talks to the programs that it tests. */
 export async function readMessage(input: Readable): Promise<Buffer> {
@@ -54,13 +55,15 @@ const largestMessage = 64 << 20;
 /** Gateways as the suite asks for them, all in front of one reference gRPC server. */
 export class Gateways {
   readonly #protos: string;
+  readonly #engine: EngineName;
   readonly #backend: ChildProcess;
   readonly #port: number;
   readonly #gateways = new Map<string, Promise<Gateway>>();
   readonly #folders: string[] = [];
 
-  private constructor(protos: string, backend: ChildProcess, port: number) {
+  private constructor(protos: string, engine: EngineName, backend: ChildProcess, port: number) {
     this.#protos = protos;
+    this.#engine = engine;
     this.#backend = backend;
     this.#port = port;
   }
@@ -68,8 +71,9 @@ export class Gateways {
   /**
    * @param protos the folder of the suite's .proto files
    * @param grpcServer the suite's program
+   * @param engine that the gateways listen with
    */
-  static async start(protos: string, grpcServer: string): Promise<Gateways> {
+  static async start(protos: string, grpcServer: string, engine: EngineName): Promise<Gateways> {
     const backend = spawn(grpcServer, ["-port", "0"], { stdio: ["pipe", "pipe", "inherit"] });
     // ServerCompatRequest: gRPC over HTTP/2 in plain text.
     backend.stdin.end(
@@ -82,7 +86,7 @@ export class Gateways {
       ),
     );
     const response = fieldsOf(await readMessage(backend.stdout));
-    return new Gateways(protos, backend, Number(response.get(2)));
+    return new Gateways(protos, engine, backend, Number(response.get(2)));
   }
 
   /** The gateway for a ServerCompatRequest, as a ServerCompatResponse. */
@@ -128,7 +132,7 @@ export class Gateways {
     file(
       "gateway.yaml",
       `
-listeners: { http: { address: 127.0.0.1:0${tls} }, admin: { address: 127.0.0.1:0 } }
+listeners: { http: { address: 127.0.0.1:0, engine: ${this.#engine}${tls} }, admin: { address: 127.0.0.1:0 } }
 descriptors: [{ protos: ${JSON.stringify(this.#protos)} }]
 upstreams: { reference: { targets: ["127.0.0.1:${this.#port}"], max_message_size: 64MiB } }
 services:

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import type { EngineName } from "../../engine.js";
 import { framed, Gateways, readMessage } from "./gateways.js";
 
 const version = "v1.0.7";
@@ -52,12 +53,16 @@ process.stdin.pipe(socket, { end: false });
 socket.pipe(process.stdout);
 `;
 
-/** @param more arguments of the suite's runner, such as --run */
+/**
+ * @param engine that the gateways listen with
+ * @param more arguments of the suite's runner, such as --run
+ */
 export async function runConnectSuite(
   { runner, grpcServer, protos }: ConnectSuite,
+  engine: EngineName,
   more: readonly string[] = [],
 ): Promise<{ readonly passed: boolean; readonly output: string }> {
-  const gateways = await Gateways.start(protos, grpcServer);
+  const gateways = await Gateways.start(protos, grpcServer, engine);
   const server = createServer(async socket => {
     socket.on("error", () => socket.destroy());
     socket.write(framed(await gateways.serve(await readMessage(socket))));
@@ -70,9 +75,10 @@ export async function runConnectSuite(
       "--mode",
       "server",
       "--conf",
-      join(import.meta.dirname, "suite.yaml"),
+      join(import.meta.dirname, engine === "uws" ? "suite-uws.yaml" : "suite.yaml"),
       "--known-failing",
       `@${join(import.meta.dirname, "known-failing.txt")}`,
+      ...(engine === "uws" ? ["--known-flaky", `@${join(import.meta.dirname, "known-flaky-uws.txt")}`] : []),
       ...more,
       "--",
       process.execPath,
