@@ -7,6 +7,7 @@ COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
 # TypeScript and the other tools come as prebuilt packages, so that no install script has to run.
 RUN npm ci --ignore-scripts
 COPY src ./src
+COPY clients ./clients
 RUN npm run build && find dist \( -name '*.map' -o -name .tsbuildinfo \) -delete
 
 FROM node:22-bookworm-slim AS production

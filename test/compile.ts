@@ -21,6 +21,8 @@ const build = join(root, "build");
 const left = new Set([".git", "build", "dist", "coverage", "node_modules"]);
 
 function compile(): void {
+  // The chat page of the demo loads it.
+  execFileSync(process.execPath, [join(root, "clients/js/build.mjs")], { stdio: "inherit" });
   mkdirSync(build, { recursive: true });
   link(join(root, "node_modules"), join(build, "node_modules"));
   const config = join(root, "tsconfig.test.json");

@@ -10,7 +10,7 @@ export function chatPage(): readonly LocalHandler[] {
     fixed("/", { status: 302, headers: [["location", "/demo"]], body: "" }),
     file("/demo", "chat.html"),
     file("/demo/chat.js", "chat.js"),
-    file("/demo/room-client.js", "room-client.js"),
+    file("/demo/client.js", "client.js"),
     file("/demo/chat.css", "chat.css"),
   ];
 }

@@ -1,4 +1,4 @@
-import { RoomClient } from "./room-client.js";
+import { Client } from "./client.js";
 
 /** Rows that are kept on the page. */
 const mostRows = 500;
@@ -23,6 +23,7 @@ const messages = element("messages");
 
 /** Undefined outside a room. */
 let client;
+let room;
 let own = "";
 
 form.elements.name.value = names[Math.floor(Math.random() * names.length)];
@@ -38,30 +39,55 @@ say.addEventListener("submit", event => {
   void sendText();
 });
 element("again").addEventListener("click", () => client?.connect());
-element("leave").addEventListener("click", () => client?.stop());
+element("leave").addEventListener("click", () => void leave());
 element("backend").addEventListener("click", () => void showHistory());
-window.addEventListener("online", () => client?.connect());
 
-function enter(name, room) {
+function enter(name, place) {
   own = name;
   messages.replaceChildren();
   element("members").replaceChildren();
   element("refusal").textContent = "";
-  element("place").textContent = `${name} in ${room}`;
-  element("second").href = `/demo#${encodeURIComponent(room)}`;
-  history.replaceState(null, "", `#${encodeURIComponent(room)}`);
-  const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
-  const told = { state: showState, message: showMessage, joined, left, members, resumed, lost };
-  client = new RoomClient({ url, room, name, history: readMessages, told });
-  client.connect();
+  element("place").textContent = `${name} in ${place}`;
+  element("second").href = `/demo#${encodeURIComponent(place)}`;
+  history.replaceState(null, "", `#${encodeURIComponent(place)}`);
+  client = new Client({ url: "/ws" });
+  client.on("state", ({ state, retryIn, code }) => {
+    // Connected is who is in the room.
+    if (state === "waiting") showState("waiting", retryIn);
+    else if (state === "closed") stopped(closings.get(code) ?? "The server has ended the connection.");
+    else if (state !== "open") showState("connecting");
+  });
+  room = client.room(place, { from: name, last: mostRows });
+  room.on("joined", ({ again, missed }) => {
+    showState("online");
+    if (again) resumed(missed);
+  });
+  room.on("message", showMessage);
+  room.on("lost", ({ from, to }) => lost(to - from + 1));
+  room.on("enter", joined);
+  room.on("leave", left);
+  room.on("members", present => members(present.members, present.count));
+  room.on("refused", ({ message }) => stopped(message));
+  void room.join().catch(() => undefined);
 }
 
-/** The REST API for rooms has the earlier messages. */
-async function readMessages(room) {
-  const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ room_id: room });
-  const response = await fetch("/chat/receive", { method: "POST", headers, body });
-  return response.ok ? (await response.json()).messages : [];
+async function leave() {
+  await room?.leave();
+  stopped("");
+}
+
+/** Close codes after which the client does not come back. */
+const closings = new Map([
+  [4400, "The server could not read what this page sent."],
+  [4401, "The login has expired."],
+]);
+
+function stopped(why) {
+  const over = client;
+  client = room = undefined;
+  if (over === undefined) return;
+  over.close();
+  showState("stopped", why);
 }
 
 const stateTexts = {
@@ -81,7 +107,6 @@ function showState(state, detail) {
   if (state === "online") show(true);
   else members([]);
   if (state === "stopped") {
-    client = undefined;
     show(false);
     element("refusal").textContent = detail;
   }
@@ -102,14 +127,13 @@ function show(inRoom) {
 async function sendText() {
   const { text } = say.elements;
   const message = text.value;
-  if (message.trim() === "" || client === undefined || element("send").disabled) return;
+  if (message.trim() === "" || room === undefined || element("send").disabled) return;
   text.value = "";
   element("problem").textContent = "";
   try {
-    await client.say(message);
+    await room.send(message);
   } catch (error) {
-    element("problem").textContent = `Perhaps not sent: ${error.message}`;
-    if (error.refused) element("problem").textContent = `Not sent: ${error.message}`;
+    element("problem").textContent = `${error.uncertain ? "Perhaps not sent" : "Not sent"}: ${error.message}`;
     if (text.value === "") text.value = message;
   }
 }
@@ -142,7 +166,8 @@ function resumed(count) {
 }
 
 function lost(count) {
-  if (count === undefined) note("The room has begun anew; what was said in between may be lost", "bad");
+  if (count === Number.POSITIVE_INFINITY)
+    note("The room has begun anew; what was said in between may be lost", "bad");
   else note(`${plural(count)} lost: the server does not have them any more`, "bad");
 }
 
@@ -161,13 +186,12 @@ async function showHistory() {
   const entries = element("entries");
   entries.replaceChildren();
   element("history").showModal();
-  const room = form.elements.room.value.trim();
   try {
-    await client.call("chat.v1.Rooms/StreamHistory", { room_id: room }, entry => {
+    for await (const entry of client.stream("chat.v1.Rooms/StreamHistory", { room_id: room.name })) {
       const row = node("li", "entry");
       row.append(clock(new Date(entry.time)), sentence(entry));
       entries.append(row);
-    });
+    }
   } catch (error) {
     entries.append(node("li", "entry", error.message));
   }

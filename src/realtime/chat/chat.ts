@@ -26,7 +26,7 @@ import type {
   RoomFrame,
   SendFrame,
 } from "./frames.js";
-import { ack, CloseCode, failed, presence } from "./frames.js";
+import { ack, CloseCode, failed, pong, presence } from "./frames.js";
 
 export interface ChatOptions {
   readonly rate: FrameRate;
@@ -148,6 +148,10 @@ export class Chat {
 
   #take(socket: Socket, frame: ClientFrame, text: string): void {
     const { bridge } = this.options;
+    if (frame.type === "ping") {
+      this.#respond(socket, pong(frame.id));
+      return;
+    }
     if (frame.type === "call" || frame.type === "cancel") {
       if (bridge === undefined) {
         const failure = gatewayFailure("ROUTE_NOT_FOUND", "no method can be called over this socket");

@@ -72,6 +72,7 @@ const shapes: ReadonlyMap<string, Shape> = new Map([
   ["presence", shape(["room_id"], { room_id: nameProblem })],
   ["call", shape(["id", "method"], { method, body: object })],
   ["cancel", shape(["id"], {})],
+  ["ping", shape([], {})],
 ]);
 
 /** Types of frames that clients send. */

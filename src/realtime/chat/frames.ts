@@ -47,11 +47,17 @@ export interface CancelFrame {
   readonly id: FrameId;
 }
 
+/** Asks for a sign of life, which browsers cannot do below their WebSockets. */
+export interface PingFrame {
+  readonly type: "ping";
+  readonly id?: FrameId;
+}
+
 /** Frames about a room: those of one room take effect in order. */
 export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PresenceFrame;
 
 /** What a client can send; `from` is filled in before a frame is handled. */
-export type ClientFrame = RoomFrame | CallFrame | CancelFrame;
+export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame;
 
 /** What a backend is sent about the socket itself, in the same form. */
 export interface ConnectFrame {
@@ -98,6 +104,10 @@ export function presence(
   names: Iterable<string>,
 ): string {
   return `{"type":"presence"${idField(id)},"room_id":${quote(room)},"count":${count},"members":${JSON.stringify([...names])}}`;
+}
+
+export function pong(id: FrameId | undefined): string {
+  return `{"type":"pong"${idField(id)}}`;
 }
 
 export function failed(

@@ -199,7 +199,7 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     ann.line.hold();
     await ann.say("words");
     ann.line.cut();
-    await ann.sees("Perhaps not sent: The connection was lost.");
+    await ann.sees("Perhaps not sent: the connection was lost");
     assert.equal(await ann.page.getByRole("textbox", { name: "Message" }).inputValue(), "words");
     ann.line.restore();
     await ann.sees("Connected again; nothing was missed");

@@ -1,0 +1,48 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { build } from "esbuild";
+
+const here = import.meta.dirname;
+const dist = join(here, "dist");
+const common = { bundle: true, target: "es2022", write: false, legalComments: "none" };
+
+const [modules, script, page] = await Promise.all([
+  build({
+    ...common,
+    entryPoints: [join(here, "src/index.ts"), join(here, "src/testing.ts")],
+    format: "esm",
+    splitting: true,
+    chunkNames: "shared",
+    outdir: dist,
+  }),
+  // Every export is a member of the global `Protogate`.
+  build({
+    ...common,
+    entryPoints: [join(here, "src/index.ts")],
+    format: "iife",
+    globalName: "Protogate",
+    minify: true,
+    outfile: join(dist, "protogate-client.min.js"),
+  }),
+  // The chat page of the demo has a copy of its own.
+  build({
+    ...common,
+    entryPoints: [join(here, "src/index.ts")],
+    format: "esm",
+    minify: true,
+    outfile: join(here, "../../src/demo/page/client.js"),
+  }),
+]);
+
+for (const { path, contents } of [modules, script, page].flatMap(({ outputFiles }) => outputFiles)) {
+  mkdirSync(dirname(path), { recursive: true });
+  if (!isSame(path, contents)) writeFileSync(path, contents);
+}
+
+function isSame(path, contents) {
+  try {
+    return readFileSync(path).equals(Buffer.from(contents));
+  } catch {
+    return false;
+  }
+}

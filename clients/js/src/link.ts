@@ -1,0 +1,334 @@
+import type { ServerFrame } from "./frames.js";
+import { watchPage } from "./page.js";
+import type { Carrier, Transport } from "./transport.js";
+
+export type TokenSource = string | ((why: "connect" | "expiring") => string | Promise<string>);
+
+/** How the connection is doing. */
+export type State =
+  | { readonly state: "idle" | "connecting" | "paused" }
+  | { readonly state: "open"; readonly transport: string }
+  /** `retryIn` milliseconds it connects again. */
+  | { readonly state: "waiting"; readonly retryIn: number; readonly code: number; readonly reason: string }
+  /** For good, until `connect` is called. `code` 1000: by `close`. */
+  | { readonly state: "closed"; readonly code: number; readonly reason: string };
+
+export interface LinkOptions {
+  readonly url: string;
+  readonly token: TokenSource | undefined;
+  /** Those further back are tried where the ones before do not open. */
+  readonly transports: readonly Transport[];
+  /** Milliseconds, of each transport. */
+  readonly connectTimeout: number;
+  /** Milliseconds without a sign of the gateway while it owes a response, or has been asked for one. */
+  readonly responseTimeout: number;
+  /** Milliseconds of silence after which the gateway is asked for a sign. */
+  readonly heartbeat: number;
+  /** Milliseconds before the first retry and the longest, each without what chance takes off. */
+  readonly backoff: { readonly min: number; readonly max: number };
+  /** Frames that are sent at once after silence, and each second. */
+  readonly rate: { readonly burst: number; readonly perSecond: number };
+}
+
+export interface LinkOwner {
+  state(state: State): void;
+  opened(): void;
+  frame(frame: ServerFrame): void;
+  /** What was sent and has no response will get none. @param code of the close; undefined where the client ended it */
+  lost(code: number | undefined): void;
+  /** Whether the gateway owes a response. */
+  readonly waiting: boolean;
+}
+
+/** A transport that did not open where a later one did is left out for so long. */
+const avoidMs = 600_000;
+/** The time that the user may take to log in, say. */
+const tokenTimeoutMs = 120_000;
+
+/** Keeps a connection to the gateway: connects, notices when it is dead, and connects again. */
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #owner: LinkOwner;
+  readonly #avoided = new Map<Transport, number>();
+  readonly #unwatch: () => void;
+  #state: State = { state: "idle" };
+  #carrier: Carrier | undefined;
+  /** Of this try to connect; all that belongs to an earlier one is void. */
+  #attempt = 0;
+  #failures = 0;
+  /** Closes for want of a valid token, one after the other. */
+  #denials = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Of `performance.now`. */
+  #heardAt = 0;
+  #pingedAt: number | undefined;
+  #tickedAt = 0;
+  /** The timer runs as if a response were due. */
+  #alert = false;
+  /** Frames that the gateway would refuse if they were sent now. */
+  readonly #queue: string[] = [];
+  #credit = 0;
+  #creditAt = 0;
+  #pacer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: LinkOptions, owner: LinkOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.#unwatch = watchPage({
+      awake: () => {
+        if (this.#state.state === "waiting") this.connect();
+        else this.probe();
+      },
+      doubt: () => this.probe(),
+      pause: () => this.#pause(),
+      resume: () => {
+        if (this.#state.state === "paused") this.connect();
+      },
+    });
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Connects, at once also where it waits to do so; nothing where it is connecting or connected. */
+  connect(): void {
+    const { state } = this.#state;
+    if (state === "connecting" || state === "open") return;
+    if (state === "closed" || state === "idle") this.#failures = this.#denials = 0;
+    this.#abandon();
+    this.#set({ state: "connecting" });
+    void this.#connect(this.#attempt);
+  }
+
+  /** @returns false where there is no connection */
+  send(text: string): boolean {
+    if (this.#state.state !== "open") return false;
+    this.#queue.push(text);
+    this.#flush();
+    if (!this.#alert) this.#watch();
+    return true;
+  }
+
+  #flush(): void {
+    const { burst, perSecond } = this.#options.rate;
+    const now = performance.now();
+    this.#credit = Math.min(burst, this.#credit + ((now - this.#creditAt) * perSecond) / 1000);
+    this.#creditAt = now;
+    for (; this.#credit >= 1 && this.#queue.length > 0; this.#credit--)
+      this.#carrier?.send(this.#queue.shift() ?? "");
+    clearTimeout(this.#pacer);
+    if (this.#queue.length > 0) this.#pacer = setTimeout(() => this.#flush(), 1000 / perSecond);
+  }
+
+  /** Asks the gateway for a sign: the connection is given up where none comes. */
+  probe(): void {
+    if (this.#state.state !== "open" || this.#pingedAt !== undefined) return;
+    this.#pingedAt = performance.now();
+    this.#carrier?.send('{"type":"ping"}');
+    this.#watch();
+  }
+
+  /** Ends the connection, for good. */
+  close(): void {
+    this.#unwatch();
+    this.#end(1000, "");
+  }
+
+  #set(state: State): void {
+    this.#state = state;
+    this.#owner.state(state);
+  }
+
+  async #connect(attempt: number): Promise<void> {
+    const { token: source, transports, url } = this.#options;
+    let token: string | undefined;
+    try {
+      token = typeof source === "function" ? await within(tokenTimeoutMs, source("connect")) : source;
+    } catch (error) {
+      if (attempt === this.#attempt) this.#closed(1006, `no token: ${String(error)}`);
+      return;
+    }
+    const now = performance.now();
+    const usable = transports.filter(each => now - (this.#avoided.get(each) ?? -avoidMs) >= avoidMs);
+    const failed: Transport[] = [];
+    let last = { code: 1006, reason: "" };
+    for (const transport of usable.length === 0 ? transports : usable) {
+      if (attempt !== this.#attempt) return;
+      const outcome = await this.#open(transport, { url, token }, attempt);
+      if (outcome === undefined) {
+        for (const each of failed) this.#avoided.set(each, now);
+        return;
+      }
+      last = outcome;
+      failed.push(transport);
+    }
+    if (attempt === this.#attempt) this.#closed(last.code, last.reason);
+  }
+
+  /** @returns undefined once it is open, or of no interest any more */
+  #open(
+    transport: Transport,
+    request: { url: string; token: string | undefined },
+    attempt: number,
+  ): Promise<{ code: number; reason: string } | undefined> {
+    return new Promise(resolve => {
+      let open = false;
+      let over = false;
+      const current = (): boolean => attempt === this.#attempt && !over;
+      const failed = (code: number, reason: string): void => {
+        clearTimeout(timer);
+        over = true;
+        resolve({ code, reason });
+      };
+      const timer = setTimeout(() => {
+        this.#carrier?.close();
+        failed(1006, `no connection within ${this.#options.connectTimeout} ms`);
+      }, this.#options.connectTimeout);
+      this.#timer = timer;
+      try {
+        this.#carrier = transport.connect(request, {
+          opened: () => {
+            if (!current()) return;
+            clearTimeout(timer);
+            open = true;
+            resolve(undefined);
+            this.#opened(transport.name);
+          },
+          frame: frame => {
+            if (current()) this.#frame(frame);
+          },
+          closed: (code, reason) => {
+            if (!current()) return;
+            if (open) this.#closed(code, reason);
+            else failed(code, reason);
+          },
+        });
+      } catch (error) {
+        failed(1006, String(error));
+      }
+    });
+  }
+
+  #opened(transport: string): void {
+    this.#heardAt = this.#tickedAt = this.#creditAt = performance.now();
+    this.#credit = this.#options.rate.burst;
+    this.#set({ state: "open", transport });
+    this.#owner.opened();
+    this.#watch();
+  }
+
+  #frame(frame: ServerFrame): void {
+    this.#heardAt = performance.now();
+    this.#pingedAt = undefined;
+    this.#failures = this.#denials = 0;
+    if (frame.type !== "pong") this.#owner.frame(frame);
+  }
+
+  /** Looks after the connection again when something may be due. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    const { heartbeat, responseTimeout } = this.#options;
+    this.#alert = this.#owner.waiting || this.#pingedAt !== undefined;
+    this.#timer = setTimeout(
+      () => this.#tick(),
+      (this.#alert ? Math.min(heartbeat, responseTimeout) : heartbeat) / 4,
+    );
+  }
+
+  #tick(): void {
+    if (this.#state.state !== "open") return;
+    const { heartbeat, responseTimeout } = this.#options;
+    const now = performance.now();
+    // Timers stood still: the machine slept, or the page did.
+    const slept = now - this.#tickedAt > 2 * heartbeat;
+    this.#tickedAt = now;
+    if (this.#pingedAt !== undefined && !slept) {
+      if (now - this.#pingedAt >= responseTimeout) {
+        this.#closed(1006, `no sign of the gateway for ${responseTimeout} ms`);
+        return;
+      }
+    } else {
+      const silent = now - this.#heardAt;
+      if (slept || silent >= (this.#owner.waiting ? responseTimeout : heartbeat)) {
+        this.#pingedAt = undefined;
+        this.probe();
+      }
+    }
+    this.#watch();
+  }
+
+  #closed(code: number, reason: string): void {
+    const { token, backoff } = this.#options;
+    if (code === 4401 && typeof token === "function" && ++this.#denials < 3) {
+      this.#retry(this.#denials === 1 ? 0 : backoff.min, code, reason);
+      return;
+    }
+    if (isFinal(code)) {
+      this.#end(code, reason);
+      return;
+    }
+    const longest = Math.min(backoff.max, backoff.min * 2 ** this.#failures++);
+    // Clients that were lost together do not come back together.
+    const chosen = longest * (0.2 + 0.8 * Math.random());
+    this.#retry(Math.max(chosen, 1000 * retryAfter(reason)), code, reason);
+  }
+
+  #retry(retryIn: number, code: number, reason: string): void {
+    this.#abandon(code);
+    this.#timer = setTimeout(() => this.connect(), retryIn);
+    this.#set({ state: "waiting", retryIn, code, reason });
+  }
+
+  #pause(): void {
+    const { state } = this.#state;
+    if (state === "idle" || state === "closed" || state === "paused") return;
+    this.#abandon();
+    this.#set({ state: "paused" });
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#state.state === "closed") return;
+    this.#abandon(code);
+    this.#set({ state: "closed", code, reason });
+  }
+
+  /** Nothing of what was begun is of interest any more. */
+  #abandon(code?: number): void {
+    this.#attempt++;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#pacer);
+    this.#queue.length = 0;
+    this.#pingedAt = undefined;
+    const carrier = this.#carrier;
+    this.#carrier = undefined;
+    carrier?.close();
+    this.#owner.lost(code);
+  }
+}
+
+/** Codes of the range 4400 to 4499 end with an HTTP status: coming back would not help, but for 408 and 429. */
+function isFinal(code: number): boolean {
+  return code >= 4400 && code < 4500 && code !== 4408 && code !== 4429;
+}
+
+/** Seconds after which a gateway that shuts down wants to be asked again. */
+function retryAfter(reason: string): number {
+  try {
+    return Math.min(600, Number((JSON.parse(reason) as { retry_after?: unknown }).retry_after) || 0);
+  } catch {
+    return 0;
+  }
+}
+
+async function within<T>(milliseconds: number, value: T | Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`none within ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([value, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
