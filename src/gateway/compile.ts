@@ -21,6 +21,7 @@ import type { ApiSource } from "../openapi/source.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
+import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
@@ -105,8 +106,11 @@ export async function compile(
   const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes, ...passed]);
   const authorizers = await authorizersOf(all, config, policies, pace);
   authorizePaths({ ...table, methodPaths: callable }, authorizers, policies);
-  const bridge = config.realtime && compileBridge(config, config.realtime, model, locate);
-  const roomPolicy = config.realtime && policies.rooms(socketAuth(config, config.realtime) !== "none");
+  const bridge =
+    config.realtime && compileBridge(config, config.realtime, model, locate, roomKindsOf(config.realtime));
+  const roomPolicy =
+    config.realtime &&
+    policies.rooms(socketAuth(config, config.realtime) !== "none", roomKindsOf(config.realtime));
   const callAuthorizers = callAuthorizersOf(bridge?.plan, policies);
   const validators = await compileValidators(model, validatedTypes(table), pace);
   const checks = { auth: config.auth.default, authorizers, validated: validators.byType };
@@ -186,7 +190,7 @@ async function compileLiveKit(
     metrics: runtime.livekit,
     removals: runtime.removals,
     publish:
-      config.realtime?.rooms === true
+      (config.realtime?.rooms ?? false) !== false
         ? async (room, message) => void (await rooms.realtime.hub.publish({ room, ...message }))
         : undefined,
     log: (level, fields, message) => runtime.log[level](fields, message),
@@ -247,7 +251,7 @@ function validatedTypes({ routes, methodPaths }: RouteTable): MessageType[] {
 }
 
 function roomsAdminRoutes({ realtime }: GatewayConfig, rooms: Rooms): readonly AdminRoute[] {
-  return realtime === undefined ? [] : roomsRoutes(() => rooms.realtime.hub, realtime.rooms);
+  return realtime === undefined ? [] : roomsRoutes(() => rooms.realtime.hub, realtime.rooms !== false);
 }
 
 async function authorizersOf(

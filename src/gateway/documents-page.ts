@@ -84,7 +84,7 @@ function roomsPlace(
   const auth = socketAuth(config, realtime);
   return {
     path: socketPath(realtime),
-    rooms: realtime.rooms,
+    rooms: realtime.rooms !== false,
     calls: [...(bridge?.calls.keys() ?? [])].slice(0, maxCalls),
     auth: auth === "none" ? undefined : auth,
   };

@@ -16,6 +16,7 @@ import { restEndpoints } from "../realtime/api/rest.js";
 import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
+import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { requireHandshake } from "../server/handshake.js";
 import { type GatewayError, gatewayError } from "../status/failure.js";
 import type { UpstreamConfig } from "../upstream/config.js";
@@ -155,7 +156,8 @@ export function realtimeSettings(
   return {
     origins: new RequestOrigins(section.origins, http.forwarded.trusted_hops),
     ...guard,
-    rooms: section.rooms,
+    rooms: section.rooms !== false,
+    kinds: roomKindsOf(section),
     sentAt: section.sent_at,
     limits: {
       message: section.limits.message,

@@ -13,6 +13,7 @@ import { loadBroker } from "../realtime/brokers/registry.js";
 import { WorkerBroker } from "../realtime/brokers/worker-broker.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { Realtime } from "../realtime/realtime.js";
+import { historyLimitsOf } from "../realtime/rooms/room-kinds.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
 import type { FinishedUpgrade, SocketUpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws-sockets.js";
@@ -54,8 +55,7 @@ export async function openRealtime(
   runtime: Runtime,
   engine: SocketEngine | undefined,
 ): Promise<RealtimeService> {
-  const { messages, ttl, max_bytes: maxBytes } = section.history;
-  const history = { messages, ttl, maxBytes };
+  const history = historyLimitsOf(section);
   const { channel, log } = runtime;
   const broker =
     channel !== undefined && section.broker.type === "memory"

@@ -36,6 +36,8 @@ const fixedOfRooms: Readonly<Record<string, (realtime: RealtimeConfig) => unknow
   "realtime.limits.idle_timeout": ({ limits }) => limits.idle_timeout,
   "realtime.deflate": ({ deflate }) => deflate,
   "realtime.history": ({ history }) => history,
+  "realtime.rooms[].history": ({ rooms }) =>
+    typeof rooms === "boolean" ? [] : rooms.map(({ match, history }) => ({ match, history })),
   "realtime.broker": ({ broker }) => broker,
   "realtime.api": ({ api }) => api,
 };

@@ -8,10 +8,13 @@ import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
 import { checkListenerTls } from "../server/config.js";
 import { type BrokerType, brokerTypes } from "./brokers/registry.js";
-import type { RealtimeSections } from "./config.js";
+import type { RealtimeSections, RoomConfig } from "./config.js";
+import { covers, parseRoomPattern, type RoomPattern } from "./rooms/room-pattern.js";
 
 /** The longest idle timeout that uWebSockets.js takes, milliseconds. */
 const maxIdle = 960_000;
+type RealtimeDraft = NonNullable<DraftOf<RealtimeSections>["realtime"]>;
+
 const eventKinds = ["connect", "join", "message", "leave", "disconnect"] as const;
 const callPattern = /^[A-Za-z_][\w.]*\/([A-Za-z_]\w*|\*)$/;
 
@@ -45,6 +48,53 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
   checkBroker(draft, findings);
   checkApi(draft, findings);
   if (realtime.rooms === false) checkWithoutRooms(draft, findings);
+  else if (Array.isArray(realtime.rooms)) checkRooms(realtime.rooms, draft, findings);
+}
+
+function checkRooms(
+  rooms: readonly (DraftOf<RoomConfig> | undefined)[],
+  { realtime }: DraftOf<RealtimeSections>,
+  findings: Findings,
+): void {
+  const known: { readonly pattern: RoomPattern; readonly index: number }[] = [];
+  rooms.forEach((room, index) => {
+    if (room === undefined) return;
+    const at = (...more: readonly (string | number)[]) => ["realtime", "rooms", index, ...more];
+    checkRoom(room, realtime, at, findings);
+    if (room.match === undefined) return;
+    const pattern = parseRoomPattern(room.match);
+    if (typeof pattern === "string") {
+      findings.error(at("match"), `${pattern}, found ${findings.show(at("match"), room.match)}`);
+      return;
+    }
+    const before = known.find(each => covers(each.pattern, pattern));
+    if (before !== undefined)
+      findings.error(
+        at("match"),
+        `no room gets here: every name that fits ${pattern.text} fits ${before.pattern.text}, which stands before it; expected the narrower one first`,
+      );
+    known.push({ pattern, index });
+  });
+}
+
+function checkRoom(
+  room: DraftOf<RoomConfig>,
+  realtime: RealtimeDraft | undefined,
+  at: (...more: readonly string[]) => Path,
+  findings: Findings,
+): void {
+  const { presence, notices, cache } = room;
+  if (presence === "off" && notices !== undefined && notices !== "off")
+    findings.error(
+      at("notices"),
+      `who comes and goes is not known without presence; expected off, or presence: users, found ${notices}`,
+    );
+  const messages = room.history?.messages ?? realtime?.history?.messages;
+  if (cache === true && messages === 0)
+    findings.error(at("cache"), "no message is kept; expected history.messages of at least 1, or no cache");
+  for (const event of room.events ?? [])
+    if (event !== undefined && realtime?.events?.[event] === undefined)
+      findings.error(at("events"), `expected events of realtime.events, which has no ${event}`);
 }
 
 /** What would wait for rooms that never come. */

@@ -106,6 +106,74 @@ const event = (description: string) =>
     ),
   );
 
+const roomEntry = mapping(
+  {
+    match: text("nonempty", {
+      description:
+        "Names of rooms: `*` stands for any text, `{name}` for one that is not empty and that policies (`room.name`) and requests to backends can use. The first entry that a name fits holds.",
+    }),
+    history: Type.Optional(
+      mapping(
+        {
+          messages: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 100_000,
+              description: "Messages that are kept of each of them. From 0 to 100000.",
+            }),
+          ),
+          ttl: Type.Optional(duration({ description: "How long a message is kept." }, 1000)),
+        },
+        "What is kept, in place of `realtime.history`.",
+      ),
+    ),
+    presence: choice(["users", "sockets", "off"], {
+      description:
+        "What members can learn of each other: names, each socket of a name (frames have its `session`), or nothing.",
+      default: "users",
+    }),
+    notices: Type.Optional(
+      choice(["each", "digest", "off"], {
+        description:
+          "How members are notified of those who join and leave: of each at once, once in a second of all together, or never. Left out, `each`, and `off` with `presence: off`.",
+      }),
+    ),
+    events: Type.Optional(
+      listOf(choice(["join", "message", "leave"], { description: "An event of `realtime.events`." }), {
+        description: "What backends are asked of these rooms. Left out, everything in `realtime.events`.",
+      }),
+    ),
+    publish: choice(["members", "server"], {
+      description: "Who may publish: members, or servers alone.",
+      default: "members",
+    }),
+    max_members: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        description: "Sockets that can be in such a room at once, on all gateways.",
+      }),
+    ),
+    cache: Type.Boolean({
+      description: "Whether who joins is sent the last message.",
+      default: false,
+    }),
+  },
+  "Rooms of one form.",
+);
+
+export type RoomConfig = Loaded<typeof roomEntry>;
+
+const roomsSchema = Type.Unsafe<boolean | RoomConfig[]>({
+  anyOf: [
+    Type.Boolean({ description: "Whether there are rooms." }),
+    { type: "array", items: roomEntry, minItems: 1, description: "Which rooms there are, by their names." },
+  ],
+  description:
+    "Whether there are rooms; without them only `calls`. A list says which: names that fit none of its entries are refused.",
+  default: true,
+});
+
 /** For backends; every client that can connect to it may do everything with rooms and sockets. */
 const api = Type.Optional(
   mapping(
@@ -150,10 +218,7 @@ export const RealtimeSchema = mapping(
           "Below it GET /rooms, POST /send and POST /receive are served, on every listener. Without it they are not.",
       }),
     ),
-    rooms: Type.Boolean({
-      description: "Whether there are rooms; without them only `calls`.",
-      default: true,
-    }),
+    rooms: roomsSchema,
     auth: Type.Optional(
       authReference(
         "Who may open a socket: `none`, or providers of which one must accept. Without it, as `auth.default` says.",

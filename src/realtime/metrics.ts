@@ -36,7 +36,7 @@ export const upgradeResults = [
 export type UpgradeResult = (typeof upgradeResults)[number];
 
 /** Frames that only the gateway sends. */
-const sentTypes = ["receive-message", "notice", "ack", "error", "presence", "gap", other] as const;
+const sentTypes = ["receive-message", "notice", "ack", "error", "presence", "history", "gap", other] as const;
 export type SentType = (typeof sentTypes)[number];
 
 const dropReasons = ["slow_consumer", "rate_limited", "invalid", "refused"] as const;

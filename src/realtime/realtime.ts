@@ -16,6 +16,7 @@ import { CloseCode } from "./chat/frames.js";
 import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
 import { LocalHub } from "./rooms/local-hub.js";
+import { plainRooms, type RoomKinds } from "./rooms/room-kinds.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
 import type { FrameRate, Publisher } from "./rooms/socket.js";
 
@@ -31,6 +32,8 @@ export interface RealtimeSettings {
   readonly authorizer?: Authorizer | undefined;
   /** False leaves only calls. Default true. */
   readonly rooms?: boolean;
+  /** Which rooms there are; left out, all names are rooms of one kind. */
+  readonly kinds?: RoomKinds;
   readonly roomPolicy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
   readonly sentAt: "seconds" | "milliseconds";
@@ -228,8 +231,8 @@ function frameRateOf({ limits }: RealtimeSettings): FrameRate {
   return { perSecond: limits.messagesPerSecond, burst: limits.burst };
 }
 
-function hubLimits({ limits, backpressure, sentAt }: RealtimeSettings) {
-  return { rooms: limits.roomsPerConnection, message: limits.message, backpressure, sentAt };
+function hubLimits({ limits, backpressure, sentAt, kinds = plainRooms }: RealtimeSettings) {
+  return { rooms: limits.roomsPerConnection, message: limits.message, backpressure, sentAt, kinds };
 }
 
 function chatOptions(settings: RealtimeSettings) {

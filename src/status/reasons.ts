@@ -135,6 +135,9 @@ export const reasons = {
   NOT_A_MEMBER: permissionDenied("Only members of the room may do this; join it first."),
   FROM_MISMATCH: permissionDenied("The frame claims to come from somebody else than its sender."),
   TOO_MANY_ROOMS: resourceExhausted("The socket is in as many rooms as its limit allows."),
+  NO_SUCH_ROOM: notFound("No room can have this name."),
+  NOT_ALLOWED_IN_ROOM: permissionDenied("The room is of a kind in which this is not done."),
+  ROOM_FULL: resourceExhausted("The room has as many members as it may."),
   TOO_MANY_PENDING: resourceExhausted(
     "Too many frames of the socket wait for the backend that decides on them.",
   ),

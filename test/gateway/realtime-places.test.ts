@@ -113,6 +113,34 @@ describe(`where rooms and sockets are served (${engineUnderTest()})`, () => {
         assert.equal(await upgraded(port, "/ws", { headers: { host } }), 400, host);
   });
 
+  test("by REST rooms are what realtime.rooms says, and a key sends a message once", async t => {
+    const { httpPort } = await serve(
+      t,
+      false,
+      `realtime: { path: /ws, rest: /chat, rooms: [{ match: "news-*", publish: server }, { match: "dm-*" }] }\n${drain}`,
+    );
+    const post = async (path: string, body: string) => {
+      const init = { method: "POST", headers: { "content-type": "application/json" }, body };
+      const response = await fetch(`http://127.0.0.1:${httpPort}/chat${path}`, init);
+      return { status: response.status, json: (await response.json()) as Record<string, unknown> };
+    };
+    assert.equal((await post("/send", '{"room_id":"r","from":"a","message":"m"}')).status, 404);
+    assert.equal((await post("/send", '{"room_id":"news-1","from":"a","message":"m"}')).status, 403);
+    const sent = '{"room_id":"dm-1","from":"a","event":"e","data":{"id":1},"key":"k"}';
+    const first = await post("/send", sent);
+    assert.deepEqual([first.json.seq, first.json.event, first.json.data], [1, "e", { id: 1 }]);
+    assert.deepEqual((await post("/send", sent)).json, { ...first.json, duplicate: true });
+    const passing = await post("/send", '{"room_id":"dm-1","from":"a","event":"typing","ephemeral":true}');
+    const expected = { type: "receive-message", room_id: "dm-1", from: "a", event: "typing" };
+    assert.deepEqual(passing.json, expected);
+    await post("/send", '{"room_id":"dm-1","from":"a","message":"m"}');
+    const page = await post("/receive", '{"room_id":"dm-1","before":2,"limit":5}');
+    assert.deepEqual(
+      (page.json.messages as { seq: number }[]).map(({ seq }) => seq),
+      [1],
+    );
+  });
+
   test("a socket of realtime.rooms: false is for calls alone", async t => {
     const { httpPort, adminPort } = await serve(
       t,

@@ -128,3 +128,30 @@ test("what may wait for a client holds a message at least", () => {
   assert.match(problems("realtime: { limits: { message: 2MiB } }")[0] ?? "", /at least the 2MiB/);
   assert.deepEqual(problems("realtime: { limits: { message: 16KiB }, backpressure: { max: 16KiB } }"), []);
 });
+
+test("rooms that differ are checked: their patterns, their order, and what does not go together", () => {
+  const inRooms = (entries: string) => problems(`realtime: { rooms: [${entries}] }`);
+  assert.deepEqual(inRooms('{ match: "dm-{a}-{b}", max_members: 2 }, { match: "*" }'), []);
+  const expected: readonly (readonly [entries: string, problem: RegExp])[] = [
+    [
+      '{ match: "*" }, { match: "dm-*" }',
+      /no room gets here: every name that fits dm-\* fits \*, which stands before it/,
+    ],
+    ['{ match: "dm-{A}" }', /expected a name of a part in lower case, as in \{user\}, found \{A\}/],
+    ['{ match: "dm-{from}" }', /the part \{from\} would be mistaken for the "from" of a frame/],
+    ['{ match: "{a}-{a}" }', /the part \{a\} is there twice/],
+    ['{ match: "{a}*" }', /expected a text before \*/],
+    ['{ match: "a{b" }', /expected "\{" and "\}" around the name of a part/],
+    ['{ match: "a", presence: off, notices: each }', /expected off, or presence: users, found each/],
+    ['{ match: "a", cache: true, history: { messages: 0 } }', /no message is kept/],
+    ['{ match: "a", events: [join] }', /expected events of realtime.events, which has no join/],
+    ['{ match: "a", max_member: 2 }', /unknown key "max_member"/],
+    ["{ presence: off }", /missing key "match"/],
+    ["", /at least 1/],
+  ];
+  for (const [entries, problem] of expected) {
+    const found = inRooms(entries);
+    assert.equal(found.length, 1, `${entries}: ${found.join("\n")}`);
+    assert.match(found[0] ?? "", problem);
+  }
+});

@@ -47,6 +47,7 @@ test(`joins, leaves and messages all reach a slow member, in order, up to its en
           },
           gap() {},
           member() {},
+          tellsSockets: () => false,
           lost() {},
           buried() {},
           signal() {},
@@ -54,7 +55,7 @@ test(`joins, leaves and messages all reach a slow member, in order, up to its en
         for (let i = 0; i < 5; i++) expected.set(world.open(), []);
         for (const each of steps) {
           const wire = "which" in each ? (world.wires[each.which] as Wire) : undefined;
-          if (each.kind === "send") void hub.send(each.room, '"S"', "x".repeat(each.size));
+          if (each.kind === "send") void hub.send(each.room, '"S"', { message: "x".repeat(each.size) });
           else if (each.kind === "turn") world.turn();
           else if (wire === undefined || wire.socket.closed) continue;
           else if (each.kind === "join") {

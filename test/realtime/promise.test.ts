@@ -110,7 +110,8 @@ class Run {
         break;
       }
       case "send":
-        for (let i = 0; i < step.times; i++) await hub.send(step.room, '"S"', "x".repeat(step.size));
+        for (let i = 0; i < step.times; i++)
+          await hub.send(step.room, '"S"', { message: "x".repeat(step.size) });
         break;
       case "stall":
         (this.wires[step.which] as Wire).stalled = true;

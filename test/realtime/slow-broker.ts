@@ -26,6 +26,7 @@ export class SlowBroker implements Broker {
       notice: (room, notice) => void later(() => receiver.notice(room, notice)),
       gap: () => {},
       member: () => undefined,
+      tellsSockets: () => false,
       lost: () => undefined,
       buried: () => undefined,
       signal: () => {},

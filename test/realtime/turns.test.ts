@@ -103,7 +103,7 @@ describe("work of one turn of the event loop", () => {
     const world = new Listeners();
     await world.fill("x", 500);
     const text = "x".repeat(60_000);
-    for (let i = 0; i < 140; i++) world.hub.send("x", '"a"', `${i} ${text}`);
+    for (let i = 0; i < 140; i++) world.hub.send("x", '"a"', { message: `${i} ${text}` });
     assert.ok(world.bytes <= 70_000_000, `${world.bytes} bytes at once`);
     const turns = await world.idle();
     assert.ok(turns >= 60, `${turns} turns`);
@@ -137,9 +137,9 @@ describe("work of one turn of the event loop", () => {
     const world = new Listeners();
     for (let room = 0; room < 20; room++) await world.fill(`r${room}`, 200);
     for (let i = 0; i < 60; i++) {
-      for (let room = 0; room < 19; room++) world.hub.send(`r${room}`, '"a"', `${i} x`);
+      for (let room = 0; room < 19; room++) world.hub.send(`r${room}`, '"a"', { message: `${i} x` });
     }
-    world.hub.send("r19", '"a"', "last x");
+    world.hub.send("r19", '"a"', { message: "last x" });
     let turns = 0;
     while (!world.said.some(text => text.includes("last x"))) {
       await world.turn();
@@ -157,7 +157,7 @@ describe("work of one turn of the event loop", () => {
     let sent = 0;
     const refused = (): boolean => {
       try {
-        world.hub.send("x", '"a"', `${sent} x`);
+        world.hub.send("x", '"a"', { message: `${sent} x` });
         sent++;
         return false;
       } catch (error) {
@@ -202,11 +202,11 @@ describe("work of one turn of the event loop", () => {
     await world.fill("x", 1500);
     const members = [...world.hub.open];
     const text = "x".repeat(60_000);
-    for (let i = 0; i < 4; i++) world.hub.send("x", '"a"', `${i} ${text}`);
+    for (let i = 0; i < 4; i++) world.hub.send("x", '"a"', { message: `${i} ${text}` });
     const gone = members[1400] as Socket;
     world.hub.leave(gone, "x");
     const late = world.join("x", "late");
-    world.hub.send("x", '"a"', "4 x");
+    world.hub.send("x", '"a"', { message: "4 x" });
     assert.ok(world.bytes <= 70_000_000, `${world.bytes} bytes at once`);
     await world.idle();
     assert.ok(world.most.bytes <= 75_000_000, `${world.most.bytes} bytes in one turn`);
@@ -226,8 +226,8 @@ describe("work of one turn of the event loop", () => {
   test("a room whose members leave while it delivers a large message keeps nothing of it", async () => {
     const world = new Listeners();
     await world.fill("x", 1500);
-    world.hub.send("x", '"a"', "x".repeat(60_000));
-    world.hub.send("x", '"a"', "x".repeat(60_000));
+    world.hub.send("x", '"a"', { message: "x".repeat(60_000) });
+    world.hub.send("x", '"a"', { message: "x".repeat(60_000) });
     for (const socket of [...world.hub.open]) world.hub.leave(socket, "x");
     await world.idle();
     assert.equal(world.hub.room("x"), undefined);
@@ -239,7 +239,7 @@ describe("work of one turn of the event loop", () => {
     const world = new Listeners();
     await world.fill("x", 2000);
     const [loud, other] = [...world.hub.open] as [Socket, Socket];
-    const send = (by: Socket, text: string): unknown => world.hub.send("x", '"a"', text, undefined, by);
+    const send = (by: Socket, text: string): unknown => world.hub.send("x", '"a"', { message: text }, { by });
     const refusal = { failure: { reason: "TOO_MANY_PENDING", retryAfter: 1 } };
     const fill = (text: string): number => {
       for (let sent = 0; ; sent++) {
@@ -284,7 +284,7 @@ describe("work of one turn of the event loop", () => {
   test("a room that everybody has left says nothing any more, and begins anew", async () => {
     const world = new Listeners();
     await world.fill("x", 500);
-    for (let i = 0; i < 100; i++) world.hub.send("x", '"a"', `${i} x`);
+    for (let i = 0; i < 100; i++) world.hub.send("x", '"a"', { message: `${i} x` });
     for (const socket of [...world.hub.open]) world.hub.leave(socket, "x");
     await world.idle();
     const said = world.said.length;

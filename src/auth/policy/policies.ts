@@ -15,7 +15,7 @@ import {
   demandOf,
   type Policy,
 } from "./policy.js";
-import type { RuleScope } from "./rule.js";
+import type { RoomParts, RuleScope } from "./rule.js";
 
 /** A route that policies may match. */
 export interface AuthorizationTarget {
@@ -36,7 +36,7 @@ export interface Policies {
   /** Undefined where no policy matches the route. */
   authorizer(target: AuthorizationTarget): Authorizer | undefined;
   /** Undefined where no policy matches rooms. @param authenticated false where `realtime.auth` is none */
-  rooms(authenticated: boolean): RoomAuthorizer | undefined;
+  rooms(authenticated: boolean, parts?: RoomParts): RoomAuthorizer | undefined;
   /** Rules that do not fit their routes, and policies that match none. */
   diagnostics(): readonly Diagnostic[];
 }
@@ -120,11 +120,11 @@ class CompiledPolicies implements Policies {
     return applied.length === 0 ? undefined : authorizerOf(applied);
   }
 
-  rooms(authenticated: boolean): RoomAuthorizer | undefined {
+  rooms(authenticated: boolean, parts?: RoomParts): RoomAuthorizer | undefined {
     const applied: { readonly demand: Demand; readonly matches: (name: string) => boolean }[] = [];
     for (const matcher of this.#matchers) {
       if (matcher.room === undefined) continue;
-      const demand = this.#demand(matcher, { input: undefined, room: true }, "rooms");
+      const demand = this.#demand(matcher, { input: undefined, room: true, parts }, "rooms");
       if (demand === undefined) continue;
       if (!authenticated) this.#requireIdentity(matcher, demand, "realtime");
       applied.push({ demand, matches: matcher.room });

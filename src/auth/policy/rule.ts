@@ -8,12 +8,20 @@ import { type Expression, ExpressionError, type Reference } from "./expression.j
 import { requestOperand, requestPresence } from "./request-field.js";
 import { and, type Condition, not, or } from "./truth.js";
 
+/** The parts of rooms' names that the configuration names. */
+export interface RoomParts {
+  readonly names: ReadonlySet<string>;
+  /** Undefined where the name of the room has no such part. */
+  part(room: string, name: string): string | undefined;
+}
+
 /** Where a rule is to be evaluated: what the names in it stand for. */
 export interface RuleScope {
   /** Type of the request; undefined where there is none. */
   readonly input: MessageType | undefined;
   /** True for realtime rooms, where there is a `room`. */
   readonly room: boolean;
+  readonly parts?: RoomParts | undefined;
 }
 
 /** Checks a rule against the types of its place. @throws ExpressionError */
@@ -124,6 +132,7 @@ function referenceOperand(reference: Reference, scope: RuleScope): Operand {
     const read: Operand["read"] = ({ identity }) => identity && claimAt(identity, names);
     return { ...known, shown: `claim ${names.join(".")}`, type: { kind: "claim" }, read };
   }
+  if (root === "room" && scope.room && steps[0] !== undefined) return partOperand(reference, scope);
   if (steps[0] !== undefined) {
     const near = roots.includes(root as (typeof roots)[number]) ? undefined : nearest(root, roots);
     throw new ExpressionError(`"${root}" has no fields; only claim and request do`, column, near);
@@ -155,6 +164,20 @@ function referenceOperand(reference: Reference, scope: RuleScope): Operand {
         nearest(root, roots),
       );
   }
+}
+
+/** `room.user`: a part of the room's name. */
+function partOperand({ steps, column }: Reference, { parts }: RuleScope): Operand {
+  const name = steps.map(step => step.name).join(".");
+  if (parts?.names.has(name) !== true) {
+    const names = [...(parts?.names ?? [])];
+    const expected = names.length === 0 ? "" : `; expected one of ${names.join(", ")}`;
+    const message = `no entry of realtime.rooms has a part "${name}" in its match${expected}`;
+    throw new ExpressionError(message, column, nearest(name, names));
+  }
+  const read: Operand["read"] = ({ room }) => parts.part(room, name);
+  const known = { column, needsMessage: false, needsIdentity: false };
+  return { ...known, shown: `room.${name}`, type: { kind: "text" }, read };
 }
 
 function inputOf({ column }: Reference, { input, room }: RuleScope): MessageType {

@@ -4,6 +4,7 @@ import type { ConfigInput } from "../../config/compose.js";
 import { LendingDesk } from "../../limits/lending/desk.js";
 import { relayRemovals } from "../../livekit/removals.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
+import { historyLimitsOf } from "../../realtime/rooms/room-kinds.js";
 import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
 import { Metrics } from "../../telemetry/metrics.js";
@@ -97,8 +98,7 @@ class Primary implements Gateway {
     this.#pool.onLeft(worker => this.#statuses.delete(worker));
     const { realtime } = loaded.config;
     if (realtime?.broker.type === "memory") {
-      const { messages, ttl, max_bytes: maxBytes } = realtime.history;
-      this.#rooms = new WorkerRooms(this.#pool, { messages, ttl, maxBytes });
+      this.#rooms = new WorkerRooms(this.#pool, historyLimitsOf(realtime));
     }
   }
 

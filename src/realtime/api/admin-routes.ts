@@ -1,8 +1,9 @@
 import type { AdminRequest, AdminResponse, AdminRoute } from "../../bindings/admin-route.js";
 import { parseJsonObject } from "../../bindings/json-body.js";
 import { gatewayError } from "../../status/failure.js";
+import { jsonMembers } from "../bridge/json-members.js";
 import type { Message, RoomPosition } from "../brokers/broker.js";
-import type { Hub } from "../rooms/hub.js";
+import type { Hub, Post } from "../rooms/hub.js";
 import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
 
 /**
@@ -34,30 +35,41 @@ export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[]
   ];
 }
 
+const postFields = ["from", "message", "event", "data", "ephemeral", "id"];
+
 async function publish(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["room", "from", "message", "id"]);
-  return api.publish({
-    room: body.text("room"),
-    from: body.text("from"),
-    message: body.text("message"),
-    id: body.optionalText("id"),
-  });
+  const body = jsonBody(request.body, ["room", ...postFields]);
+  return (await api.publish({ room: body.text("room"), ...postOf(body) })) ?? passed;
 }
 
 async function broadcast(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["rooms", "from", "message", "id"]);
+  const body = jsonBody(request.body, ["rooms", ...postFields]);
   const rooms = body.texts("rooms");
-  const post = { from: body.text("from"), message: body.text("message"), id: body.optionalText("id") };
-  const published = await api.broadcast(rooms, post);
-  return { published: published.map((place, index) => ({ room: rooms[index], ...place })) };
+  const published = await api.broadcast(rooms, postOf(body));
+  return { published: published.map((place, index) => ({ room: rooms[index], ...(place ?? passed) })) };
+}
+
+/** An ephemeral message has no place. */
+const passed = { ephemeral: true };
+
+function postOf(body: JsonBody): Omit<Post, "room"> {
+  const event = body.optionalText("event");
+  const data = body.json("data");
+  const ephemeral = body.flag("ephemeral");
+  const isText = event === undefined && data === undefined;
+  const message = isText ? body.text("message") : body.optionalText("message");
+  return { from: body.text("from"), message, event, data, ephemeral, id: body.optionalText("id") };
 }
 
 async function history(api: RoomsApi, { parameters, query }: AdminRequest): Promise<unknown> {
   for (const name of query.keys()) {
-    if (!["epoch", "seq", "limit"].includes(name)) throw invalid(name, "expected epoch, seq or limit");
+    if (!["epoch", "seq", "before", "limit"].includes(name))
+      throw invalid(name, "expected epoch, seq, before or limit");
   }
   const limit = query.has("limit") ? wholeNumber(query, "limit", 1) : undefined;
-  const { messages, replay } = await api.history(parameters.room ?? "", sinceOf(query), limit);
+  const before = query.has("before") ? wholeNumber(query, "before", 1) : undefined;
+  const asked = { since: sinceOf(query), before, limit };
+  const { messages, replay } = await api.history(parameters.room ?? "", asked);
   return { ...replay, messages: messages.map(frameOf) };
 }
 
@@ -91,6 +103,9 @@ interface JsonBody {
   text(name: string): string;
   optionalText(name: string): string | undefined;
   texts(name: string): readonly string[];
+  /** JSON text, as it was written. */
+  json(name: string): string | undefined;
+  flag(name: string): boolean | undefined;
 }
 
 /** @throws GatewayError as `parseJsonObject` does, and UNKNOWN_FIELD for members that are not `known` */
@@ -108,6 +123,13 @@ function jsonBody(body: Uint8Array, known: readonly string[]): JsonBody {
   };
   return {
     optionalText,
+    json: name =>
+      members[name] === undefined ? undefined : jsonMembers(Buffer.from(body).toString()).get(name),
+    flag: name => {
+      const value = members[name];
+      if (value === undefined || typeof value === "boolean") return value;
+      throw invalid(name, "expected true or false");
+    },
     text: name => {
       const value = optionalText(name);
       if (value === undefined) throw invalid(name, "not provided");

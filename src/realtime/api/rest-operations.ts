@@ -21,11 +21,13 @@ const message = {
     room_id: { type: "string" },
     from: { type: "string" },
     message: { type: "string" },
+    event: { type: "string", description: "What kind of message it is." },
+    data: { description: "Any JSON, in place of a text." },
     sent_at: { type: ["number", "string"], description: "Seconds or milliseconds since 1970." },
     seq: { type: "integer", description: "The number of the message in its room." },
     epoch: { type: "string", description: "The history that the number belongs to." },
   },
-  required: ["type", "room_id", "from", "message", "seq", "epoch"],
+  required: ["type", "room_id", "from"],
 };
 
 const bodyReasons = [
@@ -37,6 +39,7 @@ const bodyReasons = [
   "UNSUPPORTED_MEDIA_TYPE",
   "BODY_TOO_LARGE",
   "POLICY_DENIED",
+  "NO_SUCH_ROOM",
   "BROKER_UNAVAILABLE",
 ] as const;
 
@@ -61,12 +64,28 @@ export function sendOperation(anonymous: boolean): LocalOperation {
     tag,
     body: {
       type: "object",
-      properties: { room_id: room, from, message: { type: "string" } },
-      required: anonymous ? ["room_id", "from", "message"] : ["room_id", "message"],
+      properties: {
+        room_id: room,
+        from,
+        message: { type: "string" },
+        event: {
+          type: "string",
+          pattern: "^[A-Za-z0-9._:-]{1,64}$",
+          description: "What kind of message it is; with `data`, or alone, in place of `message`.",
+        },
+        data: { description: "Any JSON, in place of `message`." },
+        ephemeral: { type: "boolean", description: "It gets no number and is not kept." },
+        key: {
+          type: "string",
+          pattern: "^[\\x21-\\x7e]{1,128}$",
+          description: "Of two messages of a sender with the same key in a room the second is not published.",
+        },
+      },
+      required: anonymous ? ["room_id", "from"] : ["room_id"],
       additionalProperties: false,
     },
     response: message,
-    reasons: [...bodyReasons, "FROM_MISMATCH", "RATE_LIMITED"],
+    reasons: [...bodyReasons, "FROM_MISMATCH", "RATE_LIMITED", "NOT_ALLOWED_IN_ROOM"],
   };
 }
 

@@ -10,10 +10,22 @@ import { chatApiDialect } from "../../dialects/chat-api.js";
 import { whenReady } from "../../net/when-ready.js";
 import { GatewayError, gatewayError } from "../../status/failure.js";
 import type { Session } from "../bridge/bridge.js";
+import { jsonMembers } from "../bridge/json-members.js";
 import type { Message } from "../brokers/broker.js";
-import { nameProblem } from "../chat/frame-reader.js";
+import {
+  eventExpected,
+  eventName,
+  keyExpected,
+  keyText,
+  nameProblem,
+  publishProblem,
+} from "../chat/frame-reader.js";
+import type { PublishFrame, SendFrame } from "../chat/frames.js";
+import { allowed, keyOf, rewritten, serverOnly } from "../chat/speaking.js";
 import type { Realtime } from "../realtime.js";
+import { type Content, contentMembers } from "../rooms/content.js";
 import { newSession } from "../rooms/local-hub.js";
+import { messageHead } from "../rooms/socket.js";
 import { listRoomsOperation, receiveOperation, sendOperation } from "./rest-operations.js";
 
 /** Where the REST API for rooms is served. */
@@ -69,36 +81,91 @@ function listRooms(
 }
 
 /** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
-async function send({ hub, settings, sendRate }: Realtime, request: LocalRequest): Promise<LocalResponse> {
+async function send(
+  { hub, local, settings, sendRate }: Realtime,
+  request: LocalRequest,
+): Promise<LocalResponse> {
   const { identity } = request;
   sendRate.admit(request, identity?.subject);
-  const { room_id: room, from: claim, message } = fields(request, ["room_id", "from", "message"]);
+  const body = fields(request, ["room_id", "from", "message", "event", "data", "ephemeral", "key"]);
+  const { room_id: room, from: claim, key } = body;
   if (identity !== undefined && claim !== undefined && claim !== identity.subject)
     throw gatewayError("FROM_MISMATCH", "from must equal the authenticated subject");
   const from = identity?.subject ?? text("from", claim);
   named("room_id", room);
   named("from", from);
   const name = text("room_id", room);
+  if (local.kindOf(name).publish === "server") throw serverOnly();
   settings.roomPolicy?.require(identity, name);
-  const frame = { type: "send-message", room_id: name, from, message: text("message", message) } as const;
-  const verdict = await settings.bridge?.event("message", sessionOf(request, from), frame);
-  if (verdict?.allow === false) throw new GatewayError(verdict.failure);
-  const accepted = verdict?.frame ?? frame;
-  const place = await hub.publish({ room: name, from: accepted.from ?? from, message: accepted.message });
+  const frame = frameOf(request, body, name, from);
+  const asked = local.asks("message", name) ? settings.bridge : undefined;
+  const verdict = await asked?.event("message", sessionOf(request, from), frame);
+  const spoken = verdict === undefined ? frame : allowed(verdict);
+  const content = rewritten(frame, spoken);
+  const sender = spoken.from ?? from;
+  const ephemeral = frame.type === "publish" && frame.ephemeral;
+  const id = key === undefined ? undefined : keyOf(from, text("key", key));
+  const place = await local.send(name, JSON.stringify(sender), content, { key: id, ephemeral });
+  if (place === undefined) return raw(`${unsent(name, sender, content)}}`);
   const { messages } = await hub.since(name, { epoch: place.epoch, seq: place.seq - 1 });
-  const sent = messages.find(({ seq }) => seq === place.seq);
-  const { type, ...answer } = { ...frame, ...accepted, seq: place.seq, epoch: place.epoch };
-  return sent === undefined ? json({ type: "receive-message", ...answer }) : raw(sent.text);
+  const sent = messages.find(({ seq }) => seq === place.seq)?.text;
+  const members = place.duplicate ? ',"duplicate":true}' : "}";
+  if (sent !== undefined) return raw(`${sent.slice(0, -1)}${members}`);
+  const known = `${unsent(name, sender, content)},"seq":${place.seq},"epoch":"${place.epoch}"`;
+  return raw(`${known}${members}`);
+}
+
+/** The frame that a socket would send. */
+function frameOf(
+  { body: bytes }: LocalRequest,
+  body: JsonObject,
+  room: string,
+  from: string,
+): SendFrame | PublishFrame {
+  const { message, event, data, ephemeral, key } = body;
+  const sender = { room_id: room, from };
+  if (key !== undefined && !keyText.test(text("key", key)))
+    throw gatewayError("INVALID_VALUE", `key: expected ${keyExpected}`);
+  if (event === undefined && data === undefined && ephemeral === undefined)
+    return { type: "send-message", ...sender, message: text("message", message) };
+  const problem = message === undefined ? publishProblem(body) : "expected either message, or event and data";
+  if (problem !== undefined) throw gatewayError("INVALID_VALUE", problem);
+  if (event !== undefined && !eventName.test(text("event", event)))
+    throw gatewayError("INVALID_VALUE", `event: expected ${eventExpected}`);
+  if (ephemeral !== undefined && typeof ephemeral !== "boolean")
+    throw gatewayError("INVALID_VALUE", "ephemeral: expected true or false");
+  return {
+    type: "publish",
+    ...sender,
+    ...(event === undefined ? {} : { event: text("event", event) }),
+    ...(data === undefined ? {} : { data: jsonMembers(Buffer.from(bytes).toString()).get("data") ?? "null" }),
+    ephemeral: ephemeral ?? false,
+  };
+}
+
+/** A message as members get it, without its end and what the broker adds. */
+function unsent(room: string, from: string, content: Content): string {
+  return `${messageHead(room)}${JSON.stringify(from)},${contentMembers(content)}`;
 }
 
 /** The messages that a room holds, oldest first. */
 async function receive({ hub, settings }: Realtime, request: LocalRequest): Promise<LocalResponse> {
-  const { room_id: room } = fields(request, ["room_id"]);
+  const { room_id: room, before, limit } = fields(request, ["room_id", "before", "limit"]);
   named("room_id", room);
   const name = text("room_id", room);
   settings.roomPolicy?.require(request.identity, name);
-  const messages: readonly Message[] = await hub.history(name);
+  const messages: readonly Message[] = await hub.history(
+    name,
+    count("limit", limit),
+    count("before", before),
+  );
   return raw(`{"messages":[${messages.map(each => each.text).join(",")}]}`);
+}
+
+function count(name: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
+  throw gatewayError("INVALID_VALUE", `${name}: expected an integer from 1`);
 }
 
 /** Whoever sends by HTTP has no socket that an answer could go to. */

@@ -4,11 +4,13 @@ import type { Hub, Post, RoomSummary } from "../rooms/hub.js";
 
 /** What servers ask of rooms, by whatever protocol: bounds and defaults are here, the rest is the hub's. */
 export interface RoomsApi {
-  publish(post: Post): Promise<Published>;
-  broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]>;
+  /** Undefined for an ephemeral message. */
+  publish(post: Post): Promise<Published | undefined>;
+  broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly (Published | undefined)[]>;
   rooms(): Promise<readonly RoomSummary[]>;
   members(room: string): Promise<readonly Member[]>;
-  history(room: string, since: RoomPosition | undefined, limit: number | undefined): Promise<HistoryPage>;
+  /** @param asked behind `since`, or the latest, those below `before` */
+  history(room: string, asked: AskedHistory): Promise<HistoryPage>;
   disconnect(who: DisconnectTarget, reason: string | undefined): Promise<number>;
 }
 
@@ -16,6 +18,12 @@ export interface RoomsApi {
 export interface DisconnectTarget {
   readonly subject?: string | undefined;
   readonly session?: string | undefined;
+}
+
+export interface AskedHistory {
+  readonly since: RoomPosition | undefined;
+  readonly before: number | undefined;
+  readonly limit: number | undefined;
 }
 
 export interface HistoryPage {
@@ -41,8 +49,11 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
     },
     rooms: async () => hub().rooms(),
     members: async room => hub().members(room),
-    history: async (room, since, limit) => {
-      if (since === undefined) return { messages: await hub().history(room, limit), replay: undefined };
+    history: async (room, { since, before, limit }) => {
+      if (since === undefined)
+        return { messages: await hub().history(room, limit, before), replay: undefined };
+      if (before !== undefined)
+        throw invalid("before", "expected either before, or the position to read from");
       const { messages, position, recovered } = await hub().since(room, since, limit);
       return { messages, replay: { position, recovered } };
     },

@@ -14,9 +14,10 @@ import protobuf, { type Method, type Root, type Type } from "protobufjs";
 import { bearerCheck } from "../../net/bearer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import { jsonMembers } from "../bridge/json-members.js";
 import type { Message, Published, RoomPosition } from "../brokers/broker.js";
-import type { Hub } from "../rooms/hub.js";
-import { createRoomsApi, type RoomsApi } from "./rooms-api.js";
+import type { Hub, Post } from "../rooms/hub.js";
+import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
 
 export interface RoomsServerOptions {
   /** A name or an IP address without brackets. */
@@ -78,13 +79,22 @@ function close(server: Server): Promise<void> {
 
 const serviceName = "protogate.realtime.v1.Rooms";
 
+interface PostMessage {
+  readonly from: string;
+  readonly message: string;
+  readonly id: string;
+  readonly event: string;
+  readonly data: string;
+  readonly ephemeral: boolean;
+}
+
 /** Requests with all fields set, numbers as numbers. */
 interface Requests {
-  readonly Publish: { room: string; from: string; message: string; id: string };
-  readonly Broadcast: { rooms: string[]; from: string; message: string; id: string };
+  readonly Publish: PostMessage & { room: string };
+  readonly Broadcast: PostMessage & { rooms: string[] };
   readonly ListRooms: object;
   readonly ListMembers: { room: string };
-  readonly ReadHistory: { room: string; since: RoomPosition | null; limit: number };
+  readonly ReadHistory: { room: string; since: RoomPosition | null; limit: number; before: number };
   readonly Disconnect: { subject?: string; session?: string; reason: string };
 }
 
@@ -92,15 +102,16 @@ type Handlers = { readonly [K in keyof Requests]: (request: Requests[K]) => Prom
 
 function handlersOf(api: RoomsApi): Handlers {
   return {
-    Publish: async ({ id, ...post }) => publication(await api.publish({ ...post, id: id || undefined })),
-    Broadcast: async ({ rooms, id, ...post }) => {
-      const published = await api.broadcast(rooms, { ...post, id: id || undefined });
+    Publish: async ({ room, ...post }) => publication(await api.publish({ room, ...postOf(post) })),
+    Broadcast: async ({ rooms, ...post }) => {
+      const published = await api.broadcast(rooms, postOf(post));
       return { published: published.map(publication) };
     },
     ListRooms: async () => ({ rooms: await api.rooms() }),
     ListMembers: async ({ room }) => ({ members: await api.members(room) }),
-    ReadHistory: async ({ room, since, limit }) => {
-      const { messages, replay } = await api.history(room, since ?? undefined, limit || undefined);
+    ReadHistory: async ({ room, since, limit, before }) => {
+      const asked = { since: since ?? undefined, before: before || undefined, limit: limit || undefined };
+      const { messages, replay } = await api.history(room, asked);
       const place = replay && { place: replay.position, recovered: replay.recovered };
       return { messages: messages.map(messageOf), ...place };
     },
@@ -108,14 +119,39 @@ function handlersOf(api: RoomsApi): Handlers {
   };
 }
 
-function publication({ epoch, seq, duplicate }: Published): object {
+function postOf({ from, message, event, data, ephemeral, id }: PostMessage): Omit<Post, "room"> {
+  if (data !== "" && !isJson(data)) throw invalid("data", "expected JSON");
+  const isText = event === "" && data === "";
+  return {
+    from,
+    message: isText || message !== "" ? message : undefined,
+    event: event || undefined,
+    data: data || undefined,
+    ephemeral,
+    id: id || undefined,
+  };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function publication(published: Published | undefined): object {
+  if (published === undefined) return {};
+  const { epoch, seq, duplicate } = published;
   return { place: { epoch, seq }, duplicate };
 }
 
 function messageOf({ epoch, seq, text, at }: Message): object {
-  const { from, message } = JSON.parse(text) as { from: string; message: string };
+  const { from, message, event } = JSON.parse(text) as Readonly<Record<string, string | undefined>>;
+  const content = message === undefined ? { event, data: jsonMembers(text).get("data") } : { message };
   const sentAt = { seconds: Math.floor(at / 1000), nanos: (at % 1000) * 1_000_000 };
-  return { place: { epoch, seq }, from, message, sentAt };
+  return { place: { epoch, seq }, from, ...content, sentAt };
 }
 
 /**

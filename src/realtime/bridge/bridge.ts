@@ -7,6 +7,7 @@ import type {
   FrameId,
   JoinFrame,
   LeaveFrame,
+  PublishFrame,
   SendFrame,
 } from "../chat/frames.js";
 
@@ -33,7 +34,7 @@ export interface Session {
 export interface EventFrames {
   readonly connect: ConnectFrame;
   readonly join: JoinFrame;
-  readonly message: SendFrame;
+  readonly message: SendFrame | PublishFrame;
   readonly leave: LeaveFrame;
   readonly disconnect: DisconnectFrame;
 }

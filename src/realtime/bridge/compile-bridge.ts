@@ -1,3 +1,4 @@
+import type { RoomParts } from "../../auth/policy/rule.js";
 import { exposedServices } from "../../bindings/exposed-services.js";
 import { routePolicy } from "../../bindings/policy.js";
 import type { Locate } from "../../bindings/rules.js";
@@ -25,6 +26,7 @@ export function compileBridge(
   realtime: BridgeConfig,
   model: Model,
   locate: Locate,
+  parts?: RoomParts,
 ): CompiledBridge {
   const diagnostics: Diagnostic[] = [];
   const report: Report = (severity, path, message, suggestion) => {
@@ -45,7 +47,7 @@ export function compileBridge(
     const method = eventMethod(kind, event, model, report);
     if (method === undefined) continue;
     const upstream = config.upstreams[event.upstream] as UpstreamConfig;
-    events[kind] = eventPlan(kind, event, method, upstream, codecs);
+    events[kind] = eventPlan(kind, event, method, upstream, codecs, parts);
   }
   const { calls_per_connection: perConnection, ...limits } = realtime.bridge;
   const plan: BridgePlan = {
@@ -89,6 +91,7 @@ function eventPlan(
   method: MethodType,
   upstream: UpstreamConfig,
   codecs: Codecs,
+  parts: RoomParts | undefined,
 ): EventPlan {
   const rewrite = event.rewrite ?? (kind === "message" ? ["message"] : []);
   return {
@@ -96,7 +99,7 @@ function eventPlan(
     method,
     timeout: event.timeout ?? upstream.timeout,
     onFailure: event.on_failure,
-    request: eventRequest(kind, method.input),
+    request: eventRequest(kind, method.input, parts),
     input: codecs.message(method.input),
     reply: eventReply(method.output, codecs.message(method.output), rewrite),
   };

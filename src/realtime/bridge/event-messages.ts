@@ -1,7 +1,9 @@
+import type { RoomParts } from "../../auth/policy/rule.js";
 import type { Codec } from "../../codec/codec.js";
 import { createObject, type JsonObject, type JsonValue } from "../../codec/json.js";
 import { EMPTY, STRUCT } from "../../codec/well-known.js";
 import type { Field, MessageType } from "../../descriptors/model.js";
+import { gatewayError } from "../../status/failure.js";
 import type { EventFrames, EventKind, Session } from "./bridge.js";
 
 /** The members of a frame that a reply may rewrite. The room never is one, nor is who is authenticated. */
@@ -47,10 +49,13 @@ export function rewrites(output: MessageType, name: Rewritten): boolean {
 const offered = {
   connect: ["type", "from", "session_id"],
   join: ["type", "room_id", "from", "id", "session_id"],
-  message: ["type", "room_id", "from", "message", "id", "session_id"],
+  message: ["type", "room_id", "from", "message", "event", "data", "id", "session_id"],
   leave: ["type", "room_id", "from", "id", "session_id"],
   disconnect: ["type", "from", "code", "session_id"],
 } as const satisfies Readonly<Record<EventKind, readonly string[]>>;
+
+/** Members that a request takes where it has a text of that name: backends from before them may mean something else. */
+const optional: ReadonlySet<string> = new Set(["event", "data"]);
 
 /** One member of a frame and the field that it goes to. */
 interface FieldOfMember {
@@ -66,17 +71,31 @@ export type EventRequest = (session: Session, frame: EventFrames[EventKind]) => 
  * Binds the frames of an event to a request message by name: a member that the message has no field for is left out.
  * A Struct takes everything.
  */
-export function eventRequest(kind: EventKind, input: MessageType): EventRequest {
+export function eventRequest(kind: EventKind, input: MessageType, parts?: RoomParts): EventRequest {
   const wanted: FieldOfMember[] = [];
   for (const name of offered[kind]) {
     const field = input.fieldsByName.get(name);
+    if (field !== undefined && optional.has(name) && !isText(field)) continue;
     if (input.fullName === STRUCT || field !== undefined) {
       wanted.push({ name, text: field?.kind === "string" });
     }
   }
+  const taken = partFields(kind, input, parts);
+  const readsText = wanted.some(({ name }) => name === "message");
+  const readsData = wanted.some(({ name }) => name === "data");
   return (session, frame) => {
     const json = createObject();
     const members: { readonly [name: string]: unknown } = { ...frame };
+    // Else what it decides on would not be what is published.
+    if (frame.type === "publish" && frame.data !== undefined && readsText && !readsData)
+      throw gatewayError(
+        "NOT_ALLOWED_IN_ROOM",
+        "the backend that decides on messages reads texts alone: its request has no field data",
+      );
+    for (const name of taken) {
+      const value = "room_id" in frame ? parts?.part(frame.room_id, name) : undefined;
+      if (value !== undefined) json[name] = value;
+    }
     for (const { name, text } of wanted) {
       const value = name === "session_id" ? session.id : members[name];
       if (value === undefined) continue;
@@ -84,6 +103,15 @@ export function eventRequest(kind: EventKind, input: MessageType): EventRequest 
     }
     return json;
   };
+}
+
+/** The parts of rooms' names that the request has fields for. */
+function partFields(kind: EventKind, input: MessageType, parts: RoomParts | undefined): readonly string[] {
+  if (parts === undefined || kind === "connect" || kind === "disconnect") return [];
+  return [...parts.names].filter(name => {
+    const field = input.fieldsByName.get(name);
+    return input.fullName === STRUCT || (field !== undefined && isScalar(field));
+  });
 }
 
 /** What is wrong with a request type for an event, in words for people; errors and warnings apart. */
@@ -94,7 +122,9 @@ export function requestProblems(
   const errors: string[] = [];
   const warnings: string[] = [];
   if (input.fullName === EMPTY || input.fullName === STRUCT) return { errors, warnings };
-  const fields = offered[kind].flatMap(name => input.fieldsByName.get(name) ?? []);
+  const fields = offered[kind].flatMap(name =>
+    optional.has(name) ? [] : (input.fieldsByName.get(name) ?? []),
+  );
   for (const field of fields) {
     const fits =
       field.name === "code" ? isNumber(field) : field.name === "id" ? isScalar(field) : isText(field);
@@ -106,7 +136,7 @@ export function requestProblems(
   }
   if (fields.length === 0) {
     warnings.push(
-      `${input.fullName} has none of the fields ${offered[kind].join(", ")}; the backend learns of the event nothing but the metadata`,
+      `${input.fullName} has none of the fields ${offered[kind].filter(name => !optional.has(name)).join(", ")}; the backend learns of the event nothing but the metadata`,
     );
   }
   return { errors, warnings };

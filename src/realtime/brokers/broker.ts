@@ -86,8 +86,13 @@ export interface MemberChange extends RoomMember {
 export interface Receiver {
   message(room: string, message: Message): void;
   notice(room: string, notice: Notice): void;
-  /** Somebody has come into the room by the first of their sessions, or left it with the last, on whatever node. */
+  /**
+   * Somebody has come into the room by the first of their sessions, or left it with the last, on whatever node; by any
+   * session where the room tells of sockets.
+   */
   member(room: string, change: MemberChange): void;
+  /** Whether members of the room are told of each session. */
+  tellsSockets(room: string): boolean;
   /** Messages that this node should have got and cannot get any more: `from` to `to`, both lost. */
   gap(room: string, epoch: string, from: number, to: number): void;
   /** What another node said with `Broker.signal`. */
@@ -116,6 +121,8 @@ export interface BrokerPresence {
   open(session: string, subject: string): void;
   close(session: string): void;
   members(room: string): Promise<readonly Member[]>;
+  /** How many sessions are in a room that this node receives, as far as it has heard. */
+  count(room: string): number;
 }
 
 /**

@@ -13,6 +13,7 @@ interface Present {
 /** Who is in one room on all nodes, as far as its members on this node have been told. */
 export class Census {
   readonly #told: (change: MemberChange) => void;
+  readonly #each: boolean;
   /** By session. */
   readonly #sessions = new Map<string, Present>();
   /** How many sessions a name has. */
@@ -22,9 +23,18 @@ export class Census {
   /** What has come before it is known who was there; undefined when that is known. */
   #held: MemberChange[] | undefined = [];
 
-  /** @param told a name has come into the room by its first session, or left it with its last */
-  constructor(told: (change: MemberChange) => void) {
+  /**
+   * @param told a name has come into the room by its first session, or left it with its last
+   * @param each `told` of each session
+   */
+  constructor(told: (change: MemberChange) => void, each = false) {
     this.#told = told;
+    this.#each = each;
+  }
+
+  /** How many sessions there are. */
+  get size(): number {
+    return this.#sessions.size;
   }
 
   /** The store is being asked; `compare` follows. */
@@ -84,13 +94,13 @@ export class Census {
     if (entered) {
       if (known?.from !== from) {
         if (known !== undefined) this.#apply({ ...change, from: known.from, entered: false });
-        if (this.#add(change, false) === 1) this.#told(change);
+        if (this.#add(change, false) === 1 || this.#each) this.#told(change);
         return;
       }
       const { again, node } = change;
       this.#sessions.set(session, { node, from, found: known.found && again });
       // It came while it was read who was there.
-      if (known.found && !again && this.#names.get(from) === 1) this.#told(change);
+      if (known.found && !again && (this.#each || this.#names.get(from) === 1)) this.#told(change);
       return;
     }
     // A node that was taken for dead has said itself, meanwhile, that the session is with it.
@@ -98,10 +108,8 @@ export class Census {
     this.#sessions.delete(session);
     const left = (this.#names.get(known.from) ?? 1) - 1;
     if (left > 0) this.#names.set(known.from, left);
-    else {
-      this.#names.delete(known.from);
-      this.#told({ ...change, from: known.from });
-    }
+    else this.#names.delete(known.from);
+    if (left <= 0 || this.#each) this.#told({ ...change, from: known.from });
   }
 
   /** @returns how many sessions the name has now */

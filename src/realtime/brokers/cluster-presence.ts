@@ -104,9 +104,14 @@ export class ClusterPresence implements BrokerPresence {
     return members.map(({ session, from }) => ({ session, from }));
   }
 
+  count(room: string): number {
+    return this.#rooms.get(room)?.size ?? 0;
+  }
+
   /** This node receives a room from now on. */
   opened(room: string): void {
-    this.#rooms.set(room, new Census(change => this.#receiver?.member(room, change)));
+    const each = this.#receiver?.tellsSockets(room);
+    this.#rooms.set(room, new Census(change => this.#receiver?.member(room, change), each));
     void this.#compare(room, true);
   }
 

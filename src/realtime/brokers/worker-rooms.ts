@@ -60,6 +60,7 @@ export class WorkerRooms {
       message: (room, message: Message) => this.#send(room, roomMessage, { room, ...message }),
       notice: (room, notice: Notice) => this.#send(room, roomNotice, { room, ...notice }),
       member: nothing,
+      tellsSockets: () => false,
       gap: nothing,
       signal: nothing,
       lost: nothing,

@@ -1,7 +1,8 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
 import { whenReady } from "../../net/when-ready.js";
-import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Bridge, Session } from "../bridge/bridge.js";
+import { jsonMembers } from "../bridge/json-members.js";
 import type { LostSession } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
@@ -23,10 +24,11 @@ import type {
   JoinFrame,
   LeaveFrame,
   PresenceFrame,
+  PublishFrame,
   RoomFrame,
-  SendFrame,
 } from "./frames.js";
 import { ack, CloseCode, failed, pong, presence } from "./frames.js";
+import { Speaking } from "./speaking.js";
 
 export interface ChatOptions {
   readonly rate: FrameRate;
@@ -44,6 +46,7 @@ export class Chat {
   readonly #closing = new Set<Promise<void>>();
   /** Of those another node has notified backends that they are gone. */
   readonly #reported = new WeakSet<Socket>();
+  readonly #speaking = new Speaking(this);
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
   constructor(
@@ -140,7 +143,7 @@ export class Chat {
     const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
     const left = leaves.map(async leave => {
       await running.get(leave.room_id);
-      await bridge.event("leave", socket, leave);
+      if (this.local.asks("leave", leave.room_id)) await bridge.event("leave", socket, leave);
     });
     await Promise.all([...left, ...running.values()]);
     await bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code });
@@ -165,7 +168,8 @@ export class Chat {
       this.#refuse(socket, failure, frame.id, frame.room_id);
       return;
     }
-    if (inTurn(socket, frame, this.#runner)) return;
+    const spoken = frame.type === "publish" ? withData(frame, text) : frame;
+    if (inTurn(socket, spoken, this.#runner)) return;
     const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
       retryAfter: 1,
     });
@@ -176,9 +180,9 @@ export class Chat {
   #run(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
     try {
       const done = this.#dispatch(socket, frame);
-      return done?.catch((error: unknown) => this.#failed(socket, frame, error));
+      return done?.catch((error: unknown) => this.failed(socket, frame, error));
     } catch (error) {
-      this.#failed(socket, frame, error);
+      this.failed(socket, frame, error);
       return undefined;
     }
   }
@@ -186,7 +190,10 @@ export class Chat {
   #dispatch(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
     switch (frame.type) {
       case "send-message":
-        return this.#send(socket, frame);
+      case "publish":
+        return this.#speaking.say(socket, frame);
+      case "history":
+        return this.#speaking.history(socket, frame);
       case "join-room":
         return this.#join(socket, frame);
       case "leave-room":
@@ -199,9 +206,11 @@ export class Chat {
   #join(socket: Socket, frame: JoinFrame): Promise<void> | undefined {
     const { policy, bridge } = this.options;
     const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
+    this.local.kindOf(frame.room_id);
     policy?.require(socket.identity, frame.room_id);
     if (socket.identity === undefined) socket.subject = from;
-    if (bridge === undefined || socket.rooms.has(frame.room_id)) return this.#enter(socket, frame, from);
+    if (bridge === undefined || socket.rooms.has(frame.room_id) || !this.local.asks("join", frame.room_id))
+      return this.#enter(socket, frame, from);
     this.local.requireRoom(socket);
     const entered = whenReady(bridge.event("join", socket, { ...frame, from }), verdict => {
       if (!verdict.allow) throw refused(verdict);
@@ -215,7 +224,8 @@ export class Chat {
     try {
       await this.#enter(socket, frame, from);
     } catch (error) {
-      await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
+      if (this.local.asks("leave", frame.room_id))
+        await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
       throw error;
     }
   }
@@ -223,7 +233,7 @@ export class Chat {
   #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
     const done = this.local.join(socket, room, from, since, joined => {
       if (id !== undefined || since !== undefined) {
-        this.#respond(socket, ack(id, room, joined, joined.recovered));
+        this.respond(socket, ack(id, room, joined, joined.recovered));
       }
     });
     return done ?? undefined;
@@ -236,63 +246,29 @@ export class Chat {
     if (joined === undefined) throw notMember(name);
     const from = claimed(socket, frame, joined);
     this.local.leave(socket, name);
-    if (id !== undefined) this.#respond(socket, ack(id, name, undefined));
-    if (bridge === undefined) return undefined;
+    if (id !== undefined) this.respond(socket, ack(id, name, undefined));
+    if (bridge === undefined || !this.local.asks("leave", name)) return undefined;
     return whenReady(bridge.event("leave", socket, { ...frame, from }), () => undefined);
   }
 
-  #send(socket: Socket, frame: SendFrame): Promise<void> | undefined {
-    const { policy, bridge } = this.options;
-    const joined = socket.rooms.get(frame.room_id)?.members.get(socket);
-    if (joined === undefined) throw notMember(frame.room_id);
-    const from = claimed(socket, frame, joined);
-    policy?.require(socket.identity, frame.room_id);
-    if (bridge === undefined) return this.#publish(socket, frame, from, frame.message);
-    return whenReady(bridge.event("message", socket, { ...frame, from }), verdict => {
-      if (!verdict.allow) throw refused(verdict);
-      const { message } = verdict.frame;
-      return this.#publish(
-        socket,
-        frame,
-        rewrittenName(verdict.frame.from, from),
-        typeof message === "string" ? message : frame.message,
-      );
-    });
-  }
-
-  #publish(socket: Socket, frame: SendFrame, from: string, message: string): undefined {
-    const { room_id: room, id } = frame;
-    // It was a member when it sent this: what its backend has allowed is published, even if it has left meanwhile.
-    const published = this.local.send(room, JSON.stringify(from), message, undefined, socket);
-    if (!(published instanceof Promise)) {
-      if (id !== undefined) this.#respond(socket, ack(id, room, published));
-      return undefined;
-    }
-    // The broker keeps the order of the calls: what comes for the room need not wait.
-    published.then(
-      position => {
-        if (id !== undefined) this.#respond(socket, ack(id, room, position));
-      },
-      (error: unknown) => this.#failed(socket, frame, error),
-    );
-    return undefined;
-  }
-
   #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
-    if (!socket.rooms.has(room)) throw notMember(room);
-    return whenReady(this.local.present(room, maxNamed), ({ count: sessions, names }) => {
-      const text = presence(id, room, sessions, names);
+    const joined = socket.rooms.get(room);
+    if (joined === undefined) throw notMember(room);
+    if (joined.kind.presence === "off")
+      throw gatewayError("NOT_ALLOWED_IN_ROOM", "who is in this room is not told");
+    return whenReady(this.local.present(room, maxNamed), ({ count: sessions, members }) => {
+      const text = presence(id, room, sessions, members);
       if (socket.send(text)) count(this.local.metrics.sent.presence, 1, text.length);
       return undefined;
     });
   }
 
-  #respond(socket: Socket, text: string): undefined {
+  respond(socket: Socket, text: string): undefined {
     if (socket.send(text)) count(this.local.metrics.sent.ack, 1, text.length);
     return undefined;
   }
 
-  #failed(socket: Socket, frame: RoomFrame, error: unknown): void {
+  failed(socket: Socket, frame: RoomFrame, error: unknown): void {
     let failure: Failure;
     if (error instanceof GatewayError) failure = error.failure;
     else {
@@ -313,6 +289,12 @@ export class Chat {
     const reason = code === CloseCode.flood ? "RATE_LIMITED" : "TOO_MANY_BAD_FRAMES";
     this.local.open.end(socket, code, `{"reason":"${reason}"}`);
   }
+}
+
+/** With its data as the client has written it. */
+function withData(frame: PublishFrame, text: string): PublishFrame {
+  if (frame.data === undefined) return frame;
+  return { ...frame, data: jsonMembers(text).get("data") ?? "null" };
 }
 
 /** A socket of a node that died, as far as it is known. */

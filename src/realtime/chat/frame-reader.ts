@@ -59,6 +59,22 @@ const sinceExpected = '{"epoch": string, "seq": integer from 0}';
 const epochText = /^[A-Za-z0-9_-]{1,64}$/;
 const methodName = /^[A-Za-z_][\w.]{0,254}\/[A-Za-z_]\w{0,126}$/;
 const anything: Check = () => undefined;
+const flag: Check = value => (typeof value === "boolean" ? undefined : "true or false");
+const event: Check = value =>
+  typeof value === "string" && eventName.test(value) ? undefined : eventExpected;
+export const eventExpected = "a string of 1 to 64 letters, digits and . _ : -";
+export const eventName = /^[A-Za-z0-9._:-]{1,64}$/;
+const key: Check = value => (typeof value === "string" && keyText.test(value) ? undefined : keyExpected);
+export const keyExpected = "a string of 1 to 128 visible ASCII characters";
+export const keyText = /^[\x21-\x7e]{1,128}$/;
+const before: Check = value =>
+  Number.isSafeInteger(value) && (value as number) > 0 ? undefined : "an integer from 1";
+const limit: Check = value =>
+  Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= maxPage
+    ? undefined
+    : `an integer from 1 to ${maxPage}`;
+/** Messages of a page of history. */
+export const maxPage = 1000;
 
 function shape(required: readonly string[], fields: Readonly<Record<string, Check>>): Shape {
   return { required, fields: new Map([["type", anything], ["id", id], ...Object.entries(fields)]) };
@@ -68,7 +84,19 @@ function shape(required: readonly string[], fields: Readonly<Record<string, Chec
 const shapes: ReadonlyMap<string, Shape> = new Map([
   ["join-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem, since })],
   ["leave-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem })],
-  ["send-message", shape(["room_id", "message"], { room_id: nameProblem, from: nameProblem, message })],
+  ["send-message", shape(["room_id", "message"], { room_id: nameProblem, from: nameProblem, message, key })],
+  [
+    "publish",
+    shape(["room_id"], {
+      room_id: nameProblem,
+      from: nameProblem,
+      event,
+      data: anything,
+      ephemeral: flag,
+      key,
+    }),
+  ],
+  ["history", shape(["room_id"], { room_id: nameProblem, before, limit })],
   ["presence", shape(["room_id"], { room_id: nameProblem })],
   ["call", shape(["id", "method"], { method, body: object })],
   ["cancel", shape(["id"], {})],
@@ -109,7 +137,24 @@ export function readFrame(text: string): ReadFrame {
   for (const name of required) {
     if (value[name] === undefined) return faulty("INVALID_VALUE", `${name} not provided`, value);
   }
+  if (type === "publish") {
+    const problem = publishProblem(value);
+    if (problem !== undefined) return faulty("INVALID_VALUE", problem, value);
+  }
   return { frame: value as unknown as ClientFrame, fault: undefined };
+}
+
+/** What is wrong with a message of `event` and `data`, wherever it comes from. */
+export function publishProblem({
+  event,
+  data,
+  ephemeral,
+  key,
+}: Readonly<Record<string, unknown>>): string | undefined {
+  if (event === undefined && data === undefined) return "expected data, event or both";
+  if (ephemeral === true && key !== undefined)
+    return "key: an ephemeral message is not remembered; expected no key";
+  return undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

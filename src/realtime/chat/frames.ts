@@ -1,5 +1,5 @@
 import { type Failure, shownCode } from "../../status/failure.js";
-import type { RoomPosition } from "../brokers/broker.js";
+import type { Member, RoomPosition } from "../brokers/broker.js";
 
 /** What a client may name its frame, to find the response to it: a string of 1 to 64 characters or an integer. */
 export type FrameId = string | number;
@@ -24,6 +24,35 @@ export interface SendFrame {
   readonly room_id: string;
   readonly from?: string;
   readonly message: string;
+  /** Of two messages of one sender with the same key in one room the second is not published. */
+  readonly key?: string;
+  readonly id?: FrameId;
+}
+
+/** A message that is no text, or a passing one. */
+export interface PublishFrame {
+  readonly type: "publish";
+  readonly room_id: string;
+  readonly from?: string;
+  /** What kind of message it is, for those who get it. */
+  readonly event?: string;
+  /** JSON text: numbers keep their digits. */
+  readonly data?: string;
+  /** Without a number, and not kept. */
+  readonly ephemeral?: boolean;
+  readonly key?: string;
+  readonly id?: FrameId;
+  /** What a backend would have published in place of `data`. */
+  readonly message?: string;
+}
+
+/** Asks for what is kept of a room, page by page. */
+export interface HistoryFrame {
+  readonly type: "history";
+  readonly room_id: string;
+  /** Messages below that number; left out, the latest. */
+  readonly before?: number;
+  readonly limit?: number;
   readonly id?: FrameId;
 }
 
@@ -54,7 +83,7 @@ export interface PingFrame {
 }
 
 /** Frames about a room: those of one room take effect in order. */
-export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PresenceFrame;
+export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PublishFrame | PresenceFrame | HistoryFrame;
 
 /** What a client can send; `from` is filled in before a frame is handled. */
 export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame;
@@ -75,19 +104,38 @@ export interface DisconnectFrame {
 /** The frames that the gateway itself says, as JSON text. */
 
 /** Notifies members of someone who joins or leaves. */
-export function notice(type: "join-room" | "leave-room", room: string, from: string): string {
-  return `{"type":"${type}","room_id":${quote(room)},"from":${quote(from)}}`;
+export function notice(
+  type: "join-room" | "leave-room",
+  room: string,
+  from: string,
+  session?: string,
+): string {
+  const socket = session === undefined ? "" : `,"session":${quote(session)}`;
+  return `{"type":"${type}","room_id":${quote(room)},"from":${quote(from)}${socket}}`;
+}
+
+/** Notifies members of all who have joined and left in a while. @param count of sockets in the room now */
+export function digest(
+  room: string,
+  joined: readonly string[],
+  left: readonly string[],
+  count: number,
+  more: boolean,
+): string {
+  const rest = more ? ',"more":true' : "";
+  return `{"type":"members","room_id":${quote(room)},"joined":${JSON.stringify(joined)},"left":${JSON.stringify(left)},"count":${count}${rest}}`;
 }
 
 /** A frame with an id has taken effect; `recovered` responds to `since`. */
 export function ack(
   id: FrameId | undefined,
   room: string,
-  position: RoomPosition | undefined,
+  position: (RoomPosition & { readonly duplicate?: boolean }) | undefined,
   recovered?: boolean,
 ): string {
   const where = position === undefined ? "" : `,"seq":${position.seq},"epoch":${quote(position.epoch)}`;
-  const outcome = recovered === undefined ? "" : `,"recovered":${recovered}`;
+  const known = position?.duplicate === true ? ',"duplicate":true' : "";
+  const outcome = recovered === undefined ? known : `${known},"recovered":${recovered}`;
   return `{"type":"ack"${idField(id)},"room_id":${quote(room)}${where}${outcome}}`;
 }
 
@@ -96,14 +144,23 @@ export function gap(room: string, epoch: string, from: number, to: number): stri
   return `{"type":"gap","room_id":${quote(room)},"epoch":${quote(epoch)},"from":${from},"to":${to}}`;
 }
 
-/** Who is there: each name once, at most a thousand of them, and how many sessions in all. */
+/** Who is there, at most a thousand of them: each name once, or each session, and how many sessions in all. */
 export function presence(
   id: FrameId | undefined,
   room: string,
   count: number,
-  names: Iterable<string>,
+  members: Iterable<string | Member>,
 ): string {
-  return `{"type":"presence"${idField(id)},"room_id":${quote(room)},"count":${count},"members":${JSON.stringify([...names])}}`;
+  return `{"type":"presence"${idField(id)},"room_id":${quote(room)},"count":${count},"members":${JSON.stringify([...members])}}`;
+}
+
+/** Messages of a room, oldest first. @param more whether older ones are kept */
+export function historyPage(
+  id: FrameId | undefined,
+  room: string,
+  { epoch, messages, more }: { epoch: string; messages: readonly string[]; more: boolean },
+): string {
+  return `{"type":"history"${idField(id)},"room_id":${quote(room)},"epoch":${quote(epoch)},"messages":[${messages.join(",")}],"more":${more}}`;
 }
 
 export function pong(id: FrameId | undefined): string {

@@ -1,7 +1,8 @@
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Broker, Member, Message, Published, Replay, RoomPosition } from "../brokers/broker.js";
-import { nameProblem } from "../chat/frame-reader.js";
+import { eventExpected, eventName, keyText, nameProblem } from "../chat/frame-reader.js";
+import type { Content } from "./content.js";
 import type { LocalHub } from "./local-hub.js";
 import type { DisconnectRequest } from "./open-sockets.js";
 
@@ -9,19 +10,24 @@ import type { DisconnectRequest } from "./open-sockets.js";
 export interface Hub {
   /**
    * Publishes a message as a member would, without being one.
+   * @returns undefined for an ephemeral one
    * @throws GatewayError (or rejects with it) where the room, `from` or the message are not acceptable
    */
-  publish(post: Post): Published | Promise<Published>;
+  publish(post: Post): Published | undefined | Promise<Published | undefined>;
   /** Publishes to several rooms, in order. */
-  broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]>;
+  broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly (Published | undefined)[]>;
   /** Rooms that have members here or hold messages, by name. */
   rooms(): readonly RoomSummary[] | Promise<readonly RoomSummary[]>;
   /** Names of the rooms that hold messages. */
   roomNames(): readonly string[] | Promise<readonly string[]>;
   /** On all nodes. */
   members(room: string): readonly Member[] | Promise<readonly Member[]>;
-  /** The latest messages, oldest first. @param limit at most; left out, all that are kept */
-  history(room: string, limit?: number): readonly Message[] | Promise<readonly Message[]>;
+  /**
+   * The latest messages, oldest first.
+   * @param limit at most; left out, all that are kept
+   * @param before only those with a lower number
+   */
+  history(room: string, limit?: number, before?: number): readonly Message[] | Promise<readonly Message[]>;
   /** The messages behind a position. */
   since(room: string, position: RoomPosition, limit?: number): Replay | Promise<Replay>;
   /**
@@ -35,10 +41,11 @@ export interface Hub {
   readonly ready: boolean;
 }
 
-export interface Post {
+export interface Post extends Content {
   readonly room: string;
   readonly from: string;
-  readonly message: string;
+  /** It gets no number and is not kept. */
+  readonly ephemeral?: boolean | undefined;
   /** Idempotency key: 1 to 128 visible characters. Remembered per room while its message is kept. */
   readonly id?: string | undefined;
 }
@@ -68,17 +75,22 @@ export class ServerHub implements Hub {
     return this.#broker.ready;
   }
 
-  publish({ room, from, message, id }: Post): Published | Promise<Published> {
+  publish({ room, from, id, ephemeral, ...content }: Post) {
     checkName("room", room);
     checkName("from", from);
-    if (typeof message !== "string") throw gatewayError("INVALID_VALUE", "message: expected a string");
-    if (id !== undefined && (typeof id !== "string" || !key.test(id)))
+    checkContent(content);
+    if (id !== undefined && (typeof id !== "string" || !keyText.test(id)))
       throw gatewayError("INVALID_VALUE", "id: expected 1 to 128 visible characters");
-    return this.#local.send(room, JSON.stringify(from), message, id);
+    if (id !== undefined && ephemeral === true)
+      throw gatewayError("INVALID_VALUE", "id: an ephemeral message is not remembered; expected no id");
+    return this.#local.send(room, JSON.stringify(from), content, { key: id, ephemeral });
   }
 
-  async broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly Published[]> {
-    for (const room of rooms) checkName("room", room);
+  async broadcast(rooms: readonly string[], post: Omit<Post, "room">) {
+    for (const room of rooms) {
+      checkName("room", room);
+      this.#local.kindOf(room);
+    }
     return Promise.all(rooms.map(room => this.publish({ ...post, room })));
   }
 
@@ -93,16 +105,24 @@ export class ServerHub implements Hub {
 
   members(name: string): readonly Member[] | Promise<readonly Member[]> {
     checkName("room", name);
+    if (this.#local.kindOf(name).presence === "off")
+      throw gatewayError("NOT_ALLOWED_IN_ROOM", "who is in the room is not kept: its presence is off");
     return this.#local.members(name);
   }
 
-  history(name: string, limit = maxListed): readonly Message[] | Promise<readonly Message[]> {
+  history(
+    name: string,
+    limit = maxListed,
+    before?: number,
+  ): readonly Message[] | Promise<readonly Message[]> {
     checkName("room", name);
-    return this.#broker.history(name, limit);
+    this.#local.kindOf(name);
+    return this.#broker.history(name, limit, before);
   }
 
   since(name: string, position: RoomPosition, limit = maxListed): Replay | Promise<Replay> {
     checkName("room", name);
+    this.#local.kindOf(name);
     return this.#broker.since(name, position, limit);
   }
 
@@ -127,7 +147,19 @@ export class ServerHub implements Hub {
 
 /** What a close frame has room for (RFC 6455 section 5.5). */
 const maxReasonBytes = 123;
-const key = /^[\x21-\x7e]{1,128}$/;
+
+/** @throws GatewayError INVALID_VALUE */
+function checkContent({ message, event, data }: Content): void {
+  const text = message as unknown;
+  if (text !== undefined && typeof text !== "string")
+    throw gatewayError("INVALID_VALUE", "message: expected a string");
+  if (event !== undefined && !eventName.test(event))
+    throw gatewayError("INVALID_VALUE", `event: expected ${eventExpected}`);
+  if (message === undefined && event === undefined && data === undefined)
+    throw gatewayError("INVALID_VALUE", "message not provided");
+  if (message !== undefined && (event !== undefined || data !== undefined))
+    throw gatewayError("INVALID_VALUE", "expected either message, or event and data");
+}
 
 function checkName(field: string, value: unknown): void {
   const expected = nameProblem(value);

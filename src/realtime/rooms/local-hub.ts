@@ -1,3 +1,4 @@
+import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/ids.js";
 import type { Logger } from "../../telemetry/logger.js";
@@ -12,11 +13,13 @@ import type {
   Receiver,
   RoomPosition,
 } from "../brokers/broker.js";
-import { notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
+import { type Content, contentMembers, requireSize } from "./content.js";
 import { FanOut } from "./fan-out.js";
 import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
+import { Notices } from "./notices.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
+import { plainRooms, type RoomEvent, type RoomKind, type RoomKinds } from "./room-kinds.js";
 import { hasFullShare, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
 import type { HeldDelivery, Socket, SocketOwner } from "./socket.js";
@@ -29,6 +32,18 @@ export interface HubLimits {
   /** Bytes of a message: more would make every member of its room too slow at once. */
   readonly message: number;
   readonly sentAt: "seconds" | "milliseconds";
+  /** Left out, all names are rooms of one kind. */
+  readonly kinds?: RoomKinds;
+}
+
+/** How a message is published. */
+export interface Sending {
+  /** Of two messages with the same key in one room the second is not published. */
+  readonly key?: string | undefined;
+  /** The socket that sends it: it is charged until its message is delivered. */
+  readonly by?: Socket | undefined;
+  /** It gets no number and is not kept, and its sender does not get it. */
+  readonly ephemeral?: boolean | undefined;
 }
 
 /** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
@@ -40,7 +55,9 @@ export class LocalHub implements Receiver, SocketOwner {
   readonly #members: Memberships;
   readonly #pacer: RoomPacer;
   readonly #rooms: ReadonlyMap<string, Room>;
+  readonly #notices: Notices;
   #limits: HubLimits;
+  #kinds = plainRooms;
   /** Sessions of another node that died: backends are to be told that they are gone. */
   onLost: ((sessions: ReadonlyMap<string, LostSession>) => void) | undefined = undefined;
   /** Others have told that the sessions of this node are gone. */
@@ -58,12 +75,20 @@ export class LocalHub implements Receiver, SocketOwner {
     this.fanOut = new FanOut(metrics, this.#pacer, this.slow);
     this.#members = new Memberships(broker, metrics, this.slow, this);
     this.#rooms = this.#members.rooms;
+    this.#notices = new Notices(this);
     this.#limits = limits;
     this.limits = limits;
   }
 
   set limits(limits: HubLimits) {
     this.#limits = limits;
+    this.#kinds = limits.kinds ?? plainRooms;
+    for (const room of this.#rooms.values()) {
+      // Who is there was counted as it was when they joined.
+      const { presence, notices } = room.kind;
+      const kind = this.#kinds.find(room.name);
+      if (kind !== undefined) room.kind = presence === kind.presence ? kind : { ...kind, presence, notices };
+    }
     this.slow.policy = limits.backpressure;
     this.fanOut.limits = { max: limits.backpressure.max, rooms: limits.rooms };
   }
@@ -71,6 +96,17 @@ export class LocalHub implements Receiver, SocketOwner {
   /** How many rooms a socket may be in. */
   get roomLimit(): number {
     return this.#limits.rooms;
+  }
+
+  /** @throws GatewayError NO_SUCH_ROOM */
+  kindOf(name: string): RoomKind {
+    return this.#rooms.get(name)?.kind ?? this.#kinds.of(name);
+  }
+
+  /** Whether backends want to know of it. */
+  asks(event: RoomEvent, name: string): boolean {
+    const kind = this.#rooms.get(name)?.kind ?? this.#kinds.find(name);
+    return kind?.events.has(event) ?? true;
   }
 
   get sendLimit(): number {
@@ -136,27 +172,28 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   /**
-   * Publishes a message whose room and sender have been checked.
+   * Publishes a message whose sender has been checked.
    * @param sender JSON text
-   * @param by the socket that sends it: it is charged until its message is delivered
-   * @throws GatewayError BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
+   * @returns undefined for an ephemeral one
+   * @throws GatewayError NO_SUCH_ROOM; BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
    */
   send(
     name: string,
     sender: string,
-    message: string,
-    key?: string,
-    by?: Socket,
-  ): Published | Promise<Published> {
-    const { message: limit } = this.#limits;
-    if (message.length * 3 > limit && Buffer.byteLength(message) > limit) {
-      throw gatewayError("BODY_TOO_LARGE", `a message may have ${limit} bytes`);
-    }
+    content: Content,
+    { key, by, ephemeral = false }: Sending = {},
+  ): Published | undefined | Promise<Published | undefined> {
+    requireSize(content, this.#limits.message);
+    const room = this.#rooms.get(name);
+    if (room === undefined) this.#kinds.of(name);
     this.#requireTurn(name, by);
-    const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
+    const head = room?.messageHead ?? messageHead(name);
     const at = Date.now();
     const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
-    const frame = `${head}${sender},"message":${JSON.stringify(message)},"sent_at":${sentAt}}`;
+    const frame = `${head}${sender},${contentMembers(content)},"sent_at":${sentAt}}`;
+    if (ephemeral) {
+      return this.broker.publish(name, { frame, kept: false, key: undefined, except: by?.id, at });
+    }
     const published = this.broker.publish(name, { frame, kept: true, key, except: undefined, at }) as
       | Published
       | Promise<Published>;
@@ -190,6 +227,9 @@ export class LocalHub implements Receiver, SocketOwner {
 
   /** How many sessions are in a room on all nodes, and at most `most` of their names, each once. */
   present(name: string, most: number): RoomOccupants | Promise<RoomOccupants> {
+    if (this.kindOf(name).presence === "sockets") {
+      return whenReady(this.members(name), all => ({ count: all.length, members: all.slice(0, most) }));
+    }
     const { presence } = this.broker;
     if (presence !== undefined) {
       return presence.members(name).then(all => presentOf(all.length, namesOf(all), most));
@@ -226,9 +266,17 @@ export class LocalHub implements Receiver, SocketOwner {
     else this.#holdNotice(room, notice);
   }
 
-  member(name: string, { from, session, entered, at }: MemberChange): void {
-    const text = notice(entered ? "join-room" : "leave-room", name, from);
-    this.notice(name, { text, except: session, at });
+  member(name: string, change: MemberChange): void {
+    const room = this.#rooms.get(name);
+    if (room !== undefined) this.#notices.member(room, change);
+  }
+
+  tellsSockets(name: string): boolean {
+    return this.kindOf(name).presence === "sockets";
+  }
+
+  announce(room: Room, member: Member, entered: boolean): void {
+    this.#notices.announce(room, member, entered);
   }
 
   lost(sessions: ReadonlyMap<string, LostSession>): void {

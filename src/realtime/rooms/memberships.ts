@@ -1,9 +1,9 @@
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
-import type { Broker, Member, Replay, RoomDraft, RoomPosition } from "../brokers/broker.js";
-import { notice } from "../chat/frames.js";
+import type { Broker, Member, Replay, RoomPosition } from "../brokers/broker.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import { maxReplayed, replaySlice } from "./catch-up.js";
+import type { RoomKind } from "./room-kinds.js";
 import type { SlowConsumers } from "./slow-consumers.js";
 import { Room, type Socket } from "./socket.js";
 
@@ -16,6 +16,10 @@ export interface Joined extends RoomPosition {
 export interface MembershipsOwner {
   /** How many rooms a socket may be in. */
   readonly roomLimit: number;
+  /** @throws GatewayError NO_SUCH_ROOM */
+  kindOf(room: string): RoomKind;
+  /** Somebody came or left, where this process is the only node. */
+  announce(room: Room, member: Member, entered: boolean): void;
   log(error: unknown, what: string): void;
 }
 
@@ -62,9 +66,10 @@ export class Memberships {
     this.requireRoom(socket);
     const room = this.#open(name);
     room.joining++;
+    let others: readonly Member[] | undefined;
     const enter = (replay: Replay | undefined): void => {
       room.joining--;
-      this.#enter(socket, room, from);
+      this.#enter(socket, room, from, others);
       this.#begin(socket, room, since, replay, onJoined);
     };
     const failed = (error: unknown): never => {
@@ -74,7 +79,16 @@ export class Memberships {
     };
     let replay: Replay | undefined | Promise<Replay | undefined>;
     try {
-      replay = room.opening?.then(() => this.#missed(room, since)) ?? this.#missed(room, since);
+      const read = () => this.#missed(room, since ?? cachedPlace(room));
+      replay = room.opening?.then(read) ?? read();
+      const { presence } = this.broker;
+      if (room.kind.maxMembers !== Number.POSITIVE_INFINITY && presence !== undefined) {
+        const counted = Promise.all([replay, presence.members(name)]);
+        replay = counted.then(([found, members]) => {
+          others = members;
+          return found;
+        });
+      }
     } catch (error) {
       return failed(error);
     }
@@ -108,7 +122,7 @@ export class Memberships {
   #open(name: string): Room {
     let room = this.#rooms.get(name);
     if (room !== undefined) return room;
-    room = new Room(name, String(this.#topics++));
+    room = new Room(name, String(this.#topics++), this.owner.kindOf(name));
     const position = this.broker.subscribe(name);
     this.#rooms.set(name, room);
     room.opening = whenReady(position, known => this.#opened(room, known)) ?? undefined;
@@ -135,11 +149,13 @@ export class Memberships {
     return since === undefined ? undefined : this.broker.since(room.name, since, maxReplayed, replaySlice);
   }
 
-  #enter(socket: Socket, room: Room, from: string): void {
+  /** @param others who was in the room on all nodes, where their number counts */
+  #enter(socket: Socket, room: Room, from: string, others: readonly Member[] = []): void {
     try {
       if (socket.closed) throw gatewayError("CLIENT_CLOSED", "the socket is over");
       // Others may have been joined while the broker was asked.
       this.requireRoom(socket);
+      requirePlace(room, others);
     } catch (error) {
       this.#close(room);
       throw error;
@@ -150,9 +166,12 @@ export class Memberships {
     this.metrics.joined(room.members.size);
     // A member already: to notify the others is to look at their buffers, and whoever is too slow may be ended by that,
     // the room's last other member or this one.
+    if (room.kind.presence === "off") return;
     const { presence } = this.broker;
-    if (presence !== undefined) presence.enter(room.name, { session: socket.id, from });
-    else if (room.nameEntered(from)) this.#notify(room.name, notice("join-room", room.name, from), socket.id);
+    const member = { session: socket.id, from };
+    if (presence !== undefined) presence.enter(room.name, member);
+    else if (room.nameEntered(from) || room.kind.presence === "sockets")
+      this.owner.announce(room, member, true);
   }
 
   #begin(
@@ -164,6 +183,13 @@ export class Memberships {
   ): void {
     if (socket.closed || socket.rooms.get(room.name) !== room) return;
     const { epoch, seq } = room;
+    const first = replay?.messages[0];
+    if (since === undefined && first?.epoch === epoch && first.seq <= seq) {
+      // The last message follows, with what has come meanwhile.
+      onJoined({ epoch, seq: first.seq - 1, recovered: undefined });
+      this.slow.follow(socket, room, first.seq, replay, seq);
+      return;
+    }
     if (since === undefined || replay === undefined) {
       const lag = socket.lag?.get(room);
       onJoined({ epoch, seq: lag === undefined ? seq : lag.next - 1, recovered: undefined });
@@ -184,34 +210,36 @@ export class Memberships {
     socket.rooms.delete(room.name);
     this.#size--;
     const { presence } = this.broker;
-    if (presence !== undefined) presence.exit(room.name, { session: socket.id, from });
-    else if (room.nameLeft(from)) this.#notify(room.name, notice("leave-room", room.name, from), socket.id);
+    const member = { session: socket.id, from };
+    if (room.kind.presence !== "off") {
+      if (presence !== undefined) presence.exit(room.name, member);
+      else if (room.nameLeft(from) || room.kind.presence === "sockets")
+        this.owner.announce(room, member, false);
+    }
     this.#close(room);
   }
+}
 
-  #notify(room: string, frame: string, except: string): void {
-    const draft: RoomDraft = { frame, kept: false, key: undefined, except, at: Date.now() };
-    try {
-      const published = this.broker.publish(room, draft);
-      if (published instanceof Promise) published.catch((error: unknown) => this.#notNotified(error));
-    } catch (error) {
-      this.#notNotified(error);
-    }
-  }
+/** Where who joins a room begins that sends its last message to them. */
+function cachedPlace({ kind, epoch, seq }: Room): RoomPosition | undefined {
+  return kind.cache && seq > 0 ? { epoch, seq: seq - 1 } : undefined;
+}
 
-  /** A notice is no message: it has no sender who waits for it. */
-  #notNotified(error: unknown): void {
-    this.metrics.brokerFailures.inc();
-    this.owner.log(error, "members could not be notified of a join or leave");
-  }
+/** @throws GatewayError ROOM_FULL */
+function requirePlace({ members, kind: { maxMembers } }: Room, others: readonly Member[]): void {
+  if (members.size < maxMembers && others.length === 0) return;
+  const here = new Set(Array.from(members.keys(), ({ id }) => id));
+  for (const { session } of others) here.add(session);
+  if (here.size >= maxMembers)
+    throw gatewayError("ROOM_FULL", `the room has ${maxMembers} members, as many as it may`);
 }
 
 /** Who is in a room, as far as members are shown. */
 export interface RoomOccupants {
   /** Sessions. */
   readonly count: number;
-  /** Each once, and not all of them where they are many. */
-  readonly names: ReadonlySet<string>;
+  /** Names, each once, or sessions; not all of them where they are many. */
+  readonly members: Iterable<string | Member>;
 }
 
 /** @param most names */
@@ -221,7 +249,7 @@ export function presentOf(count: number, all: Iterable<string>, most: number): R
     if (names.size === most) break;
     names.add(name);
   }
-  return { count, names };
+  return { count, members: names };
 }
 
 /** Who the members are, by their names. */

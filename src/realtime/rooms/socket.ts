@@ -4,6 +4,7 @@ import type { Replay, RoomPosition } from "../brokers/broker.js";
 import type { RoomFrame } from "../chat/frames.js";
 import type { Backlog, BacklogEntry } from "./backlog.js";
 import type { ReplayBudget } from "./replay-budget.js";
+import type { RoomKind } from "./room-kinds.js";
 
 /** What a socket may do in a while: so many at once, and so many a second. */
 export interface FrameRate {
@@ -255,10 +256,14 @@ export class Room {
   /** `messageHead` of its name. */
   readonly messageHead: string;
 
-  /** @param topic by which its members are reached, unique among the rooms of the process */
+  /**
+   * @param topic by which its members are reached, unique among the rooms of the process
+   * @param kind of its name
+   */
   constructor(
     readonly name: string,
     readonly topic: string,
+    public kind: RoomKind,
   ) {
     this.messageHead = messageHead(name);
   }

@@ -60,6 +60,35 @@ test("what a server publishes members get, once for each id", async t => {
   assert.equal((await client.next("receive-message")).message, "Bye!");
 });
 
+test("servers publish JSON with its digits, passing messages, and read history before a number", async t => {
+  const { open, get, post } = await start(t);
+  const client = await open();
+  const { epoch } = await client.join("general", "jdoe");
+  const data = '{"room":"general","from":"s","event":"order","data":{"id":9007199254740993}}';
+  assert.deepEqual((await post("/realtime/publish", data)).json, { epoch, seq: 1, duplicate: false });
+  const passing = { room: "general", from: "s", event: "typing", ephemeral: true };
+  assert.deepEqual((await post("/realtime/publish", passing)).json, { ephemeral: true });
+  assert.equal((await client.next("receive-message")).event, "order");
+  const typing = await client.next("receive-message");
+  assert.deepEqual([typing.event, typing.seq], ["typing", undefined]);
+  await post("/realtime/publish", { room: "general", from: "s", message: "2" });
+  const { json } = await get("/realtime/rooms/general/history?before=2");
+  assert.deepEqual(
+    (json.messages as Json[]).map(({ seq, event }) => [seq, event]),
+    [[1, "order"]],
+  );
+  for (const [body, problem] of [
+    [{ message: "m", event: "e" }, /expected either message, or event and data/],
+    [{ event: "e", ephemeral: "yes" }, /ephemeral: expected true or false/],
+    [{ event: "e", ephemeral: true, id: "i" }, /expected no id/],
+    [{}, /message: not provided/],
+  ] as const) {
+    const refused = await post("/realtime/publish", { room: "general", from: "s", ...body });
+    assert.equal(refused.status, 400);
+    assert.match(String(refused.json.message), problem);
+  }
+});
+
 test("a broadcast reaches several rooms", async t => {
   const { open, post } = await start(t);
   const [one, two] = [await open(), await open()];

@@ -105,7 +105,13 @@ test("a backend publishes, broadcasts and reads over gRPC what members see", asy
   assert.deepEqual(history.place, { epoch, seq: 2 });
   assert.equal(history.recovered, true);
   const [{ sent_at, ...message }] = history.messages as [Json];
-  assert.deepEqual(message, { place: { epoch, seq: 2 }, from: "system", message: "all" });
+  assert.deepEqual(message, {
+    place: { epoch, seq: 2 },
+    from: "system",
+    message: "all",
+    event: "",
+    data: "",
+  });
   assert.ok(Math.abs((sent_at as { seconds: number }).seconds - Date.now() / 1000) < 60);
   const latest = (await call("ReadHistory", { room: "general", limit: 1 })) as {
     messages: Json[];

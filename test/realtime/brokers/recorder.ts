@@ -46,6 +46,7 @@ export function createRecorder(): Recorder {
     gap: (room, epoch, from, to) => add({ kind: "gap", room, epoch, from, to }),
     member: (room, change) => add({ kind: "member", room, change }),
     lost: sessions => add({ kind: "lost", sessions }),
+    tellsSockets: room => room.startsWith("sockets"),
     buried: () => add({ kind: "buried" }),
     members: room =>
       all.flatMap(entry =>

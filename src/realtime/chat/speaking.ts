@@ -1,0 +1,126 @@
+import type { RoomAuthorizer } from "../../auth/authorizer.js";
+import { whenReady } from "../../net/when-ready.js";
+import { gatewayError } from "../../status/failure.js";
+import type { Bridge, Verdict } from "../bridge/bridge.js";
+import { roomKey } from "../brokers/broker.js";
+import { count } from "../metrics.js";
+import type { Content } from "../rooms/content.js";
+import type { LocalHub } from "../rooms/local-hub.js";
+import { ReplayBudget } from "../rooms/replay-budget.js";
+import type { Socket } from "../rooms/socket.js";
+import { claimed, notMember, refused, rewrittenName } from "./frame-rules.js";
+import { ack, type HistoryFrame, historyPage, type PublishFrame, type SendFrame } from "./frames.js";
+
+type Spoken = SendFrame | PublishFrame;
+
+export interface SpeakingOwner {
+  readonly local: LocalHub;
+  readonly options: { readonly policy: RoomAuthorizer | undefined; readonly bridge: Bridge | undefined };
+  respond(socket: Socket, text: string): undefined;
+  failed(socket: Socket, frame: Spoken, error: unknown): void;
+}
+
+/** Messages of a page of history where the client does not say how many, and the bytes of a page. */
+const usualPage = 50;
+const maxPageBytes = 256 * 1024;
+
+/** What members say in a room, and what was said there. */
+export class Speaking {
+  readonly #owner: SpeakingOwner;
+
+  constructor(owner: SpeakingOwner) {
+    this.#owner = owner;
+  }
+
+  say(socket: Socket, frame: Spoken): Promise<void> | undefined {
+    const { policy, bridge } = this.#owner.options;
+    const room = socket.rooms.get(frame.room_id);
+    const joined = room?.members.get(socket);
+    if (room === undefined || joined === undefined) throw notMember(frame.room_id);
+    const from = claimed(socket, frame, joined);
+    if (room.kind.publish === "server") throw serverOnly();
+    policy?.require(socket.identity, frame.room_id);
+    if (bridge === undefined || !room.kind.events.has("message"))
+      return this.#publish(socket, frame, from, contentOf(frame));
+    return whenReady(bridge.event("message", socket, { ...frame, from }), verdict => {
+      const spoken = allowed(verdict);
+      return this.#publish(socket, frame, rewrittenName(spoken.from, from), rewritten(frame, spoken));
+    });
+  }
+
+  #publish(socket: Socket, frame: Spoken, from: string, content: Content): undefined {
+    const { local } = this.#owner;
+    const { room_id: room, key } = frame;
+    const ephemeral = frame.type === "publish" && frame.ephemeral;
+    // It was a member when it sent this: what its backend has allowed is published, even if it has left meanwhile.
+    const published = local.send(room, JSON.stringify(from), content, {
+      by: socket,
+      key: key === undefined ? undefined : keyOf(from, key),
+      ephemeral,
+    });
+    const done = (position: Awaited<typeof published>): void => {
+      if (frame.id !== undefined) this.#owner.respond(socket, ack(frame.id, room, position));
+    };
+    // The broker keeps the order of the calls: what comes for the room need not wait.
+    if (published instanceof Promise)
+      published.then(done, (error: unknown) => this.#owner.failed(socket, frame, error));
+    else done(published);
+    return undefined;
+  }
+
+  /** A page of what is kept, which is charged as what is replayed. */
+  history(socket: Socket, frame: HistoryFrame): Promise<void> | undefined {
+    const { local, options } = this.#owner;
+    const { room_id: name, id, before, limit = usualPage } = frame;
+    const room = socket.rooms.get(name);
+    if (room === undefined) throw notMember(name);
+    options.policy?.require(socket.identity, name);
+    socket.replay ??= new ReplayBudget(performance.now());
+    const budget = socket.replay;
+    if (!budget.open(performance.now())) {
+      const message = "the socket has asked for much history; try again later";
+      throw gatewayError("RATE_LIMITED", message, [], { retryAfter: 1 });
+    }
+    return whenReady(local.broker.history(name, limit + 1, before), found => {
+      const texts: string[] = [];
+      let bytes = 0;
+      for (const { text } of found.slice(-limit).reverse()) {
+        bytes += Buffer.byteLength(text);
+        if (texts.length > 0 && bytes > maxPageBytes) break;
+        budget.spend(Buffer.byteLength(text));
+        texts.push(text);
+      }
+      const page = { messages: texts.reverse(), more: found.length > texts.length };
+      const text = historyPage(id, name, { epoch: found.at(-1)?.epoch ?? room.epoch, ...page });
+      if (socket.send(text)) count(local.metrics.sent.history, 1, Buffer.byteLength(text));
+      return undefined;
+    });
+  }
+}
+
+/** What only servers may publish to. */
+export function serverOnly() {
+  return gatewayError("NOT_ALLOWED_IN_ROOM", "only servers publish to this room");
+}
+
+/** A key of a sender is not one of another sender, or of a server. */
+export function keyOf(from: string, key: string): string {
+  return `${key} ${roomKey(from)}`;
+}
+
+export function contentOf(frame: Spoken): Content {
+  if (frame.type === "send-message") return { message: frame.message };
+  const { event, data } = frame;
+  return { event, data };
+}
+
+/** @throws GatewayError what a backend has refused it with */
+export function allowed(verdict: Verdict<Spoken>): Spoken {
+  if (!verdict.allow) throw refused(verdict);
+  return verdict.frame;
+}
+
+/** What a backend would have published: a text of its own takes the place of what the client says. */
+export function rewritten(frame: Spoken, { message }: Spoken): Content {
+  return typeof message === "string" ? { message } : contentOf(frame);
+}

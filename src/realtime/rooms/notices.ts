@@ -1,0 +1,102 @@
+import type { Broker, Member, MemberChange, RoomDraft } from "../brokers/broker.js";
+import { digest, notice } from "../chat/frames.js";
+import type { RealtimeMetrics } from "../metrics.js";
+import type { Room } from "./socket.js";
+
+/** Milliseconds in which a digest gathers who comes and goes. */
+const intervalMs = 1000;
+/** Names that one digest has of those who joined, and of those who left. */
+const maxNamed = 100;
+/** Names that are remembered of either meanwhile. */
+const maxGathered = 10_000;
+
+interface Gathered {
+  readonly joined: Set<string>;
+  readonly left: Set<string>;
+  /** There were more than are remembered. */
+  more: boolean;
+}
+
+export interface NoticesOwner {
+  readonly broker: Broker;
+  readonly metrics: RealtimeMetrics;
+  notice(room: string, notice: { text: string; except: string | undefined; at: number }): void;
+  log(error: unknown, what: string): void;
+}
+
+/** Notifies members of those who come and go, as the room's kind says: of each, or of many at once. */
+export class Notices {
+  readonly #owner: NoticesOwner;
+  readonly #gathered = new Map<Room, Gathered>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(owner: NoticesOwner) {
+    this.#owner = owner;
+  }
+
+  /** Somebody came or left, on whatever node: the members that are here are notified. */
+  member(room: Room, { from, session, entered, at }: MemberChange): void {
+    const { notices } = room.kind;
+    if (notices === "digest") this.#gather(room, from, entered);
+    else if (notices === "each") {
+      const text = noticeOf(room, { session, from }, entered);
+      this.#owner.notice(room.name, { text, except: session, at });
+    }
+  }
+
+  /** Somebody came or left where this process is the only node. */
+  announce(room: Room, member: Member, entered: boolean): void {
+    const { notices } = room.kind;
+    if (notices === "digest") this.#gather(room, member.from, entered);
+    if (notices !== "each") return;
+    const frame = noticeOf(room, member, entered);
+    const draft: RoomDraft = { frame, kept: false, key: undefined, except: member.session, at: Date.now() };
+    try {
+      const published = this.#owner.broker.publish(room.name, draft);
+      if (published instanceof Promise) published.catch((error: unknown) => this.#notNotified(error));
+    } catch (error) {
+      this.#notNotified(error);
+    }
+  }
+
+  #gather(room: Room, from: string, entered: boolean): void {
+    let gathered = this.#gathered.get(room);
+    if (gathered === undefined) {
+      gathered = { joined: new Set(), left: new Set(), more: false };
+      this.#gathered.set(room, gathered);
+    }
+    const [to, other] = entered ? [gathered.joined, gathered.left] : [gathered.left, gathered.joined];
+    // Of whoever comes and goes meanwhile nobody is notified.
+    if (!other.delete(from)) {
+      if (to.size < maxGathered) to.add(from);
+      else gathered.more = true;
+    }
+    this.#timer ??= setTimeout(() => this.#flush(), intervalMs).unref();
+  }
+
+  #flush(): void {
+    this.#timer = undefined;
+    const rooms = [...this.#gathered];
+    this.#gathered.clear();
+    const { presence } = this.#owner.broker;
+    for (const [room, { joined, left, more }] of rooms) {
+      if (joined.size === 0 && left.size === 0 && !more) continue;
+      const count = presence?.count(room.name) ?? room.members.size;
+      const named = [joined, left].map(names => [...names].slice(0, maxNamed));
+      const unnamed = more || joined.size > maxNamed || left.size > maxNamed;
+      const text = digest(room.name, named[0] ?? [], named[1] ?? [], count, unnamed);
+      this.#owner.notice(room.name, { text, except: undefined, at: Date.now() });
+    }
+  }
+
+  /** A notice is no message: it has no sender who waits for it. */
+  #notNotified(error: unknown): void {
+    this.#owner.metrics.brokerFailures.inc();
+    this.#owner.log(error, "members could not be notified of a join or leave");
+  }
+}
+
+function noticeOf({ name, kind }: Room, { session, from }: Member, entered: boolean): string {
+  const type = entered ? "join-room" : "leave-room";
+  return notice(type, name, from, kind.presence === "sockets" ? session : undefined);
+}

@@ -1,0 +1,120 @@
+import type { RoomParts } from "../../auth/policy/rule.js";
+import { gatewayError } from "../../status/failure.js";
+import type { HistoryBounds, HistoryLimits } from "../brokers/broker.js";
+import type { RealtimeConfig, RoomConfig } from "../config.js";
+import { matchRoom, parseRoomPattern, type RoomPattern } from "./room-pattern.js";
+
+/** What backends are asked, or notified of, about rooms. */
+export type RoomEvent = "join" | "message" | "leave";
+
+/** What rooms of one form have in common: what a frame needs of it was looked up when its room was opened. */
+export interface RoomKind {
+  /** What members can learn of each other: their names, each of their sockets, or nothing. */
+  readonly presence: "users" | "sockets" | "off";
+  /** How members are notified of those who come and go: each time, once in a while, or never. */
+  readonly notices: "each" | "digest" | "off";
+  readonly events: ReadonlySet<RoomEvent>;
+  /** Who may publish. */
+  readonly publish: "members" | "server";
+  readonly maxMembers: number;
+  /** Whether who joins is sent the last message. */
+  readonly cache: boolean;
+}
+
+const everything: ReadonlySet<RoomEvent> = new Set(["join", "message", "leave"]);
+
+/** Every room, where the configuration does not tell them apart. */
+export const plainRoom: RoomKind = {
+  presence: "users",
+  notices: "each",
+  events: everything,
+  publish: "members",
+  maxMembers: Number.POSITIVE_INFINITY,
+  cache: false,
+};
+
+interface Entry {
+  readonly pattern: RoomPattern;
+  readonly kind: RoomKind;
+  readonly history: HistoryBounds;
+}
+
+/** What the configuration says of rooms, by their names. */
+export class RoomKinds implements RoomParts {
+  readonly #entries: readonly Entry[];
+  readonly names: ReadonlySet<string>;
+
+  /** @param entries none: all rooms are plain ones */
+  constructor(entries: readonly Entry[]) {
+    this.#entries = entries;
+    this.names = new Set(entries.flatMap(({ pattern }) => pattern.parts));
+  }
+
+  /** Undefined where there is no such room. */
+  find(room: string): RoomKind | undefined {
+    return this.#entries.length === 0 ? plainRoom : this.#find(room)?.kind;
+  }
+
+  /** @throws GatewayError NO_SUCH_ROOM */
+  of(room: string): RoomKind {
+    const kind = this.find(room);
+    if (kind !== undefined) return kind;
+    throw gatewayError("NO_SUCH_ROOM", `there is no room of the name ${JSON.stringify(room)}`);
+  }
+
+  historyOf(room: string): HistoryBounds | undefined {
+    return this.#find(room)?.history;
+  }
+
+  part(room: string, name: string): string | undefined {
+    const entry = this.#find(room);
+    const index = entry?.pattern.parts.indexOf(name) ?? -1;
+    return entry === undefined || index < 0 ? undefined : matchRoom(entry.pattern, room)?.[index];
+  }
+
+  #find(room: string): Entry | undefined {
+    for (const entry of this.#entries) if (matchRoom(entry.pattern, room) !== undefined) return entry;
+    return undefined;
+  }
+}
+
+export const plainRooms = new RoomKinds([]);
+
+/** `realtime.rooms`, which has been checked. */
+export function roomKindsOf({ rooms, history }: Pick<RealtimeConfig, "rooms" | "history">): RoomKinds {
+  return typeof rooms === "boolean" ? plainRooms : new RoomKinds(rooms.map(room => entryOf(room, history)));
+}
+
+function entryOf(room: RoomConfig, { messages, ttl }: HistoryBounds): Entry {
+  const pattern = parseRoomPattern(room.match);
+  if (typeof pattern === "string") throw new Error(pattern);
+  const { presence, notices = presence === "off" ? "off" : "each", events, publish, cache } = room;
+  return {
+    pattern,
+    history: { messages: room.history?.messages ?? messages, ttl: room.history?.ttl ?? ttl },
+    kind: {
+      presence,
+      notices,
+      events: events === undefined ? everything : new Set(events),
+      publish,
+      maxMembers: room.max_members ?? Number.POSITIVE_INFINITY,
+      cache,
+    },
+  };
+}
+
+/** What brokers keep of messages. */
+export function historyLimitsOf(section: Pick<RealtimeConfig, "rooms" | "history">): HistoryLimits {
+  const { messages, ttl, max_bytes: maxBytes } = section.history;
+  const { rooms } = section;
+  if (typeof rooms === "boolean") return { messages, ttl, maxBytes };
+  const kinds = roomKindsOf(section);
+  const all = rooms.map(room => entryOf(room, section.history).history);
+  const nothing = { messages: 0, ttl };
+  return {
+    messages: Math.max(...all.map(each => each.messages)),
+    ttl: Math.max(...all.map(each => each.ttl)),
+    maxBytes,
+    of: room => kinds.historyOf(room) ?? nothing,
+  };
+}
