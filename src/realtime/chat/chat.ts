@@ -152,7 +152,7 @@ export class Chat {
   #take(socket: Socket, frame: ClientFrame, text: string): void {
     const { bridge } = this.options;
     if (frame.type === "ping") {
-      this.#respond(socket, pong(frame.id));
+      this.respond(socket, pong(frame.id));
       return;
     }
     if (frame.type === "call" || frame.type === "cancel") {
