@@ -28,6 +28,11 @@ export async function untilAccepts(port: number, exited: Promise<unknown>): Prom
     if (over) throw new Error("the program ended before it accepted connections");
 }
 
+/** Resolves once nobody accepts connections on the loopback port. */
+export async function untilRefuses(port: number): Promise<void> {
+  while (await accepts(port));
+}
+
 function accepts(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, "127.0.0.1");

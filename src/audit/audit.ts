@@ -10,6 +10,7 @@ import { type FilePosition, formatPath, type Path } from "../config/diagnostic.j
 import { Formats } from "../config/format.js";
 import type { Compiled } from "../gateway/compile.js";
 import type { GatewayConfig } from "../gateway/config.js";
+import { httpListenersOf, redirects } from "../server/config.js";
 
 /** From what an attacker can use today to what is worth a thought. */
 export const severities = ["high", "medium", "low"] as const;
@@ -112,18 +113,21 @@ function declarationOf(
 
 function plainListeners(config: GatewayConfig, report: Report): void {
   const { http, realtime, admin } = config.listeners;
+  const plain: [Path, { readonly address: string; readonly tls?: unknown } | undefined][] = [
+    ...httpListenersOf(http)
+      .filter(({ listener }) => !redirects(listener))
+      .map(({ at, listener }): (typeof plain)[number] => [at, listener]),
+    [["listeners", "realtime"], realtime],
+  ];
   const reachable = (address: string): boolean => !isLoopback(parseAddress(address)?.host ?? "");
   const proxied = config.http.forwarded.trusted_hops > 0;
-  for (const [name, listener] of [
-    ["http", http],
-    ["realtime", realtime],
-  ] as const) {
+  for (const [at, listener] of plain) {
     if (listener === undefined || listener.tls !== undefined || proxied || !reachable(listener.address))
       continue;
     report(
       "medium",
       "plain-listener",
-      ["listeners", name],
+      at,
       "credentials and data cross the network in plain text; expected tls, or http.forwarded.trusted_hops where a proxy in front ends TLS",
     );
   }

@@ -2,6 +2,7 @@ import type { RequestOrigins } from "../auth/request-origins.js";
 import type { Codecs } from "../codec/codecs.js";
 import type { Compression } from "../compression/compression.js";
 import type { Dialect } from "../dialects/dialect.js";
+import type { HostTable } from "../net/host-table.js";
 import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";
 import type { AnyValue } from "../status/details.js";
@@ -87,6 +88,12 @@ export type Binding = RpcBinding | LocalBinding | PassThroughBinding;
 export interface BoundRoutes {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
+  /** What takes the place of these routes at each host that is served; undefined: they are for every host. */
+  readonly hosts: HostTable<BoundRoutes> | undefined;
+  /** The port by which the same host is asked for by HTTPS in place of all this; undefined: it is served. */
+  readonly redirectPort: number | undefined;
+  /** The same object for all routes of a generation. */
+  readonly generation: object;
   /** Headers of every response, whatever its status. @param rpc whether it is in the form of another protocol than REST */
   responseHeaders(origin: string | undefined, encrypted: boolean, rpc?: boolean): HeaderList;
   /** Further headers of the response to a CORS preflight; undefined if the request is not one, or its origin is not allowed. */

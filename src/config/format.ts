@@ -1,3 +1,4 @@
+import { readHostPattern } from "../net/host-table.js";
 import { isHost, parseAddress } from "./address.js";
 
 /** How the text of a scalar is checked and read. */
@@ -87,6 +88,12 @@ const formats = {
     expected: "a host name or an IP address",
     pattern: undefined,
     read: text => (isHost(text) ? text : undefined),
+  },
+  listenerName: matching("^[A-Za-z][A-Za-z0-9_-]{0,62}$", "a name of letters, digits, - and _"),
+  hostPattern: {
+    expected: "a host name such as api.example.com, *.example.com, an IP address ([::1] in brackets) or *",
+    pattern: "^[A-Za-z0-9*\\[][A-Za-z0-9_.:\\]-]*$",
+    read: readHostPattern,
   },
   path: { ...matching("^[^\\u0000]+$", "the path of a file or folder"), isPath: () => true },
   /** Of a private key. */

@@ -28,7 +28,8 @@ export class Merger {
   }
 
   /** Undefined where the two cannot be joined. */
-  #join(base: Node, more: Node, schema: SchemaNode | undefined, path: Path): Node | undefined {
+  #join(base: Node, more: Node, written: SchemaNode | undefined, path: Path): Node | undefined {
+    const schema = variantFor(base, written);
     if (isMap(base) && isMap(more) && schema?.type === "object") {
       const joined = this.#copy(base);
       for (const pair of more.items) {
@@ -108,6 +109,13 @@ export class Merger {
     const position = this.tree.positionOf(node);
     this.problems.push({ severity: "error", message: "aliases make the files too large to merge", position });
   }
+}
+
+/** The form that is written, of what may be a mapping or a list of them. */
+function variantFor(node: Node, schema: SchemaNode | undefined): SchemaNode | undefined {
+  const variants = schema?.anyOf;
+  if (variants?.some(({ type }) => type === "object") !== true) return schema;
+  return variants.find(({ type }) => type === (isMap(node) ? "object" : isSeq(node) ? "array" : undefined));
 }
 
 /** `null` or `~`; a key with nothing behind it is more likely a slip. */

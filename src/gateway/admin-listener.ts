@@ -57,7 +57,7 @@ export function listenForOperators(
   let { token } = started.config.listeners.admin;
   return listening(started, ["listeners", "admin"], () =>
     startAdmin({
-      ...listenerOf(started, "admin"),
+      ...listenerOf(started.config, "admin"),
       clientCa: clientCa === undefined ? undefined : readFileSync(clientCa),
       // Others may reach the address: a token that was there is asked for until a restart.
       token: () => {

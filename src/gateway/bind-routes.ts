@@ -46,23 +46,29 @@ export interface BindContext {
 /**
  * Binds compiled routes to channels, guards and metrics, in turns of the event loop.
  * @param http what holds for the listener that serves them
+ * @returns with `all`, of which `routes.bindings` leaves out what is no route of its own
  */
 export async function bindRoutes(
   routes: readonly (Route | BuiltInRoute)[],
   http: GatewayConfig["http"],
   context: BindContext,
-): Promise<BoundRoutes> {
+): Promise<{ readonly routes: BoundRoutes; readonly all: readonly Binding[] }> {
   const { compiled, requests, pace } = context;
   const bindings: Binding[] = [];
+  const all: Binding[] = [];
   const make = (route: Route | BuiltInRoute): Binding => {
     const binding = bind(route, http, context);
+    all.push(binding);
     if (binding.kind !== "rpc" || route.kind !== "rpc" || route.rest) bindings.push(binding);
     return binding;
   };
   const router = await routerOf<Route | BuiltInRoute, Binding>(routes, make, pace);
-  return {
+  const bound: BoundRoutes = {
     router,
     bindings,
+    hosts: undefined,
+    redirectPort: undefined,
+    generation: requests,
     ...responseHeaders(http),
     dialect: dialects[http.errors],
     origins: new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops),
@@ -71,6 +77,7 @@ export async function bindRoutes(
     acquire: () => requests.acquire(),
     release: () => requests.release(),
   };
+  return { routes: bound, all };
 }
 
 function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context: BindContext): Binding {

@@ -9,10 +9,10 @@ import {
   showsSame,
 } from "../net/server-tls.js";
 import type { UsableConfig } from "./read-config.js";
-import { certificatePath, type ListenerName, listenerNames, listenerTlsOf } from "./tls.js";
+import { certificatePath, listenerTlsOf, type TlsListener, tlsListenersOf } from "./tls.js";
 
 /** What listens now, by name. */
-export type RenewableListeners = { readonly [Name in ListenerName]?: RenewableTls | undefined };
+export type RenewableListeners = Readonly<Record<string, RenewableTls | undefined>>;
 
 /**
  * Prepares what the certificates of a configuration change about listeners that are open.
@@ -20,7 +20,9 @@ export type RenewableListeners = { readonly [Name in ListenerName]?: RenewableTl
  * @throws LoadError where one cannot be used: then nothing has changed
  */
 export function prepareRenewal(loaded: UsableConfig, listeners: RenewableListeners): () => void {
-  const renewals = listenerNames.map(name => prepareListener(loaded, name, listeners[name]));
+  const renewals = tlsListenersOf(loaded.config).map(each =>
+    prepareListener(loaded, each, listeners[each.name]),
+  );
   return () => {
     for (const renew of renewals) renew?.();
   };
@@ -28,14 +30,13 @@ export function prepareRenewal(loaded: UsableConfig, listeners: RenewableListene
 
 function prepareListener(
   loaded: UsableConfig,
-  name: ListenerName,
+  configured: TlsListener,
   listener: RenewableTls | undefined,
 ): (() => void) | undefined {
   const shown = listener?.shown;
   if (listener === undefined || shown === undefined) return undefined;
-  const { tls } = loaded.config.listeners[name] ?? {};
   try {
-    const next = listenerTlsOf(loaded.config, name);
+    const next = listenerTlsOf(configured);
     // To take TLS away needs a restart.
     if (next === undefined) return undefined;
     const renewed = withClientsOf(shown, next);
@@ -44,13 +45,13 @@ function prepareListener(
       const day = expiredSince(certificate, shown);
       if (day === undefined) return;
       const message = `the certificate expired on ${day}; the listener keeps the one that it has`;
-      throw unusable(loaded, [...certificatePath(name, tls, index), "cert"], message);
+      throw unusable(loaded, [...certificatePath(configured, index), "cert"], message);
     });
     return listener.renew(renewed);
   } catch (error) {
     if (error instanceof LoadError) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    throw unusable(loaded, ["listeners", name, "tls"], message);
+    throw unusable(loaded, [...configured.at, "tls"], message);
   }
 }
 
@@ -100,8 +101,8 @@ export class CertificateMetrics {
       collect() {
         this.reset();
         const open = listenersNow();
-        for (const listener of listenerNames) {
-          const shown = open[listener]?.shown as ServerTls | undefined;
+        for (const [listener, each] of Object.entries(open)) {
+          const shown = each?.shown as ServerTls | undefined;
           if (shown === undefined) continue;
           for (const { cert, certFile: file } of [shown, ...(shown.others ?? [])])
             this.set({ listener, file }, expiryOf(cert) / 1000);

@@ -23,12 +23,14 @@ import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
 import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { parseTemplate } from "../routing/template-parser.js";
+import { httpListenersOf } from "../server/config.js";
 import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
 import { documentsPage, pageSource } from "./documents-page.js";
 import { grpcPassThroughRoutes } from "./grpc-pass-through.js";
+import { servesDocuments } from "./listener-routes.js";
 import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
@@ -216,13 +218,18 @@ function builtIns(
 
 /** The routes of the documents and of their page. What they are made of is filled in before they serve. */
 function documentHandlers(
-  { http }: GatewayConfig,
+  config: GatewayConfig,
   api: { readonly http?: ApiSource; readonly realtime?: ApiSource },
   pages: { readonly http?: PageSource; readonly realtime?: PageSource },
 ): { readonly http: readonly LocalHandler[]; readonly realtime: readonly LocalHandler[] } {
+  const { http } = config;
   const { docs } = http;
+  const served = {
+    http: httpListenersOf(config.listeners.http).some(({ name }) => servesDocuments(config, name)),
+    realtime: docs?.listeners.includes("realtime") === true,
+  };
   const handlers = (listener: "http" | "realtime"): readonly LocalHandler[] =>
-    docs?.listeners.includes(listener) === true
+    docs !== undefined && served[listener]
       ? [
           ...documentEndpoints(docs, new Documents(() => api[listener] as ApiSource)),
           ...documentsPage(http, () => pages[listener] as PageSource),

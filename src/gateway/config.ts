@@ -8,6 +8,7 @@ import { CompressionSchema, checkCompression } from "../compression/config.js";
 import type { Address } from "../config/address.js";
 import { parseAddress } from "../config/address.js";
 import type { ConfigInput } from "../config/compose.js";
+import { formatPath, type Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { LoadedConfig } from "../config/load.js";
 import { loadFiles } from "../config/load.js";
@@ -24,7 +25,12 @@ import { checkProxies, ProxySchema } from "../pipeline/proxy-config.js";
 import { checkGrpc, GrpcSchema } from "../protocols/config.js";
 import { RealtimeListenerSchema, RealtimeSchema } from "../realtime/config.js";
 import { checkRealtime } from "../realtime/config-check.js";
-import { certificatesOf, checkHttpListener, HttpListenerSchema } from "../server/config.js";
+import {
+  certificatesOf,
+  checkHttpListeners,
+  HttpListenersSchema,
+  httpListenersOf,
+} from "../server/config.js";
 import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
 import { UploadsSchema } from "../uploads/config.js";
 import { checkUpstreams, UpstreamsSchema } from "../upstream/config.js";
@@ -34,7 +40,7 @@ import { ReloadSchema } from "./reload/config.js";
 
 const ListenersSchema = mapping(
   {
-    http: HttpListenerSchema,
+    http: HttpListenersSchema,
     realtime: Type.Optional(RealtimeListenerSchema),
     admin: AdminListenerSchema,
   },
@@ -162,7 +168,8 @@ type Draft = DraftOf<GatewayConfig>;
 
 function check(draft: Draft, findings: Findings): void {
   const { auth, listeners, upstreams, rate_limits, telemetry } = draft;
-  checkHttpListener(listeners?.http, findings);
+  const http = httpListenersOf(listeners?.http);
+  checkHttpListeners(listeners?.http, findings);
   checkAdminListener(listeners?.admin, findings);
   checkDescriptors(draft, findings);
   checkUpstreams(upstreams, findings);
@@ -171,10 +178,18 @@ function check(draft: Draft, findings: Findings): void {
   checkResponseHeaders(draft, findings);
   checkCompression(draft.http?.compression, findings);
   checkProxies(draft, findings);
-  checkDocs(draft, findings);
+  checkDocs(
+    draft,
+    http.map(({ name }) => name),
+    findings,
+  );
   checkGrpc(draft, findings);
-  const [tls] = certificatesOf(listeners?.http?.tls);
-  const clientCertificates = listeners?.http && tls !== undefined && "client_ca" in tls;
+  const clientCertificates =
+    listeners?.http &&
+    http.some(({ listener: { tls } }) => {
+      const [first] = certificatesOf(tls);
+      return first !== undefined && "client_ca" in first;
+    });
   checkAuth(auth, { upstreams, passedHeaders: passedHeaders(draft), clientCertificates }, findings);
   checkRateLimits(rate_limits, findings);
   checkLiveKit(draft, findings);
@@ -186,8 +201,11 @@ function check(draft: Draft, findings: Findings): void {
 /** No two listeners may have one port. */
 function checkAddresses({ listeners, realtime }: Draft, findings: Findings): void {
   const earlier: { readonly name: string; readonly address: Address }[] = [];
-  const addresses: [path: readonly string[], text: string | undefined][] = [
-    [["listeners", "http"], listeners?.http?.address],
+  const addresses: [path: Path, text: string | undefined][] = [
+    ...httpListenersOf(listeners?.http).map(({ at, listener }): [Path, string | undefined] => [
+      at,
+      listener.address,
+    ]),
     [["listeners", "admin"], listeners?.admin?.address],
     [["listeners", "realtime"], listeners?.realtime?.address],
     [["realtime", "api"], realtime?.api?.address],
@@ -201,12 +219,12 @@ function checkAddresses({ listeners, realtime }: Draft, findings: Findings): voi
       const found = findings.show(at, text);
       findings.error(at, `${other.name} has that port already; expected another, found ${found}`);
     }
-    earlier.push({ name: path.join("."), address });
+    earlier.push({ name: formatPath(path), address });
   }
 }
 
 /** True where the second of the two could not be bound. */
-function overlap(a: Address, b: Address): boolean {
+export function overlap(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   return a.host.toLowerCase() === b.host.toLowerCase() || isEvery(a.host) || isEvery(b.host);
 }

@@ -3,7 +3,6 @@ import type { ConfigInput } from "../config/compose.js";
 import { formatDiagnostic } from "../config/diagnostic.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
 import type { RealtimeConfig } from "../realtime/config.js";
-import type { Engine } from "../server/engine.js";
 import { createLogger } from "../telemetry/logger.js";
 import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
@@ -11,7 +10,8 @@ import { prepareRenewal, type RenewableListeners } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
 import type { GatewayOptions, WorkerPart } from "./gateway-options.js";
 import { buildGeneration, type Generation } from "./generation.js";
-import { startHttpListener } from "./http-listener.js";
+import type { HttpView } from "./http-listener.js";
+import { HttpListeners } from "./http-listeners.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
 import type { GatewayState } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
@@ -24,7 +24,10 @@ import { createRuntime, type Runtime } from "./runtime.js";
 
 /** A gateway that listens. */
 export interface Gateway {
+  /** Of the first HTTP listener. */
   readonly httpPort: number;
+  /** Of all HTTP listeners by name. */
+  readonly httpPorts: Readonly<Record<string, number>>;
   /** 0 without `listeners.realtime`. */
   readonly realtimePort: number;
   readonly adminPort: number;
@@ -74,7 +77,7 @@ class RunningGateway implements Gateway {
   /** Those of the generation, or of the first one that is to come. */
   #backends: Backends | undefined;
   #realtime: RealtimeService | undefined;
-  #engine: Engine | undefined;
+  readonly #http: HttpListeners;
   readonly #streams = new OpenStreams();
   #admin: AdminServer | undefined;
   #draining = false;
@@ -103,12 +106,18 @@ class RunningGateway implements Gateway {
     this.#runtime = createRuntime(loaded.config, log, options.endpoints, part?.channel);
     this.#reloads = new Reloads(log, () => void this.reload("watch"));
     this.#socketEngine = options.socketEngine;
+    this.#http = this.#createListeners();
     this.#runtime.certificates.listenersFrom(() => this.#listeners());
     this.#runtime.metrics.endpointsFrom(() => this.#backends?.endpoints() ?? []);
   }
 
   get httpPort(): number {
-    return this.#engine?.port ?? 0;
+    const [first = 0] = Object.values(this.httpPorts);
+    return first;
+  }
+
+  get httpPorts(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Object.entries(this.#http.engines).map(([name, { port }]) => [name, port]));
   }
 
   get realtimePort(): number {
@@ -127,10 +136,10 @@ class RunningGateway implements Gateway {
     await backends.open(this.#reflectionEvents(backends));
     await this.#build(backends);
     await this.#realtime?.start(this.#loaded);
-    await this.#listen();
+    await this.#http.start(this.#loaded, this.#realtime);
     this.#log.info(
       {
-        http: this.httpPort,
+        http: shownPorts(this.httpPorts),
         ...(this.#realtime === undefined ? {} : { realtime: this.realtimePort }),
         admin: this.adminPort,
         bindings: this.#generation?.routes.bindings.length,
@@ -159,17 +168,26 @@ class RunningGateway implements Gateway {
     const before = { loaded: this.#loaded, generation: this.#generation };
     let report: ReloadReport;
     let next: Backends | undefined;
+    let listeners: Awaited<ReturnType<HttpListeners["prepare"]>> | undefined;
     try {
       const loaded = readConfig(this.#input, this.#environment);
       next = this.#createBackends(loaded);
       this.#next = next;
       await next.open(this.#reflectionEvents(next));
-      const renewCertificates = prepareRenewal(loaded, this.#listeners());
-      await this.#build(next, () => this.#part?.agree(loaded));
-      renewCertificates();
+      let renewCertificates: (() => void) | undefined;
+      await this.#build(next, async realtime => {
+        listeners = await this.#http.prepare(loaded, realtime);
+        renewCertificates = prepareRenewal(loaded, this.#listeners(listeners.kept));
+        await this.#part?.agree(loaded);
+      });
+      listeners?.use(loaded.config.server.drain);
+      renewCertificates?.();
       await this.#realtime?.start(loaded);
       this.#runtime.log.level = loaded.config.telemetry.log.level;
-      const settings = restartOnly(this.#started, this.#realtime?.section, loaded.config);
+      const settings = [
+        ...this.#http.needRestart,
+        ...restartOnly(this.#started, this.#realtime?.section, loaded.config),
+      ];
       if (settings.length > 0)
         this.#log.warn({ settings }, "these settings take effect only after a restart");
       const generation = this.#generation;
@@ -190,6 +208,7 @@ class RunningGateway implements Gateway {
           : "the configuration was reloaded, but its sockets or rooms are not served",
       );
       if (next !== undefined && kept) this.#close(next);
+      if (kept) await listeners?.abandon();
     }
     if (!this.#draining) await this.#watch(readAt);
     return report;
@@ -214,13 +233,13 @@ class RunningGateway implements Gateway {
    * takes the place of one that was begun later.
    * @param agree resolves when it may serve
    */
-  #build(backends: Backends, agree?: () => Promise<void> | undefined): Promise<void> {
+  #build(backends: Backends, agree?: Agree): Promise<void> {
     const built = this.#building.then(() => this.#buildNext(backends, agree));
     this.#building = built.catch(() => undefined);
     return built;
   }
 
-  async #buildNext(backends: Backends, agree?: () => Promise<void> | undefined): Promise<void> {
+  async #buildNext(backends: Backends, agree?: Agree): Promise<void> {
     if (backends.signal.aborted) throw superseded();
     const { config } = backends.loaded;
     const realtime =
@@ -236,7 +255,7 @@ class RunningGateway implements Gateway {
       try {
         if (backends.signal.aborted) throw superseded();
         checkBreaking(this.#generation, generation, backends.loaded, this.#log);
-        await agree?.();
+        await agree?.(realtime);
         if (backends.signal.aborted) throw superseded();
       } catch (error) {
         void generation.retire();
@@ -269,7 +288,7 @@ class RunningGateway implements Gateway {
   /** Waits for the requests of a generation; its streams are ended when the time to drain is over. */
   async #retire(generation: Generation): Promise<void> {
     const { drain } = this.#loaded.config.server;
-    const timer = setTimeout(() => this.#streams.end(generation.routes), drain);
+    const timer = setTimeout(() => this.#streams.end(generation.routes.generation), drain);
     await generation.retire();
     clearTimeout(timer);
   }
@@ -294,15 +313,14 @@ class RunningGateway implements Gateway {
     this.#reloads.close();
     const { drain } = this.#loaded.config.server;
     const realtime = this.#realtime?.close(drain);
-    const engine = this.#engine;
-    if (engine !== undefined) {
+    if (this.#http.listening) {
       const timer = setTimeout(() => {
         // What ends in band needs time to be written.
-        setTimeout(() => engine.destroy(), this.#streams.size > 0 ? closeGraceMs : 0);
+        setTimeout(() => this.#http.destroy(), this.#streams.size > 0 ? closeGraceMs : 0);
         this.#streams.end();
         void this.#endForwardedSockets();
       }, drain);
-      await engine.close(realtime);
+      await this.#http.close(realtime);
       clearTimeout(timer);
     }
     await realtime;
@@ -354,8 +372,8 @@ class RunningGateway implements Gateway {
     return openRealtime(config, section, this.#runtime, this.#socketEngine);
   }
 
-  #listeners(): RenewableListeners {
-    return { http: this.#engine, realtime: this.#realtime?.listener, admin: this.#admin };
+  #listeners(http: RenewableListeners = this.#http.engines): RenewableListeners {
+    return { ...http, realtime: this.#realtime?.listener, admin: this.#admin };
   }
 
   async #startAdmin(): Promise<void> {
@@ -373,21 +391,33 @@ class RunningGateway implements Gateway {
   #state(): GatewayState {
     return {
       draining: this.#draining,
-      listening: this.#engine !== undefined,
+      listening: this.#http.listening,
       backends: this.#backends,
       realtime: this.#realtime,
       configuration: this.#reloads.summary,
     };
   }
 
-  async #listen(): Promise<void> {
-    this.#engine = await startHttpListener(this.#loaded, {
+  #createListeners(): HttpListeners {
+    const view: HttpView = {
       runtime: this.#runtime,
       // Requests are accepted only once there is a generation.
-      routes: () => (this.#generation as Generation).routes,
+      routes: listener => (this.#generation as Generation).routesOf(listener),
       realtime: () => this.#realtime,
       draining: () => this.#draining,
       streams: this.#streams,
-    });
+    };
+    return new HttpListeners(view, this.#part !== undefined);
   }
 }
+
+/** For the log: the port where there is one listener. */
+export function shownPorts(
+  ports: Readonly<Record<string, number>>,
+): number | Readonly<Record<string, number>> {
+  const [only, more] = Object.values(ports);
+  return more === undefined ? (only ?? 0) : ports;
+}
+
+/** Resolves when a generation may serve. @param realtime the rooms that it will serve */
+type Agree = (realtime: RealtimeService | undefined) => Promise<void>;

@@ -10,6 +10,7 @@ import { type BindContext, bindRoutes } from "./bind-routes.js";
 import { compile } from "./compile.js";
 import { ErrorDetails } from "./error-details.js";
 import { createGuards, type Guards } from "./guards.js";
+import { type ListenerRoutes, listenerRoutes } from "./listener-routes.js";
 import { gatewayUpstream, ownChannel } from "./own-services.js";
 import type { GatewayState } from "./readiness.js";
 import {
@@ -27,8 +28,10 @@ import type { Runtime } from "./runtime.js";
 /** All that one configuration and its descriptors come to. A request keeps the generation that it began with. */
 export interface Generation {
   readonly model: Model;
-  /** What the HTTP listener serves. */
+  /** What the HTTP listeners serve, all together. */
   readonly routes: BoundRoutes;
+  /** What each of them serves. */
+  readonly routesOf: ListenerRoutes;
   readonly guards: Guards;
   /** Undefined without `realtime`. */
   readonly realtime: RealtimeParts | undefined;
@@ -80,12 +83,14 @@ export async function buildGeneration(
       runtime,
       pace,
     };
-    const http = await bindRoutes([...routes, ...own, ...methodPaths], config.http, context);
+    const { routes: http, all } = await bindRoutes([...routes, ...own, ...methodPaths], config.http, context);
+    const routesOf = await listenerRoutes(config, http, all, pace);
     const realtime = config.realtime && (await realtimeParts(config.realtime, http, context));
     backends.users.acquire();
     return {
       model,
       routes: http,
+      routesOf,
       guards,
       realtime,
       adminRoutes,
@@ -124,7 +129,7 @@ async function realtimeParts(
       check: callCheck(config, compiled),
       details,
     },
-    routes: await bindRoutes(realtimeOwn, socketListenerHttp(config, section), context),
+    routes: (await bindRoutes(realtimeOwn, socketListenerHttp(config, section), context)).routes,
     httpHeaders: http.responseHeaders,
   };
 }

@@ -1,8 +1,9 @@
 import type { BoundRoutes } from "../bindings/binding.js";
 import type { OpenStreams } from "../pipeline/open-streams.js";
 import { Pipeline } from "../pipeline/pipeline.js";
-import type { Engine } from "../server/engine.js";
-import { startFastifyEngine } from "../server/node/fastify-engine.js";
+import type { HttpListenerConfig, NamedListener } from "../server/config.js";
+import type { Engine, HeaderReader } from "../server/engine.js";
+import { headerOf, startFastifyEngine } from "../server/node/fastify-engine.js";
 import { startUwsEngine } from "../server/uws/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import { none, other } from "../telemetry/route-metrics.js";
@@ -15,52 +16,74 @@ import type { Runtime } from "./runtime.js";
 /** What requests meet, asked at each request. */
 export interface HttpView {
   readonly runtime: Runtime;
-  readonly routes: () => BoundRoutes;
+  /** @param listener by name */
+  readonly routes: (listener: string) => BoundRoutes;
   readonly realtime: () => RealtimeService | undefined;
   readonly draining: () => boolean;
   readonly streams: OpenStreams;
+}
+
+/** A listener that is open. It keeps its address and engine; its name is that of the configuration that serves. */
+export interface OpenListener {
+  name: string;
+  /** It accepts nothing new. */
+  retired: boolean;
+}
+
+/** What one listener meets. */
+interface ListenerView extends HttpView {
+  readonly state: OpenListener;
+  /** What takes sockets in, where the engine has to know it at its start. */
+  readonly sockets: RealtimeService | undefined;
 }
 
 /** Milliseconds. */
 const socketIdleMs = 60_000;
 
 /**
- * Starts the listener of clients with the engine that the configuration names.
+ * Starts a listener of clients with the engine that the configuration names.
  * @throws LoadError where it cannot listen, or the engine cannot be loaded
  */
-export function startHttpListener(loaded: UsableConfig, view: HttpView): Promise<Engine> {
-  const { runtime, routes, realtime, draining, streams } = view;
-  const { listeners, http } = loaded.config;
-  const { address, tls } = listenerOf(loaded, "http");
+export function startHttpListener(
+  loaded: UsableConfig,
+  { name, at, listener }: NamedListener<HttpListenerConfig>,
+  { runtime, routes, realtime, sockets, draining, streams, state }: ListenerView,
+): Promise<Engine> {
+  const { http } = loaded.config;
+  const { address, tls } = listenerOf(loaded.config, name);
   const accessLog = new AccessLog(runtime.log);
   const pipeline = new Pipeline({
-    routes,
+    routes: () => routes(state.name),
     metrics: runtime.metrics,
     accessLog,
     tracer: runtime.tracer,
-    draining,
+    draining: () => state.retired || draining(),
     requestTimeoutMs: http.limits.request_timeout,
     streams,
   });
-  const startEngine = listeners.http.engine === "uws" ? startUwsEngine : startFastifyEngine;
-  return listening(loaded, ["listeners", "http"], () =>
+  const startEngine = listener.engine === "uws" ? startUwsEngine : startFastifyEngine;
+  return listening(loaded, at, () =>
     startEngine({
       ...address,
       tls,
-      http2: listeners.http.http2 !== false,
+      http2: listener.http2 !== false,
       maxStreams: http.limits.streams,
       maxResets: http.limits.resets,
       headerLimit: http.limits.header,
       requestTimeout: http.limits.request_timeout,
       handle: (request, response) => pipeline.handle(request, response),
-      upgrades: target => pipeline.upgrades(target),
+      upgrades: (target, header) => pipeline.upgrades(target, header),
       sockets: { maxMessageBytes: 2 * largestBody(loaded.config), idleTimeoutMs: socketIdleMs },
       crashed: error =>
         runtime.log.error({ err: error }, "A client connection was ended after an internal error."),
-      ...(realtime() !== undefined && {
-        attach: (app, peers, cork) => realtime()?.attach(app, peers, cork, tls !== undefined),
+      ...(sockets !== undefined && {
+        attach: (app, server) => {
+          const serves = (header: HeaderReader): boolean => pipeline.serves(header);
+          sockets.attach(app, { server, serves, encrypted: tls !== undefined });
+        },
       }),
-      takeUpgrade: (request, socket, head) => realtime()?.take(request, socket, head) === true,
+      takeUpgrade: (request, socket, head) =>
+        pipeline.serves(headerOf(request)) && realtime()?.take(request, socket, head) === true,
       refused: ({ httpStatus, code }) =>
         runtime.metrics.route(none, other, none).observe(httpStatus, code, 0, 0, 0),
     }),

@@ -5,8 +5,6 @@ const isText =
   (value: WrittenValue): boolean =>
     value.kind === "scalar" && typeof value.value === "string" && pattern.test(value.value);
 
-const isList = ({ kind }: WrittenValue): boolean => kind === "list";
-
 /** Where options of services are written. */
 const serviceLevels = ["services.*", "services.*.methods.*", "service_defaults"];
 
@@ -21,8 +19,8 @@ const unavailable: readonly Unavailable[] = [
   },
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },
-  { at: "listeners.http", when: isList },
-  ...["name", "hosts", "redirect_to_https", "proxy_protocol"].map(key => ({
+
+  ...["proxy_protocol"].map(key => ({
     at: `listeners.http.${key}`,
   })),
   ...serviceLevels.flatMap(level =>

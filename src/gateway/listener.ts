@@ -2,9 +2,9 @@ import { type Address, parseAddress } from "../config/address.js";
 import { formatPath, LoadError, type Path } from "../config/diagnostic.js";
 import type { ServerTls } from "../net/server-tls.js";
 import { AddonError } from "../net/uws-addon.js";
-import type { ListenersConfig } from "./config.js";
+import type { GatewayConfig } from "./config.js";
 import type { UsableConfig } from "./read-config.js";
-import { type ListenerName, listenerTlsOf } from "./tls.js";
+import { listenerTlsOf, type TlsListener, tlsListenersOf } from "./tls.js";
 
 export interface Listener {
   readonly address: Address;
@@ -12,12 +12,10 @@ export interface Listener {
 }
 
 /** Where a listener listens, with its certificate read. Loading has tried it. */
-export function listenerOf({ config }: UsableConfig, name: ListenerName): Listener {
-  // Loading has checked that what is served has a listener.
-  const { address } = config.listeners[name] as ListenersConfig["http"];
-  // Loading has checked the form of the address.
-  const parsed = parseAddress(address) as Address;
-  return { address: parsed, tls: listenerTlsOf(config, name) };
+export function listenerOf(config: GatewayConfig, name: string): Listener {
+  // Loading has checked that what is served has a listener, and the form of its address.
+  const listener = tlsListenersOf(config).find(each => each.name === name) as TlsListener;
+  return { address: parseAddress(listener.address) as Address, tls: listenerTlsOf(listener) };
 }
 
 /**

@@ -50,7 +50,7 @@ export function startRealtimeListener(
   if (engine === "portable") return startPortable(realtime, { ...sockets, encrypted }, options);
   return startUwsEngine({
     ...options,
-    attach: (app, peers, cork) => acceptUwsSockets(app, realtime, { ...sockets, encrypted, peers, cork }),
+    attach: (app, server) => acceptUwsSockets(app, realtime, { ...sockets, encrypted, server }),
   });
 }
 

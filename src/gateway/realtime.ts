@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { type Address, parseAddress } from "../config/address.js";
-import type { PeerAddresses } from "../net/peer-address.js";
 import type { ServerTls } from "../net/server-tls.js";
 import type { UwsRoutes } from "../net/uws-addon.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
@@ -17,6 +17,7 @@ import { historyLimitsOf } from "../realtime/rooms/room-kinds.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
 import type { FinishedUpgrade, SocketUpgradeOptions } from "../realtime/sockets/upgrade.js";
 import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws-sockets.js";
+import { httpListenersOf } from "../server/config.js";
 import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
 import { AccessLog } from "../telemetry/access-log.js";
@@ -80,8 +81,8 @@ export class RealtimeService implements Rooms {
   #started = false;
   /** Undefined without a listener for sockets alone. */
   #engine: Engine | undefined;
-  /** Those of the HTTP listener, where its engine is fastify. */
-  #portable: PortableSockets | undefined;
+  /** Those of HTTP listeners whose engine is fastify, by whether they speak TLS. */
+  readonly #portable = new Map<boolean, PortableSockets>();
   #api: RoomsServer | undefined;
 
   constructor(
@@ -138,19 +139,26 @@ export class RealtimeService implements Rooms {
 
   /** Connects to the broker and listens, the first time that it is called; after `use`. */
   async start(loaded: UsableConfig): Promise<void> {
+    await this.#openPortable(loaded);
     if (this.#started) return;
     await this.realtime.start();
-    const { http, realtime } = loaded.config.listeners;
-    if (realtime !== undefined) await this.#listen(loaded);
-    if (this.#servesHttp && http.engine !== "uws")
-      this.#portable = await portableSockets(this.realtime, this.#onHttp(http.tls !== undefined));
+    if (loaded.config.listeners.realtime !== undefined) await this.#listen(loaded);
     await this.#startApi(loaded);
     this.#started = true;
   }
 
+  async #openPortable({ config }: UsableConfig): Promise<void> {
+    if (!this.#servesHttp) return;
+    for (const { listener } of httpListenersOf(config.listeners.http)) {
+      const encrypted = listener.tls !== undefined;
+      if (listener.engine === "uws" || this.#portable.has(encrypted)) continue;
+      this.#portable.set(encrypted, await portableSockets(this.realtime, this.#onHttp(encrypted)));
+    }
+  }
+
   /** The listener for sockets alone. */
   async #listen(loaded: UsableConfig): Promise<void> {
-    const { address, tls } = listenerOf(loaded, "realtime");
+    const { address, tls } = listenerOf(loaded.config, "realtime");
     const { limits } = loaded.config.http;
     const { metrics } = this.#runtime;
     const pipeline = new Pipeline({
@@ -213,14 +221,17 @@ export class RealtimeService implements Rooms {
     );
   }
 
-  /** Takes sockets in by the HTTP listener, where its engine is uws. */
-  attach(app: UwsRoutes, peers: PeerAddresses, cork: UwsSocketOptions["cork"], encrypted: boolean): void {
-    if (this.#servesHttp) acceptUwsSockets(app, this.realtime, { ...this.#onHttp(encrypted), peers, cork });
+  /** Takes sockets in by an HTTP listener whose engine is uws. */
+  attach(
+    app: UwsRoutes,
+    { encrypted, ...more }: Pick<UwsSocketOptions, "encrypted" | "server" | "serves">,
+  ): void {
+    if (this.#servesHttp) acceptUwsSockets(app, this.realtime, { ...this.#onHttp(encrypted), ...more });
   }
 
-  /** Takes a socket in by the HTTP listener, where its engine is fastify. @returns whether it is one */
+  /** Takes a socket in by an HTTP listener whose engine is fastify. @returns whether it is one */
   take(request: IncomingMessage, socket: NetSocket, head: Buffer): boolean {
-    return this.#portable?.take(request, socket, head) === true;
+    return this.#portable.get(socket instanceof TLSSocket)?.take(request, socket, head) === true;
   }
 
   #onHttp(encrypted: boolean): SocketUpgradeOptions {
@@ -236,7 +247,7 @@ export class RealtimeService implements Rooms {
     const closed = this.#engine?.close(sockets);
     try {
       await sockets;
-      this.#portable?.destroy();
+      for (const sockets of this.#portable.values()) sockets.destroy();
       this.#engine?.destroy();
       await closed;
     } finally {

@@ -5,7 +5,6 @@ import type { GatewayConfig } from "./config.js";
 
 /** What a reload does not change, by its path in the configuration. */
 const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
-  "listeners.http": ({ listeners: { http } }) => ({ ...http, tls: fixedTls(http.tls) }),
   "listeners.realtime": ({ listeners: { realtime } }) =>
     realtime && { ...realtime, tls: fixedTls(realtime.tls) },
   "listeners.admin": ({ listeners: { admin } }) => ({
@@ -23,10 +22,10 @@ const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>
   "telemetry.tracing": ({ telemetry }) => telemetry.tracing,
 };
 
-/** Certificates, and who may sign those of clients, are renewed; whether there is TLS and clients are asked is not. */
-function fixedTls(tls: GatewayConfig["listeners"]["http"]["tls"]): unknown {
+/** Certificates are renewed; whether there is TLS is not. */
+function fixedTls(tls: GatewayConfig["listeners"]["admin"]["tls"]): unknown {
   const [first] = certificatesOf(tls);
-  return first && { asks: first.client_ca !== undefined, requires: first.client_auth === "require" };
+  return first !== undefined;
 }
 
 /** What a reload does not change as long as there are rooms. */

@@ -4,14 +4,42 @@ import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
 import { formatPath, type Path } from "../config/diagnostic.js";
 import type { ServerCertificate, ServerTls } from "../net/server-tls.js";
-import { certificatesOf } from "../server/config.js";
+import { certificatesOf, type HttpListenerConfig, httpListenersOf } from "../server/config.js";
 import { alternativeNames } from "../server/node/client-certificate.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { GatewayConfig, LoadedGatewayConfig } from "./config.js";
 
-/** The listeners whose `tls` may be a list. */
-export const listenerNames = ["http", "realtime", "admin"] as const;
-export type ListenerName = (typeof listenerNames)[number];
+/** A listener whose `tls` may be a list, and where the configuration has it. */
+export interface TlsListener {
+  readonly name: string;
+  readonly at: Path;
+  readonly address: string;
+  readonly tls: HttpListenerConfig["tls"];
+  /** Of clients, where it does not stand with the certificate. */
+  readonly clientCa: string | undefined;
+}
+
+export function tlsListenersOf({ listeners }: GatewayConfig): TlsListener[] {
+  const { http, realtime, admin } = listeners;
+  const plain = (name: string, { address, tls }: NonNullable<typeof realtime>): TlsListener => ({
+    name,
+    at: ["listeners", name],
+    address,
+    tls: tls as HttpListenerConfig["tls"],
+    clientCa: undefined,
+  });
+  return [
+    ...httpListenersOf(http).map(({ name, at, listener: { address, tls } }) => ({
+      name,
+      at,
+      address,
+      tls,
+      clientCa: undefined,
+    })),
+    ...(realtime === undefined ? [] : [plain("realtime", realtime)]),
+    { ...plain("admin", admin), clientCa: admin.client_ca },
+  ];
+}
 
 interface Files {
   readonly ca?: string;
@@ -29,31 +57,29 @@ export function tlsProblems(config: GatewayConfig, locate: LoadedGatewayConfig["
   const look = (path: Path, files: Files | true | undefined): void => {
     if (files !== undefined && files !== true) add(path, problemOf(files));
   };
-  for (const name of listenerNames) {
-    const tls = config.listeners[name]?.tls;
-    const certificates = certificatesOf(tls);
-    for (const [index, files] of certificates.entries()) look(certificatePath(name, tls, index), files);
+  for (const listener of tlsListenersOf(config)) {
+    const certificates = certificatesOf(listener.tls);
+    for (const [index, files] of certificates.entries()) look(certificatePath(listener, index), files);
     if (problems.length > 0) continue;
     const owners = new Map<string, number>();
     certificates.forEach(({ cert }, index) => {
-      if (certificates.length > 1) add(certificatePath(name, tls, index), nameProblem(cert, index, owners));
+      if (certificates.length > 1) add(certificatePath(listener, index), nameProblem(cert, index, owners));
     });
+    const { clientCa, at } = listener;
+    const [first] = certificates;
+    if (first?.client_ca !== undefined)
+      look([...certificatePath(listener, 0), "client_ca"], { ca: first.client_ca });
+    if (clientCa !== undefined) look([...at, "client_ca"], { ca: clientCa });
   }
   look(["realtime", "api", "tls"], config.realtime?.api?.tls);
-  const { http, admin } = config.listeners;
-  const [first] = certificatesOf(http.tls);
-  if (first?.client_ca !== undefined)
-    look([...certificatePath("http", http.tls, 0), "client_ca"], { ca: first.client_ca });
-  if (admin.client_ca !== undefined) look(["listeners", "admin", "client_ca"], { ca: admin.client_ca });
   for (const [name, upstream] of Object.entries(config.upstreams))
     look(["upstreams", name, "tls"], upstream.tls);
   return problems;
 }
 
 /** Where the configuration has a certificate of a listener. */
-export function certificatePath(listener: ListenerName, tls: unknown, index: number): Path {
-  const at = ["listeners", listener, "tls"];
-  return Array.isArray(tls) ? [...at, index] : at;
+export function certificatePath({ at, tls }: Pick<TlsListener, "at" | "tls">, index: number): Path {
+  return Array.isArray(tls) ? [...at, "tls", index] : [...at, "tls"];
 }
 
 /** @param owners by name, the index of the certificate that has it; gets those of this one */
@@ -119,12 +145,14 @@ function keyIn(file: string): KeyObject | undefined {
  * What a listener shows and asks of its clients; undefined without TLS. Loading has tried the files.
  * @throws the system's error where they can be read no longer
  */
-export function listenerTlsOf({ listeners }: GatewayConfig, name: ListenerName): ServerTls | undefined {
-  const [first, ...others] = certificatesOf(listeners[name]?.tls);
+export function listenerTlsOf({
+  tls,
+  clientCa,
+}: Pick<TlsListener, "tls" | "clientCa">): ServerTls | undefined {
+  const [first, ...others] = certificatesOf(tls);
   if (first === undefined) return undefined;
-  const adminCa = name === "admin" ? listeners.admin.client_ca : undefined;
-  const ca = "client_ca" in first ? first.client_ca : adminCa;
-  const required = "client_auth" in first && first.client_auth === "require";
+  const ca = first.client_ca ?? clientCa;
+  const required = first.client_auth === "require";
   return {
     ...readCertificate(first),
     ...(others.length > 0 && { others: others.map(readCertificate) }),

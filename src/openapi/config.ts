@@ -1,8 +1,9 @@
 import Type from "typebox";
 import { authReference, checkProviderNames, type ProvidersConfig } from "../auth/config.js";
 import type { Findings } from "../config/findings.js";
+import { nearest } from "../config/nearest.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
-import { choice, listOf, mapping, text } from "../config/schema.js";
+import { listOf, mapping, text } from "../config/schema.js";
 
 /** `http.docs`. */
 export const DocsSchema = mapping(
@@ -23,10 +24,14 @@ export const DocsSchema = mapping(
         "Who may read them: `none`, or providers of which one must accept. Without it, as `auth.default` says.",
       ),
     ),
-    listeners: listOf(choice(["http", "realtime"], { description: "A listener." }), {
-      description: "Which listeners serve them; each serves the document of what it serves itself.",
-      default: ["http"],
-    }),
+    listeners: listOf(
+      text("listenerName", { description: "`http`, `realtime`, or a name of `listeners.http`." }),
+      {
+        description:
+          "Which listeners serve them, `http` for all of `listeners.http`; each serves the document of what it serves itself.",
+        default: ["http"],
+      },
+    ),
   },
   "Documents of the API: OpenAPI, made of what the gateway serves. Left out, there are none.",
 );
@@ -40,7 +45,8 @@ interface DocsSections {
   readonly listeners: { readonly realtime: unknown };
 }
 
-export function checkDocs(draft: DraftOf<DocsSections>, findings: Findings): void {
+/** @param http the names under `listeners.http` */
+export function checkDocs(draft: DraftOf<DocsSections>, http: readonly string[], findings: Findings): void {
   const docs = draft.http?.docs;
   if (docs === undefined) return;
   const at = ["http", "docs"];
@@ -50,7 +56,18 @@ export function checkDocs(draft: DraftOf<DocsSections>, findings: Findings): voi
   if (docs.path === "") findings.error([...at, "path"], 'expected a path such as /docs, found ""');
   if (docs.path !== undefined && docs.path === docs.openapi)
     findings.error([...at, "path"], "the OpenAPI document has that path already; expected another");
-  const realtime = docs.listeners?.indexOf("realtime") ?? -1;
-  if (realtime >= 0 && draft.listeners?.realtime === undefined)
-    findings.error([...at, "listeners", realtime], "there is no listeners.realtime");
+  const known = [...new Set([...http, "http", "realtime"])];
+  docs.listeners?.forEach((name, index) => {
+    const path = [...at, "listeners", index];
+    if (name === "realtime" && draft.listeners?.realtime === undefined)
+      findings.error(path, "there is no listeners.realtime");
+    else if (name !== undefined && !known.includes(name)) {
+      const message = `expected ${alternatives(known)}, found ${findings.show(path, name)}`;
+      findings.error(path, message, { suggestion: nearest(name, known) });
+    }
+  });
+}
+
+function alternatives(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 }

@@ -11,7 +11,8 @@ import type { Span } from "../telemetry/tracing/span.js";
 export interface RequestContext {
   request: InboundRequest;
   response: ResponseWriter;
-  readonly routes: BoundRoutes;
+  /** Until the host is known, those of the listener. */
+  routes: BoundRoutes;
   readonly requestId: string;
   /** Undefined where the trace of the request is not recorded. */
   readonly span: Span | undefined;

@@ -21,14 +21,14 @@ export class OpenStreams {
 
   /**
    * Ends streams in band, with SHUTTING_DOWN.
-   * @param routes those of one generation; undefined: all
+   * @param generation of their routes; undefined: all
    */
-  end(routes?: BoundRoutes): void {
+  end(generation?: object): void {
     const failure = gatewayFailure(
       "SHUTTING_DOWN",
       "the time that streams have to end is over; connect again",
     );
     for (const [stream, owner] of this.#streams)
-      if (routes === undefined || owner === routes) stream.abort(failure);
+      if (generation === undefined || owner.generation === generation) stream.abort(failure);
   }
 }

@@ -11,7 +11,7 @@ import type { GuardResult } from "../bindings/guard.js";
 import type { Protocol, ProtocolCall } from "../protocols/protocol.js";
 import { protocolOn, spokenProtocol } from "../protocols/protocols.js";
 import { CompressedResponse } from "../server/compressed-response.js";
-import { targetLimit } from "../server/engine.js";
+import { type HeaderReader, targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
@@ -23,6 +23,7 @@ import { RequestCaller } from "./caller.js";
 import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
 import { describe, errorResponse } from "./failure-response.js";
 import { forward } from "./forward.js";
+import { redirect, requireRoutesAt, routesAt } from "./host.js";
 import { match, matchSocket, upgradeOf } from "./match.js";
 import { callMetadata } from "./metadata.js";
 import { openHttpStream } from "./open-http-stream.js";
@@ -86,8 +87,14 @@ export class Pipeline {
   }
 
   /** For `EngineOptions.upgrades`: routes that take WebSockets, or refuse them themselves. */
-  upgrades(target: string): "connection" | "socket" | undefined {
-    return upgradeOf(this.#options.routes().router, target);
+  upgrades(target: string, header: HeaderReader): "connection" | "socket" | undefined {
+    const routes = routesAt(this.#options.routes(), header);
+    return routes && upgradeOf(routes.router, target);
+  }
+
+  /** Whether the host that is asked for is served here. */
+  serves(header: HeaderReader): boolean {
+    return routesAt(this.#options.routes(), header) !== undefined;
   }
 
   /** Never throws and never rejects: every request gets its response. */
@@ -124,8 +131,11 @@ export class Pipeline {
 
   /** @throws and rejects with whatever went wrong, as all further steps do */
   #match(context: RequestContext): MaybeLater {
-    const { request, routes } = context;
+    const { request } = context;
     requireHost(request.header("host"));
+    if (context.routes.hosts !== undefined) context.routes = requireRoutesAt(context.routes, request);
+    const { routes } = context;
+    if (routes.redirectPort !== undefined) return redirect(request, routes, routes.redirectPort);
     if (request.path.length + request.query.length > targetLimit)
       throw gatewayError("URI_TOO_LONG", `path and query are limited to ${targetLimit} bytes`);
     const matched = (request.upgrade && matchSocket(routes.router, request.path)) ?? match(request, routes);

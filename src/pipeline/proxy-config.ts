@@ -6,7 +6,7 @@ import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { mapping, text } from "../config/schema.js";
 import { checkLimitNames, rateLimitReference } from "../limits/config.js";
-import type { HttpListenerConfig } from "../server/config.js";
+import { type HttpListenersConfig, httpListenersOf } from "../server/config.js";
 /** `http.proxy`: plain HTTP that is passed through. */
 export const ProxySchema = Type.Array(
   mapping(
@@ -40,7 +40,7 @@ export type ProxyConfig = Loaded<typeof ProxySchema>;
 /** What the check reads. */
 type ProxySections = DraftOf<
   Pick<BindingSections, "services" | "upstreams" | "auth" | "rate_limits"> & {
-    listeners: { http: HttpListenerConfig };
+    listeners: { http: HttpListenersConfig };
     http: { proxy: ProxyConfig };
   }
 >;
@@ -48,6 +48,7 @@ type ProxySections = DraftOf<
 /** Pass-through routes need HTTP backends, and RPC services need others. */
 export function checkProxies(draft: ProxySections, findings: Findings): void {
   const first = new Map<string, number>();
+  const onUws = httpListenersOf(draft.listeners?.http).some(({ listener }) => listener.engine === "uws");
   draft.http?.proxy?.forEach((proxy, index) => {
     const path = ["http", "proxy", index];
     checkReference("upstream", [...path, "upstream"], proxy?.upstream, draft.upstreams, findings);
@@ -61,7 +62,7 @@ export function checkProxies(draft: ProxySections, findings: Findings): void {
         `expected an upstream with protocol http, found ${findings.show(at, proxy?.upstream ?? "")}`,
       );
     }
-    if (proxy?.websocket === true && draft.listeners?.http?.engine === "uws") {
+    if (proxy?.websocket === true && onUws) {
       findings.error([...path, "websocket"], "WebSockets are passed through by the engine fastify only");
     }
     if (proxy?.prefix === undefined) return;

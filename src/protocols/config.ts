@@ -5,7 +5,7 @@ import { checkReference } from "../config/check.js";
 import type { Findings } from "../config/findings.js";
 import { type DraftOf, duration, type Loaded, mapping, text } from "../config/schema.js";
 import { checkLimitNames, rateLimitReference } from "../limits/config.js";
-import type { HttpListenerConfig } from "../server/config.js";
+import { type HttpListenersConfig, httpListenersOf } from "../server/config.js";
 import { rpcProtocol } from "../upstream/protocols.js";
 
 const access = {
@@ -64,7 +64,7 @@ export type GrpcConfig = Loaded<typeof GrpcSchema>;
 /** What the check reads. */
 type GrpcSections = DraftOf<
   Pick<BindingSections, "auth" | "rate_limits" | "upstreams"> & {
-    listeners: { http: HttpListenerConfig };
+    listeners: { http: HttpListenersConfig };
     http: { grpc?: GrpcConfig };
   }
 >;
@@ -83,6 +83,9 @@ export function checkGrpc(draft: GrpcSections, findings: Findings): void {
 function checkPassThrough(draft: GrpcSections, findings: Findings): void {
   const { http, auth, rate_limits: limits, upstreams, listeners } = draft;
   const first = new Map<string, number>();
+  const open = httpListenersOf(listeners?.http);
+  const http1 =
+    open.length > 0 && open.every(({ listener: { engine, http2 } }) => engine === "uws" || http2 === false);
   for (const [index, entry] of (http?.grpc?.pass_through ?? []).entries()) {
     const path = ["http", "grpc", "pass_through", index];
     checkReference("upstream", [...path, "upstream"], entry?.upstream, upstreams, findings);
@@ -98,8 +101,7 @@ function checkPassThrough(draft: GrpcSections, findings: Findings): void {
       );
     else if (upstream?.transport === "grpc-js")
       findings.error(at, `expected an upstream with transport lean, found ${shown}: grpc-js reads messages`);
-    if (listeners?.http !== undefined && (listeners.http.engine === "uws" || listeners.http.http2 === false))
-      findings.error(path, "gRPC needs HTTP/2, which the HTTP listener does not speak");
+    if (http1) findings.error(path, "gRPC needs HTTP/2, which the HTTP listener does not speak");
     const service = entry?.service;
     if (service === undefined) continue;
     const earlier = first.get(service);

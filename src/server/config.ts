@@ -3,7 +3,7 @@ import { checkPath, checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
-import { choice, mapping, text } from "../config/schema.js";
+import { choice, listOf, mapping, text } from "../config/schema.js";
 /** The forms of an address, to follow "Where … is served: ". */
 export const addressForms =
   "`host:port`, `[::1]:port`, or `:port` for every IPv4 interface; port 0 takes a free one.";
@@ -57,27 +57,95 @@ const clientTls = oneOrSeveral(
   ),
 );
 
-/** `listeners.http`. */
-export const HttpListenerSchema = mapping(
-  {
-    address: text("address", { description: `Where the REST API listens: ${addressForms}` }),
-    engine: choice(["fastify", "uws"], {
+const engines = {
+  address: text("address", { description: `Where the REST API listens: ${addressForms}` }),
+  engine: choice(["fastify", "uws"], {
+    description:
+      "The HTTP server underneath. `uws` (uWebSockets.js) costs far less CPU; it is a native addon for glibc Linux, macOS and Windows.",
+    default: "fastify",
+  }),
+  http2: Type.Optional(
+    Type.Boolean({
       description:
-        "The HTTP server underneath. `uws` (uWebSockets.js) costs far less CPU; it is a native addon for glibc Linux, macOS and Windows.",
-      default: "fastify",
+        "Speak HTTP/2 beside HTTP/1.1 on the same port: by ALPN over TLS, by prior knowledge in plain text. Left out it is on with the engine fastify; uws cannot.",
     }),
-    http2: Type.Optional(
-      Type.Boolean({
+  ),
+  tls: clientTls,
+  hosts: Type.Optional(
+    listOf(
+      text("hostPattern", { description: "`api.example.com`, or `*.example.com` for all names below." }),
+      {
         description:
-          "Speak HTTP/2 beside HTTP/1.1 on the same port: by ALPN over TLS, by prior knowledge in plain text. Left out it is on with the engine fastify; uws cannot.",
-      }),
+          "The hosts that this listener serves, of those that the configuration serves; requests for others get 421. Left out, all.",
+      },
     ),
-    tls: clientTls,
-  },
-  "The listener of the REST API.",
+  ),
+  redirect_to_https: Type.Optional(
+    Type.Union(
+      [
+        Type.Boolean({ description: "Whether to redirect, to port 443." }),
+        mapping(
+          {
+            port: Type.Integer({
+              minimum: 1,
+              maximum: 65535,
+              description: "The port that clients find in the redirect. From 1 to 65535.",
+            }),
+          },
+          "Where HTTPS is served.",
+        ),
+      ],
+      {
+        description:
+          "Answer every request with a redirect (308) to the same host, path and query by HTTPS, and serve nothing else here. `true` stands for port 443.",
+      },
+    ),
+  ),
+};
+
+const nameDescription =
+  "What it is called in `http.docs.listeners`, in metrics and in the log: letters, digits, `-` and `_`.";
+
+const HttpListenerSchema = mapping(engines, "The listener of the REST API.");
+const NamedListenerSchema = mapping(
+  { name: text("listenerName", { description: nameDescription }), ...engines },
+  "One of the listeners of the REST API.",
 );
 
+/** `listeners.http`. */
+export const HttpListenersSchema = Type.Union(
+  [
+    HttpListenerSchema,
+    Type.Array(NamedListenerSchema, { minItems: 1, maxItems: 16, description: "Listeners of the REST API." }),
+  ],
+  { description: "The listener of the REST API, or a list of them, each with a name." },
+);
+
+export type HttpListenersConfig = Loaded<typeof HttpListenersSchema>;
 export type HttpListenerConfig = Loaded<typeof HttpListenerSchema>;
+
+/** A listener of the REST API, and where the configuration has it. */
+export interface NamedListener<T> {
+  /** `http` where there is one without a name. */
+  readonly name: string;
+  readonly at: Path;
+  readonly listener: T;
+}
+
+/** The listeners of the REST API, in their order. Of a draft those that could be read. */
+export function httpListenersOf(http: HttpListenersConfig): readonly NamedListener<HttpListenerConfig>[];
+export function httpListenersOf(http: HttpListenersDraft): readonly NamedListener<HttpListenerDraft>[];
+export function httpListenersOf(http: HttpListenersDraft): readonly NamedListener<HttpListenerDraft>[] {
+  if (http === undefined) return [];
+  const at = ["listeners", "http"];
+  if (!Array.isArray(http)) return [{ name: "http", at, listener: http as HttpListenerDraft }];
+  return (http as (HttpListenerDraft & { name?: string })[]).flatMap((listener, index) =>
+    listener === undefined ? [] : [{ name: listener.name ?? `${index}`, at: [...at, index], listener }],
+  );
+}
+
+export type HttpListenersDraft = DraftOf<HttpListenersConfig> | undefined;
+type HttpListenerDraft = DraftOf<HttpListenerConfig>;
 
 /** `tls` of a listener as a list; empty without. */
 export function certificatesOf<T>(tls: T | undefined): readonly ItemOf<NonNullable<T>>[] {
@@ -112,17 +180,49 @@ export function checkListenerTls(
   });
 }
 
-export function checkHttpListener(
-  listener: DraftOf<HttpListenerConfig> | undefined,
-  findings: Findings,
-): void {
-  if (listener === undefined) return;
+/** Names that other listeners have, or that stand for all of them. */
+const reservedNames = ["http", "realtime", "admin"];
+
+export function checkHttpListeners(http: HttpListenersDraft, findings: Findings): void {
+  const first = new Map<string, number>();
+  if (Array.isArray(http))
+    (http as ({ readonly name?: string } | undefined)[]).forEach((listener, index) => {
+      const name = listener?.name;
+      if (name === undefined) return;
+      const at = ["listeners", "http", index, "name"];
+      const earlier = first.get(name);
+      if (reservedNames.includes(name))
+        findings.error(at, `"${name}" has a meaning of its own here; expected another name`);
+      else if (earlier !== undefined)
+        findings.error(at, `listeners.http[${earlier}] has that name already; expected another`);
+      first.set(name, earlier ?? index);
+    });
+  const all = httpListenersOf(http);
+  for (const { at, listener } of all) checkHttpListener(at, listener, findings);
+  if (all.length > 0 && all.every(({ listener }) => redirects(listener)))
+    findings.error(
+      [...(all[0] as (typeof all)[0]).at, "redirect_to_https"],
+      "every HTTP listener redirects, and none serves the API; expected a list with a listener that has tls",
+    );
+}
+
+/** Whether a listener serves nothing but redirects to HTTPS. */
+export function redirects({ redirect_to_https: redirect }: HttpListenerDraft): boolean {
+  return redirect !== undefined && redirect !== false;
+}
+
+function checkHttpListener(path: Path, listener: HttpListenerDraft, findings: Findings): void {
   const { tls, engine, http2 } = listener;
   if (http2 === true && engine === "uws") {
     const message = "HTTP/2 needs the engine fastify; uws speaks HTTP/1.1 alone";
-    findings.error(["listeners", "http", "http2"], message);
+    findings.error([...path, "http2"], message);
   }
-  const all = ["listeners", "http", "tls"];
+  if (redirects(listener) && tls !== undefined)
+    findings.error(
+      [...path, "redirect_to_https"],
+      "a listener with tls serves HTTPS itself; expected it on one without tls",
+    );
+  const all = [...path, "tls"];
   checkListenerTls(all, tls, findings, engine);
   const at = Array.isArray(tls) ? [...all, 0] : all;
   const [first] = certificatesOf(tls);

@@ -1,3 +1,4 @@
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { statusDialect } from "../dialects/status.js";
@@ -15,6 +16,18 @@ export const defaultMaxStreams = 128;
 
 /** See `EngineOptions.maxResets`. */
 export const defaultMaxResets = 1000;
+
+/** The value of a request header by lower-case name. */
+export type HeaderReader = (name: string) => string | undefined;
+
+/** What an engine of uWebSockets.js does for what is attached to it. */
+export interface UwsServer {
+  readonly peers: PeerAddresses;
+  /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
+  cork(act: () => void): void;
+  /** Handles a request like any other. */
+  handle(response: HttpResponse, request: HttpRequest): void;
+}
 
 /** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
@@ -34,14 +47,14 @@ export interface EngineOptions {
   /** Is given every request that is accepted, and the response to it. */
   handle(request: InboundRequest, response: ResponseWriter): void;
   /**
-   * What a GET of that target, path and query, becomes where it asks for a WebSocket: a `socket` of the gateway's own,
+   * What a GET of that target, path and query, with those headers, becomes where it asks for a WebSocket: a `socket` of the gateway's own,
    * or a `connection` that is handed over, where the engine can; undefined: its upgrade is ignored (RFC 9110 §7.8).
    */
-  upgrades?(target: string): "socket" | "connection" | undefined;
+  upgrades?(target: string, header: HeaderReader): "socket" | "connection" | undefined;
   /** What holds for the sockets of such requests; without it there are none. */
   readonly sockets?: ClientSocketLimits;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
-  attach?(app: UwsRoutes, peers: PeerAddresses, cork: (act: () => void) => void): void;
+  attach?(app: UwsRoutes, server: UwsServer): void;
   /**
    * Takes over a connection whose request asks for a WebSocket, where Node.js is the engine.
    * @param head what the client has sent behind the request

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { redact } from "../../src/config/redaction.js";
+import { httpListenersOf } from "../../src/server/config.js";
 import { Workspace } from "./workspace.js";
 
 const workspace = new Workspace({ "cert.pem": "", "key.pem": "", name: "chat.internal\n" });
@@ -37,7 +38,7 @@ server: { workers: "§{WORKERS}" }
   assert.equal(upstream.timeout, 5000);
   assert.deepEqual(shown.services[0].metadata.request, ["authorization", "token"]);
   assert.equal(shown.server.workers, "[redacted]");
-  assert.equal(config.listeners.http.address, "127.0.0.1:80");
+  assert.equal(httpListenersOf(config.listeners.http)[0]?.listener.address, "127.0.0.1:80");
 });
 
 test("the credentials in a URL are redacted, the rest of it is not", () => {

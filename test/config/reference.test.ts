@@ -43,14 +43,13 @@ test("list forms, schemes of targets and hashing that the reference names are no
   const workspace = new Workspace();
   const yaml = `
 listeners:
-  http: [{ address: ":0" }]
+  http: { address: ":0" }
 upstreams:
   a: { targets: ["srv:///a.internal", "kubernetes:///ns/svc:1", { target: "a:1", weight: 2 }] }
   b: { targets: ["b:1"], balancing: { hash: "header:x-user" } }
 `;
   const target = "a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path";
   assert.deepEqual(workspace.problems(yaml), [
-    "gateway.yaml:3:3: error: a list is not available in this version; expected a mapping (at listeners.http)",
     `gateway.yaml:5:18: error: "srv:///a.internal" is not available in this version; expected ${target} (at upstreams.a.targets[0])`,
     `gateway.yaml:5:39: error: "kubernetes:///ns/svc:1" is not available in this version; expected ${target} (at upstreams.a.targets[1])`,
     `gateway.yaml:5:65: error: a mapping is not available in this version; expected ${target} (at upstreams.a.targets[2])`,

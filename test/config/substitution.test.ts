@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { type SubstitutionScope, substitute } from "../../src/config/substitution.js";
+import { httpListenersOf } from "../../src/server/config.js";
 import { Workspace } from "./workspace.js";
 
 const workspace = new Workspace({
@@ -97,7 +98,7 @@ services:
     ERRORS: "google",
   };
   const config = workspace.config(text(yaml), env);
-  assert.equal(config.listeners.http.address, ":8080");
+  assert.equal(httpListenersOf(config.listeners.http)[0]?.listener.address, ":8080");
   assert.deepEqual({ ...config.server }, { workers: 1, drain: 5000 });
   const chat = config.upstreams.chat;
   assert.deepEqual(

@@ -26,7 +26,8 @@ export interface WorkerStatus {
 }
 
 export interface StartedWorker extends WorkerStatus {
-  readonly httpPort: number;
+  /** By the names of the listeners. */
+  readonly httpPorts: Readonly<Record<string, number>>;
   readonly realtimePort: number;
   readonly ports: readonly number[];
 }

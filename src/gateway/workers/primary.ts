@@ -12,7 +12,7 @@ import { version } from "../../telemetry/version.js";
 import { type Ended, WorkerPool, type WorkerProcess } from "../../workers/pool.js";
 import { listenForOperators, reloadRoute } from "../admin-listener.js";
 import { CertificateMetrics, prepareRenewal } from "../certificates.js";
-import type { Gateway } from "../gateway.js";
+import { type Gateway, shownPorts } from "../gateway.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
 import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
 import { describeError, Reloads } from "../reload/reloads.js";
@@ -67,7 +67,7 @@ class Primary implements Gateway {
   readonly #statuses = new Map<WorkerProcess, WorkerStatus>();
   /** The configuration that serves, or is to serve first. */
   #loaded: UsableConfig;
-  #started: Pick<StartedWorker, "httpPort" | "realtimePort" | "ports"> | undefined;
+  #started: Pick<StartedWorker, "httpPorts" | "realtimePort" | "ports"> | undefined;
   #round: ReloadRound | undefined;
   #admin: AdminServer | undefined;
   #serving = false;
@@ -103,7 +103,12 @@ class Primary implements Gateway {
   }
 
   get httpPort(): number {
-    return this.#started?.httpPort ?? 0;
+    const [first = 0] = Object.values(this.httpPorts);
+    return first;
+  }
+
+  get httpPorts(): Readonly<Record<string, number>> {
+    return this.#started?.httpPorts ?? {};
   }
 
   get realtimePort(): number {
@@ -127,7 +132,7 @@ class Primary implements Gateway {
     this.#metrics.reloadSucceeded(this.#bindings, hashOf(this.#loaded));
     this.#log.info(
       {
-        http: this.httpPort,
+        http: shownPorts(this.httpPorts),
         ...(this.realtimePort === 0 ? {} : { realtime: this.realtimePort }),
         admin: this.adminPort,
         bindings: this.#bindings,

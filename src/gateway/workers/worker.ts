@@ -65,8 +65,8 @@ class WorkerGateway {
     const gateway = await startGateway(input, { part: this.#part(worker) });
     this.#channel.onRequest(stopWorker, () => this.#stop(gateway));
     this.#report();
-    const { httpPort, realtimePort } = gateway;
-    return { httpPort, realtimePort, ports: shared.chosen, ...this.#status() };
+    const { httpPorts, realtimePort } = gateway;
+    return { httpPorts, realtimePort, ports: shared.chosen, ...this.#status() };
   }
 
   #part(worker: number): WorkerPart {

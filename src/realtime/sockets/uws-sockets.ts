@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Caller } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
-import type { PeerAddresses } from "../../net/peer-address.js";
 import type { UwsRoutes } from "../../net/uws-addon.js";
+import type { HeaderReader, UwsServer } from "../../server/engine.js";
 import { headersOf } from "../../server/uws/request-head.js";
 import { ResponseHeadWriter } from "../../server/uws/response-head.js";
 import type { Realtime } from "../realtime.js";
@@ -13,9 +13,9 @@ import { type PendingUpgrade, SocketUpgrade, type SocketUpgradeOptions } from ".
 
 /** How sockets come in by an app of uWebSockets.js. */
 export interface UwsSocketOptions extends SocketUpgradeOptions {
-  readonly peers: PeerAddresses;
-  /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
-  cork(open: () => void): void;
+  readonly server: UwsServer;
+  /** Whether sockets of the host that is asked for are served; other requests are handled like any other. */
+  serves?(header: HeaderReader): boolean;
 }
 
 /** What uWebSockets.js keeps with a WebSocket. */
@@ -40,6 +40,10 @@ export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: Uw
     sendPingsAutomatically: true,
     upgrade: (response, request, context) => {
       try {
+        if (options.serves?.(name => request.getHeader(name)) === false) {
+          options.server.handle(response, request);
+          return;
+        }
         new SocketUpgrade(realtime, options, new UwsUpgrade(options, response, request, context)).run();
       } catch (error) {
         // It would end the process.
@@ -92,9 +96,9 @@ class UwsUpgrade implements PendingUpgrade {
     this.path = request.getUrl();
     const headers = headersOf(request);
     const header = (name: string): string | undefined => headers.get(name);
-    const { peers, trustedHops, encrypted } = options;
+    const { server, trustedHops, encrypted } = options;
     this.caller = {
-      clientAddress: clientAddress(peers.addressOf(response), header("x-forwarded-for"), trustedHops),
+      clientAddress: clientAddress(server.peers.addressOf(response), header("x-forwarded-for"), trustedHops),
       method: "GET",
       path: this.path,
       query: request.getQuery() ?? "",
@@ -108,7 +112,7 @@ class UwsUpgrade implements PendingUpgrade {
   open(socket: Socket, protocol: string): void {
     const { header } = this.caller;
     this.over = true;
-    this.#options.cork(() => {
+    this.#options.server.cork(() => {
       this.#response.upgrade<SocketData>(
         { socket },
         header("sec-websocket-key") ?? "",

@@ -4,7 +4,7 @@ import { TLSSocket, type Server as TlsServer } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import { plainAddress } from "../../net/peer-address.js";
 import { NodeCertificates } from "../../net/server-tls.js";
-import { type Engine, type EngineOptions, refusal, targetLimit } from "../engine.js";
+import { type Engine, type EngineOptions, type HeaderReader, refusal, targetLimit } from "../engine.js";
 import { Http2Connections } from "../http2/http2-connections.js";
 import { readPreface } from "../http2/preface.js";
 import { BodyTimeoutError, bodyCutShort, MalformedBodyError } from "../inbound-request.js";
@@ -226,7 +226,7 @@ class Listener {
       return;
     }
     const target = request.url ?? "/";
-    if (options.upgrades?.(originForm(target)) === undefined) {
+    if (options.upgrades?.(originForm(target), headerOf(request)) === undefined) {
       putBack(request, head, false, connection, parse);
       return;
     }
@@ -278,6 +278,14 @@ class Listener {
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
   }
+}
+
+/** Lines of one name are joined. */
+export function headerOf({ headers }: IncomingMessage): HeaderReader {
+  return name => {
+    const value = headers[name];
+    return Array.isArray(value) ? value.join(", ") : value;
+  };
 }
 
 /** Whose client waits to be asked for the body. */

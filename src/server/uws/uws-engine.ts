@@ -49,11 +49,17 @@ class UwsEngine implements Engine, UwsListener {
     this.encrypted = options.tls !== undefined;
     this.requestTimeout = options.requestTimeout;
     this.#apps = new UwsApps(uws, (response, change) => this.peers.counted(response, change));
-    options.attach?.(this.#apps, this.peers, act => (this.#cork === undefined ? act() : this.#cork.run(act)));
+    options.attach?.(this.#apps, {
+      peers: this.peers,
+      cork: act => (this.#cork === undefined ? act() : this.#cork.run(act)),
+      handle: (response, request) => this.#accept(response, request),
+    });
     const { upgrades, sockets } = options;
     if (upgrades !== undefined && sockets !== undefined)
       takeHandshakes(this.#apps, sockets, (response, request, context) => {
-        const asks = request.getCaseSensitiveMethod() === "GET" && upgrades(request.getUrl()) === "socket";
+        const asks =
+          request.getCaseSensitiveMethod() === "GET" &&
+          upgrades(request.getUrl(), name => request.getHeader(name)) === "socket";
         this.#accept(response, request, asks ? context : undefined);
       });
     this.#apps.any("/*", (response, request) => this.#accept(response, request));
