@@ -1,4 +1,5 @@
-import { type Gateway, startGateway } from "../gateway/gateway.js";
+import { startGateway } from "../gateway/gateway.js";
+import type { Gateway } from "../gateway/gateway-options.js";
 import { readConfig } from "../gateway/read-config.js";
 import { presizeYoungGeneration } from "../net/young-generation.js";
 import { workerCount } from "../workers/config.js";

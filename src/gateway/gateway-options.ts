@@ -5,6 +5,22 @@ import type { ProcessChannel } from "../workers/channel.js";
 import type { AdminView } from "./admin-listener.js";
 import type { Environment, UsableConfig } from "./read-config.js";
 import type { SocketEngine } from "./realtime-listener.js";
+import type { ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
+
+/** A gateway that listens. */
+export interface Gateway {
+  /** Of the first HTTP listener. */
+  readonly httpPort: number;
+  /** Of all HTTP listeners by name. */
+  readonly httpPorts: Readonly<Record<string, number>>;
+  /** 0 without `listeners.realtime`. */
+  readonly realtimePort: number;
+  readonly adminPort: number;
+  /** Loads the configuration again; what is wrong with it is logged and the old one stays. Never rejects. */
+  reload(trigger?: ReloadTrigger): Promise<ReloadReport>;
+  /** Fails readiness, stops accepting, lets requests under way finish within `server.drain`, then ends them. */
+  close(): Promise<void>;
+}
 
 export interface GatewayOptions {
   /** What `${NAME}` in the configuration is taken from; default the process's own environment. */

@@ -8,10 +8,10 @@ import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, superseded } from "./backends.js";
 import { prepareRenewal, type RenewableListeners } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
-import type { GatewayOptions, WorkerPart } from "./gateway-options.js";
+import type { Gateway, GatewayOptions, WorkerPart } from "./gateway-options.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import type { HttpView } from "./http-listener.js";
-import { HttpListeners } from "./http-listeners.js";
+import { HttpListeners, shownPorts } from "./http-listeners.js";
 import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
 import type { GatewayState } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
@@ -21,21 +21,6 @@ import { hashOf, type ReloadReport, type ReloadTrigger } from "./reload/reload-s
 import { checkBreaking, describeError, Reloads } from "./reload/reloads.js";
 import { restartOnly } from "./restart-only.js";
 import { createRuntime, type Runtime } from "./runtime.js";
-
-/** A gateway that listens. */
-export interface Gateway {
-  /** Of the first HTTP listener. */
-  readonly httpPort: number;
-  /** Of all HTTP listeners by name. */
-  readonly httpPorts: Readonly<Record<string, number>>;
-  /** 0 without `listeners.realtime`. */
-  readonly realtimePort: number;
-  readonly adminPort: number;
-  /** Loads the configuration again; what is wrong with it is logged and the old one stays. Never rejects. */
-  reload(trigger?: ReloadTrigger): Promise<ReloadReport>;
-  /** Fails readiness, stops accepting, lets requests under way finish within `server.drain`, then ends them. */
-  close(): Promise<void>;
-}
 
 /**
  * Loads a configuration and listens. Resolves when requests are answered.
@@ -409,14 +394,6 @@ class RunningGateway implements Gateway {
     };
     return new HttpListeners(view, this.#part !== undefined);
   }
-}
-
-/** For the log: the port where there is one listener. */
-export function shownPorts(
-  ports: Readonly<Record<string, number>>,
-): number | Readonly<Record<string, number>> {
-  const [only, more] = Object.values(ports);
-  return more === undefined ? (only ?? 0) : ports;
 }
 
 /** Resolves when a generation may serve. @param realtime the rooms that it will serve */

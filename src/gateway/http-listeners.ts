@@ -213,3 +213,11 @@ function fixedOf({ address, engine, http2, tls }: HttpListenerConfig): unknown {
 function byName<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {
   return Object.assign(Object.create(null), Object.fromEntries(entries));
 }
+
+/** For the log: the port where there is one listener. */
+export function shownPorts(
+  ports: Readonly<Record<string, number>>,
+): number | Readonly<Record<string, number>> {
+  const [only, more] = Object.values(ports);
+  return more === undefined ? (only ?? 0) : ports;
+}

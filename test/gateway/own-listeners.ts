@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
+import { startGateway } from "../../src/gateway/gateway.js";
+import type { Gateway } from "../../src/gateway/gateway-options.js";
 import { engineUnderTest, socketEngineUnderTest } from "../engine.js";
 
 export interface ListenersGateway {

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { type ClientOptions, WebSocket } from "ws";
-import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
+import { startGateway } from "../../src/gateway/gateway.js";
+import type { Gateway } from "../../src/gateway/gateway-options.js";
 import { engineUnderTest } from "../engine.js";
 
 /** A gateway with a listener for sockets or without. */

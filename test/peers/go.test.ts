@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type Gateway, startGateway } from "../../src/gateway/gateway.js";
+import { startGateway } from "../../src/gateway/gateway.js";
+import type { Gateway } from "../../src/gateway/gateway-options.js";
 import { type Sent, send } from "../contracts/http-client.js";
 import { buildPeer, type Peer, peerProtos, startPeer, whyNoGo } from "./go-peer.js";
 
