@@ -137,6 +137,7 @@ export const reasons = {
   TOO_MANY_ROOMS: resourceExhausted("The socket is in as many rooms as its limit allows."),
   NO_SUCH_ROOM: notFound("No room can have this name."),
   NOT_ALLOWED_IN_ROOM: permissionDenied("The room is of a kind in which this is not done."),
+  BANNED: permissionDenied("A server has removed the user from the room for a time."),
   ROOM_FULL: resourceExhausted("The room has as many members as it may."),
   TOO_MANY_PENDING: resourceExhausted(
     "Too many frames of the socket wait for the backend that decides on them.",

@@ -4,7 +4,7 @@ import { gatewayError } from "../../status/failure.js";
 import { jsonMembers } from "../bridge/json-members.js";
 import type { Message, RoomPosition } from "../brokers/broker.js";
 import type { Hub, Post } from "../rooms/hub.js";
-import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
+import { createRoomsApi, type DisconnectTarget, invalid, type RoomsApi } from "./rooms-api.js";
 
 /**
  * The rooms on the admin listener: what `protogate.realtime.v1.Rooms` does, as REST.
@@ -21,11 +21,13 @@ export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[]
     path: `/realtime${path}`,
     handle: async (request): Promise<AdminResponse> => ({ status: 200, body: await answer(api, request) }),
   });
-  const sockets = [route("POST", "/disconnect", disconnect)];
+  const sockets = [route("POST", "/disconnect", disconnect), route("POST", "/send", send)];
   if (!rooms) return sockets;
   return [
     route("POST", "/publish", publish),
     route("POST", "/broadcast", broadcast),
+    route("POST", "/subscribe", subscribe),
+    route("POST", "/unsubscribe", unsubscribe),
     route("GET", "/rooms", async rooms => ({ rooms: await rooms.rooms() })),
     route("GET", "/rooms/:room/members", async (rooms, { parameters }) => ({
       members: await rooms.members(parameters.room ?? ""),
@@ -73,10 +75,34 @@ async function history(api: RoomsApi, { parameters, query }: AdminRequest): Prom
   return { ...replay, messages: messages.map(frameOf) };
 }
 
+async function subscribe(api: RoomsApi, request: AdminRequest): Promise<unknown> {
+  const body = jsonBody(request.body, ["subject", "session", "room"]);
+  return { sessions: await api.subscribe(whoOf(body), body.text("room")) };
+}
+
+async function unsubscribe(api: RoomsApi, request: AdminRequest): Promise<unknown> {
+  const body = jsonBody(request.body, ["subject", "session", "room", "reason", "ban_seconds"]);
+  const seconds = body.json("ban_seconds");
+  const ban = seconds === undefined ? undefined : Number(seconds);
+  const sessions = await api.unsubscribe(whoOf(body), body.text("room"), body.optionalText("reason"), ban);
+  return { sessions };
+}
+
+async function send(api: RoomsApi, request: AdminRequest): Promise<unknown> {
+  const body = jsonBody(request.body, ["subject", "session", "from", "message", "event", "data"]);
+  const [event, data] = [body.optionalText("event"), body.json("data")];
+  const isText = event === undefined && data === undefined;
+  const message = isText ? body.text("message") : body.optionalText("message");
+  return { sessions: await api.send(whoOf(body), body.text("from"), { message, event, data }) };
+}
+
+function whoOf(body: JsonBody): DisconnectTarget {
+  return { subject: body.optionalText("subject"), session: body.optionalText("session") };
+}
+
 async function disconnect(api: RoomsApi, request: AdminRequest): Promise<unknown> {
   const body = jsonBody(request.body, ["subject", "session", "reason"]);
-  const who = { subject: body.optionalText("subject"), session: body.optionalText("session") };
-  return { closed: await api.disconnect(who, body.optionalText("reason")) };
+  return { closed: await api.disconnect(whoOf(body), body.optionalText("reason")) };
 }
 
 function sinceOf(query: URLSearchParams): RoomPosition | undefined {

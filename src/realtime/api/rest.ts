@@ -96,6 +96,7 @@ async function send(
   named("from", from);
   const name = text("room_id", room);
   if (local.kindOf(name).publish === "server") throw serverOnly();
+  local.bans.require(name, from);
   settings.roomPolicy?.require(identity, name);
   const frame = frameOf(request, body, name, from);
   const asked = local.asks("message", name) ? settings.bridge : undefined;

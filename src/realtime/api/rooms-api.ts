@@ -1,5 +1,7 @@
 import { type GatewayError, gatewayError } from "../../status/failure.js";
 import type { Member, Message, Published, RoomPosition } from "../brokers/broker.js";
+import { maxBanSeconds } from "../rooms/bans.js";
+import type { Content } from "../rooms/content.js";
 import type { Hub, Post, RoomSummary } from "../rooms/hub.js";
 
 /** What servers ask of rooms, by whatever protocol: bounds and defaults are here, the rest is the hub's. */
@@ -12,6 +14,17 @@ export interface RoomsApi {
   /** @param asked behind `since`, or the latest, those below `before` */
   history(room: string, asked: AskedHistory): Promise<HistoryPage>;
   disconnect(who: DisconnectTarget, reason: string | undefined): Promise<number>;
+  /** Makes sockets members of a room. */
+  subscribe(who: DisconnectTarget, room: string): Promise<number>;
+  /** Takes sockets out of a room. @param banSeconds for which the subject cannot come back */
+  unsubscribe(
+    who: DisconnectTarget,
+    room: string,
+    reason: string | undefined,
+    banSeconds: number | undefined,
+  ): Promise<number>;
+  /** Sends a message to sockets, in no room. */
+  send(who: DisconnectTarget, from: string, content: Content): Promise<number>;
 }
 
 /** Exactly one of the two is given, and not empty. */
@@ -63,7 +76,28 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
       }
       return hub().disconnect({ ...whoOf(who), reason });
     },
+    subscribe: async (who, room) => hub().command({ do: "subscribe", who: whoOf(who), room }),
+    unsubscribe: async (who, room, reason, banSeconds) => {
+      if (reason !== undefined && Buffer.byteLength(reason) > maxReasonBytes)
+        throw invalid("reason", `expected at most ${maxReasonBytes} bytes`);
+      const banned = bannedOf(who, banSeconds);
+      return hub().command({ do: "unsubscribe", who: whoOf(who), room, reason, banned });
+    },
+    send: async (who, from, content) =>
+      hub().command({ do: "send", who: whoOf(who), frame: hub().directFrame(from, content) }),
   };
+}
+
+function bannedOf({ subject }: DisconnectTarget, seconds: number | undefined) {
+  if (seconds === undefined) return undefined;
+  if (subject === undefined || subject === "")
+    throw invalid(
+      "ban_seconds",
+      "a session does not come back as the same; expected subject, or no ban_seconds",
+    );
+  if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > maxBanSeconds)
+    throw invalid("ban_seconds", `expected an integer from 1 to ${maxBanSeconds}`);
+  return { subject, until: Date.now() + seconds * 1000 };
 }
 
 function whoOf({

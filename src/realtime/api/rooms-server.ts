@@ -16,8 +16,9 @@ import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { jsonMembers } from "../bridge/json-members.js";
 import type { Message, Published, RoomPosition } from "../brokers/broker.js";
+import type { Content } from "../rooms/content.js";
 import type { Hub, Post } from "../rooms/hub.js";
-import { createRoomsApi, invalid, type RoomsApi } from "./rooms-api.js";
+import { createRoomsApi, type DisconnectTarget, invalid, type RoomsApi } from "./rooms-api.js";
 
 export interface RoomsServerOptions {
   /** A name or an IP address without brackets. */
@@ -95,7 +96,10 @@ interface Requests {
   readonly ListRooms: object;
   readonly ListMembers: { room: string };
   readonly ReadHistory: { room: string; since: RoomPosition | null; limit: number; before: number };
-  readonly Disconnect: { subject?: string; session?: string; reason: string };
+  readonly Disconnect: DisconnectTarget & { reason: string };
+  readonly Subscribe: DisconnectTarget & { room: string };
+  readonly Unsubscribe: DisconnectTarget & { room: string; reason: string; banSeconds: number };
+  readonly Send: DisconnectTarget & Pick<PostMessage, "from" | "message" | "event" | "data">;
 }
 
 type Handlers = { readonly [K in keyof Requests]: (request: Requests[K]) => Promise<object> };
@@ -115,20 +119,28 @@ function handlersOf(api: RoomsApi): Handlers {
       const place = replay && { place: replay.position, recovered: replay.recovered };
       return { messages: messages.map(messageOf), ...place };
     },
+    Subscribe: async ({ room, ...who }) => ({ sessions: await api.subscribe(who, room) }),
+    Unsubscribe: async ({ room, reason, banSeconds, ...who }) => ({
+      sessions: await api.unsubscribe(who, room, reason || undefined, banSeconds || undefined),
+    }),
+    Send: async ({ from, message, event, data, ...who }) => ({
+      sessions: await api.send(who, from, contentOf({ message, event, data })),
+    }),
     Disconnect: async ({ reason, ...who }) => ({ closed: await api.disconnect(who, reason || undefined) }),
   };
 }
 
-function postOf({ from, message, event, data, ephemeral, id }: PostMessage): Omit<Post, "room"> {
+function postOf({ from, ephemeral, id, ...content }: PostMessage): Omit<Post, "room"> {
+  return { from, ...contentOf(content), ephemeral, id: id || undefined };
+}
+
+function contentOf({ message, event, data }: Pick<PostMessage, "message" | "event" | "data">): Content {
   if (data !== "" && !isJson(data)) throw invalid("data", "expected JSON");
   const isText = event === "" && data === "";
   return {
-    from,
     message: isText || message !== "" ? message : undefined,
     event: event || undefined,
     data: data || undefined,
-    ephemeral,
-    id: id || undefined,
   };
 }
 

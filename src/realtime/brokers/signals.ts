@@ -6,6 +6,22 @@ const maxSeen = 10_000;
 export const keptSignals = 1000;
 export const signalLifeMs = 3_600_000;
 
+const lastingMark = "!";
+
+/** A signal that also those hear that start later, as long as it is kept. */
+export function lastingSignal(text: string): string {
+  return lastingMark + text;
+}
+
+export function isLasting(text: string): boolean {
+  return text.startsWith(lastingMark);
+}
+
+/** What was signalled, without what says how. */
+export function signalText(text: string): string {
+  return isLasting(text) ? text.slice(lastingMark.length) : text;
+}
+
 /** The control messages of a node, each with an id, so that what comes live and is read again later counts once. */
 export class Signals {
   readonly #node = randomHex(6);
@@ -26,12 +42,12 @@ export class Signals {
     return this.#see(payload.slice(0, space)) ? payload.slice(space + 1) : undefined;
   }
 
-  /** What the server keeps. @returns what this node has missed: nothing of what was there before its start */
+  /** What the server keeps. @returns what this node has missed: of what was there before its start only what lasts */
   missed(payloads: readonly string[]): string[] {
     const texts = payloads.flatMap(payload => this.read(payload) ?? []);
     const first = !this.#caughtUp;
     this.#caughtUp = true;
-    return first ? [] : texts;
+    return first ? texts.filter(isLasting) : texts;
   }
 
   #see(id: string): boolean {

@@ -19,6 +19,7 @@ import { type Beat, ClusterPresence, type PresenceStore, type RoomChange } from 
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import {
   forgetMembers,
+  lastingSignals,
   listRooms,
   lostSessions,
   memberChange,
@@ -62,7 +63,7 @@ export class WorkerBroker implements Broker {
     return this.#ready;
   }
 
-  start(receiver: Receiver): void {
+  async start(receiver: Receiver): Promise<void> {
     this.#receiver = receiver;
     this.#presence.start(receiver);
     const channel = this.#channel;
@@ -77,6 +78,7 @@ export class WorkerBroker implements Broker {
       );
       receiver.lost(new Map(lost));
     });
+    for (const text of await this.ask(lastingSignals, null)) receiver.signal(text);
   }
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {

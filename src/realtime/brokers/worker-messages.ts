@@ -44,6 +44,8 @@ export const readRoomHistory = question<
 >("rooms.history");
 export const listRooms = question<{ readonly limit: number }, readonly string[]>("rooms.list");
 export const signalOthers = topic<{ readonly text: string }>("rooms.signal");
+/** What was signalled before the worker started, and lasts. */
+export const lastingSignals = question<null, readonly string[]>("rooms.lasting");
 export const writeMembers = question<
   { readonly node: string; readonly changes: readonly RoomChange[] },
   null

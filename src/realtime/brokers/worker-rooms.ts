@@ -4,8 +4,10 @@ import type { HistoryLimits, Message, Notice, Receiver, RoomMember } from "./bro
 import { departuresOf, type PlacedMember, type RoomChange } from "./cluster-presence.js";
 import { MemoryBroker } from "./memory-broker.js";
 import { NodeMembers } from "./node-members.js";
+import { isLasting, keptSignals, signalLifeMs } from "./signals.js";
 import {
   forgetMembers,
+  lastingSignals,
   listRooms,
   lostSessions,
   memberChange,
@@ -34,6 +36,8 @@ export class WorkerRooms {
   readonly #workers: RoomWorkers;
   readonly #log: MemoryBroker;
   readonly #subscribers = new Map<string, Set<WorkerProcess>>();
+  /** Signals for workers that start later, the oldest first. */
+  #lasting: readonly { readonly text: string; readonly at: number }[] = [];
   /** By worker and, there, by the name that it goes by. */
   readonly #members = new Map<WorkerProcess, Map<string, NodeMembers>>();
 
@@ -85,7 +89,13 @@ export class WorkerRooms {
       this.#log.history(room, limit, before).map(plain),
     );
     channel.onRequest(listRooms, ({ limit }) => this.#log.rooms(limit));
+    channel.onRequest(lastingSignals, () => {
+      this.#lasting = this.#lasting.filter(({ at }) => at > performance.now() - signalLifeMs);
+      return this.#lasting.map(({ text }) => text);
+    });
     channel.onMessage(signalOthers, ({ text }) => {
+      if (isLasting(text))
+        this.#lasting = [...this.#lasting.slice(1 - keptSignals), { text, at: performance.now() }];
       for (const other of this.#workers.serving) {
         if (other !== worker) other.channel.send(signalFromOther, { text });
       }

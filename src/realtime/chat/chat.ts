@@ -7,6 +7,7 @@ import type { LostSession } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
+import { Commands } from "./commands.js";
 import { readFrame } from "./frame-reader.js";
 import {
   claimed,
@@ -46,6 +47,7 @@ export class Chat {
   readonly #closing = new Set<Promise<void>>();
   /** Of those another node has notified backends that they are gone. */
   readonly #reported = new WeakSet<Socket>();
+  readonly #commands: Commands;
   readonly #speaking = new Speaking(this);
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
@@ -53,6 +55,7 @@ export class Chat {
     readonly local: LocalHub,
     public options: ChatOptions,
   ) {
+    this.#commands = new Commands(this);
     local.onLost = sessions => this.#lost(sessions);
   }
 
@@ -176,6 +179,10 @@ export class Chat {
     this.#refuse(socket, failure, frame.id, frame.room_id);
   }
 
+  enqueue(socket: Socket, frame: RoomFrame): boolean {
+    return inTurn(socket, frame, this.#runner);
+  }
+
   /** @returns a promise, which never rejects, where somebody else must be asked */
   #run(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
     try {
@@ -192,6 +199,10 @@ export class Chat {
       case "send-message":
       case "publish":
         return this.#speaking.say(socket, frame);
+      case "subscribe":
+        return this.#commands.subscribe(socket, frame);
+      case "unsubscribe":
+        return this.#commands.unsubscribe(socket, frame);
       case "history":
         return this.#speaking.history(socket, frame);
       case "join-room":
@@ -207,6 +218,7 @@ export class Chat {
     const { policy, bridge } = this.options;
     const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
     this.local.kindOf(frame.room_id);
+    this.local.bans.require(frame.room_id, socket.identity?.subject ?? from);
     policy?.require(socket.identity, frame.room_id);
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id) || !this.local.asks("join", frame.room_id))

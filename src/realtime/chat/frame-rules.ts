@@ -2,7 +2,14 @@ import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../
 import type { Verdict } from "../bridge/bridge.js";
 import type { FrameRate, Lane, Socket } from "../rooms/socket.js";
 import { nameProblem } from "./frame-reader.js";
-import type { ClientFrame, HistoryFrame, PresenceFrame, RoomFrame } from "./frames.js";
+import type {
+  ClientFrame,
+  HistoryFrame,
+  PresenceFrame,
+  RoomFrame,
+  SubscribeFrame,
+  UnsubscribeFrame,
+} from "./frames.js";
 
 /**
  * Who a frame is from: the authenticated subject, else who joined the room, else who it claims.
@@ -10,7 +17,7 @@ import type { ClientFrame, HistoryFrame, PresenceFrame, RoomFrame } from "./fram
  */
 export function claimed(
   socket: Socket,
-  frame: Exclude<RoomFrame, PresenceFrame | HistoryFrame>,
+  frame: Exclude<RoomFrame, PresenceFrame | HistoryFrame | SubscribeFrame | UnsubscribeFrame>,
   joined: string | undefined,
 ): string {
   const { from } = frame;

@@ -56,6 +56,20 @@ export interface HistoryFrame {
   readonly id?: FrameId;
 }
 
+/** What a server wants, among the frames of the client. */
+export interface SubscribeFrame {
+  readonly type: "subscribe";
+  readonly room_id: string;
+  readonly id?: undefined;
+}
+
+export interface UnsubscribeFrame {
+  readonly type: "unsubscribe";
+  readonly room_id: string;
+  readonly reason: string | undefined;
+  readonly id?: undefined;
+}
+
 export interface PresenceFrame {
   readonly type: "presence";
   readonly room_id: string;
@@ -83,7 +97,15 @@ export interface PingFrame {
 }
 
 /** Frames about a room: those of one room take effect in order. */
-export type RoomFrame = JoinFrame | LeaveFrame | SendFrame | PublishFrame | PresenceFrame | HistoryFrame;
+export type RoomFrame =
+  | JoinFrame
+  | LeaveFrame
+  | SendFrame
+  | PublishFrame
+  | PresenceFrame
+  | HistoryFrame
+  | SubscribeFrame
+  | UnsubscribeFrame;
 
 /** What a client can send; `from` is filled in before a frame is handled. */
 export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame;
@@ -137,6 +159,22 @@ export function ack(
   const known = position?.duplicate === true ? ',"duplicate":true' : "";
   const outcome = recovered === undefined ? known : `${known},"recovered":${recovered}`;
   return `{"type":"ack"${idField(id)},"room_id":${quote(room)}${where}${outcome}}`;
+}
+
+/** A server has made the client a member. */
+export function joined(room: string, { epoch, seq }: RoomPosition): string {
+  return `{"type":"joined","room_id":${quote(room)},"seq":${seq},"epoch":${quote(epoch)}}`;
+}
+
+/** A server has ended the client's membership. */
+export function left(room: string, reason: string | undefined): string {
+  const why = reason === undefined ? "" : `,"reason":${quote(reason)}`;
+  return `{"type":"left","room_id":${quote(room)}${why}}`;
+}
+
+/** A message of a server to a client, in no room. @param content as `contentMembers` writes it */
+export function direct(from: string, content: string, sentAt: number): string {
+  return `{"type":"direct-message","from":${quote(from)},${content},"sent_at":${sentAt}}`;
 }
 
 /** Messages that the client is never sent: `from` to `to`, both included. */

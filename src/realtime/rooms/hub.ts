@@ -1,7 +1,9 @@
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Broker, Member, Message, Published, Replay, RoomPosition } from "../brokers/broker.js";
+import { lastingSignal } from "../brokers/signals.js";
 import { eventExpected, eventName, keyText, nameProblem } from "../chat/frame-reader.js";
+import type { Command } from "./command.js";
 import type { Content } from "./content.js";
 import type { LocalHub } from "./local-hub.js";
 import type { DisconnectRequest } from "./open-sockets.js";
@@ -37,6 +39,14 @@ export interface Hub {
    * could not be reached: those of this node are closed then
    */
   disconnect(who: DisconnectRequest): number | Promise<number>;
+  /**
+   * Does something with the sockets of a subject or of one session, on all nodes, those that are cut off included.
+   * @returns how many sockets of this node it is about
+   * @throws GatewayError (or rejects with it) as `disconnect`
+   */
+  command(command: Command): number | Promise<number>;
+  /** The frame of a message to a user, in no room. @throws GatewayError */
+  directFrame(from: string, content: Content): string;
   /** Whether messages can be published now. */
   readonly ready: boolean;
 }
@@ -132,6 +142,24 @@ export class ServerHub implements Hub {
     const closed = this.#local.open.disconnect(who);
     const signalled = this.#broker.signal(JSON.stringify(who));
     return signalled instanceof Promise ? signalled.then(() => closed) : closed;
+  }
+
+  command(command: Command): number | Promise<number> {
+    if (command.do !== "send") {
+      checkName("room", command.room);
+      this.#local.kindOf(command.room);
+    }
+    const reached = this.#local.onCommand?.(command) ?? 0;
+    const lasting = command.do === "unsubscribe" && command.banned !== undefined;
+    const text = JSON.stringify({ command });
+    const signalled = this.#broker.signal(lasting ? lastingSignal(text) : text);
+    return signalled instanceof Promise ? signalled.then(() => reached) : reached;
+  }
+
+  directFrame(from: string, content: Content): string {
+    checkName("from", from);
+    checkContent(content);
+    return this.#local.directFrame(from, content);
   }
 
   #summaries(held: readonly string[]): readonly RoomSummary[] {

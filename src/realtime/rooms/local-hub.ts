@@ -13,7 +13,11 @@ import type {
   Receiver,
   RoomPosition,
 } from "../brokers/broker.js";
+import { signalText } from "../brokers/signals.js";
+import { direct } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
+import { Bans } from "./bans.js";
+import type { Command } from "./command.js";
 import { type Content, contentMembers, requireSize } from "./content.js";
 import { FanOut } from "./fan-out.js";
 import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
@@ -60,6 +64,9 @@ export class LocalHub implements Receiver, SocketOwner {
   #kinds = plainRooms;
   /** Sessions of another node that died: backends are to be told that they are gone. */
   onLost: ((sessions: ReadonlyMap<string, LostSession>) => void) | undefined = undefined;
+  /** What servers want of sockets. @returns how many it is about */
+  onCommand: ((command: Command) => number) | undefined = undefined;
+  readonly bans = new Bans();
   /** Others have told that the sessions of this node are gone. */
   onBuried: (() => void) | undefined = undefined;
 
@@ -189,8 +196,7 @@ export class LocalHub implements Receiver, SocketOwner {
     this.#requireTurn(name, by);
     const head = room?.messageHead ?? messageHead(name);
     const at = Date.now();
-    const sentAt = this.#limits.sentAt === "seconds" ? at / 1000 : at;
-    const frame = `${head}${sender},${contentMembers(content)},"sent_at":${sentAt}}`;
+    const frame = `${head}${sender},${contentMembers(content)},"sent_at":${this.#sentAt(at)}}`;
     if (ephemeral) {
       return this.broker.publish(name, { frame, kept: false, key: undefined, except: by?.id, at });
     }
@@ -199,6 +205,16 @@ export class LocalHub implements Receiver, SocketOwner {
       | Promise<Published>;
     if (by !== undefined) this.#charge(by, name, published, frame.length);
     return published;
+  }
+
+  /** @throws GatewayError BODY_TOO_LARGE */
+  directFrame(from: string, content: Content): string {
+    requireSize(content, this.#limits.message);
+    return direct(from, contentMembers(content), this.#sentAt(Date.now()));
+  }
+
+  #sentAt(at: number): number {
+    return this.#limits.sentAt === "seconds" ? at / 1000 : at;
   }
 
   #charge(by: Socket, name: string, published: Published | Promise<Published>, bytes: number): void {
@@ -296,7 +312,9 @@ export class LocalHub implements Receiver, SocketOwner {
 
   signal(text: string): void {
     try {
-      this.open.disconnect(JSON.parse(text) as DisconnectRequest);
+      const signalled = JSON.parse(signalText(text)) as DisconnectRequest | { readonly command: Command };
+      if ("command" in signalled) this.onCommand?.(signalled.command);
+      else this.open.disconnect(signalled);
     } catch (error) {
       this.log(error, "invalid control message from another node");
     }

@@ -2,7 +2,10 @@ import type { BrokerPresence } from "../brokers/broker.js";
 import { CloseCode } from "../chat/frames.js";
 import type { Socket } from "./socket.js";
 
-export type DisconnectRequest = ({ readonly subject: string } | { readonly session: string }) & {
+/** All sockets of a subject, or one of them. */
+export type SocketTarget = { readonly subject: string } | { readonly session: string };
+
+export type DisconnectRequest = SocketTarget & {
   /** The reason in the close frame, at most 123 bytes. */
   readonly reason: string;
 };
@@ -64,12 +67,16 @@ export class OpenSockets {
     }
   }
 
+  /** Those of a subject, or the one of a session. */
+  of(who: SocketTarget): readonly Socket[] {
+    return "session" in who
+      ? [this.#all.get(who.session)].filter(socket => socket !== undefined)
+      : [...this.#all.values()].filter(socket => socket.subject === who.subject);
+  }
+
   /** Closes the sockets of a subject, or one of them. @returns how many */
   disconnect(who: DisconnectRequest): number {
-    const found =
-      "session" in who
-        ? [this.#all.get(who.session)].filter(socket => socket !== undefined)
-        : [...this.#all.values()].filter(socket => socket.subject === who.subject);
+    const found = this.of(who);
     for (const socket of found) this.end(socket, CloseCode.disconnected, who.reason);
     return found.length;
   }

@@ -89,6 +89,24 @@ test("servers publish JSON with its digits, passing messages, and read history b
   }
 });
 
+test("servers put users into rooms, send to them and ban them by REST", async t => {
+  const { open, post } = await start(t);
+  const client = await open();
+  await client.join("general", "jdoe");
+  const subject = "jdoe";
+  assert.deepEqual((await post("/realtime/subscribe", { subject, room: "team" })).json, { sessions: 1 });
+  assert.equal((await client.next("joined")).room_id, "team");
+  const greeting = { subject, from: "system", message: "hi" };
+  assert.deepEqual((await post("/realtime/send", greeting)).json, { sessions: 1 });
+  assert.equal((await client.next("direct-message")).message, "hi");
+  const ban = { subject, room: "team", reason: "spam", ban_seconds: 60 };
+  assert.deepEqual((await post("/realtime/unsubscribe", ban)).json, { sessions: 1 });
+  assert.equal((await client.next("left")).reason, "spam");
+  assert.equal((await client.join("team", "jdoe")).reason, "BANNED");
+  const wrong = await post("/realtime/unsubscribe", { ...ban, ban_seconds: "60" });
+  assert.equal(wrong.status, 400);
+});
+
 test("a broadcast reaches several rooms", async t => {
   const { open, post } = await start(t);
   const [one, two] = [await open(), await open()];

@@ -120,6 +120,15 @@ test("a backend publishes, broadcasts and reads over gRPC what members see", asy
   assert.equal(latest.messages.length, 1);
   assert.equal(latest.place, null);
 
+  const subject = "jdoe";
+  assert.deepEqual(await call("Subscribe", { subject, room: "team" }), { sessions: 1 });
+  assert.equal((await client.next("joined")).room_id, "team");
+  assert.deepEqual(await call("Send", { subject, from: "s", event: "e", data: "[1]" }), { sessions: 1 });
+  assert.deepEqual((await client.next("direct-message")).data, [1]);
+  const removal = { subject, room: "team", ban_seconds: 60 };
+  assert.deepEqual(await call("Unsubscribe", removal), { sessions: 1 });
+  assert.equal((await client.next("left")).room_id, "team");
+
   assert.deepEqual(await call("Disconnect", { subject: "jdoe", reason: "banned" }), { closed: 1 });
   assert.equal((await client.closed).reason, "banned");
 });

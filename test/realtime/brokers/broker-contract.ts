@@ -7,6 +7,7 @@ import type {
   Published,
   RoomDraft,
 } from "../../../src/realtime/brokers/broker.js";
+import { lastingSignal, signalText } from "../../../src/realtime/brokers/signals.js";
 import { GatewayError } from "../../../src/status/failure.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { startWire, type TestServer } from "./servers.js";
@@ -282,6 +283,20 @@ export function describeBroker(kind: BrokerKind): void {
       b.broker.signal("bye");
       await a.recorder.until(all => all.length === 1);
       assert.deepEqual(a.recorder.all, [{ kind: "signal", text: "bye" }]);
+    });
+
+    test("a signal that lasts is heard by nodes that start after it, once", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      await a.broker.signal("passing");
+      await a.broker.signal(lastingSignal("lasting"));
+      await b.recorder.until(all => all.length === 2);
+      const late = await node(name);
+      await late.recorder.until(all => all.length === 1);
+      await a.broker.signal("after");
+      await late.recorder.until(all => all.length === 2);
+      const texts = late.recorder.all.map(entry => entry.kind === "signal" && signalText(entry.text));
+      assert.deepEqual(texts, ["lasting", "after"]);
     });
 
     outage(
