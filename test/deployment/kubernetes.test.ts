@@ -46,8 +46,8 @@ for (const values of ["minimal", "full"]) {
   }, () => {
     const { status, stdout, stderr } = template("-f", join(folder, `${values}.values.yaml`));
     assert.equal(status, 0, stderr);
-    const text = `# ${fingerprint(values)}\n${stdout}`;
-    assert.equal(text, readFileSync(renderedFile(values), "utf8"));
+    // Versions of Helm differ in white space.
+    assert.deepEqual(readObjects(stdout), readObjects(readFileSync(renderedFile(values), "utf8")));
   });
 }
 

@@ -9,8 +9,8 @@ import { isGuide, type Page, pages, readme } from "./page.js";
 const pageOf = new Map(pages.map(page => [page.path, page]));
 
 /** Languages of blocks that tests execute or compare, and `text` for figures. */
-/** Those in html run in Chromium: test/streams/browser.test.ts. */
-const languages = new Set(["console", "yaml", "proto", "js", "sh", "text", "html"]);
+/** Those in html run in Chromium (test/streams/browser.test.ts), those of proxies in test/guides/proxies.test.ts. */
+const languages = new Set(["console", "yaml", "proto", "js", "sh", "text", "html", "nginx", "haproxy"]);
 
 const scripts = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<
   string,
@@ -108,7 +108,9 @@ describe("the documentation as a whole", () => {
   });
 
   it("test/guides executes every guide", () => {
-    const tests = readFileSync(join(root, "test/guides/guides.test.ts"), "utf8");
+    const tests = ["guides", "proxies"]
+      .map(name => readFileSync(join(root, `test/guides/${name}.test.ts`), "utf8"))
+      .join("\n");
     for (const page of pages.filter(isGuide)) assert.ok(tests.includes(`"${page.path}"`), page.path);
   });
 

@@ -28,12 +28,15 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** @param yaml everything but `descriptors` */
-export function serve(yaml: string): Served {
+/**
+ * @param yaml everything but `descriptors`
+ * @param proto what it serves
+ */
+export function serve(yaml: string, proto = echoProto): Served {
   const folder = mkdtempSync(join(tmpdir(), "protogate-workers-"));
   const write = (text: string): void =>
     writeFileSync(join(folder, "gateway.yaml"), `descriptors: [{ protos: ./echo.proto }]\n${text}`);
-  writeFileSync(join(folder, "echo.proto"), echoProto);
+  writeFileSync(join(folder, "echo.proto"), proto);
   write(yaml);
   const child: ChildProcess = spawn(process.execPath, [main, "serve", "-c", join(folder, "gateway.yaml")], {
     stdio: ["ignore", "pipe", "pipe"],
