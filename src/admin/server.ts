@@ -7,6 +7,7 @@ import { isLoopback } from "../config/address.js";
 import { statusDialect } from "../dialects/status.js";
 import { bearerCheck } from "../net/bearer.js";
 import { isHostHeader } from "../net/forwarded-list.js";
+import { pageFiles, pagePolicy } from "../net/page-files.js";
 import { NodeCertificates, type RenewableTls, type ServerTls, type ShownTls } from "../net/server-tls.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { type Elsewhere, Operations } from "./operations.js";
@@ -34,6 +35,8 @@ export interface AdminOptions {
   readonly token?: () => string | undefined;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly ready: () => Readiness | Promise<Readiness>;
+  /** What the status page shows. */
+  readonly status: () => unknown;
   /** The resolved configuration with secrets already redacted; shown as JSON. */
   readonly config: () => unknown;
   /** The route table; shown as JSON. */
@@ -57,7 +60,7 @@ const noRoutes: readonly AdminRoute[] = [];
 const clientTimeoutMs = 30_000;
 
 /**
- * Starts the listener for operators: `/metrics`, `/livez`, `/readyz`, `/config` and `/bindings`.
+ * Starts the listener for operators: the status page at `/` and its `/status`, `/metrics`, `/livez`, `/readyz`, `/config` and `/bindings`.
  * Bound to loopback, it serves no `Host` but local ones.
  * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen, Node's where key or certificate are bad
  */
@@ -111,7 +114,7 @@ function addGuards(app: App, options: AdminOptions): void {
       const message = `this listener serves local users only, not host ${JSON.stringify(request.headers.host)}`;
       return refuse(reply, gatewayFailure("MISDIRECTED_REQUEST", message), request.url);
     }
-    if (probes.has(request.routeOptions.url ?? "") || identified(request)) return undefined;
+    if (isOpen(request.routeOptions.url ?? "") || identified(request)) return undefined;
     const { authorization } = request.headers;
     reply.header("www-authenticate", 'Bearer realm="admin"');
     return refuse(reply, unidentified(authorization !== undefined, options), request.url);
@@ -138,7 +141,7 @@ function addGuards(app: App, options: AdminOptions): void {
     }
     const paths = [...routes().map(each => each.path), ...((await elsewhere?.paths()) ?? [])];
     const more = new Set(paths.map(each => each.replace(/^(\/[^/]+)\/.*/, "$1/…")));
-    const all = ["/metrics", "/livez", "/readyz", "/config", "/bindings", ...more];
+    const all = ["/", "/status", "/metrics", "/livez", "/readyz", "/config", "/bindings", ...more];
     const message = `nothing at ${path}; there is ${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
     return refuse(reply, gatewayFailure("ROUTE_NOT_FOUND", message), path);
   });
@@ -152,8 +155,16 @@ function addGuards(app: App, options: AdminOptions): void {
   });
 }
 
-/** What orchestrators ask, who have no credentials. */
-const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
+/**
+ * What is served without credentials: what orchestrators ask, and the status page, which has nothing to tell until its
+ * reader has given it the token. A browser sends no header when it opens a page.
+ */
+function isOpen(path: string): boolean {
+  return path === "/livez" || path === "/readyz" || path === "/" || path.startsWith(pagePath);
+}
+
+/** Below it are the files of the status page. */
+const pagePath = "/status/";
 
 /** Tells whether a request may see what is for operators. */
 function identification({ token = () => undefined, clientCa }: AdminOptions): (request: Request) => boolean {
@@ -181,7 +192,13 @@ function unidentified(given: boolean, { token, clientCa }: AdminOptions): Failur
   return gatewayFailure("CREDENTIALS_MISSING", message);
 }
 
-function addRoutes(app: App, { metrics, ready, config, bindings }: AdminOptions): void {
+function addRoutes(app: App, { metrics, ready, status, config, bindings }: AdminOptions): void {
+  for (const { name, contentType, bytes } of pageFiles(new URL("./page/", import.meta.url))) {
+    app.get(name === "index.html" ? "/" : `${pagePath}${name}`, (_request, reply) =>
+      reply.headers(pageHeaders).type(contentType).send(bytes),
+    );
+  }
+  app.get("/status", async (_request, reply) => sendJson(reply, await status()));
   app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get("/livez", (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok"));
   app.get("/readyz", async (_request, reply) => {
@@ -191,6 +208,13 @@ function addRoutes(app: App, { metrics, ready, config, bindings }: AdminOptions)
   app.get("/config", async (_request, reply) => sendJson(reply, await config()));
   app.get("/bindings", async (_request, reply) => sendJson(reply, await bindings()));
 }
+
+const pageHeaders = {
+  "content-security-policy": pagePolicy,
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
 
 function sendJson(reply: Reply, value: unknown): Reply {
   return reply.type("application/json").send(JSON.stringify(value) ?? "null");

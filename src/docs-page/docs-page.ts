@@ -3,10 +3,10 @@ import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/buil
 import { statusDialect } from "../dialects/status.js";
 import { type ExplainSource, explainRequest } from "../explain/explanation.js";
 import { createPace, inTurns } from "../net/pace.js";
+import { type PageFile, pageFiles, pagePolicy } from "../net/page-files.js";
 import type { DocsConfig } from "../openapi/config.js";
 import { Documents } from "../openapi/documents.js";
 import { type Prepared, prepare, respond } from "../openapi/prepared.js";
-import { pageAssets, pagePolicy } from "./assets.js";
 import { type CatalogSource, makeCatalog } from "./catalog.js";
 import { maxExplainBytes, writtenRequest } from "./written-request.js";
 
@@ -100,4 +100,27 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     }
     return made;
   };
+}
+
+let files: readonly PageFile[] | undefined;
+
+/**
+ * The files of the page, for where it is served. They are read once.
+ * @returns each with its name below the path of the page; empty for the page itself
+ */
+function pageAssets(path: string, title: string): readonly PageFile[] {
+  files ??= pageFiles(new URL("./assets/", import.meta.url));
+  return files.map(({ name, contentType, bytes }) => {
+    if (name !== "index.html") return { name: `/${name}`, contentType, bytes };
+    const html = bytes
+      .toString()
+      .replaceAll("{{path}}", () => escaped(path))
+      .replaceAll("{{title}}", () => escaped(title));
+    return { name: "", contentType, bytes: Buffer.from(html) };
+  });
+}
+
+/** Text of the configuration in markup. */
+function escaped(text: string): string {
+  return text.replace(/[&<>"'`]/g, char => `&#${char.charCodeAt(0)};`);
 }

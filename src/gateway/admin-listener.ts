@@ -4,11 +4,14 @@ import type { AdminRoute } from "../bindings/admin-route.js";
 import { describeBinding } from "../bindings/route-description.js";
 import { gatewayError } from "../status/failure.js";
 import type { Metrics } from "../telemetry/metrics.js";
+import { metricStates } from "../telemetry/totals.js";
 import type { Generation } from "./generation.js";
 import { listenerOf, listening } from "./listener.js";
 import type { UsableConfig } from "./read-config.js";
 import { type GatewayState, readiness } from "./readiness.js";
-import type { ConfigStatus, ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
+import type { ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
+import type { Reloads } from "./reload/reloads.js";
+import { gatewayStatus, processStatus } from "./status.js";
 
 /** What the admin listener shows, asked at each request. */
 export interface AdminView {
@@ -16,9 +19,9 @@ export interface AdminView {
   readonly loaded: () => UsableConfig;
   /** Undefined until there is one. */
   readonly generation: () => Generation | undefined;
-  readonly status: () => ConfigStatus;
   readonly reload: (trigger: ReloadTrigger) => Promise<ReloadReport>;
   readonly state: () => GatewayState;
+  readonly reloads: Reloads;
 }
 
 /**
@@ -26,11 +29,18 @@ export interface AdminView {
  * @throws LoadError where it cannot listen
  */
 export function startAdminListener(view: AdminView): Promise<AdminServer> {
-  const { metrics, loaded, generation, status, reload, state } = view;
+  const { metrics, loaded, generation, reload, state, reloads } = view;
   return listenForOperators(loaded, {
     metrics,
     ready: () => readiness(state()),
-    config: status,
+    status: async () => {
+      const sources = {
+        metrics: await metricStates(metrics.registry),
+        processes: [processStatus(1, metrics, state())],
+      };
+      return gatewayStatus(sources, loaded(), reloads, readiness(state()));
+    },
+    config: () => reloads.status(loaded()),
     bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
     routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
     elsewhere: {

@@ -367,9 +367,9 @@ class RunningGateway implements Gateway {
       metrics: this.#runtime.metrics,
       loaded: () => this.#loaded,
       generation: () => this.#generation,
-      status: () => this.#reloads.status(this.#loaded),
       reload: trigger => this.reload(trigger),
       state: () => this.#state(),
+      reloads: this.#reloads,
     });
   }
 

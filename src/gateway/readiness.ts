@@ -1,5 +1,6 @@
 import type { Readiness } from "../admin/server.js";
 import type { Backends } from "./backends.js";
+import type { RealtimeService } from "./realtime.js";
 
 type Check = Readiness["checks"][string];
 
@@ -10,7 +11,7 @@ export interface GatewayState {
   /** Undefined until a configuration is loaded. */
   readonly backends: Backends | undefined;
   /** Undefined without rooms. */
-  readonly realtime: { readonly ready: boolean } | undefined;
+  readonly realtime: Pick<RealtimeService, "ready" | "realtime"> | undefined;
   /** When it was loaded, and whether a reload has failed since. */
   readonly configuration: string;
 }

@@ -3,7 +3,7 @@ import type { Binding } from "../bindings/binding.js";
 import { Code } from "../status/code.js";
 import type { AccessLog } from "../telemetry/access-log.js";
 import type { Metrics } from "../telemetry/metrics.js";
-import { none, other, type RouteMetrics } from "../telemetry/route-metrics.js";
+import { methodLabel, none, other, type RouteMetrics } from "../telemetry/route-metrics.js";
 import { traceIdOf } from "../telemetry/traceparent.js";
 import type { Outcome, ReadonlyContext } from "./context.js";
 import { endServerSpan } from "./trace.js";
@@ -41,15 +41,26 @@ export function record(
       label,
     );
   }
-  if (accessLog.takes(status)) {
+  const isFailure = status >= 400;
+  const isLogged = accessLog.takes(status);
+  if (!isFailure && !isLogged) return;
+  const traceId = span?.traceId ?? traceIdOf(request.header("traceparent"));
+  const route = binding?.template.text;
+  const upstream = binding === undefined ? undefined : upstreamOf(binding);
+  const reason = failure?.reason;
+  if (isFailure) {
+    const method = methodLabel(request.method);
+    metrics.failures.add({ method, route, upstream, status, code, reason, requestId, traceId });
+  }
+  if (isLogged) {
     accessLog.write({
       requestId,
-      traceId: span?.traceId ?? traceIdOf(request.header("traceparent")),
+      traceId,
       method: request.method,
       path: request.path,
-      route: binding?.template.text,
+      route,
       rpc: binding?.kind === "rpc" ? binding.route.rpc.path : undefined,
-      upstream: binding === undefined ? undefined : upstreamOf(binding),
+      upstream,
       status,
       code,
       backendCode,
@@ -57,7 +68,7 @@ export function record(
       upstreamSeconds,
       requestBytes,
       responseBytes,
-      reason: failure?.reason,
+      reason,
       detail,
     });
   }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { RecentFailures } from "./recent-failures.js";
 import { methodLabel, RouteMetrics, type RouteSeries } from "./route-metrics.js";
 import { CounterSeries, HistogramSeries } from "./series.js";
 import { StreamMetrics } from "./stream-metrics.js";
@@ -38,6 +39,8 @@ const misnamed = [
 export class Metrics {
   readonly registry = new Registry();
   readonly streams = new StreamMetrics(this.registry);
+  /** What no number tells: which requests failed last. */
+  readonly failures = new RecentFailures();
   readonly #routes: RouteSeries;
   readonly #upstreams: UpstreamSeries;
   readonly #reloads: Counter<"result">;

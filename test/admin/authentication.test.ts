@@ -14,6 +14,7 @@ function started(changes: Partial<AdminOptions>): Promise<AdminServer> {
     address: { host: "127.0.0.1", port: 0 },
     metrics: new Metrics({ version: "1", buckets: [1] }),
     ready: () => ({ ready: true, checks: {} }),
+    status: () => ({}),
     config: () => ({}),
     bindings: () => [],
     routes: () => [
@@ -30,10 +31,18 @@ function started(changes: Partial<AdminOptions>): Promise<AdminServer> {
   });
 }
 
-const guarded = ["/metrics", "/config", "/bindings", "/realtime/publish", "/nothing"];
+const guarded = [
+  "/status",
+  "/status/nothing",
+  "/metrics",
+  "/config",
+  "/bindings",
+  "/realtime/publish",
+  "/nothing",
+];
 const publish: RequestInit = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" };
 
-test("with a token the admin listener serves operators alone: 401 with a challenge for all but the probes", async () => {
+test("with a token the admin listener serves operators alone: 401 with a challenge for all but the probes and the files of the status page", async () => {
   const admin = await started({ token: () => "s3cret" });
   const url = `http://127.0.0.1:${admin.address.port}`;
   try {
@@ -53,8 +62,16 @@ test("with a token the admin listener serves operators alone: 401 with a challen
       assert.equal((await fetch(url + path)).status, 200, path);
       assert.equal((await fetch(url + path, { method: "HEAD" })).status, 200, path);
     }
+    for (const path of ["/", "/status/main.js", "/status/status.css"]) {
+      const page = await fetch(url + path);
+      assert.equal(page.status, 200, path);
+      assert.match(
+        page.headers.get("content-security-policy") ?? "",
+        /^default-src 'none'; script-src 'self'/,
+      );
+    }
     const authorization = "Bearer s3cret";
-    for (const path of ["/metrics", "/config", "/bindings"])
+    for (const path of ["/status", "/metrics", "/config", "/bindings"])
       assert.equal((await fetch(url + path, { headers: { authorization } })).status, 200, path);
     assert.equal((await fetch(`${url}/nothing`, { headers: { authorization } })).status, 404);
     const { headers, ...rest } = publish;

@@ -17,6 +17,7 @@ async function withAdmin(
     address: { host: "127.0.0.1", port: 0 },
     metrics,
     ready: () => ({ ready: true, checks: { config: { ok: true, message: "loaded" } } }),
+    status: () => ({}),
     config: () => ({ livekit: { api_secret: "<redacted>" } }),
     bindings: () => [{ method: "GET", template: "/v1/articles" }],
     ...changes,
@@ -135,7 +136,7 @@ test("an unknown admin path is 404 and another method 405 with Allow, both as JS
     assert.deepEqual(JSON.parse(missing.body), {
       code: 5,
       reason: "ROUTE_NOT_FOUND",
-      message: "nothing at /nothing; there is /metrics, /livez, /readyz, /config and /bindings",
+      message: "nothing at /nothing; there is /, /status, /metrics, /livez, /readyz, /config and /bindings",
       details: [],
     });
     const posted = await request(admin, "/metrics?x=1", { method: "POST" });

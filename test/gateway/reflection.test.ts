@@ -9,6 +9,8 @@ import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { startAdminListener } from "../../src/gateway/admin-listener.js";
 import { readConfig } from "../../src/gateway/read-config.js";
+import { Reloads } from "../../src/gateway/reload/reloads.js";
+import { createLogger } from "../../src/telemetry/logger.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
 import { send, startTestGateway, type TestGateway } from "./harness.js";
 
@@ -127,9 +129,9 @@ describe("reflection as descriptor source", () => {
       metrics: new Metrics({ version: "0", buckets: [1] }),
       loaded: () => loaded,
       generation: () => undefined,
-      status: never,
       reload: never,
       state: never,
+      reloads: new Reloads(createLogger("silent"), never),
     });
     const origin = `http://127.0.0.1:${admin.address.port}`;
     const published = await fetch(`${origin}/realtime/publish`, { method: "POST", body: "{}" });

@@ -105,6 +105,15 @@ ${rest}`;
       assert.equal(status, 200);
       assert.deepEqual(JSON.parse(text).checks.workers, { ok: true, message: "2 of 2 serve" });
       assert.match((await get(`${admin}/bindings`)).text, /"\/v1\/items\/\{id\}"/);
+      const now = JSON.parse((await get(`${admin}/status`)).text);
+      assert.deepEqual([now.routes[0].requests, now.upstreams[0].calls], [sent, sent]);
+      assert.deepEqual(now.upstreams[0].endpoints[0].states, { ready: 2 });
+      assert.deepEqual(
+        now.workers.map((each: { worker: number }) => each.worker),
+        [1, 2],
+      );
+      const page = await get(`${admin}/`);
+      assert.match(page.text, /<title>Protogate status/);
     });
 
     it("a worker that is killed loses its own requests alone and is replaced, and no counter goes back", async () => {

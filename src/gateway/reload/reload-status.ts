@@ -21,14 +21,18 @@ export interface ReloadReport {
   readonly routes_removed: readonly string[];
 }
 
-/** The configuration that serves, and how it came to be. */
-export interface ConfigStatus {
+/** Which configuration serves. */
+export interface ConfigState {
   /** SHA-256 of the configuration without its secrets, in hexadecimal digits: the same on every gateway that has it. */
   readonly hash: string;
   /** ISO 8601. */
   readonly loaded_at: string;
   /** Settings that take effect only after a restart. */
   readonly needs_restart: readonly string[];
+}
+
+/** The configuration that serves, and how it came to be. */
+export interface ConfigStatus extends ConfigState {
   readonly last_reload: ReloadReport | null;
   /** As operators see it: without secrets. */
   readonly config: unknown;

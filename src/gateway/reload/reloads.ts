@@ -5,9 +5,11 @@ import type { Generation } from "../generation.js";
 import type { UsableConfig } from "../read-config.js";
 import { FileWatcher } from "./file-watcher.js";
 import {
+  type ConfigState,
   type ConfigStatus,
   changedSettings,
   configHash,
+  hashOf,
   missingFrom,
   type ReloadReport,
   type ReloadTrigger,
@@ -19,6 +21,9 @@ export interface Serving {
   readonly generation: Generation | undefined;
 }
 
+/** Reloads that operators are shown. */
+const keptReports = 20;
+
 /** The state of a gateway's reloads, and the watcher of the files that trigger them. */
 export class Reloads {
   readonly #log: Logger;
@@ -26,7 +31,8 @@ export class Reloads {
   #watcher: FileWatcher | undefined;
   #loadedAt = new Date();
   #needsRestart: readonly string[] = [];
-  #last: ReloadReport | null = null;
+  /** Newest first. */
+  readonly #history: ReloadReport[] = [];
   /** Of a configuration that was tried in vain, beside those of the one that serves. */
   #tried: ReadonlySet<string> = new Set();
 
@@ -36,15 +42,27 @@ export class Reloads {
     this.#ask = ask;
   }
 
-  status({ config, secrets }: UsableConfig): ConfigStatus {
-    const shown = redact(config, secrets);
-    return {
-      hash: configHash(shown),
-      loaded_at: this.#loadedAt.toISOString(),
-      needs_restart: this.#needsRestart,
-      last_reload: this.#last,
-      config: shown,
-    };
+  status(loaded: UsableConfig): ConfigStatus {
+    const shown = redact(loaded.config, loaded.secrets);
+    return { ...this.#state(configHash(shown)), last_reload: this.#last, config: shown };
+  }
+
+  /** The same without the configuration itself. */
+  state(loaded: UsableConfig): ConfigState {
+    return this.#state(hashOf(loaded));
+  }
+
+  #state(hash: string): ConfigState {
+    return { hash, loaded_at: this.#loadedAt.toISOString(), needs_restart: this.#needsRestart };
+  }
+
+  /** The latest, newest first. */
+  get history(): readonly ReloadReport[] {
+    return this.#history;
+  }
+
+  get #last(): ReloadReport | null {
+    return this.#history[0] ?? null;
   }
 
   /** In one sentence, for `/readyz`. */
@@ -78,13 +96,12 @@ export class Reloads {
     this.#loadedAt = new Date(report.at);
     this.#needsRestart = needsRestart;
     this.#tried = new Set();
-    this.#last = report;
-    return report;
+    return this.#keep(report);
   }
 
   failed(trigger: ReloadTrigger, error: unknown): ReloadReport {
     if (error instanceof LoadError) this.#tried = error.files;
-    this.#last = {
+    return this.#keep({
       at: new Date().toISOString(),
       trigger,
       result: "failure",
@@ -92,8 +109,13 @@ export class Reloads {
       changed: [],
       routes_added: [],
       routes_removed: [],
-    };
-    return this.#last;
+    });
+  }
+
+  #keep(report: ReloadReport): ReloadReport {
+    this.#history.unshift(report);
+    this.#history.length = Math.min(this.#history.length, keptReports);
+    return report;
   }
 
   /**

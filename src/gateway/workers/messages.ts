@@ -1,5 +1,6 @@
 import type { OperationRequest, OperationResponse } from "../../admin/operations.js";
 import type { Readiness } from "../../admin/server.js";
+import type { ProcessStatus } from "../../admin/status.js";
 import type { ConfigInput } from "../../config/compose.js";
 import type { Failure } from "../../status/failure.js";
 import type { MetricState } from "../../telemetry/totals.js";
@@ -62,6 +63,7 @@ export const reloadWorker = question<ReloadTrigger, ReloadResponse>("reload");
 export const askReadiness = question<null, Readiness>("readiness");
 export const askBindings = question<null, unknown>("bindings");
 export const askMetrics = question<null, MetricState[]>("metrics", structured(), structured());
+export const askProcess = question<null, ProcessStatus>("process");
 export const askPaths = question<null, readonly string[]>("paths");
 export const forwardOperation = question<OperationRequest, ForwardedResponse>(
   "operation",

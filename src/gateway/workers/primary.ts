@@ -17,9 +17,11 @@ import { shownPorts } from "../http-listeners.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
 import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
 import { describeError, Reloads } from "../reload/reloads.js";
+import { gatewayStatus } from "../status.js";
 import {
   askBindings,
   askPaths,
+  askProcess,
   askReadiness,
   askVerdict,
   forwardOperation,
@@ -272,6 +274,7 @@ class Primary implements Gateway {
     return listenForOperators(() => this.#loaded, {
       metrics: this.#workerMetrics,
       ready: () => this.#readiness(),
+      status: () => this.#status(),
       config: () => ({
         ...this.#reloads.status(this.#loaded),
         workers: this.#pool.serving.map(worker => {
@@ -291,6 +294,16 @@ class Primary implements Gateway {
         paths: async () => (await this.#any()?.channel.ask(askPaths, null, answerMs)) ?? [],
       },
     });
+  }
+
+  async #status(): Promise<object> {
+    const [metrics, readiness, answers] = await Promise.all([
+      this.#workerMetrics.states(),
+      this.#readiness(),
+      this.#pool.askAll(askProcess, null, answerMs),
+    ]);
+    const processes = answers.flatMap(({ response }) => response ?? []);
+    return gatewayStatus({ metrics, processes }, this.#loaded, this.#reloads, readiness);
   }
 
   /** A worker for what any of them can do. */

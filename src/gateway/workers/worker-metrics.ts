@@ -39,6 +39,11 @@ export class WorkerMetrics {
   }
 
   async text(): Promise<string> {
+    return metricText(await this.states());
+  }
+
+  /** Of all processes, added up. */
+  async states(): Promise<MetricState[]> {
     const answers = await this.#pool.askAll(askMetrics, null, scrapeMs);
     const serving = new Set(this.#pool.serving);
     for (const { worker, response } of answers) {
@@ -46,7 +51,7 @@ export class WorkerMetrics {
       if (response !== undefined && serving.has(worker)) this.#reports.set(worker, response);
     }
     const own = await metricStates(this.#metrics.registry);
-    return metricText(addUp([own, ...this.#reports.values(), this.#past]));
+    return addUp([own, ...this.#reports.values(), this.#past]);
   }
 }
 

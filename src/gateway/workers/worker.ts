@@ -15,10 +15,12 @@ import type { Gateway, WorkerPart } from "../gateway-options.js";
 import type { UsableConfig } from "../read-config.js";
 import { readiness } from "../readiness.js";
 import { hashOf } from "../reload/reload-status.js";
+import { processStatus } from "../status.js";
 import {
   askBindings,
   askMetrics,
   askPaths,
+  askProcess,
   askReadiness,
   askVerdict,
   forwardOperation,
@@ -84,7 +86,7 @@ class WorkerGateway {
       worker,
       channel,
       log: { info: nothing, error: nothing, warn },
-      serveOperators: async view => this.#serveOperators(view),
+      serveOperators: async view => this.#serveOperators(worker, view),
       agree: async (loaded: UsableConfig) => {
         const verdict = await channel.ask(askVerdict, { hash: hashOf(loaded) });
         if (!verdict.go) throw new Error(verdict.reason);
@@ -92,7 +94,7 @@ class WorkerGateway {
     };
   }
 
-  #serveOperators(view: AdminView): AdminServer {
+  #serveOperators(worker: number, view: AdminView): AdminServer {
     this.#view = view;
     const channel = this.#channel;
     const routes = () => view.generation()?.adminRoutes ?? [];
@@ -100,6 +102,7 @@ class WorkerGateway {
     channel.onRequest(askReadiness, () => readiness(view.state()));
     channel.onRequest(askBindings, () => view.generation()?.routes.bindings.map(describeBinding) ?? []);
     channel.onRequest(askMetrics, () => metricStates(view.metrics.registry));
+    channel.onRequest(askProcess, () => processStatus(worker, view.metrics, view.state()));
     channel.onRequest(askPaths, () => routes().map(({ path }) => path));
     channel.onRequest(reloadWorker, async trigger => ({
       report: await view.reload(trigger),
@@ -135,7 +138,7 @@ class WorkerGateway {
 
   #status(): WorkerStatus {
     const view = this.#view as AdminView;
-    const { hash, loaded_at: loadedAt, needs_restart: needsRestart } = view.status();
+    const { hash, loaded_at: loadedAt, needs_restart: needsRestart } = view.reloads.state(view.loaded());
     return { hash, loadedAt, needsRestart, bindings: view.generation()?.routes.bindings.length ?? 0 };
   }
 

@@ -17,6 +17,7 @@ async function start(t: TestContext): Promise<Api> {
     address: { host: "127.0.0.1", port: 0 },
     metrics: new Metrics({ version: "0", buckets: [1] }),
     ready: () => ({ ready: true, checks: {} }),
+    status: () => ({}),
     config: () => ({}),
     bindings: () => [],
     routes: () => routes,
