@@ -158,6 +158,7 @@ export function realtimeSettings(
     ...guard,
     rooms: section.rooms !== false,
     kinds: roomKindsOf(section),
+    sessions: section.sessions,
     sentAt: section.sent_at,
     limits: {
       message: section.limits.message,

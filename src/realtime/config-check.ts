@@ -33,6 +33,7 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
     findings.error(at, `expected at most ${durationText(maxIdle)}, found ${durationText(idle)}`);
   }
   checkBackpressure(draft, findings);
+  checkSessions(realtime, findings);
   for (const kind of eventKinds) {
     const path = ["realtime", "events", kind, "upstream"];
     checkReference("upstream", path, realtime.events?.[kind]?.upstream, draft.upstreams, findings);
@@ -49,6 +50,22 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
   checkApi(draft, findings);
   if (realtime.rooms === false) checkWithoutRooms(draft, findings);
   else if (Array.isArray(realtime.rooms)) checkRooms(realtime.rooms, draft, findings);
+}
+
+const sessionKey = /^(subject|claim(\.[^.\s]+)+)$/;
+
+function checkSessions({ sessions = [], auth }: RealtimeDraft, findings: Findings): void {
+  if (sessions.length > 0 && auth === "none")
+    findings.error(["realtime", "sessions"], "without authentication users are not known; expected auth");
+  sessions.forEach((rule, index) => {
+    const key = rule?.key;
+    if (key === undefined || sessionKey.test(key)) return;
+    const at = ["realtime", "sessions", index, "key"];
+    findings.error(
+      at,
+      `expected subject, or a claim such as claim.PlatformID, found ${findings.show(at, key)}`,
+    );
+  });
 }
 
 function checkRooms(

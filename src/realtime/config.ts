@@ -174,6 +174,21 @@ const roomsSchema = Type.Unsafe<boolean | RoomConfig[]>({
   default: true,
 });
 
+const sessionRule = mapping(
+  {
+    key: text("nonempty", {
+      description:
+        "What tells the classes of a user's sockets apart: a claim, such as claim.PlatformID, or subject, for all of them.",
+    }),
+    max: Type.Integer({ minimum: 1, maximum: 10_000, default: 1, description: "Sockets of one class." }),
+    over: choice(["kick_oldest", "refuse"], {
+      description: "What is done about one more: the oldest is closed with 4409, or the new one with 4429.",
+      default: "kick_oldest",
+    }),
+  },
+  "How many sockets a user may have.",
+);
+
 /** For backends; every client that can connect to it may do everything with rooms and sockets. */
 const api = Type.Optional(
   mapping(
@@ -219,6 +234,10 @@ export const RealtimeSchema = mapping(
       }),
     ),
     rooms: roomsSchema,
+    sessions: Type.Array(sessionRule, {
+      description: "How many sockets a user may have of each class, on all gateways.",
+      default: [],
+    }),
     auth: Type.Optional(
       authReference(
         "Who may open a socket: `none`, or providers of which one must accept. Without it, as `auth.default` says.",

@@ -17,6 +17,7 @@ import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
 import { LocalHub } from "./rooms/local-hub.js";
 import { plainRooms, type RoomKinds } from "./rooms/room-kinds.js";
+import type { SessionRule } from "./rooms/session-classes.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
 import type { FrameRate, Publisher } from "./rooms/socket.js";
 
@@ -34,6 +35,7 @@ export interface RealtimeSettings {
   readonly rooms?: boolean;
   /** Which rooms there are; left out, all names are rooms of one kind. */
   readonly kinds?: RoomKinds;
+  readonly sessions?: readonly SessionRule[];
   readonly roomPolicy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
   readonly sentAt: "seconds" | "milliseconds";
@@ -231,8 +233,8 @@ function frameRateOf({ limits }: RealtimeSettings): FrameRate {
   return { perSecond: limits.messagesPerSecond, burst: limits.burst };
 }
 
-function hubLimits({ limits, backpressure, sentAt, kinds = plainRooms }: RealtimeSettings) {
-  return { rooms: limits.roomsPerConnection, message: limits.message, backpressure, sentAt, kinds };
+function hubLimits({ limits, backpressure, sentAt, kinds = plainRooms, sessions = [] }: RealtimeSettings) {
+  return { sessions, rooms: limits.roomsPerConnection, message: limits.message, backpressure, sentAt, kinds };
 }
 
 function chatOptions(settings: RealtimeSettings) {

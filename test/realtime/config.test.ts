@@ -16,6 +16,7 @@ test("an empty section is realtime with every default", () => {
   assert.deepEqual(realtime, {
     protocol: "chat",
     rooms: true,
+    sessions: [],
     origins: [],
     sent_at: "seconds",
     deflate: false,
@@ -154,4 +155,11 @@ test("rooms that differ are checked: their patterns, their order, and what does 
     assert.equal(found.length, 1, `${entries}: ${found.join("\n")}`);
     assert.match(found[0] ?? "", problem);
   }
+});
+
+test("classes of sessions are claims or the subject, of callers who are known", () => {
+  const of = (rules: string, more = "") => problems(`realtime: { sessions: [${rules}]${more} }`);
+  assert.deepEqual(of("{ key: claim.PlatformID }, { key: subject, max: 3, over: refuse }"), []);
+  assert.match(of("{ key: platform }")[0] ?? "", /expected subject, or a claim such as claim.PlatformID/);
+  assert.match(of("{ key: subject }", ", auth: none")[0] ?? "", /without authentication users are not known/);
 });

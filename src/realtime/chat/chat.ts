@@ -6,6 +6,7 @@ import { jsonMembers } from "../bridge/json-members.js";
 import type { LostSession } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
+import { isRoomName } from "../rooms/session-classes.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
 import { Commands } from "./commands.js";
 import { readFrame } from "./frame-reader.js";
@@ -122,10 +123,8 @@ export class Chat {
     const { bridge } = this.options;
     if (bridge === undefined) return;
     for (const [id, { rooms, subject }] of sessions) {
-      const leaves = Array.from(
-        rooms,
-        ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
-      );
+      const joined = [...rooms].filter(([room]) => isRoomName(room));
+      const leaves = joined.map(([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }));
       this.#settle(this.#notifyClosed(bridge, new LostSocket(id, subject), leaves, 1006, undefined));
     }
   }

@@ -38,6 +38,9 @@ export class Commands {
         count(local.metrics.sent.other, sent.length, bytes);
         return sent.length;
       }
+      case "end":
+        for (const socket of sockets) local.open.end(socket, command.code, command.reason);
+        return sockets.length;
       case "subscribe":
         return sockets.filter(socket =>
           this.#owner.enqueue(socket, { type: "subscribe", room_id: command.room }),

@@ -238,6 +238,10 @@ export const CloseCode = {
   slow: 4008,
   /** Too many frames. */
   flood: 4029,
+  /** The user has opened another socket of the same class. */
+  replaced: 4409,
+  /** The user has as many sockets of the class as it may. */
+  tooManySessions: 4429,
 } as const;
 
 /** Those that are counted one by one; all others that clients may send are one. */

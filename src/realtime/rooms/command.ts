@@ -11,4 +11,5 @@ export type Command =
       /** They cannot come back until then, milliseconds since 1970. */
       readonly banned: { readonly subject: string; readonly until: number } | undefined;
     }
-  | { readonly do: "send"; readonly who: SocketTarget; readonly frame: string };
+  | { readonly do: "send"; readonly who: SocketTarget; readonly frame: string }
+  | { readonly do: "end"; readonly who: SocketTarget; readonly code: number; readonly reason: string };

@@ -145,7 +145,7 @@ export class ServerHub implements Hub {
   }
 
   command(command: Command): number | Promise<number> {
-    if (command.do !== "send") {
+    if ("room" in command) {
       checkName("room", command.room);
       this.#local.kindOf(command.room);
     }

@@ -24,9 +24,10 @@ import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from
 import { Notices } from "./notices.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
 import { plainRooms, type RoomEvent, type RoomKind, type RoomKinds } from "./room-kinds.js";
-import { hasFullShare, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import { HeldGap, hasFullShare, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import { SessionClasses, type SessionRule } from "./session-classes.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
-import type { HeldDelivery, Socket, SocketOwner } from "./socket.js";
+import type { Socket, SocketOwner } from "./socket.js";
 import { messageHead, type Room } from "./socket.js";
 
 export interface HubLimits {
@@ -38,6 +39,8 @@ export interface HubLimits {
   readonly sentAt: "seconds" | "milliseconds";
   /** Left out, all names are rooms of one kind. */
   readonly kinds?: RoomKinds;
+  /** How many sockets a user may have. */
+  readonly sessions?: readonly SessionRule[];
 }
 
 /** How a message is published. */
@@ -60,6 +63,7 @@ export class LocalHub implements Receiver, SocketOwner {
   readonly #pacer: RoomPacer;
   readonly #rooms: ReadonlyMap<string, Room>;
   readonly #notices: Notices;
+  readonly #sessions: SessionClasses;
   #limits: HubLimits;
   #kinds = plainRooms;
   /** Sessions of another node that died: backends are to be told that they are gone. */
@@ -76,7 +80,9 @@ export class LocalHub implements Receiver, SocketOwner {
     readonly logger: Logger | undefined,
     limits: HubLimits,
   ) {
-    this.open = new OpenSockets(socket => this.#members.leaveAll(socket), broker.presence);
+    this.#sessions = new SessionClasses(this);
+    const leaveAll = (socket: Socket) => this.#members.leaveAll(socket);
+    this.open = new OpenSockets(leaveAll, broker.presence, this.#sessions);
     this.#pacer = new RoomPacer(this);
     this.slow = new SlowConsumers(broker, metrics, this);
     this.fanOut = new FanOut(metrics, this.#pacer, this.slow);
@@ -90,6 +96,7 @@ export class LocalHub implements Receiver, SocketOwner {
   set limits(limits: HubLimits) {
     this.#limits = limits;
     this.#kinds = limits.kinds ?? plainRooms;
+    this.#sessions.rules = limits.sessions ?? [];
     for (const room of this.#rooms.values()) {
       // Who is there was counted as it was when they joined.
       const { presence, notices } = room.kind;
@@ -371,21 +378,6 @@ export class LocalHub implements Receiver, SocketOwner {
     if (room === undefined || !isFull(room)) return;
     const message = "the room has more to deliver than it can at once";
     throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
-  }
-}
-
-class HeldGap implements HeldDelivery {
-  readonly byteLength = 0;
-
-  constructor(
-    readonly epoch: string,
-    readonly from: number,
-    public to: number,
-    readonly apply: (gap: HeldGap) => void,
-  ) {}
-
-  deliver(): void {
-    this.apply(this);
   }
 }
 

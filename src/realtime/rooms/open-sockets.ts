@@ -10,6 +10,13 @@ export type DisconnectRequest = SocketTarget & {
   readonly reason: string;
 };
 
+/** What counts the sockets of users. */
+interface SocketSessions {
+  opened(socket: Socket): void;
+  /** Called once more for a socket that has left. */
+  left(socket: Socket): void;
+}
+
 /** How long a socket that is closing may take to read what was sent. */
 const closeTimeoutMs = 30_000;
 
@@ -22,6 +29,7 @@ export class OpenSockets {
   constructor(
     readonly leaveAll: (socket: Socket) => ReadonlyMap<string, string>,
     readonly presence: BrokerPresence | undefined,
+    readonly sessions: SocketSessions,
   ) {}
 
   get size(): number {
@@ -39,12 +47,14 @@ export class OpenSockets {
   add(socket: Socket): void {
     this.#all.set(socket.id, socket);
     this.presence?.open(socket.id, socket.subject);
+    this.sessions.opened(socket);
   }
 
   /** The socket is over. @returns the rooms that it was in until then, or until it was ended, with its name there */
   remove(socket: Socket): ReadonlyMap<string, string> {
     const left = socket.pendingClose?.left ?? this.leaveAll(socket);
     if (this.#all.delete(socket.id)) this.presence?.close(socket.id);
+    this.sessions.left(socket);
     this.#ending.delete(socket);
     return left;
   }
@@ -55,6 +65,7 @@ export class OpenSockets {
     const left = new Map<string, string>();
     socket.beginClose({ code, reason, until: performance.now() + closeTimeoutMs, left });
     this.#ending.add(socket);
+    this.sessions.left(socket);
     for (const [room, name] of this.leaveAll(socket)) left.set(room, name);
     if (socket.buffered === 0) socket.end(code, reason);
   }
