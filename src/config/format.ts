@@ -1,4 +1,5 @@
 import { readHostPattern } from "../net/host-table.js";
+import { isNetwork } from "../net/networks.js";
 import { isHost, parseAddress } from "./address.js";
 
 /** How the text of a scalar is checked and read. */
@@ -88,6 +89,11 @@ const formats = {
     expected: "a host name or an IP address",
     pattern: undefined,
     read: text => (isHost(text) ? text : undefined),
+  },
+  network: {
+    expected: "an IP address, or a network such as 10.0.0.0/8",
+    pattern: "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
+    read: text => (isNetwork(text) ? text : undefined),
   },
   listenerName: matching("^[A-Za-z][A-Za-z0-9_-]{0,62}$", "a name of letters, digits, - and _"),
   hostPattern: {

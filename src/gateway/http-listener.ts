@@ -1,8 +1,9 @@
 import type { BoundRoutes } from "../bindings/binding.js";
+import { networkMatcher } from "../net/networks.js";
 import type { OpenStreams } from "../pipeline/open-streams.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import type { HttpListenerConfig, NamedListener } from "../server/config.js";
-import type { Engine, HeaderReader } from "../server/engine.js";
+import type { Engine, HeaderReader, ProxyProtocol } from "../server/engine.js";
 import { headerOf, startFastifyEngine } from "../server/node/fastify-engine.js";
 import { startUwsEngine } from "../server/uws/uws-engine.js";
 import { AccessLog } from "../telemetry/access-log.js";
@@ -69,6 +70,7 @@ export function startHttpListener(
       http2: listener.http2 !== false,
       maxStreams: http.limits.streams,
       maxResets: http.limits.resets,
+      proxyProtocol: proxyProtocolOf(listener, () => runtime.metrics.proxyHeaderRefused(state.name)),
       headerLimit: http.limits.header,
       requestTimeout: http.limits.request_timeout,
       handle: (request, response) => pipeline.handle(request, response),
@@ -88,4 +90,12 @@ export function startHttpListener(
         runtime.metrics.route(none, other, none).observe(httpStatus, code, 0, 0, 0),
     }),
   );
+}
+
+function proxyProtocolOf(
+  { proxy_protocol: proxies = false }: HttpListenerConfig,
+  refused: () => void,
+): ProxyProtocol | undefined {
+  if (proxies === false) return undefined;
+  return { trusts: proxies === true ? () => true : networkMatcher(proxies), refused };
 }

@@ -204,10 +204,16 @@ function sameSocket(a: HttpListenerConfig, b: HttpListenerConfig): boolean {
 }
 
 /** What holds as long as a listener is open: not its certificates, but whether there is TLS and clients are asked. */
-function fixedOf({ address, engine, http2, tls }: HttpListenerConfig): unknown {
+function fixedOf({
+  address,
+  engine,
+  http2,
+  tls,
+  proxy_protocol: proxies = false,
+}: HttpListenerConfig): unknown {
   const [first] = certificatesOf(tls);
   const asks = first && { asks: first.client_ca !== undefined, requires: first.client_auth === "require" };
-  return { address, engine, http2: http2 !== false, asks };
+  return { address, engine, http2: http2 !== false, asks, proxies };
 }
 
 function byName<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {

@@ -20,9 +20,6 @@ const unavailable: readonly Unavailable[] = [
   { at: "upstreams.*.circuit_breaker" },
   { at: "upstreams.*.outlier" },
 
-  ...["proxy_protocol"].map(key => ({
-    at: `listeners.http.${key}`,
-  })),
   ...serviceLevels.flatMap(level =>
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),

@@ -71,6 +71,22 @@ const engines = {
     }),
   ),
   tls: clientTls,
+  proxy_protocol: Type.Optional(
+    Type.Union(
+      [
+        Type.Boolean({ description: "Whether every connection begins with the header." }),
+        Type.Array(text("network", { description: "An address or a network, such as `10.0.0.0/8`." }), {
+          minItems: 1,
+          maxItems: 1000,
+          description: "The peers whose connections begin with it; those of others do not.",
+        }),
+      ],
+      {
+        description:
+          "Connections begin with a header of the PROXY protocol, version 1 or 2, with the address of the client: `true` for all of them, or the addresses and networks of proxies. Needs the engine fastify.",
+      },
+    ),
+  ),
   hosts: Type.Optional(
     listOf(
       text("hostPattern", { description: "`api.example.com`, or `*.example.com` for all names below." }),
@@ -217,6 +233,11 @@ function checkHttpListener(path: Path, listener: HttpListenerDraft, findings: Fi
     const message = "HTTP/2 needs the engine fastify; uws speaks HTTP/1.1 alone";
     findings.error([...path, "http2"], message);
   }
+  if (listener.proxy_protocol !== undefined && listener.proxy_protocol !== false && engine === "uws")
+    findings.error(
+      [...path, "proxy_protocol"],
+      "the PROXY protocol needs the engine fastify; uws does not read it before TLS, nor version 1",
+    );
   if (redirects(listener) && tls !== undefined)
     findings.error(
       [...path, "redirect_to_https"],

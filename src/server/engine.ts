@@ -29,6 +29,13 @@ export interface UwsServer {
   handle(response: HttpResponse, request: HttpRequest): void;
 }
 
+/** Which peers begin their connections with a header of the PROXY protocol. */
+export interface ProxyProtocol {
+  trusts(address: string): boolean;
+  /** A connection was ended since its header did not come, or was none. */
+  refused(): void;
+}
+
 /** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly host: string;
@@ -41,6 +48,8 @@ export interface EngineOptions {
   readonly maxStreams?: number;
   /** Requests that a client may give up at once on one HTTP/2 connection, and a tenth of it more each second. */
   readonly maxResets?: number;
+  /** Where Node.js is the engine; undefined: no connection begins with one. */
+  readonly proxyProtocol?: ProxyProtocol | undefined;
   readonly headerLimit: number;
   /** For the whole request to arrive. */
   readonly requestTimeout: number;

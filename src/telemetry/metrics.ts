@@ -44,6 +44,7 @@ export class Metrics {
   readonly #routes: RouteSeries;
   readonly #upstreams: UpstreamSeries;
   readonly #reloads: Counter<"result">;
+  readonly #proxyHeaders: Counter<"listener">;
   readonly #lastReload: Gauge;
   readonly #reloadOk: Gauge;
   readonly #config: Gauge<"hash">;
@@ -100,6 +101,12 @@ export class Metrics {
       registers,
     });
     for (const result of ["success", "failure"]) this.#reloads.inc({ result }, 0);
+    this.#proxyHeaders = new Counter({
+      name: "protogate_proxy_headers_refused_total",
+      help: "Connections that ended because their PROXY protocol header was malformed or did not come in time.",
+      labelNames: ["listener"],
+      registers,
+    });
     this.#lastReload = new Gauge({
       name: "protogate_config_last_reload_success_timestamp_seconds",
       help: "When the configuration was last loaded without error, in seconds since 1970.",
@@ -173,6 +180,11 @@ export class Metrics {
     this.#config.reset();
     this.#config.set({ hash }, 1);
     this.#bindings.set(bindings);
+  }
+
+  /** @param listener by name */
+  proxyHeaderRefused(listener: string): void {
+    this.#proxyHeaders.inc({ listener });
   }
 
   reloadFailed(): void {

@@ -14,6 +14,7 @@ import { closeLingering, lingerAfterLast } from "./lingering-close.js";
 import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
 import { NodeExchange, originForm } from "./node-exchange.js";
 import { asksForWebSocket, holdUntilIdle, NodeUpgrade, putBack } from "./node-upgrade.js";
+import { ProxyHeaders } from "./proxy-headers.js";
 
 /** Listens with Fastify. One wildcard route takes everything: matching is ours, on the raw path. */
 export async function startFastifyEngine(options: EngineOptions): Promise<Engine> {
@@ -79,6 +80,9 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     listener.guard(socket, () => listener.connect(socket)),
   );
 
+  const proxies = options.proxyProtocol && new ProxyHeaders(options.proxyProtocol, options.requestTimeout);
+  proxies?.putBefore(server, options.tls !== undefined);
+
   await app.listen({ host: options.host, port: options.port });
   return {
     port: (server.address() as AddressInfo).port,
@@ -89,11 +93,13 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     renew: tls => (certificates as NodeCertificates).prepare(server as unknown as TlsServer, tls),
     close: () => {
       const closed = app.close();
+      proxies?.close();
       listener.connections.endIdle();
       listener.http2.retire();
       return closed;
     },
     destroy: () => {
+      proxies?.close();
       listener.connections.destroy();
       listener.http2.destroy();
     },
