@@ -195,6 +195,8 @@ describe("floods over HTTP/2", () => {
   for (const [what, one] of Object.entries({
     SETTINGS: settings([4, 65_535]),
     PING: frame(FrameType.Ping, 0, 0, Buffer.alloc(8)),
+    "acknowledgements of SETTINGS": frame(FrameType.Settings, Flag.Ack, 0),
+    "acknowledgements of PING": frame(FrameType.Ping, Flag.Ack, 0, Buffer.alloc(8)),
     PRIORITY: frame(FrameType.Priority, 0, 1, Buffer.alloc(5)),
     "frames of an unknown type": frame(0x77, 0, 0, Buffer.alloc(1)),
     "WINDOW_UPDATE of the connection": frame(FrameType.WindowUpdate, 0, 0, uint32(1)),
