@@ -34,6 +34,7 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
   }
   checkBackpressure(draft, findings);
   checkSessions(realtime, findings);
+  checkUserRoom(realtime, findings);
   for (const kind of eventKinds) {
     const path = ["realtime", "events", kind, "upstream"];
     checkReference("upstream", path, realtime.events?.[kind]?.upstream, draft.upstreams, findings);
@@ -50,6 +51,25 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
   checkApi(draft, findings);
   if (realtime.rooms === false) checkWithoutRooms(draft, findings);
   else if (Array.isArray(realtime.rooms)) checkRooms(realtime.rooms, draft, findings);
+}
+
+function checkUserRoom({ user_room: own, rooms, auth }: RealtimeDraft, findings: Findings): void {
+  if (own === undefined) return;
+  const at = ["realtime", "user_room"];
+  const pattern = parseRoomPattern(own);
+  if (typeof pattern === "string" || pattern.parts.join() !== "subject" || own.includes("*")) {
+    const why = typeof pattern === "string" ? `${pattern}; ` : "";
+    findings.error(at, `${why}expected a name with {subject} in it, such as user-{subject}`);
+    return;
+  }
+  if (auth === "none") findings.error(at, "without authentication users are not known; expected auth");
+  if (rooms === false) findings.error(at, "there are no rooms; expected no user_room, or rooms: true");
+  if (!Array.isArray(rooms)) return;
+  const fits = rooms.some(room => {
+    const each = room?.match === undefined ? "" : parseRoomPattern(room.match);
+    return typeof each !== "string" && covers(each, pattern);
+  });
+  if (!fits) findings.error(at, "no entry of realtime.rooms fits it; expected one that does");
 }
 
 const sessionKey = /^(subject|claim(\.[^.\s]+)+)$/;

@@ -234,6 +234,12 @@ export const RealtimeSchema = mapping(
       }),
     ),
     rooms: roomsSchema,
+    user_room: Type.Optional(
+      text("nonempty", {
+        description:
+          "The room that is each user's own, such as user-{subject}: their sockets are members of it as soon as they are open, and nobody else can be.",
+      }),
+    ),
     sessions: Type.Array(sessionRule, {
       description: "How many sockets a user may have of each class, on all gateways.",
       default: [],

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRoomsApi } from "../../src/realtime/api/rooms-api.js";
 import type { Bridge, EventKind } from "../../src/realtime/bridge/bridge.js";
+import { roomKindsOf } from "../../src/realtime/rooms/room-kinds.js";
 import { serve, until } from "./harness.js";
 
 /** A bridge that allows everything and keeps what it was asked. */
@@ -104,4 +105,37 @@ test("what other nodes signal is done here, and what is asked wrongly is said", 
     [() => api.send({ subject: "s" }, "shop", {}), /message not provided/],
   ] as const)
     await assert.rejects(asked, problem);
+});
+
+test("a user's sockets are in the room that is theirs, and in those that the connect event names", async t => {
+  const bridge: Bridge = {
+    ...recordingBridge([]),
+    event: (kind, _session, frame) => ({
+      allow: true,
+      frame: kind === "connect" ? { ...frame, rooms: ["team", "", "user-ann"] } : frame,
+    }),
+  };
+  const section = { rooms: true, history: { messages: 10, ttl: 60_000, max_bytes: 1 << 20 } };
+  const { open, realtime } = await serve(t, {
+    settings: {
+      bridge,
+      kinds: roomKindsOf({ ...section, user_room: "user-{subject}" }),
+      authenticator: caller => ({
+        provider: "test",
+        subject: caller.header("x-user") ?? "",
+        scopes: new Set(),
+        claims: {},
+        metadata: [],
+        expiresAt: undefined,
+      }),
+    },
+  });
+  const ann = await open({ headers: { "x-user": "ann" } });
+  const rooms = [(await ann.next("joined")).room_id, (await ann.next("joined")).room_id];
+  assert.deepEqual(rooms, ["user-ann", "team"]);
+  await realtime.hub.publish({ room: "user-ann", from: "s", message: "m" });
+  assert.equal((await ann.next("receive-message")).room_id, "user-ann");
+  const bob = await open({ headers: { "x-user": "bob" } });
+  const refused = await bob.ask({ type: "join-room", room_id: "user-ann", id: 1 });
+  assert.equal(refused.reason, "NOT_ALLOWED_IN_ROOM");
 });

@@ -163,3 +163,16 @@ test("classes of sessions are claims or the subject, of callers who are known", 
   assert.match(of("{ key: platform }")[0] ?? "", /expected subject, or a claim such as claim.PlatformID/);
   assert.match(of("{ key: subject }", ", auth: none")[0] ?? "", /without authentication users are not known/);
 });
+
+test("the room of a user has the subject in its name, and is one of the rooms that there are", () => {
+  const of = (more: string) => problems(`realtime: { ${more} }`);
+  assert.deepEqual(of('user_room: "user-{subject}"'), []);
+  assert.deepEqual(of('user_room: "user-{subject}", rooms: [{ match: "user-*" }]'), []);
+  for (const [written, problem] of [
+    ["user_room: inbox", /expected a name with \{subject\} in it/],
+    ['user_room: "{user}"', /expected a name with \{subject\} in it/],
+    ['user_room: "user-{subject}", rooms: [{ match: "dm-*" }]', /no entry of realtime.rooms fits it/],
+    ['user_room: "user-{subject}", auth: none', /without authentication users are not known/],
+  ] as const)
+    assert.match(of(written)[0] ?? "", problem);
+});

@@ -68,12 +68,14 @@ export function restEndpoints(
 
 /** The rooms that hold messages, as far as the caller may use them. */
 function listRooms(
-  { hub, settings }: Realtime,
+  { hub, local, settings }: Realtime,
   { identity }: LocalRequest,
 ): LocalResponse | Promise<LocalResponse> {
   const answer = (all: readonly string[]): LocalResponse => {
     const { roomPolicy } = settings;
-    const rooms = roomPolicy === undefined ? all : all.filter(room => roomPolicy.allows(identity, room));
+    const rooms = all.filter(
+      room => local.kinds.isOwned(room, identity?.subject) && roomPolicy?.allows(identity, room) !== false,
+    );
     return json({ rooms });
   };
   const names = hub.roomNames();
@@ -97,6 +99,7 @@ async function send(
   const name = text("room_id", room);
   if (local.kindOf(name).publish === "server") throw serverOnly();
   local.bans.require(name, from);
+  local.kinds.requireOwner(name, identity?.subject);
   settings.roomPolicy?.require(identity, name);
   const frame = frameOf(request, body, name, from);
   const asked = local.asks("message", name) ? settings.bridge : undefined;
@@ -150,10 +153,11 @@ function unsent(room: string, from: string, content: Content): string {
 }
 
 /** The messages that a room holds, oldest first. */
-async function receive({ hub, settings }: Realtime, request: LocalRequest): Promise<LocalResponse> {
+async function receive({ hub, local, settings }: Realtime, request: LocalRequest): Promise<LocalResponse> {
   const { room_id: room, before, limit } = fields(request, ["room_id", "before", "limit"]);
   named("room_id", room);
   const name = text("room_id", room);
+  local.kinds.requireOwner(name, request.identity?.subject);
   settings.roomPolicy?.require(request.identity, name);
   const messages: readonly Message[] = await hub.history(
     name,

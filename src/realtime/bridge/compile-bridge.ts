@@ -12,7 +12,14 @@ import type { MethodType, Model } from "../../descriptors/model.js";
 import type { UpstreamConfig } from "../../upstream/config.js";
 import type { EventKind } from "./bridge.js";
 import type { BridgePlan, CallPlan, EventPlan } from "./bridge-plan.js";
-import { eventReply, eventRequest, type Rewritten, requestProblems, rewrites } from "./event-messages.js";
+import {
+  connectReply,
+  eventReply,
+  eventRequest,
+  type Rewritten,
+  requestProblems,
+  rewrites,
+} from "./event-messages.js";
 
 export interface CompiledBridge {
   readonly plan: BridgePlan;
@@ -101,7 +108,10 @@ function eventPlan(
     onFailure: event.on_failure,
     request: eventRequest(kind, method.input, parts),
     input: codecs.message(method.input),
-    reply: eventReply(method.output, codecs.message(method.output), rewrite),
+    reply:
+      kind === "connect"
+        ? connectReply(method.output, codecs.message(method.output))
+        : eventReply(method.output, codecs.message(method.output), rewrite),
   };
 }
 

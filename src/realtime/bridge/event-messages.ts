@@ -39,6 +39,16 @@ export function eventReply(
   };
 }
 
+/** Reads from replies to `connect` which rooms the socket is a member of; undefined where they have no list of that name. */
+export function connectReply(output: MessageType, codec: Codec): EventReply | undefined {
+  const field = output.fieldsByName.get("rooms");
+  if (field === undefined || field.kind !== "string" || !field.repeated) return undefined;
+  return (frame, reply) => {
+    const { rooms } = JSON.parse(codec.decode(reply)) as { rooms?: readonly string[] };
+    return frame.type === "connect" && rooms !== undefined ? { ...frame, rooms } : frame;
+  };
+}
+
 /** Whether replies of that type can rewrite the member. */
 export function rewrites(output: MessageType, name: Rewritten): boolean {
   const field = output.fieldsByName.get(name);

@@ -9,7 +9,7 @@ import type { LocalHub } from "../rooms/local-hub.js";
 import { isRoomName } from "../rooms/session-classes.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
 import { Commands } from "./commands.js";
-import { readFrame } from "./frame-reader.js";
+import { nameProblem, readFrame } from "./frame-reader.js";
 import {
   claimed,
   inTurn,
@@ -49,6 +49,8 @@ export class Chat {
   /** Of those another node has notified backends that they are gone. */
   readonly #reported = new WeakSet<Socket>();
   readonly #commands: Commands;
+  /** By socket that is not open yet. */
+  readonly #expected = new WeakMap<Socket, readonly string[]>();
   readonly #speaking = new Speaking(this);
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
@@ -58,6 +60,22 @@ export class Chat {
   ) {
     this.#commands = new Commands(this);
     local.onLost = sessions => this.#lost(sessions);
+  }
+
+  /** A backend makes the socket a member of these rooms when it is open. */
+  expect(socket: Socket, rooms: readonly string[]): void {
+    this.#expected.set(socket, rooms);
+  }
+
+  /** The socket is open: it is a member of the rooms that are its user's. */
+  opened(socket: Socket): void {
+    if (!this.options.rooms || socket.closed) return;
+    const own = socket.identity && this.local.kinds.roomOf(socket.identity.subject);
+    const rooms = this.#expected.get(socket);
+    this.#expected.delete(socket);
+    for (const room of new Set([...(own === undefined ? [] : [own]), ...(rooms ?? [])])) {
+      if (nameProblem(room) === undefined) this.enqueue(socket, { type: "subscribe", room_id: room });
+    }
   }
 
   /** A text frame has come. Never throws. */
@@ -218,6 +236,7 @@ export class Chat {
     const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
     this.local.kindOf(frame.room_id);
     this.local.bans.require(frame.room_id, socket.identity?.subject ?? from);
+    this.local.kinds.requireOwner(frame.room_id, socket.identity?.subject);
     policy?.require(socket.identity, frame.room_id);
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id) || !this.local.asks("join", frame.room_id))

@@ -114,6 +114,8 @@ export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame;
 export interface ConnectFrame {
   readonly type: "connect";
   readonly from: string;
+  /** Rooms that the backend makes it a member of. */
+  readonly rooms?: readonly string[];
 }
 
 export interface DisconnectFrame {

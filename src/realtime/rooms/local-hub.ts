@@ -117,6 +117,10 @@ export class LocalHub implements Receiver, SocketOwner {
     return this.#rooms.get(name)?.kind ?? this.#kinds.of(name);
   }
 
+  get kinds(): RoomKinds {
+    return this.#kinds;
+  }
+
   /** Whether backends want to know of it. */
   asks(event: RoomEvent, name: string): boolean {
     const kind = this.#rooms.get(name)?.kind ?? this.#kinds.find(name);

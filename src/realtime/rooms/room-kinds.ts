@@ -44,9 +44,15 @@ export class RoomKinds implements RoomParts {
   readonly #entries: readonly Entry[];
   readonly names: ReadonlySet<string>;
 
-  /** @param entries none: all rooms are plain ones */
-  constructor(entries: readonly Entry[]) {
+  readonly #userRoom: RoomPattern | undefined;
+
+  /**
+   * @param entries none: all rooms are plain ones
+   * @param userRoom of the rooms that are users' own, with the subject as its only part
+   */
+  constructor(entries: readonly Entry[], userRoom?: RoomPattern) {
     this.#entries = entries;
+    this.#userRoom = userRoom;
     this.names = new Set(entries.flatMap(({ pattern }) => pattern.parts));
   }
 
@@ -60,6 +66,23 @@ export class RoomKinds implements RoomParts {
     const kind = this.find(room);
     if (kind !== undefined) return kind;
     throw gatewayError("NO_SUCH_ROOM", `there is no room of the name ${JSON.stringify(room)}`);
+  }
+
+  /** The room that is a user's own; undefined where users have none. */
+  roomOf(subject: string): string | undefined {
+    return this.#userRoom?.text.replace("{subject}", () => subject);
+  }
+
+  /** False where the room is another user's. */
+  isOwned(room: string, subject: string | undefined): boolean {
+    const owner = this.#userRoom && matchRoom(this.#userRoom, room)?.[0];
+    return owner === undefined || owner === subject;
+  }
+
+  /** @throws GatewayError NOT_ALLOWED_IN_ROOM where the room is another user's */
+  requireOwner(room: string, subject: string | undefined): void {
+    if (this.isOwned(room, subject)) return;
+    throw gatewayError("NOT_ALLOWED_IN_ROOM", "the room is another user's own");
   }
 
   historyOf(room: string): HistoryBounds | undefined {
@@ -81,13 +104,22 @@ export class RoomKinds implements RoomParts {
 export const plainRooms = new RoomKinds([]);
 
 /** `realtime.rooms`, which has been checked. */
-export function roomKindsOf({ rooms, history }: Pick<RealtimeConfig, "rooms" | "history">): RoomKinds {
-  return typeof rooms === "boolean" ? plainRooms : new RoomKinds(rooms.map(room => entryOf(room, history)));
+export function roomKindsOf({ rooms, history, user_room: own }: RoomsSection): RoomKinds {
+  if (typeof rooms === "boolean" && own === undefined) return plainRooms;
+  const entries = typeof rooms === "boolean" ? [] : rooms.map(room => entryOf(room, history));
+  return new RoomKinds(entries, own === undefined ? undefined : patternOf(own));
+}
+
+type RoomsSection = Pick<RealtimeConfig, "rooms" | "history"> & { readonly user_room?: string | undefined };
+
+function patternOf(text: string): RoomPattern {
+  const pattern = parseRoomPattern(text);
+  if (typeof pattern === "string") throw new Error(pattern);
+  return pattern;
 }
 
 function entryOf(room: RoomConfig, { messages, ttl }: HistoryBounds): Entry {
-  const pattern = parseRoomPattern(room.match);
-  if (typeof pattern === "string") throw new Error(pattern);
+  const pattern = patternOf(room.match);
   const { presence, notices = presence === "off" ? "off" : "each", events, publish, cache } = room;
   return {
     pattern,
@@ -104,7 +136,7 @@ function entryOf(room: RoomConfig, { messages, ttl }: HistoryBounds): Entry {
 }
 
 /** What brokers keep of messages. */
-export function historyLimitsOf(section: Pick<RealtimeConfig, "rooms" | "history">): HistoryLimits {
+export function historyLimitsOf(section: RoomsSection): HistoryLimits {
   const { messages, ttl, max_bytes: maxBytes } = section.history;
   const { rooms } = section;
   if (typeof rooms === "boolean") return { messages, ttl, maxBytes };

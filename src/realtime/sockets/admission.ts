@@ -76,7 +76,7 @@ function check({ settings, local: sockets, pending, draining }: Realtime, reques
 
 /** Backends, whether they want the socket. */
 function ask(
-  { settings, local: sockets }: Realtime,
+  { settings, local: sockets, chat }: Realtime,
   { request, requestId, guardResult, gone }: Applicant,
 ): Socket | Promise<Socket> {
   if (gone()) throw gatewayError("CLIENT_CLOSED", "the client has gone");
@@ -91,6 +91,8 @@ function ask(
   const asked = settings.bridge.event("connect", socket, { type: "connect", from: socket.subject });
   return whenReady(asked, verdict => {
     if (!verdict.allow) throw new GatewayError(verdict.failure);
+    const { rooms = [] } = verdict.frame;
+    if (rooms.length > 0) chat.expect(socket, rooms);
     return admit();
   });
 }

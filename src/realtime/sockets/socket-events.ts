@@ -12,11 +12,12 @@ export class SocketEvents {
 
   opened(socket: Socket, connection: Connection): void {
     this.#guarded(() => {
-      const { local: sockets, draining } = this.#realtime;
+      const { local: sockets, draining, chat } = this.#realtime;
       socket.open(connection);
       sockets.open.add(socket);
       // It was being upgraded when the gateway began to shut down.
       if (draining) sockets.open.end(socket, CloseCode.restart, '{"reason":"SHUTTING_DOWN","retry_after":1}');
+      else chat.opened(socket);
     });
   }
 
