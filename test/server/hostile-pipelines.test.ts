@@ -203,6 +203,25 @@ describe("hostile requests between others on one connection", { timeout: 300_000
     assert.ok(crashes > 0));
 });
 
+describe("hostile requests between others on a connection that may speak HTTP/2", {
+  timeout: 300_000,
+}, () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await startFastifyEngine({ ...options, http2: true, crashed: () => undefined });
+  });
+  after(() => engine.close());
+
+  it("hostile requests between others get their responses in order where the port speaks HTTP/2, too", async () => {
+    const attempts = everyAttempt.filter(({ departure }, index) => departure === "waits" && index % 3 === 0);
+    await each(attempts, async each => {
+      const socket = connect({ port: engine.port, host: "127.0.0.1", allowHalfOpen: true });
+      const got = targets(readResponses(await attempt(socket, each), methodsOf(each.pieces)));
+      assert.deepEqual(got, expectedResponses(each.pieces), nameOf(each));
+    });
+  });
+});
+
 describe("hostile requests between others on one connection over TLS", {
   skip: withoutOpenssl,
   timeout: 300_000,

@@ -110,20 +110,26 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
 function divert(server: Server, event: string, listener: Listener, options: EngineOptions): void {
   const parsers = server.listeners(event);
   server.removeAllListeners(event);
+  // Those that were read already come again behind an upgrade, and do not change what they speak.
+  const http1 = new WeakSet<Socket>();
   server.on(event, (socket: Socket) => {
     const parse = (): void => {
       for (const each of parsers) each.call(server, socket);
     };
     const agreed = socket instanceof TLSSocket ? socket.alpnProtocol === "h2" : undefined;
-    if (agreed === false) {
+    if (agreed === false || http1.has(socket)) {
       parse();
       return;
     }
     const take = (rest: Buffer): void => listener.guard(socket, () => listener.takeHttp2(socket, rest));
     const other = (): void => {
       // Over TLS it has agreed to speak HTTP/2.
-      if (agreed) socket.destroy();
-      else parse();
+      if (agreed) {
+        socket.destroy();
+        return;
+      }
+      http1.add(socket);
+      parse();
     };
     readPreface(socket, options.requestTimeout, take, other);
   });
