@@ -2,10 +2,10 @@ import { createCodecs } from "../codec/codecs.js";
 import type { Diagnostic, FilePosition } from "../config/diagnostic.js";
 import { formatPath } from "../config/diagnostic.js";
 import type { MethodType, Model } from "../descriptors/model.js";
-import type { Pace } from "../net/pace.js";
+import { inTurns, type Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { type Router, RouterBuilder } from "../routing/router.js";
-import { TemplateError } from "../routing/template.js";
+import { type Template, TemplateError } from "../routing/template.js";
 import { rpcProtocol } from "../upstream/protocols.js";
 import type { LocalHandler } from "./built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built-in-route.js";
@@ -50,58 +50,69 @@ export async function compileRoutes(
     return policy;
   };
   const warned = new Set<MethodType>();
-  const warnOfStreams = (rule: MethodRule): void => {
-    const warning = warned.has(rule.method) ? undefined : streamWarning(rule, config);
-    if (warning !== undefined) diagnostics.push(warning);
-    warned.add(rule.method);
+  const readPlaces = async (rule: MethodRule | undefined, earlier?: Origin): Promise<void> => {
+    for (const method of [rule?.method, earlier?.rpc])
+      if (method !== undefined) await inTurns(pace, method.file.readPlaces());
   };
   for (const rule of await collectRules(config, model, locate, diagnostics, pace)) {
     if (pace.spent(routeUnits)) await pace.nextTurn();
     const policy = policyOf(rule);
-    warnOfStreams(rule);
+    if (!warned.has(rule.method) && streamsInVain(rule, config)) {
+      warned.add(rule.method);
+      await readPlaces(rule);
+      diagnostics.push(streamWarning(rule, config));
+    }
     if (policy.protocols?.includes("rest") === false) continue;
     try {
       const protocols = protocolsBeside(rule, policy.protocols ?? protocolNames);
       const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
       const origin: Origin = {
         rpc: rule.method,
-        text: ruleOrigin(rule),
-        route: routeText(route),
+        method: route.method,
+        template: route.template,
+        text: () => ruleOrigin(rule),
         service: rule.service.service,
         path: rule.path,
         position: rule.position,
       };
       const earlier = builder.add(route.method, route.template, origin);
       if (earlier === undefined) routes.push(route);
-      else diagnostics.push(conflict(route, origin, earlier));
+      else {
+        await readPlaces(rule, earlier);
+        diagnostics.push(conflict(route, origin, earlier));
+      }
     } catch (error) {
       if (!(error instanceof RouteError)) throw error;
+      await readPlaces(rule);
       diagnostics.push(misfit(rule, error));
     }
   }
   const own: BuiltInRoute[] = [];
   for (const each of declared) {
     const path = formatPath(each.at);
-    const route = `${each.method} ${each.template}`;
-    const origin: Origin = {
-      rpc: undefined,
-      text: path,
-      route,
-      service: undefined,
-      path,
-      position: locate(each.at),
-    };
     try {
       const route = builtInRoute(each);
+      const origin: Origin = {
+        rpc: undefined,
+        method: route.method,
+        template: route.template,
+        text: () => path,
+        service: undefined,
+        path,
+        position: () => locate(each.at),
+      };
       const earlier = builder.add(route.method, route.template, origin);
       if (earlier === undefined) own.push(route);
-      else diagnostics.push(conflict(route, origin, earlier));
+      else {
+        await readPlaces(undefined, earlier);
+        diagnostics.push(conflict(route, origin, earlier));
+      }
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       diagnostics.push({
         severity: "error",
         message: `template "${each.template}": ${error.message} (at character ${error.offset + 1})`,
-        ...place(origin),
+        ...place({ path, position: () => locate(each.at) }),
       });
     }
   }
@@ -118,18 +129,24 @@ export async function compileRoutes(
       const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
       const earlier = builder.find(route.method, route.template);
       if (earlier === undefined) paths.push(route);
-      else if (earlier.rpc !== rule.method) diagnostics.push(takenPath(route, rule, earlier, policy));
+      else if (earlier.rpc !== rule.method) {
+        await readPlaces(rule, earlier);
+        diagnostics.push(takenPath(route, rule, earlier, policy));
+      }
     }
   }
   return { routes, methodPaths: paths, builtIn: own, diagnostics };
 }
 
-/** A method that streams on an upstream whose protocol carries no streams. */
-function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagnostic | undefined {
+/** Whether a method streams on an upstream whose protocol carries no streams. */
+function streamsInVain({ method, service }: MethodRule, { upstreams }: BindingSections): boolean {
+  if (!method.clientStreaming && !method.serverStreaming) return false;
+  return rpcProtocol(upstreams[service.upstream]?.protocol)?.streams === false;
+}
+
+function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagnostic {
   const { method, service } = rule;
-  if (!method.clientStreaming && !method.serverStreaming) return undefined;
   const protocol = upstreams[service.upstream]?.protocol;
-  if (rpcProtocol(protocol)?.streams !== false) return undefined;
   return {
     severity: "warning",
     message: `${method.fullName} streams, which the protocol ${protocol} of upstream "${service.upstream}" does not carry here; its calls get 501`,
@@ -158,7 +175,7 @@ function takenPath(route: Route, rule: MethodRule, earlier: Origin, policy: Rout
   const { method, template, protocols } = route;
   return {
     severity: policy.protocols === undefined ? "warning" : "error",
-    message: `${rule.method.fullName} cannot be called by ${protocols.join(", ")}: ${method} ${template.text} is bound by ${earlier.text}`,
+    message: `${rule.method.fullName} cannot be called by ${protocols.join(", ")}: ${method} ${template.text} is bound by ${earlier.text()}`,
     ...place(rule),
   };
 }
@@ -169,25 +186,28 @@ const routeUnits = 60;
 async function shadowWarnings(builder: RouterBuilder<Origin>, pace: Pace): Promise<Diagnostic[]> {
   const router = await builder.buildInTurns(pace);
   const shadowed = await shadowedRoutes(builder.routes, router, pace);
+  for (const { route, by } of shadowed)
+    for (const { rpc } of [route.value, ...by])
+      if (rpc !== undefined) await inTurns(pace, rpc.file.readPlaces());
   return shadowed.map(({ route, by }) => ({
     severity: "warning",
-    message: `no request reaches ${route.method} ${route.template.text}: its paths are taken by ${by
-      .map(({ route, text }) => `${route} of ${text}`)
+    message: `no request reaches ${routeText(route)}: its paths are taken by ${by
+      .map(each => `${routeText(each)} of ${each.text()}`)
       .join(" and ")}`,
     ...place(route.value),
   }));
 }
 
-/** Who has declared a route, for messages. */
+/** Who has declared a route, for messages: these are asked once the places of its file are read. */
 interface Origin {
   readonly rpc: MethodType | undefined;
-  readonly text: string;
-  /** `GET /v1/{name}` */
-  readonly route: string;
+  readonly method: string;
+  readonly template: Template;
   /** The RPC service; undefined where no RPC method answers. */
   readonly service: string | undefined;
   readonly path: string;
-  readonly position: FilePosition | undefined;
+  text(): string;
+  position(): FilePosition | undefined;
 }
 
 /** The router over values made from routes, which are known to be free of conflicts. */
@@ -210,7 +230,7 @@ const bindUnits = 15;
 function conflict(route: Pick<Route, "method" | "template">, origin: Origin, earlier: Origin): Diagnostic {
   return {
     severity: "error",
-    message: `${route.method} ${route.template.text} is bound twice: by ${earlier.text} and by ${origin.text}; ${advice(origin, earlier)}`,
+    message: `${route.method} ${route.template.text} is bound twice: by ${earlier.text()} and by ${origin.text()}; ${advice(origin, earlier)}`,
     ...place(origin),
   };
 }
@@ -226,11 +246,14 @@ function advice({ service }: Origin, earlier: Origin): string {
   return "give one service a prefix or replace one rule under http.rules";
 }
 
+/** `GET /v1/{name}` */
 function routeText({ method, template }: Pick<Route, "method" | "template">): string {
   return `${method} ${template.text}`;
 }
 
-function place({ path, position }: Pick<Origin, "path" | "position">): Pick<Diagnostic, "path" | "position"> {
+function place(declared: Pick<Origin, "path" | "position">): Pick<Diagnostic, "path" | "position"> {
+  const { path } = declared;
+  const position = declared.position();
   return { path, ...(position === undefined ? {} : { position }) };
 }
 

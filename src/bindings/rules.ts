@@ -1,7 +1,7 @@
 import { type Diagnostic, type FilePosition, formatPosition, type Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
 import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
-import type { Pace } from "../net/pace.js";
+import { inTurns, type Pace } from "../net/pace.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { type ExposedService, exposedServices, missingServices } from "./exposed-services.js";
 import {
@@ -26,8 +26,8 @@ export interface MethodRule {
   /** Put before the template; empty for none. */
   readonly prefix: string;
   readonly source: BindingSource;
-  /** Where a person would change it. */
-  readonly position: FilePosition | undefined;
+  /** Where a person would change it. For a rule of a proto: once its file has read its places. */
+  position(): FilePosition | undefined;
   readonly path: string;
 }
 
@@ -83,7 +83,13 @@ export async function collectRules(
     for (const service of services) {
       const settings = bindingSettings(service, config);
       for (const method of service.type.methods) {
-        collected.push(...rulesOf(method, settings, configured, diagnostics));
+        const found: Diagnostic[] = [];
+        let rules = rulesOf(method, settings, configured, found);
+        if (found.length > 0) {
+          await inTurns(pace, method.file.readPlaces());
+          rules = rulesOf(method, settings, configured, diagnostics);
+        }
+        collected.push(...rules);
         if (pace.spent(methodUnits)) await pace.nextTurn();
       }
     }
@@ -121,7 +127,7 @@ export function methodPaths(config: BindingSections, model: Model, locate: Locat
       service,
       prefix: "",
       source: "protocols" as const,
-      position: locate(["services", index]),
+      position: () => locate(["services", index]),
       path: `services[${index}]`,
     })),
   );
@@ -194,7 +200,7 @@ function rulesOf(
   diagnostics: Diagnostic[],
 ): MethodRule[] {
   const declared = configured.get(method.fullName);
-  const position: FilePosition | undefined =
+  const position = (): FilePosition | undefined =>
     method.line > 0 ? { file: sourceOf(method.file), line: method.line, column: 0 } : undefined;
   const of = (rule: HttpRule, source: BindingSource): MethodRule => ({
     rule,
@@ -208,8 +214,8 @@ function rulesOf(
   const rules: MethodRule[] = [];
   if (declared !== undefined) {
     for (const { raw, position, path } of declared) {
-      for (const rule of flatten(raw, position, path, "error", diagnostics)) {
-        rules.push({ rule, method, service, prefix, source: "config", position, path });
+      for (const rule of flatten(raw, () => position, path, "error", diagnostics)) {
+        rules.push({ rule, method, service, prefix, source: "config", position: () => position, path });
       }
     }
   } else {
@@ -235,7 +241,7 @@ function sourceOf({ origin, name }: FileDescriptor): string {
 
 function annotatedRules(
   method: MethodType,
-  position: FilePosition | undefined,
+  position: () => FilePosition | undefined,
   diagnostics: Diagnostic[],
 ): HttpRule[] {
   const rules: HttpRule[] = [];
@@ -252,7 +258,7 @@ function annotatedRules(
 /** A rule of the user's own file is an error when it is wrong; one in somebody's proto must not stop the gateway. */
 function flatten(
   raw: DeclaredRule,
-  position: FilePosition | undefined,
+  position: () => FilePosition | undefined,
   path: string,
   severity: Diagnostic["severity"],
   diagnostics: Diagnostic[],
@@ -260,24 +266,18 @@ function flatten(
   try {
     const rules = flattenRule(raw);
     for (const message of kindWarnings(raw)) {
-      diagnostics.push({
-        severity: "warning",
-        message,
-        path,
-        ...(position === undefined ? {} : { position }),
-      });
+      diagnostics.push({ severity: "warning", message, path, ...placed(position()) });
     }
     return rules;
   } catch (error) {
     if (!(error instanceof HttpRuleError)) throw error;
-    diagnostics.push({
-      severity,
-      message: error.message,
-      path,
-      ...(position === undefined ? {} : { position }),
-    });
+    diagnostics.push({ severity, message: error.message, path, ...placed(position()) });
     return [];
   }
+}
+
+function placed(position: FilePosition | undefined): { position?: FilePosition } {
+  return position === undefined ? {} : { position };
 }
 
 function sameRoute(one: HttpRule, two: HttpRule): boolean {
@@ -295,6 +295,7 @@ function suggest(name: string, candidates: Iterable<string>): { suggestion?: str
 
 /** `config/gateway.yaml:12:5` or the method's full name: how messages name one rule. */
 export function ruleOrigin(rule: MethodRule): string {
-  const where = rule.position === undefined ? "" : ` (${formatPosition(rule.position)})`;
+  const position = rule.position();
+  const where = position === undefined ? "" : ` (${formatPosition(position)})`;
   return `${rule.method.fullName}${where}`;
 }

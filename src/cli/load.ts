@@ -18,7 +18,13 @@ export async function load(config: ConfigInput): Promise<Compiled> {
   const runtime = createRuntime(loaded.config, createLogger("silent"));
   const reflected = await reflectOnce(loaded);
   const pace = createPace();
-  const compiled = await compile(loaded, reflected, { runtime, rooms: noRooms, channel: notConnected, pace });
+  const compiled = await compile(loaded, reflected, {
+    runtime,
+    rooms: noRooms,
+    channel: notConnected,
+    pace,
+    comments: true,
+  });
   return { ...compiled, diagnostics: [...compiled.diagnostics, ...notExposed(compiled)] };
 }
 

@@ -149,6 +149,39 @@ export function* encodeLocations(locations: readonly LocationProto[]): Steps<Uin
   return Buffer.concat(pieces);
 }
 
+/** A part of some bytes; the end is exclusive. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A copy of a serialized file without its source info, and where that is in it. */
+export function withoutSourceInfo(bytes: Uint8Array): { left: Uint8Array; ranges: readonly Range[] } {
+  const ranges: Range[] = [];
+  const kept: Uint8Array[] = [];
+  let start = 0;
+  try {
+    const reader = new WireReader(bytes);
+    for (let field = 0; reader.next(); field = reader.position) {
+      if (reader.number !== FILE_SOURCE_INFO || reader.wireType !== LENGTH) {
+        reader.skip();
+        continue;
+      }
+      const { byteOffset, length } = reader.delimited();
+      const at = byteOffset - bytes.byteOffset;
+      ranges.push({ start: at, end: at + length });
+      kept.push(bytes.subarray(start, field));
+      start = reader.position;
+    }
+  } catch {
+    // Whoever decodes it says what is wrong.
+    return { left: bytes, ranges: [] };
+  }
+  return { left: Buffer.concat([...kept, bytes.subarray(start)]), ranges };
+}
+
+/** The number of `source_code_info` in FileDescriptorProto. */
+const FILE_SOURCE_INFO = 9;
 /** The number of `file` in FileDescriptorSet. */
 const SET_FILE = 1;
 const locationsPerStep = 100;

@@ -47,6 +47,8 @@ export interface FileDescriptor {
   readonly dependencies: readonly string[];
   /** Where it was loaded from, for messages to people. */
   readonly origin: string;
+  /** Reads what comments and lines come from, which whoever asks for one first has to wait for else. */
+  readPlaces(): Steps;
 }
 
 interface Element {

@@ -1,4 +1,5 @@
 import type { FileProto } from "./descriptor-proto.js";
+import type { SourceInfo } from "./link/source-info.js";
 import type { OptionList } from "./parse/option.js";
 
 /** One `.proto` file as parsed: type names and options still as written. */
@@ -29,6 +30,8 @@ export interface SourceFile {
   /** Where it was loaded from: the path of the `.proto` file, of the set, or what the caller gave. */
   readonly origin: string;
   readonly proto: FileProto;
+  /** Comments and lines, wherever they are kept. */
+  readonly info: SourceInfo;
   /** Set for files that were parsed from text, until they are linked. */
   parsed: ParsedFile | undefined;
   /** As received; undefined for parsed files. */

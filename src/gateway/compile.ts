@@ -74,6 +74,8 @@ export interface CompileContext {
   /** The channel of an upstream of the configuration; asked when calls are made. */
   channel(upstream: string): Channel;
   readonly pace: Pace;
+  /** Whether comments of the descriptors are wanted, though the configuration serves no documents. */
+  readonly comments: boolean;
 }
 
 /**
@@ -91,6 +93,7 @@ export async function compile(
     descriptorInputs(config, reflected),
     pace,
     usedServices(config),
+    context.comments || config.http.docs !== undefined,
   );
   const livekit = config.livekit && (await compileLiveKit(config.livekit, loaded, model, context));
   const realtime = realtimeHandlers(config, rooms);

@@ -10,6 +10,7 @@ import type {
   ServiceType,
 } from "../descriptors/model.js";
 import type { Steps } from "../net/pace.js";
+import { createPace } from "../net/pace.js";
 import type { AnyValue } from "../status/details.js";
 import type { Channel } from "../upstream/channel.js";
 import { fetchSymbols } from "../upstream/reflection/reflection.js";
@@ -146,7 +147,7 @@ export class ErrorDetails implements DetailRenderer {
       this.#files += files.length;
       for (const file of files) this.#bytes += file.length;
       const origin = `reflection of upstream "${upstream}"`;
-      const { model } = await loadModel([{ kind: "files", origin, files }]);
+      const { model } = await loadModel([{ kind: "files", origin, files }], createPace(), undefined, false);
       for (const name of names) this.#model.add(model.message(name));
       return true;
     } catch (error) {

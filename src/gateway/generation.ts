@@ -65,7 +65,13 @@ export async function buildGeneration(
   const pace = createPace();
   // Loading has checked that the upstream exists.
   const channel = (upstream: string): Channel => backends.channels.get(upstream) as Channel;
-  const compiled = await compile(backends.loaded, backends.reflected, { runtime, rooms, channel, pace });
+  const compiled = await compile(backends.loaded, backends.reflected, {
+    runtime,
+    rooms,
+    channel,
+    pace,
+    comments: false,
+  });
   const { model, routes, methodPaths, builtIn: own, adminRoutes, diagnostics } = compiled;
   const { config } = backends.loaded;
   const ownServices = compiled.ownServices && ownChannel(compiled.ownServices, state, shutdown);

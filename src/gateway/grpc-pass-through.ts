@@ -31,7 +31,7 @@ export function grpcPassThroughRoutes({ config, locate }: UsableConfig, model: M
       service,
       prefix: "",
       source: "protocols" as const,
-      position: locate(path),
+      position: () => locate(path),
       path: `http.grpc.pass_through[${index}]`,
     };
     return {

@@ -56,7 +56,7 @@ export async function compileOwnServices(
       include: [bundleFolder],
     })),
   );
-  const { model: own } = await loadModel(inputs, pace);
+  const { model: own } = await loadModel(inputs, pace, undefined, false);
   const services = [...own.services.keys()].map(name => {
     const section = name === "grpc.health.v1.Health" ? grpc.health : grpc.reflection;
     return serviceConfig(name, section ?? {}, config);

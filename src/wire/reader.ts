@@ -9,11 +9,9 @@ export class WireReader {
   number = 0;
   wireType = 0;
   #at = 0;
-  readonly #view: DataView;
+  #view: DataView | undefined;
 
-  constructor(readonly bytes: Uint8Array) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
+  constructor(readonly bytes: Uint8Array) {}
 
   /** Where the next byte is read. */
   get position(): number {
@@ -23,12 +21,27 @@ export class WireReader {
   /** Moves to the next field; false at the end. @throws RangeError where the bytes are not a message. */
   next(): boolean {
     if (this.#at >= this.bytes.length) return false;
-    const tag = Number(this.varint());
+    const tag = this.#number();
     this.number = Math.floor(tag / 8);
     this.wireType = tag & 7;
     if (this.number === 0 || this.number > maxFieldNumber)
       throw new RangeError(`field number ${this.number}`);
     return true;
+  }
+
+  /** A varint as a number, exact up to 2^53. */
+  #number(): number {
+    const { bytes } = this;
+    let value = 0;
+    for (let shift = 0, at = this.#at; shift < 28; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined) break;
+      value |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      this.#at = at;
+      return value;
+    }
+    return Number(this.varint());
   }
 
   /** An unsigned 64-bit varint. */
@@ -49,24 +62,24 @@ export class WireReader {
   }
 
   fixed32(): number {
-    return this.#view.getUint32(this.#advance(4), true);
+    return this.#dataView().getUint32(this.#advance(4), true);
   }
 
   fixed64(): bigint {
-    return this.#view.getBigUint64(this.#advance(8), true);
+    return this.#dataView().getBigUint64(this.#advance(8), true);
   }
 
   float(): number {
-    return this.#view.getFloat32(this.#advance(4), true);
+    return this.#dataView().getFloat32(this.#advance(4), true);
   }
 
   double(): number {
-    return this.#view.getFloat64(this.#advance(8), true);
+    return this.#dataView().getFloat64(this.#advance(8), true);
   }
 
   /** The bytes of a length-delimited value, not copied. */
   delimited(): Uint8Array {
-    const length = Number(this.varint());
+    const length = this.#number();
     const start = this.#advance(length);
     return this.bytes.subarray(start, start + length);
   }
@@ -119,6 +132,12 @@ export class WireReader {
       }
       this.#skip(this.wireType, this.number, depth);
     }
+  }
+
+  #dataView(): DataView {
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    this.#view ??= new DataView(buffer, byteOffset, byteLength);
+    return this.#view;
   }
 
   #byte(): number {

@@ -123,7 +123,13 @@ async function problems(file: string): Promise<readonly string[]> {
     },
   };
   try {
-    const compiled = await compile(loaded, new Map(), { runtime, rooms, channel, pace: createPace() });
+    const compiled = await compile(loaded, new Map(), {
+      runtime,
+      rooms,
+      channel,
+      pace: createPace(),
+      comments: true,
+    });
     return compiled.diagnostics.map(formatDiagnostic);
   } catch (error) {
     if (error instanceof LoadError) return error.diagnostics.map(formatDiagnostic);

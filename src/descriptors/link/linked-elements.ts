@@ -16,7 +16,7 @@ import { qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
 import { defaultFeatures, type Features, featuresField, resolveFeatures } from "./features.js";
 import { decodeSingle } from "./option-value.js";
-import { SourceInfo } from "./source-info.js";
+import type { SourceInfo } from "./source-info.js";
 import type { EnumSymbol, ServiceSymbol } from "./symbols.js";
 
 const noBytes = new Uint8Array();
@@ -41,7 +41,6 @@ export class LinkedFile implements FileDescriptor {
   readonly syntax: FileDescriptor["syntax"];
   readonly origin: string;
   readonly #source: SourceFile;
-  readonly #info: SourceInfo;
   #features: Features | undefined;
 
   /** @param dependencies names in the model of what it imports */
@@ -55,12 +54,15 @@ export class LinkedFile implements FileDescriptor {
     this.package = proto.package;
     this.syntax = proto.syntax === "proto3" || proto.syntax === "editions" ? proto.syntax : "proto2";
     this.origin = source.origin;
-    this.#info = new SourceInfo(proto.sourceCodeInfo);
   }
 
   /** Kept off the enumerable properties: two files with the same content are equal whatever their source info. */
   get info(): SourceInfo {
-    return this.#info;
+    return this.#source.info;
+  }
+
+  readPlaces(): Steps {
+    return this.info.decode();
   }
 
   get features(): Features {

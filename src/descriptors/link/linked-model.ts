@@ -107,11 +107,14 @@ export class LinkedModel implements Model {
     }
   }
 
-  /** Links services, whose methods have lines that are read while routes are compiled. */
-  *linkServices(): Steps {
+  /**
+   * Links services.
+   * @param places whether to decode places, too, where that takes long
+   */
+  *linkServices(places: boolean): Steps {
     for (const symbol of this.#linkage.services) {
       const file = this.#file(symbol);
-      if ((symbol.file.proto.sourceCodeInfo?.length ?? 0) > manyBytes) yield* file.info.decode();
+      if (places && (symbol.file.proto.sourceCodeInfo?.length ?? 0) > manyBytes) yield* file.info.decode();
       this.services.set(symbol.fullName, yield* linkService(this, file, symbol));
     }
   }

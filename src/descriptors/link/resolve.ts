@@ -11,7 +11,7 @@ import { DiagnosticList } from "../diagnostic-list.js";
 import { parentOf, qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
 import { givesWay } from "../source-file.js";
-import { SourceInfo } from "./source-info.js";
+import { nowhere } from "./source-info.js";
 import {
   type DescriptorSymbol,
   type ExtensionSymbol,
@@ -50,7 +50,6 @@ export function* resolveTypes(
 }
 
 class Resolver {
-  #info: SourceInfo | undefined;
   /** Errors to report once the places of the file's elements are decoded. */
   readonly #reports: (() => void)[] = [];
   /** Names of the types that were found without an import. */
@@ -65,10 +64,7 @@ class Resolver {
 
   /** Reports what cannot be resolved, and what was found without an import. */
   *finish(): Steps {
-    if (this.#reports.length > 0 && this.file.parsed !== undefined) {
-      this.#info = new SourceInfo(this.file.proto.sourceCodeInfo);
-      yield* this.#info.decode();
-    }
+    if (this.#reports.length > 0 && this.file.parsed !== undefined) yield* this.file.info.decode();
     for (const report of this.#reports) {
       yield 1;
       report();
@@ -234,7 +230,8 @@ class Resolver {
   }
 
   #at(element: string, path: string) {
-    const { line = 0, column = 0 } = this.#info?.at(path) ?? {};
+    // Those of sets are the places of somebody else's files.
+    const { line, column } = this.file.parsed === undefined ? nowhere : this.file.info.at(path);
     return { position: { file: this.file.origin, line, column }, path: element };
   }
 }

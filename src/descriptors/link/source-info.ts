@@ -9,14 +9,22 @@ export interface Place {
   readonly column: number;
 }
 
-const nowhere: Place = { comment: "", line: 0, column: 0 };
+const noBytes = new Uint8Array();
+export const nowhere: Place = { comment: "", line: 0, column: 0 };
 
-/** Comments and lines of one file's elements, decoded when first asked for. */
+/** Gives the places of one file. What it throws counts as none: source info is only a help. */
+export type ReadLocations = () => Steps<readonly LocationProto[]>;
+
+/** Comments and lines of one file's elements, read when first asked for. */
 export class SourceInfo {
   #places: Map<string, Place> | undefined;
 
+  constructor(readonly read: ReadLocations) {}
+
   /** @param bytes a serialized `google.protobuf.SourceCodeInfo` */
-  constructor(readonly bytes: Uint8Array | undefined) {}
+  static of(bytes: Uint8Array | undefined): SourceInfo {
+    return new SourceInfo(() => decodeLocations(bytes ?? noBytes));
+  }
 
   /** @param path field numbers and indexes from the file down, joined by commas */
   at(path: string): Place {
@@ -24,16 +32,15 @@ export class SourceInfo {
     return this.#places?.get(path) ?? nowhere;
   }
 
-  /** Decodes what is left until somebody asks otherwise. */
+  /** Does now what is left until somebody asks otherwise. */
   *decode(): Steps {
-    this.#places ??= yield* decode(this.bytes);
+    this.#places ??= yield* placesOf(this.read);
   }
 }
 
-function* decode(bytes: Uint8Array | undefined): Steps<Map<string, Place>> {
+function* placesOf(read: ReadLocations): Steps<Map<string, Place>> {
   const places = new Map<string, Place>();
-  if (bytes === undefined || bytes.length === 0) return places;
-  for (const { path, span, leadingComments, trailingComments } of yield* locations(bytes)) {
+  for (const { path, span, leadingComments, trailingComments } of yield* locations(read)) {
     yield 1;
     // Elements have a path of even length; the others are their names, numbers and types.
     if (path.length % 2 !== 0) continue;
@@ -44,10 +51,9 @@ function* decode(bytes: Uint8Array | undefined): Steps<Map<string, Place>> {
   return places;
 }
 
-/** Source info is only a help: one that cannot be read is as good as none. */
-function* locations(bytes: Uint8Array): Steps<LocationProto[]> {
+function* locations(read: ReadLocations): Steps<readonly LocationProto[]> {
   try {
-    return yield* decodeLocations(bytes);
+    return yield* read();
   } catch {
     return [];
   }

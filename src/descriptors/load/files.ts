@@ -32,7 +32,7 @@ export class FileTable {
   }
 
   /** Adds the bundled files that are imported, always needed, or of a package that an input has a poor copy of. */
-  *enterBundled(problems: DiagnosticList): Steps {
+  *enterBundled(comments: boolean, problems: DiagnosticList): Steps {
     const enter = this.input();
     const wanted = new Set(alwaysBundled());
     for (const { proto } of this.#byName.values()) {
@@ -43,7 +43,7 @@ export class FileTable {
     for (const name of [...new Set(copies)].flatMap(bundledFilesOf)) wanted.add(name);
     for (const name of wanted) {
       if (this.#byName.has(name) || this.broken.has(name)) continue;
-      const file = yield* readBundled(name, problems);
+      const file = yield* readBundled(name, comments, problems);
       if (file === undefined) continue;
       enter(file);
       for (const dependency of file.proto.dependency) wanted.add(dependency);
@@ -198,10 +198,14 @@ function bundledFilesOf(packageName: string): readonly string[] {
 }
 
 /** A fresh copy of a bundled file, since linking changes it; undefined where there is none of that name. */
-function* readBundled(name: string, problems: DiagnosticList): Steps<SourceFile | undefined> {
+function* readBundled(
+  name: string,
+  comments: boolean,
+  problems: DiagnosticList,
+): Steps<SourceFile | undefined> {
   const target = fileAliases.get(name) ?? name;
   if (!bundleParts.some(part => target.startsWith(part)) || !hasProto(bundleFolder, target)) return undefined;
-  const file = yield* readProto(bundleFolder, target, "bundle", problems);
+  const file = yield* readProto(bundleFolder, target, "bundle", comments, problems);
   if (file === undefined) return undefined;
   file.name = name;
   file.proto.name = name;

@@ -48,6 +48,7 @@ export type DescriptorInput =
  * Loads all inputs into one model. Definitions that are equal may come more than once, and a path names a file within
  * its input only. Definitions of the user replace the bundled ones, which complete the model: well-known types and `google.rpc` errors are always in it.
  * @param pace bounds what is done in one turn of the event loop
+ * @param comments whether comments and lines are kept, which documents need; else they are read when somebody asks
  * @param services full names of the services that are used, and patterns such as `package.**`: files of a folder that
  * none of them needs are left out, with a warning, where they cannot be loaded. Left out: all files are needed
  * @returns the model, and warnings
@@ -58,10 +59,11 @@ export async function loadModel(
   inputs: readonly DescriptorInput[],
   pace: Pace = createPace(),
   services?: readonly string[],
+  comments = true,
 ): Promise<{ model: Model; diagnostics: readonly Diagnostic[] }> {
   const leftOut = new Map<string, Diagnostic>();
   for (;;) {
-    const loader = new Loader(leftOut);
+    const loader = new Loader(leftOut, comments);
     for (const input of inputs) await loader.read(input, pace);
     const model = await inTurns(pace, loader.link());
     const { diagnostics, errors } = loader.problems;
@@ -88,7 +90,10 @@ class Loader {
   readonly #inFolders = new Map<string, SourceFile | undefined>();
 
   /** @param leftOut origins of files to do without */
-  constructor(readonly leftOut: ReadonlyMap<string, unknown>) {}
+  constructor(
+    readonly leftOut: ReadonlyMap<string, unknown>,
+    readonly comments: boolean,
+  ) {}
 
   async read(input: DescriptorInput, pace: Pace): Promise<void> {
     const enter = this.#files.input();
@@ -97,7 +102,7 @@ class Loader {
         await inTurns(pace, this.#readFolder(input.folder, input.include, input.exclude ?? [], enter));
         break;
       case "set":
-        for (const file of await readSet(input.file, pace, this.problems)) enter(file);
+        for (const file of await readSet(input.file, this.comments, pace, this.problems)) enter(file);
         break;
       case "files": {
         const files = readFiles("files", input.origin, input.files, this.problems);
@@ -117,7 +122,7 @@ class Loader {
   *#link(): Steps<Model | undefined> {
     const { problems } = this;
     const files = this.#files;
-    yield* files.enterBundled(problems);
+    yield* files.enterBundled(this.comments, problems);
     yield* this.#define(files.all());
     yield* files.removeRepeated(this.#table);
     const all = files.all();
@@ -150,7 +155,7 @@ class Loader {
     const model = yield* linkModel(linkage);
     yield* checkDuplicates(this.#table.duplicates, model, problems);
     yield* model.linkLarge();
-    yield* model.linkServices();
+    yield* model.linkServices(this.comments);
     for (const file of all) file.parsed = undefined;
     return model;
   }
@@ -177,7 +182,7 @@ class Loader {
       known.add(name);
       const origin = join(from, name);
       if (this.leftOut.has(origin)) return;
-      const file = yield* readProto(from, name, "protos", this.problems);
+      const file = yield* readProto(from, name, "protos", this.comments, this.problems);
       if (names === undefined) this.#inFolders.set(origin, file);
       if (file === undefined) {
         this.#files.broken.add(name);

@@ -1,11 +1,28 @@
-import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { globPattern } from "../../config/glob.js";
 import { inTurns, type Pace, type Steps } from "../../net/pace.js";
-import { decodeFileInSteps, decodeSetInSteps } from "../descriptor-codec.js";
-import type { FieldProto, FileProto, MessageProto } from "../descriptor-proto.js";
+import {
+  decodeFileInSteps,
+  decodeLocations,
+  decodeSetInSteps,
+  type Range,
+  withoutSourceInfo,
+} from "../descriptor-codec.js";
+import type { FieldProto, FileProto, LocationProto, MessageProto } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
+import { type ReadLocations, SourceInfo } from "../link/source-info.js";
 import { parseInSteps } from "../parse/file.js";
 import { SyntaxFault } from "../parse/scanner.js";
 import type { SourceFile } from "../source-file.js";
@@ -85,11 +102,15 @@ export function hasProto(folder: string, name: string): boolean {
   return entryAt(join(folder, name))?.isFile() ?? false;
 }
 
-/** Reads and parses one file; undefined, with the problem reported, where that fails. */
+/**
+ * Reads and parses one file; undefined, with the problem reported, where that fails.
+ * @param comments whether comments and lines are kept; else they are read from the file when somebody asks
+ */
 export function* readProto(
   folder: string,
   name: string,
   source: "bundle" | "protos",
+  comments: boolean,
   problems: DiagnosticList,
 ): Steps<SourceFile | undefined> {
   const origin = join(folder, name);
@@ -97,8 +118,10 @@ export function* readProto(
     problems.error({ message, position: { file: origin, line, column } });
   };
   let bytes: Uint8Array;
+  let stamp: Stats;
   try {
-    const { size } = statSync(origin);
+    stamp = statSync(origin);
+    const { size } = stamp;
     if (size > maxFileBytes) return fail(`the file has ${size} bytes, more than ${maxFileBytes}`);
     bytes = readFileSync(origin);
     yield 2 * unitsPerLook + size / bytesPerUnit;
@@ -112,7 +135,7 @@ export function* readProto(
     return fail("the file is not valid UTF-8");
   }
   try {
-    const parsed = yield* parseInSteps(text);
+    const parsed = yield* parseInSteps(text, comments);
     parsed.proto.name = name;
     const { proto } = parsed;
     return {
@@ -120,6 +143,7 @@ export function* readProto(
       source,
       origin,
       proto,
+      info: comments ? SourceInfo.of(proto.sourceCodeInfo) : new SourceInfo(() => placesIn(origin, stamp)),
       parsed,
       raw: undefined,
       dropped: new Set(),
@@ -130,6 +154,17 @@ export function* readProto(
     if (error instanceof SyntaxFault) return fail(error.message, error.line, error.column);
     throw error;
   }
+}
+
+/** The places of a file that was parsed without them; none where it has changed since. */
+function* placesIn(origin: string, known: Stats): Steps<readonly LocationProto[]> {
+  if (!isUnchanged(statSync(origin), known)) return [];
+  const { proto } = yield* parseInSteps(utf8.decode(readFileSync(origin)));
+  return yield* decodeLocations(proto.sourceCodeInfo ?? new Uint8Array());
+}
+
+function isUnchanged({ size, mtimeMs, ino }: Stats, known: Stats): boolean {
+  return size === known.size && mtimeMs === known.mtimeMs && ino === known.ino;
 }
 
 /** What a path leads to; undefined for a broken or circular link, or a path that cannot be one. */
@@ -152,11 +187,21 @@ function readFailure(error: unknown): string {
 
 const maxSetBytes = 512 * 1024 * 1024;
 
-/** Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it. */
-export async function readSet(file: string, pace: Pace, problems: DiagnosticList): Promise<SourceFile[]> {
+/**
+ * Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it.
+ * @param comments whether comments and lines are kept; else they are read from the file when somebody asks
+ */
+export async function readSet(
+  file: string,
+  comments: boolean,
+  pace: Pace,
+  problems: DiagnosticList,
+): Promise<SourceFile[]> {
   let bytes: Uint8Array;
+  let stamp: Stats;
   try {
-    const { size } = await stat(file);
+    stamp = await stat(file);
+    const { size } = stamp;
     if (size > maxSetBytes) {
       problems.error({
         message: `the file has ${size} bytes, more than ${maxSetBytes}`,
@@ -181,15 +226,50 @@ export async function readSet(file: string, pace: Pace, problems: DiagnosticList
   }
   if (files.length === 0)
     problems.warning({ message: "the descriptor set has no files", position: at(file) });
-  return inTurns(pace, readFiles("set", file, files, problems));
+  if (comments) return inTurns(pace, readFiles("set", file, files, problems));
+  const infos: ReadLocations[] = [];
+  const stripped: Uint8Array[] = [];
+  for (const each of files) {
+    const { left, ranges } = withoutSourceInfo(each);
+    const start = each.byteOffset - bytes.byteOffset;
+    stripped.push(left);
+    infos.push(() => placesInSet(file, stamp, ranges, start));
+    if (pace.spent(left.length / bytesPerUnit)) await pace.nextTurn();
+  }
+  return inTurns(pace, readFiles("set", file, stripped, problems, infos));
 }
 
-/** @param files serialized `google.protobuf.FileDescriptorProto`s */
+/** The source info of one file of a set that was read without it; none where the set has changed since. */
+function* placesInSet(
+  file: string,
+  known: Stats,
+  ranges: readonly Range[],
+  start: number,
+): Steps<readonly LocationProto[]> {
+  const handle = openSync(file, "r");
+  try {
+    if (!isUnchanged(fstatSync(handle), known)) return [];
+    const parts = ranges.map(range => {
+      const part = Buffer.alloc(range.end - range.start);
+      readSync(handle, part, 0, part.length, start + range.start);
+      return part;
+    });
+    return yield* decodeLocations(Buffer.concat(parts));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * @param files serialized `google.protobuf.FileDescriptorProto`s
+ * @param infos where the source info of each is, if not in itself
+ */
 export function* readFiles(
   source: "set" | "files",
   origin: string,
   files: readonly Uint8Array[],
   problems: DiagnosticList,
+  infos: readonly ReadLocations[] = [],
 ): Steps<SourceFile[]> {
   if (files.length > maxFiles) {
     problems.error({ message: `more than ${maxFiles} descriptor files`, position: at(origin) });
@@ -202,11 +282,13 @@ export function* readFiles(
       if (proto.name === "") throw new RangeError("no name");
       if (source === "files") yield* markOptional(proto);
       const { name } = proto;
+      const info = infos[index];
       read.push({
         name,
         source,
         origin,
         proto,
+        info: info === undefined ? SourceInfo.of(proto.sourceCodeInfo) : new SourceInfo(info),
         parsed: undefined,
         raw,
         dropped: new Set(),

@@ -1,7 +1,7 @@
 import type { EnumProto, FieldProto, HasOptions, LocationProto, MessageProto } from "../descriptor-proto.js";
 import type { Import } from "../source-file.js";
 import type { OptionList, OptionStatement } from "./option.js";
-import { Scanner } from "./scanner.js";
+import { type Comments, noComments, Scanner } from "./scanner.js";
 import { expect } from "./token.js";
 
 const charactersPerUnit = 20;
@@ -36,9 +36,18 @@ export class ParseContext {
   /** Up to where the work of parsing has been counted. */
   #counted = 0;
 
-  constructor(source: string) {
+  /** @param places whether comments and places are kept */
+  constructor(
+    source: string,
+    readonly places: boolean,
+  ) {
     this.scanner = new Scanner(source);
-    this.leading = this.scanner.comments().leading;
+    this.leading = this.comments().leading;
+  }
+
+  /** The comments between the previous token and this one, where they are kept. */
+  comments(): Comments {
+    return this.places ? this.scanner.comments() : noComments;
   }
 
   /** Units of the work since the last call: a declaration takes about as long as its characters are many. @param least */
@@ -68,7 +77,7 @@ export class ParseContext {
   endStatement(token: ";" | "}" = ";"): string {
     const scanner = this.scanner;
     expect(scanner, token);
-    const { trailing, leading } = scanner.comments();
+    const { trailing, leading } = this.comments();
     this.leading = leading;
     return trailing;
   }
@@ -84,15 +93,17 @@ export class ParseContext {
     const scanner = this.scanner;
     const { line, column } = scanner;
     expect(scanner, "{");
-    const { trailing, leading } = scanner.comments();
+    const { trailing, leading } = this.comments();
     this.leading = leading;
     return this.locate(path, start, line, column, trailing);
   }
 
   /** Takes `}`, which is where the declaration ends. */
   close(location: LocationProto): void {
-    const [line = 0, column = 0] = location.span;
-    location.span = span(line + 1, column + 1, this.scanner.line, this.scanner.column);
+    if (location !== unplaced) {
+      const [line = 0, column = 0] = location.span;
+      location.span = span(line + 1, column + 1, this.scanner.line, this.scanner.column);
+    }
     this.endStatement("}");
   }
 
@@ -104,6 +115,7 @@ export class ParseContext {
     column: number,
     trailing: string,
   ): LocationProto {
+    if (!this.places) return unplaced;
     const location: LocationProto = { path: [...path], span: span(start.line, start.column, line, column) };
     if (start.leading !== "") location.leadingComments = start.leading;
     if (trailing !== "") location.trailingComments = trailing;
@@ -123,6 +135,9 @@ export class ParseContext {
     this.options.push({ target, type: `google.protobuf.${kind}Options`, element, scope, statements });
   }
 }
+
+/** Stands for all places where none are kept. */
+const unplaced: LocationProto = { path: [], span: [] };
 
 /** From the first character to behind the last one, in source info's form. */
 function span(line: number, column: number, endLine: number, endColumn: number): number[] {

@@ -168,7 +168,7 @@ function* readExtend(context: ParseContext, into: Container): Steps {
   const { scanner } = context;
   const extendee = readName(scanner, "the name of the message to extend");
   expect(scanner, "{");
-  context.leading = scanner.comments().leading;
+  context.leading = context.comments().leading;
   while (!scanner.is("}")) {
     yield context.work();
     const start = context.start();

@@ -22,7 +22,7 @@ export interface Comments {
 const identifierSyntax = /[A-Za-z_][A-Za-z0-9_]*/y;
 const numberSyntax = /0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?/y;
 const integerSyntax = /^(?:0[xX][0-9a-fA-F]+|\d+)$/;
-const noComments: Comments = { trailing: "", leading: "" };
+export const noComments: Comments = { trailing: "", leading: "" };
 
 /** Splits `.proto` source into tokens (https://protobuf.dev/reference/protobuf/edition-2023-spec/#lexical_elements). */
 export class Scanner {
