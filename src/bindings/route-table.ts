@@ -12,7 +12,12 @@ import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built
 import { type RoutePolicy, routePolicy } from "./policy.js";
 import { compileRoute, type Route, RouteError } from "./route.js";
 import { collectRules, type Locate, type MethodRule, methodPaths, ruleOrigin } from "./rules.js";
-import { type BindingSections, type ProtocolName, protocolNames } from "./service-config.js";
+import {
+  type BindingSections,
+  type ProtocolName,
+  protocolNames,
+  type ServiceConfig,
+} from "./service-config.js";
 import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
@@ -41,14 +46,7 @@ export async function compileRoutes(
   const builder = new RouterBuilder<Origin>();
   const routes: Route[] = [];
   diagnostics.push(...wrapperProblems(config, model, locate));
-  const policies = new Map<MethodType, RoutePolicy>();
-  const policyOf = ({ method, service }: MethodRule): RoutePolicy => {
-    const known = policies.get(method);
-    if (known !== undefined) return known;
-    const policy = routePolicy(config, service, method.name, model);
-    policies.set(method, policy);
-    return policy;
-  };
+  const policyOf = sharedPolicies(config, model);
   const warned = new Set<MethodType>();
   const readPlaces = async (rule: MethodRule | undefined, earlier?: Origin): Promise<void> => {
     for (const method of [rule?.method, earlier?.rpc])
@@ -136,6 +134,28 @@ export async function compileRoutes(
     }
   }
   return { routes, methodPaths: paths, builtIn: own, diagnostics };
+}
+
+/** The policies of methods. Those of methods without keys of their own are one for all services that say the same. */
+function sharedPolicies(config: BindingSections, model: Model): (rule: MethodRule) => RoutePolicy {
+  const ofMethods = new Map<MethodType, RoutePolicy>();
+  const ofServices = new Map<ServiceConfig, RoutePolicy>();
+  const same = new Map<string, RoutePolicy>();
+  return ({ method, service }) => {
+    const own = service.methods[method.name] !== undefined;
+    const known = own ? ofMethods.get(method) : ofServices.get(service);
+    if (known !== undefined) return known;
+    if (own) {
+      const policy = routePolicy(config, service, method.name, model);
+      ofMethods.set(method, policy);
+      return policy;
+    }
+    const key = JSON.stringify({ ...service, service: "", prefix: "", methods: {} });
+    const policy = same.get(key) ?? routePolicy(config, service, method.name, model);
+    same.set(key, policy);
+    ofServices.set(service, policy);
+    return policy;
+  };
 }
 
 /** Whether a method streams on an upstream whose protocol carries no streams. */

@@ -74,7 +74,6 @@ export function compileRoute(
   const body = bodyTarget(rpc.input, rule.rule.body, variables);
   const responseField =
     rule.rule.responseBody === "" ? undefined : topLevel(rpc.output, rule.rule.responseBody, "response_body");
-  const response = responsePlan(rpc.output, responseField, codecs);
   const method = rule.rule.method;
   const spec: RequestSpec = {
     input: rpc.input,
@@ -85,9 +84,9 @@ export function compileRoute(
     fillUpdateMask: method === "PATCH",
     depth: policy.json.depth,
   };
-  const request = new RequestPlan(spec);
-  return {
-    kind: "rpc",
+  const plans = new LazyPlans(spec, rpc, responseField, policy.dialect);
+  return Object.assign(plans, {
+    kind: "rpc" as const,
     method,
     template,
     rpc,
@@ -99,15 +98,48 @@ export function compileRoute(
     policy,
     protocols,
     rest: rule.source !== "protocols",
-    request,
-    frames:
-      rpc.clientStreaming && body.kind === "none"
-        ? new RequestPlan({ ...spec, body: { kind: "all" }, queryBesideBody: true })
-        : request,
-    response: enveloped(response, rpc.output, policy.dialect),
     stream: rpc.serverStreaming ? streamPlan(rpc, policy.stream, codecs) : undefined,
     retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",
-  };
+  });
+}
+
+/** What only requests need is made when the first comes, as most routes of a large API are never called. */
+class LazyPlans {
+  readonly #spec: RequestSpec;
+  readonly #rpc: MethodType;
+  readonly #responseField: Field | undefined;
+  readonly #dialect: Dialect;
+  #request: RequestPlan | undefined;
+  #frames: RequestPlan | undefined;
+  #response: ResponsePlan | undefined;
+
+  constructor(spec: RequestSpec, rpc: MethodType, responseField: Field | undefined, dialect: Dialect) {
+    this.#spec = spec;
+    this.#rpc = rpc;
+    this.#responseField = responseField;
+    this.#dialect = dialect;
+  }
+
+  get request(): RequestPlan {
+    this.#request ??= new RequestPlan(this.#spec);
+    return this.#request;
+  }
+
+  get frames(): RequestPlan {
+    if (!this.#rpc.clientStreaming || this.#spec.body.kind !== "none") return this.request;
+    this.#frames ??= new RequestPlan({ ...this.#spec, body: { kind: "all" }, queryBesideBody: true });
+    return this.#frames;
+  }
+
+  get response(): ResponsePlan {
+    const { output } = this.#rpc;
+    this.#response ??= enveloped(
+      responsePlan(output, this.#responseField, this.#spec.codecs),
+      output,
+      this.#dialect,
+    );
+    return this.#response;
+  }
 }
 
 /** @throws RouteError where a field that the configuration names is none, or has no text */
@@ -161,7 +193,7 @@ function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: D
 function templateOf({ rule, prefix }: MethodRule): Template {
   try {
     const template = parseTemplate(rule.template);
-    return prefix === "" ? template : parseTemplate(prefixTemplate(prefix, rule.template));
+    return prefix === "" ? template : prefixTemplate(prefix, template);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new RouteError(`template "${rule.template}": ${error.message} (at character ${error.offset + 1})`);

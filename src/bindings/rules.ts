@@ -1,6 +1,6 @@
 import { type Diagnostic, type FilePosition, formatPosition, type Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
-import type { FileDescriptor, MethodType, Model } from "../descriptors/model.js";
+import { type FileDescriptor, type MethodType, type Model, maxOptionsBytes } from "../descriptors/model.js";
 import { inTurns, type Pace } from "../net/pace.js";
 import { automaticRule, conventionalRule } from "./convention.js";
 import { type ExposedService, exposedServices, missingServices } from "./exposed-services.js";
@@ -245,6 +245,14 @@ function annotatedRules(
   diagnostics: Diagnostic[],
 ): HttpRule[] {
   const rules: HttpRule[] = [];
+  const { length } = method.options.bytes;
+  if (length > maxOptionsBytes)
+    diagnostics.push({
+      severity: "warning",
+      message: `no route for the annotation of this method: its options have ${length} bytes, and none are read where they have more than ${maxOptionsBytes}`,
+      path: method.fullName,
+      ...placed(position()),
+    });
   for (const name of annotations) {
     const option = method.options.get(name);
     if (option === undefined) continue;

@@ -2,7 +2,8 @@ import protobuf from "protobufjs";
 import { atOnce, type Steps } from "../net/pace.js";
 import { WireReader } from "../wire/reader.js";
 import { LENGTH } from "../wire/wire-type.js";
-import type { FileProto, LocationProto } from "./descriptor-proto.js";
+import type { EnumProto, FileProto, LocationProto, MessageProto } from "./descriptor-proto.js";
+import { type Decoders, LazyEnum, LazyMessage, TypeScan } from "./lazy-proto.js";
 
 /**
  * `google/protobuf/descriptor.proto` as far as linking needs it. Defaults are bytes, since those of strings need not be
@@ -92,6 +93,8 @@ const noBytes = new Uint8Array();
 const root = protobuf.parse(descriptorSchema, new protobuf.Root()).root;
 const fileType = root.lookupType("FileDescriptorProto");
 const setType = root.lookupType("FileDescriptorSet");
+const messageType = root.lookupType("DescriptorProto");
+const enumType = root.lookupType("EnumDescriptorProto");
 const infoType = root.lookupType("SourceCodeInfo");
 for (const type of root.nestedArray) if (type instanceof protobuf.Type) readAbsentBytesAsEmpty(type);
 
@@ -100,13 +103,79 @@ export function* decodeFileInSteps(bytes: Uint8Array): Steps<FileProto> {
   return (yield* decode(fileType, bytes)) as unknown as FileProto;
 }
 
+/**
+ * The same, with types that are decoded when first asked for, as far as they are as compilers write them and small
+ * enough to be decoded in one piece; and the numbers of the options of its types, undefined where not all are known.
+ */
+export function* readFileInSteps(
+  bytes: Uint8Array,
+): Steps<{ proto: FileProto; options: Set<number> | undefined }> {
+  const scan = new TypeScan(bytes, decoders);
+  const messages: MessageProto[] = [];
+  const enums: EnumProto[] = [];
+  const rest: Uint8Array[] = [];
+  let known = true;
+  const reader = new WireReader(bytes);
+  for (let start = 0; reader.next(); start = reader.position) {
+    const { number } = reader;
+    if ((number !== FILE_MESSAGE && number !== FILE_ENUM) || reader.wireType !== LENGTH) {
+      reader.skip();
+      rest.push(bytes.subarray(start, reader.position));
+      yield 0.2;
+      continue;
+    }
+    const content = reader.delimited();
+    const from = reader.position - content.length;
+    const small = content.length <= maxLazyBytes;
+    if (number === FILE_MESSAGE) {
+      const lazy = small ? scan.message(from, reader.position) : undefined;
+      const message = lazy ?? ((yield* decode(messageType, content)) as unknown as MessageProto);
+      if (lazy === undefined) known = (yield* addOptions(message, scan.options)) && known;
+      messages.push(message);
+    } else {
+      const lazy = small ? scan.enum(from, reader.position) : undefined;
+      enums.push(lazy ?? ((yield* decode(enumType, content)) as unknown as EnumProto));
+    }
+    yield 0.5 + (small ? content.length / bytesPerScanUnit : 0);
+  }
+  const file = (yield* decode(fileType, Buffer.concat(rest))) as unknown as FileProto;
+  file.messageType = messages;
+  file.enumType = enums;
+  return { proto: file, options: known ? scan.options : undefined };
+}
+
+/** @returns false where some are malformed */
+function* addOptions(message: MessageProto, into: Set<number>): Steps<boolean> {
+  const { field, oneofDecl, nestedType } = message;
+  try {
+    for (const { options } of [message, ...field, ...oneofDecl]) {
+      const reader = new WireReader(options ?? noBytes);
+      while (reader.next()) {
+        into.add(reader.number);
+        reader.skip();
+        yield 0.1;
+      }
+    }
+  } catch {
+    return false;
+  }
+  for (const nested of nestedType) if (!(yield* addOptions(nested, into))) return false;
+  return true;
+}
+
+/** Most bytes of a message that is decoded when first asked for. */
+const maxLazyBytes = 4_096;
+const bytesPerScanUnit = 12;
+
 /** The same at once. */
 export function decodeFile(bytes: Uint8Array): FileProto {
   return atOnce(decodeFileInSteps(bytes));
 }
 
 export function encodeFile(file: FileProto): Uint8Array {
-  return fileType.encode(file as never).finish();
+  const messages = file.messageType.map(each => (each instanceof LazyMessage ? each.plain() : each));
+  const enums = file.enumType.map(each => (each instanceof LazyEnum ? each.plain() : each));
+  return fileType.encode({ ...file, messageType: messages, enumType: enums } as never).finish();
 }
 
 /**
@@ -180,6 +249,14 @@ export function withoutSourceInfo(bytes: Uint8Array): { left: Uint8Array; ranges
   return { left: Buffer.concat([...kept, bytes.subarray(start)]), ranges };
 }
 
+const decoders: Decoders = {
+  message: bytes => decodePiece(messageType, bytes) as unknown as MessageProto,
+  enum: bytes => decodePiece(enumType, bytes) as unknown as EnumProto,
+};
+
+/** The numbers of `message_type` and `enum_type` in FileDescriptorProto. */
+const FILE_MESSAGE = 4;
+const FILE_ENUM = 5;
 /** The number of `source_code_info` in FileDescriptorProto. */
 const FILE_SOURCE_INFO = 9;
 /** The number of `file` in FileDescriptorSet. */

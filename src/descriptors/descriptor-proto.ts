@@ -1,6 +1,6 @@
 /** What every descriptor message with options has. Absent fields read as empty, as they do in decoded messages. */
 export interface HasOptions {
-  options?: Uint8Array;
+  options?: Uint8Array | undefined;
 }
 
 export interface FileProto extends HasOptions {
@@ -29,7 +29,7 @@ export interface MessageProto extends HasOptions {
   oneofDecl: OneofProto[];
   reservedRange: RangeProto[];
   reservedName: string[];
-  visibility?: number;
+  visibility?: number | undefined;
 }
 
 /** The end is exclusive in messages, inclusive in enums. */
@@ -61,7 +61,7 @@ export interface EnumProto extends HasOptions {
   value: EnumValueProto[];
   reservedRange: RangeProto[];
   reservedName: string[];
-  visibility?: number;
+  visibility?: number | undefined;
 }
 
 export interface EnumValueProto extends HasOptions {

@@ -32,10 +32,19 @@ export type OptionValue =
   | readonly OptionValue[]
   | { readonly [name: string]: OptionValue };
 
+/**
+ * Most bytes of the options of one element that are read. They are decoded in one piece when first asked for, and a
+ * request may be what asks: 256 KiB take some 20 ms.
+ */
+export const maxOptionsBytes = 256 * 1024;
+
 /** The options of one descriptor element, kept as the serialized `google.protobuf.*Options` message. */
 export interface Options {
   readonly bytes: Uint8Array;
-  /** The value of an option by name: `deprecated`, or the full name of an extension, `google.api.http`. */
+  /**
+   * The value of an option by name: `deprecated`, or the full name of an extension, `google.api.http`. Where all of them
+   * have more than `maxOptionsBytes`, none is read.
+   */
   get(name: string): OptionValue | undefined;
 }
 
@@ -47,6 +56,8 @@ export interface FileDescriptor {
   readonly dependencies: readonly string[];
   /** Where it was loaded from, for messages to people. */
   readonly origin: string;
+  /** False where none of its messages, oneofs and fields can have the option of that number. */
+  mayHaveOption(number: number): boolean;
   /** Reads what comments and lines come from, which whoever asks for one first has to wait for else. */
   readPlaces(): Steps;
 }

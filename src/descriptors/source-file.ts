@@ -34,6 +34,8 @@ export interface SourceFile {
   readonly info: SourceInfo;
   /** Set for files that were parsed from text, until they are linked. */
   parsed: ParsedFile | undefined;
+  /** Numbers of the options of its messages, oneofs and fields, among others; undefined where it can be any. */
+  readonly options: Set<number> | undefined;
   /** As received; undefined for parsed files. */
   readonly raw: Uint8Array | undefined;
   /** Top-level elements that another file already defines: not part of the model. */

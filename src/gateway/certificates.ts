@@ -76,6 +76,15 @@ function expiryOf(cert: string | Buffer): number {
   return Date.parse(new X509Certificate(cert).validTo);
 }
 
+const expiries = new WeakMap<ServerCertificate, number>();
+
+/** The same of a certificate that is asked for again and again: it is parsed once. */
+function knownExpiry(certificate: ServerCertificate): number {
+  const known = expiries.get(certificate) ?? expiryOf(certificate.cert);
+  expiries.set(certificate, known);
+  return known;
+}
+
 function unusable(loaded: UsableConfig, path: Path, message: string): LoadError {
   const problem = {
     severity: "error",
@@ -104,8 +113,8 @@ export class CertificateMetrics {
         for (const [listener, each] of Object.entries(open)) {
           const shown = each?.shown as ServerTls | undefined;
           if (shown === undefined) continue;
-          for (const { cert, certFile: file } of [shown, ...(shown.others ?? [])])
-            this.set({ listener, file }, expiryOf(cert) / 1000);
+          for (const certificate of [shown, ...(shown.others ?? [])])
+            this.set({ listener, file: certificate.certFile }, knownExpiry(certificate) / 1000);
         }
       },
     });

@@ -34,10 +34,8 @@ export function grpcPassThroughRoutes({ config, locate }: UsableConfig, model: M
       position: () => locate(path),
       path: `http.grpc.pass_through[${index}]`,
     };
-    return {
-      ...compileRoute(rule, policy, createCodecs(model, policy.json), ["grpc"]),
-      passThrough: true,
-    };
+    const route = compileRoute(rule, policy, createCodecs(model, policy.json), ["grpc"]);
+    return Object.assign(route, { passThrough: true as const });
   });
 }
 

@@ -1,5 +1,6 @@
 /** Percent-encoding of path text (RFC 3986 section 2.1) over UTF-8. */
 
+const plain = /^[-\w.~]*$/;
 const leftByPlatform = /[!'()*]/g;
 const encodedSlash = /%2f/gi;
 const escapeRun = /(?:%[0-9a-f]{2})+/gi;
@@ -10,6 +11,7 @@ const badEscape = /%(?![0-9a-f]{2})/i;
  * @throws URIError for a lone surrogate
  */
 export function encodeText(text: string): string {
+  if (plain.test(text)) return text;
   return encodeURIComponent(text).replace(
     leftByPlatform,
     char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -18,6 +20,7 @@ export function encodeText(text: string): string {
 
 /** Decodes every escape; undefined where an escape is broken or the bytes are not UTF-8. */
 export function decodeText(text: string): string | undefined {
+  if (!text.includes("%")) return text;
   try {
     return decodeURIComponent(text);
   } catch {

@@ -22,11 +22,14 @@ export function parseTemplate(text: string): Template {
   return new Parser(text).parse();
 }
 
+const single: Segment = { kind: "single" };
+const multi: Segment = { kind: "multi" };
+
 const verbInVariable = "a verb must not be inside a variable; write %3A for a colon in a literal";
 
 const identifierStart = /[A-Za-z_]/;
-const identifierPart = /[A-Za-z0-9_]/;
-const literalCharacter = /[-A-Za-z0-9._~!$&'()+,;=@%]/;
+const identifierPart = /[A-Za-z0-9_]*/y;
+const literalCharacters = /[-A-Za-z0-9._~!$&'()+,;=@%]*/y;
 
 class Parser {
   readonly #text: string;
@@ -112,13 +115,13 @@ class Parser {
     const start = this.#position;
     this.#position += 1;
     if (this.#peek() !== "*") {
-      this.#add({ kind: "single" }, start);
+      this.#add(single, start);
       return;
     }
     this.#position += 1;
     if (this.#multi) throw this.#error('a template may hold "**" only once', start);
     this.#multi = true;
-    this.#add({ kind: "multi" }, start);
+    this.#add(multi, start);
   }
 
   #parseVariable(): void {
@@ -135,14 +138,14 @@ class Parser {
     const start = this.#segments.length;
     const pattern = this.#parsePattern(opening);
     const end = this.#segments.length;
-    const multi = end - start > 1 || this.#segments[start]?.kind === "multi";
-    this.#variables.push({ path, start, end, multi, pattern });
+    const several = end - start > 1 || this.#segments[start]?.kind === "multi";
+    this.#variables.push({ path, start, end, multi: several, pattern });
   }
 
   #parsePattern(opening: number): string {
     const next = this.#peek();
     if (next === "}") {
-      this.#add({ kind: "single" }, opening);
+      this.#add(single, opening);
       this.#position += 1;
       return "*";
     }
@@ -175,13 +178,13 @@ class Parser {
       const found = first === undefined ? "the end of the template" : `"${first}"`;
       throw this.#error(`expected a field name, a letter or "_" first, found ${found}`);
     }
-    this.#skipWhile(identifierPart);
+    this.#skip(identifierPart);
     return this.#text.slice(start, this.#position);
   }
 
   #parseLiteral(): string {
     const start = this.#position;
-    this.#skipWhile(literalCharacter);
+    this.#skip(literalCharacters);
     const next = this.#peek();
     if (next !== undefined && !"/:{}*".includes(next)) throw this.#badCharacter(next);
     const value = this.#decode(start);
@@ -194,7 +197,7 @@ class Parser {
   #parseVerb(): string {
     this.#position += 1;
     const start = this.#position;
-    this.#skipWhile(literalCharacter);
+    this.#skip(literalCharacters);
     const next = this.#peek();
     if (next === "/" || next === ":") {
       throw this.#error(`a verb ends the template, found "${next}"; write %3A for a colon in a literal`);
@@ -219,10 +222,10 @@ class Parser {
     this.#segments.push(segment);
   }
 
-  #skipWhile(allowed: RegExp): void {
-    for (let next = this.#peek(); next !== undefined && allowed.test(next); next = this.#peek()) {
-      this.#position += 1;
-    }
+  #skip(allowed: RegExp): void {
+    allowed.lastIndex = this.#position;
+    allowed.test(this.#text);
+    this.#position = allowed.lastIndex;
   }
 
   #peek(): string | undefined {
@@ -244,15 +247,26 @@ class Parser {
 
 /**
  * Puts a path prefix such as `/blog` before a template. `""` and `/` change nothing; a trailing slash of the
- * prefix is dropped. The template itself is not checked: parse the result.
- * @throws TemplateError where the prefix is not a path of literals
+ * prefix is dropped.
+ * @throws TemplateError where the prefix is not a path of literals, or both together are too long
  */
-export function prefixTemplate(prefix: string, text: string): string {
+export function prefixTemplate(prefix: string, template: Template): Template {
   const bare = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
-  if (bare === "") return text;
+  if (bare === "") return template;
   const { segments, verb } = parseTemplate(bare);
   if (verb !== undefined || segments.some(segment => segment.kind !== "literal")) {
     throw new TemplateError("a prefix holds no wildcard, variable or verb", 0);
   }
-  return text === "/" ? bare : bare + text;
+  const text = template.text === "/" ? bare : bare + template.text;
+  const all = [...segments, ...template.segments];
+  // Parsing it says what is too long.
+  if (text.length > templateLimits.length || all.length > templateLimits.segments) return parseTemplate(text);
+  const variables = template.variables.map(({ path, start, end, multi, pattern }) => ({
+    path,
+    start: start + segments.length,
+    end: end + segments.length,
+    multi,
+    pattern,
+  }));
+  return { text, segments: all, variables, verb: template.verb };
 }

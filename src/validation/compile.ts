@@ -21,13 +21,21 @@ export async function compileValidators(
   types: Iterable<MessageType>,
   pace: Pace,
 ): Promise<Validators> {
+  // Looking for rules links all types that are reached, so that it is only done where there can be any.
+  const none = { byType: new Map<MessageType, Validate>(), diagnostics: [] };
+  let files = 0;
+  for (const file of model.files.values()) {
+    if (file.package !== "buf.validate" && file.mayHaveOption(RULES)) files++;
+    if (pace.spent(1)) await pace.nextTurn();
+  }
+  if (files === 0) return none;
   const finder = new RuleFinder();
   const ruled: MessageType[] = [];
   for (const type of new Set(types)) {
     if (finder.hasRules(type)) ruled.push(type);
     if (pace.spent(searchUnits)) await pace.nextTurn();
   }
-  if (ruled.length === 0) return { byType: new Map(), diagnostics: [] };
+  if (ruled.length === 0) return none;
   const { enforceRules } = await import("./protovalidate.js");
   return inTurns(pace, enforceRules(model, ruled));
 }

@@ -31,15 +31,16 @@ export class WireReader {
 
   /** A varint as a number, exact up to 2^53. */
   #number(): number {
-    const { bytes } = this;
-    let value = 0;
-    for (let shift = 0, at = this.#at; shift < 28; shift += 7) {
-      const byte = bytes[at++];
-      if (byte === undefined) break;
-      value |= (byte & 0x7f) << shift;
-      if (byte >= 0x80) continue;
-      this.#at = at;
-      return value;
+    const at = this.#at;
+    const first = this.bytes[at] ?? 0x80;
+    const second = this.bytes[at + 1] ?? 0x80;
+    if (first < 0x80) {
+      this.#at = at + 1;
+      return first;
+    }
+    if (second < 0x80) {
+      this.#at = at + 2;
+      return (second << 7) | (first & 0x7f);
     }
     return Number(this.varint());
   }

@@ -85,6 +85,26 @@ test("annotations bind their pattern and each additional binding", async () => {
   );
 });
 
+test("options of more than 256 KiB are not decoded: the method gets a warning, others their routes", async () => {
+  const more = Array.from(
+    { length: 80 },
+    (_, at) => `additional_bindings { get: "/${"m".repeat(3500)}${at}" }`,
+  );
+  const { routes, problems } = await compile(
+    [
+      annotated("GetM", `get: "/m/{id}" ${more.join(" ")}`),
+      annotated("GetN", `get: "/n/{id}" ${more.slice(10).join(" ")}`),
+    ].join("\n"),
+  );
+  assert.equal(routes.length, 71);
+  assert.ok(routes.every(route => route.endsWith("→ GetN (annotation)")));
+  assert.equal(problems.length, 1);
+  assert.match(
+    problems[0] ?? "",
+    /t\.proto:\d+: warning: no route for the annotation of this method: its options have 28\d{4} bytes, and none are read where they have more than 262144/,
+  );
+});
+
 test("a custom kind that no request can have is a warning", async () => {
   const kinds = ["FOO", "CONNECT", "PROPFNID", "PROPFIND", "*"];
   const { routes, problems } = await compile(

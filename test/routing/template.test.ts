@@ -214,22 +214,25 @@ describe("equivalence", () => {
 
 describe("a prefix", () => {
   test("a prefix is prepended to the template", () => {
-    assert.equal(prefixTemplate("/blog", "/v1/{name=articles/*}:read"), "/blog/v1/{name=articles/*}:read");
-    assert.equal(prefixTemplate("/a/b/", "/c"), "/a/b/c");
+    assert.deepEqual(
+      prefixTemplate("/blog", parseTemplate("/v1/{name=articles/*}:read")),
+      parseTemplate("/blog/v1/{name=articles/*}:read"),
+    );
+    assert.deepEqual(prefixTemplate("/a/b/", parseTemplate("/c")), parseTemplate("/a/b/c"));
   });
 
   test("a prefix that is empty or the root changes nothing", () => {
-    assert.equal(prefixTemplate("", "/a"), "/a");
-    assert.equal(prefixTemplate("/", "/a"), "/a");
+    assert.deepEqual(prefixTemplate("", parseTemplate("/a")), parseTemplate("/a"));
+    assert.deepEqual(prefixTemplate("/", parseTemplate("/a")), parseTemplate("/a"));
   });
 
   test("a prefix replaces the root template", () => {
-    assert.equal(prefixTemplate("/blog", "/"), "/blog");
+    assert.deepEqual(prefixTemplate("/blog", parseTemplate("/")), parseTemplate("/blog"));
   });
 
   test("a prefix that is not a path of literals is refused", () => {
     for (const prefix of ["blog", "/a//b", "/{a}", "/*", "/a:b", "/a b"]) {
-      assert.throws(() => prefixTemplate(prefix, "/x"), TemplateError, prefix);
+      assert.throws(() => prefixTemplate(prefix, parseTemplate("/x")), TemplateError, prefix);
     }
   });
 });

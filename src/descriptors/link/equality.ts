@@ -10,7 +10,7 @@ import {
   scalarTypes,
 } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
-import type { Field, MessageType, Model, OptionValue } from "../model.js";
+import { type Field, type MessageType, type Model, maxOptionsBytes, type OptionValue } from "../model.js";
 import { jsonName } from "../names.js";
 import type { SourceFile } from "../source-file.js";
 import { isWellKnown } from "../source-file.js";
@@ -146,6 +146,7 @@ class Describer {
   #options({ options }: HasOptions, kind: string): unknown {
     const type = this.model.message(`google.protobuf.${kind}Options`);
     if (options === undefined || options.length === 0 || type === undefined) return null;
+    if (options.length > maxOptionsBytes) return Buffer.from(options).toString("hex");
     try {
       return this.#canonical(decodeMessage(type, options, this.model), type);
     } catch {

@@ -1,16 +1,17 @@
 import { atOnce, type Steps } from "../../net/pace.js";
 import { varintField } from "../../wire/reader.js";
 import { type EnumValueProto, type HasOptions, type MethodProto, Path } from "../descriptor-proto.js";
-import type {
-  EnumType,
-  EnumValue,
-  FileDescriptor,
-  MessageType,
-  MethodType,
-  Model,
-  Options,
-  OptionValue,
-  ServiceType,
+import {
+  type EnumType,
+  type EnumValue,
+  type FileDescriptor,
+  type MessageType,
+  type MethodType,
+  type Model,
+  maxOptionsBytes,
+  type Options,
+  type OptionValue,
+  type ServiceType,
 } from "../model.js";
 import { qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
@@ -33,6 +34,10 @@ const deprecatedField = {
 } as const;
 
 export type OptionsKind = keyof typeof deprecatedField;
+
+const optionsTypes = Object.fromEntries(
+  Object.keys(deprecatedField).map(kind => [kind, `google.protobuf.${kind}Options`]),
+) as Record<OptionsKind, string>;
 
 /** A file of the model, with what its elements share. */
 export class LinkedFile implements FileDescriptor {
@@ -61,6 +66,10 @@ export class LinkedFile implements FileDescriptor {
     return this.#source.info;
   }
 
+  mayHaveOption(number: number): boolean {
+    return this.#source.options?.has(number) ?? true;
+  }
+
   readPlaces(): Steps {
     return this.info.decode();
   }
@@ -78,9 +87,10 @@ export class LinkedFile implements FileDescriptor {
 /** What messages, fields, enums, values, services and methods have in common. */
 export abstract class LinkedElement {
   readonly name: string;
-  readonly options: Options;
+  readonly #proto: HasOptions;
   readonly #path: string;
   readonly #kind: OptionsKind;
+  #options: Options | undefined;
 
   constructor(
     protected readonly model: Model,
@@ -91,9 +101,14 @@ export abstract class LinkedElement {
     kind: OptionsKind,
   ) {
     this.name = proto.name;
+    this.#proto = proto;
     this.#path = path;
     this.#kind = kind;
-    this.options = new LinkedOptions(model, proto.options, `google.protobuf.${kind}Options`);
+  }
+
+  get options(): Options {
+    this.#options ??= new LinkedOptions(this.model, this.#proto.options, optionsTypes[this.#kind]);
+    return this.#options;
   }
 
   get comment(): string {
@@ -123,7 +138,7 @@ export class LinkedOptions implements Options {
 
   /** A value whose bytes do not fit its definition reads as absent. */
   get(name: string): OptionValue | undefined {
-    if (this.bytes.length === 0) return undefined;
+    if (this.bytes.length === 0 || this.bytes.length > maxOptionsBytes) return undefined;
     const type: MessageType | undefined = this.#model.message(this.#type);
     const field = type?.fieldsByName.get(name) ?? this.#model.extensionByName(name);
     if (field === undefined || field.parent !== type) return undefined;

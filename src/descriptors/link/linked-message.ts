@@ -42,18 +42,28 @@ interface Members {
 
 export class LinkedMessage extends LinkedElement implements MessageType {
   readonly kind = "message";
-  readonly mapEntry: boolean;
-  readonly extendable: boolean;
-  readonly features: Features;
   readonly #symbol: MessageSymbol;
+  readonly #inherited: Features;
+  #features: Features | undefined;
   #members: Members | undefined;
 
   constructor(model: Model, file: LinkedFile, symbol: MessageSymbol, inherited: Features) {
     super(model, file, symbol.fullName, symbol.proto, symbol.path, "Message");
     this.#symbol = symbol;
-    this.mapEntry = varintField(this.options.bytes, MAP_ENTRY_OPTION) === 1;
-    this.extendable = symbol.proto.extensionRange.length > 0;
-    this.features = resolveFeatures(inherited, symbol.proto.options, featuresField.message);
+    this.#inherited = inherited;
+  }
+
+  get mapEntry(): boolean {
+    return varintField(this.options.bytes, MAP_ENTRY_OPTION) === 1;
+  }
+
+  get extendable(): boolean {
+    return this.#symbol.proto.extensionRange.length > 0;
+  }
+
+  get features(): Features {
+    this.#features ??= resolveFeatures(this.#inherited, this.#symbol.proto.options, featuresField.message);
+    return this.#features;
   }
 
   get fields(): readonly LinkedField[] {

@@ -1,6 +1,7 @@
 import { atOnce, type Steps } from "../../net/pace.js";
 import { decodeLocations, encodeFile, encodeLocations, encodeSet } from "../descriptor-codec.js";
 import { type FileProto, Path } from "../descriptor-proto.js";
+import { LazyEnum, LazyMessage } from "../lazy-proto.js";
 import type { EnumType, Field, FileDescriptor, MessageType, Model, ServiceType } from "../model.js";
 import type { Imported, SourceFile } from "../source-file.js";
 import { LinkedEnum, LinkedFile, linkService } from "./linked-elements.js";
@@ -56,8 +57,8 @@ export function* createLinkage(
     else if (symbol.kind === "extension") enterExtension(symbol, extensions);
     else if (
       symbol.kind === "message"
-        ? symbol.proto.field.length > manyMembers
-        : symbol.proto.value.length > manyMembers
+        ? !(symbol.proto instanceof LazyMessage) && symbol.proto.field.length > manyMembers
+        : !(symbol.proto instanceof LazyEnum) && symbol.proto.value.length > manyMembers
     )
       large.push(symbol);
   }

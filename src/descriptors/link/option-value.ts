@@ -40,15 +40,20 @@ export function decodeMessage(type: MessageType, bytes: Uint8Array, model: Looku
  * @throws RangeError where the bytes are not what the field's type needs
  */
 export function decodeSingle(field: Field, message: Uint8Array, model: Lookup): OptionValue | undefined {
-  const occurrences = occurrencesByNumber(message).get(field.number);
+  const occurrences = occurrencesByNumber(message, field.number).get(field.number);
   return occurrences === undefined ? undefined : decodeField(field, occurrences, model, 0);
 }
 
-function occurrencesByNumber(message: Uint8Array): Map<number, Occurrence[]> {
+/** @param only the number to look for; left out: all */
+function occurrencesByNumber(message: Uint8Array, only?: number): Map<number, Occurrence[]> {
   const found = new Map<number, Occurrence[]>();
   const reader = new WireReader(message);
   while (reader.next()) {
     const { number, wireType } = reader;
+    if (only !== undefined && number !== only) {
+      reader.skip();
+      continue;
+    }
     const occurrence = readOccurrence(reader, wireType);
     const known = found.get(number);
     if (known === undefined) found.set(number, [occurrence]);

@@ -5,6 +5,7 @@ import { LENGTH } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 import type { HasOptions } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
+import { LazyEnum, LazyMessage } from "../lazy-proto.js";
 import type { Field, MessageType, Model } from "../model.js";
 import { qualify } from "../names.js";
 import type { OptionList, OptionStatement } from "../parse/option.js";
@@ -100,6 +101,7 @@ class ListEncoder {
     const fields = this.#fields(statement);
     if (fields === undefined) return;
     const last = fields.at(-1)!;
+    this.file.options?.add(fields[0]!.number);
     try {
       let writer = new WireWriter();
       yield* this.#encoder.present(last, statement.value, writer);
@@ -197,6 +199,8 @@ function* optionsOf(file: SourceFile): Generator<Entry> {
   }
 }
 
+const none: HasOptions = {};
+
 function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
   const { fullName, kind, proto } = symbol;
   const entry = (each: HasOptions & { name: string }, features: number): Entry => {
@@ -204,12 +208,20 @@ function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
   };
   switch (kind) {
     case "message":
-      yield [fullName, proto, featuresField.message];
-      for (const field of proto.field) yield entry(field, featuresField.field);
-      for (const oneof of proto.oneofDecl) yield entry(oneof, featuresField.oneof);
+      // Those of lazy ones were looked through.
+      if (proto instanceof LazyMessage) yield [fullName, none, 0];
+      else {
+        yield [fullName, proto, featuresField.message];
+        for (const field of proto.field) yield entry(field, featuresField.field);
+        for (const oneof of proto.oneofDecl) yield entry(oneof, featuresField.oneof);
+      }
       for (const child of nested(symbol)) yield* symbolOptions(child);
       break;
     case "enum":
+      if (proto instanceof LazyEnum) {
+        yield [fullName, none, 0];
+        break;
+      }
       yield [fullName, proto, featuresField.enum];
       for (const value of proto.value) yield entry(value, 0);
       break;

@@ -8,6 +8,7 @@ import {
   scalarTypes,
 } from "../descriptor-proto.js";
 import { DiagnosticList } from "../diagnostic-list.js";
+import { LazyMessage } from "../lazy-proto.js";
 import { parentOf, qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
 import { givesWay } from "../source-file.js";
@@ -80,7 +81,7 @@ class Resolver {
     yield 1;
     switch (symbol.kind) {
       case "message":
-        yield* this.#fields(symbol.proto, symbol.fullName, symbol.path);
+        if (!this.#knowsAll(symbol.proto)) yield* this.#fields(symbol.proto, symbol.fullName, symbol.path);
         for (const child of nested(symbol)) yield* this.resolve(child, symbol.fullName);
         break;
       case "extension":
@@ -115,6 +116,19 @@ class Resolver {
     if (target.proto.extensionRange.some(({ start, end }) => number >= start && number < end)) return;
     const message = `"${target.fullName}" does not declare ${number} as an extension number`;
     this.#reports.push(() => this.problems.error({ message, ...this.#at(fullName, path) }));
+  }
+
+  /** Whether there is nothing to say of the fields of a lazy message, as all of their types are known. */
+  #knowsAll(message: MessageProto): boolean {
+    if (!(message instanceof LazyMessage) || message.references === undefined) return false;
+    for (const reference of message.references) {
+      const isEnum = reference.startsWith("=");
+      const symbol = this.table.symbols.get(isEnum ? reference.slice(1) : reference);
+      if (symbol === undefined || symbol.kind !== (isEnum ? "enum" : "message")) return false;
+      if (this.file.source === "files" && !this.scope().sees(symbol)) this.#adopt(symbol);
+    }
+    message.references = undefined;
+    return true;
   }
 
   *#fields(message: MessageProto, scope: string, path: string): Steps {

@@ -14,14 +14,15 @@ import { join } from "node:path";
 import { globPattern } from "../../config/glob.js";
 import { inTurns, type Pace, type Steps } from "../../net/pace.js";
 import {
-  decodeFileInSteps,
   decodeLocations,
   decodeSetInSteps,
   type Range,
+  readFileInSteps,
   withoutSourceInfo,
 } from "../descriptor-codec.js";
 import type { FieldProto, FileProto, LocationProto, MessageProto } from "../descriptor-proto.js";
 import type { DiagnosticList } from "../diagnostic-list.js";
+import { LazyMessage } from "../lazy-proto.js";
 import { type ReadLocations, SourceInfo } from "../link/source-info.js";
 import { parseInSteps } from "../parse/file.js";
 import { SyntaxFault } from "../parse/scanner.js";
@@ -144,6 +145,7 @@ export function* readProto(
       origin,
       proto,
       info: comments ? SourceInfo.of(proto.sourceCodeInfo) : new SourceInfo(() => placesIn(origin, stamp)),
+      options: new Set(),
       parsed,
       raw: undefined,
       dropped: new Set(),
@@ -278,7 +280,7 @@ export function* readFiles(
   const read: SourceFile[] = [];
   for (const [index, raw] of files.entries()) {
     try {
-      const proto = yield* decodeFileInSteps(raw);
+      const { proto, options } = yield* readFileInSteps(raw);
       if (proto.name === "") throw new RangeError("no name");
       if (source === "files") yield* markOptional(proto);
       const { name } = proto;
@@ -289,6 +291,7 @@ export function* readFiles(
         origin,
         proto,
         info: info === undefined ? SourceInfo.of(proto.sourceCodeInfo) : new SourceInfo(info),
+        options,
         parsed: undefined,
         raw,
         dropped: new Set(),
@@ -315,7 +318,12 @@ function* markOptional({ syntax, messageType }: FileProto): Steps {
   if (syntax === "proto3") for (const message of messageType) yield* markIn(message);
 }
 
-function* markIn({ field, oneofDecl, nestedType }: MessageProto): Steps {
+function* markIn(message: MessageProto): Steps {
+  if (message instanceof LazyMessage && !message.inOneofs) {
+    for (const nested of message.nestedType) yield* markIn(nested);
+    return;
+  }
+  const { field, oneofDecl, nestedType } = message;
   const members: FieldProto[] = [];
   const counts = new Map<number | undefined, number>();
   for (const each of field) {

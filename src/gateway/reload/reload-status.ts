@@ -41,12 +41,17 @@ export interface ConfigStatus extends ConfigState {
 const maxPaths = 100;
 
 /** @param shown the configuration as operators see it */
-export function configHash(shown: unknown): string {
+function configHash(shown: unknown): string {
   return createHash("sha256").update(JSON.stringify(shown)).digest("hex");
 }
 
-export function hashOf({ config, secrets }: UsableConfig): string {
-  return configHash(redact(config, secrets));
+const hashes = new WeakMap<UsableConfig, string>();
+
+/** Computed once: workers, reloads and metrics ask for it again and again. */
+export function hashOf(loaded: UsableConfig): string {
+  const hash = hashes.get(loaded) ?? configHash(redact(loaded.config, loaded.secrets));
+  hashes.set(loaded, hash);
+  return hash;
 }
 
 /** The paths of the settings that differ, the outermost one where one side has nothing there; at most 100. */

@@ -8,7 +8,6 @@ import {
   type ConfigState,
   type ConfigStatus,
   changedSettings,
-  configHash,
   hashOf,
   missingFrom,
   type ReloadReport,
@@ -44,7 +43,7 @@ export class Reloads {
 
   status(loaded: UsableConfig): ConfigStatus {
     const shown = redact(loaded.config, loaded.secrets);
-    return { ...this.#state(configHash(shown)), last_reload: this.#last, config: shown };
+    return { ...this.#state(hashOf(loaded)), last_reload: this.#last, config: shown };
   }
 
   /** The same without the configuration itself. */
