@@ -9,6 +9,7 @@ import { realtimeGroup } from "./realtime/realtime.js";
 import { realtimeSoakGroup } from "./realtime/soak.js";
 import { restGroup } from "./rest/rest.js";
 import { soakGroup } from "./soak/soak.js";
+import { startGroup } from "./start/start.js";
 import { streamsGroup } from "./streams/streams.js";
 import { transportGroup } from "./transport/transport.js";
 
@@ -16,6 +17,7 @@ import { transportGroup } from "./transport/transport.js";
 export const groups: readonly Group[] = [
   codecGroup,
   matcherGroup,
+  startGroup,
   transportGroup,
   engineGroup,
   restGroup,

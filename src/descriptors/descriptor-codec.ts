@@ -3,7 +3,8 @@ import { atOnce, type Steps } from "../net/pace.js";
 import { WireReader } from "../wire/reader.js";
 import { LENGTH } from "../wire/wire-type.js";
 import type { EnumProto, FileProto, LocationProto, MessageProto } from "./descriptor-proto.js";
-import { type Decoders, LazyEnum, LazyMessage, TypeScan } from "./lazy-proto.js";
+import { LazyEnum, LazyMessage, type TypeDecoders } from "./lazy-proto.js";
+import { TypeScan } from "./type-scan.js";
 
 /**
  * `google/protobuf/descriptor.proto` as far as linking needs it. Defaults are bytes, since those of strings need not be
@@ -249,7 +250,7 @@ export function withoutSourceInfo(bytes: Uint8Array): { left: Uint8Array; ranges
   return { left: Buffer.concat([...kept, bytes.subarray(start)]), ranges };
 }
 
-const decoders: Decoders = {
+const decoders: TypeDecoders = {
   message: bytes => decodePiece(messageType, bytes) as unknown as MessageProto,
   enum: bytes => decodePiece(enumType, bytes) as unknown as EnumProto,
 };
