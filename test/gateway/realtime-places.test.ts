@@ -171,3 +171,28 @@ realtime: { path: /ws, rooms: false, calls: [chat.v1.Rooms/GetHistory] }\n${drai
     socket.terminate();
   });
 });
+
+test("behind a trusted proxy that names the host in X-Forwarded-Host alone, pages of that host open sockets on every listener", async t => {
+  const realtime = "realtime: { path: /ws, auth: none }\n";
+  const trusting = await serve(t, true, `${realtime}http: { forwarded: { trusted_hops: 1 } }\n${drain}`);
+  const other = await serve(t, true, `${realtime}${drain}`);
+  const opens = async (
+    gateway: Gateway,
+    forwarded: string,
+    origin = "https://app.example.com",
+  ): Promise<number[]> => {
+    const headers = {
+      host: "chat.internal:8080",
+      "x-forwarded-host": forwarded,
+      "x-forwarded-proto": "https",
+    };
+    const ports = [gateway.httpPort, gateway.realtimePort];
+    return Promise.all(ports.map(port => upgraded(port, "/ws", { headers, origin })));
+  };
+  assert.deepEqual(await opens(trusting, "app.example.com"), [101, 101]);
+  // What stands further left is the client's own claim.
+  assert.deepEqual(await opens(trusting, "evil.com, app.example.com"), [101, 101]);
+  assert.deepEqual(await opens(trusting, "app.example.com, evil.com"), [403, 403]);
+  assert.deepEqual(await opens(trusting, "app.example.com", "https://evil.com"), [403, 403]);
+  assert.deepEqual(await opens(other, "app.example.com"), [403, 403]);
+});
