@@ -81,7 +81,7 @@ export class HttpListeners {
    */
   async prepare(loaded: UsableConfig, realtime: RealtimeService | undefined): Promise<ListenerChange> {
     const configured = httpListenersOf(loaded.config.listeners.http);
-    const assigned = assign(configured, this.#running);
+    const assigned = assign(configured, this.#running, each => this.#mustWait(each));
     const opened: Running[] = [];
     const fixed: string[] = [];
     const abandon = async (): Promise<void> => {
@@ -171,9 +171,13 @@ async function closed(engine: Engine): Promise<void> {
 
 /**
  * Which open listener each configured one goes on with: one with its name and socket, one with its socket, one that has
- * its address. The others are to be opened.
+ * its address, or one with its name where it must wait for a restart. The others are to be opened.
  */
-function assign(configured: readonly Configured[], running: readonly Running[]): Map<Configured, Running> {
+function assign(
+  configured: readonly Configured[],
+  running: readonly Running[],
+  mustWait: (listener: Configured) => boolean,
+): Map<Configured, Running> {
   const assigned = new Map<Configured, Running>();
   const free = new Set(running);
   const fits: ((each: Configured, open: Running) => boolean)[] = [
@@ -181,6 +185,7 @@ function assign(configured: readonly Configured[], running: readonly Running[]):
     ({ listener }, open) => sameSocket(listener, open.opened),
     ({ name, listener }, open) => name === open.name && listener.address === open.opened.address,
     ({ listener }, open) => meet(listener.address, open.opened.address),
+    (each, open) => mustWait(each) && each.name === open.name,
   ];
   for (const fit of fits)
     for (const each of configured) {
