@@ -72,7 +72,8 @@ realtime: { auth: none, calls: [peer.v1.RotationService/Follow], limits: { messa
     }),
   ]);
   await together(2 * streams, sockets * streamsPerSocket, async index => {
-    const problem = await (index % 2 === 0 ? collect : converse)(gateway.url, `upload-${index}`);
+    const call = index % 2 === 0 ? collect : converse;
+    const problem = await call(gateway.url, `upload-${index}`).catch(error => `${call.name}: ${error}`);
     if (problem !== undefined) fail(problem);
   });
   for (const client of clients) client.close();
