@@ -1,50 +1,204 @@
 import {
+  DataPacket_Kind,
   type ParticipantInfo,
   ParticipantInfo_State,
+  type Room,
   RoomServiceClient,
-  ServerError,
+  type TrackInfo,
+  TrackSource,
+  TrackType,
 } from "livekit-server-sdk";
-import type { AdminRoute } from "../bindings/admin-route.js";
-import { Code } from "../status/code.js";
-import { GatewayError, gatewayFailure, upstreamFailure } from "../status/failure.js";
+import type { AdminRequest, AdminResponse, AdminRoute } from "../bindings/admin-route.js";
+import { parseJsonObject } from "../bindings/json-body.js";
+import { describeJson, type JsonValue } from "../codec/json.js";
+import { nearest } from "../config/nearest.js";
+import { gatewayError } from "../status/failure.js";
+import { projectOf } from "./config.js";
 import type { LiveKitParts } from "./parts.js";
+import { apiUrl, asGatewayError } from "./server-api.js";
 import { wholeSeconds } from "./token.js";
 
-/** Seconds that LiveKit may take to answer. */
+/** Seconds that LiveKit may take to respond. */
 const requestTimeout = 5;
 
-/** Who is in a room, and putting somebody out of it. */
+/** Bytes of a data message: what LiveKit sends reliably in one packet. */
+const maxDataBytes = 15 * 1024;
+
+const noContent: AdminResponse = { status: 204, body: undefined };
+
+/** Rooms and who is in them, for operators and backends. */
 export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRoute[] {
-  const { api_url, url, api_key, api_secret } = livekit;
   const longestTtl = wholeSeconds(
     Math.max(...livekit.routes.map(({ ttl }) => ttl ?? livekit.ttl), livekit.ttl),
   );
-  // Looking for another region would say so on standard error, beside the log.
-  const client = new RoomServiceClient(api_url ?? url, api_key, api_secret, {
-    requestTimeout,
-    failover: false,
+  const clients = new Map<string | undefined, RoomServiceClient>();
+  for (const name of [undefined, ...Object.keys(livekit.projects)]) {
+    const project = projectOf(livekit, name);
+    // Looking for another region would say so on standard error, beside the log.
+    const options = { requestTimeout, failover: false };
+    clients.set(name, new RoomServiceClient(apiUrl(project), project.api_key, project.api_secret, options));
+  }
+  const route = (
+    method: AdminRoute["method"],
+    path: string,
+    act: (client: RoomServiceClient, request: AdminRequest, project: string | undefined) => Promise<unknown>,
+  ): AdminRoute => ({
+    method,
+    path: `/livekit/rooms${path}`,
+    async handle(request) {
+      const project = request.query.get("project") ?? undefined;
+      const client = clients.get(project);
+      if (client === undefined) throw unknownProject(project, Object.keys(livekit.projects));
+      const body = await asGatewayError(act(client, request, project));
+      return body === undefined ? noContent : { status: 200, body };
+    },
   });
   return [
-    {
-      method: "GET",
-      path: "/livekit/rooms/:room/participants",
-      async handle({ parameters: { room = "" } }) {
-        const participants = await asked(client.listParticipants(room));
-        return { status: 200, body: { participants: participants.map(participantView) } };
-      },
-    },
-    {
-      method: "DELETE",
-      path: "/livekit/rooms/:room/participants/:identity",
-      async handle({ parameters: { room = "", identity = "" } }) {
+    route("GET", "", async client => ({ rooms: (await client.listRooms()).map(roomView) })),
+    route("POST", "", async (client, { body }) => {
+      const read = new Fields(body, [
+        "name",
+        "empty_timeout",
+        "departure_timeout",
+        "max_participants",
+        "metadata",
+      ]);
+      const options = {
+        name: read.text("name", 256),
+        ...defined({
+          emptyTimeout: read.integer("empty_timeout"),
+          departureTimeout: read.integer("departure_timeout"),
+          maxParticipants: read.integer("max_participants"),
+          metadata: read.optionalText("metadata"),
+        }),
+      };
+      return roomView(await client.createRoom(options));
+    }),
+    route("DELETE", "/:room", async (client, { parameters: { room = "" } }) => {
+      await client.deleteRoom(room);
+      deps.log("info", { room }, "LiveKit room ended");
+    }),
+    route("POST", "/:room/data", async (client, { parameters: { room = "" }, body }) => {
+      const read = new Fields(body, ["data", "topic", "identities", "reliable"]);
+      const data = Buffer.from(read.text("data", maxDataBytes));
+      const kind = read.flag("reliable", true) ? DataPacket_Kind.RELIABLE : DataPacket_Kind.LOSSY;
+      const options = defined({
+        topic: read.optionalText("topic"),
+        destinationIdentities: read.texts("identities"),
+      });
+      await client.sendData(room, data, kind, options);
+    }),
+    route("GET", "/:room/participants", async (client, { parameters: { room = "" } }) => ({
+      participants: (await client.listParticipants(room)).map(participantView),
+    })),
+    route(
+      "DELETE",
+      "/:room/participants/:identity",
+      async (client, { parameters: { room = "", identity = "" } }, project) => {
         // Also where LiveKit does not have the participant now: a token may be under way.
-        deps.removals.add(room, identity, longestTtl);
-        await asked(client.removeParticipant(room, identity, { revokeTokenTs: revocation() }));
+        deps.removals.add(project, room, identity, longestTtl);
+        await client.removeParticipant(room, identity, { revokeTokenTs: revocation() });
         deps.log("info", { room, identity }, "LiveKit participant removed");
-        return { status: 204, body: undefined };
       },
-    },
+    ),
+    route(
+      "POST",
+      "/:room/participants/:identity/mute",
+      async (client, { parameters: { room = "", identity = "" }, body }) => {
+        const read = new Fields(body, ["track", "muted"]);
+        const muted = read.flag("muted", true);
+        const wanted = read.optionalText("track");
+        const { tracks } = await client.getParticipant(room, identity);
+        const chosen = tracks.filter(({ sid, type }) =>
+          wanted === undefined ? type === TrackType.AUDIO : sid === wanted,
+        );
+        if (wanted !== undefined && chosen.length === 0) {
+          const sids = tracks.map(({ sid }) => sid).join(", ");
+          throw gatewayError("INVALID_VALUE", `track: no track of the participant; it has ${sids || "none"}`);
+        }
+        const changed: unknown[] = [];
+        for (const { sid } of chosen)
+          changed.push(trackView(await client.mutePublishedTrack(room, identity, sid, muted)));
+        return { tracks: changed };
+      },
+    ),
+    route(
+      "POST",
+      "/:room/participants/:identity/move",
+      async (client, { parameters: { room = "", identity = "" }, body }) => {
+        await client.moveParticipant(room, identity, new Fields(body, ["to"]).text("to", 256));
+      },
+    ),
   ];
+}
+
+function unknownProject(name: string | undefined, names: readonly string[]) {
+  const near = name === undefined ? undefined : nearest(name, names);
+  const hint = near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`;
+  const message = `project: there is no project ${JSON.stringify(name?.slice(0, 64))}${hint}`;
+  return gatewayError("UNKNOWN_PARAMETER", message);
+}
+
+/** Only the members that are not undefined. */
+function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
+/** The members of a JSON body, which must be among those that a route knows. */
+class Fields {
+  readonly #json: Readonly<Record<string, JsonValue>>;
+
+  /** @throws GatewayError UNKNOWN_FIELD, or what `parseJsonObject` throws */
+  constructor(body: Uint8Array, known: readonly string[]) {
+    this.#json = body.length === 0 ? {} : parseJsonObject(body);
+    for (const name of Object.keys(this.#json)) {
+      if (known.includes(name)) continue;
+      const near = nearest(name, known);
+      const hint = near === undefined ? `; expected ${known.join(", ")}` : `; did you mean "${near}"?`;
+      throw gatewayError("UNKNOWN_FIELD", `unknown field "${name.slice(0, 64)}"${hint}`);
+    }
+  }
+
+  /** @throws GatewayError INVALID_VALUE, also where it is missing or has more bytes */
+  text(name: string, maxBytes: number): string {
+    const value = this.optionalText(name);
+    if (value === undefined || value === "")
+      throw gatewayError("INVALID_VALUE", `${name}: must not be empty`);
+    if (Buffer.byteLength(value) > maxBytes)
+      throw gatewayError("INVALID_VALUE", `${name}: must have at most ${maxBytes} bytes`);
+    return value;
+  }
+
+  optionalText(name: string): string | undefined {
+    return this.#read(name, "a string", value => (typeof value === "string" ? value : undefined));
+  }
+
+  integer(name: string): number | undefined {
+    return this.#read(name, "an integer from 0 to 2147483647", value =>
+      Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31 ? Number(value) : undefined,
+    );
+  }
+
+  flag(name: string, usual: boolean): boolean {
+    return (
+      this.#read(name, "true or false", value => (typeof value === "boolean" ? value : undefined)) ?? usual
+    );
+  }
+
+  texts(name: string): string[] | undefined {
+    return this.#read(name, "a list of strings", value =>
+      Array.isArray(value) && value.every(item => typeof item === "string") ? value : undefined,
+    );
+  }
+
+  #read<T>(name: string, expected: string, as: (value: JsonValue) => T | undefined): T | undefined {
+    const value = this.#json[name];
+    if (value === undefined || value === null) return undefined;
+    const read = as(value);
+    if (read !== undefined) return read;
+    throw gatewayError("INVALID_VALUE", `${name}: expected ${expected}, found ${describeJson(value)}`);
+  }
 }
 
 /**
@@ -55,44 +209,46 @@ function revocation(): bigint {
   return BigInt(Math.floor(Date.now() / 1000) + 1);
 }
 
-function participantView({ identity, name, state, joinedAt }: ParticipantInfo): unknown {
+function roomView({
+  name,
+  sid,
+  numParticipants,
+  maxParticipants,
+  creationTime,
+  metadata,
+  activeRecording,
+}: Room) {
+  return {
+    name,
+    sid,
+    participants: numParticipants,
+    max_participants: maxParticipants,
+    created_at: timeOf(creationTime),
+    recording: activeRecording,
+    metadata,
+  };
+}
+
+function participantView({ identity, name, state, joinedAt, tracks }: ParticipantInfo) {
   return {
     identity,
     name,
     state: ParticipantInfo_State[state].toLowerCase(),
-    joined_at: new Date(Number(joinedAt) * 1000).toISOString(),
+    joined_at: timeOf(joinedAt),
+    tracks: tracks.map(trackView),
   };
 }
 
-/** @throws GatewayError by rejection where LiveKit cannot be reached or answers with an error */
-async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw new GatewayError(failureOf(error));
-  }
+function trackView({ sid, name, type, source, muted }: TrackInfo) {
+  return {
+    sid,
+    name,
+    type: TrackType[type].toLowerCase(),
+    source: TrackSource[source].toLowerCase(),
+    muted,
+  };
 }
 
-function failureOf(error: unknown) {
-  if (error instanceof ServerError) {
-    const code = codes.get(error.code ?? "");
-    if (code !== undefined) return upstreamFailure(code, error.message.slice(0, 256), undefined);
-    const message = `the LiveKit server answered ${error.status}${error.code === undefined ? "" : ` ${error.code}`}`;
-    return gatewayFailure("UPSTREAM_PROTOCOL", `${message}; are address, key and secret right?`);
-  }
-  if (error instanceof Error && error.name === "TimeoutError") {
-    return gatewayFailure("UPSTREAM_TIMEOUT", "the LiveKit server did not answer in time");
-  }
-  return gatewayFailure("UPSTREAM_UNAVAILABLE", "the LiveKit server could not be reached");
+function timeOf(seconds: bigint): string {
+  return new Date(Number(seconds) * 1000).toISOString();
 }
-
-/** Twirp's codes that say something about the request; the others are a matter of gateway and server. */
-const codes: ReadonlyMap<string, number> = new Map([
-  ["invalid_argument", Code.INVALID_ARGUMENT],
-  ["malformed", Code.INVALID_ARGUMENT],
-  ["not_found", Code.NOT_FOUND],
-  ["already_exists", Code.ALREADY_EXISTS],
-  ["resource_exhausted", Code.RESOURCE_EXHAUSTED],
-  ["failed_precondition", Code.FAILED_PRECONDITION],
-  ["unavailable", Code.UNAVAILABLE],
-]);

@@ -81,8 +81,9 @@ const source = (what: string) =>
 const template = (method: string) =>
   Type.Optional(text("template", { description: `Path template of a ${method} route.` }));
 
-/** The keys of a token route of which there is exactly one. */
+/** The keys of a route of which there is exactly one. */
 export const tokenRouteMethods = ["get", "post", "put"] as const;
+export const actionMethods = ["post", "put", "delete"] as const;
 
 const rpcMethod = text("rpcMethod", { description: "The unary method, `package.Service/Method`." });
 
@@ -124,16 +125,34 @@ const OtherIdentities = Type.Union(
   },
 );
 
+/** What routes that give out tokens and routes that start something have in common: who may, for which room. */
+const admission = {
+  room: source("the room"),
+  identity: text("nonempty", {
+    description: `Where the participant's identity comes from: ${sourceForms}.`,
+    default: "subject",
+  }),
+  project: Type.Optional(text("nonempty", { description: "Name under `livekit.projects`." })),
+  allow_other_identities: OtherIdentities,
+  authorize: Type.Optional(AuthorizeSchema),
+  auth: Type.Optional(
+    authReference(
+      "Who may ask: `none`, or providers of which one must accept. Left out, as `auth.default` says.",
+    ),
+  ),
+  rate_limit: Type.Optional(text("nonempty", { description: "Name under `rate_limits`." })),
+  errors: choice(dialectNames, {
+    description: "The body of an error, as for services.",
+    default: "status",
+  }),
+};
+
 const TokenRouteSchema = mapping(
   {
     get: template("GET"),
     post: template("POST"),
     put: template("PUT"),
-    room: source("the room"),
-    identity: text("nonempty", {
-      description: `Where the participant's identity comes from: ${sourceForms}.`,
-      default: "subject",
-    }),
+    ...admission,
     grant: text("nonempty", { description: "Name under `livekit.grants`." }),
     ttl: Type.Optional(duration({ description: "In place of `livekit.ttl`." }, 1000)),
     name: Type.Optional(source("the display name")),
@@ -147,8 +166,6 @@ const TokenRouteSchema = mapping(
         description: `The participant's attributes by name, each from ${sourceForms}.`,
       },
     ),
-    allow_other_identities: OtherIdentities,
-    authorize: Type.Optional(AuthorizeSchema),
     room_config: Type.Optional(RoomSettingsSchema),
     room_preset: Type.Optional(
       text("nonempty", { description: "Name of a room configuration that the LiveKit server has." }),
@@ -163,19 +180,44 @@ const TokenRouteSchema = mapping(
       },
       "The fields of the response.",
     ),
-    auth: Type.Optional(
-      authReference(
-        "Who may ask: `none`, or providers of which one must accept. Left out, as `auth.default` says.",
-      ),
-    ),
-    rate_limit: Type.Optional(text("nonempty", { description: "Name under `rate_limits`." })),
-    errors: choice(dialectNames, {
-      description: "The body of an error, as for services.",
-      default: "status",
-    }),
   },
   "A route that responds with a token for one room and one identity.",
   { oneOf: tokenRouteMethods.map(key => ({ required: [key] })) },
+);
+
+/** Methods of LiveKit's server API that a route may call. */
+export const actionCalls = [
+  "StartRoomCompositeEgress",
+  "StartParticipantEgress",
+  "StartTrackCompositeEgress",
+  "StartTrackEgress",
+  "StopEgress",
+  "CreateIngress",
+  "DeleteIngress",
+  "CreateSIPParticipant",
+] as const;
+
+const ActionSchema = mapping(
+  {
+    post: template("POST"),
+    put: template("PUT"),
+    delete: template("DELETE"),
+    ...admission,
+    call: choice(actionCalls, { description: "The method of LiveKit's server API." }),
+    fields: Type.Record(Type.String({ pattern: "^[a-z][A-Za-z0-9_.[\\]]{0,255}$" }), source("the field"), {
+      default: {},
+      propertyNames: { description: "a field of the request message, such as file_outputs[0].filepath" },
+      description: `Fields of the request message beside room and identity, each from ${sourceForms}.`,
+    }),
+    response: Type.Optional(
+      listOf(text("nonempty", { description: "A field of LiveKit's response." }), {
+        description: "The fields of LiveKit's response that the caller gets, in place of the usual ones.",
+      }),
+    ),
+    timeout: duration({ description: "How long LiveKit may take.", default: "10s" }, 1000),
+  },
+  "A route that starts or ends an egress, an ingress or a phone call of one room.",
+  { oneOf: actionMethods.map(key => ({ required: [key] })) },
 );
 
 const WebhookSchema = mapping(
@@ -209,16 +251,40 @@ const WebhookSchema = mapping(
   "Receives LiveKit's webhooks. An event counts as taken when everything here has succeeded; else LiveKit sends it again.",
 );
 
+const keyPair = {
+  api_key: text("secret", { description: "The API key, the issuer of tokens." }),
+  api_secret: text("secret", {
+    description: "The API secret, at least 32 characters, that signs tokens.",
+  }),
+};
+
+/** One LiveKit server, or one project of LiveKit Cloud. */
+const project = {
+  url: text("nonempty", { description: "What clients connect to, such as wss://livekit.example.com." }),
+  api_url: Type.Optional(
+    text("nonempty", { description: "Where the gateway reaches LiveKit's server API, in place of `url`." }),
+  ),
+  ...keyPair,
+  previous_keys: Type.Array(mapping(keyPair, "A key that is being replaced."), {
+    default: [],
+    description: "Keys with which webhooks may still be signed, while keys are rotated. They sign nothing.",
+  }),
+};
+
 export const LiveKitSchema = mapping(
   {
-    url: text("nonempty", { description: "What clients connect to, such as wss://livekit.example.com." }),
-    api_url: Type.Optional(
-      text("nonempty", { description: "Where the gateway reaches LiveKit's server API, in place of `url`." }),
+    ...project,
+    projects: Type.Record(
+      Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }),
+      mapping(project, "A further LiveKit server."),
+      {
+        default: {},
+        propertyNames: {
+          description: "letters, digits, _, - and ., a letter or digit first, at most 63 characters",
+        },
+        description: "Further LiveKit servers or projects, by the name that routes choose them by.",
+      },
     ),
-    api_key: text("secret", { description: "The API key, the issuer of tokens." }),
-    api_secret: text("secret", {
-      description: "The API secret, at least 32 characters, that signs tokens.",
-    }),
     ttl: duration(
       { description: "How long a token can be used to join; who has joined stays.", default: "10m" },
       1000,
@@ -231,6 +297,10 @@ export const LiveKitSchema = mapping(
       description: "What tokens allow, by the name that routes and metrics know it by.",
     }),
     routes: Type.Array(TokenRouteSchema, { default: [], description: "Routes that give out tokens." }),
+    actions: Type.Array(ActionSchema, {
+      default: [],
+      description: "Routes that start or end an egress, an ingress or a phone call.",
+    }),
     webhook: Type.Optional(WebhookSchema),
   },
   "Tokens, webhooks and moderation for a LiveKit server.",
@@ -238,6 +308,17 @@ export const LiveKitSchema = mapping(
 
 export type LiveKitConfig = Loaded<typeof LiveKitSchema>;
 export type LiveKitRouteConfig = LiveKitConfig["routes"][number];
+export type LiveKitActionConfig = LiveKitConfig["actions"][number];
+/** Of one server: the section itself, or one of its `projects`. */
+export type LiveKitProject = Pick<
+  LiveKitConfig,
+  "url" | "api_url" | "api_key" | "api_secret" | "previous_keys"
+>;
+
+/** @param name undefined: the section's own. Loading has checked that it exists. */
+export function projectOf(livekit: LiveKitConfig, name: string | undefined): LiveKitProject {
+  return (name === undefined ? undefined : livekit.projects[name]) ?? livekit;
+}
 export type LiveKitWebhookConfig = NonNullable<LiveKitConfig["webhook"]>;
 
 /** The sections of the configuration that LiveKit's routes and webhook are made of. */

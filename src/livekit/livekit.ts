@@ -1,8 +1,9 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
-import type { Diagnostic } from "../config/diagnostic.js";
+import type { Diagnostic, Path } from "../config/diagnostic.js";
+import { actionEndpoint } from "./actions.js";
 import { adminRoutes } from "./admin.js";
-import type { LiveKitConfig, LiveKitSections } from "./config.js";
+import type { LiveKitConfig, LiveKitProject, LiveKitSections } from "./config.js";
 import type { LiveKitDeps, LiveKitParts } from "./parts.js";
 import { LiveKitProblems } from "./parts.js";
 import { tokenEndpoint } from "./token-route.js";
@@ -10,7 +11,7 @@ import { webhookEndpoint } from "./webhook.js";
 
 /** What the section `livekit` of a configuration is compiled to. Nothing of it connects before it is needed. */
 export interface LiveKit {
-  /** Token routes and webhook, for the router of the HTTP listener. */
+  /** Token routes, actions and webhook, for the router of the HTTP listener. */
   readonly endpoints: readonly LocalHandler[];
   /** For the admin listener. */
   readonly adminRoutes: readonly AdminRoute[];
@@ -25,11 +26,19 @@ const minSecretBytes = 32;
 export function createLiveKit(config: LiveKitSections, livekit: LiveKitConfig, deps: LiveKitDeps): LiveKit {
   const problems = new LiveKitProblems(deps.locate);
   const parts: LiveKitParts = { config, livekit, deps, problems };
-  if (Buffer.byteLength(livekit.api_secret) < minSecretBytes) {
-    const message = `the secret is shorter than ${minSecretBytes} characters; it can be guessed from any token`;
-    problems.warning(["livekit", "api_secret"], message);
-  }
-  const endpoints = livekit.routes.map((route, index) => tokenEndpoint(route, index, parts));
+  warnOfShortSecret(livekit, ["livekit"], problems);
+  for (const [name, project] of Object.entries(livekit.projects))
+    warnOfShortSecret(project, ["livekit", "projects", name], problems);
+  const endpoints = [
+    ...livekit.routes.map((route, index) => tokenEndpoint(route, index, parts)),
+    ...livekit.actions.map((action, index) => actionEndpoint(action, index, parts)),
+  ];
   if (livekit.webhook !== undefined) endpoints.push(webhookEndpoint(livekit.webhook, parts));
   return { endpoints, adminRoutes: adminRoutes(parts), diagnostics: problems.diagnostics };
+}
+
+function warnOfShortSecret({ api_secret }: LiveKitProject, at: Path, problems: LiveKitProblems): void {
+  if (Buffer.byteLength(api_secret) >= minSecretBytes) return;
+  const message = `the secret is shorter than ${minSecretBytes} characters; it can be guessed from any token`;
+  problems.warning([...at, "api_secret"], message);
 }

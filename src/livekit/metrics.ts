@@ -26,9 +26,13 @@ const events: ReadonlySet<string> = new Set([
   "ingress_ended",
 ]);
 
-/** Counts tokens and webhooks. One a process: it outlives reloads. */
+/** What became of a request that starts or ends something: done by LiveKit, else as for tokens. */
+export type ActionResult = "done" | Exclude<TokenResult, "issued">;
+
+/** Counts tokens, actions and webhooks. One a process: it outlives reloads. */
 export class LiveKitMetrics {
   readonly #tokens: CounterSeries;
+  readonly #actions: CounterSeries;
   readonly #webhooks: CounterSeries;
 
   constructor(registry: Registry) {
@@ -37,6 +41,12 @@ export class LiveKitMetrics {
       "protogate_livekit_tokens_total",
       "Requests for LiveKit tokens by the grant of their route and by result.",
       ["grant", "result"],
+    );
+    this.#actions = new CounterSeries(
+      registry,
+      "protogate_livekit_actions_total",
+      "Requests that start or end an egress, an ingress or a phone call, by LiveKit's method and by result.",
+      ["call", "result"],
     );
     this.#webhooks = new CounterSeries(
       registry,
@@ -49,6 +59,11 @@ export class LiveKitMetrics {
   /** @param grant a name of the configuration */
   token(grant: string, result: TokenResult): void {
     this.#tokens.child(grant, result).inc();
+  }
+
+  /** @param call a method of LiveKit's server API */
+  action(call: string, result: ActionResult): void {
+    this.#actions.child(call, result).inc();
   }
 
   /** @param event as LiveKit names it; undefined where that cannot be believed */

@@ -1,10 +1,14 @@
 import type { LocalOperation, ParameterDescription } from "../bindings/built-in-route.js";
+import type { JsonSchema } from "../dialects/dialect.js";
 import type { LiveKitRouteConfig } from "./config.js";
 import { maxNameBytes } from "./removals.js";
 import type { TokenSource } from "./source.js";
 import { everySource, type TokenSources } from "./subject.js";
 
-const tag = { name: "livekit", description: "Tokens for LiveKit rooms, and the webhook of its server." };
+const tag = {
+  name: "livekit",
+  description: "Tokens for LiveKit rooms, what is started in them, and the webhook of its server.",
+};
 
 const bodyReasons = [
   "MALFORMED_JSON",
@@ -14,6 +18,18 @@ const bodyReasons = [
   "BODY_TOO_LARGE",
 ] as const;
 
+/** What both kinds of routes refuse. */
+const reasons: LocalOperation["reasons"] = [
+  ...bodyReasons,
+  "INVALID_VALUE",
+  "UNKNOWN_FIELD",
+  "UNKNOWN_PARAMETER",
+  "REPEATED_PARAMETER",
+  "VALIDATION_FAILED",
+  "IDENTITY_MISMATCH",
+  "PARTICIPANT_REMOVED",
+];
+
 /** What documents say of a route that gives out tokens. */
 export function tokenOperation(
   method: string,
@@ -21,44 +37,12 @@ export function tokenOperation(
   { grant, response: names }: LiveKitRouteConfig,
   sources: TokenSources,
 ): LocalOperation {
-  const needed = new Set([sources.room, sources.identity]);
-  const all = everySource(sources);
-  const of = (kind: TokenSource["kind"]): readonly TokenSource[] =>
-    all.filter(source => source.kind === kind);
-  const schema = (source: TokenSource, nullable: boolean) =>
-    needed.has(source)
-      ? { type: "string", minLength: 1, maxLength: maxNameBytes }
-      : { type: nullable ? ["string", "null"] : "string" };
-  const describe = (source: TokenSource): string =>
-    source === sources.room
-      ? "The room."
-      : source === sources.identity
-        ? "Who wants to join."
-        : "A part of the token.";
-  const parameters = Object.fromEntries(
-    [...of("path"), ...of("query")].map((source): [string, ParameterDescription] => [
-      source.field,
-      { description: describe(source), schema: schema(source, false), required: needed.has(source) },
-    ]),
-  );
-  const body = of("body");
-  const required = body.filter(source => needed.has(source)).map(({ field }) => field);
   return {
-    id: `livekit.token.${method.toLowerCase()}.${template.replace(/[^\w]+/g, "-").replace(/^-|-$/g, "")}`,
+    id: operationId("token", method, template),
     summary: "Gives out a token for a LiveKit room",
     description: `The token has the grant \`${grant}\`.`,
     tag,
-    parameters,
-    ...(body.length === 0
-      ? {}
-      : {
-          body: {
-            type: "object",
-            properties: Object.fromEntries(body.map(source => [source.field, schema(source, true)])),
-            ...(required.length === 0 ? {} : { required: [...new Set(required)] }),
-            additionalProperties: false,
-          },
-        }),
+    ...inputOf([sources.room, sources.identity], everySource(sources)),
     response: {
       type: "object",
       properties: {
@@ -67,16 +51,67 @@ export function tokenOperation(
       },
       required: [names.url, names.jwt],
     },
-    reasons: [
-      ...bodyReasons,
-      "INVALID_VALUE",
-      "UNKNOWN_FIELD",
-      "UNKNOWN_PARAMETER",
-      "REPEATED_PARAMETER",
-      "VALIDATION_FAILED",
-      "IDENTITY_MISMATCH",
-      "PARTICIPANT_REMOVED",
-    ],
+    reasons,
+  };
+}
+
+/**
+ * What documents say of a route that starts or ends something.
+ * @param shown the fields of LiveKit's response
+ * @param needed the sources of room and identity, which are among `sources`
+ */
+export function actionOperation(
+  method: string,
+  template: string,
+  call: string,
+  shown: readonly string[],
+  needed: readonly TokenSource[],
+  sources: readonly TokenSource[],
+): LocalOperation {
+  return {
+    id: operationId("action", method, template),
+    summary: `Calls ${call} of LiveKit`,
+    tag,
+    ...inputOf(needed, sources),
+    response: { type: "object", properties: Object.fromEntries(shown.map(name => [name, {}])) },
+    reasons: [...reasons, "UPSTREAM_UNAVAILABLE", "UPSTREAM_TIMEOUT", "UPSTREAM_PROTOCOL"],
+  };
+}
+
+function operationId(kind: string, method: string, template: string): string {
+  return `livekit.${kind}.${method.toLowerCase()}.${template.replace(/[^\w]+/g, "-").replace(/^-|-$/g, "")}`;
+}
+
+/** Parameters and body that sources read; the first of `needed` is the room, the second the identity. */
+function inputOf(
+  needed: readonly TokenSource[],
+  sources: readonly TokenSource[],
+): Pick<LocalOperation, "parameters" | "body"> {
+  const of = (kind: TokenSource["kind"]): readonly TokenSource[] =>
+    sources.filter(source => source.kind === kind);
+  const schema = (source: TokenSource, nullable: boolean): JsonSchema =>
+    needed.includes(source)
+      ? { type: "string", minLength: 1, maxLength: maxNameBytes }
+      : { type: nullable ? ["string", "null"] : "string" };
+  const describe = (source: TokenSource): string =>
+    source === needed[0] ? "The room." : source === needed[1] ? "The participant." : "A further value.";
+  const parameters = Object.fromEntries(
+    [...of("path"), ...of("query")].map((source): [string, ParameterDescription] => [
+      source.field,
+      { description: describe(source), schema: schema(source, false), required: needed.includes(source) },
+    ]),
+  );
+  const body = of("body");
+  if (body.length === 0) return { parameters };
+  const required = body.filter(source => needed.includes(source)).map(({ field }) => field);
+  return {
+    parameters,
+    body: {
+      type: "object",
+      properties: Object.fromEntries(body.map(source => [source.field, schema(source, true)])),
+      ...(required.length === 0 ? {} : { required: [...new Set(required)] }),
+      additionalProperties: false,
+    },
   };
 }
 

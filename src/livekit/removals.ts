@@ -9,6 +9,8 @@ const maxRemovals = 10_000;
 
 /** That somebody was removed from a room, and gets no token for so many seconds. */
 export interface Removal {
+  /** A name of `livekit.projects`; undefined: the section's own server. */
+  readonly project: string | undefined;
   readonly room: string;
   readonly identity: string;
   readonly seconds: number;
@@ -38,17 +40,18 @@ export class Removals {
   }
 
   /** `ttl`: seconds that a token given out by now may be good for, where none was given out by this process. */
-  add(room: string, identity: string, ttl: number): void {
+  add(project: string | undefined, room: string, identity: string, ttl: number): void {
     // No token is given out for longer names.
     if (Buffer.byteLength(room) > maxNameBytes || Buffer.byteLength(identity) > maxNameBytes) return;
     const seconds = Math.max(ttl, this.#maxTtlSeconds);
-    this.learn({ room, identity, seconds });
-    this.share({ room, identity, seconds });
+    const removal = { project, room, identity, seconds };
+    this.learn(removal);
+    this.share(removal);
   }
 
   /** Another worker has added it. */
-  learn({ room, identity, seconds }: Removal): void {
-    const key = keyOf(room, identity);
+  learn({ project, room, identity, seconds }: Removal): void {
+    const key = keyOf(project, room, identity);
     this.#ends.delete(key);
     if (this.#ends.size >= this.#limit) this.#makeRoom();
     this.#ends.set(key, this.#now() + 1000 * Math.max(seconds, this.#maxTtlSeconds));
@@ -58,15 +61,16 @@ export class Removals {
   all(): Removal[] {
     const now = this.#now();
     return [...this.#ends].flatMap(([key, end]) => {
-      const [room, identity] = JSON.parse(key) as [string, string];
-      return end <= now ? [] : [{ room, identity, seconds: Math.ceil((end - now) / 1000) }];
+      const [project, room, identity] = JSON.parse(key) as [string | null, string, string];
+      const seconds = Math.ceil((end - now) / 1000);
+      return end <= now ? [] : [{ project: project ?? undefined, room, identity, seconds }];
     });
   }
 
   /** Whole seconds for which the identity gets no token for the room; 0: it may have one. */
-  secondsLeft(room: string, identity: string): number {
+  secondsLeft(project: string | undefined, room: string, identity: string): number {
     if (this.#ends.size === 0) return 0;
-    const key = keyOf(room, identity);
+    const key = keyOf(project, room, identity);
     const end = this.#ends.get(key);
     if (end === undefined) return 0;
     const left = end - this.#now();
@@ -84,8 +88,8 @@ export class Removals {
   }
 }
 
-function keyOf(room: string, identity: string): string {
-  return JSON.stringify([room, identity]);
+function keyOf(project: string | undefined, room: string, identity: string): string {
+  return JSON.stringify([project ?? null, room, identity]);
 }
 
 const removed = topic<Removal>("livekit.removed");

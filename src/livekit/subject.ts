@@ -90,13 +90,15 @@ export function readSubject(sources: TokenSources, input: TokenInput): TokenSubj
   throw gatewayError("VALIDATION_FAILED", message, violations);
 }
 
-function nameProblem(value: string): string | undefined {
+/** What is wrong with the name of a room or a participant. */
+export function nameProblem(value: string): string | undefined {
   if (value.trim() === "") return "must not be empty";
   if (/\p{Cc}/u.test(value)) return "must not hold control characters";
   return textProblem(value, maxNameBytes);
 }
 
-function textProblem(value: string, maxBytes: number): string | undefined {
+/** What is wrong with any other text. */
+export function textProblem(value: string, maxBytes: number): string | undefined {
   if (/\p{Cs}/u.test(value)) return "must be valid Unicode";
   if (Buffer.byteLength(value) > maxBytes) return `must have at most ${maxBytes} bytes`;
   return undefined;

@@ -5,7 +5,7 @@ import {
   TrackSource,
   type VideoGrant,
 } from "livekit-server-sdk";
-import type { LiveKitConfig, LiveKitRouteConfig } from "./config.js";
+import { type LiveKitConfig, type LiveKitRouteConfig, projectOf } from "./config.js";
 import type { Removals } from "./removals.js";
 
 /** Whose token it is, and for which room. */
@@ -26,7 +26,7 @@ export function tokenSigner(
   route: LiveKitRouteConfig,
   removals: Removals,
 ): SignToken {
-  const { api_key, api_secret } = livekit;
+  const { api_key, api_secret } = projectOf(livekit, route.project);
   const ttl = wholeSeconds(route.ttl ?? livekit.ttl);
   const profile = livekit.grants[route.grant] ?? {};
   const room = route.room_config === undefined ? undefined : roomConfiguration(route.room_config);

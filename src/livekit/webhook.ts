@@ -1,3 +1,4 @@
+import { decodeJwt } from "jose";
 import { type WebhookEvent, WebhookReceiver } from "livekit-server-sdk";
 import type { LocalHandler, LocalRequest } from "../bindings/built-in-route.js";
 import { requireJsonBody } from "../bindings/json-body.js";
@@ -8,7 +9,7 @@ import { Cancellation } from "../net/cancellation.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayError } from "../status/failure.js";
-import type { LiveKitWebhookConfig } from "./config.js";
+import type { LiveKitConfig, LiveKitWebhookConfig } from "./config.js";
 import { IdempotencyCache } from "./idempotency-cache.js";
 import { webhookOperation } from "./operations.js";
 import type { LiveKitParts } from "./parts.js";
@@ -32,7 +33,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
   const { metrics, log } = deps;
   const at = ["livekit", "webhook", "path"];
   refuseVariables(webhook.path, parts);
-  const receiver = new WebhookReceiver(livekit.api_key, livekit.api_secret);
+  const receivers = receiversOf(livekit);
   const deliveries = compileDeliveries(webhook, parts);
   const once = new IdempotencyCache(remembered);
   return {
@@ -48,7 +49,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
     operation: webhookOperation,
     async handle(request) {
       requireJsonBody(request);
-      const event = await receive(receiver, request).catch((error: unknown) => {
+      const event = await receive(receivers, request).catch((error: unknown) => {
         metrics.webhook(undefined, "rejected");
         log("warn", { request_id: request.requestId, error: describe(error) }, "LiveKit webhook rejected");
         throw rejected();
@@ -69,14 +70,24 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
   };
 }
 
+/** By API key: of every project, and of keys that are being replaced. */
+function receiversOf(livekit: LiveKitConfig): ReadonlyMap<string, WebhookReceiver> {
+  const projects = [livekit, ...Object.values(livekit.projects)];
+  const pairs = projects.flatMap(project => [...project.previous_keys, project]);
+  return new Map(pairs.map(pair => [pair.api_key, new WebhookReceiver(pair.api_key, pair.api_secret)]));
+}
+
 /** The signature covers the bytes, so that they are read as text only to be given to the SDK. */
-function receive(receiver: WebhookReceiver, request: LocalRequest): Promise<WebhookEvent> {
-  return receiver.receive(
-    Buffer.from(request.body).toString("utf8"),
-    request.header("authorization"),
-    false,
-    clockTolerance,
-  );
+async function receive(
+  receivers: ReadonlyMap<string, WebhookReceiver>,
+  request: LocalRequest,
+): Promise<WebhookEvent> {
+  const token = request.header("authorization") ?? "";
+  // Chooses a key; whether the token is signed with it is for the receiver to say.
+  const { iss = "" } = decodeJwt(token);
+  const receiver = receivers.get(iss);
+  if (receiver === undefined) throw new Error("the token names no API key of the configuration");
+  return receiver.receive(Buffer.from(request.body).toString("utf8"), token, false, clockTolerance);
 }
 
 function rejected(): GatewayError {

@@ -34,6 +34,8 @@ livekit:
   ttl: 2m
   grants: { participant: { roomJoin: true, canPublish: true, canSubscribe: true } }
   routes: [{ post: /token, room: body.room, identity: subject, grant: participant }]
+  actions:
+    - { post: "/rooms/{room}/recordings", room: path.room, call: StartRoomCompositeEgress, fields: { "file_outputs[0].filepath": literal.a.mp4 } }
   webhook: { path: /livekit/webhook }
 telemetry: { log: { level: info } }
 `,
@@ -103,14 +105,54 @@ telemetry: { log: { level: info } }
     assert.deepEqual([answer.status, answer.json.reason], [404, "NOT_FOUND"]);
   });
 
-  async function ask(subject: string) {
-    const login = await new SignJWT({ sub: subject })
+  it("rooms of a real LiveKit server are created with their settings, listed, reached by data and ended", async () => {
+    const rooms = `${gateway.admin}/livekit/rooms`;
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ name: "hall", empty_timeout: 600, max_participants: 3, metadata: "m" });
+    const created = await send(rooms, { method: "POST", headers, body });
+    assert.deepEqual([created.status, created.json.max_participants], [200, 3], created.text);
+    const listed = (await send(rooms)).json.rooms.map(({ name }: { name: string }) => name);
+    assert.ok(listed.includes("hall"));
+    const data = JSON.stringify({ data: "hello" });
+    assert.equal((await send(`${rooms}/hall/data`, { method: "POST", headers, body: data })).status, 204);
+    const ended = await send(`${rooms}/hall`, { method: "DELETE" });
+    assert.equal(ended.status, 204, ended.text);
+    await webhook("room_finished");
+    const after = (await send(rooms)).json.rooms.map(({ name }: { name: string }) => name);
+    assert.ok(!after.includes("hall"));
+  });
+
+  it("muting on a real LiveKit server says that a participant is not there, or what it publishes", async () => {
+    const path = (name: string) =>
+      `${gateway.admin}/livekit/rooms/${encodeURIComponent(room)}/participants/${name}/mute`;
+    const nobody = await send(path("nobody"), { method: "POST" });
+    assert.deepEqual([nobody.status, nobody.json.reason], [404, "NOT_FOUND"]);
+    const { token } = await tokenFor("carol");
+    const carol = await join(token);
+    const silent = await send(path("carol"), { method: "POST" });
+    assert.deepEqual([silent.status, silent.json], [200, { tracks: [] }]);
+    carol.terminate();
+  });
+
+  it("a recording on a real LiveKit server without an egress service fails, and the gateway says that it is LiveKit", async () => {
+    const path = `${gateway.url}/rooms/${encodeURIComponent(room)}/recordings`;
+    const refused = await send(path, { method: "POST", headers: await login("ann") });
+    assert.ok(refused.status >= 500, refused.text);
+    assert.match(refused.json.message, /LiveKit|egress/);
+  });
+
+  async function login(subject: string) {
+    const token = await new SignJWT({ sub: subject })
       .setProtectedHeader({ alg: "HS256" })
       .setExpirationTime("5m")
       .sign(new TextEncoder().encode(userSecret));
+    return { authorization: `Bearer ${token}` };
+  }
+
+  async function ask(subject: string) {
     return send(`${gateway.url}/token`, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${login}` },
+      headers: { "content-type": "application/json", ...(await login(subject)) },
       body: JSON.stringify({ room }),
     });
   }

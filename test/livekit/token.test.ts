@@ -302,3 +302,18 @@ test("no failure, log line or metric holds the secret", async () => {
     await system.close();
   }
 });
+
+test("a route of another project gives out its address, and tokens signed with its key", async () => {
+  const secret = "the secret of another project, also of thirty-two characters";
+  const system =
+    await startLiveKit(`projects: { eu: { url: "wss://eu.example.com", api_key: APIeu, api_secret: "${secret}" } }
+routes: [{ post: ${path}, project: eu, room: body.room, identity: subject, grant: participant }]`);
+  try {
+    const response = await post(system, { room: "r1" });
+    assert.equal(response.json.serverUrl, "wss://eu.example.com");
+    const claims = await new TokenVerifier("APIeu", secret).verify(response.json.token);
+    assert.equal(claims.video?.room, "r1");
+  } finally {
+    await system.close();
+  }
+});

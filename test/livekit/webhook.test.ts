@@ -8,8 +8,11 @@ import { type Answer, send, startBackend } from "../gateway/harness.js";
 import { apiKey, apiSecret, type LiveKitSystem, sample, startLiveKit } from "./system.js";
 
 /** Signs a body as the LiveKit server does: a token with the hash of the bytes. */
-async function signature(body: string, { secret = apiSecret, expires = "5m" } = {}): Promise<string> {
-  const token = new AccessToken(apiKey, secret, { ttl: expires });
+async function signature(
+  body: string,
+  { key = apiKey, secret = apiSecret, expires = "5m" } = {},
+): Promise<string> {
+  const token = new AccessToken(key, secret, { ttl: expires });
   token.sha256 = createHash("sha256").update(body).digest("base64");
   return token.toJwt();
 }
@@ -235,3 +238,24 @@ function varint(value: number): Buffer {
     bytes.push((rest % 128) + 128);
   }
 }
+
+test("webhooks are accepted from every project, and with a key that is being replaced", async () => {
+  const previous = "the secret before this one, also of thirty-two characters";
+  const other = "the secret of another project, also of thirty-two characters";
+  const system = await startLiveKit(`previous_keys: [{ api_key: APIold, api_secret: "${previous}" }]
+projects: { eu: { url: "wss://eu.example.com", api_key: APIeu, api_secret: "${other}" } }
+webhook: { path: /livekit/webhook }`);
+  try {
+    const statusWith = async (id: string, key: string, secret: string): Promise<number> => {
+      const event = { ...joined, id };
+      return (await deliver(system, event, await signature(JSON.stringify(event), { key, secret }))).status;
+    };
+    assert.equal(await statusWith("EV_a", "APIold", previous), 200);
+    assert.equal(await statusWith("EV_b", "APIeu", other), 200);
+    assert.equal(await statusWith("EV_c", apiKey, apiSecret), 200);
+    assert.equal(await statusWith("EV_d", "APIeu", previous), 401);
+    assert.equal(await statusWith("EV_e", "APInone", other), 401);
+  } finally {
+    await system.close();
+  }
+});
