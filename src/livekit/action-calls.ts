@@ -92,7 +92,7 @@ export const calls: Readonly<Record<LiveKitActionConfig["call"], ActionCall>> = 
 };
 
 /** A place in a message: names and indexes from the outside in, and how a text becomes its value. */
-export interface RequestField {
+export interface ActionField {
   readonly path: readonly (string | number)[];
   /** Undefined where the text is no such value. */
   read(text: string): string | number | boolean | undefined;
@@ -101,7 +101,7 @@ export interface RequestField {
 }
 
 export type FoundField =
-  | { readonly field: RequestField }
+  | { readonly field: ActionField }
   | { readonly why: string; readonly suggestion?: string | undefined };
 
 /** Entries of a list that the configuration may name. */
@@ -151,7 +151,7 @@ const BOOL = 8;
 const STRING = 9;
 const BYTES = 12;
 
-function reading({ kind, T: type }: FieldInfo): Omit<RequestField, "path"> {
+function reading({ kind, T: type }: FieldInfo): Omit<ActionField, "path"> {
   if (kind === "enum") {
     const names = (type as { readonly values: readonly { readonly name: string }[] }).values.map(
       ({ name }) => name,

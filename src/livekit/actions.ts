@@ -8,7 +8,7 @@ import type { Template } from "../routing/template.js";
 import { Code } from "../status/code.js";
 import type { FieldViolation } from "../status/details.js";
 import { GatewayError, gatewayError, upstreamFailure } from "../status/failure.js";
-import { type ActionCall, calls, type RequestField, requestField } from "./action-calls.js";
+import { type ActionCall, type ActionField, calls, requestField } from "./action-calls.js";
 import { bodyLimit, compileAdmission, readTemplate, resultOf, warnOfUnread } from "./admission.js";
 import { actionMethods, type LiveKitActionConfig, projectOf } from "./config.js";
 import type { TokenInput } from "./input.js";
@@ -23,7 +23,7 @@ const maxFieldBytes = 4 * 1024;
 
 /** A field of LiveKit's request, and where it comes from. */
 interface FilledField {
-  readonly field: RequestField;
+  readonly field: ActionField;
   readonly source: TokenSource;
 }
 

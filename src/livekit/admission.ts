@@ -22,7 +22,7 @@ export const bodyLimit = 16 * 1024;
 type AdmissionConfig = Pick<LiveKitRouteConfig, "allow_other_identities" | "authorize" | "project">;
 
 /** Decides whether a caller may act for an identity in a room, alike for tokens and for what else routes start. */
-export interface Admission {
+export interface RouteAdmission {
   /** @throws GatewayError where the request names something that the route does not read */
   read(request: LocalRequest): TokenInput;
   /** @throws GatewayError IDENTITY_MISMATCH, PARTICIPANT_REMOVED, or what the backend that authorizes says */
@@ -39,7 +39,7 @@ export function compileAdmission(
   sources: readonly TokenSource[],
   at: Path,
   parts: LiveKitParts,
-): Admission {
+): RouteAdmission {
   const names: InputNames = { body: namesFrom("body", sources), query: namesFrom("query", sources) };
   const mayActForOthers = actsForOthers(route.allow_other_identities);
   const authorize: Authorize | undefined =

@@ -49,6 +49,11 @@ const env = {
   ADMIN_TOKEN: "a-token-of-operators",
   LIVEKIT_API_KEY: "devkey",
   LIVEKIT_API_SECRET: "a-secret-of-at-least-thirty-two-characters",
+  OLD_API_KEY: "APIold",
+  OLD_API_SECRET: "a-secret-of-at-least-thirty-two-characters",
+  EU_API_KEY: "APIeu",
+  EU_API_SECRET: "a-secret-of-at-least-thirty-two-characters",
+  S3_SECRET: "a secret",
 };
 
 /** Mappings are merged, anything else is the second one's. */
