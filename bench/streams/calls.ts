@@ -37,8 +37,8 @@ export async function measureCalls(
     group: "streams",
     workload: `gRPC unary calls, ${connections} connections, ${underWay} under way`,
     plan: quick
-      ? { pairs: 3, warmUp: 1000, milliseconds: 500, tracedRequests: 0 }
-      : { pairs: 7, warmUp: 2000, milliseconds: 1000, tracedRequests: 0 },
+      ? { pairs: 3, warmUp: 8000, milliseconds: 500, tracedRequests: 0 }
+      : { pairs: 7, warmUp: 8000, milliseconds: 1000, tracedRequests: 0 },
     contenders,
     upstream: upstream.child,
     spareCpu: cpus.load,
