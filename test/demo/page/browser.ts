@@ -14,6 +14,8 @@ export function chromiumPath(): string | undefined {
 export function startBrowser(executablePath: string): Promise<Browser> {
   return chromium.launch({
     executablePath,
+    // Pages are put into the back/forward cache, as in the browsers of people.
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
     args: [
       "--headless=new",
       "--no-sandbox",
