@@ -156,6 +156,7 @@ export function realtimeSettings(
   return {
     origins: new RequestOrigins(section.origins, http.forwarded.trusted_hops),
     ...guard,
+    path: socketPath(section),
     rooms: section.rooms !== false,
     kinds: roomKindsOf(section),
     sessions: section.sessions,

@@ -12,8 +12,9 @@ import type { Logger } from "../telemetry/logger.js";
 import type { Bridge } from "./bridge/bridge.js";
 import type { Broker } from "./brokers/broker.js";
 import { Chat } from "./chat/chat.js";
-import { CloseCode } from "./chat/frames.js";
-import type { RealtimeCensus, RealtimeMetrics } from "./metrics.js";
+import { CloseCode, expiring } from "./chat/frames.js";
+import { expiryNoticeMs } from "./chat/renewal.js";
+import { count, type RealtimeCensus, type RealtimeMetrics } from "./metrics.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
 import { LocalHub } from "./rooms/local-hub.js";
 import { plainRooms, type RoomKinds } from "./rooms/room-kinds.js";
@@ -31,6 +32,8 @@ export interface RealtimeSettings {
   readonly limiters: readonly Limiter[];
   /** What policies demand of a client that opens a socket. */
   readonly authorizer?: Authorizer | undefined;
+  /** Where sockets are opened, for the policies on that route. Default: /ws. */
+  readonly path?: string;
   /** False leaves only calls. Default true. */
   readonly rooms?: boolean;
   /** Which rooms there are; left out, all names are rooms of one kind. */
@@ -204,8 +207,13 @@ export class Realtime {
     if (this.#settings.authenticator === undefined) return;
     for (const socket of this.#hub.open) {
       const { expiresAt } = socket.identity ?? {};
-      if (expiresAt !== undefined && expiresAt <= now)
-        this.#hub.open.end(socket, CloseCode.expired, '{"reason":"TOKEN_EXPIRED"}');
+      if (expiresAt === undefined || expiresAt - now > expiryNoticeMs) continue;
+      if (expiresAt <= now) this.#hub.open.end(socket, CloseCode.expired, '{"reason":"TOKEN_EXPIRED"}');
+      else if (socket.notifiedExpiry !== expiresAt) {
+        socket.notifiedExpiry = expiresAt;
+        const text = expiring(Math.ceil((expiresAt - now) / 1000));
+        if (socket.send(text)) count(this.metrics.sent.notice, 1, text.length);
+      }
     }
   }
 }
@@ -238,8 +246,9 @@ function hubLimits({ limits, backpressure, sentAt, kinds = plainRooms, sessions 
 }
 
 function chatOptions(settings: RealtimeSettings) {
-  const { rooms = true, roomPolicy, bridge } = settings;
-  return { rate: frameRateOf(settings), rooms, policy: roomPolicy, bridge };
+  const { rooms = true, roomPolicy, bridge, path = "/ws", authenticator, authorizer } = settings;
+  const renewal = { path, authenticator, authorizer };
+  return { rate: frameRateOf(settings), rooms, policy: roomPolicy, bridge, renewal };
 }
 
 const keyOf = callerKey({ kind: "subject" });

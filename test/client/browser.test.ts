@@ -89,7 +89,7 @@ describe("the client in a page", { skip: chromium === undefined && "Chromium is 
       await page.evaluate(() => room.join());
       return page;
     };
-    const publish = (text: string) => realtime.local.send("x", '"Bob"', text);
+    const publish = (text: string) => realtime.local.send("x", '"Bob"', { message: text });
     return { page: await open(), line, publish, open };
   }
 
@@ -133,7 +133,7 @@ describe("the client in a page", { skip: chromium === undefined && "Chromium is 
   it("a page that was frozen gets what was published while it slept", async t => {
     const { page, publish } = await enter(t);
     // Chromium freezes only pages that nobody debugs: the events of a page that it does freeze.
-    const happens = (name: string) => page.evaluate(event => document.dispatchEvent(new Event(event)), name);
+    const happens = (name: string) => page.evaluate(`document.dispatchEvent(new Event("${name}"))`);
     await happens("freeze");
     publish("meanwhile");
     await happens("resume");

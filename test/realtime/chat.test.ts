@@ -207,7 +207,7 @@ test("an invalid frame gets an error that names what is wrong", async t => {
     [
       '{"type":"message","room_id":"a"}',
       "UNKNOWN_TYPE",
-      /"message"; expected join-room, leave-room, send-message, publish, history, presence, call, cancel, ping$/,
+      /"message"; expected join-room, leave-room, send-message, publish, history, presence, call, cancel, ping, refresh$/,
     ],
     ['{"type":"__proto__"}', "UNKNOWN_TYPE", /__proto__/],
     ['{"type":7}', "UNKNOWN_TYPE", /expected a string/],

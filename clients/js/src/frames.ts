@@ -4,11 +4,12 @@ export interface Position {
   readonly seq: number;
 }
 
-/** A message of a room, as the gateway sends it. */
+/** A message of a room, as the gateway sends it. Ephemeral ones have neither `seq` nor `epoch`. */
 export interface Message extends Position {
   readonly type: "receive-message";
   readonly room_id: string;
   readonly from: string;
+  /** Of those that are text; others have `event` and `data`. */
   readonly message: string;
   /** Since 1970, in seconds or, with `realtime.sent_at: milliseconds`, in milliseconds. */
   readonly sent_at: number;

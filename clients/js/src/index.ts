@@ -8,7 +8,7 @@ export {
   type ServerFrame,
 } from "./frames.js";
 export type { State, TokenSource } from "./link.js";
-export type { Loss, Room, RoomEvents, RoomOptions, SendOptions, Sent } from "./room.js";
+export type { JsonMessage, Loss, Room, RoomEvents, RoomOptions, SendOptions, Sent } from "./room.js";
 export {
   type Carrier,
   type Transport,

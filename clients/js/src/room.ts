@@ -1,5 +1,5 @@
 import { Emitter } from "./emitter.js";
-import type { ClientFrame, Message, Position, Presence, ServerFrame } from "./frames.js";
+import type { ClientFrame, Json, Message, Position, Presence, ServerFrame } from "./frames.js";
 import { RealtimeError } from "./frames.js";
 
 /** Messages that are lost: they were published, and this client never gets them. */
@@ -42,6 +42,13 @@ export interface SendOptions {
   readonly timeout?: number;
 }
 
+/** A message that is no text. */
+export interface JsonMessage {
+  /** What kind of message it is. */
+  readonly event?: string;
+  readonly data?: Json;
+}
+
 /** Where a message went. */
 export interface Sent extends Position {
   /** It had arrived already, by an earlier try. */
@@ -65,7 +72,7 @@ export interface RoomLink {
 }
 
 interface Outgoing {
-  readonly message: string;
+  readonly message: string | JsonMessage;
   readonly key: string;
   readonly timer: ReturnType<typeof setTimeout>;
   uncertain: boolean;
@@ -135,7 +142,7 @@ export class Room {
   }
 
   /** Resolves once the message is published. It is sent in turn, also after the connection was lost. */
-  send(message: string, { timeout = 60_000 }: SendOptions = {}): Promise<Sent> {
+  send(message: string | JsonMessage, { timeout = 60_000 }: SendOptions = {}): Promise<Sent> {
     if (this.#wanted === undefined)
       return Promise.reject(new RealtimeError("NOT_JOINED", `join the room "${this.name}" first`));
     if (this.#outbox.length >= this.#link.queue)
@@ -151,6 +158,11 @@ export class Room {
       this.#outbox.push(outgoing);
       this.#pump();
     });
+  }
+
+  /** Sends what is not kept and has no number, such as that somebody types. @throws RealtimeError where that fails, once */
+  async sendEphemeral(message: JsonMessage): Promise<void> {
+    await this.#link.ask({ ...message, type: "publish", room_id: this.name, ephemeral: true });
   }
 
   async presence(): Promise<Presence> {
@@ -199,7 +211,17 @@ export class Room {
         this.#events.emit("leave", String(frame.from));
         this.#askPresence();
         break;
+      case "left": {
+        const error = new RealtimeError(
+          String(frame.reason ?? "REMOVED"),
+          "the gateway has ended the membership",
+        );
+        this.#quit(error);
+        this.#events.emit("refused", error);
+        break;
+      }
       default:
+        if (frame.type === "members") this.#askPresence();
         this.#events.emit("frame", frame);
     }
   }
@@ -283,6 +305,11 @@ export class Room {
     // What comes before the room is entered comes again after that.
     if (this.#membership !== "in") return;
     const { epoch, seq } = message;
+    if (seq === undefined) {
+      // Ephemeral: it has no place among the others.
+      this.#events.emit("message", message);
+      return;
+    }
     if (this.#position !== undefined && this.#position.epoch !== epoch) this.#restart(epoch);
     const before = this.#position?.seq ?? seq - 1;
     if (seq <= before) return;
@@ -317,7 +344,11 @@ export class Room {
     this.#sending = true;
     const { message, key } = outgoing;
     const { keys } = this.#link;
-    const frame = { type: "send-message", room_id: this.name, message, ...(keys && { key }) };
+    const frame = {
+      room_id: this.name,
+      ...(typeof message === "string" ? { type: "send-message", message } : { ...message, type: "publish" }),
+      ...(keys && { key }),
+    };
     this.#link.ask(frame).then(
       ({ epoch, seq, duplicate }) => {
         this.#sending = false;

@@ -27,9 +27,11 @@ import type {
   LeaveFrame,
   PresenceFrame,
   PublishFrame,
+  RefreshFrame,
   RoomFrame,
 } from "./frames.js";
-import { ack, CloseCode, failed, pong, presence } from "./frames.js";
+import { ack, CloseCode, failed, pong, presence, refreshed } from "./frames.js";
+import { type RenewalRules, renew } from "./renewal.js";
 import { Speaking } from "./speaking.js";
 
 export interface ChatOptions {
@@ -38,6 +40,8 @@ export interface ChatOptions {
   readonly rooms: boolean;
   readonly policy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
+  /** What decides on new tokens of open sockets. */
+  readonly renewal: Omit<RenewalRules, "policy">;
 }
 
 /** Members that `presence` names. */
@@ -175,6 +179,10 @@ export class Chat {
       this.respond(socket, pong(frame.id));
       return;
     }
+    if (frame.type === "refresh") {
+      this.#renew(socket, frame);
+      return;
+    }
     if (frame.type === "call" || frame.type === "cancel") {
       if (bridge === undefined) {
         const failure = gatewayFailure("ROUTE_NOT_FOUND", "no method can be called over this socket");
@@ -198,6 +206,22 @@ export class Chat {
 
   enqueue(socket: Socket, frame: RoomFrame): boolean {
     return inTurn(socket, frame, this.#runner);
+  }
+
+  #renew(socket: Socket, frame: RefreshFrame): void {
+    const failed = (error: unknown): void => this.failed(socket, frame, error);
+    const { renewal, policy } = this.options;
+    const leave = (room: string): void => {
+      if (!this.enqueue(socket, { type: "unsubscribe", room_id: room, reason: "POLICY_DENIED" }))
+        this.local.leave(socket, room);
+    };
+    try {
+      const renewed = renew({ ...renewal, policy }, socket, frame.token, leave);
+      const done = whenReady(renewed, () => this.respond(socket, refreshed(frame.id)));
+      if (done instanceof Promise) done.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   /** @returns a promise, which never rejects, where somebody else must be asked */
@@ -298,7 +322,7 @@ export class Chat {
     return undefined;
   }
 
-  failed(socket: Socket, frame: RoomFrame, error: unknown): void {
+  failed(socket: Socket, frame: Pick<RoomFrame, "id"> & { room_id?: string }, error: unknown): void {
     let failure: Failure;
     if (error instanceof GatewayError) failure = error.failure;
     else {

@@ -58,6 +58,9 @@ const since: Check = value => {
 const sinceExpected = '{"epoch": string, "seq": integer from 0}';
 const epochText = /^[A-Za-z0-9_-]{1,64}$/;
 const methodName = /^[A-Za-z_][\w.]{0,254}\/[A-Za-z_]\w{0,126}$/;
+const token: Check = value =>
+  typeof value === "string" && tokenText.test(value) ? undefined : "a token of visible ASCII characters";
+const tokenText = /^[\x21-\x7e]{1,16384}$/;
 const anything: Check = () => undefined;
 const flag: Check = value => (typeof value === "boolean" ? undefined : "true or false");
 const event: Check = value =>
@@ -101,6 +104,7 @@ const shapes: ReadonlyMap<string, Shape> = new Map([
   ["call", shape(["id", "method"], { method, body: object })],
   ["cancel", shape(["id"], {})],
   ["ping", shape([], {})],
+  ["refresh", shape(["token"], { token })],
 ]);
 
 /** Types of frames that clients send. */

@@ -96,6 +96,13 @@ export interface PingFrame {
   readonly id?: FrameId;
 }
 
+/** Another token of the same subject takes the place of the one by which the socket was opened. */
+export interface RefreshFrame {
+  readonly type: "refresh";
+  readonly token: string;
+  readonly id?: FrameId;
+}
+
 /** Frames about a room: those of one room take effect in order. */
 export type RoomFrame =
   | JoinFrame
@@ -108,7 +115,7 @@ export type RoomFrame =
   | UnsubscribeFrame;
 
 /** What a client can send; `from` is filled in before a frame is handled. */
-export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame;
+export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame | RefreshFrame;
 
 /** What a backend is sent about the socket itself, in the same form. */
 export interface ConnectFrame {
@@ -201,6 +208,16 @@ export function historyPage(
   { epoch, messages, more }: { epoch: string; messages: readonly string[]; more: boolean },
 ): string {
   return `{"type":"history"${idField(id)},"room_id":${quote(room)},"epoch":${quote(epoch)},"messages":[${messages.join(",")}],"more":${more}}`;
+}
+
+/** The new token holds from now on. */
+export function refreshed(id: FrameId | undefined): string {
+  return `{"type":"ack"${idField(id)}}`;
+}
+
+/** The token ends in that many seconds, and the socket with it. */
+export function expiring(seconds: number): string {
+  return `{"type":"expiring","expires_in":${seconds}}`;
 }
 
 export function pong(id: FrameId | undefined): string {

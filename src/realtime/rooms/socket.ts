@@ -81,7 +81,12 @@ export enum SocketState {
 export class Socket implements Session {
   #state = SocketState.Connecting;
   #connection: Connection | undefined = undefined;
-  readonly identity: Identity | undefined;
+  /** Who was authenticated when it was opened, or by a later token. */
+  identity: Identity | undefined;
+  /** A new token is being checked. */
+  renewing = false;
+  /** The end of the token of which its client has been notified. */
+  notifiedExpiry = 0;
   readonly clientAddress: string;
   readonly requestId: string;
   subject: string;
