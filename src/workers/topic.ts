@@ -36,6 +36,11 @@ export function structured<T>(): PayloadCodec<T> {
   return { encode: serialize, decode: value => deserialize(value) as T };
 }
 
+/** A topic whose messages are there as bytes already: one that several processes get is encoded once. */
+export function encoded<T>({ name }: Topic<T>): Topic<Uint8Array> {
+  return { name, codec: bytes };
+}
+
 export function topic<T>(name: string, codec: PayloadCodec<T> = json()): Topic<T> {
   return { name, codec };
 }

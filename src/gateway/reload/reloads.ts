@@ -167,6 +167,11 @@ export function checkBreaking(
   throw new LoadError([{ severity: "error", message, position, path: "reload.breaking" }], loaded.files);
 }
 
+/** What another process has said. Where in this one it arrived tells nobody anything. */
+export function reportedError(message: string, stack = message): Error {
+  return Object.assign(new Error(message), { stack });
+}
+
 /** For the log: what is wrong with a configuration as its text says it, anything else with where it was thrown. */
 export function describeError(error: unknown): string {
   if (error instanceof LoadError) return error.message;

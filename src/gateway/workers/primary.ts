@@ -16,7 +16,7 @@ import type { Gateway } from "../gateway-options.js";
 import { shownPorts } from "../http-listeners.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
 import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
-import { describeError, Reloads } from "../reload/reloads.js";
+import { describeError, Reloads, reportedError } from "../reload/reloads.js";
 import { gatewayStatus } from "../status.js";
 import {
   askBindings,
@@ -149,7 +149,7 @@ class Primary implements Gateway {
   async reload(trigger: ReloadTrigger = "signal"): Promise<ReloadReport> {
     // One that still waits (for reflection, say) is superseded by the newer one.
     this.#round?.refuse("superseded by another reload");
-    if (this.#draining) return this.#reloads.failed(trigger, new Error("the gateway is shutting down"));
+    if (this.#draining) return this.#reloads.failed(trigger, reportedError("the gateway is shutting down"));
     const readAt = Date.now();
     const before = this.#loaded;
     let report: ReloadReport;
@@ -192,8 +192,9 @@ class Primary implements Gateway {
       this.#log.level = loaded.config.telemetry.log.level;
       this.#metrics.reloadSucceeded(this.#bindings, hashOf(this.#loaded));
     }
-    if (failure !== undefined) throw new Error(failure.message);
-    if (report === undefined) throw new Error("no worker serves; those that start load the configuration");
+    if (failure !== undefined) throw reportedError(failure.message);
+    if (report === undefined)
+      throw reportedError("no worker serves; those that start load the configuration");
     const needsRestart = [...responses.values()].flatMap(response => response.needsRestart);
     const changed = changedSettings(before.config, loaded.config);
     return this.#reloads.took({ ...report, changed }, [...new Set(needsRestart)]);
@@ -237,7 +238,7 @@ class Primary implements Gateway {
       first: this.#started === undefined,
       ports: this.#started?.ports ?? [],
     });
-    if ("refused" in response) throw new Error(response.refused);
+    if ("refused" in response) throw reportedError(response.refused, response.stack);
     const { hash, loadedAt, needsRestart, bindings, ...started } = response.started;
     this.#started ??= started;
     this.#statuses.set(worker, { hash, loadedAt, needsRestart, bindings });

@@ -15,6 +15,7 @@ import type { Gateway, WorkerPart } from "../gateway-options.js";
 import type { UsableConfig } from "../read-config.js";
 import { readiness } from "../readiness.js";
 import { hashOf } from "../reload/reload-status.js";
+import { reportedError } from "../reload/reloads.js";
 import { processStatus } from "../status.js";
 import {
   askBindings,
@@ -89,7 +90,7 @@ class WorkerGateway {
       serveOperators: async view => this.#serveOperators(worker, view),
       agree: async (loaded: UsableConfig) => {
         const verdict = await channel.ask(askVerdict, { hash: hashOf(loaded) });
-        if (!verdict.go) throw new Error(verdict.reason);
+        if (!verdict.go) throw reportedError(verdict.reason);
       },
     };
   }

@@ -1,5 +1,5 @@
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
-import type { Topic } from "../../workers/topic.js";
+import { encoded, type Topic } from "../../workers/topic.js";
 import type { HistoryLimits, Message, Notice, Receiver, RoomMember } from "./broker.js";
 import { departuresOf, type PlacedMember, type RoomChange } from "./cluster-presence.js";
 import { MemoryBroker } from "./memory-broker.js";
@@ -139,7 +139,11 @@ export class WorkerRooms {
   }
 
   #send<T>(room: string, topic: Topic<T>, message: T): void {
-    for (const { channel } of this.#subscribers.get(room) ?? []) channel.send(topic, message);
+    const subscribers = this.#subscribers.get(room);
+    if (subscribers === undefined) return;
+    const payload = topic.codec.encode(message);
+    const ready = encoded(topic);
+    for (const { channel } of subscribers) channel.send(ready, payload);
   }
 
   /** Its members have left; one that still serves tells backends. */
