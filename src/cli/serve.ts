@@ -21,6 +21,12 @@ export async function serve(args: readonly string[]): Promise<number> {
 const oneSignal = 500;
 
 /**
+ * For so long idle connections of a gateway that is terminated stay: a proxy in front sends requests on them, and one
+ * that meets the end of its connection on the way is lost, since it may not be sent twice.
+ */
+const terminationLingerMs = 1000;
+
+/**
  * Starts something, then runs it until SIGTERM or SIGINT asks it to drain. A second signal exits at once, with the
  * code that shells give to that signal.
  */
@@ -29,6 +35,7 @@ export async function untilSignalled(
 ): Promise<number> {
   presizeYoungGeneration();
   let asked: number | undefined;
+  let lingerMs = 0;
   const signalled = new Promise<void>(resolve => {
     for (const [signal, code] of [
       ["SIGTERM", 143],
@@ -36,6 +43,7 @@ export async function untilSignalled(
     ] as const) {
       process.on(signal, () => {
         if (asked !== undefined && performance.now() - asked > oneSignal) process.exit(code);
+        if (asked === undefined && signal === "SIGTERM") lingerMs = terminationLingerMs;
         asked ??= performance.now();
         resolve();
       });
@@ -47,6 +55,6 @@ export async function untilSignalled(
   running = (await Promise.race([start(), signalled])) ?? undefined;
   if (running === undefined) process.exit(0);
   await signalled;
-  await running.close();
+  await running.close(lingerMs);
   return 0;
 }

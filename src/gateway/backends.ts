@@ -27,6 +27,19 @@ export interface ReflectionEvents {
   failed(upstream: string, error: Error): void;
 }
 
+/** Events of which failures are logged and changes given on. */
+export function reflectionEvents(
+  log: Runtime["log"],
+  changed: ReflectionEvents["changed"],
+): ReflectionEvents {
+  return {
+    changed,
+    // No fault of the gateway: a stack trace would not help.
+    failed: (upstream, error) =>
+      log.warn({ error: error.message }, `reflection of upstream "${upstream}" failed; trying again`),
+  };
+}
+
 export interface UpstreamHealth {
   readonly upstream: string;
   readonly ok: boolean;

@@ -19,7 +19,7 @@ export interface Gateway {
   /** Loads the configuration again; what is wrong with it is logged and the old one stays. Never rejects. */
   reload(trigger?: ReloadTrigger): Promise<ReloadReport>;
   /** Fails readiness, stops accepting, lets requests under way finish within `server.drain`, then ends them. */
-  close(): Promise<void>;
+  close(lingerMs?: number): Promise<void>;
 }
 
 export interface GatewayOptions {

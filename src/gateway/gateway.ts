@@ -5,7 +5,7 @@ import { OpenStreams } from "../pipeline/open-streams.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { createLogger } from "../telemetry/logger.js";
 import { startAdminListener } from "./admin-listener.js";
-import { Backends, type ReflectionEvents, superseded } from "./backends.js";
+import { Backends, type ReflectionEvents, reflectionEvents, superseded } from "./backends.js";
 import { prepareRenewal, type RenewableListeners } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
 import type { Gateway, GatewayOptions, WorkerPart } from "./gateway-options.js";
@@ -118,7 +118,9 @@ class RunningGateway implements Gateway {
     await this.#startAdmin();
     const backends = this.#createBackends(this.#loaded);
     this.#backends = backends;
-    await backends.open(this.#reflectionEvents(backends));
+    await backends.open(
+      reflectionEvents(this.#runtime.log, upstream => void this.#refresh(backends, upstream)),
+    );
     await this.#build(backends);
     await this.#realtime?.start(this.#loaded);
     await this.#http.start(this.#loaded, this.#realtime);
@@ -156,9 +158,10 @@ class RunningGateway implements Gateway {
     let listeners: Awaited<ReturnType<HttpListeners["prepare"]>> | undefined;
     try {
       const loaded = readConfig(this.#input, this.#environment);
-      next = this.#createBackends(loaded);
-      this.#next = next;
-      await next.open(this.#reflectionEvents(next));
+      const backends = this.#createBackends(loaded);
+      next = backends;
+      this.#next = backends;
+      await backends.open(this.#reflectionEvents(backends));
       let renewCertificates: (() => void) | undefined;
       await this.#build(next, async realtime => {
         listeners = await this.#http.prepare(loaded, realtime);
@@ -278,21 +281,22 @@ class RunningGateway implements Gateway {
     clearTimeout(timer);
   }
 
-  async close(): Promise<void> {
+  /** @param lingerMs see `Engine.close` */
+  async close(lingerMs = 0): Promise<void> {
     if (this.#draining) return;
     this.#log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
-    await this.#end();
+    await this.#end(lingerMs);
     this.#log.info("closed");
     this.#runtime.log.flush();
   }
 
   /** Undoes a start that failed; only the error reports it. */
   async abandon(): Promise<void> {
-    await this.#end();
+    await this.#end(0);
     this.#runtime.log.flush();
   }
 
-  async #end(): Promise<void> {
+  async #end(lingerMs: number): Promise<void> {
     this.#draining = true;
     this.#shutdown.abort();
     this.#reloads.close();
@@ -305,7 +309,7 @@ class RunningGateway implements Gateway {
         this.#streams.end();
         void this.#endForwardedSockets();
       }, drain);
-      await this.#http.close(realtime);
+      await this.#http.close(realtime, Math.min(lingerMs, drain));
       clearTimeout(timer);
     }
     await realtime;
@@ -329,15 +333,7 @@ class RunningGateway implements Gateway {
   }
 
   #reflectionEvents(backends: Backends): ReflectionEvents {
-    return {
-      changed: upstream => void this.#refresh(backends, upstream),
-      // No fault of the gateway: a stack trace would not help.
-      failed: (upstream, error) =>
-        this.#runtime.log.warn(
-          { error: error.message },
-          `reflection of upstream "${upstream}" failed; trying again`,
-        ),
-    };
+    return reflectionEvents(this.#runtime.log, upstream => void this.#refresh(backends, upstream));
   }
 
   #close(backends: Backends): void {

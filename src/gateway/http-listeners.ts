@@ -148,11 +148,11 @@ export class HttpListeners {
     });
   }
 
-  /** @param sockets until then what came by WebSocket stays open */
-  async close(sockets: Promise<void> | undefined): Promise<void> {
+  /** Parameters: see `Engine.close`. */
+  async close(sockets: Promise<void> | undefined, lingerMs: number): Promise<void> {
     void (sockets ?? Promise.resolve()).finally(() => this.#ended?.());
     const running = this.#running;
-    await Promise.all(running.map(({ engine }) => engine.close(sockets)));
+    await Promise.all(running.map(({ engine }) => engine.close(sockets, lingerMs)));
     // Those of before are idle, or were drained.
     for (const { engine } of this.#retired) engine.destroy();
   }

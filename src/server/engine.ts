@@ -81,8 +81,9 @@ export interface Engine extends RenewableTls {
   /**
    * Stops accepting, then resolves when every connection is done.
    * @param sockets until then what `attach` took in stays open
+   * @param lingerMs how long idle connections stay: a request may be on its way on one, and gets its response
    */
-  close(sockets?: Promise<void>): Promise<void>;
+  close(sockets?: Promise<void>, lingerMs?: number): Promise<void>;
   /** Ends the connections that are left. */
   destroy(): void;
 }

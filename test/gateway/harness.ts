@@ -91,7 +91,7 @@ export interface TestGateway {
   /** Writes the configuration anew. */
   rewrite(yaml: string, extra: ListenerSettings): void;
   reload(): Promise<void>;
-  close(): Promise<void>;
+  close(lingerMs?: number): Promise<void>;
 }
 
 /**
@@ -166,10 +166,10 @@ export async function startTestGateway(
       if (sourceUnderTest() !== "protos") write("gateway.yaml", await yamlUnderTest(written, folder));
       await gateway.reload();
     },
-    close: async () => {
+    close: async lingerMs => {
       // The system may give the port to a listener that speaks HTTP/1.1 alone.
       http2Ports.delete(gateway.httpPort);
-      await gateway.close();
+      await gateway.close(lingerMs);
       rmSync(folder, { recursive: true });
     },
   };

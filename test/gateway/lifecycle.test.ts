@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { Agent, request } from "node:http";
+import { connect } from "node:net";
 import { describe, it } from "node:test";
+import { engineUnderTest } from "../engine.js";
 import { echoProto, startEcho } from "./echo.js";
 import { echo, type RawHandler, send, startBackend, startTestGateway } from "./harness.js";
 
@@ -36,6 +39,39 @@ describe("closing", () => {
     assert.equal(status, 200);
     assert.equal(headers.get("connection"), "close");
     await closed;
+    await system.backend.close();
+  });
+
+  it("a request on a connection that was idle when the gateway began to close is served with connection: close", async () => {
+    const system = await startEcho("", "", {});
+    const idle = connect(system.gateway.httpPort, "127.0.0.1");
+    const ask = async (): Promise<string> => {
+      const answered = once(idle, "data");
+      idle.write("POST /v1/items HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}");
+      return String((await answered)[0]);
+    };
+    await ask();
+    const ended = once(idle, "close");
+    // uWebSockets.js does not tell that the last connection has ended: there it waits for all of the time.
+    const closed = system.gateway.close(engineUnderTest() === "uws" ? 2_000 : 30_000);
+    await assert.rejects(fetchOnNewConnection(system.gateway.httpPort));
+    const served = await ask();
+    assert.match(served, /^HTTP\/1\.1 \d+ /);
+    assert.match(served, /connection: close/i);
+    await ended;
+    await closed;
+    await system.backend.close();
+  });
+
+  it("connections that stay idle end when the time for requests on their way is over", async () => {
+    const system = await startEcho("", "", {});
+    const idle = connect(system.gateway.httpPort, "127.0.0.1");
+    const answered = once(idle, "data");
+    idle.write("GET /v1/items/a HTTP/1.1\r\nhost: a\r\n\r\n");
+    await answered;
+    const ended = once(idle, "close");
+    await system.gateway.close(50);
+    await ended;
     await system.backend.close();
   });
 

@@ -58,7 +58,7 @@ export interface SharedLine {
 
 /** The primary's, to a worker. */
 export const startWorker = question<StartRequest, StartResponse>("start");
-export const stopWorker = question<null, null>("stop");
+export const stopWorker = question<{ readonly lingerMs: number }, null>("stop");
 export const reloadWorker = question<ReloadTrigger, ReloadResponse>("reload");
 export const askReadiness = question<null, Readiness>("readiness");
 export const askBindings = question<null, unknown>("bindings");

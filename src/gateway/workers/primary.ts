@@ -200,14 +200,15 @@ class Primary implements Gateway {
     return this.#reloads.took({ ...report, changed }, [...new Set(needsRestart)]);
   }
 
-  async close(): Promise<void> {
+  /** @param lingerMs see `Gateway.close` */
+  async close(lingerMs = 0): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
     this.#log.info({ drain_ms: this.#loaded.config.server.drain }, "shutting down");
     this.#reloads.close();
     this.#round?.refuse("the gateway is shutting down");
     await this.#pool.close(async ({ channel }) => {
-      await channel.ask(stopWorker, null);
+      await channel.ask(stopWorker, { lingerMs });
     });
     await this.#rooms?.close();
     await this.#admin?.close();

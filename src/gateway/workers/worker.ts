@@ -66,7 +66,7 @@ class WorkerGateway {
   async #start({ input, worker, first, ports }: StartRequest): Promise<StartedWorker> {
     const shared = sharePorts(first, ports);
     const gateway = await startGateway(input, { part: this.#part(worker) });
-    this.#channel.onRequest(stopWorker, () => this.#stop(gateway));
+    this.#channel.onRequest(stopWorker, ({ lingerMs }) => this.#stop(gateway, lingerMs));
     this.#report();
     const { httpPorts, realtimePort } = gateway;
     return { httpPorts, realtimePort, ports: shared.chosen, ...this.#status() };
@@ -143,8 +143,8 @@ class WorkerGateway {
     return { hash, loadedAt, needsRestart, bindings: view.generation()?.routes.bindings.length ?? 0 };
   }
 
-  async #stop(gateway: Gateway): Promise<null> {
-    await gateway.close();
+  async #stop(gateway: Gateway, lingerMs: number): Promise<null> {
+    await gateway.close(lingerMs);
     this.#channel.send(reportMetrics, await metricStates((this.#view as AdminView).metrics.registry));
     // The response goes out first; then nothing keeps the process.
     setImmediate(() => {

@@ -1,4 +1,5 @@
 import type { LocalOperation } from "../../bindings/built-in-route.js";
+import type { JsonSchema } from "../../dialects/dialect.js";
 import { maxNameLength } from "../chat/frame-reader.js";
 
 const tag = { name: "rooms", description: "The rooms of the gateway's WebSockets." };
@@ -12,6 +13,8 @@ const name = (description: string) => ({
 
 const room = name("The name of a room.");
 const from = name("Who speaks.");
+
+const position = { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
 
 const message = {
   type: "object",
@@ -56,33 +59,47 @@ export const listRoomsOperation: LocalOperation = {
   reasons: ["BROKER_UNAVAILABLE"],
 };
 
+const text = { message: { type: "string" } };
+
+const json = {
+  event: {
+    type: "string",
+    pattern: "^[A-Za-z0-9._:-]{1,64}$",
+    description: "What kind of message it is; with `data`, or alone, in place of `message`.",
+  },
+  data: { description: "Any JSON, in place of `message`." },
+};
+
+const ephemeral = { ephemeral: { type: "boolean", description: "It gets no number and is not kept." } };
+
+const key = {
+  key: {
+    type: "string",
+    pattern: "^[\\x21-\\x7e]{1,128}$",
+    description: "Of two messages of a sender with the same key in a room the second is not published.",
+  },
+};
+
 /** @param anonymous whether callers have no name but the one that they give */
 export function sendOperation(anonymous: boolean): LocalOperation {
+  const either = (required: string, properties: JsonSchema): JsonSchema => ({
+    type: "object",
+    properties: { room_id: room, from, ...properties },
+    required: [...(anonymous ? ["room_id", "from"] : ["room_id"]), required],
+    additionalProperties: false,
+  });
   return {
     id: "realtime.send",
     summary: "Sends a message to a room",
     tag,
     body: {
-      type: "object",
-      properties: {
-        room_id: room,
-        from,
-        message: { type: "string" },
-        event: {
-          type: "string",
-          pattern: "^[A-Za-z0-9._:-]{1,64}$",
-          description: "What kind of message it is; with `data`, or alone, in place of `message`.",
-        },
-        data: { description: "Any JSON, in place of `message`." },
-        ephemeral: { type: "boolean", description: "It gets no number and is not kept." },
-        key: {
-          type: "string",
-          pattern: "^[\\x21-\\x7e]{1,128}$",
-          description: "Of two messages of a sender with the same key in a room the second is not published.",
-        },
-      },
-      required: anonymous ? ["room_id", "from"] : ["room_id"],
-      additionalProperties: false,
+      anyOf: [
+        either("message", { ...text, ...key }),
+        ...["event", "data"].flatMap(required => [
+          either(required, { ...json, ...key }),
+          either(required, { ...json, ...ephemeral }),
+        ]),
+      ],
     },
     response: message,
     reasons: [...bodyReasons, "FROM_MISMATCH", "RATE_LIMITED", "NOT_ALLOWED_IN_ROOM"],
@@ -95,7 +112,11 @@ export const receiveOperation: LocalOperation = {
   tag,
   body: {
     type: "object",
-    properties: { room_id: room },
+    properties: {
+      room_id: room,
+      before: { ...position, description: "Only messages with lower numbers." },
+      limit: { ...position, description: "The last so many of them." },
+    },
     required: ["room_id"],
     additionalProperties: false,
   },

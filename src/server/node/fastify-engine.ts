@@ -1,5 +1,6 @@
 import { type IncomingMessage, METHODS, type Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { TLSSocket, type Server as TlsServer } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import { plainAddress } from "../../net/peer-address.js";
@@ -91,12 +92,16 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     },
     // Whoever calls knows that there are some.
     renew: tls => (certificates as NodeCertificates).prepare(server as unknown as TlsServer, tls),
-    close: () => {
-      const closed = app.close();
+    async close(_sockets, lingerMs = 0) {
+      const closed = new Promise<void>(resolve => server.once("close", resolve));
+      // Its own `close` would end idle connections at once.
+      NetServer.prototype.close.call(server);
+      listener.http2.retire();
+      if (lingerMs > 0) await Promise.race([closed, delay(lingerMs, undefined, { ref: false })]);
       proxies?.close();
       listener.connections.endIdle();
-      listener.http2.retire();
-      return closed;
+      await app.close();
+      await closed;
     },
     destroy: () => {
       proxies?.close();

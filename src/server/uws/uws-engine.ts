@@ -99,7 +99,11 @@ class UwsEngine implements Engine, UwsListener {
     };
   }
 
-  close(sockets?: Promise<void>): Promise<void> {
+  close(sockets?: Promise<void>, lingerMs = 0): Promise<void> {
+    if (lingerMs > 0) {
+      this.#underWay++;
+      setTimeout(() => this.finished(), lingerMs);
+    }
     if (sockets !== undefined) {
       this.#underWay++;
       const over = (): void => this.finished();
