@@ -78,7 +78,7 @@ server: { drain: 100ms }
       assert.equal(messages.length, 1);
       // Who is where becomes known to all nodes a little later than the join is done.
       let members: unknown[] = [];
-      for (let ask = 0; ask < 1000 && members.length < 2; ask++)
+      for (let ask = 0; ask < 10_000 && members.length < 2; ask++)
         ({ members } = (await send(`${other.admin}/realtime/rooms/r/members`)).json);
       assert.equal(members.length, 2);
     });
