@@ -1,22 +1,27 @@
-import { authNames } from "../auth/config.js";
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import { createObject, isJsonObject, type JsonObject, type JsonValue } from "../codec/json.js";
 import type { Path } from "../config/diagnostic.js";
 import { nearest } from "../config/nearest.js";
-import { dialects } from "../dialects/dialects.js";
 import type { Template } from "../routing/template.js";
 import { Code } from "../status/code.js";
 import type { FieldViolation } from "../status/details.js";
-import { GatewayError, gatewayError, upstreamFailure } from "../status/failure.js";
+import { GatewayError, upstreamFailure } from "../status/failure.js";
 import { type ActionCall, type ActionField, calls, requestField } from "./action-calls.js";
-import { bodyLimit, compileAdmission, readTemplate, resultOf, warnOfUnread } from "./admission.js";
+import {
+  compileAdmission,
+  endpointOf,
+  readTemplate,
+  resultOf,
+  successOf,
+  warnOfUnread,
+} from "./admission.js";
 import { actionMethods, type LiveKitActionConfig, projectOf } from "./config.js";
 import type { TokenInput } from "./input.js";
 import { actionOperation } from "./operations.js";
 import type { LiveKitParts } from "./parts.js";
 import { callServer, type ServerRequest } from "./server-api.js";
 import { compileSource, type TokenSource } from "./source.js";
-import { nameProblem, textProblem } from "./subject.js";
+import { nameProblem, requireNone, textProblem } from "./subject.js";
 
 /** Bytes of one field. */
 const maxFieldBytes = 4 * 1024;
@@ -65,7 +70,7 @@ export function actionEndpoint(
     };
     if (call.owned !== undefined) await requireOwned(call.owned, names.room, message, common);
     const response = await callServer(project, { ...common, method: action.call, message });
-    return { status: 200, headers: jsonHeaders, body: JSON.stringify(viewOf(response, shown)) };
+    return successOf(viewOf(response, shown));
   };
 
   /** @throws GatewayError NOT_FOUND where what is to be ended is of another room, as if it did not exist */
@@ -84,14 +89,7 @@ export function actionEndpoint(
   }
 
   return {
-    method: key.toUpperCase(),
-    template: text,
-    at,
-    service: "livekit",
-    auth: action.auth === undefined ? undefined : authNames(action.auth),
-    rateLimit: action.rate_limit,
-    dialect: dialects[action.errors],
-    bodyLimit,
+    ...endpointOf(action, key, text, at),
     operation: actionOperation(key, text, action.call, shown, [room, identity], sources),
     async handle(request) {
       try {
@@ -105,11 +103,6 @@ export function actionEndpoint(
     },
   };
 }
-
-const jsonHeaders: LocalResponse["headers"] = [
-  ["content-type", "application/json"],
-  ["cache-control", "no-store"],
-];
 
 function compileFields(
   action: LiveKitActionConfig,
@@ -188,9 +181,8 @@ function requestMessage(
     checkSource(source, wrong, violations);
     if (value !== undefined) setIn(message, field.path, value);
   }
-  if (violations.length === 0) return message;
-  const said = violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
-  throw gatewayError("VALIDATION_FAILED", said, violations);
+  requireNone(violations);
+  return message;
 }
 
 function checkSource(source: TokenSource, wrong: string | undefined, violations: FieldViolation[]): void {

@@ -1,7 +1,9 @@
+import { authNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
-import type { LocalRequest } from "../bindings/built-in-route.js";
+import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import { requireJsonBody } from "../bindings/json-body.js";
 import type { Path } from "../config/diagnostic.js";
+import { dialects } from "../dialects/dialects.js";
 import type { Template } from "../routing/template.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
@@ -16,7 +18,7 @@ import type { Removals } from "./removals.js";
 import { namesFrom, type TokenSource } from "./source.js";
 
 /** Bytes of a request body; texts are bounded by far less. */
-export const bodyLimit = 16 * 1024;
+const bodyLimit = 16 * 1024;
 
 /** The keys of a route that say who may use it. */
 type AdmissionConfig = Pick<LiveKitRouteConfig, "allow_other_identities" | "authorize" | "project">;
@@ -58,6 +60,34 @@ export function compileAdmission(
       refuseRemoved(removals, route.project, room, name);
     },
   };
+}
+
+/** What both kinds of endpoints are alike in, but what they do. */
+export function endpointOf(
+  route: Pick<LiveKitRouteConfig, "auth" | "rate_limit" | "errors">,
+  method: string,
+  template: string,
+  at: Path,
+): Omit<LocalHandler, "handle" | "operation"> {
+  return {
+    method: method.toUpperCase(),
+    template,
+    at,
+    service: "livekit",
+    auth: route.auth === undefined ? undefined : authNames(route.auth),
+    rateLimit: route.rate_limit,
+    dialect: dialects[route.errors],
+    bodyLimit,
+  };
+}
+
+/** A success: tokens and stream keys are for the caller alone. */
+export function successOf(json: object): LocalResponse {
+  const headers: LocalResponse["headers"] = [
+    ["content-type", "application/json"],
+    ["cache-control", "no-store"],
+  ];
+  return { status: 200, headers, body: JSON.stringify(json) };
 }
 
 /** Undefined where the text breaks the grammar, which is reported where all routes are put together. */

@@ -84,8 +84,13 @@ export function readSubject(sources: TokenSources, input: TokenInput): TokenSubj
     const value = optional(source, maxTextBytes);
     if (value !== undefined) attributes[key] = value;
   }
-  const [first] = violations;
-  if (first === undefined) return { room, identity, name, metadata, attributes };
+  requireNone(violations);
+  return { room, identity, name, metadata, attributes };
+}
+
+/** @throws GatewayError VALIDATION_FAILED with all of them, where there are any */
+export function requireNone(violations: readonly FieldViolation[]): void {
+  if (violations.length === 0) return;
   const message = violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
   throw gatewayError("VALIDATION_FAILED", message, violations);
 }

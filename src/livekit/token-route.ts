@@ -1,19 +1,19 @@
-import { authNames } from "../auth/config.js";
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import type { Path } from "../config/diagnostic.js";
-import { dialects } from "../dialects/dialects.js";
-import { bodyLimit, compileAdmission, readTemplate, resultOf, warnOfUnread } from "./admission.js";
+import {
+  compileAdmission,
+  endpointOf,
+  readTemplate,
+  resultOf,
+  successOf,
+  warnOfUnread,
+} from "./admission.js";
 import type { LiveKitRouteConfig } from "./config.js";
 import { projectOf, tokenRouteMethods } from "./config.js";
 import { tokenOperation } from "./operations.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileSources, everySource, readSubject } from "./subject.js";
 import { tokenSigner } from "./token.js";
-
-const jsonHeaders: LocalResponse["headers"] = [
-  ["content-type", "application/json"],
-  ["cache-control", "no-store"],
-];
 
 /** The endpoint of `livekit.routes[index]`. What is wrong with it goes to the problems. */
 export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: LiveKitParts): LocalHandler {
@@ -33,8 +33,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
     const subject = readSubject(sources, input);
     await admission.admit(subject.room, subject.identity, input, request);
     const jwt = await sign(subject);
-    const body = JSON.stringify({ [route.response.url]: project.url, [route.response.jwt]: jwt });
-    return { status: 200, headers: jsonHeaders, body };
+    return successOf({ [route.response.url]: project.url, [route.response.jwt]: jwt });
   };
   if (livekit.grants[route.grant]?.roomJoin !== true) {
     problems.warning(
@@ -43,14 +42,7 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
     );
   }
   return {
-    method: key.toUpperCase(),
-    template: text,
-    at,
-    service: "livekit",
-    auth: route.auth === undefined ? undefined : authNames(route.auth),
-    rateLimit: route.rate_limit,
-    dialect: dialects[route.errors],
-    bodyLimit,
+    ...endpointOf(route, key, text, at),
     operation: tokenOperation(key, text, route, sources),
     async handle(request) {
       try {
