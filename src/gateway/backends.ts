@@ -1,7 +1,6 @@
 import { ListedCodes } from "../bindings/status-codes.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { Code } from "../status/code.js";
-import type { UpstreamMetrics } from "../telemetry/metrics.js";
 import { version } from "../telemetry/version.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
 import type { UpstreamConfig } from "../upstream/config.js";
@@ -223,14 +222,7 @@ function channelOptions(name: string, upstream: UpstreamConfig): Omit<ChannelOpt
 
 function observer(upstream: string, config: GatewayConfig, metrics: Runtime["metrics"]): UpstreamObserver {
   const { protocol } = config.upstreams[upstream] as UpstreamConfig;
-  const byPath = new Map<string, UpstreamMetrics>();
-  const of = (path: string): UpstreamMetrics => {
-    const known = byPath.get(path);
-    if (known !== undefined) return known;
-    const metricsOfPath = metrics.upstream(upstream, protocol, path);
-    byPath.set(path, metricsOfPath);
-    return metricsOfPath;
-  };
+  const of = metrics.upstreamCalls(upstream, protocol);
   const codes = new ListedCodes(statusCodesOf(config, upstream));
   return {
     started: path => of(path).started(),

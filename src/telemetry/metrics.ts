@@ -153,9 +153,19 @@ export class Metrics {
 
   /** The metrics of the RPC method with that path (`/package.Service/Method`), the same object for the same arguments. */
   upstream(upstream: string, protocol: string, path: string): UpstreamMetrics {
-    const key = `${protocol} ${upstream}`;
-    const byPath = getOrCreate(this.#upstreamMetrics, key, () => new Map<string, UpstreamMetrics>());
-    return getOrCreate(byPath, path, () => new UpstreamMetrics(this.#upstreams, upstream, protocol, path));
+    return this.upstreamCalls(upstream, protocol)(path);
+  }
+
+  /** Gives what `upstream` gives, by the path alone: for every call, so that nothing is joined or made for it. */
+  upstreamCalls(upstream: string, protocol: string): (path: string) => UpstreamMetrics {
+    const byPath = getOrCreate(this.#upstreamMetrics, `${protocol} ${upstream}`, () => new Map());
+    return path => {
+      const known = byPath.get(path);
+      if (known !== undefined) return known;
+      const created = new UpstreamMetrics(this.#upstreams, upstream, protocol, path);
+      byPath.set(path, created);
+      return created;
+    };
   }
 
   /** Counts a request as in flight until `requestFinished`. */
