@@ -171,7 +171,7 @@ class RunningGateway implements Gateway {
       listeners?.use(loaded.config.server.drain);
       renewCertificates?.();
       await this.#realtime?.start(loaded);
-      this.#runtime.log.level = loaded.config.telemetry.log.level;
+      this.#runtime.accessLog.use(loaded.config.telemetry.log);
       const settings = [
         ...this.#http.needRestart,
         ...restartOnly(this.#started, this.#realtime?.section, loaded.config),

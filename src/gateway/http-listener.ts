@@ -6,7 +6,6 @@ import type { HttpListenerConfig, NamedListener } from "../server/config.js";
 import type { Engine, HeaderReader, ProxyProtocol } from "../server/engine.js";
 import { headerOf, startFastifyEngine } from "../server/node/fastify-engine.js";
 import { startUwsEngine } from "../server/uws/uws-engine.js";
-import { AccessLog } from "../telemetry/access-log.js";
 import { none, other } from "../telemetry/route-metrics.js";
 import { largestBody } from "./config.js";
 import { listenerOf, listening } from "./listener.js";
@@ -52,11 +51,10 @@ export function startHttpListener(
 ): Promise<Engine> {
   const { http } = loaded.config;
   const { address, tls } = listenerOf(loaded.config, name);
-  const accessLog = new AccessLog(runtime.log);
   const pipeline = new Pipeline({
     routes: () => routes(state.name),
     metrics: runtime.metrics,
-    accessLog,
+    accessLog: runtime.accessLog,
     tracer: runtime.tracer,
     draining: () => state.retired || draining(),
     requestTimeoutMs: http.limits.request_timeout,

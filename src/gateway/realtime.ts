@@ -20,7 +20,6 @@ import { acceptUwsSockets, type UwsSocketOptions } from "../realtime/sockets/uws
 import { httpListenersOf } from "../server/config.js";
 import { type Engine, targetLimit } from "../server/engine.js";
 import { Code } from "../status/code.js";
-import { AccessLog } from "../telemetry/access-log.js";
 import { none, other } from "../telemetry/route-metrics.js";
 import type { GatewayConfig } from "./config.js";
 import { listenerOf, listening } from "./listener.js";
@@ -74,7 +73,6 @@ export class RealtimeService implements Rooms {
   readonly #wantedEngine: SocketEngine | undefined;
   readonly #bridge: RpcBridge;
   readonly #sockets: SocketOptions;
-  readonly #accessLog: AccessLog;
   readonly #servesHttp: boolean;
   /** Held until others are used, or until the last socket is gone. */
   #parts: RealtimeParts | undefined;
@@ -96,7 +94,6 @@ export class RealtimeService implements Rooms {
     this.#servesHttp = servesHttp(section);
     this.#runtime = runtime;
     this.#wantedEngine = engine;
-    this.#accessLog = new AccessLog(runtime.log);
     this.#sockets = {
       path: socketPath(section),
       messageLimit: section.limits.message,
@@ -164,7 +161,7 @@ export class RealtimeService implements Rooms {
     const pipeline = new Pipeline({
       routes: () => this.#used.routes,
       metrics,
-      accessLog: this.#accessLog,
+      accessLog: this.#runtime.accessLog,
       tracer: this.#runtime.tracer,
       draining: () => this.realtime.draining,
       requestTimeoutMs: limits.request_timeout,
@@ -261,14 +258,15 @@ export class RealtimeService implements Rooms {
   }
 
   /** A log line as other requests have it; how long a socket lives is no latency. */
-  #record({ path, requestId, failure, seconds, bytes }: FinishedUpgrade): void {
+  #record({ path, requestId, identity, failure, seconds, bytes }: FinishedUpgrade): void {
     const route = this.#sockets.path;
     const status = failure?.httpStatus ?? 101;
     const code = failure?.code ?? Code.OK;
     if (failure !== undefined)
       this.#runtime.metrics.route(route, "GET", "realtime").observe(status, code, seconds, 0, bytes);
-    this.#accessLog.write({
+    this.#runtime.accessLog.write({
       requestId,
+      identity,
       method: "GET",
       path,
       route,

@@ -7,6 +7,7 @@ import { LiveKitMetrics } from "../livekit/metrics.js";
 import { Removals, shareRemovals } from "../livekit/removals.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
+import { AccessLog } from "../telemetry/access-log.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { SpanExporter, spanCounter } from "../telemetry/tracing/exporter.js";
@@ -20,6 +21,7 @@ import type { GatewayConfig } from "./config.js";
 /** What there is once in a process and outlives every reload. */
 export interface Runtime {
   readonly log: Logger;
+  readonly accessLog: AccessLog;
   readonly metrics: Metrics;
   /** Undefined where no traces are recorded. */
   readonly tracer: Tracer | undefined;
@@ -54,6 +56,7 @@ export function createRuntime(
   const spans = spanCounter(registry);
   return {
     log,
+    accessLog: new AccessLog(log, telemetry.log),
     metrics,
     tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing.sample),
     auth: new AuthMetrics(registry),

@@ -29,6 +29,14 @@ export interface RequestContext {
   requestBytes: number;
   responseBytes: number;
   upstreamSeconds: number | undefined;
+  /** Where the endpoint that was called last is noted; undefined where the log does not have it. */
+  readonly endpoint: CalledEndpoint | undefined;
+}
+
+/** Which endpoint a request went to. */
+export interface CalledEndpoint {
+  /** Undefined until one is called. */
+  address: string | undefined;
 }
 
 /** The context as everybody else sees it. */

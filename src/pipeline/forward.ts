@@ -8,7 +8,7 @@ import type { BackendRequest, BackendResponse } from "../upstream/http/client.js
 import { backendFailure, backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { requestMetadata } from "./metadata.js";
-import { endForwarding, forwardingSpan } from "./trace.js";
+import { endForwarding, forwardingSpan, noteOrigin } from "./trace.js";
 
 /** What a pass-through prefix takes; the rarer methods of other specifications too. */
 const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
@@ -49,6 +49,7 @@ export async function forward(
     headers: backendHeaders(request.headers(), ownHeaders(context, span?.headers()), ownHeader),
     body: request.hasBody ? new RequestBody(request.stream(bodyLimit), bodyLimit, received) : undefined,
     signal: controller.signal,
+    goesTo: origin => noteOrigin(context, span, origin),
   };
   cancellation.listen(() => controller.abort());
   try {

@@ -116,6 +116,7 @@ export class Pipeline {
       requestBytes: 0,
       responseBytes: 0,
       upstreamSeconds: undefined,
+      endpoint: this.#options.accessLog.hasAddresses ? { address: undefined } : undefined,
     };
     if (routes.compression !== undefined)
       context.response = new CompressedResponse(request, response, routes.compression, context);

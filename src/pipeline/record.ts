@@ -66,6 +66,8 @@ export function record(
       backendCode,
       seconds,
       upstreamSeconds,
+      upstreamAddress: context.endpoint?.address,
+      identity: context.guardResult?.identity,
       requestBytes,
       responseBytes,
       reason,

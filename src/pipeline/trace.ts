@@ -2,8 +2,8 @@ import type { PassThroughBinding, RpcBinding } from "../bindings/binding.js";
 import { Code, codeName } from "../status/code.js";
 import type { Failure } from "../status/failure.js";
 import { type Span, SpanKind } from "../telemetry/tracing/span.js";
-import type { AttemptTrace, CallStatus, CallTrace } from "../upstream/channel.js";
-import type { ReadonlyContext } from "./context.js";
+import { type AttemptTrace, type CallStatus, type CallTrace, noMetadata } from "../upstream/channel.js";
+import type { CalledEndpoint, ReadonlyContext } from "./context.js";
 
 /**
  * Spans of a request, by the semantic conventions of OpenTelemetry (https://opentelemetry.io/docs/specs/semconv: HTTP and
@@ -39,11 +39,23 @@ export function endServerSpan(
   span.end();
 }
 
-/** The attempts of a request's call, each with a span of its own. */
-export function callTrace({ span }: ReadonlyContext, binding: RpcBinding): CallTrace | undefined {
+/** The attempts of a request's call, each with a span of its own; undefined where nobody wants to know of them. */
+export function callTrace({ span, endpoint }: ReadonlyContext, binding: RpcBinding): CallTrace | undefined {
   const { rpc, upstream } = binding.route;
-  return span === undefined ? undefined : attemptsOf(span, rpc.path, upstream);
+  const spans = span && attemptsOf(span, rpc.path, upstream);
+  return endpoint === undefined ? spans : noting(endpoint, spans);
 }
+
+function noting(endpoint: CalledEndpoint, spans: CallTrace | undefined): CallTrace {
+  return {
+    attempt: (address, number): AttemptTrace => {
+      endpoint.address = address;
+      return spans?.attempt(address, number) ?? unrecorded;
+    },
+  };
+}
+
+const unrecorded: AttemptTrace = { metadata: noMetadata, ended: () => undefined };
 
 /** Attempts as children of a span. @param path `/package.Service/Method` */
 export function attemptsOf(parent: Span, path: string, upstream: string): CallTrace {
@@ -69,6 +81,14 @@ export function forwardingSpan(
   forwarding?.set("http.request.method", request.method);
   forwarding?.set("protogate.upstream", upstream);
   return forwarding;
+}
+
+/** A request is about to go to this origin (`http://host:port`) of its upstream. */
+export function noteOrigin({ endpoint }: ReadonlyContext, span: Span | undefined, origin: string): void {
+  if (endpoint === undefined && span === undefined) return;
+  const { host } = new URL(origin);
+  if (endpoint !== undefined) endpoint.address = host;
+  if (span !== undefined) setAddress(span, host);
 }
 
 /** The backend has answered; its body is still to come. */

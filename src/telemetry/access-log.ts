@@ -1,4 +1,6 @@
+import { createHmac } from "node:crypto";
 import { codeName } from "../status/code.js";
+import type { LogConfig } from "./config.js";
 import type { Logger } from "./logger.js";
 import { none } from "./route-metrics.js";
 
@@ -28,6 +30,10 @@ export interface AccessEntry {
   readonly seconds: number;
   /** Time spent in the upstream, undefined where it was not called. */
   readonly upstreamSeconds?: number | undefined;
+  /** Who calls; undefined where that is not established. */
+  readonly identity?: LoggedIdentity | undefined;
+  /** Of the endpoint that was called last; undefined where that is not logged, or none was called. */
+  readonly upstreamAddress?: string | undefined;
   /** Bytes of the bodies as received and as sent. */
   readonly requestBytes: number;
   readonly responseBytes: number;
@@ -37,15 +43,42 @@ export interface AccessEntry {
   readonly detail?: string | undefined;
 }
 
+/** As much of an identity as the log may have. */
+export interface LoggedIdentity {
+  /** Name of the provider. */
+  readonly provider: string;
+  readonly subject: string;
+}
+
 /** Characters of a path or a detail that are logged. */
 const maxText = 2048;
+/** Characters of a subject. */
+const maxSubject = 256;
+/** Hexadecimal digits of a subject's hash. */
+const hashDigits = 32;
 
 /** Writes one line a request: `info`, or `warn` from status 500. */
 export class AccessLog {
   readonly #logger: Logger;
+  #config: LogConfig;
+  /** Identities live as long as providers keep them, so that few are hashed twice. */
+  #hashes = new WeakMap<LoggedIdentity, string>();
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, config: LogConfig) {
     this.#logger = logger;
+    this.#config = config;
+  }
+
+  /** What lines have from now on, and which are written. */
+  use(config: LogConfig): void {
+    if (config.hash_key !== this.#config.hash_key) this.#hashes = new WeakMap();
+    this.#config = config;
+    this.#logger.level = config.level;
+  }
+
+  /** Whether lines have the address of the endpoint. */
+  get hasAddresses(): boolean {
+    return this.#config.upstream_address;
   }
 
   /** Whether a request with this status is logged. */
@@ -55,6 +88,7 @@ export class AccessLog {
 
   write(entry: AccessEntry): void {
     if (!this.takes(entry.status)) return;
+    const identity = this.#config.subject === "none" ? undefined : entry.identity;
     this.#logger[levelOf(entry.status)]({
       request_id: entry.requestId,
       trace_id: entry.traceId,
@@ -67,12 +101,26 @@ export class AccessLog {
       duration_ms: milliseconds(entry.seconds),
       rpc: entry.rpc,
       upstream: entry.upstream,
+      upstream_address: entry.upstreamAddress,
       upstream_ms: entry.upstreamSeconds === undefined ? undefined : milliseconds(entry.upstreamSeconds),
+      provider: identity?.provider,
+      subject: identity && this.#subjectOf(identity),
       bytes_in: entry.requestBytes,
       bytes_out: entry.responseBytes,
       reason: entry.reason,
       detail: entry.detail === undefined ? undefined : truncate(entry.detail),
     });
+  }
+
+  #subjectOf(identity: LoggedIdentity): string {
+    const { subject, hash_key: key } = this.#config;
+    if (subject === "plain" || key === undefined) return identity.subject.slice(0, maxSubject);
+    let hash = this.#hashes.get(identity);
+    if (hash === undefined) {
+      hash = createHmac("sha256", key).update(identity.subject).digest("hex").slice(0, hashDigits);
+      this.#hashes.set(identity, hash);
+    }
+    return hash;
   }
 }
 

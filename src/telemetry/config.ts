@@ -1,20 +1,36 @@
 import Type from "typebox";
 import type { Findings } from "../config/findings.js";
-import { choice, type DraftOf, type Loaded, section } from "../config/schema.js";
+import { choice, type DraftOf, type Loaded, section, text } from "../config/schema.js";
 import { TracingSchema } from "./tracing/config.js";
+
+const LogSchema = section(
+  {
+    level: choice(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+      description: "The least level that is logged.",
+      default: "info",
+    }),
+    subject: choice(["none", "plain", "hash"], {
+      description:
+        "Whether the line of a request says who called: not at all, by the subject, or by a hash of it.",
+      default: "none",
+    }),
+    hash_key: Type.Optional(
+      text("secret", { description: "The key of the hash, for subject: hash; 16 characters or more." }),
+    ),
+    upstream_address: Type.Boolean({
+      description: "Whether the line of a request has the address of the endpoint that it went to.",
+      default: false,
+    }),
+  },
+  "The log, JSON lines on standard output.",
+);
+
+export type LogConfig = Loaded<typeof LogSchema>;
 
 /** `telemetry`. */
 export const TelemetrySchema = section(
   {
-    log: section(
-      {
-        level: choice(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
-          description: "The least level that is logged.",
-          default: "info",
-        }),
-      },
-      "The log, JSON lines on standard output.",
-    ),
+    log: LogSchema,
     metrics: section(
       {
         buckets: Type.Array(Type.Number({ minimum: 0 }), {
@@ -34,6 +50,7 @@ export const TelemetrySchema = section(
 export type TelemetryConfig = Loaded<typeof TelemetrySchema>;
 
 export function checkTelemetry(telemetry: DraftOf<TelemetryConfig> | undefined, findings: Findings): void {
+  checkLog(telemetry?.log, findings);
   const buckets = telemetry?.metrics?.buckets ?? [];
   buckets.forEach((bucket, index) => {
     const before = buckets[index - 1];
@@ -41,4 +58,18 @@ export function checkTelemetry(telemetry: DraftOf<TelemetryConfig> | undefined, 
     const path = ["telemetry", "metrics", "buckets", index];
     findings.error(path, `expected a bound above the one before, ${before}, found ${bucket}`);
   });
+}
+
+/** Characters of a key. Subjects are easily guessed: whoever knows the key knows them. */
+const minKey = 16;
+
+function checkLog(log: DraftOf<LogConfig> | undefined, findings: Findings): void {
+  const path = ["telemetry", "log"];
+  const { subject, hash_key: key } = log ?? {};
+  if (subject === "hash" && key === undefined)
+    findings.error([...path, "subject"], 'expected "hash_key" beside "hash", found none');
+  if (key !== undefined && key.length < minKey)
+    findings.error([...path, "hash_key"], `expected ${minKey} characters or more, found ${key.length}`);
+  if (key !== undefined && subject !== undefined && subject !== "hash")
+    findings.warning([...path, "hash_key"], `it is not used: "subject" is "${subject}"`);
 }

@@ -43,6 +43,7 @@ const common: Section = {
 /** What `${…}` stands for. */
 const env = {
   OTLP_KEY: "key",
+  LOG_HASH_KEY: "a-key-of-hashes-of-subjects",
   CLIENT_SECRET: "a-secret",
   REDIS_URL: "redis://127.0.0.1:6379/0",
   ROOMS_TOKEN: "a-token-of-servers",

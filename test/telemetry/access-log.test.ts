@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { type AccessEntry, AccessLog } from "../../src/telemetry/access-log.js";
+import type { LogConfig } from "../../src/telemetry/config.js";
 import { createLogger, type LogLevel } from "../../src/telemetry/logger.js";
+import { Workspace } from "../config/workspace.js";
 
 const success: AccessEntry = {
   requestId: "r-1",
@@ -20,11 +23,18 @@ const success: AccessEntry = {
   detail: undefined,
 };
 
-function linesOf(level: LogLevel, ...entries: AccessEntry[]): Record<string, unknown>[] {
+const config: LogConfig = { level: "info", subject: "none", upstream_address: false };
+
+function written(use: (log: AccessLog) => void, level: LogLevel = "info"): Record<string, unknown>[] {
   const lines: string[] = [];
-  const log = new AccessLog(createLogger(level, { write: line => lines.push(line) }));
-  for (const entry of entries) log.write(entry);
+  use(new AccessLog(createLogger(level, { write: line => lines.push(line) }), { ...config, level }));
   return lines.map(line => JSON.parse(line));
+}
+
+function linesOf(level: LogLevel, ...entries: AccessEntry[]): Record<string, unknown>[] {
+  return written(log => {
+    for (const entry of entries) log.write(entry);
+  }, level);
 }
 
 test("an access-log entry is one JSON line with outcome, route and durations", () => {
@@ -81,7 +91,7 @@ test("access-log lines below the level are not written", () => {
   assert.deepEqual(linesOf("warn", success), []);
   assert.deepEqual(linesOf("error", { ...success, status: 503 }), []);
   const takes = (level: LogLevel) => {
-    const log = new AccessLog(createLogger(level, { write: () => {} }));
+    const log = new AccessLog(createLogger(level, { write: () => {} }), config);
     return [log.takes(200), log.takes(503)];
   };
   assert.deepEqual(takes("info"), [true, true]);
@@ -94,4 +104,57 @@ test("long paths are cut in the access log, and line breaks in them cannot forge
   const [line, ...more] = linesOf("info", { ...success, path: `/\n{"level":"error"}${"x".repeat(5000)}` });
   assert.equal(String(line?.path).length, 2048);
   assert.deepEqual(more, []);
+});
+
+test("the access log has no subject unless it is told to; plain ones are cut, hashed ones are an HMAC that others can compute", () => {
+  const key = "0123456789abcdef";
+  const identity = { provider: "users", subject: "alice" };
+  const entry = { ...success, identity };
+  const hash = createHmac("sha256", key).update("alice").digest("hex").slice(0, 32);
+  const lines = written(log => {
+    log.write(entry);
+    log.use({ ...config, subject: "plain" });
+    log.write(entry);
+    log.write({ ...success, identity: { provider: "users", subject: "x".repeat(1000) } });
+    log.use({ ...config, subject: "hash", hash_key: key });
+    log.write(entry);
+    log.write(entry);
+    log.use({ ...config, subject: "hash", hash_key: `${key}2` });
+    log.write(entry);
+    log.write(success);
+    log.use(config);
+    log.write(entry);
+  });
+  const [, , cut, , , other] = lines;
+  assert.equal(String(cut?.subject).length, 256);
+  assert.match(String(other?.subject), /^[0-9a-f]{32}$/);
+  assert.notEqual(other?.subject, hash);
+  assert.deepEqual(
+    lines.map(({ provider, subject }) => [provider, subject]),
+    [
+      [undefined, undefined],
+      ["users", "alice"],
+      ["users", cut?.subject],
+      ["users", hash],
+      ["users", hash],
+      ["users", other?.subject],
+      [undefined, undefined],
+      [undefined, undefined],
+    ],
+  );
+});
+
+test("telemetry.log says what a hash of subjects needs", () => {
+  const problems = (log: string): string =>
+    new Workspace().problems(`listeners: { http: { address: ":0" } }\ntelemetry: { log: ${log} }`).join("\n");
+  assert.equal(problems("{ subject: hash, hash_key: 0123456789abcdef, upstream_address: true }"), "");
+  assert.match(
+    problems("{ subject: hash }"),
+    /expected "hash_key" beside "hash", found none \(at telemetry\.log\.subject\)/,
+  );
+  assert.match(
+    problems("{ subject: hash, hash_key: short }"),
+    /expected 16 characters or more, found 5 \(at telemetry\.log\.hash_key\)/,
+  );
+  assert.match(problems("{ subject: all }"), /telemetry\.log\.subject/);
 });

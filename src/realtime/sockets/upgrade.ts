@@ -1,4 +1,5 @@
 import type { Caller } from "../../auth/caller.js";
+import type { Identity } from "../../auth/identity.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { statusDialect } from "../../dialects/status.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
@@ -31,6 +32,8 @@ export interface SocketUpgradeOptions {
 export interface FinishedUpgrade {
   readonly path: string;
   readonly requestId: string;
+  /** Undefined where nobody is known, or nobody need be. */
+  readonly identity: Identity | undefined;
   /** Undefined where the socket is open. */
   readonly failure: Failure | undefined;
   /** Until the answer. */
@@ -113,8 +116,9 @@ export class SocketUpgrade implements Applicant {
 
   #report(failure: Failure | undefined, bytes: number): void {
     const { path, requestId } = this;
+    const { identity } = this.guardResult;
     const seconds = (performance.now() - this.#started) / 1000;
-    this.#options.finished?.({ path, requestId, failure, seconds, bytes });
+    this.#options.finished?.({ path, requestId, identity, failure, seconds, bytes });
   }
 }
 

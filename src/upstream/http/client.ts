@@ -21,6 +21,8 @@ export interface BackendRequest {
   readonly body: Readable | undefined;
   /** Aborted when the response is not needed any more. */
   readonly signal: AbortSignal;
+  /** Told the origin that it is sent to, such as `http://10.0.0.9:8080`, before it is. */
+  goesTo(origin: string): void;
 }
 
 /** The response of an HTTP backend. */
@@ -79,9 +81,11 @@ export class BackendClient {
   }
 
   request(options: Dispatcher.RequestOptions, callback: Callback): void {
-    const { target, signal, body } = this.#next as BackendRequest;
+    const next = this.#next as BackendRequest;
+    const { target, signal, body } = next;
     this.#next = undefined;
     const origin = String(options.origin);
+    next.goesTo(origin);
     const underWay = this.#underWay.get(origin) ?? 0;
     if (underWay >= this.#maxUnderWay) {
       body?.destroy();

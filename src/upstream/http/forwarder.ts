@@ -68,7 +68,9 @@ export async function createForwarders(prefixes: readonly ForwardedPrefix[]): Pr
           app.routing(raw as unknown as IncomingMessage, new EventEmitter() as unknown as ServerResponse);
         }),
       upgrade: async request => {
-        const response = await askUpgrade(request, prefix.next(), prefix);
+        const origin = prefix.next();
+        request.goesTo(origin);
+        const response = await askUpgrade(request, origin, prefix);
         if (response.kind === "switched") return response;
         return { ...response, headers: clientHeaders(response.headers, prefix.prefix, rewrite) };
       },

@@ -4,8 +4,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, afterEach, before, describe, it, test } from "node:test";
 import { Registry } from "prom-client";
+import { WebSocket } from "ws";
 import { createLogger } from "../../../src/telemetry/logger.js";
 import { SpanExporter, spanCounter } from "../../../src/telemetry/tracing/exporter.js";
+import { signShared } from "../../auth/tokens.js";
 import { Workspace } from "../../config/workspace.js";
 import { echoProto } from "../../gateway/echo.js";
 import {
@@ -20,6 +22,7 @@ import { type Collector, type ReceivedSpan, startCollector } from "./collector.j
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callerSpan = "b7ad6b7169203331";
+const secret = "0123456789abcdef0123456789abcdef";
 const sampled = { traceparent: `00-${traceId}-${callerSpan}-01`, tracestate: "vendor=1" };
 
 describe("traces of requests", () => {
@@ -58,7 +61,7 @@ describe("traces of requests", () => {
     failures = 0;
   });
 
-  async function start(sample: number, more = ""): Promise<void> {
+  async function start(sample: number, more = "", log = ""): Promise<void> {
     gateway = await startTestGateway(
       `
 descriptors: [{ protos: ./protos }]
@@ -66,9 +69,9 @@ upstreams:
   echo: { targets: ["127.0.0.1:${backend.port}"], retry: { attempts: 2, on: [UNAVAILABLE], backoff: 1ms, budget: 1 } }
   old: { protocol: http, targets: ["http://127.0.0.1:${(http.address() as AddressInfo).port}"] }
 services: [{ service: test.v1.Echo, upstream: echo, methods: { Rename: { auth: [users] } } }]
-auth: { providers: { users: { type: jwt, secret: "0123456789abcdef0123456789abcdef", algorithms: [HS256] } } }
+auth: { providers: { users: { type: jwt, secret: "${secret}", algorithms: [HS256] } } }
 http: { proxy: [{ prefix: /old, upstream: old }] }
-telemetry: { log: { level: info }, tracing: { otlp: "${collector.url}", sample: ${sample}, headers: { x-key: abc } } }
+telemetry: { log: { level: info${log} }, tracing: { otlp: "${collector.url}", sample: ${sample}, headers: { x-key: abc } } }
 ${more}`,
       { "protos/echo.proto": echoProto },
     );
@@ -227,6 +230,7 @@ ${more}`,
     assert.equal(forwarding.parentId, named(all, "GET /old/**").spanId);
     assert.equal(seen[0]?.traceparent, `00-${traceId}-${forwarding.spanId}-01`);
     assert.equal(seen[0]?.tracestate, "vendor=1");
+    assert.equal(forwarding.attributes["server.port"], (http.address() as AddressInfo).port);
   });
 
   it("a stream has one attempt, which ends with it", async () => {
@@ -236,6 +240,46 @@ ${more}`,
     const attempt = named(all, "test.v1.Echo/Watch");
     assert.equal(attempt.parentId, named(all, "GET /v1/watch").spanId);
     assert.equal(attempt.attributes["error.type"], "UNIMPLEMENTED");
+  });
+
+  it("by option log lines have who called and the endpoint, of calls, streams, other protocols, forwarded requests and sockets", async () => {
+    await start(
+      0,
+      "realtime: { auth: [users], path: /ws, origins: ['*'] }\n",
+      ", subject: plain, upstream_address: true",
+    );
+    const authorization = `Bearer ${await signShared(secret, { sub: "alice" })}`;
+    const json = { "content-type": "application/json" };
+    const call = (path: string, headers: Record<string, string>): Promise<{ status: number }> =>
+      send(`${gateway.url}${path}`, { method: "POST", headers: { ...json, ...headers }, body: "{}" });
+    await call("/v1/names/a", { authorization });
+    await call("/test.v1.Echo/Rename", { authorization, "connect-protocol-version": "1" });
+    await call("/v1/names/a", {});
+    await send(`${gateway.url}/v1/items/7`);
+    await send(`${gateway.url}/v1/watch`);
+    await send(`${gateway.url}/old/x`);
+    await send(`${gateway.url}/nowhere`);
+    const socket = new WebSocket(`ws://127.0.0.1:${gateway.realtimePort}/ws`, { headers: { authorization } });
+    await once(socket, "open");
+    socket.terminate();
+    const lineOf = async (path: string, status?: number): Promise<unknown[]> => {
+      const line = await gateway.logged(
+        each => each.path === path && (status === undefined || each.status === status),
+      );
+      return [line.provider, line.subject, line.upstream_address];
+    };
+    const grpc = `127.0.0.1:${backend.port}`;
+    const old = `127.0.0.1:${(http.address() as AddressInfo).port}`;
+    assert.deepEqual(await lineOf("/v1/names/a", 501), ["users", "alice", grpc]);
+    assert.deepEqual(await lineOf("/test.v1.Echo/Rename"), ["users", "alice", grpc]);
+    assert.deepEqual(await lineOf("/v1/names/a", 401), [undefined, undefined, undefined]);
+    assert.deepEqual(await lineOf("/v1/items/7"), [undefined, undefined, grpc]);
+    assert.deepEqual(await lineOf("/v1/watch"), [undefined, undefined, grpc]);
+    assert.deepEqual(await lineOf("/old/x"), [undefined, undefined, old]);
+    assert.deepEqual(await lineOf("/nowhere"), [undefined, undefined, undefined]);
+    assert.deepEqual(await lineOf("/ws"), ["users", "alice", undefined]);
+    assert.ok(!gateway.log.some(line => JSON.stringify(line).includes(authorization.slice(7))));
+    await gateway.close();
   });
 
   it("requests are answered while the collector fails, and what is lost is counted", async () => {

@@ -66,7 +66,9 @@ describe("the forwarder", { timeout: 60_000 }, () => {
     target: string,
     signal = new AbortController().signal,
   ): Promise<BackendResponse> {
-    return forwarders.of(prefix).send({ method: "GET", target, headers: {}, body: undefined, signal });
+    return forwarders
+      .of(prefix)
+      .send({ method: "GET", target, headers: {}, body: undefined, signal, goesTo: () => undefined });
   }
 
   for (const path of Object.keys(responses)) {
