@@ -1,32 +1,44 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { compileRoutes } from "../../src/bindings/route-table.js";
-import { loadModel } from "../../src/descriptors/load/load.js";
-import { loadConfig } from "../../src/gateway/config.js";
-import { createPace } from "../../src/net/pace.js";
 import type { Context, Finding, Group } from "../group.js";
 import { peakRss, readUsage, residentMemory } from "../process/usage.js";
 import { root } from "../repository.js";
 import { buildGateway } from "../stage/build.js";
+import { startScript } from "../stage/servers.js";
+import { configOf, googleApis, manyServices, type Workload } from "./workloads.js";
 
 const rounds = 3;
 
-/** What the start of a gateway costs that serves all of Google's public APIs. */
+/** What the start of a gateway with 15,000 routes costs. */
 export const startGroup: Group = {
   name: "start",
   method: [
-    "The gateway with every service of google-proto-files, each below a prefix of its own, until it is ready: the least of 3 starts.",
-    "CPU time is that of all threads; memory is what is resident then, and the most that was.",
+    "The gateway until it is ready: the least of 3 starts. CPU time is that of all threads; memory is what is resident then,",
+    "and the most that was. `many`: 1,500 services with 10 methods each, in 150 packages of 35 messages; `google`: all services of",
+    "google-proto-files, each below a prefix of its own. As .proto files, as a descriptor set, and by reflection of an upstream.",
   ],
-  async *run({ base, note }: Context): AsyncIterable<Finding> {
+  async *run(context: Context): AsyncIterable<Finding> {
+    const { base, quick, note } = context;
     const folder = mkdtempSync(join(tmpdir(), "protogate-bench-"));
     try {
       await buildGateway();
-      const sources = await prepare(folder);
-      for (const [name, config] of sources) {
+      const many = await manyServices(folder);
+      const workloads: [name: string, config: string][] = [
+        ["many, set", configOf(`{ set: ${many.set} }`, many.services)],
+        ["many, files", configOf(`{ protos: ${many.protos} }`, many.services)],
+        ["many, reflection", await reflected(many, context)],
+      ];
+      if (!quick) {
+        const google = await googleApis(folder);
+        workloads.push(["google, set", configOf(`{ set: ${google.set} }`, google.services)]);
+        workloads.push(["google, files", configOf(`{ protos: ${google.protos} }`, google.services)]);
+      }
+      const file = join(folder, "gateway.yaml");
+      for (const [workload, config] of workloads) {
+        writeFileSync(file, config);
         const remarks: string[] = [];
         for (const [checkout, from] of [
           ["", root],
@@ -34,17 +46,25 @@ export const startGroup: Group = {
         ] as const) {
           if (from === undefined) continue;
           const starts: Start[] = [];
-          for (let round = 0; round < rounds; round++) starts.push(await start(join(from, "dist"), config));
+          for (let round = 0; round < rounds; round++) starts.push(await start(join(from, "dist"), file));
           remarks.push(checkout + describe(starts));
-          note(`${name}: ${remarks.at(-1)}`);
+          note(`${workload}: ${remarks.at(-1)}`);
         }
-        yield { workload: name, rows: [], remarks };
+        yield { workload, rows: [], remarks };
       }
     } finally {
       rmSync(folder, { recursive: true });
     }
   },
 };
+
+/** The configuration over an upstream that offers a workload by reflection. */
+async function reflected({ set, services }: Workload, { children, cpus }: Context): Promise<string> {
+  const peers = { kind: "absent", reason: "not needed" } as const;
+  const site = { children, cpu: cpus.load, upstream: "", peers };
+  const { port } = await startScript(site, "start/reflection-server", { SET: set });
+  return configOf("{ reflection: backend }", services, `127.0.0.1:${port}`);
+}
 
 interface Start {
   readonly cpuSeconds: number;
@@ -77,47 +97,4 @@ async function start(dist: string, config: string): Promise<Start> {
   } finally {
     gateway.kill("SIGKILL");
   }
-}
-
-/** Configurations over the same descriptors as files and as a set. */
-async function prepare(folder: string): Promise<ReadonlyMap<string, string>> {
-  const from = join(root, "node_modules/google-proto-files");
-  mkdirSync(join(folder, "protos/google"), { recursive: true });
-  // google/protobuf is bundled; the package's copy imports files that it leaves out.
-  for (const name of readdirSync(join(from, "google")))
-    if (name !== "protobuf") symlinkSync(join(from, "google", name), join(folder, "protos/google", name));
-  for (const name of ["gapic", "grafeas"]) symlinkSync(join(from, name), join(folder, "protos", name));
-  const { model } = await loadModel([{ kind: "protos", folder: join(folder, "protos"), include: [] }]);
-  writeFileSync(join(folder, "set.binpb"), model.descriptorSet());
-  const services = [...model.services.keys()];
-  const write = (name: string, source: string, exposed: readonly string[]): string => {
-    const file = join(folder, `${name}.yaml`);
-    const entries = exposed.map(
-      service => `  - { service: ${service}, upstream: google, prefix: /${service} }`,
-    );
-    writeFileSync(
-      file,
-      `listeners: { http: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }
-descriptors: [${source}]
-upstreams: { google: { targets: ["127.0.0.1:1"] } }
-services:
-${entries.join("\n")}
-`,
-    );
-    return file;
-  };
-  const { config, locate } = loadConfig(write("all", "{ protos: ./protos }", services), {});
-  if (config === undefined) throw new Error("the configuration is not valid");
-  const { diagnostics } = await compileRoutes(config, model, locate, createPace());
-  // A few services bind two methods to one path: gRPC tells them apart, REST cannot.
-  const twice = new Set(
-    diagnostics.flatMap(({ severity, path = "" }) =>
-      severity === "error" ? [path.slice(0, path.lastIndexOf("."))] : [],
-    ),
-  );
-  const exposed = services.filter(name => !twice.has(name));
-  return new Map([
-    ["files", write("files", "{ protos: ./protos }", exposed)],
-    ["set", write("set", "{ set: ./set.binpb }", exposed)],
-  ]);
 }
