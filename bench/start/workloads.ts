@@ -123,9 +123,8 @@ ${services.map(each => `  - ${each}\n`).join("")}`;
 /** Writes all files below a folder as one set, beside it. */
 async function compiled(protos: string): Promise<{ names: string[]; set: string }> {
   // The built gateway has the bundled protos beside it, the compiled bench has not.
-  const { loadModel } = await built<typeof import("../../src/descriptors/load/load.js")>(
-    "descriptors/load/load",
-  );
+  const { loadModel } =
+    await built<typeof import("../../src/descriptors/load/load.js")>("descriptors/load/load");
   const { model } = await loadModel([{ kind: "protos", folder: protos, include: [] }]);
   const set = `${protos}.binpb`;
   writeFileSync(set, model.descriptorSet());
@@ -138,13 +137,11 @@ async function clashing(
   set: string,
   services: readonly string[],
 ): Promise<ReadonlySet<number>> {
-  const { loadModel } = await built<typeof import("../../src/descriptors/load/load.js")>(
-    "descriptors/load/load",
-  );
+  const { loadModel } =
+    await built<typeof import("../../src/descriptors/load/load.js")>("descriptors/load/load");
   const { loadConfig } = await built<typeof import("../../src/gateway/config.js")>("gateway/config");
-  const { compileRoutes } = await built<typeof import("../../src/bindings/route-table.js")>(
-    "bindings/route-table",
-  );
+  const { compileRoutes } =
+    await built<typeof import("../../src/bindings/route-table.js")>("bindings/route-table");
   const { createPace } = await built<typeof import("../../src/net/pace.js")>("net/pace");
   const file = join(folder, "all.yaml");
   writeFileSync(file, configOf(`{ set: ${set} }`, services));

@@ -1,9 +1,9 @@
-import Type from "typebox";
 import { isLoopback, parseAddress } from "../config/address.js";
 import { checkPath } from "../config/check.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { section, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { addressForms, checkListenerTls, listenerTls } from "../server/config.js";
 
 /** `listeners.admin`. */

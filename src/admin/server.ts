@@ -9,6 +9,7 @@ import { bearerCheck } from "../net/bearer.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { pageFiles, pagePolicy } from "../net/page-files.js";
 import { NodeCertificates, type RenewableTls, type ServerTls, type ShownTls } from "../net/server-tls.js";
+import { withoutSchemas } from "../net/without-schemas.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { type Elsewhere, Operations } from "./operations.js";
 
@@ -70,6 +71,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ca === undefined ? {} : { client: { ca, required: false } };
   const certificates = options.tls && new NodeCertificates({ ...options.tls, ...client() });
   const app = fastify({
+    ...withoutSchemas,
     https: certificates?.options ?? null,
     connectionTimeout: clientTimeoutMs,
     requestTimeout: clientTimeoutMs,

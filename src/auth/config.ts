@@ -1,9 +1,9 @@
-import Type from "typebox";
 import { checkReference } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { oneOrMore, section, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { isReservedMetadata } from "../net/reserved-headers.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
 import { checkPolicies, PoliciesSchema } from "./policy/config.js";

@@ -1,9 +1,9 @@
-import Type from "typebox";
 import type { Path } from "../config/diagnostic.js";
 import { oneOf } from "../config/expectation.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { mapping, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 
 const template = (method: string) =>
   Type.Optional(

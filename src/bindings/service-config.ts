@@ -1,8 +1,9 @@
-import Type, { type Static } from "typebox";
+import type { Static } from "typebox";
 import type { AuthConfig } from "../auth/config.js";
 import { authReference } from "../auth/config.js";
 import type { Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import type { DescriptorsConfig } from "../descriptors/config.js";
 import { dialectNames } from "../dialects/dialects.js";
 import type { RateLimitsConfig } from "../limits/config.js";

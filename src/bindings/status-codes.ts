@@ -1,6 +1,6 @@
-import Type from "typebox";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
+import { Type } from "../config/type-builder.js";
 import { other } from "../telemetry/route-metrics.js";
 
 const statusCodes = {

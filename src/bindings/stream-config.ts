@@ -1,7 +1,7 @@
-import Type from "typebox";
 import type { ResponsePlan } from "../codec/wire-to-json/response.js";
 import type { Loaded } from "../config/schema.js";
 import { choice, duration, mapping, section, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 
 /** How the messages of a server stream stand in a body: `array` is one JSON array, `grpc-gateway` lines of `{"result":…}`. */
 const streamForms = ["array", "ndjson", "sse", "grpc-gateway"] as const;

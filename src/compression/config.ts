@@ -1,7 +1,7 @@
-import Type from "typebox";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, listOf, mapping, section, size, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { codings } from "./accept-encoding.js";
 import { requestCodings } from "./expand.js";
 

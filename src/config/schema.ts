@@ -1,5 +1,6 @@
-import Type, { type Static, type TObject, type TProperties, type TSchema, type TUnsafe } from "typebox";
+import type { Static, TObject, TProperties, TSchema, TUnsafe } from "typebox";
 import { type FormatName, Formats } from "./format.js";
+import { Type } from "./type-builder.js";
 
 /**
  * The building blocks of the configuration's schema. The static type of each is the *loaded* value, its JSON

@@ -1,7 +1,7 @@
-import Type from "typebox";
 import { checkPath, checkReference } from "../config/check.js";
 import type { Findings } from "../config/findings.js";
 import { type DraftOf, duration, type Loaded, mapping, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 
 /** `descriptors`. */
 export const DescriptorsSchema = Type.Array(

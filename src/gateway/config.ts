@@ -1,4 +1,3 @@
-import Type from "typebox";
 import { AdminListenerSchema, checkAdminListener } from "../admin/config.js";
 import { AuthSchema, checkAuth } from "../auth/config.js";
 import { checkRules, RulesSchema } from "../bindings/rule-config.js";
@@ -14,6 +13,7 @@ import type { LoadedConfig } from "../config/load.js";
 import { loadFiles } from "../config/load.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { checkDescriptors, DescriptorsSchema } from "../descriptors/config.js";
 import { dialectNames } from "../dialects/dialects.js";
 import { checkRateLimits, RateLimitsSchema } from "../limits/config.js";

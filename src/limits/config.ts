@@ -1,10 +1,10 @@
-import Type from "typebox";
 import { checkReference } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import { nearest } from "../config/nearest.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, mapping, oneOrMore, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { limitKey } from "./caller-key.js";
 import { serverKeys, storeNames, storeType } from "./stores/stores.js";
 

@@ -1,8 +1,8 @@
-import Type from "typebox";
 import type { AuthConfig } from "../auth/config.js";
 import { authReference } from "../auth/config.js";
 import type { Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, section, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { dialectNames } from "../dialects/dialects.js";
 import type { RateLimitsConfig } from "../limits/config.js";
 import type { UpstreamsConfig } from "../upstream/config.js";

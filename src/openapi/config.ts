@@ -1,9 +1,9 @@
-import Type from "typebox";
 import { authReference, checkProviderNames, type ProvidersConfig } from "../auth/config.js";
 import type { Findings } from "../config/findings.js";
 import { nearest } from "../config/nearest.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { listOf, mapping, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 
 /** `http.docs`. */
 export const DocsSchema = mapping(

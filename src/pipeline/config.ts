@@ -1,9 +1,9 @@
-import Type from "typebox";
 import type { BindingSections } from "../bindings/service-config.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { duration, listOf, mapping, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
 
 const header = text("header", { description: "A header name, in any case." });

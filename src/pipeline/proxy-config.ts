@@ -1,10 +1,10 @@
-import Type from "typebox";
 import { authReference, checkProviderNames } from "../auth/config.js";
 import type { BindingSections } from "../bindings/service-config.js";
 import { checkReference } from "../config/check.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { mapping, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { checkLimitNames, rateLimitReference } from "../limits/config.js";
 import { type HttpListenersConfig, httpListenersOf } from "../server/config.js";
 /** `http.proxy`: plain HTTP that is passed through. */

@@ -1,8 +1,9 @@
-import Type from "typebox";
+import type { Static } from "typebox";
 import { authReference } from "../auth/config.js";
 import type { BindingSections } from "../bindings/service-config.js";
 import type { Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, section, size, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { rateLimitReference } from "../limits/config.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import { addressForms, listenerTls } from "../server/config.js";
@@ -266,7 +267,7 @@ export const RealtimeSchema = mapping(
     limits,
     backpressure,
     history,
-    broker: Type.Unsafe<Type.Static<typeof brokerSchema>>({ ...brokerSchema, default: { type: "memory" } }),
+    broker: Type.Unsafe<Static<typeof brokerSchema>>({ ...brokerSchema, default: { type: "memory" } }),
     events: section(
       {
         connect: event("Asked before a socket is opened."),

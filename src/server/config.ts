@@ -1,9 +1,10 @@
-import Type, { type TArray, type TOptional, type TSchema, type TUnion } from "typebox";
+import type { TArray, TOptional, TSchema, TUnion } from "typebox";
 import { checkPath, checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, listOf, mapping, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 /** The forms of an address, to follow "Where … is served: ". */
 export const addressForms =
   "`host:port`, `[::1]:port`, or `:port` for every IPv4 interface; port 0 takes a free one.";

@@ -1,6 +1,6 @@
-import Type from "typebox";
 import type { Findings } from "../config/findings.js";
 import { choice, type DraftOf, type Loaded, section, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { TracingSchema } from "./tracing/config.js";
 
 const LogSchema = section(

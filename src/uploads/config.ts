@@ -1,5 +1,5 @@
-import Type from "typebox";
 import { type Loaded, mapping, size } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 
 /** `http.uploads`. */
 export const UploadsSchema = mapping(

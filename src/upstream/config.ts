@@ -1,4 +1,3 @@
-import Type from "typebox";
 import { parseTarget } from "../config/address.js";
 import { checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
@@ -7,6 +6,7 @@ import type { Findings } from "../config/findings.js";
 import { Formats } from "../config/format.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, size, text } from "../config/schema.js";
+import { Type } from "../config/type-builder.js";
 import { grpcTransports } from "./options.js";
 import { checkProtocol, rpcProtocol } from "./protocols.js";
 import { TrpcSchema } from "./trpc/config.js";

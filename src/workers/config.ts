@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import Type from "typebox";
+import { Type } from "../config/type-builder.js";
 
 const maxWorkers = 256;
 

@@ -1,8 +1,8 @@
-import Type from "typebox";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
 import type { DraftOf, Loaded } from "../../config/schema.js";
 import { listOf, mapping, text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 
 type ClaimValue = string | number | boolean;
 

@@ -1,5 +1,5 @@
-import Type from "typebox";
 import { text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 
 /** Where the credential stands in a request. */
 export const placement = {

@@ -1,6 +1,6 @@
-import Type from "typebox";
 import type { Loaded } from "../../config/schema.js";
 import { choice, mapping, text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 import type { Caller, ClientCertificate } from "../caller.js";
 import { bareClaims, type Claims, metadataMapper, subjectOf } from "../claims.js";
 import type { Identity } from "../identity.js";

@@ -1,5 +1,5 @@
-import Type from "typebox";
 import { choice, type Loaded, section } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 
 /** `reload`. */
 export const ReloadSchema = section(

@@ -1,5 +1,5 @@
-import Type from "typebox";
 import { text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 import { memory } from "./memory.js";
 import { redis } from "./redis.js";
 import type { StoreType } from "./store.js";

@@ -1,5 +1,6 @@
-import Type, { type TObject } from "typebox";
+import type { TObject } from "typebox";
 import { choice, type Loaded, mapping, text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 import type { Broker, BrokerOptions } from "./broker.js";
 import { MemoryBroker } from "./memory-broker.js";
 

@@ -5,6 +5,7 @@ import { TLSSocket, type Server as TlsServer } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import { plainAddress } from "../../net/peer-address.js";
 import { NodeCertificates } from "../../net/server-tls.js";
+import { withoutSchemas } from "../../net/without-schemas.js";
 import { type Engine, type EngineOptions, type HeaderReader, refusal, targetLimit } from "../engine.js";
 import { Http2Connections } from "../http2/http2-connections.js";
 import { readPreface } from "../http2/preface.js";
@@ -33,6 +34,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   };
   const certificates = options.tls && new NodeCertificates(options.tls);
   const app = Fastify({
+    ...withoutSchemas,
     logger: false,
     return503OnClosing: false,
     forceCloseConnections: "idle",

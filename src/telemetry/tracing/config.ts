@@ -1,5 +1,5 @@
-import Type from "typebox";
 import { mapping, text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 
 /** `telemetry.tracing`. */
 export const TracingSchema = mapping(

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import httpProxy from "@fastify/http-proxy";
 import Fastify, { type FastifyInstance } from "fastify";
+import { withoutSchemas } from "../../net/without-schemas.js";
 import { GatewayError } from "../../status/failure.js";
 import {
   BackendClient,
@@ -96,7 +97,11 @@ export async function createForwarders(prefixes: readonly ForwardedPrefix[]): Pr
 }
 
 function createApp(): FastifyInstance {
-  const app = Fastify({ logger: false, forceCloseConnections: true }) as unknown as FastifyInstance;
+  const app = Fastify({
+    ...withoutSchemas,
+    logger: false,
+    forceCloseConnections: true,
+  }) as unknown as FastifyInstance;
   // Bodies are streamed whatever they are, so that Fastify is not to look at their types.
   for (const method of forwardedMethods)
     app.addHttpMethod(method, { hasBody: false, overrideExisting: true } as { hasBody: boolean });

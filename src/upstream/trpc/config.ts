@@ -1,7 +1,7 @@
-import Type from "typebox";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
 import { type DraftOf, type Loaded, listOf, mapping, text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
 
 /** `upstreams.<name>.trpc`. */
 export const TrpcSchema = mapping(

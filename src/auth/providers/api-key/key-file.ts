@@ -1,11 +1,12 @@
 import { hash } from "node:crypto";
-import Type, { type Static } from "typebox";
+import type { Static } from "typebox";
 import { Decoder } from "../../../config/decoder.js";
 import type { Diagnostic } from "../../../config/diagnostic.js";
 import { Findings } from "../../../config/findings.js";
 import type { SchemaNode } from "../../../config/schema.js";
 import { listOf, mapping, text } from "../../../config/schema.js";
 import { Source } from "../../../config/source.js";
+import { Type } from "../../../config/type-builder.js";
 import { isReservedMetadata } from "../../../net/reserved-headers.js";
 import { bareClaims, encodeMetadata } from "../../claims.js";
 import { isCredential } from "../../credential.js";

@@ -1,6 +1,6 @@
-import Type from "typebox";
 import type { Loaded } from "../../../config/schema.js";
 import { duration, listOf, mapping, text } from "../../../config/schema.js";
+import { Type } from "../../../config/type-builder.js";
 import { type GatewayError, gatewayError } from "../../../status/failure.js";
 import type { AuthMetrics } from "../../auth-metrics.js";
 import { type Caller, shownHeaders } from "../../caller.js";

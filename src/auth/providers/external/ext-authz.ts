@@ -1,7 +1,7 @@
-import Type from "typebox";
 import { checkReference } from "../../../config/check.js";
 import type { Loaded } from "../../../config/schema.js";
 import { choice, mapping, text } from "../../../config/schema.js";
+import { Type } from "../../../config/type-builder.js";
 import { Cancellation } from "../../../net/cancellation.js";
 import { readFields } from "../../../status/details.js";
 import { VARINT } from "../../../wire/wire-type.js";

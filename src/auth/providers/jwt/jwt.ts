@@ -10,7 +10,6 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
-import Type from "typebox";
 import { TranscodeError } from "../../../codec/error.js";
 import { checkPath } from "../../../config/check.js";
 import type { Path } from "../../../config/diagnostic.js";
@@ -19,6 +18,7 @@ import type { Findings } from "../../../config/findings.js";
 import { Formats } from "../../../config/format.js";
 import type { DraftOf, Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, oneOrMore, text } from "../../../config/schema.js";
+import { Type } from "../../../config/type-builder.js";
 import { type Claims, claimAt, metadataMapper, parseClaims, scopesOf, subjectOf } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type {

@@ -1,10 +1,10 @@
-import Type from "typebox";
 import type { JsonPolicy } from "../../../codec/codec.js";
 import { createCodecs } from "../../../codec/codecs.js";
 import { Writer } from "../../../codec/json-to-wire/writer.js";
 import { nearest } from "../../../config/nearest.js";
 import type { Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, text } from "../../../config/schema.js";
+import { Type } from "../../../config/type-builder.js";
 import { findUnaryMethod } from "../../../descriptors/find-method.js";
 import type { Field, MessageType, MethodType, Model } from "../../../descriptors/model.js";
 import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "../../claims.js";
