@@ -121,6 +121,25 @@ test("no imports run in a circle, inside modules and of types neither", () => {
   assert.deepEqual(circles, []);
 });
 
+test("libraries that the source imports are dependencies, those that it takes only types from need not be", () => {
+  const manifest = readFileSync(join(root, "../package.json"), "utf8");
+  const { dependencies } = JSON.parse(manifest) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+  };
+  const missing = sources().flatMap(file => {
+    const text = readFileSync(join(root, file), "utf8");
+    return [
+      ...text.matchAll(
+        /^(?:import|export) (?!type )[^;]*?from "((?:@[^/"]+\/)?[a-zA-Z][^/":]*)(?:\/[^"]*)?";/gm,
+      ),
+    ]
+      .map(([, name = ""]) => name)
+      .filter(name => dependencies[name] === undefined)
+      .map(name => `${file}: ${name}`);
+  });
+  assert.deepEqual(missing, []);
+});
+
 test("no two modules export a type of one name", () => {
   const owners = new Map<string, string[]>();
   for (const file of sources()) {

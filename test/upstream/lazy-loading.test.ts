@@ -69,22 +69,25 @@ async function scriptsOfGateway(transport?: TransportKind): Promise<string[]> {
   }
 }
 
-test("a gateway with the default transport loads no file of @grpc/grpc-js", async () => {
+test("a gateway loads no file of the libraries that its configuration does not use", async t => {
   const urls = await scriptsOfGateway();
   assert.ok(urls.some(url => url.includes("/src/upstream/create-channel")));
-  assert.deepEqual(
-    urls.filter(url => url.includes("/@grpc/")),
-    [],
-  );
-});
-
-test("a gateway that passes nothing through loads no HTTP client", async () => {
-  const urls = await scriptsOfGateway();
   assert.ok(urls.some(url => url.includes("/src/pipeline/forward")));
-  assert.deepEqual(
-    urls.filter(url => /node_modules\/(undici|@fastify\/http-proxy)\//.test(url)),
-    [],
-  );
+  for (const [library, use] of [
+    ["@grpc/", "the default transport"],
+    ["(undici|@fastify/http-proxy)/", "the client of passing through"],
+    [
+      "(ajv|@fastify/ajv-compiler|@fastify/fast-json-stringify-compiler)/",
+      "compilers of the schemas of routes",
+    ],
+    ["typebox/", "the types of the configuration"],
+  ])
+    await t.test(`a small gateway does without ${library} (${use})`, () => {
+      assert.deepEqual(
+        urls.filter(url => new RegExp(`/node_modules/${library}`).test(url)),
+        [],
+      );
+    });
 });
 
 test("a gateway with an upstream on grpc-js loads @grpc/grpc-js", async () => {
