@@ -51,6 +51,13 @@ export interface Codec {
    */
   encodeText(text: Uint8Array, into: Writer): void;
   /**
+   * The bytes of the message from a whole JSON text. A large one is read in slices, one after the other, so that no turn
+   * of the event loop takes long.
+   * @param scratch a writer that is not in use, for a text that is small
+   * @throws (or rejects with) TranscodeError as `encodeText` does
+   */
+  encodeTextInTurns(text: Uint8Array, scratch: Writer): Uint8Array | Promise<Uint8Array>;
+  /**
    * Wire → ProtoJSON text.
    * @throws TranscodeError when the bytes are not a message of this type.
    */

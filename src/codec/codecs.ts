@@ -4,21 +4,23 @@ import { inLine } from "../net/pace.js";
 import type { Codec, JsonPolicy } from "./codec.js";
 import { TranscodeError } from "./error.js";
 import type { JsonValue } from "./json.js";
-import type { EncodeNode, EncodeText } from "./json-to-wire/encode.js";
+import type { EncodeNode, TextEncoder } from "./json-to-wire/encode.js";
 import { Encoders } from "./json-to-wire/encoders.js";
 import { BAIL, JsonCursor } from "./json-to-wire/json-cursor.js";
 import { parseJson } from "./json-to-wire/parse-json.js";
-import type { Writer } from "./json-to-wire/writer.js";
+import { Writer } from "./json-to-wire/writer.js";
 import { noWrappers, type OwnWrappers } from "./well-known.js";
-import { type DecodeNode, Slice } from "./wire-to-json/decode.js";
+import type { DecodeNode } from "./wire-to-json/decode.js";
 import { Decoders } from "./wire-to-json/decoders.js";
 import { JsonWriter } from "./wire-to-json/json-writer.js";
 import { Reader } from "./wire-to-json/reader.js";
 import {
   largeMessageBytes,
+  largeTextBytes,
   maxGatheredWorkUnits,
   maxResponseWorkUnits,
   maxWorkUnits,
+  Slice,
   tooComplex,
   type Work,
 } from "./work.js";
@@ -45,14 +47,18 @@ export interface FieldCodec {
   decodeInTurns(parent: Uint8Array): string | Promise<string>;
 }
 
-/**
- * Writes a whole JSON text in one pass.
- * @param depth most levels of nested JSON, where the policy does not allow fewer
- * @param work what may still be spent; what the copy leaves of it is for the tree
- * @returns false where only the tree can tell what the text means or what is wrong with it; what was written is then
- * worth nothing
- */
-export type TextCopy = (text: Uint8Array, into: Writer, depth: number, work: Work) => boolean;
+/** Writes a whole JSON text in one pass. */
+export interface TextCopy {
+  /**
+   * @param depth most levels of nested JSON, where the policy does not allow fewer
+   * @param work what may still be spent; what the copy leaves of it is for the tree
+   * @returns false where only the tree can tell what the text means or what is wrong with it; what was written is then
+   * worth nothing
+   */
+  write(text: Uint8Array, into: Writer, depth: number, work: Work): boolean;
+  /** The same in slices, a turn of the event loop each. */
+  writeInSlices(text: Uint8Array, into: Writer, depth: number, work: Work): Promise<boolean>;
+}
 
 /** The codecs of one model under one policy. Each is compiled at its first use and kept. */
 export interface Codecs {
@@ -96,27 +102,89 @@ export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
 function encodeText(node: EncodeNode, text: Uint8Array, into: Writer, depth: number): void {
   const start = into.length;
   const work = { units: maxWorkUnits };
-  if (copyText(node.encodeText, text, into, depth, work)) return;
+  if (copyText(node, text, into, depth, work)) return;
   into.truncate(start);
   node.encode(parseJson(text, { depth, work }), into, depth);
 }
 
 /** @returns false, with something written, where the tree has to decide */
-function copyText(copy: EncodeText, text: Uint8Array, into: Writer, depth: number, work: Work): boolean {
+function copyText(
+  { encodeText }: TextEncoder,
+  text: Uint8Array,
+  into: Writer,
+  depth: number,
+  work: Work,
+): boolean {
   let cursor: JsonCursor | undefined;
   try {
     cursor = new JsonCursor(text, work.units);
-    copy(cursor, into, depth);
+    encodeText(cursor, into, depth);
     cursor.finish();
     return true;
   } catch (error) {
-    if (cursor !== undefined) {
-      if (cursor.units < 0) throw tooComplex();
-      work.units = cursor.units;
-    }
-    if (error === BAIL || error instanceof TranscodeError) return false;
-    throw error;
+    return leftToTree(error, cursor, work);
   }
+}
+
+/** @returns false for what the tree has to decide @throws what it would not mend */
+function leftToTree(error: unknown, cursor: JsonCursor | undefined, work: Work): false {
+  if (cursor !== undefined) {
+    if (cursor.units < 0) throw tooComplex();
+    work.units = cursor.units;
+  }
+  if (error === BAIL || error instanceof TranscodeError) return false;
+  throw error;
+}
+
+/** `copyText` in slices; the first one waits for its turn, too. */
+async function copyInSlices(
+  node: TextEncoder,
+  text: Uint8Array,
+  into: Writer,
+  depth: number,
+  work: Work,
+): Promise<boolean> {
+  const slice = new Slice(work.units);
+  let cursor: JsonCursor | undefined;
+  try {
+    await setImmediate();
+    cursor = new JsonCursor(text, work.units);
+    const steps = node.encodeTextSteps(cursor, into, depth, slice);
+    slice.begin(into);
+    while (steps.next().done !== true) {
+      await setImmediate();
+      slice.begin(into);
+    }
+    cursor.finish();
+    return true;
+  } catch (error) {
+    return leftToTree(error, cursor, work);
+  }
+}
+
+/** Large texts are encoded in slices. By way of the tree they take a turn to be read and another one to be written. */
+function encodeTextInTurns(
+  node: EncodeNode,
+  text: Uint8Array,
+  into: Writer,
+  depth: number,
+): Uint8Array | Promise<Uint8Array> {
+  if (text.length <= largeTextBytes) {
+    into.reset();
+    encodeText(node, text, into, depth);
+    return into.finish();
+  }
+  return inLine(async () => {
+    const work = { units: maxWorkUnits };
+    const own = new Writer(text.length);
+    if (await copyInSlices(node, text, own, depth, work)) return own.finish();
+    await setImmediate();
+    const tree = parseJson(text, { depth, work });
+    await setImmediate();
+    own.reset();
+    node.encode(tree, own, depth);
+    return own.finish();
+  });
 }
 
 /** Shared by all responses: each is printed without an await between `reset` and `finish`. */
@@ -198,6 +266,7 @@ class CodecSet implements Codecs {
       codec = {
         encode: (json, into) => encoder.encode(json, into, depth),
         encodeText: (text, into) => encodeText(encoder, text, into, depth),
+        encodeTextInTurns: (text, into) => encodeTextInTurns(encoder, text, into, depth),
         decode: wire => decode(decoder, wire, depth),
         decodeInTurns: wire => decodeInTurns(decoder, wire, depth),
       };
@@ -235,8 +304,13 @@ class CodecSet implements Codecs {
     return this.#textCopy(this.#encoders.fieldTextEncoderExcluding(field, paths));
   }
 
-  #textCopy(copy: EncodeText): TextCopy {
-    return (text, into, depth, work) => copyText(copy, text, into, Math.min(depth, this.#depth), work);
+  #textCopy(encoder: TextEncoder): TextCopy {
+    const most = this.#depth;
+    return {
+      write: (text, into, depth, work) => copyText(encoder, text, into, Math.min(depth, most), work),
+      writeInSlices: (text, into, depth, work) =>
+        copyInSlices(encoder, text, into, Math.min(depth, most), work),
+    };
   }
 
   renderAny(typeUrl: string, value: Uint8Array): string {

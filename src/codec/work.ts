@@ -22,6 +22,43 @@ export const maxGatheredWorkUnits = 32_000_000;
  */
 export const largeMessageBytes = 64 * 1024;
 
+/** The same for texts that become messages. */
+export const largeTextBytes = 64 * 1024;
+
+/** Units of work of a slice and bytes that it writes, either of which takes about 10 ms. */
+const sliceUnits = 500_000;
+const sliceBytes = 1 << 20;
+
+/** The part of a large message that one turn of the event loop reads and writes. */
+export class Slice {
+  #left: number;
+  #units = Number.NEGATIVE_INFINITY;
+  #length = Number.POSITIVE_INFINITY;
+
+  /** @param left units of work that the whole message may still cost */
+  constructor(left: number) {
+    this.#left = left;
+  }
+
+  /** Units that were left when it was full. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Begins the next slice where the last one was full. */
+  begin(out?: { readonly length: number }): void {
+    this.#units = this.#left - sliceUnits;
+    if (out !== undefined) this.#length = out.length + sliceBytes;
+  }
+
+  /** Whether it is full. @param work what is left of the units of the message, or of the part that is read */
+  over(work: Work, out?: { readonly length: number }): boolean {
+    if (work.units >= this.#units && (out === undefined || out.length <= this.#length)) return false;
+    this.#left = work.units;
+    return true;
+  }
+}
+
 /** Keys of one map up to which the set of them is small. */
 const maxCheapKeys = 16;
 

@@ -53,8 +53,10 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   #begun = false;
   /** The client sends no more. */
   #ended = false;
-  /** The backend takes nothing now: what comes is kept as it is. */
+  /** The backend takes nothing now, or a message is being encoded: what comes is kept as it is. */
   #waiting = false;
+  /** A large message is being encoded. */
+  #encoding = false;
   readonly #kept: KeptMessage[] = [];
   #keptBytes = 0;
   /** The client has to read before more is sent. */
@@ -138,7 +140,7 @@ export class SocketStream implements StreamClient, ClientSocketListener {
     // Of no bytes there is no JSON; the codec takes them for no body.
     if (data.length === 0 && !raw) throw gatewayError("MALFORMED_JSON", "expected a JSON message");
     this.#send(data, raw ? (isBinary ? "application/octet-stream" : "text/plain; charset=utf-8") : "");
-    if (!route.rpc.clientStreaming) this.rpc.endRequests();
+    if (!route.rpc.clientStreaming && !this.#encoding) this.rpc.endRequests();
   }
 
   #endRequests(): void {
@@ -155,11 +157,32 @@ export class SocketStream implements StreamClient, ClientSocketListener {
     const { variables, query } = this.#host;
     const body = { contentType, bytes };
     clearTimeout(this.#firstTimer);
-    const message = this.#begun ? frames.encodeNext(variables, body) : frames.encode(variables, query, body);
+    const message = this.#begun
+      ? frames.encodeNextInTurns(variables, body)
+      : frames.encodeInTurns(variables, query, body);
     this.#begun = true;
-    if (this.rpc.send(message) || this.rpc.over) return;
+    if (message instanceof Promise) this.#sendLater(message);
+    else if (!this.rpc.send(message) && !this.rpc.over) this.#wait();
+  }
+
+  #wait(): void {
     this.#waiting = true;
     this.#socket.pause();
+  }
+
+  #sendLater(encoding: Promise<Uint8Array>): void {
+    this.#encoding = true;
+    this.#wait();
+    encoding.then(
+      message => {
+        this.#encoding = false;
+        if (this.rpc.over) return;
+        const more = this.rpc.send(message);
+        if (!this.#binding.route.rpc.clientStreaming) this.rpc.endRequests();
+        if (more) this.drain();
+      },
+      error => this.rpc.abortWith(error),
+    );
   }
 
   drained(): void {
@@ -225,6 +248,7 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   }
 
   drain(): void {
+    if (this.#encoding) return;
     this.#waiting = false;
     while (!this.#waiting && !this.rpc.over) {
       const next = this.#kept.shift();

@@ -23,7 +23,7 @@ export function checkMessage(
   if (guardResult !== undefined) binding.guard?.check(message, request.path, guardResult);
 }
 
-/** A promise where the body is a large form. @throws TranscodeError, or rejects with it */
+/** A promise where the body is large. @throws TranscodeError, or rejects with it */
 export function encodeRequest(
   binding: RpcBinding,
   variables: readonly string[],
@@ -34,7 +34,7 @@ export function encodeRequest(
   const { forms, route } = binding;
   if (forms !== undefined && bytes.length > 0 && isForm(contentType, route.request.takesRawBody))
     return encodeForm(route.request, variables, request.query, { contentType, bytes }, forms);
-  return binding.route.request.encode(variables, request.query, { contentType, bytes });
+  return binding.route.request.encodeInTurns(variables, request.query, { contentType, bytes });
 }
 
 /** The result of a call, its failures too, as a response over HTTP. */

@@ -6,7 +6,7 @@ import { EnvelopeReader, envelope } from "./envelope.js";
 import type { EmitMessage, MessageReader } from "./protocol.js";
 
 /** What a protocol makes of the bytes of one message, decompressed, before the backend gets them. */
-export type Transform = (message: Buffer) => Uint8Array;
+export type Transform = (message: Buffer) => Uint8Array | Promise<Uint8Array>;
 
 /** Flag of an envelope whose message is compressed. */
 const compressedFlag = 1;

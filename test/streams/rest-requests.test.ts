@@ -17,7 +17,7 @@ describe("a client stream over REST", () => {
     const key = createHash("sha256").update("k").digest("hex");
     gateway = await startTicksGateway(
       backend.port,
-      "limits: { body: 64KiB }, auth: [keys]",
+      "limits: { body: 96KiB }, auth: [keys]",
       `auth:
   providers: { keys: { type: api_key, header: x-api-key, keys: ./keys.yaml } }
   policies: [{ match: { rpc: test.v1.Ticks/Send }, require: { rule: "request.text != 'secret'" } }]`,
@@ -79,7 +79,8 @@ describe("a client stream over REST", () => {
     ['{"seq":}', 400, "MALFORMED_JSON", /\[0\]/],
     ['[{"seq":1},{"room":"b"}]', 400, "FIELD_COLLISION", /the path binds this field/],
     ['[{"seq":1},{"text":"secret"}]', 403, "POLICY_DENIED", /./],
-    [`[{"text":"${"x".repeat(70_000)}"}]`, 413, "BODY_TOO_LARGE", /message 1 of the body: .* 65536 bytes/],
+    [`[{"text":"${"x".repeat(100_000)}"}]`, 413, "BODY_TOO_LARGE", /message 1 of the body: .* 98304 bytes/],
+    [`[{"seq":1},{"text":"${"x".repeat(70_000)}","seqq":1}]`, 400, "UNKNOWN_FIELD", /^\[1\]\.seqq: /],
   ] as const;
   for (const [body, expected, reason, says] of mistakes) {
     it(`a client stream over REST refuses ${body.slice(0, 40)} with ${expected} ${reason}, and cancels the call`, async () => {
@@ -93,6 +94,21 @@ describe("a client stream over REST", () => {
     const text = "x".repeat(1000);
     const { status, json } = await post(`[${Array(500).fill(`{"text":"${text}"}`).join()}]`);
     assert.deepEqual([status, json.count], [200, 500]);
+  });
+
+  it("large messages of a client stream over REST come whole and in order, with small ones between", async () => {
+    const large = "x".repeat(70_000);
+    const { status } = await post(`[{"text":"${large}","seq":1},{"seq":2},{"text":"${large}"},{"seq":4}]`);
+    assert.equal(status, 200);
+    assert.deepEqual(
+      backend.received.map(({ message: { room, seq, text } }) => [room, seq, String(text).length]),
+      [
+        ["a", 1, large.length],
+        ["", 2, 0],
+        ["", 0, large.length],
+        ["", 4, 0],
+      ],
+    );
   });
 
   it("a client stream over REST is refused with 415 where its content type is neither JSON nor lines of it", async () => {

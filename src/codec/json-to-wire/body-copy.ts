@@ -63,7 +63,21 @@ export class BodyCopy {
    * @returns false where the tree has to decide; what was written is then worth nothing
    */
   write(body: Uint8Array, variables: readonly string[], writer: Writer, work: Work): boolean {
-    if (!this.#copy(body, writer, this.#depth, work)) return false;
+    return this.#copy.write(body, writer, this.#depth, work) && this.#addVariables(variables, writer);
+  }
+
+  /** The same in slices, a turn of the event loop each. */
+  async writeInSlices(
+    body: Uint8Array,
+    variables: readonly string[],
+    writer: Writer,
+    work: Work,
+  ): Promise<boolean> {
+    const copied = await this.#copy.writeInSlices(body, writer, this.#depth, work);
+    return copied && this.#addVariables(variables, writer);
+  }
+
+  #addVariables(variables: readonly string[], writer: Writer): boolean {
     try {
       for (let index = 0; index < this.#variables.length; index++) {
         writeVariable(this.#variables[index]!, variables[index]!, writer);

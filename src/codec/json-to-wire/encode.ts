@@ -2,6 +2,7 @@ import { nearest } from "../../config/nearest.js";
 import type { Field, MessageType, Model } from "../../descriptors/model.js";
 import { excerpt, TranscodeError } from "../error.js";
 import { isJsonObject, type JsonValue } from "../json.js";
+import type { Slice } from "../work.js";
 import type { JsonCursor } from "./json-cursor.js";
 import { invalid } from "./scalar-value.js";
 import type { Writer } from "./writer.js";
@@ -19,10 +20,31 @@ export type Encode = (value: JsonValue, writer: Writer, depth: number) => void;
  */
 export type EncodeText = (cursor: JsonCursor, writer: Writer, depth: number) => void;
 
-/** An encoder that other encoders refer to; compiled at its first use, so types may recur. */
-export interface EncodeNode {
-  encode: Encode;
+/** `EncodeText` that yields wherever it may be left for a while. */
+export type EncodeTextSteps = (
+  cursor: JsonCursor,
+  writer: Writer,
+  depth: number,
+  slice: Slice,
+) => Generator<void, void>;
+
+/** The two forms of an encoder that makes one pass over a text. */
+export interface TextEncoder {
   encodeText: EncodeText;
+  encodeTextSteps: EncodeTextSteps;
+}
+
+/** An encoder that other encoders refer to; compiled at its first use, so types may recur. */
+export interface EncodeNode extends TextEncoder {
+  encode: Encode;
+}
+
+/** In one step, for what is small or rare. */
+export function singleStep(encodeText: EncodeText): EncodeTextSteps {
+  // biome-ignore lint/correctness/useYield: it has no place to stop
+  return function* (cursor, writer, depth) {
+    encodeText(cursor, writer, depth);
+  };
 }
 
 /** Finds out what members mean that the message type does not declare. */

@@ -14,7 +14,15 @@ import {
   TIMESTAMP,
   VALUE,
 } from "../well-known.js";
-import { type Encode, type EncodeNode, type EncodeText, ExtraMembers } from "./encode.js";
+import {
+  type Encode,
+  type EncodeNode,
+  type EncodeText,
+  type EncodeTextSteps,
+  ExtraMembers,
+  singleStep,
+  type TextEncoder,
+} from "./encode.js";
 import {
   boolValue,
   bytesValue,
@@ -28,7 +36,7 @@ import {
   uint32Value,
   uint64Value,
 } from "./scalar-value.js";
-import { bareTextEncoder, objectTextEncoder } from "./text-encoder.js";
+import { bareTextEncoder, bareTextSteps, objectTextEncoder, objectTextSteps } from "./text-encoder.js";
 import {
   bareEncoder,
   type EncodeField,
@@ -48,7 +56,9 @@ import {
   timestampValue,
   valueCopy,
   valueEncoder,
+  valueSteps,
 } from "./well-known-encoders.js";
+import type { Writer } from "./writer.js";
 
 /** Compiles encoders for one model and policy, each at its first use. */
 export class Encoders {
@@ -68,10 +78,7 @@ export class Encoders {
   message(type: MessageType): EncodeNode {
     let node = this.#messages.get(type);
     if (node === undefined) {
-      node = lazyNode(
-        () => this.#compile(type),
-        () => this.#compileText(type, []),
-      );
+      node = lazyNode(() => this.#compile(type), this.textEncoderExcluding(type, []));
       this.#messages.set(type, node);
     }
     return node;
@@ -83,7 +90,10 @@ export class Encoders {
     if (node === undefined) {
       node = lazyNode(
         () => bareEncoder(this.#field(field), true),
-        () => bareTextEncoder(this.#field(field), true),
+        lazyText(
+          () => bareTextEncoder(this.#field(field), true),
+          () => bareTextSteps(this.#field(field), true),
+        ),
       );
       this.#bareFields.set(field, node);
     }
@@ -93,13 +103,19 @@ export class Encoders {
   /**
    * The one-pass encoder of a message whose fields at these paths come from elsewhere: a text that has one of them bails.
    */
-  textEncoderExcluding(type: MessageType, paths: readonly (readonly Field[])[]): EncodeText {
-    return this.#compileText(type, paths);
+  textEncoderExcluding(type: MessageType, paths: readonly (readonly Field[])[]): TextEncoder {
+    return lazyText(
+      () => this.#compileText(type, paths),
+      () => this.#compileSteps(type, paths),
+    );
   }
 
   /** The same for a single field, tag included; the paths begin with that field. */
-  fieldTextEncoderExcluding(field: Field, paths: readonly (readonly Field[])[]): EncodeText {
-    return bareTextEncoder(this.#fieldApart(field, paths), true);
+  fieldTextEncoderExcluding(field: Field, paths: readonly (readonly Field[])[]): TextEncoder {
+    return lazyText(
+      () => bareTextEncoder(this.#fieldApart(field, paths), true),
+      () => bareTextSteps(this.#fieldApart(field, paths), true),
+    );
   }
 
   #compile(type: MessageType): Encode {
@@ -144,9 +160,35 @@ export class Encoders {
         if (first !== undefined && isBare(type, this.#wrappers))
           return bareTextEncoder(this.#field(first), false);
     }
+    return objectTextEncoder(...this.#objectParts(type, apart));
+  }
+
+  #compileSteps(type: MessageType, apart: readonly (readonly Field[])[]): EncodeTextSteps {
+    const first = type.fields[0];
+    switch (type.fullName) {
+      case TIMESTAMP:
+      case DURATION:
+      case FIELD_MASK:
+      case ANY:
+        return singleStep(this.#compileText(type, apart));
+      case VALUE: {
+        const { struct, list } = valueParts(type);
+        if (struct === undefined || list === undefined) break;
+        return valueSteps(this.message(struct), this.message(list));
+      }
+      default:
+        if (first !== undefined && isBare(type, this.#wrappers))
+          return bareTextSteps(this.#field(first), false);
+    }
+    return objectTextSteps(...this.#objectParts(type, apart));
+  }
+
+  #objectParts(
+    type: MessageType,
+    apart: readonly (readonly Field[])[],
+  ): [fields: EncodeField[], names: ReadonlyMap<string, number>, bound: ReadonlySet<Field>] {
     const fields = type.fields.map(field => this.#fieldApart(field, apart));
-    const bound = apart.flatMap(path => (path.length === 1 ? path : []));
-    return objectTextEncoder(fields, memberNames(fields), new Set(bound));
+    return [fields, memberNames(fields), new Set(apart.flatMap(path => (path.length === 1 ? path : [])))];
   }
 
   /** A field where the paths that go through it lead to fields that come from elsewhere. */
@@ -155,10 +197,7 @@ export class Encoders {
     const inner = apart.filter(path => path[0] === field && path.length > 1).map(path => path.slice(1));
     const { message } = field;
     if (inner.length === 0 || message === undefined) return item;
-    const node = lazyNode(
-      () => this.#compile(message),
-      () => this.#compileText(message, inner),
-    );
+    const node = lazyNode(() => this.#compile(message), this.textEncoderExcluding(message, inner));
     return { ...item, value: { kind: "message", node } };
   }
 
@@ -252,15 +291,25 @@ function methodOf(field: Field): WriterMethod {
   }
 }
 
-function lazyNode(compile: () => Encode, compileText: () => EncodeText): EncodeNode {
-  const node: EncodeNode = {
-    encode: (value, writer, depth) => {
+function lazyNode(compile: () => Encode, text: TextEncoder): EncodeNode {
+  const node: EncodeNode = Object.assign(text, {
+    encode: (value: JsonValue, writer: Writer, depth: number) => {
       node.encode = compile();
       node.encode(value, writer, depth);
     },
+  });
+  return node;
+}
+
+function lazyText(compile: () => EncodeText, compileSteps: () => EncodeTextSteps): TextEncoder {
+  const node: TextEncoder = {
     encodeText: (cursor, writer, depth) => {
-      node.encodeText = compileText();
+      node.encodeText = compile();
       node.encodeText(cursor, writer, depth);
+    },
+    encodeTextSteps: (cursor, writer, depth, slice) => {
+      node.encodeTextSteps = compileSteps();
+      return node.encodeTextSteps(cursor, writer, depth, slice);
     },
   };
   return node;

@@ -1,10 +1,12 @@
+import { setImmediate } from "node:timers/promises";
 import type { Field, MessageType } from "../../descriptors/model.js";
+import { inLine } from "../../net/pace.js";
 import type { Codec } from "../codec.js";
 import type { Codecs, FieldCodec } from "../codecs.js";
 import { TranscodeError } from "../error.js";
 import { isHttpBody, writeHttpBody } from "../http-body.js";
 import { createObject, type JsonObject, type JsonValue } from "../json.js";
-import { maxWorkUnits, type Work } from "../work.js";
+import { largeTextBytes, maxWorkUnits, type Work } from "../work.js";
 import { BodyCopy } from "./body-copy.js";
 import { type BodyTarget, bodyTree } from "./body-tree.js";
 import { isSamePath, mapAt, namesIn, pathText, setAt, valueAt } from "./field-tree.js";
@@ -104,7 +106,52 @@ export class RequestPlan {
     if (rawQuery === "" && body.bytes.length > 0 && this.#copy(variables, body.bytes, work)) {
       return writer.finish();
     }
-    const tree = this.#tree(body.bytes, work);
+    return this.#encodeTree(this.#tree(body.bytes, work), variables, rawQuery, body);
+  }
+
+  /**
+   * The same; the body of a large request is read in slices, one after the other, so that no turn of the event loop takes
+   * long.
+   * @throws (or rejects with) TranscodeError as `encode` does
+   */
+  encodeInTurns(
+    variables: readonly string[],
+    rawQuery: string,
+    body: RequestBody,
+  ): Uint8Array | Promise<Uint8Array> {
+    if (body.bytes.length <= largeTextBytes || this.#rawBody) return this.encode(variables, rawQuery, body);
+    return this.#inSlices(variables, body.bytes, rawQuery === "", tree =>
+      this.#encodeTree(tree, variables, rawQuery, body),
+    );
+  }
+
+  /** One pass in slices where that may do, else a turn to read the tree and another one to encode it. */
+  #inSlices(
+    variables: readonly string[],
+    bytes: Uint8Array,
+    mayCopy: boolean,
+    encodeTree: (tree: JsonObject) => Uint8Array,
+  ): Promise<Uint8Array> {
+    return inLine(async () => {
+      const work = { units: maxWorkUnits };
+      const copy = mayCopy ? this.#copyPlan() : undefined;
+      if (copy !== undefined) {
+        const own = new Writer(bytes.length);
+        if (await copy.writeInSlices(bytes, variables, own, work)) return own.finish();
+      }
+      await setImmediate();
+      const tree = this.#tree(bytes, work);
+      await setImmediate();
+      return encodeTree(tree);
+    });
+  }
+
+  #encodeTree(
+    tree: JsonObject,
+    variables: readonly string[],
+    rawQuery: string,
+    body: RequestBody,
+  ): Uint8Array {
     const sent = this.#updateMask === undefined ? undefined : sentPaths(this.#spec, tree);
     this.#setVariables(tree, variables);
     if (rawQuery !== "") this.#setParameters(tree, rawQuery);
@@ -128,7 +175,18 @@ export class RequestPlan {
   encodeNext(variables: readonly string[], body: RequestBody): Uint8Array {
     const work = { units: maxWorkUnits };
     if (variables.length === 0 && this.#copy(variables, body.bytes, work)) return writer.finish();
-    const tree = this.#tree(body.bytes, work);
+    return this.#encodeNextTree(this.#tree(body.bytes, work), variables, body);
+  }
+
+  /** `encodeNext` as `encodeInTurns`. @throws (or rejects with) TranscodeError */
+  encodeNextInTurns(variables: readonly string[], body: RequestBody): Uint8Array | Promise<Uint8Array> {
+    if (body.bytes.length <= largeTextBytes || this.#rawBody) return this.encodeNext(variables, body);
+    return this.#inSlices(variables, body.bytes, variables.length === 0, tree =>
+      this.#encodeNextTree(tree, variables, body),
+    );
+  }
+
+  #encodeNextTree(tree: JsonObject, variables: readonly string[], body: RequestBody): Uint8Array {
     for (const [index, path] of this.#spec.variables.entries()) {
       const found = valueAt(tree, path);
       if (found === undefined || found === null) continue;
@@ -153,15 +211,19 @@ export class RequestPlan {
 
   /** Writes the request in one pass over its body, where that can be. */
   #copy(variables: readonly string[], bytes: Uint8Array, work: Work): boolean {
-    if (this.#bodyCopy === undefined) return false;
+    const copy = this.#copyPlan();
+    if (copy === undefined) return false;
+    writer.reset();
+    return copy.write(bytes, variables, writer, work);
+  }
+
+  #copyPlan(): BodyCopy | undefined {
     if (this.#bodyCopy === "unplanned") {
       const { codecs, input, body, depth } = this.#spec;
       const field = body.kind === "field" ? body.field : undefined;
       this.#bodyCopy = BodyCopy.plan(codecs, input, field, this.#spec.variables, depth);
-      return this.#copy(variables, bytes, work);
     }
-    writer.reset();
-    return this.#bodyCopy.write(bytes, variables, writer, work);
+    return this.#bodyCopy;
   }
 
   #tree(bytes: Uint8Array, work: Work): JsonObject {

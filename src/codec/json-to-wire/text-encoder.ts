@@ -3,11 +3,13 @@ import { wireTypeOf } from "../../descriptors/wire-type.js";
 import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { keyCost } from "../work.js";
-import type { EncodeText } from "./encode.js";
+import type { EncodeText, EncodeTextSteps } from "./encode.js";
 import { BAIL, type JsonCursor } from "./json-cursor.js";
 import { NameTable } from "./name-table.js";
 import { scalarCopy } from "./scalar-copy.js";
 import type { EncodeField } from "./tree-encoder.js";
+
+const stopHere = " if (s.over(c, w)) yield;";
 
 /** Members that one word of bits can note as seen. */
 const bitsOfWord = 31;
@@ -23,7 +25,25 @@ export function objectTextEncoder(
   names: ReadonlyMap<string, number>,
   apart: ReadonlySet<Field>,
 ): EncodeText {
-  const writer = new TextSource(objectLevel);
+  return objectSource(fields, names, apart, false).compile<EncodeText>("c", "w", "depth");
+}
+
+/** The same, stopping between members and elements. */
+export function objectTextSteps(
+  fields: readonly EncodeField[],
+  names: ReadonlyMap<string, number>,
+  apart: ReadonlySet<Field>,
+): EncodeTextSteps {
+  return objectSource(fields, names, apart, true).compileSteps<EncodeTextSteps>("c", "w", "depth", "s");
+}
+
+function objectSource(
+  fields: readonly EncodeField[],
+  names: ReadonlyMap<string, number>,
+  apart: ReadonlySet<Field>,
+  inSteps: boolean,
+): FunctionSource {
+  const writer = new TextSource(objectLevel, inSteps);
   const { source } = writer;
   const bail = source.link(BAIL);
   const taken = new Map([...names].filter(([, index]) => !apart.has(fields[index]!.field)));
@@ -58,14 +78,14 @@ export function objectTextEncoder(
     }
     source.add(`${writer.field(item)} break;`);
   });
-  source.add(`default: throw ${bail};`, "}", "} while (c.nextMember());");
+  source.add(`default: throw ${bail};`, "}", inSteps ? stopHere : "", "} while (c.nextMember());");
   fields.forEach(({ field }, index) => {
     if (field.presence !== "required" || field.repeated || apart.has(field)) return;
     source.add(
       `if ((s${Math.floor(index / bitsOfWord)} & ${1 << (index % bitsOfWord)}) === 0) throw ${bail};`,
     );
   });
-  return source.compile<EncodeText>("c", "w", "depth");
+  return source;
 }
 
 /**
@@ -73,20 +93,31 @@ export function objectTextEncoder(
  * @param nullAbsent whether null means that the field is absent; else null is a value like others
  */
 export function bareTextEncoder(item: EncodeField, nullAbsent: boolean): EncodeText {
-  const writer = new TextSource(bareLevel);
+  return bareSource(item, nullAbsent, false).compile<EncodeText>("c", "w", "depth");
+}
+
+/** The same, stopping between elements. */
+export function bareTextSteps(item: EncodeField, nullAbsent: boolean): EncodeTextSteps {
+  return bareSource(item, nullAbsent, true).compileSteps<EncodeTextSteps>("c", "w", "depth", "s");
+}
+
+function bareSource(item: EncodeField, nullAbsent: boolean, inSteps: boolean): FunctionSource {
+  const writer = new TextSource(bareLevel, inSteps);
   writer.open();
   writer.source.add("c.spend(3);");
   if (nullAbsent && !item.nullable) writer.source.add("if (c.null()) return;");
   writer.source.add(writer.field(item));
-  return writer.source.compile<EncodeText>("c", "w", "depth");
+  return writer.source;
 }
 
 class TextSource {
   readonly source = new FunctionSource();
   readonly #level: Level;
+  readonly #inSteps: boolean;
 
-  constructor(level: Level) {
+  constructor(level: Level, inSteps: boolean) {
     this.#level = level;
+    this.#inSteps = inSteps;
   }
 
   open(): void {
@@ -106,7 +137,7 @@ class TextSource {
     }
     const copy = `${this.source.link(scalarCopy(field))}(c, w, 0, false);`;
     return this.#deep(
-      `if (c.openList()) { w.uint32(${tag(field, LENGTH)}); p = w.begin(); do { ${copy} } while (c.nextElement()); w.end(p); }`,
+      `if (c.openList()) { w.uint32(${tag(field, LENGTH)}); p = w.begin(); do { ${copy}${this.#stop} } while (c.nextElement()); w.end(p); }`,
     );
   }
 
@@ -126,14 +157,21 @@ class TextSource {
     if (value.kind === "scalar") {
       return `${this.source.link(scalarCopy(field))}(c, w, ${tag(field, wireTypeOf(field.kind))}, ${sparse});`;
     }
-    const encode = `${this.source.link(value.node)}.encodeText(c, w, ${depth});`;
+    const node = this.source.link(value.node);
+    const encode = this.#inSteps
+      ? `yield* ${node}.encodeTextSteps(c, w, ${depth}, s);`
+      : `${node}.encodeText(c, w, ${depth});`;
     return field.delimited && !field.parent.mapEntry
       ? `w.uint32(${tag(field, START_GROUP)}); ${encode} w.uint32(${tag(field, END_GROUP)});`
       : `w.uint32(${tag(field, LENGTH)}); p = w.begin(); ${encode} w.end(p);`;
   }
 
   #inside(open: string, next: string, body: string): string {
-    return this.#deep(`if (c.${open}()) do { ${body} } while (c.${next}());`);
+    return this.#deep(`if (c.${open}()) do { ${body}${this.#stop} } while (c.${next}());`);
+  }
+
+  get #stop(): string {
+    return this.#inSteps ? stopHere : "";
   }
 
   #deep(body: string): string {

@@ -10,10 +10,12 @@ import {
   type Encode,
   type EncodeNode,
   type EncodeText,
+  type EncodeTextSteps,
   loneSurrogate,
   notObject,
   tooDeep,
 } from "./encode.js";
+import type { JsonCursor } from "./json-cursor.js";
 import { readDecimal, readUtc } from "./json-number.js";
 import { decodeBase64, finiteValue, invalid } from "./scalar-value.js";
 import type { Writer } from "./writer.js";
@@ -108,38 +110,57 @@ export function anyCopy(node: EncodeNode): EncodeText {
  */
 export function valueCopy(struct: EncodeNode, list: EncodeNode): EncodeText {
   return (cursor, writer, depth) => {
-    cursor.spend(cost.value);
-    switch (cursor.bytes[cursor.pos]) {
-      case 0x6e:
-        cursor.null();
-        writer.uint32(8);
-        writer.uint32(0);
-        return;
-      case 0x22:
-        writer.uint32(26);
-        cursor.string(writer);
-        return;
-      case 0x74:
-      case 0x66:
-        writer.uint32(32);
-        writer.bool(cursor.bool());
-        return;
-      case 0x5b:
-      case 0x7b: {
-        const isList = cursor.bytes[cursor.pos] === 0x5b;
-        writer.uint32(isList ? 50 : 42);
-        const start = writer.begin();
-        (isList ? list : struct).encodeText(cursor, writer, depth);
-        writer.end(start);
-        return;
-      }
-      default: {
-        const number = readDecimal(cursor);
-        writer.uint32(17);
-        writer.double(Number.isNaN(number) ? finiteValue(cursor.number()) : number);
-      }
-    }
+    if (copyPlainValue(cursor, writer)) return;
+    const isList = cursor.bytes[cursor.pos] === OPEN_LIST;
+    writer.uint32(isList ? 50 : 42);
+    const start = writer.begin();
+    (isList ? list : struct).encodeText(cursor, writer, depth);
+    writer.end(start);
   };
+}
+
+/** `valueCopy` in steps. */
+export function valueSteps(struct: EncodeNode, list: EncodeNode): EncodeTextSteps {
+  return function* (cursor, writer, depth, slice) {
+    if (copyPlainValue(cursor, writer)) return;
+    const isList = cursor.bytes[cursor.pos] === OPEN_LIST;
+    writer.uint32(isList ? 50 : 42);
+    const start = writer.begin();
+    yield* (isList ? list : struct).encodeTextSteps(cursor, writer, depth, slice);
+    writer.end(start);
+  };
+}
+
+const OPEN_LIST = 0x5b;
+
+/** @returns false, with nothing written, where the value is a list or an object */
+function copyPlainValue(cursor: JsonCursor, writer: Writer): boolean {
+  cursor.spend(cost.value);
+  switch (cursor.bytes[cursor.pos]) {
+    case 0x6e:
+      cursor.null();
+      writer.uint32(8);
+      writer.uint32(0);
+      return true;
+    case 0x22:
+      writer.uint32(26);
+      cursor.string(writer);
+      return true;
+    case 0x74:
+    case 0x66:
+      writer.uint32(32);
+      writer.bool(cursor.bool());
+      return true;
+    case OPEN_LIST:
+    case 0x7b:
+      return false;
+    default: {
+      const number = readDecimal(cursor);
+      writer.uint32(17);
+      writer.double(Number.isNaN(number) ? finiteValue(cursor.number()) : number);
+      return true;
+    }
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Field, Model } from "../../descriptors/model.js";
 import { TranscodeError } from "../error.js";
-import { cost } from "../work.js";
+import { cost, Slice } from "../work.js";
 import type { JsonWriter } from "./json-writer.js";
 import { malformed, Reader } from "./reader.js";
 
@@ -39,40 +39,6 @@ export interface DecodeNode {
   decodeSteps: DecodeSteps;
   print: Print;
   steps: PrintSteps;
-}
-
-/** Units of work and bytes of JSON of a slice, either of which takes about 10 ms. */
-const sliceUnits = 500_000;
-const sliceBytes = 1 << 20;
-
-/** The part of a large message that one turn of the event loop prints. */
-export class Slice {
-  #left: number;
-  #units = Number.NEGATIVE_INFINITY;
-  #length = Number.POSITIVE_INFINITY;
-
-  /** @param left units of work that the whole message may still cost */
-  constructor(left: number) {
-    this.#left = left;
-  }
-
-  /** Units that were left when it was full. */
-  get left(): number {
-    return this.#left;
-  }
-
-  /** Begins the next slice where the last one was full. */
-  begin(out?: JsonWriter): void {
-    this.#units = this.#left - sliceUnits;
-    if (out !== undefined) this.#length = out.length + sliceBytes;
-  }
-
-  /** Whether it is full. @param reader of the message or of a part of it, which has what is left of the units */
-  over(reader: Reader, out?: JsonWriter): boolean {
-    if (reader.units >= this.#units && (out === undefined || out.length <= this.#length)) return false;
-    this.#left = reader.units;
-    return true;
-  }
 }
 
 /** A slice that never ends. */

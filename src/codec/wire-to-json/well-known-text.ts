@@ -6,7 +6,7 @@ import { formatMaskPath } from "../field-mask.js";
 import { formatDuration, formatTimestamp, type Instant, isTimestamp } from "../instant.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
-import { cost } from "../work.js";
+import { cost, type Slice } from "../work.js";
 import {
   type Decode,
   type DecodeNode,
@@ -14,7 +14,6 @@ import {
   decodeAtOnce,
   type Print,
   type PrintSteps,
-  type Slice,
   tooDeep,
 } from "./decode.js";
 import { JsonPiece, type JsonWriter } from "./json-writer.js";

@@ -4,8 +4,8 @@ import { Writer } from "../../codec/json-to-wire/writer.js";
 /** How the messages of a call are written: as the backend has them, or as canonical ProtoJSON. */
 export interface MessageCodec {
   readonly name: "proto" | "json";
-  /** @throws TranscodeError */
-  read(message: Uint8Array): Uint8Array;
+  /** A promise where the message is large, see `Codec.encodeTextInTurns`. @throws TranscodeError, or rejects with it */
+  read(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** A promise where the message is large, see `Codec.decodeInTurns`. @throws TranscodeError, or rejects with it */
   write(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
@@ -22,11 +22,7 @@ export function messageCodec(name: string, { canonical, route }: RpcBinding): Me
   const { input, output } = route.rpc;
   return {
     name: "json",
-    read: message => {
-      writer.reset();
-      canonical.message(input).encodeText(message, writer);
-      return writer.finish();
-    },
+    read: message => canonical.message(input).encodeTextInTurns(message, writer),
     write: message => {
       const text = canonical.message(output).decodeInTurns(message);
       return text instanceof Promise ? text.then(utf8) : utf8(text);

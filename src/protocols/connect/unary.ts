@@ -86,11 +86,17 @@ class WholeMessage implements MessageReader {
     if (bytes.length > this.#limit)
       throw gatewayError("BODY_TOO_LARGE", `the message is larger than the limit, ${this.#limit} bytes`);
     if (this.#encoding === "identity" || bytes.length === 0) {
-      return emit(this.#codec.read(bytes));
+      return this.#emit(bytes, emit);
     }
     const message = decompress(bytes, this.#limit);
-    if (message instanceof Promise) return message.then(each => emit(this.#codec.read(each)));
-    return emit(this.#codec.read(message));
+    return message instanceof Promise
+      ? message.then(each => this.#emit(each, emit))
+      : this.#emit(message, emit);
+  }
+
+  #emit(bytes: Uint8Array, emit: EmitMessage): void | Promise<void> {
+    const message = this.#codec.read(bytes);
+    return message instanceof Promise ? message.then(emit) : emit(message);
   }
 }
 

@@ -141,36 +141,47 @@ class RestReader implements MessageReader {
       const emitted = this.#emitAll(this.#sequence.end(), emit);
       return emitted === undefined ? this.#emitFirst(emit) : emitted.then(() => this.#emitFirst(emit));
     }
-    if (this.#form === "whole") return emit(this.#encode(this.#whole));
+    if (this.#form === "whole") return this.#emit(this.#whole, emit);
     return this.#emitFirst(emit);
   }
 
   /** What path and query say reaches the backend also without any element in the body. */
   #emitFirst(emit: EmitMessage): void | Promise<void> {
     const says = this.#form === "raw" || this.#variables.length > 0 || this.#query !== "";
-    if (!this.#emitted && says) return emit(this.#encode(new Uint8Array(0)));
+    if (!this.#emitted && says) return this.#emit(new Uint8Array(0), emit);
   }
 
   #emitAll(values: Generator<Uint8Array>, emit: EmitMessage): Promise<void> | undefined {
     for (let next = values.next(); !next.done; next = values.next()) {
-      const waiting = emit(this.#encode(next.value));
+      const waiting = this.#emit(next.value, emit);
       if (waiting !== undefined) return waiting.then(() => this.#emitAll(values, emit));
     }
     return undefined;
   }
 
-  #encode(bytes: Uint8Array): Uint8Array {
+  #emit(bytes: Uint8Array, emit: EmitMessage): Promise<void> | undefined {
     const { request } = this.#binding.route;
     const body: RequestBody = { contentType: this.#emitted ? "" : this.#contentType, bytes };
+    let message: Uint8Array | Promise<Uint8Array>;
     try {
-      return this.#emitted
-        ? request.encodeNext(this.#variables, body)
-        : request.encode(this.#variables, this.#query, body);
+      message = this.#emitted
+        ? request.encodeNextInTurns(this.#variables, body)
+        : request.encodeInTurns(this.#variables, this.#query, body);
     } catch (error) {
-      const index = (this.#sequence?.count ?? 0) - 1;
-      throw error instanceof TranscodeError && index >= 0 ? error.within(`[${index}]`) : error;
+      throw this.#located(error);
     } finally {
       this.#emitted = true;
     }
+    if (!(message instanceof Promise)) return emit(message);
+    const later = message.catch(error => {
+      throw this.#located(error);
+    });
+    return later.then(emit);
+  }
+
+  /** The error of the element that was read last. */
+  #located(error: unknown): unknown {
+    const index = (this.#sequence?.count ?? 0) - 1;
+    return error instanceof TranscodeError && index >= 0 ? error.within(`[${index}]`) : error;
   }
 }

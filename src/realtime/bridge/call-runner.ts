@@ -68,9 +68,7 @@ async function checkedRequest(
   bound: BoundPlan,
 ): Promise<Uint8Array> {
   const body = jsonMembers(text).get("body") ?? "{}";
-  writer.reset();
-  plan.input.encodeText(Buffer.from(body), writer);
-  const request = writer.finish();
+  const request = await plan.input.encodeTextInTurns(Buffer.from(body), writer);
   await bound.check(session, plan.method, request);
   if (call.cancellation.cancelled) throw new GatewayError(cancelled(call));
   return request;

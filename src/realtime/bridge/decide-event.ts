@@ -60,7 +60,8 @@ export async function decideEvent<K extends EventKind>(
     return { verdict: allowed, code: failure.code };
   }
   try {
-    const rewritten = plan.reply?.(frame, response.message) ?? frame;
+    const reply = plan.reply?.(frame, response.message);
+    const rewritten = (reply instanceof Promise ? await reply : reply) ?? frame;
     return { verdict: { allow: true, frame: rewritten as EventFrames[K] }, code: Code.OK };
   } catch {
     return refused(responseFailure());

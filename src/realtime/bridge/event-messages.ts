@@ -10,13 +10,13 @@ import type { EventFrames, EventKind, Session } from "./bridge.js";
 export type Rewritten = "message" | "from";
 
 /**
- * Applies a reply to the frame that it answers.
- * @throws TranscodeError where the bytes are not a message of the reply's type
+ * Applies a reply to the frame that it answers; a promise where the reply is large.
+ * @throws (or rejects with) TranscodeError where the bytes are not a message of the reply's type
  */
 export type EventReply<K extends EventKind = EventKind> = (
   frame: EventFrames[K],
   reply: Uint8Array,
-) => EventFrames[K];
+) => EventFrames[K] | Promise<EventFrames[K]>;
 
 /**
  * Reads replies of the given type: each of `fields` that is set replaces the frame's member of that name. A field
@@ -30,22 +30,33 @@ export function eventReply(
 ): EventReply | undefined {
   const read = fields.filter(name => rewrites(output, name));
   if (read.length === 0) return undefined;
-  return (frame, reply) => {
-    if (reply.length === 0) return frame;
-    const json = JSON.parse(codec.decode(reply)) as Record<string, unknown>;
+  return replyReader(codec, (frame, json) => {
     const changes: Record<string, unknown> = {};
     for (const name of read) if (typeof json[name] === "string") changes[name] = json[name];
     return { ...frame, ...changes };
-  };
+  });
 }
 
 /** Reads from replies to `connect` which rooms the socket is a member of; undefined where they have no list of that name. */
 export function connectReply(output: MessageType, codec: Codec): EventReply | undefined {
   const field = output.fieldsByName.get("rooms");
   if (field === undefined || field.kind !== "string" || !field.repeated) return undefined;
-  return (frame, reply) => {
-    const { rooms } = JSON.parse(codec.decode(reply)) as { rooms?: readonly string[] };
+  return replyReader(codec, (frame, json) => {
+    const { rooms } = json as { readonly rooms?: readonly string[] };
     return frame.type === "connect" && rooms !== undefined ? { ...frame, rooms } : frame;
+  });
+}
+
+/** Reads replies as JSON, large ones in slices. */
+function replyReader(
+  codec: Codec,
+  apply: (frame: EventFrames[EventKind], json: Readonly<Record<string, unknown>>) => EventFrames[EventKind],
+): EventReply {
+  return (frame, reply) => {
+    if (reply.length === 0) return frame;
+    const text = codec.decodeInTurns(reply);
+    const read = (printed: string) => apply(frame, JSON.parse(printed) as Record<string, unknown>);
+    return text instanceof Promise ? text.then(read) : read(text);
   };
 }
 

@@ -32,7 +32,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   let gateway: TestGateway;
   before(async () => {
     backend = await startTicks();
-    gateway = await startTicksGateway(backend.port, "limits: { body: 64KiB }, auth: none", yaml);
+    gateway = await startTicksGateway(backend.port, "limits: { body: 96KiB }, auth: none", yaml);
   });
   after(async () => {
     await gateway.close();
@@ -165,6 +165,29 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
     assert.equal(code, 4404);
   });
 
+  test("large messages of a client reach the backend in order, with the small ones and the end behind them", async () => {
+    const large = "x".repeat(70_000);
+    const both = await run("/v1/rooms/a:talk", [
+      `{"seq":1,"text":"${large}"}`,
+      '{"seq":2}',
+      `{"seq":3,"text":"${large}"}`,
+      end,
+    ]);
+    assert.deepEqual(
+      (both.frames as Body[]).map(({ seq, text = "" }) => [seq, text.length]),
+      [
+        ["2", large.length],
+        ["3", 0],
+        ["4", large.length],
+      ],
+    );
+    assert.equal(both.code, 1000);
+    const padded = await run("/v1/rooms/a:find", [`{"count":1,"since":"4"${" ".repeat(70_000)}}`]);
+    assert.deepEqual([padded.frames, padded.code], [[{ room: "a", seq: "5", text: "tick 5" }], 1000]);
+    const wrong = await run("/v1/rooms/a:talk", [`{"seqq":1,"text":"${large}"}`]);
+    assert.equal((wrong.frames.at(-1) as Body).error.reason, "UNKNOWN_FIELD");
+  });
+
   const mistakes: [string, (string | Buffer)[], number, string][] = [
     ["what is not JSON", ["nothing"], 4400, "MALFORMED_JSON"],
     ["an empty frame", [""], 4400, "MALFORMED_JSON"],
@@ -175,7 +198,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
     ["a message that a policy denies", ["{}", '{"text":"secret"}'], 4403, "POLICY_DENIED"],
     ["a message behind the end", [end, "{}"], 4400, "MALFORMED_REQUEST"],
     ["a binary frame", [Buffer.from("{}")], 4415, "UNSUPPORTED_MEDIA_TYPE"],
-    ["a message above the body limit", [`{"text":"${"x".repeat(70_000)}"}`], 4413, "BODY_TOO_LARGE"],
+    ["a message above the body limit", [`{"text":"${"x".repeat(100_000)}"}`], 4413, "BODY_TOO_LARGE"],
   ];
   for (const [what, frames, code, reason] of mistakes) {
     test(`${what} ends a socket with ${code} ${reason} in its last frame`, async () => {
