@@ -38,14 +38,17 @@ export async function startGoAwayServer(period: number): Promise<Peer> {
   };
 }
 
-/** One connection: processes streams up to the last one of its GOAWAY, and ignores the others. */
+/**
+ * One connection. What the last stream of its GOAWAY says holds (RFC 9113 §6.8): no stream above it was processed or ever
+ * is, and those up to it are carried on, also where their requests are not complete yet.
+ */
 class Visited {
   readonly #peer: RawPeer;
   readonly #visits: Map<string, number>;
   readonly #decoder = hpackDecoder();
   readonly #paths = new Map<number, string>();
   readonly #content = new Map<number, Buffer[]>();
-  /** Of the last stream whose request was processed. */
+  /** The highest stream whose request was processed. */
   #last = 0;
   #gone = false;
 
@@ -73,12 +76,12 @@ class Visited {
       this.#content.set(stream, []);
     } else if (type === FrameType.Data) {
       this.#content.get(stream)?.push(payload);
-      if ((flags & Flag.EndStream) !== 0 && !this.#gone) this.#process(stream);
+      if ((flags & Flag.EndStream) !== 0 && (!this.#gone || stream <= this.#last)) this.#process(stream);
     }
   }
 
   #process(stream: number): void {
-    this.#last = stream;
+    this.#last = Math.max(this.#last, stream);
     const requests = messagesOf(Buffer.concat(this.#content.get(stream) ?? []));
     this.#content.delete(stream);
     const [first = Buffer.alloc(0)] = requests;
