@@ -277,7 +277,7 @@ function upstreamSeries(registry: Registry, buckets: readonly number[]): Upstrea
     transparentRetries: new CounterSeries(
       registry,
       "protogate_upstream_transparent_retries_total",
-      "Attempts sent again outside the retry policy, because the backend did not process them: `unsent` never left the gateway, `refused` was refused by the server.",
+      "Attempts sent again outside the retry policy, because the backend did not process them: `unsent` never left the gateway, `refused` was refused by the server, `goaway` was above the last stream of a GOAWAY.",
       [...labels, "reason"],
     ),
   };

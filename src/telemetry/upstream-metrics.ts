@@ -53,7 +53,7 @@ export class UpstreamMetrics {
   }
 
   /** Counts one attempt that is sent again because the backend certainly did not process it. */
-  resent(why: "unsent" | "refused"): void {
+  resent(why: "unsent" | "refused" | "goaway"): void {
     this.#series.transparentRetries.child(...this.#labels, why).inc();
   }
 

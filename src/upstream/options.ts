@@ -60,8 +60,8 @@ export interface RetryOptions {
   readonly budget: number;
 }
 
-/** Why an attempt is sent again although no retry was configured: nothing of it left, or the peer refused it. */
-export type ResendReason = "unsent" | "refused";
+/** Why an attempt is sent again although no retry was configured; see `AttemptProgress`. */
+export type ResendReason = "unsent" | "refused" | "goaway";
 
 /** Observes every call, for metrics. `path` is the call's path. */
 export interface UpstreamObserver {

@@ -33,10 +33,11 @@ export interface TransportCall {
  * How far a call came before it ended (gRFC A6 distinguishes the same for transparent retries):
  * `declined` this address cannot take it (no connection, a full queue, metadata too large), another may;
  * `unsent` nothing of it left the gateway;
- * `refused` the peer announced that it did not process it (REFUSED_STREAM, or a stream above the last one of GOAWAY);
+ * `refused` the peer announced that it did not process it (REFUSED_STREAM);
+ * `goaway` it did so because the connection goes away (a stream above the last one of GOAWAY, or REFUSED_STREAM after it);
  * `sent` the backend may have processed it.
  */
-export type AttemptProgress = "declined" | "unsent" | "refused" | "sent";
+export type AttemptProgress = "declined" | "unsent" | "refused" | "goaway" | "sent";
 
 /** How a call on a transport ended. */
 export interface StreamOutcome {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { after } from "node:test";
@@ -126,6 +127,16 @@ export function openChannel(
   const channel = createChannel({ ...defaults, ...underTest, ...options, targets }, observer);
   leftovers.push(() => channel.close());
   return channel;
+}
+
+/** Collects why calls are sent again without a configured retry. */
+export function recordResent(into: string[]): UpstreamObserver {
+  return {
+    started: () => {},
+    finished: () => {},
+    retried: () => assert.fail("counted as a configured retry"),
+    resent: (_path, why) => into.push(why),
+  };
 }
 
 export function unaryCall(options: Partial<UnaryCall> = {}): UnaryCall {

@@ -5,8 +5,7 @@ import { test } from "node:test";
 import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
 import type { CallStatus } from "../../src/upstream/channel.js";
-import type { UpstreamObserver } from "../../src/upstream/options.js";
-import { listen, openChannel, streamPath, unaryCall } from "./backend.js";
+import { listen, openChannel, recordResent, streamPath, unaryCall } from "./backend.js";
 
 type Respond = (stream: ServerHttp2Stream, request: Buffer) => void;
 
@@ -54,15 +53,6 @@ function echo(stream: ServerHttp2Stream, request: Buffer): void {
   stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
   stream.end(request);
-}
-
-function recordResent(into: string[]): UpstreamObserver {
-  return {
-    started: () => {},
-    finished: () => {},
-    retried: () => assert.fail("counted as a configured retry"),
-    resent: (_path, why) => into.push(why),
-  };
 }
 
 test("a refused call is sent again whatever the retry policy, outside of attempts, and counted", async () => {

@@ -2,7 +2,6 @@ import { performance } from "node:perf_hooks";
 import type { Cancellation } from "../../net/cancellation.js";
 import { Linked } from "../../net/ring.js";
 import { Code } from "../../status/code.js";
-import { Backoff } from "../backoff.js";
 import type { Endpoint } from "../balancing/endpoint.js";
 import {
   type AttemptTrace,
@@ -15,6 +14,7 @@ import {
 import type { UpstreamObserver } from "../options.js";
 import type { AttemptProgress, StreamOutcome, TransportListener, TransportStream } from "../transport.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
+import { type RefusalKind, Refusals } from "./refusals.js";
 import type { RetryPolicy } from "./retry.js";
 
 /** What a call needs of its channel. */
@@ -53,11 +53,6 @@ const deadlines = new Deadlines();
 
 const noEndpoints: Endpoint[] = [];
 
-/** How often a call that was refused is sent again: at once the first time, then after growing pauses (milliseconds). */
-const maxRefusals = 8;
-const refusalPauseMs = 50;
-const maxRefusalPauseMs = 1000;
-
 /**
  * A call under way: its deadline, its cancellation, and its endpoint. A call that the backend certainly
  * did not process is sent again by itself, whether or not it may be repeated (RFC 9113 §6.8, gRFC A6).
@@ -72,8 +67,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   #timer: NodeJS.Timeout | undefined;
   #endpoint: Endpoint | undefined;
   #tried: Endpoint[] = noEndpoints;
-  #refusals = 0;
-  #refusalBackoff: Backoff | undefined;
+  #refusals: Partial<Record<RefusalKind, Refusals>> | undefined;
   /** The attempt that was refused last. */
   #refused: TransportStream | undefined;
   /** Of the attempt under way, where the call is traced. */
@@ -185,7 +179,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   onEnd(outcome: StreamOutcome): void {
     const { progress, status } = outcome;
     this.#trace?.ended(status);
-    if (progress === "refused") this.#refused = this.stream;
+    if (progress === "refused" || progress === "goaway") this.#refused = this.stream;
     const endpoint = this.#releaseEndpoint();
     if (progress === "sent") {
       this.attempts++;
@@ -205,22 +199,24 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   /** Sends again what the backend did not process; returns false where that must not or cannot be. */
   #resend(progress: Exclude<AttemptProgress, "sent">): boolean {
     if (!this.restartable()) return false;
-    if (progress === "refused" && ++this.#refusals > 1) return this.#resendLater();
+    if (progress === "refused" || progress === "goaway") {
+      this.#refusals ??= {};
+      this.#refusals[progress] ??= new Refusals(progress);
+      const pause = this.#refusals[progress].next();
+      if (pause !== 0) return this.#resendAfter(pause, progress);
+    }
     const endpoint = this.host.pick(this.#tried);
     if (endpoint === undefined) return false;
     if (progress === "declined" && (endpoint.state === "failing" || this.#tried.includes(endpoint)))
       return false;
-    this.host.observer?.resent(this.#countedAs, progress === "refused" ? "refused" : "unsent");
+    this.host.observer?.resent(this.#countedAs, progress === "declined" ? "unsent" : progress);
     this.#startAt(endpoint, this.remaining);
     return true;
   }
 
-  #resendLater(): boolean {
-    if (this.#refusals > maxRefusals) return false;
-    this.#refusalBackoff ??= new Backoff(refusalPauseMs, maxRefusalPauseMs);
-    const pause = this.#refusalBackoff.next();
-    if (pause >= this.remaining) return false;
-    this.host.observer?.resent(this.#countedAs, "refused");
+  #resendAfter(pause: number | undefined, why: RefusalKind): boolean {
+    if (pause === undefined || pause >= this.remaining) return false;
+    this.host.observer?.resent(this.#countedAs, why);
     this.restartAfter(pause);
     return true;
   }

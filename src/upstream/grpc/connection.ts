@@ -121,7 +121,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
     }
     // Before the call looks for another connection.
     if (code === ErrorCode.RefusedStream) this.#host.onRefused(this);
-    stream.onReset(code);
+    stream.onReset(code, this.phase === Phase.Draining);
   }
 
   onGoAway(lastStream: number, code: number, debug: string): void {
@@ -140,7 +140,8 @@ export class ClientConnection extends Http2Connection<CallStream> {
     }
     const why = `(GOAWAY, code ${code}${debug === "" ? "" : `, ${debug}`})`;
     const text = `the upstream no longer takes the call ${why}`;
-    for (const stream of lost) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, refused(stream)));
+    for (const stream of lost)
+      stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progressOf(stream)));
     if (this.active === 0) this.close(undefined);
     else if (code !== ErrorCode.NoError)
       this.#expectClose(`the upstream went away ${why} and did not close the connection`);
@@ -213,7 +214,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
 }
 
 /** How far a stream came that is above the last one of GOAWAY. One with response headers was processed all the same. */
-function refused({ id, headersReceived }: CallStream): AttemptProgress {
+function progressOf({ id, headersReceived }: CallStream): AttemptProgress {
   if (id === 0) return "unsent";
-  return headersReceived ? "sent" : "refused";
+  return headersReceived ? "sent" : "goaway";
 }

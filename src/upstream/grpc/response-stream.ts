@@ -159,9 +159,10 @@ export abstract class ResponseStream extends Http2Stream {
     this.#abort(this.#httpStatus === 200 ? wrong : httpFailure(this.#httpStatus), ErrorCode.Cancel);
   }
 
-  /** The peer reset the stream. */
-  onReset(code: number): void {
-    this.#finish(resetFailure(code, this.#headersReceived));
+  /** The peer reset the stream. `leaving`: of a connection that takes no new ones. */
+  onReset(code: number, leaving: boolean): void {
+    const refused = leaving ? "goaway" : "refused";
+    this.#finish(resetFailure(code, this.#headersReceived ? "sent" : refused));
   }
 
   /** Ends the call because the peer broke the rules for this stream. */

@@ -1,7 +1,7 @@
 import { ErrorCode } from "../../h2/protocol.js";
 import { Code } from "../../status/code.js";
 import { type CallStatus, type Metadata, noMetadata } from "../channel.js";
-import { failure, protocolFailure, type StreamOutcome } from "../transport.js";
+import { type AttemptProgress, failure, protocolFailure, type StreamOutcome } from "../transport.js";
 import type { ResponseHead } from "./response-head.js";
 
 /**
@@ -58,16 +58,11 @@ export function httpFailure(status: number, trailers: Metadata = noMetadata): St
   return { status: call, trailers, progress: "sent" };
 }
 
-/** The outcome of a stream that the peer resets (gRPC over HTTP/2, Errors). `headersReceived`: its initial metadata has come. */
-export function resetFailure(code: number, headersReceived: boolean): StreamOutcome {
+/** The outcome of a stream that the peer resets (gRPC over HTTP/2, Errors). `refused`: how far one came that it refuses. */
+export function resetFailure(code: number, refused: AttemptProgress): StreamOutcome {
   switch (code) {
     case ErrorCode.RefusedStream:
-      return failure(
-        Code.UNAVAILABLE,
-        "connect",
-        "Stream refused by server",
-        headersReceived ? "sent" : "refused",
-      );
+      return failure(Code.UNAVAILABLE, "connect", "Stream refused by server", refused);
     case ErrorCode.Cancel:
       return failure(Code.CANCELLED, "http", "Call cancelled");
     case ErrorCode.EnhanceYourCalm:

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ErrorCode, FrameType } from "../../../src/h2/protocol.js";
+import { ErrorCode, Flag, FrameType, max31 } from "../../../src/h2/protocol.js";
+import { Cancellation } from "../../../src/net/cancellation.js";
 import { Code } from "../../../src/status/code.js";
-import { openChannel, unaryCall, until } from "../backend.js";
+import type { CallStatus } from "../../../src/upstream/channel.js";
+import { openChannel, recordResent, streamPath, unaryCall, until } from "../backend.js";
 import {
   frame,
   initialHeaders,
@@ -72,6 +74,99 @@ test("a second GOAWAY with a lower last stream lets further calls be sent again"
     results.map(({ message }) => String(message)),
     ["processed", "connection 1", "connection 1", "connection 1"],
   );
+  await channel.close();
+  await server.close();
+});
+
+test("a call above the last stream of GOAWAY is sent again more often than one that is refused", async () => {
+  // Six addresses, since one that only ever goes away is connected to with growing pauses.
+  let goingAway = 12;
+  const servers = await Promise.all(
+    Array.from({ length: 6 }, () =>
+      startRawServer(peer => {
+        peer.send(settings());
+        peer.onRequest(stream => peer.send(goingAway-- > 0 ? goAway(0) : response(stream, "taken")));
+      }),
+    ),
+  );
+  const resent: string[] = [];
+  const channel = openChannel(
+    servers.map(({ address }) => address),
+    lean,
+    recordResent(resent),
+  );
+  const { message, attempts } = await channel.unary(unaryCall({ timeout: 60_000 }));
+  assert.deepEqual([String(message), attempts, resent], ["taken", 1, Array(12).fill("goaway")]);
+  await channel.close();
+  for (const server of servers) await server.close();
+});
+
+test("the deadline ends a call that every connection goes away from", async () => {
+  const server = await startRawServer(peer => {
+    peer.send(settings());
+    peer.onRequest(() => peer.send(goAway(0)));
+  });
+  const channel = openChannel([server.address], lean);
+  const { status } = await channel.unary(unaryCall({ timeout: 300 }));
+  assert.ok(status.code === Code.UNAVAILABLE || status.code === Code.DEADLINE_EXCEEDED, status.message);
+  await channel.close();
+  await server.close();
+});
+
+test("a stream refused by a connection that goes away counts as one above its last stream", async () => {
+  const server = await startRawServer(peer => {
+    if (peer.index > 0) {
+      respondToAll(peer);
+      return;
+    }
+    peer.send(settings());
+    peer.onRequest(stream => peer.send(goAway(max31), refuse(stream)));
+  });
+  const resent: string[] = [];
+  const channel = openChannel([server.address], lean, recordResent(resent));
+  assert.equal(String((await channel.unary(unaryCall())).message), "connection 1");
+  assert.deepEqual(resent, ["goaway"]);
+  await channel.close();
+  await server.close();
+});
+
+test("a stream whose request is not complete when GOAWAY covers it goes on where it is", async () => {
+  const server = await startRawServer(peer => {
+    if (peer.index > 0) {
+      respondToAll(peer);
+      return;
+    }
+    peer.send(settings());
+    peer.onRequest(stream => {
+      if (stream === 3) peer.send(goAway(1));
+    });
+    peer.onFrame(({ type, flags, stream }) => {
+      if (type === FrameType.Data && stream === 1 && (flags & Flag.EndStream) !== 0)
+        peer.send(response(stream, "carried on"));
+    });
+  });
+  const channel = openChannel([server.address], lean);
+  const messages: string[] = [];
+  let ended: (status: CallStatus) => void = () => {};
+  const outcome = new Promise<CallStatus>(resolve => {
+    ended = resolve;
+  });
+  const upload = channel.stream({
+    path: streamPath,
+    metadata: [],
+    timeout: 30_000,
+    cancellation: new Cancellation(),
+    onMessage: message => messages.push(String(message)),
+    onEnd: status => ended(status),
+  });
+  upload.send(Buffer.from("begun"));
+  const peer = await server.first;
+  await peer.seen(({ type }) => type === FrameType.Data);
+  assert.equal(String((await channel.unary(unaryCall())).message), "connection 1");
+  upload.send(Buffer.from("more"));
+  upload.end();
+  assert.equal((await outcome).code, Code.OK);
+  assert.deepEqual(messages, ["carried on"]);
   await channel.close();
   await server.close();
 });
