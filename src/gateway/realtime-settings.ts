@@ -160,6 +160,7 @@ export function realtimeSettings(
     rooms: section.rooms !== false,
     kinds: roomKindsOf(section),
     sessions: section.sessions,
+    closesRefused: section.refusals === "close",
     sentAt: section.sent_at,
     limits: {
       message: section.limits.message,

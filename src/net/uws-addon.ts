@@ -67,6 +67,15 @@ export async function loadUws(headLimit: number): Promise<Uws> {
   }
 }
 
+/**
+ * The `idleTimeout` of uWebSockets.js, in seconds, that ends no silent socket before its time. Its timers tick every
+ * four seconds and count a tick that has begun, so that the end comes up to four seconds late.
+ * @param milliseconds 8000 to 900,000
+ */
+export function uwsIdleTimeout(milliseconds: number): number {
+  return 4 * Math.ceil(milliseconds / 4000) + 4;
+}
+
 /** Bytes of a head that count for no limit of ours: method, version, and what separates names, values and lines. */
 const framing = 1024;
 

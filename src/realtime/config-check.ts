@@ -12,7 +12,7 @@ import type { RealtimeSections, RoomConfig } from "./config.js";
 import { covers, parseRoomPattern, type RoomPattern } from "./rooms/room-pattern.js";
 
 /** The longest idle timeout that uWebSockets.js takes, milliseconds. */
-const maxIdle = 960_000;
+const maxIdle = 900_000;
 type RealtimeDraft = NonNullable<DraftOf<RealtimeSections>["realtime"]>;
 
 const eventKinds = ["connect", "join", "message", "leave", "disconnect"] as const;

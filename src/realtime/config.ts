@@ -39,7 +39,7 @@ const limits = section(
     idle_timeout: duration(
       {
         description:
-          "A client that says nothing for so long is gone; pings are sent in time. From 8s to 16m.",
+          "A client that says nothing for so long is gone; pings are sent in time. From 8s to 15m.",
         default: "60s",
       },
       8000,
@@ -255,6 +255,11 @@ export const RealtimeSchema = mapping(
       description:
         'Origins whose pages may open a socket. Without any, only pages of the own origin. Cookies count from these and from clients that are no page, not by "*".',
       default: [],
+    }),
+    refusals: choice(["status", "close"], {
+      description:
+        "How a client learns that its socket is refused. `status`: by an HTTP response, which browsers do not show to pages. `close`: the socket opens and is closed with 4000 + the HTTP status and the reason.",
+      default: "status",
     }),
     sent_at: choice(["seconds", "milliseconds"], {
       description: "Unit of `sent_at`, since 1970; seconds have a fraction.",

@@ -41,6 +41,8 @@ export interface RealtimeSettings {
   readonly sessions?: readonly SessionRule[];
   readonly roomPolicy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
+  /** Sockets that are refused are opened and closed with a code, which a page can read. Default false. */
+  readonly closesRefused?: boolean;
   readonly sentAt: "seconds" | "milliseconds";
   readonly limits: RealtimeLimits;
   readonly backpressure: SlowPolicy;

@@ -49,6 +49,22 @@ async function refusal(url: string, protocols: string[] = [], options: ClientOpt
   return { status: response.statusCode, headers: response.headers, body: JSON.parse(text) };
 }
 
+/** The subprotocol, code and reason that a socket is opened and closed with. */
+async function refusingClose(
+  url: string,
+  protocols: string[],
+  options: ClientOptions = {},
+): Promise<[protocol: string, code: number, reason: unknown]> {
+  const socket = new WebSocket(`${url}/ws`, protocols, options);
+  let protocol = "-";
+  socket.on("open", () => {
+    protocol = socket.protocol;
+    socket.send("nobody reads this");
+  });
+  const [code, reason] = await once(socket, "close");
+  return [protocol, code, JSON.parse(reason.toString())];
+}
+
 test("a token is taken from the header or from the subprotocol, and the sender is its subject", async t => {
   const { open } = await serve(t, authenticated);
   const byHeader = await open({ headers: { authorization: "Bearer ada" } });
@@ -90,6 +106,55 @@ test("a refusal is an HTTP answer with the error as JSON and its headers", async
   const denied = await refusal(url, ["bearer", "nobody"]);
   assert.deepEqual([denied.status, denied.body.reason], [403, "POLICY_DENIED"]);
   assert.equal(await metric('protogate_ws_upgrades_total{result="forbidden"}'), 1);
+});
+
+test("with refusals: close, a refused socket opens and is closed with 4000 + its status and the reason", async t => {
+  const settings = { ...authenticated.settings, closesRefused: true };
+  const { empty, metric, url } = await serve(t, { settings, sockets: { deflate: true } });
+  assert.deepEqual(await refusingClose(url, []), ["", 4500, { reason: "INTERNAL" }]);
+  assert.deepEqual(await refusingClose(url, ["bearer", "nobody"]), [
+    "bearer",
+    4403,
+    { reason: "POLICY_DENIED" },
+  ]);
+  const foreign = await refusingClose(url, ["bearer", "ada"], { origin: "https://evil.example" });
+  assert.deepEqual(foreign, ["bearer", 4403, { reason: "ORIGIN_NOT_ALLOWED" }]);
+  await empty();
+  assert.equal(await metric('protogate_ws_upgrades_total{result="forbidden"}'), 1);
+  assert.equal(await metric('protogate_ws_upgrades_total{result="accepted"}'), 0);
+});
+
+test("with refusals: close, a client that may come later learns when, and any reason fits into the close frame", async t => {
+  const reasons = ["RATE_LIMITED", "R".repeat(200)];
+  const limiter = {
+    needsSubject: false,
+    admit(): never {
+      throw new GatewayError({
+        ...gatewayFailure("RATE_LIMITED", "slowly", [], { retryAfter: 7 }),
+        reason: reasons[0] as string,
+      });
+    },
+  };
+  const { url } = await serve(t, { settings: { limiters: [limiter], closesRefused: true } });
+  assert.deepEqual(await refusingClose(url, []), ["", 4429, { reason: "RATE_LIMITED", retry_after: 7 }]);
+  reasons.shift();
+  assert.deepEqual(await refusingClose(url, []), ["", 4429, { reason: "REFUSED" }]);
+});
+
+test("with refusals: close, what is no handshake is still refused by a response, and frames behind it are not read", async t => {
+  const { port, url } = await serve(t, { settings: { ...authenticated.settings, closesRefused: true } });
+  const old = await refusal(url, [], { protocolVersion: 8 });
+  assert.deepEqual([old.status, old.body.reason], [426, "UPGRADE_REQUIRED"]);
+  const raw = connect(port, "127.0.0.1");
+  // A masked text frame and one that breaks RFC 6455 come with the request.
+  const head = `GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${Buffer.alloc(16).toString("base64")}\r\n\r\n`;
+  raw.write(
+    Buffer.concat([Buffer.from(head), Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x41]), Buffer.alloc(64, 0xff)]),
+  );
+  const received: Buffer[] = [];
+  raw.on("data", chunk => received.push(chunk)).on("error", () => {});
+  await once(raw, "close");
+  assert.match(Buffer.concat(received).toString("latin1"), /^HTTP\/1\.1 101 /);
 });
 
 test("an upgrade whose client leaves during the decision releases everything", async t => {

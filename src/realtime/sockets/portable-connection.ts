@@ -85,5 +85,19 @@ export class PortableConnection extends FrameConnection implements Connection {
   }
 }
 
+/** A connection that is closed as soon as it is open. */
+export class RefusedConnection extends FrameConnection {
+  protected override onMessage(): void {}
+  protected override onPing(): boolean {
+    return false;
+  }
+  protected override onPong(): void {}
+  protected override onDrained(): void {}
+  protected override onBroken(): void {
+    this.close();
+  }
+  protected override onClosed(): void {}
+}
+
 const notText = '{"reason":"INVALID_UTF8"}';
 const wrongFrame = '{"reason":"PROTOCOL_ERROR"}';

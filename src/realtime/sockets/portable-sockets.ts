@@ -5,11 +5,11 @@ import { frameReceiver } from "../../server/node/frame-connection.js";
 import { FrameConnections } from "../../server/node/frame-connections.js";
 import { deflatedTextFrame, textFrame } from "../../server/node/server-frames.js";
 import type { Realtime } from "../realtime.js";
-import type { Publisher, Socket } from "../rooms/socket.js";
-import { type ConnectionOwner, PortableConnection } from "./portable-connection.js";
+import { type Publisher, Socket } from "../rooms/socket.js";
+import { type ConnectionOwner, PortableConnection, RefusedConnection } from "./portable-connection.js";
 import { type PortableOptions, PortableUpgrade } from "./portable-upgrade.js";
 import { SocketEvents } from "./socket-events.js";
-import { SocketUpgrade } from "./upgrade.js";
+import { type RefusingClose, SocketUpgrade } from "./upgrade.js";
 
 /** Takes WebSockets of `realtime` in by a server of Node.js. */
 export async function acceptPortableSockets(
@@ -51,7 +51,10 @@ export class PortableSockets implements Publisher, ConnectionOwner {
     if (method !== "GET" || path !== this.#options.path || httpVersion !== "1.1") return false;
     if (!/(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")) return false;
     try {
-      const opened = (socket: Socket, deflate: boolean): void => this.#open(socket, net, deflate, head);
+      const opened = (opened: Socket | RefusingClose, deflate: boolean): void => {
+        if (opened instanceof Socket) this.#open(opened, net, deflate, head);
+        else this.#openAndClose(opened, net);
+      };
       new SocketUpgrade(
         this.#realtime,
         this.#options,
@@ -98,6 +101,13 @@ export class PortableSockets implements Publisher, ConnectionOwner {
   /** Ends the connections that are left. */
   destroy(): void {
     this.connections.destroy();
+  }
+
+  #openAndClose({ code, reason }: RefusingClose, net: NetSocket): void {
+    const connection = new RefusedConnection(this.connections, net, frameReceiver(this.#ws, 125, undefined));
+    // Frames behind the request need not be read: the close is the response to all of them.
+    connection.start(Buffer.alloc(0));
+    connection.end(code, reason);
   }
 
   #open(socket: Socket, net: NetSocket, compresses: boolean, head: Buffer): void {

@@ -5,7 +5,7 @@ import { clientAddress } from "../../net/forwarded-list.js";
 import { plainAddress } from "../../net/peer-address.js";
 import { acceptOf } from "../../server/node/node-upgrade.js";
 import type { Socket } from "../rooms/socket.js";
-import type { PendingUpgrade, SocketUpgradeOptions, UpgradeRefusal } from "./upgrade.js";
+import type { PendingUpgrade, RefusingClose, SocketUpgradeOptions, UpgradeRefusal } from "./upgrade.js";
 
 /** How sockets come in by a server of Node.js. */
 export interface PortableOptions extends SocketUpgradeOptions {
@@ -22,15 +22,15 @@ export class PortableUpgrade implements PendingUpgrade {
   readonly caller: Caller;
   readonly #options: PortableOptions;
   readonly #net: NetSocket;
-  readonly #opened: (socket: Socket, deflate: boolean) => void;
+  readonly #opened: (opened: Socket | RefusingClose, deflate: boolean) => void;
   #over = false;
 
-  /** @param opened the response is out: frames follow. `deflate` where messages may be compressed */
+  /** @param opened the response is out: frames follow, or the close. `deflate` where messages may be compressed */
   constructor(
     options: PortableOptions,
     request: IncomingMessage,
     net: NetSocket,
-    opened: (socket: Socket, deflate: boolean) => void,
+    opened: (opened: Socket | RefusingClose, deflate: boolean) => void,
   ) {
     const { url = "", headers } = request;
     const mark = url.indexOf("?");
@@ -62,6 +62,14 @@ export class PortableUpgrade implements PendingUpgrade {
   }
 
   open(socket: Socket, protocol: string): void {
+    this.#upgrade(socket, protocol);
+  }
+
+  openAndClose(protocol: string, close: RefusingClose): void {
+    this.#upgrade(close, protocol);
+  }
+
+  #upgrade(opened: Socket | RefusingClose, protocol: string): void {
     this.#over = true;
     const { header } = this.caller;
     const deflate = this.#options.deflate ? acceptDeflate(header("sec-websocket-extensions")) : undefined;
@@ -74,7 +82,7 @@ export class PortableUpgrade implements PendingUpgrade {
     if (protocol !== "") lines.push(`sec-websocket-protocol: ${protocol}`);
     if (deflate !== undefined) lines.push(`sec-websocket-extensions: ${deflate.response}`);
     this.#net.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
-    this.#opened(socket, deflate !== undefined);
+    this.#opened(opened, deflate !== undefined);
   }
 
   refuse({ status, headers, body }: UpgradeRefusal): void {

@@ -2,6 +2,7 @@ import type { Caller } from "../../auth/caller.js";
 import type { Identity } from "../../auth/identity.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { statusDialect } from "../../dialects/status.js";
+import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
 import { requestIdOf } from "../../telemetry/ids.js";
 import type { Realtime } from "../realtime.js";
@@ -16,7 +17,7 @@ export interface SocketUpgradeOptions {
   readonly encrypted: boolean;
   /** Largest message that is read, bytes; a larger one ends its socket. */
   readonly messageLimit: number;
-  /** A client that says nothing for so long, pings unanswered too, is gone; milliseconds from 8000 to 960000. */
+  /** A client that says nothing for so long, pings unanswered too, is gone; milliseconds from 8000 to 900,000. */
   readonly idleTimeout: number;
   /** Compresses messages, at the price of CPU and memory for each socket. */
   readonly deflate: boolean;
@@ -51,8 +52,18 @@ export interface PendingUpgrade {
   readonly over: boolean;
   /** @param protocol the subprotocol; empty for none */
   open(socket: Socket, protocol: string): void;
+  /** Opens the connection only to close it. What the client sends meanwhile is dropped. @param protocol as of `open` */
+  openAndClose(protocol: string, close: RefusingClose): void;
   /** Ends the connection as well: what a client has sent behind its request are frames, no further requests. */
   refuse(refusal: UpgradeRefusal): void;
+}
+
+/** How a socket that is refused is closed. */
+export interface RefusingClose {
+  /** 4000 + the HTTP status that the refusal would have as a response. */
+  readonly code: number;
+  /** JSON of at most 123 bytes (RFC 6455 section 5.5): `reason`, and `retry_after` in seconds where it may help. */
+  readonly reason: string;
 }
 
 /** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
@@ -105,6 +116,11 @@ export class SocketUpgrade implements Applicant {
   }
 
   #refuse(failure: Failure): void {
+    if (!this.#pending.over && this.#realtime.settings.closesRefused === true && this.#isHandshake()) {
+      this.#pending.openAndClose(this.request.protocol, refusingCloseOf(failure));
+      this.#report(failure, 0);
+      return;
+    }
     const more = [
       ...(this.#options.responseHeaders?.(this.request.header("origin")) ?? []),
       ...this.guardResult.headers,
@@ -112,6 +128,16 @@ export class SocketUpgrade implements Applicant {
     const refusal = refusalOf(failure, this.requestId, this.path, more);
     if (!this.#pending.over) this.#pending.refuse(refusal);
     this.#report(failure, Buffer.byteLength(refusal.body));
+  }
+
+  /** What is none is for HTTP to refuse. */
+  #isHandshake(): boolean {
+    try {
+      requireHandshake(name => this.request.header(name));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #report(failure: Failure | undefined, bytes: number): void {
@@ -131,6 +157,17 @@ export interface UpgradeRefusal {
   readonly headers: MoreHeaders;
   readonly body: string;
 }
+
+function refusingCloseOf({ httpStatus, reason, retryAfter }: Failure): RefusingClose {
+  const text = JSON.stringify({ reason, ...(retryAfter !== undefined && { retry_after: retryAfter }) });
+  return {
+    code: 4000 + httpStatus,
+    // A backend may give a reason of its own, of any length.
+    reason: Buffer.byteLength(text) <= maxCloseReason ? text : JSON.stringify({ reason: "REFUSED" }),
+  };
+}
+
+const maxCloseReason = 123;
 
 function refusalOf(failure: Failure, requestId: string, path: string, more: MoreHeaders): UpgradeRefusal {
   const { status, contentType, body } = statusDialect.renderFailure(failure, [], { requestId, path });

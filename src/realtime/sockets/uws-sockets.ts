@@ -1,15 +1,20 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Caller } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
-import type { UwsRoutes } from "../../net/uws-addon.js";
+import { type UwsRoutes, uwsIdleTimeout } from "../../net/uws-addon.js";
 import type { HeaderReader, UwsServer } from "../../server/engine.js";
 import { headersOf } from "../../server/uws/request-head.js";
 import { ResponseHeadWriter } from "../../server/uws/response-head.js";
 import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
 import { SocketEvents } from "./socket-events.js";
-import type { UpgradeRefusal } from "./upgrade.js";
-import { type PendingUpgrade, SocketUpgrade, type SocketUpgradeOptions } from "./upgrade.js";
+import {
+  type PendingUpgrade,
+  type RefusingClose,
+  SocketUpgrade,
+  type SocketUpgradeOptions,
+  type UpgradeRefusal,
+} from "./upgrade.js";
 
 /** How sockets come in by an app of uWebSockets.js. */
 export interface UwsSocketOptions extends SocketUpgradeOptions {
@@ -20,7 +25,9 @@ export interface UwsSocketOptions extends SocketUpgradeOptions {
 
 /** What uWebSockets.js keeps with a WebSocket. */
 interface SocketData {
-  readonly socket: Socket;
+  /** Undefined where it was refused, and is closed as soon as it is open. */
+  readonly socket: Socket | undefined;
+  readonly close?: RefusingClose;
 }
 
 /** `uWS.SHARED_COMPRESSOR`, without a window for each socket. */
@@ -33,7 +40,7 @@ export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: Uw
   app.ws<SocketData>(options.path, {
     // The addon ends the connection without a code; up to that it is for the gateway to close it with one.
     maxPayloadLength: 2 * messageLimit,
-    idleTimeout: Math.ceil(options.idleTimeout / 1000),
+    idleTimeout: uwsIdleTimeout(options.idleTimeout),
     compression: deflate ? sharedCompressor : 0,
     // What a socket is behind is bounded by `SlowConsumers`; uWebSockets.js would drop without telling whom.
     maxBackpressure: 0,
@@ -50,19 +57,36 @@ export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: Uw
         realtime.logger?.error({ err: error }, "an upgrade failed");
       }
     },
-    open: ws => events.opened(ws.getUserData().socket, ws),
+    open: ws => {
+      const { socket, close } = ws.getUserData();
+      if (socket !== undefined) events.opened(socket, ws);
+      else ws.end(close?.code, close?.reason);
+    },
     message: (ws, message, isBinary) => {
       const { socket } = ws.getUserData();
+      if (socket === undefined) return;
       const { byteLength } = message;
       if (byteLength > messageLimit) events.tooLarge(socket);
       else if (isBinary) events.binary(socket, byteLength);
       else events.text(socket, textOf(message), byteLength);
     },
     // Its pong is on its way already.
-    ping: ws => void events.ping(ws.getUserData().socket),
-    pong: ws => events.pong(ws.getUserData().socket),
-    drain: ws => events.drained(ws.getUserData().socket),
-    close: (ws, code) => events.closed(ws.getUserData().socket, code),
+    ping: ws => {
+      const { socket } = ws.getUserData();
+      if (socket !== undefined) events.ping(socket);
+    },
+    pong: ws => {
+      const { socket } = ws.getUserData();
+      if (socket !== undefined) events.pong(socket);
+    },
+    drain: ws => {
+      const { socket } = ws.getUserData();
+      if (socket !== undefined) events.drained(socket);
+    },
+    close: (ws, code) => {
+      const { socket } = ws.getUserData();
+      if (socket !== undefined) events.closed(socket, code);
+    },
   });
   realtime.attach({ publish: (topic, text) => app.publish(topic, text, false, deflate) });
 }
@@ -110,11 +134,19 @@ class UwsUpgrade implements PendingUpgrade {
   }
 
   open(socket: Socket, protocol: string): void {
+    this.#upgrade({ socket }, protocol);
+  }
+
+  openAndClose(protocol: string, close: RefusingClose): void {
+    this.#upgrade({ socket: undefined, close }, protocol);
+  }
+
+  #upgrade(data: SocketData, protocol: string): void {
     const { header } = this.caller;
     this.over = true;
     this.#options.server.cork(() => {
       this.#response.upgrade<SocketData>(
-        { socket },
+        data,
         header("sec-websocket-key") ?? "",
         protocol,
         header("sec-websocket-extensions") ?? "",

@@ -12,8 +12,6 @@ const minPieceBytes = 64;
 
 /** What the sockets of one listener share. */
 export interface FrameOwner {
-  /** Of `performance.now`, a second old at most. */
-  readonly now: number;
   add(connection: FrameConnection): void;
   removed(connection: FrameConnection): void;
   /** Calls `flush` at the end of the turn of the event loop. */
@@ -41,8 +39,8 @@ export function frameReceiver(
 
 /** A WebSocket over a connection of Node.js: the frames are read by `ws`, and written here. */
 export abstract class FrameConnection {
-  /** When something came last, as `FrameOwner.now` has it. */
-  heard: number;
+  /** When something came last, as `performance.now` has it. */
+  heard = performance.now();
   /** A ping has been sent since. */
   pinged = false;
   readonly #owner: FrameOwner;
@@ -63,7 +61,6 @@ export abstract class FrameConnection {
     this.#owner = owner;
     this.#net = net;
     this.#receiver = receiver;
-    this.heard = owner.now;
   }
 
   protected abstract onMessage(data: Buffer, isBinary: boolean): void;
@@ -149,7 +146,7 @@ export abstract class FrameConnection {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.heard = this.#owner.now;
+    this.heard = performance.now();
     this.#net.resume();
   }
 
@@ -206,7 +203,7 @@ export abstract class FrameConnection {
   }
 
   #receive(chunk: Buffer): void {
-    this.heard = this.#owner.now;
+    this.heard = performance.now();
     this.pinged = false;
     if (this.#open && !this.#receiver.write(chunk)) this.#net.pause();
   }

@@ -4,7 +4,6 @@ const tickIntervalMs = 1000;
 
 /** The sockets of one listener: writes for them at the end of a turn, and finds those whose client has vanished. */
 export class FrameConnections implements FrameOwner {
-  now = performance.now();
   readonly #idleTimeoutMs: number;
   /** Until the connection is gone. */
   readonly #connections = new Set<FrameConnection>();
@@ -18,12 +17,7 @@ export class FrameConnections implements FrameOwner {
   }
 
   add(connection: FrameConnection): void {
-    if (this.#timer === undefined) {
-      this.now = performance.now();
-      connection.heard = this.now;
-      this.#timer = setInterval(() => this.#tick(), tickIntervalMs);
-      this.#timer.unref();
-    }
+    this.#timer ??= setInterval(() => this.#tick(), tickIntervalMs).unref();
     this.#connections.add(connection);
   }
 
@@ -50,7 +44,6 @@ export class FrameConnections implements FrameOwner {
 
   #tick(): void {
     const now = performance.now();
-    this.now = now;
     const asked = this.#idleTimeoutMs - pingTime(this.#idleTimeoutMs);
     for (const connection of this.#connections) {
       const silent = now - connection.heard;

@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import type { UwsRoutes } from "../../net/uws-addon.js";
+import { type UwsRoutes, uwsIdleTimeout } from "../../net/uws-addon.js";
 import {
   type ClientSocket,
   type ClientSocketLimits,
@@ -28,7 +28,7 @@ export function takeHandshakes(
 ): void {
   app.ws<UwsSocketData>("/*", {
     maxPayloadLength: maxMessageBytes,
-    idleTimeout: Math.ceil(idleTimeoutMs / 1000),
+    idleTimeout: uwsIdleTimeout(idleTimeoutMs),
     compression: 0,
     // The writer bounds what waits; uWebSockets.js would drop without a report.
     maxBackpressure: 0,
