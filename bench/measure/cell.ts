@@ -5,6 +5,7 @@ import { countCalls } from "../process/strace.js";
 import { type Comparison, compare, medianOf, type Row } from "../row.js";
 import type { Driver } from "./driver.js";
 import { type Language, type Round, roundMetrics, runRound } from "./round.js";
+import { type Settled, settle } from "./settle.js";
 
 /** A process under test. */
 export interface Contender {
@@ -19,7 +20,8 @@ export interface Contender {
 /** How long to measure. Times in milliseconds. */
 export interface Plan {
   readonly pairs: number;
-  readonly warmUp: number;
+  /** How long, or in batches of so many requests until the CPU time for a request falls no more. */
+  readonly warmUp: number | { readonly requests: number };
   readonly milliseconds: number;
   /** Requests during which system calls are counted; 0 where they are not. */
   readonly tracedRequests: number;
@@ -42,6 +44,7 @@ export interface Cell {
 interface Measured {
   readonly rounds: Round[];
   readonly calls: number | undefined;
+  readonly settled: Settled | undefined;
 }
 
 /** Measures all contenders in turn, and compares each with its baselines. */
@@ -58,7 +61,11 @@ export async function measureCell(cell: Cell): Promise<Finding> {
       rows.push(...compareMessages(comparison, cell, own, other), ...compareRounds(comparison, own, other));
     }
   }
-  return { workload, rows, remarks: [...measured].map(([name, { rounds }]) => remark(name, rounds)) };
+  const remarks = [...measured].flatMap(([name, { rounds, settled }]) => [
+    remark(name, rounds),
+    costs(name, rounds, settled),
+  ]);
+  return { workload, rows, remarks };
 }
 
 async function measureAll(cell: Cell): Promise<Map<string, Measured>> {
@@ -66,11 +73,14 @@ async function measureAll(cell: Cell): Promise<Map<string, Measured>> {
   const measured = new Map<string, Measured>();
   const bounds = { milliseconds: plan.milliseconds, requests: Number.MAX_SAFE_INTEGER };
   for (const contender of contenders) {
-    const calls = await opened(cell, contender, async () => {
-      await contender.driver.run({ ...bounds, milliseconds: plan.warmUp });
-      return plan.tracedRequests > 0 ? await countPerRequest(cell, contender) : undefined;
+    await opened(cell, contender, async () => {
+      const { warmUp } = plan;
+      let settled: Settled | undefined;
+      if (typeof warmUp === "number") await contender.driver.run({ ...bounds, milliseconds: warmUp });
+      else settled = await settle(contender, warmUp.requests);
+      const calls = plan.tracedRequests > 0 ? await countPerRequest(cell, contender) : undefined;
+      measured.set(contender.name, { rounds: [], calls, settled });
     });
-    measured.set(contender.name, { rounds: [], calls });
   }
   for (let pair = 0; pair < plan.pairs; pair += 1) {
     for (const contender of contenders) {
@@ -138,6 +148,20 @@ function remark(name: string, rounds: readonly Round[]): string {
   const known = parts.flatMap(([what, share]) => (share === undefined ? [] : [`${what} ${percent(share)}`]));
   const disturbed = strangers >= disturbing ? "; disturbed: its requests/s and latency say little" : "";
   return `CPU while ${name} ran: ${known.join(", ")}${disturbed}`;
+}
+
+/** Each round, so that a median can be judged, and what came before. */
+function costs(name: string, rounds: readonly Round[], settled: Settled | undefined): string {
+  const all = rounds.map(({ cpu, requests }) => microseconds((cpu / requests) * 1e6)).join(" ");
+  const line = `CPU µs/request of ${name}, round by round: ${all}`;
+  if (settled === undefined) return line;
+  const { requests, cold, warm } = settled;
+  const end = settled.settled ? "" : ", still falling";
+  return `${line}; warmed up by ${requests} requests: ${microseconds(cold)} → ${microseconds(warm)}${end}`;
+}
+
+function microseconds(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : value.toPrecision(3);
 }
 
 function percent(share: number): string {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Context, Finding } from "../group.js";
 import { type Contender, measureCell } from "../measure/cell.js";
 import type { Language } from "../measure/round.js";
+import { hasStrace } from "../process/strace.js";
 import { root } from "../repository.js";
 import { fastify } from "../rest/subjects.js";
 import { findEnvoy, startEnvoy } from "../stage/envoy.js";
@@ -36,9 +37,12 @@ export async function measureCalls(
   return measureCell({
     group: "streams",
     workload: `gRPC unary calls, ${connections} connections, ${underWay} under way`,
-    plan: quick
-      ? { pairs: 3, warmUp: 8000, milliseconds: 500, tracedRequests: 0 }
-      : { pairs: 7, warmUp: 8000, milliseconds: 1000, tracedRequests: 0 },
+    plan: {
+      pairs: quick ? 5 : 9,
+      warmUp: { requests: 2000 },
+      milliseconds: quick ? 500 : 1000,
+      tracedRequests: hasStrace() ? 4000 : 0,
+    },
     contenders,
     upstream: upstream.child,
     spareCpu: cpus.load,

@@ -18,6 +18,8 @@ interface StreamLoad {
   readonly connections: number;
   /** Messages of each stream. */
   readonly messages: number;
+  /** Streams of a batch of the warm-up. */
+  readonly batch: number;
   /** Milliseconds between two. */
   readonly interval: number;
   readonly accept: string;
@@ -39,18 +41,25 @@ const eventSubjects: readonly Subject[] = [
 ];
 
 const lines = { interval: 0, accept: "application/x-ndjson", subjects: linesSubjects } as const;
+const events = {
+  connections: 1000,
+  batch: 1000,
+  interval: 100,
+  accept: "text/event-stream",
+  subjects: eventSubjects,
+} as const;
 
 const loads: readonly StreamLoad[] = [
-  { ...lines, name: "NDJSON, 10 connections, streams of 1,000 messages", connections: 10, messages: 1000 },
-  { ...lines, name: "NDJSON, one stream of 50,000 messages", connections: 1, messages: 50_000 },
   {
-    name: "SSE, 1,000 readers, an event each 100 ms",
-    connections: 1000,
-    messages: 10,
-    interval: 100,
-    accept: "text/event-stream",
-    subjects: eventSubjects,
+    ...lines,
+    name: "NDJSON, 10 connections, streams of 1,000 messages",
+    connections: 10,
+    messages: 1000,
+    batch: 10,
   },
+  { ...lines, name: "NDJSON, one stream of 50,000 messages", connections: 1, messages: 50_000, batch: 1 },
+  { ...events, name: "SSE, 1,000 readers, an event each 100 ms, streams of 1 s", messages: 10 },
+  { ...events, name: "SSE, 1,000 readers, an event each 100 ms, streams of 5 s", messages: 50 },
 ];
 
 /** Streams: from one upstream stream each to a body, calls of gRPC passed on, and readers that are slow. */
@@ -108,14 +117,13 @@ async function measureStreams(context: Context, stage: Stage, load: StreamLoad):
   return finding;
 }
 
-function planOf(quick: boolean, { interval }: StreamLoad): Plan {
-  // A paced stream must end within a round.
-  const least = interval === 0 ? 0 : 2000;
+function planOf(quick: boolean, { batch, interval, messages }: StreamLoad): Plan {
   const [pairs, milliseconds] = quick ? [3, 500] : [7, 2000];
   return {
     pairs,
-    warmUp: Math.max(1000, least),
-    milliseconds: Math.max(milliseconds, least),
+    warmUp: { requests: batch },
+    // Paced streams of all clients begin and end together; a round does not end between them.
+    milliseconds: interval > 0 ? Math.max(1500, (interval * messages) / 2) : milliseconds,
     tracedRequests: 0,
   };
 }

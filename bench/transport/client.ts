@@ -13,6 +13,12 @@ const open = callers[CALLER];
 if (open === undefined) throw new Error(`there is no caller "${CALLER}"`);
 const calls = Array.from({ length: Number(CONNECTIONS) }, () => open(UPSTREAM));
 
+/** Every call must have succeeded, with the right reply. */
+function requireReply(failure: string | undefined, reply: Uint8Array | undefined): void {
+  if (failure !== undefined) throw new Error(`${CALLER}: ${failure}`);
+  if (reply === undefined || !expected.equals(reply)) throw new Error(`${CALLER} got a wrong reply`);
+}
+
 /** Keeps so many calls under way until the first bound is reached. */
 function run(inFlight: number, milliseconds: number, most: number): Promise<string> {
   return new Promise(resolve => {
@@ -21,8 +27,8 @@ function run(inFlight: number, milliseconds: number, most: number): Promise<stri
     let sent = 0;
     let done = 0;
     const keepBusy = (call: Caller): void => {
-      const answered: Done = failure => {
-        if (failure !== undefined) throw new Error(`${CALLER}: ${failure}`);
+      const answered: Done = (failure, reply) => {
+        requireReply(failure, reply);
         done += 1;
         const now = performance.now();
         if (sent < most && now < deadline) {
@@ -48,8 +54,7 @@ waitForQuestions();
 let missing = calls.length;
 for (const call of calls) {
   call(request, (failure, reply) => {
-    if (failure !== undefined) throw new Error(`${CALLER}: ${failure}`);
-    if (reply === undefined || !expected.equals(reply)) throw new Error(`${CALLER} got a wrong reply`);
+    requireReply(failure, reply);
     missing -= 1;
     if (missing === 0) process.stdout.write("ready\n");
   });
