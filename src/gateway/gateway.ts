@@ -1,6 +1,7 @@
 import type { AdminServer } from "../admin/server.js";
 import type { ConfigInput } from "../config/compose.js";
 import { formatDiagnostic } from "../config/diagnostic.js";
+import { stateChanged } from "../net/state-changes.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { createLogger } from "../telemetry/logger.js";
@@ -263,6 +264,7 @@ class RunningGateway implements Gateway {
     this.#backends = backends;
     this.#realtime = realtime;
     this.#loaded = backends.loaded;
+    stateChanged();
     if (this.#next === backends) this.#next = undefined;
     if (generation.realtime !== undefined) realtime?.use(generation.realtime);
     if (oldRealtime !== undefined && oldRealtime !== realtime)

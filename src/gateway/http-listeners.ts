@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { parseAddress } from "../config/address.js";
 import { formatPath } from "../config/diagnostic.js";
+import { stateChanged } from "../net/state-changes.js";
 import {
   certificatesOf,
   type HttpListenerConfig,
@@ -113,6 +114,7 @@ export class HttpListeners {
         for (const [{ name }, running] of next) running.name = name;
         this.#running = next.map(([, running]) => running);
         this.#fixed = fixed;
+        stateChanged();
         for (const each of before) if (!this.#running.includes(each)) this.#retire(each, drain);
       },
     };

@@ -1,3 +1,4 @@
+import { stateChanged } from "../net/state-changes.js";
 import { Code } from "../status/code.js";
 import { Backoff } from "./backoff.js";
 import { failure, type StreamOutcome, type TransportState } from "./transport.js";
@@ -50,7 +51,8 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
   #connections: readonly C[] = [];
   /** The one that is not ready yet. */
   #connecting: C | undefined;
-  #connectingSince = 0;
+  /** It takes longer than it should. */
+  #slow = false;
   #connectTimer: NodeJS.Timeout | undefined;
   #backoffTimer: NodeJS.Timeout | undefined;
   /** Why the last attempt to connect failed; undefined after one that did not. */
@@ -74,7 +76,7 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
     if (this.#connections.length > 0) return "ready";
     if (this.#failure !== undefined || this.#unresponsive >= maxUnresponsive) return "failing";
     if (this.#connecting === undefined) return "idle";
-    return performance.now() - this.#connectingSince > slowConnectMs ? "failing" : "connecting";
+    return this.#slow ? "failing" : "connecting";
   }
 
   /** Gives the call to a connection, now or later. */
@@ -95,6 +97,7 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
     this.#connections = [...this.#connections, this.#connecting!];
     this.#connecting = undefined;
     this.#failure = undefined;
+    stateChanged();
   }
 
   /** Some connection takes more calls than before. */
@@ -132,6 +135,7 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
     this.#connections = before.filter(other => other !== connection);
     if (this.#connections.length < before.length)
       this.#unresponsive = connection.responded ? 0 : this.#unresponsive + 1;
+    stateChanged();
     if (this.#connections.length === 0 && this.#unresponsive > 1) this.#releaseQueue();
     else this.#assignQueued();
   }
@@ -192,13 +196,15 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
   }
 
   #openConnection(): void {
-    this.#connectingSince = performance.now();
     const connection = this.open();
     this.#connecting = connection;
-    this.#connectTimer = setTimeout(
-      () => connection.abort(`not connected within ${connectTimeoutMs} ms`),
-      connectTimeoutMs,
-    ).unref();
+    this.#slow = false;
+    this.#connectTimer = setTimeout(() => {
+      this.#slow = true;
+      stateChanged();
+      const giveUp = (): void => connection.abort(`not connected within ${connectTimeoutMs} ms`);
+      this.#connectTimer = setTimeout(giveUp, connectTimeoutMs - slowConnectMs).unref();
+    }, slowConnectMs).unref();
   }
 
   /** Connecting failed: calls that wait go elsewhere, and it is tried again later. */
@@ -213,6 +219,7 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
       return;
     }
     this.#failure = reason;
+    stateChanged();
     const queue = this.#queue;
     this.#queue = [];
     const text = this.#unreachable();

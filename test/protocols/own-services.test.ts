@@ -1,14 +1,25 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { after, before, describe, it, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { promisify } from "node:util";
-import { Client, type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { Reader, Writer } from "protobufjs";
 import { LoadError } from "../../src/config/diagnostic.js";
 import { decodeFile } from "../../src/descriptors/descriptor-codec.js";
 import type { FileProto } from "../../src/descriptors/descriptor-proto.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
+import { stateChanged } from "../../src/net/state-changes.js";
+import { HealthService } from "../../src/protocols/own-services/health.js";
 import { createChannel } from "../../src/upstream/create-channel.js";
 import { fetchDescriptors } from "../../src/upstream/reflection/reflection.js";
 import { startTestGateway, type TestGateway } from "../gateway/harness.js";
@@ -498,6 +509,97 @@ test("health of the gateway follows the upstreams, each service its own", async 
   assert.equal(String(own.body), '{"status":"SERVING"}');
   client.close();
   await gateway.close();
+});
+
+test("nobody looks at what watchers of health wait for between two changes", async t => {
+  t.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+  let looks = 0;
+  let status = true;
+  const source = {
+    services: [],
+    serving: () => {
+      looks++;
+      return status;
+    },
+  };
+  const told: number[] = [];
+  const calls = [1, 2].map(() => {
+    const call = new HealthService(source).methods.get(`${health}/Watch`)?.open({
+      respond: message => told.push(serving(Buffer.from(message))),
+      end: () => assert.fail("the watch has ended"),
+    });
+    call?.message(asking(1, ""));
+    return call;
+  });
+  t.mock.timers.tick(3_600_000);
+  assert.deepEqual([looks, told], [2, [1, 1]]);
+  status = false;
+  stateChanged();
+  stateChanged();
+  await turn();
+  assert.deepEqual([looks, told], [4, [1, 1, 2, 2]]);
+  for (const call of calls) call?.closed?.();
+  stateChanged();
+  await turn();
+  assert.equal(looks, 4);
+});
+
+test("a watcher of health is told of each change of a backend, also that it is gone", async () => {
+  const backend = new Server();
+  const watched: ServerWritableStream<Buffer, Buffer>[] = [];
+  const asked = new EventEmitter();
+  const definition = {
+    Watch: {
+      path: `${health}/Watch`,
+      requestStream: false,
+      responseStream: true,
+      requestSerialize: same,
+      requestDeserialize: same,
+      responseSerialize: same,
+      responseDeserialize: same,
+    },
+  };
+  backend.addService(definition, {
+    Watch: (call: ServerWritableStream<Buffer, Buffer>) => {
+      watched.push(call);
+      call.write(Buffer.from([8, 1]));
+      asked.emit("call");
+    },
+  });
+  const port = await promisify(backend.bindAsync.bind(backend))(
+    "127.0.0.1:0",
+    ServerCredentials.createInsecure(),
+  );
+  const first = once(asked, "call");
+  const gateway = await startTestGateway(
+    yaml("{ grpc: { health: { auth: none } } }").replace(
+      'ill: { targets: ["127.0.0.1:1"]',
+      `ill: { targets: ["127.0.0.1:${port}"]`,
+    ),
+    { ...files, "keys.yaml": keys },
+  );
+  const client = new Client(`127.0.0.1:${gateway.httpPort}`, credentials.createInsecure());
+  try {
+    await first;
+    const stream = client.makeServerStreamRequest(`${health}/Watch`, same, same, asking(1, ""));
+    stream.on("error", () => undefined);
+    const statuses = stream[Symbol.asyncIterator]();
+    const next = async (): Promise<number> => serving((await statuses.next()).value as Buffer);
+    assert.equal(await next(), 1);
+    for (const status of [2, 1, 2]) {
+      watched[0]?.write(Buffer.from([8, status]));
+      assert.equal(await next(), status);
+    }
+    // The backend goes away: it is failing once it cannot be reached, whatever it said last.
+    watched[0]?.write(Buffer.from([8, 1]));
+    assert.equal(await next(), 1);
+    backend.forceShutdown();
+    assert.equal(await next(), 2);
+  } finally {
+    client.close();
+    backend.forceShutdown();
+    await gateway.close();
+  }
 });
 
 test("health and reflection demand what their sections say, and auth.default where they say nothing", async () => {

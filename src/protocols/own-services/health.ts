@@ -1,4 +1,5 @@
 import { Reader, Writer } from "protobufjs";
+import { onStateChange } from "../../net/state-changes.js";
 import { Code } from "../../status/code.js";
 import { errorStatus, type LocalMethod, okStatus, type Responder } from "./local-channel.js";
 
@@ -12,14 +13,11 @@ export interface ServingSource {
 /** `grpc.health.v1.HealthCheckResponse.ServingStatus` */
 const Serving = { Serving: 1, NotServing: 2, ServiceUnknown: 3 } as const;
 
-/** Milliseconds between two looks at what watchers wait for. */
-const lookMs = 250;
-
 /** `grpc.health.v1.Health` of the gateway. */
 export class HealthService {
   readonly #source: ServingSource;
   readonly #watchers = new Set<Watcher>();
-  #timer: NodeJS.Timeout | undefined;
+  #stopListening: (() => void) | undefined;
   readonly methods: ReadonlyMap<string, LocalMethod>;
 
   constructor(source: ServingSource) {
@@ -64,9 +62,9 @@ export class HealthService {
         watcher = { service, last: undefined, responder };
         this.#watchers.add(watcher);
         this.#look(watcher);
-        this.#timer ??= setInterval(() => {
+        this.#stopListening ??= onStateChange(() => {
           for (const each of this.#watchers) this.#look(each);
-        }, lookMs).unref();
+        });
       },
       end: () => {
         if (watcher === undefined) responder.end(malformed);
@@ -76,8 +74,8 @@ export class HealthService {
         if (watcher === undefined) return;
         this.#watchers.delete(watcher);
         if (this.#watchers.size > 0) return;
-        clearInterval(this.#timer);
-        this.#timer = undefined;
+        this.#stopListening?.();
+        this.#stopListening = undefined;
       },
     };
   }

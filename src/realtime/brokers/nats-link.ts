@@ -9,6 +9,7 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { brokerUnavailable } from "./broker.js";
 
@@ -73,6 +74,11 @@ export class NatsLink {
     return this.#ready;
   }
 
+  #setReady(ready: boolean): void {
+    this.#ready = ready;
+    stateChanged();
+  }
+
   /** @throws GatewayError BROKER_UNAVAILABLE */
   get nats(): Nats {
     if (this.#nats === undefined || !this.#ready) throw brokerUnavailable();
@@ -90,7 +96,7 @@ export class NatsLink {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#ready = false;
+    this.#setReady(false);
     clearTimeout(this.#timer);
     await this.#nats?.connection.close();
   }
@@ -174,14 +180,14 @@ export class NatsLink {
     await this.#listener?.connecting(nats);
     this.#nats = nats;
     this.#logger?.info("the realtime broker is reached");
-    this.#ready = true;
+    this.#setReady(true);
     await this.#listener?.connected();
   }
 
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type === "disconnect" || status.type === "staleConnection") {
-        this.#ready = false;
+        this.#setReady(false);
         this.failed(new Error("the connection is lost"));
       } else if (status.type === "reconnect") {
         await this.#connected(connection).catch(error => {
@@ -191,7 +197,7 @@ export class NatsLink {
       }
     }
     // A connection that was closed finally is replaced.
-    this.#ready = false;
+    this.#setReady(false);
     this.#retry();
   }
 

@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from "ioredis";
+import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { brokerUnavailable } from "./broker.js";
 import type { Script } from "./redis-scripts.js";
@@ -69,7 +70,7 @@ export class RedisLink {
       });
       redis.on("close", () => {
         if (this.#ready) this.failed(new Error("the connection is lost"));
-        this.#ready = false;
+        this.#setReady(false);
       });
     }
     this.#subscriptions.on("message", (channel, text) => this.#listener?.message(channel, text));
@@ -77,6 +78,11 @@ export class RedisLink {
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  #setReady(ready: boolean): void {
+    this.#ready = ready;
+    stateChanged();
   }
 
   /** Resolves after the first attempt, whatever came of it. */
@@ -91,7 +97,7 @@ export class RedisLink {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#ready = false;
+    this.#setReady(false);
     clearInterval(this.#timer);
     this.#commands.disconnect();
     this.#subscriptions.disconnect();
@@ -164,7 +170,7 @@ export class RedisLink {
       return;
     }
     this.#logger?.info("the realtime broker is reached");
-    this.#ready = true;
+    this.#setReady(true);
     await this.#listener?.connected();
   }
 

@@ -1,3 +1,4 @@
+import { stateChanged } from "../../net/state-changes.js";
 import { GatewayError } from "../../status/failure.js";
 import type { ProcessChannel } from "../../workers/channel.js";
 import type { Question } from "../../workers/topic.js";
@@ -55,12 +56,17 @@ export class WorkerBroker implements Broker {
     this.#presence = new ClusterPresence(new PrimaryPresence(this), leaseMs);
     this.presence = this.#presence;
     void channel.closed.then(() => {
-      this.#ready = false;
+      this.#setReady(false);
     });
   }
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  #setReady(ready: boolean): void {
+    this.#ready = ready;
+    stateChanged();
   }
 
   async start(receiver: Receiver): Promise<void> {
@@ -128,7 +134,7 @@ export class WorkerBroker implements Broker {
   async close(): Promise<void> {
     for (const feed of this.#feeds.values()) feed.close();
     await this.#presence.end();
-    this.#ready = false;
+    this.#setReady(false);
   }
 
   /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */

@@ -1,3 +1,4 @@
+import { stateChanged } from "../../net/state-changes.js";
 import type { EndpointState } from "../channel.js";
 import type { Transport } from "../transport.js";
 import { type EndpointAddress, NameResolver, parseTarget, type UpstreamTarget } from "./target.js";
@@ -121,6 +122,7 @@ export class EndpointSet {
     const before = this.#byKey;
     this.#byKey = next;
     this.#list = [...next.values()];
+    stateChanged();
     for (const [key, endpoint] of before) if (!next.has(key)) this.#remove(endpoint);
   }
 

@@ -1,4 +1,5 @@
 import { Reader, Writer } from "protobufjs";
+import { stateChanged } from "../../net/state-changes.js";
 import { Code } from "../../status/code.js";
 import { Backoff } from "../backoff.js";
 import { noMetadata } from "../channel.js";
@@ -41,16 +42,21 @@ export class HealthWatch implements TransportListener {
   onWritten(): void {}
 
   onMessage(message: Uint8Array): void {
-    this.#endpoint.healthy = servingStatus(message) === serving;
+    this.#setHealthy(servingStatus(message) === serving);
     this.#backoff.reset();
     this.#stream?.read();
   }
 
   onEnd({ status }: StreamOutcome): void {
     this.#stream = undefined;
-    this.#endpoint.healthy = true;
+    this.#setHealthy(true);
     const pause = status.code === Code.UNIMPLEMENTED ? maxPauseMs : this.#backoff.next();
     this.#timer = setTimeout(() => this.#start(), pause).unref();
+  }
+
+  #setHealthy(healthy: boolean): void {
+    this.#endpoint.healthy = healthy;
+    stateChanged();
   }
 
   #start(): void {

@@ -8,6 +8,7 @@ import type {
   StatusObject,
 } from "@grpc/grpc-js";
 import { asBuffer } from "../../net/buffer.js";
+import { stateChanged } from "../../net/state-changes.js";
 import { Code } from "../../status/code.js";
 import type { UpstreamTarget } from "../balancing/target.js";
 import { type CallStatus, type FailureOrigin, type Metadata, noMetadata } from "../channel.js";
@@ -131,7 +132,9 @@ class GrpcJsTransport implements Transport {
   readonly #channel: GrpcChannel;
   readonly #onFailing: () => void;
   #state: TransportState = "idle";
-  #connectingSince = 0;
+  /** While it is connecting. */
+  #slowTimer: NodeJS.Timeout | undefined;
+  #slow = false;
 
   constructor(grpc: GrpcJs, channel: GrpcChannel, onFailing: () => void) {
     this.#grpc = grpc;
@@ -141,8 +144,7 @@ class GrpcJsTransport implements Transport {
   }
 
   get state(): TransportState {
-    const slow = this.#state === "connecting" && performance.now() - this.#connectingSince > connectTimeout;
-    return slow ? "failing" : this.#state;
+    return this.#state === "connecting" && this.#slow ? "failing" : this.#state;
   }
 
   start(call: TransportCall, listener: TransportListener): TransportStream {
@@ -170,13 +172,19 @@ class GrpcJsTransport implements Transport {
   #watch(): void {
     const { connectivityState } = this.#grpc;
     const current = this.#channel.getConnectivityState(false);
+    clearTimeout(this.#slowTimer);
+    this.#slow = false;
+    stateChanged();
     switch (current) {
       case connectivityState.READY:
         this.#state = "ready";
         break;
       case connectivityState.CONNECTING:
         this.#state = "connecting";
-        this.#connectingSince = performance.now();
+        this.#slowTimer = setTimeout(() => {
+          this.#slow = true;
+          stateChanged();
+        }, connectTimeout).unref();
         break;
       case connectivityState.TRANSIENT_FAILURE:
         this.#state = "failing";
