@@ -11,6 +11,7 @@ import { pageFiles, pagePolicy } from "../net/page-files.js";
 import { NodeCertificates, type RenewableTls, type ServerTls, type ShownTls } from "../net/server-tls.js";
 import { withoutSchemas } from "../net/without-schemas.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
+import { type MetricsFormat, metricsContentType, metricsFormat } from "../telemetry/exposition.js";
 import { type Elsewhere, Operations } from "./operations.js";
 
 /** Whether the gateway should get traffic, and what that rests on. */
@@ -34,7 +35,7 @@ export interface AdminOptions {
   readonly clientCa?: string | Buffer | undefined;
   /** Asked at each request. Without it and `clientCa` everybody is served. */
   readonly token?: () => string | undefined;
-  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly metrics: { text(format: MetricsFormat): Promise<string> };
   readonly ready: () => Readiness | Promise<Readiness>;
   /** What the status page shows. */
   readonly status: () => unknown;
@@ -201,7 +202,13 @@ function addRoutes(app: App, { metrics, ready, status, config, bindings }: Admin
     );
   }
   app.get("/status", async (_request, reply) => sendJson(reply, await status()));
-  app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get("/metrics", async (request, reply) => {
+    const format = metricsFormat(request.headers.accept);
+    return reply
+      .type(metricsContentType(format))
+      .header("vary", "accept")
+      .send(await metrics.text(format));
+  });
   app.get("/livez", (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok"));
   app.get("/readyz", async (_request, reply) => {
     const readiness = await ready();

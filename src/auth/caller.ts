@@ -1,3 +1,5 @@
+import type { Span } from "../telemetry/tracing/span.js";
+
 /** A request or an upgrade as providers, policies and limits see it, before any body is read. */
 export interface Caller {
   /** Address of the client, as the trusted proxies report it. */
@@ -9,6 +11,8 @@ export interface Caller {
   /** Raw, without `?`. */
   readonly query: string;
   readonly encrypted: boolean;
+  /** Of the guard; undefined where the trace is not recorded. */
+  readonly span?: Span | undefined;
   /** The value of a header by lower-case name, several lines joined by `, `; undefined where absent. */
   header(name: string): string | undefined;
   /** The Cookie header, unless a page has sent it that may not act for its user (`RequestOrigins`). */

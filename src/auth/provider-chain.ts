@@ -1,4 +1,5 @@
 import { type GatewayError, gatewayError } from "../status/failure.js";
+import { traceIdOf } from "../telemetry/traceparent.js";
 import type { Caller } from "./caller.js";
 import type { Authenticator, Identity } from "./identity.js";
 import type { AuthEvent } from "./provider.js";
@@ -27,13 +28,13 @@ export function providerChain(
         if (found instanceof Promise) {
           return found.then(
             identity => accepted(provider, identity),
-            error => ask(caller, index + 1, noted(seen, provider, error, log)),
+            error => ask(caller, index + 1, noted(seen, provider, error, caller, log)),
           );
         }
         if (found !== undefined) return accepted(provider, found);
         provider.counters.missing.inc();
       } catch (error) {
-        seen = noted(seen, provider, error, log);
+        seen = noted(seen, provider, error, caller, log);
       }
     }
     throw failureOf(providers, seen);
@@ -51,6 +52,7 @@ function noted(
   seen: Refusals | undefined,
   provider: Provider,
   error: unknown,
+  caller: Caller,
   log: (event: AuthEvent) => void,
 ): Refusals {
   const foreseen = error instanceof CredentialRefusal;
@@ -59,6 +61,7 @@ function noted(
   log({
     level: refusal.result === "unavailable" ? "warn" : "debug",
     provider: provider.name,
+    traceId: caller.span?.traceId ?? traceIdOf(caller.header("traceparent")),
     message: foreseen || !(error instanceof Error) ? refusal.message : (error.stack ?? error.message),
   });
   const refusals = seen ?? new Map<Provider, CredentialRefusal>();

@@ -71,6 +71,8 @@ export interface AuthEvent {
   readonly level: "debug" | "info" | "warn";
   readonly provider: string;
   readonly message: string;
+  /** Of the request that it is about. */
+  readonly traceId?: string | undefined;
 }
 
 /** What providers need of the gateway. */

@@ -226,8 +226,10 @@ function observer(upstream: string, config: GatewayConfig, metrics: Runtime["met
   const codes = new ListedCodes(statusCodesOf(config, upstream));
   return {
     started: path => of(path).started(),
-    finished: (path, code, seconds, businessCode) =>
-      of(path).handled(code, seconds, businessCode === undefined ? undefined : codes.labelOf(businessCode)),
+    finished: (path, code, seconds, businessCode, traceId) => {
+      const label = businessCode === undefined ? undefined : codes.labelOf(businessCode);
+      of(path).handled(code, seconds, label, traceId);
+    },
     retried: (path, code) => of(path).retried(code),
     resent: (path, why) => of(path).resent(why),
   };

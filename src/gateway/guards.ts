@@ -27,7 +27,7 @@ export function createGuards(
     channel,
     passedHeaders: passedHeaders(config),
     metrics: auth,
-    log: ({ level, provider, message }) => log[level]({ provider }, message),
+    log: ({ level, provider, message, traceId }) => log[level]({ provider, trace_id: traceId }, message),
   });
   const limits = createLimits(config.rate_limits, { metrics, log, previous: previous?.limits, borrower });
   return {

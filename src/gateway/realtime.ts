@@ -102,12 +102,13 @@ export class RealtimeService implements Rooms {
       trustedHops: config.http.forwarded.trusted_hops,
       finished: upgrade => this.#record(upgrade),
     };
-    this.#bridge = createBridge(runtime.bridge);
+    this.#bridge = createBridge(runtime.bridge, runtime.tracer);
     this.realtime = new Realtime({
       settings: { ...realtimeSettings(config, section, closedSocketGuard), bridge: this.#bridge },
       broker,
       metrics: runtime.realtime,
       logger: runtime.log,
+      tracer: runtime.tracer,
     });
   }
 
@@ -258,7 +259,7 @@ export class RealtimeService implements Rooms {
   }
 
   /** A log line as other requests have it; how long a socket lives is no latency. */
-  #record({ path, requestId, identity, failure, seconds, bytes }: FinishedUpgrade): void {
+  #record({ path, requestId, traceId, identity, failure, seconds, bytes }: FinishedUpgrade): void {
     const route = this.#sockets.path;
     const status = failure?.httpStatus ?? 101;
     const code = failure?.code ?? Code.OK;
@@ -266,6 +267,7 @@ export class RealtimeService implements Rooms {
       this.#runtime.metrics.route(route, "GET", "realtime").observe(status, code, seconds, 0, bytes);
     this.#runtime.accessLog.write({
       requestId,
+      traceId,
       identity,
       method: "GET",
       path,

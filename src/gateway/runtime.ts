@@ -58,7 +58,7 @@ export function createRuntime(
     log,
     accessLog: new AccessLog(log, telemetry.log),
     metrics,
-    tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing.sample),
+    tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing),
     auth: new AuthMetrics(registry),
     policies: new PolicyMetrics(registry),
     certificates: new CertificateMetrics(registry),

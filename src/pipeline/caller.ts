@@ -3,13 +3,18 @@ import type { RequestOrigins } from "../auth/request-origins.js";
 import { bearerToken } from "../net/bearer.js";
 import { clientAddress } from "../net/forwarded-list.js";
 import type { InboundRequest } from "../server/inbound-request.js";
+import type { Span } from "../telemetry/tracing/span.js";
 
 /** The caller of a request, as guards see it. */
 export class RequestCaller implements Caller {
   readonly #request: InboundRequest;
   readonly #origins: RequestOrigins;
 
-  constructor(request: InboundRequest, origins: RequestOrigins) {
+  constructor(
+    request: InboundRequest,
+    origins: RequestOrigins,
+    readonly span?: Span,
+  ) {
     this.#request = request;
     this.#origins = origins;
   }

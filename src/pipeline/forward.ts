@@ -4,11 +4,12 @@ import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
 import type { HeaderList } from "../server/response-writer.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../status/failure.js";
+import { endHttpSpan, httpClientSpan } from "../telemetry/tracing/http-span.js";
 import type { BackendRequest, BackendResponse } from "../upstream/http/client.js";
 import { backendFailure, backendHeaders, type ForwardedHeaders } from "../upstream/http/message.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { requestMetadata } from "./metadata.js";
-import { endForwarding, forwardingSpan, noteOrigin } from "./trace.js";
+import { noteOrigin } from "./trace.js";
 
 /** What a pass-through prefix takes; the rarer methods of other specifications too. */
 const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
@@ -42,7 +43,8 @@ export async function forward(
   if (upgrade !== undefined && !websocket)
     throw gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
   const controller = new AbortController();
-  const span = forwardingSpan(context, binding);
+  const span = httpClientSpan(context.span, method);
+  span?.set("protogate.upstream", binding.upstream);
   const forwarded: BackendRequest = {
     method,
     target: forwarder.target(path, query),
@@ -55,12 +57,12 @@ export async function forward(
   try {
     if (upgrade === undefined) {
       const answer = await forwarder.send(forwarded);
-      endForwarding(span, answer.status);
+      endHttpSpan(span, answer.status);
       return await responseOf(answer, own);
     }
     upgrade.watch();
     const answer = await forwarder.upgrade(forwarded);
-    endForwarding(span, answer.kind === "refused" ? answer.status : 101);
+    endHttpSpan(span, answer.kind === "refused" ? answer.status : 101);
     if (answer.kind === "refused") return await responseOf(answer, own);
     if (cancellation.cancelled) {
       answer.socket.destroy();

@@ -165,12 +165,13 @@ export class Pipeline {
         releases: [],
       };
       context.guardResult = guardResult;
-      const caller = new RequestCaller(request, routes.origins);
+      const span = context.span?.child("guard");
+      const caller = new RequestCaller(request, routes.origins, span);
       const { guard } = binding;
       const admitted =
-        context.span === undefined
+        span === undefined
           ? guard.admit(caller, request.path, guardResult)
-          : traced(context.span.child("guard"), () => guard.admit(caller, request.path, guardResult));
+          : traced(span, () => guard.admit(caller, request.path, guardResult));
       if (admitted !== undefined) return admitted.then(() => this.#dispatch(context, binding, variables));
     }
     return this.#dispatch(context, binding, variables);

@@ -39,6 +39,7 @@ export function record(
       requestBytes,
       responseBytes,
       label,
+      span?.traceId,
     );
   }
   const isFailure = status >= 400;

@@ -9,6 +9,7 @@ import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../l
 import { createMemoryStore, type MemoryStore } from "../limits/stores/memory.js";
 import { gatewayError } from "../status/failure.js";
 import type { Logger } from "../telemetry/logger.js";
+import type { Tracer } from "../telemetry/tracing/tracer.js";
 import type { Bridge } from "./bridge/bridge.js";
 import type { Broker } from "./brokers/broker.js";
 import { Chat } from "./chat/chat.js";
@@ -18,6 +19,7 @@ import { count, type RealtimeCensus, type RealtimeMetrics } from "./metrics.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
 import { LocalHub } from "./rooms/local-hub.js";
 import { plainRooms, type RoomKinds } from "./rooms/room-kinds.js";
+import { RoomTraces } from "./rooms/room-traces.js";
 import type { SessionRule } from "./rooms/session-classes.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
 import type { FrameRate, Publisher } from "./rooms/socket.js";
@@ -63,6 +65,8 @@ export interface RealtimeOptions {
   readonly broker: Broker;
   readonly metrics: RealtimeMetrics;
   readonly logger: Logger | undefined;
+  /** Undefined where no traces are recorded. */
+  readonly tracer?: Tracer | undefined;
 }
 
 const tickIntervalMs = 1000;
@@ -75,6 +79,7 @@ export class Realtime {
   readonly chat: Chat;
   readonly metrics: RealtimeMetrics;
   readonly logger: Logger | undefined;
+  readonly tracer: Tracer | undefined;
   readonly #broker: Broker;
   readonly #timer: NodeJS.Timeout;
   #settings: RealtimeSettings;
@@ -84,14 +89,16 @@ export class Realtime {
   /** Requests that are being decided on. */
   pending = 0;
 
-  constructor({ settings, broker, metrics, logger }: RealtimeOptions) {
+  constructor({ settings, broker, metrics, logger, tracer }: RealtimeOptions) {
     this.#settings = settings;
     this.#guard = guardOf(settings);
     this.#sendRate = new SendRate(frameRateOf(settings));
     this.#broker = broker;
     this.metrics = metrics;
     this.logger = logger;
+    this.tracer = tracer;
     this.#hub = new LocalHub(broker, metrics, logger, hubLimits(settings));
+    if (tracer !== undefined) this.#hub.fanOut.traces = new RoomTraces(tracer);
     this.hub = new ServerHub(this.#hub);
     this.chat = new Chat(this.#hub, chatOptions(settings));
     this.#hub.onBuried = () => this.#buried();

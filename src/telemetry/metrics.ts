@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { type MetricsFormat, metricText } from "./exposition.js";
 import { RecentFailures } from "./recent-failures.js";
 import { methodLabel, RouteMetrics, type RouteSeries } from "./route-metrics.js";
 import { CounterSeries, HistogramSeries } from "./series.js";
 import { StreamMetrics } from "./stream-metrics.js";
+import { metricStates } from "./totals.js";
 import { UpstreamMetrics, type UpstreamSeries } from "./upstream-metrics.js";
 
 export type { RouteMetrics } from "./route-metrics.js";
@@ -202,13 +204,9 @@ export class Metrics {
     this.#reloadOk.set(0);
   }
 
-  get contentType(): string {
-    return this.registry.contentType;
-  }
-
-  /** The Prometheus text format, version 0.0.4. */
-  text(): Promise<string> {
-    return this.registry.metrics();
+  async text(format: MetricsFormat = "prometheus"): Promise<string> {
+    if (format === "prometheus") return this.registry.metrics();
+    return metricText(await metricStates(this.registry), format);
   }
 }
 

@@ -68,6 +68,7 @@ export class RouteMetrics {
    * @param requestBytes size of the body as received
    * @param responseBytes size of the body as sent
    * @param label of a code that is none of gRPC's, out of the configuration
+   * @param traceId where the trace is recorded
    */
   observe(
     httpStatus: number,
@@ -76,10 +77,11 @@ export class RouteMetrics {
     requestBytes: number,
     responseBytes: number,
     label?: string,
+    traceId?: string,
   ): void {
     this.count(httpStatus, grpcCode, label);
     this.#histograms ??= this.#makeHistograms();
-    this.#histograms.duration.observe(seconds);
+    this.#histograms.duration.observe(seconds, traceId);
     this.#histograms.requestSize.observe(requestBytes);
     this.#histograms.responseSize.observe(responseBytes);
   }

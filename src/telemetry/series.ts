@@ -12,10 +12,19 @@ import type { Metric, Registry } from "prom-client";
 
 type Labels = Readonly<Record<string, string>>;
 
+/** One observation of a histogram, by which the trace of a slow request is found. */
+export interface Exemplar {
+  readonly labelSet: Readonly<{ trace_id: string }>;
+  readonly value: number;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
+}
+
 interface Sample {
   readonly metricName: string;
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
+  readonly exemplar?: Exemplar | undefined;
 }
 
 export class CounterChild {
@@ -30,6 +39,8 @@ export class CounterChild {
 export class HistogramChild {
   /** One a bound, not cumulative; what lies above the last bound is in `count` alone. */
   readonly buckets: number[];
+  /** The latest of each bucket, that above the last bound included; undefined until there is one. */
+  exemplars: (Exemplar | undefined)[] | undefined;
   sum = 0;
   count = 0;
 
@@ -40,16 +51,17 @@ export class HistogramChild {
     this.buckets = bounds.map(() => 0);
   }
 
-  observe(value: number): void {
+  /** @param traceId of what is observed, where its trace is recorded */
+  observe(value: number, traceId?: string): void {
     this.sum += value;
     this.count++;
     const { bounds } = this;
-    for (let i = 0; i < bounds.length; i++) {
-      if (value <= bounds[i]!) {
-        this.buckets[i]!++;
-        return;
-      }
-    }
+    let i = 0;
+    while (i < bounds.length && value > bounds[i]!) i++;
+    if (i < bounds.length) this.buckets[i]!++;
+    if (traceId === undefined) return;
+    this.exemplars ??= [];
+    this.exemplars[i] = { labelSet: { trace_id: traceId }, value, timestamp: Date.now() / 1000 };
   }
 }
 
@@ -122,14 +134,20 @@ export class HistogramSeries extends Series<HistogramChild> {
     return new HistogramChild(labels, this.bounds);
   }
 
-  protected override samples({ labels, buckets, sum, count }: HistogramChild): Sample[] {
+  protected override samples({ labels, buckets, exemplars = [], sum, count }: HistogramChild): Sample[] {
     let below = 0;
     const samples: Sample[] = this.bounds.map((bound, i) => {
       below += buckets[i]!;
-      return { metricName: `${this.name}_bucket`, labels: { ...labels, le: bound }, value: below };
+      const sample = { metricName: `${this.name}_bucket`, labels: { ...labels, le: bound }, value: below };
+      return exemplars[i] === undefined ? sample : { ...sample, exemplar: exemplars[i] };
     });
     samples.push(
-      { metricName: `${this.name}_bucket`, labels: { ...labels, le: "+Inf" }, value: count },
+      {
+        metricName: `${this.name}_bucket`,
+        labels: { ...labels, le: "+Inf" },
+        value: count,
+        exemplar: exemplars[this.bounds.length],
+      },
       { metricName: `${this.name}_sum`, labels, value: sum },
       { metricName: `${this.name}_count`, labels, value: count },
     );

@@ -1,5 +1,5 @@
-import type { Metric } from "prom-client";
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import type { Exemplar } from "./series.js";
 
 /** A metric of one process at one moment, as prom-client tells it. */
 export interface MetricState {
@@ -15,6 +15,8 @@ interface MetricSample {
   readonly value: number;
   /** Where it differs from the metric's: `…_bucket`. */
   readonly metricName?: string;
+  /** Of a bucket: an observation that it counts. */
+  readonly exemplar?: Exemplar | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ function ruleOf({ name, aggregator }: MetricState): Rule {
 }
 
 interface Total {
-  readonly sample: MetricSample;
+  sample: MetricSample;
   value: number;
   count: number;
 }
@@ -61,7 +63,7 @@ export function addUp(sources: readonly (readonly MetricState[])[]): MetricState
         const key = `${sample.metricName ?? ""} ${JSON.stringify(sample.labels)}`;
         const total = metric.totals.get(key);
         if (total === undefined) metric.totals.set(key, { sample, value: sample.value, count: 1 });
-        else add(rule, total, sample.value);
+        else add(rule, total, sample);
       }
     }
   }
@@ -74,8 +76,10 @@ export function addUp(sources: readonly (readonly MetricState[])[]): MetricState
   }));
 }
 
-function add(rule: Rule, total: Total, value: number): void {
+function add(rule: Rule, total: Total, { value, exemplar }: MetricSample): void {
   total.count++;
+  if (exemplar !== undefined && exemplar.timestamp > (total.sample.exemplar?.timestamp ?? 0))
+    total.sample = { ...total.sample, exemplar };
   if (rule === "sum" || rule === "average") total.value += value;
   else if (rule === "max") total.value = Math.max(total.value, value);
   else if (rule === "min") total.value = Math.min(total.value, value);
@@ -89,14 +93,4 @@ export function lasting(states: readonly MetricState[]): MetricState[] {
 /** What a registry knows, to be given to another process. */
 export async function metricStates(registry: Registry): Promise<MetricState[]> {
   return (await registry.getMetricsAsJSON()) as unknown as MetricState[];
-}
-
-/** The Prometheus text format, version 0.0.4. */
-export function metricText(states: readonly MetricState[]): Promise<string> {
-  const registry = new Registry();
-  for (const state of states) {
-    const metric = { name: state.name, get: async () => state };
-    registry.registerMetric(metric as unknown as Metric);
-  }
-  return registry.metrics();
 }

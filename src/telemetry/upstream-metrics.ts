@@ -39,12 +39,13 @@ export class UpstreamMetrics {
   /**
    * Counts a call that is over, retries and the waits between them included.
    * @param label of a code that is none of gRPC's, out of the configuration
+   * @param traceId where the trace is recorded
    */
-  handled(grpcCode: number, seconds: number, label?: string): void {
+  handled(grpcCode: number, seconds: number, label?: string, traceId?: string): void {
     if (label === undefined) this.#count(this.#handled, this.#series.handled, grpcCode);
     else this.#countBusiness(label);
     this.#handling ??= this.#series.handling.child(...this.#labels);
-    this.#handling.observe(seconds);
+    this.#handling.observe(seconds, traceId);
   }
 
   /** Counts one attempt that is sent again because it ended with `grpcCode`. */

@@ -18,12 +18,15 @@ export function metadataText(metadata: Metadata, name: string): string | undefin
 
 /** Hears of the attempts of a call, for traces. */
 export interface CallTrace {
+  /** Undefined where the trace is not recorded. */
+  readonly traceId: string | undefined;
   /**
    * An attempt begins.
    * @param endpoint its address
    * @param number of the attempt, from 1
+   * @param system the protocol of the upstream
    */
-  attempt(endpoint: string, number: number): AttemptTrace;
+  attempt(endpoint: string, number: number, system: string): AttemptTrace;
 }
 
 export interface AttemptTrace {

@@ -16,7 +16,7 @@ import {
   type UnaryResult,
 } from "./channel.js";
 import type { ChannelOptions, UpstreamObserver } from "./options.js";
-import { rpcProtocols } from "./protocols.js";
+import { type RpcProtocol, rpcProtocols } from "./protocols.js";
 import { transports } from "./transports.js";
 
 export type { ChannelOptions, UpstreamObserver } from "./options.js";
@@ -36,6 +36,7 @@ export function createChannel(options: ChannelOptions, observer?: UpstreamObserv
 }
 
 class BalancedChannel implements Channel, CallHost {
+  readonly protocol: RpcProtocol;
   readonly streams: boolean;
   readonly maxMessageSize: number;
   readonly compressFrom: number | undefined;
@@ -57,7 +58,8 @@ class BalancedChannel implements Channel, CallHost {
     this.observer = observer;
     this.#balancer = createBalancer(options.balancing);
     const transport = transports[options.transport];
-    this.streams = rpcProtocols[transport.protocol].streams;
+    this.protocol = transport.protocol;
+    this.streams = rpcProtocols[this.protocol].streams;
     const connect = transport.connector(options);
     this.#endpoints = new EndpointSet({
       targets: options.targets,
@@ -118,6 +120,7 @@ class BalancedChannel implements Channel, CallHost {
     this.#open++;
     if (!this.#closed) return this;
     return {
+      protocol: this.protocol,
       maxMessageSize: this.maxMessageSize,
       compressFrom: undefined,
       retry: undefined,

@@ -70,7 +70,13 @@ export interface UpstreamObserver {
    * Exactly once for each `started`; retries and the waits between them are inside `seconds`.
    * @param businessCode the backend's own code, which is none of gRPC's
    */
-  finished(path: string, code: number, seconds: number, businessCode: number | undefined): void;
+  finished(
+    path: string,
+    code: number,
+    seconds: number,
+    businessCode: number | undefined,
+    traceId: string | undefined,
+  ): void;
   /** An attempt ended with `code` and the call is sent again. */
   retried(path: string, code: number): void;
   /** An attempt that the backend certainly did not process is sent again: it never left, or was refused. */

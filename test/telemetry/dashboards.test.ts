@@ -111,7 +111,12 @@ describe("Prometheus that scrapes a loaded gateway", {
   let load: Promise<void> = Promise.resolve();
 
   before(async () => {
-    system = await startSystem(join(root, "config/gateway.yaml"));
+    // Nobody takes the spans; what they are of has exemplars all the same.
+    const log = "log: { level: info }";
+    const traced = `${log}\n  tracing: { otlp: "http://127.0.0.1:1", sample: 1 }`;
+    system = await startSystem(join(root, "config/gateway.yaml"), {
+      change: yaml => yaml.replace(log, traced),
+    });
     socket = new WebSocket(`ws://127.0.0.1:${system.httpPort}/ws`);
     await once(socket, "open");
     load = makeTraffic();
@@ -130,6 +135,7 @@ scrape_configs: [{ job_name: protogate, static_configs: [{ targets: ["127.0.0.1:
         `--config.file=${join(files, "prometheus.yml")}`,
         `--storage.tsdb.path=${join(files, "data")}`,
         `--web.listen-address=127.0.0.1:${port}`,
+        "--enable-feature=exemplar-storage",
       ],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
@@ -199,6 +205,19 @@ scrape_configs: [{ job_name: protogate, static_configs: [{ targets: ["127.0.0.1:
       }
     });
   }
+
+  it("latencies of requests and of calls have exemplars with the ids of traces", async () => {
+    for (const metric of ["protogate_http_request_duration_seconds", "protogate_upstream_handling_seconds"]) {
+      const now = Date.now() / 1000;
+      const query = { query: `${metric}_bucket`, start: String(now - 600), end: String(now + 600) };
+      const response = await fetch(`${url}/api/v1/query_exemplars?${new URLSearchParams(query)}`);
+      const { data } = (await response.json()) as {
+        data: readonly { exemplars: readonly { labels: Readonly<Record<string, string>> }[] }[];
+      };
+      const [exemplar] = data.flatMap(({ exemplars }) => exemplars);
+      assert.match(String(exemplar?.labels.trace_id), /^[0-9a-f]{32}$/, metric);
+    }
+  });
 
   it("the rules of config/alerts.yaml are evaluated without error, and what they record has values", async () => {
     const response = await fetch(`${url}/api/v1/rules`);

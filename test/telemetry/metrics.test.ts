@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { metricsFormat, metricText } from "../../src/telemetry/exposition.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
 import { codeLabel, methodLabel } from "../../src/telemetry/route-metrics.js";
+import { addUp, metricStates } from "../../src/telemetry/totals.js";
 
 function metricsWith(...buckets: number[]): Metrics {
   return new Metrics({ version: "1.2.3", buckets });
@@ -198,4 +200,60 @@ test("promtool accepts the metrics", {
     encoding: "utf8",
   });
   assert.deepEqual([status, stdout, stderr], [0, "", ""]);
+});
+
+test("OpenMetrics has exemplars of recorded traces, the latest of each bucket and of all processes; the text format has none", async () => {
+  const [first, second] = [metricsWith(0.1, 1), metricsWith(0.1, 1)];
+  const observe = (metrics: Metrics, seconds: number, traceId?: string): void =>
+    metrics.route("/a", "GET", "s").observe(200, 0, seconds, 0, 0, undefined, traceId);
+  observe(first, 0.05);
+  observe(first, 0.5, "a".repeat(32));
+  observe(second, 0.6, "b".repeat(32));
+  observe(second, 7, "c".repeat(32));
+  metricsOfUpstream(first).handled(0, 0.5, undefined, "d".repeat(32));
+  const states = addUp([await metricStates(first.registry), await metricStates(second.registry)]);
+  const text = await metricText(states, "openmetrics");
+  const lines = text.split("\n");
+  const bucket = (le: string): string =>
+    lines.find(line =>
+      line.startsWith(`protogate_http_request_duration_seconds_bucket{route="/a",method="GET",le="${le}"}`),
+    ) ?? "";
+  assert.match(bucket("0.1"), /^\S+ 1$/);
+  assert.match(bucket("1"), /^\S+ 3 # \{trace_id="[ab]{32}"\} 0\.[56] \d+(\.\d+)?$/);
+  assert.match(bucket("+Inf"), /^\S+ 4 # \{trace_id="c{32}"\} 7 \d+/);
+  assert.ok(
+    lines.some(
+      line => line.startsWith("protogate_upstream_handling_seconds_bucket") && line.includes("d".repeat(32)),
+    ),
+  );
+  assert.ok(lines.includes("# TYPE protogate_http_requests counter"));
+  assert.ok(lines.some(line => line.startsWith('protogate_http_requests_total{route="/a"')));
+  assert.match(text, /\n# EOF\n$/);
+  assert.doesNotMatch(text, /_total_total/);
+  assert.doesNotMatch(await first.text(), /# \{trace_id/);
+  // Neither format changes what the other prints.
+  assert.match(await first.text("openmetrics"), /# EOF/);
+  assert.match(await first.text(), /^# TYPE protogate_http_requests_total counter$/m);
+});
+
+function metricsOfUpstream(metrics: Metrics) {
+  return metrics.upstream("chat", "grpc", "/chat.v1.Rooms/Send");
+}
+
+test("the format of metrics is OpenMetrics where Accept prefers it, else that of Prometheus", () => {
+  const prometheus =
+    "application/openmetrics-text;version=1.0.0;q=0.75,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=0.0.4;q=0.25,*/*;q=0.1";
+  assert.equal(metricsFormat(prometheus), "openmetrics");
+  assert.equal(metricsFormat("application/openmetrics-text"), "openmetrics");
+  for (const accept of [
+    undefined,
+    "",
+    "*/*",
+    "text/plain",
+    "application/openmetrics-text;version=0.0.1",
+    "application/openmetrics-text;q=0",
+    "application/openmetrics-text;q=0.1, text/plain",
+    "application/openmetrics-text;q=nonsense",
+  ])
+    assert.equal(metricsFormat(accept), "prometheus", accept);
 });

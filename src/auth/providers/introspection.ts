@@ -3,6 +3,7 @@ import type { Findings } from "../../config/findings.js";
 import type { DraftOf, Loaded } from "../../config/schema.js";
 import { choice, duration, mapping, oneOrMore, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
+import type { Span } from "../../telemetry/tracing/span.js";
 import {
   type Claims,
   claimAt,
@@ -115,13 +116,15 @@ function createIntrospectionProvider(
   const closed = new AbortController();
   let endpoint = config.url;
 
-  const ask = async (token: string): Promise<Claims> => {
+  const ask = async (token: string, parent: Span | undefined): Promise<Claims> => {
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
     const body = new URLSearchParams({ token, token_type_hint: "access_token" }).toString();
     try {
-      endpoint ??= await discover(String(issuer), "introspection_endpoint", signal);
+      endpoint ??= await discover(String(issuer), "introspection_endpoint", signal, parent);
       return parseClaims(
-        Buffer.from(await fetchText(endpoint, { signal, headers, method: "POST", body }, responseLimit)),
+        Buffer.from(
+          await fetchText(endpoint, { signal, parent, headers, method: "POST", body }, responseLimit),
+        ),
       );
     } catch (error) {
       // The endpoint may have moved.
@@ -139,8 +142,8 @@ function createIntrospectionProvider(
     refusedFor: Math.min(config.cache, refusedForMs),
     now,
     version: () => 0,
-    verify: async (token): Promise<Verified> => {
-      const claims = await ask(token);
+    verify: async (token, caller): Promise<Verified> => {
+      const claims = await ask(token, caller.span);
       if (typeof claims.active !== "boolean")
         throw new CredentialRefusal("unavailable", 'the response of the issuer has no boolean "active"');
       if (!claims.active) refuse("the issuer says that the token is not active");

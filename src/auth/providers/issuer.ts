@@ -1,6 +1,8 @@
 import { isPlainUrl } from "../../config/address.js";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
+import { endHttpSpan, httpClientSpan } from "../../telemetry/tracing/http-span.js";
+import type { Span } from "../../telemetry/tracing/span.js";
 import { isRecord } from "../claims.js";
 import { reasonOf } from "../provider.js";
 
@@ -20,8 +22,36 @@ export function checkWebUrl(at: Path, url: string | undefined, sent: string, fin
   else if (isPlainUrl(url)) findings.warning(at, `${sent} are sent without TLS; expected an https URL`);
 }
 
+/**
+ * Asks a service, within a span where the trace is recorded. Redirects are not followed: they could lead anywhere.
+ * @throws Error where there is no connection
+ */
+export async function tracedFetch(
+  url: string,
+  init: RequestInit,
+  parent: Span | undefined,
+): Promise<Response> {
+  const span = httpClientSpan(parent, init.method ?? "GET");
+  const headers = new Headers(init.headers);
+  if (span !== undefined) {
+    span.setAddress(new URL(url).host);
+    for (const [name, value] of span.headers()) headers.set(name, value);
+  }
+  try {
+    const response = await fetch(url, { ...init, headers, redirect: "manual" });
+    endHttpSpan(span, response.status);
+    return response;
+  } catch (error) {
+    span?.fail("connect");
+    span?.end();
+    throw error;
+  }
+}
+
 interface TextRequest {
   readonly signal: AbortSignal;
+  /** Undefined where the trace is not recorded. */
+  readonly parent?: Span | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly method?: "GET" | "POST";
   readonly body?: string;
@@ -36,12 +66,13 @@ export class IssuerStatus extends Error {
 }
 
 /**
- * The body of a 200. Redirects are not followed: they could lead anywhere.
+ * The body of a 200.
  * @param limit most bytes of the body
  * @throws IssuerStatus for another status; Error where there is no connection, or the body is larger
  */
 export async function fetchText(url: string, request: TextRequest, limit: number): Promise<string> {
-  const response = await fetch(url, { ...request, redirect: "manual" }).catch(error => {
+  const { parent, ...init } = request;
+  const response = await tracedFetch(url, init, parent).catch(error => {
     throw new Error(`cannot be fetched: ${reasonOf((error as Error).cause ?? error)}`);
   });
   if (response.status !== 200) {
@@ -84,8 +115,9 @@ export async function discover(
   issuer: string,
   key: "jwks_uri" | "introspection_endpoint",
   signal: AbortSignal,
+  parent?: Span,
 ): Promise<string> {
-  const metadata = parsedMetadata(await metadataText(issuer, signal));
+  const metadata = parsedMetadata(await metadataText(issuer, signal, parent));
   if (metadata.issuer !== issuer) {
     const found = typeof metadata.issuer === "string" ? JSON.stringify(metadata.issuer) : "nothing";
     throw new Error(`has metadata in which "issuer" is ${found}; expected exactly ${JSON.stringify(issuer)}`);
@@ -99,8 +131,8 @@ export async function discover(
   return url;
 }
 
-async function metadataText(issuer: string, signal: AbortSignal): Promise<string> {
-  const request = { signal, headers: { accept: "application/json" } };
+async function metadataText(issuer: string, signal: AbortSignal, parent: Span | undefined): Promise<string> {
+  const request = { signal, parent, headers: { accept: "application/json" } };
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, "");
   try {

@@ -1,6 +1,7 @@
 import { Counter, Gauge } from "prom-client";
+import { type MetricsFormat, metricText } from "../../telemetry/exposition.js";
 import type { Metrics } from "../../telemetry/metrics.js";
-import { addUp, lasting, type MetricState, metricStates, metricText } from "../../telemetry/totals.js";
+import { addUp, lasting, type MetricState, metricStates } from "../../telemetry/totals.js";
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import { askMetrics, reportMetrics } from "./messages.js";
 
@@ -34,12 +35,8 @@ export class WorkerMetrics {
     this.#restarts.inc();
   }
 
-  get contentType(): string {
-    return this.#metrics.contentType;
-  }
-
-  async text(): Promise<string> {
-    return metricText(await this.states());
+  async text(format: MetricsFormat): Promise<string> {
+    return metricText(await this.states(), format);
   }
 
   /** Of all processes, added up. */

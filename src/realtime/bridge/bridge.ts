@@ -11,6 +11,8 @@ import type {
   SendFrame,
 } from "../chat/frames.js";
 
+import type { ParentSpan } from "../rooms/room-traces.js";
+
 /** A client's connection as the bridge sees it. Safe to use at any time, after its end too. */
 export interface Session {
   /** Unique among all nodes. */
@@ -53,11 +55,13 @@ export interface Bridge {
   /**
    * Asked before the event takes effect; `connect` before the upgrade, when nothing can be sent yet. Answers at once
    * where no backend wants to know. The events of one session and room are asked one after the other. Never throws or rejects.
+   * @param parent what it is part of
    */
   event<K extends EventKind>(
     kind: K,
     session: Session,
     frame: EventFrames[K],
+    parent?: ParentSpan,
   ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>>;
   /**
    * Answers by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id.

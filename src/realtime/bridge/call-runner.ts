@@ -2,6 +2,8 @@ import { responseFailure } from "../../codec/error.js";
 import { Writer } from "../../codec/json-to-wire/writer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Span } from "../../telemetry/tracing/span.js";
+import { attemptsOf } from "../../upstream/attempt-spans.js";
 import { callFailure } from "../../upstream/call/call-failure.js";
 import type { CallStatus, Metadata, StreamHandle } from "../../upstream/channel.js";
 import type { FrameId } from "../chat/frames.js";
@@ -23,6 +25,8 @@ export interface SocketCallRequest {
   readonly call: SocketCall;
   /** The frame as the client wrote it. */
   readonly text: string;
+  /** Undefined where the trace is not recorded. */
+  readonly span: Span | undefined;
 }
 
 /** Requests are encoded one after the other, so they can share one buffer. */
@@ -79,10 +83,19 @@ async function unary(run: SocketCallRequest, request: Uint8Array): Promise<Failu
   const { plan, lane } = route;
   const prepare = (): PreparedCall | undefined => {
     const now = run.bound().call(method);
-    return now && { channel: now.lane.channel, path: plan.method.path, request, retryable: plan.retryable };
+    if (now === undefined) return undefined;
+    const { channel } = now.lane;
+    return {
+      channel,
+      upstream: now.plan.upstream,
+      path: plan.method.path,
+      request,
+      retryable: plan.retryable,
+    };
   };
   const timeoutMs = plan.timeout as number;
-  const unaryRequest = { session, timeoutMs, cancellation: call.cancellation, prepare };
+  const { cancellation } = call;
+  const unaryRequest = { session, timeoutMs, cancellation, prepare, span: run.span };
   const response = await callUnary(unaryRequest, [lane.semaphore]);
   if (response === undefined) return notCallable(method);
   if (response.message === undefined) {
@@ -121,6 +134,7 @@ async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Fail
       metadata: sessionMetadata(session),
       timeout: plan.timeout,
       cancellation: call.cancellation,
+      trace: attemptsOf(run.span, plan.method.path, now.plan.upstream),
       onMessage: message => {
         if (malformed) return;
         const body = decoded(plan, message);

@@ -3,6 +3,7 @@ import { Writer } from "../../codec/json-to-wire/writer.js";
 import type { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
+import type { Span } from "../../telemetry/tracing/span.js";
 import { fromBackend } from "../../upstream/channel.js";
 import type { EventFrames, EventKind, Session, Verdict } from "./bridge.js";
 import type { CallRoute, EventPlan } from "./bridge-plan.js";
@@ -28,6 +29,7 @@ export async function decideEvent<K extends EventKind>(
   session: Session,
   frame: EventFrames[K],
   cancellation: Cancellation,
+  span: Span | undefined,
 ): Promise<EventDecision<EventFrames[K]>> {
   const allowed = { allow: true, frame } as const;
   const first = route();
@@ -42,13 +44,14 @@ export async function decideEvent<K extends EventKind>(
     plan.input.encode(plan.request(session, frame), writer);
     return {
       channel: now.lane.channel,
+      upstream: plan.upstream,
       path: plan.method.path,
       request: writer.finish(),
       retryable: plan.method.idempotency !== "unknown",
     };
   };
   try {
-    const request = { session, timeoutMs: plan.timeout, cancellation, prepare };
+    const request = { session, timeoutMs: plan.timeout, cancellation, prepare, span };
     response = await callUnary(request, [turns, first.lane.semaphore]);
   } catch (error) {
     return refused(failureOf(error));

@@ -1,7 +1,11 @@
 import { Ring } from "../../net/ring.js";
+import { Code, codeName } from "../../status/code.js";
 import { gatewayFailure } from "../../status/failure.js";
 import type { Reason } from "../../status/reasons.js";
+import { type Span, SpanKind } from "../../telemetry/tracing/span.js";
+import type { Tracer } from "../../telemetry/tracing/tracer.js";
 import { type CallFrame, errorFrame, type FrameId } from "../chat/frames.js";
+import { beginSpan, type ParentSpan } from "../rooms/room-traces.js";
 import type { Bridge, EventFrames, EventKind, Session, Verdict } from "./bridge.js";
 import type { BridgeMetrics } from "./bridge-metrics.js";
 import { BoundPlan, type BridgeTarget } from "./bridge-plan.js";
@@ -23,8 +27,8 @@ export interface RpcBridge extends Bridge {
 }
 
 /** Before the first `use` every event is allowed and no call is taken. */
-export function createBridge(metrics: BridgeMetrics): RpcBridge {
-  return new SocketBridge(metrics);
+export function createBridge(metrics: BridgeMetrics, tracer?: Tracer): RpcBridge {
+  return new SocketBridge(metrics, tracer);
 }
 
 /** How many events of one socket backends are asked about at once; others of the socket wait behind them. */
@@ -38,6 +42,7 @@ interface Work {
 
 class SocketBridge implements RpcBridge {
   readonly #metrics: BridgeMetrics;
+  readonly #tracer: Tracer | undefined;
   readonly #work = new WeakMap<Session, Work>();
   /** Of all sockets. */
   readonly #underWay = new Ring<Task>();
@@ -46,8 +51,9 @@ class SocketBridge implements RpcBridge {
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
 
-  constructor(metrics: BridgeMetrics) {
+  constructor(metrics: BridgeMetrics, tracer: Tracer | undefined) {
     this.#metrics = metrics;
+    this.#tracer = tracer;
   }
 
   use(target: BridgeTarget): void {
@@ -58,17 +64,20 @@ class SocketBridge implements RpcBridge {
     kind: K,
     session: Session,
     frame: EventFrames[K],
+    parent?: ParentSpan,
   ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>> {
     if (this.#bound?.plan.events[kind] === undefined) return { allow: true, frame };
     if (this.#closed) return { allow: false, failure: closing() };
-    return this.#decide(kind, session, frame);
+    return this.#decide(kind, session, frame, parent);
   }
 
   async #decide<K extends EventKind>(
     kind: K,
     session: Session,
     frame: EventFrames[K],
+    parent: ParentSpan,
   ): Promise<Verdict<EventFrames[K]>> {
+    const span = beginSpan(this.#tracer, parent, `event ${kind}`, SpanKind.Internal);
     const started = performance.now();
     const task = new Task();
     this.#begin(task);
@@ -76,9 +85,10 @@ class SocketBridge implements RpcBridge {
     work.turns ??= new Semaphore(sessionLimits);
     const { turns } = work;
     const route = () => this.#bound?.event(kind);
-    const { verdict, code } = await decideEvent(route, turns, session, frame, task.cancellation);
+    const { verdict, code } = await decideEvent(route, turns, session, frame, task.cancellation, span);
     if (turns.running === 0) work.turns = undefined;
     this.#metrics.ended(kind, code, (performance.now() - started) / 1000);
+    if (span !== undefined) endBridgeSpan(span, session, code);
     this.#end(task);
     return verdict;
   }
@@ -110,6 +120,7 @@ class SocketBridge implements RpcBridge {
         id,
         call: calls.open(session, id),
         text,
+        span: this.#tracer?.root(`call ${method}`, SpanKind.Server),
       });
     }
   }
@@ -120,6 +131,7 @@ class SocketBridge implements RpcBridge {
     const code = await runCall(run);
     const use = run.route.plan.method.serverStreaming ? "stream" : "call";
     this.#metrics.ended(use, code, (performance.now() - started) / 1000);
+    if (run.span !== undefined) endBridgeSpan(run.span, run.session, code);
     this.#end(run.call);
   }
 
@@ -175,6 +187,24 @@ class SocketBridge implements RpcBridge {
     });
   }
 }
+
+/** @param code of gRPC */
+function endBridgeSpan(span: Span, { requestId }: Session, code: number): void {
+  span.set("protogate.request_id", requestId);
+  span.set("protogate.grpc_code", code);
+  if (faults.has(code)) span.fail(codeName(code));
+  span.end();
+}
+
+/** Codes by which the gateway or a backend is at fault, not the client. */
+const faults: ReadonlySet<number> = new Set([
+  Code.UNKNOWN,
+  Code.DEADLINE_EXCEEDED,
+  Code.UNIMPLEMENTED,
+  Code.INTERNAL,
+  Code.UNAVAILABLE,
+  Code.DATA_LOSS,
+]);
 
 function refuse(session: Session, id: FrameId, reason: Reason, message: string): void {
   session.send(errorFrame(id, gatewayFailure(reason, message), []));

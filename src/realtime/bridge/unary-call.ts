@@ -2,6 +2,8 @@ import { requestFailure, TranscodeError } from "../../codec/error.js";
 import { Cancellation } from "../../net/cancellation.js";
 import { Linked } from "../../net/ring.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
+import type { Span } from "../../telemetry/tracing/span.js";
+import { attemptsOf } from "../../upstream/attempt-spans.js";
 import { callFailure } from "../../upstream/call/call-failure.js";
 import type { Channel, FailureOrigin, Metadata } from "../../upstream/channel.js";
 import type { Session } from "./bridge.js";
@@ -13,6 +15,8 @@ export interface UnaryRequest {
   /** Includes the time in the queue. */
   readonly timeoutMs: number;
   readonly cancellation: Cancellation;
+  /** That its attempts are part of; undefined where the trace is not recorded. */
+  readonly span: Span | undefined;
   /**
    * Resolved lazily: a reload replaces the channel.
    * @returns undefined where a reload has removed the upstream
@@ -22,6 +26,8 @@ export interface UnaryRequest {
 
 export interface PreparedCall {
   readonly channel: Channel;
+  /** Its name. */
+  readonly upstream: string;
   readonly path: string;
   readonly request: Uint8Array;
   readonly retryable: boolean;
@@ -57,7 +63,7 @@ export async function callUnary(
     }
     const prepared = unaryRequest.prepare();
     if (prepared === undefined) return undefined;
-    const { channel, path, request, retryable } = prepared;
+    const { channel, upstream, path, request, retryable } = prepared;
     const result = await channel.unary({
       path,
       request,
@@ -65,6 +71,7 @@ export async function callUnary(
       timeout: left(),
       retryable,
       cancellation,
+      trace: attemptsOf(unaryRequest.span, path, upstream),
     });
     if (result.message !== undefined) return { message: result.message };
     return { message: undefined, failure: callFailure(result), origin: result.status.origin ?? "backend" };

@@ -1,12 +1,14 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
+import { SpanKind, traced } from "../../telemetry/tracing/span.js";
 import type { Bridge, Verdict } from "../bridge/bridge.js";
 import { roomKey } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { Content } from "../rooms/content.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import { ReplayBudget } from "../rooms/replay-budget.js";
+import type { ParentSpan } from "../rooms/room-traces.js";
 import type { Socket } from "../rooms/socket.js";
 import { claimed, notMember, refused, rewrittenName } from "./frame-rules.js";
 import { ack, type HistoryFrame, historyPage, type PublishFrame, type SendFrame } from "./frames.js";
@@ -33,6 +35,15 @@ export class Speaking {
   }
 
   say(socket: Socket, frame: Spoken): Promise<void> | undefined {
+    const { traces } = this.#owner.local.fanOut;
+    const span = traces?.tracer.root(frame.type, SpanKind.Server);
+    if (span === undefined) return this.#say(socket, frame, traces && "unrecorded");
+    span.set("messaging.destination.name", frame.room_id);
+    span.set("protogate.request_id", socket.requestId);
+    return traced(span, () => this.#say(socket, frame, span));
+  }
+
+  #say(socket: Socket, frame: Spoken, parent: ParentSpan): Promise<void> | undefined {
     const { policy, bridge } = this.#owner.options;
     const room = socket.rooms.get(frame.room_id);
     const joined = room?.members.get(socket);
@@ -41,14 +52,15 @@ export class Speaking {
     if (room.kind.publish === "server") throw serverOnly();
     policy?.require(socket.identity, frame.room_id);
     if (bridge === undefined || !room.kind.events.has("message"))
-      return this.#publish(socket, frame, from, contentOf(frame));
-    return whenReady(bridge.event("message", socket, { ...frame, from }), verdict => {
+      return this.#publish(socket, frame, from, contentOf(frame), parent);
+    return whenReady(bridge.event("message", socket, { ...frame, from }, parent), verdict => {
       const spoken = allowed(verdict);
-      return this.#publish(socket, frame, rewrittenName(spoken.from, from), rewritten(frame, spoken));
+      const name = rewrittenName(spoken.from, from);
+      return this.#publish(socket, frame, name, rewritten(frame, spoken), parent);
     });
   }
 
-  #publish(socket: Socket, frame: Spoken, from: string, content: Content): undefined {
+  #publish(socket: Socket, frame: Spoken, from: string, content: Content, parent: ParentSpan): undefined {
     const { local } = this.#owner;
     const { room_id: room, key } = frame;
     const ephemeral = frame.type === "publish" && frame.ephemeral;
@@ -57,6 +69,7 @@ export class Speaking {
       by: socket,
       key: key === undefined ? undefined : keyOf(from, key),
       ephemeral,
+      parent,
     });
     const done = (position: Awaited<typeof published>): void => {
       if (frame.id !== undefined) this.#owner.respond(socket, ack(frame.id, room, position));

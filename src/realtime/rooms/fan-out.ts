@@ -1,5 +1,6 @@
 import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
 import { costOf, type RoomPacer, turnBudget } from "./room-pacer.js";
+import type { RoomTraces } from "./room-traces.js";
 import type { Publisher, Room, Socket, Wave } from "./socket.js";
 
 /** Bytes. */
@@ -38,6 +39,8 @@ const waveStep = 16;
  */
 export class FanOut {
   readonly #publishers: Publisher[] = [];
+  /** Undefined where no traces are recorded. */
+  traces: RoomTraces | undefined;
   #quota = 0;
   #rooms = 1;
 
@@ -64,6 +67,7 @@ export class FanOut {
    */
   publish(room: Room, type: SentType, text: string, seq: number, except?: Socket): void {
     const bytes = Buffer.byteLength(text);
+    const span = seq === 0 ? undefined : this.traces?.delivery(room.name);
     const perMember = costOf(1, bytes);
     const tooMuch = (room.members.size - room.lagging) * perMember > maxTurnCost;
     const deferred = tooMuch ? this.deferral.defer(room, seq, Math.ceil(turnBudget / perMember)) : undefined;
@@ -78,6 +82,13 @@ export class FanOut {
       // Who joins or leaves changes what uWebSockets.js has gathered for one write to each: its notice costs twice as much.
       this.pacer.spend(room, seq === 0 ? 2 * recipients : recipients, bytes);
       this.metrics.fannedOut(recipients + (deferred?.length ?? 0), performance.now() - started);
+    }
+    if (span !== undefined) {
+      span.set("protogate.members", recipients);
+      span.set("protogate.members_deferred", deferred?.length ?? 0);
+      span.set("protogate.members_behind", room.lagging);
+      span.set("messaging.message.body.size", bytes);
+      span.end();
     }
     if (deferred !== undefined) this.pacer.begin(room, this.#waveOf(room, deferred, bytes));
     if (skipped) except.subscribe(room.topic);

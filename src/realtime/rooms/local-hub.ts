@@ -11,6 +11,7 @@ import type {
   Notice,
   Published,
   Receiver,
+  RoomDraft,
   RoomPosition,
 } from "../brokers/broker.js";
 import { signalText } from "../brokers/signals.js";
@@ -25,6 +26,7 @@ import { Notices } from "./notices.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
 import { plainRooms, type RoomEvent, type RoomKind, type RoomKinds } from "./room-kinds.js";
 import { HeldGap, hasFullShare, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import type { ParentSpan } from "./room-traces.js";
 import { SessionClasses, type SessionRule } from "./session-classes.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
 import type { Socket, SocketOwner } from "./socket.js";
@@ -51,6 +53,7 @@ export interface Sending {
   readonly by?: Socket | undefined;
   /** It gets no number and is not kept, and its sender does not get it. */
   readonly ephemeral?: boolean | undefined;
+  readonly parent?: ParentSpan;
 }
 
 /** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
@@ -199,7 +202,7 @@ export class LocalHub implements Receiver, SocketOwner {
     name: string,
     sender: string,
     content: Content,
-    { key, by, ephemeral = false }: Sending = {},
+    { key, by, ephemeral = false, parent }: Sending = {},
   ): Published | undefined | Promise<Published | undefined> {
     requireSize(content, this.#limits.message);
     const room = this.#rooms.get(name);
@@ -209,13 +212,18 @@ export class LocalHub implements Receiver, SocketOwner {
     const at = Date.now();
     const frame = `${head}${sender},${contentMembers(content)},"sent_at":${this.#sentAt(at)}}`;
     if (ephemeral) {
-      return this.broker.publish(name, { frame, kept: false, key: undefined, except: by?.id, at });
+      return this.#publish(name, { frame, kept: false, key: undefined, except: by?.id, at }, parent);
     }
-    const published = this.broker.publish(name, { frame, kept: true, key, except: undefined, at }) as
-      | Published
-      | Promise<Published>;
+    const draft = { frame, kept: true, key, except: undefined, at };
+    const published = this.#publish(name, draft, parent) as Published | Promise<Published>;
     if (by !== undefined) this.#charge(by, name, published, frame.length);
     return published;
+  }
+
+  #publish(name: string, draft: RoomDraft, parent: ParentSpan): ReturnType<Broker["publish"]> {
+    const { traces } = this.fanOut;
+    if (traces === undefined) return this.broker.publish(name, draft);
+    return traces.publish(name, parent, () => this.broker.publish(name, draft));
   }
 
   /** @throws GatewayError BODY_TOO_LARGE */

@@ -3,6 +3,7 @@ import type { GuardResult } from "../../bindings/guard.js";
 import { whenReady } from "../../net/when-ready.js";
 import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, GatewayError, gatewayError } from "../../status/failure.js";
+import type { Span } from "../../telemetry/tracing/span.js";
 import type { UpgradeResult } from "../metrics.js";
 import type { Realtime } from "../realtime.js";
 import { newSession } from "../rooms/local-hub.js";
@@ -17,6 +18,8 @@ export interface Applicant {
   readonly requestId: string;
   /** The outcome of limits and providers; the socket takes over the permits that it holds. */
   readonly guardResult: GuardResult;
+  /** Undefined where the trace is not recorded. */
+  readonly span: Span | undefined;
   /** The client has left, so that no limit, provider or backend need be asked any more. */
   readonly gone: () => boolean;
 }
@@ -76,8 +79,8 @@ function check({ settings, local: sockets, pending, draining }: Realtime, reques
 
 /** Backends, whether they want the socket. */
 function ask(
-  { settings, local: sockets, chat }: Realtime,
-  { request, requestId, guardResult, gone }: Applicant,
+  { settings, local: sockets, chat, tracer }: Realtime,
+  { request, requestId, guardResult, gone, span }: Applicant,
 ): Socket | Promise<Socket> {
   if (gone()) throw gatewayError("CLIENT_CLOSED", "the client has gone");
   const { clientAddress } = request;
@@ -88,7 +91,8 @@ function ask(
     return socket;
   };
   if (settings.bridge === undefined) return admit();
-  const asked = settings.bridge.event("connect", socket, { type: "connect", from: socket.subject });
+  const frame = { type: "connect", from: socket.subject } as const;
+  const asked = settings.bridge.event("connect", socket, frame, tracer && (span ?? "unrecorded"));
   return whenReady(asked, verdict => {
     if (!verdict.allow) throw new GatewayError(verdict.failure);
     const { rooms = [] } = verdict.frame;

@@ -1,6 +1,7 @@
 import type { Caller, ClientCertificate } from "../../auth/caller.js";
 import type { RequestOrigins } from "../../auth/request-origins.js";
 import { bearer, bearerToken, offeredProtocols } from "../../net/bearer.js";
+import type { Span } from "../../telemetry/tracing/span.js";
 
 /**
  * A request for a WebSocket. As a caller it shows the token of the subprotocol as if it stood in `authorization`, and the
@@ -15,7 +16,11 @@ export class SocketRequest implements Caller {
   readonly protocol: string;
 
   /** @param origins `RealtimeSettings.origins` */
-  constructor(caller: Caller, origins: RequestOrigins) {
+  constructor(
+    caller: Caller,
+    origins: RequestOrigins,
+    readonly span: Span | undefined,
+  ) {
     this.#caller = caller;
     this.#origins = origins;
     const protocols = caller.header("sec-websocket-protocol");

@@ -5,6 +5,8 @@ import { statusDialect } from "../../dialects/status.js";
 import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
 import { requestIdOf } from "../../telemetry/ids.js";
+import { traceIdOf } from "../../telemetry/traceparent.js";
+import type { Span } from "../../telemetry/tracing/span.js";
 import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
 import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
@@ -33,6 +35,8 @@ export interface SocketUpgradeOptions {
 export interface FinishedUpgrade {
   readonly path: string;
   readonly requestId: string;
+  /** Undefined where the request belongs to no trace. */
+  readonly traceId: string | undefined;
   /** Undefined where nobody is known, or nobody need be. */
   readonly identity: Identity | undefined;
   /** Undefined where the socket is open. */
@@ -77,6 +81,8 @@ export class SocketUpgrade implements Applicant {
   readonly #options: SocketUpgradeOptions;
   readonly #pending: PendingUpgrade;
   readonly #started = performance.now();
+  /** Undefined where the trace is not recorded. */
+  readonly span: Span | undefined;
 
   constructor(realtime: Realtime, options: SocketUpgradeOptions, pending: PendingUpgrade) {
     this.#realtime = realtime;
@@ -84,7 +90,8 @@ export class SocketUpgrade implements Applicant {
     this.#pending = pending;
     this.path = pending.path;
     this.requestId = requestIdOf(pending.caller.header("x-request-id"));
-    this.request = new SocketRequest(pending.caller, realtime.settings.origins);
+    this.span = realtime.tracer?.server(pending.caller);
+    this.request = new SocketRequest(pending.caller, realtime.settings.origins, this.span);
   }
 
   /** Synchronous as far as its parts are. */
@@ -143,8 +150,22 @@ export class SocketUpgrade implements Applicant {
   #report(failure: Failure | undefined, bytes: number): void {
     const { path, requestId } = this;
     const { identity } = this.guardResult;
+    const traceId = this.span?.traceId ?? traceIdOf(this.request.header("traceparent"));
+    if (this.span !== undefined) this.#endSpan(this.span, failure);
     const seconds = (performance.now() - this.#started) / 1000;
-    this.#options.finished?.({ path, requestId, identity, failure, seconds, bytes });
+    this.#options.finished?.({ path, requestId, traceId, identity, failure, seconds, bytes });
+  }
+
+  #endSpan(span: Span, failure: Failure | undefined): void {
+    const status = failure?.httpStatus ?? 101;
+    span.name = `GET ${this.#options.path}`;
+    span.set("http.request.method", "GET");
+    span.set("http.route", this.#options.path);
+    span.set("http.response.status_code", status);
+    span.set("protogate.request_id", this.requestId);
+    if (failure !== undefined && status >= 500) span.fail(failure.reason, failure.message);
+    else if (failure !== undefined) span.set("protogate.reason", failure.reason);
+    span.end();
   }
 }
 

@@ -1,4 +1,4 @@
-import { mapping, text } from "../../config/schema.js";
+import { choice, mapping, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
 
 /** `telemetry.tracing`. */
@@ -12,8 +12,19 @@ export const TracingSchema = mapping(
       minimum: 0,
       maximum: 1,
       default: 0.01,
+      description: "The share of traces that begin here and are recorded, from 0 to 1.",
+    }),
+    parents: choice(["follow", "sample"], {
       description:
-        "The share of traces that begin here and are recorded, from 0 to 1. A caller's traceparent decides for its own.",
+        "Whether the traceparent of a caller says if its trace is recorded, or `sample` decides on it as on others.",
+      default: "follow",
+    }),
+    max_parents: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 100,
+      description:
+        "How many traces a process records in a second because callers say so; others pass as they are.",
     }),
     service: text("nonempty", {
       description: "How the gateway calls itself in traces, `service.name`.",

@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { randomHex } from "../ids.js";
 import { type SpanRecord, SpanStatus, spanBytes } from "./otlp.js";
 
-export const SpanKind = { Internal: 1, Server: 2, Client: 3 } as const;
+export const SpanKind = { Internal: 1, Server: 2, Client: 3, Producer: 4, Consumer: 5 } as const;
 export type SpanKind = (typeof SpanKind)[keyof typeof SpanKind];
 
 /** Takes spans that are over. */
@@ -58,6 +58,13 @@ export class Span {
   set(name: string, value: string | number | undefined): void {
     if (value === undefined || this.#attributes.length >= maxAttributes) return;
     this.#attributes.push([name, typeof value === "string" ? cut(value) : value]);
+  }
+
+  /** @param endpoint `host:port`, a host, or the path of a socket */
+  setAddress(endpoint: string): void {
+    const [, host = endpoint, port] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(endpoint) ?? [];
+    this.set("server.address", host);
+    if (port !== undefined) this.set("server.port", Number(port));
   }
 
   /** It ends as an error. @param type a word of a closed set; `error.type` */

@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { randomHex } from "../ids.js";
 import { boundTracestate, parseTraceparent } from "../traceparent.js";
 import type { SpanExporter } from "./exporter.js";
@@ -9,23 +10,39 @@ export interface TraceSource {
   header(name: string): string | undefined;
 }
 
+export interface Sampling {
+  /** The share of traces that begin here and are recorded. */
+  readonly sample: number;
+  /** Whether a caller says if its trace is recorded; else it is recorded as others are. */
+  readonly parents: "follow" | "sample";
+  /** Traces of callers that are recorded in a second, at most, because the callers say so. */
+  readonly max_parents: number;
+}
+
 /** Decides which traces are recorded, and begins their spans. */
 export class Tracer {
   readonly #sink: SpanExporter;
-  readonly #sample: number;
+  readonly #sampling: Sampling;
+  readonly #now: () => number;
+  /** How many more traces may be recorded because callers say so, and since when. */
+  #permits: number;
+  #filledAt: number;
 
-  /** @param sample the share of traces that begin here and are recorded */
-  constructor(sink: SpanExporter, sample: number) {
+  /** @param now in milliseconds; for tests */
+  constructor(sink: SpanExporter, sampling: Sampling, now = () => performance.now()) {
     this.#sink = sink;
-    this.#sample = sample;
+    this.#sampling = sampling;
+    this.#now = now;
+    this.#permits = sampling.max_parents;
+    this.#filledAt = now();
   }
 
-  /** The span of a request; undefined where its trace is not recorded. A caller's trace is recorded where the caller says so. */
+  /** The span of a request; undefined where its trace is not recorded. */
   server(source: TraceSource): Span | undefined {
     const traceparent = source.header("traceparent");
     const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent);
     if (parent === undefined) return this.root("request", SpanKind.Server);
-    if (!parent.sampled) return undefined;
+    if (!this.#records(parent.sampled)) return undefined;
     const state = source.header("tracestate");
     const tracestate = state === undefined ? undefined : boundTracestate(state);
     const scope = { sink: this.#sink, traceId: parent.traceId, tracestate };
@@ -39,8 +56,21 @@ export class Tracer {
 
   /** The first span of a trace of the gateway's own; undefined where it is not recorded. */
   root(name: string, kind: SpanKind = SpanKind.Internal): Span | undefined {
-    if (Math.random() >= this.#sample) return undefined;
+    if (Math.random() >= this.#sampling.sample) return undefined;
     const scope = { sink: this.#sink, traceId: randomHex(16), tracestate: undefined };
     return new Span(scope, undefined, name, kind);
+  }
+
+  /** @param asked whether the caller says so */
+  #records(asked: boolean): boolean {
+    const { parents, sample, max_parents: most } = this.#sampling;
+    if (parents === "sample") return Math.random() < sample;
+    if (!asked) return false;
+    const now = this.#now();
+    this.#permits = Math.min(most, this.#permits + ((now - this.#filledAt) * most) / 1000);
+    this.#filledAt = now;
+    if (this.#permits < 1) return false;
+    this.#permits--;
+    return true;
   }
 }

@@ -12,6 +12,7 @@ import {
   type PassedEncodings,
 } from "../channel.js";
 import type { UpstreamObserver } from "../options.js";
+import type { RpcProtocol } from "../protocols.js";
 import type { AttemptProgress, StreamOutcome, TransportListener, TransportStream } from "../transport.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 import { type RefusalKind, Refusals } from "./refusals.js";
@@ -19,6 +20,7 @@ import type { RetryPolicy } from "./retry.js";
 
 /** What a call needs of its channel. */
 export interface CallHost {
+  readonly protocol: RpcProtocol;
   readonly maxMessageSize: number;
   /** See `TransportCall`. */
   readonly compressFrom: number | undefined;
@@ -156,13 +158,13 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   }
 
   protected finish(status: CallStatus, trailers: Metadata): void {
-    const { cancellation } = this.#options;
+    const { cancellation, trace } = this.#options;
     this.#over = true;
     this.#unwatchDeadline();
     cancellation.listen(undefined);
     const seconds = (performance.now() - this.#started) / 1000;
     const businessCode = status.origin === "business" ? status.backendCode : undefined;
-    this.host.observer?.finished(this.#countedAs, status.code, seconds, businessCode);
+    this.host.observer?.finished(this.#countedAs, status.code, seconds, businessCode, trace?.traceId);
     this.host.callEnded();
     this.deliver(status.origin === undefined ? status : this.#explained(status), trailers, seconds);
   }
@@ -251,7 +253,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   /** `remaining`: milliseconds until the deadline. */
   #startAt(endpoint: Endpoint, remaining: number): void {
     const { path, metadata, passed, trace } = this.#options;
-    this.#trace = trace?.attempt(endpoint.address, this.attempts + 1);
+    this.#trace = trace?.attempt(endpoint.address, this.attempts + 1, this.host.protocol);
     const call = {
       path,
       metadata: this.#trace === undefined ? metadata : [...metadata, ...this.#trace.metadata],

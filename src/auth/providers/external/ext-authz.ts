@@ -4,6 +4,7 @@ import { choice, mapping, text } from "../../../config/schema.js";
 import { Type } from "../../../config/type-builder.js";
 import { Cancellation } from "../../../net/cancellation.js";
 import { readFields } from "../../../status/details.js";
+import { attemptsOf } from "../../../upstream/attempt-spans.js";
 import { VARINT } from "../../../wire/wire-type.js";
 import { WireWriter } from "../../../wire/writer.js";
 import type { Caller } from "../../caller.js";
@@ -54,6 +55,7 @@ function createExtAuthz(
       timeout: config.timeout,
       retryable: true,
       cancellation: new Cancellation(),
+      trace: attemptsOf(caller.span, checkPath, config.upstream),
     });
     if (message === undefined) throw new Error(`fails: ${status.origin} ${status.code}: ${status.message}`);
     const decision = checkResponse(message);

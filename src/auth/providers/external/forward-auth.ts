@@ -3,7 +3,7 @@ import { choice, mapping, text } from "../../../config/schema.js";
 import type { Caller } from "../../caller.js";
 import type { AuthDependencies, ProviderType } from "../../provider.js";
 import { type Provider, reasonOf } from "../../provider.js";
-import { bodyOf, checkWebUrl } from "../issuer.js";
+import { bodyOf, checkWebUrl, tracedFetch } from "../issuer.js";
 import { type AccessDecision, decisionFields, describeDecision, externalProvider } from "./decision.js";
 
 const ForwardAuthSchema = mapping(
@@ -36,7 +36,7 @@ function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }:
     const headers = new Headers([...seen]);
     for (const [header, value] of forwardedHeaders(caller)) headers.set(header, value);
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
-    const response = await fetch(config.url, { headers, signal, redirect: "manual" }).catch(error => {
+    const response = await tracedFetch(config.url, { headers, signal }, caller.span).catch(error => {
       throw new Error(`cannot be reached: ${reasonOf((error as Error).cause ?? error)}`);
     });
     await bodyOf(response, bodyLimit);

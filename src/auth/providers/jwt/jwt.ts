@@ -19,6 +19,7 @@ import { Formats } from "../../../config/format.js";
 import type { DraftOf, Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, oneOrMore, text } from "../../../config/schema.js";
 import { Type } from "../../../config/type-builder.js";
+import { type Span, traced } from "../../../telemetry/tracing/span.js";
 import { type Claims, claimAt, metadataMapper, parseClaims, scopesOf, subjectOf } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type {
@@ -240,9 +241,9 @@ function createJwtProvider(name: string, config: JwtConfig, dependencies: AuthDe
     refusedFor: 0,
     now,
     version: () => keys.version,
-    verify: async (token): Promise<Verified> => {
+    verify: async (token, caller): Promise<Verified> => {
       const time = now();
-      const dates = await verify(token, keys, { ...options, currentDate: new Date(time) });
+      const dates = await verify(token, keys, { ...options, currentDate: new Date(time) }, caller.span);
       const claims = exactClaims(token);
       const identity = Object.freeze({
         provider: name,
@@ -290,11 +291,17 @@ function milliseconds(date: unknown): number | undefined {
 }
 
 /** @throws CredentialRefusal */
-async function verify(token: string, keys: TokenKeys, options: JWTVerifyOptions): Promise<JWTPayload> {
+async function verify(
+  token: string,
+  keys: TokenKeys,
+  options: JWTVerifyOptions,
+  span: Span | undefined,
+): Promise<JWTPayload> {
   let candidates: Awaited<ReturnType<TokenKeys["candidates"]>> | undefined;
   for (let index = 0; ; index++) {
     const key: JWTVerifyGetKey = async (header, jws) => {
-      candidates ??= await keys.candidates(header, jws);
+      const find = (): ReturnType<TokenKeys["candidates"]> => keys.candidates(header, jws);
+      candidates ??= await (span === undefined ? find() : traced(span.child("keys"), find));
       const candidate = candidates[index];
       if (candidate === undefined) throw new errors.JWKSNoMatchingKey();
       return candidate;

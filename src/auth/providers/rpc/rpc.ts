@@ -2,6 +2,7 @@ import { checkReference } from "../../../config/check.js";
 import { credentialVerdict } from "../../../dialects/dialects.js";
 import { Cancellation } from "../../../net/cancellation.js";
 import { Code } from "../../../status/code.js";
+import { attemptsOf } from "../../../upstream/attempt-spans.js";
 import { type CallStatus, fromBackend } from "../../../upstream/channel.js";
 import { shownHeaders } from "../../caller.js";
 import { metadataMapper } from "../../claims.js";
@@ -73,6 +74,7 @@ function createRpcProvider(
         retryable: plan.method.idempotency !== "unknown",
         // Other requests may wait for the same answer.
         cancellation: new Cancellation(),
+        trace: attemptsOf(caller.span, plan.method.path, config.upstream),
       });
       if (message === undefined) throw refusalOf(status, token);
       const { subject, scopes, claims } = responseOf(message);

@@ -1,0 +1,67 @@
+import { type Span, SpanKind } from "../../telemetry/tracing/span.js";
+import type { Tracer } from "../../telemetry/tracing/tracer.js";
+
+/**
+ * The span that something is part of; `unrecorded` where it is part of a trace that is not recorded; undefined: a trace
+ * begins with it.
+ */
+export type ParentSpan = Span | "unrecorded" | undefined;
+
+/** Begins the span of a step, or a trace with it. */
+export function beginSpan(
+  tracer: Tracer | undefined,
+  parent: ParentSpan,
+  name: string,
+  kind: SpanKind,
+): Span | undefined {
+  if (parent === "unrecorded") return undefined;
+  return parent === undefined ? tracer?.root(name, kind) : parent.child(name, kind);
+}
+
+/** The spans of what is published in rooms, and of its delivery to members here: one a message, however many they are. */
+export class RoomTraces {
+  /** Of what is being published, as long as its broker has the turn. */
+  #publishing: ParentSpan;
+
+  constructor(readonly tracer: Tracer) {}
+
+  /** Publishes within a span, where the trace is recorded. */
+  publish<T>(room: string, parent: ParentSpan, publish: () => T): T {
+    const span = beginSpan(this.tracer, parent, "publish", SpanKind.Producer);
+    span?.set("messaging.destination.name", room);
+    const before = this.#publishing;
+    this.#publishing = span ?? "unrecorded";
+    let published: T;
+    try {
+      published = publish();
+    } catch (error) {
+      span?.fail(nameOf(error));
+      span?.end();
+      throw error;
+    } finally {
+      this.#publishing = before;
+    }
+    if (span === undefined) return published;
+    if (published instanceof Promise) {
+      published.then(
+        () => span.end(),
+        error => {
+          span.fail(nameOf(error));
+          span.end();
+        },
+      );
+    } else span.end();
+    return published;
+  }
+
+  /** Of a message for members here: part of its publishing, where that is still under way here, or a trace of its own. */
+  delivery(room: string): Span | undefined {
+    const span = beginSpan(this.tracer, this.#publishing, "fan-out", SpanKind.Consumer);
+    span?.set("messaging.destination.name", room);
+    return span;
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : "Error";
+}
