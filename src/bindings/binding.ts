@@ -92,6 +92,8 @@ export interface BoundRoutes {
   readonly hosts: HostTable<BoundRoutes> | undefined;
   /** The port by which the same host is asked for by HTTPS in place of all this; undefined: it is served. */
   readonly redirectPort: number | undefined;
+  /** Whether the sockets of rooms may be opened here. */
+  readonly sockets: boolean;
   /** The same object for all routes of a generation. */
   readonly generation: object;
   /** Headers of every response, whatever its status. @param rpc whether it is in the form of another protocol than REST */

@@ -18,6 +18,7 @@ import {
   protocolNames,
   type ServiceConfig,
 } from "./service-config.js";
+import type { VirtualHost } from "./virtual-hosts.js";
 import { wrapperProblems } from "./wrappers.js";
 
 export interface RouteTable {
@@ -34,6 +35,7 @@ export interface RouteTable {
  * equivalent template are an error naming both; an annotation that does not fit its messages is a warning and gets
  * no route, a rule of the configuration that does not fit is an error.
  * @param declared what no RPC method answers
+ * @param hosts where each part of it is served; none: everything at every host
  */
 export async function compileRoutes(
   config: BindingSections,
@@ -41,9 +43,10 @@ export async function compileRoutes(
   locate: Locate,
   pace: Pace,
   declared: readonly (LocalHandler | PassThroughPrefix)[] = [],
+  hosts: readonly VirtualHost[] = [],
 ): Promise<RouteTable> {
   const diagnostics: Diagnostic[] = [];
-  const builder = new RouterBuilder<Origin>();
+  const table = new HostedOrigins(hosts);
   const routes: Route[] = [];
   diagnostics.push(...wrapperProblems(config, model, locate));
   const policyOf = sharedPolicies(config, model);
@@ -73,11 +76,11 @@ export async function compileRoutes(
         path: rule.path,
         position: rule.position,
       };
-      const earlier = builder.add(route.method, route.template, origin);
-      if (earlier === undefined) routes.push(route);
+      const clash = table.add(route, origin);
+      if (clash === undefined) routes.push(route);
       else {
-        await readPlaces(rule, earlier);
-        diagnostics.push(conflict(route, origin, earlier));
+        await readPlaces(rule, clash.earlier);
+        diagnostics.push(conflict(route, origin, clash));
       }
     } catch (error) {
       if (!(error instanceof RouteError)) throw error;
@@ -99,11 +102,11 @@ export async function compileRoutes(
         path,
         position: () => locate(each.at),
       };
-      const earlier = builder.add(route.method, route.template, origin);
-      if (earlier === undefined) own.push(route);
+      const clash = table.add(route, origin);
+      if (clash === undefined) own.push(route);
       else {
-        await readPlaces(undefined, earlier);
-        diagnostics.push(conflict(route, origin, earlier));
+        await readPlaces(undefined, clash.earlier);
+        diagnostics.push(conflict(route, origin, clash));
       }
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
@@ -114,7 +117,8 @@ export async function compileRoutes(
       });
     }
   }
-  diagnostics.push(...(await shadowWarnings(builder, pace)));
+  for (const { host, builder } of table.parts)
+    diagnostics.push(...(await shadowWarnings(builder, host, pace)));
   const withRoutes = new Set(routes.map(({ rpc }) => rpc));
   const paths: Route[] = [];
   for (const path of methodPaths(config, model, locate)) {
@@ -125,7 +129,7 @@ export async function compileRoutes(
       const protocols = protocolsBeside(rule, enabled);
       if (protocols.length === 0) continue;
       const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
-      const earlier = builder.find(route.method, route.template);
+      const earlier = table.find(route);
       if (earlier === undefined) paths.push(route);
       else if (earlier.rpc !== rule.method) {
         await readPlaces(rule, earlier);
@@ -203,7 +207,11 @@ function takenPath(route: Route, rule: MethodRule, earlier: Origin, policy: Rout
 /** What compiling one route costs. */
 const routeUnits = 60;
 
-async function shadowWarnings(builder: RouterBuilder<Origin>, pace: Pace): Promise<Diagnostic[]> {
+async function shadowWarnings(
+  builder: RouterBuilder<Origin>,
+  host: VirtualHost | undefined,
+  pace: Pace,
+): Promise<Diagnostic[]> {
   const router = await builder.buildInTurns(pace);
   const shadowed = await shadowedRoutes(builder.routes, router, pace);
   for (const { route, by } of shadowed)
@@ -211,7 +219,7 @@ async function shadowWarnings(builder: RouterBuilder<Origin>, pace: Pace): Promi
       if (rpc !== undefined) await inTurns(pace, rpc.file.readPlaces());
   return shadowed.map(({ route, by }) => ({
     severity: "warning",
-    message: `no request reaches ${routeText(route)}: its paths are taken by ${by
+    message: `no request reaches ${routeText(route)}${atHost(host)}: its paths are taken by ${by
       .map(each => `${routeText(each)} of ${each.text()}`)
       .join(" and ")}`,
     ...place(route.value),
@@ -228,6 +236,50 @@ interface Origin {
   readonly path: string;
   text(): string;
   position(): FilePosition | undefined;
+}
+
+/** Two routes of which no request could choose one. */
+interface Clash {
+  readonly earlier: Origin;
+  /** Where they meet; undefined without `http.hosts`. */
+  readonly host: VirtualHost | undefined;
+}
+
+/** Which routes stand at which host. */
+class HostedOrigins {
+  readonly parts: readonly {
+    readonly host: VirtualHost | undefined;
+    readonly builder: RouterBuilder<Origin>;
+  }[];
+
+  constructor(hosts: readonly VirtualHost[]) {
+    const all = hosts.length === 0 ? [undefined] : hosts;
+    this.parts = all.map(host => ({ host, builder: new RouterBuilder<Origin>() }));
+  }
+
+  add(route: Route | BuiltInRoute, origin: Origin): Clash | undefined {
+    let clash: Clash | undefined;
+    for (const { host, builder } of this.parts) {
+      if (host?.serves(route) === false) continue;
+      const earlier = builder.add(route.method, route.template, origin);
+      if (earlier !== undefined) clash ??= { earlier, host };
+    }
+    return clash;
+  }
+
+  /** What stands where a route would. */
+  find(route: Route): Origin | undefined {
+    for (const { host, builder } of this.parts) {
+      const found = host?.serves(route) === false ? undefined : builder.find(route.method, route.template);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+/** Where there are hosts, the first of them. */
+function atHost(host: VirtualHost | undefined): string {
+  return host === undefined ? "" : ` at the host ${host.patterns[0]}`;
 }
 
 /** The router over values made from routes, which are known to be free of conflicts. */
@@ -247,10 +299,14 @@ export async function routerOf<R extends Pick<Route, "method" | "template">, T>(
 /** What binding one route costs. */
 const bindUnits = 15;
 
-function conflict(route: Pick<Route, "method" | "template">, origin: Origin, earlier: Origin): Diagnostic {
+function conflict(
+  route: Pick<Route, "method" | "template">,
+  origin: Origin,
+  { earlier, host }: Clash,
+): Diagnostic {
   return {
     severity: "error",
-    message: `${route.method} ${route.template.text} is bound twice: by ${earlier.text()} and by ${origin.text()}; ${advice(origin, earlier)}`,
+    message: `${route.method} ${route.template.text} is bound twice${atHost(host)}: by ${earlier.text()} and by ${origin.text()}; ${advice(origin, earlier)}`,
     ...place(origin),
   };
 }

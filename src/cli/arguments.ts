@@ -24,6 +24,7 @@ export interface Arguments {
   readonly strict: boolean;
   readonly yaml: boolean;
   readonly service: string | undefined;
+  readonly host: string | undefined;
   /** Least severity that is a failure. */
   readonly failOn: string | undefined;
 }
@@ -37,6 +38,7 @@ const known = {
   strict: { type: "boolean" },
   yaml: { type: "boolean" },
   service: { type: "string" },
+  host: { type: "string" },
   "fail-on": { type: "string" },
 } as const;
 
@@ -67,6 +69,7 @@ export function readArguments(args: readonly string[], expected: Expected): Argu
     strict: values.strict ?? false,
     yaml: values.yaml ?? false,
     service: values.service,
+    host: values.host,
     failOn: values["fail-on"],
   };
 }
@@ -89,9 +92,10 @@ function parse(args: readonly string[], options: readonly OptionName[]) {
   } catch (error) {
     // All names are known here: --config or --service without a value, or a switch with one.
     const [name] =
-      (error instanceof Error && /--(json|set|strict|yaml|service|fail-on)/.exec(error.message)) || [];
+      (error instanceof Error && /--(json|set|strict|yaml|service|host|fail-on)/.exec(error.message)) || [];
     if (name === "--fail-on") throw new UsageError("expected high, medium or low after --fail-on");
     if (name === "--service") throw new UsageError("expected the name of a service after --service");
+    if (name === "--host") throw new UsageError("expected a host after --host, such as api.example.com");
     if (name === "--set")
       throw new UsageError("expected PATH=VALUE after --set, such as upstreams.chat.timeout=5s");
     throw new UsageError(name === undefined ? "expected a file after -c" : `${name} takes no value`);

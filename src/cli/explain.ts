@@ -1,22 +1,25 @@
 import { type Explanation, explainRequest } from "../explain/explanation.js";
 import { explainSource } from "../gateway/documents-page.js";
 import { readArguments, UsageError } from "./arguments.js";
+import { servedAt } from "./hosts.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
 
 /** Tells which route answers a request, which field each value goes to, and why the near misses lost. */
 export async function explain(args: readonly string[]): Promise<number> {
-  const { positionals, config, json } = readArguments(args, {
+  const { positionals, config, json, ...options } = readArguments(args, {
     positionals: ["METHOD", "'PATH?QUERY'"],
-    options: ["config", "json"],
+    options: ["config", "json", "host"],
   });
   const [method = "", address = ""] = positionals;
   // A whole address may be given as well, as it stands in a browser.
-  const target = address.replace(/^https?:\/\/[^/?#]+(?=\/)/, "");
+  const [origin = "", host = options.host] = /^https?:\/\/([^/?#]+)(?=\/)/.exec(address) ?? [];
+  const target = address.slice(origin.length);
   if (!target.startsWith("/")) throw new UsageError(`the path must begin with "/", found "${address}"`);
   const compiled = await load(config);
   const { routes, builtIn, methodPaths } = compiled;
-  const source = await explainSource(compiled, [...routes, ...builtIn, ...methodPaths]);
+  const serves = servedAt(compiled.hosts, host);
+  const source = await explainSource(compiled, [...routes, ...builtIn, ...methodPaths].filter(serves));
   const explanation = await explainRequest(source, {
     method: method.toUpperCase(),
     target,

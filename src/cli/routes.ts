@@ -1,6 +1,7 @@
 import { describeRoute } from "../bindings/route-description.js";
 import { formatDiagnostic } from "../config/diagnostic.js";
 import { readArguments } from "./arguments.js";
+import { hostsOf } from "./hosts.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
 
@@ -10,18 +11,24 @@ export async function routes(args: readonly string[]): Promise<number> {
   const compiled = await load(config);
   // What has no route is what somebody looks for here.
   for (const warning of compiled.diagnostics) process.stderr.write(`${formatDiagnostic(warning)}\n`);
-  const described = [...compiled.routes, ...compiled.builtIn, ...compiled.methodPaths].map(describeRoute);
+  const { hosts } = compiled;
+  const described = [...compiled.routes, ...compiled.builtIn, ...compiled.methodPaths].map(route => ({
+    ...describeRoute(route),
+    ...(hosts.length > 0 && { hosts: hostsOf(hosts, route) }),
+  }));
   if (json) {
     process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
     return 0;
   }
-  const rows = described.map(({ method, template, rpc, upstream, source }) => [
+  const rows = described.map(({ method, template, rpc, upstream, source, hosts: at }) => [
     method,
     template,
     rpc,
     upstream,
     source,
+    ...(at === undefined ? [] : [at.join(", ")]),
   ]);
-  process.stdout.write(table([["METHOD", "TEMPLATE", "RPC", "UPSTREAM", "SOURCE"], ...rows]));
+  const head = ["METHOD", "TEMPLATE", "RPC", "UPSTREAM", "SOURCE", ...(hosts.length > 0 ? ["HOSTS"] : [])];
+  process.stdout.write(table([head, ...rows]));
   return 0;
 }

@@ -46,7 +46,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     "explain",
     {
-      takes: "-c FILE METHOD 'PATH?QUERY' [--json]",
+      takes: "-c FILE METHOD 'PATH?QUERY' [--host HOST] [--json]",
       does: "show which route serves a request, and why; exit 1 if none does",
       load: async () => (await import("./explain.js")).explain,
     },
@@ -54,8 +54,8 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     "openapi",
     {
-      takes: "-c FILE [--service NAME] [--yaml]",
-      does: "print the OpenAPI document of what is served, or of one service",
+      takes: "-c FILE [--service NAME] [--host HOST] [--yaml]",
+      does: "print the OpenAPI document of what is served, of one service or at one host",
       load: async () => (await import("./openapi.js")).openapi,
     },
   ],

@@ -46,28 +46,31 @@ export interface BindContext {
 /**
  * Binds compiled routes to channels, guards and metrics, in turns of the event loop.
  * @param http what holds for the listener that serves them
+ * @param parted whether others get routers over parts of them, and nobody asks that of all
  * @returns with `all`, of which `routes.bindings` leaves out what is no route of its own
  */
 export async function bindRoutes(
   routes: readonly (Route | BuiltInRoute)[],
   http: GatewayConfig["http"],
   context: BindContext,
+  parted = false,
 ): Promise<{ readonly routes: BoundRoutes; readonly all: readonly Binding[] }> {
   const { compiled, requests, pace } = context;
   const bindings: Binding[] = [];
   const all: Binding[] = [];
-  const make = (route: Route | BuiltInRoute): Binding => {
+  for (const route of routes) {
     const binding = bind(route, http, context);
     all.push(binding);
     if (binding.kind !== "rpc" || route.kind !== "rpc" || route.rest) bindings.push(binding);
-    return binding;
-  };
-  const router = await routerOf<Route | BuiltInRoute, Binding>(routes, make, pace);
+    if (pace.spent(bindUnits)) await pace.nextTurn();
+  }
+  const router = await routerOf(parted ? [] : all, binding => binding, pace);
   const bound: BoundRoutes = {
     router,
     bindings,
     hosts: undefined,
     redirectPort: undefined,
+    sockets: true,
     generation: requests,
     ...responseHeaders(http),
     dialect: dialects[http.errors],
@@ -79,6 +82,9 @@ export async function bindRoutes(
   };
   return { routes: bound, all };
 }
+
+/** What binding one route costs. */
+const bindUnits = 10;
 
 function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context: BindContext): Binding {
   switch (route.kind) {

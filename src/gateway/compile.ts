@@ -9,6 +9,7 @@ import { authOf, type RouteChecks } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import { passedHeaders } from "../bindings/service-check.js";
+import { hostProblems, type VirtualHost, virtualHosts } from "../bindings/virtual-hosts.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
 import { type DescriptorInput, loadModel } from "../descriptors/load/load.js";
 import type { MessageType, MethodType, Model } from "../descriptors/model.js";
@@ -16,21 +17,19 @@ import type { PageSource } from "../docs-page/docs-page.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import type { LiveKit } from "../livekit/livekit.js";
 import type { Pace } from "../net/pace.js";
-import { Documents, documentEndpoints } from "../openapi/documents.js";
+import { KeptDocuments } from "../openapi/documents.js";
 import type { ApiSource } from "../openapi/source.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
 import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { parseTemplate } from "../routing/template-parser.js";
-import { httpListenersOf } from "../server/config.js";
 import type { Channel } from "../upstream/channel.js";
 import { compileValidators, type Validators } from "../validation/compile.js";
 import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
-import { documentsPage, pageSource } from "./documents-page.js";
+import { documentHandlers, type HostDocuments, hostDocuments, pageSource } from "./documents-page.js";
 import { grpcPassThroughRoutes } from "./grpc-pass-through.js";
-import { servesDocuments } from "./listener-routes.js";
 import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
@@ -47,6 +46,9 @@ export interface Compiled {
   readonly ownServices: OwnServices | undefined;
   /** The paths of methods on which other protocols than REST call them. */
   readonly methodPaths: RouteTable["methodPaths"];
+  /** Where each part is served; none: everything at every host. */
+  readonly hosts: readonly VirtualHost[];
+  readonly hostDocuments: HostDocuments;
   /** What the listener of the sockets answers beside them. */
   readonly socketListenerRoutes: readonly BuiltInRoute[];
   /** What the policies demand of a route; none where no policy matches. */
@@ -99,11 +101,19 @@ export async function compile(
   const realtime = realtimeHandlers(config, rooms);
   const api: { http?: ApiSource; realtime?: ApiSource } = {};
   const pages: { http?: PageSource; realtime?: PageSource } = {};
-  const docs = documentHandlers(config, api, pages);
+  const kept = new KeptDocuments();
+  // What they are made of is there before they serve.
+  const documents = (listener: "http" | "realtime"): readonly LocalHandler[] =>
+    documentHandlers(config, listener, kept, {
+      api: () => api[listener] as ApiSource,
+      page: () => pages[listener] as PageSource,
+    });
+  const docs = { http: documents("http"), realtime: documents("realtime") };
+  const hosts = virtualHosts(config.http.hosts);
   const declared = [...builtIns(config, livekit, realtime, runtime), ...docs.http];
-  const table = await compileRoutes(config, model, locate, pace, declared);
+  const table = await compileRoutes(config, model, locate, pace, declared, hosts);
   const passed = grpcPassThroughRoutes(loaded, model);
-  const ownServices = await compileOwnServices(loaded, model, { table, passed }, pace);
+  const ownServices = await compileOwnServices(loaded, model, { table, passed, hosts }, pace);
   const callable = [...table.methodPaths, ...(ownServices?.routes ?? [])];
   const methodPaths = [...callable, ...passed];
   const socketRoutes = socketListenerRoutes([...socketEndpoints(realtime), ...docs.realtime], table);
@@ -142,6 +152,7 @@ export async function compile(
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
     ...(ownServices?.diagnostics ?? []),
+    ...hostProblems(config.http.hosts, [...table.routes, ...methodPaths, ...table.builtIn], locate),
     ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
     ...checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate),
@@ -155,6 +166,8 @@ export async function compile(
     builtIn: table.builtIn,
     ownServices,
     methodPaths,
+    hosts,
+    hostDocuments: hostDocuments(shown, hosts, docs.http, api.http, kept),
     socketListenerRoutes: socketRoutes,
     authorizers,
     validators,
@@ -217,28 +230,6 @@ function builtIns(
     ...passThroughRules(config),
     ...runtime.handlers,
   ];
-}
-
-/** The routes of the documents and of their page. What they are made of is filled in before they serve. */
-function documentHandlers(
-  config: GatewayConfig,
-  api: { readonly http?: ApiSource; readonly realtime?: ApiSource },
-  pages: { readonly http?: PageSource; readonly realtime?: PageSource },
-): { readonly http: readonly LocalHandler[]; readonly realtime: readonly LocalHandler[] } {
-  const { http } = config;
-  const { docs } = http;
-  const served = {
-    http: httpListenersOf(config.listeners.http).some(({ name }) => servesDocuments(config, name)),
-    realtime: docs?.listeners.includes("realtime") === true,
-  };
-  const handlers = (listener: "http" | "realtime"): readonly LocalHandler[] =>
-    docs !== undefined && served[listener]
-      ? [
-          ...documentEndpoints(docs, new Documents(() => api[listener] as ApiSource)),
-          ...documentsPage(http, () => pages[listener] as PageSource),
-        ]
-      : [];
-  return { http: handlers("http"), realtime: handlers("realtime") };
 }
 
 function socketEndpoints({ rest, path }: RealtimeHandlers): readonly LocalHandler[] {

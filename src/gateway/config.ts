@@ -1,5 +1,6 @@
 import { AdminListenerSchema, checkAdminListener } from "../admin/config.js";
 import { AuthSchema, checkAuth } from "../auth/config.js";
+import { checkHosts, HostsSchema } from "../bindings/host-config.js";
 import { checkRules, RulesSchema } from "../bindings/rule-config.js";
 import { checkServices, passedHeaders } from "../bindings/service-check.js";
 import { QuerySchema, ServiceDefaultsSchema, ServicesSchema } from "../bindings/service-config.js";
@@ -30,6 +31,7 @@ import {
   checkHttpListeners,
   HttpListenersSchema,
   httpListenersOf,
+  redirects,
 } from "../server/config.js";
 import { checkTelemetry, TelemetrySchema } from "../telemetry/config.js";
 import { UploadsSchema } from "../uploads/config.js";
@@ -50,6 +52,7 @@ const ListenersSchema = mapping(
 const HttpSchema = section(
   {
     rules: RulesSchema,
+    hosts: Type.Optional(HostsSchema),
     limits: section(
       {
         body: size({ description: "Largest request body.", default: "1MiB" }, 1, 1 << 30),
@@ -175,6 +178,13 @@ function check(draft: Draft, findings: Findings): void {
   checkUpstreams(upstreams, findings);
   checkServices(draft, findings);
   checkRules(draft.http?.rules, findings);
+  checkHosts(
+    draft.http?.hosts,
+    http
+      .filter(({ listener }) => !redirects(listener))
+      .map(({ at, listener }) => ({ at, hosts: listener.hosts })),
+    findings,
+  );
   checkResponseHeaders(draft, findings);
   checkCompression(draft.http?.compression, findings);
   checkProxies(draft, findings);

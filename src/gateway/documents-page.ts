@@ -3,18 +3,21 @@ import type { BuiltInRoute, LocalHandler } from "../bindings/built-in-route.js";
 import type { RouteChecks } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
+import type { VirtualHost } from "../bindings/virtual-hosts.js";
 import { redact } from "../config/redaction.js";
 import type { Model } from "../descriptors/model.js";
 import type { RoomsPlace } from "../docs-page/catalog.js";
 import { type PageSource, pageEndpoints } from "../docs-page/docs-page.js";
 import type { ExplainSource } from "../explain/explanation.js";
 import { createPace } from "../net/pace.js";
+import { Documents, documentEndpoints, type KeptDocuments } from "../openapi/documents.js";
 import type { ApiSource } from "../openapi/source.js";
 import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
+import { httpListenersOf } from "../server/config.js";
 import type { Validators } from "../validation/compile.js";
 import type { GatewayConfig } from "./config.js";
 import type { UsableConfig } from "./read-config.js";
-import { servesHttp, socketAuth, socketPath } from "./realtime-settings.js";
+import { isSocketPath, socketAuth, socketPath } from "./realtime-settings.js";
 
 /** What pages and explanations use of a compiled configuration. */
 interface Shown {
@@ -30,15 +33,67 @@ interface Shown {
 /** Calls over sockets that a page offers. */
 const maxCalls = 50;
 
-/** The routes of the documents page of a listener. @param source is asked when requests come */
-export function documentsPage(
-  { docs }: GatewayConfig["http"],
-  source: () => PageSource,
-): readonly LocalHandler[] {
-  return docs?.path === undefined ? [] : pageEndpoints(docs, docs.path, source);
+/** What documents show; asked when requests come. */
+interface DocumentSources {
+  readonly api: () => ApiSource;
+  readonly page: () => PageSource;
 }
 
-/** What the page of a listener shows. */
+/** The routes of the documents and of their page, on a listener or at a host of it. */
+export function documentHandlers(
+  { http, listeners }: GatewayConfig,
+  listener: "http" | "realtime",
+  kept: KeptDocuments,
+  { api, page }: DocumentSources,
+): readonly LocalHandler[] {
+  const { docs } = http;
+  const served =
+    listener === "http"
+      ? httpListenersOf(listeners.http).some(({ name }) => servesDocuments(http, name))
+      : docs?.listeners.includes("realtime") === true;
+  if (docs === undefined || !served) return [];
+  return [
+    ...documentEndpoints(docs, new Documents(api, kept)),
+    ...(docs.path === undefined ? [] : pageEndpoints(docs, docs.path, page)),
+  ];
+}
+
+/** Whether a listener of the REST API serves documents; `http` stands for all of `listeners.http`. */
+export function servesDocuments({ docs }: GatewayConfig["http"], listener: string): boolean {
+  return docs?.listeners.some(name => name === "http" || name === listener) === true;
+}
+
+/** Of each host that serves a part: what takes the place of documents of everything. */
+export type HostDocuments = ReadonlyMap<VirtualHost, ReadonlyMap<LocalHandler, LocalHandler>>;
+
+/**
+ * Documents of what each host serves.
+ * @param handlers documents of `api`, which is what all hosts serve together
+ */
+export function hostDocuments(
+  shown: Shown,
+  hosts: readonly VirtualHost[],
+  handlers: readonly LocalHandler[],
+  api: ApiSource,
+  kept: KeptDocuments,
+): HostDocuments {
+  const documentsAt = (host: VirtualHost): ReadonlyMap<LocalHandler, LocalHandler> => {
+    const serves = (route: Route | BuiltInRoute): boolean => host.serves(route);
+    let made: ApiSource | undefined;
+    const apiAt = (): ApiSource => {
+      made ??= { ...api, routes: api.routes.filter(serves), builtIn: api.builtIn.filter(serves) };
+      return made;
+    };
+    const own = documentHandlers(shown.loaded.config, "http", kept, {
+      api: apiAt,
+      page: () => pageSource({ ...shown, methodPaths: shown.methodPaths.filter(serves) }, apiAt(), "http"),
+    });
+    return new Map(handlers.map((handler, index) => [handler, own[index] as LocalHandler]));
+  };
+  return new Map(hosts.filter(({ everything }) => !everything).map(host => [host, documentsAt(host)]));
+}
+
+/** What the page of a listener or host shows. */
 export function pageSource(shown: Shown, api: ApiSource, listener: "http" | "realtime"): PageSource {
   const methodPaths = listener === "http" ? shown.methodPaths : [];
   return {
@@ -46,7 +101,7 @@ export function pageSource(shown: Shown, api: ApiSource, listener: "http" | "rea
       api,
       methodPaths,
       limits: shown.loaded.config.rate_limits,
-      rooms: roomsPlace(shown, listener),
+      rooms: api.builtIn.some(isSocketPath) ? roomsPlace(shown) : undefined,
     },
     explain: () => explainSource(shown, [...api.routes, ...api.builtIn, ...methodPaths]),
   };
@@ -75,12 +130,9 @@ export async function explainSource(
   };
 }
 
-function roomsPlace(
-  { loaded: { config }, bridge }: Shown,
-  listener: "http" | "realtime",
-): RoomsPlace | undefined {
+function roomsPlace({ loaded: { config }, bridge }: Shown): RoomsPlace | undefined {
   const { realtime } = config;
-  if (realtime === undefined || (listener === "http" && !servesHttp(realtime))) return undefined;
+  if (realtime === undefined) return undefined;
   const auth = socketAuth(config, realtime);
   return {
     path: socketPath(realtime),

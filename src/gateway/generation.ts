@@ -1,5 +1,6 @@
 import type { AdminRoute } from "../bindings/admin-route.js";
 import type { BoundRoutes } from "../bindings/binding.js";
+import type { VirtualHost } from "../bindings/virtual-hosts.js";
 import type { Diagnostic } from "../config/diagnostic.js";
 import type { Model } from "../descriptors/model.js";
 import { createPace } from "../net/pace.js";
@@ -30,6 +31,8 @@ export interface Generation {
   readonly model: Model;
   /** What the HTTP listeners serve, all together. */
   readonly routes: BoundRoutes;
+  /** Where each part is served; none: everything at every host. */
+  readonly hosts: readonly VirtualHost[];
   /** What each of them serves. */
   readonly routesOf: ListenerRoutes;
   readonly guards: Guards;
@@ -72,9 +75,16 @@ export async function buildGeneration(
     pace,
     comments: false,
   });
-  const { model, routes, methodPaths, builtIn: own, adminRoutes, diagnostics } = compiled;
+  const { model, routes, methodPaths, builtIn, adminRoutes, diagnostics } = compiled;
   const { config } = backends.loaded;
-  const ownServices = compiled.ownServices && ownChannel(compiled.ownServices, state, shutdown);
+  const { ownServices: own } = compiled;
+  const ownServices = own && ownChannel(own.known, state, shutdown);
+  const ownChannels = new Map(
+    [...(own?.knownAt ?? [])].map(([host, known]) => [host, ownChannel(known, state, shutdown)]),
+  );
+  const closeOwn = async (): Promise<void> => {
+    await Promise.all([ownServices, ...ownChannels.values()].map(each => each?.close()));
+  };
   const guards = createGuards(config, model, channel, runtime, previousGuards);
   try {
     const requests = new RefCount();
@@ -89,13 +99,19 @@ export async function buildGeneration(
       runtime,
       pace,
     };
-    const { routes: http, all } = await bindRoutes([...routes, ...own, ...methodPaths], config.http, context);
-    const routesOf = await listenerRoutes(config, http, all, pace);
+    const { routes: http, all } = await bindRoutes(
+      [...routes, ...builtIn, ...methodPaths],
+      config.http,
+      context,
+      compiled.hosts.length > 0,
+    );
+    const routesOf = await listenerRoutes({ compiled, routes: http, bindings: all, ownChannels }, pace);
     const realtime = config.realtime && (await realtimeParts(config.realtime, http, context));
     backends.users.acquire();
     return {
       model,
       routes: http,
+      hosts: compiled.hosts,
       routesOf,
       guards,
       realtime,
@@ -104,13 +120,13 @@ export async function buildGeneration(
       retire: async () => {
         await requests.unused();
         guards.close();
-        await ownServices?.close();
+        await closeOwn();
         backends.users.release();
       },
     };
   } catch (error) {
     guards.close();
-    await ownServices?.close();
+    await closeOwn();
     throw error;
   }
 }

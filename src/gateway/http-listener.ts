@@ -78,12 +78,12 @@ export function startHttpListener(
         runtime.log.error({ err: error }, "A client connection was ended after an internal error."),
       ...(sockets !== undefined && {
         attach: (app, server) => {
-          const serves = (header: HeaderReader): boolean => pipeline.serves(header);
+          const serves = (header: HeaderReader): boolean => pipeline.servesSockets(header);
           sockets.attach(app, { server, serves, encrypted: tls !== undefined });
         },
       }),
       takeUpgrade: (request, socket, head) =>
-        pipeline.serves(headerOf(request)) && realtime()?.take(request, socket, head) === true,
+        pipeline.servesSockets(headerOf(request)) && realtime()?.take(request, socket, head) === true,
       refused: ({ httpStatus, code }) =>
         runtime.metrics.route(none, other, none).observe(httpStatus, code, 0, 0, 0),
     }),

@@ -23,7 +23,7 @@ const unavailable: readonly Unavailable[] = [
   ...serviceLevels.flatMap(level =>
     ["compat", "stream", "metadata.prefix"].map(key => ({ at: `${level}.${key}` })),
   ),
-  ...["hosts", "split"].map(key => ({ at: `http.${key}` })),
+  { at: "http.split" },
 ];
 
 const misplaced: ReadonlyMap<string, string> = new Map([

@@ -1,51 +1,89 @@
 import type { Binding, BoundRoutes } from "../bindings/binding.js";
 import { routerOf } from "../bindings/route-table.js";
-import { HostTable } from "../net/host-table.js";
+import { isDocument, type VirtualHost } from "../bindings/virtual-hosts.js";
+import { entriesAt, HostTable } from "../net/host-table.js";
 import type { Pace } from "../net/pace.js";
 import { type HttpListenerConfig, httpListenersOf, redirects } from "../server/config.js";
-import type { GatewayConfig } from "./config.js";
+import type { Channel } from "../upstream/channel.js";
+import type { Compiled } from "./compile.js";
+import { servesDocuments } from "./documents-page.js";
+import { gatewayUpstream } from "./own-services.js";
+import { isSocketPath } from "./realtime-settings.js";
 
 /** What a listener serves, by its name. One that the configuration does not have serves nothing. */
 export type ListenerRoutes = (listener: string) => BoundRoutes;
 
+interface Parts {
+  readonly compiled: Pick<Compiled, "loaded" | "hosts" | "hostDocuments">;
+  /** For all listeners and hosts. */
+  readonly routes: BoundRoutes;
+  /** Those of `routes`, with the paths of methods. */
+  readonly bindings: readonly Binding[];
+  /** The channel to the gateway's own services at hosts that serve a part. */
+  readonly ownChannels: ReadonlyMap<VirtualHost, Channel>;
+}
+
 /**
- * Parts what a generation serves among the HTTP listeners, so that no request has to look at what is not for it.
- * @param routes for all of them
- * @param bindings those of `routes`, with the paths of methods
+ * Parts what a generation serves among the HTTP listeners and their hosts, so that no request has to look at what is not
+ * for it.
  */
-export async function listenerRoutes(
-  config: GatewayConfig,
-  routes: BoundRoutes,
-  bindings: readonly Binding[],
-  pace: Pace,
-): Promise<ListenerRoutes> {
-  let withoutDocuments: BoundRoutes | undefined;
+export async function listenerRoutes(parts: Parts, pace: Pace): Promise<ListenerRoutes> {
+  const { compiled, routes } = parts;
+  const { config } = compiled.loaded;
+  const routesAt = sharedRoutes(parts, pace);
   const byName = new Map<string, BoundRoutes>();
   for (const { name, listener } of httpListenersOf(config.listeners.http)) {
-    let served = routes;
-    if (config.http.docs !== undefined && !servesDocuments(config, name)) {
-      const others = bindings.filter(binding => !isDocument(binding));
-      withoutDocuments ??= { ...routes, router: await routerOf(others, binding => binding, pace) };
-      served = withoutDocuments;
-    }
+    const documents = config.http.docs === undefined || servesDocuments(config.http, name);
     const redirectPort = redirectPortOf(listener);
-    if (redirectPort !== undefined) served = { ...served, redirectPort };
     const { hosts } = listener;
-    if (hosts !== undefined)
-      served = { ...served, hosts: new HostTable(hosts.map(host => [host, served] as const)) };
-    byName.set(name, served);
+    if (compiled.hosts.length === 0) {
+      const served = { ...(await routesAt(undefined, documents)), redirectPort };
+      const table = hosts && new HostTable(hosts.map(host => [host, served] as const));
+      byName.set(name, { ...served, hosts: table });
+      continue;
+    }
+    const entries: (readonly [string, BoundRoutes])[] = [];
+    for (const host of compiled.hosts) {
+      const served = { ...(await routesAt(host, documents)), redirectPort };
+      for (const pattern of host.patterns) entries.push([pattern, served]);
+    }
+    const table = new HostTable(hosts === undefined ? entries : entriesAt(hosts, entries));
+    byName.set(name, { ...routes, redirectPort, hosts: table });
   }
   const nothing: BoundRoutes = { ...routes, hosts: new HostTable<BoundRoutes>([]) };
   return listener => byName.get(listener) ?? nothing;
 }
 
-/** `http` stands for all of `listeners.http`. */
-export function servesDocuments({ http }: GatewayConfig, listener: string): boolean {
-  return http.docs?.listeners.some(name => name === "http" || name === listener) === true;
-}
+/** Where two listeners serve the same at a host, they do it by one router. */
+function sharedRoutes(
+  { compiled, routes, bindings, ownChannels }: Parts,
+  pace: Pace,
+): (host: VirtualHost | undefined, documents: boolean) => Promise<BoundRoutes> {
+  const made = new Map<string, BoundRoutes>();
+  return async (host, documents) => {
+    if (host === undefined && documents) return routes;
+    const key = `${host === undefined ? "" : host.patterns.join()} ${documents}`;
+    const earlier = made.get(key);
+    if (earlier !== undefined) return earlier;
+    const served = bindings
+      .filter(({ route }) => host?.serves(route) !== false && (documents || !isDocument(route)))
+      .map(binding => (host === undefined ? binding : bindingAt(host, binding)));
+    const router = await routerOf(served, binding => binding, pace);
+    const sockets = host === undefined || served.some(({ route }) => isSocketPath(route));
+    const parted = { ...routes, router, sockets };
+    made.set(key, parted);
+    return parted;
+  };
 
-function isDocument({ route }: Binding): boolean {
-  return route.kind === "local" && route.handler.at[0] === "http" && route.handler.at[1] === "docs";
+  function bindingAt(host: VirtualHost, binding: Binding): Binding {
+    if (binding.kind === "local") {
+      const handler = compiled.hostDocuments.get(host)?.get(binding.handler);
+      return handler === undefined ? binding : { ...binding, handler };
+    }
+    if (binding.kind !== "rpc" || binding.route.upstream !== gatewayUpstream) return binding;
+    const channel = ownChannels.get(host);
+    return channel === undefined ? binding : { ...binding, channel };
+  }
 }
 
 function redirectPortOf(listener: HttpListenerConfig): number | undefined {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Route } from "../bindings/route.js";
 import { compileRoutes, type RouteTable } from "../bindings/route-table.js";
 import type { ServiceConfig } from "../bindings/service-config.js";
+import type { VirtualHost } from "../bindings/virtual-hosts.js";
 import type { Diagnostic } from "../config/diagnostic.js";
 import { bundleFolder } from "../descriptors/load/files.js";
 import { loadModel } from "../descriptors/load/load.js";
@@ -23,11 +24,19 @@ export const gatewayUpstream = "<gateway>";
 export interface OwnServices {
   /** The paths of their methods. */
   readonly routes: readonly Route[];
-  /** The upstreams of all services that callers of RPC may know of, these among them, by full name. */
+  /** What they tell where everything is served. */
+  readonly known: KnownServices;
+  /** What they tell at hosts that serve a part, and them. */
+  readonly knownAt: ReadonlyMap<VirtualHost, KnownServices>;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What callers of RPC may know of. */
+export interface KnownServices {
+  /** The upstreams of all services, the gateway's own among them, by full name. */
   readonly upstreams: ReadonlyMap<string, string>;
   /** Undefined where reflection is not served. */
   readonly files: PublishedFiles | undefined;
-  readonly diagnostics: readonly Diagnostic[];
 }
 
 const protoFiles = {
@@ -43,7 +52,15 @@ const protoFiles = {
 export async function compileOwnServices(
   { config, locate }: UsableConfig,
   model: Model,
-  { table, passed }: { readonly table: RouteTable; readonly passed: readonly Route[] },
+  {
+    table,
+    passed,
+    hosts,
+  }: {
+    readonly table: RouteTable;
+    readonly passed: readonly Route[];
+    readonly hosts: readonly VirtualHost[];
+  },
   pace: Pace,
 ): Promise<OwnServices | undefined> {
   const { grpc } = config.http;
@@ -67,21 +84,31 @@ export async function compileOwnServices(
     locate,
     pace,
   );
-  const callable = methodsOf([...table.routes, ...table.methodPaths]);
-  const ownMethods = methodsOf(methodPaths);
-  const published = [
-    { model, methods: [...callable.keys()] },
-    { model: own, methods: [...ownMethods.keys()] },
-  ];
+  const known = async (serves: (route: Route) => boolean): Promise<KnownServices> => {
+    const callable = methodsOf([...table.routes, ...table.methodPaths].filter(serves));
+    const ownMethods = methodsOf(methodPaths.filter(serves));
+    const published = [
+      { model, methods: [...callable.keys()] },
+      { model: own, methods: [...ownMethods.keys()] },
+    ];
+    return {
+      upstreams: new Map(
+        [...callable, ...ownMethods, ...methodsOf(passed.filter(serves))].map(([{ service }, upstream]) => [
+          service.fullName,
+          upstream,
+        ]),
+      ),
+      files: grpc.reflection && (await inTurns(pace, publishFiles(published))),
+    };
+  };
+  const knownAt = new Map<VirtualHost, KnownServices>();
+  for (const host of hosts)
+    if (!host.everything && methodPaths.some(route => host.serves(route)))
+      knownAt.set(host, await known(route => host.serves(route)));
   return {
     routes: methodPaths,
-    upstreams: new Map(
-      [...callable, ...ownMethods, ...methodsOf(passed)].map(([{ service }, upstream]) => [
-        service.fullName,
-        upstream,
-      ]),
-    ),
-    files: grpc.reflection && (await inTurns(pace, publishFiles(published))),
+    known: await known(() => true),
+    knownAt,
     diagnostics: conflicts(methodPaths, table, locate),
   };
 }
@@ -138,11 +165,11 @@ function conflicts(
 }
 
 /**
- * The channel to the services of a generation.
+ * A channel to the services of a generation.
  * @param shutdown aborted when the gateway shuts down
  */
 export function ownChannel(
-  { upstreams, files }: OwnServices,
+  { upstreams, files }: KnownServices,
   state: () => GatewayState,
   shutdown: AbortSignal,
 ): LocalChannel {

@@ -64,13 +64,13 @@ export function realtimeHandlers(config: GatewayConfig, rooms: Rooms): RealtimeH
   return {
     rest: prefix === undefined ? [] : restEndpoints(() => rooms.realtime, { prefix, auth, rateLimit }),
     path: socketEndpoint(config, section, rooms),
-    pathOnHttp: servesHttp(section),
+    pathOnHttp: section.path !== undefined,
   };
 }
 
-/** Whether the HTTP listener serves sockets. */
-export function servesHttp({ path }: RealtimeConfig): boolean {
-  return path !== undefined;
+/** Whether a route is the path of the sockets. */
+export function isSocketPath(route: Route | BuiltInRoute): boolean {
+  return route.kind === "local" && route.handler.at[0] === "realtime" && route.handler.at[1] === "path";
 }
 
 /** The path of the sockets, for requests that are no upgrade. */

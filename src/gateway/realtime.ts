@@ -35,7 +35,6 @@ import {
   type RealtimeParts,
   type Rooms,
   realtimeSettings,
-  servesHttp,
   socketPath,
 } from "./realtime-settings.js";
 import type { Runtime } from "./runtime.js";
@@ -91,7 +90,7 @@ export class RealtimeService implements Rooms {
     engine: SocketEngine | undefined,
   ) {
     this.section = section;
-    this.#servesHttp = servesHttp(section);
+    this.#servesHttp = section.path !== undefined;
     this.#runtime = runtime;
     this.#wantedEngine = engine;
     this.#sockets = {

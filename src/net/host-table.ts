@@ -45,6 +45,31 @@ export class HostTable<T> {
   }
 }
 
+/** Whether every host of the second pattern is one of the first; both in the form of `readHostPattern`. */
+export function coversHosts(pattern: string, other: string): boolean {
+  if (pattern === "*" || pattern === other) return true;
+  return pattern.startsWith("*") && other.endsWith(pattern.slice(1));
+}
+
+/**
+ * The entries of a table that has a value for the hosts of a list alone, and the same value there as one of `entries`.
+ * @param hosts in the form of `readHostPattern`
+ */
+export function entriesAt<T>(
+  hosts: readonly string[],
+  entries: readonly (readonly [pattern: string, value: T])[],
+): (readonly [pattern: string, value: T])[] {
+  const within = entries.filter(([pattern]) => hosts.some(host => coversHosts(host, pattern)));
+  const all = new Map(within);
+  const byLength = [...entries].sort(([one], [other]) => other.length - one.length);
+  for (const host of hosts) {
+    // Of those that cover one pattern, the longest is the narrowest.
+    const covering = byLength.find(([pattern]) => coversHosts(pattern, host));
+    if (covering !== undefined) all.set(host, covering[1]);
+  }
+  return [...all];
+}
+
 /** The host of a Host header as names are compared: without port and final dot, in lower case. */
 export function hostName(header: string): string {
   const name = header.replace(/:\d{0,5}$/, "").toLowerCase();

@@ -61,15 +61,59 @@ function ofService(source: ApiSource, service: string): ApiSource {
   throw gatewayError("UNKNOWN_PARAMETER", message);
 }
 
-/** The documents of one listener and one generation. Each is made when it is first asked for, in turns of the event loop. */
-export class Documents {
-  readonly #source: () => ApiSource;
+/** Documents of one generation that were asked for, as many as fit. */
+export class KeptDocuments {
   /** The least recently used first. */
   readonly #kept = new Map<string, Promise<Prepared>>();
-  #keptBytes = 0;
+  #bytes = 0;
+  #owners = 0;
 
-  constructor(source: () => ApiSource) {
+  /** A part of all keys for one that asks. */
+  owner(): number {
+    return this.#owners++;
+  }
+
+  /** @throws GatewayError by rejection, as `prepare` does; then it is called again the next time */
+  async get(key: string, prepare: () => Promise<Prepared>): Promise<Prepared> {
+    let prepared = this.#kept.get(key);
+    if (prepared === undefined) {
+      prepared = prepare();
+      this.#kept.set(key, prepared);
+      prepared.then(
+        document => this.#keep(key, document),
+        () => this.#kept.delete(key),
+      );
+    } else {
+      this.#kept.delete(key);
+      this.#kept.set(key, prepared);
+    }
+    return prepared;
+  }
+
+  #keep(key: string, { plain, gzipped }: Prepared): void {
+    if (!this.#kept.has(key)) return;
+    this.#bytes += plain.length + gzipped.length;
+    for (const [other, document] of this.#kept) {
+      if (this.#bytes <= maxKeptBytes || other === key) return;
+      this.#kept.delete(other);
+      void document.then(each => {
+        this.#bytes -= each.plain.length + each.gzipped.length;
+      });
+    }
+  }
+}
+
+/** The documents of one listener or host and one generation. Each is made when it is first asked for, in turns of the event loop. */
+export class Documents {
+  readonly #source: () => ApiSource;
+  readonly #kept: KeptDocuments;
+  readonly #owner: number;
+
+  /** @param kept shared by all listeners and hosts of a generation */
+  constructor(source: () => ApiSource, kept = new KeptDocuments()) {
     this.#source = source;
+    this.#kept = kept;
+    this.#owner = kept.owner();
   }
 
   /** The services that have documents of their own, with their operations. */
@@ -83,37 +127,10 @@ export class Documents {
   }
 
   /** @throws GatewayError by rejection */
-  async get(service: string | undefined, format: DocumentFormat): Promise<Prepared> {
-    const key = `${format} ${service ?? ""}`;
-    let prepared = this.#kept.get(key);
-    if (prepared === undefined) {
-      prepared = this.#prepare(service, format);
-      this.#kept.set(key, prepared);
-      prepared.then(
-        document => this.#keep(key, document),
-        () => this.#kept.delete(key),
-      );
-    } else {
-      this.#kept.delete(key);
-      this.#kept.set(key, prepared);
-    }
-    return prepared;
-  }
-
-  async #prepare(service: string | undefined, format: DocumentFormat): Promise<Prepared> {
-    return prepare(contentTypes[format], await openApiText(this.#source(), service, format));
-  }
-
-  #keep(key: string, { plain, gzipped }: Prepared): void {
-    if (!this.#kept.has(key)) return;
-    this.#keptBytes += plain.length + gzipped.length;
-    for (const [other, document] of this.#kept) {
-      if (this.#keptBytes <= maxKeptBytes || other === key) return;
-      this.#kept.delete(other);
-      void document.then(each => {
-        this.#keptBytes -= each.plain.length + each.gzipped.length;
-      });
-    }
+  get(service: string | undefined, format: DocumentFormat): Promise<Prepared> {
+    return this.#kept.get(`${this.#owner} ${format} ${service ?? ""}`, async () =>
+      prepare(contentTypes[format], await openApiText(this.#source(), service, format)),
+    );
   }
 }
 

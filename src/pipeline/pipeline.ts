@@ -92,9 +92,9 @@ export class Pipeline {
     return routes && upgradeOf(routes.router, target);
   }
 
-  /** Whether the host that is asked for is served here. */
-  serves(header: HeaderReader): boolean {
-    return routesAt(this.#options.routes(), header) !== undefined;
+  /** Whether sockets of rooms are served at the host that is asked for. */
+  servesSockets(header: HeaderReader): boolean {
+    return routesAt(this.#options.routes(), header)?.sockets === true;
   }
 
   /** Never throws and never rejects: every request gets its response. */

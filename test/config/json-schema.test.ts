@@ -74,7 +74,13 @@ const verdicts: readonly (readonly [what: string, yaml: string, valid: boolean])
   ["an unknown word", `${upstream}telemetry: { log: { level: loud } }`, false],
   ["a rule without pattern", `${upstream}http: { rules: [{ selector: a.B.C }] }`, false],
   ["a rule with two patterns", `${upstream}http: { rules: [{ selector: a.B.C, get: /a, put: /a }] }`, false],
-  ["an unavailable key", `${upstream}http: { hosts: {} }`, false],
+  ["an unavailable key", `${upstream}http: { split: [] }`, false],
+  [
+    "hosts",
+    `${upstream}http: { hosts: { "*.a.b": { services: [a.v1.**], routes: [/ws], docs: false }, "*": {} } }`,
+    true,
+  ],
+  ["a host with a path", `${upstream}http: { hosts: { a.b/c: {} } }`, false],
   [
     "an upstream name with a space",
     "listeners: { http: { address: ':0' } }\nupstreams: { 'a b': { targets: [a:1] } }",

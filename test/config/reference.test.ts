@@ -22,7 +22,6 @@ const unavailable = [
   'gateway.yaml:33:5: error: "outlier" is not available in this version (at upstreams.chat.outlier)',
   'gateway.yaml:44:5: error: "compat" is not available in this version (at services[0].compat)',
   'gateway.yaml:53:98: error: "prefix" is not available in this version (at services[0].metadata.prefix)',
-  'gateway.yaml:64:3: error: "hosts" is not available in this version (at http.hosts)',
   'gateway.yaml:65:3: error: "split" is not available in this version (at http.split)',
 ];
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { HostTable, hostName, readHostPattern } from "../../src/net/host-table.js";
+import { coversHosts, entriesAt, HostTable, hostName, readHostPattern } from "../../src/net/host-table.js";
 
 test("an exact host goes before a wildcard, a longer wildcard before a shorter one, and * takes the rest", () => {
   const table = new HostTable([
@@ -76,4 +76,40 @@ test("hosts of the configuration are names, addresses, wildcards of whole labels
   ])
     assert.equal(readHostPattern(wrong), undefined, wrong);
   assert.equal(hostName("[0:0::1]:8080"), "[::1]");
+});
+
+const pattern = fc
+  .tuple(fc.boolean(), fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 3 }))
+  .map(([wild, labels]) => `${wild ? "*." : ""}${labels.join(".")}`);
+const patterns = fc.uniqueArray(fc.oneof({ weight: 6, arbitrary: pattern }, fc.constant("*")), {
+  minLength: 1,
+  maxLength: 12,
+});
+const asked = fc
+  .array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 4 })
+  .map(labels => labels.join("."));
+
+test("a table of hosts within a list has the value of all hosts where the list names the host, and nothing elsewhere", () => {
+  fc.assert(
+    fc.property(patterns, patterns, fc.array(asked, { maxLength: 40 }), (list, all, hosts) => {
+      const entries = all.map(each => [each, each] as const);
+      const listed = new HostTable(list.map(each => [each, true] as const));
+      const whole = new HostTable(entries);
+      const within = new HostTable(entriesAt(list, entries));
+      for (const host of hosts)
+        assert.equal(within.find(host), listed.find(host) === true ? whole.find(host) : undefined, host);
+    }),
+  );
+});
+
+test("the value of a host is that of the longest entry that covers it", () => {
+  fc.assert(
+    fc.property(patterns, asked, (all, host) => {
+      const covering = all
+        .filter(each => coversHosts(each, host))
+        .sort((one, other) => other.length - one.length);
+      const exact = covering.find(each => each === host);
+      assert.equal(new HostTable(all.map(each => [each, each])).find(host), exact ?? covering[0]);
+    }),
+  );
 });

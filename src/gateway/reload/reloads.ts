@@ -137,10 +137,22 @@ export class Reloads {
   }
 }
 
-/** The routes of a generation, as clients know them: `GET /v1/{name=rooms/*}`. */
+/**
+ * The routes of a generation, as clients know them: `GET /v1/{name=rooms/*}`, and where only some hosts serve them,
+ * `GET /v1/{name=rooms/*} at api.example.com`.
+ */
 function routesOf(generation: Generation | undefined): Set<string> {
-  const bindings = generation?.routes.bindings ?? [];
-  return new Set(bindings.map(({ route }) => `${route.method} ${route.template.text}`));
+  const { routes, hosts = [] } = generation ?? {};
+  const all = new Set<string>();
+  for (const { route } of routes?.bindings ?? []) {
+    const text = `${route.method} ${route.template.text}`;
+    if (hosts.length === 0) all.add(text);
+    for (const host of hosts) {
+      if (!host.serves(route)) continue;
+      for (const pattern of host.patterns) all.add(pattern === "*" ? text : `${text} at ${pattern}`);
+    }
+  }
+  return all;
 }
 
 /**
