@@ -321,6 +321,7 @@ class RunningGateway implements Gateway {
     await Promise.all(this.#closing);
     clearTimeout(timer);
     await this.#runtime.tracer?.close();
+    this.#runtime.openFiles.stop();
     await this.#admin?.close();
   }
 
@@ -377,6 +378,7 @@ class RunningGateway implements Gateway {
       listening: this.#http.listening,
       backends: this.#backends,
       realtime: this.#realtime,
+      openFiles: this.#runtime.openFiles,
       configuration: this.#reloads.summary,
     };
   }

@@ -1,4 +1,5 @@
 import type { Readiness } from "../admin/server.js";
+import type { OpenFiles } from "../telemetry/open-files.js";
 import type { Backends } from "./backends.js";
 import type { RealtimeService } from "./realtime.js";
 
@@ -12,6 +13,7 @@ export interface GatewayState {
   readonly backends: Backends | undefined;
   /** Undefined without rooms. */
   readonly realtime: Pick<RealtimeService, "ready" | "realtime"> | undefined;
+  readonly openFiles: Pick<OpenFiles, "low" | "limit">;
   /** When it was loaded, and whether a reload has failed since. */
   readonly configuration: string;
 }
@@ -22,6 +24,7 @@ export function readiness({
   listening,
   backends,
   realtime,
+  openFiles,
   configuration,
 }: GatewayState): Readiness {
   const checks: Record<string, Check> = {
@@ -30,6 +33,8 @@ export function readiness({
   };
   if (realtime?.ready === false)
     checks.realtime = { ok: false, message: "the broker does not take messages" };
+  if (openFiles.low)
+    checks["file descriptors"] = { ok: false, message: `nearly all ${openFiles.limit} are used` };
   for (const { upstream, ok, message } of backends?.health() ?? [])
     checks[`upstream ${upstream}`] = { ok, message };
   return { ready: Object.values(checks).every(check => check.ok), checks };

@@ -10,6 +10,7 @@ import { RealtimeMetrics } from "../realtime/metrics.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
+import { OpenFiles } from "../telemetry/open-files.js";
 import { SpanExporter, spanCounter } from "../telemetry/tracing/exporter.js";
 import { Tracer } from "../telemetry/tracing/tracer.js";
 import { version } from "../telemetry/version.js";
@@ -23,6 +24,7 @@ export interface Runtime {
   readonly log: Logger;
   readonly accessLog: AccessLog;
   readonly metrics: Metrics;
+  readonly openFiles: OpenFiles;
   /** Undefined where no traces are recorded. */
   readonly tracer: Tracer | undefined;
   readonly auth: AuthMetrics;
@@ -58,6 +60,7 @@ export function createRuntime(
     log,
     accessLog: new AccessLog(log, telemetry.log),
     metrics,
+    openFiles: new OpenFiles(log),
     tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing),
     auth: new AuthMetrics(registry),
     policies: new PolicyMetrics(registry),

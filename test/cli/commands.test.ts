@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
@@ -406,6 +407,60 @@ describe("serve and demo", () => {
     assert.equal((await fetch(`${url}/demo`)).status, 404);
     child.kill("SIGTERM");
     assert.equal(await exit, 0);
+  });
+
+  it("a process that has nearly used up its file descriptors logs it and is not ready until some are closed", {
+    skip: platform() === "linux" ? false : "descriptors are counted on Linux",
+  }, async () => {
+    const limit = 256;
+    const child = spawn(
+      "sh",
+      [
+        "-c",
+        `ulimit -n ${limit}; exec "$@"`,
+        "sh",
+        process.execPath,
+        main,
+        "demo",
+        "-c",
+        "config/examples/blog.yaml",
+      ],
+      {
+        cwd: root,
+        env: { ...process.env, HTTP_PORT: "0", REALTIME_PORT: "0", ADMIN_PORT: "0" },
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const line = async (pattern: RegExp): Promise<string> => {
+      for (;;) {
+        const { value, done } = await lines.next();
+        assert.ok(done !== true, `the process ended without a line ${pattern}`);
+        const found = pattern.exec(value)?.[1];
+        if (found !== undefined) return found;
+      }
+    };
+    const http = new URL(await line(/REST +(\S+)$/));
+    const admin = await line(/admin +(\S+)$/);
+    assert.equal((await fetch(`${admin}/readyz`)).status, 200);
+    const used = readdirSync(`/proc/${child.pid}/fd`).length;
+    const sockets = Array.from({ length: limit - used - 8 }, () => connect(Number(http.port), http.hostname));
+    assert.match(await line(/"msg":"(file descriptors.*?)"/), /^file descriptors are used up: /);
+    const ready = await fetch(`${admin}/readyz`);
+    assert.equal(ready.status, 503);
+    assert.deepEqual(
+      ((await ready.json()) as { checks: Record<string, unknown> }).checks["file descriptors"],
+      {
+        ok: false,
+        message: `nearly all ${limit} are used`,
+      },
+    );
+    for (const socket of sockets) socket.destroy();
+    await line(/"msg":"(there are file descriptors again)"/);
+    assert.equal((await fetch(`${admin}/readyz`)).status, 200);
+    child.kill("SIGTERM");
+    const [code] = await once(child, "exit");
+    assert.equal(code, 0);
   });
 
   it("a signal that comes twice at once, as from Ctrl-C under npm, drains", async () => {
