@@ -2,7 +2,7 @@ import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
 import type { BodyPart, CallMetadata, EmitMessage, ProtocolCall, StreamEnd } from "../protocols/protocol.js";
 import { type BodyReader, bodyFailure, type InboundRequest } from "../server/inbound-request.js";
-import type { BodyWriter, HeaderList, ResponseWriter } from "../server/response-writer.js";
+import { type BodyWriter, bytesOf, type HeaderList, type ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import { type Metadata, noMetadata } from "../upstream/channel.js";
 import type { HttpResponse, Outcome } from "./context.js";
@@ -56,6 +56,8 @@ export class HttpStream implements StreamClient {
   #headers: Metadata = noMetadata;
   /** The one response of a method whose responses do not stream. */
   #single: Uint8Array | undefined;
+  /** What is not written yet of the body: text, where all of it is, or parts. */
+  #text = "";
   #parts: BodyPart[] = [];
   #collectedBytes = 0;
   #flushScheduled = false;
@@ -169,13 +171,16 @@ export class HttpStream implements StreamClient {
       this.#single = message;
       return true;
     }
-    this.#guarded(() => {
-      this.#begin(message);
-      if (this.rpc.over) return;
-      const part = this.#host.call.format.message(message);
-      if (part instanceof Promise) this.#addLater(part);
-      else this.#add(part);
-    });
+    try {
+      if (this.#writer === undefined) this.#begin(message);
+      if (!this.rpc.over) {
+        const part = this.#host.call.format.message(message);
+        if (part instanceof Promise) this.#addLater(part);
+        else this.#add(part);
+      }
+    } catch (error) {
+      this.rpc.abort(responseFailure(), String(error));
+    }
     return !this.#formatting && !this.#behind;
   }
 
@@ -215,27 +220,39 @@ export class HttpStream implements StreamClient {
   #add(part: BodyPart): void {
     if (part.length === 0) return;
     this.#quiet = false;
-    this.#parts.push(part);
+    if (typeof part === "string" && this.#parts.length === 0) {
+      this.#text += part;
+    } else {
+      if (this.#text !== "") this.#parts.push(this.#text);
+      this.#text = "";
+      this.#parts.push(part);
+    }
     this.#collectedBytes += part.length;
     if (this.#collectedBytes >= maxCollectedBytes) this.#flush();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
-      setImmediate(HttpStream.#flushScheduledParts, this);
+      flushLater(this);
     }
   }
 
-  static #flushScheduledParts(stream: HttpStream): void {
-    stream.#flushScheduled = false;
-    stream.#flush();
+  /** All that this turn brings is there. */
+  flushScheduled(): void {
+    this.#flushScheduled = false;
+    this.#flush();
   }
 
   #flush(): void {
-    if (this.#parts.length === 0 || this.#writer === undefined) return;
-    const chunk = joined(this.#parts);
-    this.#parts = [];
-    this.#collectedBytes = 0;
+    if (this.#collectedBytes === 0 || this.#writer === undefined) return;
+    const chunk = this.#parts.length === 0 ? this.#text : joined(this.#parts);
+    this.#forget();
     this.#host.sent(typeof chunk === "string" ? Buffer.byteLength(chunk) : chunk.length);
     if (!this.#writer.write(chunk)) this.#behind = true;
+  }
+
+  #forget(): void {
+    this.#text = "";
+    if (this.#parts.length > 0) this.#parts = [];
+    this.#collectedBytes = 0;
   }
 
   #beat(body: BodyPart): void {
@@ -275,7 +292,7 @@ export class HttpStream implements StreamClient {
         return;
       }
       this.#begin(undefined);
-      if (request.method === "HEAD" || this.#status === 304) this.#parts = [];
+      if (request.method === "HEAD" || this.#status === 304) this.#forget();
       const end =
         failure === undefined
           ? call.format.end(metadata.trailers)
@@ -317,9 +334,24 @@ function unwritable(): Failure {
   return gatewayFailure("INTERNAL", "the response could not be written");
 }
 
-/** In one piece: text, where all parts are. */
+/** Streams that are flushed one after the other; bounded, so that the first does not wait for all. */
+const streamsPerFlush = 32;
+let flushed: HttpStream[] = [];
+
+/** At the end of this turn. */
+function flushLater(stream: HttpStream): void {
+  if (flushed.length === 0 || flushed.length === streamsPerFlush) {
+    flushed = [];
+    setImmediate(flushAll, flushed);
+  }
+  flushed.push(stream);
+}
+
+function flushAll(streams: HttpStream[]): void {
+  if (flushed === streams) flushed = [];
+  for (const stream of streams) stream.flushScheduled();
+}
+
 function joined(parts: readonly BodyPart[]): BodyPart {
-  if (parts.length === 1) return parts[0] as BodyPart;
-  if (parts.every(part => typeof part === "string")) return parts.join("");
-  return Buffer.concat(parts.map(part => (typeof part === "string" ? Buffer.from(part) : part)));
+  return parts.length === 1 ? (parts[0] as BodyPart) : Buffer.concat(parts.map(bytesOf));
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, Socket } from "node:net";
 import { it, type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import type { EngineOptions } from "../../src/server/engine.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import type { BodyWriter } from "../../src/server/response-writer.js";
 
@@ -30,16 +31,20 @@ function countWrites(test: TestContext): number[] {
   return writes;
 }
 
+const options: Omit<EngineOptions, "handle"> = {
+  host: "127.0.0.1",
+  port: 0,
+  tls: undefined,
+  headerLimit: 4096,
+  requestTimeout: 60_000,
+  refused: () => undefined,
+};
+
 it("what is written of a stream in one turn goes to the system in one call, as small pieces in one piece (fastify)", async test => {
   const writes = countWrites(test);
   let writer: BodyWriter | undefined;
   const engine = await startFastifyEngine({
-    host: "127.0.0.1",
-    port: 0,
-    tls: undefined,
-    headerLimit: 4096,
-    requestTimeout: 60_000,
-    refused: () => undefined,
+    ...options,
     handle: (_request, response) => {
       writer = response.open(200, [["content-type", "text/event-stream"]]);
       writer.write(":\n\n");
@@ -74,6 +79,29 @@ it("what is written of a stream in one turn goes to the system in one call, as s
     assert.match(received, /\r\n8\r\ndata:a\n\n\r\n8\r\ndata:b\n\n\r\n0\r\n\r\n$/);
   } finally {
     socket.destroy();
+    engine.destroy();
+    await engine.close();
+  }
+});
+
+it("text, bytes and long text of one turn arrive in the order in which they were written (fastify)", async () => {
+  const long = "x".repeat(40_000);
+  const parts = ["a", Buffer.from("b"), "c", long, "d", Buffer.from(long), "é", "e"];
+  const engine = await startFastifyEngine({
+    ...options,
+    handle: (_request, response) => {
+      const writer = response.open(200, [["content-type", "text/plain"]]);
+      writer.write("head ");
+      setImmediate(() => {
+        for (const part of parts) writer.write(part);
+        writer.end();
+      });
+    },
+  });
+  try {
+    const response = await fetch(`http://127.0.0.1:${engine.port}/a`);
+    assert.equal(await response.text(), `head abc${long}d${long}ée`);
+  } finally {
     engine.destroy();
     await engine.close();
   }

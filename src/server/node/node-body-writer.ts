@@ -4,6 +4,11 @@ import { type BodyWriter, type HeaderList, isHeaderValue } from "../response-wri
 
 /** Up to so many bytes are copied into one piece with their framing. */
 const maxCopiedBytes = 4096;
+/** Text that is collected before the connection gets it within a turn. */
+const maxPendingText = 16 * 1024;
+
+/** Those with text of this turn that the connection has not been given. */
+let pending: NodeBodyWriter[] = [];
 
 /**
  * Writes a response piece by piece: what comes in one turn of the event loop goes to the system in one call, the last
@@ -21,6 +26,8 @@ export class NodeBodyWriter implements BodyWriter {
   #drained: (() => void) | undefined;
   /** Waits for the connection itself. */
   #listening = false;
+  /** Text of this turn that the connection has not been given. */
+  #pending = "";
 
   /** @param response whose head is written, if not out */
   constructor(response: ServerResponse, length: number | undefined, abandon: () => void) {
@@ -77,8 +84,10 @@ export class NodeBodyWriter implements BodyWriter {
       this.#abandon();
       return;
     }
-    if (this.#chunked) this.#response.end(lastChunk(trailers), "latin1");
-    else this.#response.end();
+    const last = this.#chunked ? this.#pending + lastChunk(trailers) : this.#pending;
+    this.#pending = "";
+    if (last === "") this.#response.end();
+    else this.#response.end(last, "latin1");
   }
 
   /**
@@ -94,10 +103,29 @@ export class NodeBodyWriter implements BodyWriter {
       if (!response.write(piece, "latin1")) this.#behind = true;
       return;
     }
+    if (typeof piece === "string" && socket.writableCorked === 0) {
+      if (this.#pending === "") givePendingLater(this);
+      this.#pending += piece;
+      if (this.#pending.length > maxPendingText) this.givePending();
+      return;
+    }
+    this.givePending();
     if (socket.writableCorked === 0) {
       socket.cork();
       process.nextTick(uncork, socket);
     }
+    this.#giveTo(socket, piece);
+  }
+
+  /** Gives the connection the text of this turn. `cork` would keep an account of each piece. */
+  givePending(): void {
+    const text = this.#pending;
+    this.#pending = "";
+    const { socket } = this.#response;
+    if (text !== "" && socket !== null && !this.#over) this.#giveTo(socket, text);
+  }
+
+  #giveTo(socket: Socket, piece: string | Uint8Array): void {
     if (socket.write(piece, "latin1")) return;
     this.#behind = true;
     if (this.#listening) return;
@@ -121,6 +149,18 @@ export class NodeBodyWriter implements BodyWriter {
 
 function uncork(socket: Socket): void {
   socket.uncork();
+}
+
+/** At the end of this turn. */
+function givePendingLater(writer: NodeBodyWriter): void {
+  if (pending.length === 0) process.nextTick(givePending);
+  pending.push(writer);
+}
+
+function givePending(): void {
+  const writers = pending;
+  pending = [];
+  for (const writer of writers) writer.givePending();
 }
 
 /** A chunk in one piece (RFC 9112 §7.1). */
