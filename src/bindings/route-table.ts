@@ -4,8 +4,9 @@ import { formatPath } from "../config/diagnostic.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import { inTurns, type Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
-import { type Router, RouterBuilder } from "../routing/router.js";
+import { buildInTurns, type Router, RouterBuilder } from "../routing/router.js";
 import { type Template, TemplateError } from "../routing/template.js";
+import type { TrieEntry } from "../routing/trie.js";
 import { rpcProtocol } from "../upstream/protocols.js";
 import type { LocalHandler } from "./built-in-route.js";
 import { type BuiltInRoute, builtInRoute, type PassThroughPrefix } from "./built-in-route.js";
@@ -67,15 +68,7 @@ export async function compileRoutes(
     try {
       const protocols = protocolsBeside(rule, policy.protocols ?? protocolNames);
       const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
-      const origin: Origin = {
-        rpc: rule.method,
-        method: route.method,
-        template: route.template,
-        text: () => ruleOrigin(rule),
-        service: rule.service.service,
-        path: rule.path,
-        position: rule.position,
-      };
+      const origin = new RuleOrigin(rule, route.template);
       const clash = table.add(route, origin);
       if (clash === undefined) routes.push(route);
       else {
@@ -125,7 +118,8 @@ export async function compileRoutes(
     if (pace.spent(routeUnits)) await pace.nextTurn();
     const policy = policyOf(path);
     const enabled = policy.protocols ?? (withRoutes.has(path.method) ? protocolNames : []);
-    for (const rule of [path, getPath(path)]) {
+    const gets = path.method.idempotency === "no_side_effects";
+    for (const rule of gets ? [path, getPath(path)] : [path]) {
       const protocols = protocolsBeside(rule, enabled);
       if (protocols.length === 0) continue;
       const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
@@ -178,16 +172,30 @@ function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagno
   };
 }
 
+const none: readonly ProtocolName[] = [];
+
 /** What may be spoken beside REST on the route of a rule; nothing but on the path of its RPC. */
 function protocolsBeside(
   { rule, method, prefix }: MethodRule,
   enabled: readonly ProtocolName[],
-): ProtocolName[] {
-  if (prefix !== "" || rule.template !== method.path) return [];
-  if (rule.method === "POST") return enabled.filter(name => name !== "rest");
+): readonly ProtocolName[] {
+  if (prefix !== "" || rule.template !== method.path) return none;
+  if (rule.method === "POST") return withoutRest(enabled);
   const unary = !method.clientStreaming && !method.serverStreaming;
   const gets = rule.method === "GET" && unary && method.idempotency === "no_side_effects";
-  return gets && enabled.includes("connect") ? ["connect"] : [];
+  return gets && enabled.includes("connect") ? ["connect"] : none;
+}
+
+const listsWithoutRest = new WeakMap<readonly ProtocolName[], readonly ProtocolName[]>();
+
+/** The same list for the same names. */
+function withoutRest(names: readonly ProtocolName[]): readonly ProtocolName[] {
+  let others = listsWithoutRest.get(names);
+  if (others === undefined) {
+    others = names.filter(name => name !== "rest");
+    listsWithoutRest.set(names, others);
+  }
+  return others;
 }
 
 function getPath(path: MethodRule): MethodRule {
@@ -282,18 +290,49 @@ function atHost(host: VirtualHost | undefined): string {
   return host === undefined ? "" : ` at the host ${host.patterns[0]}`;
 }
 
+class RuleOrigin implements Origin {
+  constructor(
+    readonly rule: MethodRule,
+    readonly template: Template,
+  ) {}
+
+  get rpc(): MethodType {
+    return this.rule.method;
+  }
+
+  get method(): string {
+    return this.rule.rule.method;
+  }
+
+  get service(): string {
+    return this.rule.service.service;
+  }
+
+  get path(): string {
+    return this.rule.path;
+  }
+
+  text(): string {
+    return ruleOrigin(this.rule);
+  }
+
+  position(): FilePosition | undefined {
+    return this.rule.position();
+  }
+}
+
 /** The router over values made from routes, which are known to be free of conflicts. */
 export async function routerOf<R extends Pick<Route, "method" | "template">, T>(
   routes: readonly R[],
   make: (route: R) => T,
   pace: Pace,
 ): Promise<Router<T>> {
-  const builder = new RouterBuilder<T>();
+  const entries: TrieEntry<T>[] = [];
   for (const route of routes) {
-    builder.add(route.method, route.template, make(route));
+    entries.push({ method: route.method, template: route.template, value: make(route) });
     if (pace.spent(bindUnits)) await pace.nextTurn();
   }
-  return builder.buildInTurns(pace);
+  return buildInTurns(entries, pace);
 }
 
 /** What binding one route costs. */

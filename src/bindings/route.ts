@@ -7,7 +7,7 @@ import { type ResponseBody, type ResponsePlan, responsePlan } from "../codec/wir
 import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, MethodType } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
-import { type Template, TemplateError } from "../routing/template.js";
+import { type Segment, type Template, TemplateError, templateLimits } from "../routing/template.js";
 import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, MethodRule } from "./rules.js";
@@ -65,80 +65,95 @@ export function compileRoute(
   codecs: Codecs,
   protocols: readonly ProtocolName[],
 ): Route {
-  const { method: rpc, service } = rule;
+  const { method: rpc } = rule;
   const template = templateOf(rule);
-  const variables = template.variables.map(variable =>
-    variablePath(rpc.input, variable.path, codecs.wrappers),
-  );
-  refuseOverlap(variables);
-  const body = bodyTarget(rpc.input, rule.rule.body, variables);
-  const responseField =
-    rule.rule.responseBody === "" ? undefined : topLevel(rpc.output, rule.rule.responseBody, "response_body");
-  const method = rule.rule.method;
-  const spec: RequestSpec = {
-    input: rpc.input,
-    codecs,
-    variables,
-    body,
-    query: policy.query,
-    fillUpdateMask: method === "PATCH",
-    depth: policy.json.depth,
-  };
-  const plans = new LazyPlans(spec, rpc, responseField, policy.dialect);
-  return Object.assign(plans, {
-    kind: "rpc" as const,
-    method,
-    template,
-    rpc,
-    upstream: service.upstream,
-    source: rule.source,
-    variables,
-    body,
-    responseField,
-    policy,
-    protocols,
-    rest: rule.source !== "protocols",
-    stream: rpc.serverStreaming ? streamPlan(rpc, policy.stream, codecs) : undefined,
-    retryable: method === "GET" || method === "HEAD" || rpc.idempotency !== "unknown",
-  });
+  const { input, output } = rpc;
+  const variables =
+    template.variables.length === 0
+      ? noVariables
+      : template.variables.map(({ path }) => variablePath(input, path, codecs.wrappers));
+  if (variables.length > 1) refuseOverlap(variables);
+  const body = bodyTarget(input, rule.rule.body, variables);
+  const responseBody = rule.rule.responseBody;
+  const responseField = responseBody === "" ? undefined : topLevel(output, responseBody, "response_body");
+  const stream = rpc.serverStreaming ? streamPlan(rpc, policy.stream, codecs) : undefined;
+  return new CompiledRoute(rule, template, variables, body, responseField, policy, protocols, stream, codecs);
 }
 
+const noVariables: readonly (readonly Field[])[] = [];
+
 /** What only requests need is made when the first comes, as most routes of a large API are never called. */
-class LazyPlans {
-  readonly #spec: RequestSpec;
-  readonly #rpc: MethodType;
-  readonly #responseField: Field | undefined;
-  readonly #dialect: Dialect;
+class CompiledRoute implements Route {
+  readonly method: string;
+  readonly rpc: MethodType;
+  readonly upstream: string;
+  readonly source: BindingSource;
+  readonly #codecs: Codecs;
+  #retryable: boolean | undefined;
   #request: RequestPlan | undefined;
   #frames: RequestPlan | undefined;
   #response: ResponsePlan | undefined;
 
-  constructor(spec: RequestSpec, rpc: MethodType, responseField: Field | undefined, dialect: Dialect) {
-    this.#spec = spec;
-    this.#rpc = rpc;
-    this.#responseField = responseField;
-    this.#dialect = dialect;
+  constructor(
+    rule: MethodRule,
+    readonly template: Template,
+    readonly variables: readonly (readonly Field[])[],
+    readonly body: BodyTarget,
+    readonly responseField: Field | undefined,
+    readonly policy: RoutePolicy,
+    readonly protocols: readonly ProtocolName[],
+    readonly stream: StreamPlan | undefined,
+    codecs: Codecs,
+  ) {
+    this.method = rule.rule.method;
+    this.rpc = rule.method;
+    this.upstream = rule.service.upstream;
+    this.source = rule.source;
+    this.#codecs = codecs;
+  }
+
+  get kind(): "rpc" {
+    return "rpc";
+  }
+
+  get rest(): boolean {
+    return this.source !== "protocols";
+  }
+
+  get retryable(): boolean {
+    this.#retryable ??= this.method === "GET" || this.method === "HEAD" || this.rpc.idempotency !== "unknown";
+    return this.#retryable;
   }
 
   get request(): RequestPlan {
-    this.#request ??= new RequestPlan(this.#spec);
+    this.#request ??= new RequestPlan(this.#spec());
     return this.#request;
   }
 
   get frames(): RequestPlan {
-    if (!this.#rpc.clientStreaming || this.#spec.body.kind !== "none") return this.request;
-    this.#frames ??= new RequestPlan({ ...this.#spec, body: { kind: "all" }, queryBesideBody: true });
+    if (!this.rpc.clientStreaming || this.body.kind !== "none") return this.request;
+    this.#frames ??= new RequestPlan({ ...this.#spec(), body: bodyAll, queryBesideBody: true });
     return this.#frames;
   }
 
   get response(): ResponsePlan {
-    const { output } = this.#rpc;
-    this.#response ??= enveloped(
-      responsePlan(output, this.#responseField, this.#spec.codecs),
-      output,
-      this.#dialect,
-    );
+    const { output } = this.rpc;
+    const plan = (): ResponsePlan => responsePlan(output, this.responseField, this.#codecs);
+    this.#response ??= enveloped(plan(), output, this.policy.dialect);
     return this.#response;
+  }
+
+  #spec(): RequestSpec {
+    const { rpc, variables, body, policy, method } = this;
+    return {
+      input: rpc.input,
+      codecs: this.#codecs,
+      variables,
+      body,
+      query: policy.query,
+      fillUpdateMask: method === "PATCH",
+      depth: policy.json.depth,
+    };
   }
 }
 
@@ -190,7 +205,15 @@ function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: D
   };
 }
 
-function templateOf({ rule, prefix }: MethodRule): Template {
+/** The path of an RPC as compilers of protos name it. */
+const plainPath = /^\/\w[\w.]*\/\w+$/;
+
+function isPlainPath(path: string): boolean {
+  return path.length <= templateLimits.length && plainPath.test(path);
+}
+
+function templateOf({ rule, prefix, method }: MethodRule): Template {
+  if (rule.template === method.path && prefix === "" && isPlainPath(method.path)) return pathTemplate(method);
   try {
     const template = parseTemplate(rule.template);
     return prefix === "" ? template : prefixTemplate(prefix, template);
@@ -198,6 +221,15 @@ function templateOf({ rule, prefix }: MethodRule): Template {
     if (!(error instanceof TemplateError)) throw error;
     throw new RouteError(`template "${rule.template}": ${error.message} (at character ${error.offset + 1})`);
   }
+}
+
+/** What parsing the path of a method gives. */
+function pathTemplate({ path, name, service }: MethodType): Template {
+  const segments: Segment[] = [
+    { kind: "literal", value: service.fullName },
+    { kind: "literal", value: name },
+  ];
+  return { text: path, segments, variables: [], verb: undefined };
 }
 
 /** The fields from the request down to the one that a template variable sets. */
@@ -244,9 +276,12 @@ function refuseOverlap(variables: readonly (readonly Field[])[]): void {
   }
 }
 
+const bodyNone: BodyTarget = { kind: "none" };
+const bodyAll: BodyTarget = { kind: "all" };
+
 function bodyTarget(input: MessageType, name: string, variables: readonly (readonly Field[])[]): BodyTarget {
-  if (name === "") return { kind: "none" };
-  if (name === "*") return { kind: "all" };
+  if (name === "") return bodyNone;
+  if (name === "*") return bodyAll;
   const field = topLevel(input, name, "body");
   if (variables.some(path => path.length === 1 && path[0] === field)) {
     throw new RouteError(`body: "${name}" is bound by the path already`);

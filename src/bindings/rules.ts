@@ -119,18 +119,13 @@ function speaksOtherwise(
 }
 
 /** The path of every exposed method, on which other protocols than REST call it: POST, and GET where it has no side effects. */
-export function methodPaths(config: BindingSections, model: Model, locate: Locate): MethodRule[] {
-  return [...exposedServices(config, model).values()].flatMap(({ type, config: service, index }) =>
-    type.methods.map(method => ({
-      rule: automaticRule(method),
-      method,
-      service,
-      prefix: "",
-      source: "protocols" as const,
-      position: () => locate(["services", index]),
-      path: `services[${index}]`,
-    })),
-  );
+export function* methodPaths(config: BindingSections, model: Model, locate: Locate): Generator<MethodRule> {
+  for (const { type, config: service, index } of exposedServices(config, model).values()) {
+    const path = `services[${index}]`;
+    const position = (): FilePosition => locate(["services", index]);
+    for (const method of type.methods)
+      yield { rule: automaticRule(method), method, service, prefix: "", source: "protocols", position, path };
+  }
 }
 
 /** What reading the rules of one method costs. */

@@ -79,21 +79,35 @@ export interface Codecs {
   renderAny(typeUrl: string, value: Uint8Array): string;
 }
 
-const known = new WeakMap<Model, Map<string, Codecs>>();
+interface CodecsOfModel {
+  readonly byPolicy: WeakMap<JsonPolicy, Codecs>;
+  readonly byKey: Map<string, Codecs>;
+}
+
+const known = new WeakMap<Model, CodecsOfModel>();
 
 /** The codecs of a model under a policy; equal policies share one set. */
 export function createCodecs(model: Model, policy: JsonPolicy): Codecs {
-  const { enums, int64, emitDefaults, names, unknownFields, depth, wrappers = noWrappers } = policy;
-  const key = [enums, int64, emitDefaults, names, unknownFields, depth, ...[...wrappers].sort()].join();
   let ofModel = known.get(model);
   if (ofModel === undefined) {
-    ofModel = new Map();
+    ofModel = { byPolicy: new WeakMap(), byKey: new Map() };
     known.set(model, ofModel);
   }
-  let codecs = ofModel.get(key);
+  let codecs = ofModel.byPolicy.get(policy);
+  if (codecs === undefined) {
+    codecs = codecsOf(model, policy, ofModel.byKey);
+    ofModel.byPolicy.set(policy, codecs);
+  }
+  return codecs;
+}
+
+function codecsOf(model: Model, policy: JsonPolicy, byKey: Map<string, Codecs>): Codecs {
+  const { enums, int64, emitDefaults, names, unknownFields, depth, wrappers = noWrappers } = policy;
+  const key = [enums, int64, emitDefaults, names, unknownFields, depth, ...[...wrappers].sort()].join();
+  let codecs = byKey.get(key);
   if (codecs === undefined) {
     codecs = new CodecSet(model, { enums, int64, emitDefaults, names, unknownFields, depth, wrappers });
-    ofModel.set(key, codecs);
+    byKey.set(key, codecs);
   }
   return codecs;
 }

@@ -1,3 +1,5 @@
+import type { Authorizer } from "../auth/authorizer.js";
+import type { AuthNames } from "../auth/config.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type {
   Binding,
@@ -10,17 +12,23 @@ import type {
 import type { BuiltInRoute } from "../bindings/built-in-route.js";
 import { authOf } from "../bindings/conditions.js";
 import { Guard } from "../bindings/guard.js";
+import type { RoutePolicy } from "../bindings/policy.js";
 import type { Route } from "../bindings/route.js";
 import { routerOf } from "../bindings/route-table.js";
 import { type Codecs, createCodecs } from "../codec/codecs.js";
 import { Compression } from "../compression/compression.js";
+import type { Dialect } from "../dialects/dialect.js";
 import { dialects } from "../dialects/dialects.js";
 import { statusDialect } from "../dialects/status.js";
 import { limitNames } from "../limits/config.js";
 import type { Pace } from "../net/pace.js";
 import { createCors, securityHeaders } from "../pipeline/response-headers.js";
+import type { Template } from "../routing/template.js";
+import type { Metrics, RouteMetrics } from "../telemetry/metrics.js";
+import type { FormLimits } from "../uploads/forms.js";
 import type { Channel } from "../upstream/channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
+import type { Validate } from "../validation/validator.js";
 import type { Backends } from "./backends.js";
 import type { Compiled } from "./compile.js";
 import type { GatewayConfig } from "./config.js";
@@ -56,10 +64,11 @@ export async function bindRoutes(
   parted = false,
 ): Promise<{ readonly routes: BoundRoutes; readonly all: readonly Binding[] }> {
   const { compiled, requests, pace } = context;
+  const shared = sharedParts(http, context);
   const bindings: Binding[] = [];
   const all: Binding[] = [];
   for (const route of routes) {
-    const binding = bind(route, http, context);
+    const binding = bind(route, http, context, shared);
     all.push(binding);
     if (binding.kind !== "rpc" || route.kind !== "rpc" || route.rest) bindings.push(binding);
     if (pace.spent(bindUnits)) await pace.nextTurn();
@@ -86,10 +95,15 @@ export async function bindRoutes(
 /** What binding one route costs. */
 const bindUnits = 10;
 
-function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context: BindContext): Binding {
+function bind(
+  route: Route | BuiltInRoute,
+  http: GatewayConfig["http"],
+  context: BindContext,
+  shared: (policy: RoutePolicy) => SharedParts,
+): Binding {
   switch (route.kind) {
     case "rpc":
-      return bindRpc(route, http, context);
+      return new BoundRpc(route, shared(route.policy), context);
     case "local":
       return bindLocal(route, http, context);
     case "pass-through":
@@ -97,31 +111,81 @@ function bind(route: Route | BuiltInRoute, http: GatewayConfig["http"], context:
   }
 }
 
-function bindRpc(
-  route: Route,
+/** What all routes of one policy have in common. */
+interface SharedParts {
+  /** Of a route that no policy of `auth.policies` matches. */
+  readonly guard: Guard | undefined;
+  readonly forms: FormLimits | undefined;
+  readonly canonical: Codecs;
+}
+
+function sharedParts(
   http: GatewayConfig["http"],
-  { compiled, details, runtime, ...context }: BindContext,
-): RpcBinding {
-  const { method, template, rpc, policy } = route;
-  const service = rpc.service.fullName;
-  const validate = policy.validate ? compiled.validators.byType.get(rpc.input) : undefined;
-  return {
-    kind: "rpc",
-    method,
-    template,
-    service,
-    dialect: policy.dialect,
-    guard: guardOf(route, policy.rateLimits, compiled, context.guards),
-    bodyLimit: policy.bodyLimit,
-    metrics: runtime.metrics.route(template.text, method, service),
-    route,
-    channel: context.channel(route.upstream),
-    forms: http.uploads && { ...http.uploads, text: policy.bodyLimit },
-    details: details.get(route.upstream),
-    validate: validate && runtime.validation.counted(validate, service, rpc.name),
-    ownHeader: context.guards.authenticators.tells,
-    canonical: canonicalCodecs(compiled, policy.json.depth),
+  { compiled, guards }: BindContext,
+): (policy: RoutePolicy) => SharedParts {
+  const known = new Map<RoutePolicy, SharedParts>();
+  return policy => {
+    let parts = known.get(policy);
+    if (parts === undefined) {
+      parts = {
+        guard: guardOf(policy.auth, policy.rateLimits, undefined, guards),
+        forms: http.uploads && { ...http.uploads, text: policy.bodyLimit },
+        canonical: canonicalCodecs(compiled, policy.json.depth),
+      };
+      known.set(policy, parts);
+    }
+    return parts;
   };
+}
+
+class BoundRpc implements RpcBinding {
+  readonly kind = "rpc";
+  readonly method: string;
+  readonly template: Template;
+  readonly dialect: Dialect;
+  readonly guard: Guard | undefined;
+  readonly bodyLimit: number;
+  readonly channel: Channel;
+  readonly forms: FormLimits | undefined;
+  readonly details: DetailRenderer | undefined;
+  readonly validate: Validate | undefined;
+  readonly ownHeader: (name: string) => boolean;
+  readonly canonical: Codecs;
+  readonly #allMetrics: Metrics;
+  #metrics: RouteMetrics | undefined;
+
+  constructor(
+    readonly route: Route,
+    { guard, forms, canonical }: SharedParts,
+    { compiled, details, runtime, guards, ...context }: BindContext,
+  ) {
+    const { policy, rpc } = route;
+    const authorizer = compiled.authorizers.get(route);
+    const validate = policy.validate ? compiled.validators.byType.get(rpc.input) : undefined;
+    this.method = route.method;
+    this.template = route.template;
+    this.dialect = policy.dialect;
+    this.guard =
+      authorizer === undefined ? guard : guardOf(policy.auth, policy.rateLimits, authorizer, guards);
+    this.bodyLimit = policy.bodyLimit;
+    this.channel = context.channel(route.upstream);
+    this.forms = forms;
+    this.details = details.get(route.upstream);
+    this.validate = validate && runtime.validation.counted(validate, rpc.service.fullName, rpc.name);
+    this.ownHeader = guards.authenticators.tells;
+    this.canonical = canonical;
+    this.#allMetrics = runtime.metrics;
+  }
+
+  get service(): string {
+    return this.route.rpc.service.fullName;
+  }
+
+  /** Made when the first request is over, as most routes of a large API are never called. */
+  get metrics(): RouteMetrics {
+    this.#metrics ??= this.#allMetrics.route(this.template.text, this.method, this.service);
+    return this.#metrics;
+  }
 }
 
 function bindLocal(
@@ -137,7 +201,7 @@ function bindLocal(
     template,
     service,
     dialect: handler.dialect,
-    guard: handler.guard ?? guardOf(route, limitNames(handler.rateLimit), compiled, guards),
+    guard: handler.guard ?? guardOfBuiltIn(route, limitNames(handler.rateLimit), compiled, guards),
     bodyLimit: handler.bodyLimit ?? http.limits.body,
     metrics: runtime.metrics.route(template.text, method, service),
     route,
@@ -157,7 +221,7 @@ function bindPassThrough(
     template,
     service: passThrough.upstream,
     dialect: statusDialect,
-    guard: guardOf(route, limitNames(passThrough.rateLimit), compiled, guards),
+    guard: guardOfBuiltIn(route, limitNames(passThrough.rateLimit), compiled, guards),
     bodyLimit: http.limits.body,
     metrics: runtime.metrics.route(template.text, method, passThrough.upstream),
     route,
@@ -170,17 +234,23 @@ function bindPassThrough(
   };
 }
 
-/** Undefined where everybody may call as often as they like. */
-function guardOf(
-  route: Route | BuiltInRoute,
+function guardOfBuiltIn(
+  route: BuiltInRoute,
   limits: readonly string[],
-  compiled: Compiled,
+  { authorizers, loaded }: Compiled,
   guards: Guards,
 ): Guard | undefined {
-  const authenticator = guards.authenticators.authenticatorOf(
-    authOf(route, compiled.loaded.config.auth.default),
-  );
-  const authorizer = compiled.authorizers.get(route);
+  return guardOf(authOf(route, loaded.config.auth.default), limits, authorizers.get(route), guards);
+}
+
+/** Undefined where everybody may call as often as they like. */
+function guardOf(
+  auth: AuthNames,
+  limits: readonly string[],
+  authorizer: Authorizer | undefined,
+  guards: Guards,
+): Guard | undefined {
+  const authenticator = guards.authenticators.authenticatorOf(auth);
   const limiters = guards.limits.limitersOf(limits);
   if (authenticator === undefined && authorizer === undefined && limiters.length === 0) return undefined;
   return new Guard({ authenticator, limiters, authorizer });

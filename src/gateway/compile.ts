@@ -120,7 +120,8 @@ export async function compile(
   const policies = createPolicies(config.auth.policies, { locate, metrics: runtime.policies });
   const all = new Set([...table.routes, ...table.builtIn, ...socketRoutes, ...passed]);
   const authorizers = await authorizersOf(all, config, policies, pace);
-  authorizePaths({ ...table, methodPaths: callable }, authorizers, policies);
+  if (config.auth.policies.length > 0)
+    authorizePaths({ ...table, methodPaths: callable }, authorizers, policies);
   const bridge =
     config.realtime && compileBridge(config, config.realtime, model, locate, roomKindsOf(config.realtime));
   const roomPolicy =
@@ -263,6 +264,7 @@ async function authorizersOf(
 ): Promise<Map<Route | BuiltInRoute, Authorizer>> {
   const units = 1 + auth.policies.length;
   const authorizers = new Map<Route | BuiltInRoute, Authorizer>();
+  if (auth.policies.length === 0) return authorizers;
   for (const route of routes) {
     const { method, template } = route;
     const rpc = route.kind === "rpc" ? route.rpc : undefined;

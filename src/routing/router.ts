@@ -66,13 +66,18 @@ export class RouterBuilder<T> {
   }
 
   /** As `build`, in turns of the event loop. Meanwhile nothing may be added. */
-  async buildInTurns(pace: Pace): Promise<Router<T>> {
-    const steps = buildRouter(this.routes);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      if (pace.spent(insertUnits)) await pace.nextTurn();
-    }
+  buildInTurns(pace: Pace): Promise<Router<T>> {
+    return buildInTurns(this.routes, pace);
+  }
+}
+
+/** The router over routes of which no two have equivalent templates for one method; else the first of the two stays. */
+export async function buildInTurns<T>(routes: readonly TrieEntry<T>[], pace: Pace): Promise<Router<T>> {
+  const steps = buildRouter(routes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (pace.spent(insertUnits)) await pace.nextTurn();
   }
 }
 
@@ -182,6 +187,8 @@ export class Router<T> {
   }
 }
 
+const noVariables: readonly string[] = [];
+
 type Found<T> = Extract<Match<T>, { kind: "found" }>;
 
 /** The routes that one method can take, its own before those of `*`. */
@@ -198,7 +205,7 @@ class MethodTable<T> {
     if (template.verb !== undefined) this.#verbs.add(template.verb);
     const path = fixedPath(template);
     if (path !== undefined && !this.fixed.has(path)) {
-      this.fixed.set(path, { kind: "found", value, variables: [] });
+      this.fixed.set(path, { kind: "found", value, variables: noVariables });
     }
   }
 

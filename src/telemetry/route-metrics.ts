@@ -49,8 +49,8 @@ export class RouteMetrics {
   readonly #route: string;
   readonly #method: string;
   readonly #service: string;
-  readonly #requests = new Map<number, CounterChild>();
-  readonly #business = new Map<string, CounterChild>();
+  #requests: Map<number, CounterChild> | undefined;
+  #business: Map<string, CounterChild> | undefined;
   #histograms: RouteHistograms | undefined;
 
   /** @param method as `methodLabel` gives it */
@@ -93,6 +93,7 @@ export class RouteMetrics {
       return;
     }
     const key = httpStatus * 64 + (isDefined(grpcCode) ? grpcCode : Code.UNAUTHENTICATED + 1);
+    this.#requests ??= new Map();
     let requests = this.#requests.get(key);
     if (requests === undefined) {
       requests = this.#series.requests.child(
@@ -109,6 +110,7 @@ export class RouteMetrics {
 
   #countBusiness(httpStatus: number, label: string): void {
     const key = `${httpStatus} ${label}`;
+    this.#business ??= new Map();
     let requests = this.#business.get(key);
     if (requests === undefined) {
       requests = this.#series.requests.child(
