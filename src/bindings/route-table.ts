@@ -6,6 +6,7 @@ import { inTurns, type Pace } from "../net/pace.js";
 import { shadowedRoutes } from "../routing/reachability.js";
 import { buildInTurns, type Router, RouterBuilder } from "../routing/router.js";
 import { type Template, TemplateError } from "../routing/template.js";
+import { TemplateParts } from "../routing/template-parser.js";
 import type { TrieEntry } from "../routing/trie.js";
 import { rpcProtocol } from "../upstream/protocols.js";
 import type { LocalHandler } from "./built-in-route.js";
@@ -51,6 +52,7 @@ export async function compileRoutes(
   const routes: Route[] = [];
   diagnostics.push(...wrapperProblems(config, model, locate));
   const policyOf = sharedPolicies(config, model);
+  const parts = new TemplateParts();
   const warned = new Set<MethodType>();
   const readPlaces = async (rule: MethodRule | undefined, earlier?: Origin): Promise<void> => {
     for (const method of [rule?.method, earlier?.rpc])
@@ -67,7 +69,7 @@ export async function compileRoutes(
     if (policy.protocols?.includes("rest") === false) continue;
     try {
       const protocols = protocolsBeside(rule, policy.protocols ?? protocolNames);
-      const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols);
+      const route = compileRoute(rule, policy, createCodecs(model, policy.json), protocols, parts);
       const origin = new RuleOrigin(rule, route.template);
       const clash = table.add(route, origin);
       if (clash === undefined) routes.push(route);

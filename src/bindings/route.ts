@@ -8,7 +8,7 @@ import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, MethodType } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
 import { type Segment, type Template, TemplateError, templateLimits } from "../routing/template.js";
-import { parseTemplate, prefixTemplate } from "../routing/template-parser.js";
+import { parseTemplate, prefixTemplate, type TemplateParts } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
 import type { BindingSource, MethodRule } from "./rules.js";
 import type { ProtocolName } from "./service-config.js";
@@ -57,6 +57,7 @@ export class RouteError extends Error {
 
 /**
  * @param protocols beside REST
+ * @param parts as for `parseTemplate`
  * @throws RouteError
  */
 export function compileRoute(
@@ -64,9 +65,10 @@ export function compileRoute(
   policy: RoutePolicy,
   codecs: Codecs,
   protocols: readonly ProtocolName[],
+  parts?: TemplateParts,
 ): Route {
   const { method: rpc } = rule;
-  const template = templateOf(rule);
+  const template = templateOf(rule, parts);
   const { input, output } = rpc;
   const variables =
     template.variables.length === 0
@@ -212,10 +214,10 @@ function isPlainPath(path: string): boolean {
   return path.length <= templateLimits.length && plainPath.test(path);
 }
 
-function templateOf({ rule, prefix, method }: MethodRule): Template {
+function templateOf({ rule, prefix, method }: MethodRule, parts: TemplateParts | undefined): Template {
   if (rule.template === method.path && prefix === "" && isPlainPath(method.path)) return pathTemplate(method);
   try {
-    const template = parseTemplate(rule.template);
+    const template = parseTemplate(rule.template, parts);
     return prefix === "" ? template : prefixTemplate(prefix, template);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;

@@ -16,10 +16,40 @@ import {
  *
  * with two extensions: `/` alone is the root, and `**` may be followed by literals and `*`, as published in
  * googleapis (`bots.proto`). A literal is made of the `pchar` of RFC 3986 without `:` and `*`.
+ * @param parts what templates parsed before have in common with it, for a large API
  * @throws TemplateError
  */
-export function parseTemplate(text: string): Template {
-  return new Parser(text).parse();
+export function parseTemplate(text: string, parts?: TemplateParts): Template {
+  return new Parser(text, parts).parse();
+}
+
+/** The literals, patterns and field paths of many templates, each kept once: those of one API repeat a few. */
+export class TemplateParts {
+  readonly #literals = new Map<string, Segment>();
+  readonly #texts = new Map<string, string>();
+  readonly #paths = new Map<string, readonly string[]>();
+
+  literal(value: string): Segment {
+    let known = this.#literals.get(value);
+    if (known === undefined) {
+      known = { kind: "literal", value };
+      this.#literals.set(value, known);
+    }
+    return known;
+  }
+
+  text(text: string): string {
+    const known = this.#texts.get(text);
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
+  }
+
+  /** @param name the path, joined by dots */
+  path(name: string, path: readonly string[]): readonly string[] {
+    const known = this.#paths.get(name);
+    if (known === undefined) this.#paths.set(name, path);
+    return known ?? path;
+  }
 }
 
 const single: Segment = { kind: "single" };
@@ -35,12 +65,13 @@ class Parser {
   readonly #text: string;
   readonly #segments: Segment[] = [];
   readonly #variables: TemplateVariable[] = [];
-  readonly #names = new Set<string>();
+  readonly #parts: TemplateParts | undefined;
   #position = 0;
   #multi = false;
 
-  constructor(text: string) {
+  constructor(text: string, parts: TemplateParts | undefined) {
     this.#text = text;
+    this.#parts = parts;
   }
 
   parse(): Template {
@@ -87,7 +118,7 @@ class Parser {
         this.#parseWildcard();
         break;
       default:
-        this.#add({ kind: "literal", value: this.#parseLiteral() });
+        this.#addLiteral(this.#parseLiteral());
     }
     this.#expectSegmentEnd(inVariable);
   }
@@ -128,10 +159,11 @@ class Parser {
     const opening = this.#position;
     this.#position += 1;
     const nameStart = this.#position;
-    const path = this.#parseFieldPath();
-    const name = path.join(".");
-    if (this.#names.has(name)) throw this.#error(`the variable "${name}" is used twice`, nameStart);
-    this.#names.add(name);
+    const parsed = this.#parseFieldPath();
+    const name = parsed.join(".");
+    const path = this.#parts?.path(name, parsed) ?? parsed;
+    if (this.#variables.some(variable => variable.path.join(".") === name))
+      throw this.#error(`the variable "${name}" is used twice`, nameStart);
     if (this.#variables.length === templateLimits.variables) {
       throw this.#error(`a template may hold at most ${templateLimits.variables} variables`, opening);
     }
@@ -158,7 +190,7 @@ class Parser {
     this.#parseSegments(true);
     const pattern = this.#text.slice(start, this.#position);
     this.#position += 1;
-    return pattern;
+    return this.#parts?.text(pattern) ?? pattern;
   }
 
   #parseFieldPath(): string[] {
@@ -213,6 +245,10 @@ class Parser {
     if (value !== undefined) return value;
     const { message, offset } = describeBadEscape(raw);
     throw this.#error(message, start + offset);
+  }
+
+  #addLiteral(value: string): void {
+    this.#add(this.#parts?.literal(value) ?? { kind: "literal", value });
   }
 
   #add(segment: Segment, offset = this.#position): void {

@@ -245,10 +245,9 @@ export function* linkService(model: Model, file: LinkedFile, symbol: ServiceSymb
 
 class LinkedMethod extends LinkedElement implements MethodType {
   readonly path: string;
-  readonly clientStreaming: boolean;
-  readonly serverStreaming: boolean;
-  readonly #input: string;
-  readonly #output: string;
+  readonly #method: MethodProto;
+  #input: MessageType | undefined;
+  #output: MessageType | undefined;
 
   constructor(
     model: Model,
@@ -258,19 +257,26 @@ class LinkedMethod extends LinkedElement implements MethodType {
   ) {
     super(model, service.file, qualify(service.fullName, proto.name), proto, path, "Method");
     this.path = `/${service.fullName}/${proto.name}`;
-    this.clientStreaming = proto.clientStreaming ?? false;
-    this.serverStreaming = proto.serverStreaming ?? false;
-    this.#input = proto.inputType.slice(1);
-    this.#output = proto.outputType.slice(1);
+    this.#method = proto;
+  }
+
+  get clientStreaming(): boolean {
+    return this.#method.clientStreaming ?? false;
+  }
+
+  get serverStreaming(): boolean {
+    return this.#method.serverStreaming ?? false;
   }
 
   // Linking has checked that both exist.
   get input(): MessageType {
-    return this.model.message(this.#input)!;
+    this.#input ??= this.model.message(this.#method.inputType.slice(1))!;
+    return this.#input;
   }
 
   get output(): MessageType {
-    return this.model.message(this.#output)!;
+    this.#output ??= this.model.message(this.#method.outputType.slice(1))!;
+    return this.#output;
   }
 
   get idempotency(): MethodType["idempotency"] {

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../net/buffer.js";
 import { WireReader } from "../../wire/reader.js";
 import { FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "../../wire/wire-type.js";
 import type { Field, MessageType, Model, OptionValue } from "../model.js";
@@ -21,6 +22,8 @@ interface Occurrence {
  */
 export function decodeMessage(type: MessageType, bytes: Uint8Array, model: Lookup, depth = 0): OptionValue {
   if (depth > maxOptionDepth) throw new RangeError("nested too deep");
+  const plain = decodePlain(type, bytes, model, depth);
+  if (plain !== undefined) return plain;
   const value: Record<string, OptionValue> = Object.create(null);
   for (const [number, occurrences] of occurrencesByNumber(bytes)) {
     const field = type.fieldsByNumber.get(number) ?? model.extension(type.fullName, number);
@@ -35,25 +38,64 @@ export function decodeMessage(type: MessageType, bytes: Uint8Array, model: Looku
   return value;
 }
 
+/** The same for most rules of routes: each field comes once, and is a text or a message. Undefined for all others. */
+function decodePlain(
+  type: MessageType,
+  bytes: Uint8Array,
+  model: Lookup,
+  depth: number,
+): OptionValue | undefined {
+  const value: Record<string, OptionValue> = Object.create(null);
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    const field = type.fieldsByNumber.get(reader.number);
+    if (field === undefined || field.repeated || reader.wireType !== LENGTH || field.name in value)
+      return undefined;
+    if (field.kind === "string") value[field.name] = textOf(reader.delimited());
+    else if (field.kind === "message")
+      value[field.name] = decodeMessage(field.message!, reader.delimited(), model, depth + 1);
+    else return undefined;
+  }
+  return value;
+}
+
+/** Calls of decoders cost more than short texts do. */
+function textOf(bytes: Uint8Array): string {
+  if (bytes.length > maxShortText) return utf8.decode(bytes);
+  for (const byte of bytes) if (byte >= 0x80) return utf8.decode(bytes);
+  return asBuffer(bytes).toString("latin1");
+}
+
+const maxShortText = 256;
+
 /**
  * The value of one field of a serialized message, undefined where it is not set.
  * @throws RangeError where the bytes are not what the field's type needs
  */
 export function decodeSingle(field: Field, message: Uint8Array, model: Lookup): OptionValue | undefined {
-  const occurrences = occurrencesByNumber(message, field.number).get(field.number);
+  const occurrences = occurrencesOf(field.number, message);
   return occurrences === undefined ? undefined : decodeField(field, occurrences, model, 0);
 }
 
-/** @param only the number to look for; left out: all */
-function occurrencesByNumber(message: Uint8Array, only?: number): Map<number, Occurrence[]> {
+function occurrencesOf(number: number, message: Uint8Array): Occurrence[] | undefined {
+  let found: Occurrence[] | undefined;
+  const reader = new WireReader(message);
+  while (reader.next()) {
+    if (reader.number !== number) {
+      reader.skip();
+      continue;
+    }
+    found ??= [];
+    found.push(readOccurrence(reader, reader.wireType));
+  }
+  return found;
+}
+
+function occurrencesByNumber(message: Uint8Array): Map<number, Occurrence[]> {
   const found = new Map<number, Occurrence[]>();
   const reader = new WireReader(message);
   while (reader.next()) {
     const { number, wireType } = reader;
-    if (only !== undefined && number !== only) {
-      reader.skip();
-      continue;
-    }
     const occurrence = readOccurrence(reader, wireType);
     const known = found.get(number);
     if (known === undefined) found.set(number, [occurrence]);
@@ -92,7 +134,7 @@ function decodeField(
     // Occurrences of one message merge, and merging is what concatenation means on the wire.
     return decodeMessage(
       field.message,
-      Buffer.concat(occurrences.map(({ bytes }) => bytes)),
+      occurrences.length === 1 ? occurrences[0]!.bytes : Buffer.concat(occurrences.map(({ bytes }) => bytes)),
       model,
       depth + 1,
     );

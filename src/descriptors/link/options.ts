@@ -181,19 +181,31 @@ function spell({ path }: OptionStatement): string {
 /** Reports options of a received file that are no messages, so that reading them later cannot fail. */
 export function* checkOptions(file: SourceFile, problems: DiagnosticList): Steps {
   if (file.raw === undefined) return;
-  for (const [element, { options }, features] of optionsOf(file)) {
+  for (const { of, member, holder, features } of optionsOf(file)) {
     yield 1;
-    if (options === undefined || options.length === 0 || (yield* isMessage(options, features))) continue;
+    const { options } = holder;
+    if (options === undefined || options.length === 0) continue;
+    if (
+      options.length <= smallBytes ? isSmallMessage(options, features) : yield* isMessage(options, features)
+    )
+      continue;
+    const element = member === undefined ? of : qualify(of, member);
     const position = { file: file.origin, line: 0, column: 0 };
     problems.error({ message: `the options of "${element}" are malformed`, position, path: element });
   }
 }
 
-/** Name of the element, what holds its options, and the number of `features` in them. */
-type Entry = readonly [string, HasOptions, number];
+interface Entry {
+  /** Full name of the element, or of the one that it is a member of. */
+  readonly of: string;
+  readonly member?: string;
+  readonly holder: HasOptions;
+  /** The number of `features` in its options. */
+  readonly features: number;
+}
 
 function* optionsOf(file: SourceFile): Generator<Entry> {
-  yield [file.proto.name, file.proto, featuresField.file];
+  yield { of: file.proto.name, holder: file.proto, features: featuresField.file };
   for (const symbol of topLevel(file)) {
     if (!givesWay(file) || !file.dropped.has(symbol.proto)) yield* symbolOptions(symbol);
   }
@@ -202,16 +214,16 @@ function* optionsOf(file: SourceFile): Generator<Entry> {
 const none: HasOptions = {};
 
 function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
-  const { fullName, kind, proto } = symbol;
+  const { fullName: of, kind, proto } = symbol;
   const entry = (each: HasOptions & { name: string }, features: number): Entry => {
-    return [qualify(fullName, each.name), each, features];
+    return { of, member: each.name, holder: each, features };
   };
   switch (kind) {
     case "message":
       // Those of lazy ones were looked through.
-      if (proto instanceof LazyMessage) yield [fullName, none, 0];
+      if (proto instanceof LazyMessage) yield { of, holder: none, features: 0 };
       else {
-        yield [fullName, proto, featuresField.message];
+        yield { of, holder: proto, features: featuresField.message };
         for (const field of proto.field) yield entry(field, featuresField.field);
         for (const oneof of proto.oneofDecl) yield entry(oneof, featuresField.oneof);
       }
@@ -219,19 +231,36 @@ function* symbolOptions(symbol: DescriptorSymbol): Generator<Entry> {
       break;
     case "enum":
       if (proto instanceof LazyEnum) {
-        yield [fullName, none, 0];
+        yield { of, holder: none, features: 0 };
         break;
       }
-      yield [fullName, proto, featuresField.enum];
+      yield { of, holder: proto, features: featuresField.enum };
       for (const value of proto.value) yield entry(value, 0);
       break;
     case "service":
-      yield [fullName, proto, 0];
+      yield { of, holder: proto, features: 0 };
       for (const method of proto.method) yield entry(method, 0);
       break;
     case "extension":
-      yield [fullName, proto, featuresField.field];
+      yield { of, holder: proto, features: featuresField.field };
       break;
+  }
+}
+
+/** Looked through in one step. */
+const smallBytes = 4096;
+
+function isSmallMessage(bytes: Uint8Array, submessage: number): boolean {
+  try {
+    const reader = new WireReader(bytes);
+    while (reader.next()) {
+      if (reader.number !== submessage || reader.wireType !== LENGTH) reader.skip();
+      else if (!isSmallMessage(reader.delimited(), 0)) return false;
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
   }
 }
 

@@ -157,12 +157,16 @@ class Resolver {
 
   #name(name: string | undefined, scope: string, wanted: Wanted, element: string, path: string): string {
     const written = name ?? "";
+    const reflected = this.file.source === "files";
+    const absolute = this.file.parsed === undefined && written.startsWith(".");
+    if (absolute && !reflected) {
+      const named = this.table.symbols.get(written.slice(1));
+      if (named !== undefined && fits(named, wanted)) return written;
+    }
     const accepts = (symbol: DescriptorSymbol) => fits(symbol, wanted);
-    const known = this.file.parsed === undefined && written.startsWith(".");
-    const found = known
+    const found = absolute
       ? this.table.symbols.get(written.slice(1))
       : (this.scope().resolve(written, scope, accepts) ?? this.scope().resolve(written, scope, () => true));
-    const reflected = this.file.source === "files";
     const fitting =
       found !== undefined && fits(found, wanted)
         ? found
