@@ -237,7 +237,7 @@ function checkHttpListener(path: Path, listener: HttpListenerDraft, findings: Fi
   if (listener.proxy_protocol !== undefined && listener.proxy_protocol !== false && engine === "uws")
     findings.error(
       [...path, "proxy_protocol"],
-      "the PROXY protocol needs the engine fastify; uws does not read it before TLS, nor version 1",
+      "the PROXY protocol needs the engine fastify; uws takes the address from whoever sends a second header, and reads none before TLS",
     );
   if (redirects(listener) && tls !== undefined)
     findings.error(
