@@ -17,9 +17,13 @@ export class ByteWriter {
   }
 
   append(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.bytes.set(bytes, this.length);
-    this.length += bytes.length;
+    const size = bytes.length;
+    this.reserve(size);
+    const { bytes: all, length } = this;
+    // A call into the runtime costs more than some bytes.
+    if (size > 48) all.set(bytes, length);
+    else for (let index = 0; index < size; index++) all[length + index] = bytes[index]!;
+    this.length = length + size;
   }
 
   /** One byte for each character; room must have been reserved. */

@@ -1,8 +1,7 @@
 import { METHODS } from "node:http";
 import type { FieldSink } from "../../h2/hpack-decoder.js";
-import { fieldType, HeaderField, isLegalName, isLegalValue } from "../../h2/hpack-table.js";
+import { fieldType, HeaderField, isLegalName } from "../../h2/hpack-table.js";
 import type { Reason } from "../../status/reasons.js";
-import { isHeaderValue } from "../response-writer.js";
 
 /** What a header field of a request is to a server. */
 const FieldKind = {
@@ -34,12 +33,22 @@ const special: ReadonlyMap<string, readonly [kind: FieldKind, value: RegExp]> = 
   ["te", [FieldKind.Regular, /^trailers$/i]],
 ]);
 
+/** What a header may have as its value (RFC 9110 §5.5, which is more than HTTP/2 forbids), without blanks around it. */
+const legalValue = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
+
+/** Names of regular fields that were found legal; those that clients make up must not pile up. */
+const legalNames = new Set<string>();
+const maxLegalNames = 1024;
+
 function kindOf(name: string, value: string): FieldKind {
-  // HTTP/2 forbids less than HTTP (RFC 9110 §5.5).
-  if (!isLegalValue(value) || !isHeaderValue(value)) return FieldKind.Malformed;
+  if (!legalValue.test(value)) return FieldKind.Malformed;
+  if (legalNames.has(name)) return FieldKind.Regular;
   const found = special.get(name);
   if (found !== undefined) return found[1].test(value) ? found[0] : FieldKind.Malformed;
-  return isLegalName(name) && token.test(name) ? FieldKind.Regular : FieldKind.Malformed;
+  if (!isLegalName(name) || !token.test(name)) return FieldKind.Malformed;
+  if (legalNames.size >= maxLegalNames) legalNames.clear();
+  if (name.length <= 64) legalNames.add(name);
+  return FieldKind.Regular;
 }
 
 /** One field of a request, checked once, however often it comes from the dynamic table. */

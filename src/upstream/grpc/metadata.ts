@@ -65,12 +65,16 @@ function illegalMetadata(name: string, why: string): Error {
 
 /** Names come from configuration, nearly all of them; those that callers make up must not pile up. */
 const maxNames = 1024;
+/** Characters of a value that is kept. */
+const maxKeptValue = 128;
 
 /** What is known of a legal name of metadata. */
 interface MetadataName {
   readonly encoded: Buffer;
   readonly binary: boolean;
   readonly single: boolean;
+  /** The text that was found legal last: many calls have the same. */
+  legal: string;
 }
 
 /**
@@ -85,7 +89,12 @@ function metadataName(name: string): MetadataName {
   if (known === undefined) {
     if (!legalName.test(name)) throw illegalMetadata(name, "the name has illegal characters");
     if (ownNames.has(name)) throw illegalMetadata(name, "the name belongs to the transport");
-    known = { encoded: encodedName(name), binary: name.endsWith("-bin"), single: singleNames.has(name) };
+    known = {
+      encoded: encodedName(name),
+      binary: name.endsWith("-bin"),
+      single: singleNames.has(name),
+      legal: "",
+    };
     if (names.size >= maxNames) names.clear();
     names.set(name, known);
   }
@@ -100,14 +109,18 @@ export function checkMetadata(metadata: Metadata): number {
   let size = 0;
   for (let index = 0; index < metadata.length; index++) {
     const [name, value] = metadata[index]!;
-    const { binary, single } = metadataName(name);
+    const known = metadataName(name);
+    const { binary, single } = known;
     if (single) refuseSecond(metadata, index, name);
     if (typeof value !== "string") {
       if (!binary) throw illegalMetadata(name, "expected text; bytes need a name that ends in -bin");
     } else {
       if (binary) throw illegalMetadata(name, "expected bytes");
-      if (!legalValue.test(value))
-        throw illegalMetadata(name, "the value has characters other than printable ASCII");
+      if (value !== known.legal) {
+        if (!legalValue.test(value))
+          throw illegalMetadata(name, "the value has characters other than printable ASCII");
+        if (value.length <= maxKeptValue) known.legal = value;
+      }
     }
     size += name.length + 32 + (typeof value === "string" ? value.length : Math.ceil((value.length * 4) / 3));
   }
