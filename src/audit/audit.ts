@@ -34,7 +34,16 @@ type Audited = Pick<Compiled, "loaded" | "model" | "routes" | "builtIn">;
 type Report = (severity: Severity, rule: string, path: Path, message: string) => unknown;
 type Rule = (config: GatewayConfig, report: Report, audited: Audited) => void;
 
-const rules: readonly Rule[] = [openRoutes, plainListeners, browsers, tokens, upstreams, secrets, disclosure];
+const rules: readonly Rule[] = [
+  openRoutes,
+  plainListeners,
+  streamedUploads,
+  browsers,
+  tokens,
+  upstreams,
+  secrets,
+  disclosure,
+];
 
 /** Everything that is risky, the worst first. */
 export function audit(audited: Audited): readonly Risk[] {
@@ -138,6 +147,26 @@ function plainListeners(config: GatewayConfig, report: Report): void {
       ["listeners", "admin"],
       "the token of operators crosses the network in plain text; expected tls",
     );
+}
+
+/** The addon reads on while its reads are full, whatever was paused (docs/reference/engines.md). */
+function streamedUploads({ listeners }: GatewayConfig, report: Report, audited: Audited): void {
+  const names = [...audited.routes, ...audited.builtIn].flatMap(route => {
+    if (route.kind === "local") return [];
+    if (route.kind !== "pass-through" && !route.rpc.clientStreaming) return [];
+    const { method, template } = describeRoute(route);
+    return [`${method} ${template}`];
+  });
+  if (names.length === 0) return;
+  for (const { at, listener } of httpListenersOf(listeners.http)) {
+    if (listener.engine !== "uws" || redirects(listener)) continue;
+    report(
+      "low",
+      "streams-to-uws",
+      [...at, "engine"],
+      `${list(names)} take bodies as streams, and a fast client fills up to 32 MiB of memory for each that a backend takes slowly, and gets 413 then; expected the engine fastify, or a receive buffer of the kernel below 512 KiB (net.ipv4.tcp_rmem, see docs/reference/engines.md)`,
+    );
+  }
 }
 
 function browsers(config: GatewayConfig, report: Report): void {

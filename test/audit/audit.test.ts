@@ -12,6 +12,7 @@ service Orders {
   rpc Get(Order) returns (Order) { option (google.api.http) = { get: "/orders/{id}" }; }
   rpc Put(Order) returns (Order) { option (google.api.http) = { put: "/orders/{id}" body: "*" }; }
 }
+service Files { rpc Put(stream Order) returns (Order) { option (google.api.http) = { post: "/files" body: "*" }; } }
 message Order { string id = 1; }
 `;
 const workspace = new Workspace({ "protos/shop.proto": proto, "keys.yaml": "[]\n" });
@@ -117,6 +118,21 @@ const cases: [name: string, yaml: string, expected: string[]][] = [
       "low open-reflection http.grpc.reflection",
       "low verbose-log telemetry.log.level",
     ],
+  ],
+  [
+    "streams to the engine uws, which cannot always stop a client",
+    `${guarded.replace("http: { address: 127.0.0.1:0 }", "http: { address: 127.0.0.1:0, engine: uws }").replace("service: shop.v1.Orders", "service: shop.v1.Files")}`,
+    ["low streams-to-uws listeners.http.engine"],
+  ],
+  [
+    "prefixes that are passed on by the engine uws",
+    `${guarded.replace("http: { address: 127.0.0.1:0 }", "http: [{ name: a, address: 127.0.0.1:0 }, { name: b, address: 127.0.0.1:0, engine: uws }]").replace("upstreams: { ", "upstreams: { old: { protocol: http, targets: [http://127.0.0.1:1] }, ")}http: { proxy: [{ prefix: /old, upstream: old }] }\n`,
+    ["low streams-to-uws listeners.http[1].engine"],
+  ],
+  [
+    "no risk in the engine uws where no body is a stream",
+    guarded.replace("http: { address: 127.0.0.1:0 }", "http: { address: 127.0.0.1:0, engine: uws }"),
+    [],
   ],
   [
     "sockets that anyone may open",
