@@ -25,7 +25,10 @@ export function readSetting(written: string): Setting | { readonly problem: stri
   while (at < written.length && written[at] !== "=" && path.length < maxSteps) {
     step.lastIndex = at;
     const [whole, name, index, quoted] = step.exec(written) ?? [];
-    if (whole === undefined) return { problem: expected };
+    if (whole === undefined) {
+      const [, index] = /^\.(\d{1,6})(?=[.[=])/.exec(written.slice(at)) ?? [];
+      return { problem: index === undefined ? expected : `${expected}; an item of a list is [${index}]` };
+    }
     try {
       path.push(name ?? (index === undefined ? (JSON.parse(quoted ?? "") as string) : Number(index)));
     } catch {

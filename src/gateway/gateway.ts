@@ -191,7 +191,7 @@ class RunningGateway implements Gateway {
       this.#runtime.metrics.reloadFailed();
       const kept = next !== this.#backends || next === undefined;
       this.#log.error(
-        { error: describeError(error) },
+        { error: describeError(error), trigger },
         kept
           ? "reload failed; keeping the previous configuration"
           : "the configuration was reloaded, but its sockets or rooms are not served",

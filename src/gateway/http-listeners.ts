@@ -95,7 +95,8 @@ export class HttpListeners {
         fixed.push(formatPath(each.at));
         continue;
       }
-      if (found !== undefined && !sameSocket(found.opened, each.listener)) fixed.push(formatPath(each.at));
+      if (found !== undefined)
+        fixed.push(...differences(found.opened, each.listener).map(key => formatPath([...each.at, key])));
       try {
         const running = found ?? (await this.#open(loaded, each, realtime));
         if (found === undefined) opened.push(running);
@@ -207,8 +208,16 @@ function meet(a: string, b: string): boolean {
 
 /** Whether a reload can make one of the other. */
 function sameSocket(a: HttpListenerConfig, b: HttpListenerConfig): boolean {
-  return isDeepStrictEqual(fixedOf(a), fixedOf(b));
+  return differences(a, b).length === 0;
 }
+
+/** The settings because of which it cannot. */
+function differences(a: HttpListenerConfig, b: HttpListenerConfig): (keyof HttpListenerConfig)[] {
+  const [one, other] = [fixedOf(a), fixedOf(b)];
+  return fixedKeys.filter(key => !isDeepStrictEqual(one[key], other[key]));
+}
+
+const fixedKeys = ["address", "engine", "http2", "tls", "proxy_protocol"] as const;
 
 /** What holds as long as a listener is open: not its certificates, but whether there is TLS and clients are asked. */
 function fixedOf({
@@ -216,11 +225,11 @@ function fixedOf({
   engine,
   http2,
   tls,
-  proxy_protocol: proxies = false,
-}: HttpListenerConfig): unknown {
+  proxy_protocol = false,
+}: HttpListenerConfig): Readonly<Record<(typeof fixedKeys)[number], unknown>> {
   const [first] = certificatesOf(tls);
   const asks = first && { asks: first.client_ca !== undefined, requires: first.client_auth === "require" };
-  return { address, engine, http2: http2 !== false, asks, proxies };
+  return { address, engine, http2: http2 !== false, tls: asks, proxy_protocol };
 }
 
 function byName<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {

@@ -28,6 +28,12 @@ function fixedTls(tls: GatewayConfig["listeners"]["admin"]["tls"]): unknown {
   return first !== undefined;
 }
 
+/** Whether clients of the realtime listener must speak TLS 1.3. */
+function onlyNewest({ listeners: { realtime } }: GatewayConfig): boolean {
+  const [first] = certificatesOf(realtime?.tls);
+  return first !== undefined && String(first.min_version) === "1.3";
+}
+
 /** What a reload does not change as long as there are rooms. */
 const fixedOfRooms: Readonly<Record<string, (realtime: RealtimeConfig) => unknown>> = {
   "realtime.path": ({ path }) => path,
@@ -54,6 +60,8 @@ export function restartOnly(
   const paths = changed(fixedSettings, started, loaded);
   const tokenOf = ({ listeners }: GatewayConfig): string | undefined => listeners.admin.token;
   if (tokenOf(started) !== undefined && tokenOf(loaded) === undefined) paths.push("listeners.admin.token");
+  // The listener may have uWebSockets.js, which cannot refuse older versions.
+  if (!onlyNewest(started) && onlyNewest(loaded)) paths.push("listeners.realtime.tls.min_version");
   if (rooms !== undefined && loaded.realtime !== undefined)
     paths.push(...changed(fixedOfRooms, rooms, loaded.realtime));
   return paths;

@@ -291,6 +291,26 @@ ${more}`;
     await gateway.close();
   });
 
+  it("min_version 1.3 holds after a reload where the engine can, and is named as needing a restart where it may not", async () => {
+    const folder = newFolder();
+    put(old, folder);
+    const yaml = yamlFor(one).replace("engine: uws", "engine: fastify");
+    const gateway = await start(folder, yaml);
+    writeFileSync(
+      join(folder, "gateway.yaml"),
+      yaml.replaceAll("key: tls.key }", 'key: tls.key, min_version: "1.3" }'),
+    );
+    const from = lines.length;
+    assert.equal((await gateway.reload()).error, undefined);
+    const named = lines.slice(from).find(({ settings }) => settings !== undefined)?.settings;
+    assert.deepEqual(named, ["listeners.realtime.tls.min_version"]);
+    for (const port of [gateway.httpPort, gateway.adminPort]) {
+      assert.equal(await shown(port), "old");
+      await assert.rejects(shown(port, "", { maxVersion: "TLSv1.2" }), { code: /PROTOCOL_VERSION/ });
+    }
+    await gateway.close();
+  });
+
   it("mistakes of tls are named at their place", () => {
     const folder = newFolder();
     const problemsOf = (http: string): string[] => {

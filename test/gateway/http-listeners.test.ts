@@ -266,7 +266,7 @@ ${more}`;
         await reload(main(", redirect_to_https: true"));
         assert.equal((await askHost(a, "/v1/items/a", "other")).status, 308);
         await reload(main("").replace("ENGINE", engineUnderTest() === "uws" ? "fastify" : "uws"));
-        assert.deepEqual((await config()).needs_restart, ["listeners.http[0]"]);
+        assert.deepEqual((await config()).needs_restart, ["listeners.http[0].engine"]);
         assert.equal((await askHost(a, "/v1/items/a", "other")).status, 200);
         await reload(main(""));
         assert.deepEqual((await config()).needs_restart, []);
