@@ -2,13 +2,13 @@ import type { AdminServer } from "../admin/server.js";
 import type { ConfigInput } from "../config/compose.js";
 import { formatDiagnostic } from "../config/diagnostic.js";
 import { stateChanged } from "../net/state-changes.js";
-import { OpenStreams } from "../pipeline/open-streams.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { createLogger } from "../telemetry/logger.js";
 import { startAdminListener } from "./admin-listener.js";
 import { Backends, type ReflectionEvents, reflectionEvents, superseded } from "./backends.js";
 import { prepareRenewal, type RenewableListeners } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
+import { Drain } from "./drain.js";
 import type { Gateway, GatewayOptions, WorkerPart } from "./gateway-options.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import type { HttpView } from "./http-listener.js";
@@ -40,9 +40,6 @@ export async function startGateway(input: ConfigInput, options: GatewayOptions =
   return gateway;
 }
 
-/** Milliseconds that forwarded WebSockets have, once everything else is over, to read why they are closed. */
-const closeGraceMs = 1000;
-
 /**
  * The life of a gateway. Requests, sockets and operators find what serves in the fields `#generation`, `#backends` and
  * `#realtime`, which change together in `#swap`.
@@ -64,20 +61,16 @@ class RunningGateway implements Gateway {
   #backends: Backends | undefined;
   #realtime: RealtimeService | undefined;
   readonly #http: HttpListeners;
-  readonly #streams = new OpenStreams();
   #admin: AdminServer | undefined;
   #draining = false;
   /** Aborted when it begins to drain. */
   readonly #shutdown = new AbortController();
   /** Of a reload that does not yet serve. */
   #next: Backends | undefined;
-  /** All that are not closed. */
-  readonly #open = new Set<Backends>();
+  readonly #drain = new Drain();
   readonly #reloads: Reloads;
   #reloading: Promise<unknown> = Promise.resolve();
   #building: Promise<void> = Promise.resolve();
-  /** What is being closed, and waits for its last users. */
-  readonly #closing = new Set<Promise<void>>();
 
   constructor(input: ConfigInput, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
     const { telemetry } = loaded.config;
@@ -90,7 +83,7 @@ class RunningGateway implements Gateway {
     this.#part = part;
     this.#log = part?.log ?? log;
     this.#runtime = createRuntime(loaded.config, log, options.endpoints, part?.channel);
-    this.#reloads = new Reloads(log, () => void this.reload("watch"));
+    this.#reloads = new Reloads(this.#log, () => void this.reload("watch"));
     this.#socketEngine = options.socketEngine;
     this.#http = this.#createListeners();
     this.#runtime.certificates.listenersFrom(() => this.#listeners());
@@ -119,9 +112,7 @@ class RunningGateway implements Gateway {
     await this.#startAdmin();
     const backends = this.#createBackends(this.#loaded);
     this.#backends = backends;
-    await backends.open(
-      reflectionEvents(this.#runtime.log, upstream => void this.#refresh(backends, upstream)),
-    );
+    await backends.open(this.#reflectionEvents(backends));
     await this.#build(backends);
     await this.#realtime?.start(this.#loaded);
     await this.#http.start(this.#loaded, this.#realtime);
@@ -177,15 +168,8 @@ class RunningGateway implements Gateway {
         ...this.#http.needRestart,
         ...restartOnly(this.#started, this.#realtime?.section, loaded.config),
       ];
-      if (settings.length > 0)
-        this.#log.warn({ settings }, "these settings take effect only after a restart");
-      const generation = this.#generation;
-      report = this.#reloads.succeeded(trigger, before, { loaded, generation }, settings);
-      const { changed, routes_added, routes_removed } = report;
-      this.#log.info(
-        { bindings: generation?.routes.bindings.length, trigger, changed, routes_added, routes_removed },
-        "configuration reloaded",
-      );
+      const after = { loaded, generation: this.#generation };
+      report = this.#reloads.succeeded(trigger, before, after, settings);
     } catch (error) {
       report = this.#reloads.failed(trigger, error);
       this.#runtime.metrics.reloadFailed();
@@ -268,19 +252,11 @@ class RunningGateway implements Gateway {
     if (this.#next === backends) this.#next = undefined;
     if (generation.realtime !== undefined) realtime?.use(generation.realtime);
     if (oldRealtime !== undefined && oldRealtime !== realtime)
-      this.#track(oldRealtime.close(backends.loaded.config.server.drain));
-    if (oldGeneration !== undefined) this.#track(this.#retire(oldGeneration));
+      this.#drain.track(oldRealtime.close(backends.loaded.config.server.drain));
+    if (oldGeneration !== undefined) this.#drain.retire(oldGeneration, backends.loaded.config.server.drain);
     if (oldBackends !== undefined && oldBackends !== backends) this.#close(oldBackends);
     this.#runtime.metrics.reloadSucceeded(generation.routes.bindings.length, hashOf(backends.loaded));
     for (const diagnostic of generation.diagnostics) this.#log.warn(formatDiagnostic(diagnostic));
-  }
-
-  /** Waits for the requests of a generation; its streams are ended when the time to drain is over. */
-  async #retire(generation: Generation): Promise<void> {
-    const { drain } = this.#loaded.config.server;
-    const timer = setTimeout(() => this.#streams.end(generation.routes.generation), drain);
-    await generation.retire();
-    clearTimeout(timer);
   }
 
   /** @param lingerMs see `Engine.close` */
@@ -305,33 +281,20 @@ class RunningGateway implements Gateway {
     const { drain } = this.#loaded.config.server;
     const realtime = this.#realtime?.close(drain);
     if (this.#http.listening) {
-      const timer = setTimeout(() => {
-        // What ends in band needs time to be written.
-        setTimeout(() => this.#http.destroy(), this.#streams.size > 0 ? closeGraceMs : 0);
-        this.#streams.end();
-        void this.#endForwardedSockets();
-      }, drain);
+      const timer = setTimeout(() => this.#drain.expire(() => this.#http.destroy()), drain);
       await this.#http.close(realtime, Math.min(lingerMs, drain));
       clearTimeout(timer);
     }
     await realtime;
-    if (this.#generation !== undefined) this.#track(this.#generation.retire());
-    for (const backends of this.#open) this.#close(backends);
-    const timer = setTimeout(() => void this.#endForwardedSockets(), closeGraceMs);
-    await Promise.all(this.#closing);
-    clearTimeout(timer);
+    await this.#drain.finish(this.#generation);
     await this.#runtime.tracer?.close();
     this.#runtime.openFiles.stop();
     await this.#admin?.close();
   }
 
-  async #endForwardedSockets(): Promise<void> {
-    await Promise.all([...this.#open].map(backends => backends.endSockets()));
-  }
-
   #createBackends(loaded: UsableConfig): Backends {
     const backends = new Backends(loaded, this.#runtime.metrics);
-    this.#open.add(backends);
+    this.#drain.add(backends);
     return backends;
   }
 
@@ -341,13 +304,7 @@ class RunningGateway implements Gateway {
 
   #close(backends: Backends): void {
     if (this.#next === backends) this.#next = undefined;
-    this.#track(backends.close().finally(() => this.#open.delete(backends)));
-  }
-
-  /** The end of the gateway waits for it. */
-  #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#closing.delete(tracked));
-    this.#closing.add(tracked);
+    this.#drain.close(backends);
   }
 
   /** Rooms and what connects them are loaded only where they are used. */
@@ -390,7 +347,7 @@ class RunningGateway implements Gateway {
       routes: listener => (this.#generation as Generation).routesOf(listener),
       realtime: () => this.#realtime,
       draining: () => this.#draining,
-      streams: this.#streams,
+      streams: this.#drain.streams,
     };
     return new HttpListeners(view, this.#part !== undefined);
   }

@@ -10,14 +10,14 @@ import { errorBody, longestStreamMs, type StreamServices, streamCall } from "./s
 import { clientTimeout } from "./timeout.js";
 
 /**
- * Opens a call that streams. The response, and the end of the request, come by the host.
+ * Opens a call that streams. Whatever ends it, the request is finished by `RequestEnd`.
  * @throws GatewayError where the head of the request is not acceptable
  */
 export function openHttpStream(
   context: RequestContext,
   binding: RpcBinding,
   variables: readonly string[],
-  host: StreamServices,
+  services: StreamServices,
 ): void {
   const { request, response, routes } = context;
   const { route } = binding;
@@ -40,7 +40,7 @@ export function openHttpStream(
       response,
       call,
       bodyLimit: protocol === undefined ? bodyLimitOf(binding, request) : bodyRoom(binding.bodyLimit),
-      ownHeaders: headers => host.ownHeaders(context, headers),
+      ownHeaders: headers => services.end.complete(context, headers),
       failed: (failure, metadata, detail) => {
         if (protocol !== undefined) return protocolFailure(context, protocol, failure, detail, metadata);
         const { headers, trailers } = metadata;
@@ -55,17 +55,17 @@ export function openHttpStream(
         context.responseBytes += bytes;
       },
       respond: whole => {
-        host.streams.delete(stream.rpc);
-        host.respond(context, whole);
+        services.streams.delete(stream.rpc);
+        services.end.respond(context, whole);
       },
       finish: outcome => {
-        host.streams.delete(stream.rpc);
-        host.finish(context, outcome);
+        services.streams.delete(stream.rpc);
+        services.end.finish(context, outcome);
       },
     },
-    streamCall(context, binding, host, timeout),
+    streamCall(context, binding, services, timeout),
   );
   context.streamed = true;
-  host.streams.add(stream.rpc, routes);
+  services.streams.add(stream.rpc, routes);
   stream.start();
 }

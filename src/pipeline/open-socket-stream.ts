@@ -4,6 +4,7 @@ import { requireHandshake } from "../server/handshake.js";
 import { type InboundRequest, noBody, type UpgradeRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import type { RequestContext } from "./context.js";
+import { ownHeaders } from "./request-end.js";
 import { SocketStream } from "./socket-stream.js";
 import { errorBody, longestStreamMs, type StreamServices, streamCall } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
@@ -48,7 +49,7 @@ export async function openSocketStream(
   const whole = !route.rpc.clientStreaming && route.body.kind === "none";
   if (whole) options.check(first);
   upgrade.watch();
-  const headers = services.ownHeaders(context, []).filter(([name]) => name !== "connection");
+  const headers = ownHeaders(context, []).filter(([name]) => name !== "connection");
   const offersToken = bearerToken(request.header("sec-websocket-protocol")) !== undefined;
   const opened = await upgrade.open(
     offersToken ? [...headers, ["sec-websocket-protocol", bearer]] : headers,
@@ -69,7 +70,7 @@ export async function openSocketStream(
           },
           finish: (failure, detail) => {
             services.streams.delete(stream.rpc);
-            services.finish(context, { status: 101, ...(failure && { failure }), detail });
+            services.end.finish(context, { status: 101, ...(failure && { failure }), detail });
           },
         },
         options,

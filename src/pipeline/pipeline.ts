@@ -14,14 +14,14 @@ import { CompressedResponse } from "../server/compressed-response.js";
 import { type HeaderReader, targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
-import { gatewayError, gatewayFailure } from "../status/failure.js";
+import type { ResponseWriter } from "../server/response-writer.js";
+import { gatewayError } from "../status/failure.js";
 import { requestIdOf } from "../telemetry/ids.js";
 import { traced } from "../telemetry/tracing/span.js";
 import type { Tracer } from "../telemetry/tracing/tracer.js";
 import { RequestCaller } from "./caller.js";
-import type { HttpResponse, MaybeLater, Outcome, RequestContext } from "./context.js";
-import { describe, errorResponse } from "./failure-response.js";
+import type { HttpResponse, MaybeLater, RequestContext } from "./context.js";
+import { errorResponse } from "./failure-response.js";
 import { forward } from "./forward.js";
 import { redirect, requireRoutesAt, routesAt } from "./host.js";
 import { match, matchSocket, upgradeOf } from "./match.js";
@@ -30,19 +30,16 @@ import { openHttpStream } from "./open-http-stream.js";
 import { openSocketStream, requireSocket } from "./open-socket-stream.js";
 import type { OpenStreams } from "./open-streams.js";
 import { bodyRoom, protocolResult, readMessage, unreadable } from "./protocol-call.js";
-import { type Records, record } from "./record.js";
 import { awaitBody, bodyLimitOf, requireReadable, requireType } from "./request-body.js";
+import { ownHeaders, RequestEnd, type RequestEndOptions } from "./request-end.js";
 import type { StreamServices } from "./stream-call.js";
 import { clientTimeout } from "./timeout.js";
 import { callTrace } from "./trace.js";
 import { checkMessage, decodeResult, encodeRequest } from "./transcode.js";
-import { sendWithTrailers, streamBody } from "./write-response.js";
 
-export interface PipelineOptions extends Records {
+export interface PipelineOptions extends RequestEndOptions {
   /** What new requests are served by; a request keeps what it began with. */
   routes(): BoundRoutes;
-  /** True once the gateway is shutting down. */
-  draining(): boolean;
   /** Milliseconds for a client to send its request. */
   readonly requestTimeoutMs: number;
   /** Undefined where no traces are recorded. */
@@ -58,8 +55,8 @@ export interface PipelineOptions extends Records {
  *     guard       limits, authentication, policies                                   bindings/guard.ts
  *     transcode   path, query and body become the bytes of a message                 transcode.ts, request-body.ts
  *     call        the message goes to the backend, the result comes back             upstream/channel.ts
- *     respond     the result, or a failure, becomes an HTTP response and is written  transcode.ts, failure-response.ts
- *     record      metrics and one log line                                           record.ts
+ *     respond     the result, or a failure, becomes an HTTP response and is written  transcode.ts, failure-response.ts, request-end.ts
+ *     record      metrics and one log line                                           request-end.ts, record.ts
  *
  * Routes of the gateway itself and pass-through prefixes (forward.ts) take the place of transcode and call. Each step
  * returns a value or throws; the context is made and changed here alone. The steps are callbacks, not async functions:
@@ -67,22 +64,18 @@ export interface PipelineOptions extends Records {
  */
 export class Pipeline {
   readonly #options: PipelineOptions;
+  readonly #end: RequestEnd;
   readonly #streamServices: StreamServices;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#end = new RequestEnd(options);
     this.#streamServices = {
       metrics: options.metrics.streams,
       streams: options.streams,
       draining: () => options.draining(),
       requestTimeoutMs: options.requestTimeoutMs,
-      ownHeaders: (context, headers) => {
-        this.#ownHeaders(context, headers);
-        if (options.draining()) headers.push(["connection", "close"]);
-        return headers;
-      },
-      respond: (context, response) => this.#respond(context, response),
-      finish: (context, response) => this.#finish(context, response),
+      end: this.#end,
     };
   }
 
@@ -193,7 +186,7 @@ export class Pipeline {
     const received = (bytes: number): void => {
       context.requestBytes += bytes;
     };
-    return forward(context, binding, received, this.#ownHeaders(context, []));
+    return forward(context, binding, received, ownHeaders(context, []));
   }
 
   #readBody(context: RequestContext, binding: RpcBinding, variables: readonly string[]): MaybeLater {
@@ -326,58 +319,10 @@ export class Pipeline {
     if (result instanceof Promise) {
       result.then(
         response => this.#whenReady(context, response),
-        error => this.#respond(context, errorResponse(context, error)),
+        error => this.#end.respond(context, errorResponse(context, error)),
       );
     } else if (result !== undefined) {
-      this.#respond(context, result);
+      this.#end.respond(context, result);
     }
-  }
-
-  /** Writes the response; an engine that cannot write it must not cost the process. */
-  #respond(context: RequestContext, response: HttpResponse): void {
-    const { status, headers, body, trailers } = response;
-    this.#ownHeaders(context, headers);
-    if (this.#options.draining()) headers.push(["connection", "close"]);
-    try {
-      if (typeof body === "string" || body instanceof Uint8Array) {
-        context.responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-        if (trailers === undefined) context.response.send(status, headers, body);
-        else sendWithTrailers(context.response, response, body, trailers);
-      } else if (body !== undefined) {
-        streamBody(context, response, body, outcome => this.#finish(context, outcome));
-        return;
-      } else if (status !== 101) {
-        context.response.open(status, headers).end();
-      }
-    } catch (error) {
-      const failure = gatewayFailure("INTERNAL", "the response could not be written");
-      context.response.abandon();
-      this.#finish(context, { ...response, failure, detail: describe(error) });
-      return;
-    }
-    this.#finish(context, response);
-  }
-
-  #finish(context: RequestContext, response: Outcome): void {
-    try {
-      record(this.#options, context, response);
-    } finally {
-      if (context.guardResult !== undefined) for (const release of context.guardResult.releases) release();
-      this.#options.metrics.requestFinished();
-      context.routes.release();
-    }
-  }
-
-  /** Adds what every response carries: the request's id, CORS, configured headers, and what the guard says. */
-  #ownHeaders(
-    { request, routes, requestId, guardResult, protocol }: RequestContext,
-    headers: (readonly [string, string])[],
-  ): HeaderList {
-    headers.push(["x-request-id", requestId]);
-    const origin = request.header("origin");
-    for (const field of routes.responseHeaders(origin, request.encrypted, protocol !== undefined))
-      headers.push(field);
-    if (guardResult !== undefined) headers.push(...guardResult.headers);
-    return headers;
   }
 }

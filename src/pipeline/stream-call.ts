@@ -1,12 +1,12 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import type { HeaderList } from "../server/response-writer.js";
 import { type Failure, gatewayError } from "../status/failure.js";
 import type { StreamMetrics } from "../telemetry/stream-metrics.js";
 import type { PassedEncodings } from "../upstream/channel.js";
-import type { HttpResponse, Outcome, ReadonlyContext, RequestContext } from "./context.js";
+import type { ReadonlyContext } from "./context.js";
 import { callMetadata } from "./metadata.js";
 import type { OpenStreams } from "./open-streams.js";
+import type { RequestEnd } from "./request-end.js";
 import type { RpcStreamOptions } from "./rpc-stream.js";
 import { callTrace } from "./trace.js";
 import { checkMessage } from "./transcode.js";
@@ -18,10 +18,7 @@ export interface StreamServices {
   draining(): boolean;
   /** Milliseconds for a client to send its request. */
   readonly requestTimeoutMs: number;
-  /** Adds the headers that every response carries. */
-  ownHeaders(context: RequestContext, headers: [name: string, value: string][]): HeaderList;
-  respond(context: RequestContext, response: HttpResponse): void;
-  finish(context: RequestContext, outcome: Outcome): void;
+  readonly end: RequestEnd;
 }
 
 /** Milliseconds that a stream of a method may live by the configuration. */

@@ -25,7 +25,7 @@ const keptReports = 20;
 
 /** The state of a gateway's reloads, and the watcher of the files that trigger them. */
 export class Reloads {
-  readonly #log: Logger;
+  readonly #log: Pick<Logger, "info" | "warn">;
   readonly #ask: () => void;
   #watcher: FileWatcher | undefined;
   #loadedAt = new Date();
@@ -36,7 +36,7 @@ export class Reloads {
   #tried: ReadonlySet<string> = new Set();
 
   /** @param ask called when a watched file has changed */
-  constructor(log: Logger, ask: () => void) {
+  constructor(log: Pick<Logger, "info" | "warn">, ask: () => void) {
     this.#log = log;
     this.#ask = ask;
   }
@@ -70,6 +70,7 @@ export class Reloads {
     return this.#last?.result === "failure" ? `${loaded}; the reload at ${this.#last.at} failed` : loaded;
   }
 
+  /** Says what has changed, and which settings do not take effect yet. */
   succeeded(
     trigger: ReloadTrigger,
     before: Serving,
@@ -77,17 +78,20 @@ export class Reloads {
     needsRestart: readonly string[],
   ): ReloadReport {
     const [old, now] = [routesOf(before.generation), routesOf(after.generation)];
-    return this.took(
-      {
-        at: new Date().toISOString(),
-        trigger,
-        result: "success",
-        changed: changedSettings(before.loaded.config, after.loaded.config),
-        routes_added: missingFrom(old, now),
-        routes_removed: missingFrom(now, old),
-      },
-      needsRestart,
-    );
+    const report: ReloadReport = {
+      at: new Date().toISOString(),
+      trigger,
+      result: "success",
+      changed: changedSettings(before.loaded.config, after.loaded.config),
+      routes_added: missingFrom(old, now),
+      routes_removed: missingFrom(now, old),
+    };
+    if (needsRestart.length > 0)
+      this.#log.warn({ settings: needsRestart }, "these settings take effect only after a restart");
+    const { changed, routes_added, routes_removed } = report;
+    const bindings = after.generation?.routes.bindings.length;
+    this.#log.info({ bindings, trigger, changed, routes_added, routes_removed }, "configuration reloaded");
+    return this.took(report, needsRestart);
   }
 
   /** Those that serve have done it, as one of them reports. */

@@ -1,5 +1,4 @@
 import { whenReady } from "../../net/when-ready.js";
-import { gatewayError } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/ids.js";
 import type { Logger } from "../../telemetry/logger.js";
 import type {
@@ -20,12 +19,13 @@ import type { RealtimeMetrics } from "../metrics.js";
 import { Bans } from "./bans.js";
 import type { Command } from "./command.js";
 import { type Content, contentMembers, requireSize } from "./content.js";
+import { Delivery, requireTurn } from "./delivery.js";
 import { FanOut } from "./fan-out.js";
 import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
 import { Notices } from "./notices.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
 import { plainRooms, type RoomEvent, type RoomKind, type RoomKinds } from "./room-kinds.js";
-import { HeldGap, hasFullShare, isFull, isOverfull, RoomPacer } from "./room-pacer.js";
+import { RoomPacer } from "./room-pacer.js";
 import type { ParentSpan } from "./room-traces.js";
 import { SessionClasses, type SessionRule } from "./session-classes.js";
 import { SlowConsumers, type SlowPolicy } from "./slow-consumers.js";
@@ -63,7 +63,7 @@ export class LocalHub implements Receiver, SocketOwner {
   /** From their opening to their end. */
   readonly open: OpenSockets;
   readonly #members: Memberships;
-  readonly #pacer: RoomPacer;
+  readonly #delivery: Delivery;
   readonly #rooms: ReadonlyMap<string, Room>;
   readonly #notices: Notices;
   readonly #sessions: SessionClasses;
@@ -86,9 +86,10 @@ export class LocalHub implements Receiver, SocketOwner {
     this.#sessions = new SessionClasses(this);
     const leaveAll = (socket: Socket) => this.#members.leaveAll(socket);
     this.open = new OpenSockets(leaveAll, broker.presence, this.#sessions);
-    this.#pacer = new RoomPacer(this);
+    const pacer = new RoomPacer(this);
     this.slow = new SlowConsumers(broker, metrics, this);
-    this.fanOut = new FanOut(metrics, this.#pacer, this.slow);
+    this.fanOut = new FanOut(metrics, pacer, this.slow);
+    this.#delivery = new Delivery(pacer, this);
     this.#members = new Memberships(broker, metrics, this.slow, this);
     this.#rooms = this.#members.rooms;
     this.#notices = new Notices(this);
@@ -174,7 +175,7 @@ export class LocalHub implements Receiver, SocketOwner {
     since: RoomPosition | undefined,
     onJoined: (joined: Joined) => void,
   ): void | Promise<void> {
-    if (!socket.rooms.has(name)) this.#requireTurn(name, socket);
+    if (!socket.rooms.has(name)) requireTurn(this.#rooms.get(name), socket);
     return this.#members.join(socket, name, from, since, onJoined);
   }
 
@@ -207,7 +208,7 @@ export class LocalHub implements Receiver, SocketOwner {
     requireSize(content, this.#limits.message);
     const room = this.#rooms.get(name);
     if (room === undefined) this.#kinds.of(name);
-    this.#requireTurn(name, by);
+    requireTurn(room, by);
     const head = room?.messageHead ?? messageHead(name);
     const at = Date.now();
     const frame = `${head}${sender},${contentMembers(content)},"sent_at":${this.#sentAt(at)}}`;
@@ -282,23 +283,12 @@ export class LocalHub implements Receiver, SocketOwner {
 
   message(name: string, message: Message): void {
     const room = this.#rooms.get(name);
-    if (room === undefined) return;
-    if (this.#pacer.isFree(room)) this.#message(room, message);
-    else if (isOverfull(room)) this.#holdGap(room, message.epoch, message.seq, message.seq);
-    else
-      this.#pacer.hold(room, {
-        byteLength: message.text.length,
-        deliver: () => this.#message(room, message),
-      });
+    if (room !== undefined) this.#delivery.message(room, message);
   }
 
   notice(name: string, notice: Notice): void {
     const room = this.#rooms.get(name);
-    if (room === undefined) return;
-    if (this.#pacer.isFree(room)) this.#notice(room, notice);
-    // It is no message: it is never requested again.
-    else if (isOverfull(room)) this.metrics.dropped.refused.inc();
-    else this.#holdNotice(room, notice);
+    if (room !== undefined) this.#delivery.notice(room, notice);
   }
 
   member(name: string, change: MemberChange): void {
@@ -324,9 +314,7 @@ export class LocalHub implements Receiver, SocketOwner {
 
   gap(name: string, epoch: string, from: number, to: number): void {
     const room = this.#rooms.get(name);
-    if (room === undefined) return;
-    if (this.#pacer.isFree(room)) this.#gap(room, epoch, from, to);
-    else this.#holdGap(room, epoch, from, to);
+    if (room !== undefined) this.#delivery.gap(room, epoch, from, to);
   }
 
   signal(text: string): void {
@@ -337,59 +325,6 @@ export class LocalHub implements Receiver, SocketOwner {
     } catch (error) {
       this.log(error, "invalid control message from another node");
     }
-  }
-
-  #message(room: Room, message: Message): void {
-    if (room.epoch !== message.epoch) this.slow.restart(room, message.epoch);
-    room.seq = message.seq;
-    room.releaseSenders();
-    this.metrics.delivered(Date.now() - message.at);
-    this.fanOut.publish(room, "receive-message", message.text, message.seq);
-  }
-
-  #notice(room: Room, { text, except }: Notice): void {
-    const socket = except === undefined ? undefined : this.open.get(except);
-    this.fanOut.publish(room, "notice", text, 0, socket);
-  }
-
-  #gap(room: Room, epoch: string, from: number, to: number): void {
-    if (room.epoch !== epoch) this.slow.restart(room, epoch);
-    room.seq = Math.max(room.seq, to);
-    room.releaseSenders();
-    for (const socket of [...room.members.keys()]) this.slow.missed(socket, room, from);
-  }
-
-  /** Whoever joined or left is charged for it until its members have been notified. */
-  #holdNotice(room: Room, notice: Notice): void {
-    const by = notice.except === undefined ? undefined : this.open.get(notice.except);
-    const release = (): void => {
-      if (by !== undefined) by.heldFrames--;
-    };
-    if (by !== undefined) by.heldFrames++;
-    const deliver = (): void => {
-      release();
-      this.#notice(room, notice);
-    };
-    this.#pacer.hold(room, { byteLength: notice.text.length, deliver, drop: release });
-  }
-
-  /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */
-  #holdGap(room: Room, epoch: string, from: number, to: number): void {
-    const last = room.held.at(-1);
-    if (last instanceof HeldGap && last.epoch === epoch) last.to = to;
-    else this.#pacer.hold(room, new HeldGap(epoch, from, to, gap => this.#gap(room, epoch, from, gap.to)));
-  }
-
-  /** @param by is refused where it has more to deliver than its share */
-  #requireTurn(name: string, by?: Socket): void {
-    if (by !== undefined && hasFullShare(by)) {
-      const message = "too much that this socket has sent waits to be delivered";
-      throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
-    }
-    const room = this.#rooms.get(name);
-    if (room === undefined || !isFull(room)) return;
-    const message = "the room has more to deliver than it can at once";
-    throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
   }
 }
 

@@ -129,19 +129,3 @@ export function hasFullShare({ heldFrames, heldBytes }: Socket): boolean {
 export function costOf(recipients: number, bytes: number): number {
   return recipients * (1 + Math.floor(bytes / unitBytes));
 }
-
-/** Messages that members get a gap for, or read from history, when it is the room's turn. */
-export class HeldGap implements HeldDelivery {
-  readonly byteLength = 0;
-
-  constructor(
-    readonly epoch: string,
-    readonly from: number,
-    public to: number,
-    readonly apply: (gap: HeldGap) => void,
-  ) {}
-
-  deliver(): void {
-    this.apply(this);
-  }
-}

@@ -1,0 +1,126 @@
+import { gatewayError } from "../../status/failure.js";
+import type { Message, Notice } from "../brokers/broker.js";
+import type { RealtimeMetrics } from "../metrics.js";
+import type { FanOut } from "./fan-out.js";
+import type { OpenSockets } from "./open-sockets.js";
+import { hasFullShare, isFull, isOverfull, type RoomPacer } from "./room-pacer.js";
+import type { SlowConsumers } from "./slow-consumers.js";
+import type { HeldDelivery, Room, Socket } from "./socket.js";
+
+export interface DeliveryOwner {
+  readonly metrics: RealtimeMetrics;
+  readonly fanOut: FanOut;
+  readonly slow: SlowConsumers;
+  readonly open: OpenSockets;
+}
+
+/**
+ * Gives members of this node what the broker has delivered to their room, in its order: at once, or when it is the room's
+ * turn. Of what is too much to wait, messages become a gap, and notices are dropped.
+ */
+export class Delivery {
+  readonly #pacer: RoomPacer;
+  readonly #owner: DeliveryOwner;
+
+  constructor(pacer: RoomPacer, owner: DeliveryOwner) {
+    this.#pacer = pacer;
+    this.#owner = owner;
+  }
+
+  message(room: Room, message: Message): void {
+    if (this.#pacer.isFree(room)) this.#message(room, message);
+    else if (isOverfull(room)) this.#holdGap(room, message.epoch, message.seq, message.seq);
+    else
+      this.#pacer.hold(room, {
+        byteLength: message.text.length,
+        deliver: () => this.#message(room, message),
+      });
+  }
+
+  notice(room: Room, notice: Notice): void {
+    if (this.#pacer.isFree(room)) this.#notice(room, notice);
+    // It is no message: it is never requested again.
+    else if (isOverfull(room)) this.#owner.metrics.dropped.refused.inc();
+    else this.#holdNotice(room, notice);
+  }
+
+  /** Messages of that epoch, from one to another, are not known to this node. */
+  gap(room: Room, epoch: string, from: number, to: number): void {
+    if (this.#pacer.isFree(room)) this.#gap(room, epoch, from, to);
+    else this.#holdGap(room, epoch, from, to);
+  }
+
+  #message(room: Room, message: Message): void {
+    const { slow, metrics, fanOut } = this.#owner;
+    if (room.epoch !== message.epoch) slow.restart(room, message.epoch);
+    room.seq = message.seq;
+    room.releaseSenders();
+    metrics.delivered(Date.now() - message.at);
+    fanOut.publish(room, "receive-message", message.text, message.seq);
+  }
+
+  #notice(room: Room, { text, except }: Notice): void {
+    const socket = except === undefined ? undefined : this.#owner.open.get(except);
+    this.#owner.fanOut.publish(room, "notice", text, 0, socket);
+  }
+
+  #gap(room: Room, epoch: string, from: number, to: number): void {
+    const { slow } = this.#owner;
+    if (room.epoch !== epoch) slow.restart(room, epoch);
+    room.seq = Math.max(room.seq, to);
+    room.releaseSenders();
+    for (const socket of [...room.members.keys()]) slow.missed(socket, room, from);
+  }
+
+  /** Whoever joined or left is charged for it until its members have been notified. */
+  #holdNotice(room: Room, notice: Notice): void {
+    const by = notice.except === undefined ? undefined : this.#owner.open.get(notice.except);
+    const release = (): void => {
+      if (by !== undefined) by.heldFrames--;
+    };
+    if (by !== undefined) by.heldFrames++;
+    const deliver = (): void => {
+      release();
+      this.#notice(room, notice);
+    };
+    this.#pacer.hold(room, { byteLength: notice.text.length, deliver, drop: release });
+  }
+
+  /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */
+  #holdGap(room: Room, epoch: string, from: number, to: number): void {
+    const last = room.held.at(-1);
+    if (last instanceof HeldGap && last.epoch === epoch) last.to = to;
+    else this.#pacer.hold(room, new HeldGap(epoch, from, to, gap => this.#gap(room, epoch, from, gap.to)));
+  }
+}
+
+/** Messages that members get a gap for, or read from history, when it is the room's turn. */
+class HeldGap implements HeldDelivery {
+  readonly byteLength = 0;
+
+  constructor(
+    readonly epoch: string,
+    readonly from: number,
+    public to: number,
+    readonly apply: (gap: HeldGap) => void,
+  ) {}
+
+  deliver(): void {
+    this.apply(this);
+  }
+}
+
+/**
+ * @param room undefined where it has no members here
+ * @param by is refused where it has more to deliver than its share
+ * @throws GatewayError TOO_MANY_PENDING where the room has too much to deliver already
+ */
+export function requireTurn(room: Room | undefined, by: Socket | undefined): void {
+  if (by !== undefined && hasFullShare(by)) {
+    const message = "too much that this socket has sent waits to be delivered";
+    throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
+  }
+  if (room === undefined || !isFull(room)) return;
+  const message = "the room has more to deliver than it can at once";
+  throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
+}
