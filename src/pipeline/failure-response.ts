@@ -2,7 +2,6 @@ import { requestFailure, TranscodeError } from "../codec/error.js";
 import { failureHeaders } from "../protocols/grpc-status.js";
 import { failureMetadata } from "../protocols/metadata.js";
 import type { CallMetadata, Protocol } from "../protocols/protocol.js";
-import { noBody } from "../server/inbound-request.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 
@@ -67,9 +66,13 @@ export function protocolFailure(
   return { ...response, failure, detail };
 }
 
-/** A refusal without content, where it is not known which form the client reads. */
-export function bareResponse(failure: Failure): HttpResponse {
-  return { status: failure.httpStatus, headers: failureHeaders(failure), body: noBody, failure };
+/** A refusal in a line of text, where it is not known which form the client reads. */
+export function textResponse(failure: Failure): HttpResponse {
+  const headers: [string, string][] = [
+    ["content-type", "text/plain; charset=utf-8"],
+    ...failureHeaders(failure),
+  ];
+  return { status: failure.httpStatus, headers, body: `${failure.message}\n`, failure };
 }
 
 const withoutMetadata: CallMetadata = { headers: [], trailers: [] };

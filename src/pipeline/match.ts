@@ -3,7 +3,7 @@ import { lookUpRoute } from "../routing/router.js";
 import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";
-import { bareResponse } from "./failure-response.js";
+import { textResponse } from "./failure-response.js";
 
 export interface RouteMatch {
   readonly binding: Binding;
@@ -36,7 +36,7 @@ export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch 
       const { allow } = found;
       const message = `${method} is not allowed here; expected ${allow.join(", ")}`;
       const error = gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
-      if (isRpcPath(routes, path)) return bareResponse(error.failure);
+      if (isRpcPath(routes, path)) return textResponse(error.failure);
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure, TranscodeError } from "../codec/error.js";
+import { connect } from "../protocols/connect/connect.js";
 import type { MessageReader, ProtocolCall, ProtocolResponse } from "../protocols/protocol.js";
 import { spokenProtocol, unreadableType } from "../protocols/protocols.js";
 import type { InboundRequest } from "../server/inbound-request.js";
@@ -7,7 +8,7 @@ import { gatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
 import { statusDetail, type UnaryResult } from "../upstream/channel.js";
 import type { HttpResponse, ReadonlyContext, RequestContext } from "./context.js";
-import { bareResponse, failureResponse, protocolFailure } from "./failure-response.js";
+import { failureResponse, protocolFailure, textResponse } from "./failure-response.js";
 import { awaitBody } from "./request-body.js";
 
 /** Bytes of a body with one message of at most `limit` bytes: it may be in base64, and in an envelope. The reader counts the message. */
@@ -87,7 +88,9 @@ export function unreadable(context: RequestContext, binding: RpcBinding): HttpRe
   const { request } = context;
   const { failure } = unreadableType(binding, request);
   context.protocol = spokenProtocol(request);
-  return context.protocol === undefined
-    ? bareResponse(failure)
-    : protocolFailure(context, context.protocol, failure);
+  if (context.protocol !== undefined) return protocolFailure(context, context.protocol, failure);
+  // Its errors are JSON, which people read too.
+  return binding.route.protocols.includes(connect.name)
+    ? protocolFailure(context, connect, failure)
+    : textResponse(failure);
 }

@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { LoadError } from "../../src/config/diagnostic.js";
 import { startTestGateway, type TestGateway } from "../gateway/harness.js";
-import { call, enveloped } from "./client.js";
+import { call, enveloped, webTrailers } from "./client.js";
 
 const same = (bytes: Buffer): Buffer => bytes;
 const raw = {
@@ -305,8 +305,10 @@ it("gRPC pass-through passes a message of just the limit", async () => {
 
 it("gRPC pass-through answers other protocols with the types that it takes", async () => {
   for (const type of ["application/json", "application/grpc-web", "application/proto"]) {
-    const { status, headers } = await call(`${gateway.url}/old.v1.Ledger/Any`, type, "{}");
+    const { status, headers, body } = await call(`${gateway.url}/old.v1.Ledger/Any`, type, "{}");
     assert.deepEqual([status, headers.get("accept-post")], [415, "application/grpc, application/grpc+proto"]);
+    const said = type === "application/grpc-web" ? webTrailers(body)["grpc-message"] : body.toString();
+    assert.match(said ?? "", /is not supported; expected one of application\/grpc, application\/grpc\+proto/);
   }
 });
 

@@ -200,8 +200,14 @@ test("a version of Connect that is not 1 is refused", async () => {
 
 test("a content type that no protocol reads is 415 with the list of those that are", async () => {
   for (const type of ["text/plain", undefined]) {
-    const { status, headers } = await call(`${base}/Get`, type, Buffer.from("x"));
+    const { status, headers, body } = await call(`${base}/Get`, type, Buffer.from("x"));
     assert.equal(status, 415);
+    assert.equal(headers.get("content-type"), "application/json");
+    const { code, message } = JSON.parse(body.toString());
+    assert.equal(code, "invalid_argument");
+    const found =
+      type === undefined ? "there is no content-type" : 'content-type "text/plain" is not supported';
+    assert.ok(message.startsWith(`${found}; expected one of application/json, application/proto`), message);
     assert.match(
       headers.get("accept-post") ?? "",
       /application\/proto, application\/grpc-web.*application\/grpc$|application\/grpc\+proto/,
@@ -253,6 +259,8 @@ test("Connect calls a method without side effects by GET, in every form of its p
   const other = await send(`${base}/Get?${json}`);
   assert.equal(other.status, 405);
   assert.equal(other.headers.get("allow"), "OPTIONS, POST");
+  assert.equal(other.headers.get("content-type"), "text/plain; charset=utf-8");
+  assert.match(other.text, /^.*POST.*\n$/);
 });
 
 test("a method without a route is called only by the protocols that it names", async () => {
