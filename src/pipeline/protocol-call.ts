@@ -1,6 +1,5 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure, TranscodeError } from "../codec/error.js";
-import { connect } from "../protocols/connect/connect.js";
 import type { MessageReader, ProtocolCall, ProtocolResponse } from "../protocols/protocol.js";
 import { spokenProtocol, unreadableType } from "../protocols/protocols.js";
 import type { InboundRequest } from "../server/inbound-request.js";
@@ -88,9 +87,7 @@ export function unreadable(context: RequestContext, binding: RpcBinding): HttpRe
   const { request } = context;
   const { failure } = unreadableType(binding, request);
   context.protocol = spokenProtocol(request);
-  if (context.protocol !== undefined) return protocolFailure(context, context.protocol, failure);
-  // Its errors are JSON, which people read too.
-  return binding.route.protocols.includes(connect.name)
-    ? protocolFailure(context, connect, failure)
-    : textResponse(failure);
+  return context.protocol === undefined
+    ? textResponse(failure)
+    : protocolFailure(context, context.protocol, failure);
 }
