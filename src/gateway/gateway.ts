@@ -171,7 +171,7 @@ class RunningGateway implements Gateway {
       const after = { loaded, generation: this.#generation };
       report = this.#reloads.succeeded(trigger, before, after, settings);
     } catch (error) {
-      report = this.#reloads.failed(trigger, error);
+      report = this.#reloads.failed(trigger, error, next?.loaded);
       this.#runtime.metrics.reloadFailed();
       const kept = next !== this.#backends || next === undefined;
       this.#log.error(

@@ -15,8 +15,8 @@ interface MetricSample {
   readonly value: number;
   /** Where it differs from the metric's: `…_bucket`. */
   readonly metricName?: string;
-  /** Of a bucket: an observation that it counts. */
-  readonly exemplar?: Exemplar | undefined;
+  /** Of a bucket: an observation that it counts. Histograms of prom-client, and JSON, say null where there is none. */
+  readonly exemplar?: Exemplar | null | undefined;
 }
 
 /**
@@ -78,7 +78,7 @@ export function addUp(sources: readonly (readonly MetricState[])[]): MetricState
 
 function add(rule: Rule, total: Total, { value, exemplar }: MetricSample): void {
   total.count++;
-  if (exemplar !== undefined && exemplar.timestamp > (total.sample.exemplar?.timestamp ?? 0))
+  if (exemplar && exemplar.timestamp > (total.sample.exemplar?.timestamp ?? 0))
     total.sample = { ...total.sample, exemplar };
   if (rule === "sum" || rule === "average") total.value += value;
   else if (rule === "max") total.value = Math.max(total.value, value);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { Histogram, Registry } from "prom-client";
 import { metricsFormat, metricText } from "../../src/telemetry/exposition.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
 import { codeLabel, methodLabel } from "../../src/telemetry/route-metrics.js";
@@ -234,6 +235,15 @@ test("OpenMetrics has exemplars of recorded traces, the latest of each bucket an
   // Neither format changes what the other prints.
   assert.match(await first.text("openmetrics"), /# EOF/);
   assert.match(await first.text(), /^# TYPE protogate_http_requests_total counter$/m);
+});
+
+test("histograms of prom-client, which have no exemplars, are added up", async () => {
+  const registries = [new Registry(), new Registry()];
+  for (const registry of registries)
+    new Histogram({ name: "gc_seconds", help: "h", buckets: [1], registers: [registry] }).observe(0.5);
+  const states = addUp(await Promise.all(registries.map(metricStates)));
+  for (const format of ["prometheus", "openmetrics"] as const)
+    assert.match(await metricText(states, format), /^gc_seconds_bucket\{le="1"\} 2$/m);
 });
 
 function metricsOfUpstream(metrics: Metrics) {

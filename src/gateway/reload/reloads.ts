@@ -102,8 +102,10 @@ export class Reloads {
     return this.#keep(report);
   }
 
-  failed(trigger: ReloadTrigger, error: unknown): ReloadReport {
-    if (error instanceof LoadError) this.#tried = error.files;
+  /** @param loaded the configuration that cannot be used; undefined where it could not be read */
+  failed(trigger: ReloadTrigger, error: unknown, loaded?: UsableConfig): ReloadReport {
+    if (loaded !== undefined) this.#tried = loaded.files;
+    else if (error instanceof LoadError) this.#tried = error.files;
     return this.#keep({
       at: new Date().toISOString(),
       trigger,

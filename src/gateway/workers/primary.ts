@@ -153,8 +153,9 @@ class Primary implements Gateway {
     const readAt = Date.now();
     const before = this.#loaded;
     let report: ReloadReport;
+    let loaded: UsableConfig | undefined;
     try {
-      const loaded = readConfig(this.#input, process.env);
+      loaded = readConfig(this.#input, process.env);
       report = await this.#reloadWorkers(trigger, loaded);
       const { changed, routes_added, routes_removed } = report;
       this.#log.info(
@@ -162,10 +163,10 @@ class Primary implements Gateway {
         "configuration reloaded",
       );
     } catch (error) {
-      report = this.#reloads.failed(trigger, error);
+      report = this.#reloads.failed(trigger, error, loaded);
       this.#metrics.reloadFailed();
       this.#log.error(
-        { error: describeError(error) },
+        { error: describeError(error), trigger },
         this.#loaded === before
           ? "reload failed; keeping the previous configuration"
           : "the configuration was reloaded, but not all workers serve it whole",

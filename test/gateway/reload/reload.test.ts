@@ -130,6 +130,13 @@ ${rest}
     await reloaded(added("/included/{id}"));
     gateway.write("more/a.yaml", rule("/changed/{id}"));
     await reloaded(added("/changed/{id}"));
+    // A file that came with a configuration which cannot be compiled is watched as well.
+    const unknown = rule("/b/{id}").replace("Echo.Get", "Echo.Got");
+    const failed = gateway.logged(({ error }) => String(error).includes("Echo.Got"));
+    gateway.write("more/b.yaml", unknown);
+    await failed;
+    gateway.write("more/b.yaml", rule("/b/{id}").replace("Echo.Get", "Echo.Create"));
+    await reloaded(added("/globs/b/{id}"));
     gateway.write("gateway.yaml", yaml("", ""));
     await reloaded(added("GET /v1/things/{id}"));
   });
