@@ -153,7 +153,9 @@ export const reasons = {
   MALFORMED_REQUEST: invalidArgument("The request is not valid HTTP."),
   REQUEST_TIMEOUT: deadlineExceeded("The client did not send its whole request in time."),
   CLIENT_CLOSED: cancelled("The client went away before there was a response."),
-  UPSTREAM_UNAVAILABLE: unavailable("No endpoint of the upstream could be reached."),
+  UPSTREAM_UNAVAILABLE: unavailable(
+    "No endpoint of the upstream could be reached, or it did not respond; the message says whether the call may have been processed.",
+  ),
   UPSTREAM_TIMEOUT: deadlineExceeded("The upstream did not respond in time.", 504),
   UPSTREAM_PROTOCOL: internal(
     "The upstream broke the gRPC or HTTP/2 protocol; whether the call ran is not known.",

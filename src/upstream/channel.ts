@@ -54,7 +54,8 @@ export interface UnaryCall {
  * Why a call failed, before or beside a response of the backend:
  * `http` something between gateway and backend responded, by an HTTP status or a reset of the stream whose meaning gRPC
  * defines (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md; gRPC over HTTP/2, Errors);
- * `connect` no endpoint could be reached; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
+ * `connect` no endpoint could be reached; `refused` the upstream did not process the call, and it is not sent again; `lost` its
+ * connection ended before its response, and it may have been processed; `protocol` the upstream broke gRPC or HTTP/2; `deadline` our own clock;
  * `cancelled` our caller left; `size` a response message was larger than allowed, `request size` a request message;
  * `request encoding` the backend does not take compressed messages;
  * `request` the call has a path or metadata
@@ -64,6 +65,8 @@ export interface UnaryCall {
  */
 export type FailureOrigin =
   | "connect"
+  | "refused"
+  | "lost"
   | "protocol"
   | "http"
   | "deadline"
@@ -85,7 +88,10 @@ export interface CallStatus {
   readonly origin: FailureOrigin | undefined;
   /** What a tRPC server sent: `ret` or `func_ret`. Neither is a code of gRPC. */
   readonly backendCode?: number;
-  /** Most bytes of a message (`max_message_size`); set by the channel where the origin is a size. */
+  /**
+   * Most bytes: of a message (`max_message_size`) where the origin is a size, of what is kept of a stream where it was
+   * refused after more of it had been sent.
+   */
   readonly limit?: number;
 }
 

@@ -245,7 +245,7 @@ const oddities: readonly Oddity[] = [
     name: "a connection that ends under the call",
     serve: stream => stream.session?.destroy(),
     code: Code.UNAVAILABLE,
-    origin: "connect",
+    origin: "lost",
     message: /./,
   },
   {
@@ -255,7 +255,7 @@ const oddities: readonly Oddity[] = [
       stream.write(frame(Buffer.from("x")), () => stream.session?.destroy());
     },
     code: Code.UNAVAILABLE,
-    origin: "connect",
+    origin: "lost",
     message: /./,
   },
 ];

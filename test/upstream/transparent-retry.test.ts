@@ -4,6 +4,7 @@ import { constants, createServer, type ServerHttp2Stream } from "node:http2";
 import { test } from "node:test";
 import { Cancellation } from "../../src/net/cancellation.js";
 import { Code } from "../../src/status/code.js";
+import { callFailure } from "../../src/upstream/call/call-failure.js";
 import type { CallStatus } from "../../src/upstream/channel.js";
 import { listen, openChannel, recordResent, streamPath, unaryCall } from "./backend.js";
 
@@ -71,8 +72,12 @@ test("a call that is refused again and again is sent nine times and then fails w
   const server = await startRefusing(() => true);
   const resent: string[] = [];
   const channel = openChannel([server.address], {}, recordResent(resent));
-  const { status, attempts } = await channel.unary(unaryCall({ timeout: 30_000 }));
-  assert.deepEqual([status.code, status.origin, attempts], [Code.UNAVAILABLE, "connect", 0]);
+  const { status, trailers, attempts } = await channel.unary(unaryCall({ timeout: 30_000 }));
+  assert.deepEqual([status.code, status.origin, attempts], [Code.UNAVAILABLE, "refused", 0]);
+  assert.equal(
+    callFailure({ status, trailers }).message,
+    "the upstream refused the call and processed none of it",
+  );
   assert.match(status.message, /refused by server/);
   assert.equal(server.requests.length, 9);
   assert.equal(resent.length, 8);
@@ -147,11 +152,25 @@ test("a refused stream begins anew with all of its messages and its end", async 
   await server.close();
 });
 
+test("a refused stream begins anew with one message of any size", async () => {
+  const server = await startRefusing(before => before < 2);
+  const channel = openChannel([server.address]);
+  const { status, sizes } = await roundTrip(channel, [300_000]);
+  assert.equal(status.code, Code.OK, status.message);
+  assert.deepEqual([sizes, server.requests.length], [[300_000], 3]);
+  await channel.close();
+  await server.close();
+});
+
 test("a stream whose messages are no longer held is not sent again", async () => {
   const server = await startRefusing(() => true);
   const channel = openChannel([server.address]);
   const { status } = await roundTrip(channel, [40_000, 40_000, 1]);
-  assert.equal(status.code, Code.UNAVAILABLE);
+  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "refused"]);
+  assert.equal(
+    callFailure({ status, trailers: [] }).message,
+    "the upstream refused the call and processed none of it; more than 65536 bytes had been sent, too many to be kept and sent again",
+  );
   assert.equal(server.requests.length, 1);
   await channel.close();
   await server.close();
@@ -164,7 +183,8 @@ test("a connection that is lost after the request has left fails the call, which
   );
   const channel = openChannel([server.address]);
   const { status, attempts } = await channel.unary(unaryCall());
-  assert.deepEqual([status.code, attempts, server.requests.length], [Code.UNAVAILABLE, 1, 1]);
+  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "lost"]);
+  assert.deepEqual([attempts, server.requests.length], [1, 1]);
   await channel.close();
   await server.close();
 });

@@ -16,6 +16,13 @@ export function callFailure(
   switch (origin) {
     case "connect":
       return gatewayFailure("UPSTREAM_UNAVAILABLE", "no endpoint of the upstream could be reached");
+    case "refused":
+      return gatewayFailure("UPSTREAM_UNAVAILABLE", refusal(limit));
+    case "lost":
+      return gatewayFailure(
+        "UPSTREAM_UNAVAILABLE",
+        "the connection to the upstream was lost before the response was complete: the call may have been processed",
+      );
     case "protocol":
       return gatewayFailure("UPSTREAM_PROTOCOL", "the upstream broke its protocol");
     case "deadline":
@@ -43,6 +50,12 @@ export function callFailure(
     default:
       return upstreamFailure(code, message, detailsOf(result.trailers), statusOf);
   }
+}
+
+function refusal(limit: number | undefined): string {
+  const unprocessed = "the upstream refused the call and processed none of it";
+  if (limit === undefined) return unprocessed;
+  return `${unprocessed}; more than ${limit} bytes had been sent, too many to be kept and sent again`;
 }
 
 function most(limit: number | undefined): string {

@@ -55,6 +55,9 @@ const deadlines = new Deadlines();
 
 const noEndpoints: Endpoint[] = [];
 
+/** Bytes of messages that a stream keeps after they were handed over, so that it can begin anew. */
+export const maxReplay = 64 * 1024;
+
 /**
  * A call under way: its deadline, its cancellation, and its endpoint. A call that the backend certainly
  * did not process is sent again by itself, whether or not it may be repeated (RFC 9113 §6.8, gRFC A6).
@@ -85,7 +88,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
 
   /** An attempt begins: sends what there is to send and reads. */
   protected abstract startAttempt(stream: TransportStream): void;
-  /** True while nothing would be lost if the call began anew. */
+  /** True while nothing would be lost if the call began anew: all that was sent of it is kept, and no response has come. */
   protected abstract restartable(): boolean;
   /** An attempt ended; calls `restartAfter` or `finish`. */
   protected abstract attemptEnded(outcome: StreamOutcome): void;
@@ -195,7 +198,16 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
       if (!this.#tried.includes(endpoint)) this.#tried = [...this.#tried, endpoint];
       if (this.#resend(progress)) return;
     }
-    this.attemptEnded(outcome);
+    this.attemptEnded(this.#withReach(outcome));
+  }
+
+  /** An outcome that tells whether the backend may have processed the call, where its connection failed. */
+  #withReach(outcome: StreamOutcome): StreamOutcome {
+    const { progress, status } = outcome;
+    if (status.origin !== "connect" || progress === "declined" || progress === "unsent") return outcome;
+    if (progress === "sent") return { ...outcome, status: { ...status, origin: "lost" } };
+    const limit = this.restartable() ? {} : { limit: maxReplay };
+    return { ...outcome, status: { ...status, origin: "refused", ...limit } };
   }
 
   /** Sends again what the backend did not process; returns false where that must not or cannot be. */

@@ -1,7 +1,10 @@
 import { Backoff } from "../backoff.js";
-import { type CallStatus, fromBackend, type Metadata, metadataText } from "../channel.js";
+import { type CallStatus, type FailureOrigin, fromBackend, type Metadata, metadataText } from "../channel.js";
 
 import type { RetryOptions } from "../options.js";
+
+/** Origins of failures that another attempt may not meet. */
+const ofTransport: ReadonlySet<FailureOrigin> = new Set(["connect", "refused", "lost", "protocol", "http"]);
 
 /** When and how soon a call is sent again (gRFC A6, with a budget in place of its token bucket). */
 export class RetryPolicy {
@@ -32,7 +35,7 @@ export class RetryPolicy {
     if (attempt >= this.#attempts || !this.#codes.has(code)) return false;
     // The code of a business is none of gRPC's, which `on` lists.
     if (origin === "business") return false;
-    return origin === "connect" || origin === "protocol" || origin === "http" || fromBackend(origin);
+    return (origin !== undefined && ofTransport.has(origin)) || fromBackend(origin);
   }
 }
 

@@ -1,11 +1,9 @@
 import type { CallStatus, Metadata, StreamCall, StreamHandle } from "../channel.js";
 import type { StreamOutcome, TransportStream } from "../transport.js";
-import { type CallHost, OpenCall, tooLarge } from "./open-call.js";
+import { type CallHost, maxReplay, OpenCall, tooLarge } from "./open-call.js";
 
 /** Bytes that wait to be written before a sender is asked to wait. */
 const highWater = 64 * 1024;
-/** Bytes of messages that are kept after they were handed over, so that the stream can begin anew. */
-const maxReplay = 64 * 1024;
 /** Bytes of an envelope before its message. */
 const messageHeadSize = 5;
 /** Bytes counted for each of them beside its own, so that empty messages are bounded, too. */
@@ -152,9 +150,10 @@ class OpenStream extends OpenCall implements StreamHandle {
     this.stream.read();
   }
 
+  /** The first message is kept whatever its size, as that of a unary call. */
   #keep(message: Uint8Array): void {
     this.#replayBytes += message.length + messageOverhead;
-    if (this.#replayBytes > maxReplay) this.#replay = undefined;
+    if (this.#replayBytes > maxReplay && this.#replay?.length !== 0) this.#replay = undefined;
     else this.#replay?.push(message);
   }
 

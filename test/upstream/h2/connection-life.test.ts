@@ -217,7 +217,7 @@ test("a connection lives while its pings are acknowledged, and is closed with it
   });
   const channel = openChannel([server.address], { ...lean, keepalive: { time: 20, timeout: 500 } });
   const { status } = await channel.unary(unaryCall());
-  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "connect"]);
+  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "lost"]);
   assert.match(status.message, /no acknowledgement of a ping within 500 ms/);
   assert.ok(pings >= 4, `${pings} pings`);
   await channel.close();
