@@ -40,8 +40,11 @@ export async function runRotation(
   const gateway = await startTestGateway(
     `
 descriptors: [{ protos: ${JSON.stringify(peerProtos)} }]
-upstreams: { peer: { targets: ["127.0.0.1:${peer.port}"], timeout: 20s, transport: ${transport} } }
-services: [{ service: peer.v1.RotationService, upstream: peer }]
+upstreams: { peer: { targets: ["127.0.0.1:${peer.port}"], timeout: 60s, transport: ${transport} } }
+services:
+  - service: peer.v1.RotationService
+    upstream: peer
+    methods: { Follow: { timeout: 60s }, Collect: { timeout: 60s }, Converse: { timeout: 60s } }
 telemetry: { log: { level: error } }
 realtime: { auth: none, calls: [peer.v1.RotationService/Follow], limits: { messages_per_second: 1000000 } }
 `,

@@ -1,4 +1,4 @@
-/** Long runs that ask whether anything is lost: `npm run soak -- [--only NAME]…`. */
+/** Long runs that ask whether anything is lost: `npm run soak -- [--only NAME]… [--calls COUNT] [--streams COUNT]`. */
 import { parseArgs } from "node:util";
 import { nearest } from "../../src/config/nearest.js";
 import { soakMemory } from "./memory.js";
@@ -10,7 +10,10 @@ const soaks: ReadonlyMap<string, (print: (line: string) => void) => Promise<bool
 ]);
 
 function wanted(): readonly string[] {
-  const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
+  const text = { type: "string" } as const;
+  // Counts are read by the soak that has them.
+  const options = { only: { type: "string", multiple: true }, calls: text, streams: text } as const;
+  const { only } = parseArgs({ options }).values;
   for (const name of only ?? []) {
     if (soaks.has(name)) continue;
     const near = nearest(name, soaks.keys());
