@@ -5,8 +5,10 @@ import { type IncomingMessage, request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { ErrorCode, FrameType } from "../../src/h2/protocol.js";
 import { engineUnderTest } from "../engine.js";
 import { type Answer, send, type TestGateway } from "../gateway/harness.js";
+import { frame, settings, startRawServer, uint32 } from "../upstream/h2/raw-server.js";
 import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
 
 describe("a client stream over REST", () => {
@@ -202,6 +204,39 @@ it("a client stream may take longer than a request may", async () => {
   assert.equal(JSON.parse(text).count, 2);
   await gateway.close();
   await backend.close();
+});
+
+it("an upload that the backend refuses, after more of it than is kept was sent, gets 503 that says none was processed", async () => {
+  const server = await startRawServer(peer => {
+    peer.send(settings());
+    let bytes = 0;
+    peer.onFrame(({ type, stream, payload }) => {
+      if (type !== FrameType.Data) return;
+      bytes += payload.length;
+      if (bytes < 60_000) return;
+      bytes = 0;
+      peer.send(frame(FrameType.RstStream, 0, stream, uint32(ErrorCode.RefusedStream)));
+    });
+  });
+  const gateway = await startTicksGateway(Number(server.address.split(":")[1]));
+  const sent = request(`${gateway.url}/v1/rooms/a/ticks`, {
+    method: "POST",
+    headers: { "content-type": "application/x-ndjson" },
+  });
+  sent.on("error", () => undefined);
+  for (let line = 0; line < 2; line++) sent.write(`{"text":"${"x".repeat(40_000)}"}\n`);
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  let text = "";
+  for await (const chunk of response) text += String(chunk);
+  const { code, reason, message } = JSON.parse(text);
+  assert.deepEqual([response.statusCode, code, reason], [503, 14, "UPSTREAM_UNAVAILABLE"]);
+  assert.equal(
+    message,
+    "the upstream refused the call and processed none of it; more than 65536 bytes had been sent, too many to be kept and sent again",
+  );
+  sent.destroy();
+  await gateway.close();
+  await server.close();
 });
 
 it("a backend that does not read stops the client, or ends its stream, before 96 MiB were taken from it", async () => {
