@@ -82,7 +82,10 @@ function sharedRoutes(
     }
     if (binding.kind !== "rpc" || binding.route.upstream !== gatewayUpstream) return binding;
     const channel = ownChannels.get(host);
-    return channel === undefined ? binding : { ...binding, channel };
+    if (channel === undefined) return binding;
+    // Bindings of methods have these two by their class.
+    const { service, metrics } = binding;
+    return { ...binding, service, metrics, channel };
   }
 }
 

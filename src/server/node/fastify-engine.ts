@@ -14,7 +14,7 @@ import { clientCertificate } from "./client-certificate.js";
 import { FrameConnections } from "./frame-connections.js";
 import { closeLingering, lingerAfterLast } from "./lingering-close.js";
 import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
-import { NodeExchange, originForm } from "./node-exchange.js";
+import { NodeExchange, originForm, takeHostOf } from "./node-exchange.js";
 import { asksForWebSocket, holdUntilIdle, NodeUpgrade, putBack } from "./node-upgrade.js";
 import { ProxyHeaders } from "./proxy-headers.js";
 
@@ -190,6 +190,7 @@ class Listener {
 
   accept(request: IncomingMessage, response: ServerResponse, target: string, upgradeHead?: Buffer): void {
     const { socket } = request;
+    takeHostOf(target, request);
     const connection = this.connections.of(socket);
     // A request behind one that was the last.
     if (!socket.writable || connection.last) return;
@@ -240,11 +241,12 @@ class Listener {
       return;
     }
     const options = this.#options;
+    const target = request.url ?? "/";
+    takeHostOf(target, request);
     if (fault(request, 0, options) === undefined && options.takeUpgrade?.(request, socket, head) === true) {
       this.connections.release(socket);
       return;
     }
-    const target = request.url ?? "/";
     if (options.upgrades?.(originForm(target), headerOf(request)) === undefined) {
       putBack(request, head, false, connection, parse);
       return;

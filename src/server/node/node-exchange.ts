@@ -271,6 +271,13 @@ function fieldsOf(headers: HeaderList): string[] {
   return fields;
 }
 
+/** RFC 9112 §3.2.2: the host of a target in absolute form counts, and the Host header does not. */
+export function takeHostOf(target: string, request: IncomingMessage): void {
+  if (target.startsWith("/")) return;
+  const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(target) ?? [];
+  if (authority !== undefined) request.headers.host = authority;
+}
+
 /** RFC 9112 §3.2: servers accept the absolute form too; the asterisk form has no path. */
 export function originForm(target: string): string {
   if (target.startsWith("/")) return target;
