@@ -3,7 +3,7 @@ import type { Diagnostic, FilePosition } from "../config/diagnostic.js";
 import { formatPath } from "../config/diagnostic.js";
 import type { MethodType, Model } from "../descriptors/model.js";
 import { inTurns, type Pace } from "../net/pace.js";
-import { shadowedRoutes } from "../routing/reachability.js";
+import { mayBeShadowed, shadowedRoutes } from "../routing/reachability.js";
 import { buildInTurns, type Router, RouterBuilder } from "../routing/router.js";
 import { type Template, TemplateError } from "../routing/template.js";
 import { TemplateParts } from "../routing/template-parser.js";
@@ -222,8 +222,9 @@ async function shadowWarnings(
   host: VirtualHost | undefined,
   pace: Pace,
 ): Promise<Diagnostic[]> {
-  const router = await builder.buildInTurns(pace);
-  const shadowed = await shadowedRoutes(builder.routes, router, pace);
+  const { routes } = builder;
+  if (!routes.some(mayBeShadowed)) return [];
+  const shadowed = await shadowedRoutes(routes, await builder.buildInTurns(pace), pace);
   for (const { route, by } of shadowed)
     for (const { rpc } of [route.value, ...by])
       if (rpc !== undefined) await inTurns(pace, rpc.file.readPlaces());

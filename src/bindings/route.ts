@@ -246,7 +246,7 @@ function variablePath(input: MessageType, names: readonly string[], wrappers: Ow
         `${variable}: "${parent?.name}" is not a singular message, so it has no field "${name}"`,
       );
     }
-    const field: Field | undefined = message.fieldsByName.get(name);
+    const field: Field | undefined = message.field(name);
     if (field === undefined) {
       const near = nearest(
         name,
@@ -292,7 +292,7 @@ function bodyTarget(input: MessageType, name: string, variables: readonly (reado
 }
 
 function topLevel(message: MessageType, name: string, key: string): Field {
-  const field = message.fieldsByName.get(name);
+  const field = message.field(name);
   if (field !== undefined) return field;
   const near = nearest(
     name,

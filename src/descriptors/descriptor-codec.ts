@@ -2,7 +2,7 @@ import protobuf from "protobufjs";
 import { atOnce, type Steps } from "../net/pace.js";
 import { WireReader } from "../wire/reader.js";
 import { LENGTH } from "../wire/wire-type.js";
-import type { EnumProto, FileProto, LocationProto, MessageProto } from "./descriptor-proto.js";
+import type { EnumProto, FieldProto, FileProto, LocationProto, MessageProto } from "./descriptor-proto.js";
 import { LazyEnum, LazyMessage, type TypeDecoders } from "./lazy-proto.js";
 import { TypeScan } from "./type-scan.js";
 
@@ -95,6 +95,7 @@ const root = protobuf.parse(descriptorSchema, new protobuf.Root()).root;
 const fileType = root.lookupType("FileDescriptorProto");
 const setType = root.lookupType("FileDescriptorSet");
 const messageType = root.lookupType("DescriptorProto");
+const fieldType = root.lookupType("FieldDescriptorProto");
 const enumType = root.lookupType("EnumDescriptorProto");
 const infoType = root.lookupType("SourceCodeInfo");
 for (const type of root.nestedArray) if (type instanceof protobuf.Type) readAbsentBytesAsEmpty(type);
@@ -253,6 +254,7 @@ export function withoutSourceInfo(bytes: Uint8Array): { left: Uint8Array; ranges
 const decoders: TypeDecoders = {
   message: bytes => decodePiece(messageType, bytes) as unknown as MessageProto,
   enum: bytes => decodePiece(enumType, bytes) as unknown as EnumProto,
+  field: bytes => decodePiece(fieldType, bytes) as unknown as FieldProto,
 };
 
 /** The numbers of `message_type` and `enum_type` in FileDescriptorProto. */

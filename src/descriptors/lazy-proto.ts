@@ -1,9 +1,24 @@
-import type { EnumProto, FieldProto, MessageProto, OneofProto, RangeProto } from "./descriptor-proto.js";
+import { WireReader } from "../wire/reader.js";
+import {
+  type EnumProto,
+  type FieldProto,
+  type MessageProto,
+  type OneofProto,
+  Path,
+  type RangeProto,
+} from "./descriptor-proto.js";
 
 /** Decodes what was only looked through so far. */
 export interface TypeDecoders {
   message(bytes: Uint8Array): MessageProto;
   enum(bytes: Uint8Array): EnumProto;
+  field(bytes: Uint8Array): FieldProto;
+}
+
+/** One field of a message that was not decoded. */
+export interface FieldInMessage {
+  readonly proto: FieldProto;
+  readonly index: number;
 }
 
 /** A message of a received file, whose members are decoded when first asked for: most messages of a large model never are. */
@@ -12,9 +27,13 @@ export class LazyMessage implements MessageProto {
   references: readonly string[] | undefined;
   #decoded: MessageProto | undefined;
   readonly #bytes: Uint8Array;
+  readonly #options: Uint8Array | undefined;
   readonly #decoders: TypeDecoders;
 
-  /** @param inOneofs whether fields are in oneofs and not marked as optional */
+  /**
+   * @param inOneofs whether fields are in oneofs and not marked as optional
+   * @param options undefined where there are none
+   */
   constructor(
     readonly name: string,
     bytes: Uint8Array,
@@ -22,9 +41,11 @@ export class LazyMessage implements MessageProto {
     readonly enumType: LazyEnum[],
     references: readonly string[],
     readonly inOneofs: boolean,
+    options: Uint8Array | undefined,
     decoders: TypeDecoders,
   ) {
     this.#bytes = bytes;
+    this.#options = options;
     this.references = references;
     this.#decoders = decoders;
   }
@@ -55,11 +76,31 @@ export class LazyMessage implements MessageProto {
   }
 
   get options(): Uint8Array | undefined {
-    return this.#members().options;
+    return this.#options;
   }
 
   get visibility(): number | undefined {
     return this.#members().visibility;
+  }
+
+  /** The field of that name, decoded alone; undefined where there is none, it is in a oneof, or all are decoded anyway. */
+  fieldNamed(name: string): FieldInMessage | undefined {
+    if (this.#decoded !== undefined) return undefined;
+    const wanted = Buffer.from(name);
+    const reader = new WireReader(this.#bytes);
+    for (let index = 0; reader.next(); ) {
+      if (reader.number !== Path.MESSAGE_FIELD) {
+        reader.skip();
+        continue;
+      }
+      const field = reader.delimited();
+      if (isNamed(field, wanted)) {
+        const proto = this.#decoders.field(field);
+        return Object.hasOwn(proto, "oneofIndex") && !proto.proto3Optional ? undefined : { proto, index };
+      }
+      index++;
+    }
+    return undefined;
   }
 
   /** With all that is in it, and what was changed since it was decoded. */
@@ -74,6 +115,18 @@ export class LazyMessage implements MessageProto {
     this.#decoded ??= this.#decoders.message(this.#bytes);
     return this.#decoded;
   }
+}
+
+/** The number of `name` in FieldDescriptorProto. */
+const fieldName = 1;
+
+function isNamed(field: Uint8Array, name: Uint8Array): boolean {
+  const reader = new WireReader(field);
+  while (reader.next()) {
+    if (reader.number === fieldName) return Buffer.compare(reader.delimited(), name) === 0;
+    reader.skip();
+  }
+  return false;
 }
 
 /** The same for an enum. */

@@ -83,6 +83,8 @@ export interface MessageType extends Element {
   /** By proto name and by JSON name. */
   readonly fieldsByName: ReadonlyMap<string, Field>;
   readonly fieldsByNumber: ReadonlyMap<number, Field>;
+  /** As `fieldsByName` has it. That one is linked alone, where it can be. */
+  field(name: string): Field | undefined;
   /** Real oneofs only: the synthetic ones of proto3 `optional` are left out. */
   readonly oneofs: readonly Oneof[];
   readonly mapEntry: boolean;

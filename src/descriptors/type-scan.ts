@@ -34,6 +34,7 @@ export class TypeScan {
     const references: string[] = [];
     let name = "";
     let marks = false;
+    let options: Uint8Array | undefined;
     this.#at = start;
     while (this.#at < end) {
       const tag = this.#varint(end);
@@ -62,6 +63,8 @@ export class TypeScan {
           this.#named(stop, ONEOF_OPTIONS, featuresField.oneof);
           break;
         case MESSAGE_OPTIONS:
+          if (options !== undefined) throw unusual;
+          options = this.#bytes.subarray(this.#at, stop);
           this.#options(stop, featuresField.message);
           break;
         case MESSAGE_RANGE:
@@ -74,7 +77,7 @@ export class TypeScan {
       this.#at = stop;
     }
     const bytes = this.#bytes.subarray(start, end);
-    return new LazyMessage(name, bytes, nested, enums, references, marks, this.#decoders);
+    return new LazyMessage(name, bytes, nested, enums, references, marks, options, this.#decoders);
   }
 
   /** @returns whether it is in a oneof and not marked as optional */

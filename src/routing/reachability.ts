@@ -4,6 +4,14 @@ import { anyMethod, type Router } from "./router.js";
 import type { Segment, Template } from "./template.js";
 import type { TrieEntry } from "./trie.js";
 
+/**
+ * Whether others can take every path of a route: only where it has a `**`. At each wildcard of any other, a text that no
+ * template names has to meet a wildcard of what would precede it, and where neither has a `**`, the two are equivalent then.
+ */
+export function mayBeShadowed({ template }: Pick<TrieEntry<unknown>, "template">): boolean {
+  return template.segments.some(({ kind }) => kind === "multi");
+}
+
 /** A route that loses every path to others. */
 export interface Shadowed<T> {
   readonly route: TrieEntry<T>;
@@ -31,7 +39,7 @@ export async function shadowedRoutes<T>(
   const fresh = freshText(routes);
   const longest = Math.max(0, ...routes.map(({ template }) => template.segments.length)) + 1;
   const shadowed: Shadowed<T>[] = [];
-  for (const route of routes) {
+  for (const route of routes.filter(mayBeShadowed)) {
     const by = takersOf(route, router, fresh, longest, pace);
     if (by.length > 0) shadowed.push({ route, by });
     if (pace.spent(0)) await pace.nextTurn();

@@ -1,6 +1,7 @@
 import { atOnce, type Steps } from "../../net/pace.js";
 import { varintField } from "../../wire/reader.js";
 import { type FieldProto, FieldType, Label, type OneofProto, Path } from "../descriptor-proto.js";
+import { LazyMessage } from "../lazy-proto.js";
 import type { EnumType, Field, MessageType, Model, Oneof, Options, Presence } from "../model.js";
 import { jsonName, qualify } from "../names.js";
 import { type Features, featuresField, resolveFeatures } from "./features.js";
@@ -46,6 +47,8 @@ export class LinkedMessage extends LinkedElement implements MessageType {
   readonly #inherited: Features;
   #features: Features | undefined;
   #members: Members | undefined;
+  /** Those that were asked for alone, by index. */
+  #single: Map<number, LinkedField> | undefined;
 
   constructor(model: Model, file: LinkedFile, symbol: MessageSymbol, inherited: Features) {
     super(model, file, symbol.fullName, symbol.proto, symbol.path, "Message");
@@ -78,6 +81,18 @@ export class LinkedMessage extends LinkedElement implements MessageType {
     return this.#linked().byNumber;
   }
 
+  field(name: string): Field | undefined {
+    const { proto } = this.#symbol;
+    if (this.#members !== undefined || !(proto instanceof LazyMessage)) return this.fieldsByName.get(name);
+    for (const field of this.#single?.values() ?? []) if (field.name === name) return field;
+    const found = proto.fieldNamed(name);
+    if (found === undefined) return this.fieldsByName.get(name);
+    const field = this.#field(found.proto, found.index, this.features, undefined);
+    this.#single ??= new Map();
+    this.#single.set(found.index, field);
+    return field;
+  }
+
   get oneofs(): readonly Oneof[] {
     return this.#linked().oneofs;
   }
@@ -108,17 +123,9 @@ export class LinkedMessage extends LinkedElement implements MessageType {
       yield 5;
       const position =
         Object.hasOwn(field, "oneofIndex") && !field.proto3Optional ? (field.oneofIndex ?? 0) : -1;
-      const linked = new LinkedField(
-        this.model,
-        this.file,
-        field,
-        qualify(this.fullName, field.name),
-        `${path},${Path.MESSAGE_FIELD},${index}`,
-        features[position] ?? this.features,
-        this,
-        oneofs[position],
-        false,
-      );
+      const linked =
+        this.#single?.get(index) ??
+        this.#field(field, index, features[position] ?? this.features, oneofs[position]);
       oneofs[position]?.add(linked);
       fields.push(linked);
       byName.set(linked.jsonName, linked);
@@ -129,7 +136,22 @@ export class LinkedMessage extends LinkedElement implements MessageType {
       yield 0.1;
       byName.set(field.name, field);
     }
+    this.#single = undefined;
     return { fields, byName, byNumber, oneofs: oneofs.filter(({ fields }) => fields.length > 0) };
+  }
+
+  #field(proto: FieldProto, index: number, inherited: Features, oneof: Oneof | undefined): LinkedField {
+    return new LinkedField(
+      this.model,
+      this.file,
+      proto,
+      qualify(this.fullName, proto.name),
+      `${this.#symbol.path},${Path.MESSAGE_FIELD},${index}`,
+      inherited,
+      this,
+      oneof,
+      false,
+    );
   }
 }
 
