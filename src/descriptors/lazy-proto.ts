@@ -86,7 +86,6 @@ export class LazyMessage implements MessageProto {
   /** The field of that name, decoded alone; undefined where there is none, it is in a oneof, or all are decoded anyway. */
   fieldNamed(name: string): FieldInMessage | undefined {
     if (this.#decoded !== undefined) return undefined;
-    const wanted = Buffer.from(name);
     const reader = new WireReader(this.#bytes);
     for (let index = 0; reader.next(); ) {
       if (reader.number !== Path.MESSAGE_FIELD) {
@@ -94,7 +93,7 @@ export class LazyMessage implements MessageProto {
         continue;
       }
       const field = reader.delimited();
-      if (isNamed(field, wanted)) {
+      if (isNamed(field, name)) {
         const proto = this.#decoders.field(field);
         return Object.hasOwn(proto, "oneofIndex") && !proto.proto3Optional ? undefined : { proto, index };
       }
@@ -120,13 +119,21 @@ export class LazyMessage implements MessageProto {
 /** The number of `name` in FieldDescriptorProto. */
 const fieldName = 1;
 
-function isNamed(field: Uint8Array, name: Uint8Array): boolean {
+/** Names beyond ASCII, which compilers refuse, are not found. */
+function isNamed(field: Uint8Array, name: string): boolean {
   const reader = new WireReader(field);
   while (reader.next()) {
-    if (reader.number === fieldName) return Buffer.compare(reader.delimited(), name) === 0;
+    if (reader.number === fieldName) return isText(reader.delimited(), name);
     reader.skip();
   }
   return false;
+}
+
+function isText(bytes: Uint8Array, text: string): boolean {
+  if (bytes.length !== text.length) return false;
+  for (let index = 0; index < bytes.length; index++)
+    if (bytes[index] !== text.charCodeAt(index) || (bytes[index] as number) >= 0x80) return false;
+  return true;
 }
 
 /** The same for an enum. */

@@ -5,7 +5,7 @@ import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
-import type { Model, OptionValue } from "../../src/descriptors/model.js";
+import type { Field, Model, OptionValue } from "../../src/descriptors/model.js";
 import { dump } from "./dump.js";
 import { folderOf } from "./workspace.js";
 
@@ -54,6 +54,38 @@ describe("a model of every kind of element", () => {
     const { model, diagnostics } = await loadModel([{ kind: "set", file: PROTOC_SET }]);
     assert.deepEqual(diagnostics, []);
     assert.deepEqual(dump(fromText, TYPES), dump(model, TYPES));
+  });
+
+  it("a model of every kind of element gives a field that is asked for alone as the message that it is in has it", async () => {
+    const shown = (field: Field | undefined) =>
+      field && [
+        ...[
+          field.fullName,
+          field.number,
+          field.jsonName,
+          field.kind,
+          field.repeated,
+          field.presence,
+          field.packed,
+        ],
+        ...[field.delimited, field.oneof?.name, field.defaultText, field.comment, field.message?.fullName],
+        ...[field.enum?.fullName, field.map?.value.kind, Buffer.from(field.options.bytes).toString("hex")],
+      ];
+    const { model } = await loadModel([{ kind: "set", file: PROTOC_SET }]);
+    const { model: whole } = await loadModel([{ kind: "set", file: PROTOC_SET }]);
+    for (const type of TYPES) {
+      const expected = whole.message(type);
+      const message = model.message(type);
+      if (expected === undefined || message === undefined) continue;
+      const names = [...expected.fieldsByName.keys(), "nothing", "n\u00e4me"];
+      const alone = names.map(name => message.field(name));
+      assert.deepEqual(
+        alone.map(shown),
+        names.map(name => shown(expected.fieldsByName.get(name))),
+      );
+      for (const [index, name] of names.entries())
+        assert.equal(message.fieldsByName.get(name), alone[index], `${type}.${name}`);
+    }
   });
 
   it("a model of every kind of element is the same once exported as a descriptor set and loaded again, comments and lines included", async t => {
