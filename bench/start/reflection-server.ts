@@ -22,7 +22,11 @@ interface Named {
 const byName = new Map<string, Uint8Array>();
 const byService = new Map<string, Uint8Array>();
 for (const file of decode<{ file: Uint8Array[] }>("Set", readFileSync(process.env.SET ?? "")).file) {
-  const { name, package: scope, service } = decode<Named & { package: string; service: Named[] }>("File", file);
+  const {
+    name,
+    package: scope,
+    service,
+  } = decode<Named & { package: string; service: Named[] }>("File", file);
   byName.set(name, file);
   for (const each of service) byService.set(`${scope}.${each.name}`, file);
 }
