@@ -1,6 +1,6 @@
 import { type AuthNames, authNames } from "../auth/config.js";
 import type { JsonPolicy } from "../codec/codec.js";
-import type { QueryPolicy } from "../codec/json-to-wire/request.js";
+import type { QueryPolicy } from "../codec/json-to-wire/query-plan.js";
 import type { Model } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
 import { dialects } from "../dialects/dialects.js";

@@ -13,7 +13,7 @@ import type { Gateway, GatewayOptions, WorkerPart } from "./gateway-options.js";
 import { buildGeneration, type Generation } from "./generation.js";
 import type { HttpView } from "./http-listener.js";
 import { HttpListeners, shownPorts } from "./http-listeners.js";
-import { type Environment, readConfig, type UsableConfig } from "./read-config.js";
+import { readConfig, type UsableConfig } from "./read-config.js";
 import type { GatewayState } from "./readiness.js";
 import type { RealtimeService } from "./realtime.js";
 import type { SocketEngine } from "./realtime-listener.js";
@@ -29,8 +29,8 @@ import { createRuntime, type Runtime } from "./runtime.js";
  */
 export async function startGateway(input: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
   const environment = options.env ?? process.env;
-  const loaded = options.loaded ?? readConfig(input, environment);
-  const gateway = new RunningGateway(input, environment, loaded, options);
+  const read = (): UsableConfig => readConfig(input, environment);
+  const gateway = new RunningGateway(read, options.loaded ?? read(), options);
   try {
     await gateway.start();
   } catch (error) {
@@ -45,8 +45,7 @@ export async function startGateway(input: ConfigInput, options: GatewayOptions =
  * `#realtime`, which change together in `#swap`.
  */
 class RunningGateway implements Gateway {
-  readonly #input: ConfigInput;
-  readonly #environment: Environment;
+  readonly #read: () => UsableConfig;
   readonly #runtime: Runtime;
   readonly #part: WorkerPart | undefined;
   /** Where it says what happens to the gateway as a whole. */
@@ -72,10 +71,10 @@ class RunningGateway implements Gateway {
   #reloading: Promise<unknown> = Promise.resolve();
   #building: Promise<void> = Promise.resolve();
 
-  constructor(input: ConfigInput, environment: Environment, loaded: UsableConfig, options: GatewayOptions) {
+  /** @param read reads the configuration again */
+  constructor(read: () => UsableConfig, loaded: UsableConfig, options: GatewayOptions) {
     const { telemetry } = loaded.config;
-    this.#input = input;
-    this.#environment = environment;
+    this.#read = read;
     this.#started = loaded.config;
     this.#loaded = loaded;
     const { part } = options;
@@ -149,7 +148,7 @@ class RunningGateway implements Gateway {
     let next: Backends | undefined;
     let listeners: Awaited<ReturnType<HttpListeners["prepare"]>> | undefined;
     try {
-      const loaded = readConfig(this.#input, this.#environment);
+      const loaded = this.#read();
       const backends = this.#createBackends(loaded);
       next = backends;
       this.#next = backends;

@@ -16,13 +16,14 @@ import { Chat } from "./chat/chat.js";
 import { CloseCode, expiring } from "./chat/frames.js";
 import { expiryNoticeMs } from "./chat/renewal.js";
 import { count, type RealtimeCensus, type RealtimeMetrics } from "./metrics.js";
+import type { Publisher } from "./rooms/connection.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
 import { LocalHub } from "./rooms/local-hub.js";
 import { plainRooms, type RoomKinds } from "./rooms/room-kinds.js";
 import { RoomTraces } from "./rooms/room-traces.js";
 import type { SessionRule } from "./rooms/session-classes.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
-import type { FrameRate, Publisher } from "./rooms/socket.js";
+import type { FrameRate } from "./rooms/socket.js";
 
 /** What a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {
@@ -176,7 +177,7 @@ export class Realtime {
     const left = Math.max(closeGraceMs, drain - (performance.now() - started));
     const waiting = new AbortController();
     const timedOut = delay(left, undefined, { signal: waiting.signal }).catch(() => undefined);
-    await Promise.race([this.chat.settled(), timedOut]);
+    await Promise.race([this.chat.departures.settled(), timedOut]);
     waiting.abort();
     await this.#settings.bridge?.close();
     await this.#broker.close();
@@ -205,7 +206,7 @@ export class Realtime {
       { sockets: this.#hub.open.size },
       "this gateway was cut off from the realtime broker for so long that others took it for dead; its sockets are closed with 1012",
     );
-    this.chat.reported();
+    this.chat.departures.reported();
     void this.#endAll(buriedDrainMs, "CUT_OFF");
   }
 

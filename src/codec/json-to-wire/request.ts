@@ -1,42 +1,20 @@
 import { setImmediate } from "node:timers/promises";
-import type { Field, MessageType } from "../../descriptors/model.js";
+import type { Field } from "../../descriptors/model.js";
 import { inLine } from "../../net/pace.js";
 import type { Codec } from "../codec.js";
-import type { Codecs, FieldCodec } from "../codecs.js";
+import type { FieldCodec } from "../codecs.js";
 import { TranscodeError } from "../error.js";
 import { isHttpBody, writeHttpBody } from "../http-body.js";
 import { createObject, type JsonObject, type JsonValue } from "../json.js";
 import { largeTextBytes, maxWorkUnits, type Work } from "../work.js";
 import { BodyCopy } from "./body-copy.js";
-import { type BodyTarget, bodyTree } from "./body-tree.js";
-import { isSamePath, mapAt, namesIn, pathText, setAt, valueAt } from "./field-tree.js";
-import {
-  eachParameter,
-  gatherPart,
-  type PartedParameter,
-  type QueryTarget,
-  resolveParameter,
-} from "./query.js";
-import { leafFromText, partedValue } from "./text-value.js";
+import { bodyTree } from "./body-tree.js";
+import { namesIn, pathText, setAt, valueAt } from "./field-tree.js";
+import { fromText, QueryPlan, type QuerySpec } from "./query-plan.js";
 import { sentPaths, updateMaskOf, writeUpdateMask } from "./update-mask.js";
 import { Writer } from "./writer.js";
 
-/** What to do with query parameters that name no field. */
-export interface QueryPolicy {
-  readonly unknown: "reject" | "ignore";
-  /** Names that are passed over whatever `unknown` says. */
-  readonly ignore: ReadonlySet<string>;
-}
-
-export interface RequestSpec {
-  readonly input: MessageType;
-  readonly codecs: Codecs;
-  /** The field path of each template variable, in the template's order. Leaves take text (`isTextBindable`). */
-  readonly variables: readonly (readonly Field[])[];
-  readonly body: BodyTarget;
-  readonly query: QueryPolicy;
-  /** True takes query parameters beside a body that is the whole message. */
-  readonly queryBesideBody?: true;
+export interface RequestSpec extends QuerySpec {
   /** True fills `update_mask` from the body where the caller sent none (PATCH). */
   readonly fillUpdateMask: boolean;
   /** Most levels of nested JSON. */
@@ -48,14 +26,6 @@ export interface RequestBody {
   readonly contentType: string;
   readonly bytes: Uint8Array;
 }
-
-/** `bound`: a template variable sets the same field. */
-interface PlannedTarget extends QueryTarget {
-  readonly bound: boolean;
-}
-
-/** Names of parameters that a plan remembers; there are endless ones where types nest or map keys are free. */
-const maxKnownNames = 256;
 
 /** Shared by all requests: each is encoded without an await between `reset` and `finish`. */
 const writer = new Writer();
@@ -71,12 +41,15 @@ export class RequestPlan {
   /** Planned at the first request, as most routes of a large API are never called; undefined where there can be none. */
   #bodyCopy: BodyCopy | "unplanned" | undefined;
   readonly #leafCodecs = new Map<Field, FieldCodec>();
-  readonly #targets = new Map<string, PlannedTarget>();
+  readonly #query: QueryPlan;
 
   constructor(spec: RequestSpec) {
     this.#spec = spec;
     const { body } = spec;
     this.#variableNames = spec.variables.map(pathText);
+    this.#query = new QueryPlan(spec, (leaf, bound, other, name) =>
+      this.#refuseDifference(leaf, bound, other, "the query", () => name),
+    );
     this.#rawBody =
       body.kind === "all"
         ? isHttpBody(spec.input)
@@ -154,7 +127,7 @@ export class RequestPlan {
   ): Uint8Array {
     const sent = this.#updateMask === undefined ? undefined : sentPaths(this.#spec, tree);
     this.#setVariables(tree, variables);
-    if (rawQuery !== "") this.#setParameters(tree, rawQuery);
+    if (rawQuery !== "") this.#query.set(tree, rawQuery);
 
     this.#write(tree, body);
     if (
@@ -245,89 +218,6 @@ export class RequestPlan {
     }
   }
 
-  #setParameters(tree: JsonObject, rawQuery: string): void {
-    const { query, body, input } = this.#spec;
-    let parted: Map<string, PartedParameter<PlannedTarget>> | undefined;
-    eachParameter(rawQuery, (name, text) => {
-      if (query.ignore.size > 0 && query.ignore.has(name)) return;
-      const target = this.#target(name);
-      if (target === undefined) return;
-      if (body.kind === "all" && this.#spec.queryBesideBody !== true) {
-        throw new TranscodeError(
-          "UNKNOWN_PARAMETER",
-          name,
-          "this route takes its whole request from the body; query parameters are not accepted",
-        );
-      }
-      const { path, names, key, part } = target;
-      const leaf = path[path.length - 1] as Field;
-      if (body.kind === "field" && path[0] === body.field) {
-        throw new TranscodeError("FIELD_COLLISION", name, `"${body.field.jsonName}" comes from the body`);
-      }
-      if (part !== undefined) {
-        parted ??= new Map();
-        if (!gatherPart(parted, name, target, part, fromText(part, text, name))) throw repeated(name, input);
-        return;
-      }
-      if (leaf.map !== undefined && key !== undefined) {
-        const entries = mapAt(tree, path, names);
-        if (Object.hasOwn(entries, key)) throw repeated(name, input);
-        entries[key] = fromText(leaf.map.value, text, name);
-        return;
-      }
-      const value = fromText(leaf, text, name);
-      if (leaf.repeated) {
-        const list = valueAt(tree, path);
-        if (Array.isArray(list)) list.push(value);
-        else setAt(tree, path, [value], names);
-        return;
-      }
-      this.#setParameter(tree, name, target, value, repeated);
-    });
-    if (parted === undefined) return;
-    for (const { name, target, parts } of parted.values()) {
-      const type = (target.path[target.path.length - 1] as Field).message as MessageType;
-      this.#setParameter(tree, name, target, fromParts(type, parts, name), wholeAndParts);
-    }
-  }
-
-  /** Sets a field that holds one value. */
-  #setParameter(
-    tree: JsonObject,
-    name: string,
-    { path, names, bound }: PlannedTarget,
-    value: JsonValue,
-    twice: (name: string, input: MessageType) => TranscodeError,
-  ): void {
-    const found = valueAt(tree, path);
-    if (bound) {
-      const leaf = path[path.length - 1] as Field;
-      this.#refuseDifference(leaf, found as JsonValue, value, "the query", () => name);
-      return;
-    }
-    // Neither path nor body has set this field, so that only a parameter can have.
-    if (found !== undefined) throw twice(name, this.#spec.input);
-    setAt(tree, path, value, names);
-  }
-
-  /** Undefined where the policy ignores the name, which it does only for names that are no field. */
-  #target(name: string): PlannedTarget | undefined {
-    const known = this.#targets.get(name);
-    if (known !== undefined) return known;
-    const { query, input, variables, codecs } = this.#spec;
-    const resolution = resolveParameter(input, name, codecs.wrappers);
-    if (resolution.kind === "target") {
-      const { path } = resolution.target;
-      const target = { ...resolution.target, bound: variables.some(variable => isSamePath(variable, path)) };
-      if (this.#targets.size < maxKnownNames) this.#targets.set(name, target);
-      return target;
-    }
-    if (resolution.kind === "unbindable") throw new TranscodeError("UNKNOWN_PARAMETER", name, resolution.why);
-    if (query.unknown === "ignore") return undefined;
-    const message = `${input.fullName} has no field for this parameter`;
-    throw new TranscodeError("UNKNOWN_PARAMETER", name, message, resolution.suggest());
-  }
-
   /**
    * A field bound by the path can never be changed by query or body (docs/reference/routes.md). The default
    * of a field without presence counts as not sent.
@@ -347,39 +237,4 @@ export class RequestPlan {
     const message = `the path binds this field and ${from} gives another value`;
     throw new TranscodeError("FIELD_COLLISION", name(), message);
   }
-}
-
-function fromText(leaf: Field, text: string, name: string): JsonValue {
-  try {
-    return leafFromText(leaf, text);
-  } catch (error) {
-    throw named(error, name);
-  }
-}
-
-function fromParts(type: MessageType, parts: ReadonlyMap<Field, JsonValue>, name: string): JsonValue {
-  try {
-    return partedValue(type, parts);
-  } catch (error) {
-    throw named(error, name);
-  }
-}
-
-/** Gives an error the name of what it is about. */
-function named(error: unknown, name: string): unknown {
-  if (!(error instanceof TranscodeError)) return error;
-  return new TranscodeError(error.reason, name, error.message, error.suggestion);
-}
-
-function repeated(name: string, input: MessageType): TranscodeError {
-  return new TranscodeError(
-    "REPEATED_PARAMETER",
-    name,
-    `this is not a list in ${input.fullName}; send it once`,
-  );
-}
-
-function wholeAndParts(name: string): TranscodeError {
-  const message = "the query gives this value as a whole and by its fields; send one of the two";
-  return new TranscodeError("REPEATED_PARAMETER", name, message);
 }

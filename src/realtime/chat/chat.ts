@@ -1,14 +1,13 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
 import { whenReady } from "../../net/when-ready.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Bridge, Session } from "../bridge/bridge.js";
+import type { Bridge } from "../bridge/bridge.js";
 import { jsonMembers } from "../bridge/json-members.js";
-import type { LostSession } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
-import { isRoomName } from "../rooms/session-classes.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
 import { Commands } from "./commands.js";
+import { Departures } from "./departures.js";
 import { nameProblem, readFrame } from "./frame-reader.js";
 import {
   claimed,
@@ -49,9 +48,8 @@ const maxNamed = 1000;
 
 /** The protocol `chat`: what a frame of a client does. Each socket's frames take effect in order, room by room. */
 export class Chat {
-  readonly #closing = new Set<Promise<void>>();
-  /** Of those another node has notified backends that they are gone. */
-  readonly #reported = new WeakSet<Socket>();
+  /** Of sockets that are over. */
+  readonly departures: Departures;
   readonly #commands: Commands;
   /** By socket that is not open yet. */
   readonly #expected = new WeakMap<Socket, readonly string[]>();
@@ -63,7 +61,11 @@ export class Chat {
     public options: ChatOptions,
   ) {
     this.#commands = new Commands(this);
-    local.onLost = sessions => this.#lost(sessions);
+    this.departures = new Departures(local);
+    local.onLost = sessions => {
+      const { bridge } = this.options;
+      if (bridge !== undefined) this.departures.lost(bridge, sessions);
+    };
   }
 
   /** A backend makes the socket a member of these rooms when it is open. */
@@ -122,55 +124,7 @@ export class Chat {
     const left = this.local.open.remove(socket);
     if (bridge === undefined) return;
     bridge.sessionClosed(socket);
-    if (this.#reported.delete(socket)) return;
-    const leaves = Array.from(
-      left,
-      ([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }),
-    );
-    this.#settle(this.#notifyClosed(bridge, socket, leaves, code, socket.lanes));
-  }
-
-  /** Backends have been notified, by another node, that all sockets of this one are gone. */
-  reported(): void {
-    for (const socket of this.local.open) this.#reported.add(socket);
-  }
-
-  #settle(notifying: Promise<void>): void {
-    const notified = notifying.finally(() => this.#closing.delete(notified));
-    this.#closing.add(notified);
-  }
-
-  /** In the stead of a node that died. */
-  #lost(sessions: ReadonlyMap<string, LostSession>): void {
-    const { bridge } = this.options;
-    if (bridge === undefined) return;
-    for (const [id, { rooms, subject }] of sessions) {
-      const joined = [...rooms].filter(([room]) => isRoomName(room));
-      const leaves = joined.map(([room, from]): LeaveFrame => ({ type: "leave-room", room_id: room, from }));
-      this.#settle(this.#notifyClosed(bridge, new LostSocket(id, subject), leaves, 1006, undefined));
-    }
-  }
-
-  /** Resolves when backends have been notified of all sockets that are over. */
-  async settled(): Promise<void> {
-    while (this.#closing.size > 0) await Promise.all(this.#closing);
-  }
-
-  /** After what backends are still asked about the rooms. */
-  async #notifyClosed(
-    bridge: Bridge,
-    socket: Session,
-    leaves: readonly LeaveFrame[],
-    code: number,
-    lanes: Socket["lanes"],
-  ): Promise<void> {
-    const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
-    const left = leaves.map(async leave => {
-      await running.get(leave.room_id);
-      if (this.local.asks("leave", leave.room_id)) await bridge.event("leave", socket, leave);
-    });
-    await Promise.all([...left, ...running.values()]);
-    await bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code });
+    this.departures.left(bridge, socket, left, code);
   }
 
   #take(socket: Socket, frame: ClientFrame, text: string): void {
@@ -349,25 +303,4 @@ export class Chat {
 function withData(frame: PublishFrame, text: string): PublishFrame {
   if (frame.data === undefined) return frame;
   return { ...frame, data: jsonMembers(text).get("data") ?? "null" };
-}
-
-/** A socket of a node that died, as far as it is known. */
-class LostSocket implements Session {
-  readonly identity = undefined;
-  readonly clientAddress = "";
-  readonly buffered = 0;
-  readonly closed = true;
-
-  constructor(
-    readonly id: string,
-    readonly subject: string,
-  ) {}
-
-  get requestId(): string {
-    return this.id;
-  }
-
-  send(): boolean {
-    return false;
-  }
 }

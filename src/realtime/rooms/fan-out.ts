@@ -1,7 +1,8 @@
 import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
+import type { Publisher } from "./connection.js";
 import { costOf, type RoomPacer, turnBudget } from "./room-pacer.js";
 import type { RoomTraces } from "./room-traces.js";
-import type { Publisher, Room, Socket, Wave } from "./socket.js";
+import type { Room, Socket, Wave } from "./socket.js";
 
 /** Bytes. */
 export interface FanOutLimits {

@@ -3,6 +3,7 @@ import type { Session } from "../bridge/bridge.js";
 import type { Replay, RoomPosition } from "../brokers/broker.js";
 import type { RoomFrame } from "../chat/frames.js";
 import type { Backlog, BacklogEntry } from "./backlog.js";
+import type { Connection } from "./connection.js";
 import type { ReplayBudget } from "./replay-budget.js";
 import type { RoomKind } from "./room-kinds.js";
 
@@ -340,28 +341,6 @@ export interface Wave {
 /** The frame of every message of a room, up to the sender's name. */
 export function messageHead(room: string): string {
   return `{"type":"receive-message","room_id":${JSON.stringify(room)},"from":`;
-}
-
-/** What carries the frames of one open socket; a WebSocket of uWebSockets.js is one. Not to be used after its end. */
-export interface Connection {
-  /** Bytes that wait for the client to read them. */
-  getBufferedAmount(): number;
-  send(text: string, isBinary: false): unknown;
-  subscribe(topic: string): unknown;
-  /** @returns whether it was subscribed */
-  unsubscribe(topic: string): boolean | undefined;
-  /** Runs `write` so that all it sends goes out in one piece. */
-  cork(write: () => void): unknown;
-  /** Sends a close frame behind everything else; the socket is over for the gateway at once. */
-  end(code: number, reason: string): void;
-  /** Ends the connection without a close frame. */
-  close(): void;
-}
-
-/** Reaches the sockets of one listener. */
-export interface Publisher {
-  /** Sends a text frame to every subscriber of the topic. */
-  publish(topic: string, text: string): void;
 }
 
 /** Something that a room sends in a later turn. */

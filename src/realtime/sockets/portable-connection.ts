@@ -2,7 +2,8 @@ import type { Socket as NetSocket } from "node:net";
 import type { Deflate, FrameReceiver } from "../../net/ws-parser.js";
 import { type BrokenFrame, FrameConnection } from "../../server/node/frame-connection.js";
 import type { FrameConnections } from "../../server/node/frame-connections.js";
-import type { Connection, Socket } from "../rooms/socket.js";
+import type { Connection } from "../rooms/connection.js";
+import type { Socket } from "../rooms/socket.js";
 import { type SocketEvents, tooLargeReason } from "./socket-events.js";
 
 /** What the connections of one listener share. */

@@ -1,6 +1,7 @@
 import { CloseCode } from "../chat/frames.js";
 import type { Realtime } from "../realtime.js";
-import { type Connection, type Socket, SocketState } from "../rooms/socket.js";
+import type { Connection } from "../rooms/connection.js";
+import { type Socket, SocketState } from "../rooms/socket.js";
 
 /** The events of open sockets, on whichever engine. Nothing is thrown: it could end the process. */
 export class SocketEvents {

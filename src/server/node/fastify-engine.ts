@@ -9,11 +9,11 @@ import { withoutSchemas } from "../../net/without-schemas.js";
 import { type Engine, type EngineOptions, type HeaderReader, refusal, targetLimit } from "../engine.js";
 import { Http2Connections } from "../http2/http2-connections.js";
 import { readPreface } from "../http2/preface.js";
-import { BodyTimeoutError, bodyCutShort, MalformedBodyError } from "../inbound-request.js";
 import { clientCertificate } from "./client-certificate.js";
+import { bodyError, fault, refuseInTurn, tooLarge } from "./faults.js";
 import { FrameConnections } from "./frame-connections.js";
 import { closeLingering, lingerAfterLast } from "./lingering-close.js";
-import { type Fault, maxPipelined, type NodeConnection, NodeConnections } from "./node-connections.js";
+import { type Fault, type NodeConnection, NodeConnections } from "./node-connections.js";
 import { NodeExchange, originForm, takeHostOf } from "./node-exchange.js";
 import { asksForWebSocket, holdUntilIdle, NodeUpgrade, putBack } from "./node-upgrade.js";
 import { ProxyHeaders } from "./proxy-headers.js";
@@ -311,60 +311,3 @@ export function headerOf({ headers }: IncomingMessage): HeaderReader {
 
 /** Whose client waits to be asked for the body. */
 const expecting = new WeakSet<IncomingMessage>();
-
-/** What Node.js takes and we do not. */
-function fault(request: IncomingMessage, underWay: number, options: EngineOptions): Fault | undefined {
-  const coding = request.headers["transfer-encoding"];
-  // Node.js takes other codings before `chunked` and leaves them in the body.
-  if (coding !== undefined && coding.toLowerCase() !== "chunked") {
-    return ["MALFORMED_REQUEST", "transfer codings other than chunked are not read"];
-  }
-  if (request.httpVersionMajor < 1) {
-    return ["MALFORMED_REQUEST", "the request line has no version of HTTP"];
-  }
-  if (underWay >= maxPipelined) {
-    return ["MALFORMED_REQUEST", `a connection may have ${maxPipelined} requests under way`];
-  }
-  const { rawHeaders } = request;
-  let size = 0;
-  let hosts = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] as string;
-    size += name.length + (rawHeaders[index + 1] as string).length;
-    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
-  }
-  if (size > options.headerLimit) return tooLarge(options);
-  if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1")) {
-    return ["MALFORMED_REQUEST", "expected one Host header (RFC 9112 §3.2)"];
-  }
-  return undefined;
-}
-
-function tooLarge(options: EngineOptions): Fault {
-  return ["HEADERS_TOO_LARGE", `request headers are limited to ${options.headerLimit} bytes`];
-}
-
-function bodyError(code: string | undefined): Error {
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return new BodyTimeoutError();
-  // The peer ended its side in the middle of the body.
-  if (code === "HPE_INVALID_EOF_STATE") return bodyCutShort();
-  return new MalformedBodyError();
-}
-
-/** Behind the replies that are due before it. */
-function refuseInTurn(
-  response: ServerResponse,
-  [reason, message]: Fault,
-  { refused, requestTimeout }: EngineOptions,
-): void {
-  const { failure, body } = refusal(reason, message);
-  refused(failure);
-  response.writeHead(failure.httpStatus, reason, {
-    "content-type": "application/json",
-    connection: "close",
-    "content-length": Buffer.byteLength(body),
-  });
-  response.end(body);
-  // Behind others its client is not to blame for what waits.
-  if (response.socket !== null && response.writableLength > 0) response.socket.setTimeout(requestTimeout);
-}
