@@ -27,6 +27,29 @@ export function createLogger(level: LogLevel, stream?: DestinationStream, worker
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
     },
-    stream ?? destination({ fd: 1, sync: false, maxLength: maxPending, ...pieces }),
+    stream ?? standardOutput({ maxLength: maxPending, ...pieces }),
   );
+}
+
+/**
+ * Standard output, whose failures (a full disk) cost lines and nothing else. What could not be written is tried again with the
+ * next line; when the process exits it is given up: pino's destination would try for ever.
+ */
+function standardOutput(options: {
+  readonly maxLength: number;
+  readonly maxWrite?: number;
+}): DestinationStream {
+  const output = destination({ fd: 1, sync: false, ...options });
+  let failing = false;
+  output.on("error", () => {
+    failing = true;
+  });
+  output.on("write", () => {
+    failing = false;
+  });
+  const flushSync = output.flushSync.bind(output);
+  output.flushSync = () => {
+    if (!failing) flushSync();
+  };
+  return output;
 }

@@ -22,25 +22,40 @@ export interface Served {
   logged(fits: (line: Line) => boolean): Promise<Line>;
   write(yaml: string): void;
   signal(name: NodeJS.Signals): void;
+  readonly pid: number;
   /** Its exit code. */
   readonly ended: Promise<number | null>;
   /** Ends it and removes its files. */
   close(): Promise<void>;
 }
 
+/** How the process is started. */
+export interface ServeOptions {
+  /** Of Node.js. */
+  readonly nodeOptions?: readonly string[];
+  /** A command that runs it, with its arguments. */
+  readonly within?: readonly string[];
+  /** A file for its standard output, whose lines are then not read. */
+  readonly output?: number;
+}
+
 /**
  * @param yaml everything but `descriptors`
  * @param proto what it serves
  */
-export function serve(yaml: string, proto = echoProto): Served {
+export function serve(
+  yaml: string,
+  proto = echoProto,
+  { nodeOptions = [], within = [], output }: ServeOptions = {},
+): Served {
   const folder = mkdtempSync(join(tmpdir(), "protogate-workers-"));
   const write = (text: string): void =>
     writeFileSync(join(folder, "gateway.yaml"), `descriptors: [{ protos: ./echo.proto }]\n${text}`);
   writeFileSync(join(folder, "echo.proto"), proto);
   write(yaml);
-  const child: ChildProcess = spawn(process.execPath, [main, "serve", "-c", join(folder, "gateway.yaml")], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const node = [process.execPath, ...nodeOptions, main, "serve", "-c", join(folder, "gateway.yaml")];
+  const [command = "", ...args] = [...within, ...node];
+  const child: ChildProcess = spawn(command, args, { stdio: ["ignore", output ?? "pipe", "pipe"] });
   const log: Line[] = [];
   const waiting = new Set<() => void>();
   let rest = "";
@@ -77,6 +92,7 @@ export function serve(yaml: string, proto = echoProto): Served {
       }),
     write,
     signal: name => void child.kill(name),
+    pid: child.pid ?? 0,
     ended,
     close: async () => {
       if (!over) child.kill("SIGKILL");

@@ -1,0 +1,14 @@
+import { brokerFaults } from "./broker-faults.js";
+import { clientFaults } from "./client-faults.js";
+import type { Fault } from "./fault.js";
+import { issuerFaults } from "./issuer-faults.js";
+import { processFaults } from "./process-faults.js";
+import { upstreamFaults } from "./upstream-faults.js";
+
+export const faults: readonly Fault[] = [
+  ...upstreamFaults,
+  ...brokerFaults,
+  ...issuerFaults,
+  ...processFaults,
+  ...clientFaults,
+];
