@@ -25,6 +25,9 @@ export class UwsBody {
   /** Its consumer has its end or its failure, or uws's response must not be used any more. */
   #over = false;
   #dead = false;
+  /** What is done once the rest was read, or enough of it. */
+  #whenRead: (() => void) | undefined;
+  #dropped = 0;
 
   constructor(response: HttpResponse, length: number | undefined) {
     this.#response = response;
@@ -50,6 +53,12 @@ export class UwsBody {
     this.#over = true;
     this.#held?.responded();
     this.#resume();
+  }
+
+  /** Reads the rest and drops it. @param done called once, when it is complete or more has come than is worth reading */
+  dropThen(done: () => void): void {
+    this.#whenRead = done;
+    this.drop();
   }
 
   /** uws's response must not be used any more. */
@@ -80,6 +89,14 @@ export class UwsBody {
   /** @param chunk valid during the call only */
   #add(chunk: ArrayBuffer, last: boolean): void {
     this.complete = last;
+    if (this.#whenRead !== undefined) {
+      this.#dropped += chunk.byteLength;
+      if (!last && this.#dropped < maxDropped) return;
+      const done = this.#whenRead;
+      this.#whenRead = undefined;
+      done();
+      return;
+    }
     if (this.#over || this.#error !== undefined) return;
     const bytes = copied(chunk);
     if (this.#consumer !== undefined) {
@@ -133,6 +150,9 @@ export class UwsBody {
 
 /** Bytes of a body that are read while it is held. The more is read, the more the kernel takes, which comes at once then. */
 const maxAhead = 4 * 1024 * 1024;
+
+/** Bytes of a body that are read behind its response. */
+const maxDropped = 1024 * 1024;
 
 /** Bytes that may come of a paused body, and of all of them together. */
 const maxOverrun = 32 * 1024 * 1024;

@@ -59,6 +59,8 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
   #stage: Stage = "open";
   readonly #body: UwsBody | undefined;
   #writer: UwsBodyWriter | undefined;
+  /** Ends the connection of a response that is out while the rest of the request is read. */
+  #lingering: NodeJS.Timeout | undefined;
 
   /** @param context of a request that may become a WebSocket; undefined for any other */
   constructor(
@@ -204,6 +206,10 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
   /** Nothing more is read from the connection. */
   #writeLast(head: string | Uint8Array, body: string | Uint8Array | undefined): void {
     if (this.#stage === "over") return;
+    if (body !== undefined && body.length > 0 && this.#body?.complete === false) {
+      this.#linger(head, bytesOf(body), this.#body);
+      return;
+    }
     ending = true;
     if (body !== undefined) {
       this.#cork(writeWhole, head, body);
@@ -211,6 +217,35 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
       this.#cork(writeStatus, head, "");
       this.#response.close();
     }
+  }
+
+  /**
+   * A client that still sends would see a reset before it has read the response if its connection ended now: some of the
+   * rest is read and dropped for a while. Until then uWebSockets.js waits for one byte more of the response, so that it
+   * takes nothing that follows for a request.
+   */
+  #linger(head: string | Uint8Array, bytes: Uint8Array, rest: UwsBody): void {
+    const response = this.#response;
+    const announced = bytes.length + 1;
+    let taken = false;
+    response.cork(() => {
+      response.writeStatus(head).writeHeader("connection", "close");
+      // Announces the length that the client is to see, and sends the head.
+      response.tryEnd("", bytes.length);
+      taken = response.tryEnd(bytes, announced)[0];
+    });
+    if (!taken) response.onWritable(offset => response.tryEnd(bytes.subarray(offset), announced)[0]);
+    const close = (): void => {
+      if (this.#lingering === undefined) return;
+      clearTimeout(this.#lingering);
+      this.#lingering = undefined;
+      response.close();
+    };
+    this.#lingering = setTimeout(close, lingerMs).unref();
+    // Not from within a callback of the connection that this ends.
+    rest.dropThen(() => setImmediate(close));
+    this.#stage = "over";
+    this.#listener.finished();
   }
 
   #cork(write: () => void, head: string | Uint8Array, body: string | Uint8Array): void {
@@ -260,6 +295,8 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
   }
 
   #aborted(): void {
+    clearTimeout(this.#lingering);
+    this.#lingering = undefined;
     if (this.#stage === "over") return;
     this.#stage = "over";
     this.#writer?.abort();
@@ -269,6 +306,9 @@ export class UwsExchange implements InboundRequest, ResponseWriter {
     this.#listener.finished();
   }
 }
+
+/** Milliseconds for which the rest of a request is read whose response is out. */
+const lingerMs = 1000;
 
 /** Above this a response waits for the peer instead of being copied into the buffer of the socket. */
 const largeBody = 65_536;
