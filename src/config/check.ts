@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { readFileSync, requireReadable, statSync } from "../net/files.js";
 import { fileProblem, type Path } from "./diagnostic.js";
 import type { Findings } from "./findings.js";
 import { nearest } from "./nearest.js";
@@ -49,7 +49,7 @@ function pathProblem(path: string, expected: "file" | "folder"): string | undefi
     const stats = statSync(path);
     if (expected === "folder" && !stats.isDirectory()) return "is not a folder";
     if (expected === "file" && !stats.isFile()) return "is not a file";
-    accessSync(path, constants.R_OK);
+    requireReadable(path);
     return undefined;
   } catch (error) {
     return fileProblem(error);

@@ -1,6 +1,6 @@
-import { realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { isMap, isScalar, isSeq, type Node, type Pair, YAMLMap } from "yaml";
+import { realpathSync } from "../net/files.js";
 import { type Diagnostic, formatPosition } from "./diagnostic.js";
 import { expandGlob, isGlob } from "./glob.js";
 import { Merger } from "./merge.js";

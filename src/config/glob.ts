@@ -1,5 +1,5 @@
-import { type Dirent, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { type FolderEntry, readdirSync, statSync } from "../net/files.js";
 
 /** Most files that a glob may match, and most entries of folders that are looked at for it. */
 const maxMatches = 1000;
@@ -98,10 +98,10 @@ function found(path: string, walk: Walk): void {
   }
 }
 
-function entriesOf(folder: string, { folders }: Walk): Dirent[] {
+function entriesOf(folder: string, { folders }: Walk): FolderEntry[] {
   folders.add(folder);
   try {
-    return readdirSync(folder, { withFileTypes: true });
+    return readdirSync(folder);
   } catch {
     return [];
   }

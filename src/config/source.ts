@@ -1,5 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import {
   type Document,
@@ -16,6 +15,7 @@ import {
   parseDocument,
   visit,
 } from "yaml";
+import { readFileSync, statSync } from "../net/files.js";
 import { type Diagnostic, type FilePosition, fileProblem, type Path } from "./diagnostic.js";
 
 const sizeLimit = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
+import { readBoundedSync } from "../net/files.js";
 import { fileProblem } from "./diagnostic.js";
 
 /** Where the values of substitutions come from. */
@@ -64,7 +64,7 @@ function readSecret(path: string, { folder, reads }: SubstitutionScope, problems
   const file = resolve(folder, path);
   reads?.(file);
   try {
-    const bytes = readBounded(file);
+    const bytes = readBoundedSync(file, fileLimit);
     if (bytes !== undefined && isUtf8(bytes)) return bytes.toString().replace(/[\r\n]+$/, "");
     const expected = bytes === undefined ? "a file of at most 64KiB" : "UTF-8 text";
     problems.push(`"${file}" cannot be substituted; expected ${expected}`);
@@ -72,22 +72,4 @@ function readSecret(path: string, { folder, reads }: SubstitutionScope, problems
     problems.push(`"${file}" cannot be substituted; it ${fileProblem(error)}`);
   }
   return "";
-}
-
-/** Undefined where it is no regular file or larger than the limit. Opening a pipe would else wait for a writer. */
-function readBounded(file: string): Buffer | undefined {
-  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    if (!fstatSync(descriptor).isFile()) return undefined;
-    const buffer = Buffer.alloc(fileLimit + 1);
-    let length = 0;
-    for (;;) {
-      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
-      length += read;
-      if (length > fileLimit) return undefined;
-      if (read === 0) return buffer.subarray(0, length);
-    }
-  } finally {
-    closeSync(descriptor);
-  }
 }

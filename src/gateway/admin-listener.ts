@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { type AdminOptions, type AdminServer, startAdmin } from "../admin/server.js";
 import type { AdminRoute } from "../bindings/admin-route.js";
 import { describeBinding } from "../bindings/route-description.js";
+import { readFileSync } from "../net/files.js";
 import { gatewayError } from "../status/failure.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import { metricStates } from "../telemetry/totals.js";

@@ -1,5 +1,6 @@
 import type { AdminServer } from "../admin/server.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
+import type { ConfigInput } from "../config/compose.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { ProcessChannel } from "../workers/channel.js";
 import type { AdminView } from "./admin-listener.js";
@@ -46,6 +47,8 @@ export interface WorkerPart {
   serveOperators(view: AdminView): Promise<AdminServer>;
   /** Takes what happens to all workers alike, in place of the log. */
   readonly log: Pick<Logger, "info" | "warn" | "error">;
+  /** Reads the configuration for a reload. */
+  read(input: ConfigInput, environment: Environment): UsableConfig;
   /** Resolves when all workers can take a configuration; rejects where one cannot. */
   agree(loaded: UsableConfig): Promise<void>;
 }

@@ -29,8 +29,8 @@ import { createRuntime, type Runtime } from "./runtime.js";
  */
 export async function startGateway(input: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
   const environment = options.env ?? process.env;
-  const read = (): UsableConfig => readConfig(input, environment);
-  const gateway = new RunningGateway(read, options.loaded ?? read(), options);
+  const read = (): UsableConfig => (options.part?.read ?? readConfig)(input, environment);
+  const gateway = new RunningGateway(read, options.loaded ?? readConfig(input, environment), options);
   try {
     await gateway.start();
   } catch (error) {

@@ -51,3 +51,34 @@ function gatewayCheck(draining: boolean, listening: boolean, backends: Backends 
   if (listening) return { ok: true, message: "listening" };
   return { ok: false, message: backends?.waitingFor() ?? "starting" };
 }
+
+/** What one of several workers says of itself. */
+interface WorkerReadiness {
+  readonly worker: { readonly id: number };
+  readonly response: Readiness | undefined;
+  readonly error: unknown;
+}
+
+/**
+ * The checks of all workers as one: of a check that fails somewhere, the first failure.
+ * @param count how many are to serve
+ */
+export function joinedChecks(answers: readonly WorkerReadiness[], count: number): Record<string, Check> {
+  const checks: Record<string, Check> = {
+    workers: { ok: answers.length > 0, message: `${answers.length} of ${count} serve` },
+  };
+  for (const { worker, response, error } of answers) {
+    if (response === undefined) {
+      const message = error instanceof Error ? error.message : String(error);
+      checks[`worker ${worker.id}`] = { ok: false, message };
+      continue;
+    }
+    for (const [name, check] of Object.entries(response.checks)) {
+      const known = checks[name];
+      if (known === undefined) checks[name] = check;
+      else if (known.ok && !check.ok)
+        checks[name] = { ok: false, message: `worker ${worker.id}: ${check.message}` };
+    }
+  }
+  return checks;
+}

@@ -1,8 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
 import { formatPath, type Path } from "../config/diagnostic.js";
+import { readFileSync } from "../net/files.js";
 import type { ServerCertificate, ServerTls } from "../net/server-tls.js";
 import { certificatesOf, type HttpListenerConfig, httpListenersOf } from "../server/config.js";
 import { alternativeNames } from "../server/node/client-certificate.js";

@@ -161,33 +161,50 @@ ${rest}`;
       assert.ok(workers.every((each: { pid: number }) => each.pid !== pid));
     });
 
-    it("a reload reaches both workers at once, and one that is refused neither", other, async () => {
-      const first = await config();
-      served.write(yaml(", prefix: /v2"));
-      const { status, report } = await reload();
-      assert.equal(status, 200, report.error);
-      assert.deepEqual(report.changed, ["services[0].prefix"]);
-      assert.ok(report.routes_added.includes("GET /v2/v1/items/{id}"));
-      assert.deepEqual(await statuses("/v2/v1/items/a"), [200]);
-      const second = await config();
-      assert.notEqual(second.hash, first.hash);
-      assert.deepEqual(
-        second.workers.map(({ hash }: { hash: string }) => hash),
-        [second.hash, second.hash],
-      );
-      assert.equal(served.log.filter(line => Array.isArray(line.routes)).length, 1);
+    it(
+      "a reload reaches both workers at once, and one that is refused neither, nor a worker that is started after it",
+      other,
+      async () => {
+        const first = await config();
+        served.write(yaml(", prefix: /v2"));
+        const { status, report } = await reload();
+        assert.equal(status, 200, report.error);
+        assert.deepEqual(report.changed, ["services[0].prefix"]);
+        assert.ok(report.routes_added.includes("GET /v2/v1/items/{id}"));
+        assert.deepEqual(await statuses("/v2/v1/items/a"), [200]);
+        const second = await config();
+        assert.notEqual(second.hash, first.hash);
+        assert.deepEqual(
+          second.workers.map(({ hash }: { hash: string }) => hash),
+          [second.hash, second.hash],
+        );
+        assert.equal(served.log.filter(line => Array.isArray(line.routes)).length, 1);
 
-      served.write(yaml(", prefix: /v3, methods: { Nothing: { timeout: 1s } }"));
-      const refused = await reload();
-      assert.equal(refused.status, 422);
-      assert.match(refused.report.error, /gateway\.yaml:5:\d+: error: .*"Nothing"/);
-      assert.equal(refused.report.error.split("\n").length, 1);
-      assert.deepEqual(await statuses("/v2/v1/items/a"), [200]);
-      assert.equal((await config()).hash, second.hash);
-      assert.match((await get(`${admin}/readyz`)).text, /the reload at .* failed/);
-      assert.equal(await counted('protogate_config_reloads_total{result="failure"}'), 1);
-      assert.equal(served.log.filter(({ msg }) => /^reload failed/.test(String(msg))).length, 1);
-    });
+        served.write(yaml(", prefix: /v3, methods: { Nothing: { timeout: 1s } }"));
+        const refused = await reload();
+        assert.equal(refused.status, 422);
+        assert.match(refused.report.error, /gateway\.yaml:5:\d+: error: .*"Nothing"/);
+        assert.equal(refused.report.error.split("\n").length, 1);
+        assert.deepEqual(await statuses("/v2/v1/items/a"), [200]);
+        assert.equal((await config()).hash, second.hash);
+        assert.match((await get(`${admin}/readyz`)).text, /the reload at .* failed/);
+        assert.equal(await counted('protogate_config_reloads_total{result="failure"}'), 1);
+        assert.equal(served.log.filter(({ msg }) => /^reload failed/.test(String(msg))).length, 1);
+
+        // The files are still those that were refused, and the protos are broken, too.
+        served.write(yaml(", prefix: /v3"), "syntax = broken");
+        const replaced = (line: Readonly<Record<string, unknown>>) =>
+          /^another worker serves/.test(String(line.msg));
+        const known = served.log.filter(replaced).map(({ pid }) => pid);
+        process.kill((await config()).workers[0].pid, "SIGKILL");
+        await served.logged(line => replaced(line) && !known.includes(line.pid));
+        assert.deepEqual(
+          (await config()).workers.map(({ hash }: { hash: string }) => hash),
+          [second.hash, second.hash],
+        );
+        assert.deepEqual(await statuses("/v2/v1/items/a", 20), [200]);
+      },
+    );
 
     it("a rate limit and a limit of concurrency hold for both workers together", other, async () => {
       served.write(yaml(", methods: { Archive: { rate_limit: day }, Get: { rate_limit: two } }"));

@@ -20,7 +20,8 @@ export interface Served {
   readonly errors: () => string;
   /** Resolves with the first line of the log, old or new, that fits, or rejects when the process ends before. */
   logged(fits: (line: Line) => boolean): Promise<Line>;
-  write(yaml: string): void;
+  /** @param proto default the one that it has */
+  write(yaml: string, proto?: string): void;
   signal(name: NodeJS.Signals): void;
   readonly pid: number;
   /** Its exit code. */
@@ -49,9 +50,10 @@ export function serve(
   { nodeOptions = [], within = [], output }: ServeOptions = {},
 ): Served {
   const folder = mkdtempSync(join(tmpdir(), "protogate-workers-"));
-  const write = (text: string): void =>
+  const write = (text: string, protos = proto): void => {
+    writeFileSync(join(folder, "echo.proto"), protos);
     writeFileSync(join(folder, "gateway.yaml"), `descriptors: [{ protos: ./echo.proto }]\n${text}`);
-  writeFileSync(join(folder, "echo.proto"), proto);
+  };
   write(yaml);
   const node = [process.execPath, ...nodeOptions, main, "serve", "-c", join(folder, "gateway.yaml")];
   const [command = "", ...args] = [...within, ...node];

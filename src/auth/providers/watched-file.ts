@@ -1,5 +1,6 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import { isReplayed } from "../../net/files.js";
 
 /** Milliseconds between two looks. Looking finds also what notifications miss: network drives, swapped symbolic links. */
 const interval = 1000;
@@ -22,8 +23,8 @@ export function watchedFile<T>(
   read: () => T,
   again: (problem: unknown, content: T) => void,
 ): WatchedFile<T> {
-  // Before the reading, so that no change after it is missed.
-  let seen = describe(statSync(file, { bigint: true, throwIfNoEntry: false }));
+  // Before the reading, so that no change after it is missed; what is replayed may have changed already.
+  let seen = isReplayed(file) ? undefined : describe(statSync(file, { bigint: true, throwIfNoEntry: false }));
   let content = read();
   let problem: unknown;
   let looking = false;

@@ -1,17 +1,15 @@
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  realpathSync,
-  type Stats,
-  statSync,
-} from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { globPattern } from "../../config/glob.js";
+import {
+  type FileStats,
+  readdirSync,
+  readFile,
+  readFileSync,
+  realpathSync,
+  stat,
+  statSync,
+} from "../../net/files.js";
 import { inTurns, type Pace, type Steps } from "../../net/pace.js";
 import {
   decodeLocations,
@@ -49,7 +47,7 @@ export function* listProtos(folder: string, problems: DiagnosticList): Steps<str
       const real = realpathSync(path);
       if (entered.has(real) || depth > maxFolderDepth) return;
       entered.add(real);
-      for (const entry of readdirSync(path, { withFileTypes: true })) {
+      for (const entry of readdirSync(path)) {
         if (found.length > maxFiles) return;
         yield entry.isSymbolicLink() ? unitsPerLook : 1;
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
@@ -119,7 +117,7 @@ export function* readProto(
     problems.error({ message, position: { file: origin, line, column } });
   };
   let bytes: Uint8Array;
-  let stamp: Stats;
+  let stamp: FileStats;
   try {
     stamp = statSync(origin);
     const { size } = stamp;
@@ -159,18 +157,18 @@ export function* readProto(
 }
 
 /** The places of a file that was parsed without them; none where it has changed since. */
-function* placesIn(origin: string, known: Stats): Steps<readonly LocationProto[]> {
+function* placesIn(origin: string, known: FileStats): Steps<readonly LocationProto[]> {
   if (!isUnchanged(statSync(origin), known)) return [];
   const { proto } = yield* parseInSteps(utf8.decode(readFileSync(origin)));
   return yield* decodeLocations(proto.sourceCodeInfo ?? new Uint8Array());
 }
 
-function isUnchanged({ size, mtimeMs, ino }: Stats, known: Stats): boolean {
+function isUnchanged({ size, mtimeMs, ino }: FileStats, known: FileStats): boolean {
   return size === known.size && mtimeMs === known.mtimeMs && ino === known.ino;
 }
 
 /** What a path leads to; undefined for a broken or circular link, or a path that cannot be one. */
-function entryAt(path: string): Stats | undefined {
+function entryAt(path: string): FileStats | undefined {
   try {
     return statSync(path);
   } catch {
@@ -200,7 +198,7 @@ export async function readSet(
   problems: DiagnosticList,
 ): Promise<SourceFile[]> {
   let bytes: Uint8Array;
-  let stamp: Stats;
+  let stamp: FileStats;
   try {
     stamp = await stat(file);
     const { size } = stamp;
@@ -244,7 +242,7 @@ export async function readSet(
 /** The source info of one file of a set that was read without it; none where the set has changed since. */
 function* placesInSet(
   file: string,
-  known: Stats,
+  known: FileStats,
   ranges: readonly Range[],
   start: number,
 ): Steps<readonly LocationProto[]> {

@@ -4,7 +4,7 @@ import type { ProcessStatus } from "../../admin/status.js";
 import type { ConfigInput } from "../../config/compose.js";
 import type { Failure } from "../../status/failure.js";
 import type { MetricState } from "../../telemetry/totals.js";
-import { question, structured, topic } from "../../workers/topic.js";
+import { json, question, structured, topic } from "../../workers/topic.js";
 import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
 
 /** What a worker is told at its start. */
@@ -13,6 +13,8 @@ export interface StartRequest {
   readonly worker: number;
   /** Whether it is the first of all; it looks whether ports are free. */
   readonly first: boolean;
+  /** The files as they were when the configuration was accepted; absent where they are to be read. */
+  readonly files: Uint8Array | undefined;
   /** What port 0 has become in the other workers. */
   readonly ports: readonly number[];
 }
@@ -42,6 +44,20 @@ export interface ReloadResponse extends WorkerStatus {
   readonly report: ReloadReport;
 }
 
+/** Files as in `StartRequest`. */
+export interface ReloadRequest {
+  readonly trigger: ReloadTrigger;
+  readonly files: Uint8Array | undefined;
+}
+
+/** What a worker has read, and could take. */
+export interface VerdictRequest {
+  /** Of the configuration. */
+  readonly hash: string;
+  /** Of all files. */
+  readonly digest: string;
+}
+
 /** Whether a worker that could take a configuration is to. */
 export type ReloadVerdict = { readonly go: true } | { readonly go: false; readonly reason: string };
 
@@ -57,9 +73,11 @@ export interface SharedLine {
 }
 
 /** The primary's, to a worker. */
-export const startWorker = question<StartRequest, StartResponse>("start");
+export const startWorker = question<StartRequest, StartResponse>("start", structured());
 export const stopWorker = question<{ readonly lingerMs: number }, null>("stop");
-export const reloadWorker = question<ReloadTrigger, ReloadResponse>("reload");
+export const reloadWorker = question<ReloadRequest, ReloadResponse>("reload", structured());
+/** What it has read last; asked once. */
+export const askFiles = question<null, Uint8Array | undefined>("files", json(), structured());
 export const askReadiness = question<null, Readiness>("readiness");
 export const askBindings = question<null, unknown>("bindings");
 export const askMetrics = question<null, MetricState[]>("metrics", structured(), structured());
@@ -72,6 +90,6 @@ export const forwardOperation = question<OperationRequest, ForwardedResponse>(
 );
 
 /** A worker's, to the primary. */
-export const askVerdict = question<{ readonly hash: string }, ReloadVerdict>("verdict");
+export const askVerdict = question<VerdictRequest, ReloadVerdict>("verdict");
 export const reportMetrics = topic<MetricState[]>("metrics", structured());
 export const sharedLine = topic<SharedLine>("log");

@@ -15,16 +15,19 @@ import { CertificateMetrics, prepareRenewal } from "../certificates.js";
 import type { Gateway } from "../gateway-options.js";
 import { shownPorts } from "../http-listeners.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
+import { joinedChecks } from "../readiness.js";
 import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
 import { describeError, Reloads, reportedError } from "../reload/reloads.js";
 import { gatewayStatus } from "../status.js";
 import {
   askBindings,
+  askFiles,
   askPaths,
   askProcess,
   askReadiness,
   askVerdict,
   forwardOperation,
+  reloadWorker,
   type StartedWorker,
   sharedLine,
   startWorker,
@@ -71,7 +74,11 @@ class Primary implements Gateway {
   /** The configuration that serves, or is to serve first. */
   #loaded: UsableConfig;
   #started: Pick<StartedWorker, "httpPorts" | "realtimePort" | "ports"> | undefined;
+  /** The files of that, for workers that start: they may have changed since, and come to nothing. */
+  #files: Uint8Array | undefined;
   #round: ReloadRound | undefined;
+  /** Resolves when the last round is over. */
+  #rounds: Promise<unknown> = Promise.resolve();
   #admin: AdminServer | undefined;
   #serving = false;
   #draining = false;
@@ -182,13 +189,16 @@ class Primary implements Gateway {
     const renewCertificates = prepareRenewal(loaded, { admin: this.#admin });
     const round = new ReloadRound(this.#pool, hashOf(loaded));
     this.#round = round;
-    const { responses, failure, report } = await round.run(trigger);
+    const running = round.run(trigger);
+    this.#rounds = running;
+    const { responses, failure, report, files } = await running;
     if (this.#round === round) this.#round = undefined;
     for (const [worker, { hash, loadedAt, needsRestart, bindings }] of responses) {
       this.#statuses.set(worker, { hash, loadedAt, needsRestart, bindings });
     }
     if (report !== undefined) {
       this.#loaded = loaded;
+      this.#files = files;
       renewCertificates();
       this.#log.level = loaded.config.telemetry.log.level;
       this.#metrics.reloadSucceeded(this.#bindings, hashOf(this.#loaded));
@@ -219,9 +229,10 @@ class Primary implements Gateway {
 
   #attach(worker: WorkerProcess): void {
     const { channel } = worker;
-    channel.onRequest(askVerdict, ({ hash }) => {
-      if (this.#round !== undefined) return this.#round.verdictFor(worker, hash);
-      const go = hash === hashOf(this.#loaded);
+    channel.onRequest(askVerdict, request => {
+      if (this.#round !== undefined && this.#pool.serving.includes(worker))
+        return this.#round.verdictFor(worker, request);
+      const go = request.hash === hashOf(this.#loaded);
       return go
         ? { go }
         : { go, reason: "the files have changed since the configuration that serves was loaded" };
@@ -234,26 +245,49 @@ class Primary implements Gateway {
   }
 
   async #startWorker(worker: WorkerProcess): Promise<void> {
-    const response = await worker.channel.ask(startWorker, {
+    const { channel } = worker;
+    const files = this.#files;
+    const response = await channel.ask(startWorker, {
       input: this.#input,
       worker: worker.id,
       first: this.#started === undefined,
       ports: this.#started?.ports ?? [],
+      files,
     });
     if ("refused" in response) throw reportedError(response.refused, response.stack);
-    const { hash, loadedAt, needsRestart, bindings, ...started } = response.started;
-    this.#started ??= started;
-    this.#statuses.set(worker, { hash, loadedAt, needsRestart, bindings });
+    const { httpPorts, realtimePort, ports, ...status } = response.started;
+    this.#started ??= { httpPorts, realtimePort, ports };
+    this.#files ??= await channel.ask(askFiles, null);
+    this.#statuses.set(worker, files === undefined ? status : await this.#catchUp(worker, files, status));
     if (!this.#serving || !worker.replaces) return;
     this.#log.info(
       { worker: worker.id, pid: worker.pid },
       "another worker serves in place of the one that ended",
     );
-    if (hash !== hashOf(this.#loaded))
+    if (this.#statuses.get(worker)?.hash !== hashOf(this.#loaded))
       this.#log.warn(
         { worker: worker.id },
         "the worker has loaded files that were changed after the configuration that the others serve; reload it",
       );
+  }
+
+  /** Has a worker that has loaded `files` load what the others have accepted while it started. */
+  async #catchUp(
+    { channel }: WorkerProcess,
+    files: Uint8Array,
+    started: WorkerStatus,
+  ): Promise<WorkerStatus> {
+    let status = started;
+    for (let had = files; ; ) {
+      const rounds = this.#rounds;
+      await rounds;
+      if (rounds !== this.#rounds) continue;
+      if (this.#files === undefined || this.#files === had) return status;
+      had = this.#files;
+      const { report, ...reloaded } = await channel.ask(reloadWorker, { trigger: "signal", files: had });
+      if (report.result === "failure") throw reportedError(report.error ?? "");
+      status = reloaded;
+    }
   }
 
   #ended({ worker, pid, how, reason, restartInMs }: Ended): void {
@@ -316,27 +350,9 @@ class Primary implements Gateway {
 
   async #readiness(): Promise<Readiness> {
     const answers = await this.#pool.askAll(askReadiness, null, answerMs);
-    const checks: Record<string, Readiness["checks"][string]> = {
-      workers: { ok: answers.length > 0, message: `${answers.length} of ${this.#count} serve` },
-    };
-    for (const { worker, response, error } of answers) {
-      if (response === undefined) {
-        checks[`worker ${worker.id}`] = { ok: false, message: describeMessage(error) };
-        continue;
-      }
-      for (const [name, check] of Object.entries(response.checks)) {
-        const known = checks[name];
-        if (known === undefined) checks[name] = check;
-        else if (known.ok && !check.ok)
-          checks[name] = { ok: false, message: `worker ${worker.id}: ${check.message}` };
-      }
-    }
+    const checks = joinedChecks(answers, this.#count);
     checks.configuration = { ok: true, message: this.#reloads.summary };
     if (this.#draining) checks.gateway = { ok: false, message: "shutting down" };
     return { ready: Object.values(checks).every(({ ok }) => ok), checks };
   }
-}
-
-function describeMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,12 @@
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
-import { type ReloadResponse, type ReloadVerdict, reloadWorker } from "./messages.js";
+import {
+  askFiles,
+  type ReloadResponse,
+  type ReloadVerdict,
+  reloadWorker,
+  type VerdictRequest,
+} from "./messages.js";
 
 /** How a reload of all workers ended. */
 export interface RoundResult {
@@ -9,6 +15,8 @@ export interface RoundResult {
   /** Of the worker that it failed at, where it did. */
   readonly failure: { readonly worker: WorkerProcess; readonly message: string } | undefined;
   readonly report: ReloadReport | undefined;
+  /** What they have read, for those that start later; undefined where it is too much. */
+  readonly files: Uint8Array | undefined;
 }
 
 /**
@@ -19,7 +27,10 @@ export class ReloadRound {
   readonly #hash: string;
   /** Those of which nothing is known yet. */
   readonly #building: Set<WorkerProcess>;
-  readonly #asking: ((verdict: ReloadVerdict) => void)[] = [];
+  readonly #asking = new Map<WorkerProcess, (verdict: ReloadVerdict) => void>();
+  /** Of the files of those that ask. */
+  #digest: string | undefined;
+  #files: Uint8Array | undefined;
   #refusal: string | undefined;
 
   /** @param hash of the configuration as the primary has read it */
@@ -39,7 +50,7 @@ export class ReloadRound {
     await Promise.all(
       [...this.#building].map(async worker => {
         try {
-          const response = await worker.channel.ask(reloadWorker, trigger);
+          const response = await worker.channel.ask(reloadWorker, { trigger, files: undefined });
           responses.set(worker, response);
           if (response.report.result === "success") report ??= response.report;
           else fail(worker, response.report.error ?? "");
@@ -49,15 +60,16 @@ export class ReloadRound {
         this.#known(worker);
       }),
     );
-    return { responses, failure, report };
+    return { responses, failure, report, files: this.#files };
   }
 
   /** A worker could take a configuration. */
-  verdictFor(worker: WorkerProcess, hash: string): ReloadVerdict | Promise<ReloadVerdict> {
-    if (hash !== this.#hash)
+  verdictFor(worker: WorkerProcess, { hash, digest }: VerdictRequest): Promise<ReloadVerdict> {
+    this.#digest ??= digest;
+    if (hash !== this.#hash || digest !== this.#digest)
       this.refuse(`the files were changed while worker ${worker.id} was reading them; reload again`);
     return new Promise(resolve => {
-      this.#asking.push(resolve);
+      this.#asking.set(worker, resolve);
       this.#known(worker);
     });
   }
@@ -71,10 +83,23 @@ export class ReloadRound {
   #known(worker: WorkerProcess): void {
     this.#building.delete(worker);
     if (this.#refusal !== undefined) this.refuse(this.#refusal);
-    else if (this.#building.size === 0) this.#settle({ go: true });
+    else if (this.#building.size === 0) void this.#accept();
+  }
+
+  async #accept(): Promise<void> {
+    for (const { channel } of this.#asking.keys()) {
+      try {
+        this.#files = await channel.ask(askFiles, null);
+        break;
+      } catch {
+        // It has ended; they have all read the same.
+      }
+    }
+    this.#settle({ go: true });
   }
 
   #settle(verdict: ReloadVerdict): void {
-    for (const settle of this.#asking.splice(0)) settle(verdict);
+    for (const settle of this.#asking.values()) settle(verdict);
+    this.#asking.clear();
   }
 }

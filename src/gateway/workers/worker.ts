@@ -3,6 +3,7 @@ import { Operations } from "../../admin/operations.js";
 import type { AdminServer } from "../../admin/server.js";
 import { describeBinding } from "../../bindings/route-description.js";
 import { LoadError } from "../../config/diagnostic.js";
+import { type FileRecord, recordFiles, replayFiles } from "../../net/files.js";
 import { sharePorts } from "../../net/shared-ports.js";
 import { presizeYoungGeneration } from "../../net/young-generation.js";
 import { GatewayError } from "../../status/failure.js";
@@ -12,13 +13,14 @@ import { channelToPrimary } from "../../workers/pool.js";
 import type { AdminView } from "../admin-listener.js";
 import { startGateway } from "../gateway.js";
 import type { Gateway, WorkerPart } from "../gateway-options.js";
-import type { UsableConfig } from "../read-config.js";
+import { readConfig, type UsableConfig } from "../read-config.js";
 import { readiness } from "../readiness.js";
 import { hashOf } from "../reload/reload-status.js";
 import { reportedError } from "../reload/reloads.js";
 import { processStatus } from "../status.js";
 import {
   askBindings,
+  askFiles,
   askMetrics,
   askPaths,
   askProcess,
@@ -47,6 +49,10 @@ class WorkerGateway {
   readonly #channel: ProcessChannel;
   #view: AdminView | undefined;
   #reports: NodeJS.Timeout | undefined;
+  /** What is being loaded, or was just now. */
+  #record: FileRecord | undefined;
+  /** Reloads that have not ended. */
+  #reloading = 0;
 
   constructor(channel: ProcessChannel) {
     this.#channel = channel;
@@ -63,9 +69,11 @@ class WorkerGateway {
     });
   }
 
-  async #start({ input, worker, first, ports }: StartRequest): Promise<StartedWorker> {
+  async #start({ input, worker, first, ports, files }: StartRequest): Promise<StartedWorker> {
     const shared = sharePorts(first, ports);
-    const gateway = await startGateway(input, { part: this.#part(worker) });
+    this.#channel.onRequest(askFiles, () => this.#takeRecord());
+    if (files === undefined) this.#record = recordFiles();
+    const gateway = await replayFiles(files, () => startGateway(input, { part: this.#part(worker) }));
     this.#channel.onRequest(stopWorker, ({ lingerMs }) => this.#stop(gateway, lingerMs));
     this.#report();
     const { httpPorts, realtimePort } = gateway;
@@ -88,8 +96,13 @@ class WorkerGateway {
       channel,
       log: { info: nothing, error: nothing, warn },
       serveOperators: async view => this.#serveOperators(worker, view),
+      read: (input, environment) => {
+        this.#record = recordFiles();
+        return readConfig(input, environment);
+      },
       agree: async (loaded: UsableConfig) => {
-        const verdict = await channel.ask(askVerdict, { hash: hashOf(loaded) });
+        const digest = this.#record?.digest ?? "";
+        const verdict = await channel.ask(askVerdict, { hash: hashOf(loaded), digest });
         if (!verdict.go) throw reportedError(verdict.reason);
       },
     };
@@ -105,10 +118,12 @@ class WorkerGateway {
     channel.onRequest(askMetrics, () => metricStates(view.metrics.registry));
     channel.onRequest(askProcess, () => processStatus(worker, view.metrics, view.state()));
     channel.onRequest(askPaths, () => routes().map(({ path }) => path));
-    channel.onRequest(reloadWorker, async trigger => ({
-      report: await view.reload(trigger),
-      ...this.#status(),
-    }));
+    channel.onRequest(reloadWorker, async ({ trigger, files }) => {
+      this.#reloading++;
+      const report = await replayFiles(files, () => view.reload(trigger));
+      if (--this.#reloading === 0) this.#takeRecord();
+      return { report, ...this.#status() };
+    });
     channel.onRequest(forwardOperation, async request => {
       try {
         return { response: await operations.handle(request) };
@@ -123,6 +138,13 @@ class WorkerGateway {
       renew: () => () => undefined,
       close: async () => clearTimeout(this.#reports),
     };
+  }
+
+  #takeRecord(): Uint8Array | undefined {
+    const files = this.#record?.toBytes();
+    this.#record?.drop();
+    this.#record = undefined;
+    return files;
   }
 
   /** Tells the primary what is counted, so that little of it is lost with this process. */

@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponse, WebSocketBehavior } from "uWebSockets.js";
+import { pathFor } from "../../net/files.js";
 import { certificatesByName, type ServerTls, unusable } from "../../net/server-tls.js";
 import type { Uws, UwsApp, UwsRoutes } from "../../net/uws-addon.js";
 
@@ -98,7 +99,7 @@ export class UwsApps implements UwsRoutes {
     app.filter(counted);
     for (const route of this.#routes) route(app);
     for (const [name, { certFile, keyFile }] of certificatesByName(tls)) {
-      app.addServerName(name, { cert_file_name: certFile, key_file_name: keyFile });
+      app.addServerName(name, { cert_file_name: pathFor(certFile), key_file_name: pathFor(keyFile) });
       // What is put on the app from here on is for connections to that name; there is no way back.
       app.domain(name);
       for (const route of this.#routes) route(app);
@@ -108,7 +109,7 @@ export class UwsApps implements UwsRoutes {
 
   #createSecure({ certFile, keyFile }: ServerTls): UwsApp {
     try {
-      return this.#uws.SSLApp({ cert_file_name: certFile, key_file_name: keyFile });
+      return this.#uws.SSLApp({ cert_file_name: pathFor(certFile), key_file_name: pathFor(keyFile) });
     } catch (error) {
       throw unusable(certFile, keyFile, error);
     }

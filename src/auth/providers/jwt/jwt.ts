@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import {
   base64url,
@@ -19,6 +18,7 @@ import { Formats } from "../../../config/format.js";
 import type { DraftOf, Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, oneOrMore, text } from "../../../config/schema.js";
 import { Type } from "../../../config/type-builder.js";
+import { existsSync } from "../../../net/files.js";
 import { type Span, traced } from "../../../telemetry/tracing/span.js";
 import { type Claims, claimAt, metadataMapper, parseClaims, scopesOf, subjectOf } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";

@@ -1,8 +1,8 @@
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { fileProblem } from "../../../config/diagnostic.js";
 import { Formats } from "../../../config/format.js";
 import { redactUrl } from "../../../config/redaction.js";
+import { readFileSync, statSync } from "../../../net/files.js";
 import type { AuthDependencies, AuthEvent } from "../../provider.js";
 import { reasonOf } from "../../provider.js";
 import { discover } from "../issuer.js";
@@ -79,7 +79,7 @@ export function readJwkSetFile(file: string) {
   let text: string;
   try {
     if (statSync(file).size > jwkSetLimit) throw new Error(`is larger than ${jwkSetLimit} bytes`);
-    text = readFileSync(file, "utf8");
+    text = readFileSync(file).toString();
   } catch (error) {
     throw new Error(
       `"${file}" ${error instanceof Error && !("code" in error) ? error.message : fileProblem(error)}`,
@@ -183,7 +183,7 @@ export function publicKey(value: string, algorithms: readonly JwtAlgorithm[]): K
 
 function read(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readFileSync(file).toString();
   } catch (error) {
     throw new Error(`"${file}" ${fileProblem(error)}`);
   }
