@@ -90,10 +90,15 @@ export function pathFor(path: string): string {
   } catch {
     // It is not there any more.
   }
-  copies ??= fs.mkdtempSync(join(tmpdir(), "protogate-"));
-  const copy = join(copies, String(fs.readdirSync(copies).length));
-  fs.writeFileSync(copy, content, { mode: 0o600 });
-  return copy;
+  try {
+    copies ??= fs.mkdtempSync(join(tmpdir(), "protogate-"));
+    const copy = join(copies, String(fs.readdirSync(copies).length));
+    fs.writeFileSync(copy, content, { mode: 0o600 });
+    return copy;
+  } catch {
+    // Nothing can be written here, as in a container whose file system is read-only: what is on the disk is next best.
+    return path;
+  }
 }
 
 /** What there is at a path. */
