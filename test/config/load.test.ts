@@ -54,7 +54,7 @@ test("a file with only a listener gets every default", () => {
     auth: { default: "none", providers: {}, policies: [] },
     rate_limits: {},
     telemetry: {
-      log: { level: "info" },
+      log: { level: "info", subject: "none", upstream_address: false },
       metrics: { buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
     },
     server: { workers: 1, drain: 30_000 },
