@@ -20,6 +20,8 @@ export interface MemoryResult {
   readonly growth: number;
   /** Bytes that arrived, framing included. */
   readonly arrived: number;
+  /** The engine may end the stream before all of it has arrived, as docs/reference/engines.md says. */
+  readonly mayEnd: boolean;
 }
 
 /** Streams through a gateway, in every way and direction, to a client or a backend that reads slowly. */
@@ -44,7 +46,8 @@ export async function* runMemory(
           name += ` (${error})`;
           return 0;
         });
-        yield { name, growth: await gateway.growth(), arrived };
+        const mayEnd = engine === "uws" && direction === "up";
+        yield { name, growth: await gateway.growth(), arrived, mayEnd };
       }
     }
   } finally {
@@ -65,11 +68,15 @@ export async function soakMemory(print: (line: string) => void): Promise<boolean
       print(`uws is left out: ${skip}`);
       continue;
     }
-    for await (const { name, growth, arrived } of runMemory(engine, { bytes, warmUp, stallMs: 1000 })) {
+    for await (const { name, growth, arrived, mayEnd } of runMemory(engine, {
+      bytes,
+      warmUp,
+      stallMs: 1000,
+    })) {
       print(
         `${name}: ${(arrived / mebibyte).toFixed(0)} MiB arrived, memory grew by ${(growth / mebibyte).toFixed(1)} MiB`,
       );
-      if (growth > most || arrived < bytes) passed = false;
+      if (growth > most || (arrived < bytes && !mayEnd)) passed = false;
     }
   }
   return passed;
