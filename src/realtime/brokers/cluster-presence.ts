@@ -176,11 +176,7 @@ export class ClusterPresence implements BrokerPresence {
   /** What this turn of the event loop changes is written at once. */
   #write(): void {
     if (this.#writing !== undefined || this.#broken || this.#closed) return;
-    this.#writing = new Promise<void>(resolve => setImmediate(resolve))
-      .then(() => this.#writeAll())
-      .finally(() => {
-        this.#writing = undefined;
-      });
+    this.#writing = new Promise<void>(resolve => setImmediate(resolve)).then(() => this.#writeAll());
   }
 
   async #writeAll(): Promise<void> {
@@ -192,9 +188,11 @@ export class ClusterPresence implements BrokerPresence {
         // What has left must be told; who is here is told anew.
         this.#pending.unshift(...changes.filter(({ change }) => !change.entered));
         this.#broken = true;
-        return;
+        break;
       }
     }
+    // No await since the last look at what is pending: a change that comes later begins to write anew.
+    this.#writing = undefined;
   }
 
   async #flushed(): Promise<void> {
