@@ -63,7 +63,8 @@ export function entriesAt<T>(
   const all = new Map(within);
   const byLength = [...entries].sort(([one], [other]) => other.length - one.length);
   for (const host of hosts) {
-    // Of those that cover one pattern, the longest is the narrowest.
+    if (all.has(host)) continue;
+    // Of the wildcards that cover one pattern, the longest is the narrowest.
     const covering = byLength.find(([pattern]) => coversHosts(pattern, host));
     if (covering !== undefined) all.set(host, covering[1]);
   }

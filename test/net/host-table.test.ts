@@ -99,6 +99,8 @@ test("a table of hosts within a list has the value of all hosts where the list n
       for (const host of hosts)
         assert.equal(within.find(host), listed.find(host) === true ? whole.find(host) : undefined, host);
     }),
+    // An exact host is as long as a wildcard that covers it.
+    { examples: [[["a"], ["*", "a"], ["a"]]] },
   );
 });
 
