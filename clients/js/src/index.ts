@@ -8,7 +8,8 @@ export {
   type ServerFrame,
 } from "./frames.js";
 export type { State, TokenSource } from "./link.js";
-export type { JsonMessage, Loss, Room, RoomEvents, RoomOptions, SendOptions, Sent } from "./room.js";
+export type { JsonMessage, SendOptions, Sent } from "./outbox.js";
+export type { Loss, Room, RoomEvents, RoomOptions } from "./room.js";
 export {
   type Carrier,
   type Transport,

@@ -1,6 +1,13 @@
 import { Emitter } from "./emitter.js";
-import type { ClientFrame, Json, Message, Position, Presence, ServerFrame } from "./frames.js";
-import { RealtimeError } from "./frames.js";
+import { type Message, type Position, type Presence, RealtimeError, type ServerFrame } from "./frames.js";
+import {
+  type JsonMessage,
+  Outbox,
+  type OutboxLink,
+  retryDelay,
+  type SendOptions,
+  type Sent,
+} from "./outbox.js";
 
 /** Messages that are lost: they were published, and this client never gets them. */
 export interface Loss {
@@ -37,47 +44,12 @@ export interface RoomOptions {
   readonly last?: number | undefined;
 }
 
-export interface SendOptions {
-  /** Milliseconds in which it is tried again. Default 60,000. */
-  readonly timeout?: number;
-}
-
-/** A message that is no text. */
-export interface JsonMessage {
-  /** What kind of message it is. */
-  readonly event?: string;
-  readonly data?: Json;
-}
-
-/** Where a message went. */
-export interface Sent extends Position {
-  /** It had arrived already, by an earlier try. */
-  readonly duplicate: boolean;
-}
-
 /** What a room needs of its client. */
-export interface RoomLink {
+export interface RoomLink extends OutboxLink {
   readonly open: boolean;
-  /** False where the gateway does not know `key`, so that what may have been sent is not sent again. */
-  keys: boolean;
-  /** Messages that may wait in a room to be sent. */
-  readonly queue: number;
-  /** Milliseconds before what was refused for the moment is tried again. */
-  readonly retryDelay: number;
-  /** @param onResponse runs at once with the response, before what follows it */
-  ask(frame: ClientFrame, onResponse?: (frame: ServerFrame) => void): Promise<ServerFrame>;
   /** @throws RealtimeError CLOSED */
   remember(room: Room): void;
   forget(room: Room): void;
-}
-
-interface Outgoing {
-  readonly message: string | JsonMessage;
-  readonly key: string;
-  readonly timer: ReturnType<typeof setTimeout>;
-  uncertain: boolean;
-  resolve(sent: Sent): void;
-  reject(error: Error): void;
 }
 
 type Membership = "out" | "joining" | "in";
@@ -90,14 +62,13 @@ export class Room {
   readonly #events = new Emitter<RoomEvents>();
   readonly #link: RoomLink;
   readonly #options: RoomOptions;
-  readonly #outbox: Outgoing[] = [];
+  readonly #outbox: Outbox;
   /** The user wants to be a member. */
   #wanted: Deferred | undefined;
   #membership: Membership = "out";
   #position: Position | undefined;
   /** Gaps up to that message are of before the first join. */
   #earlier = 0;
-  #sending = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #presence: "known" | "asked" | "stale" = "known";
 
@@ -109,6 +80,7 @@ export class Room {
     this.#link = link;
     this.#options = options;
     this.#position = options.since;
+    this.#outbox = new Outbox(name, link);
   }
 
   /** The last message that was delivered or lost; keep it to go on later by `since`. */
@@ -145,19 +117,7 @@ export class Room {
   send(message: string | JsonMessage, { timeout = 60_000 }: SendOptions = {}): Promise<Sent> {
     if (this.#wanted === undefined)
       return Promise.reject(new RealtimeError("NOT_JOINED", `join the room "${this.name}" first`));
-    if (this.#outbox.length >= this.#link.queue)
-      return Promise.reject(new RealtimeError("QUEUE_FULL", `${this.#link.queue} messages wait already`));
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#drop(
-          outgoing,
-          new RealtimeError("TIMEOUT", `not sent within ${timeout} ms`, outgoing.uncertain),
-        );
-      }, timeout);
-      const outgoing: Outgoing = { message, key: newKey(), timer, uncertain: false, resolve, reject };
-      this.#outbox.push(outgoing);
-      this.#pump();
-    });
+    return this.#outbox.send(message, timeout);
   }
 
   /** Sends what is not kept and has no number, such as that somebody types. @throws RealtimeError where that fails, once */
@@ -187,6 +147,7 @@ export class Room {
   lost(): void {
     clearTimeout(this.#retry);
     this.#membership = "out";
+    this.#outbox.pause();
   }
 
   /** The client is closed. @internal */
@@ -232,12 +193,7 @@ export class Room {
     this.#wanted = undefined;
     this.#membership = "out";
     this.#link.forget(this);
-    for (const outgoing of [...this.#outbox])
-      this.#drop(
-        outgoing,
-        new RealtimeError(error.reason, error.message, outgoing.uncertain || this.#sending, error.frame),
-      );
-    this.#sending = false;
+    this.#outbox.clear(error);
     wanted?.reject(error);
   }
 
@@ -287,14 +243,14 @@ export class Room {
     this.#events.emit("joined", { again, missed: again ? Math.max(0, seq - this.#position.seq) : 0 });
     this.#wanted?.resolve();
     this.#askPresence();
-    this.#pump();
+    this.#outbox.resume();
   }
 
   #notJoined(error: RealtimeError, wanted: Deferred | undefined): void {
     if (this.#wanted !== wanted || wanted === undefined || error.reason === "CONNECTION_LOST") return;
     if (error.temporary) {
       this.#membership = "out";
-      this.#retry = setTimeout(() => this.#enter(), this.#delay(error));
+      this.#retry = setTimeout(() => this.#enter(), retryDelay(error, this.#link));
       return;
     }
     this.#quit(error);
@@ -337,59 +293,6 @@ export class Room {
       this.#events.emit("lost", { epoch: before.epoch, from: before.seq + 1, to: Number.POSITIVE_INFINITY });
   }
 
-  /** Sends what waits, one after the other, so that the order stays whatever is refused. */
-  #pump(): void {
-    const outgoing = this.#outbox[0];
-    if (outgoing === undefined || this.#sending || this.#membership !== "in") return;
-    this.#sending = true;
-    const { message, key } = outgoing;
-    const { keys } = this.#link;
-    const frame = {
-      room_id: this.name,
-      ...(typeof message === "string" ? { type: "send-message", message } : { ...message, type: "publish" }),
-      ...(keys && { key }),
-    };
-    this.#link.ask(frame).then(
-      ({ epoch, seq, duplicate }) => {
-        this.#sending = false;
-        this.#remove(outgoing);
-        outgoing.resolve({ epoch: String(epoch), seq: Number(seq), duplicate: duplicate === true });
-        this.#pump();
-      },
-      (error: RealtimeError) => this.#notSent(outgoing, error),
-    );
-  }
-
-  #notSent(outgoing: Outgoing, error: RealtimeError): void {
-    this.#sending = false;
-    if (error.uncertain) outgoing.uncertain = true;
-    if (this.#link.keys && error.reason === "UNKNOWN_FIELD" && error.message.includes("key")) {
-      this.#link.keys = false;
-    } else if (!error.temporary || (outgoing.uncertain && !this.#link.keys)) {
-      this.#drop(outgoing, error);
-    } else if (error.reason !== "CONNECTION_LOST") {
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#pump(), this.#delay(error));
-      return;
-    }
-    this.#pump();
-  }
-
-  #drop(outgoing: Outgoing, error: RealtimeError): void {
-    this.#remove(outgoing);
-    outgoing.reject(error);
-  }
-
-  #remove(outgoing: Outgoing): void {
-    clearTimeout(outgoing.timer);
-    const index = this.#outbox.indexOf(outgoing);
-    if (index >= 0) this.#outbox.splice(index, 1);
-  }
-
-  #delay({ retryAfter = 0 }: RealtimeError): number {
-    return Math.max(1000 * retryAfter, this.#link.retryDelay) * (1 + 0.2 * Math.random());
-  }
-
   /** Not more often than need be, however many come and go. */
   #askPresence(): void {
     if (!this.joined || !this.#events.has("members")) return;
@@ -424,10 +327,4 @@ class Deferred {
     // Who does not wait for it learns of it by events.
     this.promise.catch(() => undefined);
   }
-}
-
-function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), byte =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
 }
