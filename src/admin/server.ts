@@ -6,6 +6,7 @@ import type { AdminRoute } from "../bindings/admin-route.js";
 import { isLoopback } from "../config/address.js";
 import { statusDialect } from "../dialects/status.js";
 import { bearerCheck } from "../net/bearer.js";
+import { errorMessage } from "../net/error-text.js";
 import { isHostHeader } from "../net/forwarded-list.js";
 import { pageFiles, pagePolicy } from "../net/page-files.js";
 import { NodeCertificates, type RenewableTls, type ServerTls, type ShownTls } from "../net/server-tls.js";
@@ -153,7 +154,7 @@ function addGuards(app: App, options: AdminOptions): void {
     const { statusCode } = error as { statusCode?: number };
     if (statusCode === 413)
       return refuse(reply, gatewayFailure("BODY_TOO_LARGE", "the body is limited to 1 MiB"), request.url);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     return refuse(reply, gatewayFailure("INTERNAL", message), request.url);
   });
 }

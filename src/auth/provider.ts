@@ -3,6 +3,7 @@ import type { Diagnostic, Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
+import { errorMessage } from "../net/error-text.js";
 import type { GatewayError } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { Channel } from "../upstream/channel.js";
@@ -62,7 +63,7 @@ export function refuse(message: string): never {
 }
 
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }
 
 /** What providers log. Never a credential, and never sent to the client. */

@@ -5,6 +5,7 @@ import { type Compiled, compile } from "../gateway/compile.js";
 import { readConfig, type UsableConfig } from "../gateway/read-config.js";
 import type { Rooms } from "../gateway/realtime-settings.js";
 import { createRuntime } from "../gateway/runtime.js";
+import { errorMessage } from "../net/error-text.js";
 import { createPace } from "../net/pace.js";
 import { createLogger } from "../telemetry/logger.js";
 import { fetchDescriptors } from "../upstream/reflection/reflection.js";
@@ -83,7 +84,7 @@ async function reflectOnce(loaded: UsableConfig): Promise<ReflectedFiles> {
         );
         problems.push({
           severity: "error",
-          message: `upstream "${name}" cannot be reflected: ${error instanceof Error ? error.message : error}`,
+          message: `upstream "${name}" cannot be reflected: ${errorMessage(error)}`,
           position: loaded.locate(["descriptors", index, "reflection"]),
           path: `descriptors[${index}].reflection`,
         });

@@ -1,4 +1,5 @@
 import { nearest } from "../config/nearest.js";
+import { errorMessage } from "../net/error-text.js";
 import { version } from "../telemetry/version.js";
 import { UsageError } from "./arguments.js";
 
@@ -141,7 +142,7 @@ export async function run(args: readonly string[]): Promise<number> {
       );
       return 2;
     }
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${errorMessage(error)}\n`);
     return 1;
   }
 }

@@ -1,5 +1,6 @@
 import { ListedCodes } from "../bindings/status-codes.js";
 import { type Diagnostic, LoadError } from "../config/diagnostic.js";
+import { errorMessage } from "../net/error-text.js";
 import { Code } from "../status/code.js";
 import { version } from "../telemetry/version.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
@@ -179,7 +180,7 @@ export function createChannels(
       const options = { ...channelOptions(name, upstream), ...protocol.options(upstream) };
       channels.set(name, createChannel(options, observe(name)));
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorMessage(error);
       problems.push({
         severity: "error",
         message,

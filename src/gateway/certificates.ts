@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { Gauge, type Registry } from "prom-client";
 import { formatPath, LoadError, type Path } from "../config/diagnostic.js";
+import { errorMessage } from "../net/error-text.js";
 import {
   type RenewableTls,
   type ServerCertificate,
@@ -50,7 +51,7 @@ function prepareListener(
     return listener.renew(renewed);
   } catch (error) {
     if (error instanceof LoadError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     throw unusable(loaded, [...configured.at, "tls"], message);
   }
 }

@@ -1,4 +1,5 @@
 import type { Readiness } from "../admin/server.js";
+import { errorMessage } from "../net/error-text.js";
 import type { OpenFiles } from "../telemetry/open-files.js";
 import type { Backends } from "./backends.js";
 import type { RealtimeService } from "./realtime.js";
@@ -69,7 +70,7 @@ export function joinedChecks(answers: readonly WorkerReadiness[], count: number)
   };
   for (const { worker, response, error } of answers) {
     if (response === undefined) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorMessage(error);
       checks[`worker ${worker.id}`] = { ok: false, message };
       continue;
     }

@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { Diagnostic } from "../config/diagnostic.js";
 import { formatPath, type Path } from "../config/diagnostic.js";
+import { errorMessage } from "../net/error-text.js";
 import { readFileSync } from "../net/files.js";
 import type { ServerCertificate, ServerTls } from "../net/server-tls.js";
 import { certificatesOf, type HttpListenerConfig, httpListenersOf } from "../server/config.js";
@@ -117,7 +118,7 @@ function problemOf({ ca, cert, key }: Files): string | undefined {
     const privateKey = keyIn(key);
     if (privateKey === undefined) return `"${key}" holds no PEM private key`;
     if (!certificate.checkPrivateKey(privateKey)) return "the key does not belong to the certificate";
-    return `"${cert}" and "${key}" cannot be used: ${error instanceof Error ? error.message : error}`;
+    return `"${cert}" and "${key}" cannot be used: ${errorMessage(error)}`;
   }
 }
 

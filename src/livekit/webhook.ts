@@ -6,6 +6,7 @@ import { createCodecs } from "../codec/codecs.js";
 import { Writer } from "../codec/json-to-wire/writer.js";
 import { statusDialect } from "../dialects/status.js";
 import { Cancellation } from "../net/cancellation.js";
+import { errorMessage } from "../net/error-text.js";
 import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayError } from "../status/failure.js";
@@ -162,7 +163,7 @@ const policy = {
 
 function describe(error: unknown): string {
   if (error instanceof GatewayError) return `${error.failure.reason}: ${error.failure.message}`;
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }
 
 /** The room that an event is about; empty where it is about none. */

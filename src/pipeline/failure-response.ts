@@ -1,4 +1,5 @@
 import { requestFailure, TranscodeError } from "../codec/error.js";
+import { errorStack } from "../net/error-text.js";
 import { failureHeaders } from "../protocols/grpc-status.js";
 import { failureMetadata } from "../protocols/metadata.js";
 import type { CallMetadata, Protocol } from "../protocols/protocol.js";
@@ -13,7 +14,7 @@ export function errorResponse(context: ReadonlyContext, error: unknown): HttpRes
   }
   if (error instanceof TranscodeError) return failureResponse(context, requestFailure(error), []);
   const failure = gatewayFailure("INTERNAL", "the gateway failed; the request id leads to its log");
-  return failureResponse(context, failure, [], describe(error));
+  return failureResponse(context, failure, [], errorStack(error));
 }
 
 /**
@@ -82,9 +83,4 @@ function addChallenges(headers: [string, string][], { binding }: ReadonlyContext
   if (headers.some(([name]) => name === "www-authenticate")) return;
   for (const challenge of binding?.guard?.challenges ?? ["Bearer"])
     headers.push(["www-authenticate", challenge]);
-}
-
-/** For the log. */
-export function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

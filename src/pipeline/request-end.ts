@@ -1,8 +1,8 @@
 import type { Readable } from "node:stream";
+import { errorStack } from "../net/error-text.js";
 import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse, Outcome, RequestContext } from "./context.js";
-import { describe } from "./failure-response.js";
 import { forwardingFailure } from "./forward.js";
 import { type Records, record } from "./record.js";
 
@@ -37,7 +37,7 @@ export class RequestEnd {
     } catch (error) {
       const failure = gatewayFailure("INTERNAL", "the response could not be written");
       context.response.abandon();
-      this.finish(context, { ...response, failure, detail: describe(error) });
+      this.finish(context, { ...response, failure, detail: errorStack(error) });
       return;
     }
     this.finish(context, response);

@@ -1,4 +1,5 @@
 import { type GatewayError, gatewayError } from "../status/failure.js";
+import { announcesBody } from "./inbound-request.js";
 
 /**
  * Whether a request is an opening handshake (RFC 6455 section 4.2.1).
@@ -17,7 +18,7 @@ export function requireHandshake(header: (name: string) => string | undefined): 
   if (header("host")?.includes(",") !== false)
     throw gatewayError("MALFORMED_REQUEST", "expected one host header");
   // Its bytes would be read as frames.
-  if (Number(header("content-length") ?? 0) !== 0 || header("transfer-encoding") !== undefined)
+  if (announcesBody(header("content-length"), header("transfer-encoding")))
     throw gatewayError("MALFORMED_REQUEST", "a request for a WebSocket has no body");
 }
 

@@ -156,3 +156,11 @@ export function bodyFailure(error: unknown, limit: number, left: string): Failur
     return gatewayFailure("MALFORMED_REQUEST", error.message || "the body is not valid HTTP/1.1");
   return gatewayFailure("CLIENT_CLOSED", left);
 }
+
+/** Whether the fields of a head of HTTP/1.1 announce a body: a length above 0, however it is written, or chunks. */
+export function announcesBody(
+  contentLength: string | undefined,
+  transferEncoding: string | undefined,
+): boolean {
+  return transferEncoding !== undefined || Number(contentLength ?? 0) !== 0;
+}

@@ -1,3 +1,4 @@
+import { errorMessage } from "../net/error-text.js";
 import { Code } from "../status/code.js";
 import { type Balancer, createBalancer } from "./balancing/balancer.js";
 import { type Endpoint, EndpointSet } from "./balancing/endpoint.js";
@@ -30,7 +31,7 @@ export function createChannel(options: ChannelOptions, observer?: UpstreamObserv
   try {
     return new BalancedChannel(options, observer);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     throw new Error(`upstream "${options.name}": ${message}`, { cause: error });
   }
 }

@@ -1,3 +1,4 @@
+import { errorMessage } from "../net/error-text.js";
 import { ExpansionError, expand } from "../net/gzip.js";
 import { Code } from "../status/code.js";
 import { failure, protocolFailure, type StreamOutcome } from "./transport.js";
@@ -16,7 +17,7 @@ export function expandMessage(
       const text = `Received message that decompresses to a size larger than max (${maxSize})`;
       done(failure(Code.RESOURCE_EXHAUSTED, "size", text));
     } else {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorMessage(error);
       done(protocolFailure(`Failed to decompress a message: ${why}`));
     }
   });

@@ -111,3 +111,10 @@ export interface TransportType {
    */
   connector(options: ChannelOptions): Connector;
 }
+
+/** @throws Error where it is no path of a method, as requests carry it */
+export function checkPath(path: string): void {
+  if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
+}
+
+const legalPath = /^\/[\x21-\x7e]+$/;

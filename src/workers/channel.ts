@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { errorMessage } from "../net/error-text.js";
 import type { Question, Topic } from "./topic.js";
 
 /** Bytes that may wait for the other side to read; a message that would wait behind more is not sent. */
@@ -203,7 +204,7 @@ export class ProcessChannel {
       if (respond === undefined) throw new Error(`nobody answers ${topic}`);
       this.#write(kinds.response, id, "", await respond(payload));
     } catch (error) {
-      this.#write(kinds.failure, id, "", Buffer.from(error instanceof Error ? error.message : String(error)));
+      this.#write(kinds.failure, id, "", Buffer.from(errorMessage(error)));
     }
   }
 

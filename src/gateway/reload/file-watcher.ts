@@ -2,6 +2,7 @@ import { type FSWatcher, lstatSync, statSync, watch } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expandGlob, isGlob } from "../../config/glob.js";
+import { errorMessage } from "../../net/error-text.js";
 
 /** Milliseconds without a change before files count as written. */
 const settleMs = 100;
@@ -105,7 +106,7 @@ export class FileWatcher {
       });
       this.#watchers.set(folder, { identity, watcher });
     } catch (error) {
-      this.#poll(error instanceof Error ? error.message : String(error));
+      this.#poll(errorMessage(error));
     }
   }
 

@@ -1,5 +1,6 @@
 import { LoadError } from "../../config/diagnostic.js";
 import { redact } from "../../config/redaction.js";
+import { errorMessage, errorStack } from "../../net/error-text.js";
 import type { Logger } from "../../telemetry/logger.js";
 import type { Generation } from "../generation.js";
 import type { UsableConfig } from "../read-config.js";
@@ -110,7 +111,7 @@ export class Reloads {
       at: new Date().toISOString(),
       trigger,
       result: "failure",
-      error: error instanceof Error ? error.message : String(error),
+      error: errorMessage(error),
       changed: [],
       routes_added: [],
       routes_removed: [],
@@ -193,5 +194,5 @@ export function reportedError(message: string, stack = message): Error {
 /** For the log: what is wrong with a configuration as its text says it, anything else with where it was thrown. */
 export function describeError(error: unknown): string {
   if (error instanceof LoadError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return errorStack(error);
 }

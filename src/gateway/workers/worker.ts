@@ -3,6 +3,7 @@ import { Operations } from "../../admin/operations.js";
 import type { AdminServer } from "../../admin/server.js";
 import { describeBinding } from "../../bindings/route-description.js";
 import { LoadError } from "../../config/diagnostic.js";
+import { errorMessage } from "../../net/error-text.js";
 import { type FileRecord, recordFiles, replayFiles } from "../../net/files.js";
 import { sharePorts } from "../../net/shared-ports.js";
 import { presizeYoungGeneration } from "../../net/young-generation.js";
@@ -62,7 +63,7 @@ class WorkerGateway {
       } catch (error) {
         const known = error instanceof LoadError || !(error instanceof Error);
         return {
-          refused: error instanceof Error ? error.message : String(error),
+          refused: errorMessage(error),
           stack: known ? undefined : error.stack,
         };
       }

@@ -4,6 +4,7 @@ import { Cancellation } from "../../net/cancellation.js";
 import { plainAddress } from "../../net/peer-address.js";
 import { HeldBody } from "../held-body.js";
 import {
+  announcesBody,
   type BodyConsumer,
   type BodyReader,
   BodyTimeoutError,
@@ -90,7 +91,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
 
   get hasBody(): boolean {
     const { headers } = this.#request;
-    return Number(headers["content-length"] ?? 0) !== 0 || headers["transfer-encoding"] !== undefined;
+    return announcesBody(headers["content-length"], headers["transfer-encoding"]);
   }
 
   header(name: string): string | undefined {

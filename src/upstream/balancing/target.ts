@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { isIPv4, isIPv6 } from "node:net";
 import { parseTarget as parseConfigured } from "../../config/address.js";
+import { errorMessage } from "../../net/error-text.js";
 import { Backoff } from "../backoff.js";
 
 /** One address that can be connected to. */
@@ -145,7 +146,7 @@ export class NameResolver {
       if (!this.#stopped) this.#accept(addresses);
       return intervalMs;
     } catch (error) {
-      this.#failure = `"${this.#host}" does not resolve: ${error instanceof Error ? error.message : error}`;
+      this.#failure = `"${this.#host}" does not resolve: ${errorMessage(error)}`;
       return this.#backoff.next();
     }
   }

@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import type { Cancellation } from "../../net/cancellation.js";
+import { errorMessage } from "../../net/error-text.js";
 import { Linked } from "../../net/ring.js";
 import { Code } from "../../status/code.js";
 import type { Endpoint } from "../balancing/endpoint.js";
@@ -279,7 +280,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     try {
       stream = endpoint.transport.start(call, this);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorMessage(error);
       const status = { code: Code.INTERNAL, message, origin: "request" } as const;
       this.#trace?.ended(status);
       this.finish(status, noMetadata);

@@ -13,17 +13,18 @@ import { Code } from "../../status/code.js";
 import type { UpstreamTarget } from "../balancing/target.js";
 import type { Metadata } from "../channel.js";
 import type { ChannelOptions } from "../options.js";
-import type {
-  Transport,
-  TransportCall,
-  TransportListener,
-  TransportState,
-  TransportStream,
-  TransportType,
+import {
+  checkPath,
+  type Transport,
+  type TransportCall,
+  type TransportListener,
+  type TransportState,
+  type TransportStream,
+  type TransportType,
 } from "../transport.js";
 import { fromGrpcMetadata, grpcJsOutcome } from "./grpc-js-outcome.js";
 import { checkMetadata } from "./metadata.js";
-import { checkPath, timeoutText } from "./request-head.js";
+import { timeoutText } from "./request-head.js";
 import { contentTypeFailure, isGrpcType } from "./stream-outcome.js";
 
 /** Milliseconds after which an address that does not finish connecting counts as failing. */

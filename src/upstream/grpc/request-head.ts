@@ -1,14 +1,8 @@
 import { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, indexedField, writeIndexedName, writeString } from "../../h2/hpack-encoder.js";
 import type { Metadata, PassedEncodings } from "../channel.js";
+import { checkPath } from "../transport.js";
 import { checkMetadata, maxHeaderList } from "./metadata.js";
-
-const legalPath = /^\/[\x21-\x7e]+$/;
-
-/** @throws Error where it is no path of a gRPC method */
-export function checkPath(path: string): void {
-  if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
-}
 
 /** Blocks of this many paths are kept; more than that come only from outside, and do not repeat. */
 const maxPaths = 4096;

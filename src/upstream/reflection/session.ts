@@ -1,5 +1,6 @@
 import { Reader, Writer } from "protobufjs";
 import { Cancellation } from "../../net/cancellation.js";
+import { errorMessage } from "../../net/error-text.js";
 import type { CallStatus, Channel, StreamHandle } from "../channel.js";
 
 /** Requests sent ahead of their responses. */
@@ -76,9 +77,7 @@ export class ReflectionSession {
       const response = decodeResponse(message);
       this.#waiting.shift()?.resolve(response);
     } catch (error) {
-      this.#fail(
-        new Error(`malformed reflection response: ${error instanceof Error ? error.message : error}`),
-      );
+      this.#fail(new Error(`malformed reflection response: ${errorMessage(error)}`));
       this.#cancel();
     }
   }

@@ -1,5 +1,6 @@
 import { ByteWriter } from "../../h2/bytes.js";
 import type { Metadata } from "../channel.js";
+import { checkPath } from "../transport.js";
 import { frameHeadSize, maxHeaderSize, writeFrameHead } from "./frame.js";
 import { checkTransInfo, writeTransInfo, writeVarint } from "./trans-info.js";
 
@@ -21,8 +22,6 @@ const gzip = 1;
 /** The most that call type, request id, timeout and encoding take. */
 const numbersSize = 16;
 const maxTimeoutMs = 0xffff_ffff;
-
-const legalPath = /^\/[\x21-\x7e]+$/;
 
 /** Headers of this many paths are kept; more than that come only from outside, and do not repeat. */
 const maxPaths = 4096;
@@ -66,7 +65,7 @@ export class RequestHeaders {
   }
 
   #encode(path: string): RequestBlock {
-    if (!legalPath.test(path)) throw new Error(`expected a path /service/method, found ${path}`);
+    checkPath(path);
     const { caller, callee, oneWay: oneWayPaths } = this.#names;
     const out = new ByteWriter(256);
     writeText(out, Tag.Caller, caller);
