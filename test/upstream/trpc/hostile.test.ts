@@ -225,7 +225,7 @@ test("tRPC calls under way when the server closes without a word are UNAVAILABLE
   const channel = trpcChannel([server.address]);
   assert.equal(textOf(await call(channel, "Good")), "fine");
   const { status } = await call(channel, "Bye");
-  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "connect"]);
+  assert.deepEqual([status.code, status.origin], [Code.UNAVAILABLE, "lost"]);
   assert.equal(textOf(await call(channel, "Good")), "fine");
   assert.equal(server.accepted(), 2);
   await channel.close();
