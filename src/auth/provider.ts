@@ -3,7 +3,6 @@ import type { Diagnostic, Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
-import { errorMessage } from "../net/error-text.js";
 import type { GatewayError } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { Channel } from "../upstream/channel.js";
@@ -60,10 +59,6 @@ export class AccessDenial extends CredentialRefusal {
 /** @throws CredentialRefusal */
 export function refuse(message: string): never {
   throw new CredentialRefusal("invalid", message);
-}
-
-export function reasonOf(error: unknown): string {
-  return errorMessage(error);
 }
 
 /** What providers log. Never a credential, and never sent to the client. */

@@ -3,6 +3,7 @@ import type { Findings } from "../../config/findings.js";
 import type { DraftOf, Loaded } from "../../config/schema.js";
 import { choice, duration, mapping, oneOrMore, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
+import { errorMessage } from "../../net/error-text.js";
 import type { Span } from "../../telemetry/tracing/span.js";
 import {
   type Claims,
@@ -15,7 +16,7 @@ import {
 } from "../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../credential.js";
 import type { AuthDependencies, ProviderSurroundings, ProviderType } from "../provider.js";
-import { CredentialRefusal, type Provider, reasonOf, refuse } from "../provider.js";
+import { CredentialRefusal, type Provider, refuse } from "../provider.js";
 import { cacheSize, claimsToMetadata, placement } from "./fields.js";
 import { checkWebUrl, discover, fetchText, IssuerStatus } from "./issuer.js";
 import { TokenProvider, type Verified } from "./token-provider.js";
@@ -186,7 +187,7 @@ function basic(id: string, secret: string): string {
 function problemOf(error: unknown): string {
   if (error instanceof IssuerStatus && error.status === 401)
     return "responds with 401: it does not accept client_id and client_secret";
-  return reasonOf(error);
+  return errorMessage(error);
 }
 
 /** Milliseconds since 1970. @throws CredentialRefusal where it is no number */

@@ -1,10 +1,10 @@
 import { isPlainUrl } from "../../config/address.js";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
+import { errorMessage } from "../../net/error-text.js";
 import { endHttpSpan, httpClientSpan } from "../../telemetry/tracing/http-span.js";
 import type { Span } from "../../telemetry/tracing/span.js";
 import { isRecord } from "../claims.js";
-import { reasonOf } from "../provider.js";
 
 /** Milliseconds for a whole document of an issuer to arrive. */
 export const issuerTimeoutMs = 5000;
@@ -31,19 +31,19 @@ export async function tracedFetch(
   init: RequestInit,
   parent: Span | undefined,
 ): Promise<Response> {
+  const unfollowed: RequestInit = { ...init, redirect: "manual" };
   const span = httpClientSpan(parent, init.method ?? "GET");
+  if (span === undefined) return fetch(url, unfollowed);
+  span.setAddress(new URL(url).host);
   const headers = new Headers(init.headers);
-  if (span !== undefined) {
-    span.setAddress(new URL(url).host);
-    for (const [name, value] of span.headers()) headers.set(name, value);
-  }
+  for (const [name, value] of span.headers()) headers.set(name, value);
   try {
-    const response = await fetch(url, { ...init, headers, redirect: "manual" });
+    const response = await fetch(url, { ...unfollowed, headers });
     endHttpSpan(span, response.status);
     return response;
   } catch (error) {
-    span?.fail("connect");
-    span?.end();
+    span.fail("connect");
+    span.end();
     throw error;
   }
 }
@@ -73,7 +73,7 @@ export class IssuerStatus extends Error {
 export async function fetchText(url: string, request: TextRequest, limit: number): Promise<string> {
   const { parent, ...init } = request;
   const response = await tracedFetch(url, init, parent).catch(error => {
-    throw new Error(`cannot be fetched: ${reasonOf((error as Error).cause ?? error)}`);
+    throw new Error(`cannot be fetched: ${errorMessage((error as Error).cause ?? error)}`);
   });
   if (response.status !== 200) {
     void response.body?.cancel().catch(() => undefined);

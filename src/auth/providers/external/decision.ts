@@ -1,18 +1,13 @@
 import type { Loaded } from "../../../config/schema.js";
 import { duration, listOf, mapping, text } from "../../../config/schema.js";
 import { Type } from "../../../config/type-builder.js";
+import { errorMessage } from "../../../net/error-text.js";
 import { type GatewayError, gatewayError } from "../../../status/failure.js";
 import type { AuthMetrics } from "../../auth-metrics.js";
 import { type Caller, shownHeaders } from "../../caller.js";
 import { bareClaims, metadataMapper, subjectOf } from "../../claims.js";
 import type { Identity } from "../../identity.js";
-import {
-  AccessDenial,
-  CredentialRefusal,
-  type Provider,
-  reasonOf,
-  type SecurityScheme,
-} from "../../provider.js";
+import { AccessDenial, CredentialRefusal, type Provider, type SecurityScheme } from "../../provider.js";
 import { claimsToMetadata } from "../fields.js";
 
 /** What services that decide about requests have in common. */
@@ -77,7 +72,7 @@ export function externalProvider(
       decision = await decide(caller, new Map(shownHeaders(caller, config.headers)));
     } catch (error) {
       if (error instanceof CredentialRefusal) throw error;
-      throw new CredentialRefusal("unavailable", `the authorization service ${reasonOf(error)}`);
+      throw new CredentialRefusal("unavailable", `the authorization service ${errorMessage(error)}`);
     }
     if (!decision.allowed) throw denial(decision.status, decision.headers);
     const claims = bareClaims(Object.fromEntries(claimsOf(decision.headers)));

@@ -1,8 +1,8 @@
 import type { Loaded } from "../../../config/schema.js";
 import { choice, mapping, text } from "../../../config/schema.js";
+import { errorMessage } from "../../../net/error-text.js";
 import type { Caller } from "../../caller.js";
-import type { AuthDependencies, ProviderType } from "../../provider.js";
-import { type Provider, reasonOf } from "../../provider.js";
+import type { AuthDependencies, Provider, ProviderType } from "../../provider.js";
 import { bodyOf, checkWebUrl, tracedFetch } from "../issuer.js";
 import { type AccessDecision, decisionFields, describeDecision, externalProvider } from "./decision.js";
 
@@ -37,7 +37,7 @@ function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }:
     for (const [header, value] of forwardedHeaders(caller)) headers.set(header, value);
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
     const response = await tracedFetch(config.url, { headers, signal }, caller.span).catch(error => {
-      throw new Error(`cannot be reached: ${reasonOf((error as Error).cause ?? error)}`);
+      throw new Error(`cannot be reached: ${errorMessage((error as Error).cause ?? error)}`);
     });
     await bodyOf(response, bodyLimit);
     const { status } = response;

@@ -18,6 +18,7 @@ import { Formats } from "../../../config/format.js";
 import type { DraftOf, Loaded } from "../../../config/schema.js";
 import { choice, duration, listOf, mapping, oneOrMore, text } from "../../../config/schema.js";
 import { Type } from "../../../config/type-builder.js";
+import { errorMessage } from "../../../net/error-text.js";
 import { existsSync } from "../../../net/files.js";
 import { type Span, traced } from "../../../telemetry/tracing/span.js";
 import { type Claims, claimAt, metadataMapper, parseClaims, scopesOf, subjectOf } from "../../claims.js";
@@ -28,7 +29,7 @@ import type {
   ProviderSurroundings,
   ProviderType,
 } from "../../provider.js";
-import { CredentialRefusal, type Provider, type RefusalReason, reasonOf } from "../../provider.js";
+import { CredentialRefusal, type Provider, type RefusalReason } from "../../provider.js";
 import { cacheSize, claimsToMetadata, placement } from "../fields.js";
 import { TokenProvider, type Verified } from "../token-provider.js";
 import type { TokenKeys } from "./key-set.js";
@@ -210,7 +211,7 @@ function problemOf(read: () => unknown): string | undefined {
     read();
     return undefined;
   } catch (error) {
-    return reasonOf(error);
+    return errorMessage(error);
   }
 }
 /**

@@ -2,9 +2,9 @@ import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } fro
 import { fileProblem } from "../../../config/diagnostic.js";
 import { Formats } from "../../../config/format.js";
 import { redactUrl } from "../../../config/redaction.js";
+import { errorMessage } from "../../../net/error-text.js";
 import { readFileSync, statSync } from "../../../net/files.js";
 import type { AuthDependencies, AuthEvent } from "../../provider.js";
-import { reasonOf } from "../../provider.js";
 import { discover } from "../issuer.js";
 import { watchedFile } from "../watched-file.js";
 import {
@@ -88,7 +88,7 @@ export function readJwkSetFile(file: string) {
   try {
     return parseJwkSet(text);
   } catch (error) {
-    throw new Error(`"${file}" ${reasonOf(error)}`);
+    throw new Error(`"${file}" ${errorMessage(error)}`);
   }
 }
 
@@ -101,7 +101,7 @@ function fileKeys(file: string, say: Say): TokenKeys {
     () => keys.replace(readJwkSetFile(file)),
     problem => {
       if (problem === undefined) say("info", "the key set has been read again");
-      else say("warn", `${reasonOf(problem)}; keeping the previous keys`);
+      else say("warn", `${errorMessage(problem)}; keeping the previous keys`);
     },
   );
   return {
@@ -136,7 +136,8 @@ function remoteKeys(
     clock: () => performance.now(),
     fetched: error => {
       counters[error === undefined ? "success" : "failure"].inc();
-      if (error !== undefined) say("warn", notFetched(source, reasonOf(error), keys.fetchedAt !== undefined));
+      if (error !== undefined)
+        say("warn", notFetched(source, errorMessage(error), keys.fetchedAt !== undefined));
       else if (failing) say("info", "the key set can be fetched again");
       failing = error !== undefined;
     },

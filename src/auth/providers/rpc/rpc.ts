@@ -1,6 +1,7 @@
 import { checkReference } from "../../../config/check.js";
 import { credentialVerdict } from "../../../dialects/dialects.js";
 import { Cancellation } from "../../../net/cancellation.js";
+import { errorMessage } from "../../../net/error-text.js";
 import { Code } from "../../../status/code.js";
 import { attemptsOf } from "../../../upstream/attempt-spans.js";
 import { type CallStatus, fromBackend } from "../../../upstream/channel.js";
@@ -8,7 +9,7 @@ import { shownHeaders } from "../../caller.js";
 import { metadataMapper } from "../../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type { ProviderContext, ProviderType } from "../../provider.js";
-import { CredentialRefusal, type Provider, reasonOf } from "../../provider.js";
+import { CredentialRefusal, type Provider } from "../../provider.js";
 import { TokenProvider, type Verified } from "../token-provider.js";
 import type { RpcAuthConfig } from "./rpc-plan.js";
 import { PlanError, RpcSchema, rpcPlan } from "./rpc-plan.js";
@@ -98,7 +99,7 @@ function createRpcProvider(
       if (error instanceof CredentialRefusal) throw error;
       throw new CredentialRefusal(
         "unavailable",
-        `the response is not what the method declares: ${reasonOf(error)}`,
+        `the response is not what the method declares: ${errorMessage(error)}`,
       );
     }
   }
