@@ -122,7 +122,7 @@ class WorkerGateway {
     channel.onRequest(reloadWorker, async ({ trigger, files }) => {
       this.#reloading++;
       const report = await replayFiles(files, () => view.reload(trigger));
-      if (--this.#reloading === 0) this.#takeRecord();
+      if (--this.#reloading === 0) this.#dropRecord();
       return { report, ...this.#status() };
     });
     channel.onRequest(forwardOperation, async request => {
@@ -143,9 +143,13 @@ class WorkerGateway {
 
   #takeRecord(): Uint8Array | undefined {
     const files = this.#record?.toBytes();
+    this.#dropRecord();
+    return files;
+  }
+
+  #dropRecord(): void {
     this.#record?.drop();
     this.#record = undefined;
-    return files;
   }
 
   /** Tells the primary what is counted, so that little of it is lost with this process. */
