@@ -68,10 +68,12 @@ const maxNamed = 5;
 
 /**
  * What the routes show of `http.hosts`: entries that name nothing, and what is served at no host.
+ * @param all what `virtualHosts` gives for them
  * @param routes all that HTTP listeners could serve
  */
 export function hostProblems(
   hosts: HostsConfig | undefined,
+  all: readonly VirtualHost[],
   routes: readonly (Route | BuiltInRoute)[],
   locate: Locate,
 ): readonly Diagnostic[] {
@@ -103,7 +105,8 @@ export function hostProblems(
     host.routes?.forEach((glob, index) => {
       const takes = takesOf({ routes: [glob] });
       if (routes.some(route => !isDocument(route) && takes(route))) return;
-      const partly = routes.find(({ template }) => pathGlob(glob).coverage(template) === "depends");
+      const paths = pathGlob(glob);
+      const partly = routes.find(({ template }) => paths.coverage(template) === "depends");
       const message =
         partly === undefined
           ? `no route is named by "${glob}"`
@@ -112,7 +115,6 @@ export function hostProblems(
       problems.push(problem("error", [...at, "routes", index], message, suggestion));
     });
   }
-  const all = virtualHosts(hosts);
   const left = routes.filter(route => !isDocument(route) && !all.some(host => host.serves(route)));
   const missing = new Set(left);
   const served = new Set(

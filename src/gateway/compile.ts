@@ -153,7 +153,7 @@ export async function compile(
     ...(livekit?.diagnostics ?? []),
     ...table.diagnostics,
     ...(ownServices?.diagnostics ?? []),
-    ...hostProblems(config.http.hosts, [...table.routes, ...methodPaths, ...table.builtIn], locate),
+    ...hostProblems(config.http.hosts, hosts, [...table.routes, ...methodPaths, ...table.builtIn], locate),
     ...(bridge?.diagnostics ?? []),
     ...policies.diagnostics(),
     ...checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate),
