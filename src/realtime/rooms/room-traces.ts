@@ -1,4 +1,4 @@
-import { type Span, SpanKind } from "../../telemetry/tracing/span.js";
+import { type Span, SpanKind, traced } from "../../telemetry/tracing/span.js";
 import type { Tracer } from "../../telemetry/tracing/tracer.js";
 
 /**
@@ -31,27 +31,11 @@ export class RoomTraces {
     span?.set("messaging.destination.name", room);
     const before = this.#publishing;
     this.#publishing = span ?? "unrecorded";
-    let published: T;
     try {
-      published = publish();
-    } catch (error) {
-      span?.fail(nameOf(error));
-      span?.end();
-      throw error;
+      return span === undefined ? publish() : traced(span, publish);
     } finally {
       this.#publishing = before;
     }
-    if (span === undefined) return published;
-    if (published instanceof Promise) {
-      published.then(
-        () => span.end(),
-        error => {
-          span.fail(nameOf(error));
-          span.end();
-        },
-      );
-    } else span.end();
-    return published;
   }
 
   /** Of a message for members here: part of its publishing, where that is still under way here, or a trace of its own. */
@@ -60,8 +44,4 @@ export class RoomTraces {
     span?.set("messaging.destination.name", room);
     return span;
   }
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : "Error";
 }
