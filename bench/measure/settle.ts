@@ -3,7 +3,7 @@ import { readUsage } from "../process/usage.js";
 import type { Driver } from "./driver.js";
 
 /** Batches that must bring nothing before it is settled. */
-const patience = 3;
+const idleBatches = 3;
 /** Part of the least CPU time so far that a batch must be below to have brought something. */
 const progress = 0.95;
 const leastBatches = 6;
@@ -18,7 +18,7 @@ export interface Settled {
   readonly cold: number;
   /** Of the last batches, the least. */
   readonly warm: number;
-  /** False where it was still falling when the patience ended. */
+  /** False where it was still falling when the batches ended. */
   readonly settled: boolean;
 }
 
@@ -38,13 +38,13 @@ export async function settle(
     costs.push(((readUsage(child.pid).cpuSeconds - before) / done.requests) * 1e6);
     requests += done.requests;
   }
-  const warm = Math.min(...costs.slice(-patience));
+  const warm = Math.min(...costs.slice(-idleBatches));
   return { requests, cold: costs[0] as number, warm, settled: isSettled(costs) };
 }
 
 /** @param costs of the batches so far: whether the last ones brought nothing */
 export function isSettled(costs: readonly number[]): boolean {
   if (costs.length < leastBatches) return false;
-  const earlier = Math.min(...costs.slice(0, -patience));
-  return costs.slice(-patience).every(cost => cost > earlier * progress);
+  const earlier = Math.min(...costs.slice(0, -idleBatches));
+  return costs.slice(-idleBatches).every(cost => cost > earlier * progress);
 }

@@ -49,7 +49,7 @@ export async function openSocketStream(
   const whole = !route.rpc.clientStreaming && route.body.kind === "none";
   if (whole) options.check(first);
   upgrade.watch();
-  const headers = ownHeaders(context, []).filter(([name]) => name !== "connection");
+  const headers = ownHeaders(context, []);
   const offersToken = bearerToken(request.header("sec-websocket-protocol")) !== undefined;
   const opened = await upgrade.open(
     offersToken ? [...headers, ["sec-websocket-protocol", bearer]] : headers,

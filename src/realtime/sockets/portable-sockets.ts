@@ -52,9 +52,9 @@ export class PortableSockets implements Publisher, ConnectionOwner {
     if (method !== "GET" || path !== this.#options.path || httpVersion !== "1.1") return false;
     if (!/(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")) return false;
     try {
-      const opened = (opened: Socket | RefusingClose, deflate: boolean): void => {
-        if (opened instanceof Socket) this.#open(opened, net, deflate, head);
-        else this.#openAndClose(opened, net);
+      const opened = (admitted: Socket | RefusingClose, deflate: boolean): void => {
+        if (admitted instanceof Socket) this.#open(admitted, net, deflate, head);
+        else this.#openAndClose(admitted, net);
       };
       new SocketUpgrade(
         this.#realtime,
