@@ -2,6 +2,7 @@ import { AccessToken, ServerError, type SIPGrant, type VideoGrant } from "liveki
 import { bodyOf } from "../auth/providers/issuer.js";
 import { isJsonObject, type JsonObject } from "../codec/json.js";
 import type { Cancellation } from "../net/cancellation.js";
+import { TimedRequests } from "../net/timed-requests.js";
 import { Code } from "../status/code.js";
 import { type Failure, GatewayError, gatewayFailure, upstreamFailure } from "../status/failure.js";
 import type { LiveKitProject } from "./config.js";
@@ -37,16 +38,17 @@ async function post(project: LiveKitProject, request: ServerRequest): Promise<Js
   const token = new AccessToken(project.api_key, project.api_secret, { ttl: "1m" });
   token.addGrant({ ...grants.video });
   if (grants.sip !== undefined) token.addSIPGrant({ ...grants.sip });
-  const left = new AbortController();
-  cancellation.listen(() => left.abort());
-  const response = await fetch(`${apiUrl(project)}/twirp/livekit.${service}/${method}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${await token.toJwt()}`, "content-type": "application/json" },
-    body: JSON.stringify(message),
-    redirect: "manual",
-    signal: AbortSignal.any([left.signal, AbortSignal.timeout(timeoutMs)]),
+  const headers = { authorization: `Bearer ${await token.toJwt()}`, "content-type": "application/json" };
+  const init = { method: "POST", headers, body: JSON.stringify(message), redirect: "manual" } as const;
+  const requests = new TimedRequests();
+  cancellation.listen(() => requests.close());
+  const { response, body } = await requests.run(timeoutMs, async signal => {
+    const response = await fetch(`${apiUrl(project)}/twirp/livekit.${service}/${method}`, {
+      ...init,
+      signal,
+    });
+    return { response, body: await bodyOf(response, responseLimit) };
   });
-  const body = await bodyOf(response, responseLimit);
   const json = body === undefined ? undefined : jsonObject(body);
   if (response.status === 200 && json !== undefined) return json;
   const { code, msg } = json ?? {};

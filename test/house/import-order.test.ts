@@ -198,3 +198,11 @@ test("names in capitals are constants that a standard fixes: literals and marks,
   );
   assert.deepEqual(wrong, []);
 });
+
+test("no signal of src can be garbage collected before it aborts", () => {
+  // Node.js collects composed signals and those of timers while only `fetch` listens: src/net/timed-requests.ts.
+  const using = sources().filter(file =>
+    /AbortSignal\s*\.\s*(any|timeout)\(/.test(readFileSync(join(root, file), "utf8")),
+  );
+  assert.deepEqual(using, []);
+});

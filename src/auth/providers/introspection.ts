@@ -4,6 +4,7 @@ import type { DraftOf, Loaded } from "../../config/schema.js";
 import { choice, duration, mapping, oneOrMore, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
 import { errorMessage } from "../../net/error-text.js";
+import { TimedRequests } from "../../net/timed-requests.js";
 import type { Span } from "../../telemetry/tracing/span.js";
 import {
   type Claims,
@@ -114,19 +115,17 @@ function createIntrospectionProvider(
     "content-type": "application/x-www-form-urlencoded",
     authorization: basic(config.client_id, config.client_secret),
   };
-  const closed = new AbortController();
+  const requests = new TimedRequests();
   let endpoint = config.url;
 
   const ask = async (token: string, parent: Span | undefined): Promise<Claims> => {
-    const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
     const body = new URLSearchParams({ token, token_type_hint: "access_token" }).toString();
     try {
-      endpoint ??= await discover(String(issuer), "introspection_endpoint", signal, parent);
-      return parseClaims(
-        Buffer.from(
-          await fetchText(endpoint, { signal, parent, headers, method: "POST", body }, responseLimit),
-        ),
-      );
+      const response = await requests.run(config.timeout, async signal => {
+        endpoint ??= await discover(String(issuer), "introspection_endpoint", signal, parent);
+        return fetchText(endpoint, { signal, parent, headers, method: "POST", body }, responseLimit);
+      });
+      return parseClaims(Buffer.from(response));
     } catch (error) {
       // The endpoint may have moved.
       endpoint = config.url;
@@ -172,7 +171,7 @@ function createIntrospectionProvider(
         until: Math.min(time + config.cache, (expires ?? Number.POSITIVE_INFINITY) + tolerance),
       };
     },
-    close: () => closed.abort(),
+    close: () => requests.close(),
   });
 }
 

@@ -2,6 +2,7 @@ import { Agent as HttpAgent, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Counter, type Registry } from "prom-client";
+import { TimedRequests } from "../../net/timed-requests.js";
 import type { Logger } from "../logger.js";
 import { version } from "../version.js";
 import { exportRequest, resourceBytes } from "./otlp.js";
@@ -21,8 +22,8 @@ const maxBytes = 8 * 1024 * 1024;
 const batchSpans = 512;
 const batchBytes = 1024 * 1024;
 const batchDelayMs = 1000;
-/** Milliseconds that the collector has to answer. */
-const answerMs = 10_000;
+/** Milliseconds that the collector has to respond. */
+const responseMs = 10_000;
 /** Milliseconds before a batch that could not be delivered for now is sent again; as often as there are pauses. */
 const pausesMs = [1000, 5000];
 /** Milliseconds that `close` waits for the last batches. */
@@ -48,7 +49,9 @@ export class SpanExporter implements SpanSink {
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #complainedAt = Number.NEGATIVE_INFINITY;
+  /** Ends pauses between two requests; `#requests` ends the one under way. */
   readonly #closing = new AbortController();
+  readonly #requests = new TimedRequests();
 
   constructor({ otlp, service, headers }: ExporterOptions, log: Logger, spans: Counter<"result">) {
     this.#url = new URL(`${otlp.replace(/\/+$/, "")}/v1/traces`);
@@ -84,18 +87,23 @@ export class SpanExporter implements SpanSink {
 
   /** Sends what waits, and takes nothing more; gives up after `graceMs`. Never rejects. */
   async close(graceMs = closeMs): Promise<void> {
-    const deadline = setTimeout(() => this.#closing.abort(), graceMs);
+    const deadline = setTimeout(() => this.#abort(), graceMs);
     while (this.#count > 0 && !this.#closing.signal.aborted) {
       this.#send();
       await this.#sending;
     }
     clearTimeout(deadline);
     clearTimeout(this.#timer);
-    this.#closing.abort();
+    this.#abort();
     this.#agent.destroy();
     const lost = this.#waiting.splice(0);
     if (lost.length > 0) this.#lose("failed", lost.length, "the gateway ends before they are delivered");
     this.#done(lost);
+  }
+
+  #abort(): void {
+    this.#closing.abort();
+    this.#requests.close();
   }
 
   /** One batch at a time. */
@@ -148,17 +156,19 @@ export class SpanExporter implements SpanSink {
   #post(body: Uint8Array): Promise<{ readonly status?: number; readonly error?: string }> {
     const send = this.#url.protocol === "https:" ? requestHttps : requestHttp;
     const headers = { ...this.#headers, "content-length": body.length };
-    const signal = AbortSignal.any([AbortSignal.timeout(answerMs), this.#closing.signal]);
-    return new Promise(resolve => {
-      const request = send(this.#url, { method: "POST", agent: this.#agent, headers, signal }, response => {
-        const { statusCode: status = 500 } = response;
-        // Nobody reads what it says; the connection is used again after it.
-        response.resume().once("close", () => resolve({ status }));
-        response.once("error", () => resolve({ status }));
+    const options = { method: "POST", agent: this.#agent, headers };
+    const post = (signal: AbortSignal): Promise<{ readonly status?: number; readonly error?: string }> =>
+      new Promise(resolve => {
+        const request = send(this.#url, { ...options, signal }, response => {
+          const { statusCode: status = 500 } = response;
+          // Its body is not read; the connection is used again after it.
+          response.resume().once("close", () => resolve({ status }));
+          response.once("error", () => resolve({ status }));
+        });
+        request.once("error", ({ message }) => resolve({ error: message }));
+        request.end(body);
       });
-      request.once("error", ({ message }) => resolve({ error: message }));
-      request.end(body);
-    });
+    return this.#requests.run(responseMs, post);
   }
 
   #lose(result: "dropped" | "failed", count: number, why: string): void {

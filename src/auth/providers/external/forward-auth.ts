@@ -1,6 +1,7 @@
 import type { Loaded } from "../../../config/schema.js";
 import { choice, mapping, text } from "../../../config/schema.js";
 import { errorMessage } from "../../../net/error-text.js";
+import { TimedRequests } from "../../../net/timed-requests.js";
 import type { Caller } from "../../caller.js";
 import type { AuthDependencies, Provider, ProviderType } from "../../provider.js";
 import { bodyOf, checkWebUrl, tracedFetch } from "../issuer.js";
@@ -31,21 +32,23 @@ export const forwardAuth = {
 const bodyLimit = 65_536;
 
 function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }: AuthDependencies): Provider {
-  const closed = new AbortController();
+  const requests = new TimedRequests();
   const decide = async (caller: Caller, seen: ReadonlyMap<string, string>): Promise<AccessDecision> => {
     const headers = new Headers([...seen]);
     for (const [header, value] of forwardedHeaders(caller)) headers.set(header, value);
-    const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(config.timeout)]);
-    const response = await tracedFetch(config.url, { headers, signal }, caller.span).catch(error => {
-      throw new Error(`cannot be reached: ${errorMessage((error as Error).cause ?? error)}`);
+    const response = await requests.run(config.timeout, async signal => {
+      const received = await tracedFetch(config.url, { headers, signal }, caller.span).catch(error => {
+        throw new Error(`cannot be reached: ${errorMessage((error as Error).cause ?? error)}`);
+      });
+      await bodyOf(received, bodyLimit);
+      return received;
     });
-    await bodyOf(response, bodyLimit);
     const { status } = response;
     if (status >= 500) throw new Error(`responds with ${status}`);
     const received = new Map(response.headers);
     return response.ok ? { allowed: true, headers: received } : { allowed: false, status, headers: received };
   };
-  return externalProvider(name, config, metrics, decide, () => closed.abort());
+  return externalProvider(name, config, metrics, decide, () => requests.close());
 }
 
 /** By which proxies tell such services of a request. */

@@ -1,4 +1,5 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from "jose";
+import { TimedRequests } from "../../../net/timed-requests.js";
 import { isRecord } from "../../claims.js";
 import { CredentialRefusal } from "../../provider.js";
 import { fetchText, issuerTimeoutMs, parsedJson } from "../issuer.js";
@@ -21,6 +22,7 @@ export interface RemoteKeySetOptions {
 /** Milliseconds before the first repetition of a fetch that failed; they double up to the most. */
 const minPauseMs = 1000;
 const maxPauseMs = 30_000;
+const setHeaders = { accept: "application/jwk-set+json, application/json" };
 
 /**
  * The keys behind a URL. They are fetched at once, then every `refresh`, and when a token names a key that is not
@@ -29,7 +31,7 @@ const maxPauseMs = 30_000;
 export class RemoteKeySet implements TokenKeys {
   readonly #options: RemoteKeySetOptions;
   readonly #keys = new KeySet();
-  readonly #closed = new AbortController();
+  readonly #requests = new TimedRequests();
   #fetching: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
@@ -74,7 +76,7 @@ export class RemoteKeySet implements TokenKeys {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#requests.close();
     clearTimeout(this.#timer);
   }
 
@@ -96,25 +98,25 @@ export class RemoteKeySet implements TokenKeys {
   /** Never rejects. */
   async #refresh(): Promise<void> {
     const { refresh, cooldown, timeout = issuerTimeoutMs, fetched } = this.#options;
-    if (this.#closed.signal.aborted) return;
+    if (this.#requests.closed) return;
     let pause: number;
     try {
-      const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(timeout)]);
-      const url = await this.#locate(signal);
-      const headers = { accept: "application/jwk-set+json, application/json" };
-      this.#keys.replace(parseJwkSet(await fetchText(url, { signal, headers }, jwkSetLimit)));
+      const text = await this.#requests.run(timeout, async signal =>
+        fetchText(await this.#locate(signal), { signal, headers: setHeaders }, jwkSetLimit),
+      );
+      this.#keys.replace(parseJwkSet(text));
       this.#failures = 0;
       this.#fetchedAt = Date.now();
       this.#openAt = this.#options.clock() + cooldown;
       pause = refresh;
       fetched(undefined);
     } catch (error) {
-      if (this.#closed.signal.aborted) return;
+      if (this.#requests.closed) return;
       pause = Math.min(refresh, maxPauseMs, minPauseMs * 2 ** this.#failures++);
       this.#openAt = this.#options.clock() + Math.min(pause, cooldown);
       fetched(error);
     }
-    if (this.#closed.signal.aborted) return;
+    if (this.#requests.closed) return;
     this.#timer = setTimeout(() => void this.#fetch(), pause);
     this.#timer.unref();
   }
