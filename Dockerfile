@@ -3,12 +3,12 @@
 
 FROM node:22-bookworm-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json build.mjs ./
 # TypeScript and the other tools come as prebuilt packages, so that no install script has to run.
 RUN npm ci --ignore-scripts
 COPY src ./src
 COPY clients ./clients
-RUN npm run build && find dist \( -name '*.map' -o -name .tsbuildinfo \) -delete
+RUN npm run build && find dist -name '*.map' -delete
 
 FROM node:22-bookworm-slim AS production
 WORKDIR /app

@@ -20,7 +20,11 @@ const settings: readonly {
   {
     workload: "small GET, upstream in memory",
     start: (site, engine) =>
-      startGateway(site, { engine, transport: "lean" }, { preloaded: ["engine/memory-upstream"] }),
+      startGateway(
+        site,
+        { engine, transport: "lean" },
+        { preloaded: ["engine/memory-upstream"], asModules: true },
+      ),
   },
 ];
 

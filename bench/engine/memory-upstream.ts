@@ -11,7 +11,7 @@ import { smallReply } from "../content.js";
 import { encode, loadTypes } from "../protobuf.js";
 import { root } from "../repository.js";
 
-const module = pathToFileURL(join(root, "dist/upstream/grpc/http2-transport.js")).href;
+const module = pathToFileURL(join(root, "build/src/upstream/grpc/http2-transport.js")).href;
 const { Http2Transport } = (await import(module)) as { readonly Http2Transport: typeof Transport };
 const reply = encode(loadTypes().lookupType("bench.v1.GetMessageResponse"), smallReply);
 const status: CallStatus = { code: 0, message: "", origin: undefined };

@@ -2,7 +2,7 @@ import type { Frame } from "./cpu-profile.js";
 
 const areas: readonly (readonly [RegExp, string | ((found: RegExpExecArray) => string)])[] = [
   [/\/protogate-bench\//, "the profiler itself"],
-  [/\/dist\/([^/]+)\//, found => `protogate: ${found[1]}`],
+  [/\/(?:dist|src)\/([^/]+)\//, found => `protogate: ${found[1]}`],
   [/node_modules\/(@grpc\/grpc-js|@[^/]+\/[^/]+|[^/]+)\//, found => found[1] ?? ""],
   [/^node:internal\/http2\/|^node:http2/, "node:http2 (to the upstream)"],
   [/^node:_http|^node:http$|^node:internal\/http$/, "node:http (to the client)"],

@@ -52,7 +52,10 @@ async function profile(
   file: string,
   quick: boolean,
 ): Promise<Finding> {
-  const { child, port } = await startGateway(stage.site, parts, checkout === undefined ? {} : { checkout });
+  const { child, port } = await startGateway(stage.site, parts, {
+    asModules: true,
+    ...(checkout !== undefined && { checkout }),
+  });
   await stage.load.open({ port, connections }, requestBytes(workload));
   await stage.load.run(warmUp);
   const bounds = { requests: 100_000, milliseconds: quick ? 4000 : 10_000 };
@@ -82,7 +85,7 @@ async function profile(
 
 function functionOf({ name, url, line }: Frame): string {
   if (url === "") return name;
-  return `${name || "(anonymous)"} ${url.replace(/^.*\/(node_modules|dist)\//, "")}:${line}`;
+  return `${name || "(anonymous)"} ${url.replace(/^.*\/(node_modules|dist|src)\//, "")}:${line}`;
 }
 
 /** The nearest caller that is a file: what the core of Node.js or V8 allocates is due to whom it works for. */

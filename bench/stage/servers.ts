@@ -104,6 +104,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[];
   /** Root of another checkout, built, whose gateway is started. */
   readonly checkout?: string;
+  /** Not the bundle that ships, but modules as files, which a profile tells apart and a script can replace. */
+  readonly asModules?: boolean;
 }
 
 export async function startGateway(
@@ -114,6 +116,7 @@ export async function startGateway(
     config = site.certificate === undefined ? plainConfig : tlsConfig,
     nodeOptions = [],
     checkout = root,
+    asModules = false,
   }: GatewayOptions = {},
 ): Promise<Server> {
   const port = await freePort();
@@ -125,7 +128,7 @@ export async function startGateway(
     UPSTREAM: site.upstream,
     ...(site.certificate && { TLS_CERT: site.certificate.cert, TLS_KEY: site.certificate.key }),
   };
-  const main = join(checkout, "dist/main.js");
+  const main = join(checkout, asModules ? "build/src/main.js" : "dist/main.js");
   const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
   const args = [...nodeOptions, ...imports, main, "serve", "-c", config];
   const child = startNode(site, gatewayName(parts), args, env);

@@ -122,7 +122,7 @@ ${services.map(each => `  - ${each}\n`).join("")}`;
 
 /** Writes all files below a folder as one set, beside it. */
 async function compiled(protos: string): Promise<{ names: string[]; set: string }> {
-  // The built gateway has the bundled protos beside it, the compiled bench has not.
+  // The compiled project has the bundled protos beside it, the compiled bench has not.
   const { loadModel } =
     await built<typeof import("../../src/descriptors/load/load.js")>("descriptors/load/load");
   const { model } = await loadModel([{ kind: "protos", folder: protos, include: [] }]);
@@ -159,5 +159,5 @@ async function clashing(
 }
 
 function built<Module>(path: string): Promise<Module> {
-  return import(pathToFileURL(join(root, `dist/${path}.js`)).href) as Promise<Module>;
+  return import(pathToFileURL(join(root, `build/src/${path}.js`)).href) as Promise<Module>;
 }

@@ -10,7 +10,7 @@ import { echoProto } from "../gateway/echo.js";
 type Line = Readonly<Record<string, unknown>>;
 
 /** Compiled: every worker would load it anew through tsx. */
-const main = compiledMain();
+const compiled = compiledMain();
 
 /** `protogate serve` in a process of its own. */
 export interface Served {
@@ -32,6 +32,8 @@ export interface Served {
 
 /** How the process is started. */
 export interface ServeOptions {
+  /** The script of another build than that of the tests. */
+  readonly main?: string;
   /** Of Node.js. */
   readonly nodeOptions?: readonly string[];
   /** A command that runs it, with its arguments. */
@@ -47,7 +49,7 @@ export interface ServeOptions {
 export function serve(
   yaml: string,
   proto = echoProto,
-  { nodeOptions = [], within = [], output }: ServeOptions = {},
+  { main = compiled, nodeOptions = [], within = [], output }: ServeOptions = {},
 ): Served {
   const folder = mkdtempSync(join(tmpdir(), "protogate-workers-"));
   const write = (text: string, protos = proto): void => {
