@@ -4,6 +4,7 @@ import { errorMessage } from "../net/error-text.js";
 import { Code } from "../status/code.js";
 import { version } from "../telemetry/version.js";
 import type { Channel, EndpointState } from "../upstream/channel.js";
+import { readClientTls } from "../upstream/client-tls.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import { type ChannelOptions, createChannel, type UpstreamObserver } from "../upstream/create-channel.js";
 import type { Forwarders } from "../upstream/http/forwarder.js";
@@ -14,7 +15,6 @@ import { forwardersOf } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
 import { RefCount } from "./ref-count.js";
 import type { Runtime } from "./runtime.js";
-import { readClientTls } from "./tls.js";
 
 /** The serialized files that reflection has brought, by upstream name. */
 export type ReflectedFiles = ReadonlyMap<string, readonly Uint8Array[]>;

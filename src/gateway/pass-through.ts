@@ -1,11 +1,11 @@
 import { type AuthNames, authNames } from "../auth/config.js";
 import { RequestOrigins } from "../auth/request-origins.js";
 import type { PassThroughPrefix } from "../bindings/built-in-route.js";
+import { readClientTls } from "../upstream/client-tls.js";
 import type { UpstreamConfig } from "../upstream/config.js";
 import type { BackendTls } from "../upstream/http/client.js";
 import type { ForwardedPrefix, Forwarders } from "../upstream/http/forwarder.js";
 import type { GatewayConfig } from "./config.js";
-import { readClientTls } from "./tls.js";
 
 /** What `http.proxy` adds to the route table. */
 export function passThroughRules(config: GatewayConfig): PassThroughPrefix[] {

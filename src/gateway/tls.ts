@@ -7,7 +7,6 @@ import { readFileSync } from "../net/files.js";
 import type { ServerCertificate, ServerTls } from "../net/server-tls.js";
 import { certificatesOf, type HttpListenerConfig, httpListenersOf } from "../server/config.js";
 import { alternativeNames } from "../server/node/client-certificate.js";
-import type { UpstreamConfig } from "../upstream/config.js";
 import type { GatewayConfig, LoadedGatewayConfig } from "./config.js";
 
 /** A listener whose `tls` may be a list, and where the configuration has it. */
@@ -73,6 +72,8 @@ export function tlsProblems(config: GatewayConfig, locate: LoadedGatewayConfig["
     if (clientCa !== undefined) look([...at, "client_ca"], { ca: clientCa });
   }
   look(["realtime", "api", "tls"], config.realtime?.api?.tls);
+  const broker = config.realtime?.broker;
+  if (broker !== undefined && "tls" in broker) look(["realtime", "broker", "tls"], broker.tls);
   for (const [name, upstream] of Object.entries(config.upstreams))
     look(["upstreams", name, "tls"], upstream.tls);
   return problems;
@@ -170,26 +171,5 @@ export function readCertificate(files: { readonly cert: string; readonly key: st
     cert,
     key: readFileSync(files.key),
     names: dnsNames(cert),
-  };
-}
-
-/** PEM; what is absent is the system's, or not sent. */
-export interface ClientTls {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-  /** The name to verify in place of the target's. */
-  readonly serverName?: string;
-}
-
-/** What connections to an upstream are made with; undefined without TLS. Loading has tried the files. */
-export function readClientTls(tls: UpstreamConfig["tls"]): ClientTls | undefined {
-  if (tls === undefined) return undefined;
-  if (tls === true) return {};
-  return {
-    ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
-    ...(tls.server_name === undefined ? {} : { serverName: tls.server_name }),
   };
 }

@@ -1,6 +1,10 @@
 /** What was thrown, in a sentence: for people who have nothing to do with the code. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // That of several attempts at once, such as connections to all addresses of a name, has none of its own.
+  if (error.message === "" && error instanceof AggregateError)
+    return error.errors.map(errorMessage).join("; ");
+  return error.message;
 }
 
 /** What was thrown, and where: for the log. */

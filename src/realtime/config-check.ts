@@ -7,7 +7,7 @@ import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
 import { checkListenerTls } from "../server/config.js";
-import { type BrokerType, brokerTypes } from "./brokers/registry.js";
+import { checkBroker } from "./brokers/registry.js";
 import type { RealtimeSections, RoomConfig } from "./config.js";
 import { covers, parseRoomPattern, type RoomPattern } from "./rooms/room-pattern.js";
 
@@ -47,7 +47,7 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
       `expected package.Service/Method or package.Service/*, found ${findings.show(at, call)}`,
     );
   });
-  checkBroker(draft, findings);
+  checkBroker(["realtime", "broker"], draft.realtime?.broker, findings);
   checkApi(draft, findings);
   if (realtime.rooms === false) checkWithoutRooms(draft, findings);
   else if (Array.isArray(realtime.rooms)) checkRooms(realtime.rooms, draft, findings);
@@ -195,22 +195,4 @@ function checkOrigin(at: readonly (string | number)[], origin: string | undefine
   const suggestion = url !== undefined && url.origin !== "null" ? url.origin : undefined;
   const expected = 'expected an origin such as https://app.example.com, or "*"';
   findings.error(at, `${expected}, found ${findings.show(at, origin)}`, { suggestion });
-}
-
-function checkBroker({ realtime }: DraftOf<RealtimeSections>, findings: Findings): void {
-  const broker = realtime?.broker;
-  if (broker === undefined || !("url" in broker) || broker.url === undefined) return;
-  if (broker.prefix !== undefined && !/^[A-Za-z0-9_-]+$/.test(broker.prefix)) {
-    const at = ["realtime", "broker", "prefix"];
-    const found = findings.show(at, broker.prefix);
-    findings.error(at, `expected letters, digits, _ and -, found ${found}`);
-  }
-  if (broker.type === undefined) return;
-  const { schemes, cluster }: BrokerType = brokerTypes[broker.type];
-  for (const url of cluster ? broker.url.split(",") : [broker.url]) {
-    if (URL.canParse(url.trim()) && schemes.includes(new URL(url.trim()).protocol)) continue;
-    // An address with a password in it would be repeated here.
-    const forms = schemes.map(scheme => `${scheme}//host:port`).join(" or ");
-    findings.error(["realtime", "broker", "url"], `expected ${forms}`);
-  }
 }

@@ -1,5 +1,4 @@
 import { parseTarget } from "../config/address.js";
-import { checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
 import { durationText } from "../config/expectation.js";
 import type { Findings } from "../config/findings.js";
@@ -7,6 +6,7 @@ import { Formats } from "../config/format.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { choice, duration, listOf, mapping, size, text } from "../config/schema.js";
 import { Type } from "../config/type-builder.js";
+import { checkClientTls, clientTls } from "./client-tls.js";
 import { grpcTransports } from "./options.js";
 import { checkProtocol, rpcProtocol } from "./protocols.js";
 import { TrpcSchema } from "./trpc/config.js";
@@ -31,29 +31,7 @@ const failures = [
   "UNAUTHENTICATED",
 ] as const;
 
-const tls = Type.Union(
-  [
-    Type.Literal(true),
-    mapping(
-      {
-        ca: Type.Optional(
-          text("path", { description: "File of the authorities to trust, PEM. Without it, the system's." }),
-        ),
-        cert: Type.Optional(text("path", { description: "File of the client certificate, PEM, for mTLS." })),
-        key: Type.Optional(
-          text("keyPath", { description: "File of the client's private key, PEM, for mTLS." }),
-        ),
-        server_name: Type.Optional(
-          text("host", {
-            description: "The name to expect in the server's certificate, in place of the target's.",
-          }),
-        ),
-      },
-      "TLS with these files.",
-    ),
-  ],
-  { description: "Call the upstream over TLS: `true`, or a mapping. Without it calls are plain text." },
-);
+const tls = clientTls("Call the upstream over TLS: `true`, or a mapping. Without it calls are plain text.");
 
 const keepalive = mapping(
   {
@@ -189,7 +167,7 @@ export function checkUpstreams(upstreams: DraftOf<UpstreamsConfig> | undefined, 
       });
     }
     if (upstream !== undefined) checkProtocol(path, upstream, findings);
-    checkTls([...path, "tls"], upstream?.tls, findings);
+    checkClientTls([...path, "tls"], upstream?.tls, findings);
     checkRetry([...path, "retry"], upstream?.retry, findings);
   }
 }
@@ -210,15 +188,6 @@ function checkOrigin(at: Path, target: string | undefined, findings: Findings): 
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return;
   const expected = "http://host:port or https://host:port without a path";
   findings.error(at, `expected ${expected}, found ${findings.show(at, target)}`);
-}
-
-function checkTls(at: Path, tls: DraftOf<UpstreamTlsConfig> | undefined, findings: Findings): void {
-  if (tls === undefined || tls === true) return;
-  checkTlsFiles(at, tls, findings);
-  if ("cert" in tls !== "key" in tls) {
-    const [present, missing] = "cert" in tls ? ["cert", "key"] : ["key", "cert"];
-    findings.error(at, `"${present}" without "${missing}"; a client certificate needs both`);
-  }
 }
 
 function checkRetry(at: Path, retry: DraftOf<RetryConfig> | undefined, findings: Findings): void {

@@ -46,6 +46,9 @@ const env = {
   LOG_HASH_KEY: "a-key-of-hashes-of-subjects",
   CLIENT_SECRET: "a-secret",
   REDIS_URL: "redis://127.0.0.1:6379/0",
+  REDIS_PASSWORD: "a-password",
+  SENTINEL_PASSWORD: "a-password",
+  NATS_PASSWORD: "a-password",
   ROOMS_TOKEN: "a-token-of-servers",
   ADMIN_TOKEN: "a-token-of-operators",
   LIVEKIT_API_KEY: "devkey",
@@ -86,6 +89,8 @@ function describeYaml(page: Page): void {
     const keys = pages.flatMap(each => each.blocks("yaml")).find(block => Array.isArray(parse(block)));
     writeFileSync(join(own, "secrets/api-keys.yaml"), keys ?? "");
     writeFileSync(join(own, "build/api.binpb"), "");
+    const credentials = "-----BEGIN NATS USER JWT-----\n…\n-----BEGIN USER NKEY SEED-----\n…\n";
+    writeFileSync(join(own, "secrets/gateway.creds"), credentials);
     const authority = new Authority("Docs");
     const server = authority.issue("server", "/CN=localhost");
     const api = authority.issue("api", "/CN=api", "DNS.1 = api.example.com");

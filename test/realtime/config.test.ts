@@ -57,6 +57,51 @@ test("a broker has its own keys", () => {
   );
 });
 
+for (const [broker, expected] of [
+  ['{ type: redis, url: "redis://a:1,redis://b:2" }', /several servers need "sentinel" or "cluster: true"/],
+  [
+    '{ type: redis, url: "redis://a:1/2", cluster: true }',
+    /a cluster has no databases; expected a URL without one/,
+  ],
+  [
+    '{ type: redis, url: "redis://a:1", cluster: true, sentinel: { master: m } }',
+    /"sentinel" is there, too; expected one of them \(at realtime\.broker\.cluster\)/,
+  ],
+  ['{ type: redis, url: "redis://a:1", sentinel: {} }', /missing key "master"/],
+  ['{ type: redis, url: "redis://a:1", tls: { cert: ./none.pem } }', /"cert" without "key"/],
+  [
+    '{ type: nats, url: "nats://a:1", tls: { ca: ./none.pem } }',
+    /expected a file, but "none\.pem" does not exist/,
+  ],
+  ['{ type: nats, url: "nats://a:1", credentials: ./none.creds }', /expected a file, but /],
+  [
+    '{ type: nats, url: "nats://joe@a:1", credentials: ./gateway.yaml }',
+    /expected a file of NATS credentials/,
+  ],
+  [
+    '{ type: nats, url: "nats://joe@a:1", credentials: ./gateway.yaml }',
+    /the URL has a user, too; expected one/,
+  ],
+  ['{ type: nats, url: "nats://a:1, http://b:2" }', /expected nats:\/\/host:port or tls:\/\/host:port/],
+] as const) {
+  test(`the broker ${broker} is refused with ${expected.source}`, () => {
+    const found = problems(`realtime: { broker: ${broker} }`);
+    assert.ok(
+      found.some(problem => expected.test(problem)),
+      found.join("\n"),
+    );
+  });
+}
+
+test("servers of a broker may be sentinels, nodes of a cluster, or several of NATS", () => {
+  for (const broker of [
+    '{ type: redis, url: "redis://:p@a:1,rediss://b:2", sentinel: { master: m, password: q } }',
+    '{ type: redis, url: "redis://a:1/0,redis://b:2", cluster: true, tls: true }',
+    '{ type: nats, url: "nats://joe:p@a:1, tls://b:2", tls: { server_name: nats.internal } }',
+  ])
+    assert.deepEqual(problems(`realtime: { broker: ${broker} }`), []);
+});
+
 test("the section and its listener need one another", () => {
   assert.match(
     problems("realtime: {}", '{ http: { address: ":8080" } }')[0] ?? "",

@@ -192,8 +192,6 @@ export function stamped(frame: string, epoch: string, seq: number): string {
 }
 
 export interface BrokerOptions {
-  /** As `realtime.broker.url`. */
-  readonly url: string;
   /** What keys or subjects begin with. */
   readonly prefix: string;
   readonly history: HistoryLimits;

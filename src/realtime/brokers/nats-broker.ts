@@ -15,7 +15,7 @@ import type {
 import { defaultLeaseMs, historyOf, roomKey, roomOfKey } from "./broker.js";
 import { ClusterPresence } from "./cluster-presence.js";
 import { isRoomKey, lineageSubject, NatsLineage } from "./nats-lineage.js";
-import { type Nats, NatsLink } from "./nats-link.js";
+import { type Nats, NatsLink, type NatsServers } from "./nats-link.js";
 import { asMessage, type LogEntry, NatsLog, ofRepublished } from "./nats-log.js";
 import { changeOfMessage, membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
@@ -33,9 +33,11 @@ const AT = "Protogate-At";
  * Rooms in NATS 2.9 or later with JetStream. Messages are appended to a stream, which publishes what it has stored to
  * the nodes that have subscribed to the room.
  */
-export function createNatsBroker(options: BrokerOptions): Broker {
+export function createNatsBroker(options: NatsBrokerOptions): Broker {
   return new NatsBroker(options);
 }
+
+type NatsBrokerOptions = BrokerOptions & NatsServers;
 
 interface Reception {
   readonly feed: RoomFeed;
@@ -61,7 +63,8 @@ class NatsBroker implements Broker {
   #signals: Subscription | undefined;
   #lineages: Subscription | undefined;
 
-  constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
+  constructor(options: NatsBrokerOptions) {
+    const { prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs } = options;
     const grace = Math.max(minGraceMs, history.ttl / 10);
     const stream = `${prefix}_rooms`;
     this.#prefix = prefix;
@@ -88,7 +91,7 @@ class NatsBroker implements Broker {
       duplicates: 1000,
       republish: undefined,
     } as const;
-    this.#link = new NatsLink(url, [needs, membersStream(prefix), signals], logger, timeoutMs);
+    this.#link = new NatsLink(options, [needs, membersStream(prefix), signals], logger, timeoutMs);
     this.#log = new NatsLog(stream, `${prefix}.in.`, timeoutMs);
     const members = new NatsLog(`${prefix}_members`, `${prefix}.members.`, timeoutMs);
     const clock = { log: members, subject: `${prefix}.members._clock` };

@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import {
   DiscardPolicy,
   type JetStreamClient,
@@ -8,9 +10,16 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+} from "@nats-io/transport-node";
+import { errorMessage } from "../../net/error-text.js";
 import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
+import type { TlsOptions } from "../../upstream/options.js";
 import { brokerUnavailable } from "./broker.js";
 
 /** A stream of messages that the broker needs; everything else of it is the same for all. */
@@ -41,6 +50,19 @@ export interface Nats {
   readonly messages: JetStreamClient;
 }
 
+/** The servers of a NATS cluster. */
+export interface NatsServers {
+  /**
+   * `nats://` or `tls://`, several with commas between. `user:password@` of the first are those for all, and a user
+   * alone is a token.
+   */
+  readonly url: string;
+  /** Absent: servers are verified by the authorities of the system where a scheme is `tls`. */
+  readonly tls?: TlsOptions | undefined;
+  /** What a file of credentials holds: JWT and seed of a user. */
+  readonly credentials?: Buffer | undefined;
+}
+
 const nanos = 1_000_000;
 const maxPauseMs = 2000;
 /** Milliseconds between two log lines about failures. */
@@ -48,7 +70,7 @@ const logInterval = 5000;
 
 /** A connection to NATS servers that is made again for ever, with the streams that the broker needs. */
 export class NatsLink {
-  readonly #servers: string[];
+  readonly #servers: ConnectionOptions;
   readonly #needs: readonly StreamNeeds[];
   readonly #logger: Logger | undefined;
   readonly #timeoutMs: number;
@@ -60,11 +82,15 @@ export class NatsLink {
   #logged = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param url servers, with commas between
    * @param timeoutMs milliseconds until a server that says nothing is given up
    */
-  constructor(url: string, needs: readonly StreamNeeds[], logger: Logger | undefined, timeoutMs: number) {
-    this.#servers = url.split(",").map(each => each.trim());
+  constructor(
+    servers: NatsServers,
+    needs: readonly StreamNeeds[],
+    logger: Logger | undefined,
+    timeoutMs: number,
+  ) {
+    this.#servers = connectionOptions(servers);
     this.#needs = needs;
     this.#logger = logger;
     this.#timeoutMs = timeoutMs;
@@ -124,14 +150,14 @@ export class NatsLink {
     const now = performance.now();
     if (this.#closed || now - this.#logged < logInterval) return;
     this.#logged = now;
-    this.#logger?.error({ err: error }, "the realtime broker fails; trying again");
+    this.#logger?.error({ error: errorMessage(error) }, "the realtime broker fails; trying again");
   }
 
   async #connect(): Promise<void> {
     let connection: NatsConnection;
     try {
       connection = await connect({
-        servers: this.#servers,
+        ...this.#servers,
         name: "protogate",
         timeout: this.#timeoutMs,
         pingInterval: this.#timeoutMs,
@@ -211,6 +237,50 @@ export class NatsLink {
       });
     }, maxPauseMs / 4);
   }
+}
+
+function connectionOptions({ url, tls, credentials }: NatsServers): ConnectionOptions {
+  const urls = url.split(",").map(each => new URL(each.trim()));
+  const [first] = urls;
+  const user = decodeURIComponent(first?.username ?? "");
+  const pass = decodeURIComponent(first?.password ?? "");
+  const login = pass === "" ? { token: user } : { user, pass };
+  return {
+    servers: urls.map(({ host }) => host),
+    ...(user !== "" && login),
+    // Absent, a server that offers no TLS would be spoken to in plain text.
+    ...((tls !== undefined || urls.some(each => each.protocol === "tls:")) && {
+      tls: tlsOptions(tls ?? {}, urls),
+    }),
+    ...(credentials !== undefined && { authenticator: credsAuthenticator(credentials) }),
+  };
+}
+
+function tlsOptions({ ca, cert, key, serverName }: TlsOptions, urls: readonly URL[]) {
+  const addresses = urls.map(hostOf).filter(host => isIP(host) !== 0);
+  return {
+    ...(ca !== undefined && { ca: ca.toString() }),
+    ...(cert !== undefined && { cert: cert.toString() }),
+    ...(key !== undefined && { key: key.toString() }),
+    ...(serverName !== undefined && { servername: serverName }),
+    // The client of NATS asks for no name where it connects to an address: its certificate must have one of them.
+    ...(serverName === undefined && {
+      checkServerIdentity: (name: string, certificate: PeerCertificate) =>
+        urls.some(url => hostOf(url) === name) || addresses.length === 0
+          ? checkServerIdentity(name, certificate)
+          : notOneOf(addresses, certificate),
+    }),
+  };
+}
+
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}
+
+/** Undefined where the certificate is for one of the addresses. */
+function notOneOf(addresses: readonly string[], certificate: PeerCertificate): Error | undefined {
+  const problems = addresses.map(address => checkServerIdentity(address, certificate));
+  return problems.includes(undefined) ? undefined : problems[0];
 }
 
 /** "No responders" is a response of the server. */

@@ -16,6 +16,7 @@ import { ClusterPresence, changeOf } from "./cluster-presence.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
 import { headGrace, heldRooms, openRoom, publishMessage, readRoom, sendSignal } from "./redis-scripts.js";
+import type { RedisServers } from "./redis-servers.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import { keptSignals, Signals, signalLifeMs } from "./signals.js";
 
@@ -25,9 +26,11 @@ const maxReplayed = 10_000;
 const channelsAtOnce = 500;
 
 /** Rooms in Redis 6.2 or later: messages by publish and subscribe, the latest of them in streams. */
-export function createRedisBroker(options: BrokerOptions): Broker {
+export function createRedisBroker(options: RedisBrokerOptions): Broker {
   return new RedisBroker(options);
 }
+
+type RedisBrokerOptions = BrokerOptions & RedisServers;
 
 interface StoredRoom {
   readonly position: RoomPosition;
@@ -46,9 +49,12 @@ class RedisBroker implements Broker {
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
 
-  constructor({ url, prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs }: BrokerOptions) {
+  constructor(options: RedisBrokerOptions) {
+    const { history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs } = options;
+    // Of a cluster, scripts take keys of one slot alone: the part in braces says which.
+    const prefix = options.cluster === true ? `{${options.prefix}}` : options.prefix;
     const scripts = [openRoom, publishMessage, readRoom, heldRooms, sendSignal, ...presenceScripts];
-    this.#link = new RedisLink(url, scripts, logger, timeoutMs);
+    this.#link = new RedisLink(options, prefix, scripts, logger, timeoutMs);
     this.#prefix = prefix;
     this.#limits = history;
     this.#presence = new ClusterPresence(new RedisPresence(this.#link, prefix, leaseMs), leaseMs);

@@ -1,8 +1,16 @@
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis } from "ioredis";
+import { errorMessage } from "../../net/error-text.js";
 import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { brokerUnavailable } from "./broker.js";
 import type { Script } from "./redis-scripts.js";
+import {
+  type ConnectionOptions,
+  canMove,
+  isMoved,
+  type RedisServers,
+  redisOptions,
+} from "./redis-servers.js";
 
 /** Events of a link, for its broker. */
 export interface LinkListener {
@@ -18,7 +26,7 @@ const maxPauseMs = 2000;
 const logInterval = 5000;
 
 /**
- * Two connections to one Redis server, for commands and for subscriptions. Nothing waits while the server is away:
+ * Two connections to the Redis server of the rooms, for commands and for subscriptions. Nothing waits while the server is away:
  * commands fail at once, and connections are tried again for ever.
  */
 export class RedisLink {
@@ -26,6 +34,7 @@ export class RedisLink {
   readonly #subscriptions: Redis;
   readonly #logger: Logger | undefined;
   readonly #timeoutMs: number;
+  readonly #canMove: boolean;
   #listener: LinkListener | undefined;
   #timer: NodeJS.Timeout | undefined;
   #opening: Promise<void> | undefined;
@@ -37,18 +46,21 @@ export class RedisLink {
   #closed = false;
 
   /**
-   * @param url `redis://` or `rediss://`
+   * @param prefix what all keys begin with
    * @param scripts those that are run
    * @param timeoutMs milliseconds until a server that says nothing is given up
    */
   constructor(
-    url: string,
+    servers: RedisServers,
+    prefix: string,
     readonly scripts: readonly Script[],
     logger: Logger | undefined,
     timeoutMs: number,
   ) {
     this.#timeoutMs = timeoutMs;
-    const options = {
+    this.#canMove = canMove(servers);
+    const options: ConnectionOptions = {
+      ...redisOptions(servers, prefix, timeoutMs),
       lazyConnect: true,
       enableOfflineQueue: false,
       autoResubscribe: false,
@@ -59,11 +71,11 @@ export class RedisLink {
       connectionName: "protogate",
       retryStrategy: (attempt: number) =>
         Math.min(50 * 2 ** Math.min(attempt, 10), maxPauseMs) * (0.5 + Math.random() / 2),
-    } satisfies RedisOptions;
+    };
     this.#logger = logger;
-    this.#commands = new Redis(url, options);
-    this.#subscriptions = new Redis(url, options);
-    for (const redis of [this.#commands, this.#subscriptions]) {
+    this.#commands = new Redis(options);
+    this.#subscriptions = new Redis(options);
+    for (const redis of this.#both) {
       redis.on("error", error => this.failed(error));
       redis.on("ready", () => {
         this.#opening = this.#connected();
@@ -71,6 +83,7 @@ export class RedisLink {
       redis.on("close", () => {
         if (this.#ready) this.failed(new Error("the connection is lost"));
         this.#setReady(false);
+        if (this.#canMove) this.#reconnect();
       });
     }
     this.#subscriptions.on("message", (channel, text) => this.#listener?.message(channel, text));
@@ -88,8 +101,7 @@ export class RedisLink {
   /** Resolves after the first attempt, whatever came of it. */
   async start(listener: LinkListener): Promise<void> {
     this.#listener = listener;
-    const both = [this.#commands, this.#subscriptions];
-    await Promise.all(both.map(redis => redis.connect().catch(error => this.failed(error))));
+    await Promise.all(this.#both.map(redis => redis.connect().catch(error => this.failed(error))));
     await this.#opening;
     this.#timer = setInterval(() => this.#check(), this.#timeoutMs);
     this.#timer.unref();
@@ -139,7 +151,8 @@ export class RedisLink {
     try {
       return await command(this.#commands);
     } catch (error) {
-      this.failed(error);
+      if (isMoved(error)) this.#moved(error);
+      else this.failed(error);
       throw brokerUnavailable();
     } finally {
       this.#pending--;
@@ -163,6 +176,10 @@ export class RedisLink {
   async #connected(): Promise<void> {
     if (this.#closed || this.#commands.status !== "ready" || this.#subscriptions.status !== "ready") return;
     try {
+      if (this.#canMove && (await runOf(this.#subscriptions)) !== (await runOf(this.#commands))) {
+        this.#reconnect();
+        return;
+      }
       for (const { lua } of this.scripts) await this.#commands.script("LOAD", lua);
       this.lineage = await lineageOf(this.#commands);
     } catch (error) {
@@ -176,17 +193,49 @@ export class RedisLink {
 
   /** A server that hangs keeps its connections open: without a response in time the link reconnects. */
   #check(): void {
-    for (const redis of [this.#commands, this.#subscriptions]) {
+    for (const redis of this.#both) {
       if (redis.status === "ready") redis.ping().catch(() => redis.disconnect(true));
     }
+    if (!this.#canMove || this.#commands.status !== "ready") return;
+    this.#commands.role().then(
+      ([role]) => {
+        if (role !== "master") this.#moved(new Error("the server is no longer the master"));
+      },
+      error => this.failed(error),
+    );
+  }
+
+  get #both(): readonly Redis[] {
+    return [this.#commands, this.#subscriptions];
+  }
+
+  /** The rooms are on another server now, which the next connections find. */
+  #moved(error: unknown): void {
+    this.failed(error);
+    this.#setReady(false);
+    this.#reconnect();
+  }
+
+  /** Both connections are to go to the same server. */
+  #reconnect(): void {
+    for (const redis of this.#both) if (redis.status === "ready") redis.disconnect(true);
   }
 
   failed(error: unknown): void {
     const now = performance.now();
     if (this.#closed || now - this.#logged < logInterval) return;
     this.#logged = now;
-    this.#logger?.error({ err: error }, "the realtime broker fails; trying again");
+    this.#logger?.error({ error: errorMessage(error) }, "the realtime broker fails; trying again");
   }
+}
+
+/** The id of the run of a server. */
+async function runOf(redis: Redis): Promise<string> {
+  return infoField(await redis.info("server"), "run_id");
+}
+
+function infoField(info: string, name: string): string {
+  return new RegExp(`^${name}:(.*)\\r?$`, "m").exec(info)?.[1]?.trim() ?? "";
 }
 
 /**
@@ -195,10 +244,9 @@ export class RedisLink {
  */
 async function lineageOf(redis: Redis): Promise<readonly [run: string, continuous: "0" | "1"]> {
   const info = await redis.info();
-  const field = (name: string): string => new RegExp(`^${name}:(.*)\\r?$`, "m").exec(info)?.[1]?.trim() ?? "";
-  const promoted = /[^0]/.test(field("master_replid2"));
-  const run = field("run_id");
-  if (promoted || field("aof_enabled") !== "1") return [run, "0"];
+  const promoted = /[^0]/.test(infoField(info, "master_replid2"));
+  const run = infoField(info, "run_id");
+  if (promoted || infoField(info, "aof_enabled") !== "1") return [run, "0"];
   try {
     const [, sync] = (await redis.config("GET", "appendfsync")) as string[];
     return [run, sync === "always" ? "1" : "0"];

@@ -144,7 +144,8 @@ return found
 
 /** KEYS rooms. ARGV messages' time to live, most names. */
 export const heldRooms = script(`${clock}
-return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])
+local oldest = string.format('(%.0f', now - ARGV[1])
+return redis.call('ZRANGEBYSCORE', KEYS[1], oldest, '+inf', 'LIMIT', 0, ARGV[2])
 `);
 
 /** KEYS signals. ARGV payload, most that are kept, their time to live, channel. */

@@ -29,18 +29,24 @@ export function missing(program: string): string | false {
   return found ? false : `${program} is not installed`;
 }
 
-/** @param durable false: it keeps what was there at its last `SAVE` */
-export async function startRedis(durable = true): Promise<TestServer> {
+/**
+ * @param durable false: it keeps what was there at its last `SAVE`
+ * @param options further ones
+ */
+export async function startRedis(durable = true, options: readonly string[] = []): Promise<TestServer> {
   return startServer("redis-server", (port, folder) => [
     ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
     ["--save", "", ...(durable ? ["--appendonly", "yes", "--appendfsync", "always"] : [])],
+    options,
   ]);
 }
 
-export async function startNats(jetstream = true): Promise<TestServer> {
+/** @param options further ones */
+export async function startNats(jetstream = true, options: readonly string[] = []): Promise<TestServer> {
   return startServer("nats-server", (port, folder) => [
     ["-a", "127.0.0.1", "-p", String(port), "-m", String(monitorPort(port))],
     jetstream ? ["-js", "-sd", folder] : [],
+    options,
   ]);
 }
 
