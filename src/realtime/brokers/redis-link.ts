@@ -5,9 +5,9 @@ import type { Logger } from "../../telemetry/logger.js";
 import { brokerUnavailable } from "./broker.js";
 import type { Script } from "./redis-scripts.js";
 import {
-  type ConnectionOptions,
   canMove,
   isMoved,
+  type RedisConnectionOptions,
   type RedisServers,
   redisOptions,
 } from "./redis-servers.js";
@@ -59,7 +59,7 @@ export class RedisLink {
   ) {
     this.#timeoutMs = timeoutMs;
     this.#canMove = canMove(servers);
-    const options: ConnectionOptions = {
+    const options: RedisConnectionOptions = {
       ...redisOptions(servers, prefix, timeoutMs),
       lazyConnect: true,
       enableOfflineQueue: false,

@@ -27,7 +27,7 @@ export interface SentinelOptions {
 }
 
 /** As the constructor of `Redis` takes them. */
-export type ConnectionOptions = Omit<RedisOptions, "replyMapping">;
+export type RedisConnectionOptions = Omit<RedisOptions, "replyMapping">;
 
 type Login = Pick<SentinelOptions, "username" | "password">;
 
@@ -51,7 +51,11 @@ export function canMove({ sentinel, cluster }: RedisServers): boolean {
  * @param prefix of the keys of a cluster, all of which are on one server: `{name}`
  * @param timeoutMs milliseconds for each step of looking
  */
-export function redisOptions(servers: RedisServers, prefix: string, timeoutMs: number): ConnectionOptions {
+export function redisOptions(
+  servers: RedisServers,
+  prefix: string,
+  timeoutMs: number,
+): RedisConnectionOptions {
   const { sentinel } = servers;
   const urls = servers.url.split(",").map(each => new URL(each.trim()));
   const [first] = urls as [URL];
@@ -66,9 +70,13 @@ export function redisOptions(servers: RedisServers, prefix: string, timeoutMs: n
   const tls = tlsTo(first.hostname);
   const common = { ...given(login), ...(db > 0 && { db }), ...(tls !== undefined && { tls }) };
   if (!canMove(servers)) return { ...common, ...(seeds[0] as Address) };
-  const ask = async <T>(seed: Address, asked: ConnectionOptions, question: (redis: Redis) => Promise<T>) => {
+  const ask = async <T>(
+    seed: Address,
+    asked: RedisConnectionOptions,
+    question: (redis: Redis) => Promise<T>,
+  ) => {
     const seedTls = tlsTo(seed.host);
-    const options: ConnectionOptions = {
+    const options: RedisConnectionOptions = {
       ...seed,
       ...asked,
       ...(seedTls !== undefined && { tls: seedTls }),
@@ -105,7 +113,7 @@ function addressOf({ hostname, port }: URL, defaultPort: number): Address {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? defaultPort : Number(port) };
 }
 
-function given({ username, password }: Login): ConnectionOptions {
+function given({ username, password }: Login): RedisConnectionOptions {
   return { ...(username ? { username } : {}), ...(password ? { password } : {}) };
 }
 
