@@ -40,6 +40,7 @@ const rules: readonly Rule[] = [
   streamedUploads,
   browsers,
   tokens,
+  logins,
   upstreams,
   secrets,
   disclosure,
@@ -220,6 +221,45 @@ function tokens(config: GatewayConfig, report: Report): void {
           "an attacker on the network can replace the keys; expected an https URL",
         );
     }
+  }
+}
+
+/** Different characters of a secret that was drawn at random, at least. */
+const minVariety = 12;
+
+function logins(config: GatewayConfig, report: Report): void {
+  for (const [name, provider] of Object.entries(config.auth.providers)) {
+    if (provider.type !== "oidc_login") continue;
+    const at = ["auth", "providers", name];
+    for (const [index, secret] of provider.secrets.entries())
+      if (new Set(secret).size < minVariety)
+        report(
+          "high",
+          "weak-session-secret",
+          [...at, "secrets", index],
+          "whoever guesses the secret makes sessions of anybody; expected one of openssl rand -base64 32",
+        );
+    if (isPlainUrl(provider.issuer))
+      report(
+        "high",
+        "plain-issuer",
+        [...at, "issuer"],
+        "an attacker on the network can log in as anybody; expected an https URL",
+      );
+    if (provider.cookie.same_site === "none")
+      report(
+        "medium",
+        "session-across-sites",
+        [...at, "cookie", "same_site"],
+        "browsers send the session with what any site requests; expected lax, unless pages of other sites are listed in http.cors.origins",
+      );
+    if (provider.cookie.domain !== undefined)
+      report(
+        "medium",
+        "session-of-subdomains",
+        [...at, "cookie", "domain"],
+        "every host below the domain gets the session, and may set one; expected no domain",
+      );
   }
 }
 

@@ -17,10 +17,22 @@ export interface RefreshCounters {
   readonly failure: CounterChild;
 }
 
+/**
+ * What came of a login: `success`; `refused` by the issuer, or because the session would be too large; `invalid`, the
+ * response was none of a login that the browser had begun; `unavailable`, the issuer did not respond.
+ */
+export type LoginResult = "success" | "refused" | "invalid" | "unavailable";
+export type LoginCounters = Readonly<Record<LoginResult, CounterChild>>;
+
+/** Counters of refreshing the tokens of sessions: `refused` by the issuer, or not answered. */
+export type SessionRefreshCounters = Readonly<Record<Exclude<LoginResult, "invalid">, CounterChild>>;
+
 /** Metrics of authentication. One for the process; labels are names from the configuration and closed sets. */
 export class AuthMetrics {
   readonly #asked: CounterSeries;
   readonly #refreshes: CounterSeries;
+  readonly #logins: CounterSeries;
+  readonly #sessionRefreshes: CounterSeries;
   /** When the key set of a provider was last fetched, milliseconds since 1970; undefined: never. */
   readonly #fetched = new Map<string, () => number | undefined>();
 
@@ -35,6 +47,18 @@ export class AuthMetrics {
       registry,
       "protogate_auth_jwks_refreshes_total",
       "Fetches of a provider's key set by result: success or failure.",
+      ["provider", "result"],
+    );
+    this.#logins = new CounterSeries(
+      registry,
+      "protogate_auth_logins_total",
+      "Logins of browsers that came back from the issuer, by result.",
+      ["provider", "result"],
+    );
+    this.#sessionRefreshes = new CounterSeries(
+      registry,
+      "protogate_auth_session_refreshes_total",
+      "Refreshes of the tokens of sessions by result.",
       ["provider", "result"],
     );
     const fetched = this.#fetched;
@@ -69,6 +93,24 @@ export class AuthMetrics {
     return {
       success: this.#refreshes.child(provider, "success"),
       failure: this.#refreshes.child(provider, "failure"),
+    };
+  }
+
+  logins(provider: string): LoginCounters {
+    const child = (result: LoginResult): CounterChild => this.#logins.child(provider, result);
+    return {
+      success: child("success"),
+      refused: child("refused"),
+      invalid: child("invalid"),
+      unavailable: child("unavailable"),
+    };
+  }
+
+  sessionRefreshes(provider: string): SessionRefreshCounters {
+    return {
+      success: this.#sessionRefreshes.child(provider, "success"),
+      refused: this.#sessionRefreshes.child(provider, "refused"),
+      unavailable: this.#sessionRefreshes.child(provider, "unavailable"),
     };
   }
 

@@ -10,6 +10,8 @@ import { providerType } from "./providers/providers.js";
 export interface Authenticators {
   /** Asks the providers in order; the same object for the same names. Undefined for `none`. */
   authenticatorOf(names: AuthNames): Authenticator | undefined;
+  /** By the name of the configuration. @throws Error where there is none */
+  provider(name: string): Provider;
   /** Whether metadata of this name tells backends who calls; clients must not send it themselves then. */
   tells(name: string): boolean;
   /** Stops refreshes and watchers. Requests under way are still answered from what is known. */
@@ -53,6 +55,11 @@ export function createAuthenticators(config: AuthSections, dependencies: AuthDep
         chains.set(key, chain);
       }
       return chain;
+    },
+    provider: name => {
+      const provider = providers.get(name);
+      if (provider === undefined) throw new Error(`there is no provider "${name}"`);
+      return provider;
     },
     tells: name => claimed.has(name) || others.some(({ metadataNames }) => metadataNames?.has(name)),
     close,

@@ -13,6 +13,8 @@ export interface Identity {
   readonly metadata: readonly (readonly [name: string, value: string])[];
   /** Milliseconds since 1970; undefined: never. */
   readonly expiresAt: number | undefined;
+  /** Of the response to this request, such as a renewed cookie; the identity is that of one request then. */
+  readonly responseHeaders?: readonly (readonly [name: string, value: string])[];
 }
 
 /**

@@ -37,9 +37,9 @@ export function providerChain(
         seen = noted(seen, provider, error, caller, log);
       }
     }
-    throw failureOf(providers, seen);
+    throw failureOf(providers, seen, caller);
   };
-  const challenges = () => [...new Set(providers.map(({ scheme }) => `${scheme} realm="protogate"`))];
+  const challenges = () => [...new Set(providers.map(challengeOf))];
   return Object.assign((caller: Caller) => ask(caller, 0, undefined), { challenges });
 }
 
@@ -68,7 +68,11 @@ function noted(
   return refusals.set(provider, refusal);
 }
 
-function failureOf(providers: readonly Provider[], seen: Refusals | undefined): GatewayError {
+function challengeOf({ scheme, challenge }: Provider): string {
+  return `${scheme} realm="protogate"${challenge === undefined ? "" : `, ${challenge}`}`;
+}
+
+function failureOf(providers: readonly Provider[], seen: Refusals | undefined, caller: Caller): GatewayError {
   const results = new Set([...(seen?.values() ?? [])].map(refusal => refusal.result));
   if (results.has("unavailable")) {
     return gatewayError("AUTH_UNAVAILABLE", "the credentials cannot be checked at the moment", [], {
@@ -81,12 +85,13 @@ function failureOf(providers: readonly Provider[], seen: Refusals | undefined): 
   for (const provider of providers) {
     // RFC 6750 §3: no error code where no token was presented.
     const error = seen?.has(provider) && provider.scheme === "Bearer" ? ', error="invalid_token"' : "";
-    if (error !== "" || !challenges.has(provider.scheme)) challenges.set(provider.scheme, error);
+    if (error !== "" || !challenges.has(provider.scheme))
+      challenges.set(provider.scheme, `${challengeOf(provider)}${error}`);
   }
-  const headers = [...challenges].map(
-    ([scheme, error]) => ["www-authenticate", `${scheme} realm="protogate"${error}`] as const,
-  );
-  return gatewayError(reason, messages[reason], [], { headers });
+  const headers = [...challenges.values()].map(challenge => ["www-authenticate", challenge] as const);
+  let location: string | undefined;
+  for (const provider of providers) location ??= provider.loginUrl?.(caller);
+  return gatewayError(reason, messages[reason], [], { headers, ...(location !== undefined && { location }) });
 }
 
 /** One that has expired counts before the others; these only where all agree. */

@@ -24,8 +24,43 @@ export interface Provider {
    * @throws CredentialRefusal (or rejects with it)
    */
   identify(caller: Caller): Identity | undefined | Promise<Identity>;
+  /** What the challenge says beside the scheme, such as `login="/auth/login"`. */
+  readonly challenge?: string;
+  /** The URL where a person can log in who navigates to a page; undefined for any other request. */
+  loginUrl?(caller: Caller): string | undefined;
+  /**
+   * Answers a request of a route that `ProviderType.routes` declares.
+   * @param name of the route
+   * @throws GatewayError (or rejects with it)
+   */
+  serve?(name: string, request: ProviderRequest): ProviderResponse | Promise<ProviderResponse>;
   /** Stops what runs in the background. */
   close(): void;
+}
+
+/** A route that a provider serves itself, without authentication. */
+export interface ProviderRoute {
+  readonly name: string;
+  readonly method: "GET" | "POST";
+  /** Without variables. */
+  readonly path: string;
+  /** The keys that configure it, from the provider on. */
+  readonly at: Path;
+}
+
+/** A request of such a route. */
+export interface ProviderRequest {
+  /** Raw, without `?`. */
+  readonly query: string;
+  header(name: string): string | undefined;
+  /** As of `Caller`. */
+  cookies(): string | undefined;
+}
+
+export interface ProviderResponse {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
 }
 
 /** Why credentials are not accepted, as far as the client may know. */
@@ -134,6 +169,8 @@ export interface ProviderType<C extends { readonly type: string }> {
   readonly schema: TSchema;
   /** How callers show what it reads; each item is one way, all are equal. */
   describe(config: C): readonly SecurityScheme[];
+  /** What it serves beside the routes that it guards. */
+  routes?(config: C): readonly ProviderRoute[];
   /** Finds what the configuration alone shows; `at` is the path of the provider. */
   check?(at: Path, config: DraftOf<C>, surroundings: ProviderSurroundings, findings: Findings): void;
   /** Finds what is wrong with the files that it reads and the methods that it asks. Asks nothing of the network. */

@@ -113,6 +113,8 @@ export interface LocalRequest {
   readonly requestId: string;
   readonly cancellation: Cancellation;
   header(name: string): string | undefined;
+  /** The Cookie header, unless a page has sent it that may not act for its user. */
+  cookies(): string | undefined;
 }
 
 export interface LocalResponse {

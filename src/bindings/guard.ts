@@ -68,11 +68,11 @@ export class Guard {
     const identity = this.#authenticator(caller);
     if (identity instanceof Promise) {
       return identity.then(known => {
-        result.identity = known;
+        identified(known, result);
         return this.#authorize(caller, path, result);
       });
     }
-    result.identity = identity;
+    identified(identity, result);
     return this.#authorize(caller, path, result);
   }
 
@@ -92,6 +92,12 @@ export class Guard {
       ? path.slice(1).split("/").map(decodeURIComponent)
       : noSegments;
   }
+}
+
+function identified(identity: Identity, result: GuardResult): void {
+  result.identity = identity;
+  if (identity.responseHeaders === undefined) return;
+  for (const [name, value] of identity.responseHeaders) result.headers.push([name, value]);
 }
 
 /** Asks limiters in order; a promise only where one of them returns one. */

@@ -22,6 +22,7 @@ export async function load(config: ConfigInput): Promise<Compiled> {
   const compiled = await compile(loaded, reflected, {
     runtime,
     rooms: noRooms,
+    authenticators: notServed,
     channel: notConnected,
     pace,
     comments: true,
@@ -53,6 +54,10 @@ function notExposed({ loaded, model, routes, builtIn: own }: Compiled): readonly
       path: "services",
     },
   ];
+}
+
+function notServed(): never {
+  throw new Error("no provider is asked: nothing is served");
 }
 
 function notConnected(upstream: string): never {

@@ -1,4 +1,4 @@
-import { checkProviders } from "../auth/authenticators.js";
+import { type Authenticators, checkProviders } from "../auth/authenticators.js";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import { jointAuthorizer } from "../auth/authorizer.js";
 import { createPolicies, type Policies } from "../auth/policy/policies.js";
@@ -30,6 +30,7 @@ import type { ReflectedFiles } from "./backends.js";
 import type { GatewayConfig } from "./config.js";
 import { documentHandlers, type HostDocuments, hostDocuments, pageSource } from "./documents-page.js";
 import { grpcPassThroughRoutes } from "./grpc-pass-through.js";
+import { providerRoutes } from "./guards.js";
 import { compileOwnServices, type OwnServices } from "./own-services.js";
 import { passThroughRules } from "./pass-through.js";
 import type { UsableConfig } from "./read-config.js";
@@ -73,6 +74,8 @@ export interface CompileContext {
   readonly runtime: Runtime;
   /** Serves the rooms of the configuration; asked when requests come. */
   readonly rooms: Rooms;
+  /** The providers of the configuration; asked when requests come. */
+  authenticators(): Authenticators;
   /** The channel of an upstream of the configuration; asked when calls are made. */
   channel(upstream: string): Channel;
   readonly pace: Pace;
@@ -110,7 +113,8 @@ export async function compile(
     });
   const docs = { http: documents("http"), realtime: documents("realtime") };
   const hosts = virtualHosts(config.http.hosts);
-  const declared = [...builtIns(config, livekit, realtime, runtime), ...docs.http];
+  const served = providerRoutes(config.auth.providers, context.authenticators);
+  const declared = [...builtIns(config, livekit, realtime, runtime), ...served, ...docs.http];
   const table = await compileRoutes(config, model, locate, pace, declared, hosts);
   const passed = grpcPassThroughRoutes(loaded, model);
   const ownServices = await compileOwnServices(loaded, model, { table, passed, hosts }, pace);

@@ -71,6 +71,7 @@ export async function buildGeneration(
   const compiled = await compile(backends.loaded, backends.reflected, {
     runtime,
     rooms,
+    authenticators: () => guards.authenticators,
     channel,
     pace,
     comments: false,

@@ -1,7 +1,12 @@
 import { type Authenticators, createAuthenticators } from "../auth/authenticators.js";
+import type { ProvidersConfig } from "../auth/config.js";
+import { providerType } from "../auth/providers/providers.js";
+import type { LocalHandler } from "../bindings/built-in-route.js";
 import { passedHeaders } from "../bindings/service-check.js";
 import type { Model } from "../descriptors/model.js";
+import { statusDialect } from "../dialects/status.js";
 import { createLimits, type Limits } from "../limits/limits.js";
+import { gatewayError } from "../status/failure.js";
 import type { Channel } from "../upstream/channel.js";
 import type { GatewayConfig } from "./config.js";
 import type { Runtime } from "./runtime.js";
@@ -38,4 +43,36 @@ export function createGuards(
       limits.close();
     },
   };
+}
+
+/** Bytes of a request body; these routes read none. */
+const bodyLimit = 1024;
+
+/**
+ * What the providers of a configuration serve themselves, such as the callback of a login.
+ * @param authenticators asked when requests come
+ */
+export function providerRoutes(
+  providers: ProvidersConfig,
+  authenticators: () => Authenticators,
+): readonly LocalHandler[] {
+  return Object.entries(providers).flatMap(([name, config]) =>
+    (providerType(config.type).routes?.(config) ?? []).map(
+      (route): LocalHandler => ({
+        method: route.method,
+        template: route.path,
+        at: ["auth", "providers", name, ...route.at],
+        service: "auth",
+        auth: "none",
+        rateLimit: undefined,
+        dialect: statusDialect,
+        bodyLimit,
+        handle: request => {
+          const served = authenticators().provider(name).serve?.(route.name, request);
+          if (served === undefined) throw gatewayError("INTERNAL", "the provider does not serve its route");
+          return served;
+        },
+      }),
+    ),
+  );
 }

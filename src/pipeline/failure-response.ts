@@ -31,6 +31,13 @@ export function failureResponse(
 ): HttpResponse {
   const { request, routes, binding, protocol, requestId } = context;
   if (protocol !== undefined) return protocolFailure(context, protocol, failure, detail);
+  if (failure.location !== undefined) {
+    const found: [string, string][] = [
+      ["location", failure.location],
+      ["cache-control", "no-store"],
+    ];
+    return { status: 302, headers: found, body: "", failure, detail };
+  }
   const details = known ?? failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
   const { dialect } = binding ?? routes;
   const rendered = dialect.renderFailure(failure, details, {

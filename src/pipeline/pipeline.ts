@@ -297,6 +297,7 @@ export class Pipeline {
     const bytes = arriving instanceof Uint8Array ? arriving : await awaitBody(arriving, binding.bodyLimit);
     context.requestBytes = bytes.length;
     if (bytes.length > 0) requireType(request, routes.origins);
+    const caller = new RequestCaller(request, routes.origins);
     const own = await binding.handler.handle({
       method: request.method,
       path: request.path,
@@ -304,10 +305,11 @@ export class Pipeline {
       variables,
       body: bytes,
       identity: guardResult?.identity,
-      clientAddress: new RequestCaller(request, routes.origins).clientAddress,
+      clientAddress: caller.clientAddress,
       requestId,
       cancellation: request.cancellation,
       header: name => request.header(name),
+      cookies: () => caller.cookies(),
     });
     const { renderSuccess } = binding.dialect;
     const enveloped = renderSuccess !== undefined && own.status === 200 && typeof own.body === "string";

@@ -33,6 +33,8 @@ export interface Failure {
   readonly allow: readonly string[] | undefined;
   /** Further response headers: `WWW-Authenticate`, `RateLimit`. */
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Where a person is sent, by 302, in place of the error response. */
+  readonly location?: string;
 }
 
 /** The HTTP status, 400 to 599, of a code above those that gRPC defines, or of a backend's own. */
@@ -47,6 +49,7 @@ export interface FailureExtra {
   readonly retryAfter?: number;
   readonly allow?: readonly string[];
   readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly location?: string;
 }
 
 /** Thrown to end a request with a failure. */
@@ -78,6 +81,7 @@ export function gatewayFailure(
     retryAfter: extra.retryAfter,
     allow: extra.allow,
     headers: extra.headers ?? [],
+    ...(extra.location !== undefined && { location: extra.location }),
   };
 }
 

@@ -48,6 +48,9 @@ export const reasons = {
   AUTH_UNAVAILABLE: unavailable("The credentials cannot be verified right now."),
   ROUTE_NOT_FOUND: notFound("No route has this path."),
   METHOD_NOT_ALLOWED: unimplemented("Routes with this path exist, but for other methods; Allow lists them."),
+  LOGIN_INVALID: invalidArgument(
+    "The response of the issuer belongs to no login that this browser has begun in the last minutes, or is not valid.",
+  ),
   MALFORMED_PATH: invalidArgument("The path has invalid percent-encoding or is not valid UTF-8."),
   MALFORMED_QUERY: invalidArgument(
     "The query has invalid percent-encoding, is not valid UTF-8 or has a key that cannot be read.",
@@ -112,6 +115,7 @@ export const reasons = {
     406,
   ),
   ACCESS_DENIED: permissionDenied("An external authorization service does not allow the request."),
+  LOGIN_REFUSED: permissionDenied("The issuer has refused the login, or its user cannot have a session."),
   POLICY_DENIED: permissionDenied("A policy does not let this caller do this."),
   SCOPE_MISSING: permissionDenied("The caller's credential does not have the scopes that a policy requires."),
   RATE_LIMITED: resourceExhausted(

@@ -105,6 +105,22 @@ const cases: [name: string, yaml: string, expected: string[]][] = [
     ],
   ],
   [
+    "sessions that others can make or get",
+    guarded
+      .replace("default: users", "default: web")
+      .replace(
+        "providers: {",
+        'providers: { web: { type: oidc_login, issuer: "http://id.example.com", client_id: shop, public_url: "https://shop.example.com", secrets: ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], cookie: { domain: example.com, same_site: none } },',
+      ),
+    [
+      "high secret-in-file auth.providers.web.secrets[0]",
+      "high weak-session-secret auth.providers.web.secrets[0]",
+      "high plain-issuer auth.providers.web.issuer",
+      "medium session-of-subdomains auth.providers.web.cookie.domain",
+      "medium session-across-sites auth.providers.web.cookie.same_site",
+    ],
+  ],
+  [
     "calls to other machines in plain text",
     guarded.replace("127.0.0.1:1", "dns:///shop.internal:50051"),
     ["low plain-upstream upstreams.shop"],

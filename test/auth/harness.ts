@@ -4,7 +4,7 @@ import { AuthMetrics } from "../../src/auth/auth-metrics.js";
 import { type Authenticators, createAuthenticators } from "../../src/auth/authenticators.js";
 import type { Caller, ClientCertificate } from "../../src/auth/caller.js";
 import type { Identity } from "../../src/auth/identity.js";
-import type { AuthEvent } from "../../src/auth/provider.js";
+import type { AuthEvent, Provider } from "../../src/auth/provider.js";
 import { passedHeaders } from "../../src/bindings/service-check.js";
 import type { Model } from "../../src/descriptors/model.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
@@ -12,16 +12,23 @@ import { type Failure, GatewayError } from "../../src/status/failure.js";
 import type { Channel } from "../../src/upstream/channel.js";
 
 export interface Asked {
+  readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly path?: string;
   readonly query?: string;
   readonly certificate?: ClientCertificate;
 }
 
-export function callerOf({ headers = {}, path = "/", query = "", certificate }: Asked): Caller {
+export function callerOf({
+  method = "GET",
+  headers = {},
+  path = "/",
+  query = "",
+  certificate,
+}: Asked): Caller {
   return {
     clientAddress: "127.0.0.1",
-    method: "GET",
+    method,
     path,
     query,
     encrypted: false,
@@ -40,6 +47,7 @@ export interface TestProviders {
   askNow(request: Asked, ...names: string[]): Identity | Promise<Identity>;
   /** The failure that the request ends with. */
   refused(request: Asked, ...names: string[]): Promise<Failure>;
+  provider(name: string): Provider;
   readonly events: AuthEvent[];
   /** Resolves with the first event, old or new, whose message has the words. */
   logged(words: string): Promise<AuthEvent>;
@@ -92,6 +100,7 @@ export function testProviders(
         throw error;
       }
     },
+    provider: name => authenticators.provider(name),
     events,
     logged: words =>
       new Promise(resolve => {

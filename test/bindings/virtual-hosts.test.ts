@@ -50,6 +50,7 @@ async function problems(text: string): Promise<string[]> {
     const { diagnostics } = await compile(loaded, new Map(), {
       runtime: createRuntime(loaded.config, createLogger("silent")),
       rooms: noRooms,
+      authenticators: () => assert.fail(),
       channel: () => assert.fail(),
       pace: createPace(),
       comments: false,

@@ -99,6 +99,7 @@ for (const name of [
   "examples/messaging.yaml",
   "examples/blog.yaml",
   "examples/killrchat.yaml",
+  "examples/login.yaml",
 ]) {
   test(`an editor accepts config/${name}`, () => {
     const yaml = readFileSync(new URL(`../../config/${name}`, import.meta.url), "utf8");

@@ -45,6 +45,8 @@ const env = {
   OTLP_KEY: "key",
   LOG_HASH_KEY: "a-key-of-hashes-of-subjects",
   CLIENT_SECRET: "a-secret",
+  SESSION_SECRET: "a-secret-of-at-least-thirty-two-characters",
+  NEW_SECRET: "a-secret-of-at-least-thirty-two-characters, too",
   REDIS_URL: "redis://127.0.0.1:6379/0",
   REDIS_PASSWORD: "a-password",
   SENTINEL_PASSWORD: "a-password",
@@ -137,6 +139,7 @@ async function problems(file: string): Promise<readonly string[]> {
     const compiled = await compile(loaded, new Map(), {
       runtime,
       rooms,
+      authenticators: channel,
       channel,
       pace: createPace(),
       comments: true,

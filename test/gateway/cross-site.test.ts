@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import http from "node:http";
 import { after, before, describe, it } from "node:test";
 import { signShared } from "../auth/tokens.js";
 import { engineUnderTest } from "../engine.js";
+import { upgradeStatus } from "./cross-site-socket.js";
 import { type EchoSystem, startEcho } from "./echo.js";
 import { send, startTestGateway } from "./harness.js";
 
@@ -116,24 +116,7 @@ describe(`requests that pages cause (${engineUnderTest()})`, () => {
   });
 
   it("a page of another origin opens no WebSocket with a cookie, under * neither", async () => {
-    const upgrade = {
-      connection: "upgrade",
-      upgrade: "websocket",
-      "sec-websocket-version": "13",
-      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-    };
-    const status = async (url: string, origin: string): Promise<number> => {
-      const headers = { ...upgrade, cookie, origin };
-      const asked = http.get(url, { headers, agent: false });
-      return new Promise((resolve, reject) => {
-        asked.on("error", reject);
-        asked.on("response", response => resolve(response.resume().statusCode ?? 0));
-        asked.on("upgrade", (_response, socket) => {
-          socket.destroy();
-          resolve(101);
-        });
-      });
-    };
+    const status = (url: string, origin: string): Promise<number> => upgradeStatus(url, { cookie, origin });
     for (const { gateway } of [system, open]) {
       assert.equal(await status(`${gateway.url}/ws`, gateway.url), 101);
       assert.equal(await status(`${gateway.url}/ws`, evil), 403);

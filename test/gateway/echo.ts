@@ -110,12 +110,14 @@ export interface EchoSystem {
  * @param yaml further top-level keys
  * @param handlers methods that do something else than echo, by name
  * @param upstreams further ones, as YAML flow entries
+ * @param files further ones beside the configuration
  */
 export async function startEcho(
   service = "",
   yaml = "",
   handlers: Readonly<Record<string, RawHandler>> = {},
   upstreams = "",
+  files: Readonly<Record<string, string>> = {},
 ): Promise<EchoSystem> {
   const backend = await startBackend(
     Object.fromEntries(methods.map(name => [`/test.v1.Echo/${name}`, handlers[name] ?? echo])),
@@ -127,7 +129,7 @@ upstreams: { echo: { targets: ["127.0.0.1:${backend.port}"], timeout: 30s }${ups
 services: [{ service: test.v1.Echo, upstream: echo${service === "" ? "" : `, ${service}`} }]
 telemetry: { log: { level: info } }
 ${yaml}`,
-    { "protos/echo.proto": echoProto },
+    { ...files, "protos/echo.proto": echoProto },
   );
   return {
     backend,

@@ -166,6 +166,7 @@ export async function startLiveKit(livekit: string, options: SystemOptions = {})
             const value = request.headers[name];
             return Array.isArray(value) ? value.join(", ") : value;
           },
+          cookies: () => request.headers.cookie,
         }),
       ).catch(error => failureAnswer(match.value, error));
       response.writeHead(answer.status, answer.headers.flat());

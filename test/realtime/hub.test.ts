@@ -29,6 +29,7 @@ async function rest({ realtime }: TestServer, method: string, path: string, body
     requestId: "r",
     cancellation: new Cancellation(),
     header: () => undefined,
+    cookies: () => undefined,
   };
   const { status, body: text }: LocalResponse = await endpoint.handle(request);
   assert.equal(status, 200);

@@ -7,10 +7,11 @@ import { forwardAuth } from "./external/forward-auth.js";
 import { introspection } from "./introspection.js";
 import { jwt } from "./jwt/jwt.js";
 import { mtls } from "./mtls.js";
+import { oidcLogin } from "./oidc-login/oidc-login.js";
 import { rpc } from "./rpc/rpc.js";
 
 /** Every kind of provider; a new one is its own file and an entry here. */
-const types = [jwt, introspection, apiKey, rpc, mtls, forwardAuth, extAuthz] as const;
+const types = [jwt, introspection, apiKey, rpc, mtls, forwardAuth, extAuthz, oidcLogin] as const;
 
 type SchemasOf<T extends readonly { readonly schema: TSchema }[]> = {
   -readonly [K in keyof T]: T[K]["schema"];
@@ -18,7 +19,7 @@ type SchemasOf<T extends readonly { readonly schema: TSchema }[]> = {
 
 /** Schemas of the kinds, in their order. */
 export const providerSchemas = types.map(({ schema }) => schema) as SchemasOf<typeof types>;
-/** `jwt, introspection, api_key, rpc, mtls, forward_auth and ext_authz`. */
+/** `jwt, introspection, api_key, rpc, mtls, forward_auth, ext_authz and oidc_login`. */
 export const providerNames = `${types
   .slice(0, -1)
   .map(({ name }) => name)

@@ -1,0 +1,288 @@
+import { errorMessage } from "../../../net/error-text.js";
+import type { SessionRefreshCounters } from "../../auth-metrics.js";
+import type { Caller } from "../../caller.js";
+import {
+  bareClaims,
+  type Claims,
+  claimAt,
+  isRecord,
+  metadataMapper,
+  parseClaims,
+  plainText,
+  scopesOf,
+  subjectOf,
+} from "../../claims.js";
+import type { Identity } from "../../identity.js";
+import { type AuthEvent, CredentialRefusal, refuse } from "../../provider.js";
+import { TokenCache, tokenHash } from "../token-provider.js";
+import { type OidcLoginConfig, sessionCookie } from "./config.js";
+import { type IssuerClient, IssuerFailure, type Tokens } from "./issuer-client.js";
+import { SealedCookie } from "./sealed-cookie.js";
+
+/** What the cookie of a browser that has logged in holds. Instants are milliseconds since 1970. */
+interface Session {
+  readonly claims: Claims;
+  readonly refreshToken: string | undefined;
+  /** The login. */
+  readonly begun: number;
+  /** A request that renewed the cookie. */
+  readonly active: number;
+  /** When the issuer gave the tokens, and when they expire. */
+  readonly issued: number;
+  readonly expires: number;
+}
+
+export interface SessionsContext {
+  readonly name: string;
+  readonly config: OidcLoginConfig;
+  readonly client: IssuerClient;
+  readonly refreshes: SessionRefreshCounters;
+  log(event: AuthEvent): void;
+  now(): number;
+}
+
+/** Of `idle`: a cookie that is older is renewed, so that not every response has one. */
+const renewal = 1 / 10;
+/** Tokens are refreshed so long before they expire, milliseconds, but not before three quarters of their lifetime. */
+const refreshMarginMs = 60_000;
+/** Milliseconds for which requests with an older cookie get what a refresh has brought. */
+const refreshedMs = 60_000;
+/** Milliseconds after a failed refresh until the next. */
+const refreshPauseMs = 5000;
+/** Refreshes that are remembered. */
+const maxRefreshes = 10_000;
+
+type Refresh = { readonly session: Session } | { readonly failure: IssuerFailure };
+
+/** The sessions of one provider. They are in the cookies of their browsers alone. */
+export class Sessions {
+  readonly #context: SessionsContext;
+  readonly #cookie: SealedCookie;
+  readonly #metadataOf: (claims: Claims) => Identity["metadata"];
+  /** By the hash of the refresh token that was used. */
+  readonly #refreshed = new TokenCache<Refresh>(maxRefreshes);
+  readonly #pending = new Map<string, Promise<Refresh>>();
+
+  constructor(context: SessionsContext) {
+    const { config } = context;
+    this.#context = context;
+    this.#metadataOf = metadataMapper(config.claims_to_metadata);
+    const purpose = `session ${config.issuer} ${config.client_id}`;
+    this.#cookie = new SealedCookie(sessionCookie(config), config.secrets, purpose);
+  }
+
+  /**
+   * Undefined where the request has no session.
+   * @throws CredentialRefusal (or rejects with it)
+   */
+  identify(caller: Caller): Identity | undefined | Promise<Identity> {
+    const session = this.read(caller.cookies());
+    if (session === undefined) return undefined;
+    const { config, now } = this.#context;
+    const time = now();
+    if (session.begun + config.cookie.ttl <= time) expired("the session has lasted for its whole ttl");
+    if (session.active + config.cookie.idle <= time)
+      expired("the session has had no request for its idle time");
+    // The response that opens a WebSocket has no cookie.
+    const opensSocket = caller.header("upgrade") !== undefined;
+    const { refreshToken } = session;
+    if (refreshToken !== undefined && !opensSocket && refreshAt(session) <= time)
+      return this.#refresh(session, refreshToken, time);
+    if (session.expires <= time) expired("the tokens of the session have expired");
+    const renews = !opensSocket && time - session.active >= config.cookie.idle * renewal;
+    return this.#identity(session, renews ? this.write(session, time) : undefined);
+  }
+
+  /**
+   * @param cookies a Cookie header
+   * @throws CredentialRefusal where there is a session that is not one of this provider
+   */
+  read(cookies: string | undefined): Session | undefined {
+    const content = this.#cookie.read(cookies);
+    if (content === undefined) return undefined;
+    const session = content === null ? undefined : readSession(content);
+    return (
+      session ?? refuse("the session was encrypted with none of the secrets, or was changed, or comes twice")
+    );
+  }
+
+  /**
+   * A session of a login.
+   * @returns the value of `Set-Cookie`
+   * @throws CredentialRefusal where there is no subject, Error where there would be more than a cookie can hold
+   */
+  begin({ claims = bareClaims({}), refreshToken, expires }: Tokens): string {
+    const time = this.#context.now();
+    const session: Session = {
+      claims: this.#kept(claims),
+      refreshToken,
+      begun: time,
+      active: time,
+      issued: time,
+      expires: expires ?? time + this.#context.config.cookie.ttl,
+    };
+    this.#identity(session, undefined);
+    return this.#written(session, time);
+  }
+
+  /** The value of `Set-Cookie` that ends the session of a browser. */
+  end(): string {
+    return this.#cookie.clear();
+  }
+
+  /** Undefined where it would be larger than browsers keep, so that the browser goes on with what it has. */
+  write(session: Session, time: number): string | undefined {
+    try {
+      return this.#written({ ...session, active: time }, time);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #written(session: Session, time: number): string {
+    const { ttl, idle } = this.#context.config.cookie;
+    const left = Math.min(session.begun + ttl - time, idle);
+    const content = writeSession(session);
+    const cookie = this.#cookie.set(content, Math.max(1, Math.ceil(left / 1000)));
+    if (cookie !== undefined) return cookie;
+    throw new Error(
+      `the session needs ${Buffer.byteLength(content)} bytes, which is more than a cookie holds: name what it keeps by "claims"`,
+    );
+  }
+
+  #identity(session: Session, cookie: string | undefined): Identity {
+    const { name, config } = this.#context;
+    const { claims } = session;
+    return Object.freeze({
+      provider: name,
+      subject: subjectOf(claimAt(claims, config.subject), config.subject),
+      scopes: scopesOf(claimAt(claims, config.scopes)),
+      claims,
+      metadata: this.#metadataOf(claims),
+      expiresAt: Math.min(session.expires, session.begun + config.cookie.ttl),
+      ...(cookie !== undefined && { responseHeaders: responseHeaders(cookie) }),
+    });
+  }
+
+  async #refresh(session: Session, refreshToken: string, time: number): Promise<Identity> {
+    const key = tokenHash(refreshToken);
+    let refresh = this.#refreshed.get(key, time);
+    if (refresh === undefined) {
+      let pending = this.#pending.get(key);
+      if (pending === undefined) {
+        pending = this.#ask(session, refreshToken, key).finally(() => this.#pending.delete(key));
+        this.#pending.set(key, pending);
+      }
+      refresh = await pending;
+    }
+    if ("session" in refresh) return this.#identity(refresh.session, this.write(refresh.session, time));
+    const { result, message } = refresh.failure;
+    // What the issuer has given is good until it expires; another worker may have refreshed with the same token.
+    if (session.expires > time) return this.#identity(session, this.write(session, time));
+    if (result !== "unavailable") expired(`the session was not refreshed: ${message}`);
+    throw new CredentialRefusal("unavailable", `the session cannot be refreshed: ${message}`);
+  }
+
+  /** Never rejects. */
+  async #ask(session: Session, refreshToken: string, key: string): Promise<Refresh> {
+    const { name, client, refreshes, log, now, config } = this.#context;
+    let refresh: Refresh;
+    try {
+      const tokens = await client.refresh(refreshToken);
+      const { claims } = tokens;
+      if (claims !== undefined && claims.sub !== session.claims.sub)
+        throw new IssuerFailure("invalid", '"sub" of the refreshed ID token is that of another');
+      const time = now();
+      const refreshed: Session = {
+        claims: claims === undefined ? session.claims : this.#kept(claims),
+        refreshToken: tokens.refreshToken ?? refreshToken,
+        begun: session.begun,
+        active: time,
+        issued: time,
+        expires: tokens.expires ?? session.begun + config.cookie.ttl,
+      };
+      this.#written(refreshed, time);
+      refresh = { session: refreshed };
+      refreshes.success.inc();
+    } catch (error) {
+      const failure =
+        error instanceof IssuerFailure ? error : new IssuerFailure("invalid", errorMessage(error));
+      const later = failure.result === "unavailable";
+      refreshes[later ? "unavailable" : "refused"].inc();
+      log({
+        level: later ? "warn" : "info",
+        provider: name,
+        message: `a session was not refreshed: ${failure.message}`,
+      });
+      refresh = { failure };
+    }
+    this.#refreshed.set(key, refresh, now() + ("session" in refresh ? refreshedMs : refreshPauseMs));
+    return refresh;
+  }
+
+  /** Without what only the protocol needs, or as `claims` says. */
+  #kept(claims: Claims): Claims {
+    const { claims: named, subject, scopes, claims_to_metadata: metadata } = this.#context.config;
+    const kept =
+      named && new Set(["sub", subject, scopes, ...named, ...Object.keys(metadata)].flatMap(namesOf));
+    return bareClaims(
+      Object.fromEntries(
+        Object.entries(claims).filter(([name]) => kept?.has(name) ?? !protocolClaims.has(name)),
+      ),
+    );
+  }
+}
+
+/** The name of a claim, or a way of dots from one. */
+function namesOf(path: string): readonly string[] {
+  return [path, path.split(".")[0] ?? path];
+}
+
+const protocolClaims: ReadonlySet<string> = new Set([
+  "iss",
+  "aud",
+  "exp",
+  "iat",
+  "nbf",
+  "jti",
+  "nonce",
+  "at_hash",
+  "c_hash",
+  "s_hash",
+  "azp",
+  "sid",
+]);
+
+function refreshAt({ issued, expires }: Session): number {
+  return expires - Math.min(refreshMarginMs, (expires - issued) / 4);
+}
+
+/** A cache must not keep the cookie for others. */
+function responseHeaders(cookie: string): readonly (readonly [string, string])[] {
+  return [
+    ["set-cookie", cookie],
+    ["cache-control", "private"],
+  ];
+}
+
+function expired(message: string): never {
+  throw new CredentialRefusal("expired", message);
+}
+
+/** JSON, the numbers of claims with their digits. */
+function writeSession({ claims, refreshToken, begun, active, issued, expires }: Session): string {
+  const times = JSON.stringify([begun, active, issued, expires]);
+  const token = refreshToken === undefined ? "" : `"refresh":${JSON.stringify(refreshToken)},`;
+  return `{"times":${times},${token}"claims":${plainText(claims)}}`;
+}
+
+/** @returns undefined for content of another form, as of another version of the gateway. */
+function readSession(content: Uint8Array): Session | undefined {
+  const { times, refresh, claims } = parseClaims(content);
+  if (!Array.isArray(times) || !times.every(Number.isSafeInteger) || !isRecord(claims)) return undefined;
+  const [begun, active, issued, expires] = times as number[];
+  if (begun === undefined || active === undefined || issued === undefined || expires === undefined)
+    return undefined;
+  const refreshToken = typeof refresh === "string" ? refresh : undefined;
+  return { claims: bareClaims(claims), refreshToken, begun, active, issued, expires };
+}
