@@ -212,6 +212,7 @@ async function compileLiveKit(
     channel,
     metrics: runtime.livekit,
     removals: runtime.removals,
+    delivered: runtime.delivered,
     publish:
       (config.realtime?.rooms ?? false) !== false
         ? async (room, message) => void (await rooms.realtime.hub.publish({ room, ...message }))

@@ -108,6 +108,7 @@ export class RealtimeService implements Rooms {
       metrics: runtime.realtime,
       logger: runtime.log,
       tracer: runtime.tracer,
+      borrower: runtime.borrower,
     });
   }
 

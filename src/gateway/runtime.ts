@@ -3,6 +3,7 @@ import type { LocalHandler } from "../bindings/built-in-route.js";
 import type { Borrower } from "../limits/lending/borrower.js";
 import { borrowFrom } from "../limits/lending/desk.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
+import { deliveredEvents, type Once } from "../livekit/idempotency-cache.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
 import { Removals, shareRemovals } from "../livekit/removals.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
@@ -34,6 +35,8 @@ export interface Runtime {
   readonly validation: ValidationMetrics;
   readonly livekit: LiveKitMetrics;
   readonly removals: Removals;
+  /** Events of LiveKit's webhooks, by their ids. */
+  readonly delivered: Once;
   readonly realtime: RealtimeMetrics;
   readonly bridge: BridgeMetrics;
   /** What is served beside the configuration. */
@@ -69,6 +72,7 @@ export function createRuntime(
     validation: new ValidationMetrics(registry),
     livekit: new LiveKitMetrics(registry),
     removals,
+    delivered: deliveredEvents(channel),
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
     handlers: endpoints,

@@ -65,7 +65,7 @@ export class Limit {
     this.#concurrency =
       concurrency === undefined
         ? undefined
-        : (borrower?.permits(name, concurrency) ?? createConcurrencyLimiter(concurrency));
+        : (borrower?.permits(`${name} ${concurrency}`, concurrency) ?? createConcurrencyLimiter(concurrency));
     this.#enforced = config.mode === "enforce";
     this.#policy = rate === undefined ? "" : policyItem(name, rate);
   }

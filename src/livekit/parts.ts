@@ -3,6 +3,7 @@ import { formatPath, type Path } from "../config/diagnostic.js";
 import type { Model } from "../descriptors/model.js";
 import type { Channel } from "../upstream/channel.js";
 import type { LiveKitConfig, LiveKitSections } from "./config.js";
+import type { Once } from "./idempotency-cache.js";
 import type { LiveKitMetrics } from "./metrics.js";
 import type { Removals } from "./removals.js";
 
@@ -19,6 +20,8 @@ export interface LiveKitDeps {
   channel(upstream: string): Channel;
   readonly metrics: LiveKitMetrics;
   readonly removals: Removals;
+  /** Events of webhooks, by their ids. */
+  readonly delivered: Once;
   /** Undefined without realtime rooms. */
   readonly publish: ((room: string, message: RoomMessage) => void | Promise<void>) | undefined;
   log(level: "info" | "warn", fields: Readonly<Record<string, unknown>>, message: string): void;

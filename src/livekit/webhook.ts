@@ -11,7 +11,6 @@ import { TemplateError } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import { GatewayError, gatewayError } from "../status/failure.js";
 import type { LiveKitConfig, LiveKitWebhookConfig } from "./config.js";
-import { IdempotencyCache } from "./idempotency-cache.js";
 import { webhookOperation } from "./operations.js";
 import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";
@@ -22,21 +21,17 @@ const bodyLimit = 256 * 1024;
 /** Seconds that the clocks of LiveKit and gateway may be apart, for `nbf` and `exp` of the signature. */
 const clockTolerance = 60;
 
-/** How many events are remembered, so that one that comes again is not delivered again. */
-const remembered = 10_000;
-
 /** @throws whatever keeps the event from being delivered */
 type Deliver = (event: WebhookEvent, request: LocalRequest) => Promise<void>;
 
 /** The endpoint of `livekit.webhook`. What is wrong with it goes to the problems. */
 export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitParts): LocalHandler {
   const { livekit, deps } = parts;
-  const { metrics, log } = deps;
+  const { metrics, log, delivered } = deps;
   const at = ["livekit", "webhook", "path"];
   refuseVariables(webhook.path, parts);
   const receivers = receiversOf(livekit);
   const deliveries = compileDeliveries(webhook, parts);
-  const once = new IdempotencyCache(remembered);
   return {
     method: "POST",
     template: webhook.path,
@@ -56,7 +51,7 @@ export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitPar
         throw rejected();
       });
       try {
-        const first = await once.run(event.id, async () => {
+        const first = await delivered.run(event.id, async () => {
           for (const deliver of deliveries) await deliver(event, request);
         });
         metrics.webhook(event.event, first ? "accepted" : "repeated");

@@ -4,6 +4,8 @@ import type { Authenticator } from "../auth/identity.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
 import { callerKey } from "../limits/caller-key.js";
+import type { ConcurrencyLimiter, Permit } from "../limits/concurrency.js";
+import type { Borrower } from "../limits/lending/borrower.js";
 import type { Limited, Limiter } from "../limits/limiter.js";
 import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../limits/rate.js";
 import { createMemoryStore, type MemoryStore } from "../limits/stores/memory.js";
@@ -58,6 +60,7 @@ export interface RealtimeLimits {
   readonly messagesPerSecond: number;
   /** Frames that a socket may send at once. */
   readonly burst: number;
+  /** Of all workers together. */
   readonly connections: number;
 }
 
@@ -68,6 +71,8 @@ export interface RealtimeOptions {
   readonly logger: Logger | undefined;
   /** Undefined where no traces are recorded. */
   readonly tracer?: Tracer | undefined;
+  /** Where permits for sockets come from, in a worker. */
+  readonly borrower?: Borrower | undefined;
 }
 
 const tickIntervalMs = 1000;
@@ -87,10 +92,10 @@ export class Realtime {
   #guard: Guard;
   #sendRate: SendRate;
   #draining = false;
-  /** Requests that are being decided on. */
-  pending = 0;
+  readonly permits: SocketPermits;
 
-  constructor({ settings, broker, metrics, logger, tracer }: RealtimeOptions) {
+  constructor({ settings, broker, metrics, logger, tracer, borrower }: RealtimeOptions) {
+    this.permits = new SocketPermits(settings.limits.connections, borrower);
     this.#settings = settings;
     this.#guard = guardOf(settings);
     this.#sendRate = new SendRate(frameRateOf(settings));
@@ -149,6 +154,7 @@ export class Realtime {
     this.#guard = guardOf(settings);
     const rate = frameRateOf(settings);
     if (!this.#sendRate.is(rate)) this.#sendRate = new SendRate(rate);
+    this.permits.max = settings.limits.connections;
     this.#hub.limits = hubLimits(settings);
     this.chat.options = chatOptions(settings);
   }
@@ -285,5 +291,56 @@ class SendRate {
     if (admitted) return;
     const message = `a sender may send ${this.#rate.perSecond} messages a second`;
     throw gatewayError("RATE_LIMITED", message, [], refusalOf("messages", this.#bucket, debt));
+  }
+}
+
+/** What each socket needs, from the request for it to its end: as many as may be open at once. */
+class SocketPermits {
+  readonly #borrower: Borrower | undefined;
+  #max = 0;
+  #held = 0;
+  /** Those of all workers. */
+  #shared: ConcurrencyLimiter | undefined;
+
+  constructor(max: number, borrower: Borrower | undefined) {
+    this.#borrower = borrower;
+    this.max = max;
+  }
+
+  /** Those that are held stay so, however many there are. */
+  set max(max: number) {
+    if (max !== this.#max) this.#shared = this.#borrower?.permits("realtime.limits.connections", max);
+    this.#max = max;
+  }
+
+  /** By open sockets and by requests that are being decided on, in this process. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /**
+   * @returns undefined where there is none
+   * @throws GatewayError RATE_LIMIT_UNAVAILABLE (rejects) where the primary does not respond
+   */
+  acquire(): Permit | undefined | Promise<Permit | undefined> {
+    if (this.#shared === undefined) return this.#held < this.#max ? this.#hold(() => undefined) : undefined;
+    const permit = this.#shared.acquire("");
+    if (permit instanceof Promise)
+      return permit.then(
+        acquired => acquired && this.#hold(acquired),
+        () => {
+          const message = "WebSockets cannot be counted at present";
+          throw gatewayError("RATE_LIMIT_UNAVAILABLE", message, [], { retryAfter: 1 });
+        },
+      );
+    return permit && this.#hold(permit);
+  }
+
+  #hold(release: Permit): Permit {
+    this.#held++;
+    return () => {
+      this.#held--;
+      release();
+    };
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import type { Permit } from "../../src/limits/concurrency.js";
 import { type Loan, type LoanRequest, TokenBank } from "../../src/limits/lending/bank.js";
 import { Borrower } from "../../src/limits/lending/borrower.js";
 import { createMemoryStore } from "../../src/limits/stores/memory.js";
@@ -65,7 +66,10 @@ class Machine {
               this.messages.push(() => this.#alive[id] && resolve(loan));
             });
           }),
-        report: request => void this.messages.push(() => this.#alive[id] && lend(request)),
+        report: request => {
+          this.messages.push(() => this.#alive[id] && lend(request));
+          return true;
+        },
       },
       () => this.now,
     );
@@ -113,7 +117,11 @@ describe("limits that workers share by lending", () => {
             else {
               const key = `key ${each.key}`;
               const taken = stores()[each.who]?.take(key);
-              if (taken instanceof Promise) void taken.then(decision => decision.admitted && admitted(key));
+              if (taken instanceof Promise)
+                void taken.then(
+                  decision => decision.admitted && admitted(key),
+                  () => undefined,
+                );
               else if (taken?.admitted) admitted(key);
             }
             await new Promise(setImmediate);
@@ -206,6 +214,82 @@ describe("limits that workers share by lending", () => {
     assert.notEqual(await acquire(), undefined);
     assert.notEqual(await acquire(), undefined);
     assert.equal(await acquire(), undefined);
+  });
+
+  it("permits in use are never more than there are, whatever is late or lost, and none is lost for ever", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 40 }),
+        fc.boolean(),
+        fc.array(step, { maxLength: 200 }),
+        async (first, recalls, steps) => {
+          const machine = new Machine(3, recalls);
+          /** By borrower: what it holds dies with it. */
+          let held = new Map<Borrower, Permit[]>();
+          const limiter = (who: number) => machine.borrowers[who]?.permits("limit", first);
+          const hold = (borrower: Borrower, permit: Permit | undefined): void => {
+            if (permit === undefined || !machine.borrowers.includes(borrower)) return;
+            held.set(borrower, [...(held.get(borrower) ?? []), permit]);
+            const sum = [...held.values()].reduce((count, { length }) => count + length, 0);
+            assert.ok(sum <= first, `${sum} are in use`);
+          };
+          for (const each of steps) {
+            const borrower = "who" in each ? (machine.borrowers[each.who] as Borrower) : undefined;
+            if (each.do === "wait") machine.now += each.ticks;
+            else if (each.do === "deliver")
+              for (const deliver of machine.messages.splice(0, each.count)) deliver();
+            else if (each.do === "sweep") borrower?.sweep();
+            else if (each.do === "die") {
+              machine.replace(each.who);
+              held = new Map([...held].filter(([holder]) => holder !== borrower));
+            } else if (each.key === 0) held.get(borrower as Borrower)?.pop()?.();
+            else {
+              const permit = limiter(each.who)?.acquire("key");
+              if (!(permit instanceof Promise)) hold(borrower as Borrower, permit);
+              else
+                void permit.then(
+                  acquired => hold(borrower as Borrower, acquired),
+                  () => undefined,
+                );
+            }
+            await new Promise(setImmediate);
+          }
+          await machine.settle();
+          for (const permits of held.values()) for (const release of permits) release();
+          held.clear();
+          for (let sweep = 0; sweep < 3; sweep++) {
+            for (const borrower of machine.borrowers) borrower.sweep();
+            await machine.settle();
+          }
+          machine.now += 1_000_000;
+          for (let count = 0; count < first; count++) {
+            const permit = limiter(0)?.acquire("key");
+            await machine.settle();
+            assert.notEqual(await permit, undefined, `${count} of ${first}`);
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it("with fewer permits than before, those in use count on and none is given until there are fewer in use", async () => {
+    const machine = new Machine(2, true);
+    const acquire = async (who: number, max: number) => {
+      const acquired = machine.borrowers[who]?.permits("limit", max).acquire("key");
+      await machine.settle();
+      machine.now += 1_000_000;
+      return acquired;
+    };
+    const held = [];
+    for (let count = 0; count < 10; count++) held.push(await acquire(count % 2, 64));
+    for (const who of [0, 1]) assert.equal(await acquire(who, 8), undefined);
+    for (const release of held.splice(0, 2)) release?.();
+    assert.equal(await acquire(0, 8), undefined);
+    held.pop()?.();
+    assert.notEqual(await acquire(0, 8), undefined);
+    assert.equal(await acquire(1, 8), undefined);
+    assert.notEqual(await acquire(1, 9), undefined);
   });
 
   it("what nobody uses is given back and forgotten by both sides", async () => {

@@ -7,6 +7,7 @@ import { createCodecs } from "../../src/codec/codecs.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
 import { descriptorInputs } from "../../src/gateway/compile.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
+import { deliveredEvents } from "../../src/livekit/idempotency-cache.js";
 import { createLiveKit, type LiveKit } from "../../src/livekit/livekit.js";
 import { LiveKitMetrics } from "../../src/livekit/metrics.js";
 import type { RoomMessage } from "../../src/livekit/parts.js";
@@ -110,6 +111,7 @@ export async function compileLiveKit(
     channel: name => channels.get(name) as Channel,
     metrics: new LiveKitMetrics(registry),
     removals: options.removals ?? new Removals(),
+    delivered: deliveredEvents(undefined),
     publish: options.publish,
     log: (level, fields, message) => log.push({ level, message, ...fields }),
     locate: path => loaded.locate(path),

@@ -132,7 +132,7 @@ test("a refused connect is an HTTP answer", async t => {
   await until(() => asked.length === 1);
   asked[0]?.refuse();
   await assert.rejects(opening, /403/);
-  assert.equal(realtime.pending, 0);
+  assert.equal(realtime.permits.held, 0);
 });
 
 test("calls go to the bridge, and nowhere where there is none", async t => {

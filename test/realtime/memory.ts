@@ -72,7 +72,7 @@ async function repeat(
       // Lets go of what is too old.
       broker.rooms(1);
       const { connections, historyBytes } = realtime.census();
-      return connections === 0 && historyBytes === 0 && realtime.pending === 0;
+      return connections === 0 && historyBytes === 0 && realtime.permits.held === 0;
     });
     assert.deepEqual(realtime.census(), nothing, name);
     await registry.metrics();

@@ -177,12 +177,12 @@ test("an upgrade whose client leaves during the decision releases everything", a
       "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
   );
   await until(() => asked === 1);
-  assert.equal(realtime.pending, 1);
+  assert.equal(realtime.permits.held, 1);
   socket.resetAndDestroy();
   await once(socket, "close");
   await open({ path: "/ws?now" });
   answer(identityOf("gone"));
-  await until(() => realtime.pending === 0);
+  await until(() => realtime.permits.held === 1);
   assert.equal(await metric('protogate_ws_upgrades_total{result="aborted"}'), 1);
   assert.equal(realtime.local.open.size, 1);
 });

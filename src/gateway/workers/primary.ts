@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
 import type { ConfigInput } from "../../config/compose.js";
 import { LendingDesk } from "../../limits/lending/desk.js";
+import { rememberEvents } from "../../livekit/idempotency-cache.js";
 import { relayRemovals } from "../../livekit/removals.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
 import { historyLimitsOf } from "../../realtime/rooms/room-kinds.js";
@@ -104,6 +105,7 @@ class Primary implements Gateway {
     this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
     new LendingDesk(this.#pool);
     relayRemovals(this.#pool);
+    rememberEvents(this.#pool);
     this.#pool.onForked(worker => this.#attach(worker));
     this.#pool.onLeft(worker => this.#statuses.delete(worker));
     const { realtime } = loaded.config;

@@ -1,3 +1,4 @@
+import { within } from "../../net/within.js";
 import type { ConcurrencyLimiter } from "../concurrency.js";
 import { type Decision, type Rate, ticksPerMillisecond } from "../rate.js";
 import type { Store } from "../stores/store.js";
@@ -15,15 +16,18 @@ const retryTicks = 10 * ticksPerMillisecond;
 /** Most keys of one limit that are in use within two seconds. */
 const maxKeysOfLimit = 100_000;
 
+/** Milliseconds that a request waits for the lender. */
+const maxWaitMs = 1000;
+
 /** Sweeps, one a second, that a key is kept for unused. */
 const keptSweeps = 2;
 
-/** Where tokens come from. */
+/** Where tokens come from. What it lends counts as lent until it is given back, however late it arrives. */
 export interface Lender {
-  /** Rejects where the lender does not respond. */
+  /** Rejects where the lender has not got the request, and never will. */
   lend(request: LoanRequest): Promise<Loan>;
-  /** The same for what is only reported and given back. */
-  report(request: LoanRequest): void;
+  /** The same for what is only reported and given back. @returns false where the lender does not get it */
+  report(request: LoanRequest): boolean;
 }
 
 class Holding {
@@ -49,17 +53,29 @@ class Holding {
 class Wallet {
   readonly #holdings = new Map<string, Holding>();
   readonly #limit: string;
-  readonly #rate: Rate;
-  readonly #batch: number;
+  #rate: Rate;
+  #batch: number;
   readonly #lender: Lender;
   readonly #now: () => number;
 
   constructor(limit: string, rate: Rate, lender: Lender, now: () => number) {
     this.#limit = limit;
     this.#rate = rate;
-    this.#batch = Math.max(1, Math.min(maxBatch, Math.floor(rate.burst / batchShare)));
+    this.#batch = batchOf(rate);
     this.#lender = lender;
     this.#now = now;
+  }
+
+  get rate(): Rate {
+    return this.#rate;
+  }
+
+  /** What is not in use is given back, since there may be fewer now. */
+  set rate(rate: Rate) {
+    if (rate.burst === this.#rate.burst && rate.interval === this.#rate.interval) return;
+    for (const [key, holding] of this.#holdings) this.report(key, holding);
+    this.#rate = rate;
+    this.#batch = batchOf(rate);
   }
 
   holding(key: string): Holding {
@@ -82,12 +98,16 @@ class Wallet {
     return true;
   }
 
-  /** Waits for a token. @returns false where there is none to be had */
+  /**
+   * Waits for a token. What comes too late for the request is there for others.
+   * @returns false where there is none to be had
+   * @throws Error (by rejection) where the lender does not respond in time
+   */
   async wait(key: string, holding: Holding): Promise<boolean> {
     for (;;) {
       if (this.use(key, holding)) return true;
       if (holding.emptyUntil > this.#now()) return false;
-      await this.ask(key, holding);
+      await within(this.ask(key, holding), maxWaitMs);
     }
   }
 
@@ -100,14 +120,18 @@ class Wallet {
 
   async #ask(key: string, holding: Holding): Promise<void> {
     const { spent, age } = this.#spent(holding);
-    const { granted, debt, more } = await this.#lender.lend(
-      this.#request(key, { spent, age, returned: 0 }, this.#batch),
-    );
-    const { interval, burst } = this.#rate;
+    const rate = this.#rate;
+    const request = this.#request(key, { spent, age, returned: 0 }, this.#batch);
+    const { granted, debt, more } = await this.#lender.lend(request).catch((error: unknown) => {
+      holding.spent += spent;
+      throw error;
+    });
+    const { interval, burst } = rate;
     const now = this.#now();
     holding.held += granted;
     holding.debt = debt;
     holding.debtAt = now;
+    if (rate !== this.#rate) this.report(key, holding);
     if (granted > 0) return;
     holding.emptyUntil =
       now +
@@ -150,9 +174,17 @@ class Wallet {
   /** Gives all back. Permits in use are kept. */
   #forget(key: string, holding: Holding): void {
     if (holding.asking !== undefined) return;
+    if (this.report(key, holding) && holding.used === 0) this.#holdings.delete(key);
+  }
+
+  /** Gives all back that is not in use. @returns false where the lender does not get it */
+  report(key: string, holding: Holding): boolean {
     const repayment = this.giveBack(key);
-    if (repayment.spent + repayment.returned > 0) this.#lender.report(this.#request(key, repayment, 0));
-    if (holding.used === 0) this.#holdings.delete(key);
+    const { spent, returned } = repayment;
+    if (spent + returned === 0 || this.#lender.report(this.#request(key, repayment, 0))) return true;
+    holding.spent += spent;
+    holding.held += returned;
+    return false;
   }
 
   get keys(): number {
@@ -197,10 +229,13 @@ export class Borrower {
     };
   }
 
-  /** The permits of a limit. */
+  /** The permits of a limit. Where there were more or fewer before, those in use count on. */
   permits(limit: string, maxPermits: number): ConcurrencyLimiter {
-    const wallet = this.#wallet(`${limit} permits ${maxPermits}`, { interval: 0, burst: maxPermits });
-    const permit = (holding: Holding): (() => void) => {
+    const most = { interval: 0, burst: maxPermits };
+    const wallet = this.#wallet(`${limit} permits`, most);
+    wallet.rate = most;
+    const permit = (key: string, holding: Holding): (() => void) => {
+      const { rate } = wallet;
       holding.used++;
       let released = false;
       return () => {
@@ -209,14 +244,16 @@ export class Borrower {
         holding.used--;
         holding.held++;
         holding.idle = 0;
+        // There may be fewer now.
+        if (wallet.rate !== rate) wallet.report(key, holding);
       };
     };
     return {
       acquire: key => {
         const holding = wallet.holding(key);
-        if (wallet.use(key, holding)) return permit(holding);
+        if (wallet.use(key, holding)) return permit(key, holding);
         if (holding.emptyUntil > this.#now()) return undefined;
-        return wallet.wait(key, holding).then(admitted => (admitted ? permit(holding) : undefined));
+        return wallet.wait(key, holding).then(admitted => (admitted ? permit(key, holding) : undefined));
       },
     };
   }
@@ -244,4 +281,8 @@ export class Borrower {
     }
     return wallet;
   }
+}
+
+function batchOf({ burst }: Rate): number {
+  return Math.max(1, Math.min(maxBatch, Math.floor(burst / batchShare)));
 }

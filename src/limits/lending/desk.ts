@@ -1,3 +1,4 @@
+import { within } from "../../net/within.js";
 import type { ProcessChannel } from "../../workers/channel.js";
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import { question, topic } from "../../workers/topic.js";
@@ -9,22 +10,29 @@ const lendTokens = question<LoanRequest, Loan>("limits.lend");
 const reportTokens = topic<LoanRequest>("limits.report");
 const recallTokens = question<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
 
-/** Milliseconds that the other process may take. */
-const responseMs = 1000;
+/** Milliseconds that others have to give back what one needs. */
+const recallMs = 500;
 const tidyMs = 60_000;
 const sweepMs = 1000;
 
 /** In the primary: lends the tokens of all limits to the workers. */
 export class LendingDesk {
   readonly #bank = new TokenBank<WorkerProcess>(monotonicTicks);
+  readonly #workers = new Set<WorkerProcess>();
+  /** Those that were not answered yet, by holder, limit and key. */
+  readonly #recalls = new Map<string, Promise<void>>();
 
-  constructor(pool: WorkerPool) {
+  constructor(pool: Pick<WorkerPool, "onForked">) {
     setInterval(() => this.#bank.tidy(), tidyMs).unref();
     pool.onForked(worker => {
       const { channel } = worker;
+      this.#workers.add(worker);
       channel.onRequest(lendTokens, request => this.#lend(worker, request));
       channel.onMessage(reportTokens, request => this.#bank.lend(worker, request));
-      void channel.closed.then(() => this.#bank.leave(worker));
+      void channel.closed.then(() => {
+        this.#workers.delete(worker);
+        this.#bank.leave(worker);
+      });
     });
   }
 
@@ -33,25 +41,35 @@ export class LendingDesk {
     if (loan.granted > 0) return loan;
     const holders = this.#bank.holders(request, worker);
     if (holders.length === 0) return loan;
-    await Promise.all(holders.map(holder => this.#recall(holder, request)));
+    const recalls = holders.map(holder => this.#recall(holder, request));
+    await within(Promise.all(recalls), recallMs).catch(() => undefined);
+    // What one gets that has ended meanwhile would never come back.
+    if (!this.#workers.has(worker)) return loan;
     return this.#bank.lend(worker, { ...request, spent: 0, returned: 0 });
   }
 
-  /** What a worker does not give back in time it keeps. */
-  async #recall(holder: WorkerProcess, request: LoanRequest): Promise<void> {
+  /** Resolves when a worker has given back what it does not use, however late, or has ended. */
+  #recall(holder: WorkerProcess, request: LoanRequest): Promise<void> {
     const { limit, key } = request;
-    try {
-      const repayment = await holder.channel.ask(recallTokens, { limit, key }, responseMs);
-      this.#bank.lend(holder, { ...request, ...repayment, wanted: 0 });
-    } catch {}
+    const id = `${holder.pid} ${limit} ${key}`;
+    let recall = this.#recalls.get(id);
+    if (recall === undefined) {
+      recall = holder.channel
+        .ask(recallTokens, { limit, key })
+        .then(repayment => void this.#bank.lend(holder, { ...request, ...repayment, wanted: 0 }))
+        .catch(() => undefined)
+        .finally(() => this.#recalls.delete(id));
+      this.#recalls.set(id, recall);
+    }
+    return recall;
   }
 }
 
 /** In a worker: what takes tokens from the primary. */
 export function borrowFrom(channel: ProcessChannel): Borrower {
   const lender = {
-    lend: (request: LoanRequest) => channel.ask(lendTokens, request, responseMs),
-    report: (request: LoanRequest) => void channel.send(reportTokens, request),
+    lend: (request: LoanRequest) => channel.ask(lendTokens, request),
+    report: (request: LoanRequest) => channel.send(reportTokens, request),
   };
   const borrower = new Borrower(lender, monotonicTicks);
   channel.onRequest(recallTokens, ({ limit, key }) => borrower.recall(limit, key));

@@ -1,5 +1,6 @@
 import { requireHost } from "../../auth/request-origins.js";
 import type { GuardResult } from "../../bindings/guard.js";
+import type { Permit } from "../../limits/concurrency.js";
 import { whenReady } from "../../net/when-ready.js";
 import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, GatewayError, gatewayError } from "../../status/failure.js";
@@ -26,18 +27,18 @@ export interface Applicant {
 
 /**
  * Decides on a request for a WebSocket, whichever listener it came by: first what does not depend on the
- * caller, then who calls, then backends. Synchronous where they are. The socket counts as pending until `opened` or
- * `abandoned` is called.
+ * caller, then who calls, then backends. Synchronous where they are. `opened` or `abandoned` is to be called with the
+ * socket.
  * @throws GatewayError (or rejects with it); it has been counted, and gives everything back
  */
 export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | Promise<Socket> {
-  realtime.pending++;
   try {
     check(realtime, applicant.request);
-    const { request, path, guardResult } = applicant;
-    const admitted = realtime.guard.admit(request, path, guardResult);
+    const permit = realtime.permits.acquire();
     const socket =
-      admitted === undefined ? ask(realtime, applicant) : admitted.then(() => ask(realtime, applicant));
+      permit instanceof Promise
+        ? permit.then(acquired => admit(realtime, applicant, acquired))
+        : admit(realtime, applicant, permit);
     if (!(socket instanceof Promise)) return socket;
     return socket.catch((error: unknown) => {
       throw refused(realtime, applicant, error);
@@ -49,13 +50,11 @@ export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | 
 
 /** The socket is open. */
 export function opened(realtime: Realtime): void {
-  realtime.pending--;
   realtime.metrics.upgrade("accepted");
 }
 
 /** The client has gone before its socket could be opened. */
 export function abandoned(realtime: Realtime, socket: Socket): void {
-  realtime.pending--;
   realtime.metrics.upgrade("aborted");
   for (const release of socket.releases) release();
   socket.close();
@@ -65,16 +64,29 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
 }
 
 /** @throws GatewayError for what can be refused without knowing who asks */
-function check({ settings, local: sockets, pending, draining }: Realtime, request: SocketRequest): void {
+function check({ settings, draining }: Realtime, request: SocketRequest): void {
   if (draining) throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
   requireHost(request.header("host"));
   requireHandshake(name => request.header(name));
-  const { connections } = settings.limits;
-  if (sockets.open.size + pending > connections)
+  settings.origins.requireForSocket(request);
+}
+
+/** @param permit undefined: there is none */
+function admit(
+  realtime: Realtime,
+  applicant: Applicant,
+  permit: Permit | undefined,
+): Socket | Promise<Socket> {
+  if (permit === undefined) {
+    const { connections } = realtime.settings.limits;
     throw gatewayError("TOO_MANY_CONNECTIONS", `${connections} WebSockets are open already`, [], {
       retryAfter: 5,
     });
-  settings.origins.requireForSocket(request);
+  }
+  const { request, path, guardResult } = applicant;
+  guardResult.releases.push(permit);
+  const admitted = realtime.guard.admit(request, path, guardResult);
+  return admitted === undefined ? ask(realtime, applicant) : admitted.then(() => ask(realtime, applicant));
 }
 
 /** Backends, whether they want the socket. */
@@ -109,7 +121,6 @@ function refused(realtime: Realtime, { guardResult, gone }: Applicant, error: un
     realtime.logger?.error({ err: error }, "an upgrade could not be processed");
     known = gatewayError("INTERNAL", "internal error; see the gateway log");
   }
-  realtime.pending--;
   for (const release of guardResult.releases.splice(0)) release();
   realtime.metrics.upgrade(gone() ? "aborted" : resultOf(known.failure));
   return known;
