@@ -6,6 +6,7 @@ import { codecGroup } from "./micro/codec.js";
 import { matcherGroup } from "./micro/matcher.js";
 import { profileGroup } from "./profile/profile.js";
 import { realtimeGroup } from "./realtime/realtime.js";
+import { sessionsGroup } from "./realtime/sessions.js";
 import { realtimeSoakGroup } from "./realtime/soak.js";
 import { restGroup } from "./rest/rest.js";
 import { soakGroup } from "./soak/soak.js";
@@ -25,6 +26,7 @@ export const groups: readonly Group[] = [
   authGroup,
   latencyGroup,
   realtimeGroup,
+  sessionsGroup,
   profileGroup,
   soakGroup,
   realtimeSoakGroup,

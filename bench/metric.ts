@@ -48,6 +48,12 @@ export const idleConnection: Metric = {
   label: "RSS bytes/connection",
   better: "lower",
 };
+/** Of sockets: what all clients have done, by the CPU time of the server. */
+export const stepsPerCpu: Metric = {
+  name: "steps_per_cpu_second",
+  label: "steps/CPU s",
+  better: "higher",
+};
 export const operationCpu: Metric = { name: "cpu_us_per_operation", label: "CPU µs/op", better: "lower" };
 export const operationBytes: Metric = {
   name: "allocated_bytes_per_operation",

@@ -1,14 +1,11 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { RealtimeCensus } from "../../src/realtime/metrics.js";
 import type { Context, Finding, Group } from "../group.js";
 import { deliveriesPerCpu, idleConnection, median, tail } from "../metric.js";
 import { readUsage, residentMemory } from "../process/usage.js";
-import { root } from "../repository.js";
 import { compare, medianOf, type Row } from "../row.js";
-import { type Server, type Site, startClient, startProgram, startScript } from "../stage/servers.js";
-import type { EntrantName } from "./entrants.js";
+import { type Server, type Site, startClient, startScript } from "../stage/servers.js";
 import type { Delays, Delivered } from "./members.js";
+import { centrifugo, own, type Subject, startServer } from "./subjects.js";
 
 const members = 1000;
 /** Bytes of a message: of what its sender says, or of what members get, place and all. */
@@ -30,56 +27,12 @@ const slow = 200;
 /** Milliseconds in which what they do not read passes all buffers, and the server's limit. */
 const untilTooSlow = 14_000;
 
-/** A server that is measured. */
-interface Subject {
-  readonly name: string;
-  readonly entrant: EntrantName;
-  /** The file of its program; absent: a script of the bench. */
-  readonly program?: string;
-  /** Root of another checkout whose bench starts it. */
-  readonly checkout?: string | undefined;
-}
-
-const own: Subject = { name: "protogate", entrant: "protogate" };
 const bare: Subject = { name: "bare uWS publish", entrant: "uws" };
 const rivals: readonly Subject[] = [
   bare,
   { name: "Socket.IO (ws)", entrant: "socket.io" },
   { name: "ws loop", entrant: "ws" },
 ];
-
-/** The variable `CENTRIFUGO` names its binary. */
-function centrifugo(note: Context["note"]): Subject[] {
-  const program = process.env.CENTRIFUGO ?? "";
-  if (program !== "" && existsSync(program)) return [{ name: "Centrifugo", entrant: "centrifugo", program }];
-  const why =
-    program === "" ? "does not name its binary (bench/README.md)" : `names ${program}, which is not there`;
-  note(`Centrifugo is skipped: the variable CENTRIFUGO ${why}`);
-  return [];
-}
-
-/** As it comes, without history and without tokens. */
-async function startCentrifugo(site: Site, program: string): Promise<Server> {
-  const folder = join(root, "node_modules/.cache/protogate-bench/centrifugo");
-  mkdirSync(folder, { recursive: true });
-  return startProgram(site, "centrifugo", program, port => {
-    const file = join(folder, `${port}.json`);
-    const configuration = {
-      http_server: { address: "127.0.0.1", port },
-      // Its pings may lie in one frame with messages, where members do not see them.
-      client: { insecure: true, ping_interval: "1h" },
-      log: { level: "error" },
-    };
-    writeFileSync(file, JSON.stringify(configuration));
-    return ["--config", file];
-  });
-}
-
-function startServer(site: Site, { entrant, checkout, program }: Subject): Promise<Server> {
-  return program === undefined
-    ? startScript(site, "realtime/server", { ENTRANT: entrant }, checkout)
-    : startCentrifugo(site, program);
-}
 
 /** Collects garbage where that can be asked for. */
 async function settled({ child }: Server, { program }: Subject): Promise<void> {

@@ -9,8 +9,12 @@ import { RequestOrigins } from "../../src/auth/request-origins.js";
 import { startRealtimeListener } from "../../src/gateway/realtime-listener.js";
 import { loadUws } from "../../src/net/uws-addon.js";
 import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
+import { createNatsBroker } from "../../src/realtime/brokers/nats-broker.js";
+import { createRedisBroker } from "../../src/realtime/brokers/redis-broker.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { Realtime } from "../../src/realtime/realtime.js";
+import { plainRoom, RoomKinds } from "../../src/realtime/rooms/room-kinds.js";
+import { parseRoomPattern, type RoomPattern } from "../../src/realtime/rooms/room-pattern.js";
 import { answers } from "../process/control-probe.js";
 import type { OwnEntrantName } from "./entrants.js";
 
@@ -23,12 +27,18 @@ const starts: Readonly<Record<OwnEntrantName, () => Promise<number>>> = {
 
 /** The gateway's rooms as they ship: authentication, places, history, limits and metrics on. */
 async function startProtogate(): Promise<number> {
+  const history = {
+    messages: Number(process.env.HISTORY ?? 100),
+    ttl: 3_600_000,
+    maxBytes: 64 * 1024 ** 2,
+  };
+  const shared = { url: process.env.BROKER ?? "", prefix: "bench", history, logger: undefined };
   const realtime = new Realtime({
-    broker: new MemoryBroker({
-      messages: Number(process.env.HISTORY ?? 100),
-      ttl: 3_600_000,
-      maxBytes: 64 * 1024 ** 2,
-    }),
+    broker: shared.url.startsWith("redis:")
+      ? createRedisBroker(shared)
+      : shared.url.startsWith("nats:")
+        ? createNatsBroker(shared)
+        : new MemoryBroker(history),
     metrics: new RealtimeMetrics(new Registry()),
     logger: undefined,
     settings: {
@@ -38,6 +48,10 @@ async function startProtogate(): Promise<number> {
       roomPolicy: undefined,
       bridge: undefined,
       sentAt: "seconds",
+      kinds: new RoomKinds([
+        { pattern: pattern("quiet-*"), kind: { ...plainRoom, notices: "off" }, history },
+        { pattern: pattern("*"), kind: plainRoom, history },
+      ]),
       limits: {
         message: 65_536,
         roomsPerConnection: 128,
@@ -65,6 +79,12 @@ async function startProtogate(): Promise<number> {
     sockets: { path: "/ws", messageLimit: 65_536, idleTimeout: 60_000, deflate: false, trustedHops: 0 },
   });
   return port;
+}
+
+function pattern(text: string): RoomPattern {
+  const parsed = parseRoomPattern(text);
+  if (typeof parsed === "string") throw new Error(parsed);
+  return parsed;
 }
 
 /** One object for each client, as a provider makes it. */
