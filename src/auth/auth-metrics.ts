@@ -52,7 +52,7 @@ export class AuthMetrics {
     this.#logins = new CounterSeries(
       registry,
       "protogate_auth_logins_total",
-      "Logins of browsers that came back from the issuer, by result.",
+      "Logins of browsers by result.",
       ["provider", "result"],
     );
     this.#sessionRefreshes = new CounterSeries(

@@ -80,6 +80,7 @@ test("a gateway loads no file of the libraries that its configuration does not u
       "(ajv|@fastify/ajv-compiler|@fastify/fast-json-stringify-compiler)/",
       "compilers of the schemas of routes",
     ],
+    ["(openid-client|oauth4webapi)/", "logins of browsers"],
     ["typebox/", "the types of the configuration"],
   ])
     await t.test(`a small gateway does without ${library} (${use})`, () => {

@@ -428,7 +428,9 @@ test("while the issuer is down sessions go on, logins and refreshes that are due
     assert.equal((await shopper.browser.send(`${shop}/`)).status, 200);
     const { status, text } = await shopper.browser.open(url.href);
     assert.deepEqual([status, text], [503, "AUTH_UNAVAILABLE"]);
-    assert.equal((await openShop().browser.open(`${shop}/`)).text, "AUTH_UNAVAILABLE");
+    const other = openShop();
+    assert.equal((await other.browser.open(`${shop}/`)).text, "AUTH_UNAVAILABLE");
+    assert.match(await other.providers.metrics(), /logins_total\{provider="web",result="unavailable"\} 1/);
     time += 3_541_000;
     assert.equal((await shopper.browser.send(`${shop}/`)).status, 200);
     time += 60_000;

@@ -194,6 +194,7 @@ class OidcLogin implements Provider {
   }
 
   #unavailable(error: unknown): Error {
+    this.#logins.unavailable.inc();
     this.#note("warn", `a login cannot begin: ${errorMessage(error)}`);
     return gatewayError("AUTH_UNAVAILABLE", "the issuer of the login does not respond", [], {
       retryAfter: 1,
