@@ -1,7 +1,10 @@
 import http from "node:http";
 
-/** The status of the response to a request for a WebSocket: 101 where it is opened, and then it is closed. */
-export function upgradeStatus(url: string, more: Readonly<Record<string, string>>): Promise<number> {
+/** The response to a request for a WebSocket: 101 where it is opened, and then it is closed. */
+export function requestUpgrade(
+  url: string,
+  more: Readonly<Record<string, string>>,
+): Promise<http.IncomingMessage> {
   const headers = {
     connection: "upgrade",
     upgrade: "websocket",
@@ -12,10 +15,14 @@ export function upgradeStatus(url: string, more: Readonly<Record<string, string>
   const asked = http.get(url, { headers, agent: false });
   return new Promise((resolve, reject) => {
     asked.on("error", reject);
-    asked.on("response", response => resolve(response.resume().statusCode ?? 0));
-    asked.on("upgrade", (_response, socket) => {
+    asked.on("response", response => resolve(response.resume()));
+    asked.on("upgrade", (response, socket) => {
       socket.destroy();
-      resolve(101);
+      resolve(response);
     });
   });
+}
+
+export async function upgradeStatus(url: string, more: Readonly<Record<string, string>>): Promise<number> {
+  return (await requestUpgrade(url, more)).statusCode ?? 0;
 }

@@ -7,7 +7,7 @@ import { SealedCookie } from "../../src/auth/providers/oidc-login/sealed-cookie.
 import { client, startLoginIssuer } from "../auth/login/login-issuer.js";
 import { type BrowserResponse, type Reach, reachAt, TestBrowser } from "../auth/login/test-browser.js";
 import { engineUnderTest } from "../engine.js";
-import { upgradeStatus } from "./cross-site-socket.js";
+import { requestUpgrade, upgradeStatus } from "./cross-site-socket.js";
 import { startEcho } from "./echo.js";
 
 const shop = "https://shop.test";
@@ -72,15 +72,25 @@ realtime: { path: /ws, auth: [web] }
   };
   const browserAt = (url: string): TestBrowser =>
     new TestBrowser({ [shop]: behindProxy(url), [issuer.url]: reachAt(issuer.url) });
-  const loggedIn = async (path = "/v1/items/a"): Promise<TestBrowser> => {
+  const loggedIn = async (path = "/v1/items/a", login = "jdoe"): Promise<TestBrowser> => {
     const browser = browserAt(gateway.url);
-    const back = await browser.logIn(await browser.open(`${shop}${path}`), "jdoe");
+    const back = await browser.logIn(await browser.open(`${shop}${path}`), login);
     assert.deepEqual([back.url, back.status], [`${shop}${path}`, 200]);
     return browser;
   };
   const cookieOf = (browser: TestBrowser): string =>
     `__Host-protogate=${browser.cookies.get(shop)?.get("__Host-protogate")}`;
   const reason = ({ text }: BrowserResponse): unknown => JSON.parse(text).reason;
+
+  /** A session that began, and was active, 20 minutes ago. @param lifetimeMs of its tokens, from now on */
+  const sealedSession = (lifetimeMs: number, refresh?: string): string => {
+    const settings = { name: "__Host-protogate", domain: undefined, sameSite: "Lax", secure: true } as const;
+    const then = Date.now() - 1_200_000;
+    const times = [then, then, then, Date.now() + lifetimeMs];
+    const sealed = new SealedCookie(settings, [secret], `session ${issuer.url} ${client.id}`);
+    const content = { times, claims: { sub: "jdoe" }, ...(refresh !== undefined && { refresh }) };
+    return sealed.set(JSON.stringify(content), 1)?.split(";")[0] ?? "";
+  };
 
   test("a person who opens a route logs in and gets its response, and the backend is told who it is", async () => {
     await loggedIn("/v1/items/a?count=2");
@@ -143,21 +153,33 @@ realtime: { path: /ws, auth: [web] }
     assert.equal(await status({ cookie: `${cookie.slice(0, -8)}AAAAAAAA`, origin: shop }), 401);
   });
 
+  test("the response that opens a WebSocket renews the session, also where the issuer had to be asked first", async () => {
+    const ask = (cookie: string) =>
+      requestUpgrade(`${gateway.url}/ws`, {
+        "x-forwarded-host": "shop.test",
+        "x-forwarded-proto": "https",
+        origin: shop,
+        cookie,
+      });
+    const asked = issuer.requests.length;
+    for (const cookie of [sealedSession(600_000), sealedSession(50_000, "unknown to the issuer")]) {
+      const { statusCode, headers } = await ask(cookie);
+      assert.equal(statusCode, 101);
+      const [renewed = "", ...more] = headers["set-cookie"] ?? [];
+      assert.match(
+        renewed,
+        /^__Host-protogate=[\w-]+; Path=\/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure$/,
+      );
+      assert.deepEqual(more, []);
+      assert.equal((await ask(renewed.split(";")[0] ?? "")).statusCode, 101);
+    }
+    assert.ok(issuer.requests.slice(asked).includes("/token"));
+  });
+
   test("a session is renewed by the response to any request, a failure too, and known to every gateway", async () => {
     const other = await start();
     try {
-      const settings = {
-        name: "__Host-protogate",
-        domain: undefined,
-        sameSite: "Lax",
-        secure: true,
-      } as const;
-      const purpose = `session ${issuer.url} ${client.id}`;
-      const now = Date.now();
-      const times = [now - 1_200_000, now - 1_200_000, now - 1_200_000, now + 600_000];
-      const sealed = new SealedCookie(settings, [secret], purpose);
-      const [cookie = ""] =
-        sealed.set(JSON.stringify({ times, claims: { sub: "jdoe" } }), 1)?.split(";") ?? [];
+      const cookie = sealedSession(600_000);
       for (const { gateway: each } of [system, other])
         for (const path of ["/v1/items/a", "/v1/items/a?unknown=1"]) {
           const { headers } = await behindProxy(each.url)(new URL(`${shop}${path}`), { headers: { cookie } });
@@ -175,6 +197,13 @@ realtime: { path: /ws, auth: [web] }
     } finally {
       await other.close();
     }
+  });
+
+  test("a session may nearly fill its cookie", async () => {
+    const browser = await loggedIn("/v1/items/a", "talkative");
+    const { length } = cookieOf(browser);
+    assert.ok(length > 3500 && length <= 4096, `${length}`);
+    assert.equal((await browser.send(`${shop}/v1/items/a`)).status, 200);
   });
 
   test("a logout takes the cookie from the browser", async () => {
@@ -204,8 +233,10 @@ realtime: { path: /ws, auth: [web] }
     );
   });
 
-  test("neither secrets nor cookies nor codes are in the log", () => {
-    const log = JSON.stringify(gateway.log);
+  test("no secret, cookie or code is in the log or in the configuration that is shown", async () => {
+    const shown = await (await fetch(`${gateway.admin}/config`)).text();
+    assert.match(shown, /oidc_login/);
+    const log = JSON.stringify(gateway.log) + shown;
     for (const hidden of [secret, client.secret, "__Host-protogate=", "code="])
       assert.ok(!log.includes(hidden), hidden);
   });

@@ -61,15 +61,15 @@ export class PortableUpgrade implements PendingUpgrade {
     return this.#over || !this.#net.writable;
   }
 
-  open(socket: Socket, protocol: string): void {
-    this.#upgrade(socket, protocol);
+  open(socket: Socket, protocol: string, headers: UpgradeRefusal["headers"]): void {
+    this.#upgrade(socket, protocol, headers);
   }
 
   openAndClose(protocol: string, close: RefusingClose): void {
-    this.#upgrade(close, protocol);
+    this.#upgrade(close, protocol, []);
   }
 
-  #upgrade(opened: Socket | RefusingClose, protocol: string): void {
+  #upgrade(opened: Socket | RefusingClose, protocol: string, headers: UpgradeRefusal["headers"]): void {
     this.#over = true;
     const { header } = this.caller;
     const deflate = this.#options.deflate ? acceptDeflate(header("sec-websocket-extensions")) : undefined;
@@ -80,6 +80,7 @@ export class PortableUpgrade implements PendingUpgrade {
       `sec-websocket-accept: ${acceptOf(header("sec-websocket-key") ?? "")}`,
     ];
     if (protocol !== "") lines.push(`sec-websocket-protocol: ${protocol}`);
+    for (const [name, value] of headers) lines.push(`${name}: ${value}`);
     if (deflate !== undefined) lines.push(`sec-websocket-extensions: ${deflate.response}`);
     this.#net.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
     this.#opened(opened, deflate !== undefined);

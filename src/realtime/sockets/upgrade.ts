@@ -54,8 +54,11 @@ export interface PendingUpgrade {
   readonly caller: Caller;
   /** Nothing can be sent any more: the client has gone, or has its answer. */
   readonly over: boolean;
-  /** @param protocol the subprotocol; empty for none */
-  open(socket: Socket, protocol: string): void;
+  /**
+   * @param protocol the subprotocol; empty for none
+   * @param headers of the response, beside those of the protocol
+   */
+  open(socket: Socket, protocol: string, headers: MoreHeaders): void;
   /** Opens the connection only to close it. What the client sends meanwhile is dropped. @param protocol as of `open` */
   openAndClose(protocol: string, close: RefusingClose): void;
   /** Ends the connection as well: what a client has sent behind its request are frames, no further requests. */
@@ -117,7 +120,7 @@ export class SocketUpgrade implements Applicant {
     const open = !this.#pending.over;
     if (open) {
       opened(this.#realtime);
-      this.#pending.open(socket, this.request.protocol);
+      this.#pending.open(socket, this.request.protocol, this.guardResult.headers.filter(isWritable));
     } else abandoned(this.#realtime, socket);
     this.#report(open ? undefined : gatewayFailure("CLIENT_CLOSED", "the client has gone"), 0);
   }
@@ -169,7 +172,7 @@ export class SocketUpgrade implements Applicant {
   }
 }
 
-/** What a refusal carries beside the failure's own headers. */
+/** What a response carries beside its own headers. */
 type MoreHeaders = readonly (readonly [name: string, value: string])[];
 
 /** What a request for a WebSocket is refused with: the same body as the HTTP listener would send. */
@@ -198,7 +201,11 @@ function refusalOf(failure: Failure, requestId: string, path: string, more: More
   ];
   if (failure.retryAfter !== undefined) headers.push(["retry-after", String(failure.retryAfter)]);
   for (const [name, value] of [...failure.headers, ...more]) headers.push([name, value]);
-  return { status, headers: headers.filter(([, value]) => fieldValue.test(value)), body };
+  return { status, headers: headers.filter(isWritable), body };
+}
+
+function isWritable([, value]: MoreHeaders[number]): boolean {
+  return fieldValue.test(value);
 }
 
 /** What a header can carry as the engines write it, without line ends above all. */

@@ -133,18 +133,23 @@ class UwsUpgrade implements PendingUpgrade {
     };
   }
 
-  open(socket: Socket, protocol: string): void {
-    this.#upgrade({ socket }, protocol);
+  open(socket: Socket, protocol: string, headers: UpgradeRefusal["headers"]): void {
+    this.#upgrade({ socket }, protocol, headers);
   }
 
   openAndClose(protocol: string, close: RefusingClose): void {
-    this.#upgrade({ socket: undefined, close }, protocol);
+    this.#upgrade({ socket: undefined, close }, protocol, []);
   }
 
-  #upgrade(data: SocketData, protocol: string): void {
+  #upgrade(data: SocketData, protocol: string, headers: UpgradeRefusal["headers"]): void {
     const { header } = this.caller;
     this.over = true;
     this.#options.server.cork(() => {
+      if (headers.length > 0) {
+        heads.begin(101);
+        for (const [name, value] of headers) heads.field(name, value);
+        this.#response.writeStatus(heads.head);
+      }
       this.#response.upgrade<SocketData>(
         data,
         header("sec-websocket-key") ?? "",

@@ -258,11 +258,14 @@ const invalidCodes: ReadonlySet<string> = new Set([
   "OAUTH_KEY_SELECTION_FAILED",
 ]);
 
+/** Characters of what an issuer says, in the log. */
+const maxDescription = 200;
+
 function describe({
   error,
   error_description: more,
 }: OpenidClient.AuthorizationResponseError | OpenidClient.ResponseBodyError): string {
-  return `the issuer responds with ${JSON.stringify(error)}${more === undefined ? "" : `: ${JSON.stringify(more)}`}`;
+  return `the issuer responds with ${JSON.stringify(error.slice(0, maxDescription))}${more === undefined ? "" : `: ${JSON.stringify(more.slice(0, maxDescription))}`}`;
 }
 
 function causeOf(error: unknown): string {

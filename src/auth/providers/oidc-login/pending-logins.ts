@@ -47,7 +47,7 @@ export class PendingLogins {
   #read(cookies: string | undefined, now: number): readonly PendingLogin[] {
     const content = this.#cookie.read(cookies);
     if (content === undefined || content === null) return [];
-    // What the gateway has sealed has its own form.
+    // Only the gateway has made it.
     return (JSON.parse(content.toString()) as PendingLogin[]).filter(({ until }) => until > now);
   }
 

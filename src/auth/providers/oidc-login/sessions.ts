@@ -83,13 +83,11 @@ export class Sessions {
     if (session.begun + config.cookie.ttl <= time) expired("the session has lasted for its whole ttl");
     if (session.active + config.cookie.idle <= time)
       expired("the session has had no request for its idle time");
-    // The response that opens a WebSocket has no cookie.
-    const opensSocket = caller.header("upgrade") !== undefined;
     const { refreshToken } = session;
-    if (refreshToken !== undefined && !opensSocket && refreshAt(session) <= time)
+    if (refreshToken !== undefined && refreshAt(session) <= time)
       return this.#refresh(session, refreshToken, time);
     if (session.expires <= time) expired("the tokens of the session have expired");
-    const renews = !opensSocket && time - session.active >= config.cookie.idle * renewal;
+    const renews = time - session.active >= config.cookie.idle * renewal;
     return this.#identity(session, renews ? this.write(session, time) : undefined);
   }
 
