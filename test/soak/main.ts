@@ -2,11 +2,13 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../../src/config/nearest.js";
 import { soakMemory } from "./memory.js";
+import { soakReload } from "./reload.js";
 import { soakRotation } from "./rotation.js";
 
 const soaks: ReadonlyMap<string, (print: (line: string) => void) => Promise<boolean>> = new Map([
   ["rotation", soakRotation],
   ["memory", soakMemory],
+  ["reload", soakReload],
 ]);
 
 function wanted(): readonly string[] {
