@@ -35,7 +35,7 @@ export async function startLoginIssuer(
         client_id: client.id,
         client_secret: client.secret,
         redirect_uris: origins.map(origin => `${origin}/auth/callback`),
-        post_logout_redirect_uris: origins.map(origin => `${origin}/`),
+        post_logout_redirect_uris: origins.flatMap(origin => [`${origin}/`, `${origin}/v1/articles`]),
         grant_types: ["authorization_code", "refresh_token"],
         response_types: ["code"],
       },

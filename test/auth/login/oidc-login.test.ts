@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { after, before, test } from "node:test";
 import { GatewayError } from "../../../src/status/failure.js";
 import { Workspace } from "../../config/workspace.js";
@@ -507,4 +508,56 @@ test("userinfo adds its claims to those of the ID token", async () => {
   const shopper = openShop({ userinfo: true, subject: "email" });
   assert.equal(JSON.parse((await loggedIn(shopper)).text).subject, "jdoe@example.com");
   assert.ok(issuer.requests.includes("/me"));
+});
+
+test("an issuer whose metadata are those of another is not used", async () => {
+  const shopper = openShop();
+  issuer.intercept = (request, response) => {
+    if (request.url !== "/.well-known/openid-configuration") return false;
+    response.setHeader("content-type", "application/json");
+    const evil = "https://evil.example";
+    response.end(JSON.stringify({ issuer: evil, authorization_endpoint: `${evil}/auth` }));
+    return true;
+  };
+  try {
+    assert.equal((await shopper.browser.open(`${shop}/`)).text, "AUTH_UNAVAILABLE");
+  } finally {
+    issuer.intercept = () => false;
+  }
+  await shopper.providers.logged("a login cannot begin: the metadata of the issuer: ");
+  assert.equal((await loggedIn(shopper)).status, 200);
+});
+
+test("an ID token with a signature of somebody else logs nobody in", async () => {
+  const shopper = openShop();
+  const url = await callbackUrl(shopper, "jdoe");
+  const keys = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
+  issuer.intercept = (request, response) => {
+    if (request.url !== "/jwks") return false;
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ keys: [{ ...keys, use: "sig", alg: "RS256" }] }));
+    return true;
+  };
+  try {
+    assert.equal((await shopper.browser.open(url.href)).text, "LOGIN_INVALID");
+  } finally {
+    issuer.intercept = () => false;
+  }
+  assert.equal(cookieOf(shopper.browser), undefined);
+});
+
+test("a response of the issuer that is larger than any should be is not read", async () => {
+  const shopper = openShop();
+  issuer.intercept = (request, response) => {
+    if (request.url !== "/.well-known/openid-configuration") return false;
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ issuer: issuer.url, more: "a".repeat(300 * 1024) }));
+    return true;
+  };
+  try {
+    assert.equal((await shopper.browser.open(`${shop}/`)).text, "AUTH_UNAVAILABLE");
+  } finally {
+    issuer.intercept = () => false;
+  }
+  await shopper.providers.logged("is larger than 262144 bytes");
 });

@@ -49,8 +49,8 @@ const refreshMarginMs = 60_000;
 const refreshedMs = 60_000;
 /** Milliseconds after a failed refresh until the next. */
 const refreshPauseMs = 5000;
-/** Refreshes that are remembered. */
-const maxRefreshes = 10_000;
+/** Refreshes that are remembered, each of as many bytes as a cookie. */
+const maxRefreshes = 2000;
 
 type Refresh = { readonly session: Session } | { readonly failure: IssuerFailure };
 
