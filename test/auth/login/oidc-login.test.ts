@@ -561,3 +561,54 @@ test("a response of the issuer that is larger than any should be is not read", a
   }
   await shopper.providers.logged("is larger than 262144 bytes");
 });
+
+test("claims keep the digits of their numbers, through the cookie too", async () => {
+  const shopper = openShop({ userinfo: true, claims: ["id"], claims_to_metadata: { id: "x-id" } });
+  issuer.intercept = (request, response) => {
+    if (request.url !== "/me") return false;
+    response.setHeader("content-type", "application/json");
+    response.end('{"sub":"jdoe","id":9007199254740993}');
+    return true;
+  };
+  try {
+    assert.equal((await loggedIn(shopper)).status, 200);
+  } finally {
+    issuer.intercept = () => false;
+  }
+  const cookie = `__Host-protogate=${cookieOf(shopper.browser)}`;
+  const { metadata } = await shopper.providers.ask({ headers: { cookie } });
+  assert.deepEqual(metadata, [["x-id", "9007199254740993"]]);
+});
+
+test("userinfo of somebody else gives no session", async () => {
+  const shopper = openShop({ userinfo: true });
+  issuer.intercept = (request, response) => {
+    if (request.url !== "/me") return false;
+    response.setHeader("content-type", "application/json");
+    response.end('{"sub":"admin"}');
+    return true;
+  };
+  try {
+    assert.equal((await loggedIn(shopper)).text, "LOGIN_INVALID");
+  } finally {
+    issuer.intercept = () => false;
+  }
+});
+
+test("with a domain the session is for all hosts below it, and what belongs to a login is not", async () => {
+  const { browser, reach } = openShop({ cookie: { domain: "shop.test", name: "id" } });
+  const lines: string[] = [];
+  const watching: Reach = async (url, request) => {
+    const response = await reach(url, request);
+    lines.push(...response.headers.getSetCookie().map(line => line.replace(/=[\w-]{20,}/, "=…")));
+    return response;
+  };
+  const watched = new TestBrowser({ [shop]: watching, [issuer.url]: reachAt(issuer.url) });
+  await watched.logIn(await watched.open(`${shop}/`), "jdoe");
+  assert.deepEqual(lines, [
+    "__Host-id-login=…; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure",
+    "__Host-id-login=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+    "__Secure-id=…; Path=/; Domain=shop.test; Max-Age=3600; HttpOnly; SameSite=Lax; Secure",
+  ]);
+  assert.equal(cookieOf(browser), undefined);
+});
