@@ -35,6 +35,9 @@ const { outputFiles } = await build({
   target: "node20",
   sourcemap: true,
   legalComments: "none",
+  // Comments and indentation would be kept in memory, two bytes a character where one of them is not ASCII.
+  minifyWhitespace: true,
+  lineLimit: 110,
   plugins: [ownUrls],
   write: false,
 });

@@ -1,5 +1,6 @@
 import { nearest } from "../config/nearest.js";
 import { errorMessage } from "../net/error-text.js";
+import { withoutOptimizing } from "../net/late-optimization.js";
 import { version } from "../telemetry/version.js";
 import { UsageError } from "./arguments.js";
 
@@ -134,7 +135,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   try {
-    return await (await command.load())(rest);
+    return await (await withoutOptimizing(command.load))(rest);
   } catch (error) {
     if (error instanceof UsageError) {
       process.stderr.write(

@@ -1,6 +1,7 @@
 import { startGateway } from "../gateway/gateway.js";
 import type { Gateway } from "../gateway/gateway-options.js";
 import { readConfig } from "../gateway/read-config.js";
+import { withoutOptimizing } from "../net/late-optimization.js";
 import { presizeYoungGeneration } from "../net/young-generation.js";
 import { workerCount } from "../workers/config.js";
 import { readArguments } from "./arguments.js";
@@ -52,7 +53,7 @@ export async function untilSignalled(
   let running: Pick<Gateway, "close" | "reload"> | undefined;
   // Without a listener SIGHUP would end the process.
   process.on("SIGHUP", () => void running?.reload());
-  running = (await Promise.race([start(), signalled])) ?? undefined;
+  running = (await Promise.race([withoutOptimizing(start), signalled])) ?? undefined;
   if (running === undefined) process.exit(0);
   await signalled;
   await running.close(lingerMs);

@@ -5,6 +5,7 @@ import { describeBinding } from "../../bindings/route-description.js";
 import { LoadError } from "../../config/diagnostic.js";
 import { errorMessage } from "../../net/error-text.js";
 import { type FileRecord, recordFiles, replayFiles } from "../../net/files.js";
+import { withoutOptimizing } from "../../net/late-optimization.js";
 import { sharePorts } from "../../net/shared-ports.js";
 import { presizeYoungGeneration } from "../../net/young-generation.js";
 import { GatewayError } from "../../status/failure.js";
@@ -74,7 +75,9 @@ class WorkerGateway {
     const shared = sharePorts(first, ports);
     this.#channel.onRequest(askFiles, () => this.#takeRecord());
     if (files === undefined) this.#record = recordFiles();
-    const gateway = await replayFiles(files, () => startGateway(input, { part: this.#part(worker) }));
+    const gateway = await replayFiles(files, () =>
+      withoutOptimizing(() => startGateway(input, { part: this.#part(worker) })),
+    );
     this.#channel.onRequest(stopWorker, ({ lingerMs }) => this.#stop(gateway, lingerMs));
     this.#report();
     const { httpPorts, realtimePort } = gateway;
