@@ -17,14 +17,15 @@ export async function freePort(): Promise<number> {
 
 /**
  * Resolves once a program accepts connections on the loopback port.
+ * @param host an address of loopback
  * @throws Error where it ends before
  */
-export async function untilAccepts(port: number, exited: Promise<unknown>): Promise<void> {
+export async function untilAccepts(port: number, exited: Promise<unknown>, host?: string): Promise<void> {
   let over = false;
   void exited.then(() => {
     over = true;
   });
-  while (!(await accepts(port)))
+  while (!(await accepts(port, host)))
     if (over) throw new Error("the program ended before it accepted connections");
 }
 
@@ -33,9 +34,9 @@ export async function untilRefuses(port: number): Promise<void> {
   while (await accepts(port));
 }
 
-function accepts(port: number): Promise<boolean> {
+function accepts(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise(resolve => {
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, host);
     socket.once("connect", () => {
       socket.destroy();
       resolve(true);

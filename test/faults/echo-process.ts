@@ -1,27 +1,60 @@
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
 
-// Run by EchoBackend: a gRPC server on the port of the command line, which answers what it was asked.
+// Run by EchoBackend: a gRPC server at the port and host of the command line, which answers what it was asked. A stream
+// has the request 20 times, or whatever came. SIGTERM ends it once it has answered all.
 
 const identity = (bytes: Buffer): Buffer => bytes;
 const server = new Server();
-for (const name of ["Get", "Create"]) {
+const add = (name: string, requestStream: boolean, responseStream: boolean, handler: unknown): void => {
   const method = {
     path: `/test.v1.Echo/${name}`,
-    requestStream: false,
-    responseStream: false,
+    requestStream,
+    responseStream,
     requestSerialize: identity,
     requestDeserialize: identity,
     responseSerialize: identity,
     responseDeserialize: identity,
   };
-  server.addService(
-    { [name]: method },
-    {
-      [name]: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) =>
-        reply(null, call.request),
-    },
+  server.addService({ [name]: method }, { [name]: handler } as never);
+};
+for (const name of ["Get", "Create"]) {
+  add(name, false, false, (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) =>
+    reply(null, call.request),
   );
 }
-server.bindAsync(`127.0.0.1:${process.argv[2]}`, ServerCredentials.createInsecure(), error => {
+for (const name of ["Watch", "Find"]) {
+  add(name, false, true, (call: ServerWritableStream<Buffer, Buffer>) => {
+    let left = 20;
+    const timer = setInterval(() => {
+      call.write(call.request);
+      if (--left > 0) return;
+      clearInterval(timer);
+      call.end();
+    }, 10);
+    call.on("cancelled", () => clearInterval(timer));
+  });
+}
+add("Send", true, false, (call: ServerReadableStream<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
+  let last: Buffer = Buffer.alloc(0);
+  call.on("data", (message: Buffer) => {
+    last = message;
+  });
+  call.on("end", () => reply(null, last));
+});
+add("Talk", true, true, (call: ServerDuplexStream<Buffer, Buffer>) => {
+  call.on("data", (message: Buffer) => call.write(message));
+  call.on("end", () => call.end());
+});
+const [, , port = "0", host = "127.0.0.1"] = process.argv;
+server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), error => {
   if (error !== null) throw error;
 });
+process.on("SIGTERM", () => server.tryShutdown(() => process.exit()));

@@ -25,6 +25,7 @@ export interface FaultyGateway {
   readonly realtimePort: number;
   get(path: string): Promise<Response>;
   ready(): Promise<number>;
+  metrics(): Promise<string>;
   metric(line: RegExp): Promise<number>;
 }
 
@@ -52,6 +53,7 @@ export async function withGateway<T>(
       realtimePort: Number(ports.realtime),
       get: path => get(`http://127.0.0.1:${port}${path}`),
       ready: async () => (await adminText("/readyz")).status,
+      metrics: async () => (await adminText("/metrics")).text,
       metric: async line => Number(line.exec((await adminText("/metrics")).text)?.[1] ?? Number.NaN),
     });
   } finally {
@@ -64,38 +66,42 @@ export async function withGateway<T>(
 /** A gRPC backend in a process of its own, which can be stopped and killed. It answers what it was asked. */
 export class EchoBackend {
   readonly port: number;
+  readonly #host: string;
   #child: ChildProcess | undefined;
 
-  private constructor(port: number) {
+  private constructor(port: number, host: string) {
     this.port = port;
+    this.#host = host;
   }
 
-  static async start(): Promise<EchoBackend> {
-    const backend = new EchoBackend(await freePort());
+  /** @param host an address of loopback */
+  static async start(port?: number, host = "127.0.0.1"): Promise<EchoBackend> {
+    const backend = new EchoBackend(port ?? (await freePort()), host);
     await backend.start();
     return backend;
   }
 
   async start(): Promise<void> {
     const script = fileURLToPath(new URL(import.meta.url.replace(/system(\.\w+)$/, "echo-process$1")));
-    const child = spawn(process.execPath, [...scriptOptions, script, String(this.port)], {
+    const child = spawn(process.execPath, [...scriptOptions, script, String(this.port), this.#host], {
       stdio: ["ignore", "ignore", "inherit"],
     });
     this.#child = child;
     running.add(child.pid ?? 0);
-    await untilAccepts(this.port, once(child, "exit"));
+    await untilAccepts(this.port, once(child, "exit"), this.#host);
   }
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
   }
 
-  async kill(): Promise<void> {
+  /** @param signal SIGTERM: it answers what it has been asked before */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
-    child.kill("SIGKILL");
+    child.kill(signal);
     await exited;
     running.delete(child.pid ?? 0);
   }
