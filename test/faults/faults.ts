@@ -1,5 +1,6 @@
 import { brokerFaults } from "./broker-faults.js";
 import { clientFaults } from "./client-faults.js";
+import { dnsFaults } from "./dns-faults.js";
 import type { Fault } from "./fault.js";
 import { issuerFaults } from "./issuer-faults.js";
 import { processFaults } from "./process-faults.js";
@@ -7,6 +8,7 @@ import { upstreamFaults } from "./upstream-faults.js";
 
 export const faults: readonly Fault[] = [
   ...upstreamFaults,
+  ...dnsFaults,
   ...brokerFaults,
   ...issuerFaults,
   ...processFaults,
