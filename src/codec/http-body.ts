@@ -1,5 +1,5 @@
 import type { MessageType } from "../descriptors/model.js";
-import { LENGTH } from "../wire/wire-type.js";
+import { LENGTH, tagOf } from "../wire/wire-type.js";
 import type { Writer } from "./json-to-wire/writer.js";
 import { Reader } from "./wire-to-json/reader.js";
 
@@ -30,15 +30,15 @@ export function writeHttpBody(
 ): void {
   let start: number | undefined;
   if (number !== undefined) {
-    writer.uint32((number << 3) | LENGTH);
+    writer.uint32(tagOf(number, LENGTH));
     start = writer.begin();
   }
   if (contentType !== "") {
-    writer.uint32((contentTypeNumber << 3) | LENGTH);
+    writer.uint32(tagOf(contentTypeNumber, LENGTH));
     writer.string(contentType);
   }
   if (data.length > 0) {
-    writer.uint32((dataNumber << 3) | LENGTH);
+    writer.uint32(tagOf(dataNumber, LENGTH));
     writer.bytes(data);
   }
   if (start !== undefined) writer.end(start);

@@ -36,12 +36,11 @@ export class TypeScan {
     let marks = false;
     let options: Uint8Array | undefined;
     this.#at = start;
-    while (this.#at < end) {
-      const tag = this.#varint(end);
-      if (tag === MESSAGE_VISIBILITY) {
-        this.#varint(end);
-        continue;
-      }
+    for (
+      let tag = this.#next(end, MESSAGE_VISIBILITY);
+      tag !== 0;
+      tag = this.#next(end, MESSAGE_VISIBILITY)
+    ) {
       const stop = this.#length(end);
       switch (tag) {
         case NAME:
@@ -134,12 +133,7 @@ export class TypeScan {
   #enum(start: number, end: number): LazyEnum {
     let name = "";
     this.#at = start;
-    while (this.#at < end) {
-      const tag = this.#varint(end);
-      if (tag === ENUM_VISIBILITY) {
-        this.#varint(end);
-        continue;
-      }
+    for (let tag = this.#next(end, ENUM_VISIBILITY); tag !== 0; tag = this.#next(end, ENUM_VISIBILITY)) {
       const stop = this.#length(end);
       switch (tag) {
         case NAME:
@@ -161,6 +155,17 @@ export class TypeScan {
       this.#at = stop;
     }
     return new LazyEnum(name, this.#bytes.subarray(start, end), this.#decoders);
+  }
+
+  /** The tag of the next field that has a length, 0 where there is none; the visibility is passed over. */
+  #next(end: number, visibility: number): number {
+    while (this.#at < end) {
+      const tag = this.#varint(end);
+      if (tag === 0) throw unusual;
+      if (tag !== visibility) return tag;
+      this.#varint(end);
+    }
+    return 0;
   }
 
   /** A oneof or a value of an enum. */

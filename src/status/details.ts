@@ -37,7 +37,6 @@ const maxDetails = 128;
 const maxDurationSeconds = 315_576_000_000n;
 
 const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const utf8Encoder = new TextEncoder();
 
 /** The `google.rpc.Status` in `bytes`, undefined where they are not one. Never throws. */
 export function decodeStatus(bytes: Uint8Array): RpcStatus | undefined {
@@ -100,11 +99,11 @@ export function decodeRetryDelay(bytes: Uint8Array): number | undefined {
 export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
   const writer = new WireWriter();
   for (const { field, description, reason = "" } of fields) {
-    const violation = new WireWriter();
-    violation.field(1, utf8Encoder.encode(field));
-    violation.field(2, utf8Encoder.encode(description));
-    if (reason !== "") violation.field(3, utf8Encoder.encode(reason));
-    writer.field(1, violation.finish());
+    writer.message(1, violation => {
+      violation.string(1, field);
+      violation.string(2, description);
+      if (reason !== "") violation.string(3, reason);
+    });
   }
   return { typeUrl: "type.googleapis.com/google.rpc.BadRequest", value: writer.finish() };
 }
@@ -112,21 +111,20 @@ export function encodeBadRequest(fields: readonly FieldViolation[]): AnyValue {
 /** A `google.rpc.ErrorInfo` of the gateway's own. */
 export function encodeErrorInfo(reason: string): AnyValue {
   const writer = new WireWriter();
-  writer.field(1, utf8Encoder.encode(reason));
-  writer.field(2, utf8Encoder.encode("protogate"));
+  writer.string(1, reason);
+  writer.string(2, "protogate");
   return { typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value: writer.finish() };
 }
 
 export function encodeStatus({ code, message, details }: RpcStatus): Uint8Array {
   const writer = new WireWriter();
-  writer.tag(1, VARINT);
-  writer.varint(BigInt(code));
-  if (message !== "") writer.field(2, utf8Encoder.encode(message));
+  writer.integer(1, code);
+  if (message !== "") writer.string(2, message);
   for (const { typeUrl, value } of details) {
-    const detail = new WireWriter();
-    detail.field(1, utf8Encoder.encode(typeUrl));
-    if (value.length > 0) detail.field(2, value);
-    writer.field(3, detail.finish());
+    writer.message(3, detail => {
+      detail.string(1, typeUrl);
+      if (value.length > 0) detail.field(2, value);
+    });
   }
   return writer.finish();
 }

@@ -1,6 +1,7 @@
 import { isHttpBody } from "../codec/http-body.js";
 import type { Field, MessageType } from "../descriptors/model.js";
 import { LENGTH } from "../wire/wire-type.js";
+import { WireWriter } from "../wire/writer.js";
 
 /** The fields that a dotted name leads through, proto and JSON names both; undefined where it leads nowhere. */
 export function fieldPath(type: MessageType, name: string): readonly Field[] | undefined {
@@ -57,10 +58,8 @@ export function fileBytes(
 
 /** What stands before a value of so many bytes. */
 function fieldHead(number: number, length: number): Uint8Array {
-  const bytes: number[] = [];
-  for (let rest of [((number << 3) | LENGTH) >>> 0, length]) {
-    for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128);
-    bytes.push(rest);
-  }
-  return Uint8Array.from(bytes);
+  const writer = new WireWriter();
+  writer.tag(number, LENGTH);
+  writer.varint(BigInt(length));
+  return writer.finish();
 }

@@ -2,7 +2,7 @@ import { END_GROUP, FIXED32, FIXED64, LENGTH, START_GROUP, VARINT } from "./wire
 
 const maxFieldNumber = 0x1fff_ffff;
 const maxGroupDepth = 100;
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Reads the fields of one serialized message, one after the other. */
 export class WireReader {
@@ -18,9 +18,14 @@ export class WireReader {
     return this.#at;
   }
 
+  /** True where nothing is left; of packed values, which have no tags. */
+  get done(): boolean {
+    return this.#at >= this.bytes.length;
+  }
+
   /** Moves to the next field; false at the end. @throws RangeError where the bytes are not a message. */
   next(): boolean {
-    if (this.#at >= this.bytes.length) return false;
+    if (this.done) return false;
     const tag = this.#number();
     this.number = Math.floor(tag / 8);
     this.wireType = tag & 7;
@@ -60,6 +65,11 @@ export class WireReader {
       if (byte < 0x80) return BigInt.asUintN(64, value);
     }
     throw new RangeError("a varint of more than ten bytes");
+  }
+
+  /** A varint of type `int32` or an enum. */
+  int32(): number {
+    return Number(BigInt.asIntN(32, this.varint()));
   }
 
   fixed32(): number {

@@ -1,4 +1,4 @@
-import { LENGTH } from "./wire-type.js";
+import { LENGTH, tagOf, VARINT } from "./wire-type.js";
 
 /** Collects the bytes of one message. */
 export class WireWriter {
@@ -6,7 +6,7 @@ export class WireWriter {
   #length = 0;
 
   tag(number: number, wireType: number): void {
-    this.varint(BigInt(number * 8 + wireType));
+    this.varint(BigInt(tagOf(number, wireType)));
   }
 
   /** The low 64 bits of `value`, negative ones in ten bytes. */
@@ -39,6 +39,24 @@ export class WireWriter {
   field(number: number, value: Uint8Array): void {
     this.tag(number, LENGTH);
     this.delimited(value);
+  }
+
+  /** A string field. Lone surrogates become U+FFFD. */
+  string(number: number, value: string): void {
+    this.field(number, Buffer.from(value));
+  }
+
+  /** A varint field: an integer without zigzag, or an enum. */
+  integer(number: number, value: number): void {
+    this.tag(number, VARINT);
+    this.varint(BigInt(value));
+  }
+
+  /** A field that is a message, of what `write` writes. */
+  message(number: number, write: (inner: WireWriter) => void): void {
+    const inner = new WireWriter();
+    write(inner);
+    this.field(number, inner.finish());
   }
 
   raw(value: Uint8Array): void {

@@ -1,5 +1,5 @@
 import type { Field, MessageType } from "../../descriptors/model.js";
-import { LENGTH } from "../../wire/wire-type.js";
+import { LENGTH, tagOf } from "../../wire/wire-type.js";
 import type { Codecs, FieldCodec, TextCopy } from "../codecs.js";
 import { TranscodeError } from "../error.js";
 import type { Work } from "../work.js";
@@ -51,7 +51,7 @@ export class BodyCopy {
         : codecs.fieldTextEncoderExcluding(field, paths);
     const variables = paths.map(path => {
       const leaf = path[path.length - 1]!;
-      const tags = path.slice(0, -1).map(step => ((step.number << 3) | LENGTH) >>> 0);
+      const tags = path.slice(0, -1).map(step => tagOf(step.number, LENGTH));
       return { tags, leaf, codec: codecs.field(leaf) };
     });
     return new BodyCopy(copy, variables, depth);

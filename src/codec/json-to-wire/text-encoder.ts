@@ -1,6 +1,6 @@
 import type { Field } from "../../descriptors/model.js";
 import { wireTypeOf } from "../../descriptors/wire-type.js";
-import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
+import { END_GROUP, LENGTH, START_GROUP, tagOf } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { keyCost } from "../work.js";
 import type { EncodeText, EncodeTextSteps } from "./encode.js";
@@ -137,7 +137,7 @@ class TextSource {
     }
     const copy = `${this.source.link(scalarCopy(field))}(c, w, 0, false);`;
     return this.#deep(
-      `if (c.openList()) { w.uint32(${tag(field, LENGTH)}); p = w.begin(); do { ${copy}${this.#stop} } while (c.nextElement()); w.end(p); }`,
+      `if (c.openList()) { w.uint32(${tagOf(field.number, LENGTH)}); p = w.begin(); do { ${copy}${this.#stop} } while (c.nextElement()); w.end(p); }`,
     );
   }
 
@@ -145,8 +145,8 @@ class TextSource {
     const key = item.key!;
     const body = [
       `key = c.key(); keys = ${this.source.link(addKey)}(c, keys, key);`,
-      `w.uint32(${tag(item.field, LENGTH)}); q = w.begin();`,
-      `w.uint32(${tag(entry.key, wireTypeOf(entry.key.kind))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
+      `w.uint32(${tagOf(item.field.number, LENGTH)}); q = w.begin();`,
+      `w.uint32(${tagOf(entry.key.number, wireTypeOf(entry.key.kind))}); w.${key.method}(${this.source.link(key.convert)}(key));`,
       this.#value(item, entry.value, this.#level.inside, false),
       "w.end(q);",
     ].join(" ");
@@ -155,15 +155,15 @@ class TextSource {
 
   #value({ value }: EncodeField, field: Field, depth: string, sparse: boolean): string {
     if (value.kind === "scalar") {
-      return `${this.source.link(scalarCopy(field))}(c, w, ${tag(field, wireTypeOf(field.kind))}, ${sparse});`;
+      return `${this.source.link(scalarCopy(field))}(c, w, ${tagOf(field.number, wireTypeOf(field.kind))}, ${sparse});`;
     }
     const node = this.source.link(value.node);
     const encode = this.#inSteps
       ? `yield* ${node}.encodeTextSteps(c, w, ${depth}, s);`
       : `${node}.encodeText(c, w, ${depth});`;
     return field.delimited && !field.parent.mapEntry
-      ? `w.uint32(${tag(field, START_GROUP)}); ${encode} w.uint32(${tag(field, END_GROUP)});`
-      : `w.uint32(${tag(field, LENGTH)}); p = w.begin(); ${encode} w.end(p);`;
+      ? `w.uint32(${tagOf(field.number, START_GROUP)}); ${encode} w.uint32(${tagOf(field.number, END_GROUP)});`
+      : `w.uint32(${tagOf(field.number, LENGTH)}); p = w.begin(); ${encode} w.end(p);`;
   }
 
   #inside(open: string, next: string, body: string): string {
@@ -185,8 +185,4 @@ function addKey(cursor: JsonCursor, keys: Set<string> | undefined, key: string):
   if (keys === undefined) return new Set([key]);
   if (keys.has(key)) throw BAIL;
   return keys.add(key);
-}
-
-function tag(field: Field, type: number): number {
-  return ((field.number << 3) | type) >>> 0;
 }

@@ -1,6 +1,6 @@
 import type { Field, ScalarKind } from "../../descriptors/model.js";
 import { wireTypeOf } from "../../descriptors/wire-type.js";
-import { END_GROUP, LENGTH, START_GROUP } from "../../wire/wire-type.js";
+import { END_GROUP, LENGTH, START_GROUP, tagOf } from "../../wire/wire-type.js";
 import { keySegment, TranscodeError } from "../error.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.js";
 import type { Long } from "./decimal.js";
@@ -210,12 +210,12 @@ function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): W
     const { node } = value;
     if (field.delimited && !field.parent.mapEntry) {
       return (json, writer, depth) => {
-        writer.uint32(tag(field, START_GROUP));
+        writer.uint32(tagOf(field.number, START_GROUP));
         node.encode(json, writer, depth);
-        writer.uint32(tag(field, END_GROUP));
+        writer.uint32(tagOf(field.number, END_GROUP));
       };
     }
-    const opening = tag(field, LENGTH);
+    const opening = tagOf(field.number, LENGTH);
     return (json, writer, depth) => {
       writer.uint32(opening);
       const start = writer.begin();
@@ -225,7 +225,7 @@ function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): W
   }
   const { convert } = value;
   const write = scalarWriters[value.method];
-  const opening = tag(field, wireTypeOf(field.kind));
+  const opening = tagOf(field.number, wireTypeOf(field.kind));
   return (json, writer) => {
     const scalar = convert(json);
     if (scalar === undefined || (skipsDefault && isDefault(scalar))) return;
@@ -237,7 +237,7 @@ function valueWriter(value: ValueWriter, field: Field, skipsDefault: boolean): W
 function packedWriter(value: Extract<ValueWriter, { kind: "scalar" }>, field: Field): WriteField {
   const { convert } = value;
   const write = scalarWriters[value.method];
-  const opening = tag(field, LENGTH);
+  const opening = tagOf(field.number, LENGTH);
   return (list, writer, depth) => {
     if (Array.isArray(list) && list.length === 0 && depth > 0) return;
     let start = -1;
@@ -258,8 +258,8 @@ function mapWriter(item: EncodeField, entry: { readonly key: Field; readonly val
   const key = item.key!;
   const writeKey = scalarWriters[key.method];
   const writeValue = valueWriter(value, entry.value, false);
-  const opening = tag(field, LENGTH);
-  const keyOpening = tag(entry.key, wireTypeOf(entry.key.kind));
+  const opening = tagOf(field.number, LENGTH);
+  const keyOpening = tagOf(entry.key.number, wireTypeOf(entry.key.kind));
   return (map, writer, depth) => {
     if (!isJsonObject(map)) throw notObject(map);
     if (depth <= 0) throw tooDeep();
@@ -314,7 +314,3 @@ const scalarWriters: Readonly<Record<WriterMethod, (writer: Writer, scalar: unkn
     if (!writer.string(scalar as string)) throw loneSurrogate();
   },
 };
-
-function tag(field: Field, type: number): number {
-  return ((field.number << 3) | type) >>> 0;
-}

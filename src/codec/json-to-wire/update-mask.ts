@@ -1,5 +1,5 @@
 import type { Field, MessageType } from "../../descriptors/model.js";
-import { LENGTH } from "../../wire/wire-type.js";
+import { LENGTH, tagOf } from "../../wire/wire-type.js";
 import { isJsonObject, type JsonObject } from "../json.js";
 import { isWellKnown, type OwnWrappers } from "../well-known.js";
 import type { BodyTarget } from "./body-tree.js";
@@ -64,10 +64,10 @@ function collect(
 
 /** Writes the mask as a field of the request: on the wire, so that any name survives (JSON masks are camelCase). */
 export function writeUpdateMask(writer: Writer, field: Field, paths: readonly string[]): void {
-  writer.uint32((field.number << 3) | LENGTH);
+  writer.uint32(tagOf(field.number, LENGTH));
   const start = writer.begin();
   for (const path of paths) {
-    writer.uint32((1 << 3) | LENGTH);
+    writer.uint32(tagOf(1, LENGTH));
     writer.string(path);
   }
   writer.end(start);

@@ -1,12 +1,12 @@
 import type { Field } from "../../descriptors/model.js";
 import { wireTypeOf } from "../../descriptors/wire-type.js";
-import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
+import { LENGTH, START_GROUP, tagOf } from "../../wire/wire-type.js";
 import { bareLevel, FunctionSource, type Level, objectLevel } from "../function-source.js";
 import { BAIL } from "../json-to-wire/json-cursor.js";
 import { cost, keyCost } from "../work.js";
 import type { DecodeNode, Print, PrintSteps } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";
-import { absentText, type DecodeField, hasNoPresence, type ObjectOptions, tagOf } from "./text-decoder.js";
+import { absentText, type DecodeField, hasNoPresence, type ObjectOptions } from "./text-decoder.js";
 
 /** Members that one word of bits can note as seen. */
 const bitsOfWord = 31;
@@ -152,20 +152,24 @@ function printCases(
   const stop = inSteps ? ` ${stopHere}` : "";
   const isOpening = field.repeated || value.kind === "map";
   const head = `${isOpening ? `if (${level.value} <= 0) throw ${bail}; ` : ""}j.piece(${name});`;
-  if (field.delimited && value.kind !== "map") return [[tagOf(field, START_GROUP), `throw ${bail};`]];
-  if (value.kind === "map") return [[tagOf(field, LENGTH), printMap(source, item, field.map!, head, manner)]];
+  if (field.delimited && value.kind !== "map") return [[tagOf(field.number, START_GROUP), `throw ${bail};`]];
+  if (value.kind === "map")
+    return [[tagOf(field.number, LENGTH), printMap(source, item, field.map!, head, manner)]];
   if (value.kind === "message") {
     const print = `${field.repeated ? `r.spend(${cost.element}); ` : ""}e = r.span(); ${printMessage(source, value.node, field.repeated ? level.inside : level.value, inSteps)}${stop}`;
-    const tag = tagOf(field, LENGTH);
+    const tag = tagOf(field.number, LENGTH);
     return [[tag, field.repeated ? printRun(tag, head, print, listBrackets) : `${head} ${print}`]];
   }
-  const tag = tagOf(field, wireTypeOf(field.kind));
+  const tag = tagOf(field.number, wireTypeOf(field.kind));
   if (!field.repeated) return [[tag, `${source.link(value.print)}(r, j, ${name}, ${sparse});`]];
   const one = `r.spend(${printCost(field)}); ${source.link(value.print)}(r, j, undefined, false);${stop}`;
   const cases: (readonly [number, string])[] = [[tag, printRun(tag, head, one, listBrackets)]];
   if (wireTypeOf(field.kind) !== LENGTH) {
     const packed = `e = r.span(); if (r.pos === e) throw ${bail}; while (r.pos < e) { ${one} } if (r.pos !== e) throw ${bail};`;
-    cases.push([tagOf(field, LENGTH), printRun(tagOf(field, LENGTH), head, packed, listBrackets)]);
+    cases.push([
+      tagOf(field.number, LENGTH),
+      printRun(tagOf(field.number, LENGTH), head, packed, listBrackets),
+    ]);
   }
   return cases;
 }
@@ -202,10 +206,10 @@ function printMap(
       : `${source.link(reader.print)}(r, j, undefined, false);`;
   const one = [
     `r.spend(${source.link(keyCost)}(keys === undefined ? 0 : keys.size)); q = r.span();`,
-    `if (r.pos >= q || r.tag() !== ${tagOf(entry.key, wireTypeOf(entry.key.kind))}) throw ${bail};`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.key.number, wireTypeOf(entry.key.kind))}) throw ${bail};`,
     `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
-    `if (r.pos >= q || r.tag() !== ${tagOf(entry.value, wireTypeOf(entry.value.kind))}) throw ${bail};`,
+    `if (r.pos >= q || r.tag() !== ${tagOf(entry.value.number, wireTypeOf(entry.value.kind))}) throw ${bail};`,
     `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};${inSteps ? ` ${stopHere}` : ""}`,
   ].join(" ");
-  return `keys = undefined; ${printRun(tagOf(field, LENGTH), head, one, objectBrackets)}`;
+  return `keys = undefined; ${printRun(tagOf(field.number, LENGTH), head, one, objectBrackets)}`;
 }

@@ -1,6 +1,6 @@
 import type { Field } from "../../descriptors/model.js";
 import { wireTypeOf } from "../../descriptors/wire-type.js";
-import { LENGTH, START_GROUP } from "../../wire/wire-type.js";
+import { LENGTH, START_GROUP, tagOf } from "../../wire/wire-type.js";
 import type { EmitDefaults } from "../codec.js";
 import { bareLevel, FunctionSource, type Level, literal, objectLevel } from "../function-source.js";
 import { cost, maxJsonBytes } from "../work.js";
@@ -259,18 +259,19 @@ class DecodeSource {
     if (value.kind === "map") {
       const node = this.source.link(value.node);
       return [
-        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); ${this.#decode(node, `r, e, ${this.#level.inside}, f${index} ??= new Map()`)}; break;`,
+        `case ${tagOf(field.number, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); ${this.#decode(node, `r, e, ${this.#level.inside}, f${index} ??= new Map()`)}; break;`,
       ];
     }
     if (value.kind === "message") return [`case ${this.#messageCase(index, field, value.node)} break;`];
     const type = wireTypeOf(field.kind);
-    if (!field.repeated) return [`case ${tagOf(field, type)}: ${begin} ${this.#singular(index)} break;`];
+    if (!field.repeated)
+      return [`case ${tagOf(field.number, type)}: ${begin} ${this.#singular(index)} break;`];
     const item = this.#append(index);
-    const cases = [`case ${tagOf(field, type)}: ${begin} ${this.#opens()} ${item} break;`];
+    const cases = [`case ${tagOf(field.number, type)}: ${begin} ${this.#opens()} ${item} break;`];
     if (type !== LENGTH) {
       const check = `if (r.pos !== e) throw ${this.source.link(truncated)}();`;
       cases.push(
-        `case ${tagOf(field, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); while (r.pos < e) { ${item} ${this.#stop} } ${check} break;`,
+        `case ${tagOf(field.number, LENGTH)}: ${begin} ${this.#opens()} e = r.span(); while (r.pos < e) { ${item} ${this.#stop} } ${check} break;`,
       );
     }
     return cases;
@@ -306,8 +307,8 @@ class DecodeSource {
   #messageCase(index: number, field: Field, node: DecodeNode): string {
     const head =
       field.delimited && this.#message
-        ? `${tagOf(field, START_GROUP)}: at = ${index}; p = r.pos; e = r.group(${field.number}, depth - 1);`
-        : `${tagOf(field, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
+        ? `${tagOf(field.number, START_GROUP)}: at = ${index}; p = r.pos; e = r.group(${field.number}, depth - 1);`
+        : `${tagOf(field.number, LENGTH)}: at = ${index}; e = r.span(); p = r.pos; r.pos = e;`;
     if (field.repeated) {
       const decode = this.#decode(this.source.link(node), `r, e, ${this.#level.inside}`);
       return `${head} ${this.#opens()} r.spend(${cost.joined}); { i = c${index}++; const next = r.pos; r.pos = p; f${index} += (f${index} === "" ? "[" : ",") + ${decode}; if (f${index}.length > ${maxJsonBytes}) throw ${this.source.link(tooLarge)}(); r.pos = next; }`;
@@ -339,8 +340,4 @@ export function absentText({ field, zero }: DecodeField, emitDefaults: EmitDefau
   if (hasNoPresence(field)) return zero;
   const isMember = field.oneof !== undefined || field.proto3Optional;
   return emitDefaults === "with_null" && !isMember ? "null" : undefined;
-}
-
-export function tagOf(field: Field, type: number): number {
-  return ((field.number << 3) | type) >>> 0;
 }

@@ -89,14 +89,13 @@ export class Reloads {
     };
     if (needsRestart.length > 0)
       this.#log.warn({ settings: needsRestart }, "these settings take effect only after a restart");
-    const { changed, routes_added, routes_removed } = report;
-    const bindings = after.generation?.routes.bindings.length;
-    this.#log.info({ bindings, trigger, changed, routes_added, routes_removed }, "configuration reloaded");
-    return this.took(report, needsRestart);
+    return this.took(report, needsRestart, after.generation?.routes.bindings.length);
   }
 
   /** Those that serve have done it, as one of them reports. */
-  took(report: ReloadReport, needsRestart: readonly string[]): ReloadReport {
+  took(report: ReloadReport, needsRestart: readonly string[], bindings: number | undefined): ReloadReport {
+    const { trigger, changed, routes_added, routes_removed } = report;
+    this.#log.info({ bindings, trigger, changed, routes_added, routes_removed }, "configuration reloaded");
     this.#loadedAt = new Date(report.at);
     this.#needsRestart = needsRestart;
     this.#tried = new Set();

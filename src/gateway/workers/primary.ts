@@ -166,11 +166,6 @@ class Primary implements Gateway {
     try {
       loaded = readConfig(this.#input, process.env);
       report = await this.#reloadWorkers(trigger, loaded);
-      const { changed, routes_added, routes_removed } = report;
-      this.#log.info(
-        { bindings: this.#bindings, trigger, changed, routes_added, routes_removed },
-        "configuration reloaded",
-      );
     } catch (error) {
       report = this.#reloads.failed(trigger, error, loaded);
       this.#metrics.reloadFailed();
@@ -210,7 +205,7 @@ class Primary implements Gateway {
       throw reportedError("no worker serves; those that start load the configuration");
     const needsRestart = [...responses.values()].flatMap(response => response.needsRestart);
     const changed = changedSettings(before.config, loaded.config);
-    return this.#reloads.took({ ...report, changed }, [...new Set(needsRestart)]);
+    return this.#reloads.took({ ...report, changed }, [...new Set(needsRestart)], this.#bindings);
   }
 
   /** @param lingerMs see `Gateway.close` */

@@ -1,6 +1,8 @@
-import { Reader, Writer } from "protobufjs";
 import { onStateChange } from "../../net/state-changes.js";
 import { Code } from "../../status/code.js";
+import { WireReader } from "../../wire/reader.js";
+import { LENGTH } from "../../wire/wire-type.js";
+import { WireWriter } from "../../wire/writer.js";
 import { errorStatus, type LocalMethod, okStatus, type Responder } from "./local-channel.js";
 
 /** What is known of who serves. Names are full names of services, `""` the gateway as a whole. */
@@ -36,10 +38,12 @@ export class HealthService {
   }
 
   #list(): Uint8Array {
-    const writer = Writer.create();
+    const writer = new WireWriter();
     for (const name of ["", ...this.#source.services]) {
-      const status = statusMessage(this.#statusOf(name));
-      writer.uint32(10).fork().uint32(10).string(name).uint32(18).bytes(status).ldelim();
+      writer.message(1, entry => {
+        entry.string(1, name);
+        entry.field(2, statusMessage(this.#statusOf(name)));
+      });
     }
     return writer.finish();
   }
@@ -120,17 +124,18 @@ function unary(respond: (request: Uint8Array) => Uint8Array): LocalMethod {
 }
 
 function statusMessage(status: number): Uint8Array {
-  return Writer.create().uint32(8).int32(status).finish();
+  const writer = new WireWriter();
+  writer.integer(1, status);
+  return writer.finish();
 }
 
 /** @throws RangeError where the bytes are no HealthCheckRequest */
 function serviceOf(request: Uint8Array): string {
-  const reader = Reader.create(request);
+  const reader = new WireReader(request);
   let service = "";
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32();
-    if (tag === 10) service = reader.string();
-    else reader.skipType(tag & 7);
+  while (reader.next()) {
+    if (reader.number === 1 && reader.wireType === LENGTH) service = reader.string();
+    else reader.skip();
   }
   return service;
 }

@@ -8,6 +8,7 @@ import type {
 } from "../../descriptors/descriptor-proto.js";
 import { WireReader } from "../../wire/reader.js";
 import { LENGTH } from "../../wire/wire-type.js";
+import { WireWriter } from "../../wire/writer.js";
 import { isStandard, type KeptElements, typeName } from "./closure.js";
 
 /** A file without what callers need not know. */
@@ -208,7 +209,9 @@ function withOptions({ options }: HasOptions, { numbers, features }: KeptOptions
     const inner = Buffer.concat(
       fieldsOf(content, each => each < firstLanguageFeature).map(({ field: bytes }) => bytes),
     );
-    return Buffer.concat([varint((features << 3) | LENGTH), varint(inner.length), inner]);
+    const writer = new WireWriter();
+    writer.field(features, inner);
+    return writer.finish();
   });
   return bytes.length === 0 ? {} : { options: Buffer.concat(bytes) };
 }
@@ -236,12 +239,4 @@ function fieldsOf(bytes: Uint8Array, wanted: (number: number) => boolean): Optio
     if (!(error instanceof RangeError)) throw error;
   }
   return found;
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  bytes.push(rest);
-  return Uint8Array.from(bytes);
 }

@@ -1,5 +1,7 @@
-import { Reader, Writer } from "protobufjs";
 import { Code } from "../../status/code.js";
+import { WireReader } from "../../wire/reader.js";
+import { LENGTH, VARINT } from "../../wire/wire-type.js";
+import { WireWriter } from "../../wire/writer.js";
 import {
   type CallReceiver,
   errorStatus,
@@ -40,9 +42,9 @@ class ReflectionCall implements CallReceiver {
       this.#responder.end(errorStatus(Code.INVALID_ARGUMENT, expected));
       return;
     }
-    const writer = Writer.create();
-    if (asked.host !== "") writer.uint32(10).string(asked.host);
-    writer.uint32(18).bytes(request);
+    const writer = new WireWriter();
+    if (asked.host !== "") writer.string(1, asked.host);
+    writer.field(2, request);
     this.#respond(asked, writer);
     this.#responder.respond(writer.finish());
   }
@@ -51,7 +53,7 @@ class ReflectionCall implements CallReceiver {
     this.#responder.end(okStatus);
   }
 
-  #respond({ member, text, number }: Asked, writer: Writer): void {
+  #respond({ member, text, number }: Asked, writer: WireWriter): void {
     switch (member) {
       case Member.FileByName:
         this.#writeFile(writer, this.#files.has(text) ? text : undefined, `file "${shown(text)}"`);
@@ -68,34 +70,37 @@ class ReflectionCall implements CallReceiver {
         this.#writeExtensionNumbers(writer, text);
         break;
       case Member.Services:
-        writer.uint32(50).fork();
-        for (const name of this.#files.services) writer.uint32(10).fork().uint32(10).string(name).ldelim();
-        writer.ldelim();
+        writer.message(6, list => {
+          for (const name of this.#files.services) list.message(1, service => service.string(1, name));
+        });
         break;
       case undefined:
         writeError(writer, Code.INVALID_ARGUMENT, "the request asks for nothing");
     }
   }
 
-  #writeFile(writer: Writer, name: string | undefined, what: string): void {
+  #writeFile(writer: WireWriter, name: string | undefined, what: string): void {
     if (name === undefined) {
       writeError(writer, Code.NOT_FOUND, `${what} is not known`);
       return;
     }
-    writer.uint32(34).fork();
-    for (const bytes of this.#files.withDependencies(name, this.#sent)) writer.uint32(10).bytes(bytes);
-    writer.ldelim();
+    writer.message(4, list => {
+      for (const bytes of this.#files.withDependencies(name, this.#sent)) list.field(1, bytes);
+    });
   }
 
-  #writeExtensionNumbers(writer: Writer, type: string): void {
+  #writeExtensionNumbers(writer: WireWriter, type: string): void {
     const extensions = this.#files.extensionsOf(type);
     if (extensions === undefined) {
       writeError(writer, Code.NOT_FOUND, `message "${shown(type)}" is not known`);
       return;
     }
-    writer.uint32(42).fork().uint32(10).string(type).uint32(18).fork();
-    for (const number of extensions.keys()) writer.int32(number);
-    writer.ldelim().ldelim();
+    writer.message(5, response => {
+      response.string(1, type);
+      response.message(2, packed => {
+        for (const number of extensions.keys()) packed.varint(BigInt(number));
+      });
+    });
   }
 }
 
@@ -103,8 +108,11 @@ function shown(name: string): string {
   return name.slice(0, 256);
 }
 
-function writeError(writer: Writer, code: number, message: string): void {
-  writer.uint32(58).fork().uint32(8).int32(code).uint32(18).string(message).ldelim();
+function writeError(writer: WireWriter, code: number, message: string): void {
+  writer.message(7, error => {
+    error.integer(1, code);
+    error.string(2, message);
+  });
 }
 
 /** Numbers of the members of ServerReflectionRequest.message_request. */
@@ -121,16 +129,15 @@ interface Asked {
 /** Undefined where the bytes are no ServerReflectionRequest. */
 function readRequest(bytes: Uint8Array): Asked | undefined {
   try {
-    const reader = Reader.create(bytes);
+    const reader = new WireReader(bytes);
     let asked: Asked = { host: "", member: undefined, text: "", number: 0 };
-    while (reader.pos < reader.len) {
-      const tag = reader.uint32();
-      const field = tag >>> 3;
-      if ((tag & 7) !== 2) reader.skipType(tag & 7);
+    while (reader.next()) {
+      const field = reader.number;
+      if (reader.wireType !== LENGTH) reader.skip();
       else if (field === 1) asked = { ...asked, host: reader.string() };
-      else if (field === Member.Extension) asked = { ...asked, ...readExtension(reader.bytes()) };
+      else if (field === Member.Extension) asked = { ...asked, ...readExtension(reader.delimited()) };
       else if (isTextMember(field)) asked = { ...asked, member: field, text: reader.string() };
-      else reader.skipType(2);
+      else reader.skip();
     }
     return asked;
   } catch {
@@ -143,14 +150,13 @@ function isTextMember(field: number): field is 3 | 4 | 6 | 7 {
 }
 
 function readExtension(bytes: Uint8Array): Pick<Asked, "member" | "text" | "number"> {
-  const reader = Reader.create(bytes);
+  const reader = new WireReader(bytes);
   let text = "";
   let number = 0;
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32();
-    if (tag === 10) text = reader.string();
-    else if (tag === 16) number = reader.int32();
-    else reader.skipType(tag & 7);
+  while (reader.next()) {
+    if (reader.number === 1 && reader.wireType === LENGTH) text = reader.string();
+    else if (reader.number === 2 && reader.wireType === VARINT) number = reader.int32();
+    else reader.skip();
   }
   return { member: Member.Extension, text, number };
 }

@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from "uWebSockets.js";
 import type { Caller } from "../../auth/caller.js";
 import { clientAddress } from "../../net/forwarded-list.js";
 import { type UwsRoutes, uwsIdleTimeout } from "../../net/uws-addon.js";
@@ -62,33 +62,27 @@ export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: Uw
       if (socket !== undefined) events.opened(socket, ws);
       else ws.end(close?.code, close?.reason);
     },
-    message: (ws, message, isBinary) => {
-      const { socket } = ws.getUserData();
-      if (socket === undefined) return;
+    message: ofSocket((socket, message: ArrayBuffer, isBinary: boolean) => {
       const { byteLength } = message;
       if (byteLength > messageLimit) events.tooLarge(socket);
       else if (isBinary) events.binary(socket, byteLength);
       else events.text(socket, textOf(message), byteLength);
-    },
+    }),
     // Its pong is on its way already.
-    ping: ws => {
-      const { socket } = ws.getUserData();
-      if (socket !== undefined) events.ping(socket);
-    },
-    pong: ws => {
-      const { socket } = ws.getUserData();
-      if (socket !== undefined) events.pong(socket);
-    },
-    drain: ws => {
-      const { socket } = ws.getUserData();
-      if (socket !== undefined) events.drained(socket);
-    },
-    close: (ws, code) => {
-      const { socket } = ws.getUserData();
-      if (socket !== undefined) events.closed(socket, code);
-    },
+    ping: ofSocket(socket => events.ping(socket)),
+    pong: ofSocket(socket => events.pong(socket)),
+    drain: ofSocket(socket => events.drained(socket)),
+    close: ofSocket((socket, code: number) => events.closed(socket, code)),
   });
   realtime.attach({ publish: (topic, text) => app.publish(topic, text, false, deflate) });
+}
+
+/** A handler of the addon that does nothing for those that were refused. */
+function ofSocket<T extends unknown[]>(handle: (socket: Socket, ...event: T) => void) {
+  return (ws: WebSocket<SocketData>, ...event: T): void => {
+    const { socket } = ws.getUserData();
+    if (socket !== undefined) handle(socket, ...event);
+  };
 }
 
 function textOf(message: ArrayBuffer): string {

@@ -1,4 +1,4 @@
-import { FIXED32, FIXED64, VARINT } from "../../wire/wire-type.js";
+import { FIXED32, FIXED64 } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 
 /**
@@ -32,11 +32,10 @@ export function spanBytes(span: SpanRecord): Uint8Array {
   const out = new WireWriter();
   out.field(1, Buffer.from(span.traceId, "hex"));
   out.field(2, Buffer.from(span.spanId, "hex"));
-  if (span.tracestate !== undefined) textField(out, 3, span.tracestate);
+  if (span.tracestate !== undefined) out.string(3, span.tracestate);
   if (span.parentId !== undefined) out.field(4, Buffer.from(span.parentId, "hex"));
-  textField(out, 5, span.name);
-  out.tag(6, VARINT);
-  out.varint(BigInt(span.kind));
+  out.string(5, span.name);
+  out.integer(6, span.kind);
   out.tag(7, FIXED64);
   out.fixed(nanoseconds(span.startMs), 8);
   out.tag(8, FIXED64);
@@ -44,9 +43,8 @@ export function spanBytes(span: SpanRecord): Uint8Array {
   for (const [name, value] of span.attributes) out.field(9, attribute(name, value));
   if (span.status !== SpanStatus.Unset) {
     const status = new WireWriter();
-    if (span.message !== undefined) textField(status, 2, span.message);
-    status.tag(3, VARINT);
-    status.varint(BigInt(span.status));
+    if (span.message !== undefined) status.string(2, span.message);
+    status.integer(3, span.status);
     out.field(15, status.finish());
   }
   out.tag(16, FIXED32);
@@ -68,8 +66,8 @@ export function exportRequest(
   spans: readonly Uint8Array[],
 ): Uint8Array {
   const scope = new WireWriter();
-  textField(scope, 1, name);
-  textField(scope, 2, version);
+  scope.string(1, name);
+  scope.string(2, version);
   const scopeSpans = new WireWriter();
   scopeSpans.field(1, scope.finish());
   for (const span of spans) scopeSpans.field(2, span);
@@ -83,24 +81,18 @@ export function exportRequest(
 
 function attribute(name: string, value: string | number): Uint8Array {
   const any = new WireWriter();
-  if (typeof value === "string") textField(any, 1, value);
-  else if (Number.isSafeInteger(value)) {
-    any.tag(3, VARINT);
-    any.varint(BigInt(value));
-  } else {
+  if (typeof value === "string") any.string(1, value);
+  else if (Number.isSafeInteger(value)) any.integer(3, value);
+  else {
     const double = Buffer.alloc(8);
     double.writeDoubleLE(value);
     any.tag(4, FIXED64);
     any.raw(double);
   }
   const pair = new WireWriter();
-  textField(pair, 1, name);
+  pair.string(1, name);
   pair.field(2, any.finish());
   return pair.finish();
-}
-
-function textField(out: WireWriter, number: number, text: string): void {
-  out.field(number, Buffer.from(text, "utf8"));
 }
 
 function nanoseconds(milliseconds: number): bigint {

@@ -1,6 +1,7 @@
-import { Reader, Writer } from "protobufjs";
 import { stateChanged } from "../../net/state-changes.js";
 import { Code } from "../../status/code.js";
+import { varintField } from "../../wire/reader.js";
+import { WireWriter } from "../../wire/writer.js";
 import { Backoff } from "../backoff.js";
 import { noMetadata } from "../channel.js";
 import type { StreamOutcome, TransportListener, TransportStream } from "../transport.js";
@@ -28,7 +29,9 @@ export class HealthWatch implements TransportListener {
   /** Starts at once. `service` is empty for the server as a whole. */
   constructor(endpoint: Endpoint, service: string) {
     this.#endpoint = endpoint;
-    this.#request = Writer.create().uint32(10).string(service).finish();
+    const request = new WireWriter();
+    request.string(1, service);
+    this.#request = request.finish();
     this.#start();
   }
 
@@ -76,14 +79,7 @@ export class HealthWatch implements TransportListener {
 /** Field 1 of a HealthCheckResponse; undefined where the bytes are none. */
 function servingStatus(message: Uint8Array): number | undefined {
   try {
-    const reader = Reader.create(message);
-    let status = 0;
-    while (reader.pos < reader.len) {
-      const tag = reader.uint32();
-      if (tag === 8) status = reader.int32();
-      else reader.skipType(tag & 7);
-    }
-    return status;
+    return varintField(message, 1) ?? 0;
   } catch {
     return undefined;
   }

@@ -1,10 +1,13 @@
-import { Reader, Writer } from "protobufjs";
 import { Cancellation } from "../../net/cancellation.js";
 import { errorMessage } from "../../net/error-text.js";
+import { WireReader } from "../../wire/reader.js";
+import { LENGTH, VARINT } from "../../wire/wire-type.js";
+import { WireWriter } from "../../wire/writer.js";
 import type { CallStatus, Channel, StreamHandle } from "../channel.js";
 
 /** Requests sent ahead of their responses. */
 const maxPipelined = 64;
+const utf8 = new TextDecoder();
 
 /** A reflection stream ended before all responses came. */
 export class ReflectionEnded extends Error {
@@ -104,26 +107,26 @@ type ReflectionResponse =
   | { readonly kind: "error"; readonly code: number; readonly message: string };
 
 function encodeRequest(request: ReflectionRequest): Uint8Array {
-  const writer = Writer.create();
+  const writer = new WireWriter();
   switch (request.kind) {
     case "file":
-      writer.uint32(tag(3)).string(request.name);
+      writer.string(3, request.name);
       break;
     case "symbol":
-      writer.uint32(tag(4)).string(request.symbol);
+      writer.string(4, request.symbol);
       break;
     case "extension":
-      writer.uint32(tag(5)).fork();
-      writer.uint32(tag(1)).string(request.type);
-      writer.uint32(tag(2, 0)).int32(request.number);
-      writer.ldelim();
+      writer.message(5, extension => {
+        extension.string(1, request.type);
+        extension.integer(2, request.number);
+      });
       break;
     case "extensions":
-      writer.uint32(tag(6)).string(request.type);
+      writer.string(6, request.type);
       break;
     case "services":
       // The value is not used, but the field must be there to choose the member of the oneof.
-      writer.uint32(tag(7)).string("*");
+      writer.string(7, "*");
       break;
   }
   return writer.finish();
@@ -132,24 +135,18 @@ function encodeRequest(request: ReflectionRequest): Uint8Array {
 /** @throws Error where the bytes are no ServerReflectionResponse with content */
 function decodeResponse(bytes: Uint8Array): ReflectionResponse {
   let response: ReflectionResponse | undefined;
-  eachField(bytes, (field, reader) => {
-    switch (field) {
-      case 4:
-        response = { kind: "files", files: repeatedBytes(reader.bytes(), 1) };
-        return true;
-      case 5:
-        response = { kind: "extensions", numbers: numbers(reader.bytes(), 2) };
-        return true;
-      case 6:
-        response = { kind: "services", services: serviceNames(reader.bytes()) };
-        return true;
-      case 7:
-        response = errorResponse(reader.bytes());
-        return true;
-      default:
-        return false;
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.wireType !== LENGTH) {
+      reader.skip();
+      continue;
     }
-  });
+    const content = reader.delimited();
+    if (reader.number === 4) response = { kind: "files", files: repeatedBytes(content, 1) };
+    else if (reader.number === 5) response = { kind: "extensions", numbers: numbers(content, 2) };
+    else if (reader.number === 6) response = { kind: "services", services: serviceNames(content) };
+    else if (reader.number === 7) response = errorResponse(content);
+  }
   if (response === undefined) throw new Error("a reflection response has no content");
   return response;
 }
@@ -164,77 +161,56 @@ interface FileHead {
 export function decodeFileHead(file: Uint8Array): FileHead {
   let name = "";
   const dependencies: string[] = [];
-  eachField(file, (field, reader) => {
-    if (field === 1) name = reader.string();
-    else if (field === 3) dependencies.push(reader.string());
-    else return false;
-    return true;
-  });
+  const reader = new WireReader(file);
+  while (reader.next()) {
+    if (reader.number === 1 && reader.wireType === LENGTH) name = reader.string();
+    else if (reader.number === 3 && reader.wireType === LENGTH) dependencies.push(reader.string());
+    else reader.skip();
+  }
   if (name === "") throw new Error("a reflected file has no name");
   return { name, dependencies };
 }
 
 function serviceNames(bytes: Uint8Array): string[] {
-  return repeatedBytes(bytes, 1).map(service => {
-    let name = "";
-    eachField(service, (field, reader) => {
-      if (field === 1) name = reader.string();
-      return field === 1;
-    });
-    return name;
-  });
+  return repeatedBytes(bytes, 1).map(service => utf8.decode(repeatedBytes(service, 1).at(-1)));
 }
 
 function errorResponse(bytes: Uint8Array): ReflectionResponse {
   let code = 0;
   let message = "";
-  eachField(bytes, (field, reader) => {
-    if (field === 1) code = reader.int32();
-    else if (field === 2) message = reader.string();
-    else return false;
-    return true;
-  });
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.number === 1 && reader.wireType === VARINT) code = reader.int32();
+    else if (reader.number === 2 && reader.wireType === LENGTH) message = reader.string();
+    else reader.skip();
+  }
   return { kind: "error", code, message };
 }
 
-function repeatedBytes(bytes: Uint8Array, wanted: number): Uint8Array[] {
+/** All values of a length-delimited field. */
+function repeatedBytes(bytes: Uint8Array, number: number): Uint8Array[] {
   const found: Uint8Array[] = [];
-  eachField(bytes, (field, reader) => {
-    if (field === wanted) found.push(reader.bytes());
-    return field === wanted;
-  });
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.number === number && reader.wireType === LENGTH) found.push(reader.delimited());
+    else reader.skip();
+  }
   return found;
 }
 
 /** A repeated int32, packed or not. */
-function numbers(bytes: Uint8Array, wanted: number): number[] {
+function numbers(bytes: Uint8Array, number: number): number[] {
   const found: number[] = [];
-  eachField(bytes, (field, reader, wireType) => {
-    if (field !== wanted) return false;
-    if (wireType === 2) {
-      const end = reader.uint32() + reader.pos;
-      while (reader.pos < end) found.push(reader.int32());
-    } else {
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.number === number && reader.wireType === VARINT) {
       found.push(reader.int32());
+    } else if (reader.number === number && reader.wireType === LENGTH) {
+      const packed = new WireReader(reader.delimited());
+      while (!packed.done) found.push(packed.int32());
+    } else {
+      reader.skip();
     }
-    return true;
-  });
-  return found;
-}
-
-function tag(field: number, wireType = 2): number {
-  return (field << 3) | wireType;
-}
-
-/** `read` returns false for a field that it leaves unread. */
-function eachField(
-  bytes: Uint8Array,
-  read: (field: number, reader: Reader, wireType: number) => boolean,
-): void {
-  const reader = Reader.create(bytes);
-  while (reader.pos < reader.len) {
-    const found = reader.uint32();
-    const wireType = found & 7;
-    if (!read(found >>> 3, reader, wireType)) reader.skipType(wireType);
   }
+  return found;
 }

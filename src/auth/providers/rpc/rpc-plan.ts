@@ -7,6 +7,7 @@ import { choice, duration, listOf, mapping, text } from "../../../config/schema.
 import { Type } from "../../../config/type-builder.js";
 import { findUnaryMethod } from "../../../descriptors/find-method.js";
 import type { Field, MessageType, MethodType, Model } from "../../../descriptors/model.js";
+import { LENGTH, tagOf } from "../../../wire/wire-type.js";
 import { bareClaims, type Claims, isRecord, scopesOf, subjectOf } from "../../claims.js";
 import { cacheSize, claimsToMetadata, placement } from "../fields.js";
 
@@ -99,7 +100,7 @@ export function rpcPlan(config: RpcAuthConfig, model: Model): RpcPlan {
     method,
     request: text => {
       const writer = new Writer(text.length + 16);
-      writer.uint32((token.number << 3) | 2);
+      writer.uint32(tagOf(token.number, LENGTH));
       writer.bytes(Buffer.from(text));
       return writer.finish();
     },
