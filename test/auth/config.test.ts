@@ -41,15 +41,15 @@ test("mistakes in providers are errors with the nearest name", () => {
   const cases: [providers: string, ...said: string[]][] = [
     [
       "u: { tpye: jwt }",
-      `missing key "type"; expected jwt, introspection, api_key, rpc, mtls, forward_auth or ext_authz ${place})`,
+      `missing key "type"; expected jwt, introspection, api_key, rpc, mtls, forward_auth, ext_authz or oidc_login ${place})`,
     ],
     [
       "u: { type: jtw }",
-      `expected jwt, introspection, api_key, rpc, mtls, forward_auth or ext_authz, found "jtw" ${place}.type); did you mean "jwt"?`,
+      `expected jwt, introspection, api_key, rpc, mtls, forward_auth, ext_authz or oidc_login, found "jtw" ${place}.type); did you mean "jwt"?`,
     ],
     [
       "u: { type: [jwt] }",
-      `expected jwt, introspection, api_key, rpc, mtls, forward_auth or ext_authz, found no word ${place}.type)`,
+      `expected jwt, introspection, api_key, rpc, mtls, forward_auth, ext_authz or oidc_login, found no word ${place}.type)`,
     ],
     ["u: jwt", `expected a mapping, found "jwt" ${place})`],
     [
