@@ -70,7 +70,7 @@ http { access_log off; ${temporary.join(" ")}\n${text}}\n`,
     name: "haproxy",
     version: ["haproxy", "-v"],
     prepare(folder, here) {
-      writeFileSync(join(folder, "haproxy.cfg"), here(page.blocks("haproxy").join("\n")));
+      writeFileSync(join(folder, "haproxy.cfg"), here(page.blocks("haproxy")[0] ?? ""));
       return ["haproxy", "-db", "-f", join(folder, "haproxy.cfg")];
     },
   },
@@ -79,17 +79,78 @@ http { access_log off; ${temporary.join(" ")}\n${text}}\n`,
 it("the configuration of docs/guides/proxies.md passes check", () => {
   const folder = mkdtempSync(join(tmpdir(), "protogate-proxies-"));
   try {
-    writeFileSync(join(folder, "gateway.yaml"), page.blocks("yaml").join("\n"));
-    assert.equal(
-      readConfig(join(folder, "gateway.yaml"), { ADMIN_TOKEN: "x".repeat(40) }).diagnostics.length,
-      0,
-    );
+    writeFileSync(join(folder, "gateway.yaml"), page.blocks("yaml")[0] ?? "");
+    const { diagnostics } = readConfig(join(folder, "gateway.yaml"), { ADMIN_TOKEN: "x".repeat(40) });
+    assert.deepEqual(diagnostics, []);
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
 
 for (const proxy of proxies) describe(`behind ${proxy.name}`, { skip: whyNot(proxy) }, () => behind(proxy));
+
+const haproxy = proxies.find(({ name }) => name === "haproxy") as Proxy;
+
+it("the backend gets the address of a client whose TLS haproxy passes with the PROXY protocol", {
+  skip: whyNot(haproxy),
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-proxy-"));
+  const backend = await startBackend();
+  const pair = new Authority("edge").issue("edge", "/CN=localhost", "DNS=localhost");
+  writeFileSync(join(folder, "edge.pem"), pair.cert);
+  writeFileSync(join(folder, "edge.key"), pair.key);
+  const served = serve(
+    `${(page.blocks("yaml")[1] ?? "")
+      .replace("0.0.0.0:8443", "127.0.0.1:0")
+      .replace("0.0.0.0:9090", "127.0.0.1:0")
+      .replace(/\$\{ADMIN_TOKEN\}/, "x".repeat(40))
+      .replace("[10.0.0.3]", "[127.0.0.1]")
+      .replaceAll("edge.", `${folder}/edge.`)}
+upstreams: { items: { targets: ["127.0.0.1:${backend.port}"] } }
+services: [{ service: proxied.v1.Items, upstream: items }]
+`,
+    proto,
+  );
+  try {
+    const { http, admin } = await served.logged(line => "http" in line);
+    const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
+    const gateway = `127.0.0.1:${http} send-proxy-v2 port ${admin}`;
+    writeFileSync(
+      join(folder, "haproxy.cfg"),
+      (page.blocks("haproxy")[1] ?? "")
+        .replaceAll(/10\.0\.0\.\d:8443 send-proxy-v2 port 9090/g, gateway)
+        .replace("bind :443", `bind ${host}:8443`),
+    );
+    const child = spawn("haproxy", ["-db", "-f", join(folder, "haproxy.cfg")], { stdio: "ignore" });
+    const exited = once(child, "exit");
+    try {
+      let over = false;
+      void exited.then(() => {
+        over = true;
+      });
+      while (!(await accepts(host, 8443))) assert.ok(!over, "haproxy has ended");
+      const [response] = await once(
+        request({
+          ...{ host, port: 8443, path: "/v1/items/7", rejectUnauthorized: false, agent: false },
+          localAddress: "127.0.0.2",
+          headers: { "x-forwarded-for": "6.6.6.6" },
+        }).end(),
+        "response",
+      );
+      response.resume();
+      await once(response, "end");
+      assert.equal(response.statusCode, 200);
+      assert.deepEqual(backend.last?.get("x-forwarded-for"), ["127.0.0.2"]);
+    } finally {
+      child.kill("SIGTERM");
+      await exited;
+    }
+  } finally {
+    await served.close();
+    backend.close();
+    rmSync(folder, { recursive: true });
+  }
+});
 
 function behind(proxy: Proxy): void {
   const folder = mkdtempSync(join(tmpdir(), "protogate-proxy-"));
