@@ -12,6 +12,7 @@ import { restGroup } from "./rest/rest.js";
 import { soakGroup } from "./soak/soak.js";
 import { startGroup } from "./start/start.js";
 import { streamsGroup } from "./streams/streams.js";
+import { tracingGroup } from "./tracing/tracing.js";
 import { transportGroup } from "./transport/transport.js";
 
 /** In the order in which they run. */
@@ -24,6 +25,7 @@ export const groups: readonly Group[] = [
   restGroup,
   streamsGroup,
   authGroup,
+  tracingGroup,
   latencyGroup,
   realtimeGroup,
   sessionsGroup,

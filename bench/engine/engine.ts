@@ -9,7 +9,6 @@ import { openStage, type Stage } from "../stage/stage.js";
 type EngineName = "uws" | "fastify";
 
 const engines: readonly EngineName[] = ["uws", "fastify"];
-const warmUp = { requests: 40_000, milliseconds: 3000 };
 
 /** What surrounds an engine that is measured. */
 const settings: readonly {
@@ -55,12 +54,6 @@ async function* measure(
   for (const engine of engines) servers.push([engine, await start(site, engine)]);
   const request = requestBytes(smallGet);
   const driver = ({ port }: Server, connections: number) => httpDriver(load, { port, connections, request });
-  for (const [, server] of servers) {
-    const warm = driver(server, 10);
-    await warm.open();
-    await warm.run(warmUp);
-    await warm.close();
-  }
   for (const connections of connectionCounts) {
     yield await measureCell({
       group: "engine",
@@ -84,7 +77,7 @@ async function* measure(
 
 function planOf(quick: boolean): Plan {
   const plan = quick
-    ? { pairs: 5, warmUp: 100, milliseconds: 300, tracedRequests: 500 }
-    : { pairs: 9, warmUp: 1000, milliseconds: 1000, tracedRequests: 2000 };
+    ? { pairs: 5, warmUp: 2000, milliseconds: 300, tracedRequests: 500 }
+    : { pairs: 9, warmUp: 4000, milliseconds: 1000, tracedRequests: 2000 };
   return hasStrace() ? plan : { ...plan, tracedRequests: 0 };
 }

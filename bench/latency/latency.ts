@@ -35,8 +35,8 @@ export const latencyGroup: Group = {
           group: "latency",
           workload,
           plan: quick
-            ? { pairs: 3, warmUp: 200, milliseconds: 800, tracedRequests: 0 }
-            : { pairs: 7, warmUp: 1000, milliseconds: 3000, tracedRequests: 0 },
+            ? { pairs: 3, warmUp: 2000, milliseconds: 800, tracedRequests: 0 }
+            : { pairs: 7, warmUp: 2000, milliseconds: 3000, tracedRequests: 0 },
           contenders: entrants.map(each =>
             contender(each, load, { workload: smallGet, connections, rate: rateOf(each.subject.name) }),
           ),

@@ -20,8 +20,8 @@ export interface Contender {
 /** How long to measure. Times in milliseconds. */
 export interface Plan {
   readonly pairs: number;
-  /** How long, or in batches of so many requests until the CPU time for a request falls no more. */
-  readonly warmUp: number | { readonly requests: number };
+  /** Requests of a batch: there are batches until the CPU time for a request falls no more. */
+  readonly warmUp: number;
   readonly milliseconds: number;
   /** Requests during which system calls are counted; 0 where they are not. */
   readonly tracedRequests: number;
@@ -44,7 +44,7 @@ export interface Cell {
 interface Measured {
   readonly rounds: Round[];
   readonly calls: number | undefined;
-  readonly settled: Settled | undefined;
+  readonly settled: Settled;
 }
 
 /** Measures all contenders in turn, and compares each with its baselines. */
@@ -74,10 +74,7 @@ async function measureAll(cell: Cell): Promise<Map<string, Measured>> {
   const bounds = { milliseconds: plan.milliseconds, requests: Number.MAX_SAFE_INTEGER };
   for (const contender of contenders) {
     await opened(cell, contender, async () => {
-      const { warmUp } = plan;
-      let settled: Settled | undefined;
-      if (typeof warmUp === "number") await contender.driver.run({ ...bounds, milliseconds: warmUp });
-      else settled = await settle(contender, warmUp.requests);
+      const settled = await settle(contender, plan.warmUp);
       const calls = plan.tracedRequests > 0 ? await countPerRequest(cell, contender) : undefined;
       measured.set(contender.name, { rounds: [], calls, settled });
     });
@@ -151,13 +148,11 @@ function remark(name: string, rounds: readonly Round[]): string {
 }
 
 /** Each round, so that a median can be judged, and what came before. */
-function costs(name: string, rounds: readonly Round[], settled: Settled | undefined): string {
+function costs(name: string, rounds: readonly Round[], settled: Settled): string {
   const all = rounds.map(({ cpu, requests }) => microseconds((cpu / requests) * 1e6)).join(" ");
-  const line = `CPU µs/request of ${name}, round by round: ${all}`;
-  if (settled === undefined) return line;
   const { requests, cold, warm } = settled;
   const end = settled.settled ? "" : ", still falling";
-  return `${line}; warmed up by ${requests} requests: ${microseconds(cold)} → ${microseconds(warm)}${end}`;
+  return `CPU µs/request of ${name}, round by round: ${all}; warmed up by ${requests} requests: ${microseconds(cold)} → ${microseconds(warm)}${end}`;
 }
 
 function microseconds(value: number): string {

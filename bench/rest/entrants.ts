@@ -2,6 +2,7 @@ import type { Context } from "../group.js";
 import type { Load } from "../load/load.js";
 import type { Contender } from "../measure/cell.js";
 import { httpDriver } from "../measure/driver.js";
+import { settle } from "../measure/settle.js";
 import { findEnvoy } from "../stage/envoy.js";
 import type { Server, Site } from "../stage/servers.js";
 import { checkAnswers } from "./check.js";
@@ -39,9 +40,8 @@ export async function startEntrants(
 }
 
 const warmUpConnections = 10;
-const warmUpBounds = { requests: 20_000, milliseconds: 1500 };
 
-/** Lets V8 compile what every request runs; Go needs a fraction of the time for as many. */
+/** Lets V8 compile what the requests of all workloads run, before one of them is measured. */
 export async function warmUp(
   { server, encrypted }: Entrant,
   load: Load,
@@ -56,7 +56,7 @@ export async function warmUp(
     };
     const driver = httpDriver(load, traffic);
     await driver.open();
-    await driver.run(warmUpBounds);
+    await settle({ child: server.child, driver }, workload.batch);
     await driver.close();
   }
 }

@@ -62,7 +62,7 @@ async function* measure(
       yield await measureCell({
         group: "rest",
         workload: `${workload.name}, ${connections} connection${connections === 1 ? "" : "s"}`,
-        plan: planOf(quick),
+        plan: planOf(quick, workload),
         contenders: entrants.map(each => contender(each, load, { workload, connections })),
         upstream: upstream.child,
         spareCpu: cpus.load,
@@ -71,10 +71,10 @@ async function* measure(
   }
 }
 
-function planOf(quick: boolean): Plan {
+function planOf(quick: boolean, { batch: warmUp }: Workload): Plan {
   const plan = quick
-    ? { pairs: 3, warmUp: 100, milliseconds: 300, tracedRequests: 500 }
-    : { pairs: 7, warmUp: 1000, milliseconds: 1000, tracedRequests: 2000 };
+    ? { pairs: 3, warmUp, milliseconds: 300, tracedRequests: 500 }
+    : { pairs: 7, warmUp, milliseconds: 1000, tracedRequests: 2000 };
   return hasStrace() ? plan : { ...plan, tracedRequests: 0 };
 }
 

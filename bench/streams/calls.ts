@@ -39,7 +39,7 @@ export async function measureCalls(
     workload: `gRPC unary calls, ${connections} connections, ${underWay} under way`,
     plan: {
       pairs: quick ? 5 : 9,
-      warmUp: { requests: 2000 },
+      warmUp: 2000,
       milliseconds: quick ? 500 : 1000,
       tracedRequests: hasStrace() ? 4000 : 0,
     },

@@ -123,7 +123,7 @@ function planOf(quick: boolean, { batch, interval, messages }: StreamLoad): Plan
   const [pairs, milliseconds] = quick ? [3, 500] : [7, 2000];
   return {
     pairs,
-    warmUp: { requests: batch },
+    warmUp: batch,
     // Paced streams of all clients begin and end together; a round does not end between them.
     milliseconds: interval > 0 ? Math.max(1500, (interval * messages) / 2) : milliseconds,
     tracedRequests: 0,

@@ -55,8 +55,8 @@ export const transportGroup: Group = {
 
 function planOf(quick: boolean): Plan {
   const plan = quick
-    ? { pairs: 5, warmUp: 200, milliseconds: 300, tracedRequests: 500 }
-    : { pairs: 9, warmUp: 1000, milliseconds: 1000, tracedRequests: 2000 };
+    ? { pairs: 5, warmUp: 2000, milliseconds: 300, tracedRequests: 500 }
+    : { pairs: 9, warmUp: 4000, milliseconds: 1000, tracedRequests: 2000 };
   return hasStrace() ? plan : { ...plan, tracedRequests: 0 };
 }
 
@@ -80,7 +80,6 @@ async function startClients(site: Site, trpcCpu: number | undefined): Promise<Ma
   for (const [name] of comparisons) {
     const target = name === "trpc" ? { UPSTREAM: trpcTarget } : {};
     const child = await startClient(site, "transport/client", { ...env, ...target, CALLER: name });
-    await selfDriver(child, 10).run({ milliseconds: 1500, requests: 20_000 });
     clients.set(name, child);
   }
   return clients;
