@@ -120,7 +120,10 @@ function noSocketHere(): GatewayError {
 }
 
 /** Who may open sockets and use rooms. */
-export type SocketGuard = Pick<RealtimeSettings, "authenticator" | "limiters" | "authorizer" | "roomPolicy">;
+export type SocketGuard = Pick<
+  RealtimeSettings,
+  "authenticator" | "limiters" | "authorizer" | "roomPolicy" | "roomTokens"
+>;
 
 /** Before the first generation is used no socket may. */
 export const closedSocketGuard: SocketGuard = {
@@ -144,6 +147,7 @@ export function socketGuard(
     limiters: limits.limitersOf(limitNames(section.rate_limit)),
     authorizer,
     roomPolicy,
+    roomTokens: provider => authenticators.authenticatorOf([provider]),
   };
 }
 

@@ -90,7 +90,7 @@ function checkSessions({ sessions = [], auth }: RealtimeDraft, findings: Finding
 
 function checkRooms(
   rooms: readonly (DraftOf<RoomConfig> | undefined)[],
-  { realtime }: DraftOf<RealtimeSections>,
+  { realtime, auth }: DraftOf<RealtimeSections>,
   findings: Findings,
 ): void {
   const known: { readonly pattern: RoomPattern; readonly index: number }[] = [];
@@ -98,6 +98,11 @@ function checkRooms(
     if (room === undefined) return;
     const at = (...more: readonly (string | number)[]) => ["realtime", "rooms", index, ...more];
     checkRoom(room, realtime, at, findings);
+    const provider = room.token?.provider;
+    const type = auth?.providers?.[provider ?? ""]?.type;
+    checkReference("provider", at("token", "provider"), provider, auth?.providers, findings);
+    if (type !== undefined && type !== "jwt")
+      findings.error(at("token", "provider"), `expected a provider of type jwt, found one of type ${type}`);
     if (room.match === undefined) return;
     const pattern = parseRoomPattern(room.match);
     if (typeof pattern === "string") {

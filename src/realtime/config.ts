@@ -155,6 +155,20 @@ const roomEntry = mapping(
         description: "Sockets that can be in such a room at once, on all gateways.",
       }),
     ),
+    token: Type.Optional(
+      mapping(
+        {
+          provider: text("nonempty", {
+            description: "The provider of type jwt under auth.providers that verifies tokens.",
+          }),
+          claim: text("nonempty", {
+            description: "The claim that names the room, or lists the names of several.",
+            default: "room",
+          }),
+        },
+        "Clients join with a token that names the room, and are members until it expires.",
+      ),
+    ),
     cache: Type.Boolean({
       description: "Whether who joins is sent the last message.",
       default: false,

@@ -17,6 +17,7 @@ import type { Broker } from "./brokers/broker.js";
 import { Chat } from "./chat/chat.js";
 import { CloseCode, expiring } from "./chat/frames.js";
 import { expiryNoticeMs } from "./chat/renewal.js";
+import type { RoomTokenProviders } from "./chat/room-tokens.js";
 import { count, type RealtimeCensus, type RealtimeMetrics } from "./metrics.js";
 import type { Publisher } from "./rooms/connection.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
@@ -45,6 +46,8 @@ export interface RealtimeSettings {
   readonly kinds?: RoomKinds;
   readonly sessions?: readonly SessionRule[];
   readonly roomPolicy: RoomAuthorizer | undefined;
+  /** What verifies tokens for rooms; left out, no room takes any. */
+  readonly roomTokens?: RoomTokenProviders;
   readonly bridge: Bridge | undefined;
   /** Sockets that are refused are opened and closed with a code, which a page can read. Default false. */
   readonly closesRefused?: boolean;
@@ -220,8 +223,10 @@ export class Realtime {
     const now = Date.now();
     this.#hub.open.tick();
     this.#hub.slow.tick();
-    if (this.#settings.authenticator === undefined) return;
+    const { authenticator, kinds = plainRooms } = this.#settings;
+    if (authenticator === undefined && !kinds.takeTokens) return;
     for (const socket of this.#hub.open) {
+      if (socket.roomTokens !== undefined) this.chat.expireTokens(socket, now);
       const { expiresAt } = socket.identity ?? {};
       if (expiresAt === undefined || expiresAt - now > expiryNoticeMs) continue;
       if (expiresAt <= now) this.#hub.open.end(socket, CloseCode.expired, '{"reason":"TOKEN_EXPIRED"}');
@@ -262,9 +267,17 @@ function hubLimits({ limits, backpressure, sentAt, kinds = plainRooms, sessions 
 }
 
 function chatOptions(settings: RealtimeSettings) {
-  const { rooms = true, roomPolicy, bridge, path = "/ws", authenticator, authorizer } = settings;
+  const {
+    rooms = true,
+    roomPolicy,
+    bridge,
+    path = "/ws",
+    authenticator,
+    authorizer,
+    roomTokens: tokens,
+  } = settings;
   const renewal = { path, authenticator, authorizer };
-  return { rate: frameRateOf(settings), rooms, policy: roomPolicy, bridge, renewal };
+  return { rate: frameRateOf(settings), rooms, policy: roomPolicy, bridge, tokens, renewal };
 }
 
 const keyOf = callerKey({ kind: "subject" });

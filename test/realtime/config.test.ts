@@ -191,6 +191,7 @@ test("rooms that differ are checked: their patterns, their order, and what does 
     ['{ match: "a{b" }', /expected "\{" and "\}" around the name of a part/],
     ['{ match: "a", presence: off, notices: each }', /expected off, or presence: users, found each/],
     ['{ match: "a", cache: true, history: { messages: 0 } }', /no message is kept/],
+    ['{ match: "a", token: { provider: rooms } }', /there is no provider "rooms"/],
     ['{ match: "a", events: [join] }', /expected events of realtime.events, which has no join/],
     ['{ match: "a", max_member: 2 }', /unknown key "max_member"/],
     ["{ presence: off }", /missing key "match"/],

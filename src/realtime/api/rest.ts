@@ -74,7 +74,10 @@ function listRooms(
   const answer = (all: readonly string[]): LocalResponse => {
     const { roomPolicy } = settings;
     const rooms = all.filter(
-      room => local.kinds.isOwned(room, identity?.subject) && roomPolicy?.allows(identity, room) !== false,
+      room =>
+        local.kinds.isOpen(room) &&
+        local.kinds.isOwned(room, identity?.subject) &&
+        roomPolicy?.allows(identity, room) !== false,
     );
     return json({ rooms });
   };
@@ -99,6 +102,7 @@ async function send(
   const name = text("room_id", room);
   if (local.kindOf(name).publish === "server") throw serverOnly();
   local.bans.require(name, from);
+  local.kinds.requireOpen(name);
   local.kinds.requireOwner(name, identity?.subject);
   settings.roomPolicy?.require(identity, name);
   const frame = frameOf(request, body, name, from);
@@ -157,6 +161,7 @@ async function receive({ hub, local, settings }: Realtime, request: LocalRequest
   const { room_id: room, before, limit } = fields(request, ["room_id", "before", "limit"]);
   named("room_id", room);
   const name = text("room_id", room);
+  local.kinds.requireOpen(name);
   local.kinds.requireOwner(name, request.identity?.subject);
   settings.roomPolicy?.require(request.identity, name);
   const messages: readonly Message[] = await hub.history(

@@ -5,6 +5,7 @@ import type { Bridge } from "../bridge/bridge.js";
 import { jsonMembers } from "../bridge/json-members.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
+import type { RoomToken } from "../rooms/room-kinds.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
 import { Commands } from "./commands.js";
 import { Departures } from "./departures.js";
@@ -29,8 +30,9 @@ import type {
   RefreshFrame,
   RoomFrame,
 } from "./frames.js";
-import { ack, CloseCode, failed, pong, presence, refreshed } from "./frames.js";
-import { type RenewalRules, renew } from "./renewal.js";
+import { ack, CloseCode, expiring, failed, pong, presence, refreshed } from "./frames.js";
+import { expiryNoticeMs, type RenewalRules, renew } from "./renewal.js";
+import { type RoomTokenProviders, verifyRoomToken } from "./room-tokens.js";
 import { Speaking } from "./speaking.js";
 
 export interface ChatOptions {
@@ -39,6 +41,8 @@ export interface ChatOptions {
   readonly rooms: boolean;
   readonly policy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
+  /** What verifies tokens for rooms, by the name of the provider. */
+  readonly tokens: RoomTokenProviders | undefined;
   /** What decides on new tokens of open sockets. */
   readonly renewal: Omit<RenewalRules, "policy">;
 }
@@ -162,6 +166,24 @@ export class Chat {
     return inTurn(socket, frame, this.#runner);
   }
 
+  /** Members leave rooms whose tokens have expired, and are notified before. @param now milliseconds since 1970 */
+  expireTokens(socket: Socket, now: number): void {
+    for (const [room, token] of socket.roomTokens ?? []) {
+      const { expiresAt = Number.POSITIVE_INFINITY } = token;
+      const gone = !socket.rooms.has(room) && !socket.lanes?.has(room);
+      if (gone || this.local.kinds.isOpen(room)) socket.roomTokens?.delete(room);
+      else if (expiresAt <= now) {
+        socket.roomTokens?.delete(room);
+        const leave = { type: "unsubscribe", room_id: room, reason: "TOKEN_EXPIRED", expired: true } as const;
+        if (!this.enqueue(socket, leave)) this.local.leave(socket, room);
+      } else if (expiresAt - now <= expiryNoticeMs && !token.notified) {
+        token.notified = true;
+        const text = expiring(Math.ceil((expiresAt - now) / 1000), room);
+        if (socket.send(text)) count(this.local.metrics.sent.notice, 1, text.length);
+      }
+    }
+  }
+
   #renew(socket: Socket, frame: RefreshFrame): void {
     const failed = (error: unknown): void => this.failed(socket, frame, error);
     const { renewal, policy } = this.options;
@@ -210,12 +232,28 @@ export class Chat {
   }
 
   #join(socket: Socket, frame: JoinFrame): Promise<void> | undefined {
+    const rule = this.local.kindOf(frame.room_id).token;
+    if (rule === undefined) return this.#joinAs(socket, frame, undefined);
+    const { renewal, tokens } = this.options;
+    const verified = verifyRoomToken(tokens?.(rule.provider), rule.claim, renewal.path, socket, frame);
+    const done = whenReady(verified, token => this.#joinAs(socket, frame, token));
+    return done ?? undefined;
+  }
+
+  #joinAs(socket: Socket, frame: JoinFrame, token: RoomToken | undefined): Promise<void> | undefined {
     const { policy, bridge } = this.options;
-    const from = claimed(socket, frame, socket.rooms.get(frame.room_id)?.members.get(socket));
-    this.local.kindOf(frame.room_id);
+    const from = claimed(
+      socket,
+      frame,
+      socket.rooms.get(frame.room_id)?.members.get(socket) ?? token?.subject,
+    );
     this.local.bans.require(frame.room_id, socket.identity?.subject ?? from);
     this.local.kinds.requireOwner(frame.room_id, socket.identity?.subject);
     policy?.require(socket.identity, frame.room_id);
+    if (token !== undefined) {
+      socket.roomTokens ??= new Map();
+      socket.roomTokens.set(frame.room_id, token);
+    }
     if (socket.identity === undefined) socket.subject = from;
     if (bridge === undefined || socket.rooms.has(frame.room_id) || !this.local.asks("join", frame.room_id))
       return this.#enter(socket, frame, from);

@@ -69,7 +69,7 @@ export class Commands {
     const { local, options } = this.#owner;
     const { room_id: room, reason } = frame;
     const from = socket.rooms.get(room)?.members.get(socket);
-    if (from === undefined) return undefined;
+    if (from === undefined || (frame.expired && socket.roomTokens?.has(room))) return undefined;
     local.leave(socket, room);
     this.#tell(socket, left(room, reason));
     if (options.bridge === undefined || !local.asks("leave", room)) return undefined;

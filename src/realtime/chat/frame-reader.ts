@@ -85,7 +85,7 @@ function shape(required: readonly string[], fields: Readonly<Record<string, Chec
 
 /** The schema of every frame that a client can send. */
 const shapes: ReadonlyMap<string, Shape> = new Map([
-  ["join-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem, since })],
+  ["join-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem, since, token })],
   ["leave-room", shape(["room_id"], { room_id: nameProblem, from: nameProblem })],
   ["send-message", shape(["room_id", "message"], { room_id: nameProblem, from: nameProblem, message, key })],
   [

@@ -10,6 +10,8 @@ export interface JoinFrame {
   readonly from?: string;
   readonly id?: FrameId;
   readonly since?: RoomPosition;
+  /** Allows the room, where that needs a token. */
+  readonly token?: string;
 }
 
 export interface LeaveFrame {
@@ -67,6 +69,8 @@ export interface UnsubscribeFrame {
   readonly type: "unsubscribe";
   readonly room_id: string;
   readonly reason: string | undefined;
+  /** Only where no other token has taken the place of the one that has expired. */
+  readonly expired?: boolean;
   readonly id?: undefined;
 }
 
@@ -215,9 +219,10 @@ export function refreshed(id: FrameId | undefined): string {
   return `{"type":"ack"${idField(id)}}`;
 }
 
-/** The token ends in that many seconds, and the socket with it. */
-export function expiring(seconds: number): string {
-  return `{"type":"expiring","expires_in":${seconds}}`;
+/** The token ends in that many seconds, and the socket with it, or its membership in the room. */
+export function expiring(seconds: number, room?: string): string {
+  const where = room === undefined ? "" : `,"room_id":${quote(room)}`;
+  return `{"type":"expiring"${where},"expires_in":${seconds}}`;
 }
 
 export function pong(id: FrameId | undefined): string {

@@ -51,7 +51,7 @@ export function renew(
 }
 
 /** Shows a token as if it stood in `authorization`, and nothing else. */
-class TokenCaller implements Caller {
+export class TokenCaller implements Caller {
   readonly method = "GET";
   readonly query = "";
   readonly encrypted = true;

@@ -208,6 +208,7 @@ export class Memberships {
     socket.unsubscribe(room.topic);
     room.members.delete(socket);
     socket.rooms.delete(room.name);
+    socket.roomTokens?.delete(room.name);
     this.#size--;
     const { presence } = this.broker;
     const member = { session: socket.id, from };

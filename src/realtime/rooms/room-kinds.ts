@@ -17,8 +17,19 @@ export interface RoomKind {
   /** Who may publish. */
   readonly publish: "members" | "server";
   readonly maxMembers: number;
+  /** What verifies the tokens by which clients join; undefined: they need none. */
+  readonly token?: RoomConfig["token"];
   /** Whether who joins is sent the last message. */
   readonly cache: boolean;
+}
+
+/** What a verified token allows. */
+export interface RoomToken {
+  readonly subject: string;
+  /** Milliseconds since 1970; undefined: it does not expire. */
+  readonly expiresAt: number | undefined;
+  /** Whether its client has been notified of its end. */
+  notified: boolean;
 }
 
 const everything: ReadonlySet<RoomEvent> = new Set(["join", "message", "leave"]);
@@ -79,6 +90,22 @@ export class RoomKinds implements RoomParts {
     return owner === undefined || owner === subject;
   }
 
+  /** Whether clients need tokens to join some of the rooms. */
+  get takeTokens(): boolean {
+    return this.#entries.some(({ kind }) => kind.token !== undefined);
+  }
+
+  /** Whether a request without a token of its own may use the room. */
+  isOpen(room: string): boolean {
+    return this.find(room)?.token === undefined;
+  }
+
+  /** @throws GatewayError NOT_ALLOWED_IN_ROOM where the room is for members with a token */
+  requireOpen(room: string): void {
+    if (this.isOpen(room)) return;
+    throw gatewayError("NOT_ALLOWED_IN_ROOM", "only members that have joined with a token use this room");
+  }
+
   /** @throws GatewayError NOT_ALLOWED_IN_ROOM where the room is another user's */
   requireOwner(room: string, subject: string | undefined): void {
     if (this.isOwned(room, subject)) return;
@@ -129,6 +156,7 @@ function entryOf(room: RoomConfig, { messages, ttl }: HistoryBounds): Entry {
       notices,
       events: events === undefined ? everything : new Set(events),
       publish,
+      token: room.token,
       maxMembers: room.max_members ?? Number.POSITIVE_INFINITY,
       cache,
     },

@@ -5,7 +5,7 @@ import type { RoomFrame } from "../chat/frames.js";
 import type { Backlog, BacklogEntry } from "./backlog.js";
 import type { Connection } from "./connection.js";
 import type { ReplayBudget } from "./replay-budget.js";
-import type { RoomKind } from "./room-kinds.js";
+import type { RoomKind, RoomToken } from "./room-kinds.js";
 
 /** What a socket may do in a while: so many at once, and so many a second. */
 export interface FrameRate {
@@ -88,6 +88,8 @@ export class Socket implements Session {
   renewing = false;
   /** The end of the token of which its client has been notified. */
   notifiedExpiry = 0;
+  /** The tokens by which it has joined, by room; undefined where no room needed one. */
+  roomTokens: Map<string, RoomToken> | undefined = undefined;
   readonly clientAddress: string;
   readonly requestId: string;
   subject: string;

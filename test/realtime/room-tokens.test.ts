@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { Caller } from "../../src/auth/caller.js";
+import type { Identity } from "../../src/auth/identity.js";
+import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
+import { historyLimitsOf, roomKindsOf } from "../../src/realtime/rooms/room-kinds.js";
+import { gatewayError } from "../../src/status/failure.js";
+import { type Json, serve, type TestServer } from "./harness.js";
+
+const history = { messages: 100, ttl: 3_600_000, max_bytes: 64 * 1024 ** 2 };
+const plain = { presence: "users", publish: "members", cache: false } as const;
+const section = {
+  rooms: [
+    { ...plain, match: "dm-*", token: { provider: "rooms", claim: "room" } },
+    { ...plain, match: "*" },
+  ],
+  history,
+};
+
+/** Tokens are `subject.rooms.end`, with commas between rooms. */
+function identityOf(caller: Caller): Identity {
+  const token = caller.header("authorization")?.slice("Bearer ".length) ?? "";
+  const [subject = "", rooms = "", end = ""] = token.split(".");
+  if (subject === "bad") throw gatewayError("CREDENTIALS_INVALID", "the credentials are not accepted");
+  const room = rooms.includes(",") ? rooms.split(",") : rooms;
+  const expiresAt = end === "" ? undefined : Number(end);
+  return { provider: "rooms", subject, scopes: new Set(), claims: { room }, metadata: [], expiresAt };
+}
+
+interface StartOptions {
+  readonly slow?: boolean;
+  readonly authenticated?: boolean;
+}
+
+function start(t: TestContext, { slow = false, authenticated = false }: StartOptions = {}) {
+  const later = (caller: Caller) =>
+    new Promise<void>(resolve => setImmediate(resolve)).then(() => identityOf(caller));
+  return serve(t, {
+    settings: {
+      kinds: roomKindsOf(section),
+      roomTokens: provider => (provider === "rooms" ? (slow ? later : identityOf) : undefined),
+      authenticator: authenticated ? identityOf : undefined,
+    },
+    broker: new MemoryBroker(historyLimitsOf(section)),
+  });
+}
+
+const join = (room: string, token?: string, more: Json = {}): Json => ({
+  type: "join-room",
+  room_id: room,
+  id: `join ${room} ${token}`,
+  ...(token === undefined ? {} : { token }),
+  ...more,
+});
+
+for (const slow of [false, true]) {
+  const how = slow ? "where the provider must be asked" : "at once";
+
+  test(`a token lets its subject into the rooms that it names, ${how}`, async t => {
+    const { open } = await start(t, { slow });
+    const client = await open();
+    const refusals: readonly (readonly [Json, string])[] = [
+      [join("dm-1"), "CREDENTIALS_MISSING"],
+      [join("dm-1", "bad.dm-1."), "CREDENTIALS_INVALID"],
+      [join("dm-1", "ann.dm-2."), "NOT_ALLOWED_IN_ROOM"],
+      [join("dm-1", "ann.dm-*."), "NOT_ALLOWED_IN_ROOM"],
+      [join("dm-1", "ann.dm-1.", { from: "bob" }), "FROM_MISMATCH"],
+    ];
+    for (const [frame, reason] of refusals) assert.equal((await client.ask(frame)).reason, reason);
+    assert.equal((await client.ask(join("dm-1", "ann.dm-1."))).type, "ack");
+    assert.equal((await client.ask(join("dm-2", "ann.dm-3,dm-2."))).type, "ack");
+    const { members } = await client.ask({ type: "presence", room_id: "dm-1", id: "who" });
+    assert.deepEqual(members, ["ann"]);
+    assert.equal((await client.ask(join("lobby", undefined, { from: "ann" }))).type, "ack");
+    const other = await client.ask(join("dm-1", "bob.dm-1."));
+    assert.equal(other.reason, "CREDENTIALS_INVALID");
+  });
+}
+
+test("a token for a room must be of the subject that the socket was opened by", async t => {
+  const { open } = await start(t, { authenticated: true });
+  const client = await open({ protocols: ["bearer", "ann.."] });
+  assert.equal((await client.ask(join("dm-1", "bob.dm-1."))).reason, "CREDENTIALS_INVALID");
+  assert.equal((await client.ask(join("dm-1", "ann.dm-1."))).type, "ack");
+});
+
+async function expiringRoom(t: TestContext): Promise<TestServer> {
+  t.mock.timers.enable({ apis: ["setInterval", "Date"], now: 1_000_000 });
+  return start(t);
+}
+
+test("a member is notified before its token expires, and leaves the room at its end with the socket open", async t => {
+  const { open } = await expiringRoom(t);
+  const client = await open();
+  await client.ask(join("dm-1", "ann.dm-1.1060000"));
+  t.mock.timers.tick(29_000);
+  await client.settled();
+  assert.deepEqual(client.frames, []);
+  t.mock.timers.tick(1000);
+  assert.deepEqual(await client.next(), { type: "expiring", room_id: "dm-1", expires_in: 30 });
+  t.mock.timers.tick(30_000);
+  assert.deepEqual(await client.next(), { type: "left", room_id: "dm-1", reason: "TOKEN_EXPIRED" });
+  const sent = await client.ask({ type: "send-message", room_id: "dm-1", message: "late", id: 1 });
+  assert.equal(sent.reason, "NOT_A_MEMBER");
+});
+
+test("another token keeps a member in the room, and nobody sees it leave", async t => {
+  const { open } = await expiringRoom(t);
+  const [client, watcher] = [await open(), await open()];
+  await watcher.ask(join("dm-1", "bob.dm-1."));
+  await client.ask(join("dm-1", "ann.dm-1.1020000"));
+  assert.equal((await watcher.next()).type, "join-room");
+  assert.equal((await client.ask(join("dm-1", "ann.dm-1.1200000"))).type, "ack");
+  t.mock.timers.tick(60_000);
+  await watcher.ask({ type: "send-message", room_id: "dm-1", message: "still here", id: 1 });
+  assert.equal((await client.next()).message, "still here");
+  await watcher.settled();
+  assert.deepEqual(
+    watcher.frames.filter(({ type }) => type !== "receive-message"),
+    [],
+  );
+});
+
+test("a member that a server has made stays without a token", async t => {
+  const { open, realtime } = await expiringRoom(t);
+  const client = await open();
+  await client.ask(join("lobby", undefined, { from: "ann" }));
+  await client.ask(join("dm-1", "ann.dm-1.1010000"));
+  await client.ask({ type: "leave-room", room_id: "dm-1", id: "leave" });
+  await realtime.hub.command({ do: "subscribe", who: { subject: "ann" }, room: "dm-1" });
+  assert.equal((await client.next()).type, "joined");
+  t.mock.timers.tick(60_000);
+  await client.settled();
+  assert.deepEqual(client.frames, []);
+});
