@@ -6,6 +6,7 @@ import { codecGroup } from "./micro/codec.js";
 import { matcherGroup } from "./micro/matcher.js";
 import { profileGroup } from "./profile/profile.js";
 import { realtimeGroup } from "./realtime/realtime.js";
+import { scaleGroup } from "./realtime/scale.js";
 import { sessionsGroup } from "./realtime/sessions.js";
 import { realtimeSoakGroup } from "./realtime/soak.js";
 import { restGroup } from "./rest/rest.js";
@@ -32,4 +33,5 @@ export const groups: readonly Group[] = [
   profileGroup,
   soakGroup,
   realtimeSoakGroup,
+  scaleGroup,
 ];

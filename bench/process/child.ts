@@ -106,10 +106,13 @@ export class Child {
   }
 
   /** @throws Error where the process ends first, or time runs out; `what` tells in words what did not happen */
-  async inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+  async inTime<T>(promise: Promise<T>, what: string, milliseconds = patience): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`${this.name} ${what} within ${patience} ms`)), patience);
+      timer = setTimeout(
+        () => reject(new Error(`${this.name} ${what} within ${milliseconds} ms`)),
+        milliseconds,
+      );
     });
     const dead = this.ended.then(() => {
       throw new Error(`${this.name} ended: it ${what}`);
@@ -121,10 +124,10 @@ export class Child {
     }
   }
 
-  /** Its line in answer to a line, within its patience. */
-  async ask(question: string): Promise<string> {
+  /** Its line in answer to a line, within so many milliseconds. */
+  async ask(question: string, milliseconds = patience): Promise<string> {
     this.#control.write(`${question}\n`);
-    const { value } = await this.inTime(this.#answers.next(), "did not answer");
+    const { value } = await this.inTime(this.#answers.next(), "did not answer", milliseconds);
     return value;
   }
 

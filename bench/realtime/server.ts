@@ -1,6 +1,7 @@
 /** A server of rooms: `ENTRANT` says which. Each sends what one member says to all members of one room. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Registry } from "prom-client";
 import { Server as SocketIo } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -66,11 +67,18 @@ async function startProtogate(): Promise<number> {
     },
   });
   await realtime.start();
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  answers.set("stall", () => {
+    const longest = Math.round(delay.max / 1e6);
+    delay.reset();
+    return String(longest);
+  });
   answers.set("census", () => JSON.stringify(realtime.census()));
   const { port } = await startRealtimeListener(realtime, {
     engine: process.env.SOCKET_ENGINE === "portable" ? "portable" : "uws",
     host: "127.0.0.1",
-    port: 0,
+    port: Number(process.env.PORT ?? 0),
     tls: undefined,
     headerLimit: 16_384,
     requestTimeout: 30_000,

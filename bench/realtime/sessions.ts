@@ -137,7 +137,7 @@ async function runStorm(
 }
 
 /** What it keeps goes when it has ended. */
-async function startBroker(site: Site, kind: "redis" | "nats"): Promise<Server> {
+export async function startBroker(site: Site, kind: "redis" | "nats"): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "protogate-bench-"));
   const server = await startProgram(site, kind, `${kind}-server`, port =>
     kind === "redis"

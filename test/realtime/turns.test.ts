@@ -235,7 +235,7 @@ describe("work of one turn of the event loop", () => {
     assert.ok([...world.hub.open].every(({ lag, rooms }) => lag === undefined && rooms.size === 0));
   });
 
-  test("a socket gets only a share of what may wait in rooms, in frames and in bytes, and other sockets go on", async () => {
+  test("a socket gets only a share of what may wait in rooms, in frames and in bytes, its joins and leaves become a digest, and other sockets go on", async () => {
     const world = new Listeners();
     await world.fill("x", 2000);
     const [loud, other] = [...world.hub.open] as [Socket, Socket];
@@ -263,22 +263,51 @@ describe("work of one turn of the event loop", () => {
     assert.throws(() => world.hub.join(loud, "y", "a", undefined, () => undefined), /waits to be delivered/);
     send(other, "y");
     await world.idle();
-    const pairs = (): number => {
-      for (let joins = 0; ; joins++) {
-        world.hub.leave(loud, "x");
-        try {
-          world.hub.join(loud, "x", "a", undefined, () => undefined);
-        } catch {
-          return joins;
-        }
-      }
-    };
-    const joins = pairs();
-    assert.ok(joins >= 500 && joins <= 560, `${joins} joins`);
-    assert.ok((world.hub.room("x")?.held.length ?? 0) < 1200);
+    for (let pairs = 0; pairs < 2000; pairs++) {
+      world.hub.leave(loud, "x");
+      world.hub.join(loud, "x", "a", undefined, () => undefined);
+    }
+    assert.ok(loud.heldFrames < 600, `${loud.heldFrames} notices wait`);
+    assert.ok((world.hub.room("x")?.heldNotices.length ?? 0) < 600);
     for (const socket of [...world.hub.open]) world.hub.leave(socket, "x");
     await world.idle();
     assert.deepEqual([loud.heldFrames, loud.heldBytes], [0, 0]);
+  });
+
+  test("a message passes the notices of joins that wait for their turn", async () => {
+    const world = new Listeners();
+    await world.fill("x", 2000);
+    for (let i = 0; i < 300; i++) world.join("x", `j${i}`);
+    world.hub.send("x", '"a"', { message: "0 x" });
+    world.hub.send("x", '"a"', { message: "1 x" });
+    await world.turn();
+    await world.turn();
+    assert.deepEqual(numbers(world.said.filter(text => text.includes("receive-message"))), [0, 1]);
+    assert.ok((world.hub.room("x")?.heldNotices.length ?? 0) > 200);
+    await world.idle();
+    const joined = world.said.filter(text => text.includes("join-room")).map(text => JSON.parse(text).from);
+    assert.deepEqual(
+      joined,
+      Array.from({ length: 300 }, (_, i) => `j${i}`),
+    );
+  });
+
+  test("of more joins than a room can be notified of one by one, members get a digest", async () => {
+    const world = new Listeners();
+    await world.fill("x", 4000);
+    for (let i = 0; i < 1000; i++) world.join("x", `j${i}`);
+    const waiting = world.hub.room("x")?.heldNotices.length ?? 0;
+    assert.ok(waiting > 100 && waiting < 300, `${waiting} wait`);
+    const digests = (): string[] => world.said.filter(text => text.startsWith('{"type":"members"'));
+    while (digests().length === 0) await world.turn();
+    const { joined, left, count, more } = JSON.parse(digests()[0] ?? "");
+    assert.deepEqual([left, count, more], [[], 5000, true]);
+    const each = world.said.filter(text => text.includes("join-room")).map(text => JSON.parse(text).from);
+    assert.deepEqual(
+      [...each, ...joined],
+      Array.from({ length: each.length + joined.length }, (_, i) => `j${i}`),
+    );
+    assert.ok(each.length <= waiting + 10, `${each.length} single notices`);
   });
 
   test("a room that everybody has left says nothing any more, and begins anew", async () => {

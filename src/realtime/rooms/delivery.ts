@@ -3,7 +3,7 @@ import type { Message, Notice } from "../brokers/broker.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import type { FanOut } from "./fan-out.js";
 import type { OpenSockets } from "./open-sockets.js";
-import { hasFullShare, isFull, isOverfull, type RoomPacer } from "./room-pacer.js";
+import { hasFullShare, isFull, isOverfull, isOverfullOfNotices, type RoomPacer } from "./room-pacer.js";
 import type { SlowConsumers } from "./slow-consumers.js";
 import type { HeldDelivery, Room, Socket } from "./socket.js";
 
@@ -15,8 +15,8 @@ export interface DeliveryOwner {
 }
 
 /**
- * Gives members of this node what the broker has delivered to their room, in its order: at once, or when it is the room's
- * turn. Of what is too much to wait, messages become a gap, and notices are dropped.
+ * Gives members of this node what the broker has delivered to their room: at once, or when it is the room's turn. Messages
+ * are in its order, and notices are; a message may pass notices that wait. Of what is too much to wait, messages become a gap, and notices are dropped.
  */
 export class Delivery {
   readonly #pacer: RoomPacer;
@@ -38,9 +38,9 @@ export class Delivery {
   }
 
   notice(room: Room, notice: Notice): void {
-    if (this.#pacer.isFree(room)) this.#notice(room, notice);
+    if (this.#pacer.isFreeOfNotices(room)) this.#notice(room, notice);
     // It is no message: it is never requested again.
-    else if (isOverfull(room)) this.#owner.metrics.dropped.refused.inc();
+    else if (isOverfullOfNotices(room)) this.#owner.metrics.dropped.refused.inc();
     else this.#holdNotice(room, notice);
   }
 
@@ -83,7 +83,7 @@ export class Delivery {
       release();
       this.#notice(room, notice);
     };
-    this.#pacer.hold(room, { byteLength: notice.text.length, deliver, drop: release });
+    this.#pacer.holdNotice(room, { byteLength: notice.text.length, deliver, drop: release });
   }
 
   /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */

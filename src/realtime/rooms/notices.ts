@@ -1,6 +1,8 @@
 import type { Broker, Member, MemberChange, RoomDraft } from "../brokers/broker.js";
 import { digest, notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
+import type { RoomKind } from "./room-kinds.js";
+import { isCrowded } from "./room-pacer.js";
 import type { Room } from "./socket.js";
 
 /** Milliseconds in which a digest gathers who comes and goes. */
@@ -36,7 +38,7 @@ export class Notices {
 
   /** Somebody came or left, on whatever node: the members that are here are notified. */
   member(room: Room, { from, session, entered, at }: MemberChange): void {
-    const { notices } = room.kind;
+    const notices = noticesOf(room);
     if (notices === "digest") this.#gather(room, from, entered);
     else if (notices === "each") {
       const text = noticeOf(room, { session, from }, entered);
@@ -46,7 +48,7 @@ export class Notices {
 
   /** Somebody came or left where this process is the only node. */
   announce(room: Room, member: Member, entered: boolean): void {
-    const { notices } = room.kind;
+    const notices = noticesOf(room);
     if (notices === "digest") this.#gather(room, member.from, entered);
     if (notices !== "each") return;
     const frame = noticeOf(room, member, entered);
@@ -94,6 +96,12 @@ export class Notices {
     this.#owner.metrics.brokerFailures.inc();
     this.#owner.log(error, "members could not be notified of a join or leave");
   }
+}
+
+/** More than can be sent one by one become a digest. */
+function noticesOf(room: Room): RoomKind["notices"] {
+  const { notices } = room.kind;
+  return notices === "each" && isCrowded(room) ? "digest" : notices;
 }
 
 function noticeOf({ name, kind }: Room, { session, from }: Member, entered: boolean): string {

@@ -12,6 +12,8 @@ const unnoticed = turnBudget / 8;
 /** What may wait in one room for later turns of the event loop: frames, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
+/** What notices that wait in one room may cost in deliveries: about a second of work. */
+const maxNoticeCost = 32 * turnBudget;
 
 export interface PacerOwner {
   /** False for a room that its last member has left: what it held is dropped. */
@@ -21,7 +23,8 @@ export interface PacerOwner {
 
 /**
  * Bounds what rooms make the process do in one turn of the event loop, however many frames have come in one packet: a
- * room that has had its share goes on in the next turn, behind other rooms that wait, with everything in order.
+ * room that has had its share goes on in the next turn, behind other rooms that wait. Messages are sent in order, and
+ * before notices that wait: of a room that thousands join at once each message would else wait for all of these.
  */
 export class RoomPacer {
   #spent = 0;
@@ -33,14 +36,28 @@ export class RoomPacer {
     this.#owner = owner;
   }
 
-  /** Whether the room can send something now. */
+  /** Whether the room can send a message now. */
   isFree(room: Room): boolean {
     return room.held.length === 0 && room.wave === undefined && this.#spent < turnBudget;
   }
 
-  /** Delivers it in a later turn, behind all that the room holds already. */
+  /** Whether the room can send a notice now. */
+  isFreeOfNotices(room: Room): boolean {
+    return room.heldNotices.length === 0 && this.isFree(room);
+  }
+
+  /** Delivers a message in a later turn, behind the messages that the room holds already. */
   hold(room: Room, held: HeldDelivery): void {
-    room.held.push(held);
+    this.#hold(room, room.held, held);
+  }
+
+  /** Delivers a notice in a later turn, behind all that the room holds already. */
+  holdNotice(room: Room, held: HeldDelivery): void {
+    this.#hold(room, room.heldNotices, held);
+  }
+
+  #hold(room: Room, queue: HeldDelivery[], held: HeldDelivery): void {
+    queue.push(held);
     room.heldBytes += held.byteLength;
     this.#waiting.add(room);
     this.#schedule();
@@ -77,11 +94,12 @@ export class RoomPacer {
       // Behind the others, if it is not done.
       this.#waiting.delete(room);
       if (!this.#owner.isOpen(room)) {
-        for (const held of room.held.splice(0)) held.drop?.();
+        for (const queue of [room.held, room.heldNotices]) for (const held of queue.splice(0)) held.drop?.();
         continue;
       }
       this.#resume(room, share);
-      if (room.held.length > 0 || room.wave !== undefined) this.#waiting.add(room);
+      if (room.held.length > 0 || room.heldNotices.length > 0 || room.wave !== undefined)
+        this.#waiting.add(room);
     }
     if (this.#waiting.size > 0) this.#schedule();
   }
@@ -91,13 +109,18 @@ export class RoomPacer {
     while (room.wave !== undefined && room.spent < share) {
       if (!this.#attempt(() => room.wave?.advance() === true)) room.wave = undefined;
     }
+    this.#deliver(room, room.held, share);
+    if (room.held.length === 0) this.#deliver(room, room.heldNotices, share);
+  }
+
+  #deliver(room: Room, queue: HeldDelivery[], share: number): void {
     let delivered = 0;
-    for (; delivered < room.held.length && room.wave === undefined && room.spent < share; delivered++) {
-      const held = room.held[delivered] as HeldDelivery;
+    for (; delivered < queue.length && room.wave === undefined && room.spent < share; delivered++) {
+      const held = queue[delivered] as HeldDelivery;
       room.heldBytes -= held.byteLength;
       this.#attempt(() => held.deliver());
     }
-    room.held.splice(0, delivered);
+    queue.splice(0, delivered);
   }
 
   #attempt<T>(act: () => T): T | undefined {
@@ -118,6 +141,16 @@ export function isFull({ held, heldBytes }: Room): boolean {
 /** Whether so much waits that what comes is given up; what cannot be refused (leaves, other nodes) has some room yet. */
 export function isOverfull({ held, heldBytes }: Room): boolean {
   return held.length >= 2 * maxHeld || heldBytes >= 2 * maxHeldBytes;
+}
+
+/** Whether so many notices wait, for so many members, that those who come and go are gathered into a digest. */
+export function isCrowded({ heldNotices, members }: Room): boolean {
+  return heldNotices.length * members.size > maxNoticeCost || heldNotices.length >= maxHeld;
+}
+
+/** Whether so many notices wait that what comes is given up. */
+export function isOverfullOfNotices(room: Room): boolean {
+  return room.heldNotices.length >= 2 * maxHeld || isOverfull(room);
 }
 
 /** Whether so much that the socket has sent waits in rooms that it may not add to it: a quarter of what one room holds. */

@@ -244,8 +244,9 @@ export class Room {
   /** What is being asked of the broker for members that have missed everything from `next` on. */
   reading: { readonly epoch: string; readonly next: number; readonly replay: Promise<Replay> } | undefined =
     undefined;
-  /** What it sends in turns of the event loop to come, in order. */
+  /** What it sends in turns of the event loop to come, in order: first messages, then notices. */
   readonly held: HeldDelivery[] = [];
+  readonly heldNotices: HeldDelivery[] = [];
   heldBytes = 0;
   /** Members that are still to be sent the last message, before anything that is held. */
   wave: Wave | undefined = undefined;
