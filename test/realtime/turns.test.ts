@@ -294,20 +294,20 @@ describe("work of one turn of the event loop", () => {
 
   test("of more joins than a room can be notified of one by one, members get a digest", async () => {
     const world = new Listeners();
-    await world.fill("x", 4000);
-    for (let i = 0; i < 1000; i++) world.join("x", `j${i}`);
+    await world.fill("x", 900);
+    for (let i = 0; i < 2000; i++) world.join("x", `j${i}`);
     const waiting = world.hub.room("x")?.heldNotices.length ?? 0;
-    assert.ok(waiting > 100 && waiting < 300, `${waiting} wait`);
+    assert.ok(waiting > 300 && waiting < 900, `${waiting} wait`);
     const digests = (): string[] => world.said.filter(text => text.startsWith('{"type":"members"'));
     while (digests().length === 0) await world.turn();
     const { joined, left, count, more } = JSON.parse(digests()[0] ?? "");
-    assert.deepEqual([left, count, more], [[], 5000, true]);
+    assert.deepEqual([left, count, more], [[], 2900, true]);
     const each = world.said.filter(text => text.includes("join-room")).map(text => JSON.parse(text).from);
     assert.deepEqual(
       [...each, ...joined],
       Array.from({ length: each.length + joined.length }, (_, i) => `j${i}`),
     );
-    assert.ok(each.length <= waiting + 10, `${each.length} single notices`);
+    assert.ok(each.length <= waiting + 100, `${each.length} single notices`);
   });
 
   test("a room that everybody has left says nothing any more, and begins anew", async () => {
