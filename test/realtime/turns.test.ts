@@ -292,7 +292,7 @@ describe("work of one turn of the event loop", () => {
     );
   });
 
-  test("of more joins than a room can be notified of one by one, members get a digest", async () => {
+  test("members get a digest of more joins than they can be notified of one by one", async () => {
     const world = new Listeners();
     await world.fill("x", 900);
     for (let i = 0; i < 2000; i++) world.join("x", `j${i}`);
