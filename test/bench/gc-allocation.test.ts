@@ -15,7 +15,7 @@ function shareOfExpected(allocate: () => unknown): number {
   return (counter.total() - before) / expected;
 }
 
-test("what was allocated on the heap counts, though it was freed", () => {
+test("memory allocated on the heap counts even after it was freed", () => {
   const doubles = Array.from({ length: elements }, () => 0.5);
   const share = shareOfExpected(() => doubles.slice());
   assert.ok(share > 0.95 && share < 1.1, `counted ${share} of what was allocated`);

@@ -83,7 +83,7 @@ for (const [name, makeLoop] of [
   });
 }
 
-test("what a request of an open loop waits for a connection is part of its latency", async () => {
+test("the time that a request of an open loop waits for a connection is part of its latency", async () => {
   // All are due at once, and one connection answers them one after the other.
   const { latencies } = await run(open(1_000_000_000), { connections: 1, requests: 20 });
   assert.deepEqual(

@@ -159,7 +159,7 @@ test("a message is sent again under its key after the connection was lost, and p
   assert.deepEqual(seen, { texts: ["once"], lost: [] });
 });
 
-test("what a gateway without keys may have published is not sent again", async t => {
+test("the client does not resend what a gateway without keys may have published", async t => {
   const { server, client } = start(t);
   const room = client.room("x", { from: "Ann" });
   await room.join();

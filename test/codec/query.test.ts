@@ -85,7 +85,7 @@ test("fields that make no value of their well-known type are refused by the name
   assert.equal(refusal("timestamp.second=5").suggestion, "timestamp.seconds");
 });
 
-test("what the path binds holds against the fields of a well-known type too", () => {
+test("a path variable takes precedence over the fields of a well-known type too", () => {
   const variables = { timestamp: "1970-01-01T00:00:05Z" };
   assert.equal(send("timestamp.seconds=5", { variables }), '{"timestamp":"1970-01-01T00:00:05Z"}');
   const error = refusal("timestamp.seconds=6", { variables });

@@ -89,7 +89,7 @@ function planOf(variable: string): RequestPlan {
   });
 }
 
-test("what is printed in steps is what is printed at once, wherever it stops", () => {
+test("printing in steps gives the same text as printing at once, wherever it stops", () => {
   fc.assert(
     fc.property(ALL, json => {
       const wire = encode("three.All", JSON.stringify(json));
@@ -103,7 +103,7 @@ test("what is printed in steps is what is printed at once, wherever it stops", (
   );
 });
 
-test("what is decoded field by field in steps is what is decoded so at once, wherever it stops", () => {
+test("decoding field by field in steps gives the same message as decoding at once, wherever it stops", () => {
   fc.assert(
     fc.property(ALL, ALL, (one, two) => {
       // Fields of both come twice: lists go on, messages are merged, of others the last one counts.

@@ -147,7 +147,7 @@ test("no kind of field in a message is free, and twice as many cost twice as muc
   }
 });
 
-test("what costs more than the budget in a mebibyte is refused for it", () => {
+test("a message that costs more than the budget within a mebibyte is refused", () => {
   for (const title of [
     "rAny of {}",
     'rBytes of "AA=="',

@@ -4,7 +4,7 @@ import { Long } from "../../src/codec/json-to-wire/decimal.js";
 import { Writer } from "../../src/codec/json-to-wire/writer.js";
 import { varint } from "./wire-bytes.js";
 
-test("what was finished stays as it is when the writer is used again", () => {
+test("a finished result stays unchanged when the writer is used again", () => {
   const writer = new Writer();
   writer.string("first");
   const first = writer.finish();

@@ -220,7 +220,7 @@ describe("config/examples/chat.yaml", () => {
     assert.deepEqual([none.status, none.body], [200, '{"messages":[]}']);
   });
 
-  it("what a request lacks is 400 and named", async () => {
+  it("a request that lacks a field gets 400 with the name of the field", async () => {
     const requests = [
       ["/send", { from: will, message: "x" }, "room_id not provided"],
       ["/send", { room_id, message: "x" }, "from not provided"],

@@ -220,7 +220,7 @@ describe("config/examples/killrchat.yaml", () => {
     assert.deepEqual(messages, []);
   });
 
-  it("what the server says in a room is a systemMessage", async () => {
+  it("a message of the server in a room is a systemMessage", async () => {
     const [newest] = await read<Message[]>("/messages?roomName=Dallas&fetchSize=1");
     assert.ok(newest);
     assert.equal(newest.systemMessage, true);

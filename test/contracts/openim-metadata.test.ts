@@ -182,7 +182,7 @@ test("a raw body stays as it is", async () => {
   assert.deepEqual([headers.get("content-type"), text], ["image/png", "png"]);
 });
 
-test("what the backend cannot answer is 500 in the envelope and its own status in the log", async () => {
+test("a failure of the backend is 500 in the envelope and its own status in the log", async () => {
   const headers = { token: await tokenOf({}), operationID: "1" };
   const failed = await call("/fail", { ...headers, "x-request-id": "failing" });
   assert.deepEqual(

@@ -69,7 +69,7 @@ test("no turn of the event loop loads more than its share, whatever the descript
   }
 });
 
-test("what loading has linked is not linked in one piece when it is first asked for", async t => {
+test("descriptors that loading has linked are not linked in one piece at their first use", async t => {
   const folder = folderOf(t, files);
   const { most, asked } = await countBlocks({
     inputs: [{ kind: "protos", folder, include: [] }],

@@ -80,7 +80,7 @@ test("a malformed ErrorInfo leaves errDlt empty", () => {
   assert.deepEqual(rendered(failure).envelope, { errCode: 1001, errMsg: "ArgsError", errDlt: "" });
 });
 
-test("what the gateway refuses has OpenIM's code and name, and says why in errDlt", () => {
+test("a refusal by the gateway has OpenIM's code and name, and the cause in errDlt", () => {
   const cases: readonly (readonly [Failure, number, string])[] = [
     [gatewayFailure("TOKEN_EXPIRED", "why"), 1501, "TokenExpiredError"],
     [gatewayFailure("CREDENTIALS_INVALID", "why"), 1502, "TokenInvalidError"],

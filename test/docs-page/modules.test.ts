@@ -29,7 +29,7 @@ function split(
   return [...pieces(text, places).flatMap(piece => splitter.push(piece)), ...splitter.end()];
 }
 
-describe("what the documents page makes of streams", () => {
+describe("the documents page and streams", () => {
   const messages = fc.array(fc.object({ maxDepth: 2, withBigInt: false }), { maxLength: 6 });
 
   it("the documents page finds the messages of an array, of lines and of events, however they are cut", () => {
@@ -62,7 +62,7 @@ describe("what the documents page makes of streams", () => {
   });
 });
 
-describe("what the documents page makes of requests", () => {
+describe("the documents page and requests", () => {
   it("fills templates: slashes stay where a variable takes several segments, and an empty variable stays as it is", () => {
     const template = "/v1/{name=shelves/*/books/*}/{id}:read";
     assert.deepEqual(variablesOf(template), [
@@ -115,7 +115,7 @@ describe("what the documents page makes of requests", () => {
   });
 });
 
-describe("what the documents page makes of documents", () => {
+describe("the documents page and OpenAPI documents", () => {
   const document = {
     paths: { "/v1/{a}/x": { get: { operationId: "one" } } },
     components: {

@@ -13,7 +13,7 @@ it("docs/guides/faults.md promises something of each fault that is made, and of 
 describe("the promises of docs/guides/faults.md that need no other server", () => {
   for (const fault of faults) {
     if (fault.inSuite !== true) continue;
-    it(`what is promised holds when ${fault.name}`, async () => {
+    it(`the documented behaviour holds when ${fault.name}`, async () => {
       const { result, seen } = await verdictOf(fault);
       assert.equal(result, "kept", seen);
     });

@@ -135,7 +135,7 @@ http:
   }
 
   for (const [form, [method, framing, body]] of Object.entries(forms)) {
-    test(`what a hostile backend sends in response to ${form} has its status`, async () => {
+    test(`a hostile backend's response to ${form} has its status`, async () => {
       const found = await Promise.all(
         Object.keys(replies).map(async name => {
           const line = `${method} /to/${name} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n${framing}`;

@@ -178,7 +178,7 @@ auth:
     );
   });
 
-  test("what a backend says of its connection is not said of the client's", async () => {
+  test("headers of the backend's connection are not sent on the client's", async () => {
     const { text, closed } = await converse(
       gateway.httpPort,
       [`GET /open/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`],

@@ -468,7 +468,7 @@ auth: { providers: { users: { type: jwt, secret: "${secret}", algorithms: [HS256
     }
   });
 
-  test("what a policy allows is what the backend reads, chunked bodies included", async () => {
+  test("the backend reads the body that the policy allowed, chunked bodies included", async () => {
     const chunked = (...parts: string[]): string =>
       `${parts.map(part => `${Buffer.byteLength(part).toString(16)}\r\n${part}\r\n`).join("")}0\r\n\r\n`;
     const lines = [bearer, "content-type: application/json", "transfer-encoding: chunked"];

@@ -110,7 +110,7 @@ http:
 
   const headOf = (text: string): string => text.split("\r\n\r\n", 1)[0] ?? "";
 
-  test("what belongs to the client's connection goes no further", async () => {
+  test("headers of the client's connection are not forwarded", async () => {
     const { headers } = await told(
       "GET /echo/x HTTP/1.1\nconnection: x-hop, X-Other\nx-hop: 1\nx-other: 1\nkeep-alive: timeout=5\n" +
         "te: trailers\ntrailer: x-end\nproxy-connection: keep-alive\nhttp2-settings: x\nx-kept: 1",
@@ -128,7 +128,7 @@ http:
     assert.equal(headers["x-kept"], "1");
   });
 
-  test("what belongs to the backend's connection goes no further, however many lines name it", async () => {
+  test("headers of the backend's connection are not forwarded, however many lines name them", async () => {
     const text = await reply("GET /raw/hops HTTP/1.1");
     assert.equal(statusesOf(text)[0], "200");
     assert.match(text, /ok$/);

@@ -198,7 +198,7 @@ server: { drain: 100ms }
     }
   });
 
-  test("what the backend answers instead is the client's", async () => {
+  test("the client gets the response that the backend sends instead of an upgrade", async () => {
     const { response, text } = await refused("/to/no");
     assert.deepEqual([response.statusCode, response.headers["x-why"], text], [409, "full", "full"]);
     assert.equal(response.headers["x-hop"], undefined);

@@ -45,7 +45,7 @@ http:
 realtime: { path: /ws, rest: /chat, auth: none, origins: ["*"] }
 `;
 
-describe("what is served at which host", () => {
+describe("virtual hosts and their routes", () => {
   let backend: Backend;
   let legacy: Server;
   let open: ListenersGateway;

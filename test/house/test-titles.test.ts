@@ -17,3 +17,13 @@ test("the title of a test reads alone, without the title of its group", () => {
   );
   assert.deepEqual(halves, []);
 });
+
+test("no title of a test or of a group begins with a relative clause", () => {
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(file => file.endsWith(".ts"));
+  const clauses = files.flatMap(file =>
+    [...readFileSync(join(root, file), "utf8").matchAll(/\b(?:describe|it|test)\(\s*["`]what [^"`]*/gi)].map(
+      ([match]) => `${file}: ${match.trim()}`,
+    ),
+  );
+  assert.deepEqual(clauses, []);
+});

@@ -42,7 +42,7 @@ describe("permits that the primary lends", () => {
     workers = [];
   });
 
-  it("what a worker gives back after others have ceased to wait for it is there for them", async () => {
+  it("a return by a worker is available to others even after they have ceased to wait", async () => {
     const slow = fork();
     let answer = (): void => undefined;
     slow.onRequest(recall, () => {

@@ -292,7 +292,7 @@ describe("limits that workers share by lending", () => {
     assert.notEqual(await acquire(1, 9), undefined);
   });
 
-  it("what nobody uses is given back and forgotten by both sides", async () => {
+  it("an allowance that nobody uses is given back and forgotten by both sides", async () => {
     const machine = new Machine(1);
     const [borrower] = machine.borrowers;
     const store = borrower?.store("limit", { interval, burst: 100 });

@@ -125,7 +125,7 @@ describe("routes that start something in a LiveKit room", () => {
     assert.equal(server.calls.at(-1)?.body.sip_call_to, "+49 30 1");
   });
 
-  it("what a caller sends for a field must be of its type, and unknown fields are refused", async () => {
+  it("a value in a LiveKit request must be of its field's type, and unknown fields are refused", async () => {
     const wrong = await ask("POST", "/rooms/r1/recordings", { audio_only: "yes" });
     assert.deepEqual([wrong.status, wrong.json.message], [400, "audio_only: expected true or false"]);
     const unknown = await ask("POST", "/rooms/r1/recordings", { filepath: "/etc/passwd" });

@@ -232,7 +232,7 @@ test("data goes to a room, reliably unless said otherwise", async () => {
   assert.equal(calls.at(-1)?.body.kind, "LOSSY");
 });
 
-test("what LiveKit does not have is 501, as moving is with its open-source server", async () => {
+test("an action that LiveKit does not have gets 501, as moving does with its open-source server", async () => {
   const move = (await routes(`http://127.0.0.1:${port}`))("POST", `${person}/move`);
   const said = await refusal(ask(move, { room: "r1", identity: "alice" }, { to: "r2" }));
   assert.deepEqual(said, [501, "UNIMPLEMENTED", "only on LiveKit Cloud"]);

@@ -17,7 +17,7 @@ function problems(livekit: string, change: (yaml: string) => string = yaml => ya
 
 const route = (more: string): string => `routes: [{ post: /t, grant: participant, ${more} }]`;
 
-test("what the reference file says of LiveKit is loaded, with defaults", () => {
+test("the LiveKit section of the reference file is loaded, with defaults", () => {
   const { livekit } = workspace.config(
     configuration(`routes: [{ post: /t, room: body.room, grant: participant }]\nwebhook: { path: /hook }`),
   );

@@ -149,7 +149,7 @@ routes:
   }
 });
 
-test("what is empty, too long or not text is named field by field", async () => {
+test("each field of a LiveKit token request that is empty, too long or not text is named", async () => {
   const system = await startLiveKit(plain);
   try {
     const empty = await post(system, { room: "", identity: "" });

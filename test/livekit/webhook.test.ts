@@ -125,7 +125,7 @@ test("a webhook of a LiveKit whose clock is up to a minute apart is taken", asyn
   }
 });
 
-test("what LiveKit has not signed is refused", async () => {
+test("a webhook that LiveKit has not signed is refused", async () => {
   let published = 0;
   const system = await startLiveKit(`webhook: { path: /livekit/webhook, publish: { room: all } }`, {
     publish: () => void published++,

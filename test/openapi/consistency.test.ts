@@ -150,7 +150,7 @@ http: { docs: {} }
 });
 
 function describeSubject(name: string, start: () => Promise<Subject>): void {
-  describe(`what the OpenAPI document of ${name} says and what the gateway does`, () => {
+  describe(`the OpenAPI document of ${name} and the gateway's behaviour`, () => {
     let subject: Subject;
     let values: SchemaValues;
     let operations: readonly Operation[];

@@ -22,7 +22,7 @@ async function documentOf(proto: string, yaml?: string): Promise<Document> {
   );
 }
 
-describe("what OpenAPI cannot express", () => {
+describe("routes that OpenAPI cannot express", () => {
   const proto = `
 message Name { string name = 1; }
 service Files {
@@ -148,7 +148,7 @@ service things { rpc Post(Thing_input) returns (Thing) { option (google.api.http
   });
 });
 
-describe("what routes say", () => {
+describe("operations of routes in the OpenAPI document", () => {
   it("auth, rate limits, deprecation and comments are in the operation", async () => {
     const document = await documentOf(
       `

@@ -182,7 +182,7 @@ test("a backend is not asked about a room more than a socket can be in", async t
   assert.equal(asked.length, 1);
 });
 
-test("what a backend has let pass is said, even where its sender has gone meanwhile", async t => {
+test("a message that a backend has allowed is published even where its sender has left meanwhile", async t => {
   const { bridge: told, asked } = bridge([...others, "join"]);
   const { open, realtime } = await serve(t, { settings: { bridge: told } });
   const [sender, other] = [await open(), await open()];

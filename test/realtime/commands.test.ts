@@ -85,7 +85,7 @@ test("a server sends to a user or to one session, in no room", async t => {
   );
 });
 
-test("what other nodes signal is done here, and what is asked wrongly is said", async t => {
+test("signals of other nodes are carried out here, and a wrong one is reported", async t => {
   const { open, realtime } = await serve(t);
   const api = createRoomsApi(() => realtime.hub);
   const client = await open();

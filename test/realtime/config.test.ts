@@ -167,7 +167,7 @@ test("an invalid value is reported with its position and what was expected", () 
     assert.match(problems(`realtime: ${section}`)[0] ?? "", expected, section);
 });
 
-test("what may wait for a client holds a message at least", () => {
+test("the bytes that may wait for a client must hold one message at least", () => {
   assert.match(
     problems("realtime: { backpressure: { max: 32KiB } }")[0] ?? "",
     /expected at least the 64KiB of realtime\.limits\.message, found 32KiB \(at realtime\.backpressure\.max\)/,

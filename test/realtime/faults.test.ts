@@ -69,7 +69,7 @@ test("a message above the limit ends its socket alone, in one frame or in many",
   await empty();
 });
 
-test("what breaks RFC 6455 ends its socket alone, with the code that says why", async t => {
+test("a violation of RFC 6455 ends its socket alone, with the close code for it", async t => {
   const { open, port, empty } = await serve(t);
   const other = await open();
   await other.join("x", "O");

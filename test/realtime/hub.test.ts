@@ -163,7 +163,7 @@ test("servers publish once for each key, to one room or to several", async t => 
   assert.equal(member?.from, "A");
 });
 
-test("what servers publish is checked", async t => {
+test("messages that servers publish are checked", async t => {
   const { realtime } = await serve(t);
   const post = (more: object) => async () =>
     realtime.hub.publish({ room: "a", from: "s", message: "m", ...more });

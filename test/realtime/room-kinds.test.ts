@@ -331,7 +331,7 @@ test("a backend gets the parts of a room's name, and the JSON of what is publish
   assert.deepEqual(json, { second: "bob", room_id: "dm-ann-bob", event: "e", data: '{"a":1}' });
 });
 
-test("what a backend that reads texts alone cannot look at is refused", () => {
+test("a message that a backend of text alone cannot check is refused", () => {
   const request = eventRequest("message", typeOf("message"));
   const frame = { type: "publish", room_id: "x", from: "ann", data: "1" } as const;
   assert.throws(() => request(session, frame), /reads texts alone/);

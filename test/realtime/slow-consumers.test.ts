@@ -104,7 +104,7 @@ test("with policy drop a client that reads again gets what it missed, or the exa
   assert.equal(realtime.local.memberships, 2);
 });
 
-test("what is still kept is not lost with policy drop", async t => {
+test("messages that are still kept are not lost with policy drop", async t => {
   const { open, realtime, metric } = await serve(t, {
     settings: { backpressure: { max: 64 * 1024, policy: "drop" } },
     history: { messages: 100_000, maxBytes: 1024 ** 3 },

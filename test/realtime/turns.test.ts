@@ -151,7 +151,7 @@ describe("work of one turn of the event loop", () => {
     assert.equal(world.said.length, 60 * 19 + 1);
   });
 
-  test("what waits in a room is bounded: further messages are refused and may be sent again after a second", async () => {
+  test("messages that wait in a room are bounded: further ones are refused and may be sent again after a second", async () => {
     const world = new Listeners();
     await world.fill("x", 500);
     let sent = 0;

@@ -44,7 +44,7 @@ async function received(socket: Socket): Promise<string> {
 
 const descriptors = "/proc/self/fd";
 
-describe("what one connection may cost (fastify)", { timeout: 60_000 }, () => {
+describe("bounds on one connection (fastify)", { timeout: 60_000 }, () => {
   it("a few responses of pipelined requests wait for a client that reads none, whatever their size", async () => {
     let handled = 0;
     const body = Buffer.alloc(3 << 20, "x");

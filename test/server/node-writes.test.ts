@@ -40,7 +40,7 @@ const options: Omit<EngineOptions, "handle"> = {
   refused: () => undefined,
 };
 
-it("what is written of a stream in one turn goes to the system in one call, as small pieces in one piece (fastify)", async test => {
+it("writes to a stream in one turn go to the system in one call, small pieces joined (fastify)", async test => {
   const writes = countWrites(test);
   let writer: BodyWriter | undefined;
   const engine = await startFastifyEngine({

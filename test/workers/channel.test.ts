@@ -80,7 +80,7 @@ describe("the channel between the primary and a worker", () => {
     assert.deepEqual(await left.ask(echo, value), value);
   });
 
-  it("what the other side throws is the failure of the request", async () => {
+  it("an error that the other side throws is the failure of the request", async () => {
     const [left, right] = await pair();
     const fail = question<null, null>("fail");
     right.onRequest(fail, () => {

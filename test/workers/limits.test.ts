@@ -14,7 +14,7 @@ const skipUws = await uwsSkipped();
 
 /** Sockets come by the HTTP listener. */
 for (const engine of ["fastify", "uws"] as const) {
-  describe(`what two workers on the engine ${engine} must count together`, {
+  describe(`counts that two workers on the engine ${engine} share`, {
     skip: engine === "uws" && skipUws,
   }, () => {
     let served: Served;

@@ -216,7 +216,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
     assert.equal(twice.code, 4400);
   });
 
-  test("what is wrong with path, query, headers or method is an ordinary response before the upgrade", async () => {
+  test("an error in path, query, headers or method gets an ordinary response before the upgrade", async () => {
     const cases: [string, Record<string, string>, number, string][] = [
       ["/v1/rooms/a/ticks?nope=1", {}, 400, "UNKNOWN_PARAMETER"],
       ["/v1/rooms/a:talk?kind=k", {}, 400, "UNKNOWN_PARAMETER"],

@@ -39,7 +39,7 @@ async function start(t: TestContext): Promise<Api> {
   };
 }
 
-test("what a server publishes members get, once for each id", async t => {
+test("members get what a server publishes, once for each id", async t => {
   const { open, post } = await start(t);
   const client = await open();
   const { epoch } = await client.join("general", "jdoe");

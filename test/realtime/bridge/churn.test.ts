@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { scriptArguments } from "../../node-script.js";
 
-test("what comes and goes leaves nothing in tables that are old", async t => {
+test("entries that come and go leave nothing in tables that are old", async t => {
   const script = scriptArguments("test/realtime/bridge/churn.ts");
   const { stdout } = await promisify(execFile)(process.execPath, script);
   const grown = JSON.parse(stdout) as Record<string, number>;

@@ -57,7 +57,7 @@ test("fields of other types than the frame's are errors, and a request without a
   ]);
 });
 
-test("what a reply is declared to rewrite must be in it", async () => {
+test("a field that a reply is declared to rewrite must be in it", async () => {
   assert.deepEqual(await problems({ events: asked("chat.v1.Rooms/Join", ["message"]) }), [
     'error realtime.events.message.rewrite: google.protobuf.Empty has no string "message" to rewrite it with',
   ]);

@@ -77,7 +77,7 @@ export function describeBroker(kind: BrokerKind): void {
     const got = (recorder: Recorder, room: string, seq: number): Promise<void> =>
       recorder.until(() => (recorder.seqs(room).at(-1) ?? 0) >= seq);
 
-    test("what one node publishes every node with members gets, in order, at the same place", async () => {
+    test("every node with members gets what one node publishes, in order, with the same numbers", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
       const room = "Zürich > *.general";
@@ -274,7 +274,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(await a.broker.history("general", 10), []);
     });
 
-    test("what a node signals all others hear", async () => {
+    test("all other nodes get the signal of a node", async () => {
       const name = prefix();
       const [a, b, c] = [await node(name), await node(name), await node(name)];
       a.broker.signal('{"subject":"jdoe"}');

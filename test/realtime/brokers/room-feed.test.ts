@@ -53,7 +53,7 @@ test("messages that arrive before the position is known are delivered from that 
   assert.deepEqual(short(recorder), ["5", "6", "7"]);
 });
 
-test("what comes twice is delivered once", () => {
+test("a message that comes twice is delivered once", () => {
   const { recorder, feed } = setup();
   feed.open({ epoch: "e1", seq: 0 });
   for (const seq of [1, 2, 1, 2, 3]) feed.message(message(seq));
@@ -72,7 +72,7 @@ test("a hole is filled from the history, before what follows it", async () => {
   assert.equal(feed.current, true);
 });
 
-test("what the history lacks is a gap", async () => {
+test("messages that the history lacks are a gap", async () => {
   const { recorder, feed, reads } = setup();
   feed.open({ epoch: "e1", seq: 2 });
   feed.catchUp();

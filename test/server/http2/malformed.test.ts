@@ -202,7 +202,7 @@ describe("malformed requests over HTTP/2", () => {
     other.destroy();
   });
 
-  test("what begins like a preface and is none is an HTTP/1.1 request that is not valid", async () => {
+  test("bytes that only begin like a preface are an HTTP/1.1 request that is not valid", async () => {
     refused = [];
     const other = await RawClient.open(engine.port, Buffer.from("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"));
     await other.closed;

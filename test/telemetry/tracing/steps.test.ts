@@ -94,7 +94,7 @@ ${more}`,
     ["jwt", `{ type: jwt, jwks: ${others}/keys }`, "INTERNAL keys"],
   ];
   for (const [name, provider, child, path] of guards)
-    it(`what the provider ${name} asks is a span below the guard's, and the service gets its id`, async () => {
+    it(`the request of the provider ${name} is a span below the guard's, and the service gets its id`, async () => {
       const gateway = await start(provider);
       const authorization = `Bearer ${name === "jwt" ? await key.sign() : "token"}`;
       const answer = await send(`${gateway.url}/v1/items/7`, { headers: { authorization } });
