@@ -414,6 +414,31 @@ test("a connection on which nothing is answered is given up after a probe", asyn
   assert.ok(state.state === "waiting" && /no sign of the gateway/.test(state.reason));
 });
 
+test("a transport that opens and on which nothing ever arrives is passed over when the client connects again", async t => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const silent = new FakeServer();
+  const server = new FakeServer();
+  const transports = [{ ...silent.transport, name: "silent" }, server.transport];
+  const { client } = start(t, { transports });
+  const open = reaches(client, "open");
+  client.connect();
+  assert.deepEqual(await open, { state: "open", transport: "silent" });
+  silent.responsive = false;
+  const waiting = reaches(client, "waiting");
+  for (let each = 0; each < 30 && client.state.state === "open"; each++) {
+    now += 1250;
+    t.mock.timers.tick(5000);
+    await turn();
+  }
+  await waiting;
+  silent.responsive = true;
+  const again = reaches(client, "open");
+  t.mock.timers.tick(1);
+  assert.deepEqual(await again, { state: "open", transport: "fake" });
+});
+
 test("no more frames are sent at once than the gateway takes", async t => {
   const { server, client } = start(t, { rate: { burst: 10, perSecond: 1000 } });
   const rooms = Array.from({ length: 40 }, (_, i) => client.room(`r${i}`, { from: "Ann" }));

@@ -40,7 +40,7 @@ export interface LinkOwner {
   readonly waiting: boolean;
 }
 
-/** A transport that did not open where a later one did is left out for so long. */
+/** A transport that did not open where a later one did, or on which nothing arrived, is left out for so long. */
 const avoidMs = 600_000;
 /** The time that the user may take to log in, say. */
 const tokenTimeoutMs = 120_000;
@@ -53,6 +53,8 @@ export class Link {
   readonly #unwatch: () => void;
   #state: State = { state: "idle" };
   #carrier: Carrier | undefined;
+  /** The one that is open, until something has arrived by it. */
+  #unproven: Transport | undefined;
   /** Of this try to connect; all that belongs to an earlier one is void. */
   #attempt = 0;
   #failures = 0;
@@ -193,7 +195,7 @@ export class Link {
             clearTimeout(timer);
             open = true;
             resolve(undefined);
-            this.#opened(transport.name);
+            this.#opened(transport);
           },
           frame: frame => {
             if (current()) this.#frame(frame);
@@ -210,17 +212,18 @@ export class Link {
     });
   }
 
-  #opened(transport: string): void {
+  #opened(transport: Transport): void {
+    this.#unproven = transport;
     this.#heardAt = this.#tickedAt = this.#creditAt = performance.now();
     this.#credit = this.#options.rate.burst;
-    this.#set({ state: "open", transport });
+    this.#set({ state: "open", transport: transport.name });
     this.#owner.opened();
     this.#watch();
   }
 
   #frame(frame: ServerFrame): void {
     this.#heardAt = performance.now();
-    this.#pingedAt = undefined;
+    this.#unproven = this.#pingedAt = undefined;
     this.#failures = this.#denials = 0;
     if (frame.type !== "pong") this.#owner.frame(frame);
   }
@@ -245,6 +248,7 @@ export class Link {
     this.#tickedAt = now;
     if (this.#pingedAt !== undefined && !slept) {
       if (now - this.#pingedAt >= responseTimeout) {
+        if (this.#unproven !== undefined) this.#avoided.set(this.#unproven, now);
         this.#closed(1006, `no sign of the gateway for ${responseTimeout} ms`);
         return;
       }
