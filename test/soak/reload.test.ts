@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { uwsSkipped } from "../engine.js";
 import { runReload } from "./reload.js";
 
-// Memory and stalls are judged by `npm run soak` alone: so few reloads cannot show whether anything is left of them.
+// Memory is judged by `npm run soak` alone: so few reloads cannot show whether anything is left of them.
 for (const engine of ["fastify", "uws"] as const) {
   for (const workers of [1, 2]) {
     test(`5 reloads of ${workers === 1 ? "one process" : "two workers"} on ${engine} fail no request, stream or socket`, {
