@@ -30,6 +30,8 @@ export interface Served {
   close(): Promise<void>;
 }
 
+const protos = "[{ protos: ./echo.proto }]";
+
 /** How the process is started. */
 export interface ServeOptions {
   /** The script of another build than that of the tests. */
@@ -38,6 +40,8 @@ export interface ServeOptions {
   readonly nodeOptions?: readonly string[];
   /** A command that runs it, with its arguments. */
   readonly within?: readonly string[];
+  /** `descriptors` of the configuration, in flow style; default the proto. */
+  readonly descriptors?: string;
   /** A file for its standard output, whose lines are then not read. */
   readonly output?: number;
 }
@@ -49,12 +53,12 @@ export interface ServeOptions {
 export function serve(
   yaml: string,
   proto = echoProto,
-  { main = compiled, nodeOptions = [], within = [], output }: ServeOptions = {},
+  { main = compiled, nodeOptions = [], within = [], output, descriptors = protos }: ServeOptions = {},
 ): Served {
   const folder = mkdtempSync(join(tmpdir(), "protogate-workers-"));
   const write = (text: string, protos = proto): void => {
     writeFileSync(join(folder, "echo.proto"), protos);
-    writeFileSync(join(folder, "gateway.yaml"), `descriptors: [{ protos: ./echo.proto }]\n${text}`);
+    writeFileSync(join(folder, "gateway.yaml"), `descriptors: ${descriptors}\n${text}`);
   };
   write(yaml);
   const node = [process.execPath, ...nodeOptions, main, "serve", "-c", join(folder, "gateway.yaml")];
