@@ -6,8 +6,10 @@ import { WebSocket } from "ws";
 import { Client, type Room, type WebSocketConstructor } from "../../clients/js/src/index.js";
 import { createRedisBroker } from "../../src/realtime/brokers/redis-broker.js";
 import { startLine } from "../demo/page/line.js";
+import { uwsSkipped } from "../engine.js";
 import { missing, startRedis } from "../realtime/brokers/servers.js";
 import { serve, type TestServer } from "../realtime/harness.js";
+import { get, type Served, serve as serveProcess } from "../workers/served.js";
 
 const webSocket = WebSocket as unknown as WebSocketConstructor;
 
@@ -37,9 +39,47 @@ class Ledger {
   }
 }
 
+/** A gateway of two workers. */
+async function serveTwo(t: TestContext): Promise<{ readonly port: number; readonly served: Served }> {
+  const served = serveProcess(`
+listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }
+upstreams: { echo: { targets: ["127.0.0.1:1"] } }
+services: [{ service: test.v1.Echo, upstream: echo }]
+realtime: { auth: none, origins: ["*"], history: { messages: 1000 }, limits: { message: 1KiB } }
+server: { workers: 2, drain: 1s }`);
+  t.after(() => served.close());
+  const ready = await served.logged(({ msg }) => msg === "ready");
+  return { port: Number(ready.realtime), served };
+}
+
 test("a client and a gateway agree on rooms, presence and who joins and leaves", async t => {
   const { port } = await serve(t);
-  const [ann, bob] = [connectTo(t, port), connectTo(t, port)];
+  const ann = connectTo(t, port);
+  await agree(ann, connectTo(t, port));
+  await assert.rejects(ann.call("a.B/C"), { reason: "ROUTE_NOT_FOUND" });
+});
+
+test("clients on two workers of a gateway agree on rooms, presence and who joins and leaves", {
+  skip: await uwsSkipped(),
+}, async t => {
+  const { port, served } = await serveTwo(t);
+  const found = new Map<unknown, Client>();
+  while (found.size < 2) {
+    const before = served.log.length;
+    const client = connectTo(t, port);
+    client.connect();
+    const line = await served.logged(
+      each => each.path === "/ws" && each.status === 101 && served.log.indexOf(each) >= before,
+    );
+    if (found.has(line.worker)) client.close();
+    else found.set(line.worker, client);
+  }
+  const [ann, bob] = [...found.values()] as [Client, Client];
+  await agree(ann, bob);
+  await refusesLarge(ann.room("y", { from: "Ann" }));
+});
+
+async function agree(ann: Client, bob: Client): Promise<void> {
   const room = ann.room("x", { from: "Ann" });
   const ledger = new Ledger(room);
   await room.join();
@@ -62,8 +102,7 @@ test("a client and a gateway agree on rooms, presence and who joins and leaves",
       ["earlier", "hello"],
     ],
   );
-  await assert.rejects(ann.call("a.B/C"), { reason: "ROUTE_NOT_FOUND" });
-});
+}
 
 test("a client answers for a connection by pings that the gateway returns", async t => {
   const { port, metric } = await serve(t);
@@ -95,10 +134,64 @@ test("a network that takes TCP connections and says nothing is noticed by the co
 
 test("a frame above the limit of the gateway fails what was sent, and the room goes on", async t => {
   const { port } = await serve(t, { sockets: { messageLimit: 1024 } });
-  const room = connectTo(t, port).room("x", { from: "Ann" });
+  await refusesLarge(connectTo(t, port).room("x", { from: "Ann" }));
+});
+
+async function refusesLarge(room: Room): Promise<void> {
   await room.join();
   await assert.rejects(room.send("x".repeat(1500)), { reason: "MESSAGE_TOO_LARGE" });
   await room.send("small");
+}
+
+test("every message is delivered once and in order while the workers of a gateway are killed one after the other", {
+  skip: await uwsSkipped(),
+}, async t => {
+  const { port, served } = await serveTwo(t);
+  const admin = served.log.find(({ msg }) => msg === "ready")?.admin;
+  const ledgers: Ledger[] = [];
+  const rooms: Room[] = [];
+  for (let member = 0; member < 6; member++) {
+    const room = connectTo(t, port).room("x", { from: `M${member}` });
+    rooms.push(room);
+    ledgers.push(new Ledger(room));
+    await room.join();
+  }
+  const sent: string[] = [];
+  let count = 0;
+  const say = async (): Promise<void> => {
+    const text = `${++count}`;
+    const outcome = await rooms[0]?.send(text).then(
+      () => "sent",
+      (error: { uncertain: boolean }) => (error.uncertain ? "uncertain" : "refused"),
+    );
+    assert.notEqual(outcome, "refused");
+    if (outcome === "sent") sent.push(text);
+  };
+  for (const worker of [1, 2, 1]) {
+    for (let message = 0; message < 20; message++) await say();
+    const { workers } = JSON.parse((await get(`http://127.0.0.1:${admin}/config`)).text);
+    const before = served.log.length;
+    process.kill(workers.find((each: { worker: number }) => each.worker === worker).pid, "SIGKILL");
+    for (let message = 0; message < 20; message++) await say();
+    await served.logged(
+      line => /^another worker serves/.test(String(line.msg)) && served.log.indexOf(line) >= before,
+    );
+  }
+  await say();
+  for (const ledger of ledgers) {
+    await ledger.has(sent.at(-1) ?? "");
+    assert.deepEqual([ledger.lost, ledger.epochs], [0, 0]);
+    const numbers = ledger.texts.map(Number);
+    assert.deepEqual(
+      numbers,
+      [...new Set(numbers)].sort((a, b) => a - b),
+    );
+    // What the client could not know to be sent may have been.
+    assert.deepEqual(
+      sent.filter(text => !ledger.texts.includes(text)),
+      [],
+    );
+  }
 });
 
 test("every message is accounted for when gateways without a broker are restarted", async t => {
