@@ -15,6 +15,7 @@ import { startGroup } from "./start/start.js";
 import { streamsGroup } from "./streams/streams.js";
 import { tracingGroup } from "./tracing/tracing.js";
 import { transportGroup } from "./transport/transport.js";
+import { workersGroup } from "./workers/workers.js";
 
 /** In the order in which they run. */
 export const groups: readonly Group[] = [
@@ -31,6 +32,7 @@ export const groups: readonly Group[] = [
   realtimeGroup,
   sessionsGroup,
   profileGroup,
+  workersGroup,
   soakGroup,
   realtimeSoakGroup,
   scaleGroup,

@@ -34,6 +34,11 @@ export const deliveriesPerCpu: Metric = {
   label: "deliveries/CPU s",
   better: "higher",
 };
+export const deliveriesPerSecond: Metric = {
+  name: "deliveries_per_second",
+  label: "deliveries/s",
+  better: "higher",
+};
 /** Of streams: what all clients have got, by the CPU time of the server. */
 export const messagesPerCpu: Metric = {
   name: "messages_per_cpu_second",

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What a process has used since it began (Linux). */
+/** What a process and those that it has started have used since it began (Linux). */
 export interface Usage {
   /** User and system time of all threads. */
   readonly cpuSeconds: number;
@@ -11,7 +11,27 @@ export interface Usage {
 }
 
 export function readUsage(pid: number): Usage {
-  return scheduled(pid) ?? { cpuSeconds: tickCpuSeconds(pid), waitSeconds: 0 };
+  const all = familyOf(pid).map(
+    each => scheduled(each) ?? { cpuSeconds: tickCpuSeconds(each), waitSeconds: 0 },
+  );
+  return {
+    cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+    waitSeconds: all.reduce((sum, { waitSeconds }) => sum + waitSeconds, 0),
+  };
+}
+
+/** A process, the first, and all that it has started, and so on. */
+export function familyOf(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap(thread => {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").trim();
+      return text === "" ? [] : text.split(" ").map(Number);
+    } catch {
+      // The thread has ended since the folder was read.
+      return [];
+    }
+  });
+  return [pid, ...children.flatMap(familyOf)];
 }
 
 /** The most memory that was resident since `forgetPeak`, bytes; 0 where it is not known. */

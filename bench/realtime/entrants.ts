@@ -49,7 +49,7 @@ const centrifugo: Dialect = {
 export const dialects: Readonly<Record<EntrantName, Dialect>> = {
   protogate: {
     path: "/ws",
-    greeting: () => [JSON.stringify({ type: "join-room", room_id: "general" })],
+    greeting: name => [JSON.stringify({ type: "join-room", room_id: "general", from: name })],
     message: text => JSON.stringify({ type: "send-message", room_id: "general", message: text }),
     delivered: message =>
       JSON.stringify({

@@ -106,6 +106,10 @@ export interface GatewayOptions {
   readonly checkout?: string;
   /** Not the bundle that ships, but modules as files, which a profile tells apart and a script can replace. */
   readonly asModules?: boolean;
+  /** Further variables of the configuration. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Answers no questions: workers have no channel for them, and would load the probe, too. */
+  readonly unprobed?: boolean;
 }
 
 export async function startGateway(
@@ -117,6 +121,8 @@ export async function startGateway(
     nodeOptions = [],
     checkout = root,
     asModules = false,
+    env: more = {},
+    unprobed = false,
   }: GatewayOptions = {},
 ): Promise<Server> {
   const port = await freePort();
@@ -126,12 +132,17 @@ export async function startGateway(
     ENGINE: parts.engine,
     TRANSPORT: parts.transport,
     UPSTREAM: site.upstream,
+    ...more,
     ...(site.certificate && { TLS_CERT: site.certificate.cert, TLS_KEY: site.certificate.key }),
   };
   const main = join(checkout, asModules ? "build/src/main.js" : "dist/main.js");
   const imports = preloaded.flatMap(path => ["--import", pathToFileURL(join(compiled, `${path}.js`)).href]);
   const args = [...nodeOptions, ...imports, main, "serve", "-c", config];
-  const child = startNode(site, gatewayName(parts), args, env);
+  const { children, cpu } = site;
+  const name = gatewayName(parts);
+  const child = unprobed
+    ? children.start({ name, file: process.execPath, args, env, cpu })
+    : startNode(site, name, args, env);
   await untilAccepts(child, port);
   return { child, port };
 }
