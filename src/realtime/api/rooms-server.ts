@@ -10,9 +10,16 @@ import {
   type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import protobuf, { type Method, type Root, type Type } from "protobufjs";
+import type { Codec, JsonPolicy } from "../../codec/codec.js";
+import { type Codecs, createCodecs } from "../../codec/codecs.js";
+import type { JsonValue } from "../../codec/json.js";
+import { Writer } from "../../codec/json-to-wire/writer.js";
+import { loadModel } from "../../descriptors/load/load.js";
+import type { MethodType, ServiceType } from "../../descriptors/model.js";
 import { bearerCheck } from "../../net/bearer.js";
+import { createPace } from "../../net/pace.js";
 import { Code } from "../../status/code.js";
+import { encodeErrorInfo, encodeStatus } from "../../status/details.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
 import { jsonMembers } from "../bridge/json-members.js";
 import type { Message, Published, RoomPosition } from "../brokers/broker.js";
@@ -48,7 +55,7 @@ export async function startRoomsServer(hub: () => Hub, options: RoomsServerOptio
   const { host, port, tls, token } = options;
   const server = new Server();
   const { definition, implementation } = roomsService(
-    await loadRoomsProto(),
+    await loadRooms(),
     createRoomsApi(hub),
     bearerCheck(token),
   );
@@ -95,7 +102,7 @@ interface Requests {
   readonly Broadcast: PostMessage & { rooms: string[] };
   readonly ListRooms: object;
   readonly ListMembers: { room: string };
-  readonly ReadHistory: { room: string; since: RoomPosition | null; limit: number; before: number };
+  readonly ReadHistory: { room: string; since?: RoomPosition; limit: number; before: number };
   readonly Disconnect: DisconnectTarget & { reason: string };
   readonly Subscribe: DisconnectTarget & { room: string };
   readonly Unsubscribe: DisconnectTarget & { room: string; reason: string; banSeconds: number };
@@ -114,7 +121,7 @@ function handlersOf(api: RoomsApi): Handlers {
     ListRooms: async () => ({ rooms: await api.rooms() }),
     ListMembers: async ({ room }) => ({ members: await api.members(room) }),
     ReadHistory: async ({ room, since, limit, before }) => {
-      const asked = { since: since ?? undefined, before: before || undefined, limit: limit || undefined };
+      const asked = { since, before: Number(before) || undefined, limit: limit || undefined };
       const { messages, replay } = await api.history(room, asked);
       const place = replay && { place: replay.position, recovered: replay.recovered };
       return { messages: messages.map(messageOf), ...place };
@@ -162,7 +169,7 @@ function publication(published: Published | undefined): object {
 function messageOf({ epoch, seq, text, at }: Message): object {
   const { from, message, event } = JSON.parse(text) as Readonly<Record<string, string | undefined>>;
   const content = message === undefined ? { event, data: jsonMembers(text).get("data") } : { message };
-  const sentAt = { seconds: Math.floor(at / 1000), nanos: (at % 1000) * 1_000_000 };
+  const sentAt = new Date(at).toISOString();
   return { place: { epoch, seq }, from, ...content, sentAt };
 }
 
@@ -171,16 +178,15 @@ function messageOf({ epoch, seq, text, at }: Message): object {
  * @param admits whether a caller with that `authorization` metadata may call
  */
 function roomsService(
-  root: Root,
+  { service, codecs }: { readonly service: ServiceType; readonly codecs: Codecs },
   api: RoomsApi,
   admits: (authorization: string | undefined) => boolean,
 ): { readonly definition: ServiceDefinition; readonly implementation: UntypedServiceImplementation } {
   const definition: Record<string, MethodDefinition<object, object>> = {};
   const implementation: UntypedServiceImplementation = {};
   const handlers = handlersOf(api) as Readonly<Record<string, (request: object) => Promise<object>>>;
-  const failed = failures(root);
-  for (const method of root.lookupService(serviceName).methodsArray) {
-    definition[method.name] = methodDefinition(method);
+  for (const method of service.methods) {
+    definition[method.name] = methodDefinition(method, codecs);
     const handle = handlers[method.name];
     const answer: handleUnaryCall<object, object> = (call, reply) => {
       const [authorization] = call.metadata.get("authorization");
@@ -199,34 +205,43 @@ function roomsService(
   return { definition, implementation };
 }
 
-function methodDefinition(method: Method): MethodDefinition<object, object> {
-  method.resolve();
-  const request = codec(method.resolvedRequestType as Type);
-  const reply = codec(method.resolvedResponseType as Type);
+function methodDefinition(
+  { path, input, output }: MethodType,
+  codecs: Codecs,
+): MethodDefinition<object, object> {
+  const request = codecOf(codecs.message(input));
+  const response = codecOf(codecs.message(output));
   return {
-    path: `/${serviceName}/${method.name}`,
+    path,
     requestStream: false,
     responseStream: false,
     requestSerialize: request.serialize,
     requestDeserialize: request.deserialize,
-    responseSerialize: reply.serialize,
-    responseDeserialize: reply.deserialize,
+    responseSerialize: response.serialize,
+    responseDeserialize: response.deserialize,
   };
 }
 
-function codec(type: Type) {
+function codecOf(codec: Codec) {
   return {
-    serialize: (value: object): Buffer => Buffer.from(type.encode(type.fromObject(value)).finish()),
-    deserialize: (wire: Buffer): object => {
-      const { who: _, ...request } = type.toObject(type.decode(wire), {
-        defaults: true,
-        longs: Number,
-        oneofs: true,
-      });
-      return request;
+    serialize: (value: object): Buffer => {
+      const writer = new Writer(256);
+      codec.encode(jsonOf(value), writer);
+      return Buffer.from(writer.finish());
     },
+    deserialize: (wire: Buffer): object => JSON.parse(codec.decode(wire)),
   };
 }
+
+/** Without what is undefined, and with texts that UTF-8 can write. */
+function jsonOf(value: object): JsonValue {
+  const text = JSON.stringify(value, (_, each) =>
+    typeof each === "string" ? each.replace(loneSurrogates, "\ufffd") : each,
+  );
+  return JSON.parse(text);
+}
+
+const loneSurrogates = /\p{Surrogate}/gu;
 
 function failureOf(error: unknown): Failure {
   return error instanceof GatewayError
@@ -235,32 +250,32 @@ function failureOf(error: unknown): Failure {
 }
 
 /** Failures as gRPC sends them, with an ErrorInfo beside what details they have. */
-function failures(root: Root): (failure: Failure) => Pick<StatusObject, "code" | "details" | "metadata"> {
-  const status = root.lookupType("google.rpc.Status");
-  const errorInfo = root.lookupType("google.rpc.ErrorInfo");
-  return ({ code, reason, message, details }) => {
-    const info = errorInfo.encode(errorInfo.fromObject({ reason, domain: "protogate" })).finish();
-    const own = { typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value: info };
-    const all = [own, ...details].map(each => ({ type_url: each.typeUrl, value: each.value }));
-    const metadata = new Metadata();
-    const bytes = status.encode(status.fromObject({ code, message, details: all })).finish();
-    metadata.set("grpc-status-details-bin", Buffer.from(bytes));
-    return { code: code === Code.OK ? Code.UNKNOWN : code, details: message, metadata };
-  };
+function failed(failure: Failure): Pick<StatusObject, "code" | "details" | "metadata"> {
+  const { code, reason, message } = failure;
+  const details = [encodeErrorInfo(reason), ...failure.details];
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(encodeStatus({ code, message, details })));
+  return { code: code === Code.OK ? Code.UNKNOWN : code, details: message, metadata };
 }
 
 /** The folder of the protos that come with the package, the same from `src` and from `dist`. */
 const folder = fileURLToPath(new URL("../../../protos/", import.meta.url));
 
-const files = [
-  "protogate/realtime/v1/rooms.proto",
-  "google/rpc/status.proto",
-  "google/rpc/error_details.proto",
-];
-
-/** The definitions that the service `protogate.realtime.v1.Rooms` needs. */
-async function loadRoomsProto(): Promise<Root> {
-  const root = new protobuf.Root();
-  root.resolvePath = (_origin, target) => join(folder, target);
-  return root.load(files);
+/** The definition of `protogate.realtime.v1.Rooms`, and the codecs of its messages. */
+async function loadRooms(): Promise<{ readonly service: ServiceType; readonly codecs: Codecs }> {
+  const file = join(folder, "protogate/realtime/v1/rooms.proto");
+  const input = { kind: "protos", folder: file, include: [folder] } as const;
+  const { model } = await loadModel([input], createPace(), undefined, false);
+  const service = model.services.get(serviceName);
+  if (service === undefined) throw new Error(`${file}: expected the service ${serviceName}`);
+  return { service, codecs: createCodecs(model, policy) };
 }
+
+const policy: JsonPolicy = {
+  enums: "name",
+  int64: "number",
+  emitDefaults: true,
+  names: "json",
+  unknownFields: "ignore",
+  depth: 8,
+};

@@ -156,3 +156,13 @@ test("the gRPC API of rooms with a token serves only callers that send it", asyn
   }
   assert.deepEqual(await call("ListRooms", {}, "Bearer s3cret-token"), { rooms: [] });
 });
+
+test("history over gRPC has U+FFFD in place of a surrogate without its other half", async t => {
+  const { call, realtime } = await start(t);
+  await realtime.hub.publish({ room: "a", from: "b", message: "half \ud83d and whole \u{1f600}" });
+  const { messages } = await call("ReadHistory", { room: "a" });
+  assert.deepEqual(
+    (messages as Json[]).map(({ message }) => message),
+    ["half \ufffd and whole \u{1f600}"],
+  );
+});
