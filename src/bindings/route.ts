@@ -7,6 +7,7 @@ import { type ResponseBody, type ResponsePlan, responsePlan } from "../codec/wir
 import { nearest } from "../config/nearest.js";
 import type { Field, MessageType, MethodType } from "../descriptors/model.js";
 import type { Dialect } from "../dialects/dialect.js";
+import { whenReady } from "../net/when-ready.js";
 import { type Segment, type Template, TemplateError, templateLimits } from "../routing/template.js";
 import { parseTemplate, prefixTemplate, type TemplateParts } from "../routing/template-parser.js";
 import type { RoutePolicy } from "./policy.js";
@@ -202,7 +203,7 @@ function enveloped(plan: ResponsePlan, output: MessageType, { renderSuccess }: D
     decode: message => put(plan.decode(message)),
     decodeInTurns: message => {
       const decoded = plan.decodeInTurns(message);
-      return decoded instanceof Promise ? decoded.then(put) : put(decoded);
+      return whenReady(decoded, put);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { asBuffer } from "../net/buffer.js";
 import { compress } from "../net/gzip.js";
+import { whenReady } from "../net/when-ready.js";
 import { gatewayError } from "../status/failure.js";
 import { decompress, type MessageEncoding, worthCompressing } from "./compression.js";
 import { EnvelopeReader, envelope } from "./envelope.js";
@@ -39,7 +40,7 @@ export class EnvelopedMessages implements MessageReader {
       const bytes = this.#envelopes.next();
       if (bytes === undefined) return undefined;
       const message = this.#read(this.#envelopes.flags, bytes);
-      const waiting = message instanceof Promise ? message.then(emit) : emit(message);
+      const waiting = whenReady(message, emit);
       if (waiting !== undefined) return waiting.then(() => this.#emitAll(emit));
     }
   }
@@ -56,7 +57,7 @@ export function plainMessages(
     if (flags === 0) return transform(bytes);
     if (encoding === "identity") throw unexpectedCompression();
     const message = decompress(bytes, limit);
-    return message instanceof Promise ? message.then(transform) : transform(message);
+    return whenReady(message, transform);
   });
 }
 

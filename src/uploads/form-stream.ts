@@ -1,6 +1,7 @@
 import { TranscodeError } from "../codec/error.js";
 import type { RequestPlan } from "../codec/json-to-wire/request.js";
 import { createPace, type Pace, type Steps } from "../net/pace.js";
+import { whenReady } from "../net/when-ready.js";
 import { gatewayError } from "../status/failure.js";
 import { fileBytes } from "./file-bytes.js";
 import { FormFields } from "./form-fields.js";
@@ -66,7 +67,7 @@ class WholeFormReader implements FormReader {
     this.#chunks = [];
     if (bytes.length === 0) return emit(plan.encode(variables, query, { contentType: "", bytes }));
     const message = encodeForm(plan, variables, query, { contentType, bytes }, limits);
-    return message instanceof Promise ? message.then(emit) : emit(message);
+    return whenReady(message, emit);
   }
 }
 

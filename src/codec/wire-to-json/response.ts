@@ -1,4 +1,5 @@
 import type { Field, MessageType } from "../../descriptors/model.js";
+import { whenReady } from "../../net/when-ready.js";
 import type { Codec } from "../codec.js";
 import type { Codecs } from "../codecs.js";
 import { isHttpBody, readHttpBody } from "../http-body.js";
@@ -41,7 +42,7 @@ export function responsePlan(output: MessageType, field: Field | undefined, code
     decode: message => jsonBody(codec().decode(message)),
     decodeInTurns: message => {
       const text = codec().decodeInTurns(message);
-      return text instanceof Promise ? text.then(jsonBody) : jsonBody(text);
+      return whenReady(text, jsonBody);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { RpcBinding } from "../../bindings/binding.js";
 import { Writer } from "../../codec/json-to-wire/writer.js";
+import { whenReady } from "../../net/when-ready.js";
 
 /** How the messages of a call are written: as the backend has them, or as canonical ProtoJSON. */
 export interface MessageCodec {
@@ -25,7 +26,7 @@ export function messageCodec(name: string, { canonical, route }: RpcBinding): Me
     read: message => canonical.message(input).encodeTextInTurns(message, writer),
     write: message => {
       const text = canonical.message(output).decodeInTurns(message);
-      return text instanceof Promise ? text.then(utf8) : utf8(text);
+      return whenReady(text, utf8);
     },
   };
 }

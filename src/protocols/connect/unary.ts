@@ -1,5 +1,6 @@
 import type { RpcBinding } from "../../bindings/binding.js";
 import { compress } from "../../net/gzip.js";
+import { whenReady } from "../../net/when-ready.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
 import { gatewayError } from "../../status/failure.js";
 import {
@@ -96,7 +97,7 @@ class WholeMessage implements MessageReader {
 
   #emit(bytes: Uint8Array, emit: EmitMessage): void | Promise<void> {
     const message = this.#codec.read(bytes);
-    return message instanceof Promise ? message.then(emit) : emit(message);
+    return whenReady(message, emit);
   }
 }
 

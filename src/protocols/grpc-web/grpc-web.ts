@@ -1,4 +1,5 @@
 import { asBuffer } from "../../net/buffer.js";
+import { whenReady } from "../../net/when-ready.js";
 import { type Failure, gatewayError } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
 import { compresses, encodingOf } from "../compression.js";
@@ -126,7 +127,7 @@ class GrpcWebFormat extends RpcFormat {
       body: encoded(Buffer.concat([bytes, end]), this.#text),
     });
     const body = messageEnvelope(message, this.compress);
-    return body instanceof Promise ? body.then(finish) : finish(body);
+    return whenReady(body, finish);
   }
 
   message(message: Uint8Array): Uint8Array | Promise<Uint8Array> {

@@ -3,6 +3,7 @@ import type { Codec } from "../../codec/codec.js";
 import { createObject, type JsonObject, type JsonValue } from "../../codec/json.js";
 import { EMPTY, STRUCT } from "../../codec/well-known.js";
 import type { Field, MessageType } from "../../descriptors/model.js";
+import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { EventFrames, EventKind, Session } from "./bridge.js";
 
@@ -56,7 +57,7 @@ function replyReader(
     if (reply.length === 0) return frame;
     const text = codec.decodeInTurns(reply);
     const read = (printed: string) => apply(frame, JSON.parse(printed) as Record<string, unknown>);
-    return text instanceof Promise ? text.then(read) : read(text);
+    return whenReady(text, read);
   };
 }
 
