@@ -6,7 +6,7 @@ export class WireWriter {
   #length = 0;
 
   tag(number: number, wireType: number): void {
-    this.varint(BigInt(tagOf(number, wireType)));
+    this.#uint32(tagOf(number, wireType));
   }
 
   /** The low 64 bits of `value`, negative ones in ten bytes. */
@@ -31,7 +31,7 @@ export class WireWriter {
   }
 
   delimited(value: Uint8Array): void {
-    this.varint(BigInt(value.length));
+    this.#uint32(value.length);
     this.raw(value);
   }
 
@@ -43,20 +43,41 @@ export class WireWriter {
 
   /** A string field. Lone surrogates become U+FFFD. */
   string(number: number, value: string): void {
-    this.field(number, Buffer.from(value));
+    const size = Buffer.byteLength(value);
+    this.tag(number, LENGTH);
+    this.#uint32(size);
+    if (size !== value.length) {
+      this.raw(Buffer.from(value));
+      return;
+    }
+    // All of it is ASCII.
+    this.#reserve(size);
+    for (let index = 0; index < size; index++) this.#bytes[this.#length++] = value.charCodeAt(index);
   }
 
   /** A varint field: an integer without zigzag, or an enum. */
   integer(number: number, value: number): void {
     this.tag(number, VARINT);
-    this.varint(BigInt(value));
+    if (value >= 0 && value <= 0xffff_ffff) this.#uint32(value);
+    else this.varint(BigInt(value));
   }
 
   /** A field that is a message, of what `write` writes. */
   message(number: number, write: (inner: WireWriter) => void): void {
-    const inner = new WireWriter();
-    write(inner);
-    this.field(number, inner.finish());
+    this.tag(number, LENGTH);
+    this.#reserve(1);
+    // The length takes one byte, in most; else what was written makes room for it.
+    const start = this.#length + 1;
+    this.#length = start;
+    write(this);
+    const size = this.#length - start;
+    let lengthBytes = 1;
+    for (let rest = size >>> 7; rest > 0; rest >>>= 7) lengthBytes++;
+    this.#reserve(lengthBytes);
+    this.#bytes.copyWithin(start + lengthBytes - 1, start, start + size);
+    this.#length = start - 1;
+    this.#uint32(size);
+    this.#length += size;
   }
 
   raw(value: Uint8Array): void {
@@ -67,6 +88,17 @@ export class WireWriter {
 
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
+  }
+
+  /** A varint of at most 32 bits, without a bigint. */
+  #uint32(value: number): void {
+    this.#reserve(5);
+    let rest = value;
+    while (rest > 0x7f) {
+      this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#bytes[this.#length++] = rest;
   }
 
   #reserve(more: number): void {

@@ -40,7 +40,7 @@ export function spanBytes(span: SpanRecord): Uint8Array {
   out.fixed(nanoseconds(span.startMs), 8);
   out.tag(8, FIXED64);
   out.fixed(nanoseconds(span.endMs), 8);
-  for (const [name, value] of span.attributes) out.field(9, attribute(name, value));
+  for (const [name, value] of span.attributes) attribute(out, 9, name, value);
   if (span.status !== SpanStatus.Unset) {
     const status = new WireWriter();
     if (span.message !== undefined) status.string(2, span.message);
@@ -55,7 +55,7 @@ export function spanBytes(span: SpanRecord): Uint8Array {
 /** `Resource` of opentelemetry/proto/resource/v1/resource.proto. */
 export function resourceBytes(attributes: SpanRecord["attributes"]): Uint8Array {
   const out = new WireWriter();
-  for (const [name, value] of attributes) out.field(1, attribute(name, value));
+  for (const [name, value] of attributes) attribute(out, 1, name, value);
   return out.finish();
 }
 
@@ -79,20 +79,21 @@ export function exportRequest(
   return out.finish();
 }
 
-function attribute(name: string, value: string | number): Uint8Array {
-  const any = new WireWriter();
-  if (typeof value === "string") any.string(1, value);
-  else if (Number.isSafeInteger(value)) any.integer(3, value);
-  else {
-    const double = Buffer.alloc(8);
-    double.writeDoubleLE(value);
-    any.tag(4, FIXED64);
-    any.raw(double);
-  }
-  const pair = new WireWriter();
-  pair.string(1, name);
-  pair.field(2, any.finish());
-  return pair.finish();
+/** A field of `KeyValue`. */
+function attribute(out: WireWriter, number: number, name: string, value: string | number): void {
+  out.message(number, pair => {
+    pair.string(1, name);
+    pair.message(2, any => {
+      if (typeof value === "string") any.string(1, value);
+      else if (Number.isSafeInteger(value)) any.integer(3, value);
+      else {
+        const double = Buffer.alloc(8);
+        double.writeDoubleLE(value);
+        any.tag(4, FIXED64);
+        any.raw(double);
+      }
+    });
+  });
 }
 
 function nanoseconds(milliseconds: number): bigint {
