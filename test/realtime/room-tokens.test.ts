@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { WebSocket } from "ws";
+import { Client } from "../../clients/js/src/index.js";
 import type { Caller } from "../../src/auth/caller.js";
 import type { Identity } from "../../src/auth/identity.js";
 import { MemoryBroker } from "../../src/realtime/brokers/memory-broker.js";
@@ -132,4 +134,33 @@ test("a member that a server has made stays without a token", async t => {
   t.mock.timers.tick(60_000);
   await client.settled();
   assert.deepEqual(client.frames, []);
+});
+
+test("the project's client asks for another token before one ends, and joins anew with one after the end", async t => {
+  const { port } = await start(t);
+  const client = new Client({ url: `ws://127.0.0.1:${port}/ws`, webSocket: WebSocket as never });
+  t.after(() => client.close());
+  const asked: string[] = [];
+  const token = (why: string): string => {
+    asked.push(why);
+    // The notice comes at once where less than 30 seconds are left.
+    if (asked.length === 1) return `ann.dm-1.${Date.now() + 20_000}`;
+    if (asked.length === 2) return `ann.dm-1.${Date.now() + 5000}`;
+    if (asked.length === 3) throw new Error("the issuer is away");
+    return "ann.dm-1.";
+  };
+  const room = client.room("dm-1", { token });
+  const refused: unknown[] = [];
+  room.on("refused", error => refused.push(error));
+  const joins: boolean[] = [];
+  const again = new Promise<void>(resolve =>
+    room.on("joined", each => {
+      joins.push(each.again);
+      if (each.again) resolve();
+    }),
+  );
+  await room.join();
+  await again;
+  await room.send("hello");
+  assert.deepEqual([asked, joins, refused], [["join", "expiring", "expiring", "join"], [false, true], []]);
 });

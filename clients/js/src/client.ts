@@ -258,7 +258,7 @@ export class Client {
       pending.onFrame?.(frame);
       if (frame.type === "error") pending.reject(refusal(frame));
       else if (frame.type !== "event") pending.resolve(frame);
-    } else if (frame.type === "expiring") {
+    } else if (frame.type === "expiring" && frame.room_id === undefined) {
       void this.#refresh();
     } else if (frame.room_id !== undefined) {
       this.#rooms.get(frame.room_id)?.receive(frame);

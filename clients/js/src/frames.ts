@@ -46,7 +46,7 @@ export class RealtimeError extends Error {
 
   /**
    * @param reason one of the gateway's or of the backend, or of the client itself: CONNECTION_LOST, CLOSED, TIMEOUT,
-   * CANCELLED, NOT_JOINED, MESSAGE_TOO_LARGE, QUEUE_FULL, SLOW_READER
+   * CANCELLED, NOT_JOINED, NO_TOKEN, MESSAGE_TOO_LARGE, QUEUE_FULL, SLOW_READER
    * @param uncertain it may have taken effect: the connection was lost, or the time was over, before there was a response
    * @param frame the gateway's `error`
    */
@@ -80,6 +80,7 @@ export class RealtimeError extends Error {
 const passing: ReadonlySet<string> = new Set([
   "BROKER_UNAVAILABLE",
   "CONNECTION_LOST",
+  "NO_TOKEN",
   "RATE_LIMITED",
   "TOO_MANY_PENDING",
 ]);

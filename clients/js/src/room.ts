@@ -40,6 +40,8 @@ export interface RoomOptions {
   readonly from?: string | undefined;
   /** The last message of an earlier session: what has followed it is delivered. */
   readonly since?: Position | undefined;
+  /** Where the room is joined with one. A function is asked for each join, and for another before one ends. */
+  readonly token?: string | ((why: "join" | "expiring") => string | Promise<string>) | undefined;
   /** Messages of before that are delivered on the first join, as far as the gateway has them. Default 0. */
   readonly last?: number | undefined;
 }
@@ -66,6 +68,8 @@ export class Room {
   /** The user wants to be a member. */
   #wanted: Deferred | undefined;
   #membership: Membership = "out";
+  /** Joins that were begun; a token that comes later than the next of them is not used. */
+  #joins = 0;
   #position: Position | undefined;
   /** Gaps up to that message are of before the first join. */
   #earlier = 0;
@@ -147,6 +151,7 @@ export class Room {
   lost(): void {
     clearTimeout(this.#retry);
     this.#membership = "out";
+    this.#joins++;
     this.#outbox.pause();
   }
 
@@ -172,7 +177,15 @@ export class Room {
         this.#events.emit("leave", String(frame.from));
         this.#askPresence();
         break;
+      case "expiring":
+        this.#renew();
+        break;
       case "left": {
+        if (frame.reason === "TOKEN_EXPIRED" && typeof this.#options.token === "function") {
+          this.lost();
+          if (this.#wanted !== undefined) this.#enter();
+          break;
+        }
         const error = new RealtimeError(
           String(frame.reason ?? "REMOVED"),
           "the gateway has ended the membership",
@@ -205,20 +218,46 @@ export class Room {
 
   /** @param again the user has been told of messages up to `since` */
   #join(since: Position | undefined, again: boolean): void {
+    const { token } = this.#options;
+    const wanted = this.#wanted;
+    const attempt = ++this.#joins;
+    const send = (known?: string): void => {
+      if (this.#joins !== attempt) return;
+      const position = since !== undefined && { since: { epoch: since.epoch, seq: since.seq } };
+      this.#link
+        .ask({ ...this.#request(known), ...position }, ack => {
+          if (this.#wanted === wanted && ack.type === "ack")
+            this.#acknowledged(since, ack as unknown as Position, again);
+        })
+        .catch((error: RealtimeError) => this.#notJoined(error, wanted));
+    };
+    if (typeof token !== "function") send(token);
+    else
+      tokenOf(token, "join").then(send, (error: RealtimeError) => {
+        if (this.#joins === attempt) this.#notJoined(error, wanted);
+      });
+  }
+
+  #request(token: string | undefined) {
     const { from } = this.#options;
-    const frame = {
+    return {
       type: "join-room",
       room_id: this.name,
       ...(from !== undefined && { from }),
-      ...(since !== undefined && { since: { epoch: since.epoch, seq: since.seq } }),
+      ...(token !== undefined && { token }),
     };
-    const wanted = this.#wanted;
-    this.#link
-      .ask(frame, ack => {
-        if (this.#wanted === wanted && ack.type === "ack")
-          this.#acknowledged(since, ack as unknown as Position, again);
-      })
-      .catch((error: RealtimeError) => this.#notJoined(error, wanted));
+  }
+
+  /** Joins again with another token, which changes nothing else. Where none can be had, the gateway ends the membership. */
+  #renew(): void {
+    const { token } = this.#options;
+    if (typeof token !== "function") return;
+    const attempt = this.#joins;
+    tokenOf(token, "expiring")
+      .then(next =>
+        this.joined && this.#joins === attempt ? this.#link.ask(this.#request(next)) : undefined,
+      )
+      .catch(() => undefined);
   }
 
   /** Runs before what follows the response is read. */
@@ -312,6 +351,15 @@ export class Room {
       this.#presence = "known";
       if (stale) this.#askPresence();
     }, presenceIntervalMs);
+  }
+}
+
+/** @throws RealtimeError NO_TOKEN (rejects), after which it is tried again */
+async function tokenOf<Why>(source: (why: Why) => string | Promise<string>, why: Why): Promise<string> {
+  try {
+    return await source(why);
+  } catch (error) {
+    throw new RealtimeError("NO_TOKEN", String(error));
   }
 }
 
