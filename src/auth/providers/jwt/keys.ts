@@ -1,4 +1,5 @@
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from "node:crypto";
+import { isPlainUrl } from "../../../config/address.js";
 import { fileProblem } from "../../../config/diagnostic.js";
 import { Formats } from "../../../config/format.js";
 import { redactUrl } from "../../../config/redaction.js";
@@ -67,7 +68,7 @@ export function jwtKeys(name: string, config: KeyOptions, dependencies: AuthDepe
   if (jwks !== undefined && Formats.pathOrUrl.isPath?.(jwks)) return fileKeys(jwks, say);
   // Without any of the three, loading has checked that there is one issuer.
   const source = jwks ?? String(config.issuer);
-  if (source.startsWith("http:"))
+  if (isPlainUrl(source))
     say("warn", "the key set is fetched without TLS; an attacker on the network can replace it");
   const locate =
     jwks === undefined ? (signal: AbortSignal) => discover(source, "jwks_uri", signal) : () => jwks;
