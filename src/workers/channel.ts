@@ -140,7 +140,8 @@ export class ProcessChannel {
     if (!this.#corked) {
       this.#corked = true;
       socket.cork();
-      process.nextTick(() => {
+      // Not in the next tick: sockets of uWebSockets.js have each frame handled in a tick of its own.
+      setImmediate(() => {
         this.#corked = false;
         socket.uncork();
       });
